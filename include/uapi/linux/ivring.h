@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * ivring: work queues between virtual machines and processes of one computer.
+ *
+ * This header is the only source of the ABI. Every structure has the same
+ * layout for 32-bit and 64-bit callers; fields that are marked "out" are
+ * ignored on the way in; reserved fields and unknown flags must be zero.
+ *
+ * Documentation/userspace-api/ivring.rst says what each call does, and each
+ * of its errors; Documentation/design.rst says why the protocol is right.
+ */
+#ifndef _UAPI_LINUX_IVRING_H
+#define _UAPI_LINUX_IVRING_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define IVRING_API_VERSION		1
+
+/* Feature bits of struct ivring_api. */
+#define IVRING_FEATURE_INBOX		(1ULL << 0)	/* ENQUEUE into a kernel-written ring */
+#define IVRING_FEATURE_EVENTFD		(1ULL << 1)	/* the doorbell can signal an eventfd */
+
+/* Limits. They may grow: struct ivring_api tells those of the running module. */
+#define IVRING_MAX_SLOTS		1024u
+#define IVRING_MIN_INBOX_ENTRIES	2u
+#define IVRING_MAX_INBOX_ENTRIES	65536u
+#define IVRING_MIN_OUTBOX_BYTES		4096ULL
+#define IVRING_MAX_OUTBOX_BYTES		(256ULL << 20)
+#define IVRING_MAX_BATCH		256u		/* items of one ENQUEUE */
+#define IVRING_NAME_SIZE		64		/* bytes, the closing NUL included */
+#define IVRING_INLINE_BYTES		32		/* payload that rides in an item */
+
+#define IVRING_ID_ANY			0xffffffffu	/* attach: whichever slot is free */
+#define IVRING_DEADLINE_NEVER		0xffffffffffffffffULL
+
+/**
+ * struct ivring_item - one work item, 64 bytes, the same on every ring.
+ * @from:	id of the sending VM; stamped by the kernel, zero on the way in
+ * @flags:	none defined; zero
+ * @inline_len:	bytes in use of @data, 0 to IVRING_INLINE_BYTES
+ * @from_gen:	generation of the sending VM; stamped by the kernel, zero on
+ *		the way in
+ * @port:	which program of the receiving VM the item is for
+ * @length:	bytes in the sender's outbox that belong to the item, may be 0
+ * @offset:	where they begin, in bytes from the start of the outbox; zero
+ *		if @length is
+ * @cookie:	the sender's own, passed on as it is; a reply carries the
+ *		request's
+ * @data:	small payload
+ */
+struct ivring_item {
+	__u16	from;
+	__u8	flags;
+	__u8	inline_len;
+	__u32	from_gen;
+	__u32	port;
+	__u32	length;
+	__u64	offset;
+	__u64	cookie;
+	__u8	data[IVRING_INLINE_BYTES];
+};
+
+/*
+ * Areas. What one writer may write is one contiguous area, mapped by mmap() at
+ * the offset given here. Everyone else's mapping of it is read-only, and stays
+ * so whatever mprotect() is asked for.
+ *
+ *	area		written by	mapped by
+ *	region area	kernel		every VM, read-only
+ *	inbox area	kernel		the VM whose inbox it is, read-only
+ *	VM area		that VM		itself read-write, the others read-only
+ */
+#define IVRING_MAP_SHIFT		30
+#define IVRING_MAP_REGION		0ULL
+#define IVRING_MAP_INBOX		(1ULL << IVRING_MAP_SHIFT)
+#define IVRING_MAP_VM(id)		((2ULL + (id)) << IVRING_MAP_SHIFT)
+
+#define IVRING_MAGIC			0x676e7669u	/* "ivng", little-endian */
+
+/**
+ * struct ivring_region_area - geometry, and who is there.
+ * @magic:		IVRING_MAGIC
+ * @version:		IVRING_API_VERSION of the module
+ * @slots:		how many VMs the region can hold
+ * @inbox_entries:	capacity of each inbox, a power of two
+ * @outbox_bytes:	size of each outbox, a power of two
+ * @members:		moves on whenever a VM comes or goes; compare for equality
+ * @reserved:		zero
+ * @generation:		one for each slot: odd while a VM is attached, even while
+ *			the slot is free; moves on by one at each change and never
+ *			wraps (a slot whose generations are used up stays free)
+ *
+ * The area is sizeof(struct ivring_region_area) + 4 * @slots bytes, rounded up
+ * to whole pages.
+ */
+struct ivring_region_area {
+	__u32	magic;
+	__u32	version;
+	__u32	slots;
+	__u32	inbox_entries;
+	__u64	outbox_bytes;
+	__u32	members;
+	__u32	reserved[9];
+	__u32	generation[];
+};
+
+/**
+ * struct ivring_inbox_area - the ring that the kernel writes for one VM.
+ * @producer:		free-running index of the next item to be written; an
+ *			acquire load of it makes all items before it readable
+ * @room_wanted:	nonzero while a sender waits for the reader's progress (for
+ *			room, or for its items to be read): after the reader has
+ *			moved its consumer index on and passed a full barrier, it
+ *			calls IVRING_ROOM
+ * @item:		the ring; the item of index i is item[i % inbox_entries]
+ *
+ * The area is sizeof(struct ivring_inbox_area) + 64 * inbox_entries bytes,
+ * rounded up to whole pages.
+ */
+struct ivring_inbox_area {
+	__u32	producer;
+	__u32	pad0[15];
+	__u32	room_wanted;
+	__u32	pad1[1007];
+	struct ivring_item item[];
+};
+
+/* The state word. */
+#define IVRING_BUSY			0u	/* will look at its rings again by itself */
+#define IVRING_IDLE			1u	/* must be rung: the sender raises a doorbell */
+
+/**
+ * struct ivring_vm_area - what a VM itself writes.
+ * @state:		IVRING_BUSY or IVRING_IDLE. The VM, or the kernel when it
+ *			puts the VM to sleep, sets IDLE, passes a full barrier and
+ *			looks at the rings once more before it sleeps; a doorbell
+ *			turns IDLE into BUSY
+ * @inbox_consumer:	free-running index of the next inbox item to be read;
+ *			a release store of it gives up all items before it, and
+ *			the payload they name
+ * @members_seen:	the value of ivring_region_area.members that the VM has
+ *			acted upon
+ * @outbox:		payload that this VM sends, in place, outbox_bytes long
+ *
+ * The area is sizeof(struct ivring_vm_area) + outbox_bytes, rounded up to whole
+ * pages. The pad keeps words with different readers on different cache lines,
+ * and is the VM's own.
+ */
+struct ivring_vm_area {
+	__u32	state;
+	__u32	pad0[15];
+	__u32	inbox_consumer;
+	__u32	pad1[15];
+	__u32	members_seen;
+	__u32	pad2[991];
+	__u8	outbox[];
+};
+
+/**
+ * struct ivring_api - what the running module offers (IVRING_API).
+ * All fields are out.
+ */
+struct ivring_api {
+	__u32	version;
+	__u32	max_slots;
+	__u64	features;
+	__u32	max_inbox_entries;
+	__u32	max_batch;
+	__u64	max_outbox_bytes;
+};
+
+/**
+ * struct ivring_create - make a region (IVRING_CREATE).
+ * @flags:		none defined; zero
+ * @slots:		how many VMs it can hold, 1 to IVRING_MAX_SLOTS
+ * @inbox_entries:	a power of two within the limits
+ * @mode:		who may attach by name: permission bits 0777 as of a file
+ *			owned by the caller (no umask); a VM needs read and write.
+ *			Zero if there is no name
+ * @outbox_bytes:	a power of two within the limits
+ * @name:		NUL-terminated and NUL-padded, any bytes but '/'; empty
+ *			for a region that is reached only by descriptor
+ */
+struct ivring_create {
+	__u32	flags;
+	__u32	slots;
+	__u32	inbox_entries;
+	__u32	mode;
+	__u64	outbox_bytes;
+	__u8	name[IVRING_NAME_SIZE];
+};
+
+/**
+ * struct ivring_attach - become a VM of a region (IVRING_ATTACH).
+ * @flags:	none defined; zero
+ * @region_fd:	an ivring descriptor whose region is meant, or -1
+ * @id:		in: the slot wanted, or IVRING_ID_ANY; out: the slot got
+ * @generation:	out: the VM's generation, odd
+ * @name:	the region's name, or empty. With @region_fd -1 and no name the
+ *		region is the one that this very descriptor created
+ */
+struct ivring_attach {
+	__u32	flags;
+	__s32	region_fd;
+	__u32	id;
+	__u32	generation;
+	__u8	name[IVRING_NAME_SIZE];
+};
+
+/**
+ * struct ivring_info - the region of a descriptor (IVRING_INFO).
+ * All fields are out. @id is IVRING_ID_ANY and @generation zero where the
+ * descriptor is not attached; @attached counts the VMs; @uid and @gid are the
+ * creator's, in the caller's user namespace.
+ */
+struct ivring_info {
+	__u32	slots;
+	__u32	inbox_entries;
+	__u64	outbox_bytes;
+	__u32	id;
+	__u32	generation;
+	__u32	attached;
+	__u32	mode;
+	__u32	uid;
+	__u32	gid;
+	__u8	name[IVRING_NAME_SIZE];
+};
+
+/**
+ * struct ivring_stats - what happened to one VM since it attached.
+ * @items_in:		items written into its inbox
+ * @items_out:		items it has sent
+ * @rung:		doorbells that interrupted it: it was idle
+ * @suppressed:		doorbells that were not raised: it was busy
+ * @spurious:		wakeups in IVRING_WAIT that found nothing to do
+ * @full:		sends that found no room for all their items
+ * @waits:		times it slept in IVRING_WAIT
+ * @room:		times it rang back because a sender waited for room
+ */
+struct ivring_stats {
+	__u64	items_in;
+	__u64	items_out;
+	__u64	rung;
+	__u64	suppressed;
+	__u64	spurious;
+	__u64	full;
+	__u64	waits;
+	__u64	room;
+};
+
+/**
+ * struct ivring_vm_info - one VM of the region (IVRING_VM_INFO).
+ * @id:		in: which slot
+ * @generation:	out: of the slot; even where no VM is attached, and then all
+ *		below is zero
+ * @uid:	out: who attached it, in the caller's user namespace
+ * @reserved:	zero
+ * @stats:	out
+ */
+struct ivring_vm_info {
+	__u32	id;
+	__u32	generation;
+	__u32	uid;
+	__u32	reserved;
+	struct ivring_stats stats;
+};
+
+/* Flags of struct ivring_enqueue. */
+#define IVRING_ENQUEUE_WAIT		(1u << 0)	/* wait for room, until the deadline */
+
+/**
+ * struct ivring_enqueue - put items on another VM's work queue (IVRING_ENQUEUE).
+ * @id:		the receiving VM; may be the caller itself
+ * @generation:	its generation, so that no successor in its slot is meant
+ * @count:	items in the array, 1 to IVRING_MAX_BATCH
+ * @flags:	IVRING_ENQUEUE_*
+ * @items:	address of an array of struct ivring_item
+ * @deadline:	with IVRING_ENQUEUE_WAIT: CLOCK_MONOTONIC time in nanoseconds, or
+ *		IVRING_DEADLINE_NEVER; else zero
+ * @done:	out: how many went in; fewer than @count when there was no more
+ *		room or the array was not readable to its end
+ * @position:	out: producer index behind the last item that went in; when the
+ *		receiver's inbox_consumer reaches it, all of them have been read
+ * @rung:	out: doorbells raised; zero if the receiver was busy
+ * @reserved:	zero
+ *
+ * All items are checked before any goes in. Zero is returned, and the fields
+ * marked out are written, if at least one item went in.
+ */
+struct ivring_enqueue {
+	__u32	id;
+	__u32	generation;
+	__u32	count;
+	__u32	flags;
+	__u64	items;
+	__u64	deadline;
+	__u32	done;
+	__u32	position;
+	__u32	rung;
+	__u32	reserved;
+};
+
+/* Flags of struct ivring_wait, and what it returns in events. */
+#define IVRING_EVENT_ITEMS		(1u << 0)	/* there is something in the inbox */
+#define IVRING_EVENT_MEMBERS		(1u << 1)	/* members differs from members_seen */
+
+/**
+ * struct ivring_wait - sleep until there is work (IVRING_WAIT).
+ * @flags:	IVRING_EVENT_MEMBERS to return for that too; items always count
+ * @events:	out: IVRING_EVENT_*
+ * @deadline:	CLOCK_MONOTONIC time in nanoseconds; zero does not sleep
+ */
+struct ivring_wait {
+	__u32	flags;
+	__u32	events;
+	__u64	deadline;
+};
+
+/**
+ * struct ivring_flush - sleep until items have been read (IVRING_FLUSH).
+ * @id:		the VM they were sent to
+ * @generation:	its generation
+ * @position:	what IVRING_ENQUEUE returned for the last of them
+ * @flags:	none defined; zero
+ * @deadline:	CLOCK_MONOTONIC time in nanoseconds; zero does not sleep
+ */
+struct ivring_flush {
+	__u32	id;
+	__u32	generation;
+	__u32	position;
+	__u32	flags;
+	__u64	deadline;
+};
+
+/**
+ * struct ivring_eventfd - have each doorbell signal an eventfd (IVRING_EVENTFD).
+ * @fd:		an eventfd, or -1 for none
+ * @flags:	none defined; zero
+ */
+struct ivring_eventfd {
+	__s32	fd;
+	__u32	flags;
+};
+
+#define IVRING_IOC_MAGIC		0xBE
+
+#define IVRING_API		_IOR(IVRING_IOC_MAGIC, 0x40, struct ivring_api)
+#define IVRING_CREATE		_IOW(IVRING_IOC_MAGIC, 0x41, struct ivring_create)
+#define IVRING_ATTACH		_IOWR(IVRING_IOC_MAGIC, 0x42, struct ivring_attach)
+#define IVRING_INFO		_IOR(IVRING_IOC_MAGIC, 0x43, struct ivring_info)
+#define IVRING_VM_INFO		_IOWR(IVRING_IOC_MAGIC, 0x44, struct ivring_vm_info)
+#define IVRING_ENQUEUE		_IOWR(IVRING_IOC_MAGIC, 0x45, struct ivring_enqueue)
+#define IVRING_WAIT		_IOWR(IVRING_IOC_MAGIC, 0x46, struct ivring_wait)
+#define IVRING_EVENTFD		_IOW(IVRING_IOC_MAGIC, 0x47, struct ivring_eventfd)
+#define IVRING_ROOM		_IO(IVRING_IOC_MAGIC, 0x48)
+#define IVRING_FLUSH		_IOW(IVRING_IOC_MAGIC, 0x49, struct ivring_flush)
+
+#endif /* _UAPI_LINUX_IVRING_H */

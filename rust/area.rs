@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Areas: the memory that one writer may write, and that user space maps.
+//!
+//! This is the only file that touches shared memory. Whatever it hands out is a snapshot.
+
+use core::{marker::PhantomData, mem::size_of, ptr::NonNull};
+use kernel::{
+    alloc::allocator::VmallocPageIter,
+    mm::virt::{flags as vma_flags, VmaNew},
+    page::{page_align, PAGE_SHIFT, PAGE_SIZE},
+    prelude::*,
+    sync::atomic::{self, Acquire, Full, Relaxed, Release},
+};
+
+use crate::uapi::Item;
+
+/// Who asks for a mapping of an area.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// The one who may write it.
+    Writer,
+    /// Anyone else.
+    Reader,
+}
+
+/// Zeroed, page-aligned memory, charged to the memory cgroup of the task that made it.
+///
+/// The pages live as long as someone maps them; the kernel's own view of them as long as the
+/// `Area`.
+///
+/// # Invariants
+///
+/// `memory` has a capacity of at least `size` bytes of initialized memory, is never resized, and
+/// `size` is a multiple of the page size.
+pub(crate) struct Area {
+    memory: VVec<u8>,
+    size: usize,
+}
+
+impl Area {
+    /// Makes an area of at least `bytes` bytes.
+    pub(crate) fn new(bytes: usize) -> Result<Self> {
+        let size = page_align(bytes).ok_or(EINVAL)?;
+        let memory = VVec::with_capacity(size, GFP_KERNEL_ACCOUNT | __GFP_ZERO)?;
+        // INVARIANT: The allocation holds `size` bytes, all of them zero.
+        Ok(Self { memory, size })
+    }
+
+    fn at(&self, offset: usize, bytes: usize) -> NonNull<u8> {
+        assert_within(offset, bytes, self.size);
+        // SAFETY: The range lies within the allocation, by the type invariant and the check above.
+        unsafe { NonNull::new_unchecked(self.memory.as_ptr().cast_mut().add(offset)) }
+    }
+
+    /// The word `offset` bytes from the start, which must be a multiple of four.
+    pub(crate) fn word(&self, offset: usize) -> Word<'_> {
+        debug_assert!(offset % size_of::<u32>() == 0);
+        // INVARIANT: The area outlives the word, and areas start on a page.
+        Word(self.at(offset, size_of::<u32>()).cast(), PhantomData)
+    }
+
+    /// Writes a number `offset` bytes from the start of an area that nobody has mapped yet.
+    pub(crate) fn write_u64(&mut self, offset: usize, value: u64) {
+        let at = self.at(offset, size_of::<u64>()).cast::<u64>();
+        // SAFETY: `at` lies within the allocation; nobody else accesses it, as `self` is exclusive.
+        unsafe { at.write_unaligned(value) };
+    }
+
+    /// The `entries` items that begin `offset` bytes from the start.
+    pub(crate) fn items(&self, offset: usize, entries: u32) -> Items<'_> {
+        debug_assert!(entries.is_power_of_two());
+        let bytes = entries as usize * size_of::<Item>();
+        // INVARIANT: The area outlives the items, and `entries` of them lie within it.
+        Items {
+            first: self.at(offset, bytes).cast(),
+            mask: entries - 1,
+            _area: PhantomData,
+        }
+    }
+
+    /// Maps the part of the area that begins `first_page` pages from its start into `vma`.
+    ///
+    /// A [`Access::Reader`]'s mapping can never become writable. No mapping can become executable,
+    /// is inherited by `fork()`, or can be expanded.
+    pub(crate) fn map(&self, vma: &VmaNew, first_page: usize, access: Access) -> Result {
+        let length = vma.end() - vma.start();
+        let offset = first_page.checked_mul(PAGE_SIZE).ok_or(EINVAL)?;
+        if offset.checked_add(length).is_none_or(|end| end > self.size) {
+            return Err(EINVAL);
+        }
+        // A private mapping would be a copy as soon as it is written. `VM_SHARED` itself is
+        // missing where the file was opened for reading only.
+        if vma.flags() & vma_flags::MAYSHARE == 0 {
+            return Err(EINVAL);
+        }
+        vma.try_clear_mayexec().map_err(|_| EACCES)?;
+        if access == Access::Reader {
+            vma.try_clear_maywrite().map_err(|_| EACCES)?;
+        }
+        vma.set_dontcopy();
+        vma.set_dontexpand();
+        vma.set_dontdump();
+
+        let mixed = vma.set_mixedmap();
+        let start = self.at(offset, length);
+        // SAFETY:
+        // - `start` is on a page of a vmalloc allocation, and `length` bytes of it follow.
+        // - The allocation lives as long as `self`, which outlives this function's iterator.
+        let pages = unsafe { VmallocPageIter::new(start, length) };
+        for (index, page) in pages.enumerate() {
+            mixed.vm_insert_page(vma.start() + (index << PAGE_SHIFT), &page)?;
+        }
+        Ok(())
+    }
+}
+
+fn assert_within(offset: usize, bytes: usize, size: usize) {
+    assert!(
+        bytes <= size && offset <= size - bytes,
+        "ivring: access past the end of an area"
+    );
+}
+
+/// A 32-bit word of an area, which others may read and write at the same time.
+///
+/// # Invariants
+///
+/// The pointer is aligned and valid for reads and writes for `'a`, and the kernel accesses the word
+/// with atomic operations only.
+#[derive(Clone, Copy)]
+pub(crate) struct Word<'a>(NonNull<u32>, PhantomData<&'a Area>);
+
+impl Word<'_> {
+    pub(crate) fn load(self) -> u32 {
+        // SAFETY: By the type invariant.
+        unsafe { atomic::atomic_load(self.0.as_ptr(), Relaxed) }
+    }
+
+    pub(crate) fn load_acquire(self) -> u32 {
+        // SAFETY: By the type invariant.
+        unsafe { atomic::atomic_load(self.0.as_ptr(), Acquire) }
+    }
+
+    pub(crate) fn store(self, value: u32) {
+        // SAFETY: By the type invariant.
+        unsafe { atomic::atomic_store(self.0.as_ptr(), value, Relaxed) }
+    }
+
+    pub(crate) fn store_release(self, value: u32) {
+        // SAFETY: By the type invariant.
+        unsafe { atomic::atomic_store(self.0.as_ptr(), value, Release) }
+    }
+
+    /// Turns `old` into `new`, fully ordered; true if the word was `old`.
+    pub(crate) fn compare_exchange(self, old: u32, new: u32) -> bool {
+        // SAFETY: By the type invariant.
+        unsafe { atomic::cmpxchg(self.0.as_ptr(), old, new, Full) }.is_ok()
+    }
+}
+
+/// The items of a ring of which the kernel is the only writer.
+///
+/// # Invariants
+///
+/// `first` is valid for writes of `mask + 1` items for `'a`; `mask + 1` is a power of two.
+#[derive(Clone, Copy)]
+pub(crate) struct Items<'a> {
+    first: NonNull<Item>,
+    mask: u32,
+    _area: PhantomData<&'a Area>,
+}
+
+impl Items<'_> {
+    /// How many items the ring holds.
+    pub(crate) fn capacity(self) -> u32 {
+        self.mask + 1
+    }
+
+    /// Writes `item` where the free-running `index` falls.
+    pub(crate) fn write(self, index: u32, item: &Item) {
+        let slot = (index & self.mask) as usize;
+        // SAFETY: By the type invariant; `slot` is at most `mask`. User space maps the memory
+        // read-only and is told of the item by a later release store.
+        unsafe { self.first.add(slot).write(*item) }
+    }
+}

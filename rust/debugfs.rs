@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `/sys/kernel/debug/ivring/vms`: every VM of every region, with its counters.
+//!
+//! `kernel::debugfs` names no owner in its file operations, so a file that is still open would
+//! outlive the module's code. Hence a table of our own.
+
+use core::ptr;
+use kernel::{bindings, module::this_module, prelude::*, seq_file::SeqFile, seq_print};
+
+use crate::registry;
+
+static OPERATIONS: Operations = Operations(bindings::file_operations {
+    owner: this_module::<crate::LocalModule>().as_ptr(),
+    open: Some(open),
+    read: Some(bindings::seq_read),
+    llseek: Some(bindings::seq_lseek),
+    release: Some(bindings::single_release),
+    ..pin_init::zeroed()
+});
+
+#[repr(transparent)]
+struct Operations(bindings::file_operations);
+
+// SAFETY: It is never written.
+unsafe impl Sync for Operations {}
+
+/// The directory; removed when dropped.
+///
+/// # Invariants
+///
+/// Holds what `debugfs_create_dir` returned, which may be an error.
+pub(crate) struct Directory(*mut bindings::dentry);
+
+// SAFETY: It can be removed by any thread.
+unsafe impl Send for Directory {}
+// SAFETY: There is nothing that a shared reference allows.
+unsafe impl Sync for Directory {}
+
+impl Directory {
+    /// Makes the directory and its file. A failure shows only in their absence, as is the custom.
+    pub(crate) fn create() -> Self {
+        // SAFETY: The names are NUL-terminated, the operations static, and a parent that is an error
+        // is looked for by the callee.
+        unsafe {
+            let directory = bindings::debugfs_create_dir(c"ivring".as_char_ptr(), ptr::null_mut());
+            bindings::debugfs_create_file_full(
+                c"vms".as_char_ptr(),
+                0o400,
+                directory,
+                ptr::null_mut(),
+                ptr::null(),
+                &raw const OPERATIONS.0,
+            );
+            // INVARIANT: As it came.
+            Self(directory)
+        }
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant; errors are accepted.
+        unsafe { bindings::debugfs_remove(self.0) };
+    }
+}
+
+unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+    // SAFETY: The VFS passes a file that is being opened.
+    unsafe { bindings::single_open(file, Some(show), (*inode).i_private) }
+}
+
+unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int {
+    // SAFETY: `seq` is valid and ours for the time of this call.
+    let seq = unsafe { SeqFile::from_raw(seq) };
+    seq_print!(
+        seq,
+        "region vm uid tgid in out rung suppressed spurious full waits room\n"
+    );
+    registry::for_each(|region| {
+        for slot in 0..region.geometry.slots {
+            let Ok((_, Some(vm))) = region.slot(slot) else {
+                continue;
+            };
+            let stats = vm.stats();
+            seq_print!(
+                seq,
+                "{} {} {} {} {} {} {} {} {} {} {} {}\n",
+                region.name,
+                vm.id,
+                vm.owner.uid.into_uid_in_current_ns(),
+                vm.owner.tgid,
+                stats.items_in,
+                stats.items_out,
+                stats.rung,
+                stats.suppressed,
+                stats.spurious,
+                stats.full,
+                stats.waits,
+                stats.room,
+            );
+        }
+    });
+    0
+}

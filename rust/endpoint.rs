@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An open `/dev/ivring` file: at first nothing, then the holder of a region, then a VM of it.
+
+use kernel::{
+    bindings,
+    fs::File,
+    miscdevice::{MiscDevice, MiscDeviceRegistration},
+    mm::virt::VmaNew,
+    new_mutex,
+    page::PAGE_SHIFT,
+    prelude::*,
+    seq_file::SeqFile,
+    seq_print,
+    sync::{Arc, Mutex, SetOnce},
+};
+
+use crate::{
+    area::Access,
+    ioctl,
+    registry::Handle,
+    uapi::{self, EVENT_ITEMS, EVENT_MEMBERS},
+    vm::Vm,
+};
+
+const EPOLLIN: u32 = 0x001;
+const EPOLLPRI: u32 = 0x002;
+const EPOLLERR: u32 = 0x008;
+const EPOLLRDNORM: u32 = 0x040;
+
+/// What an open file is.
+///
+/// # Invariants
+///
+/// `vm` is only set after `region`, and is a VM of it. Both are set under `setup`, and for good.
+#[pin_data(PinnedDrop)]
+pub(crate) struct Endpoint {
+    pub(crate) region: SetOnce<Handle>,
+    pub(crate) vm: SetOnce<Arc<Vm>>,
+    /// Held while `region` or `vm` is being set.
+    #[pin]
+    pub(crate) setup: Mutex<()>,
+}
+
+/// An endpoint that is a VM.
+#[derive(Clone, Copy)]
+pub(crate) struct Member<'a> {
+    pub(crate) region: &'a Handle,
+    pub(crate) vm: &'a Arc<Vm>,
+}
+
+impl Endpoint {
+    /// `ENOTCONN` unless the file is attached.
+    pub(crate) fn member(&self) -> Result<Member<'_>> {
+        let vm = self.vm.as_ref().ok_or(ENOTCONN)?;
+        let region = self.region.as_ref().ok_or(ENOTCONN)?;
+        Ok(Member { region, vm })
+    }
+
+    /// Registers a poller, arms the doorbell, and tells what there is.
+    ///
+    /// # Safety
+    ///
+    /// `file` is the file of this endpoint, and `table` that of a `poll` that is under way.
+    pub(crate) unsafe fn poll(
+        &self,
+        file: *mut bindings::file,
+        table: *mut bindings::poll_table_struct,
+    ) -> u32 {
+        let Ok(member) = self.member() else {
+            return EPOLLERR;
+        };
+        // SAFETY:
+        // - By this function's requirements.
+        // - The endpoint, and with it the VM, lives until the file is released.
+        unsafe { member.vm.doorbell.sleepers.register(file, table) };
+        // Whatever the caller is interested in, it may sleep after this.
+        member.vm.go_idle();
+        match member.events(EVENT_ITEMS | EVENT_MEMBERS) {
+            Err(_) => EPOLLERR,
+            Ok(events) => {
+                let items = (events & EVENT_ITEMS != 0).then_some(EPOLLIN | EPOLLRDNORM);
+                let members = (events & EVENT_MEMBERS != 0).then_some(EPOLLPRI);
+                items.unwrap_or(0) | members.unwrap_or(0)
+            }
+        }
+    }
+}
+
+impl Member<'_> {
+    /// What there is to do, of what the caller is interested in: `IVRING_EVENT_*`.
+    pub(crate) fn events(self, interest: u32) -> Result<u32> {
+        let mut events = 0;
+        if self.vm.has_items()? {
+            events |= EVENT_ITEMS;
+        }
+        if self.region.members() != self.vm.members_seen() {
+            events |= EVENT_MEMBERS;
+        }
+        Ok(events & interest)
+    }
+}
+
+#[vtable]
+impl MiscDevice for Endpoint {
+    type Ptr = Pin<KBox<Self>>;
+
+    fn open(_file: &File, _misc: &MiscDeviceRegistration<Self>) -> Result<Self::Ptr> {
+        KBox::pin_init(
+            // INVARIANT: Neither is set.
+            pin_init!(Self {
+                region: SetOnce::new(),
+                vm: SetOnce::new(),
+                setup <- new_mutex!((), "ivring_setup"),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+
+    fn mmap(me: Pin<&Self>, _file: &File, vma: &VmaNew) -> Result {
+        let Member { region, vm } = me.get_ref().member()?;
+        // SAFETY: The VMA is being set up, so nobody changes it.
+        let page = unsafe { (*vma.as_ptr()).vm_pgoff } as u64;
+        let shift = uapi::MAP_SHIFT - PAGE_SHIFT as u32;
+        let first_page = (page & ((1 << shift) - 1)) as usize;
+        match page >> shift {
+            uapi::MAP_REGION => region.area.map(vma, first_page, Access::Reader),
+            uapi::MAP_INBOX => vm.inbox_area.map(vma, first_page, Access::Reader),
+            vm_area => {
+                let id = u32::try_from(vm_area - uapi::MAP_VM).map_err(|_| EINVAL)?;
+                if id == u32::from(vm.id.slot) {
+                    return vm.area.map(vma, first_page, Access::Writer);
+                }
+                let (_, peer) = region.slot(id)?;
+                peer.ok_or(ENXIO)?.area.map(vma, first_page, Access::Reader)
+            }
+        }
+    }
+
+    fn ioctl(me: Pin<&Self>, _file: &File, command: u32, argument: usize) -> Result<isize> {
+        ioctl::call(me.get_ref(), command, argument)
+    }
+
+    fn show_fdinfo(me: Pin<&Self>, seq: &SeqFile, _file: &File) {
+        let Ok(Member { region, vm }) = me.get_ref().member() else {
+            return;
+        };
+        let stats = vm.stats();
+        seq_print!(seq, "ivring-region:\t{}\n", region.name);
+        seq_print!(seq, "ivring-vm:\t{}\n", vm.id);
+        seq_print!(seq, "ivring-items-in:\t{}\n", stats.items_in);
+        seq_print!(seq, "ivring-items-out:\t{}\n", stats.items_out);
+        seq_print!(seq, "ivring-rung:\t{}\n", stats.rung);
+        seq_print!(seq, "ivring-suppressed:\t{}\n", stats.suppressed);
+        seq_print!(seq, "ivring-spurious:\t{}\n", stats.spurious);
+        seq_print!(seq, "ivring-full:\t{}\n", stats.full);
+        seq_print!(seq, "ivring-waits:\t{}\n", stats.waits);
+        seq_print!(seq, "ivring-room:\t{}\n", stats.room);
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Endpoint {
+    fn drop(self: Pin<&mut Self>) {
+        if let Ok(Member { region, vm }) = self.member() {
+            region.leave(vm);
+        }
+    }
+}

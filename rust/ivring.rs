@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! ivring: work queues between the virtual machines and processes of one computer.
+//!
+//! A sender puts work items into a receiver's inbox, in memory that both map, and the receiver is
+//! interrupted only if it is idle. `Documentation/design.rst` says how, and why it is right.
+
+mod area;
+mod batch;
+mod debugfs;
+mod device;
+mod doorbell;
+mod endpoint;
+mod ioctl;
+mod name;
+mod region;
+mod registry;
+mod ring;
+mod state;
+mod uapi;
+mod vm;
+mod waitqueue;
+
+use kernel::prelude::*;
+
+module! {
+    type: Ivring,
+    name: "ivring",
+    authors: ["The ivring authors"],
+    description: "Work queues between virtual machines and processes",
+    license: "GPL",
+}
+
+#[pin_data]
+struct Ivring {
+    #[pin]
+    _device: device::Device,
+    _debugfs: debugfs::Directory,
+}
+
+impl kernel::InPlaceModule for Ivring {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        // SAFETY: Once, and before the device is registered.
+        unsafe { registry::init() };
+        try_pin_init!(Self {
+            _device <- device::Device::register(),
+            _debugfs: debugfs::Directory::create(),
+        })
+    }
+}

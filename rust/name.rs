@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The name of a region, and who may attach by it.
+
+use kernel::{
+    bindings, fmt,
+    prelude::*,
+    task::{Kuid, Task},
+};
+
+use crate::uapi::NAME_SIZE;
+
+/// The bits that a VM needs: it reads what others send, and writes what it sends.
+const READ_WRITE: u32 = 0o6;
+
+/// The name of a region, NUL-padded; empty if it has none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Name(pub(crate) [u8; NAME_SIZE]);
+
+impl Name {
+    /// `EINVAL` if `bytes` has no NUL, anything but NULs behind the first one, or a slash.
+    pub(crate) fn new(bytes: [u8; NAME_SIZE]) -> Result<Self> {
+        let length = bytes.iter().position(|&byte| byte == 0).ok_or(EINVAL)?;
+        let (name, padding) = bytes.split_at(length);
+        if name.contains(&b'/') || padding.iter().any(|&byte| byte != 0) {
+            return Err(EINVAL);
+        }
+        Ok(Self(bytes))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0[0] == 0
+    }
+}
+
+impl fmt::Display for Name {
+    /// One word, whatever the bytes; `-` if there are none.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.write_str("-");
+        }
+        for &byte in self.0.iter().take_while(|&&byte| byte != 0) {
+            match byte {
+                b'!'..=b'~' if byte != b'\\' => write!(f, "{}", char::from(byte))?,
+                _ => write!(f, "\\x{byte:02x}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Owner and mode of a region's name, as of a file.
+#[derive(Clone, Copy)]
+pub(crate) struct Permissions {
+    pub(crate) uid: Kuid,
+    gid: bindings::kgid_t,
+    pub(crate) mode: u32,
+}
+
+impl Permissions {
+    /// Those of a name that the current task makes.
+    pub(crate) fn of_current(mode: u32) -> Self {
+        // SAFETY: The current task is valid, and only it changes its credentials.
+        let gid = unsafe { (*(*Task::current_raw()).cred).egid };
+        Self {
+            uid: Kuid::current_euid(),
+            gid,
+            mode,
+        }
+    }
+
+    /// The group's number in the current task's user namespace.
+    pub(crate) fn gid_in_current_ns(&self) -> u32 {
+        // SAFETY: The current task's user namespace is valid for as long as the task runs.
+        unsafe { bindings::from_kgid_munged(bindings::current_user_ns(), self.gid) }
+    }
+
+    /// `EACCES` unless the current task may attach.
+    pub(crate) fn check(&self) -> Result {
+        let granted = if Kuid::current_euid() == self.uid {
+            self.mode >> 6
+        // SAFETY: May be called with any group.
+        } else if unsafe { bindings::in_egroup_p(self.gid) } != 0 {
+            self.mode >> 3
+        } else {
+            self.mode
+        };
+        if granted & READ_WRITE == READ_WRITE {
+            return Ok(());
+        }
+        // SAFETY: May be called at any time; the number is that of a capability.
+        let overrides = unsafe { bindings::capable(bindings::CAP_DAC_OVERRIDE as i32) };
+        overrides.then_some(()).ok_or(EACCES)
+    }
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The user interface, as `include/uapi/linux/ivring.h` defines it.
+//!
+//! A mirror and nothing more: what the fields mean is said there. The ABI test of the Rust library
+//! compiles static assertions made from this very file against that header.
+
+#![allow(missing_docs)]
+
+pub(crate) const API_VERSION: u32 = 1;
+pub(crate) const FEATURE_INBOX: u64 = 1 << 0;
+pub(crate) const FEATURE_EVENTFD: u64 = 1 << 1;
+
+pub(crate) const MAX_SLOTS: u32 = 1024;
+pub(crate) const MIN_INBOX_ENTRIES: u32 = 2;
+pub(crate) const MAX_INBOX_ENTRIES: u32 = 65536;
+pub(crate) const MIN_OUTBOX_BYTES: u64 = 4096;
+pub(crate) const MAX_OUTBOX_BYTES: u64 = 256 << 20;
+pub(crate) const MAX_BATCH: u32 = 256;
+pub(crate) const NAME_SIZE: usize = 64;
+pub(crate) const INLINE_BYTES: usize = 32;
+
+pub(crate) const ID_ANY: u32 = u32::MAX;
+pub(crate) const DEADLINE_NEVER: u64 = u64::MAX;
+
+pub(crate) const MAP_SHIFT: u32 = 30;
+pub(crate) const MAP_REGION: u64 = 0;
+pub(crate) const MAP_INBOX: u64 = 1;
+pub(crate) const MAP_VM: u64 = 2;
+
+pub(crate) const MAGIC: u32 = 0x676e_7669;
+
+pub(crate) const BUSY: u32 = 0;
+pub(crate) const IDLE: u32 = 1;
+
+pub(crate) const ENQUEUE_WAIT: u32 = 1 << 0;
+pub(crate) const EVENT_ITEMS: u32 = 1 << 0;
+pub(crate) const EVENT_MEMBERS: u32 = 1 << 1;
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Item {
+    pub(crate) from: u16,
+    pub(crate) flags: u8,
+    pub(crate) inline_len: u8,
+    pub(crate) from_gen: u32,
+    pub(crate) port: u32,
+    pub(crate) length: u32,
+    pub(crate) offset: u64,
+    pub(crate) cookie: u64,
+    pub(crate) data: [u8; INLINE_BYTES],
+}
+
+#[repr(C)]
+pub(crate) struct RegionArea {
+    pub(crate) magic: u32,
+    pub(crate) version: u32,
+    pub(crate) slots: u32,
+    pub(crate) inbox_entries: u32,
+    pub(crate) outbox_bytes: u64,
+    pub(crate) members: u32,
+    pub(crate) reserved: [u32; 9],
+    pub(crate) generation: [u32; 0],
+}
+
+#[repr(C)]
+pub(crate) struct InboxArea {
+    pub(crate) producer: u32,
+    pub(crate) pad0: [u32; 15],
+    pub(crate) room_wanted: u32,
+    pub(crate) pad1: [u32; 1007],
+    pub(crate) item: [Item; 0],
+}
+
+#[repr(C)]
+pub(crate) struct VmArea {
+    pub(crate) state: u32,
+    pub(crate) pad0: [u32; 15],
+    pub(crate) inbox_consumer: u32,
+    pub(crate) pad1: [u32; 15],
+    pub(crate) members_seen: u32,
+    pub(crate) pad2: [u32; 991],
+    pub(crate) outbox: [u8; 0],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Api {
+    pub(crate) version: u32,
+    pub(crate) max_slots: u32,
+    pub(crate) features: u64,
+    pub(crate) max_inbox_entries: u32,
+    pub(crate) max_batch: u32,
+    pub(crate) max_outbox_bytes: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Create {
+    pub(crate) flags: u32,
+    pub(crate) slots: u32,
+    pub(crate) inbox_entries: u32,
+    pub(crate) mode: u32,
+    pub(crate) outbox_bytes: u64,
+    pub(crate) name: [u8; NAME_SIZE],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Attach {
+    pub(crate) flags: u32,
+    pub(crate) region_fd: i32,
+    pub(crate) id: u32,
+    pub(crate) generation: u32,
+    pub(crate) name: [u8; NAME_SIZE],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Info {
+    pub(crate) slots: u32,
+    pub(crate) inbox_entries: u32,
+    pub(crate) outbox_bytes: u64,
+    pub(crate) id: u32,
+    pub(crate) generation: u32,
+    pub(crate) attached: u32,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) name: [u8; NAME_SIZE],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Stats {
+    pub(crate) items_in: u64,
+    pub(crate) items_out: u64,
+    pub(crate) rung: u64,
+    pub(crate) suppressed: u64,
+    pub(crate) spurious: u64,
+    pub(crate) full: u64,
+    pub(crate) waits: u64,
+    pub(crate) room: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct VmInfo {
+    pub(crate) id: u32,
+    pub(crate) generation: u32,
+    pub(crate) uid: u32,
+    pub(crate) reserved: u32,
+    pub(crate) stats: Stats,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Enqueue {
+    pub(crate) id: u32,
+    pub(crate) generation: u32,
+    pub(crate) count: u32,
+    pub(crate) flags: u32,
+    pub(crate) items: u64,
+    pub(crate) deadline: u64,
+    pub(crate) done: u32,
+    pub(crate) position: u32,
+    pub(crate) rung: u32,
+    pub(crate) reserved: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Wait {
+    pub(crate) flags: u32,
+    pub(crate) events: u32,
+    pub(crate) deadline: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Flush {
+    pub(crate) id: u32,
+    pub(crate) generation: u32,
+    pub(crate) position: u32,
+    pub(crate) flags: u32,
+    pub(crate) deadline: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct EventFd {
+    pub(crate) fd: i32,
+    pub(crate) flags: u32,
+}
+
+pub(crate) const IOC_MAGIC: u32 = 0xBE;
+pub(crate) const NR_API: u32 = 0x40;
+pub(crate) const NR_CREATE: u32 = 0x41;
+pub(crate) const NR_ATTACH: u32 = 0x42;
+pub(crate) const NR_INFO: u32 = 0x43;
+pub(crate) const NR_VM_INFO: u32 = 0x44;
+pub(crate) const NR_ENQUEUE: u32 = 0x45;
+pub(crate) const NR_WAIT: u32 = 0x46;
+pub(crate) const NR_EVENTFD: u32 = 0x47;
+pub(crate) const NR_ROOM: u32 = 0x48;
+pub(crate) const NR_FLUSH: u32 = 0x49;

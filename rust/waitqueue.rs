@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Wait queues: sleeping until something holds, a deadline passes or a signal comes.
+//!
+//! `kernel::sync::CondVar` queues its caller only after the caller has looked, so that the waker has
+//! to take the same lock. Here a sleeper is on the queue before it looks, so the waker needs none.
+
+use core::{pin::Pin, ptr};
+use kernel::{
+    bindings,
+    prelude::*,
+    str::CStrExt,
+    sync::LockClassKey,
+    task::{Task, TASK_FREEZABLE, TASK_INTERRUPTIBLE, TASK_NORMAL},
+    types::Opaque,
+};
+
+use crate::uapi::DEADLINE_NEVER;
+
+/// A `CLOCK_MONOTONIC` time in nanoseconds, or never.
+#[derive(Clone, Copy)]
+pub(crate) struct Deadline(pub(crate) u64);
+
+/// The kernel's `wait_queue_head`.
+#[pin_data]
+pub(crate) struct WaitQueue {
+    #[pin]
+    head: Opaque<bindings::wait_queue_head>,
+}
+
+// SAFETY: A wait queue may be used from any thread.
+unsafe impl Send for WaitQueue {}
+// SAFETY: A wait queue does its own locking.
+unsafe impl Sync for WaitQueue {}
+
+impl WaitQueue {
+    pub(crate) fn new(name: &'static CStr, key: Pin<&'static LockClassKey>) -> impl PinInit<Self> {
+        pin_init!(Self {
+            // SAFETY: `slot` is valid for writes, and pinned from here on.
+            head <- Opaque::ffi_init(|slot| unsafe {
+                bindings::__init_waitqueue_head(slot, name.as_char_ptr(), key.as_ptr())
+            }),
+        })
+    }
+
+    /// Wakes all that sleep or poll here.
+    pub(crate) fn wake_all(&self) {
+        // SAFETY: `head` was initialized by `new`.
+        unsafe { bindings::__wake_up(self.head.get(), TASK_NORMAL, 0, ptr::null_mut()) };
+    }
+
+    /// Registers a poller, which then looks. Contains a full barrier.
+    ///
+    /// # Safety
+    ///
+    /// - `file` and `table` are those of a `poll` file operation that is under way.
+    /// - This queue outlives `file`: epoll and io_uring take their entries off the queue before the
+    ///   file is released.
+    pub(crate) unsafe fn register(
+        &self,
+        file: *mut bindings::file,
+        table: *mut bindings::poll_table_struct,
+    ) {
+        // SAFETY: By this function's requirements.
+        unsafe { bindings::poll_wait(file, self.head.get(), table) };
+    }
+
+    /// Sleeps until `ready` returns something. `ready` must not sleep, and is called once before
+    /// anything else and again after each wakeup.
+    ///
+    /// `ETIMEDOUT` when the deadline has passed, `ERESTARTSYS` for a signal.
+    pub(crate) fn wait<T>(
+        &self,
+        deadline: Deadline,
+        mut ready: impl FnMut() -> Option<T>,
+    ) -> Result<T> {
+        let entry = Opaque::<bindings::wait_queue_entry>::uninit();
+        // SAFETY: `entry` is valid for writes, and stays in place until `finish_wait`.
+        unsafe { bindings::init_wait_entry(entry.get(), 0) };
+
+        let mut timed_out = deadline.0 == 0;
+        let result = loop {
+            // SAFETY: `head` and `entry` are initialized. Setting the task's state is matched by
+            // `finish_wait` below.
+            let signal = unsafe {
+                bindings::prepare_to_wait_event(
+                    self.head.get(),
+                    entry.get(),
+                    TASK_INTERRUPTIBLE | TASK_FREEZABLE,
+                )
+            };
+            if let Some(value) = ready() {
+                break Ok(value);
+            }
+            if timed_out {
+                break Err(ETIMEDOUT);
+            }
+            if signal != 0 {
+                break Err(ERESTARTSYS);
+            }
+            timed_out = sleep(deadline);
+        };
+        // SAFETY: As above; this takes the entry off the queue before it goes out of scope.
+        unsafe { bindings::finish_wait(self.head.get(), entry.get()) };
+        result
+    }
+}
+
+/// Sleeps till the task is woken; true if the deadline came first.
+fn sleep(deadline: Deadline) -> bool {
+    let mut expires = i64::try_from(deadline.0).unwrap_or(i64::MAX);
+    let expires = match deadline.0 {
+        DEADLINE_NEVER => ptr::null_mut(),
+        _ => &raw mut expires,
+    };
+    // SAFETY: The current task is valid, and its slack is its own to change.
+    let slack = unsafe { (*Task::current_raw()).timer_slack_ns };
+    // SAFETY: `expires` is null, or points to a time on this stack.
+    let woken = unsafe {
+        bindings::schedule_hrtimeout_range(expires, slack, bindings::hrtimer_mode_HRTIMER_MODE_ABS)
+    };
+    woken == 0
+}
