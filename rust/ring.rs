@@ -43,11 +43,18 @@ pub(crate) struct Producer {
 }
 
 impl Producer {
-    pub(crate) fn new() -> Self {
+    /// Starts a ring that nobody else sees yet.
+    ///
+    /// The indices start one round before they wrap, so that every ring that is used at all shows
+    /// whether both sides can take it.
+    pub(crate) fn new(ring: Ring<'_>) -> Self {
+        let start = 0u32.wrapping_sub(ring.items.capacity());
+        ring.producer.store(start);
+        ring.consumer.store(start);
         // INVARIANT: Nothing has been written nor read.
         Self {
-            producer: 0,
-            consumer: 0,
+            producer: start,
+            consumer: start,
             broken: false,
         }
     }
@@ -92,7 +99,7 @@ impl Producer {
         Ok(count)
     }
 
-    /// Asks the reader to ring back, then looks whether it has read all before `position` already.
+    /// Asks the reader to ring back. Look at its index after this, before the sleep.
     pub(crate) fn want(&mut self, ring: Ring<'_>) {
         ring.room_wanted.store(1);
         // Barrier R: between this and the next look at the reader's index. The reader has its own

@@ -20,7 +20,7 @@ impl State<'_> {
     pub(crate) fn go_idle(self) {
         self.0.store(IDLE);
         // Barriers S and M: between this store and the look at the rings and the members. Pairs
-        // with the one in `is_idle_after_publish`.
+        // with the one in `must_ring`.
         smp_mb(Full);
     }
 

@@ -75,6 +75,15 @@ struct Inbox {
     stats: Stats,
 }
 
+impl Inbox {
+    /// Takes back that somebody wants room; true if somebody did, and has to be woken.
+    fn take_back(&mut self, ring: Ring<'_>) -> bool {
+        let wanted = self.producer.unwant(ring);
+        self.stats.room += u64::from(wanted);
+        wanted
+    }
+}
+
 /// What became of the items that were offered to an inbox.
 #[derive(Clone, Copy)]
 pub(crate) struct Sent {
@@ -86,6 +95,16 @@ pub(crate) struct Sent {
     pub(crate) rung: bool,
 }
 
+/// The ring of an inbox, half in the area of its VM.
+fn inbox_ring<'a>(area: &'a Area, inbox_area: &'a Area, entries: u32) -> Ring<'a> {
+    Ring {
+        producer: inbox_area.word(offset_of!(InboxArea, producer)),
+        consumer: area.word(offset_of!(VmArea, inbox_consumer)),
+        room_wanted: inbox_area.word(offset_of!(InboxArea, room_wanted)),
+        items: inbox_area.items(offset_of!(InboxArea, item), entries),
+    }
+}
+
 impl Vm {
     /// Makes the VM with areas of its own, not yet a member of anything.
     pub(crate) fn new(id: VmId, owner: Owner, geometry: &Geometry) -> Result<Arc<Self>> {
@@ -93,16 +112,19 @@ impl Vm {
         let inbox_bytes = size_of::<InboxArea>() + entries as usize * size_of::<Item>();
         // CAST: At most `MAX_OUTBOX_BYTES`.
         let outbox_bytes = geometry.outbox_bytes as usize;
+        let area = Area::new(size_of::<VmArea>() + outbox_bytes)?;
+        let inbox_area = Area::new(inbox_bytes)?;
+        let producer = Producer::new(inbox_ring(&area, &inbox_area, entries));
         Arc::pin_init(
             try_pin_init!(Self {
                 id,
                 owner,
-                area: Area::new(size_of::<VmArea>() + outbox_bytes)?,
-                inbox_area: Area::new(inbox_bytes)?,
+                area,
+                inbox_area,
                 entries,
                 items_out: Atomic::new(0),
                 inbox <- new_spinlock!(Inbox {
-                    producer: Producer::new(),
+                    producer,
                     closed: false,
                     stats: Stats::default(),
                 }, "ivring_inbox"),
@@ -114,14 +136,7 @@ impl Vm {
     }
 
     fn ring(&self) -> Ring<'_> {
-        Ring {
-            producer: self.inbox_area.word(offset_of!(InboxArea, producer)),
-            consumer: self.area.word(offset_of!(VmArea, inbox_consumer)),
-            room_wanted: self.inbox_area.word(offset_of!(InboxArea, room_wanted)),
-            items: self
-                .inbox_area
-                .items(offset_of!(InboxArea, item), self.entries),
-        }
+        inbox_ring(&self.area, &self.inbox_area, self.entries)
     }
 
     fn state(&self) -> State<'_> {
@@ -196,7 +211,8 @@ impl Vm {
                 return Some(Err(EPIPE));
             }
             let mut done = enough(&mut inbox.producer, ring);
-            if let Ok(false) = done {
+            // Who does not sleep need not be told.
+            if matches!(done, Ok(false)) && deadline != Deadline::NOW {
                 inbox.producer.want(ring);
                 done = enough(&mut inbox.producer, ring);
             }
@@ -209,11 +225,7 @@ impl Vm {
 
     /// The VM rings back: those who wait for its progress look again.
     pub(crate) fn ring_back(&self) {
-        let mut inbox = self.inbox.lock();
-        let wanted = inbox.producer.unwant(self.ring());
-        inbox.stats.room += u64::from(wanted);
-        drop(inbox);
-        if wanted {
+        if self.inbox.lock().take_back(self.ring()) {
             self.progress.wake_all();
         }
     }
@@ -222,9 +234,13 @@ impl Vm {
     ///
     /// Rings back on behalf of a VM that has made room and did not say so.
     pub(crate) fn has_items(&self) -> Result<bool> {
-        let pending = self.inbox.lock().producer.pending(self.ring())?;
-        if pending < self.entries {
-            self.ring_back();
+        let ring = self.ring();
+        let mut inbox = self.inbox.lock();
+        let pending = inbox.producer.pending(ring)?;
+        let ring_back = pending < self.entries && inbox.take_back(ring);
+        drop(inbox);
+        if ring_back {
+            self.progress.wake_all();
         }
         Ok(pending > 0)
     }

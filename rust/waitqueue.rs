@@ -18,8 +18,13 @@ use kernel::{
 use crate::uapi::DEADLINE_NEVER;
 
 /// A `CLOCK_MONOTONIC` time in nanoseconds, or never.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Deadline(pub(crate) u64);
+
+impl Deadline {
+    /// Past for as long as anyone can remember: look, and don't sleep.
+    pub(crate) const NOW: Self = Self(0);
+}
 
 /// The kernel's `wait_queue_head`.
 #[pin_data]
@@ -78,7 +83,7 @@ impl WaitQueue {
         // SAFETY: `entry` is valid for writes, and stays in place until `finish_wait`.
         unsafe { bindings::init_wait_entry(entry.get(), 0) };
 
-        let mut timed_out = deadline.0 == 0;
+        let mut timed_out = deadline == Deadline::NOW;
         let result = loop {
             // SAFETY: `head` and `entry` are initialized. Setting the task's state is matched by
             // `finish_wait` below.

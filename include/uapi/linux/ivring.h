@@ -108,7 +108,9 @@ struct ivring_region_area {
 /**
  * struct ivring_inbox_area - the ring that the kernel writes for one VM.
  * @producer:		free-running index of the next item to be written; an
- *			acquire load of it makes all items before it readable
+ *			acquire load of it makes all items before it readable.
+ *			It starts at -@inbox_entries, so that every VM passes the
+ *			wrap of the index, and none is surprised by it
  * @room_wanted:	nonzero while a sender waits for the reader's progress (for
  *			room, or for its items to be read): after the reader has
  *			moved its consumer index on and passed a full barrier, it
@@ -138,7 +140,7 @@ struct ivring_inbox_area {
  *			turns IDLE into BUSY
  * @inbox_consumer:	free-running index of the next inbox item to be read;
  *			a release store of it gives up all items before it, and
- *			the payload they name
+ *			the payload they name. It starts where the producer does
  * @members_seen:	the value of ivring_region_area.members that the VM has
  *			acted upon
  * @outbox:		payload that this VM sends, in place, outbox_bytes long
@@ -234,7 +236,7 @@ struct ivring_info {
  * @rung:		doorbells that interrupted it: it was idle
  * @suppressed:		doorbells that were not raised: it was busy
  * @spurious:		wakeups in IVRING_WAIT that found nothing to do
- * @full:		sends that found no room for all their items
+ * @full:		times a sender found no room for all its items
  * @waits:		times it slept in IVRING_WAIT
  * @room:		times it rang back because a sender waited for room
  */
