@@ -42,7 +42,9 @@ impl Area {
     /// Makes an area of at least `bytes` bytes.
     pub(crate) fn new(bytes: usize) -> Result<Self> {
         let size = page_align(bytes).ok_or(EINVAL)?;
-        let memory = VVec::with_capacity(size, GFP_KERNEL_ACCOUNT | __GFP_ZERO)?;
+        // No warning: it is a user who decides how much this is.
+        let flags = GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN;
+        let memory = VVec::with_capacity(size, flags)?;
         // INVARIANT: The allocation holds `size` bytes, all of them zero.
         Ok(Self { memory, size })
     }

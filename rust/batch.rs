@@ -39,7 +39,7 @@ pub(crate) fn with_items<T>(
     let items = if count <= ON_STACK {
         &mut on_stack[..count]
     } else {
-        on_heap = KVec::from_elem(Item::zeroed(), count, GFP_KERNEL)?;
+        on_heap = KVec::from_elem(Item::zeroed(), count, GFP_KERNEL | __GFP_NOWARN)?;
         &mut on_heap[..]
     };
 

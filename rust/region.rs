@@ -96,7 +96,7 @@ impl Region {
             .store(geometry.inbox_entries);
         area.write_u64(offset_of!(RegionArea, outbox_bytes), geometry.outbox_bytes);
 
-        let mut slots = KVec::with_capacity(count, GFP_KERNEL_ACCOUNT)?;
+        let mut slots = KVec::with_capacity(count, GFP_KERNEL_ACCOUNT | __GFP_NOWARN)?;
         for _ in 0..count {
             slots.push_within_capacity(Slot {
                 generation: 0,
