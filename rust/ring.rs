@@ -116,13 +116,16 @@ impl Producer {
         wanted
     }
 
-    /// Whether the reader's index, as last seen, has reached `position`; `EINVAL` for a position
-    /// that no item has reached yet.
-    pub(crate) fn reached(&self, position: u32) -> Result<bool> {
-        let behind = self.producer.wrapping_sub(position);
-        if behind > i32::MAX as u32 {
-            return Err(EINVAL);
+    /// Whether the reader, as last seen, has read all items before `position`.
+    ///
+    /// Unread items lie within one round of the reader's index, so every position out of that round
+    /// has been read, however long ago. `EINVAL` for one in it that no item has reached yet.
+    pub(crate) fn has_read(&self, ring: Ring<'_>, position: u32) -> Result<bool> {
+        let ahead = position.wrapping_sub(self.consumer);
+        if ahead == 0 || ahead > ring.items.capacity() {
+            return Ok(true);
         }
-        Ok(self.producer.wrapping_sub(self.consumer) <= behind)
+        let pending = self.producer.wrapping_sub(self.consumer);
+        (ahead <= pending).then_some(false).ok_or(EINVAL)
     }
 }

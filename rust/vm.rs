@@ -192,7 +192,7 @@ impl Vm {
     pub(crate) fn wait_until_read(&self, position: u32, deadline: Deadline) -> Result {
         self.wait_for_progress(deadline, |producer, ring| {
             producer.pending(ring)?;
-            producer.reached(position)
+            producer.has_read(ring, position)
         })
     }
 

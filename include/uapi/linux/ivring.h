@@ -323,7 +323,9 @@ struct ivring_wait {
  * struct ivring_flush - sleep until items have been read (IVRING_FLUSH).
  * @id:		the VM they were sent to
  * @generation:	its generation
- * @position:	what IVRING_ENQUEUE returned for the last of them
+ * @position:	what IVRING_ENQUEUE returned for the last of them. Unread items lie
+ *		within one round of the ring, so a position further away counts as
+ *		read, however old it is
  * @flags:	none defined; zero
  * @deadline:	CLOCK_MONOTONIC time in nanoseconds; zero does not sleep
  */
