@@ -8,7 +8,7 @@
 use core::ptr;
 use kernel::{bindings, module::this_module, prelude::*, seq_file::SeqFile, seq_print};
 
-use crate::registry;
+use crate::{name::uid_in_current_ns, registry};
 
 static OPERATIONS: Operations = Operations(bindings::file_operations {
     owner: this_module::<crate::LocalModule>().as_ptr(),
@@ -88,7 +88,7 @@ unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int
                 "{} {} {} {} {} {} {} {} {} {} {} {}\n",
                 region.name,
                 vm.id,
-                vm.owner.uid.into_uid_in_current_ns(),
+                uid_in_current_ns(vm.owner.uid),
                 vm.owner.tgid,
                 stats.items_in,
                 stats.items_out,

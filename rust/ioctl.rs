@@ -15,7 +15,7 @@ use crate::{
     batch, device,
     doorbell::EventFd,
     endpoint::{Endpoint, Member},
-    name::Name,
+    name::{uid_in_current_ns, Name},
     region::Geometry,
     registry::Handle,
     uapi::{self, Item, IOC_MAGIC},
@@ -172,7 +172,7 @@ fn info(endpoint: &Endpoint, argument: Argument) -> Result {
         generation: vm.map_or(0, |vm| vm.id.generation),
         attached: region.attached(),
         mode: region.permissions.mode,
-        uid: region.permissions.uid.into_uid_in_current_ns(),
+        uid: uid_in_current_ns(region.permissions.uid),
         gid: region.permissions.gid_in_current_ns(),
         name: region.name.0,
     })
@@ -180,13 +180,12 @@ fn info(endpoint: &Endpoint, argument: Argument) -> Result {
 
 fn vm_info(member: Member<'_>, argument: Argument) -> Result {
     let asked: uapi::VmInfo = argument.read()?;
+    require(asked.reserved == 0)?;
     let (generation, vm) = member.region.slot(asked.id)?;
     argument.write(&uapi::VmInfo {
         id: asked.id,
         generation,
-        uid: vm
-            .as_ref()
-            .map_or(0, |vm| vm.owner.uid.into_uid_in_current_ns()),
+        uid: vm.as_ref().map_or(0, |vm| uid_in_current_ns(vm.owner.uid)),
         reserved: 0,
         stats: vm.map(|vm| vm.stats()).unwrap_or_default(),
     })
@@ -235,9 +234,11 @@ fn send(
                 position,
                 rung,
             } = sent;
-            left = &left[done..];
-            result.position = position;
+            if done > 0 {
+                result.position = position;
+            }
             result.rung += u32::from(rung);
+            left = &left[done..];
             match deadline {
                 _ if left.is_empty() => Ok(()),
                 None => Err(EAGAIN),

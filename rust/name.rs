@@ -93,3 +93,9 @@ impl Permissions {
         overrides.then_some(()).ok_or(EACCES)
     }
 }
+
+/// A user's number in the current task's user namespace, or the overflow user's.
+pub(crate) fn uid_in_current_ns(uid: Kuid) -> u32 {
+    // SAFETY: The current task's user namespace is valid for as long as the task runs.
+    unsafe { bindings::from_kuid_munged(bindings::current_user_ns(), uid.into_raw()) }
+}

@@ -75,6 +75,14 @@ struct Inbox {
     stats: Stats,
 }
 
+impl Stats {
+    /// Counts a doorbell: rung, or suppressed.
+    fn count(&mut self, rung: bool) {
+        self.rung += u64::from(rung);
+        self.suppressed += u64::from(!rung);
+    }
+}
+
 impl Inbox {
     /// Takes back that somebody wants room; true if somebody did, and has to be woken.
     fn take_back(&mut self, ring: Ring<'_>) -> bool {
@@ -157,13 +165,21 @@ impl Vm {
         if inbox.closed {
             return Err(EPIPE);
         }
-        let done = inbox.producer.push(self.ring(), items)?;
+        let done = match inbox.producer.push(self.ring(), items) {
+            Ok(done) => done,
+            Err(error) => {
+                drop(guard);
+                self.tell_broken();
+                return Err(error);
+            }
+        };
         let rung = done > 0 && self.state().must_ring();
 
         let stats = &mut inbox.stats;
         stats.items_in += done as u64;
-        stats.rung += u64::from(rung);
-        stats.suppressed += u64::from(done > 0 && !rung);
+        if done > 0 {
+            stats.count(rung);
+        }
         stats.full += u64::from(done < items.len());
         let position = inbox.producer.position();
         drop(guard);
@@ -176,6 +192,12 @@ impl Vm {
             position,
             rung,
         })
+    }
+
+    /// Wakes all who wait for a VM that has broken its inbox, and itself.
+    fn tell_broken(&self) {
+        self.progress.wake_all();
+        self.notify();
     }
 
     /// Counts items that this VM has sent.
@@ -205,7 +227,7 @@ impl Vm {
         enough: impl Fn(&mut Producer, Ring<'_>) -> Result<bool>,
     ) -> Result {
         let ring = self.ring();
-        self.progress.wait(deadline, || {
+        let result = self.progress.wait(deadline, || {
             let mut inbox = self.inbox.lock();
             if inbox.closed {
                 return Some(Err(EPIPE));
@@ -220,7 +242,11 @@ impl Vm {
                 Ok(false) => None,
                 done => Some(done.map(|_| ())),
             }
-        })?
+        })?;
+        if result == Err(EPROTO) {
+            self.tell_broken();
+        }
+        result
     }
 
     /// The VM rings back: those who wait for its progress look again.
@@ -236,13 +262,14 @@ impl Vm {
     pub(crate) fn has_items(&self) -> Result<bool> {
         let ring = self.ring();
         let mut inbox = self.inbox.lock();
-        let pending = inbox.producer.pending(ring)?;
-        let ring_back = pending < self.entries && inbox.take_back(ring);
+        let pending = inbox.producer.pending(ring);
+        // Those who wait have to know of a broken inbox too.
+        let ring_back = pending != Ok(self.entries) && inbox.take_back(ring);
         drop(inbox);
         if ring_back {
             self.progress.wake_all();
         }
-        Ok(pending > 0)
+        Ok(pending? > 0)
     }
 
     /// Says that the VM must be rung from now on. Look for work after this, before it sleeps.
@@ -256,33 +283,34 @@ impl Vm {
         deadline: Deadline,
         look: impl Fn() -> Result<Option<u32>>,
     ) -> Result<u32> {
-        if let Some(found) = look()? {
-            return Ok(found);
-        }
         let mut in_vain: u64 = 0;
-        let result = self.doorbell.sleepers.wait(deadline, || {
-            self.go_idle();
-            let found = look().transpose();
-            in_vain += u64::from(found.is_none());
-            found
-        });
+        let outcome = match look().transpose() {
+            Some(found) => Ok(found),
+            None => self.doorbell.sleepers.wait(deadline, || {
+                self.go_idle();
+                let found = look().transpose();
+                in_vain += u64::from(found.is_none());
+                found
+            }),
+        };
         if self.state().turn_busy() {
             // Nobody may sleep under BUSY who was not woken for it.
             self.doorbell.sleepers.wake_all();
         }
 
         // Each look in vain came before a sleep, but for the last before a deadline or a signal.
-        let sleeps = in_vain.saturating_sub(u64::from(result.is_err()));
+        let sleeps = in_vain.saturating_sub(u64::from(outcome.is_err()));
         let stats = &mut self.inbox.lock().stats;
         stats.waits += sleeps;
         stats.spurious += sleeps.saturating_sub(1);
-        result?
+        outcome?
     }
 
-    /// Rings the VM if it is idle, because the region's members changed.
+    /// Rings the VM if it is idle, for another reason than an item.
     pub(crate) fn notify(&self) {
-        if self.state().must_ring() {
-            self.inbox.lock().stats.rung += 1;
+        let rung = self.state().must_ring();
+        self.inbox.lock().stats.count(rung);
+        if rung {
             self.doorbell.ring();
         }
     }

@@ -111,12 +111,22 @@ impl WaitQueue {
     }
 }
 
+extern "C" {
+    /// In `helpers.c`: a `CLOCK_MONOTONIC` time of the current task's time namespace, as the kernel
+    /// itself counts.
+    fn ivring_timens_ktime_to_host(monotonic: bindings::ktime_t) -> bindings::ktime_t;
+}
+
 /// Sleeps till the task is woken; true if the deadline came first.
 fn sleep(deadline: Deadline) -> bool {
     let mut expires = i64::try_from(deadline.0).unwrap_or(i64::MAX);
     let expires = match deadline.0 {
         DEADLINE_NEVER => ptr::null_mut(),
-        _ => &raw mut expires,
+        _ => {
+            // SAFETY: May be called with any time.
+            expires = unsafe { ivring_timens_ktime_to_host(expires) };
+            &raw mut expires
+        }
     };
     // SAFETY: The current task is valid, and its slack is its own to change.
     let slack = unsafe { (*Task::current_raw()).timer_slack_ns };

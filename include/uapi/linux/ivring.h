@@ -287,8 +287,8 @@ struct ivring_vm_info {
  * @rung:	out: doorbells raised; zero if the receiver was busy
  * @reserved:	zero
  *
- * All items are checked before any goes in. Zero is returned, and the fields
- * marked out are written, if at least one item went in.
+ * All items are checked before any goes in. Zero is returned if at least one
+ * item went in; else the fields marked out mean nothing.
  */
 struct ivring_enqueue {
 	__u32	id;
@@ -325,7 +325,7 @@ struct ivring_wait {
  * @generation:	its generation
  * @position:	what IVRING_ENQUEUE returned for the last of them. Unread items lie
  *		within one round of the ring, so a position further away counts as
- *		read, however old it is
+ *		read, until the index has gone all the way round
  * @flags:	none defined; zero
  * @deadline:	CLOCK_MONOTONIC time in nanoseconds; zero does not sleep
  */
