@@ -284,15 +284,14 @@ impl Vm {
         look: impl Fn() -> Result<Option<u32>>,
     ) -> Result<u32> {
         let mut in_vain: u64 = 0;
-        let outcome = match look().transpose() {
-            Some(found) => Ok(found),
-            None => self.doorbell.sleepers.wait(deadline, || {
+        let outcome = self.doorbell.sleepers.wait(deadline, || {
+            let found = look().transpose().or_else(|| {
                 self.go_idle();
-                let found = look().transpose();
-                in_vain += u64::from(found.is_none());
-                found
-            }),
-        };
+                look().transpose()
+            });
+            in_vain += u64::from(found.is_none());
+            found
+        });
         if self.state().turn_busy() {
             // Nobody may sleep under BUSY who was not woken for it.
             self.doorbell.sleepers.wake_all();
