@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# What the kernel's build needs is in Kbuild; this is what people type. See "make help".
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+MACHINE := tools/machine
+
+.PHONY: modules modules_install clean help root demo check lint
+
+modules:
+	@[ -e "$(KDIR)/Makefile" ] || { echo "there are no kernel headers in $(KDIR): install those of the running kernel, or name others with KDIR=" >&2; exit 1; }
+	@grep -qx CONFIG_RUST=y "$(KDIR)/include/config/auto.conf" || { echo "the kernel of $(KDIR) is built without CONFIG_RUST: boot one that is, or name another with KDIR=" >&2; exit 1; }
+	@[ -e "$(KDIR)/rust/libkernel.rmeta" ] || { echo "the headers in $(KDIR) lack their Rust metadata: on Debian $(MACHINE)/complete-headers makes it, as root" >&2; exit 1; }
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+modules_install:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
+
+clean:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+
+help:
+	@echo 'make                  build ivring.ko for the running kernel, or for KDIR=...'
+	@echo 'make modules_install  install it below /lib/modules'
+	@echo 'make clean            remove what these two made'
+	@echo
+	@echo 'On a machine with nothing prepared; what they need is kept in ~/.cache/ivring:'
+	@echo 'make demo             boot a virtual machine, load the module, run the samples'
+	@echo 'make check            run all tests, those of the module in the virtual machine'
+	@echo 'make lint             check style and run the linters'
+	@echo 'make root             only make the root file system that these use'
+
+root:
+	@$(MACHINE)/root
+
+demo:
+	@$(MACHINE)/demo
+
+check:
+	@$(MACHINE)/check
+
+lint:
+	@$(MACHINE)/enter -- make --no-print-directory --keep-going style
+
+# What follows runs inside the root file system, whose scripts set the variables.
+.PHONY: all-parts unit-tests style style-format style-crates style-module style-c style-shell
+
+all-parts:
+	@echo 'building the module, the libraries, the samples and the tests'
+	@$(MAKE) -s -C $(KDIR) M=$(CURDIR) MO=$(IVRING_BUILD)/module modules
+	@$(MAKE) -s -C tools/libivring OUTPUT=$(IVRING_BUILD)/c/libivring
+	@$(MAKE) -s -C samples OUTPUT=$(IVRING_BUILD)/c/samples
+	@$(MAKE) -s -C selftests OUTPUT=$(IVRING_BUILD)/c/selftests KSELFTEST_DIR=$(KSELFTEST_DIR)
+	@cargo build --release --workspace
+
+unit-tests:
+	@$(MAKE) -s -C tools/libivring OUTPUT=$(IVRING_BUILD)/c/libivring check
+	@cargo test --workspace
+
+style: style-format style-crates style-module style-c style-shell
+
+style-format:
+	rustfmt --check --edition 2021 --config-path $(KERNEL_SOURCE)/.rustfmt.toml $(wildcard rust/*.rs)
+	cargo fmt --all --check
+
+style-crates:
+	cargo clippy --workspace --all-targets -- -D warnings
+
+style-module:
+	@mkdir -p $(IVRING_BUILD)/clippy
+	$(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(IVRING_BUILD)/clippy CLIPPY=1 modules
+
+# What is told of kernel code and does not hold in user space is ignored.
+style-c:
+	find include tools samples selftests -name '*.[ch]' -exec \
+		$(KERNEL_SOURCE)/scripts/checkpatch.pl --no-tree --no-summary --quiet --terse --show-types \
+		--ignore EMBEDDED_FUNCTION_NAME,ENOSYS,STRCPY,STRNCPY,VOLATILE -f {} +
+
+style-shell:
+	shellcheck --severity=info --external-sources --source-path=. .ci/run selftests/run samples/demo \
+		$(filter-out $(MACHINE)/packages,$(wildcard $(MACHINE)/*))
