@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#ifndef IVR_DISPATCHER_H
+#define IVR_DISPATCHER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ivring.h"
+
+struct ivr_handler {
+	uint32_t port;
+	ivring_item_fn fn;
+	void *arg;
+};
+
+/**
+ * struct ivr_dispatcher - who gets which item.
+ * @handlers:		@count of them, in order of their ports
+ * @other:		for the ports that have none
+ * @on_members:		for news of the members
+ * @members_arg:	passed on to it
+ * @active:		a handler may be running: no second dispatch inside of it
+ * @stop:		nonzero after ivring_stop(), until a run or dispatch has ended
+ * @sleeping:		nonzero while ivring_run() does not look at @stop
+ */
+struct ivr_dispatcher {
+	struct ivr_handler *handlers;
+	uint32_t count;
+	struct ivr_handler other;
+	ivring_members_fn on_members;
+	void *members_arg;
+	bool active;
+	uint32_t stop;
+	uint32_t sleeping;
+};
+
+#endif /* IVR_DISPATCHER_H */

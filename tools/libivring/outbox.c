@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "outbox.h"
+
+#define MIN_CAPACITY	16u
+
+static struct ivr_block *block_at(struct ivr_outbox *outbox, uint32_t index)
+{
+	return &outbox->blocks[(outbox->first + index) & (outbox->capacity - 1)];
+}
+
+static int grow(struct ivr_outbox *outbox)
+{
+	uint32_t capacity = outbox->capacity ? 2 * outbox->capacity : MIN_CAPACITY;
+	struct ivr_block *blocks = calloc(capacity, sizeof(*blocks));
+	uint32_t i;
+
+	if (!blocks)
+		return -ENOMEM;
+	for (i = 0; i < outbox->count; i++)
+		blocks[i] = *block_at(outbox, i);
+	free(outbox->blocks);
+	outbox->blocks = blocks;
+	outbox->capacity = capacity;
+	outbox->first = 0;
+	return 0;
+}
+
+int ivr_outbox_alloc(struct ivr_outbox *outbox, uint64_t length, uint64_t *offset)
+{
+	uint64_t tail = 0, start = 0, to_end;
+	struct ivr_block *block;
+
+	if (!length)
+		return -EINVAL;
+	if (length > outbox->size)
+		return -EMSGSIZE;
+	length = (length + IVRING_BLOCK_ALIGN - 1) & ~(uint64_t)(IVRING_BLOCK_ALIGN - 1);
+
+	if (outbox->count) {
+		block = block_at(outbox, outbox->count - 1);
+		start = block->start + block->length;
+		tail = block_at(outbox, 0)->start;
+	}
+	to_end = outbox->size - (start & (outbox->size - 1));
+	if (length > to_end)
+		start += to_end;
+	if (start + length - tail > outbox->size)
+		return -EAGAIN;
+
+	if (outbox->count == outbox->capacity && grow(outbox))
+		return -ENOMEM;
+	block = block_at(outbox, outbox->count++);
+	*block = (struct ivr_block){ .start = start, .length = length };
+	*offset = start & (outbox->size - 1);
+	return 0;
+}
+
+struct ivr_block *ivr_outbox_oldest(struct ivr_outbox *outbox)
+{
+	return outbox->count ? block_at(outbox, 0) : NULL;
+}
+
+struct ivr_block *ivr_outbox_find(struct ivr_outbox *outbox, uint64_t offset, uint64_t length)
+{
+	uint32_t low = 0, high = outbox->count;
+	struct ivr_block *block;
+	uint64_t tail, start;
+
+	if (!high || offset >= outbox->size)
+		return NULL;
+	/* The only place within one outbox of the oldest block that has this offset. */
+	tail = block_at(outbox, 0)->start;
+	start = tail + ((offset - tail) & (outbox->size - 1));
+
+	/* The newest block that begins at or before it: low stays one of those. */
+	while (high - low > 1) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (block_at(outbox, middle)->start <= start)
+			low = middle;
+		else
+			high = middle;
+	}
+	block = block_at(outbox, low);
+	if (block->state == IVR_BLOCK_FREE || start - block->start >= block->length ||
+	    length > block->length - (start - block->start))
+		return NULL;
+	return block;
+}
+
+void ivr_outbox_free(struct ivr_outbox *outbox, struct ivr_block *block)
+{
+	block->state = IVR_BLOCK_FREE;
+	while (outbox->count && block_at(outbox, 0)->state == IVR_BLOCK_FREE) {
+		outbox->first++;
+		outbox->count--;
+	}
+	while (outbox->count && block_at(outbox, outbox->count - 1)->state == IVR_BLOCK_FREE)
+		outbox->count--;
+}
+
+void ivr_outbox_reclaim(struct ivr_outbox *outbox, ivr_settled_fn settled, void *arg)
+{
+	struct ivr_block *block;
+
+	while ((block = ivr_outbox_oldest(outbox)) && block->state == IVR_BLOCK_SENT &&
+	       settled(arg, block->to, block->position))
+		ivr_outbox_free(outbox, block);
+}

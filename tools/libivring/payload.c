@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * Payload: what this VM has in its outbox, and its peers in theirs.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "barrier.h"
+#include "vm.h"
+
+static bool settled(void *arg, struct ivring_peer to, uint32_t position)
+{
+	struct ivring *vm = arg;
+	struct ivr_peer *peer = ivr_peer_find(vm, to);
+
+	return !peer || ivr_peer_has_read(vm, peer, position);
+}
+
+/* Sleeps until the oldest block is free. */
+static int wait_for_oldest(struct ivring *vm, uint64_t deadline)
+{
+	struct ivr_block *oldest = ivr_outbox_oldest(&vm->outbox);
+	int ret;
+
+	if (oldest->state != IVR_BLOCK_SENT)
+		return deadline ? -EDEADLK : -EAGAIN;
+	ret = ivr_peer_flush(vm, oldest->to, oldest->position, deadline);
+	switch (ret) {
+	case 0:
+	case -EPIPE:
+	case -ESTALE:
+	case -EPROTO:	/* it will never read again, and has itself to blame */
+		ivr_outbox_free(&vm->outbox, oldest);
+		return 0;
+	case -ETIMEDOUT:
+		return deadline ? -ETIMEDOUT : -EAGAIN;
+	default:
+		return ret;
+	}
+}
+
+int ivring_alloc(struct ivring *vm, size_t length, uint64_t deadline, void **data)
+{
+	uint64_t offset;
+	int ret;
+
+	for (;;) {
+		ivr_outbox_reclaim(&vm->outbox, settled, vm);
+		ret = ivr_outbox_alloc(&vm->outbox, length, &offset);
+		if (ret != -EAGAIN)
+			break;
+		ret = wait_for_oldest(vm, deadline);
+		if (ret)
+			break;
+	}
+	if (!ret)
+		*data = &vm->area->outbox[offset];
+	return ret;
+}
+
+/* Where in the outbox; nothing is there if it is not below vm->outbox_bytes. */
+static uint64_t offset_of(const struct ivring *vm, const void *data)
+{
+	return (uintptr_t)data - (uintptr_t)vm->area->outbox;
+}
+
+int ivring_cancel(struct ivring *vm, void *data)
+{
+	uint64_t offset = offset_of(vm, data);
+	struct ivr_block *block = ivr_outbox_find(&vm->outbox, offset, 0);
+
+	if (!block || block->state != IVR_BLOCK_HELD ||
+	    offset != (block->start & (vm->outbox_bytes - 1)))
+		return -EINVAL;
+	ivr_outbox_free(&vm->outbox, block);
+	return 0;
+}
+
+int ivring_set_payload(struct ivring *vm, struct ivring_item *item, const void *data,
+		       size_t length)
+{
+	uint64_t offset = offset_of(vm, data);
+
+	if (length && !ivr_outbox_find(&vm->outbox, offset, length))
+		return -EINVAL;
+	item->offset = length ? offset : 0;
+	item->length = (uint32_t)length;
+	return 0;
+}
+
+int ivring_payload(struct ivring *vm, const struct ivring_item *item, const void **data)
+{
+	struct ivr_peer *sender;
+	int ret;
+
+	*data = NULL;
+	if (!item->length)
+		return 0;
+	if (item->offset > vm->outbox_bytes || item->length > vm->outbox_bytes - item->offset)
+		return -EPROTO;
+	ret = ivr_peer_get(vm, ivring_sender(item), &sender);
+	if (ret)
+		return ret == -EPIPE ? -ESTALE : ret;
+	*data = &sender->area->outbox[item->offset];
+	return 0;
+}
+
+int ivring_copy_payload(struct ivring *vm, const struct ivring_item *item, void *buffer,
+			size_t size)
+{
+	const void *data;
+	int ret;
+
+	if (item->length > size)
+		return -EMSGSIZE;
+	ret = ivring_payload(vm, item, &data);
+	if (ret)
+		return ret;
+	if (data)
+		ivr_copy(buffer, data, item->length);
+	return (int)item->length;
+}
+
+int ivring_set_inline(struct ivring_item *item, const void *data, size_t length)
+{
+	if (length > IVRING_INLINE_BYTES)
+		return -EMSGSIZE;
+	if (length)
+		memcpy(item->data, data, length);
+	item->inline_len = (uint8_t)length;
+	return 0;
+}
+
+int ivring_get_inline(const struct ivring_item *item, void *data, size_t length)
+{
+	if (length != item->inline_len || length > IVRING_INLINE_BYTES)
+		return -EPROTO;
+	if (length)
+		memcpy(data, item->data, length);
+	return 0;
+}

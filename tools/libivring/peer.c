@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "barrier.h"
+#include "peer.h"
+#include "sys.h"
+#include "vm.h"
+
+int ivr_peer_check(const struct ivring *vm, struct ivring_peer peer)
+{
+	uint32_t now;
+
+	if (peer.id >= vm->slots || !(peer.generation & 1))
+		return -EINVAL;
+	now = ivr_load_acquire(&vm->region->generation[peer.id]);
+	if (peer.generation == now)
+		return 0;
+	if (peer.generation > now)
+		return -EINVAL;
+	return now & 1 ? -ESTALE : -EPIPE;
+}
+
+struct ivr_peer *ivr_peer_find(const struct ivring *vm, struct ivring_peer peer)
+{
+	struct ivr_peer *found;
+
+	if (peer.id >= vm->slots)
+		return NULL;
+	found = vm->peers[peer.id];
+	while (found && found->peer.generation != peer.generation)
+		found = found->next;
+	return found;
+}
+
+/* The generation is looked at on both sides of mmap(): then it is that one's area. */
+static int map_area(struct ivring *vm, struct ivring_peer peer,
+		    const struct ivring_vm_area **area)
+{
+	void *memory;
+	int ret, gone;
+
+	ret = ivr_peer_check(vm, peer);
+	if (ret)
+		return ret;
+	ret = ivr_map(vm->fd, IVRING_MAP_VM(peer.id), vm->area_bytes, PROT_READ, &memory);
+	gone = ivr_peer_check(vm, peer);
+	if (gone && !ret)
+		ivr_unmap(memory, vm->area_bytes);
+	if (gone || ret)
+		return gone ? gone : ret;
+	*area = memory;
+	return 0;
+}
+
+int ivr_peer_get(struct ivring *vm, struct ivring_peer peer, struct ivr_peer **out)
+{
+	struct ivr_peer *found = ivr_peer_find(vm, peer);
+	int ret;
+
+	if (!found) {
+		/* Who only sends never asks for news: see to those that left here. */
+		ivr_peers_mark(vm);
+		if (!ivr_inbox_pending(&vm->inbox))
+			ivr_peers_sweep(vm);
+		found = calloc(1, sizeof(*found));
+		if (!found)
+			return -ENOMEM;
+		ret = map_area(vm, peer, &found->area);
+		if (ret) {
+			free(found);
+			return ret;
+		}
+		found->peer = peer;
+		found->next = vm->peers[peer.id];
+		vm->peers[peer.id] = found;
+	}
+	*out = found;
+	return 0;
+}
+
+bool ivr_peer_has_read(const struct ivring *vm, const struct ivr_peer *peer,
+		       uint32_t position)
+{
+	/* C: pairs with the reader's release; it is done with items and payload. */
+	uint32_t consumer = ivr_load_acquire(&peer->area->inbox_consumer);
+
+	/* Unread items lie 1 to entries ahead; any other position is an old one. */
+	return position - consumer - 1 >= vm->inbox.entries;
+}
+
+int ivr_peer_flush(const struct ivring *vm, struct ivring_peer peer, uint32_t position,
+		   uint64_t deadline)
+{
+	struct ivring_flush call = {
+		.id = peer.id,
+		.generation = peer.generation,
+		.position = position,
+		.deadline = deadline,
+	};
+	int ret = ivr_ioctl(vm->fd, IVRING_FLUSH, &call);
+
+	/* Billions of items later an old position looks like one still to come. */
+	return ret == -EINVAL ? 0 : ret;
+}
+
+void ivr_peers_mark(struct ivring *vm)
+{
+	struct ivr_peer *peer;
+	uint32_t id;
+
+	for (id = 0; id < vm->slots; id++)
+		for (peer = vm->peers[id]; peer; peer = peer->next)
+			peer->left = ivr_peer_check(vm, peer->peer) != 0;
+}
+
+static void drop_where(struct ivring *vm, bool all)
+{
+	uint32_t id;
+
+	for (id = 0; id < vm->slots; id++) {
+		struct ivr_peer **link = &vm->peers[id];
+
+		while (*link) {
+			struct ivr_peer *peer = *link;
+
+			if (!all && !peer->left) {
+				link = &peer->next;
+				continue;
+			}
+			*link = peer->next;
+			if (peer->area != vm->area)
+				ivr_unmap(peer->area, vm->area_bytes);
+			free(peer);
+		}
+	}
+}
+
+void ivr_peers_sweep(struct ivring *vm)
+{
+	drop_where(vm, false);
+}
+
+void ivr_peers_drop(struct ivring *vm)
+{
+	drop_where(vm, true);
+}

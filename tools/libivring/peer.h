@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#ifndef IVR_PEER_H
+#define IVR_PEER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ivring.h"
+
+/**
+ * struct ivr_peer - a VM of the region whose area is mapped.
+ * @next:	another generation of the same slot
+ * @peer:	who it is. @area is the area of this generation and no other
+ * @area:	its area; it may write there at any time
+ * @left:	it has been seen to be gone; what it sent may still be in the inbox
+ * @sent:	whether anything was sent to it
+ * @position:	its index behind the last item that was
+ */
+struct ivr_peer {
+	struct ivr_peer *next;
+	struct ivring_peer peer;
+	const struct ivring_vm_area *area;
+	bool left;
+	bool sent;
+	uint32_t position;
+};
+
+/*
+ * Whether the VM is attached: 0; -EPIPE if it is gone and the slot free, -ESTALE
+ * if another has the slot; -EINVAL if there can be no such VM.
+ */
+int ivr_peer_check(const struct ivring *vm, struct ivring_peer peer);
+
+/* The VM if its area is mapped, else NULL. */
+struct ivr_peer *ivr_peer_find(const struct ivring *vm, struct ivring_peer peer);
+
+/*
+ * The VM, and maps its area if it is not. Fails as ivr_peer_check(), with
+ * -ENOMEM, or as mmap().
+ */
+int ivr_peer_get(struct ivring *vm, struct ivring_peer peer, struct ivr_peer **out);
+
+/* Whether it has read all items before @position, which was one of ours once. */
+bool ivr_peer_has_read(const struct ivring *vm, const struct ivr_peer *peer,
+		       uint32_t position);
+
+/*
+ * Sleeps until it has read all items before @position: 0, or what IVRING_FLUSH
+ * fails with.
+ */
+int ivr_peer_flush(const struct ivring *vm, struct ivring_peer peer, uint32_t position,
+		   uint64_t deadline);
+
+/* Notes which of those mapped have left. */
+void ivr_peers_mark(struct ivring *vm);
+
+/*
+ * Forgets those of which that was noted. Nothing of theirs may be in the inbox: it
+ * has been read up to where it ended after they were noted.
+ */
+void ivr_peers_sweep(struct ivring *vm);
+
+/* Forgets all. */
+void ivr_peers_drop(struct ivring *vm);
+
+#endif /* IVR_PEER_H */

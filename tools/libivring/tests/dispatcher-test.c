@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * The dispatcher, on the device of device.c.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "barrier.h"
+#include "device.h"
+#include "tap.h"
+#include "vm.h"
+
+#define ENTRIES		64u
+
+static struct ivring *vm, *other;
+
+/* What the handlers saw, and what they are to do. */
+static struct {
+	unsigned int items, others, members;
+	uint64_t cookie;
+	uint32_t state, consumer;
+	uint64_t stop_at;	/* cookie of the item to stop at */
+	int result;		/* of a call that a handler made */
+} seen;
+
+static void on_item(struct ivring *self, const struct ivring_item *item, void *arg)
+{
+	CHECK(arg == &seen);
+	seen.items++;
+	seen.cookie = item->cookie;
+	seen.state = device_area(0)->state;
+	seen.consumer = device_area(0)->inbox_consumer;
+	if (item->cookie == seen.stop_at)
+		ivring_stop(self);
+}
+
+static void on_other(struct ivring *self, const struct ivring_item *item, void *arg)
+{
+	(void)self;
+	(void)item;
+	(void)arg;
+	seen.others++;
+}
+
+static void on_members(struct ivring *self, void *arg)
+{
+	(void)self;
+	CHECK(arg == &seen);
+	seen.members++;
+	seen.result = (int)seen.items;
+}
+
+static void set_up(void)
+{
+	struct ivring_options options = {
+		.name = "test", .slots = 4, .inbox_entries = ENTRIES,
+		.outbox_bytes = 4096, .mode = 0600,
+	};
+
+	device_reset();
+	memset(&seen, 0, sizeof(seen));
+	seen.stop_at = UINT64_MAX;
+	CHECK_EQ(ivring_create(&options, &vm), 0);
+	CHECK_EQ(ivring_join("test", 1, 0, &other), 0);
+	CHECK_EQ(ivring_on(vm, 7, on_item, &seen), 0);
+}
+
+static void close_other(void)
+{
+	ivring_close(other);
+	other = NULL;
+}
+
+static void close_both(void)
+{
+	close_other();
+	ivring_close(vm);
+	CHECK_EQ(device.maps, 0);
+}
+
+static void send(uint32_t port, unsigned int count)
+{
+	struct ivring_item item = { .port = port };
+
+	for (; item.cookie < count; item.cookie++)
+		CHECK_EQ(ivring_send(other, ivring_self(vm), &item, 1, 0), 1);
+}
+
+static void handlers_by_port(void)
+{
+	uint32_t port;
+
+	set_up();
+	CHECK_EQ(ivring_on(vm, IVRING_PORT_RESERVED, on_item, &seen), -EINVAL);
+	for (port = 20; port; port--)
+		if (port != 7)
+			CHECK_EQ(ivring_on(vm, port, on_other, NULL), 0);
+	send(7, 1);
+	CHECK_EQ(ivring_dispatch(vm, 100), 1);
+	CHECK_EQ(seen.items, 1);
+	CHECK_EQ(seen.others, 0);
+	for (port = 1; port <= 20; port++)
+		if (port != 7)
+			send(port, 1);
+	CHECK_EQ(ivring_dispatch(vm, 100), 19);
+	CHECK_EQ(seen.items, 1);
+	CHECK_EQ(seen.others, 19);
+
+	/* Registered again: the new one instead; and then none. */
+	CHECK_EQ(ivring_on(vm, 3, on_item, &seen), 0);
+	send(3, 1);
+	CHECK_EQ(ivring_dispatch(vm, 100), 1);
+	CHECK_EQ(seen.items, 2);
+	CHECK_EQ(ivring_on(vm, 3, NULL, NULL), 0);
+	send(3, 1);
+	CHECK_EQ(ivring_dispatch(vm, 100), 1);
+	CHECK_EQ(seen.items, 2);
+	CHECK_EQ(seen.others, 19);
+	close_both();
+}
+
+static void ports_without_handler(void)
+{
+	set_up();
+	send(8, 2);
+	CHECK_EQ(ivring_dispatch(vm, 100), 2);
+	CHECK_EQ(seen.items, 0);
+	ivring_on_other(vm, on_other, NULL);
+	send(8, 2);
+	send(7, 1);
+	CHECK_EQ(ivring_dispatch(vm, 100), 3);
+	CHECK_EQ(seen.others, 2);
+	CHECK_EQ(seen.items, 1);
+	close_both();
+}
+
+static void reserved_port_does_nothing(void)
+{
+	set_up();
+	ivring_on_other(vm, on_other, NULL);
+	send(IVRING_PORT_RESERVED, 1);
+	send(7, 1);
+	CHECK_EQ(ivring_dispatch(vm, 100), 2);
+	CHECK_EQ(seen.others, 0);
+	CHECK_EQ(seen.items, 1);
+	close_both();
+}
+
+static void given_up_after_the_handlers(void)
+{
+	set_up();
+	send(7, ENTRIES);
+	device_area(0)->state = IVRING_IDLE;
+	CHECK_EQ(ivring_dispatch(vm, 3), 3);
+	CHECK_EQ(seen.consumer, 0);
+	CHECK_EQ(seen.state, IVRING_BUSY);
+	CHECK_EQ(device_area(0)->inbox_consumer, 3);
+	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
+	/* In batches, so that senders do not wait for all of them. */
+	CHECK_EQ(ivring_dispatch(vm, 100), ENTRIES - 3);
+	CHECK(seen.consumer > 3);
+	CHECK_EQ(device_area(0)->inbox_consumer, ENTRIES);
+	CHECK_EQ(ivring_dispatch(vm, 100), 0);
+	close_both();
+}
+
+static void stop_in_a_handler(void)
+{
+	set_up();
+	send(7, 10);
+	seen.stop_at = 4;
+	CHECK_EQ(ivring_dispatch(vm, 100), 5);
+	CHECK_EQ(device_area(0)->inbox_consumer, 5);
+	CHECK_EQ(ivring_dispatch(vm, 100), 5);
+	CHECK_EQ(seen.cookie, 9);
+
+	send(7, 10);
+	CHECK_EQ(ivring_run(vm), 0);
+	CHECK_EQ(seen.cookie, 4);
+	seen.stop_at = 9;
+	CHECK_EQ(ivring_run(vm), 0);
+	CHECK_EQ(seen.cookie, 9);
+	/* No item was needed for that. */
+	CHECK_EQ(device_inbox(0)->producer, 20);
+	close_both();
+}
+
+static void stop(void)
+{
+	ivring_stop(vm);
+}
+
+static void stop_from_elsewhere(void)
+{
+	set_up();
+	device.asleep = stop;
+	CHECK_EQ(ivring_run(vm), 0);
+	/* Between the last look at the flag and the sleep. */
+	device.before_wait = stop;
+	CHECK_EQ(ivring_run(vm), 0);
+	/* Before the run. */
+	stop();
+	CHECK_EQ(ivring_run(vm), 0);
+	/* What stopped those does not stop the next. */
+	seen.stop_at = 0;
+	send(7, 1);
+	CHECK_EQ(ivring_run(vm), 0);
+	CHECK_EQ(seen.items, 1);
+	close_both();
+}
+
+static void fill_and_stop(void)
+{
+	send(7, ENTRIES);
+	ivring_stop(vm);
+}
+
+static void stop_with_a_full_inbox(void)
+{
+	set_up();
+	device.before_wait = fill_and_stop;
+	CHECK_EQ(ivring_run(vm), 0);
+	CHECK_EQ(device_inbox(0)->producer, ENTRIES);
+	close_both();
+}
+
+static void send_the_last(void)
+{
+	send(7, 1);
+}
+
+static void run_sleeps_until_there_is_work(void)
+{
+	set_up();
+	seen.stop_at = 0;
+	device.asleep = send_the_last;
+	CHECK_EQ(ivring_run(vm), 0);
+	CHECK_EQ(seen.items, 1);
+	close_both();
+}
+
+static void call_inside(struct ivring *self, const struct ivring_item *item, void *arg)
+{
+	(void)item;
+	(void)arg;
+	CHECK_EQ(ivring_run(self), -EBUSY);
+	CHECK_EQ(ivring_dispatch(self, 1), -EBUSY);
+	seen.items++;
+}
+
+static void no_dispatch_in_a_handler(void)
+{
+	set_up();
+	ivring_on(vm, 7, call_inside, NULL);
+	send(7, 2);
+	CHECK_EQ(ivring_dispatch(vm, 100), 2);
+	CHECK_EQ(seen.items, 2);
+	close_both();
+}
+
+static void arm(void)
+{
+	set_up();
+	CHECK_EQ(ivring_members(vm), 1);
+	CHECK_EQ(ivring_arm(vm), 1);
+	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
+	send(7, 1);
+	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
+	CHECK_EQ(ivring_arm(vm), 0);
+	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
+	CHECK_EQ(ivring_consume(vm, 1), 0);
+	close_other();
+	CHECK_EQ(ivring_arm(vm), 0);
+	CHECK_EQ(ivring_members(vm), 1);
+	CHECK_EQ(ivring_arm(vm), 1);
+	close_both();
+}
+
+static void armed_when_there_is_no_more(void)
+{
+	set_up();
+	send(7, 2);
+	CHECK_EQ(ivring_dispatch(vm, 1), 1);
+	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
+	CHECK_EQ(ivring_dispatch(vm, 2), 1);
+	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
+	close_other();
+	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
+	CHECK_EQ(ivring_dispatch(vm, 1), 0);
+	CHECK_EQ(vm->members, vm->region->members);
+	close_both();
+}
+
+static void broken_inbox(void)
+{
+	struct ivring_item item;
+
+	set_up();
+	send(7, 1);
+	device_set_producer(0, ENTRIES + 1);
+	CHECK_EQ(ivring_arm(vm), -EPROTO);
+	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
+	CHECK_EQ(ivring_dispatch(vm, 100), -EPROTO);
+	CHECK_EQ(ivring_run(vm), -EPROTO);
+	CHECK_EQ(ivring_receive(vm, &item, 1), -EPROTO);
+	CHECK_EQ(ivring_consume(vm, 1), -EPROTO);
+	CHECK_EQ(seen.items, 0);
+	close_both();
+}
+
+static void rings_back(void)
+{
+	set_up();
+	send(7, ENTRIES);
+	CHECK_EQ(ivring_dispatch(vm, 1), 1);
+	CHECK_EQ(device.rooms, 0);
+	device_inbox(0)->room_wanted = 1;
+	CHECK_EQ(ivring_dispatch(vm, 1), 1);
+	CHECK_EQ(device.rooms, 1);
+	close_both();
+}
+
+static void news_after_the_last_item(void)
+{
+	set_up();
+	ivring_on_members(vm, on_members, &seen);
+	CHECK_EQ(ivring_dispatch(vm, 100), 0);
+	CHECK_EQ(seen.members, 1);
+	send(7, 40);
+	close_other();
+	CHECK_EQ(ivring_dispatch(vm, 20), 20);
+	CHECK_EQ(seen.members, 1);
+	CHECK(device_area(0)->members_seen != vm->region->members);
+	CHECK_EQ(ivring_dispatch(vm, 100), 20);
+	CHECK_EQ(seen.members, 2);
+	CHECK_EQ(seen.result, 40);
+	CHECK_EQ(device_area(0)->members_seen, vm->region->members);
+	close_both();
+}
+
+static void answer(struct ivring *self, const struct ivring_item *item, void *arg)
+{
+	struct ivring_item reply = { .port = 9, .cookie = 1 };
+
+	(void)arg;
+	seen.result = ivring_reply(self, item, &reply, 0);
+}
+
+static void reply_carries_the_cookie(void)
+{
+	struct ivring_item request = { .port = 5, .cookie = 77 }, reply;
+
+	set_up();
+	ivring_on(vm, 5, answer, NULL);
+	CHECK_EQ(ivring_send(other, ivring_self(vm), &request, 1, 0), 1);
+	CHECK_EQ(ivring_dispatch(vm, 100), 1);
+	CHECK_EQ(seen.result, 0);
+	CHECK_EQ(ivring_receive(other, &reply, 1), 1);
+	CHECK_EQ((long long)reply.cookie, 77);
+	CHECK_EQ(reply.port, 9);
+
+	CHECK_EQ(ivring_send(other, ivring_self(vm), &request, 1, 0), 1);
+	close_other();
+	CHECK_EQ(ivring_dispatch(vm, 100), 1);
+	CHECK_EQ(seen.result, -EPIPE);
+	close_both();
+}
+
+int main(void)
+{
+	RUN(handlers_by_port);
+	RUN(ports_without_handler);
+	RUN(reserved_port_does_nothing);
+	RUN(given_up_after_the_handlers);
+	RUN(stop_in_a_handler);
+	RUN(stop_from_elsewhere);
+	RUN(stop_with_a_full_inbox);
+	RUN(run_sleeps_until_there_is_work);
+	RUN(no_dispatch_in_a_handler);
+	RUN(arm);
+	RUN(armed_when_there_is_no_more);
+	RUN(broken_inbox);
+	RUN(rings_back);
+	RUN(news_after_the_last_item);
+	RUN(reply_carries_the_cookie);
+	return tap_end();
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * For the tests that need the module: a VM in slot 0, and children that join its
+ * region by the descriptor they inherit. A child that fails exits with a status of
+ * its own.
+ */
+#ifndef IVR_MODULE_H
+#define IVR_MODULE_H
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ivring.h"
+#include "tap.h"
+
+#define PATIENCE_MS	30000u
+#define TIME_LIMIT_S	100u	/* for all tests of a program: what hangs is killed */
+#define SENDERS		3u
+#define PORT		1u
+
+static uint64_t seed;
+static struct ivring *vm;
+
+static inline uint32_t random_below(uint32_t bound)
+{
+	/* splitmix64 */
+	uint64_t z = seed += 0x9e3779b97f4a7c15ULL;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+	return (uint32_t)((z ^ (z >> 31)) >> 32) % bound;
+}
+
+static inline uint64_t soon(void)
+{
+	return ivring_deadline_ms(PATIENCE_MS);
+}
+
+/* Small, so that both the inbox and the outboxes are full again and again. */
+static inline void create(void)
+{
+	struct ivring_options options = {
+		.slots = SENDERS + 1, .inbox_entries = 8, .outbox_bytes = 4096,
+	};
+
+	CHECK_EQ(ivring_create(&options, &vm), 0);
+}
+
+static inline void close_vm(void)
+{
+	ivring_close(vm);
+	vm = NULL;
+}
+
+/* In a child: a VM of its own in that slot, and the one in slot 0. */
+static inline struct ivring *join_parent(uint32_t id, struct ivring_peer *parent)
+{
+	struct ivring *own;
+
+	if (ivring_join_fd(ivring_fd(vm), id, &own))
+		_exit(1);
+	close(ivring_fd(vm));
+	if (ivring_wait_peer(own, 0, soon(), parent))
+		_exit(2);
+	return own;
+}
+
+static inline struct ivring_peer wait_child(uint32_t id)
+{
+	struct ivring_peer child = { 0, 0 };
+
+	CHECK_EQ(ivring_wait_peer(vm, id, soon(), &child), 0);
+	return child;
+}
+
+static inline void reap(pid_t pid)
+{
+	int status = -1;
+
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 0);
+}
+
+/* A block of some bytes that tell by their value which they are. */
+static inline int fill_item(struct ivring *own, struct ivring_item *item, uint64_t number)
+{
+	size_t length = 1 + random_below(700);
+	void *block;
+	int ret;
+
+	ret = ivring_alloc(own, length, soon(), &block);
+	if (ret)
+		return ret;
+	memset(block, (int)(number % 251), length);
+	*item = (struct ivring_item){ .port = PORT, .cookie = number };
+	return ivring_set_payload(own, item, block, length);
+}
+
+/* The first thing in main(), which gets the seed, if any, as its argument. */
+static inline void begin(int argc, char **argv)
+{
+	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
+	printf("# seed %" PRIu64 "\n", seed);
+	setvbuf(stdout, NULL, _IONBF, 0);
+	alarm(TIME_LIMIT_S);
+}
+
+#endif /* IVR_MODULE_H */

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * The allocator of the outbox, against a simple model of it.
+ *
+ *	outbox-test [SEED]
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+#include "outbox.h"
+#include "tap.h"
+
+#define SIZE		4096u
+#define UNIT		IVRING_BLOCK_ALIGN
+#define UNITS		(SIZE / UNIT)
+#define RECEIVERS	3u
+#define STEPS		200000u
+
+static uint64_t seed;
+
+static uint32_t random_below(uint32_t bound)
+{
+	/* splitmix64 */
+	uint64_t z = seed += 0x9e3779b97f4a7c15ULL;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+	return (uint32_t)((z ^ (z >> 31)) >> 32) % bound;
+}
+
+/*
+ * The model: a list of blocks, oldest first, as places in units; what of them each
+ * receiver has read; and a map of the outbox that tells which are taken.
+ */
+struct model_block {
+	uint32_t place, units;
+	enum { HELD, SENT, FREE } state;
+	uint32_t to, position;
+};
+
+static struct {
+	struct model_block blocks[UNITS];
+	uint32_t count;
+	uint32_t sent[RECEIVERS], read[RECEIVERS];
+	bool taken[UNITS];
+} model;
+
+static bool settled(void *arg, struct ivring_peer to, uint32_t position)
+{
+	(void)arg;
+	return (int32_t)(model.read[to.id] - position) >= 0;
+}
+
+static void model_remove(uint32_t index)
+{
+	struct model_block *block = &model.blocks[index];
+
+	memset(&model.taken[block->place], false, block->units);
+	model.count--;
+	memmove(block, block + 1, (model.count - index) * sizeof(*block));
+}
+
+/* Frees as a first-in first-out allocator may: from the ends only. */
+static void model_trim(void)
+{
+	while (model.count && model.blocks[0].state == FREE)
+		model_remove(0);
+	while (model.count && model.blocks[model.count - 1].state == FREE)
+		model_remove(model.count - 1);
+}
+
+static void model_reclaim(void)
+{
+	while (model.count && model.blocks[0].state == SENT &&
+	       settled(NULL, (struct ivring_peer){ model.blocks[0].to, 1 },
+		       model.blocks[0].position)) {
+		model.blocks[0].state = FREE;
+		model_trim();
+	}
+}
+
+/* Where the next block goes: -1 if there is no place. */
+static int model_place(uint32_t units)
+{
+	uint32_t oldest, next;
+
+	if (!model.count)
+		return 0;
+	oldest = model.blocks[0].place;
+	next = model.blocks[model.count - 1].place + model.blocks[model.count - 1].units;
+	if (next > oldest)
+		return units <= UNITS - next ? (int)next : units <= oldest ? 0 : -1;
+	return units <= oldest - next ? (int)next : -1;
+}
+
+static void step_alloc(struct ivr_outbox *outbox)
+{
+	static const uint32_t most[] = { 2 * UNIT, 2 * UNIT, 2 * UNIT, SIZE / 6, SIZE };
+	uint32_t length = 1 + random_below(most[random_below(5)]);
+	uint32_t units = (length + UNIT - 1) / UNIT, i;
+	int place = model_place(units);
+	uint64_t offset = UINT64_MAX;
+	int ret = ivr_outbox_alloc(outbox, length, &offset);
+
+	if (place < 0) {
+		CHECK_EQ(ret, -EAGAIN);
+		return;
+	}
+	CHECK_EQ(ret, 0);
+	CHECK_EQ((long long)offset, place * UNIT);
+	for (i = 0; i < units; i++) {
+		CHECK(!model.taken[(uint32_t)place + i]);
+		model.taken[(uint32_t)place + i] = true;
+	}
+	model.blocks[model.count++] = (struct model_block){
+		.place = (uint32_t)place,
+		.units = units,
+	};
+}
+
+static void step_send_or_cancel(struct ivr_outbox *outbox)
+{
+	uint32_t index = random_below(model.count);
+	struct model_block *block = &model.blocks[index];
+	uint32_t to = random_below(RECEIVERS);
+	struct ivr_block *found = ivr_outbox_find(outbox, block->place * UNIT,
+						  block->units * UNIT);
+
+	CHECK_EQ(!found, block->state == FREE);
+	if (block->state != HELD || !found)
+		return;
+	if (!random_below(4)) {
+		ivr_outbox_free(outbox, found);
+		block->state = FREE;
+		model_trim();
+		return;
+	}
+	block->state = SENT;
+	block->to = to;
+	block->position = ++model.sent[to];
+	found->state = IVR_BLOCK_SENT;
+	found->to = (struct ivring_peer){ to, 1 };
+	found->position = block->position;
+}
+
+static void step_read(struct ivr_outbox *outbox)
+{
+	uint32_t to = random_below(RECEIVERS);
+	uint32_t unread = model.sent[to] - model.read[to];
+
+	if (unread)
+		model.read[to] += 1 + random_below(unread);
+	ivr_outbox_reclaim(outbox, settled, NULL);
+	model_reclaim();
+}
+
+static void check_equal(struct ivr_outbox *outbox)
+{
+	uint32_t i = random_below(UNITS), covered;
+	struct ivr_block *found = ivr_outbox_find(outbox, i * UNIT + random_below(UNIT), 1);
+
+	CHECK_EQ(outbox->count, model.count);
+	for (covered = 0; covered < model.count; covered++) {
+		struct model_block *block = &model.blocks[covered];
+
+		if (i >= block->place && i < block->place + block->units)
+			break;
+	}
+	CHECK_EQ(found != NULL, covered < model.count && model.blocks[covered].state != FREE);
+}
+
+static void random_use_as_in_the_model(void)
+{
+	struct ivr_outbox outbox = { .size = SIZE };
+	uint32_t i;
+
+	memset(&model, 0, sizeof(model));
+	for (i = 0; i < RECEIVERS; i++)	/* so that the positions wrap on the way */
+		model.sent[i] = model.read[i] = 0u - STEPS / 100;
+	for (i = 0; i < STEPS && tap_good; i++) {
+		uint32_t what = random_below(10);
+
+		if (what < 4)
+			step_alloc(&outbox);
+		else if (what < 8 && model.count)
+			step_send_or_cancel(&outbox);
+		else
+			step_read(&outbox);
+		check_equal(&outbox);
+	}
+	CHECK(model.sent[0] < STEPS);
+	free(outbox.blocks);
+}
+
+static void bad_lengths(void)
+{
+	struct ivr_outbox outbox = { .size = SIZE };
+	uint64_t offset;
+
+	CHECK_EQ(ivr_outbox_alloc(&outbox, 0, &offset), -EINVAL);
+	CHECK_EQ(ivr_outbox_alloc(&outbox, SIZE + 1, &offset), -EMSGSIZE);
+	CHECK_EQ(ivr_outbox_alloc(&outbox, UINT64_MAX, &offset), -EMSGSIZE);
+	CHECK_EQ(outbox.count, 0);
+}
+
+static void the_whole_outbox(void)
+{
+	struct ivr_outbox outbox = { .size = SIZE };
+	uint64_t offset;
+
+	CHECK_EQ(ivr_outbox_alloc(&outbox, SIZE, &offset), 0);
+	CHECK_EQ((long long)offset, 0);
+	CHECK_EQ(ivr_outbox_alloc(&outbox, 1, &offset), -EAGAIN);
+	CHECK(ivr_outbox_find(&outbox, 0, SIZE));
+	CHECK(ivr_outbox_find(&outbox, SIZE - 1, 1));
+	CHECK(!ivr_outbox_find(&outbox, SIZE - 1, 2));
+	CHECK(!ivr_outbox_find(&outbox, SIZE, 0));
+	CHECK(!ivr_outbox_find(&outbox, UINT64_MAX, 1));
+	CHECK(!ivr_outbox_find(&outbox, 1, UINT64_MAX));
+	ivr_outbox_free(&outbox, ivr_outbox_oldest(&outbox));
+	CHECK(!ivr_outbox_oldest(&outbox));
+	CHECK(!ivr_outbox_find(&outbox, 0, 1));
+	CHECK_EQ(ivr_outbox_alloc(&outbox, SIZE, &offset), 0);
+	free(outbox.blocks);
+}
+
+static void no_block_over_the_end(void)
+{
+	struct ivr_outbox outbox = { .size = SIZE };
+	uint64_t first, second, third;
+
+	CHECK_EQ(ivr_outbox_alloc(&outbox, SIZE / 2, &first), 0);
+	CHECK_EQ(ivr_outbox_alloc(&outbox, SIZE / 4, &second), 0);
+	CHECK_EQ(ivr_outbox_alloc(&outbox, SIZE / 4 + 1, &third), -EAGAIN);
+	ivr_outbox_free(&outbox, ivr_outbox_oldest(&outbox));
+	CHECK_EQ(ivr_outbox_alloc(&outbox, SIZE / 4 + 1, &third), 0);
+	CHECK_EQ((long long)third, 0);
+	CHECK(!ivr_outbox_find(&outbox, SIZE - 1, 1));
+	free(outbox.blocks);
+}
+
+static void many_small_blocks(void)
+{
+	struct ivr_outbox outbox = { .size = SIZE };
+	uint64_t offset;
+	uint32_t i;
+
+	for (i = 0; i < UNITS; i++) {
+		CHECK_EQ(ivr_outbox_alloc(&outbox, 1, &offset), 0);
+		CHECK_EQ((long long)offset, i * UNIT);
+	}
+	CHECK_EQ(ivr_outbox_alloc(&outbox, 1, &offset), -EAGAIN);
+	for (i = 0; i < UNITS; i++) {
+		struct ivr_block *block = ivr_outbox_find(&outbox, i * UNIT + UNIT - 1, 1);
+
+		CHECK(block && block->start == i * UNIT);
+		CHECK(!ivr_outbox_find(&outbox, i * UNIT + UNIT - 1, 2));
+	}
+	free(outbox.blocks);
+}
+
+static void held_block_keeps_those_behind(void)
+{
+	struct ivr_outbox outbox = { .size = SIZE };
+	uint64_t held, sent;
+	struct ivr_block *block;
+
+	memset(&model, 0, sizeof(model));
+	CHECK_EQ(ivr_outbox_alloc(&outbox, SIZE / 2, &held), 0);
+	CHECK_EQ(ivr_outbox_alloc(&outbox, SIZE / 2, &sent), 0);
+	block = ivr_outbox_find(&outbox, sent, 1);
+	block->state = IVR_BLOCK_SENT;
+	ivr_outbox_reclaim(&outbox, settled, NULL);
+	CHECK_EQ(outbox.count, 2);
+	ivr_outbox_free(&outbox, ivr_outbox_find(&outbox, held, 1));
+	CHECK_EQ(outbox.count, 1);
+	ivr_outbox_reclaim(&outbox, settled, NULL);
+	CHECK_EQ(outbox.count, 0);
+	free(outbox.blocks);
+}
+
+int main(int argc, char **argv)
+{
+	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
+	printf("# seed %" PRIu64 "\n", seed);
+	RUN(bad_lengths);
+	RUN(the_whole_outbox);
+	RUN(no_block_over_the_end);
+	RUN(many_small_blocks);
+	RUN(held_block_keeps_those_behind);
+	RUN(random_use_as_in_the_model);
+	return tap_end();
+}

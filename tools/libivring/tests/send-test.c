@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * Sending: items, and the payload that goes with them.
+ */
+
+#include <errno.h>
+
+#include "vms.h"
+
+static void send_in_order(void)
+{
+	struct ivring_item items[5] = { 0 }, got[ENTRIES];
+	uint32_t i, round;
+
+	set_up_at(UINT32_MAX - 6);
+	for (round = 0; round < 4; round++) {
+		for (i = 0; i < 5; i++)
+			items[i].cookie = 5 * round + i;
+		CHECK_EQ(ivring_send(vm, ivring_self(other), items, 5, 0), 5);
+		CHECK_EQ(ivring_receive(other, got, ENTRIES), 5);
+		for (i = 0; i < 5; i++) {
+			CHECK_EQ((long long)got[i].cookie, 5 * round + i);
+			CHECK_EQ(got[i].from, 0);
+			CHECK_EQ(got[i].from_gen, 1);
+		}
+		CHECK_EQ(ivring_consume(other, 6), -EINVAL);
+		CHECK_EQ(ivring_consume(other, 5), 0);
+	}
+	close_all();
+}
+
+static void full_inbox(void)
+{
+	struct ivring_item items[300] = { 0 };
+
+	set_up();
+	CHECK_EQ(ivring_send(vm, ivring_self(other), items, 0, 0), -EINVAL);
+	CHECK_EQ(ivring_send(vm, ivring_self(other), items, 300, 0), ENTRIES);
+	CHECK_EQ(device.enqueues, 1);
+	CHECK_EQ(ivring_send(vm, ivring_self(other), items, 1, 0), -EAGAIN);
+	CHECK_EQ(ivring_send(vm, ivring_self(other), items, 1, SOON), -ETIMEDOUT);
+	device.asleep = read_all_of_other;
+	CHECK_EQ(ivring_send(vm, ivring_self(other), items, 1, SOON), 1);
+	/* The reader saw that a sender waited. */
+	CHECK_EQ(device.rooms, 1);
+	close_all();
+}
+
+static void large_arrays_go_in_batches(void)
+{
+	static struct ivring_item items[600], got[600];
+	struct ivring_options options = {
+		.slots = 1, .inbox_entries = 1024, .outbox_bytes = OUTBOX,
+	};
+	uint32_t i;
+
+	device_reset();
+	CHECK_EQ(ivring_create(&options, &vm), 0);
+	for (i = 0; i < 600; i++)
+		items[i].cookie = i;
+	CHECK_EQ(ivring_send(vm, ivring_self(vm), items, 600, 0), 600);
+	CHECK_EQ(device.enqueues, 3);
+	CHECK_EQ(ivring_receive(vm, got, 600), 600);
+	for (i = 0; i < 600; i++)
+		CHECK_EQ((long long)got[i].cookie, i);
+	close_all();
+}
+
+static void send_to_the_dead(void)
+{
+	struct ivring_item item = { 0 };
+	struct ivring_peer old, never = { 2, 1 };
+
+	set_up();
+	old = ivring_self(other);
+	close_other();
+	CHECK_EQ(ivring_send(vm, old, &item, 1, 0), -EPIPE);
+	other = join(1);
+	CHECK_EQ(ivring_send(vm, old, &item, 1, 0), -ESTALE);
+	CHECK_EQ(ivring_send(vm, never, &item, 1, 0), -EINVAL);
+	never.id = 4;
+	CHECK_EQ(ivring_send(vm, never, &item, 1, 0), -EINVAL);
+	CHECK_EQ(device.enqueues, 0);
+	close_all();
+}
+
+static void payload_arrives(void)
+{
+	struct ivring_item item;
+	char buffer[100];
+	const void *data;
+
+	set_up();
+	memset(send_block(vm, ivring_self(other), 50), 'x', 50);
+	CHECK_EQ(ivring_receive(other, &item, 1), 1);
+	CHECK_EQ(ivring_copy_payload(other, &item, buffer, 49), -EMSGSIZE);
+	CHECK_EQ(ivring_copy_payload(other, &item, buffer, sizeof(buffer)), 50);
+	CHECK(buffer[0] == 'x' && buffer[49] == 'x');
+	CHECK_EQ(ivring_payload(other, &item, &data), 0);
+	CHECK(!memcmp(data, buffer, 50));
+	item.length = 0;
+	CHECK_EQ(ivring_payload(other, &item, &data), 0);
+	CHECK(!data);
+	close_all();
+}
+
+static void payload_out_of_bounds(void)
+{
+	static const struct { uint64_t offset; uint32_t length; } bad[] = {
+		{ OUTBOX, 1 }, { OUTBOX - 1, 2 }, { 0, OUTBOX + 1 }, { UINT64_MAX, 1 },
+		{ UINT64_MAX, UINT32_MAX }, { 1ULL << 63, 1 }, { 1, UINT32_MAX },
+	};
+	struct ivring_item item = { .from = 0, .from_gen = 1 };
+	const void *data;
+	unsigned int i;
+
+	set_up();
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		item.offset = bad[i].offset;
+		item.length = bad[i].length;
+		CHECK_EQ(ivring_payload(other, &item, &data), -EPROTO);
+		CHECK(!data);
+	}
+	CHECK_EQ(device.maps, 6);
+	item.offset = OUTBOX - 1;
+	item.length = 1;
+	CHECK_EQ(ivring_payload(other, &item, &data), 0);
+	close_all();
+}
+
+static void only_blocks_are_sent(void)
+{
+	struct ivring_item item = { 0 };
+	void *held;
+	char *sent;
+
+	set_up();
+	join_third();
+	CHECK_EQ(ivring_alloc(vm, 100, 0, &held), 0);
+	CHECK_EQ(ivring_set_payload(vm, &item, held, 129), -EINVAL);
+	CHECK_EQ(ivring_set_payload(vm, &item, (char *)held - 1, 1), -EINVAL);
+	CHECK_EQ(ivring_set_payload(vm, &item, &item, 1), -EINVAL);
+	CHECK_EQ(ivring_set_payload(vm, &item, (char *)held + 10, 20), 0);
+	CHECK_EQ((long long)item.offset, 10);
+	item.offset = 128;
+	CHECK_EQ(ivring_send(vm, ivring_self(other), &item, 1, 0), -EINVAL);
+
+	sent = send_block(vm, ivring_self(other), 10);
+	CHECK_EQ(ivring_cancel(vm, sent), -EINVAL);
+	CHECK_EQ(ivring_set_payload(vm, &item, sent, 10), 0);
+	CHECK_EQ(ivring_send(vm, ivring_self(third), &item, 1, 0), -EINVAL);
+	CHECK_EQ(ivring_send(vm, ivring_self(other), &item, 1, 0), 1);
+	CHECK_EQ(ivring_cancel(vm, (char *)held + 64), -EINVAL);
+	CHECK_EQ(ivring_cancel(vm, held), 0);
+	CHECK_EQ(ivring_cancel(vm, held), -EINVAL);
+	close_all();
+}
+
+static void blocks_come_free_when_read(void)
+{
+	struct ivring_item items[3] = { 0 };
+	void *data;
+	int i;
+
+	set_up();
+	for (i = 0; i < 3; i++) {
+		CHECK_EQ(ivring_alloc(vm, OUTBOX / 4, 0, &data), 0);
+		CHECK_EQ(ivring_set_payload(vm, &items[i], data, OUTBOX / 4), 0);
+	}
+	CHECK_EQ(ivring_send(vm, ivring_self(other), items, 3, 0), 3);
+	CHECK_EQ(ivring_alloc(vm, OUTBOX / 2, 0, &data), -EAGAIN);
+	CHECK_EQ(ivring_consume(other, 1), 0);
+	CHECK_EQ(ivring_alloc(vm, OUTBOX / 2, 0, &data), -EAGAIN);
+	CHECK_EQ(ivring_consume(other, 1), 0);
+	device.calls = 0;
+	CHECK_EQ(ivring_alloc(vm, OUTBOX / 2, 0, &data), 0);
+	CHECK(data == vm->area->outbox);
+	CHECK_EQ(device.calls, 0);
+	close_all();
+}
+
+static void alloc_waits(void)
+{
+	void *data;
+
+	set_up();
+	send_block(vm, ivring_self(other), OUTBOX);
+	CHECK_EQ(ivring_alloc(vm, 1, SOON, &data), -ETIMEDOUT);
+	device.asleep = read_all_of_other;
+	CHECK_EQ(ivring_alloc(vm, 1, SOON, &data), 0);
+	CHECK_EQ(ivring_alloc(vm, OUTBOX, SOON, &data), -EDEADLK);
+	CHECK_EQ(ivring_alloc(vm, OUTBOX, 0, &data), -EAGAIN);
+	close_all();
+}
+
+static void blocks_of_the_dead_come_free(void)
+{
+	void *data;
+
+	set_up();
+	send_block(vm, ivring_self(other), OUTBOX);
+	device.asleep = close_other;
+	CHECK_EQ(ivring_alloc(vm, OUTBOX, SOON, &data), 0);
+	CHECK_EQ(ivring_cancel(vm, data), 0);
+	other = join(1);
+	send_block(vm, ivring_self(other), OUTBOX);
+	replace_other();
+	CHECK_EQ(ivring_alloc(vm, OUTBOX, 0, &data), 0);
+	close_all();
+}
+
+static void reader_that_broke_its_inbox(void)
+{
+	struct ivring_item item = { 0 };
+	void *data;
+
+	set_up();
+	send_block(vm, ivring_self(other), OUTBOX);
+	device_area(1)->inbox_consumer = (uint32_t)-1;
+	CHECK_EQ(ivring_send(vm, ivring_self(other), &item, 1, 0), -EPROTO);
+	CHECK_EQ(ivring_flush(vm, ivring_self(other), SOON), -EPROTO);
+	CHECK_EQ(ivring_alloc(vm, OUTBOX, 0, &data), 0);
+	close_all();
+}
+
+static void old_positions_are_read(void)
+{
+	void *data;
+
+	set_up();
+	send_block(vm, ivring_self(other), OUTBOX);
+	/* The receiver has read 3 * 2^30 items of others since. */
+	device_set_producer(1, 1 + 0xc0000000u);
+	device_area(1)->inbox_consumer = 1 + 0xc0000000u;
+	device.calls = 0;
+	CHECK_EQ(ivring_flush(vm, ivring_self(other), SOON), 0);
+	CHECK_EQ(ivring_alloc(vm, OUTBOX, SOON, &data), 0);
+	CHECK_EQ(device.calls, 0);
+	close_all();
+}
+
+static void positions_that_look_like_to_come(void)
+{
+	void *data;
+
+	set_up();
+	send_block(vm, ivring_self(other), OUTBOX);
+	/* And all but a few of 2^32. */
+	device_set_producer(1, 1 + (uint32_t)-3);
+	device_area(1)->inbox_consumer = 1 + (uint32_t)-3;
+	device.flush_error = -EINVAL;
+	CHECK_EQ(ivring_flush(vm, ivring_self(other), SOON), 0);
+	CHECK_EQ(ivring_alloc(vm, OUTBOX, SOON, &data), 0);
+	close_all();
+}
+
+static void flush(void)
+{
+	struct ivring_item item = { 0 };
+	struct ivring_peer old;
+
+	set_up();
+	CHECK_EQ(ivring_flush(vm, ivring_self(other), 0), 0);
+	CHECK_EQ(ivring_send(vm, ivring_self(other), &item, 1, 0), 1);
+	CHECK_EQ(ivring_flush(vm, ivring_self(other), 0), -ETIMEDOUT);
+	device.asleep = read_all_of_other;
+	CHECK_EQ(ivring_flush(vm, ivring_self(other), SOON), 0);
+
+	CHECK_EQ(ivring_send(vm, ivring_self(other), &item, 1, 0), 1);
+	device.asleep = close_other;
+	old = ivring_self(other);
+	CHECK_EQ(ivring_flush(vm, old, SOON), -EPIPE);
+	other = join(1);
+	CHECK_EQ(ivring_flush(vm, old, SOON), -ESTALE);
+	close_all();
+}
+
+static void read_all_and_leave(void)
+{
+	read_all_of_other();
+	close_other();
+}
+
+static void flush_to_one_that_read_and_left(void)
+{
+	struct ivring_item item = { 0 };
+	struct ivring_peer old;
+
+	set_up();
+	old = ivring_self(other);
+	CHECK_EQ(ivring_send(vm, old, &item, 1, 0), 1);
+	device.asleep = read_all_and_leave;
+	CHECK_EQ(ivring_flush(vm, old, SOON), 0);
+	CHECK_EQ(ivring_flush(vm, old, SOON), 0);
+	close_all();
+}
+
+int main(void)
+{
+	RUN(send_in_order);
+	RUN(full_inbox);
+	RUN(large_arrays_go_in_batches);
+	RUN(send_to_the_dead);
+	RUN(payload_arrives);
+	RUN(payload_out_of_bounds);
+	RUN(only_blocks_are_sent);
+	RUN(blocks_come_free_when_read);
+	RUN(alloc_waits);
+	RUN(blocks_of_the_dead_come_free);
+	RUN(reader_that_broke_its_inbox);
+	RUN(old_positions_are_read);
+	RUN(positions_that_look_like_to_come);
+	RUN(flush);
+	RUN(flush_to_one_that_read_and_left);
+	return tap_end();
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * Attaching, and peers that come and go.
+ */
+
+#include <errno.h>
+
+#include "vms.h"
+
+static void create_and_join(void)
+{
+	struct ivring_peer peer;
+
+	set_up();
+	CHECK_EQ(ivring_self(vm).id, 0);
+	CHECK_EQ(ivring_self(vm).generation, 1);
+	CHECK_EQ(ivring_self(other).id, 1);
+	CHECK_EQ(device.maps, 6);
+	peer.id = IVRING_ID_ANY;
+	CHECK(ivring_next_peer(vm, &peer));
+	CHECK_EQ(peer.id, 1);
+	CHECK_EQ(peer.generation, 1);
+	CHECK(!ivring_next_peer(vm, &peer));
+	CHECK(ivring_is_member(vm, ivring_self(other)));
+	peer = ivring_self(other);
+	close_other();
+	CHECK(!ivring_is_member(vm, peer));
+	close_all();
+}
+
+static void failures_leave_nothing(void)
+{
+	char name[IVRING_NAME_SIZE + 1];
+
+	set_up();
+	memset(name, 'n', sizeof(name));
+	name[IVRING_NAME_SIZE] = 0;
+	CHECK_EQ(ivring_join(name, 2, 0, &third), -EINVAL);
+	CHECK_EQ(ivring_join("test", 1, 0, &third), -EBUSY);
+	CHECK_EQ(ivring_join("test", 4, 0, &third), -ENOSPC);
+	CHECK(!third);
+	CHECK_EQ(device.maps, 6);
+	close_all();
+}
+
+static void another_version(void)
+{
+	struct ivring_options options = {
+		.slots = 1, .inbox_entries = ENTRIES, .outbox_bytes = OUTBOX,
+	};
+
+	device_reset();
+	device.version = IVRING_API_VERSION + 1;
+	CHECK_EQ(ivring_create(&options, &vm), -EPROTONOSUPPORT);
+	CHECK_EQ(device.maps, 0);
+}
+
+static void make_region(void)
+{
+	struct ivring_options options = {
+		.name = "test", .slots = 2, .inbox_entries = ENTRIES,
+		.outbox_bytes = OUTBOX, .mode = 0600,
+	};
+
+	CHECK_EQ(ivring_create(&options, &vm), 0);
+}
+
+static void join_waits_for_the_name(void)
+{
+	device_reset();
+	CHECK_EQ(ivring_join("test", 1, 0, &other), -ENOENT);
+	CHECK_EQ(ivring_join("test", 1, SOON, &other), -ENOENT);
+	device.asleep = make_region;
+	CHECK_EQ(ivring_join("test", 1, IVRING_DEADLINE_NEVER, &other), 0);
+	close_all();
+}
+
+static void wait_for_a_peer(void)
+{
+	struct ivring_item item = { .port = 1 };
+	struct ivring_peer peer;
+
+	set_up();
+	CHECK_EQ(ivring_members(vm), 1);
+	CHECK_EQ(ivring_wait_peer(vm, 4, 0, &peer), -EINVAL);
+	CHECK_EQ(ivring_wait_peer(vm, 2, 0, &peer), -ETIMEDOUT);
+	CHECK_EQ(ivring_send(other, ivring_self(vm), &item, 1, 0), 1);
+	device.asleep = join_third;
+	CHECK_EQ(ivring_wait_peer(vm, 2, SOON, &peer), 0);
+	CHECK_EQ(peer.id, 2);
+	CHECK_EQ(peer.generation, 1);
+	/* The news is still there for whoever acts upon it. */
+	CHECK(vm->area->members_seen != vm->region->members);
+	CHECK_EQ(ivring_wait(vm, IVRING_EVENT_MEMBERS, 0),
+		 IVRING_EVENT_ITEMS | IVRING_EVENT_MEMBERS);
+	CHECK_EQ(ivring_consume(vm, 1), 0);
+	CHECK_EQ(ivring_members(vm), 1);
+	CHECK_EQ(ivring_members(vm), 0);
+	close_all();
+}
+
+static void area_of_the_right_generation(void)
+{
+	struct ivring_item item = { 0 };
+	struct ivring_peer old;
+
+	set_up();
+	old = ivring_self(other);
+	device.before_map = replace_other;
+	CHECK_EQ(ivring_send(vm, old, &item, 1, 0), -ESTALE);
+	CHECK(!ivr_peer_find(vm, old));
+	CHECK_EQ(device.maps, 6);
+	device.before_map = close_other;
+	CHECK_EQ(ivring_send(vm, ivring_self(other), &item, 1, 0), -EPIPE);
+	CHECK_EQ(device.maps, 3);
+	close_all();
+}
+
+static void payload_of_the_dead(void)
+{
+	struct ivring_item items[3];
+	char buffer[10];
+
+	set_up();
+	CHECK_EQ(ivring_members(vm), 1);
+	memset(send_block(other, ivring_self(vm), 10), 'a', 10);
+	memset(send_block(other, ivring_self(vm), 10), 'b', 10);
+	CHECK_EQ(ivring_receive(vm, items, 3), 2);
+	CHECK_EQ(ivring_copy_payload(vm, &items[0], buffer, 10), 10);
+
+	/* Another takes the slot, and is talked to, while the old one's items wait. */
+	replace_other();
+	memset(send_block(other, ivring_self(vm), 10), 'c', 10);
+	CHECK_EQ(ivring_receive(vm, items, 3), 3);
+	CHECK_EQ(ivring_copy_payload(vm, &items[2], buffer, 10), 10);
+	CHECK_EQ(buffer[0], 'c');
+	CHECK_EQ(ivring_members(vm), 0);
+	CHECK_EQ(ivring_copy_payload(vm, &items[1], buffer, 10), 10);
+	CHECK_EQ(buffer[0], 'b');
+	CHECK_EQ(ivring_consume(vm, 2), 0);
+	CHECK_EQ(ivring_members(vm), 0);
+	CHECK_EQ(ivring_consume(vm, 1), 0);
+	CHECK_EQ(device.maps, 9);
+	CHECK_EQ(ivring_members(vm), 1);
+	CHECK_EQ(device.maps, 8);
+	CHECK_EQ(ivring_copy_payload(vm, &items[1], buffer, 10), -ESTALE);
+	close_all();
+}
+
+static void payload_of_one_never_mapped(void)
+{
+	struct ivring_item item;
+	char buffer[10];
+
+	set_up();
+	send_block(other, ivring_self(vm), 10);
+	close_other();
+	CHECK_EQ(ivring_receive(vm, &item, 1), 1);
+	CHECK_EQ(ivring_copy_payload(vm, &item, buffer, 10), -ESTALE);
+	close_all();
+}
+
+static void who_only_sends_keeps_no_dead(void)
+{
+	struct ivring_item item = { 0 };
+	int i;
+
+	set_up();
+	for (i = 0; i < 5; i++) {
+		CHECK_EQ(ivring_send(vm, ivring_self(other), &item, 1, 0), 1);
+		replace_other();
+	}
+	CHECK_EQ(device.maps, 7);
+	close_all();
+}
+
+static void news_is_not_put_off(void)
+{
+	struct ivring_item item = { 0 };
+
+	set_up();
+	CHECK_EQ(ivring_members(vm), 1);
+	CHECK_EQ(ivring_send(vm, ivring_self(vm), &item, 1, 0), 1);
+	replace_other();
+	CHECK_EQ(ivring_members(vm), 0);
+	/* More of both comes: the first news is due all the same. */
+	CHECK_EQ(ivring_send(vm, ivring_self(vm), &item, 1, 0), 1);
+	replace_other();
+	CHECK_EQ(ivring_consume(vm, 1), 0);
+	CHECK_EQ(ivring_members(vm), 1);
+	CHECK_EQ(ivring_members(vm), 0);
+	CHECK_EQ(ivring_consume(vm, 1), 0);
+	CHECK_EQ(ivring_members(vm), 1);
+	CHECK_EQ(ivring_members(vm), 0);
+	close_all();
+}
+
+static void inline_data(void)
+{
+	struct ivring_item item = { 0 };
+	uint8_t data[IVRING_INLINE_BYTES + 1];
+	uint64_t number = 0x0123456789abcdefULL, got = 0;
+
+	CHECK_EQ(ivring_set_inline(&item, data, sizeof(data)), -EMSGSIZE);
+	CHECK_EQ(ivring_set_inline(&item, &number, sizeof(number)), 0);
+	CHECK_EQ(item.inline_len, 8);
+	CHECK_EQ(ivring_get_inline(&item, &got, sizeof(got)), 0);
+	CHECK(got == number);
+	CHECK_EQ(ivring_get_inline(&item, data, 7), -EPROTO);
+	item.inline_len = IVRING_INLINE_BYTES + 1;
+	CHECK_EQ(ivring_get_inline(&item, data, IVRING_INLINE_BYTES + 1), -EPROTO);
+}
+
+int main(void)
+{
+	RUN(create_and_join);
+	RUN(failures_leave_nothing);
+	RUN(another_version);
+	RUN(join_waits_for_the_name);
+	RUN(wait_for_a_peer);
+	RUN(area_of_the_right_generation);
+	RUN(payload_of_the_dead);
+	RUN(payload_of_one_never_mapped);
+	RUN(who_only_sends_keeps_no_dead);
+	RUN(news_is_not_put_off);
+	RUN(inline_data);
+	return tap_end();
+}
