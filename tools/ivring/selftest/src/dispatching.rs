@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The dispatcher.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+use std::time::Duration;
+
+use ivring::{Deadline, Dispatched, Dispatcher, Message, PORT_RESERVED};
+
+use crate::support::*;
+
+pub fn ports() {
+    let (first, second) = pair();
+    let to = first.own();
+    for (cookie, port) in [(0, 1), (1, 2), (2, 3), (3, PORT_RESERVED), (4, 1)] {
+        second
+            .send(to, Message::new(port).cookie(cookie), Deadline::NOW)
+            .unwrap();
+    }
+    let calls = RefCell::new(Vec::new());
+    let mut dispatcher = Dispatcher::new(first);
+    dispatcher
+        .on(1, |_, _| unreachable!("another takes its place"))
+        .on(1, |_, item| calls.borrow_mut().push(("one", item.cookie())))
+        .on(2, |_, item| calls.borrow_mut().push(("two", item.cookie())));
+    let reserved = catch_unwind(AssertUnwindSafe(|| {
+        dispatcher.on(PORT_RESERVED, |_, _| {});
+    }));
+    assert!(reserved.is_err());
+    assert_eq!(dispatcher.dispatch(2).unwrap(), Dispatched::More);
+    // Without a handler for others, those are dropped.
+    assert_eq!(dispatcher.dispatch(1).unwrap(), Dispatched::More);
+    dispatcher.on_other(|_, item| calls.borrow_mut().push(("other", item.cookie())));
+    assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::All);
+    // A peer stops nobody by an item to the reserved port.
+    let expected = [("one", 0), ("two", 1), ("other", 3), ("one", 4)];
+    assert_eq!(*calls.borrow(), expected);
+    drop(dispatcher);
+    assert!(!second.is_present(to));
+}
+
+pub fn stop_from_a_handler() {
+    let (first, second) = pair();
+    let to = first.own();
+    for n in 0..3 {
+        second.send(to, number(n), Deadline::NOW).unwrap();
+    }
+    let calls = Cell::new(0);
+    let mut dispatcher = Dispatcher::new(first);
+    dispatcher.on(1, |context, item| {
+        calls.set(calls.get() + 1);
+        let reply = Message::new(4).cookie(100);
+        item.reply(reply, Deadline::NOW).unwrap();
+        context.stop();
+    });
+    dispatcher.run().unwrap();
+    assert_eq!(calls.get(), 1);
+    dispatcher.run().unwrap();
+    assert_eq!(calls.get(), 2);
+
+    // What was not handled is there still, and the handlers' replies have the requests' cookies.
+    let mut first = dispatcher.into_vm();
+    assert_eq!(read(&mut first), [(second.own(), 2)]);
+    let mut second = second;
+    assert_eq!(read(&mut second), [(to, 0), (to, 1)]);
+}
+
+pub fn stop_before_and_during_run() {
+    let (first, _second) = pair();
+    let mut dispatcher = Dispatcher::new(first);
+    let stopper = dispatcher.stopper();
+    stopper.stop();
+    dispatcher.run().unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(50));
+            stopper.stop();
+        });
+        dispatcher.run().unwrap();
+    });
+    stopper.clone().stop();
+    assert_eq!(dispatcher.dispatch(1).unwrap(), Dispatched::Stopped);
+    // What the stops left in the inbox stops nothing.
+    assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::All);
+}
+
+pub fn stop_with_a_full_inbox() {
+    let (first, second) = pair();
+    let to = first.own();
+    for n in 0..8 {
+        second.send(to, number(n), Deadline::NOW).unwrap();
+    }
+    let mut dispatcher = Dispatcher::new(first);
+    dispatcher.stopper().stop();
+    dispatcher.run().unwrap();
+    assert_eq!(read(&mut dispatcher.into_vm()).len(), 8);
+}
+
+pub fn a_panic_in_a_handler() {
+    let (first, second) = pair();
+    let to = first.own();
+    for n in 0..2 {
+        second.send(to, number(n), Deadline::NOW).unwrap();
+    }
+    let calls = RefCell::new(Vec::new());
+    let mut dispatcher = Dispatcher::new(first);
+    dispatcher.on(1, |_, item| {
+        calls.borrow_mut().push(item.cookie());
+        assert_ne!(item.cookie(), 0, "the panic that is meant");
+    });
+    let result = catch_unwind(AssertUnwindSafe(|| dispatcher.dispatch(8)));
+    assert!(result.is_err());
+    assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::All);
+    assert_eq!(*calls.borrow(), [0, 1]);
+}
+
+pub fn members() {
+    let (first, second) = pair();
+    let (to, from) = (first.own(), second.own());
+    let log = RefCell::new(Vec::new());
+    let mut dispatcher = Dispatcher::new(first);
+    dispatcher
+        .on_members(|context| log.borrow_mut().push(context.is_present(from)))
+        .on(1, |_, _| log.borrow_mut().push(true));
+    dispatcher.dispatch(8).unwrap();
+    assert_eq!(*log.borrow(), [true]);
+    dispatcher.dispatch(8).unwrap();
+    assert_eq!(*log.borrow(), [true]);
+    // The item first, then that its sender has left.
+    second.send(to, number(0), Deadline::NOW).unwrap();
+    drop(second);
+    dispatcher.dispatch(8).unwrap();
+    assert_eq!(*log.borrow(), [true, true, false]);
+}
+
+pub fn budget() {
+    let (first, second) = pair();
+    let to = first.own();
+    let calls = Cell::new(0);
+    let mut dispatcher = Dispatcher::new(first);
+    dispatcher.on(1, |_, _| calls.set(calls.get() + 1));
+    for n in 0..8 {
+        second.send(to, number(n), Deadline::NOW).unwrap();
+    }
+    for expected in [3, 6] {
+        assert_eq!(dispatcher.dispatch(3).unwrap(), Dispatched::More);
+        assert_eq!(calls.get(), expected);
+    }
+    // While there is more it is busy.
+    let sent = second.send(to, number(8), Deadline::NOW).unwrap();
+    assert_eq!(sent.rung, 0);
+    assert_eq!(dispatcher.dispatch(4).unwrap(), Dispatched::All);
+    assert_eq!(calls.get(), 9);
+    // With nothing left it is idle, and rung once.
+    let rung = [10, 11].map(|n| second.send(to, number(n), Deadline::NOW).unwrap().rung);
+    assert_eq!(rung, [1, 0]);
+}

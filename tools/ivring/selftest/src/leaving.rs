@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! VMs that come, go, and misbehave.
+
+#![allow(unsafe_code)]
+
+use std::fs;
+use std::mem::offset_of;
+use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use ivring::abi::{self, VmArea};
+use ivring::{Deadline, Error, Message, Vm};
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+
+use crate::support::*;
+
+pub fn gone_and_stale() {
+    let (first, second) = pair();
+    let old = second.own();
+    drop(second);
+    assert!(!first.is_present(old));
+    assert_eq!(first.peer(old.id), None);
+    let failed = first.send(old, number(1), soon()).unwrap_err();
+    assert!(matches!(failed.error, Error::Gone));
+    let failed = first.send(old, text(&first, b"x"), soon()).unwrap_err();
+    assert!(matches!(failed.error, Error::Gone));
+    assert!(matches!(first.stats(old), Err(Error::Gone)));
+
+    let second = Vm::join_fd(&first, Some(old.id)).unwrap();
+    assert_ne!(second.own(), old);
+    let failed = first.send(old, number(1), soon()).unwrap_err();
+    assert!(matches!(failed.error, Error::Stale));
+    let failed = first.send(old, text(&first, b"x"), soon()).unwrap_err();
+    assert!(matches!(failed.error, Error::Stale));
+    assert!(matches!(first.stats(old), Err(Error::Stale)));
+    first.send(second.own(), number(1), Deadline::NOW).unwrap();
+}
+
+pub fn flush_knows_what_was_read() {
+    let (first, mut second) = pair();
+    let sent = first.send(second.own(), number(1), Deadline::NOW).unwrap();
+    assert!(matches!(
+        first.flush(&sent, Deadline::NOW),
+        Err(Error::TimedOut)
+    ));
+    assert!(matches!(
+        first.flush(&sent, shortly()),
+        Err(Error::TimedOut)
+    ));
+    thread::scope(|scope| {
+        let flushing = scope.spawn(|| first.flush(&sent, soon()));
+        thread::sleep(Duration::from_millis(50));
+        read(&mut second);
+        flushing.join().unwrap().unwrap();
+    });
+    first.flush(&sent, Deadline::NOW).unwrap();
+
+    // Read, then gone.
+    let sent = first.send(second.own(), number(2), Deadline::NOW).unwrap();
+    let _ = first.flush(&sent, Deadline::NOW);
+    read(&mut second);
+    let id = second.id();
+    drop(second);
+    first.flush(&sent, soon()).unwrap();
+
+    // Gone without having read: whoever waits is told.
+    let second = Vm::join_fd(&first, Some(id)).unwrap();
+    let sent = first
+        .send(second.own(), text(&first, b"x"), Deadline::NOW)
+        .unwrap();
+    thread::scope(|scope| {
+        let flushing = scope.spawn(|| first.flush(&sent, soon()));
+        thread::sleep(Duration::from_millis(50));
+        drop(second);
+        assert!(matches!(flushing.join().unwrap(), Err(Error::Gone)));
+    });
+    // And its block is free.
+    assert!(first.alloc(4096, Deadline::NOW).is_ok());
+}
+
+pub fn payload_of_the_departed() {
+    let (mut first, second) = pair();
+    let id = second.id();
+    // Never mapped: out of reach.
+    second
+        .send(first.own(), text(&second, b"lost"), Deadline::NOW)
+        .unwrap();
+    drop(second);
+    let mut batch = first.receive(1).unwrap();
+    let item = batch.take().unwrap().unwrap();
+    assert!(matches!(item.payload(), Err(Error::Gone)));
+    drop(batch);
+
+    // Mapped before: it can be read until all from that VM has been, whoever has the slot then.
+    let second = Vm::join_fd(&first, Some(id)).unwrap();
+    let old = second.own();
+    for word in [b"one", b"two"] {
+        second
+            .send(first.own(), text(&second, word), Deadline::NOW)
+            .unwrap();
+    }
+    let mut batch = first.receive(1).unwrap();
+    assert_eq!(
+        batch.take().unwrap().unwrap().payload().unwrap().to_vec(),
+        b"one"
+    );
+    drop(batch);
+    drop(second);
+    let second = Vm::join_fd(&first, Some(id)).unwrap();
+    second
+        .send(first.own(), text(&second, b"new"), Deadline::NOW)
+        .unwrap();
+    first
+        .send(second.own(), text(&first, b"map it"), Deadline::NOW)
+        .unwrap();
+    assert!(!first.members_changed().unwrap());
+
+    let mut batch = first.receive(2).unwrap();
+    let item = batch.take().unwrap().unwrap();
+    assert_eq!(
+        (item.peer(), item.payload().unwrap().to_vec()),
+        (old, b"two".to_vec())
+    );
+    let item = batch.take().unwrap().unwrap();
+    assert_eq!(item.peer(), second.own());
+    assert_eq!(item.payload().unwrap().to_vec(), b"new");
+    drop(batch);
+    assert!(first.members_changed().unwrap());
+    assert!(!first.members_changed().unwrap());
+}
+
+/// How many mappings of the device this process has.
+fn mappings() -> usize {
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    maps.lines()
+        .filter(|line| line.ends_with("/dev/ivring"))
+        .count()
+}
+
+pub fn mappings_do_not_pile_up() {
+    let (mut first, second) = pair();
+    drop(second);
+    let before = mappings();
+    assert_ne!(before, 0);
+    for told in [false, true] {
+        for _ in 0..20 {
+            let second = Vm::join_fd(&first, Some(1)).unwrap();
+            let own = first.own();
+            second
+                .send(own, text(&second, b"x"), Deadline::NOW)
+                .unwrap();
+            let mut batch = first.receive(1).unwrap();
+            assert_eq!(batch.take().unwrap().unwrap().payload().unwrap().len(), 1);
+            drop(batch);
+            drop(second);
+            if told {
+                assert!(first.members_changed().unwrap());
+                assert_eq!(mappings(), before);
+            }
+        }
+        // The last one's, and the one's before.
+        assert!(told || mappings() <= before + 2);
+    }
+    drop(first);
+    assert_eq!(mappings(), before - 3);
+}
+
+pub fn a_broken_inbox() {
+    let (first, mut second) = pair();
+    let to = second.own();
+    let block = first.alloc(4096, Deadline::NOW).unwrap();
+    first
+        .send(to, Message::new(1).block(block), Deadline::NOW)
+        .unwrap();
+    assert!(matches!(first.alloc(1, Deadline::NOW), Err(Error::Full)));
+
+    // It says that it has read what was not sent yet.
+    let (len, prot) = (4096, ProtFlags::READ | ProtFlags::WRITE);
+    let at = abi::map_vm(to.id);
+    // SAFETY: a new mapping, of which only the one word is used, as an atomic.
+    unsafe {
+        let area = mmap(ptr::null_mut(), len, prot, MapFlags::SHARED, &second, at).unwrap();
+        let consumer = area.byte_add(offset_of!(VmArea, inbox_consumer)).cast();
+        // Behind: so that the block looks unread.
+        AtomicU32::from_ptr(consumer).fetch_sub(1, Ordering::Relaxed);
+        munmap(area, len).unwrap();
+    }
+    let failed = first.send(to, number(1), soon()).unwrap_err();
+    assert!(matches!(failed.error, Error::Protocol(_)));
+    assert!(matches!(second.wait_items(soon()), Err(Error::Protocol(_))));
+    assert!(matches!(
+        second.wait_peer(3, soon()),
+        Err(Error::Protocol(_))
+    ));
+
+    // It has spoilt only its own mail.
+    assert!(first.alloc(4096, Deadline::NOW).is_ok());
+}
+
+pub fn waiting_for_a_peer() {
+    let (mut first, second) = pair();
+    assert_eq!(
+        first.wait_peer(second.id(), Deadline::NOW).unwrap(),
+        second.own()
+    );
+    assert!(matches!(
+        first.wait_peer(2, Deadline::NOW),
+        Err(Error::TimedOut)
+    ));
+    assert!(
+        first
+            .wait_peer(4, Deadline::NOW)
+            .unwrap_err()
+            .errno()
+            .is_some()
+    );
+
+    // Items neither end the wait nor get lost.
+    second.send(first.own(), number(7), Deadline::NOW).unwrap();
+    assert!(matches!(
+        first.wait_peer(2, shortly()),
+        Err(Error::TimedOut)
+    ));
+    let (found, third) = thread::scope(|scope| {
+        let third = scope.spawn(|| {
+            thread::sleep(Duration::from_millis(50));
+            Vm::join_fd(&second, Some(2)).unwrap()
+        });
+        (first.wait_peer(2, soon()).unwrap(), third.join().unwrap())
+    });
+    assert_eq!(found, third.own());
+    assert_eq!(read(&mut first), [(second.own(), 7)]);
+    // And what was seen meanwhile is news still.
+    assert!(first.wait(soon()).unwrap().members);
+    assert!(first.members_changed().unwrap());
+    assert!(matches!(first.wait(shortly()), Err(Error::TimedOut)));
+}
+
+pub fn news_come_after_the_items() {
+    let (mut first, second) = pair();
+    assert!(first.members_changed().unwrap());
+    assert!(!first.members_changed().unwrap());
+
+    second.send(first.own(), number(1), Deadline::NOW).unwrap();
+    drop(second);
+    let events = first.wait(soon()).unwrap();
+    assert!(events.items && events.members);
+    assert!(!first.members_changed().unwrap());
+    // What comes later does not put it off.
+    let own = first.own();
+    first.send(own, number(2), Deadline::NOW).unwrap();
+    let mut batch = first.receive(1).unwrap();
+    assert_eq!(batch.take().unwrap().unwrap().cookie(), 1);
+    drop(batch);
+    assert!(first.members_changed().unwrap());
+    assert_eq!(read(&mut first), [(own, 2)]);
+    assert!(matches!(first.wait(shortly()), Err(Error::TimedOut)));
+}

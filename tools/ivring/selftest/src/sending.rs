@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Regions, items, payload, and what is full.
+
+use std::thread;
+use std::time::Duration;
+
+use ivring::{Deadline, Error, Message, RegionOptions, Vm};
+use rustix::io::Errno;
+
+use crate::support::*;
+
+pub fn regions_and_names() {
+    let name = "ivring-selftest";
+    let missing = Vm::join(name, None, shortly()).unwrap_err();
+    assert_eq!(missing.errno(), Some(Errno::NOENT));
+
+    let options = RegionOptions::new()
+        .slots(3)
+        .inbox_entries(16)
+        .outbox_bytes(8192);
+    let options = options.name(name).mode(0o640);
+    let (first, second) = thread::scope(|scope| {
+        // Either may come first.
+        let second = scope.spawn(|| Vm::join(name, Some(2), soon()).unwrap());
+        thread::sleep(Duration::from_millis(50));
+        (options.create().unwrap(), second.join().unwrap())
+    });
+    assert_eq!(options.create().unwrap_err().errno(), Some(Errno::EXIST));
+    let taken = Vm::join(name, Some(2), Deadline::NOW).unwrap_err();
+    assert_eq!(taken.errno(), Some(Errno::BUSY));
+
+    let info = first.info().unwrap();
+    assert_eq!(
+        (info.slots, info.inbox_entries, info.outbox_bytes),
+        (3, 16, 8192)
+    );
+    assert_eq!((info.attached, info.mode), (2, 0o640));
+    assert!(info.name.starts_with(b"ivring-selftest\0"));
+    assert_eq!((first.id(), second.id()), (0, 2));
+    assert_eq!(first.generation() % 2, 1);
+
+    assert_eq!(first.peer(2), Some(second.own()));
+    assert_eq!(first.peer(1), None);
+    assert_eq!(first.peer(3), None);
+    assert_eq!(
+        second.peers().collect::<Vec<_>>(),
+        [first.own(), second.own()]
+    );
+
+    drop((first, second));
+    let gone = Vm::join(name, None, Deadline::NOW).unwrap_err();
+    assert_eq!(gone.errno(), Some(Errno::NOENT));
+
+    // One that nobody is a VM of until somebody joins.
+    let fd = region().create_only().unwrap();
+    let vm = Vm::join_fd(&fd, Some(1)).unwrap();
+    assert_eq!(vm.info().unwrap().attached, 1);
+
+    let bad = RegionOptions::new().inbox_entries(3).create().unwrap_err();
+    assert_eq!(bad.errno(), Some(Errno::INVAL));
+}
+
+pub fn inline_and_payload() {
+    let (sender, mut receiver) = pair();
+    let text = b"whatever the length, and wherever it begins";
+    for len in 0..text.len() {
+        let mut block = sender.alloc(text.len(), Deadline::NOW).unwrap();
+        block.copy_from_slice(text);
+        block.truncate(len);
+        let inline = &text[..len.min(32)];
+        let message = Message::new(9)
+            .cookie(5)
+            .inline(inline)
+            .unwrap()
+            .block(block);
+        let sent = sender.send(receiver.own(), message, Deadline::NOW).unwrap();
+        assert_eq!((sent.peer, sent.items), (receiver.own(), 1));
+
+        let mut batch = receiver.receive(1).unwrap();
+        let item = batch.take().unwrap().unwrap();
+        assert_eq!(
+            (item.peer(), item.port(), item.cookie()),
+            (sender.own(), 9, 5)
+        );
+        assert_eq!(item.inline(), inline);
+        let payload = item.payload().unwrap();
+        assert_eq!(payload.to_vec(), text[..len]);
+        for at in 0..len {
+            let mut part = vec![0; len - at];
+            payload.copy(at, &mut part);
+            assert_eq!(part, text[at..len]);
+        }
+    }
+
+    // To itself.
+    let own = receiver.own();
+    receiver.send(own, number(1), Deadline::NOW).unwrap();
+    assert_eq!(read(&mut receiver), [(own, 1)]);
+}
+
+pub fn batches_pass_the_wrap() {
+    let (sender, mut receiver) = pair();
+    let none = sender
+        .send_all(receiver.own(), &mut Vec::new(), Deadline::NOW)
+        .unwrap_err();
+    assert_eq!(none.errno(), Some(Errno::INVAL));
+
+    // More than one call can take, and more than the inbox.
+    let mut messages: Vec<_> = (0..1000).map(number).collect();
+    let mut next = 0;
+    while !messages.is_empty() {
+        let left = messages.len();
+        let sent = sender
+            .send_all(receiver.own(), &mut messages, Deadline::NOW)
+            .unwrap();
+        assert_eq!(sent.items as usize, left - messages.len());
+        assert_eq!(sent.items as usize, left.min(8));
+        for item in read(&mut receiver) {
+            assert_eq!(item, (sender.own(), next));
+            next += 1;
+        }
+        sender.flush(&sent, Deadline::NOW).unwrap();
+    }
+    assert_eq!(next, 1000);
+    let stats = sender.stats(receiver.own()).unwrap();
+    assert_eq!(stats.items_in, 1000);
+}
+
+pub fn a_full_inbox() {
+    let (sender, mut receiver) = pair();
+    let to = receiver.own();
+    for n in 0..8 {
+        sender.send(to, number(n), Deadline::NOW).unwrap();
+    }
+    let failed = sender.send(to, number(8), Deadline::NOW).unwrap_err();
+    assert!(matches!(failed.error, Error::Full));
+    let failed = sender.send(to, number(8), shortly()).unwrap_err();
+    assert!(matches!(failed.error, Error::TimedOut));
+
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| sender.send(to, number(8), soon()).unwrap());
+        thread::sleep(Duration::from_millis(50));
+        // Only what was taken out makes room.
+        let mut batch = receiver.receive(8).unwrap();
+        assert_eq!(batch.len(), 8);
+        assert_eq!(batch.take().unwrap().unwrap().cookie(), 0);
+        drop(batch);
+        waiting.join().unwrap();
+    });
+    let cookies: Vec<u64> = read(&mut receiver).iter().map(|item| item.1).collect();
+    assert_eq!(cookies, [1, 2, 3, 4, 5, 6, 7, 8]);
+}
+
+pub fn a_message_comes_back() {
+    let (sender, mut receiver) = pair();
+    let to = receiver.own();
+    for n in 0..8 {
+        sender.send(to, number(n), Deadline::NOW).unwrap();
+    }
+    let failed = sender
+        .send(to, text(&sender, b"later"), Deadline::NOW)
+        .unwrap_err();
+    read(&mut receiver);
+    sender.send(to, *failed.message, Deadline::NOW).unwrap();
+    let mut batch = receiver.receive(8).unwrap();
+    let item = batch.take().unwrap().unwrap();
+    assert_eq!(item.payload().unwrap().to_vec(), b"later");
+}
+
+pub fn a_full_outbox() {
+    let (sender, mut receiver) = pair();
+    let too_long = sender.alloc(4097, Deadline::NOW).unwrap_err();
+    assert!(matches!(
+        too_long,
+        Error::TooLong {
+            length: 4097,
+            max: 4096
+        }
+    ));
+
+    // What is held by the caller is waited for in vain.
+    let block = sender.alloc(4096, Deadline::NOW).unwrap();
+    assert!(matches!(sender.alloc(1, Deadline::NOW), Err(Error::Full)));
+    assert!(matches!(sender.alloc(1, shortly()), Err(Error::TimedOut)));
+    drop(block);
+
+    // What is unread can.
+    let block = sender.alloc(4096, Deadline::NOW).unwrap();
+    sender
+        .send(receiver.own(), Message::new(1).block(block), Deadline::NOW)
+        .unwrap();
+    assert!(matches!(sender.alloc(1, Deadline::NOW), Err(Error::Full)));
+    assert!(matches!(sender.alloc(1, shortly()), Err(Error::TimedOut)));
+
+    // While the item is looked at its payload is safe; after that it is not.
+    let mut batch = receiver.receive(1).unwrap();
+    let item = batch.take().unwrap().unwrap();
+    assert!(matches!(sender.alloc(1, Deadline::NOW), Err(Error::Full)));
+    assert_eq!(item.payload().unwrap().len(), 4096);
+    drop(batch);
+    assert!(sender.alloc(4096, Deadline::NOW).is_ok());
+}
+
+pub fn alloc_waits_for_the_reader() {
+    let (sender, mut receiver) = pair();
+    let to = receiver.own();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for n in 0..500u64 {
+                // Of all sizes, so that the circle closes in all ways.
+                let len = 8 + n as usize * 37 % 2000;
+                let mut block = sender.alloc(len, soon()).unwrap();
+                block.fill(n as u8);
+                sender
+                    .send(to, Message::new(1).cookie(n).block(block), soon())
+                    .unwrap();
+            }
+        });
+        let mut next = 0;
+        while next < 500 {
+            receiver.wait_items(soon()).unwrap();
+            let mut batch = receiver.receive(3).unwrap();
+            while let Some(item) = batch.take().unwrap() {
+                assert_eq!(item.cookie(), next);
+                let payload = item.payload().unwrap().to_vec();
+                assert_eq!(payload.len(), 8 + next as usize * 37 % 2000);
+                assert!(payload.iter().all(|&byte| byte == next as u8));
+                next += 1;
+            }
+        }
+    });
+}
+
+pub fn foreign_blocks() {
+    let (first, second) = pair();
+    let message = text(&first, b"mine");
+    let failed = second
+        .send(first.own(), message, Deadline::NOW)
+        .unwrap_err();
+    assert!(matches!(failed.error, Error::ForeignBlock));
+    first
+        .send(second.own(), *failed.message, Deadline::NOW)
+        .unwrap();
+}
+
+pub fn threads_send_at_once() {
+    let (sender, mut receiver) = pair();
+    let to = receiver.own();
+    const THREADS: u64 = 3;
+    const EACH: u64 = 300;
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let sender = sender.handle().clone();
+            scope.spawn(move || {
+                for n in 0..EACH {
+                    let mut block = sender.alloc(100, soon()).unwrap();
+                    block.fill(n as u8);
+                    let message = Message::new(thread as u32).cookie(n).block(block);
+                    sender.send(to, message, soon()).unwrap();
+                }
+            });
+        }
+        let mut next = [0; THREADS as usize];
+        while next.iter().sum::<u64>() < THREADS * EACH {
+            receiver.wait_items(soon()).unwrap();
+            let mut batch = receiver.receive(8).unwrap();
+            while let Some(item) = batch.take().unwrap() {
+                let next = &mut next[item.port() as usize];
+                assert_eq!(item.cookie(), *next);
+                assert_eq!(item.payload().unwrap().to_vec(), [*next as u8; 100]);
+                *next += 1;
+            }
+        }
+    });
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The ABI of `/dev/ivring`, as `include/uapi/linux/ivring.h` defines it.
+//!
+//! Names are those of the header without its prefix, and so are the meanings of
+//! the fields; the header is the only source. `tests/abi.rs` has the C compiler
+//! check every constant, size and offset here against it.
+
+#![allow(missing_docs, missing_debug_implementations)]
+
+use rustix::ioctl::{Opcode, opcode};
+
+pub const API_VERSION: u32 = 1;
+
+pub const FEATURE_INBOX: u64 = 1 << 0;
+pub const FEATURE_EVENTFD: u64 = 1 << 1;
+
+pub const MAX_SLOTS: u32 = 1024;
+pub const MIN_INBOX_ENTRIES: u32 = 2;
+pub const MAX_INBOX_ENTRIES: u32 = 65536;
+pub const MIN_OUTBOX_BYTES: u64 = 4096;
+pub const MAX_OUTBOX_BYTES: u64 = 256 << 20;
+pub const MAX_BATCH: u32 = 256;
+pub const NAME_SIZE: usize = 64;
+pub const INLINE_BYTES: usize = 32;
+
+pub const ID_ANY: u32 = 0xffff_ffff;
+pub const DEADLINE_NEVER: u64 = 0xffff_ffff_ffff_ffff;
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Item {
+    pub from: u16,
+    pub flags: u8,
+    pub inline_len: u8,
+    pub from_gen: u32,
+    pub port: u32,
+    pub length: u32,
+    pub offset: u64,
+    pub cookie: u64,
+    pub data: [u8; INLINE_BYTES],
+}
+
+pub const MAP_SHIFT: u32 = 30;
+pub const MAP_REGION: u64 = 0;
+pub const MAP_INBOX: u64 = 1 << MAP_SHIFT;
+
+pub const fn map_vm(id: u32) -> u64 {
+    (2 + id as u64) << MAP_SHIFT
+}
+
+pub const MAGIC: u32 = 0x676e_7669;
+
+#[repr(C)]
+pub struct RegionArea {
+    pub magic: u32,
+    pub version: u32,
+    pub slots: u32,
+    pub inbox_entries: u32,
+    pub outbox_bytes: u64,
+    pub members: u32,
+    pub reserved: [u32; 9],
+    pub generation: [u32; 0],
+}
+
+#[repr(C)]
+pub struct InboxArea {
+    pub producer: u32,
+    pub pad0: [u32; 15],
+    pub room_wanted: u32,
+    pub pad1: [u32; 1007],
+    pub item: [Item; 0],
+}
+
+pub const BUSY: u32 = 0;
+pub const IDLE: u32 = 1;
+
+#[repr(C)]
+pub struct VmArea {
+    pub state: u32,
+    pub pad0: [u32; 15],
+    pub inbox_consumer: u32,
+    pub pad1: [u32; 15],
+    pub members_seen: u32,
+    pub pad2: [u32; 991],
+    pub outbox: [u8; 0],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Api {
+    pub version: u32,
+    pub max_slots: u32,
+    pub features: u64,
+    pub max_inbox_entries: u32,
+    pub max_batch: u32,
+    pub max_outbox_bytes: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Create {
+    pub flags: u32,
+    pub slots: u32,
+    pub inbox_entries: u32,
+    pub mode: u32,
+    pub outbox_bytes: u64,
+    pub name: [u8; NAME_SIZE],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Attach {
+    pub flags: u32,
+    pub region_fd: i32,
+    pub id: u32,
+    pub generation: u32,
+    pub name: [u8; NAME_SIZE],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Info {
+    pub slots: u32,
+    pub inbox_entries: u32,
+    pub outbox_bytes: u64,
+    pub id: u32,
+    pub generation: u32,
+    pub attached: u32,
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub name: [u8; NAME_SIZE],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    pub items_in: u64,
+    pub items_out: u64,
+    pub rung: u64,
+    pub suppressed: u64,
+    pub spurious: u64,
+    pub full: u64,
+    pub waits: u64,
+    pub room: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct VmInfo {
+    pub id: u32,
+    pub generation: u32,
+    pub uid: u32,
+    pub reserved: u32,
+    pub stats: Stats,
+}
+
+pub const ENQUEUE_WAIT: u32 = 1 << 0;
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Enqueue {
+    pub id: u32,
+    pub generation: u32,
+    pub count: u32,
+    pub flags: u32,
+    pub items: u64,
+    pub deadline: u64,
+    pub done: u32,
+    pub position: u32,
+    pub rung: u32,
+    pub reserved: u32,
+}
+
+pub const EVENT_ITEMS: u32 = 1 << 0;
+pub const EVENT_MEMBERS: u32 = 1 << 1;
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wait {
+    pub flags: u32,
+    pub events: u32,
+    pub deadline: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flush {
+    pub id: u32,
+    pub generation: u32,
+    pub position: u32,
+    pub flags: u32,
+    pub deadline: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Eventfd {
+    pub fd: i32,
+    pub flags: u32,
+}
+
+pub const IOC_MAGIC: u8 = 0xBE;
+
+pub const API: Opcode = opcode::read::<Api>(IOC_MAGIC, 0x40);
+pub const CREATE: Opcode = opcode::write::<Create>(IOC_MAGIC, 0x41);
+pub const ATTACH: Opcode = opcode::read_write::<Attach>(IOC_MAGIC, 0x42);
+pub const INFO: Opcode = opcode::read::<Info>(IOC_MAGIC, 0x43);
+pub const VM_INFO: Opcode = opcode::read_write::<VmInfo>(IOC_MAGIC, 0x44);
+pub const ENQUEUE: Opcode = opcode::read_write::<Enqueue>(IOC_MAGIC, 0x45);
+pub const WAIT: Opcode = opcode::read_write::<Wait>(IOC_MAGIC, 0x46);
+pub const EVENTFD: Opcode = opcode::write::<Eventfd>(IOC_MAGIC, 0x47);
+pub const ROOM: Opcode = opcode::none(IOC_MAGIC, 0x48);
+pub const FLUSH: Opcode = opcode::write::<Flush>(IOC_MAGIC, 0x49);

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What any thread may do with a VM: look, and send.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use crate::abi;
+use crate::block::Block;
+use crate::core::Core;
+use crate::deadline::Deadline;
+use crate::error::{Error, Result, SendError};
+use crate::message::{Message, Sent};
+use crate::peer::{Peer, present};
+use crate::sys;
+
+/// The sending side of a VM. Clones of it are the same VM, and can be sent to other threads.
+///
+/// The VM leaves its region when the last of its handles, blocks and stoppers is dropped, and the
+/// [`Vm`](crate::Vm) itself.
+#[derive(Clone)]
+pub struct Handle(Arc<Core>);
+
+impl Handle {
+    pub(crate) fn new(fd: OwnedFd, own: Peer) -> Result<Self> {
+        Ok(Self(Arc::new(Core::new(fd, own)?)))
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        &self.0
+    }
+
+    /// This VM, as its peers know it. A VM can send to itself.
+    pub fn own(&self) -> Peer {
+        self.0.own
+    }
+
+    /// The slot of this VM.
+    pub fn id(&self) -> u32 {
+        self.own().id
+    }
+
+    /// The generation that the slot has with this VM.
+    pub fn generation(&self) -> u32 {
+        self.own().generation
+    }
+
+    /// The region: its size, name, mode and owner.
+    pub fn info(&self) -> Result<abi::Info> {
+        sys::info(self.as_fd())
+    }
+
+    /// The counters of a VM of the region, this one or a peer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gone`] and [`Error::Stale`] if the peer has left.
+    pub fn stats(&self, peer: Peer) -> Result<abi::Stats> {
+        let info = sys::vm_info(self.as_fd(), peer.id)?;
+        match info.generation {
+            generation if generation == peer.generation => Ok(info.stats),
+            generation if generation % 2 == 0 => Err(Error::Gone),
+            _ => Err(Error::Stale),
+        }
+    }
+
+    /// The VM in a slot, if there is one now.
+    pub fn peer(&self, id: u32) -> Option<Peer> {
+        present(&self.0.region, id)
+    }
+
+    /// All VMs of the region, this one too, as they are found while iterating.
+    pub fn peers(&self) -> impl Iterator<Item = Peer> {
+        (0..self.0.geometry.slots).filter_map(|id| self.peer(id))
+    }
+
+    /// Whether a peer is still there.
+    pub fn is_present(&self, peer: Peer) -> bool {
+        self.peer(peer.id) == Some(peer)
+    }
+
+    /// Has each doorbell signal an eventfd, or none any more.
+    ///
+    /// Who sleeps on the eventfd alone must [`arm`](crate::Vm::arm) before.
+    pub fn set_eventfd(&self, eventfd: Option<BorrowedFd<'_>>) -> Result<()> {
+        sys::eventfd(self.as_fd(), eventfd)
+    }
+
+    /// Takes a block of `len` bytes in this VM's outbox, and waits for room until the deadline.
+    ///
+    /// Blocks become free in the order in which they were taken, once their receivers have read
+    /// them: a peer that does not read holds up all later ones.
+    ///
+    /// The bytes are what they were before, and every VM of the region can read them.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Full`] if there is no room and the deadline is [`Deadline::NOW`];
+    /// - [`Error::TimedOut`], also if what is in the way is a block that the caller itself has not
+    ///   sent; [`Error::Interrupted`];
+    /// - [`Error::TooLong`] if the outbox is smaller than that.
+    pub fn alloc(&self, len: usize, deadline: Deadline) -> Result<Block> {
+        let max = self.0.geometry.outbox_bytes;
+        if len > max {
+            return Err(Error::TooLong { length: len, max });
+        }
+        let mut broken = None;
+        let mut outbox = self.0.outbox();
+        loop {
+            outbox.reclaim(|sent| broken == Some(sent.peer) || self.0.has_read(sent));
+            if let Some(place) = outbox.take(len) {
+                return Ok(Block::new(self.clone(), place, len));
+            }
+            let Some(oldest) = outbox.oldest() else {
+                outbox = self.0.wait_for_release(outbox, deadline)?;
+                continue;
+            };
+            drop(outbox);
+            match self.flush(&oldest, deadline) {
+                // It has been read, or never will be.
+                Ok(()) | Err(Error::Gone | Error::Stale) => {}
+                // Nor will it be by one that has broken its inbox.
+                Err(Error::Protocol(_)) => broken = Some(oldest.peer),
+                Err(Error::TimedOut) if deadline == Deadline::NOW => return Err(Error::Full),
+                Err(error) => return Err(error),
+            }
+            outbox = self.0.outbox();
+        }
+    }
+
+    /// Sends a message, and waits for room in the peer's inbox until the deadline.
+    ///
+    /// Its block, if it has one, belongs to the receiver from then on.
+    ///
+    /// # Errors
+    ///
+    /// With each of them the message comes back, to be sent again:
+    ///
+    /// - [`Error::Full`] if there is no room and the deadline is [`Deadline::NOW`];
+    /// - [`Error::TimedOut`], [`Error::Interrupted`];
+    /// - [`Error::Gone`] or [`Error::Stale`] if the peer has left;
+    /// - [`Error::Protocol`] if the peer broke its inbox;
+    /// - [`Error::ForeignBlock`].
+    pub fn send(
+        &self,
+        peer: Peer,
+        message: Message,
+        deadline: Deadline,
+    ) -> std::result::Result<Sent, SendError> {
+        let sent = self
+            .item(peer, &message)
+            .and_then(|item| sys::enqueue(self.as_fd(), peer, &[item], deadline));
+        match sent {
+            Ok(done) => {
+                let sent = Sent::new(peer, done);
+                message.hand_over(sent);
+                Ok(sent)
+            }
+            Err(error) => Err(SendError {
+                error,
+                message: Box::new(message),
+            }),
+        }
+    }
+
+    /// Sends messages, the first of them first, with as few system calls as can be. Those that were
+    /// sent are taken out of `messages`.
+    ///
+    /// Fewer than all are sent if there is no more room until the deadline, or if something happens
+    /// on the way: sending the rest tells what.
+    ///
+    /// # Errors
+    ///
+    /// If none was sent, as [`Handle::send`] has them, and `EINVAL` if there was none to send.
+    /// `messages` is as it was.
+    pub fn send_all(
+        &self,
+        peer: Peer,
+        messages: &mut Vec<Message>,
+        deadline: Deadline,
+    ) -> Result<Sent> {
+        let mut all: Option<Sent> = None;
+        loop {
+            let count = messages.len().min(abi::MAX_BATCH as usize);
+            let items = messages[..count]
+                .iter()
+                .map(|message| self.item(peer, message));
+            let done = items
+                .collect::<Result<Vec<_>>>()
+                .and_then(|items| sys::enqueue(self.as_fd(), peer, &items, deadline));
+            let sent = match (done, all) {
+                (Ok(done), _) => Sent::new(peer, done),
+                (Err(_), Some(all)) => return Ok(all),
+                (Err(error), None) => return Err(error),
+            };
+            // The position is that of the last of them, so it is late enough for each.
+            for message in messages.drain(..sent.items as usize) {
+                message.hand_over(sent);
+            }
+            let sum = all.map_or(sent, |all| all.and(sent));
+            if messages.is_empty() || (sent.items as usize) < count {
+                return Ok(sum);
+            }
+            all = Some(sum);
+        }
+    }
+
+    /// Sleeps until the receiver has read what was sent, and all before it.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::TimedOut`], [`Error::Interrupted`];
+    /// - [`Error::Gone`] or [`Error::Stale`] if the receiver left before, as far as is known;
+    /// - [`Error::Protocol`] if the receiver broke its inbox.
+    pub fn flush(&self, sent: &Sent, deadline: Deadline) -> Result<()> {
+        // Mapped before it can leave: what it had read by then can be known after.
+        self.0.area_of(sent.peer)?;
+        if self.0.has_consumed(sent) == Some(true) {
+            return Ok(());
+        }
+        match sys::flush(self.as_fd(), sent.peer, sent.position, deadline) {
+            Err(Error::Gone | Error::Stale) if self.0.has_consumed(sent) == Some(true) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// The item that carries a message to `peer`.
+    fn item(&self, peer: Peer, message: &Message) -> Result<abi::Item> {
+        if let Some(block) = message.payload() {
+            if !Arc::ptr_eq(&self.0, &block.handle().0) {
+                return Err(Error::ForeignBlock);
+            }
+            // Mapped before the peer can leave: its consumer index says when the block is free.
+            self.0.area_of(peer)?;
+        }
+        Ok(message.item())
+    }
+}
+
+impl AsFd for Handle {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.fd()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Handle").field(&self.own()).finish()
+    }
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What is sent, and what is known of it afterwards.
+
+use crate::abi::{INLINE_BYTES, Item};
+use crate::block::Block;
+use crate::error::{Error, Result};
+use crate::peer::Peer;
+use crate::sys::Enqueued;
+
+/// An item to be sent, with the block that is its payload.
+///
+/// ```no_run
+/// use ivring::{Deadline, Message, Vm};
+///
+/// # fn main() -> ivring::Result<()> {
+/// # let vm = Vm::join("name", None, Deadline::NOW)?;
+/// let mut block = vm.alloc(11, Deadline::NEVER)?;
+/// block.copy_from_slice(b"hello world");
+/// let message = Message::new(7).cookie(1).inline(b"small")?.block(block);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "a message does nothing until it is sent"]
+pub struct Message {
+    item: Item,
+    block: Option<Block>,
+}
+
+impl Message {
+    /// An empty message to a port of the receiver.
+    pub fn new(port: u32) -> Self {
+        Self {
+            item: Item {
+                port,
+                ..Item::default()
+            },
+            block: None,
+        }
+    }
+
+    /// A number for the receiver, which a reply carries back.
+    pub fn cookie(mut self, cookie: u64) -> Self {
+        self.item.cookie = cookie;
+        self
+    }
+
+    /// Data that rides in the item.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLong`] if it is more than [`INLINE_BYTES`].
+    pub fn inline(mut self, data: &[u8]) -> Result<Self> {
+        let length = data.len();
+        if length > INLINE_BYTES {
+            let max = INLINE_BYTES;
+            return Err(Error::TooLong { length, max });
+        }
+        self.item.data = [0; INLINE_BYTES];
+        self.item.data[..length].copy_from_slice(data);
+        self.item.inline_len = length as u8;
+        Ok(self)
+    }
+
+    /// Payload that the receiver reads in this VM's outbox.
+    pub fn block(mut self, block: Block) -> Self {
+        self.block = Some(block);
+        self
+    }
+
+    /// Gives the block back, to be filled anew.
+    pub fn into_block(self) -> Option<Block> {
+        self.block
+    }
+
+    pub(crate) fn payload(&self) -> Option<&Block> {
+        self.block.as_ref()
+    }
+
+    /// The item, with the place of the block.
+    pub(crate) fn item(&self) -> Item {
+        match &self.block {
+            // An outbox is far smaller than 4 GiB.
+            Some(block) if !block.is_empty() => Item {
+                length: block.len() as u32,
+                offset: block.start() as u64,
+                ..self.item
+            },
+            _ => self.item,
+        }
+    }
+
+    /// Leaves the block to the receiver.
+    pub(crate) fn hand_over(self, sent: Sent) {
+        if let Some(block) = self.block {
+            block.sent(sent);
+        }
+    }
+}
+
+/// What became of messages that were sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// To whom.
+    pub peer: Peer,
+    /// How many messages.
+    pub items: u32,
+    /// The producer index of the peer's inbox behind the last of them.
+    pub position: u32,
+    /// How many doorbells were rung for them: zero if the peer was busy.
+    pub rung: u32,
+}
+
+impl Sent {
+    pub(crate) fn new(peer: Peer, done: Enqueued) -> Self {
+        Self {
+            peer,
+            items: done.done,
+            position: done.position,
+            rung: done.rung,
+        }
+    }
+
+    /// This and what was sent after it.
+    pub(crate) fn and(self, later: Self) -> Self {
+        Self {
+            items: self.items + later.items,
+            rung: self.rung + later.rung,
+            ..later
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items() {
+        let message = Message::new(3).cookie(4).inline(&[1, 2]).unwrap();
+        let mut data = [0; INLINE_BYTES];
+        data[..2].copy_from_slice(&[1, 2]);
+        let item = Item {
+            port: 3,
+            cookie: 4,
+            inline_len: 2,
+            data,
+            ..Item::default()
+        };
+        assert_eq!(message.item(), item);
+        assert!(Message::new(0).inline(&[0; INLINE_BYTES]).is_ok());
+        let too_long = Message::new(0).inline(&[0; INLINE_BYTES + 1]);
+        assert!(matches!(
+            too_long,
+            Err(Error::TooLong {
+                length: 33,
+                max: 32
+            })
+        ));
+    }
+}

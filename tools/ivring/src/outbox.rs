@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Which parts of the outbox are in use.
+
+use std::collections::VecDeque;
+
+use crate::message::Sent;
+
+/// Blocks begin on cache lines of their own.
+pub(crate) const ALIGN: usize = 64;
+
+/// Names a block for as long as the block is held.
+pub(crate) type Key = u64;
+
+/// A block that was found room for.
+pub(crate) struct Place {
+    pub(crate) key: Key,
+    /// In bytes from the start of the outbox.
+    pub(crate) start: usize,
+}
+
+/// The allocator of an outbox: blocks in a circle, freed in the order in which they were taken.
+///
+/// Invariants:
+/// - blocks do not overlap, and begin and end at multiples of [`ALIGN`] within the outbox;
+/// - going round from the first, they are in the order of their keys, without gaps but for the
+///   one that is left where the circle closes;
+/// - key `first + i` is that of `blocks[i]`.
+///
+/// So room behind a block that is still being read cannot be had, however much of it there is: a
+/// peer that does not read holds up the sender's outbox. It is a sender's choice to wait.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    size: usize,
+    first: Key,
+    blocks: VecDeque<Block>,
+    /// How many threads wait for a held block to be released.
+    pub(crate) waiting: u32,
+}
+
+#[derive(Debug)]
+struct Block {
+    start: usize,
+    end: usize,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Held,
+    Sent(Sent),
+    Free,
+}
+
+impl Outbox {
+    /// `size` is in bytes, a multiple of [`ALIGN`].
+    pub(crate) fn new(size: usize) -> Self {
+        assert!(size % ALIGN == 0);
+        Self {
+            size,
+            first: 0,
+            blocks: VecDeque::new(),
+            waiting: 0,
+        }
+    }
+
+    /// Takes a block of at least `len` bytes, if there is room.
+    pub(crate) fn take(&mut self, len: usize) -> Option<Place> {
+        let len = len.max(1).checked_next_multiple_of(ALIGN)?;
+        let start = self.room(len)?;
+        let key = self.first + self.blocks.len() as Key;
+        self.blocks.push_back(Block {
+            start,
+            end: start + len,
+            state: State::Held,
+        });
+        Some(Place { key, start })
+    }
+
+    /// Where `len` contiguous bytes are free.
+    fn room(&self, len: usize) -> Option<usize> {
+        let (Some(oldest), Some(newest)) = (self.blocks.front(), self.blocks.back()) else {
+            return (len <= self.size).then_some(0);
+        };
+        let (tail, head) = (oldest.start, newest.end);
+        if head > tail {
+            // In use: tail to head.
+            if len <= self.size - head {
+                return Some(head);
+            }
+            return (len <= tail).then_some(0);
+        }
+        // In use: tail to the end, or nearly, and the beginning to head.
+        (len <= tail - head).then_some(head)
+    }
+
+    /// Says that a held block has been sent.
+    pub(crate) fn sent(&mut self, key: Key, sent: Sent) {
+        self.set(key, State::Sent(sent));
+    }
+
+    /// Gives a held block back.
+    pub(crate) fn give_back(&mut self, key: Key) {
+        self.set(key, State::Free);
+        while let Some(Block {
+            state: State::Free, ..
+        }) = self.blocks.back()
+        {
+            self.blocks.pop_back();
+        }
+    }
+
+    fn set(&mut self, key: Key, state: State) {
+        let block = &mut self.blocks[(key - self.first) as usize];
+        debug_assert!(matches!(block.state, State::Held));
+        block.state = state;
+    }
+
+    /// Frees the blocks, oldest first, that were given back or have been `read`.
+    pub(crate) fn reclaim(&mut self, mut read: impl FnMut(&Sent) -> bool) {
+        while let Some(block) = self.blocks.front() {
+            match &block.state {
+                State::Free => {}
+                State::Sent(sent) if read(sent) => {}
+                _ => break,
+            }
+            self.blocks.pop_front();
+            self.first += 1;
+        }
+    }
+
+    /// With what the oldest block was sent; `None` if it is held still.
+    pub(crate) fn oldest(&self) -> Option<Sent> {
+        match self.blocks.front()?.state {
+            State::Sent(sent) => Some(sent),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "outbox_tests.rs"]
+mod tests;

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The other VMs of a region.
+
+use std::collections::HashMap;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+
+use crate::area::{Geometry, PeerArea, RegionArea};
+use crate::error::{Error, Result};
+
+/// One VM of the region: a slot, and the generation that the slot had with it.
+///
+/// No two VMs that a region ever has are equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Peer {
+    /// The slot, from zero.
+    pub id: u32,
+    /// Odd.
+    pub generation: u32,
+}
+
+/// Who is in a slot now.
+pub(crate) fn present(region: &RegionArea, id: u32) -> Option<Peer> {
+    let generation = region.generation(id)?.load(Ordering::Relaxed);
+    // What is read of the VM hereafter was written by it, or later.
+    fence(Ordering::Acquire);
+    (generation % 2 == 1).then_some(Peer { id, generation })
+}
+
+/// Fails if `peer` is not there any more.
+pub(crate) fn check(region: &RegionArea, peer: Peer) -> Result<()> {
+    match present(region, peer.id) {
+        Some(now) if now == peer => Ok(()),
+        Some(_) => Err(Error::Stale),
+        None => Err(Error::Gone),
+    }
+}
+
+/// The areas of peers that this VM has mapped: at most two of each slot, the latest and one before
+/// it, whose items may be unread yet.
+#[derive(Default)]
+pub(crate) struct Peers {
+    areas: HashMap<Peer, Arc<PeerArea>>,
+}
+
+impl Peers {
+    /// The peer's area, mapped now if it was not before.
+    ///
+    /// What was mapped before is there also when the peer has left since: it holds what the peer
+    /// left.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gone`] and [`Error::Stale`] if it is too late to map it.
+    pub(crate) fn area(
+        &mut self,
+        peer: Peer,
+        fd: BorrowedFd<'_>,
+        region: &RegionArea,
+        geometry: &Geometry,
+    ) -> Result<Arc<PeerArea>> {
+        if let Some(area) = self.mapped(peer) {
+            return Ok(area);
+        }
+
+        // Which VM's area was mapped is known only if the same one was there before and after.
+        check(region, peer)?;
+        let area = Arc::new(PeerArea::map(fd, peer.id, geometry)?);
+        check(region, peer)?;
+
+        let others = self.areas.keys().filter(|other| other.id == peer.id);
+        let previous = others.max().copied();
+        self.areas
+            .retain(|other, _| other.id != peer.id || Some(*other) == previous);
+        self.areas.insert(peer, Arc::clone(&area));
+        Ok(area)
+    }
+
+    /// The peer's area, if it has been mapped.
+    pub(crate) fn mapped(&self, peer: Peer) -> Option<Arc<PeerArea>> {
+        self.areas.get(&peer).cloned()
+    }
+
+    /// Those who are gone, of those whose areas are mapped.
+    pub(crate) fn departed(&self, region: &RegionArea) -> Vec<Peer> {
+        let peers = self.areas.keys().copied();
+        peers.filter(|peer| check(region, *peer).is_err()).collect()
+    }
+
+    /// Unmaps the area of a peer, once nobody reads it.
+    pub(crate) fn forget(&mut self, peer: Peer) {
+        self.areas.remove(&peer);
+    }
+}

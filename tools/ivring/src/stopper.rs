@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Stopping a dispatcher from elsewhere.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+
+use crate::abi::Item;
+use crate::deadline::Deadline;
+use crate::handle::Handle;
+use crate::sys;
+
+/// The port that the library keeps for itself: an item of a VM to itself there only wakes it.
+pub const PORT_RESERVED: u32 = 0xffff_ffff;
+
+/// Stops a [`Dispatcher`](crate::Dispatcher), from any thread or from a signal handler.
+#[derive(Clone, Debug)]
+pub struct Stopper {
+    wanted: Arc<AtomicBool>,
+    handle: Handle,
+}
+
+impl Stopper {
+    pub(crate) fn new(handle: Handle) -> Self {
+        Self {
+            wanted: Arc::default(),
+            handle,
+        }
+    }
+
+    /// Has the dispatcher return, now or when it is run next.
+    ///
+    /// It allocates nothing, takes no lock and waits for nothing.
+    pub fn stop(&self) {
+        self.want();
+        // Pairs with the fence of `Ring::advance`, after which the dispatcher reads the flag: if
+        // the inbox is full, either its reader sees the flag after it has moved on, or it has not
+        // moved on and does so before it sleeps.
+        fence(Ordering::SeqCst);
+        let item = Item {
+            port: PORT_RESERVED,
+            ..Item::default()
+        };
+        // Full: nobody sleeps. A broken inbox: the dispatcher fails by itself.
+        let _ = sys::enqueue(
+            self.handle.as_fd(),
+            self.handle.own(),
+            &[item],
+            Deadline::NOW,
+        );
+    }
+
+    /// Has the dispatcher return; for its own thread.
+    pub(crate) fn want(&self) {
+        self.wanted.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed)
+    }
+
+    /// Whether the dispatcher is to return; clears it.
+    pub(crate) fn take(&self) -> bool {
+        self.is_wanted() && self.wanted.swap(false, Ordering::Acquire)
+    }
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The system calls, with safe signatures.
+
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::ioctl::{self, Getter, NoArg, Setter, Updater};
+
+use crate::abi;
+use crate::deadline::Deadline;
+use crate::error::{Error, Result};
+use crate::peer::Peer;
+
+/// Opens the device and checks that it speaks this crate's version of the ABI.
+pub(crate) fn open() -> Result<OwnedFd> {
+    let fd = rustix::fs::open("/dev/ivring", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .map_err(Error::of("open /dev/ivring"))?;
+    match api(fd.as_fd())?.version {
+        abi::API_VERSION => Ok(fd),
+        version => Err(Error::Version(version)),
+    }
+}
+
+/// What the running module offers.
+pub(crate) fn api(fd: BorrowedFd<'_>) -> Result<abi::Api> {
+    // SAFETY: IVRING_API writes a struct ivring_api, any bytes of which are a valid `Api`.
+    unsafe { ioctl::ioctl(fd, Getter::<{ abi::API }, abi::Api>::new()) }
+        .map_err(Error::of("IVRING_API"))
+}
+
+pub(crate) fn create(fd: BorrowedFd<'_>, arg: abi::Create) -> Result<()> {
+    // SAFETY: IVRING_CREATE reads a struct ivring_create and writes nothing.
+    unsafe { ioctl::ioctl(fd, Setter::<{ abi::CREATE }, abi::Create>::new(arg)) }
+        .map_err(Error::of("IVRING_CREATE"))
+}
+
+/// Attaches `fd` to the region of `region`, or to the one of that name, or, where
+/// neither is given, to its own.
+pub(crate) fn attach(
+    fd: BorrowedFd<'_>,
+    region: Option<BorrowedFd<'_>>,
+    name: [u8; abi::NAME_SIZE],
+    id: u32,
+) -> Result<Peer> {
+    let mut arg = abi::Attach {
+        flags: 0,
+        region_fd: region.map_or(-1, |region| region.as_raw_fd()),
+        id,
+        generation: 0,
+        name,
+    };
+    // SAFETY: IVRING_ATTACH reads and writes a struct ivring_attach, any bytes of which are a
+    // valid `Attach`.
+    unsafe { ioctl::ioctl(fd, Updater::<{ abi::ATTACH }, abi::Attach>::new(&mut arg)) }
+        .map_err(Error::of("IVRING_ATTACH"))?;
+    Ok(Peer {
+        id: arg.id,
+        generation: arg.generation,
+    })
+}
+
+pub(crate) fn info(fd: BorrowedFd<'_>) -> Result<abi::Info> {
+    // SAFETY: IVRING_INFO writes a struct ivring_info, any bytes of which are a valid `Info`.
+    unsafe { ioctl::ioctl(fd, Getter::<{ abi::INFO }, abi::Info>::new()) }
+        .map_err(Error::of("IVRING_INFO"))
+}
+
+pub(crate) fn vm_info(fd: BorrowedFd<'_>, id: u32) -> Result<abi::VmInfo> {
+    let mut arg = abi::VmInfo {
+        id,
+        ..Default::default()
+    };
+    // SAFETY: IVRING_VM_INFO reads and writes a struct ivring_vm_info, any bytes of which are a
+    // valid `VmInfo`.
+    unsafe { ioctl::ioctl(fd, Updater::<{ abi::VM_INFO }, abi::VmInfo>::new(&mut arg)) }
+        .map_err(Error::of("IVRING_VM_INFO"))?;
+    Ok(arg)
+}
+
+/// What became of the items of one ENQUEUE.
+pub(crate) struct Enqueued {
+    pub(crate) done: u32,
+    pub(crate) position: u32,
+    pub(crate) rung: u32,
+}
+
+/// Puts `items`, 1 to [`abi::MAX_BATCH`], on the peer's work queue, and waits for room until
+/// the deadline.
+pub(crate) fn enqueue(
+    fd: BorrowedFd<'_>,
+    peer: Peer,
+    items: &[abi::Item],
+    deadline: Deadline,
+) -> Result<Enqueued> {
+    let mut arg = abi::Enqueue {
+        id: peer.id,
+        generation: peer.generation,
+        // More than a u32 can say is as much too many as the most that it can.
+        count: u32::try_from(items.len()).unwrap_or(u32::MAX),
+        flags: match deadline {
+            Deadline::NOW => 0,
+            _ => abi::ENQUEUE_WAIT,
+        },
+        items: items.as_ptr().expose_provenance() as u64,
+        deadline: deadline.as_nanos(),
+        ..Default::default()
+    };
+    // SAFETY: IVRING_ENQUEUE
+    // - reads and writes a struct ivring_enqueue, any bytes of which are a valid `Enqueue`;
+    // - reads at most `count` items at `items`, which are there while the slice is borrowed.
+    unsafe { ioctl::ioctl(fd, Updater::<{ abi::ENQUEUE }, abi::Enqueue>::new(&mut arg)) }
+        .map_err(Error::of("IVRING_ENQUEUE"))?;
+    Ok(Enqueued {
+        done: arg.done,
+        position: arg.position,
+        rung: arg.rung,
+    })
+}
+
+/// Sleeps until there is work; returns the `IVRING_EVENT_*` that there are.
+pub(crate) fn wait(fd: BorrowedFd<'_>, flags: u32, deadline: Deadline) -> Result<u32> {
+    let mut arg = abi::Wait {
+        flags,
+        events: 0,
+        deadline: deadline.as_nanos(),
+    };
+    // SAFETY: IVRING_WAIT reads and writes a struct ivring_wait, any bytes of which are a valid
+    // `Wait`.
+    unsafe { ioctl::ioctl(fd, Updater::<{ abi::WAIT }, abi::Wait>::new(&mut arg)) }
+        .map_err(Error::of("IVRING_WAIT"))?;
+    Ok(arg.events)
+}
+
+/// Sets the eventfd that each doorbell signals, or none.
+pub(crate) fn eventfd(fd: BorrowedFd<'_>, eventfd: Option<BorrowedFd<'_>>) -> Result<()> {
+    let arg = abi::Eventfd {
+        fd: eventfd.map_or(-1, |fd| fd.as_raw_fd()),
+        flags: 0,
+    };
+    // SAFETY: IVRING_EVENTFD reads a struct ivring_eventfd and writes nothing. The kernel holds a
+    // reference of its own to the eventfd.
+    unsafe { ioctl::ioctl(fd, Setter::<{ abi::EVENTFD }, abi::Eventfd>::new(arg)) }
+        .map_err(Error::of("IVRING_EVENTFD"))
+}
+
+/// Wakes the senders that wait for this VM's progress.
+pub(crate) fn room(fd: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: IVRING_ROOM has no argument.
+    unsafe { ioctl::ioctl(fd, NoArg::<{ abi::ROOM }>::new()) }.map_err(Error::of("IVRING_ROOM"))
+}
+
+/// Sleeps until the peer's consumer index has reached `position`.
+pub(crate) fn flush(
+    fd: BorrowedFd<'_>,
+    peer: Peer,
+    position: u32,
+    deadline: Deadline,
+) -> Result<()> {
+    let arg = abi::Flush {
+        id: peer.id,
+        generation: peer.generation,
+        position,
+        flags: 0,
+        deadline: deadline.as_nanos(),
+    };
+    // SAFETY: IVRING_FLUSH reads a struct ivring_flush and writes nothing.
+    unsafe { ioctl::ioctl(fd, Setter::<{ abi::FLUSH }, abi::Flush>::new(arg)) }
+        .map_err(Error::of("IVRING_FLUSH"))
+}

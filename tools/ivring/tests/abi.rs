@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Has the C compiler check that `ivring::abi` says what the header says.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::mem::{offset_of, size_of};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use ivring::abi::*;
+
+fn include_dir() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../include/uapi")
+}
+
+/// A C file of assertions, and the names in them.
+#[derive(Default)]
+struct Assertions {
+    text: String,
+    names: Vec<String>,
+}
+
+impl Assertions {
+    fn equal(&mut self, c: &str, rust: u64) {
+        writeln!(self.text, "_Static_assert(({c}) == {rust}ull, \"{c}\");").unwrap();
+    }
+
+    fn constant(&mut self, name: &str, rust: u64) {
+        self.equal(&format!("IVRING_{name}"), rust);
+        self.names.push(format!("IVRING_{name}"));
+    }
+}
+
+macro_rules! constants {
+    ($to:ident: $($name:ident)*) => { $($to.constant(stringify!($name), $name as u64);)* };
+}
+
+/// The size of a struct, and of each of its fields the offset and the size. `[]` marks a field that
+/// is an array without a length.
+macro_rules! layout {
+    ($to:ident: $c:literal $rust:ident { $($field:ident)* } $([$last:ident])?) => {
+        let name = concat!("struct ", $c);
+        $to.equal(&format!("sizeof({name})"), size_of::<$rust>() as u64);
+        $to.names.push(name.to_string());
+        let mut end = 0;
+        $(
+            let (field, offset) = (stringify!($field), offset_of!($rust, $field));
+            assert_eq!(offset, end, "a gap before {name}.{field}");
+            let size = field_size(|it: &$rust| &raw const it.$field);
+            end = offset + size;
+            $to.equal(&format!("__builtin_offsetof({name}, {field})"), offset as u64);
+            $to.equal(&format!("sizeof((({name} *)0)->{field})"), size as u64);
+        )*
+        assert_eq!(end, size_of::<$rust>(), "padding, or a field left out, at the end of {name}");
+        $(
+            let (field, offset) = (stringify!($last), offset_of!($rust, $last));
+            $to.equal(&format!("__builtin_offsetof({name}, {field})"), offset as u64);
+        )?
+    };
+}
+
+fn field_size<S, F>(_: impl FnOnce(&S) -> *const F) -> usize {
+    size_of::<F>()
+}
+
+fn assertions() -> Assertions {
+    let mut to = Assertions::default();
+
+    constants!(to: API_VERSION FEATURE_INBOX FEATURE_EVENTFD);
+    constants!(to: MAX_SLOTS MIN_INBOX_ENTRIES MAX_INBOX_ENTRIES MIN_OUTBOX_BYTES MAX_OUTBOX_BYTES);
+    constants!(to: MAX_BATCH NAME_SIZE INLINE_BYTES ID_ANY DEADLINE_NEVER);
+    constants!(to: MAP_SHIFT MAP_REGION MAP_INBOX MAGIC BUSY IDLE);
+    constants!(to: ENQUEUE_WAIT EVENT_ITEMS EVENT_MEMBERS IOC_MAGIC);
+    constants!(to: API CREATE ATTACH INFO VM_INFO ENQUEUE WAIT EVENTFD ROOM FLUSH);
+    for id in [0, 1, MAX_SLOTS - 1] {
+        to.equal(&format!("IVRING_MAP_VM({id})"), map_vm(id));
+    }
+    to.names.push("IVRING_MAP_VM".to_string());
+
+    layout!(to: "ivring_item" Item {
+        from flags inline_len from_gen port length offset cookie data
+    });
+    layout!(to: "ivring_region_area" RegionArea {
+        magic version slots inbox_entries outbox_bytes members reserved
+    } [generation]);
+    layout!(to: "ivring_inbox_area" InboxArea { producer pad0 room_wanted pad1 } [item]);
+    layout!(to: "ivring_vm_area" VmArea {
+        state pad0 inbox_consumer pad1 members_seen pad2
+    } [outbox]);
+    layout!(to: "ivring_api" Api {
+        version max_slots features max_inbox_entries max_batch max_outbox_bytes
+    });
+    layout!(to: "ivring_create" Create { flags slots inbox_entries mode outbox_bytes name });
+    layout!(to: "ivring_attach" Attach { flags region_fd id generation name });
+    layout!(to: "ivring_info" Info {
+        slots inbox_entries outbox_bytes id generation attached mode uid gid name
+    });
+    layout!(to: "ivring_stats" Stats {
+        items_in items_out rung suppressed spurious full waits room
+    });
+    layout!(to: "ivring_vm_info" VmInfo { id generation uid reserved stats });
+    layout!(to: "ivring_enqueue" Enqueue {
+        id generation count flags items deadline done position rung reserved
+    });
+    layout!(to: "ivring_wait" Wait { flags events deadline });
+    layout!(to: "ivring_flush" Flush { id generation position flags deadline });
+    layout!(to: "ivring_eventfd" Eventfd { fd flags });
+    to
+}
+
+/// What the C compiler has to say against `text`; `None` if nothing.
+fn compile(text: &str) -> Option<String> {
+    let cc = std::env::var("CC").unwrap_or("cc".to_string());
+    let mut cc = Command::new(cc)
+        .args(["-std=c11", "-fsyntax-only", "-Wall", "-Werror", "-xc", "-"])
+        .arg("-I")
+        .arg(include_dir())
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a C compiler");
+    let mut stdin = cc.stdin.take().unwrap();
+    writeln!(stdin, "#include <linux/ivring.h>\n{text}").unwrap();
+    drop(stdin);
+    let output = cc.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (!output.status.success()).then_some(said)
+}
+
+#[test]
+fn layout_is_that_of_the_header() {
+    let text = assertions().text;
+    if let Some(errors) = compile(&text) {
+        panic!("{errors}");
+    }
+}
+
+#[test]
+fn a_difference_is_found() {
+    let mut to = Assertions::default();
+    to.constant("MAX_SLOTS", u64::from(MAX_SLOTS) + 1);
+    let errors = compile(&to.text).expect("an assertion that fails");
+    assert!(errors.contains("IVRING_MAX_SLOTS"), "{errors}");
+}
+
+#[test]
+fn nothing_of_the_header_is_left_out() {
+    let header = fs::read_to_string(include_dir().join("linux/ivring.h")).unwrap();
+    let names = assertions().names;
+    let mut found = 0;
+    for line in header.lines() {
+        let name = if let Some(rest) = line.strip_prefix("#define IVRING_") {
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            format!("IVRING_{}", &rest[..end.unwrap_or(rest.len())])
+        } else if line.starts_with("struct ") && line.ends_with(" {") {
+            line.trim_end_matches(" {").to_string()
+        } else {
+            continue;
+        };
+        assert!(names.contains(&name), "{name} is not in ivring::abi");
+        found += 1;
+    }
+    assert_eq!(
+        found,
+        names.len(),
+        "every name is defined once, in a form that is recognised"
+    );
+}
