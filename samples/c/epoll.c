@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * A dispatcher in an event loop of its caller's: epoll watches the VM and a timer.
+ * The sender is a child process, which joins by the descriptor that it inherits.
+ */
+
+#include <stdbool.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sample.h"
+
+#define BURSTS		20u
+#define BURST		50u
+#define BURST_US	5000u
+#define TICK_NS		10000000
+#define BUDGET		16u	/* items, before others have their turn */
+
+struct loop {
+	struct ivring_peer sender;
+	uint64_t items, ticks;
+	bool done;
+};
+
+static void on_item(struct ivring *vm, const struct ivring_item *item, void *arg)
+{
+	struct loop *loop = arg;
+
+	(void)vm;
+	if (item->cookie != loop->items++)
+		errx(EXIT_FAILURE, "items got lost");
+}
+
+static void on_members(struct ivring *vm, void *arg)
+{
+	struct loop *loop = arg;
+
+	loop->done = !ivring_is_member(vm, loop->sender);
+}
+
+static int child(int region_fd)
+{
+	struct ivring_item item = { .port = 1 };
+	struct ivring_peer receiver;
+	struct ivring *vm;
+
+	check(ivring_join_fd(region_fd, 1, &vm), "join");
+	close(region_fd);
+	check(ivring_wait_peer(vm, 0, IVRING_DEADLINE_NEVER, &receiver), "receiver");
+	for (; item.cookie < BURSTS * BURST; item.cookie++) {
+		if (item.cookie % BURST == 0)
+			usleep(BURST_US);
+		check(ivring_send(vm, receiver, &item, 1, IVRING_DEADLINE_NEVER), "send");
+	}
+	check(ivring_flush(vm, receiver, IVRING_DEADLINE_NEVER), "flush");
+	ivring_close(vm);
+	return EXIT_SUCCESS;
+}
+
+static void watch(int epoll, int fd, uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data.fd = fd };
+
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event))
+		err(EXIT_FAILURE, "epoll_ctl");
+}
+
+static void run(struct ivring *vm, struct loop *loop)
+{
+	struct itimerspec tick = { .it_value.tv_nsec = TICK_NS, .it_interval.tv_nsec = TICK_NS };
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	struct epoll_event event;
+	uint64_t ticks;
+
+	if (epoll < 0 || timer < 0 || timerfd_settime(timer, 0, &tick, NULL))
+		err(EXIT_FAILURE, "timer");
+	/* Level-triggered: epoll comes back as long as there is anything to do. */
+	watch(epoll, ivring_fd(vm), EPOLLIN | EPOLLPRI);
+	watch(epoll, timer, EPOLLIN);
+	while (!loop->done) {
+		if (epoll_wait(epoll, &event, 1, -1) < 0)
+			err(EXIT_FAILURE, "epoll_wait");
+		if (event.data.fd == ivring_fd(vm))
+			check(ivring_dispatch(vm, BUDGET), "dispatch");
+		else if (read(timer, &ticks, sizeof(ticks)) == sizeof(ticks))
+			loop->ticks += ticks;
+	}
+}
+
+int main(void)
+{
+	struct ivring_options options = {
+		.slots = 2,
+		.inbox_entries = 64,
+		.outbox_bytes = 4096,
+	};
+	struct loop loop = { 0 };
+	struct ivring *vm;
+	uint64_t start;
+	int status;
+	pid_t pid;
+
+	check(ivring_create(&options, &vm), "create");
+	start = now();
+	pid = fork();
+	if (pid < 0)
+		err(EXIT_FAILURE, "fork");
+	if (!pid)
+		return child(ivring_fd(vm));
+	check(ivring_wait_peer(vm, 1, ivring_deadline_ms(30000), &loop.sender), "sender");
+	check(ivring_on(vm, 1, on_item, &loop), "handler");
+	ivring_on_members(vm, on_members, &loop);
+	run(vm, &loop);
+
+	if (wait(&status) < 0 || status || loop.items != BURSTS * BURST || !loop.ticks)
+		errx(EXIT_FAILURE, "items or ticks got lost");
+	print_figures(vm, 0, loop.items, 0, now() - start);
+	puts("");
+	ivring_close(vm);
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * A dispatcher with two ports: each number goes to the program it is meant for. The
+ * sender is a child process, which joins by the descriptor that it inherits.
+ */
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sample.h"
+
+enum { SUM = 1, MAXIMUM = 2 };
+
+#define NUMBERS		10000u
+#define BATCH		100u
+
+struct results {
+	struct ivring_peer sender;
+	uint64_t sum, maximum, items;
+};
+
+static void on_sum(struct ivring *vm, const struct ivring_item *item, void *arg)
+{
+	struct results *results = arg;
+
+	(void)vm;
+	results->sum += item->cookie;
+	results->items++;
+}
+
+static void on_maximum(struct ivring *vm, const struct ivring_item *item, void *arg)
+{
+	struct results *results = arg;
+
+	(void)vm;
+	if (results->maximum < item->cookie)
+		results->maximum = item->cookie;
+	results->items++;
+}
+
+static void on_members(struct ivring *vm, void *arg)
+{
+	struct results *results = arg;
+
+	if (!ivring_is_member(vm, results->sender))
+		ivring_stop(vm);
+}
+
+/* Sends each number to both ports, many with one call. */
+static int child(int region_fd)
+{
+	struct ivring_item items[BATCH] = { 0 };
+	struct ivring_peer receiver;
+	struct ivring *vm;
+	unsigned int number, i, done;
+
+	check(ivring_join_fd(region_fd, 1, &vm), "join");
+	close(region_fd);
+	check(ivring_wait_peer(vm, 0, IVRING_DEADLINE_NEVER, &receiver), "receiver");
+	for (number = 1; number <= NUMBERS; number += BATCH / 2) {
+		for (i = 0; i < BATCH; i++) {
+			items[i].port = i % 2 ? SUM : MAXIMUM;
+			items[i].cookie = number + i / 2;
+		}
+		for (done = 0; done < BATCH; )
+			done += (unsigned int)check(ivring_send(vm, receiver, &items[done], BATCH - done,
+								IVRING_DEADLINE_NEVER), "send");
+	}
+	check(ivring_flush(vm, receiver, IVRING_DEADLINE_NEVER), "flush");
+	ivring_close(vm);
+	return EXIT_SUCCESS;
+}
+
+int main(void)
+{
+	struct ivring_options options = {
+		.slots = 2,
+		.inbox_entries = 256,
+		.outbox_bytes = 4096,
+	};
+	struct results results = { 0 };
+	struct ivring *vm;
+	uint64_t start;
+	int status;
+	pid_t pid;
+
+	check(ivring_create(&options, &vm), "create");
+	start = now();
+	pid = fork();
+	if (pid < 0)
+		err(EXIT_FAILURE, "fork");
+	if (!pid)
+		return child(ivring_fd(vm));
+	check(ivring_wait_peer(vm, 1, ivring_deadline_ms(30000), &results.sender), "sender");
+
+	check(ivring_on(vm, SUM, on_sum, &results), "handler");
+	check(ivring_on(vm, MAXIMUM, on_maximum, &results), "handler");
+	ivring_on_members(vm, on_members, &results);
+	check(ivring_run(vm), "run");
+
+	if (wait(&status) < 0 || status || results.maximum != NUMBERS ||
+	    results.sum != NUMBERS * (NUMBERS + 1ULL) / 2)
+		errx(EXIT_FAILURE, "numbers got lost");
+	print_figures(vm, 0, results.items, 0, now() - start);
+	puts("");
+	ivring_close(vm);
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * Receives a file: a handler for each port, which believe nothing the sender says.
+ */
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "file-protocol.h"
+#include "sample.h"
+
+struct transfer {
+	int directory;
+	int file;			/* -1 before BEGIN */
+	struct ivring_peer sender;
+	uint64_t size, bytes, items, start, time;
+	bool complete;
+};
+
+static void on_begin(struct ivring *vm, const struct ivring_item *item, void *arg)
+{
+	struct transfer *transfer = arg;
+	char name[NAME_MAX + 1] = "";
+	int length;
+
+	if (transfer->file >= 0)
+		errx(EXIT_FAILURE, "more than one file");
+	length = check(ivring_copy_payload(vm, item, name, NAME_MAX), "file name");
+	if (!length || strlen(name) != (size_t)length || strchr(name, '/') ||
+	    !strcmp(name, ".") || !strcmp(name, ".."))
+		errx(EXIT_FAILURE, "bad file name");
+	check(ivring_get_inline(item, &transfer->size, sizeof(transfer->size)), "file size");
+
+	/* A file that is there already is not the sender's to replace. */
+	transfer->file = openat(transfer->directory, name,
+				O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	if (transfer->file < 0)
+		err(EXIT_FAILURE, "cannot make the file");
+	transfer->sender = ivring_sender(item);
+	transfer->items = 1;
+	transfer->start = now();
+}
+
+/* Only items of the one who began, until the end. */
+static void check_sender(struct transfer *transfer, const struct ivring_item *item)
+{
+	struct ivring_peer from = ivring_sender(item);
+
+	if (transfer->file < 0 || transfer->complete || from.id != transfer->sender.id ||
+	    from.generation != transfer->sender.generation)
+		errx(EXIT_FAILURE, "an item that does not belong to the transfer");
+	transfer->items++;
+}
+
+static void on_data(struct ivring *vm, const struct ivring_item *item, void *arg)
+{
+	struct transfer *transfer = arg;
+	const void *data;
+	uint32_t done;
+	ssize_t ret;
+
+	check_sender(transfer, item);
+	if (item->cookie != transfer->bytes || item->length > transfer->size - transfer->bytes)
+		errx(EXIT_FAILURE, "data that does not belong there");
+	check(ivring_payload(vm, item, &data), "data");
+	/* From the sender's outbox straight into the file. */
+	for (done = 0; done < item->length; done += (uint32_t)ret) {
+		ret = write(transfer->file, (const char *)data + done, item->length - done);
+		if (ret < 0)
+			err(EXIT_FAILURE, "write");
+	}
+	transfer->bytes += item->length;
+}
+
+static void on_end(struct ivring *vm, const struct ivring_item *item, void *arg)
+{
+	struct transfer *transfer = arg;
+
+	(void)vm;
+	check_sender(transfer, item);
+	if (transfer->bytes != transfer->size)
+		errx(EXIT_FAILURE, "%" PRIu64 " bytes of %" PRIu64, transfer->bytes,
+		     transfer->size);
+	transfer->complete = true;
+	transfer->time = now() - transfer->start;
+}
+
+/* The sender looks at our counters before it leaves, so it leaves first. */
+static void on_members(struct ivring *vm, void *arg)
+{
+	struct transfer *transfer = arg;
+
+	if (transfer->file >= 0 && !ivring_is_member(vm, transfer->sender))
+		ivring_stop(vm);
+}
+
+int main(int argc, char **argv)
+{
+	struct ivring_options options = {
+		.name = argv[1],
+		.slots = 2,
+		.inbox_entries = 64,
+		.outbox_bytes = 16 * CHUNK,
+		.mode = 0600,
+		.id = RECEIVER_ID,
+	};
+	struct transfer transfer = { .file = -1 };
+	struct ivring *vm;
+
+	if (argc != 3)
+		errx(EXIT_FAILURE, "usage: recv-file NAME DIRECTORY");
+	transfer.directory = open(argv[2], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (transfer.directory < 0)
+		err(EXIT_FAILURE, "%s", argv[2]);
+
+	check(ivring_create(&options, &vm), argv[1]);
+	check(ivring_on(vm, BEGIN, on_begin, &transfer), "handler");
+	check(ivring_on(vm, DATA, on_data, &transfer), "handler");
+	check(ivring_on(vm, END, on_end, &transfer), "handler");
+	ivring_on_members(vm, on_members, &transfer);
+	check(ivring_run(vm), "run");
+
+	if (!transfer.complete)
+		errx(EXIT_FAILURE, "the sender left before the end");
+	print_figures(vm, RECEIVER_ID, transfer.items, transfer.bytes, transfer.time);
+	puts("");
+	ivring_close(vm);
+	return EXIT_SUCCESS;
+}

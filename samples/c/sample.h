@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * What all samples do: give up on errors, and print their figures.
+ */
+#ifndef SAMPLE_H
+#define SAMPLE_H
+
+#include <err.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <ivring.h>
+
+/* Passes on what a library call returned, unless it failed. */
+static inline int check(int ret, const char *what)
+{
+	if (ret < 0) {
+		errno = -ret;
+		err(EXIT_FAILURE, "%s", what);
+	}
+	return ret;
+}
+
+/* Nanoseconds, from wherever. */
+static inline uint64_t now(void)
+{
+	return ivring_deadline_ms(0);
+}
+
+/*
+ * Prints the line that begins with the program's name, up to but not including its
+ * end. The doorbells are those of the VM in slot @id, since it came.
+ */
+static inline void print_figures(const struct ivring *vm, uint32_t id, uint64_t items,
+				 uint64_t bytes, uint64_t time)
+{
+	struct ivring_vm_info info;
+
+	check(ivring_vm_info(vm, id, &info), "counters");
+	printf("%s: items %" PRIu64 ", bytes %" PRIu64
+	       ", doorbells rung %" PRIu64 ", suppressed %" PRIu64 ", time %.3f s",
+	       program_invocation_short_name, items, bytes, (uint64_t)info.stats.rung,
+	       (uint64_t)info.stats.suppressed, (double)time / 1e9);
+}
+
+#endif /* SAMPLE_H */

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A client: asks for the squares of numbers, one after the other.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use ivring::{Message, Vm};
+use ivring_samples::squares::{REQUEST, STOP};
+use ivring_samples::{CLIENT, Result, SERVER, figures, patience};
+
+fn main() -> ExitCode {
+    ivring_samples::run("request", "NAME COUNT", ask)
+}
+
+fn ask([region, count]: [String; 2]) -> Result<String> {
+    let count: u64 = count.parse()?;
+    let mut vm = Vm::join(&region, Some(CLIENT), patience())?;
+    let server = vm.wait_peer(SERVER, patience())?;
+    let start = Instant::now();
+
+    for number in 0..count {
+        let request = Message::new(REQUEST)
+            .cookie(!number)
+            .inline(&number.to_ne_bytes())?;
+        vm.send(server, request, patience())?;
+        vm.wait_items(patience())?;
+
+        let mut batch = vm.receive(1)?;
+        let answer = batch.take()?.ok_or("woken for nothing")?;
+        let square = number.wrapping_mul(number).to_ne_bytes();
+        let expected = (server, REQUEST, !number, &square[..]);
+        if (
+            answer.peer(),
+            answer.port(),
+            answer.cookie(),
+            answer.inline(),
+        ) != expected
+        {
+            return Err(format!("a wrong answer for {number}: {answer:?}").into());
+        }
+    }
+
+    let time = start.elapsed();
+    let bytes = count * size_of::<u64>() as u64;
+    let figures = figures(&vm, server, count, bytes, time)?;
+    let stop = vm.send(server, Message::new(STOP), patience())?;
+    vm.flush(&stop, patience())?;
+    let round_trip = time.as_secs_f64() * 1e6 / count.max(1) as f64;
+    Ok(format!("{figures}, {round_trip:.1} us a round trip"))
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Sends a file: its content is read into the outbox, and the receiver reads it there.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use ivring::{Message, Vm};
+use ivring_samples::file::{BEGIN, CHUNK, DATA, END};
+use ivring_samples::{CLIENT, Result, SERVER, figures, patience};
+
+fn main() -> ExitCode {
+    ivring_samples::run("send-file", "NAME FILE", send)
+}
+
+fn send([region, path]: [String; 2]) -> Result<String> {
+    let mut file = File::open(&path)?;
+    let name = Path::new(&path)
+        .file_name()
+        .ok_or("the file has no name")?
+        .as_bytes();
+    let size = file.metadata()?.len();
+
+    // Either side may be started first.
+    let mut vm = Vm::join(&region, Some(CLIENT), patience())?;
+    let receiver = vm.wait_peer(SERVER, patience())?;
+    let start = Instant::now();
+
+    let mut block = vm.alloc(name.len(), patience())?;
+    block.copy_from_slice(name);
+    let begin = Message::new(BEGIN)
+        .inline(&size.to_ne_bytes())?
+        .block(block);
+    vm.send(receiver, begin, patience())?;
+
+    let (mut items, mut bytes) = (2, 0);
+    loop {
+        let mut block = vm.alloc(CHUNK, patience())?;
+        let count = file.read(&mut block)?;
+        if count == 0 {
+            break;
+        }
+        block.truncate(count);
+        let data = Message::new(DATA).cookie(bytes).block(block);
+        vm.send(receiver, data, patience())?;
+        items += 1;
+        bytes += count as u64;
+    }
+
+    let end = vm.send(receiver, Message::new(END), patience())?;
+    // What is in the outbox goes when this VM goes: not before it was read.
+    vm.flush(&end, patience())?;
+    Ok(figures(&vm, receiver, items, bytes, start.elapsed())?)
+}
