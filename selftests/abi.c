@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The ABI as numbers, the same for 32-bit and 64-bit programs, and what the
+ * running module says of itself.
+ */
+#include <sys/stat.h>
+
+#include "ivring_test.h"
+
+#define EXPECT_FIELD(offset, size, type, field)			\
+do {								\
+	EXPECT_EQ(offset, offsetof(struct type, field));	\
+	EXPECT_EQ(size, sizeof(((struct type *)0)->field));	\
+} while (0)
+
+TEST(item)
+{
+	EXPECT_EQ(64, sizeof(struct ivring_item));
+	EXPECT_FIELD(0, 2, ivring_item, from);
+	EXPECT_FIELD(2, 1, ivring_item, flags);
+	EXPECT_FIELD(3, 1, ivring_item, inline_len);
+	EXPECT_FIELD(4, 4, ivring_item, from_gen);
+	EXPECT_FIELD(8, 4, ivring_item, port);
+	EXPECT_FIELD(12, 4, ivring_item, length);
+	EXPECT_FIELD(16, 8, ivring_item, offset);
+	EXPECT_FIELD(24, 8, ivring_item, cookie);
+	EXPECT_FIELD(32, 32, ivring_item, data);
+}
+
+TEST(areas)
+{
+	EXPECT_EQ(64, sizeof(struct ivring_region_area));
+	EXPECT_FIELD(0, 4, ivring_region_area, magic);
+	EXPECT_FIELD(4, 4, ivring_region_area, version);
+	EXPECT_FIELD(8, 4, ivring_region_area, slots);
+	EXPECT_FIELD(12, 4, ivring_region_area, inbox_entries);
+	EXPECT_FIELD(16, 8, ivring_region_area, outbox_bytes);
+	EXPECT_FIELD(24, 4, ivring_region_area, members);
+	EXPECT_FIELD(28, 36, ivring_region_area, reserved);
+	EXPECT_EQ(64, offsetof(struct ivring_region_area, generation));
+
+	EXPECT_EQ(4096, sizeof(struct ivring_inbox_area));
+	EXPECT_FIELD(0, 4, ivring_inbox_area, producer);
+	EXPECT_FIELD(64, 4, ivring_inbox_area, room_wanted);
+	EXPECT_EQ(4096, offsetof(struct ivring_inbox_area, item));
+
+	EXPECT_EQ(4096, sizeof(struct ivring_vm_area));
+	EXPECT_FIELD(0, 4, ivring_vm_area, state);
+	EXPECT_FIELD(64, 4, ivring_vm_area, inbox_consumer);
+	EXPECT_FIELD(128, 4, ivring_vm_area, members_seen);
+	EXPECT_EQ(4096, offsetof(struct ivring_vm_area, outbox));
+}
+
+TEST(arguments)
+{
+	EXPECT_EQ(32, sizeof(struct ivring_api));
+	EXPECT_FIELD(0, 4, ivring_api, version);
+	EXPECT_FIELD(4, 4, ivring_api, max_slots);
+	EXPECT_FIELD(8, 8, ivring_api, features);
+	EXPECT_FIELD(16, 4, ivring_api, max_inbox_entries);
+	EXPECT_FIELD(20, 4, ivring_api, max_batch);
+	EXPECT_FIELD(24, 8, ivring_api, max_outbox_bytes);
+
+	EXPECT_EQ(88, sizeof(struct ivring_create));
+	EXPECT_FIELD(0, 4, ivring_create, flags);
+	EXPECT_FIELD(4, 4, ivring_create, slots);
+	EXPECT_FIELD(8, 4, ivring_create, inbox_entries);
+	EXPECT_FIELD(12, 4, ivring_create, mode);
+	EXPECT_FIELD(16, 8, ivring_create, outbox_bytes);
+	EXPECT_FIELD(24, 64, ivring_create, name);
+
+	EXPECT_EQ(80, sizeof(struct ivring_attach));
+	EXPECT_FIELD(0, 4, ivring_attach, flags);
+	EXPECT_FIELD(4, 4, ivring_attach, region_fd);
+	EXPECT_FIELD(8, 4, ivring_attach, id);
+	EXPECT_FIELD(12, 4, ivring_attach, generation);
+	EXPECT_FIELD(16, 64, ivring_attach, name);
+
+	EXPECT_EQ(104, sizeof(struct ivring_info));
+	EXPECT_FIELD(0, 4, ivring_info, slots);
+	EXPECT_FIELD(4, 4, ivring_info, inbox_entries);
+	EXPECT_FIELD(8, 8, ivring_info, outbox_bytes);
+	EXPECT_FIELD(16, 4, ivring_info, id);
+	EXPECT_FIELD(20, 4, ivring_info, generation);
+	EXPECT_FIELD(24, 4, ivring_info, attached);
+	EXPECT_FIELD(28, 4, ivring_info, mode);
+	EXPECT_FIELD(32, 4, ivring_info, uid);
+	EXPECT_FIELD(36, 4, ivring_info, gid);
+	EXPECT_FIELD(40, 64, ivring_info, name);
+
+	EXPECT_EQ(64, sizeof(struct ivring_stats));
+	EXPECT_FIELD(0, 8, ivring_stats, items_in);
+	EXPECT_FIELD(8, 8, ivring_stats, items_out);
+	EXPECT_FIELD(16, 8, ivring_stats, rung);
+	EXPECT_FIELD(24, 8, ivring_stats, suppressed);
+	EXPECT_FIELD(32, 8, ivring_stats, spurious);
+	EXPECT_FIELD(40, 8, ivring_stats, full);
+	EXPECT_FIELD(48, 8, ivring_stats, waits);
+	EXPECT_FIELD(56, 8, ivring_stats, room);
+
+	EXPECT_EQ(80, sizeof(struct ivring_vm_info));
+	EXPECT_FIELD(0, 4, ivring_vm_info, id);
+	EXPECT_FIELD(4, 4, ivring_vm_info, generation);
+	EXPECT_FIELD(8, 4, ivring_vm_info, uid);
+	EXPECT_FIELD(12, 4, ivring_vm_info, reserved);
+	EXPECT_FIELD(16, 64, ivring_vm_info, stats);
+
+	EXPECT_EQ(48, sizeof(struct ivring_enqueue));
+	EXPECT_FIELD(0, 4, ivring_enqueue, id);
+	EXPECT_FIELD(4, 4, ivring_enqueue, generation);
+	EXPECT_FIELD(8, 4, ivring_enqueue, count);
+	EXPECT_FIELD(12, 4, ivring_enqueue, flags);
+	EXPECT_FIELD(16, 8, ivring_enqueue, items);
+	EXPECT_FIELD(24, 8, ivring_enqueue, deadline);
+	EXPECT_FIELD(32, 4, ivring_enqueue, done);
+	EXPECT_FIELD(36, 4, ivring_enqueue, position);
+	EXPECT_FIELD(40, 4, ivring_enqueue, rung);
+	EXPECT_FIELD(44, 4, ivring_enqueue, reserved);
+
+	EXPECT_EQ(16, sizeof(struct ivring_wait));
+	EXPECT_FIELD(0, 4, ivring_wait, flags);
+	EXPECT_FIELD(4, 4, ivring_wait, events);
+	EXPECT_FIELD(8, 8, ivring_wait, deadline);
+
+	EXPECT_EQ(24, sizeof(struct ivring_flush));
+	EXPECT_FIELD(0, 4, ivring_flush, id);
+	EXPECT_FIELD(4, 4, ivring_flush, generation);
+	EXPECT_FIELD(8, 4, ivring_flush, position);
+	EXPECT_FIELD(12, 4, ivring_flush, flags);
+	EXPECT_FIELD(16, 8, ivring_flush, deadline);
+
+	EXPECT_EQ(8, sizeof(struct ivring_eventfd));
+	EXPECT_FIELD(0, 4, ivring_eventfd, fd);
+	EXPECT_FIELD(4, 4, ivring_eventfd, flags);
+}
+
+TEST(ioctl_numbers)
+{
+	EXPECT_EQ(0x8020be40U, IVRING_API);
+	EXPECT_EQ(0x4058be41U, IVRING_CREATE);
+	EXPECT_EQ(0xc050be42U, IVRING_ATTACH);
+	EXPECT_EQ(0x8068be43U, IVRING_INFO);
+	EXPECT_EQ(0xc050be44U, IVRING_VM_INFO);
+	EXPECT_EQ(0xc030be45U, IVRING_ENQUEUE);
+	EXPECT_EQ(0xc010be46U, IVRING_WAIT);
+	EXPECT_EQ(0x4008be47U, IVRING_EVENTFD);
+	EXPECT_EQ(0x0000be48U, IVRING_ROOM);
+	EXPECT_EQ(0x4018be49U, IVRING_FLUSH);
+}
+
+TEST(constants)
+{
+	EXPECT_EQ(1, IVRING_FEATURE_INBOX);
+	EXPECT_EQ(2, IVRING_FEATURE_EVENTFD);
+	EXPECT_EQ(0U, IVRING_BUSY);
+	EXPECT_EQ(1U, IVRING_IDLE);
+	EXPECT_EQ(1U, IVRING_ENQUEUE_WAIT);
+	EXPECT_EQ(1U, IVRING_EVENT_ITEMS);
+	EXPECT_EQ(2U, IVRING_EVENT_MEMBERS);
+	EXPECT_EQ(0xffffffffU, IVRING_ID_ANY);
+	EXPECT_EQ(UINT64_MAX, IVRING_DEADLINE_NEVER);
+	EXPECT_EQ(0, memcmp("ivng", &(__u32) { IVRING_MAGIC }, 4));
+	EXPECT_EQ(0U, IVRING_MAP_REGION);
+	EXPECT_EQ(0x40000000U, IVRING_MAP_INBOX);
+	EXPECT_EQ(0x80000000U, IVRING_MAP_VM(0));
+	EXPECT_EQ(0x10040000000ULL, IVRING_MAP_VM(1023));
+}
+
+FIXTURE(device) {
+	int fd;
+};
+
+FIXTURE_SETUP(device)
+{
+	self->fd = dev_open();
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(device)
+{
+	close(self->fd);
+}
+
+TEST_F(device, node)
+{
+	struct stat st;
+
+	ASSERT_EQ(0, stat(DEVICE, &st));
+	EXPECT_TRUE(S_ISCHR(st.st_mode));
+	EXPECT_EQ(0666U, st.st_mode & 0777);
+}
+
+TEST_F(device, api)
+{
+	struct ivring_api api;
+
+	memset(&api, 0xff, sizeof(api));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_API, &api));
+	EXPECT_EQ(IVRING_API_VERSION, api.version);
+	EXPECT_EQ(IVRING_FEATURE_INBOX | IVRING_FEATURE_EVENTFD, api.features);
+	EXPECT_EQ(IVRING_MAX_SLOTS, api.max_slots);
+	EXPECT_EQ(IVRING_MAX_INBOX_ENTRIES, api.max_inbox_entries);
+	EXPECT_EQ(IVRING_MAX_BATCH, api.max_batch);
+	EXPECT_EQ(IVRING_MAX_OUTBOX_BYTES, api.max_outbox_bytes);
+
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->fd, IVRING_API, NULL));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->fd, IVRING_API, KERNEL_ADDRESS));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->fd, IVRING_API, unmapped_address()));
+}
+
+TEST_F(device, unknown_ioctl)
+{
+	static const unsigned long known[] = {
+		IVRING_API, IVRING_CREATE, IVRING_ATTACH, IVRING_INFO,
+		IVRING_VM_INFO, IVRING_ENQUEUE, IVRING_WAIT, IVRING_EVENTFD,
+		IVRING_ROOM, IVRING_FLUSH,
+	};
+	__u64 arg[64] = { 0 };
+	unsigned int i;
+
+	/* Every number that is not taken, and every number of another driver. */
+	for (i = 0; i < 256; i++) {
+		if (i < 0x40 || i > 0x49) {
+			EXPECT_EQ(-ENOTTY, dev_ioctl(self->fd, _IOWR(0xbe, i, __u64), arg));
+			EXPECT_EQ(-ENOTTY, dev_ioctl(self->fd, _IO(0xbe, i), arg));
+		}
+		if (i != 0xbe)
+			EXPECT_EQ(-ENOTTY, dev_ioctl(self->fd, _IOWR(i, 0x41, arg), arg));
+	}
+
+	/* A known number with another size or direction is another ioctl. */
+	for (i = 0; i < ARRAY_SIZE(known); i++) {
+		EXPECT_EQ(-ENOTTY, dev_ioctl(self->fd,
+					     known[i] + (8UL << _IOC_SIZESHIFT), arg));
+		EXPECT_EQ(-ENOTTY, dev_ioctl(self->fd,
+					     known[i] ^ ((unsigned long)_IOC_READ << _IOC_DIRSHIFT),
+					     arg));
+	}
+}
+
+TEST_F(device, read_and_write)
+{
+	char c = 0;
+
+	EXPECT_EQ(-1, read(self->fd, &c, 1));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, write(self->fd, &c, 1));
+	EXPECT_EQ(EINVAL, errno);
+}
+
+TEST_HARNESS_MAIN

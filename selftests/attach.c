@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * IVRING_ATTACH: how a file becomes a VM, and each of its errors. A failed
+ * call leaves the region and the file as they were.
+ */
+#include "ivring_test.h"
+
+#define SLOTS	4
+
+FIXTURE(attach) {
+	struct vm vm;		/* of a named region */
+	int fd;			/* not attached */
+	struct snapshot before;
+};
+
+static const char name[IVRING_NAME_SIZE] = "attach-test";
+
+FIXTURE_SETUP(attach)
+{
+	struct ivring_create c = create_args(SLOTS, 8, 4096);
+	int fd = dev_open();
+
+	c.mode = 0600;
+	memcpy(c.name, name, sizeof(name));
+	ASSERT_EQ(0, dev_ioctl(fd, IVRING_CREATE, &c));
+	ASSERT_EQ(0, vm_attach(&self->vm, fd, -1, 1));
+	self->fd = dev_open();
+	ASSERT_LE(0, self->fd);
+	self->before = vm_snapshot(&self->vm);
+}
+
+FIXTURE_TEARDOWN(attach)
+{
+	close(self->fd);
+	vm_close(&self->vm);
+}
+
+static int attach(int fd, const struct ivring_attach *a)
+{
+	return dev_ioctl(fd, IVRING_ATTACH, a);
+}
+
+static struct ivring_attach by_name(const char *n)
+{
+	struct ivring_attach a = attach_args(-1, IVRING_ID_ANY);
+
+	strncpy((char *)a.name, n, sizeof(a.name));
+	return a;
+}
+
+#define EXPECT_REFUSED(error, fd, a)				\
+do {								\
+	struct ivring_info __info;				\
+								\
+	EXPECT_EQ(-(error), attach(fd, a));			\
+	EXPECT_EQ(-ENXIO, dev_ioctl(fd, IVRING_INFO, &__info));	\
+	EXPECT_UNCHANGED(self->before, &self->vm);		\
+} while (0)
+
+TEST_F(attach, any_slot)
+{
+	struct ivring_attach a = attach_args(self->vm.fd, IVRING_ID_ANY);
+	struct ivring_info info;
+
+	a.generation = 0xdeadbeef;	/* out, so ignored */
+	ASSERT_EQ(0, attach(self->fd, &a));
+	EXPECT_LT(a.id, SLOTS);
+	EXPECT_NE(1, a.id);
+	EXPECT_EQ(1, a.generation % 2);
+	EXPECT_EQ(a.generation, vm_generation(&self->vm, a.id));
+	EXPECT_NE(self->before.members, vm_members(&self->vm));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_INFO, &info));
+	EXPECT_EQ(a.id, info.id);
+	EXPECT_EQ(a.generation, info.generation);
+	EXPECT_EQ(2, info.attached);
+}
+
+TEST_F(attach, wanted_slot)
+{
+	struct ivring_attach a = attach_args(self->vm.fd, 3);
+
+	ASSERT_EQ(0, attach(self->fd, &a));
+	EXPECT_EQ(3, a.id);
+	EXPECT_EQ(1, a.generation);
+}
+
+TEST_F(attach, by_name)
+{
+	struct ivring_attach a = by_name(name);
+
+	EXPECT_EQ(0, attach(self->fd, &a));
+	EXPECT_LT(a.id, SLOTS);
+}
+
+TEST_F(attach, own_region)
+{
+	struct ivring_create c = create_args(2, 2, 4096);
+	struct ivring_attach a = attach_args(-1, IVRING_ID_ANY);
+
+	/* The one this very file created, if it has. */
+	EXPECT_REFUSED(ENXIO, self->fd, &a);
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_CREATE, &c));
+	a.region_fd = self->vm.fd;
+	EXPECT_EQ(-EBUSY, attach(self->fd, &a));
+	a = by_name(name);
+	EXPECT_EQ(-EBUSY, attach(self->fd, &a));
+	EXPECT_UNCHANGED(self->before, &self->vm);
+	/* Its own descriptor says the same as none. */
+	a = attach_args(self->fd, 1);
+	EXPECT_EQ(0, attach(self->fd, &a));
+	EXPECT_EQ(1, a.id);
+}
+
+TEST_F(attach, fresh_areas)
+{
+	struct vm vm;
+	size_t i;
+
+	ASSERT_EQ(0, vm_join(&vm, self->vm.fd));
+	EXPECT_EQ(-8, (int)vm.area->inbox_consumer);
+	EXPECT_EQ(-8, (int)vm.inbox->producer);
+	/* All else is zero. */
+	vm.area->inbox_consumer = 0;
+	for (i = 0; i < vm.area_size; i++)
+		if (((char *)vm.area)[i])
+			break;
+	EXPECT_EQ(vm.area_size, i);
+	for (i = sizeof(vm.inbox->producer); i < vm.inbox_size; i++)
+		if (((const char *)vm.inbox)[i])
+			break;
+	EXPECT_EQ(vm.inbox_size, i);
+	EXPECT_EQ(IVRING_MAGIC, vm.region->magic);
+	EXPECT_EQ(IVRING_API_VERSION, vm.region->version);
+	EXPECT_EQ(SLOTS, vm.region->slots);
+	EXPECT_EQ(8, vm.region->inbox_entries);
+	EXPECT_EQ(4096, vm.region->outbox_bytes);
+	for (i = 0; i < ARRAY_SIZE(vm.region->reserved); i++)
+		EXPECT_EQ(0, vm.region->reserved[i]);
+	vm_close(&vm);
+}
+
+TEST_F(attach, flags)
+{
+	struct ivring_attach a = attach_args(self->vm.fd, IVRING_ID_ANY);
+	int bit;
+
+	for (bit = 0; bit < 32; bit++) {
+		a.flags = 1U << bit;
+		EXPECT_REFUSED(EINVAL, self->fd, &a);
+	}
+}
+
+TEST_F(attach, slot)
+{
+	static const __u32 bad[] = { SLOTS, SLOTS + 1, 0x10001, 0x7fffffff, 0xfffffffe };
+	struct ivring_attach a = attach_args(self->vm.fd, 0);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		a.id = bad[i];
+		EXPECT_REFUSED(EINVAL, self->fd, &a);
+	}
+	a.id = 1;
+	EXPECT_REFUSED(EBUSY, self->fd, &a);
+}
+
+TEST_F(attach, no_slot)
+{
+	struct ivring_attach a = attach_args(self->vm.fd, IVRING_ID_ANY);
+	struct vm vm[SLOTS - 1];
+	int i;
+
+	for (i = 0; i < SLOTS - 1; i++)
+		ASSERT_EQ(0, vm_join(&vm[i], self->vm.fd));
+	self->before = vm_snapshot(&self->vm);
+	EXPECT_REFUSED(ENOSPC, self->fd, &a);
+	for (i = 0; i < SLOTS; i++) {
+		a.id = i;
+		EXPECT_REFUSED(EBUSY, self->fd, &a);
+	}
+	vm_close(&vm[2]);
+	a.id = IVRING_ID_ANY;
+	EXPECT_EQ(0, attach(self->fd, &a));
+	EXPECT_EQ(vm[2].id, a.id);
+	EXPECT_EQ(vm[2].generation + 2, a.generation);
+}
+
+TEST_F(attach, name)
+{
+	struct ivring_attach a = by_name("attach-tes");
+
+	EXPECT_REFUSED(ENOENT, self->fd, &a);
+	a = by_name("attach-test2");
+	EXPECT_REFUSED(ENOENT, self->fd, &a);
+	a = by_name("attach/test");
+	EXPECT_REFUSED(EINVAL, self->fd, &a);
+	a = by_name(name);
+	a.name[sizeof(a.name) - 1] = 'n';
+	EXPECT_REFUSED(EINVAL, self->fd, &a);
+	a = attach_args(-1, IVRING_ID_ANY);
+	a.name[1] = 'n';
+	EXPECT_REFUSED(EINVAL, self->fd, &a);
+	memset(a.name, 'n', sizeof(a.name));
+	EXPECT_REFUSED(EINVAL, self->fd, &a);
+
+	/* One of the two, not both. */
+	a = by_name(name);
+	a.region_fd = self->vm.fd;
+	EXPECT_REFUSED(EINVAL, self->fd, &a);
+}
+
+TEST_F(attach, region_fd)
+{
+	struct ivring_attach a = attach_args(-1, IVRING_ID_ANY);
+	int closed = dup(0), empty = dev_open(), null, ends[2];
+
+	close(closed);
+	a.region_fd = closed;
+	EXPECT_REFUSED(EBADF, self->fd, &a);
+	a.region_fd = -2;
+	EXPECT_REFUSED(EBADF, self->fd, &a);
+	a.region_fd = INT_MAX;
+	EXPECT_REFUSED(EBADF, self->fd, &a);
+	a.region_fd = INT_MIN;
+	EXPECT_REFUSED(EBADF, self->fd, &a);
+
+	/* Other files, and an ivring file that holds no region. */
+	null = open("/dev/null", O_RDWR);
+	ASSERT_EQ(0, pipe(ends));
+	a.region_fd = null;
+	EXPECT_REFUSED(EINVAL, self->fd, &a);
+	a.region_fd = ends[0];
+	EXPECT_REFUSED(EINVAL, self->fd, &a);
+	a.region_fd = empty;
+	EXPECT_REFUSED(EINVAL, self->fd, &a);
+	a.region_fd = self->fd;
+	EXPECT_REFUSED(EINVAL, self->fd, &a);
+	close(null);
+	close(ends[0]);
+	close(ends[1]);
+	close(empty);
+
+	/* O_PATH is no open ivring file. */
+	a.region_fd = open(DEVICE, O_PATH);
+	EXPECT_REFUSED(EBADF, self->fd, &a);
+	close(a.region_fd);
+}
+
+TEST_F(attach, twice)
+{
+	struct ivring_create c = create_args(2, 2, 4096);
+	struct ivring_attach a = attach_args(-1, IVRING_ID_ANY);
+
+	EXPECT_EQ(-EISCONN, attach(self->vm.fd, &a));
+	a.region_fd = self->vm.fd;
+	EXPECT_EQ(-EISCONN, attach(self->vm.fd, &a));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_CREATE, &c));
+	a.region_fd = self->fd;
+	EXPECT_EQ(-EISCONN, attach(self->vm.fd, &a));
+	EXPECT_UNCHANGED(self->before, &self->vm);
+}
+
+TEST_F(attach, pointer)
+{
+	struct ivring_attach good = attach_args(self->vm.fd, IVRING_ID_ANY);
+	char *fenced = fenced_pages(1);
+	struct ivring_attach *partly = (void *)(fenced + PAGE - sizeof(good) + 4);
+	struct ivring_attach *readonly = (void *)fenced;
+
+	memcpy(partly, &good, sizeof(good) - 4);
+	EXPECT_REFUSED(EFAULT, self->fd, NULL);
+	EXPECT_REFUSED(EFAULT, self->fd, KERNEL_ADDRESS);
+	EXPECT_REFUSED(EFAULT, self->fd, unmapped_address());
+	EXPECT_REFUSED(EFAULT, self->fd, partly);
+
+	/* What comes out cannot be written. */
+	*readonly = good;
+	mprotect(readonly, PAGE, PROT_READ);
+	EXPECT_EQ(-EFAULT, attach(self->fd, readonly));
+	EXPECT_EQ(0, memcmp(readonly, &good, sizeof(good)));
+}
+
+TEST_F(attach, largest)
+{
+	struct ivring_create c = create_args(1, IVRING_MAX_INBOX_ENTRIES,
+					     IVRING_MAX_OUTBOX_BYTES);
+	struct vm vm;
+	int fd = dev_open(), ret;
+
+	ASSERT_EQ(0, dev_ioctl(fd, IVRING_CREATE, &c));
+	ret = vm_attach(&vm, fd, -1, 0);
+	if (ret == -ENOMEM)
+		SKIP(return, "too little memory");
+	ASSERT_EQ(0, ret);
+	vm.area->outbox[IVRING_MAX_OUTBOX_BYTES - 1] = 1;
+	EXPECT_EQ(0, vm.inbox->item[IVRING_MAX_INBOX_ENTRIES - 1].from);
+	vm_close(&vm);
+}
+
+TEST_F(attach, last_slot)
+{
+	struct ivring_create c = create_args(IVRING_MAX_SLOTS, 2, 4096);
+	struct vm vm;
+
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_CREATE, &c));
+	ASSERT_EQ(0, vm_attach(&vm, self->fd, -1, IVRING_MAX_SLOTS - 1));
+	EXPECT_EQ(1, vm_generation(&vm, IVRING_MAX_SLOTS - 1));
+	EXPECT_EQ(0, vm_send(&vm, vm.id, vm.generation, 7));
+	EXPECT_EQ(vm.id, vm.inbox->item[0].from);
+	vm_unmap(&vm);
+}
+
+static int take_any_slot(int fd)
+{
+	struct ivring_attach a = attach_args(-1, IVRING_ID_ANY);
+
+	return attach(fd, &a);
+}
+
+static int take_last_slot(int fd)
+{
+	struct ivring_attach a = attach_args(fd, SLOTS - 1);
+
+	return attach(dev_open(), &a);
+}
+
+/* Of those that attach at the same moment, one does. */
+TEST_F(attach, race)
+{
+	struct ivring_create c = create_args(2, 2, 4096);
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		int fd = dev_open();
+
+		ASSERT_EQ(0, dev_ioctl(fd, IVRING_CREATE, &c));
+		EXPECT_EQ(1, race(take_any_slot, fd, -EISCONN));
+		close(fd);
+		EXPECT_EQ(1, race(take_last_slot, self->vm.fd, -EBUSY));
+	}
+	EXPECT_EQ(20, vm_generation(&self->vm, SLOTS - 1));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Processes that a test makes. Included by ivring_test.h.
+ */
+#ifndef CHILD_H
+#define CHILD_H
+
+/* fork(), and the child does not outlive its parent. */
+static inline pid_t child_fork(void)
+{
+	pid_t parent = getpid(), pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(1);
+	}
+	return pid;
+}
+
+/* Exit status, or -signal; one that does not end within 15 seconds is killed. */
+static inline int child_wait(pid_t pid)
+{
+	__u64 end = in_ms(15000);
+	int status;
+	pid_t ret;
+
+	while (!(ret = waitpid(pid, &status, WNOHANG)) && now() < end)
+		usleep(200);
+	if (!ret) {
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		return -ETIMEDOUT;
+	}
+	if (ret != pid)
+		return -ECHILD;
+	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/*
+ * Have 8 processes call @one at the same moment, and live on until all have.
+ * How many calls returned 0; -1 if one returned something but 0 and @error.
+ */
+static inline int race(int (*one)(int fd), int fd, int error)
+{
+	int start[2], result[2], end[2], ret, won = 0, i;
+	pid_t pid[8];
+	char c;
+
+	if (pipe(start) || pipe(result) || pipe(end))
+		return -1;
+	for (i = 0; i < 8; i++) {
+		pid[i] = child_fork();
+		if (!pid[i]) {
+			close(start[1]);
+			close(end[1]);
+			(void)!read(start[0], &c, 1);
+			ret = one(fd);
+			(void)!write(result[1], &ret, sizeof(ret));
+			(void)!read(end[0], &c, 1);
+			_exit(0);
+		}
+	}
+	close(start[0]);
+	close(start[1]);
+	for (i = 0; i < 8; i++) {
+		if (read(result[0], &ret, sizeof(ret)) != sizeof(ret) ||
+		    (ret && ret != error))
+			won = -100;
+		won += !ret;
+	}
+	close(end[0]);
+	close(end[1]);
+	close(result[0]);
+	close(result[1]);
+	for (i = 0; i < 8; i++)
+		child_wait(pid[i]);
+	return won < 0 ? -1 : won;
+}
+
+#endif /* CHILD_H */

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * IVRING_CREATE: what it makes, and each of its errors. A failed call leaves
+ * the file without a region and takes no name.
+ */
+#include "ivring_test.h"
+
+FIXTURE(create) {
+	int fd;
+};
+
+FIXTURE_SETUP(create)
+{
+	self->fd = dev_open();
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(create)
+{
+	close(self->fd);
+}
+
+static const struct ivring_create good = {
+	.slots = 4,
+	.inbox_entries = 8,
+	.outbox_bytes = 4096,
+	.mode = 0600,
+	.name = "create-test",
+};
+
+static int create(int fd, const struct ivring_create *c)
+{
+	return dev_ioctl(fd, IVRING_CREATE, c);
+}
+
+/* @c is refused with @error, and has no effect. */
+static bool refused(int fd, int error, const struct ivring_create *c)
+{
+	struct ivring_attach by_name = attach_args(-1, IVRING_ID_ANY);
+	struct ivring_info info;
+	int other, ret;
+
+	if (create(fd, c) != -error || dev_ioctl(fd, IVRING_INFO, &info) != -ENXIO)
+		return false;
+	memcpy(by_name.name, good.name, sizeof(by_name.name));
+	other = dev_open();
+	ret = dev_ioctl(other, IVRING_ATTACH, &by_name);
+	close(other);
+	return ret == -ENOENT;
+}
+
+TEST_F(create, geometry)
+{
+	struct ivring_info info;
+
+	ASSERT_EQ(0, create(self->fd, &good));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_INFO, &info));
+	EXPECT_EQ(4, info.slots);
+	EXPECT_EQ(8, info.inbox_entries);
+	EXPECT_EQ(4096, info.outbox_bytes);
+	EXPECT_EQ(0600, info.mode);
+	EXPECT_EQ(geteuid(), info.uid);
+	EXPECT_EQ(getegid(), info.gid);
+	EXPECT_EQ(0, info.attached);
+	EXPECT_EQ(IVRING_ID_ANY, info.id);
+	EXPECT_EQ(0, info.generation);
+	EXPECT_EQ(0, memcmp(info.name, good.name, sizeof(info.name)));
+}
+
+TEST_F(create, slots)
+{
+	static const __u32 bad[] = {
+		0, IVRING_MAX_SLOTS + 1, 65536, 0x40000000, 0x80000000, 0xffffffff,
+	};
+	struct ivring_create c = good;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		c.slots = bad[i];
+		EXPECT_TRUE(refused(self->fd, EINVAL, &c))
+			TH_LOG("slots %u", bad[i]);
+	}
+}
+
+TEST_F(create, inbox_entries)
+{
+	static const __u32 bad[] = {
+		0, 1, 3, 12, 65535, 65537, 2 * IVRING_MAX_INBOX_ENTRIES,
+		0x40000000, 0x80000000, 0xffffffff,
+	};
+	struct ivring_create c = good;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		c.inbox_entries = bad[i];
+		EXPECT_TRUE(refused(self->fd, EINVAL, &c))
+			TH_LOG("inbox_entries %u", bad[i]);
+	}
+}
+
+TEST_F(create, outbox_bytes)
+{
+	static const __u64 bad[] = {
+		0, 1, 64, 2048, 4095, 4097, 12288, 65535,
+		IVRING_MAX_OUTBOX_BYTES - 4096, IVRING_MAX_OUTBOX_BYTES + 1,
+		2 * IVRING_MAX_OUTBOX_BYTES, 1ULL << 32, (1ULL << 32) + 4096,
+		1ULL << 63, UINT64_MAX,
+	};
+	struct ivring_create c = good;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		c.outbox_bytes = bad[i];
+		EXPECT_TRUE(refused(self->fd, EINVAL, &c))
+			TH_LOG("outbox_bytes %llu", bad[i]);
+	}
+}
+
+TEST_F(create, flags)
+{
+	struct ivring_create c = good;
+	int bit;
+
+	for (bit = 0; bit < 32; bit++) {
+		c.flags = 1U << bit;
+		EXPECT_TRUE(refused(self->fd, EINVAL, &c));
+	}
+}
+
+TEST_F(create, mode)
+{
+	struct ivring_create c = good;
+	int bit;
+
+	for (bit = 9; bit < 32; bit++) {
+		c.mode = 0600 | 1U << bit;
+		EXPECT_TRUE(refused(self->fd, EINVAL, &c));
+	}
+
+	/* There is nothing to have a mode. */
+	memset(c.name, 0, sizeof(c.name));
+	c.mode = 0600;
+	EXPECT_TRUE(refused(self->fd, EINVAL, &c));
+}
+
+TEST_F(create, name)
+{
+	struct ivring_create c = good;
+	int i;
+
+	memset(c.name, 'n', sizeof(c.name));
+	EXPECT_TRUE(refused(self->fd, EINVAL, &c));
+
+	c = good;
+	c.name[sizeof(c.name) - 1] = 'n';
+	EXPECT_TRUE(refused(self->fd, EINVAL, &c));
+	c = good;
+	c.name[strlen((char *)good.name) + 1] = 'n';
+	EXPECT_TRUE(refused(self->fd, EINVAL, &c));
+
+	/* Bytes behind an empty name. */
+	c = create_args(4, 8, 4096);
+	c.name[1] = 'n';
+	EXPECT_TRUE(refused(self->fd, EINVAL, &c));
+
+	c = good;
+	c.name[0] = '/';
+	EXPECT_TRUE(refused(self->fd, EINVAL, &c));
+	c = good;
+	c.name[3] = '/';
+	EXPECT_TRUE(refused(self->fd, EINVAL, &c));
+
+	/* The longest name, and every byte that may stand in one. */
+	memset(c.name, 0, sizeof(c.name));
+	memset(c.name, 'n', sizeof(c.name) - 1);
+	EXPECT_EQ(0, create(self->fd, &c));
+	for (i = 1; i < 256; i++) {
+		int fd = dev_open();
+
+		memset(c.name, 0, sizeof(c.name));
+		c.name[0] = i;
+		EXPECT_EQ(i == '/' ? -EINVAL : 0, create(fd, &c))
+			TH_LOG("byte %d", i);
+		close(fd);
+	}
+}
+
+TEST_F(create, pointer)
+{
+	char *fenced = fenced_pages(1);
+	struct ivring_info info;
+	void *partly = fenced + PAGE - sizeof(good) + 1;
+
+	memcpy(partly, &good, sizeof(good) - 1);
+	EXPECT_TRUE(refused(self->fd, EFAULT, NULL));
+	EXPECT_TRUE(refused(self->fd, EFAULT, KERNEL_ADDRESS));
+	EXPECT_TRUE(refused(self->fd, EFAULT, unmapped_address()));
+	EXPECT_TRUE(refused(self->fd, EFAULT, partly));
+
+	/* At the end of the page is good enough. */
+	memcpy(partly - 1, &good, sizeof(good));
+	EXPECT_EQ(0, create(self->fd, partly - 1));
+	EXPECT_EQ(0, dev_ioctl(self->fd, IVRING_INFO, &info));
+}
+
+TEST_F(create, limits)
+{
+	struct ivring_create smallest = create_args(1, IVRING_MIN_INBOX_ENTRIES,
+						    IVRING_MIN_OUTBOX_BYTES);
+	struct ivring_create largest = create_args(IVRING_MAX_SLOTS,
+						   IVRING_MAX_INBOX_ENTRIES,
+						   IVRING_MAX_OUTBOX_BYTES);
+	int other = dev_open();
+
+	EXPECT_EQ(0, create(self->fd, &smallest));
+	EXPECT_EQ(0, create(other, &largest));
+	close(other);
+}
+
+TEST_F(create, twice)
+{
+	struct ivring_create c = create_args(2, 16, 8192);
+	struct ivring_info before, after;
+
+	ASSERT_EQ(0, create(self->fd, &good));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_INFO, &before));
+	EXPECT_EQ(-EBUSY, create(self->fd, &c));
+	EXPECT_EQ(-EBUSY, create(self->fd, &good));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_INFO, &after));
+	EXPECT_EQ(0, memcmp(&before, &after, sizeof(before)));
+}
+
+TEST_F(create, attached_file)
+{
+	struct ivring_create c = create_args(2, 16, 8192);
+	struct snapshot before;
+	struct vm vm;
+
+	ASSERT_EQ(0, create(self->fd, &good));
+	ASSERT_EQ(0, vm_join(&vm, self->fd));
+	before = vm_snapshot(&vm);
+	EXPECT_EQ(-EBUSY, create(vm.fd, &c));
+	EXPECT_UNCHANGED(before, &vm);
+}
+
+TEST_F(create, name_taken)
+{
+	struct ivring_create c = good;
+	struct ivring_info info;
+	int other = dev_open();
+
+	ASSERT_EQ(0, create(self->fd, &good));
+	EXPECT_EQ(-EEXIST, create(other, &good));
+	EXPECT_EQ(-ENXIO, dev_ioctl(other, IVRING_INFO, &info));
+
+	/* Names that begin alike are not the same. */
+	c.name[strlen((char *)c.name)] = 'x';
+	EXPECT_EQ(0, create(other, &c));
+	close(other);
+
+	/* The name goes with the last descriptor, and not before. */
+	other = dup(self->fd);
+	close(self->fd);
+	self->fd = dev_open();
+	EXPECT_EQ(-EEXIST, create(self->fd, &good));
+	close(other);
+	EXPECT_EQ(0, create(self->fd, &good));
+}
+
+TEST_F(create, unnamed_are_many)
+{
+	struct ivring_create c = create_args(1, 2, 4096);
+	int other = dev_open();
+
+	EXPECT_EQ(0, create(self->fd, &c));
+	EXPECT_EQ(0, create(other, &c));
+	close(other);
+}
+
+static int create_on_new_file(int fd)
+{
+	return create(dev_open(), &good);
+}
+
+static int create_on_this_file(int fd)
+{
+	struct ivring_create c = create_args(1, 2, 4096);
+
+	return create(fd, &c);
+}
+
+/* Of those that create at the same moment, one does. */
+TEST_F(create, race)
+{
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		int fd = dev_open();
+
+		EXPECT_EQ(1, race(create_on_new_file, -1, -EEXIST));
+		EXPECT_EQ(1, race(create_on_this_file, fd, -EBUSY));
+		close(fd);
+	}
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * IVRING_EVENTFD: each doorbell, and nothing else, signals the eventfd.
+ */
+#include <sys/eventfd.h>
+
+#include "ivring_test.h"
+
+FIXTURE(eventfd) {
+	struct vm a;
+	struct vm b;
+	int efd;
+};
+
+FIXTURE_SETUP(eventfd)
+{
+	ASSERT_EQ(0, vm_create(&self->a, 4, 64, 4096));
+	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	self->efd = eventfd(0, EFD_NONBLOCK);
+	ASSERT_LE(0, self->efd);
+}
+
+FIXTURE_TEARDOWN(eventfd)
+{
+	close(self->efd);
+	vm_close(&self->b);
+	vm_close(&self->a);
+}
+
+/* Signals since the last look. */
+static __u64 signals(int efd)
+{
+	__u64 count = 0;
+
+	return read(efd, &count, sizeof(count)) == sizeof(count) ? count : 0;
+}
+
+static int send_to_idle(struct vm *from, struct vm *to)
+{
+	STORE(&to->area->state, IVRING_IDLE);
+	return vm_send(from, to->id, to->generation, 1);
+}
+
+TEST_F(eventfd, doorbell)
+{
+	int i;
+
+	ASSERT_EQ(0, dev_eventfd(self->b.fd, self->efd));
+	/* Busy: no doorbell. */
+	EXPECT_EQ(0, vm_send(&self->a, self->b.id, self->b.generation, 1));
+	EXPECT_EQ(0, signals(self->efd));
+	/* Idle: one, for however many items. */
+	EXPECT_EQ(0, send_to_idle(&self->a, &self->b));
+	for (i = 0; i < 9; i++)
+		EXPECT_EQ(0, vm_send(&self->a, self->b.id, self->b.generation, 1));
+	EXPECT_EQ(1, signals(self->efd));
+	/* One for each time that it was idle. */
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(0, send_to_idle(&self->a, &self->b));
+	EXPECT_EQ(3, signals(self->efd));
+}
+
+TEST_F(eventfd, members)
+{
+	struct vm c;
+
+	ASSERT_EQ(0, dev_eventfd(self->b.fd, self->efd));
+	STORE(&self->b.area->state, IVRING_IDLE);
+	ASSERT_EQ(0, vm_join(&c, self->a.fd));
+	EXPECT_EQ(1, signals(self->efd));
+	STORE(&self->b.area->state, IVRING_IDLE);
+	vm_close(&c);
+	EXPECT_EQ(1, signals(self->efd));
+}
+
+TEST_F(eventfd, replace_and_remove)
+{
+	int other = eventfd(0, EFD_NONBLOCK);
+
+	ASSERT_EQ(0, dev_eventfd(self->b.fd, self->efd));
+	ASSERT_EQ(0, dev_eventfd(self->b.fd, other));
+	EXPECT_EQ(0, send_to_idle(&self->a, &self->b));
+	EXPECT_EQ(0, signals(self->efd));
+	EXPECT_EQ(1, signals(other));
+
+	ASSERT_EQ(0, dev_eventfd(self->b.fd, -1));
+	ASSERT_EQ(0, dev_eventfd(self->b.fd, -1));
+	EXPECT_EQ(0, send_to_idle(&self->a, &self->b));
+	EXPECT_EQ(0, signals(self->efd));
+	EXPECT_EQ(0, signals(other));
+	close(other);
+}
+
+TEST_F(eventfd, shared_by_two)
+{
+	ASSERT_EQ(0, dev_eventfd(self->a.fd, self->efd));
+	ASSERT_EQ(0, dev_eventfd(self->b.fd, self->efd));
+	EXPECT_EQ(0, send_to_idle(&self->a, &self->b));
+	EXPECT_EQ(0, send_to_idle(&self->b, &self->a));
+	EXPECT_EQ(2, signals(self->efd));
+}
+
+TEST_F(eventfd, lifetimes)
+{
+	int other = eventfd(0, EFD_NONBLOCK);
+	struct vm c;
+
+	/* The descriptor that named it is closed; a duplicate hears it. */
+	ASSERT_EQ(0, dev_eventfd(self->b.fd, other));
+	close(self->efd);
+	self->efd = dup(other);
+	close(other);
+	EXPECT_EQ(0, send_to_idle(&self->a, &self->b));
+	EXPECT_EQ(1, signals(self->efd));
+
+	/* A VM that is gone does not signal, nor does its successor. */
+	ASSERT_EQ(0, vm_join_slot(&c, self->a.fd, 3));
+	ASSERT_EQ(0, dev_eventfd(c.fd, self->efd));
+	vm_close(&c);
+	ASSERT_EQ(0, vm_join_slot(&c, self->a.fd, 3));
+	EXPECT_EQ(0, send_to_idle(&self->a, &c));
+	EXPECT_EQ(0, signals(self->efd));
+	vm_close(&c);
+}
+
+/* A doorbell that cannot be counted any more is not lost, and blocks nobody. */
+TEST_F(eventfd, full)
+{
+	__u64 most = UINT64_MAX - 1;
+
+	ASSERT_EQ(0, dev_eventfd(self->b.fd, self->efd));
+	ASSERT_EQ(sizeof(most), write(self->efd, &most, sizeof(most)));
+	EXPECT_EQ(0, send_to_idle(&self->a, &self->b));
+	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_LE(most, signals(self->efd));
+}
+
+TEST_F(eventfd, errors)
+{
+	struct snapshot before = vm_snapshot(&self->a);
+	struct ivring_eventfd e = { .fd = self->efd };
+	int closed = dup(0), ends[2], null, bit, fd;
+
+	ASSERT_EQ(0, dev_eventfd(self->b.fd, self->efd));
+	for (bit = 0; bit < 32; bit++) {
+		e.flags = 1U << bit;
+		EXPECT_EQ(-EINVAL, dev_ioctl(self->b.fd, IVRING_EVENTFD, &e));
+		e.fd = -1;
+		EXPECT_EQ(-EINVAL, dev_ioctl(self->b.fd, IVRING_EVENTFD, &e));
+	}
+
+	close(closed);
+	EXPECT_EQ(-EBADF, dev_eventfd(self->b.fd, closed));
+	EXPECT_EQ(-EBADF, dev_eventfd(self->b.fd, -2));
+	EXPECT_EQ(-EBADF, dev_eventfd(self->b.fd, INT_MAX));
+	EXPECT_EQ(-EBADF, dev_eventfd(self->b.fd, INT_MIN));
+
+	ASSERT_EQ(0, pipe(ends));
+	null = open("/dev/null", O_RDWR);
+	EXPECT_EQ(-EINVAL, dev_eventfd(self->b.fd, ends[1]));
+	EXPECT_EQ(-EINVAL, dev_eventfd(self->b.fd, null));
+	EXPECT_EQ(-EINVAL, dev_eventfd(self->b.fd, self->b.fd));
+	close(ends[0]);
+	close(ends[1]);
+	close(null);
+
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_EVENTFD, NULL));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_EVENTFD, KERNEL_ADDRESS));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_EVENTFD, unmapped_address()));
+	EXPECT_UNCHANGED(before, &self->a);
+
+	fd = dev_open();
+	EXPECT_EQ(-ENOTCONN, dev_eventfd(fd, self->efd));
+	EXPECT_EQ(-ENOTCONN, dev_eventfd(fd, -1));
+	close(fd);
+
+	/* After all that, the first one is still in place. */
+	EXPECT_EQ(0, send_to_idle(&self->a, &self->b));
+	EXPECT_EQ(1, signals(self->efd));
+}
+
+TEST_HARNESS_MAIN

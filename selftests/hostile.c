@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A member with bad intentions spoils nothing but its own mail.
+ */
+#include "ivring_test.h"
+
+#define ENTRIES		16
+#define OUTBOX		4096
+#define SECONDS		3
+
+FIXTURE(hostile) {
+	struct vm good;
+	struct vm bad;
+	pid_t pid;
+};
+
+FIXTURE_SETUP(hostile)
+{
+	ASSERT_EQ(0, vm_create(&self->good, 4, ENTRIES, OUTBOX));
+	ASSERT_EQ(0, vm_join(&self->bad, self->good.fd));
+	TH_LOG("seed %#llx", rng_seed());
+}
+
+FIXTURE_TEARDOWN(hostile)
+{
+	vm_close(&self->bad);
+	vm_close(&self->good);
+}
+
+/* Something that is likely to be at a limit. */
+static __u64 odd_number(void)
+{
+	static const __u64 limits[] = {
+		0, 1, 2, 3, 7, 8, 32, 33, 64, 255, 256, 257, 4095, 4096, 65536,
+		0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff, 1ULL << 32,
+		1ULL << 63, UINT64_MAX,
+	};
+
+	if (!rng_below(4))
+		return (__u64)rng_below(UINT32_MAX) << 32 | rng_below(UINT32_MAX);
+	return limits[rng_below(ARRAY_SIZE(limits))] + rng_below(3) - 1;
+}
+
+/* Nothing that was checked may change before it is used. */
+TEST_F(hostile, items_that_change)
+{
+	struct ivring_item *items, item;
+	struct ivring_enqueue e;
+	__u64 end = now() + SECONDS * SEC, tried = 0, sent = 0;
+	int i;
+
+	items = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		     -1, 0);
+	memset(items, 0, PAGE);
+	self->pid = child_fork();
+	if (!self->pid) {
+		volatile __u64 *word = (void *)items;
+
+		/* Good for a moment, and bad for the next. */
+		for (;;) {
+			i = rng_below(ENTRIES) * 8 + rng_below(3);
+			word[i] = odd_number();
+			spin(rng_below(100));
+			word[i] = 0;
+			spin(rng_below(1000));
+		}
+	}
+	while (now() < end) {
+		e = enqueue_args(self->good.id, self->good.generation, items, ENTRIES);
+		tried++;
+		sent += !dev_ioctl(self->bad.fd, IVRING_ENQUEUE, &e);
+		for (; vm_take(&self->good, &item);) {
+			ASSERT_EQ(self->bad.id, item.from);
+			ASSERT_EQ(self->bad.generation, item.from_gen);
+			ASSERT_EQ(0, item.flags);
+			ASSERT_GE(IVRING_INLINE_BYTES, item.inline_len);
+			ASSERT_GE(OUTBOX, item.offset);
+			ASSERT_GE(OUTBOX, item.offset + item.length);
+		}
+	}
+	kill(self->pid, SIGKILL);
+	child_wait(self->pid);
+	/* It has met both. */
+	EXPECT_LT(0, sent);
+	EXPECT_LT(sent, tried);
+	TH_LOG("%llu of %llu sends were good", sent, tried);
+}
+
+/* Whatever it writes in its own area is its own harm. */
+TEST_F(hostile, area_that_changes)
+{
+	__u64 end = now() + SECONDS * SEC;
+	struct ivring_item item;
+	struct vm other;
+	int ret;
+
+	ASSERT_EQ(0, vm_join(&other, self->good.fd));
+	self->pid = child_fork();
+	if (!self->pid) {
+		struct vm vm;
+
+		if (vm_map(&vm, self->bad.fd))
+			_exit(1);
+		for (;;) {
+			__u32 *word[] = {
+				&vm.area->state, &vm.area->members_seen,
+				&vm.area->inbox_consumer,
+			};
+
+			STORE(word[rng_below(3)], odd_number());
+			if (!rng_below(100)) {
+				/* With an inbox that is not broken yet. */
+				vm_close(&vm);
+				close(self->bad.fd);
+				if (vm_join(&vm, self->good.fd))
+					_exit(2);
+				self->bad.fd = vm.fd;
+			}
+			dev_wait(vm.fd, rng_below(3), now() + rng_below(100000), NULL);
+			dev_poll(vm.fd, POLLIN | POLLPRI);
+			dev_ioctl(vm.fd, IVRING_ROOM, NULL);
+		}
+	}
+	/* It is the only one to hold its descriptor. */
+	vm_close(&self->bad);
+	self->bad = no_vm;
+	while (now() < end) {
+		__u32 id = rng_below(4);
+
+		ret = vm_send_wait(&self->good, id, vm_generation(&self->good, id),
+				   1, now() + rng_below(100000));
+		ASSERT_TRUE(!ret || ret == -EPROTO || ret == -EPIPE ||
+			    ret == -ESTALE || ret == -EINVAL || ret == -ETIMEDOUT)
+			TH_LOG("%d", ret);
+		/* Good ones understand each other. */
+		ASSERT_EQ(0, vm_send(&self->good, other.id, other.generation, 7));
+		while (vm_take(&self->good, &item))
+			;
+		while (vm_take(&other, &item))
+			;
+		ASSERT_EQ(7, item.cookie);
+	}
+	kill(self->pid, SIGKILL);
+	EXPECT_EQ(-SIGKILL, child_wait(self->pid));
+	vm_close(&other);
+}
+
+/* Calls that make no sense, in no order. */
+static void misbehave(int region_fd)
+{
+	static const unsigned long calls[] = {
+		IVRING_API, IVRING_CREATE, IVRING_ATTACH, IVRING_INFO,
+		IVRING_VM_INFO, IVRING_ENQUEUE, IVRING_WAIT, IVRING_EVENTFD,
+		IVRING_ROOM, IVRING_FLUSH,
+	};
+	int fd[8] = { region_fd }, i;
+	__u64 arg[64];
+
+	for (i = 1; i < 8; i++)
+		fd[i] = dev_open();
+	for (;;) {
+		unsigned long call = calls[rng_below(ARRAY_SIZE(calls))];
+		__u32 *word = (__u32 *)arg;
+
+		i = rng_below(8);
+		memset(arg, 0, sizeof(arg));
+		while (rng_below(3))
+			word[rng_below(24)] = odd_number();
+		switch (call) {
+		case IVRING_CREATE:
+			arg[1] = 8ULL | (__u64)(rng_below(8) ? 0 : odd_number()) << 32;
+			arg[2] = 4096 << rng_below(4);
+			word[1] = 1 + rng_below(4);
+			break;
+		case IVRING_ATTACH:
+			word[1] = rng_below(2) ? fd[rng_below(8)] : -1;
+			if (rng_below(2))
+				word[2] = IVRING_ID_ANY;
+			break;
+		case IVRING_ENQUEUE:
+			word[0] %= 5;
+			word[1] %= 4;
+			arg[2] = rng_below(4) ? (uintptr_t)arg : odd_number();
+			arg[3] = rng_below(2) ? 0 : now() + rng_below(1000000);
+			break;
+		case IVRING_WAIT:
+			arg[1] = now() + rng_below(1000000);
+			break;
+		case IVRING_EVENTFD:
+			word[0] = rng_below(16) - 1;
+			break;
+		case IVRING_FLUSH:
+			arg[2] = now() + rng_below(1000000);
+			break;
+		}
+		dev_ioctl(fd[i], call, rng_below(32) ? arg : (void *)(uintptr_t)odd_number());
+		dev_poll(fd[i], rng_below(0x10000));
+		if (!rng_below(16)) {
+			size_t size = PAGE << rng_below(4);
+			void *p = dev_map(fd[i], size, rng_below(8),
+					  (__u64)rng_below(8) << IVRING_MAP_SHIFT |
+					  rng_below(4) * PAGE);
+
+			if (p != MAP_FAILED && rng_below(2))
+				munmap(p, size);
+		}
+		if (i && !rng_below(16)) {
+			close(fd[i]);
+			fd[i] = dev_open();
+		}
+	}
+}
+
+TEST_F(hostile, calls)
+{
+	__u64 end = now() + SECONDS * SEC, seen = 0, cookie = 0x1234567890;
+	struct ivring_item item;
+	struct vm other;
+	pid_t pid[2];
+	int i;
+
+	ASSERT_EQ(0, vm_join(&other, self->good.fd));
+	for (i = 0; i < 2; i++) {
+		rng_below(1);
+		pid[i] = child_fork();
+		if (!pid[i]) {
+			rng += i;
+			close(other.fd);
+			close(self->good.fd);
+			misbehave(self->bad.fd);
+		}
+	}
+	/* Two good ones work on: what goes in comes out. */
+	while (now() < end) {
+		int ret = vm_send(&self->good, other.id, other.generation, cookie);
+
+		/* The others may have filled it. */
+		ASSERT_TRUE(!ret || ret == -EAGAIN);
+		while (vm_take(&other, &item))
+			seen += item.from == self->good.id && item.cookie == cookie;
+		cookie += !ret;
+		ASSERT_EQ(cookie, 0x1234567890 + seen);
+		while (vm_take(&self->good, &item))
+			;
+	}
+	EXPECT_LT(0, seen);
+	for (i = 0; i < 2; i++) {
+		kill(pid[i], SIGKILL);
+		EXPECT_EQ(-SIGKILL, child_wait(pid[i]));
+	}
+	vm_close(&other);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A consumer index that cannot be: the inbox is broken for good, for its VM
+ * and for all who send to it, and for nobody else. It is never taken for an
+ * empty or a full one.
+ */
+#include "ivring_test.h"
+
+#define ENTRIES	8
+
+FIXTURE(index) {
+	struct vm a;		/* has sent four items to b, which has read two */
+	struct vm b;
+};
+
+/* The index, after 2 of 4 items have been read. */
+FIXTURE_VARIANT(index) {
+	__u32 consumer;
+};
+
+FIXTURE_VARIANT_ADD(index, ahead_by_one) { .consumer = 5 };
+FIXTURE_VARIANT_ADD(index, ahead_by_a_ring) { .consumer = 4 + ENTRIES };
+FIXTURE_VARIANT_ADD(index, ahead_by_half) { .consumer = 0x80000004 };
+FIXTURE_VARIANT_ADD(index, back_by_one) { .consumer = 1 };
+FIXTURE_VARIANT_ADD(index, back_to_the_start) { .consumer = 0 };
+FIXTURE_VARIANT_ADD(index, back_by_three) { .consumer = 0xffffffff };
+FIXTURE_VARIANT_ADD(index, back_by_a_ring) { .consumer = 2 - ENTRIES };
+
+FIXTURE_SETUP(index)
+{
+	struct ivring_item item;
+	int i;
+
+	ASSERT_EQ(0, vm_create(&self->a, 4, ENTRIES, 4096));
+	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(0, vm_send(&self->a, self->b.id, self->b.generation, i));
+	ASSERT_TRUE(vm_take(&self->b, &item));
+	ASSERT_TRUE(vm_take(&self->b, &item));
+	/* The kernel sees how far it is. */
+	ASSERT_EQ(0, dev_wait(self->b.fd, 0, 0, NULL));
+}
+
+FIXTURE_TEARDOWN(index)
+{
+	vm_close(&self->b);
+	vm_close(&self->a);
+}
+
+/* Say that @consumer items have been read. */
+static void break_inbox(struct vm *vm, __u32 consumer)
+{
+	STORE(&vm->area->inbox_consumer, vm->start + consumer);
+}
+
+/* Whoever looks first. */
+
+TEST_F(index, send)
+{
+	struct ivring_stats before = vm_stats(&self->b);
+
+	break_inbox(&self->b, variant->consumer);
+	EXPECT_EQ(-EPROTO, vm_send(&self->a, self->b.id, self->b.generation, 9));
+	EXPECT_EQ(-EPROTO, vm_send_wait(&self->a, self->b.id, self->b.generation,
+					9, IVRING_DEADLINE_NEVER));
+	EXPECT_EQ(-EPROTO, vm_send(&self->b, self->b.id, self->b.generation, 9));
+	EXPECT_EQ(self->b.start + 4, LOAD(&self->b.inbox->producer));
+	EXPECT_EQ(before.items_in, vm_stats(&self->b).items_in);
+	EXPECT_EQ(before.full, vm_stats(&self->b).full);
+}
+
+TEST_F(index, wait)
+{
+	break_inbox(&self->b, variant->consumer);
+	STORE(&self->b.area->state, IVRING_IDLE);
+	EXPECT_EQ(-EPROTO, dev_wait(self->b.fd, 0, IVRING_DEADLINE_NEVER, NULL));
+	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(-EPROTO, dev_wait(self->b.fd, IVRING_EVENT_MEMBERS, 0, NULL));
+}
+
+TEST_F(index, poll)
+{
+	struct pollfd p = { .fd = self->b.fd, .events = POLLIN };
+
+	break_inbox(&self->b, variant->consumer);
+	EXPECT_EQ(POLLERR, dev_poll(self->b.fd, POLLIN | POLLRDNORM | POLLPRI));
+	EXPECT_EQ(1, poll(&p, 1, -1));
+	EXPECT_EQ(POLLERR, p.revents);
+}
+
+TEST_F(index, flush)
+{
+	break_inbox(&self->b, variant->consumer);
+	EXPECT_EQ(-EPROTO, dev_flush(self->a.fd, self->b.id, self->b.generation,
+				     self->b.start + 4, IVRING_DEADLINE_NEVER));
+}
+
+TEST_F(index, for_good)
+{
+	struct ivring_item item;
+	struct vm c;
+
+	break_inbox(&self->b, variant->consumer);
+	EXPECT_EQ(-EPROTO, vm_send(&self->a, self->b.id, self->b.generation, 9));
+	break_inbox(&self->b, 2);
+	EXPECT_EQ(-EPROTO, vm_send(&self->a, self->b.id, self->b.generation, 9));
+	EXPECT_EQ(-EPROTO, dev_wait(self->b.fd, 0, 0, NULL));
+	EXPECT_EQ(POLLERR, dev_poll(self->b.fd, POLLIN));
+	break_inbox(&self->b, 4);
+	EXPECT_EQ(-EPROTO, vm_send(&self->a, self->b.id, self->b.generation, 9));
+
+	/* Others get their mail, from the breaker too. */
+	EXPECT_EQ(0, vm_send(&self->b, self->a.id, self->a.generation, 9));
+	EXPECT_TRUE(vm_take(&self->a, &item));
+	EXPECT_EQ(self->b.id, item.from);
+	EXPECT_EQ(0, vm_send(&self->a, self->a.id, self->a.generation, 9));
+
+	/* Its successor starts afresh. */
+	vm_close(&self->b);
+	ASSERT_EQ(0, vm_join_slot(&c, self->a.fd, self->b.id));
+	EXPECT_EQ(0, vm_send(&self->a, c.id, c.generation, 9));
+	EXPECT_TRUE(vm_take(&c, &item));
+	self->b = c;
+}
+
+/* Who sleeps meanwhile is told. */
+
+static pid_t blocked(struct vm *a, struct vm *b, bool flush)
+{
+	pid_t pid = child_fork();
+
+	if (!pid && flush)
+		_exit(-dev_flush(a->fd, b->id, b->generation, b->start + 4,
+				 IVRING_DEADLINE_NEVER));
+	if (!pid)
+		_exit(-vm_send_wait(a, b->id, b->generation, 9,
+				    IVRING_DEADLINE_NEVER));
+	return pid;
+}
+
+TEST_F(index, blocked_sender)
+{
+	pid_t pid;
+
+	while (!vm_send(&self->a, self->b.id, self->b.generation, 9))
+		;
+	pid = blocked(&self->a, &self->b, false);
+	ASSERT_TRUE(SOON(LOAD(&self->b.inbox->room_wanted)));
+	/* From a full ring on: 2 of 10. */
+	break_inbox(&self->b, variant->consumer == 5 ? 11 :
+		    variant->consumer == 4 + ENTRIES ? 10 + ENTRIES :
+		    variant->consumer);
+	EXPECT_EQ(0, dev_ioctl(self->b.fd, IVRING_ROOM, NULL));
+	EXPECT_EQ(EPROTO, child_wait(pid));
+}
+
+TEST_F(index, blocked_flush)
+{
+	pid_t pid = blocked(&self->a, &self->b, true);
+
+	ASSERT_TRUE(SOON(LOAD(&self->b.inbox->room_wanted)));
+	break_inbox(&self->b, variant->consumer);
+	EXPECT_EQ(0, dev_ioctl(self->b.fd, IVRING_ROOM, NULL));
+	EXPECT_EQ(EPROTO, child_wait(pid));
+}
+
+/* Not ROOM, but a look at the inbox: the same. */
+TEST_F(index, blocked_flush_and_wait)
+{
+	pid_t pid = blocked(&self->a, &self->b, true);
+
+	ASSERT_TRUE(SOON(LOAD(&self->b.inbox->room_wanted)));
+	break_inbox(&self->b, variant->consumer);
+	EXPECT_EQ(-EPROTO, dev_wait(self->b.fd, 0, 0, NULL));
+	EXPECT_EQ(EPROTO, child_wait(pid));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * IVRING_INFO and IVRING_VM_INFO, and the counters: by ioctl, in fdinfo and in
+ * debugfs they are the same.
+ */
+#include "ivring_test.h"
+
+FIXTURE(info) {
+	struct vm a;
+	struct vm b;
+	int fd;			/* holds no region */
+};
+
+FIXTURE_SETUP(info)
+{
+	ASSERT_EQ(0, vm_create(&self->a, 4, 4, 8192));
+	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	self->fd = dev_open();
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(info)
+{
+	close(self->fd);
+	vm_close(&self->b);
+	vm_close(&self->a);
+}
+
+TEST_F(info, region)
+{
+	struct ivring_info info;
+
+	memset(&info, 0xff, sizeof(info));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, IVRING_INFO, &info));
+	EXPECT_EQ(4, info.slots);
+	EXPECT_EQ(4, info.inbox_entries);
+	EXPECT_EQ(8192, info.outbox_bytes);
+	EXPECT_EQ(self->b.id, info.id);
+	EXPECT_EQ(self->b.generation, info.generation);
+	EXPECT_EQ(2, info.attached);
+	EXPECT_EQ(0, info.mode);
+	EXPECT_EQ(geteuid(), info.uid);
+	EXPECT_EQ(getegid(), info.gid);
+	EXPECT_EQ(0, info.name[0]);
+	EXPECT_EQ(0, memcmp(info.name, info.name + 1, sizeof(info.name) - 1));
+}
+
+TEST_F(info, region_errors)
+{
+	struct ivring_info info, untouched;
+
+	memset(&info, 0xaa, sizeof(info));
+	untouched = info;
+	EXPECT_EQ(-ENXIO, dev_ioctl(self->fd, IVRING_INFO, &info));
+	EXPECT_EQ(0, memcmp(&info, &untouched, sizeof(info)));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_INFO, NULL));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_INFO, KERNEL_ADDRESS));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_INFO, unmapped_address()));
+	/* Nor into an area that only the kernel may write. */
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_INFO, self->a.region));
+	EXPECT_EQ(IVRING_MAGIC, self->a.region->magic);
+}
+
+TEST_F(info, vm)
+{
+	struct ivring_vm_info v = { .id = self->a.id };
+	struct vm c;
+
+	/* A VM asks about another, and about a slot that is free. */
+	ASSERT_EQ(0, vm_send(&self->b, self->a.id, self->a.generation, 1));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, IVRING_VM_INFO, &v));
+	EXPECT_EQ(self->a.id, v.id);
+	EXPECT_EQ(self->a.generation, v.generation);
+	EXPECT_EQ(geteuid(), v.uid);
+	EXPECT_EQ(0, v.reserved);
+	EXPECT_EQ(1, v.stats.items_in);
+
+	ASSERT_EQ(0, vm_join_slot(&c, self->a.fd, 3));
+	ASSERT_EQ(0, vm_send(&self->b, 3, c.generation, 1));
+	vm_close(&c);
+	memset(&v, 0, sizeof(v));
+	v.id = 3;
+	v.uid = v.stats.rung = 77;	/* out, so ignored */
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, IVRING_VM_INFO, &v));
+	EXPECT_EQ(3, v.id);
+	EXPECT_EQ(2, v.generation);
+	EXPECT_EQ(0, v.uid);
+	EXPECT_EQ(0, memcmp(&v.stats, &(struct ivring_stats) { 0 }, sizeof(v.stats)));
+}
+
+TEST_F(info, vm_errors)
+{
+	static const __u32 bad[] = { 4, 5, 65536, 0x80000000, IVRING_ID_ANY };
+	struct snapshot before = vm_snapshot(&self->a);
+	struct ivring_vm_info v = { .id = 0 };
+	struct ivring_create c = create_args(1, 2, 4096);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		v.id = bad[i];
+		EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_VM_INFO, &v));
+	}
+	v = (struct ivring_vm_info) { .id = 0, .reserved = 1 };
+	EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_VM_INFO, &v));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_VM_INFO, NULL));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_VM_INFO, KERNEL_ADDRESS));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_VM_INFO, unmapped_address()));
+	EXPECT_UNCHANGED(before, &self->a);
+
+	v = (struct ivring_vm_info) { .id = 0 };
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_VM_INFO, &v));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_CREATE, &c));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_VM_INFO, &v));
+}
+
+/* Make every counter but spurious differ from zero and from the others. */
+static void make_history(struct vm *a, struct vm *b)
+{
+	struct ivring_item item;
+	int i;
+
+	for (i = 0; i < 7; i++) {
+		vm_send(a, b->id, b->generation, i);
+		vm_take(b, &item);
+	}
+	for (i = 0; i < 4; i++) {
+		dev_poll(a->fd, POLLIN);
+		vm_send(b, a->id, a->generation, i);
+	}
+	for (i = 0; i < 2; i++)
+		vm_send(b, a->id, a->generation, i);
+	dev_wait(b->fd, 0, in_ms(1), NULL);
+}
+
+TEST_F(info, counters)
+{
+	struct ivring_stats a, b;
+
+	make_history(&self->a, &self->b);
+	a = vm_stats(&self->a);
+	b = vm_stats(&self->b);
+	EXPECT_EQ(7, a.items_out);
+	EXPECT_EQ(7, b.items_in);
+	EXPECT_EQ(4, b.items_out);
+	EXPECT_EQ(4, a.items_in);
+	EXPECT_EQ(4, a.rung);
+	EXPECT_EQ(1, a.suppressed);	/* when b came */
+	EXPECT_EQ(2, a.full);
+	EXPECT_EQ(0, a.waits);
+	EXPECT_EQ(0, b.rung);
+	EXPECT_EQ(7, b.suppressed);
+	EXPECT_EQ(0, b.full);
+	EXPECT_EQ(1, b.waits);
+	EXPECT_EQ(0, a.spurious + b.spurious);
+	EXPECT_EQ(0, a.room + b.room);
+}
+
+/* The number behind @key in /proc/self/fdinfo/@fd, or -1. */
+static long long fdinfo(int fd, const char *key)
+{
+	char path[64], line[256];
+	long long value = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key)))
+			sscanf(line + strlen(key), ":\t%lld\n", &value);
+	if (f)
+		fclose(f);
+	return value;
+}
+
+TEST_F(info, fdinfo)
+{
+	struct ivring_stats a;
+
+	make_history(&self->a, &self->b);
+	a = vm_stats(&self->a);
+	EXPECT_EQ(self->a.id, fdinfo(self->a.fd, "ivring-vm"));
+	EXPECT_EQ(a.items_in, fdinfo(self->a.fd, "ivring-items-in"));
+	EXPECT_EQ(a.items_out, fdinfo(self->a.fd, "ivring-items-out"));
+	EXPECT_EQ(a.rung, fdinfo(self->a.fd, "ivring-rung"));
+	EXPECT_EQ(a.suppressed, fdinfo(self->a.fd, "ivring-suppressed"));
+	EXPECT_EQ(a.spurious, fdinfo(self->a.fd, "ivring-spurious"));
+	EXPECT_EQ(a.full, fdinfo(self->a.fd, "ivring-full"));
+	EXPECT_EQ(a.waits, fdinfo(self->a.fd, "ivring-waits"));
+	EXPECT_EQ(a.room, fdinfo(self->a.fd, "ivring-room"));
+	EXPECT_EQ(vm_stats(&self->b).suppressed,
+		  fdinfo(self->b.fd, "ivring-suppressed"));
+	EXPECT_EQ(-1, fdinfo(self->fd, "ivring-vm"));
+}
+
+/* How many lines the table of all VMs has; their words counted up in @words. */
+static int debugfs(const char *name, int *words)
+{
+	FILE *f = fopen(DEBUGFS_VMS, "r");
+	char line[1024], *word, *rest;
+	int lines = 0;
+
+	*words = 0;
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f)) {
+		lines++;
+		if (strncmp(line, name, strlen(name)))
+			continue;
+		for (word = strtok_r(line, " \t\n", &rest); word;
+		     word = strtok_r(NULL, " \t\n", &rest))
+			++*words;
+	}
+	fclose(f);
+	return lines;
+}
+
+TEST_F(info, debugfs)
+{
+	struct ivring_create c = create_args(2, 4, 4096);
+	int before, words, columns;
+	struct vm vm;
+
+	before = debugfs("region", &columns);
+	if (before < 0)
+		SKIP(return, "no %s", DEBUGFS_VMS);
+	/* One line for each VM, of one word for each column, whatever its name. */
+	memcpy(c.name, "debug\nfs test \t1 2 3\\", 21);
+	c.mode = 0600;
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_CREATE, &c));
+	EXPECT_EQ(before, debugfs("debug", &words));
+	ASSERT_EQ(0, vm_attach(&vm, self->fd, -1, 0));
+	EXPECT_EQ(before + 1, debugfs("debug", &words));
+	EXPECT_EQ(columns, words);
+	vm_unmap(&vm);
+	close(self->fd);
+	EXPECT_EQ(before, debugfs("debug", &words));
+	EXPECT_EQ(0, words);
+}
+
+TEST_HARNESS_MAIN

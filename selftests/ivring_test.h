@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What all tests share. Their functions return 0 or -errno like the kernel's.
+ */
+#ifndef IVRING_TEST_H
+#define IVRING_TEST_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/ivring.h>
+
+#include "kselftest_harness.h"
+
+#define DEVICE		"/dev/ivring"
+#define DEBUGFS_VMS	"/sys/kernel/debug/ivring/vms"
+
+#define PAGE		4096UL
+#define MSEC		1000000ULL		/* in nanoseconds */
+#define SEC		1000000000ULL
+
+#define LOAD(p)		__atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define STORE(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define FULL_BARRIER()	__atomic_thread_fence(__ATOMIC_SEQ_CST)
+
+#include "calls.h"
+#include "vm.h"
+#include "child.h"
+
+#endif /* IVRING_TEST_H */

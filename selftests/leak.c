@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What comes and goes many times leaves no memory behind: neither areas, which
+ * are vmalloc memory, nor the small objects that name them.
+ */
+#include <sys/eventfd.h>
+
+#include "ivring_test.h"
+
+FIXTURE(leak) {
+	struct vm vm;		/* stays */
+};
+
+/* A number of /proc/meminfo, in KiB. */
+static long long meminfo(const char *key)
+{
+	long long kib = -1;
+	char line[128];
+	FILE *f = fopen("/proc/meminfo", "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key)))
+			sscanf(line + strlen(key), ": %lld", &kib);
+	if (f)
+		fclose(f);
+	return kib;
+}
+
+FIXTURE_SETUP(leak)
+{
+	ASSERT_EQ(0, vm_create(&self->vm, 4, 8, 65536));
+}
+
+FIXTURE_TEARDOWN(leak)
+{
+	vm_close(&self->vm);
+}
+
+/* Do @once often: it shall leave less than @slab and @vmalloc bytes each time. */
+#define EXPECT_NO_LEAK(times, once, slab, vmalloc)			\
+do {									\
+	long long slab_before, vmalloc_before;				\
+	int i;								\
+									\
+	/* Caches fill. */						\
+	for (i = 0; i < (times) / 4; i++)				\
+		ASSERT_TRUE(once);					\
+	slab_before = meminfo("SUnreclaim");				\
+	vmalloc_before = meminfo("VmallocUsed");			\
+	for (i = 0; i < (times); i++)					\
+		ASSERT_TRUE(once);					\
+	EXPECT_TRUE(SOON(meminfo("SUnreclaim") - slab_before <		\
+			 (times) * (slab) / 1024));			\
+	EXPECT_TRUE(SOON(meminfo("VmallocUsed") - vmalloc_before <	\
+			 (times) * (vmalloc) / 1024));			\
+	TH_LOG("%d times: slab %+lld KiB, vmalloc %+lld KiB", times,	\
+	       meminfo("SUnreclaim") - slab_before,			\
+	       meminfo("VmallocUsed") - vmalloc_before);		\
+} while (0)
+
+static bool open_and_close(void)
+{
+	int fd = dev_open();
+
+	close(fd);
+	return fd >= 0;
+}
+
+TEST_F(leak, file)
+{
+	EXPECT_NO_LEAK(20000, open_and_close(), 64, 1024);
+}
+
+static bool create_and_close(void)
+{
+	struct ivring_create c = create_args(16, 2, 4096);
+	int fd = dev_open(), ret;
+
+	ret = dev_ioctl(fd, IVRING_CREATE, &c);
+	close(fd);
+	return !ret;
+}
+
+TEST_F(leak, region)
+{
+	EXPECT_NO_LEAK(10000, create_and_close(), 128, 1024);
+}
+
+/* A VM that does a bit of everything. */
+static bool live(const struct vm *other)
+{
+	int efd = eventfd(0, 0);
+	struct vm vm;
+	bool ok;
+
+	ok = !vm_join(&vm, other->fd) && !dev_eventfd(vm.fd, efd) &&
+	     !vm_send(other, vm.id, vm.generation, 1) &&
+	     dev_poll(vm.fd, POLLIN) == POLLIN;
+	close(efd);
+	vm_close(&vm);
+	return ok;
+}
+
+TEST_F(leak, vm)
+{
+	EXPECT_NO_LEAK(4000, live(&self->vm), 128, 1024);
+}
+
+/* An ATTACH that fails at the very last. */
+static bool fail_to_attach(int fd, struct ivring_attach *readonly)
+{
+	return dev_ioctl(fd, IVRING_ATTACH, readonly) == -EFAULT;
+}
+
+TEST_F(leak, failed_attach)
+{
+	struct ivring_attach *a = fenced_pages(1);
+	int fd = dev_open();
+
+	*a = attach_args(self->vm.fd, IVRING_ID_ANY);
+	mprotect(a, PAGE, PROT_READ);
+	EXPECT_NO_LEAK(4000, fail_to_attach(fd, a), 128, 1024);
+	close(fd);
+}
+
+/* A CREATE that fails: the name is taken. */
+static bool fail_to_create(int fd, const struct ivring_create *c)
+{
+	return dev_ioctl(fd, IVRING_CREATE, c) == -EEXIST;
+}
+
+TEST_F(leak, failed_create)
+{
+	struct ivring_create c = create_args(1024, 2, 4096);
+	int fd = dev_open(), other = dev_open();
+
+	strcpy((char *)c.name, "leak-test");
+	ASSERT_EQ(0, dev_ioctl(fd, IVRING_CREATE, &c));
+	EXPECT_NO_LEAK(4000, fail_to_create(other, &c), 128, 1024);
+	close(fd);
+	close(other);
+}
+
+TEST_HARNESS_MAIN

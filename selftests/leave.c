@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A VM leaves, in whatever way: its slot is free at once, those who wait for it
+ * or send to it are told, the others too, and its successor gets nothing of it.
+ */
+#include "ivring_test.h"
+
+#define ENTRIES	4
+#define SLOT	2
+
+/* A process that has a VM in SLOT, and leaves. */
+struct leaver {
+	pid_t pid;
+	int command;		/* a pipe to it */
+	int reply;		/* and one back */
+	__u32 generation;
+};
+
+FIXTURE(leave) {
+	struct vm vm;		/* stays */
+	struct leaver other;
+};
+
+FIXTURE_VARIANT(leave) {
+	char how;
+};
+
+FIXTURE_VARIANT_ADD(leave, close) { .how = 'c' };
+FIXTURE_VARIANT_ADD(leave, exit) { .how = 'e' };
+FIXTURE_VARIANT_ADD(leave, kill) { .how = 'k' };
+FIXTURE_VARIANT_ADD(leave, exec) { .how = 'x' };
+
+/*
+ * It does as it is told: 'c' close, 'e' exit, 'x' exec, 'r'
+ * say when a sender waits for it.
+ */
+static void run_leaver(int region_fd, int command, int reply)
+{
+	char c = 'a';
+	struct vm vm;
+
+	if (vm_join_slot(&vm, region_fd, SLOT))
+		_exit(1);
+	close(region_fd);
+	do {
+		(void)!write(reply, &c, 1);
+		if (read(command, &c, 1) != 1)
+			_exit(2);
+		if (c == 'c')
+			vm_close(&vm);
+		if (c == 'e')
+			_exit(0);
+		if (c == 'x')
+			execlp("sleep", "sleep", "100", NULL);
+	} while (c != 'r' || SOON(LOAD(&vm.inbox->room_wanted)));
+	_exit(3);
+}
+
+FIXTURE_SETUP(leave)
+{
+	int command[2], reply[2];
+	char c = 0;
+
+	ASSERT_EQ(0, vm_create(&self->vm, 4, ENTRIES, 4096));
+	ASSERT_EQ(0, pipe2(command, O_CLOEXEC));
+	ASSERT_EQ(0, pipe2(reply, O_CLOEXEC));
+	self->other.pid = child_fork();
+	if (!self->other.pid) {
+		close(command[1]);
+		close(reply[0]);
+		run_leaver(self->vm.fd, command[0], reply[1]);
+	}
+	close(command[0]);
+	close(reply[1]);
+	self->other.command = command[1];
+	self->other.reply = reply[0];
+	ASSERT_EQ(1, read(self->other.reply, &c, 1));
+	self->other.generation = vm_generation(&self->vm, SLOT);
+	ASSERT_EQ(1, self->other.generation % 2);
+	vm_see_members(&self->vm);
+}
+
+FIXTURE_TEARDOWN(leave)
+{
+	vm_close(&self->vm);
+	close(self->other.command);
+	close(self->other.reply);
+	kill(self->other.pid, SIGKILL);
+}
+
+/* Tell the process something, and wait until it is done. */
+static void tell(const struct leaver *other, char c)
+{
+	(void)!write(other->command, &c, 1);
+	(void)!read(other->reply, &c, 1);
+}
+
+/* Have it leave; it is gone when this returns. */
+static void leave(const struct leaver *other, char how)
+{
+	if (how == 'k')
+		kill(other->pid, SIGKILL);
+	else
+		tell(other, how);
+	if (how != 'c' && how != 'x')
+		child_wait(other->pid);
+}
+
+static int send(const struct vm *vm, const struct leaver *to)
+{
+	return vm_send(vm, SLOT, to->generation, 1);
+}
+
+/* Processes that wait for the one that leaves, with no part in its file. */
+static pid_t blocked_sender(const struct vm *vm, const struct leaver *to)
+{
+	pid_t pid = child_fork();
+
+	if (!pid)
+		_exit(-vm_send_wait(vm, SLOT, to->generation, 1,
+				    IVRING_DEADLINE_NEVER));
+	return pid;
+}
+
+static pid_t blocked_flush(const struct vm *vm, const struct leaver *to)
+{
+	pid_t pid = child_fork();
+
+	if (!pid)
+		_exit(-dev_flush(vm->fd, SLOT, to->generation, vm->start + 1,
+				 IVRING_DEADLINE_NEVER));
+	return pid;
+}
+
+TEST_F(leave, generation)
+{
+	__u32 members = vm_members(&self->vm);
+	struct ivring_vm_info v = { .id = SLOT };
+	struct ivring_info info;
+
+	leave(&self->other, variant->how);
+	EXPECT_EQ(self->other.generation + 1, vm_generation(&self->vm, SLOT));
+	EXPECT_NE(members, vm_members(&self->vm));
+	ASSERT_EQ(0, dev_ioctl(self->vm.fd, IVRING_VM_INFO, &v));
+	EXPECT_EQ(self->other.generation + 1, v.generation);
+	ASSERT_EQ(0, dev_ioctl(self->vm.fd, IVRING_INFO, &info));
+	EXPECT_EQ(1, info.attached);
+}
+
+TEST_F(leave, send)
+{
+	struct vm next;
+
+	ASSERT_EQ(0, send(&self->vm, &self->other));
+	leave(&self->other, variant->how);
+	EXPECT_EQ(-EPIPE, send(&self->vm, &self->other));
+	EXPECT_EQ(-EPIPE, vm_send_wait(&self->vm, SLOT, self->other.generation, 1,
+				       IVRING_DEADLINE_NEVER));
+	/* The slot can be taken at once. */
+	ASSERT_EQ(0, vm_join_slot(&next, self->vm.fd, SLOT));
+	EXPECT_EQ(self->other.generation + 2, next.generation);
+	EXPECT_EQ(-ESTALE, send(&self->vm, &self->other));
+	EXPECT_EQ(-ESTALE, dev_flush(self->vm.fd, SLOT, self->other.generation,
+				     self->vm.start + 1, IVRING_DEADLINE_NEVER));
+	EXPECT_EQ(0, vm_send(&self->vm, SLOT, next.generation, 5));
+	vm_close(&next);
+}
+
+TEST_F(leave, successor_gets_nothing)
+{
+	struct ivring_item item;
+	struct vm next;
+	int i;
+
+	for (i = 0; i < ENTRIES; i++)
+		ASSERT_EQ(0, send(&self->vm, &self->other));
+	leave(&self->other, variant->how);
+	ASSERT_EQ(0, vm_join_slot(&next, self->vm.fd, SLOT));
+	EXPECT_EQ(next.start, next.inbox->producer);
+	EXPECT_EQ(0, memcmp(&next.inbox->item[0],
+			    &(struct ivring_item) { 0 }, sizeof(item)));
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(next.fd, 0, 0, NULL));
+	EXPECT_EQ(0, vm_stats(&next).items_in);
+	EXPECT_EQ(0, vm_send(&self->vm, SLOT, next.generation, 5));
+	EXPECT_TRUE(vm_take(&next, &item));
+	EXPECT_EQ(5, item.cookie);
+	vm_close(&next);
+}
+
+TEST_F(leave, blocked_sender)
+{
+	pid_t pid[3];
+	int i;
+
+	for (i = 0; i < ENTRIES; i++)
+		ASSERT_EQ(0, send(&self->vm, &self->other));
+	for (i = 0; i < 3; i++)
+		pid[i] = blocked_sender(&self->vm, &self->other);
+	tell(&self->other, 'r');
+	usleep(20000);
+	leave(&self->other, variant->how);
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(EPIPE, child_wait(pid[i]));
+}
+
+TEST_F(leave, blocked_flush)
+{
+	pid_t pid;
+
+	ASSERT_EQ(0, send(&self->vm, &self->other));
+	pid = blocked_flush(&self->vm, &self->other);
+	tell(&self->other, 'r');
+	leave(&self->other, variant->how);
+	EXPECT_EQ(EPIPE, child_wait(pid));
+}
+
+/* The others are told, however they sleep. */
+
+TEST_F(leave, wait_returns)
+{
+	__u32 events = 0;
+	pid_t pid = child_fork();
+
+	if (!pid) {
+		usleep(20000);
+		leave(&self->other, variant->how);
+		_exit(0);
+	}
+	EXPECT_EQ(0, dev_wait(self->vm.fd, IVRING_EVENT_MEMBERS, in_ms(10000), &events));
+	EXPECT_EQ(IVRING_EVENT_MEMBERS, events);
+	EXPECT_EQ(self->other.generation + 1, vm_generation(&self->vm, SLOT));
+	child_wait(pid);
+}
+
+TEST_F(leave, poll_returns)
+{
+	struct pollfd p = { .fd = self->vm.fd, .events = POLLPRI };
+	pid_t pid = child_fork();
+
+	if (!pid) {
+		usleep(20000);
+		leave(&self->other, variant->how);
+		_exit(0);
+	}
+	EXPECT_EQ(1, poll(&p, 1, 10000));
+	EXPECT_EQ(POLLPRI, p.revents);
+	child_wait(pid);
+}
+
+/* What it has sent is still there to be read. */
+TEST_F(leave, last_words)
+{
+	struct ivring_item item;
+	struct vm next;
+
+	ASSERT_EQ(0, vm_join(&next, self->vm.fd));
+	ASSERT_EQ(0, vm_send(&next, self->vm.id, self->vm.generation, 77));
+	vm_close(&next);
+	leave(&self->other, variant->how);
+	EXPECT_EQ(0, dev_wait(self->vm.fd, 0, 0, NULL));
+	EXPECT_TRUE(vm_take(&self->vm, &item));
+	EXPECT_EQ(77, item.cookie);
+	EXPECT_EQ(next.id, item.from);
+	EXPECT_EQ(next.generation, item.from_gen);
+}
+
+/* What keeps a VM alive. */
+
+FIXTURE(alive) {
+	struct vm a;
+	struct vm b;
+};
+
+FIXTURE_SETUP(alive)
+{
+	ASSERT_EQ(0, vm_create(&self->a, 4, ENTRIES, 4096));
+	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+}
+
+FIXTURE_TEARDOWN(alive)
+{
+	vm_close(&self->a);
+}
+
+static int ping(struct vm *from, struct vm *to)
+{
+	return vm_send(from, to->id, to->generation, 1);
+}
+
+TEST_F(alive, duplicate)
+{
+	int copy = dup(self->b.fd);
+
+	vm_close(&self->b);
+	EXPECT_EQ(0, ping(&self->a, &self->b));
+	self->b.fd = copy;
+	EXPECT_EQ(0, ping(&self->b, &self->a));
+	close(copy);
+	EXPECT_EQ(-EPIPE, ping(&self->a, &self->b));
+}
+
+TEST_F(alive, mapping)
+{
+	void *map[3] = { (void *)self->b.region, (void *)self->b.inbox, self->b.area };
+	size_t size[3] = { self->b.region_size, self->b.inbox_size, self->b.area_size };
+	int i;
+
+	close(self->b.fd);
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(0, ping(&self->a, &self->b));
+		munmap(map[i], size[i]);
+	}
+	EXPECT_EQ(-EPIPE, ping(&self->a, &self->b));
+}
+
+TEST_F(alive, child)
+{
+	int end[2];
+	pid_t pid;
+	char c;
+
+	ASSERT_EQ(0, pipe(end));
+	pid = child_fork();
+	if (!pid) {
+		close(end[1]);
+		_exit(read(end[0], &c, 1));
+	}
+	vm_close(&self->b);
+	EXPECT_EQ(0, ping(&self->a, &self->b));
+	close(end[1]);
+	EXPECT_EQ(0, child_wait(pid));
+	EXPECT_EQ(-EPIPE, ping(&self->a, &self->b));
+}
+
+TEST_F(alive, not_when_killed_asleep)
+{
+	const struct ivring_vm_area *area;
+	struct vm vm;
+	pid_t pid;
+
+	pid = child_fork();
+	if (!pid) {
+		if (vm_join_slot(&vm, self->a.fd, 3))
+			_exit(1);
+		dev_wait(vm.fd, 0, IVRING_DEADLINE_NEVER, NULL);
+		_exit(2);
+	}
+	ASSERT_TRUE(SOON(vm_generation(&self->a, 3) == 1));
+	area = vm_peer(&self->a, 3);
+	ASSERT_NE(MAP_FAILED, area);
+	ASSERT_TRUE(SOON(LOAD(&area->state) == IVRING_IDLE));
+	kill(pid, SIGKILL);
+	EXPECT_EQ(-SIGKILL, child_wait(pid));
+	EXPECT_EQ(-EPIPE, vm_send(&self->a, 3, 1, 1));
+	munmap((void *)area, self->a.area_size);
+	vm_close(&self->b);
+}
+
+TEST_F(alive, hundred_lives)
+{
+	__u32 id = self->b.id, generation = self->b.generation;
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		vm_close(&self->b);
+		ASSERT_EQ(generation + 1 + 2 * i, vm_generation(&self->a, id));
+		ASSERT_EQ(0, vm_join_slot(&self->b, self->a.fd, id));
+		ASSERT_EQ(generation + 2 + 2 * i, self->b.generation);
+		ASSERT_EQ(0, ping(&self->a, &self->b));
+	}
+	vm_close(&self->b);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The module comes and goes, but not while it is in use, and leaves nothing.
+ * Needs root; IVRING_MODULE names the file, and the module is loaded.
+ */
+#include <sched.h>
+#include <sys/syscall.h>
+
+#include "ivring_test.h"
+
+FIXTURE(module) {
+	int fd;
+};
+
+static int load(void)
+{
+	int fd = open(getenv("IVRING_MODULE"), O_RDONLY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = syscall(__NR_finit_module, fd, "", 0) ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+static int unload(void)
+{
+	return syscall(__NR_delete_module, "ivring", O_NONBLOCK) ? -errno : 0;
+}
+
+/* How many of its traces are there: four while it is loaded. */
+static int traces(void)
+{
+	static const char *const path[] = {
+		DEVICE, DEBUGFS_VMS, "/sys/module/ivring", "/sys/class/misc/ivring",
+	};
+	unsigned int i;
+	int found = 0;
+
+	for (i = 0; i < ARRAY_SIZE(path); i++)
+		found += !access(path[i], F_OK);
+	return found;
+}
+
+FIXTURE_SETUP(module)
+{
+	if (!getenv("IVRING_MODULE") || geteuid())
+		SKIP(return, "needs root and IVRING_MODULE");
+	self->fd = dev_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(4, traces());
+}
+
+FIXTURE_TEARDOWN(module)
+{
+	close(self->fd);
+	if (access("/sys/module/ivring", F_OK))
+		EXPECT_EQ(0, load());
+}
+
+#define EXPECT_REFUSED()						\
+do {									\
+	EXPECT_EQ(-EWOULDBLOCK, unload());				\
+	EXPECT_EQ(4, traces());						\
+} while (0)
+
+#define EXPECT_UNLOADS()						\
+do {									\
+	EXPECT_EQ(0, unload());						\
+	EXPECT_EQ(0, traces());						\
+} while (0)
+
+TEST_F(module, open_file)
+{
+	EXPECT_REFUSED();
+	close(self->fd);
+	EXPECT_UNLOADS();
+	EXPECT_EQ(-ENOENT, dev_open());
+	EXPECT_EQ(-ENOENT, unload());
+}
+
+TEST_F(module, mapping)
+{
+	struct vm vm;
+
+	ASSERT_EQ(0, vm_create(&vm, 2, 8, 4096));
+	close(self->fd);
+	EXPECT_REFUSED();
+	close(vm.fd);
+	EXPECT_REFUSED();
+	munmap((void *)vm.region, vm.region_size);
+	munmap((void *)vm.inbox, vm.inbox_size);
+	EXPECT_REFUSED();
+	vm.area->outbox[0] = 1;
+	munmap(vm.area, vm.area_size);
+	EXPECT_UNLOADS();
+}
+
+TEST_F(module, named_region)
+{
+	struct ivring_create c = create_args(2, 8, 4096);
+	struct ivring_attach a = attach_args(-1, IVRING_ID_ANY);
+
+	c.mode = 0600;
+	strcpy((char *)c.name, "module-test");
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_CREATE, &c));
+	EXPECT_REFUSED();
+	close(self->fd);
+	EXPECT_UNLOADS();
+	ASSERT_EQ(0, load());
+	self->fd = dev_open();
+	memcpy(a.name, c.name, sizeof(a.name));
+	EXPECT_EQ(-ENOENT, dev_ioctl(self->fd, IVRING_ATTACH, &a));
+}
+
+/* Asleep in it, in another process. */
+TEST_F(module, sleeper)
+{
+	struct vm vm;
+	pid_t pid;
+
+	ASSERT_EQ(0, vm_create(&vm, 2, 8, 4096));
+	close(self->fd);
+	pid = child_fork();
+	if (!pid) {
+		dev_wait(vm.fd, 0, IVRING_DEADLINE_NEVER, NULL);
+		_exit(1);
+	}
+	ASSERT_TRUE(SOON(vm_state(&vm) == IVRING_IDLE));
+	vm_close(&vm);
+	EXPECT_REFUSED();
+	kill(pid, SIGKILL);
+	child_wait(pid);
+	EXPECT_UNLOADS();
+}
+
+/* Whoever reads the list of VMs. */
+TEST_F(module, debugfs)
+{
+	int fd = open(DEBUGFS_VMS, O_RDONLY);
+	char byte;
+
+	close(self->fd);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(1, read(fd, &byte, 1));
+	EXPECT_REFUSED();
+	EXPECT_EQ(1, read(fd, &byte, 1));
+	close(fd);
+	EXPECT_UNLOADS();
+}
+
+TEST_F(module, many_times)
+{
+	struct ivring_item item;
+	struct vm a, b;
+	int i;
+
+	close(self->fd);
+	for (i = 0; i < 20; i++) {
+		ASSERT_EQ(0, unload());
+		ASSERT_EQ(0, traces());
+		ASSERT_EQ(0, load());
+		ASSERT_EQ(4, traces());
+		ASSERT_EQ(0, vm_create(&a, 4, 8, 65536));
+		ASSERT_EQ(0, vm_join(&b, a.fd));
+		EXPECT_EQ(0, vm_send(&a, b.id, b.generation, i));
+		EXPECT_EQ(0, dev_wait(b.fd, 0, 0, NULL));
+		EXPECT_TRUE(vm_take(&b, &item));
+		EXPECT_EQ(i, item.cookie);
+		vm_close(&a);
+		vm_close(&b);
+	}
+}
+
+/* Others try to use it all the while. */
+TEST_F(module, under_use)
+{
+	__u64 end = in_ms(20000);
+	int i, unloaded = 0;
+	struct vm vm;
+	pid_t pid[3];
+
+	close(self->fd);
+	for (i = 0; i < 3; i++) {
+		pid[i] = child_fork();
+		if (pid[i])
+			continue;
+		for (;;) {
+			if (!vm_create(&vm, 2, 8, 4096)) {
+				vm_send(&vm, vm.id, vm.generation, 1);
+				dev_poll(vm.fd, POLLIN);
+				vm_close(&vm);
+			}
+			usleep(1000);
+		}
+	}
+	while (unloaded < 20 && now() < end) {
+		int ret = unload();
+
+		if (ret == -EWOULDBLOCK) {
+			sched_yield();
+			continue;
+		}
+		ASSERT_EQ(0, ret);
+		unloaded++;
+		usleep(1000);
+		ASSERT_EQ(0, load());
+		usleep(1000);
+	}
+	EXPECT_EQ(20, unloaded);
+	for (i = 0; i < 3; i++) {
+		kill(pid[i], SIGKILL);
+		EXPECT_EQ(-SIGKILL, child_wait(pid[i]));
+	}
+}
+
+TEST_HARNESS_MAIN

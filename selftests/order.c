@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Of several errors of a call, the one that is documented first is returned.
+ */
+#include "ivring_test.h"
+
+#define ENTRIES	4
+#define SLOT	2		/* once taken, now free */
+
+FIXTURE(order) {
+	struct vm a;
+	struct vm b;
+	int fd;			/* holds another region */
+	struct ivring_item *readonly;
+};
+
+static const char name[IVRING_NAME_SIZE] = "order-test";
+
+FIXTURE_SETUP(order)
+{
+	struct ivring_create c = create_args(1, 2, 4096);
+	struct vm gone;
+
+	ASSERT_EQ(0, vm_create(&self->a, 4, ENTRIES, 4096));
+	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, vm_join_slot(&gone, self->a.fd, SLOT));
+	vm_close(&gone);
+	memcpy(c.name, name, sizeof(name));
+	self->fd = dev_open();
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_CREATE, &c));
+	self->readonly = fenced_pages(1);
+	mprotect(self->readonly, PAGE, PROT_READ);
+}
+
+FIXTURE_TEARDOWN(order)
+{
+	close(self->fd);
+	vm_close(&self->b);
+	vm_close(&self->a);
+}
+
+/* Add an error that comes before those there were. */
+#define EXPECT_BEFORE(error, what, call)	\
+do {						\
+	what;					\
+	EXPECT_EQ(-(error), call);		\
+} while (0)
+
+TEST_F(order, create)
+{
+	struct ivring_create c = create_args(1, 2, 4096);
+	int fd = dev_open();
+
+	memcpy(c.name, name, sizeof(name));
+	EXPECT_EQ(-EEXIST, dev_ioctl(fd, IVRING_CREATE, &c));
+	EXPECT_EQ(-EBUSY, dev_ioctl(self->fd, IVRING_CREATE, &c));
+	EXPECT_BEFORE(EINVAL, c.flags = 1, dev_ioctl(self->fd, IVRING_CREATE, &c));
+	close(fd);
+}
+
+TEST_F(order, attach)
+{
+	struct ivring_attach *r = (void *)self->readonly, a = attach_args(-1, 7);
+	int fd = dev_open();
+
+	EXPECT_EQ(-EINVAL, dev_ioctl(self->fd, IVRING_ATTACH, &a));
+	EXPECT_BEFORE(EBUSY, a.region_fd = self->a.fd,
+		      dev_ioctl(self->fd, IVRING_ATTACH, &a));
+	EXPECT_BEFORE(EBADF, a.region_fd = 1000000,
+		      dev_ioctl(self->fd, IVRING_ATTACH, &a));
+	EXPECT_BEFORE(EINVAL, a.name[0] = 'x', dev_ioctl(self->fd, IVRING_ATTACH, &a));
+	EXPECT_EQ(-EISCONN, dev_ioctl(self->a.fd, IVRING_ATTACH, &a));
+	EXPECT_BEFORE(EINVAL, a.flags = 1, dev_ioctl(self->a.fd, IVRING_ATTACH, &a));
+
+	a = attach_args(-1, 7);
+	a.name[0] = 'x';
+	EXPECT_EQ(-ENOENT, dev_ioctl(self->fd, IVRING_ATTACH, &a));
+	EXPECT_EQ(-ENXIO, dev_ioctl(fd, IVRING_ATTACH,
+				    &(struct ivring_attach) { .region_fd = -1, .id = 7 }));
+
+	/* The result is the last that can go wrong. */
+	mprotect(r, PAGE, PROT_READ | PROT_WRITE);
+	*r = attach_args(self->a.fd, self->a.id);
+	mprotect(r, PAGE, PROT_READ);
+	EXPECT_EQ(-EBUSY, dev_ioctl(fd, IVRING_ATTACH, r));
+	close(fd);
+}
+
+TEST_F(order, enqueue)
+{
+	struct ivring_enqueue *r = (void *)self->readonly;
+	struct ivring_item item = { 0 };
+	struct ivring_enqueue e = enqueue_args(self->b.id, self->b.generation, &item, 1);
+	int i;
+
+	for (i = 0; i < ENTRIES; i++)
+		ASSERT_EQ(0, dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+	EXPECT_EQ(-EAGAIN, dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+	EXPECT_BEFORE(EPROTO, self->b.area->inbox_consumer -= 1,
+		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+	EXPECT_BEFORE(EINVAL, item.flags = 1,
+		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+	EXPECT_BEFORE(EFAULT, e.items = 1,
+		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+	e.id = SLOT;
+	EXPECT_BEFORE(EPIPE, e.generation = 1,
+		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+	EXPECT_BEFORE(EINVAL, e.generation = 3,
+		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+	e.generation = 1;
+	EXPECT_BEFORE(EINVAL, e.count = 0,
+		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_ENQUEUE, &e));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_ENQUEUE, NULL));
+
+	/* A structure that cannot be written comes before the items. */
+	mprotect(r, PAGE, PROT_READ | PROT_WRITE);
+	*r = enqueue_args(self->b.id, self->b.generation, &item, 1);
+	mprotect(r, PAGE, PROT_READ);
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_ENQUEUE, r));
+}
+
+TEST_F(order, enqueue_full)
+{
+	struct ivring_item item = { 0 };
+	struct ivring_enqueue e = enqueue_args(self->b.id, self->b.generation, &item, 1);
+
+	while (!dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e))
+		;
+	EXPECT_EQ(-EAGAIN, dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+	/* What is wrong is wrong with and without room. */
+	EXPECT_BEFORE(EINVAL, item.flags = 1,
+		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+	e.flags = IVRING_ENQUEUE_WAIT;
+	EXPECT_BEFORE(EINVAL, e.deadline = IVRING_DEADLINE_NEVER,
+		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+}
+
+TEST_F(order, others)
+{
+	struct ivring_flush f = {
+		.id = self->b.id,
+		.generation = self->b.generation,
+		.position = self->b.start + 1,
+	};
+	struct ivring_eventfd e = { .fd = 1000000 };
+
+	EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
+	EXPECT_BEFORE(EPROTO, self->b.area->inbox_consumer -= 1,
+		      dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
+	f.id = SLOT;
+	EXPECT_BEFORE(EPIPE, f.generation = 1, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
+	EXPECT_BEFORE(EINVAL, f.flags = 1, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_FLUSH, &f));
+
+	EXPECT_EQ(-EPROTO, dev_wait(self->b.fd, 0, 0, NULL));
+	EXPECT_EQ(-EINVAL, dev_wait(self->b.fd, 4, 0, NULL));
+	EXPECT_EQ(-ENOTCONN, dev_wait(self->fd, 4, 0, NULL));
+
+	EXPECT_EQ(-EBADF, dev_ioctl(self->a.fd, IVRING_EVENTFD, &e));
+	EXPECT_BEFORE(EINVAL, e.flags = 1, dev_ioctl(self->a.fd, IVRING_EVENTFD, &e));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_EVENTFD, &e));
+}
+
+TEST_F(order, mmap)
+{
+	int rw = PROT_READ | PROT_WRITE;
+
+	EXPECT_EQ(0, map_refused(EACCES, self->a.fd, PAGE, rw, MAP_SHARED,
+				 IVRING_MAP_VM(self->b.id)));
+	EXPECT_EQ(0, map_refused(EINVAL, self->a.fd, PAGE, rw, MAP_PRIVATE,
+				 IVRING_MAP_VM(self->b.id)));
+	EXPECT_EQ(0, map_refused(EINVAL, self->a.fd, PAGE, rw, MAP_SHARED,
+				 IVRING_MAP_VM(self->b.id) + (16 << 20)));
+	EXPECT_EQ(0, map_refused(ENXIO, self->a.fd, PAGE, rw, MAP_PRIVATE,
+				 IVRING_MAP_VM(SLOT) + (16 << 20)));
+	EXPECT_EQ(0, map_refused(EINVAL, self->a.fd, PAGE, rw, MAP_PRIVATE,
+				 IVRING_MAP_VM(4)));
+	EXPECT_EQ(0, map_refused(ENOTCONN, self->fd, PAGE, rw, MAP_PRIVATE,
+				 IVRING_MAP_VM(4)));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What poll() and its kin report, and that asking arms the doorbell.
+ */
+#include <sys/epoll.h>
+#include <sys/select.h>
+
+#include "ivring_test.h"
+
+#define ALL	(POLLIN | POLLRDNORM | POLLPRI | POLLOUT | POLLRDHUP)
+
+FIXTURE(poll) {
+	struct vm a;		/* sends to b */
+	struct vm b;
+};
+
+FIXTURE_SETUP(poll)
+{
+	ASSERT_EQ(0, vm_create(&self->a, 4, 8, 4096));
+	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	vm_see_members(&self->b);
+}
+
+FIXTURE_TEARDOWN(poll)
+{
+	vm_close(&self->b);
+	vm_close(&self->a);
+}
+
+static int send(struct vm *from, struct vm *to)
+{
+	return vm_send(from, to->id, to->generation, 1);
+}
+
+TEST_F(poll, items)
+{
+	struct ivring_item item;
+
+	EXPECT_EQ(0, dev_poll(self->b.fd, ALL));
+	ASSERT_EQ(0, send(&self->a, &self->b));
+	EXPECT_EQ(POLLIN | POLLRDNORM, dev_poll(self->b.fd, ALL));
+	EXPECT_EQ(POLLIN, dev_poll(self->b.fd, POLLIN));
+	EXPECT_EQ(0, dev_poll(self->b.fd, POLLPRI));
+	EXPECT_TRUE(vm_take(&self->b, &item));
+	EXPECT_EQ(0, dev_poll(self->b.fd, ALL));
+	/* What others have to read is their matter. */
+	EXPECT_EQ(0, dev_poll(self->a.fd, POLLIN));
+}
+
+TEST_F(poll, members)
+{
+	struct vm c;
+
+	ASSERT_EQ(0, vm_join(&c, self->a.fd));
+	EXPECT_EQ(POLLPRI, dev_poll(self->b.fd, ALL));
+	/* The newcomer has seen nobody yet. */
+	EXPECT_EQ(POLLPRI, dev_poll(c.fd, ALL));
+	vm_see_members(&self->b);
+	EXPECT_EQ(0, dev_poll(self->b.fd, ALL));
+	vm_close(&c);
+	EXPECT_EQ(POLLPRI, dev_poll(self->b.fd, ALL));
+	ASSERT_EQ(0, send(&self->a, &self->b));
+	EXPECT_EQ(POLLPRI | POLLIN | POLLRDNORM, dev_poll(self->b.fd, ALL));
+}
+
+TEST_F(poll, not_attached)
+{
+	struct ivring_create c = create_args(1, 2, 4096);
+	int fd = dev_open();
+
+	EXPECT_EQ(POLLERR, dev_poll(fd, ALL));
+	ASSERT_EQ(0, dev_ioctl(fd, IVRING_CREATE, &c));
+	EXPECT_EQ(POLLERR, dev_poll(fd, ALL));
+	EXPECT_EQ(POLLERR, dev_poll(fd, 0));
+	close(fd);
+}
+
+TEST_F(poll, select)
+{
+	struct timeval zero = { 0 };
+	fd_set in, out, except;
+
+#define SELECT()							\
+({									\
+	FD_ZERO(&in);							\
+	FD_ZERO(&out);							\
+	FD_ZERO(&except);						\
+	FD_SET(self->b.fd, &in);					\
+	FD_SET(self->b.fd, &except);					\
+	select(self->b.fd + 1, &in, &out, &except, &zero);		\
+})
+	EXPECT_EQ(0, SELECT());
+	ASSERT_EQ(0, send(&self->a, &self->b));
+	EXPECT_EQ(1, SELECT());
+	EXPECT_TRUE(FD_ISSET(self->b.fd, &in));
+	EXPECT_FALSE(FD_ISSET(self->b.fd, &except));
+	STORE(&self->b.area->members_seen, vm_members(&self->b) + 1);
+	EXPECT_EQ(2, SELECT());
+	EXPECT_TRUE(FD_ISSET(self->b.fd, &except));
+}
+
+/* After a look in vain the doorbell is armed, and rings once. */
+TEST_F(poll, arms)
+{
+	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(0, dev_poll(self->b.fd, POLLIN));
+	EXPECT_EQ(IVRING_IDLE, vm_state(&self->b));
+	ASSERT_EQ(0, send(&self->a, &self->b));
+	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(1, vm_stats(&self->b).rung);
+	ASSERT_EQ(0, send(&self->a, &self->b));
+	EXPECT_EQ(1, vm_stats(&self->b).rung);
+	EXPECT_EQ(1, vm_stats(&self->b).suppressed);
+	/* A caller that is interested in nothing of it sleeps all the same. */
+	EXPECT_EQ(0, dev_poll(self->b.fd, 0));
+	EXPECT_EQ(IVRING_IDLE, vm_state(&self->b));
+}
+
+/* An edge for each doorbell, none while there is no news. */
+TEST_F(poll, epoll_edge)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+	int epfd = epoll_create1(0);
+
+	ASSERT_EQ(0, epoll_ctl(epfd, EPOLL_CTL_ADD, self->b.fd, &event));
+	EXPECT_EQ(IVRING_IDLE, vm_state(&self->b));
+	EXPECT_EQ(0, epoll_wait(epfd, &event, 1, 0));
+	ASSERT_EQ(0, send(&self->a, &self->b));
+	EXPECT_EQ(1, epoll_wait(epfd, &event, 1, 0));
+	EXPECT_EQ(EPOLLIN, event.events);
+	STORE(&self->b.area->state, IVRING_BUSY);
+	EXPECT_EQ(0, epoll_wait(epfd, &event, 1, 0));
+	ASSERT_EQ(0, send(&self->a, &self->b));
+	EXPECT_EQ(0, epoll_wait(epfd, &event, 1, 0));
+	STORE(&self->b.area->state, IVRING_IDLE);
+	ASSERT_EQ(0, send(&self->a, &self->b));
+	EXPECT_EQ(1, epoll_wait(epfd, &event, 1, 0));
+	close(epfd);
+}
+
+/* An epoll that outlives the file, and a file that leaves while polled. */
+TEST_F(poll, close_while_polled)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	int epfd = epoll_create1(0);
+	struct vm c;
+
+	ASSERT_EQ(0, vm_join(&c, self->a.fd));
+	vm_see_members(&c);
+	ASSERT_EQ(0, epoll_ctl(epfd, EPOLL_CTL_ADD, c.fd, &event));
+	EXPECT_EQ(0, epoll_wait(epfd, &event, 1, 0));
+	vm_close(&c);
+	EXPECT_EQ(0, epoll_wait(epfd, &event, 1, 0));
+	EXPECT_EQ(-EPIPE, send(&self->a, &c));
+	close(epfd);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A full inbox: senders that wait for room, and the reader that rings back, or
+ * forgets to and only goes to sleep.
+ */
+#include <sys/epoll.h>
+#include <sys/time.h>
+
+#include "ivring_test.h"
+
+#define ENTRIES	4
+
+FIXTURE(room) {
+	struct vm a;		/* sends to b, whose inbox is full */
+	struct vm b;
+};
+
+FIXTURE_SETUP(room)
+{
+	int i;
+
+	ASSERT_EQ(0, vm_create(&self->a, 4, ENTRIES, 4096));
+	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	for (i = 0; i < ENTRIES; i++)
+		ASSERT_EQ(0, vm_send(&self->a, self->b.id, self->b.generation, i));
+}
+
+FIXTURE_TEARDOWN(room)
+{
+	vm_close(&self->b);
+	vm_close(&self->a);
+}
+
+/* A process that sends @cookie, waits for room, and exits with the error. */
+static pid_t sender(const struct vm *from, const struct vm *to, __u64 cookie)
+{
+	pid_t pid = child_fork();
+
+	if (!pid)
+		_exit(-vm_send_wait(from, to->id, to->generation, cookie,
+				    IVRING_DEADLINE_NEVER));
+	return pid;
+}
+
+static bool sender_waits(const struct vm *to)
+{
+	return SOON(LOAD(&to->inbox->room_wanted));
+}
+
+TEST_F(room, deadline)
+{
+	struct ivring_stats before = vm_stats(&self->b);
+	__u64 start = now();
+
+	EXPECT_EQ(-ETIMEDOUT, vm_send_wait(&self->a, self->b.id,
+					   self->b.generation, 9, 0));
+	EXPECT_EQ(-ETIMEDOUT, vm_send_wait(&self->a, self->b.id,
+					   self->b.generation, 9, 1));
+	EXPECT_EQ(-ETIMEDOUT, vm_send_wait(&self->a, self->b.id,
+					   self->b.generation, 9, start));
+	EXPECT_GT(SEC, now() - start);
+
+	start = now();
+	EXPECT_EQ(-ETIMEDOUT, vm_send_wait(&self->a, self->b.id,
+					   self->b.generation, 9, start + 50 * MSEC));
+	EXPECT_LE(50 * MSEC, now() - start);
+	EXPECT_GT(2 * SEC, now() - start);
+
+	EXPECT_EQ(ENTRIES, vm_pending(&self->b));
+	EXPECT_EQ(before.items_in, vm_stats(&self->b).items_in);
+	EXPECT_EQ(before.full + 4, vm_stats(&self->b).full);
+}
+
+/* With room there is nothing to wait for, whatever the deadline. */
+TEST_F(room, deadline_unneeded)
+{
+	struct ivring_item item;
+
+	ASSERT_TRUE(vm_take(&self->b, &item));
+	EXPECT_EQ(0, vm_send_wait(&self->a, self->b.id, self->b.generation, 9, 1));
+	ASSERT_TRUE(vm_take(&self->b, &item));
+	EXPECT_EQ(0, vm_send_wait(&self->a, self->b.id, self->b.generation, 9,
+				  IVRING_DEADLINE_NEVER));
+	EXPECT_EQ(0, LOAD(&self->b.inbox->room_wanted));
+}
+
+/* Some of a batch went in when the deadline came. */
+TEST_F(room, deadline_in_a_batch)
+{
+	struct ivring_item item, items[3] = { 0 };
+	struct ivring_enqueue e = enqueue_args(self->b.id, self->b.generation, items, 3);
+	__u64 start = now();
+
+	ASSERT_TRUE(vm_take(&self->b, &item));
+	e.flags = IVRING_ENQUEUE_WAIT;
+	e.deadline = start + 50 * MSEC;
+	EXPECT_EQ(0, dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+	EXPECT_LE(50 * MSEC, now() - start);
+	EXPECT_EQ(1, e.done);
+	EXPECT_EQ(self->b.start + ENTRIES + 1, e.position);
+}
+
+static void nothing(int signal)
+{
+}
+
+/* Signals that restart the call do not put the deadline off. */
+TEST_F(room, deadline_under_signals)
+{
+	struct sigaction action = { .sa_handler = nothing, .sa_flags = SA_RESTART };
+	struct itimerval every = { { 0, 10000 }, { 0, 10000 } }, off = { 0 };
+	__u64 start = now();
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &every, NULL);
+	EXPECT_EQ(-ETIMEDOUT, vm_send_wait(&self->a, self->b.id,
+					   self->b.generation, 9, start + 100 * MSEC));
+	setitimer(ITIMER_REAL, &off, NULL);
+	EXPECT_LE(100 * MSEC, now() - start);
+	EXPECT_GT(5 * SEC, now() - start);
+}
+
+TEST_F(room, signal)
+{
+	struct sigaction action = { .sa_handler = nothing };
+	pid_t pid;
+
+	sigaction(SIGUSR1, &action, NULL);
+	pid = sender(&self->a, &self->b, 9);
+	ASSERT_TRUE(sender_waits(&self->b));
+	kill(pid, SIGUSR1);
+	EXPECT_EQ(EINTR, child_wait(pid));
+
+	pid = sender(&self->a, &self->b, 9);
+	ASSERT_TRUE(sender_waits(&self->b));
+	kill(pid, SIGKILL);
+	EXPECT_EQ(-SIGKILL, child_wait(pid));
+	EXPECT_EQ(ENTRIES, vm_pending(&self->b));
+}
+
+TEST_F(room, signal_that_restarts)
+{
+	struct sigaction action = { .sa_handler = nothing, .sa_flags = SA_RESTART };
+	struct ivring_item item;
+	pid_t pid;
+
+	sigaction(SIGUSR1, &action, NULL);
+	pid = sender(&self->a, &self->b, 9);
+	ASSERT_TRUE(sender_waits(&self->b));
+	kill(pid, SIGUSR1);
+	usleep(50000);
+	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
+	ASSERT_TRUE(vm_take(&self->b, &item));
+	EXPECT_EQ(0, vm_ring_back(&self->b));
+	EXPECT_EQ(0, child_wait(pid));
+	EXPECT_EQ(9, self->b.inbox->item[0].cookie);
+}
+
+/* What is in when the signal comes stays in, is reported, and not repeated. */
+TEST_F(room, signal_in_a_batch)
+{
+	struct sigaction action = { .sa_handler = nothing, .sa_flags = SA_RESTART };
+	struct ivring_item item, items[3] = { 0 };
+	struct ivring_enqueue e = enqueue_args(self->b.id, self->b.generation, items, 3);
+	pid_t pid;
+
+	ASSERT_TRUE(vm_take(&self->b, &item));
+	sigaction(SIGUSR1, &action, NULL);
+	e.flags = IVRING_ENQUEUE_WAIT;
+	e.deadline = IVRING_DEADLINE_NEVER;
+	pid = child_fork();
+	if (!pid) {
+		if (dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e))
+			_exit(100);
+		_exit(e.done);
+	}
+	ASSERT_TRUE(sender_waits(&self->b));
+	kill(pid, SIGUSR1);
+	EXPECT_EQ(1, child_wait(pid));
+	EXPECT_EQ(ENTRIES, vm_pending(&self->b));
+	EXPECT_EQ(self->b.start + ENTRIES + 1, LOAD(&self->b.inbox->producer));
+}
+
+TEST_F(room, ring_back)
+{
+	struct ivring_item item;
+	pid_t pid;
+
+	/* Nobody waits: no effect. */
+	EXPECT_EQ(0, dev_ioctl(self->b.fd, IVRING_ROOM, NULL));
+	EXPECT_EQ(0, vm_stats(&self->b).room);
+
+	pid = sender(&self->a, &self->b, 9);
+	ASSERT_TRUE(sender_waits(&self->b));
+	ASSERT_TRUE(vm_take(&self->b, &item));
+	EXPECT_EQ(0, dev_ioctl(self->b.fd, IVRING_ROOM, NULL));
+	EXPECT_EQ(0, child_wait(pid));
+	EXPECT_EQ(0, LOAD(&self->b.inbox->room_wanted));
+	EXPECT_EQ(1, vm_stats(&self->b).room);
+	EXPECT_EQ(ENTRIES, vm_pending(&self->b));
+}
+
+TEST_F(room, not_attached)
+{
+	int fd = dev_open();
+
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(fd, IVRING_ROOM, NULL));
+	close(fd);
+}
+
+/* A batch that is many times as large as the ring. */
+TEST_F(room, batch)
+{
+	enum { COUNT = 101 };
+	struct ivring_item item, items[COUNT] = { 0 };
+	struct ivring_enqueue e = enqueue_args(self->b.id, self->b.generation,
+					       items, COUNT);
+	__u64 end = in_ms(20000);
+	int i, read = 0;
+	pid_t pid;
+
+	for (i = 0; i < COUNT; i++)
+		items[i].cookie = ENTRIES + i;
+	e.flags = IVRING_ENQUEUE_WAIT;
+	e.deadline = IVRING_DEADLINE_NEVER;
+	pid = child_fork();
+	if (!pid) {
+		if (dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e) ||
+		    e.position != self->b.start + ENTRIES + COUNT)
+			_exit(200);
+		_exit(e.done);
+	}
+	while (read < ENTRIES + COUNT && now() < end) {
+		if (!vm_take(&self->b, &item))
+			continue;
+		ASSERT_EQ(read++, item.cookie);
+		ASSERT_EQ(0, vm_ring_back(&self->b));
+	}
+	EXPECT_EQ(ENTRIES + COUNT, read);
+	EXPECT_EQ(COUNT, child_wait(pid));
+}
+
+/* All who wait get their turn. */
+TEST_F(room, many_senders)
+{
+	enum { SENDERS = 8 };
+	__u64 end = in_ms(20000);
+	struct ivring_item item;
+	int i, read = 0, seen = 0;
+	pid_t pid[SENDERS];
+
+	for (i = 0; i < SENDERS; i++)
+		pid[i] = sender(&self->a, &self->b, 1 << i);
+	ASSERT_TRUE(sender_waits(&self->b));
+	while (read < ENTRIES + SENDERS && now() < end) {
+		if (!vm_take(&self->b, &item))
+			continue;
+		if (read++ >= ENTRIES)
+			seen |= item.cookie;
+		ASSERT_EQ(0, vm_ring_back(&self->b));
+	}
+	EXPECT_EQ((1 << SENDERS) - 1, seen);
+	for (i = 0; i < SENDERS; i++)
+		EXPECT_EQ(0, child_wait(pid[i]));
+}
+
+/* Ways in which a reader that never calls IVRING_ROOM looks for more. */
+
+static int look_wait(struct vm *vm)
+{
+	return dev_wait(vm->fd, 0, in_ms(5000), NULL);
+}
+
+static int look_wait_briefly(struct vm *vm)
+{
+	int ret = dev_wait(vm->fd, 0, 0, NULL);
+
+	return ret == -ETIMEDOUT ? 0 : ret;
+}
+
+static int look_poll(struct vm *vm)
+{
+	struct pollfd p = { .fd = vm->fd, .events = POLLIN };
+
+	return poll(&p, 1, 5000) == 1 ? 0 : -1;
+}
+
+static int look_poll_briefly(struct vm *vm)
+{
+	return dev_poll(vm->fd, POLLIN) & ~POLLIN;
+}
+
+static int look_epoll(struct vm *vm)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+	int epfd = epoll_create1(0), ret;
+
+	epoll_ctl(epfd, EPOLL_CTL_ADD, vm->fd, &event);
+	ret = epoll_wait(epfd, &event, 1, 5000);
+	close(epfd);
+	return ret == 1 ? 0 : -1;
+}
+
+FIXTURE(forgetful) {
+	struct vm a;
+	struct vm b;
+};
+
+FIXTURE_VARIANT(forgetful) {
+	int (*look)(struct vm *vm);
+};
+
+FIXTURE_VARIANT_ADD(forgetful, wait) { .look = look_wait };
+FIXTURE_VARIANT_ADD(forgetful, wait_briefly) { .look = look_wait_briefly };
+FIXTURE_VARIANT_ADD(forgetful, poll) { .look = look_poll };
+FIXTURE_VARIANT_ADD(forgetful, poll_briefly) { .look = look_poll_briefly };
+FIXTURE_VARIANT_ADD(forgetful, epoll) { .look = look_epoll };
+
+FIXTURE_SETUP(forgetful)
+{
+	room_setup(_metadata, (void *)self, NULL);
+}
+
+FIXTURE_TEARDOWN(forgetful)
+{
+	room_teardown(_metadata, (void *)self, NULL);
+}
+
+/* It empties its inbox and goes to sleep: its senders go on all the same. */
+TEST_F(forgetful, reader)
+{
+	struct ivring_item item;
+	pid_t pid;
+	int i;
+
+	pid = sender(&self->a, &self->b, 9);
+	ASSERT_TRUE(sender_waits(&self->b));
+	for (i = 0; i < ENTRIES; i++)
+		ASSERT_TRUE(vm_take(&self->b, &item));
+	EXPECT_EQ(0, variant->look(&self->b));
+	EXPECT_EQ(0, child_wait(pid));
+	EXPECT_TRUE(vm_take(&self->b, &item));
+	EXPECT_EQ(9, item.cookie);
+	EXPECT_EQ(1, vm_stats(&self->b).room);
+}
+
+TEST_HARNESS_MAIN

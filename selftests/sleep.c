@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * No wakeup is lost, however one sleeps. Two processes; random delays that aim
+ * at the moment between the last look and the sleep; nobody may be late.
+ */
+#include <sched.h>
+
+#include "ivring_test.h"
+#include "ways.h"
+
+#define LATE_MS		5000		/* a wakeup that comes so late is lost */
+#define SLEEP_MS	(LATE_MS + 1000)
+
+FIXTURE(sleep) {
+	struct vm vm;		/* the receiver */
+	__u64 seed;
+};
+
+FIXTURE_VARIANT(sleep) {
+	const struct way *way;
+};
+
+FIXTURE_VARIANT_ADD(sleep, wait) { .way = &way_wait };
+FIXTURE_VARIANT_ADD(sleep, wait_forever) { .way = &way_wait_forever };
+FIXTURE_VARIANT_ADD(sleep, wait_members) { .way = &way_wait_members };
+FIXTURE_VARIANT_ADD(sleep, poll) { .way = &way_poll };
+FIXTURE_VARIANT_ADD(sleep, select) { .way = &way_select };
+FIXTURE_VARIANT_ADD(sleep, epoll_level) { .way = &way_epoll_level };
+FIXTURE_VARIANT_ADD(sleep, epoll_edge) { .way = &way_epoll_edge };
+FIXTURE_VARIANT_ADD(sleep, eventfd) { .way = &way_eventfd };
+FIXTURE_VARIANT_ADD(sleep, uring) { .way = &way_uring };
+FIXTURE_VARIANT_ADD(sleep, uring_multishot) { .way = &way_uring_multishot };
+
+FIXTURE_SETUP(sleep)
+{
+	ASSERT_EQ(0, vm_create(&self->vm, 4, 64, 4096));
+	self->seed = rng_seed();
+}
+
+FIXTURE_TEARDOWN(sleep)
+{
+	vm_close(&self->vm);
+}
+
+/* A VM of its own in this process, and a look at how far the receiver is. */
+static const struct ivring_vm_area *join_as_sender(struct vm *me, struct vm *to)
+{
+	const struct ivring_vm_area *area;
+
+	if (vm_join(me, to->fd))
+		_exit(10);
+	area = vm_peer(me, to->id);
+	if (area == MAP_FAILED)
+		_exit(11);
+	return area;
+}
+
+/* Send @count items that carry the time, at random moments. */
+static void send_items(struct vm *me, struct vm *to,
+		       const struct ivring_vm_area *area, int count)
+{
+	struct ivring_item item = { .inline_len = sizeof(__u64) };
+	struct ivring_enqueue e;
+	__u64 time;
+	int i;
+
+	for (i = 0; i < count; i++) {
+		switch (rng_below(4)) {
+		case 0:
+			spin(rng_below(1 << rng_below(16)));
+			break;
+		case 1:
+		case 2:
+			/* The receiver has read all, and is about to sleep. */
+			while (i && LOAD(&area->inbox_consumer) != e.position)
+				sched_yield();
+			spin(rng_below(1 << rng_below(12)));
+			break;
+		}
+		time = now();
+		memcpy(item.data, &time, sizeof(time));
+		item.cookie = i;
+		e = enqueue_args(to->id, to->generation, &item, 1);
+		e.flags = IVRING_ENQUEUE_WAIT;
+		e.deadline = in_ms(LATE_MS);
+		if (dev_ioctl(me->fd, IVRING_ENQUEUE, &e))
+			_exit(12);
+	}
+}
+
+TEST_F(sleep, no_lost_wakeup)
+{
+	enum { ITEMS = 3000 };
+	struct sleeper s = { .vm = &self->vm };
+	struct ivring_stats stats;
+	struct ivring_item item;
+	__u64 time, worst = 0;
+	struct vm sender;
+	int read = 0, ret;
+	pid_t pid;
+
+	ret = variant->way->open(&s);
+	if (ret == -ENOSYS || ret == -EPERM)
+		SKIP(return, "no io_uring here");
+	ASSERT_EQ(0, ret);
+	pid = child_fork();
+	if (!pid) {
+		rng ^= 0x5555555555555555;
+		send_items(&sender, &self->vm,
+			   join_as_sender(&sender, &self->vm), ITEMS);
+		_exit(0);
+	}
+	while (read < ITEMS) {
+		if (vm_take(&self->vm, &item)) {
+			ASSERT_EQ(read++, item.cookie);
+			memcpy(&time, item.data, sizeof(time));
+			time = now() - time;
+			if (time > worst)
+				worst = time;
+			ASSERT_EQ(0, vm_ring_back(&self->vm));
+			spin(rng_below(1 << rng_below(12)));
+			continue;
+		}
+		ret = variant->way->sleep(&s, SLEEP_MS);
+		ASSERT_LE(0, ret);
+		if (!ret)
+			ASSERT_EQ(0, vm_pending(&self->vm))
+				TH_LOG("overslept item %d", read);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+	EXPECT_GT(LATE_MS * MSEC, worst);
+
+	/* It did sleep, and often. */
+	stats = vm_stats(&self->vm);
+	EXPECT_LT(ITEMS / 50, stats.rung);
+	TH_LOG("%s: seed %#llx, %llu of %d sends rang, the slowest took %llu us",
+	       variant->way->name, self->seed, stats.rung, ITEMS, worst / 1000);
+}
+
+/* The same for comings and goings. */
+
+FIXTURE(members) {
+	struct vm vm;
+	__u64 seed;
+};
+
+FIXTURE_VARIANT(members) {
+	bool poll;
+};
+
+FIXTURE_VARIANT_ADD(members, wait) { .poll = false };
+FIXTURE_VARIANT_ADD(members, poll) { .poll = true };
+
+FIXTURE_SETUP(members)
+{
+	sleep_setup(_metadata, (void *)self, NULL);
+}
+
+FIXTURE_TEARDOWN(members)
+{
+	sleep_teardown(_metadata, (void *)self, NULL);
+}
+
+/* Until the receiver has seen the last change. */
+static void await_seen(const struct ivring_vm_area *area, struct vm *me)
+{
+	__u64 end = in_ms(LATE_MS);
+
+	while (LOAD(&area->members_seen) != vm_members(me)) {
+		if (now() > end)
+			_exit(13);
+		sched_yield();
+	}
+	spin(rng_below(1 << rng_below(12)));
+}
+
+static void come_and_go(struct vm *to, int times)
+{
+	const struct ivring_vm_area *area;
+	struct vm me, other;
+
+	area = join_as_sender(&me, to);
+	for (; times; times--) {
+		await_seen(area, &me);
+		if (vm_join(&other, to->fd))
+			_exit(14);
+		await_seen(area, &me);
+		vm_close(&other);
+	}
+	await_seen(area, &me);
+	if (vm_send(&me, to->id, to->generation, 0))
+		_exit(15);
+	_exit(0);
+}
+
+TEST_F(members, no_lost_wakeup)
+{
+	struct pollfd p = { .fd = self->vm.fd, .events = POLLIN | POLLPRI };
+	struct ivring_item item;
+	pid_t pid = child_fork();
+
+	if (!pid) {
+		rng ^= 0x5555555555555555;
+		come_and_go(&self->vm, 200);
+	}
+	while (!vm_take(&self->vm, &item)) {
+		if (variant->poll) {
+			ASSERT_EQ(1, poll(&p, 1, 2 * SLEEP_MS));
+		} else {
+			ASSERT_EQ(0, dev_wait(self->vm.fd, IVRING_EVENT_MEMBERS,
+					      in_ms(2 * SLEEP_MS), NULL));
+		}
+		vm_see_members(&self->vm);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+	TH_LOG("seed %#llx", self->seed);
+}
+
+/* And for the other direction: senders that wait for room, and for reading. */
+
+FIXTURE(room) {
+	struct vm vm;		/* with an inbox that is always full */
+	__u64 seed;
+};
+
+FIXTURE_VARIANT(room) {
+	const struct way *forgets;	/* never rings back but so */
+};
+
+FIXTURE_VARIANT_ADD(room, ring_back) { .forgets = NULL };
+FIXTURE_VARIANT_ADD(room, forgets_but_waits) { .forgets = &way_wait };
+FIXTURE_VARIANT_ADD(room, forgets_but_polls) { .forgets = &way_poll };
+
+FIXTURE_SETUP(room)
+{
+	ASSERT_EQ(0, vm_create(&self->vm, 4, 2, 4096));
+	self->seed = rng_seed();
+}
+
+FIXTURE_TEARDOWN(room)
+{
+	vm_close(&self->vm);
+}
+
+static void send_and_flush(struct vm *to, int count)
+{
+	struct ivring_item item = { 0 };
+	struct ivring_enqueue e;
+	struct vm me;
+	int i;
+
+	join_as_sender(&me, to);
+	for (i = 0; i < count; i++) {
+		item.cookie = i;
+		e = enqueue_args(to->id, to->generation, &item, 1);
+		e.flags = IVRING_ENQUEUE_WAIT;
+		e.deadline = in_ms(LATE_MS);
+		if (dev_ioctl(me.fd, IVRING_ENQUEUE, &e))
+			_exit(16);
+		if (!rng_below(4) && dev_flush(me.fd, to->id, to->generation,
+					       e.position, in_ms(LATE_MS)))
+			_exit(17);
+	}
+	_exit(0);
+}
+
+/* Let the sender come to the point where it waits, most times. */
+static void let_it_wait(struct vm *vm)
+{
+	int i;
+
+	for (i = rng_below(200); i && !LOAD(&vm->inbox->room_wanted); i--)
+		sched_yield();
+}
+
+TEST_F(room, no_lost_wakeup)
+{
+	enum { ITEMS = 3000 };
+	struct sleeper s = { .vm = &self->vm };
+	struct ivring_item item;
+	int read = 0;
+	pid_t pid;
+
+	pid = child_fork();
+	if (!pid) {
+		rng ^= 0x5555555555555555;
+		send_and_flush(&self->vm, ITEMS);
+	}
+	while (read < ITEMS) {
+		if (!variant->forgets)
+			let_it_wait(&self->vm);
+		spin(rng_below(1 << rng_below(12)));
+		if (vm_take(&self->vm, &item)) {
+			ASSERT_EQ(read++, item.cookie);
+			if (!variant->forgets)
+				ASSERT_EQ(0, vm_ring_back(&self->vm));
+		} else if (variant->forgets) {
+			ASSERT_EQ(1, variant->forgets->sleep(&s, SLEEP_MS));
+		}
+	}
+	/* The last one may be waited for. */
+	EXPECT_EQ(0, dev_ioctl(self->vm.fd, IVRING_ROOM, NULL));
+	EXPECT_EQ(0, child_wait(pid));
+	EXPECT_LT(ITEMS / 50, vm_stats(&self->vm).room);
+	TH_LOG("seed %#llx, rang back %llu times for %d items", self->seed,
+	       vm_stats(&self->vm).room, ITEMS);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * IVRING_WAIT: what ends it, and each of its errors. That no wakeup is lost is
+ * the matter of sleep.c.
+ */
+#include "ivring_test.h"
+
+FIXTURE(wait) {
+	struct vm a;		/* sends to b, which sleeps */
+	struct vm b;
+};
+
+FIXTURE_SETUP(wait)
+{
+	ASSERT_EQ(0, vm_create(&self->a, 4, 8, 4096));
+	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	vm_see_members(&self->b);
+}
+
+FIXTURE_TEARDOWN(wait)
+{
+	vm_close(&self->b);
+	vm_close(&self->a);
+}
+
+static int send(struct vm *from, struct vm *to)
+{
+	return vm_send(from, to->id, to->generation, 1);
+}
+
+/*
+ * A process that waits, and exits with the events, or 100 and the error. It has
+ * no part in the file @other.
+ */
+static pid_t sleeper_without(int other, struct vm *vm, __u32 flags, __u64 deadline)
+{
+	pid_t pid = child_fork();
+	__u32 events;
+	int ret;
+
+	if (pid)
+		return pid;
+	close(other);
+	ret = dev_wait(vm->fd, flags, deadline, &events);
+	_exit(ret ? 100 - ret : events);
+}
+
+static pid_t sleeper(struct vm *vm, __u32 flags, __u64 deadline)
+{
+	return sleeper_without(-1, vm, flags, deadline);
+}
+
+static bool sleeps(struct vm *vm)
+{
+	return SOON(vm_state(vm) == IVRING_IDLE);
+}
+
+TEST_F(wait, nothing)
+{
+	__u64 start = now();
+
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, NULL));
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 1, NULL));
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, IVRING_EVENT_MEMBERS, start, NULL));
+	EXPECT_GT(SEC, now() - start);
+	start = now();
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, IVRING_EVENT_MEMBERS,
+				       start + 50 * MSEC, NULL));
+	EXPECT_LE(50 * MSEC, now() - start);
+	EXPECT_GT(2 * SEC, now() - start);
+	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+}
+
+TEST_F(wait, items)
+{
+	struct ivring_item item;
+	__u32 events;
+
+	/* There is one already. */
+	ASSERT_EQ(0, send(&self->a, &self->b));
+	EXPECT_EQ(0, dev_wait(self->b.fd, 0, 0, &events));
+	EXPECT_EQ(IVRING_EVENT_ITEMS, events);
+	EXPECT_EQ(0, dev_wait(self->b.fd, IVRING_EVENT_MEMBERS,
+			      IVRING_DEADLINE_NEVER, &events));
+	EXPECT_EQ(IVRING_EVENT_ITEMS, events);
+	EXPECT_EQ(0, vm_stats(&self->b).waits);
+	/* Until it has been read. */
+	EXPECT_TRUE(vm_take(&self->b, &item));
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, &events));
+}
+
+TEST_F(wait, item_comes)
+{
+	static const __u64 deadlines[] = {
+		IVRING_DEADLINE_NEVER, IVRING_DEADLINE_NEVER - 1,
+		1ULL << 63, (1ULL << 63) - 1,
+	};
+	struct ivring_item item;
+	unsigned int i;
+	pid_t pid;
+
+	for (i = 0; i < ARRAY_SIZE(deadlines); i++) {
+		pid = sleeper(&self->b, 0, deadlines[i]);
+		ASSERT_TRUE(sleeps(&self->b));
+		ASSERT_EQ(0, send(&self->a, &self->b));
+		EXPECT_EQ(IVRING_EVENT_ITEMS, child_wait(pid));
+		EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+		EXPECT_TRUE(vm_take(&self->b, &item));
+	}
+	EXPECT_EQ(i, vm_stats(&self->b).waits);
+	EXPECT_EQ(i, vm_stats(&self->b).rung);
+	EXPECT_EQ(0, vm_stats(&self->b).spurious);
+}
+
+TEST_F(wait, members)
+{
+	__u32 events;
+	struct vm c;
+	pid_t pid;
+
+	pid = sleeper(&self->b, IVRING_EVENT_MEMBERS, IVRING_DEADLINE_NEVER);
+	ASSERT_TRUE(sleeps(&self->b));
+	ASSERT_EQ(0, vm_join(&c, self->a.fd));
+	EXPECT_EQ(IVRING_EVENT_MEMBERS, child_wait(pid));
+	/* Until they have been seen. */
+	EXPECT_EQ(0, dev_wait(self->b.fd, IVRING_EVENT_MEMBERS, 0, &events));
+	EXPECT_EQ(IVRING_EVENT_MEMBERS, events);
+	vm_see_members(&self->b);
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, IVRING_EVENT_MEMBERS, 0, &events));
+
+	pid = sleeper_without(c.fd, &self->b, IVRING_EVENT_MEMBERS,
+			      IVRING_DEADLINE_NEVER);
+	ASSERT_TRUE(sleeps(&self->b));
+	vm_close(&c);
+	EXPECT_EQ(IVRING_EVENT_MEMBERS, child_wait(pid));
+
+	/* Both at once. */
+	ASSERT_EQ(0, send(&self->a, &self->b));
+	EXPECT_EQ(0, dev_wait(self->b.fd, IVRING_EVENT_MEMBERS, 0, &events));
+	EXPECT_EQ(IVRING_EVENT_MEMBERS | IVRING_EVENT_ITEMS, events);
+	EXPECT_EQ(0, dev_wait(self->b.fd, 0, 0, &events));
+	EXPECT_EQ(IVRING_EVENT_ITEMS, events);
+}
+
+/* It is woken for members that it was not asked about, and sleeps on. */
+TEST_F(wait, spurious)
+{
+	struct vm c;
+	pid_t pid = sleeper(&self->b, 0, IVRING_DEADLINE_NEVER);
+
+	ASSERT_TRUE(sleeps(&self->b));
+	ASSERT_EQ(0, vm_join(&c, self->a.fd));
+	ASSERT_TRUE(sleeps(&self->b));
+	usleep(50000);
+	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
+	ASSERT_EQ(0, send(&self->a, &self->b));
+	EXPECT_EQ(IVRING_EVENT_ITEMS, child_wait(pid));
+	EXPECT_EQ(1, vm_stats(&self->b).spurious);
+	vm_close(&c);
+}
+
+static void nothing(int signal)
+{
+}
+
+TEST_F(wait, signal)
+{
+	struct sigaction action = { .sa_handler = nothing };
+	pid_t pid;
+
+	sigaction(SIGUSR1, &action, NULL);
+	pid = sleeper(&self->b, 0, IVRING_DEADLINE_NEVER);
+	ASSERT_TRUE(sleeps(&self->b));
+	kill(pid, SIGUSR1);
+	EXPECT_EQ(100 + EINTR, child_wait(pid));
+	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+
+	action.sa_flags = SA_RESTART;
+	sigaction(SIGUSR1, &action, NULL);
+	pid = sleeper(&self->b, 0, IVRING_DEADLINE_NEVER);
+	ASSERT_TRUE(sleeps(&self->b));
+	kill(pid, SIGUSR1);
+	usleep(50000);
+	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
+	ASSERT_EQ(0, send(&self->a, &self->b));
+	EXPECT_EQ(IVRING_EVENT_ITEMS, child_wait(pid));
+
+	/* Whatever may interrupt it, it can be killed. */
+	EXPECT_TRUE(vm_take(&self->b, &(struct ivring_item) { 0 }));
+	pid = sleeper(&self->b, 0, IVRING_DEADLINE_NEVER);
+	ASSERT_TRUE(sleeps(&self->b));
+	kill(pid, SIGKILL);
+	EXPECT_EQ(-SIGKILL, child_wait(pid));
+}
+
+/* One sleeper's end leaves no other asleep under BUSY. */
+TEST_F(wait, two_sleepers)
+{
+	struct pollfd p = { .fd = self->b.fd, .events = POLLIN };
+	pid_t pid = sleeper(&self->b, 0, IVRING_DEADLINE_NEVER);
+
+	ASSERT_TRUE(sleeps(&self->b));
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, in_ms(20), NULL));
+	ASSERT_TRUE(sleeps(&self->b));
+	ASSERT_EQ(0, send(&self->a, &self->b));
+	EXPECT_EQ(IVRING_EVENT_ITEMS, child_wait(pid));
+
+	/* The other polls. */
+	EXPECT_TRUE(vm_take(&self->b, &(struct ivring_item) { 0 }));
+	pid = child_fork();
+	if (!pid)
+		_exit(poll(&p, 1, 10000) == 1 ? p.revents : 100);
+	ASSERT_TRUE(sleeps(&self->b));
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, in_ms(20), NULL));
+	ASSERT_TRUE(sleeps(&self->b));
+	ASSERT_EQ(0, send(&self->a, &self->b));
+	EXPECT_EQ(POLLIN, child_wait(pid));
+}
+
+TEST_F(wait, returns_busy)
+{
+	/* Armed before. */
+	STORE(&self->b.area->state, IVRING_IDLE);
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, NULL));
+	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	ASSERT_EQ(0, send(&self->a, &self->b));
+	STORE(&self->b.area->state, IVRING_IDLE);
+	EXPECT_EQ(0, dev_wait(self->b.fd, 0, 0, NULL));
+	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+}
+
+TEST_F(wait, errors)
+{
+	struct snapshot before;
+	struct ivring_create c = create_args(1, 2, 4096);
+	char *fenced = fenced_pages(1);
+	int bit, fd;
+
+	ASSERT_EQ(0, send(&self->a, &self->b));
+	before = vm_snapshot(&self->a);
+	for (bit = 0; bit < 32; bit++)
+		if (1U << bit != IVRING_EVENT_MEMBERS)
+			EXPECT_EQ(-EINVAL, dev_wait(self->b.fd, 1U << bit, 0, NULL));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_WAIT, NULL));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_WAIT, KERNEL_ADDRESS));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_WAIT, unmapped_address()));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_WAIT, fenced + PAGE - 8));
+	mprotect(fenced, PAGE, PROT_READ);
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_WAIT, fenced));
+	EXPECT_UNCHANGED(before, &self->a);
+
+	fd = dev_open();
+	EXPECT_EQ(-ENOTCONN, dev_wait(fd, 0, 0, NULL));
+	ASSERT_EQ(0, dev_ioctl(fd, IVRING_CREATE, &c));
+	EXPECT_EQ(-ENOTCONN, dev_wait(fd, 0, IVRING_DEADLINE_NEVER, NULL));
+	close(fd);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The ways in which a VM can sleep until there are items in its inbox.
+ */
+#ifndef WAYS_H
+#define WAYS_H
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/select.h>
+
+#include "ivring_test.h"
+#include "uring.h"
+
+/* One that sleeps, in one way for good. */
+struct sleeper {
+	struct vm *vm;
+	int fd;			/* epoll or eventfd */
+	struct uring ring;
+};
+
+struct way {
+	const char *name;
+	/* Prepare: 0 or -errno. */
+	int (*open)(struct sleeper *s);
+	/* Sleep until there may be items: 1; 0 after @ms; -errno. */
+	int (*sleep)(struct sleeper *s, int ms);
+};
+
+/*
+ * The caller's part where the kernel's poll() is not called again before the
+ * sleep: false if there is something to read.
+ */
+static inline bool arm(struct vm *vm)
+{
+	STORE(&vm->area->state, IVRING_IDLE);
+	FULL_BARRIER();
+	if (!vm_pending(vm))
+		return true;
+	STORE(&vm->area->state, IVRING_BUSY);
+	return false;
+}
+
+static inline int open_nothing(struct sleeper *s)
+{
+	return 0;
+}
+
+static inline int sleep_wait(struct sleeper *s, int ms)
+{
+	int ret = dev_wait(s->vm->fd, 0, in_ms(ms), NULL);
+
+	return ret == -ETIMEDOUT ? 0 : ret ? ret : 1;
+}
+
+static inline int sleep_wait_forever(struct sleeper *s, int ms)
+{
+	int ret = dev_wait(s->vm->fd, 0, IVRING_DEADLINE_NEVER, NULL);
+
+	return ret ? ret : 1;
+}
+
+static inline int sleep_wait_members(struct sleeper *s, int ms)
+{
+	int ret = dev_wait(s->vm->fd, IVRING_EVENT_MEMBERS, in_ms(ms), NULL);
+
+	vm_see_members(s->vm);
+	return ret == -ETIMEDOUT ? 0 : ret ? ret : 1;
+}
+
+static inline int sleep_poll(struct sleeper *s, int ms)
+{
+	struct pollfd p = { .fd = s->vm->fd, .events = POLLIN };
+
+	return poll(&p, 1, ms);
+}
+
+static inline int sleep_select(struct sleeper *s, int ms)
+{
+	struct timeval time = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+	fd_set set;
+
+	FD_ZERO(&set);
+	FD_SET(s->vm->fd, &set);
+	return select(s->vm->fd + 1, &set, NULL, NULL, &time);
+}
+
+static inline int open_epoll(struct sleeper *s, __u32 events)
+{
+	struct epoll_event event = { .events = events };
+
+	s->fd = epoll_create1(EPOLL_CLOEXEC);
+	return epoll_ctl(s->fd, EPOLL_CTL_ADD, s->vm->fd, &event);
+}
+
+static inline int open_epoll_level(struct sleeper *s)
+{
+	return open_epoll(s, EPOLLIN);
+}
+
+static inline int sleep_epoll_level(struct sleeper *s, int ms)
+{
+	struct epoll_event event;
+
+	/* The state is never made BUSY here: epoll may not ask poll() again. */
+	return epoll_wait(s->fd, &event, 1, ms);
+}
+
+static inline int open_epoll_edge(struct sleeper *s)
+{
+	return open_epoll(s, EPOLLIN | EPOLLET);
+}
+
+static inline int sleep_epoll_edge(struct sleeper *s, int ms)
+{
+	struct epoll_event event;
+	int ret;
+
+	if (!arm(s->vm))
+		return 1;
+	ret = epoll_wait(s->fd, &event, 1, ms);
+	STORE(&s->vm->area->state, IVRING_BUSY);
+	return ret;
+}
+
+static inline int open_eventfd(struct sleeper *s)
+{
+	s->fd = eventfd(0, EFD_CLOEXEC);
+	return dev_eventfd(s->vm->fd, s->fd);
+}
+
+static inline int sleep_eventfd(struct sleeper *s, int ms)
+{
+	struct pollfd p = { .fd = s->fd, .events = POLLIN };
+	__u64 count;
+	int ret;
+
+	if (!arm(s->vm))
+		return 1;
+	ret = poll(&p, 1, ms);
+	if (ret == 1)
+		ret = read(s->fd, &count, sizeof(count)) == sizeof(count) ? 1 : -errno;
+	STORE(&s->vm->area->state, IVRING_BUSY);
+	return ret;
+}
+
+static inline int open_uring(struct sleeper *s)
+{
+	return uring_open(&s->ring);
+}
+
+/* A new request asks poll(), one that is still under way does not. */
+static inline int sleep_uring(struct sleeper *s, int ms)
+{
+	int ret;
+
+	if (s->ring.polls && !arm(s->vm))
+		return 1;
+	if (!s->ring.polls) {
+		ret = uring_poll(&s->ring, s->vm->fd, POLLIN, false);
+		if (ret)
+			return ret;
+	}
+	ret = uring_wait(&s->ring, ms);
+	return ret == -ETIME ? 0 : ret < 0 ? ret : 1;
+}
+
+static inline int sleep_uring_multishot(struct sleeper *s, int ms)
+{
+	int ret;
+
+	if (!s->ring.polls) {
+		ret = uring_poll(&s->ring, s->vm->fd, POLLIN, true);
+		if (ret)
+			return ret;
+	}
+	if (!arm(s->vm))
+		return 1;
+	ret = uring_wait(&s->ring, ms);
+	STORE(&s->vm->area->state, IVRING_BUSY);
+	return ret == -ETIME ? 0 : ret < 0 ? ret : 1;
+}
+
+static const struct way way_wait = { "wait", open_nothing, sleep_wait };
+static const struct way way_wait_forever = {
+	"wait without deadline", open_nothing, sleep_wait_forever,
+};
+static const struct way way_wait_members = {
+	"wait for members too", open_nothing, sleep_wait_members,
+};
+static const struct way way_poll = { "poll", open_nothing, sleep_poll };
+static const struct way way_select = { "select", open_nothing, sleep_select };
+static const struct way way_epoll_level = {
+	"epoll, level", open_epoll_level, sleep_epoll_level,
+};
+static const struct way way_epoll_edge = {
+	"epoll, edge", open_epoll_edge, sleep_epoll_edge,
+};
+static const struct way way_eventfd = { "eventfd", open_eventfd, sleep_eventfd };
+static const struct way way_uring = { "io_uring", open_uring, sleep_uring };
+static const struct way way_uring_multishot = {
+	"io_uring, multishot", open_uring, sleep_uring_multishot,
+};
+
+#endif /* WAYS_H */
