@@ -229,12 +229,13 @@ impl Vm {
         let ring = self.ring();
         let result = self.progress.wait(deadline, || {
             let mut inbox = self.inbox.lock();
-            if inbox.closed {
+            let mut done = enough(&mut inbox.producer, ring);
+            // What it had read when it left, it has read.
+            if inbox.closed && done == Ok(false) {
                 return Some(Err(EPIPE));
             }
-            let mut done = enough(&mut inbox.producer, ring);
             // Who does not sleep need not be told.
-            if matches!(done, Ok(false)) && deadline != Deadline::NOW {
+            if done == Ok(false) && deadline != Deadline::NOW {
                 inbox.producer.want(ring);
                 done = enough(&mut inbox.producer, ring);
             }

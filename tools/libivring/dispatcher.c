@@ -137,18 +137,20 @@ int ivring_dispatch(struct ivring *vm, unsigned int budget)
 
 	if (budget > INT32_MAX)
 		budget = INT32_MAX;
-	do {
+	for (;;) {
 		ret = dispatch(vm, budget - done);
 		if (ret == -EBUSY)
 			return ret;
-		if (ret > 0)
-			done += (unsigned int)ret;
-		/* Whatever the caller sleeps in, it finds the VM armed. */
-		if (ret >= 0 && done < budget && !stopped(vm))
-			ret = ivring_arm(vm);
-		else
+		if (ret < 0)
 			break;
-	} while (!ret);
+		done += (unsigned int)ret;
+		if (done == budget || stopped(vm))
+			break;
+		/* Whatever the caller sleeps in, it finds the VM armed. */
+		ret = ivring_arm(vm);
+		if (ret)
+			break;
+	}
 	ivr_store(&vm->dispatcher.stop, 0);
 	return ret < 0 ? ret : (int)done;
 }

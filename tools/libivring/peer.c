@@ -62,9 +62,11 @@ int ivr_peer_get(struct ivring *vm, struct ivring_peer peer, struct ivr_peer **o
 
 	if (!found) {
 		/* Who only sends never asks for news: see to those that left here. */
-		ivr_peers_mark(vm);
-		if (!ivr_inbox_pending(&vm->inbox))
-			ivr_peers_sweep(vm);
+		if (vm->members_next == vm->members) {
+			ivr_peers_mark(vm);
+			if (!ivr_inbox_pending(&vm->inbox))
+				ivr_peers_sweep(vm);
+		}
 		found = calloc(1, sizeof(*found));
 		if (!found)
 			return -ENOMEM;

@@ -51,7 +51,7 @@ bool ivr_peer_has_read(const struct ivring *vm, const struct ivr_peer *peer,
 int ivr_peer_flush(const struct ivring *vm, struct ivring_peer peer, uint32_t position,
 		   uint64_t deadline);
 
-/* Notes which of those mapped have left. */
+/* Notes which of those mapped have left. Not while news of others is held back. */
 void ivr_peers_mark(struct ivring *vm);
 
 /*

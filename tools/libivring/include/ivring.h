@@ -28,7 +28,10 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-/* The port the library keeps for itself: ivring_stop() wakes its own VM by it. */
+/*
+ * The port the library keeps for itself: ivring_stop() wakes its own VM by an item to
+ * it, which dispatchers drop.
+ */
 #define IVRING_PORT_RESERVED		0xffffffffu
 
 /* Blocks of the outbox begin at multiples of this many bytes. */

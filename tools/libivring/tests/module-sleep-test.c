@@ -57,6 +57,11 @@ static struct {
 	unsigned int complete;
 } received;
 
+static bool all_received(void)
+{
+	return received.complete == (2u << SENDERS) - 2;
+}
+
 static void on_item(struct ivring *self, const struct ivring_item *item, void *arg)
 {
 	unsigned char payload[700];
@@ -71,7 +76,7 @@ static void on_item(struct ivring *self, const struct ivring_item *item, void *a
 	received.next[item->from] = item->cookie + 1;
 	if (item->cookie + 1 == ITEMS(item->from))
 		received.complete |= 1u << item->from;
-	if (received.complete == (2u << SENDERS) - 2)
+	if (all_received())
 		ivring_stop(self);
 }
 
@@ -95,11 +100,6 @@ static void receive_with(void (*loop)(void))
 	for (i = 1; i <= SENDERS; i++)
 		CHECK_EQ((long long)received.next[i], ITEMS(i));
 	close_vm();
-}
-
-static bool all_received(void)
-{
-	return received.complete == (2u << SENDERS) - 2;
 }
 
 static void run_loop(void)

@@ -195,6 +195,31 @@ static void news_is_not_put_off(void)
 	close_all();
 }
 
+static void news_held_back_is_of_those_before(void)
+{
+	struct ivring_item items[2], item = { 0 };
+	char buffer[10];
+
+	set_up();
+	CHECK_EQ(ivring_members(vm), 1);
+	CHECK_EQ(ivring_send(other, ivring_self(vm), &item, 1, 0), 1);
+	close_other();
+	CHECK_EQ(ivring_members(vm), 0);
+	/* Another comes, sends, and leaves; and the outbox of a third is mapped. */
+	join_third();
+	send_block(third, ivring_self(vm), 10);
+	CHECK_EQ(ivring_receive(vm, items, 2), 2);
+	CHECK_EQ(ivring_copy_payload(vm, &items[1], buffer, 10), 10);
+	ivring_close(third);
+	third = NULL;
+	other = join(1);
+	CHECK_EQ(ivring_send(vm, ivring_self(other), &item, 1, 0), 1);
+	CHECK_EQ(ivring_consume(vm, 1), 0);
+	CHECK_EQ(ivring_members(vm), 1);
+	CHECK_EQ(ivring_copy_payload(vm, &items[1], buffer, 10), 10);
+	close_all();
+}
+
 static void inline_data(void)
 {
 	struct ivring_item item = { 0 };
@@ -223,6 +248,7 @@ int main(void)
 	RUN(payload_of_one_never_mapped);
 	RUN(who_only_sends_keeps_no_dead);
 	RUN(news_is_not_put_off);
+	RUN(news_held_back_is_of_those_before);
 	RUN(inline_data);
 	return tap_end();
 }
