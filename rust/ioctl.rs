@@ -15,8 +15,8 @@ use crate::{
     batch, device,
     doorbell::EventFd,
     endpoint::{Endpoint, Member},
-    name::{uid_in_current_ns, Name},
-    region::Geometry,
+    name::{uid_in_current_ns, Name, Permissions},
+    region::{Geometry, Region, Reservation},
     registry::Handle,
     uapi::{self, Item, IOC_MAGIC},
     vm::{Owner, Sent, Vm},
@@ -109,16 +109,25 @@ fn create(endpoint: &Endpoint, argument: Argument) -> Result {
     }
     .check()?;
     let name = Name::new(create.name)?;
-    require(create.flags == 0)?;
+    require(create.flags & !uapi::CREATE_ATTACH == 0)?;
     require(create.mode & !0o777 == 0 && (create.mode == 0 || !name.is_empty()))?;
 
     let _setup = endpoint.setup.lock();
     if endpoint.region.as_ref().is_some() {
         return Err(EBUSY);
     }
-    endpoint
-        .region
-        .populate(Handle::create(geometry, name, create.mode)?);
+    let region = Region::new(geometry, name, Permissions::of_current(create.mode))?;
+    // Before anyone can find the region.
+    let joining = match create.flags & uapi::CREATE_ATTACH {
+        0 => None,
+        _ => Some(Joining::new(&region, Some(0))?),
+    };
+    let region = Handle::register(region)?;
+    // INVARIANT: `setup` is held, and the region is set before its VM.
+    endpoint.region.populate(region);
+    if let Some(joining) = joining {
+        joining.finish(endpoint);
+    }
     Ok(())
 }
 
@@ -143,22 +152,41 @@ fn attach(endpoint: &Endpoint, argument: Argument) -> Result {
     }
 
     let wanted = (attach.id != uapi::ID_ANY).then_some(attach.id);
-    let reservation = region.region().reserve(wanted)?;
-    let owner = Owner {
-        uid: Kuid::current_euid(),
-        tgid: current!().tgid(),
-    };
-    let vm = Vm::new(reservation.id, owner, &region.geometry)?;
-    attach.id = u32::from(vm.id.slot);
-    attach.generation = vm.id.generation;
+    let joining = Joining::new(region.region(), wanted)?;
+    attach.id = u32::from(joining.vm.id.slot);
+    attach.generation = joining.vm.id.generation;
     // The last thing that can fail.
     argument.write(&attach)?;
 
-    // INVARIANT: `setup` is held. The region is set before its VM.
+    // INVARIANT: `setup` is held, and the region is set before its VM.
     endpoint.region.populate(region);
-    endpoint.vm.populate(vm.clone());
-    reservation.fill(vm);
+    joining.finish(endpoint);
     Ok(())
+}
+
+/// A VM for the current task, and the slot that is kept for it.
+struct Joining {
+    reservation: Reservation,
+    vm: Arc<Vm>,
+}
+
+impl Joining {
+    /// Keeps a slot, the one that is `wanted` or any, and makes a VM for it.
+    fn new(region: &Arc<Region>, wanted: Option<u32>) -> Result<Self> {
+        let reservation = region.reserve(wanted)?;
+        let owner = Owner {
+            uid: Kuid::current_euid(),
+            tgid: current!().tgid(),
+        };
+        let vm = Vm::new(reservation.id, owner, &region.geometry)?;
+        Ok(Self { reservation, vm })
+    }
+
+    /// Makes it the endpoint's, and a member of the region.
+    fn finish(self, endpoint: &Endpoint) {
+        endpoint.vm.populate(self.vm.clone());
+        self.reservation.fill(self.vm);
+    }
 }
 
 fn info(endpoint: &Endpoint, argument: Argument) -> Result {

@@ -5,10 +5,7 @@
 use core::ops::Deref;
 use kernel::{prelude::*, sync::Arc};
 
-use crate::{
-    name::{Name, Permissions},
-    region::{Geometry, Region},
-};
+use crate::{name::Name, region::Region};
 
 /// How many regions one user may hold at a time.
 const MAX_REGIONS_PER_USER: usize = 256;
@@ -38,20 +35,19 @@ pub(crate) unsafe fn init() {
 pub(crate) struct Handle(Arc<Region>);
 
 impl Handle {
-    /// Makes and registers a region of the current user.
+    /// Registers a region that its creator has made.
     ///
-    /// `EEXIST` if its name is taken, `EMFILE` if the user holds too many.
-    pub(crate) fn create(geometry: Geometry, name: Name, mode: u32) -> Result<Self> {
-        let permissions = Permissions::of_current(mode);
-        let region = Region::new(geometry, name, permissions)?;
-
+    /// `EEXIST` if its name is taken, `EMFILE` if the creator holds too many.
+    pub(crate) fn register(region: Arc<Region>) -> Result<Self> {
+        let name = &region.name;
         let mut entries = REGISTRY.lock();
-        if !name.is_empty() && entries.iter().any(|entry| entry.region.name == name) {
+        if !name.is_empty() && entries.iter().any(|entry| entry.region.name == *name) {
             return Err(EEXIST);
         }
+        let creator = region.permissions.uid;
         let held = entries
             .iter()
-            .filter(|entry| entry.region.permissions.uid == permissions.uid)
+            .filter(|entry| entry.region.permissions.uid == creator)
             .count();
         if held >= MAX_REGIONS_PER_USER {
             return Err(EMFILE);

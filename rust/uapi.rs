@@ -33,6 +33,7 @@ pub(crate) const MAGIC: u32 = 0x676e_7669;
 pub(crate) const BUSY: u32 = 0;
 pub(crate) const IDLE: u32 = 1;
 
+pub(crate) const CREATE_ATTACH: u32 = 1 << 0;
 pub(crate) const ENQUEUE_WAIT: u32 = 1 << 0;
 pub(crate) const EVENT_ITEMS: u32 = 1 << 0;
 pub(crate) const EVENT_MEMBERS: u32 = 1 << 1;

@@ -121,10 +121,30 @@ TEST_F(create, flags)
 	struct ivring_create c = good;
 	int bit;
 
-	for (bit = 0; bit < 32; bit++) {
+	for (bit = 1; bit < 32; bit++) {
 		c.flags = 1U << bit;
 		EXPECT_TRUE(refused(self->fd, EINVAL, &c));
 	}
+}
+
+/* One call makes the region and its VM 0, or neither. */
+TEST_F(create, and_attach)
+{
+	struct ivring_create c = good;
+	struct ivring_info info;
+	int other = dev_open();
+
+	c.flags = IVRING_CREATE_ATTACH;
+	ASSERT_EQ(0, create(self->fd, &c));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_INFO, &info));
+	EXPECT_EQ(0, info.id);
+	EXPECT_EQ(1, info.generation);
+	EXPECT_EQ(1, info.attached);
+
+	EXPECT_EQ(-EEXIST, create(other, &c));
+	EXPECT_EQ(-ENXIO, dev_ioctl(other, IVRING_INFO, &info));
+	EXPECT_EQ(-EBUSY, create(self->fd, &c));
+	close(other);
 }
 
 TEST_F(create, mode)

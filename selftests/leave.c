@@ -359,6 +359,7 @@ TEST_F(alive, not_when_killed_asleep)
 TEST_F(alive, hundred_lives)
 {
 	__u32 id = self->b.id, generation = self->b.generation;
+	struct ivring_item item;
 	int i;
 
 	for (i = 0; i < 100; i++) {
@@ -367,6 +368,10 @@ TEST_F(alive, hundred_lives)
 		ASSERT_EQ(0, vm_join_slot(&self->b, self->a.fd, id));
 		ASSERT_EQ(generation + 2 + 2 * i, self->b.generation);
 		ASSERT_EQ(0, ping(&self->a, &self->b));
+		ASSERT_EQ(0, ping(&self->b, &self->a));
+		ASSERT_TRUE(vm_take(&self->a, &item));
+		ASSERT_EQ(id, item.from);
+		ASSERT_EQ(self->b.generation, item.from_gen);
 	}
 	vm_close(&self->b);
 }

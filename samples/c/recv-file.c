@@ -105,7 +105,6 @@ int main(int argc, char **argv)
 		.inbox_entries = 64,
 		.outbox_bytes = 16 * CHUNK,
 		.mode = 0600,
-		.id = RECEIVER_ID,
 	};
 	struct transfer transfer = { .file = -1 };
 	struct ivring *vm;

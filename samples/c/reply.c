@@ -41,7 +41,6 @@ int main(int argc, char **argv)
 		.inbox_entries = 64,
 		.outbox_bytes = 4096,
 		.mode = 0600,
-		.id = SERVER_ID,
 	};
 	struct server server = { .start = now() };
 	struct ivring *vm;

@@ -87,7 +87,7 @@ static int set_up(struct ivring *vm)
 	return 0;
 }
 
-/* Opens the device, makes the region if @create is given, and attaches. */
+/* Opens the device, and attaches: to the region that @create makes, or else by @attach. */
 static int open_vm(const struct ivring_create *create, struct ivring_attach *attach,
 		   struct ivring **out)
 {
@@ -101,8 +101,9 @@ static int open_vm(const struct ivring_create *create, struct ivring_attach *att
 		free(vm);
 		return ret;
 	}
-	ret = create ? ivr_ioctl(vm->fd, IVRING_CREATE, (void *)create) : 0;
-	if (!ret)
+	if (create)
+		ret = ivr_ioctl(vm->fd, IVRING_CREATE, (void *)create);
+	else
 		ret = ivr_ioctl(vm->fd, IVRING_ATTACH, attach);
 	if (!ret) {
 		vm->self.id = attach->id;
@@ -120,12 +121,13 @@ static int open_vm(const struct ivring_create *create, struct ivring_attach *att
 int ivring_create(const struct ivring_options *options, struct ivring **vm)
 {
 	struct ivring_create create = {
+		.flags = IVRING_CREATE_ATTACH,
 		.slots = options->slots,
 		.inbox_entries = options->inbox_entries,
 		.mode = options->mode,
 		.outbox_bytes = options->outbox_bytes,
 	};
-	struct ivring_attach attach = { .region_fd = -1, .id = options->id };
+	struct ivring_attach attach = { .id = 0, .generation = 1 };
 	int ret = set_name(create.name, options->name);
 
 	return ret ? ret : open_vm(&create, &attach, vm);

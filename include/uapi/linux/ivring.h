@@ -172,9 +172,14 @@ struct ivring_api {
 	__u64	max_outbox_bytes;
 };
 
+/* Flags of struct ivring_create. */
+#define IVRING_CREATE_ATTACH		(1u << 0)	/* and become VM 0 of it */
+
 /**
  * struct ivring_create - make a region (IVRING_CREATE).
- * @flags:		none defined; zero
+ * @flags:		IVRING_CREATE_*. With IVRING_CREATE_ATTACH the descriptor is
+ *			the VM of slot 0, of generation 1, before anyone else can
+ *			find the region
  * @slots:		how many VMs it can hold, 1 to IVRING_MAX_SLOTS
  * @inbox_entries:	a power of two within the limits
  * @mode:		who may attach by name: permission bits 0777 as of a file

@@ -156,6 +156,7 @@ pub struct VmInfo {
     pub stats: Stats,
 }
 
+pub const CREATE_ATTACH: u32 = 1 << 0;
 pub const ENQUEUE_WAIT: u32 = 1 << 0;
 
 #[repr(C)]

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use crate::abi;
 use crate::error::{Error, Result};
+use crate::peer::Peer;
 use crate::sys;
 use crate::vm::Vm;
 
@@ -26,7 +27,6 @@ pub struct RegionOptions {
     outbox_bytes: u64,
     name: String,
     mode: u32,
-    id: Option<u32>,
 }
 
 impl RegionOptions {
@@ -38,7 +38,6 @@ impl RegionOptions {
             outbox_bytes: 1 << 20,
             name: String::new(),
             mode: 0o600,
-            id: None,
         }
     }
 
@@ -73,21 +72,19 @@ impl RegionOptions {
         self
     }
 
-    /// The slot that the caller will have; any if nothing is said.
-    pub fn id(mut self, id: u32) -> Self {
-        self.id = Some(id);
-        self
-    }
-
-    /// Makes the region, and becomes a VM of it.
+    /// Makes the region, and becomes VM 0 of it before anyone else can find it.
     ///
     /// # Errors
     ///
-    /// As [`RegionOptions::create_only`], and `EBUSY` if somebody was quicker to take the slot.
+    /// - what opening the device fails with;
+    /// - `EEXIST` if the name is taken; `EINVAL` if a size is none that is possible;
+    /// - `EMFILE` if the user has too many regions; `ENOMEM`.
     pub fn create(&self) -> Result<Vm> {
-        let fd = self.create_only()?;
-        let own = sys::attach(fd.as_fd(), None, [0; abi::NAME_SIZE], slot(self.id))?;
-        Vm::new(fd, own)
+        let first = Peer {
+            id: 0,
+            generation: 1,
+        };
+        Vm::new(self.make(abi::CREATE_ATTACH)?, first)
     }
 
     /// Makes the region without becoming a VM of it.
@@ -96,13 +93,15 @@ impl RegionOptions {
     ///
     /// # Errors
     ///
-    /// - what opening the device fails with;
-    /// - `EEXIST` if the name is taken; `EINVAL` if a size is none that is possible;
-    /// - `EMFILE` if the user has too many regions; `ENOMEM`.
+    /// As [`RegionOptions::create`].
     pub fn create_only(&self) -> Result<OwnedFd> {
+        self.make(0)
+    }
+
+    fn make(&self, flags: u32) -> Result<OwnedFd> {
         let fd = sys::open()?;
         let arg = abi::Create {
-            flags: 0,
+            flags,
             slots: self.slots,
             inbox_entries: self.inbox_entries,
             mode: if self.name.is_empty() { 0 } else { self.mode },

@@ -56,7 +56,6 @@ struct ivring_peer {
  * @inbox_entries:	items in each inbox, a power of two
  * @outbox_bytes:	bytes in each outbox, a power of two
  * @mode:		permission bits for joining by name; zero without a name
- * @id:			the slot that the caller takes, or IVRING_ID_ANY
  */
 struct ivring_options {
 	const char *name;
@@ -64,7 +63,6 @@ struct ivring_options {
 	uint32_t inbox_entries;
 	uint64_t outbox_bytes;
 	uint32_t mode;
-	uint32_t id;
 };
 
 /*
@@ -72,12 +70,12 @@ struct ivring_options {
  */
 
 /**
- * ivring_create() - make a region and become a VM of it.
+ * ivring_create() - make a region and become VM 0 of it.
  * @options:	what it is to be
  * @vm:		out: the VM, to be closed with ivring_close()
  *
  * Return: 0; -EEXIST if the name is taken, -EINVAL for bad options, or what
- * opening /dev/ivring, IVRING_CREATE, IVRING_ATTACH or mmap() fail with.
+ * opening /dev/ivring, IVRING_CREATE or mmap() fail with.
  */
 int ivring_create(const struct ivring_options *options, struct ivring **vm);
 

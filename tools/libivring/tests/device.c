@@ -156,16 +156,20 @@ void ivr_unmap(const void *memory, size_t length)
 	device.maps--;
 }
 
-static int create(const struct ivring_create *call)
+static int attach(int fd, struct ivring_attach *call);
+
+static int create(int fd, const struct ivring_create *call)
 {
-	if (call->slots > SLOTS)
+	struct ivring_attach first = { .id = 0 };
+
+	if (call->slots > SLOTS || call->flags != IVRING_CREATE_ATTACH)
 		return -EINVAL;
 	geometry = *call;
 	region = new_memory(sizeof(struct ivring_region_area) + 4 * call->slots);
 	table()->magic = IVRING_MAGIC;
 	table()->version = device.version;
 	table()->slots = call->slots;
-	return 0;
+	return attach(fd, &first);
 }
 
 static int attach(int fd, struct ivring_attach *call)
@@ -324,7 +328,7 @@ int ivr_ioctl(int fd, unsigned long request, void *arg)
 	device.calls++;
 	switch (request) {
 	case IVRING_CREATE:
-		return create(arg);
+		return create(fd, arg);
 	case IVRING_ATTACH:
 		return attach(fd, arg);
 	case IVRING_INFO:

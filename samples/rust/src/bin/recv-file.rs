@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use ivring::{Dispatcher, Peer, Received, RegionOptions};
 use ivring_samples::file::{BEGIN, CHUNK, DATA, END};
-use ivring_samples::{Result, SERVER, figures};
+use ivring_samples::{Result, figures};
 
 fn main() -> ExitCode {
     ivring_samples::run("recv-file", "NAME DIRECTORY", receive)
@@ -23,7 +23,6 @@ fn receive([region, directory]: [String; 2]) -> Result<String> {
     let vm = RegionOptions::new()
         .slots(2)
         .name(&region)
-        .id(SERVER)
         .create()?;
     let transfer = RefCell::new(Transfer::new(&directory));
     let failure = RefCell::new(None);

@@ -8,14 +8,14 @@ use std::time::Instant;
 
 use ivring::{Deadline, Dispatcher, Message, RegionOptions};
 use ivring_samples::squares::{REQUEST, STOP};
-use ivring_samples::{Result, SERVER, figures};
+use ivring_samples::{Result, figures};
 
 fn main() -> ExitCode {
     ivring_samples::run("reply", "NAME", serve)
 }
 
 fn serve([region]: [String; 1]) -> Result<String> {
-    let vm = RegionOptions::new().name(&region).id(SERVER).create()?;
+    let vm = RegionOptions::new().name(&region).create()?;
     let items = Cell::new(0u64);
     let start = Cell::new(Instant::now());
     let mut dispatcher = Dispatcher::new(vm);

@@ -24,7 +24,6 @@ pub fn region() -> RegionOptions {
         .slots(4)
         .inbox_entries(8)
         .outbox_bytes(4096)
-        .id(0)
 }
 
 /// Two VMs of a small region. The first is VM 0.
