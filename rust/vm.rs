@@ -259,15 +259,14 @@ impl Vm {
 
     /// Whether there is something in the inbox; `EPROTO` if the VM has broken it.
     ///
-    /// Rings back on behalf of a VM that has made room and did not say so.
+    /// Rings back on behalf of a VM that has made progress, or broken its inbox, and did not say so.
     pub(crate) fn has_items(&self) -> Result<bool> {
         let ring = self.ring();
         let mut inbox = self.inbox.lock();
         let pending = inbox.producer.pending(ring);
-        // Those who wait have to know of a broken inbox too.
-        let ring_back = pending != Ok(self.entries) && inbox.take_back(ring);
+        let wanted = inbox.take_back(ring);
         drop(inbox);
-        if ring_back {
+        if wanted {
             self.progress.wake_all();
         }
         Ok(pending? > 0)

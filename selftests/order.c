@@ -54,7 +54,7 @@ TEST_F(order, create)
 	memcpy(c.name, name, sizeof(name));
 	EXPECT_EQ(-EEXIST, dev_ioctl(fd, IVRING_CREATE, &c));
 	EXPECT_EQ(-EBUSY, dev_ioctl(self->fd, IVRING_CREATE, &c));
-	EXPECT_BEFORE(EINVAL, c.flags = 1, dev_ioctl(self->fd, IVRING_CREATE, &c));
+	EXPECT_BEFORE(EINVAL, c.flags = 2, dev_ioctl(self->fd, IVRING_CREATE, &c));
 	close(fd);
 }
 
