@@ -68,7 +68,7 @@ style-crates:
 
 style-module:
 	@mkdir -p $(IVRING_BUILD)/clippy
-	$(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(IVRING_BUILD)/clippy CLIPPY=1 modules
+	$(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(IVRING_BUILD)/clippy CLIPPY=1 KRUSTFLAGS=-Dwarnings modules
 
 # What is told of kernel code and does not hold in user space is ignored.
 style-c:

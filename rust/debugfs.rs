@@ -65,13 +65,23 @@ impl Drop for Directory {
     }
 }
 
+/// The `open` file operation.
+///
+/// # Safety
+///
+/// `file` is being opened, and `inode` is its inode.
 unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-    // SAFETY: The VFS passes a file that is being opened.
+    // SAFETY: By this function's requirement.
     unsafe { bindings::single_open(file, Some(show), (*inode).i_private) }
 }
 
+/// Prints the table.
+///
+/// # Safety
+///
+/// `seq` is valid, and only this call uses it while it runs.
 unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int {
-    // SAFETY: `seq` is valid and ours for the time of this call.
+    // SAFETY: By this function's requirement.
     let seq = unsafe { SeqFile::from_raw(seq) };
     seq_print!(
         seq,

@@ -89,11 +89,16 @@ unsafe fn endpoint<'a>(file: *mut bindings::file) -> &'a Endpoint {
     endpoint.get_ref()
 }
 
+/// The `poll` file operation.
+///
+/// # Safety
+///
+/// `file` is open and has the [`OPERATIONS`]; `table` is that of the `poll` under way.
 unsafe extern "C" fn poll(
     file: *mut bindings::file,
     table: *mut bindings::poll_table_struct,
 ) -> bindings::__poll_t {
-    // SAFETY: The VFS polls open files only, with the operations that they have.
+    // SAFETY: By this function's requirements.
     unsafe { endpoint(file).poll(file, table) }
 }
 

@@ -20,10 +20,7 @@ fn main() -> ExitCode {
 }
 
 fn receive([region, directory]: [String; 2]) -> Result<String> {
-    let vm = RegionOptions::new()
-        .slots(2)
-        .name(&region)
-        .create()?;
+    let vm = RegionOptions::new().slots(2).name(&region).create()?;
     let transfer = RefCell::new(Transfer::new(&directory));
     let failure = RefCell::new(None);
     let mut dispatcher = Dispatcher::new(vm);
