@@ -66,7 +66,7 @@ enter()
 	[ "$(id -u)" = 0 ] || args+=(--unshare-user --uid 0 --gid 0 --cap-add ALL)
 	args+=(--unshare-pid --unshare-ipc --die-with-parent --clearenv
 		--setenv PATH /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-		--setenv HOME $home --setenv LANG C.UTF-8 --setenv TERM "${TERM:-dumb}")
+		--setenv HOME "$home" --setenv LANG C.UTF-8 --setenv TERM "${TERM:-dumb}")
 	if [ -n "${WRITABLE-}" ]; then
 		args+=(--bind "$root" /)
 	else
@@ -85,7 +85,7 @@ enter()
 	for name in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt /etc/pip.conf; do
 		[ ! -e "$name" ] || args+=(--ro-bind "$name" "$name")
 	done
-	args+=(--ro-bind-try "$HOME/.config/pip" $home/.config/pip)
+	args+=(--ro-bind-try "$HOME/.config/pip" "$home/.config/pip")
 
 	# Settings of mirrors, proxies and certificates hold inside as well as outside.
 	while read -r var; do
