@@ -106,6 +106,10 @@ impl Drop for Handle {
                 // Not found only if there is no such index, and there is.
                 let _ = entries.remove(index);
             }
+            if entries.is_empty() {
+                // A static is never dropped: its memory would outlive the module.
+                *entries = KVec::new();
+            }
         }
     }
 }

@@ -218,6 +218,7 @@ TEST_F(leave, blocked_flush)
 
 TEST_F(leave, wait_returns)
 {
+	__u64 start = now();
 	__u32 events = 0;
 	pid_t pid = child_fork();
 
@@ -228,6 +229,7 @@ TEST_F(leave, wait_returns)
 	}
 	EXPECT_EQ(0, dev_wait(self->vm.fd, IVRING_EVENT_MEMBERS, in_ms(10000), &events));
 	EXPECT_EQ(IVRING_EVENT_MEMBERS, events);
+	EXPECT_GT(5 * SEC, now() - start);
 	EXPECT_EQ(self->other.generation + 1, vm_generation(&self->vm, SLOT));
 	child_wait(pid);
 }
@@ -235,6 +237,7 @@ TEST_F(leave, wait_returns)
 TEST_F(leave, poll_returns)
 {
 	struct pollfd p = { .fd = self->vm.fd, .events = POLLPRI };
+	__u64 start = now();
 	pid_t pid = child_fork();
 
 	if (!pid) {
@@ -244,6 +247,7 @@ TEST_F(leave, poll_returns)
 	}
 	EXPECT_EQ(1, poll(&p, 1, 10000));
 	EXPECT_EQ(POLLPRI, p.revents);
+	EXPECT_GT(5 * SEC, now() - start);
 	child_wait(pid);
 }
 
