@@ -30,7 +30,7 @@ const INFO: u32 = _IOR::<uapi::Info>(IOC_MAGIC, uapi::NR_INFO);
 const VM_INFO: u32 = _IOWR::<uapi::VmInfo>(IOC_MAGIC, uapi::NR_VM_INFO);
 const ENQUEUE: u32 = _IOWR::<uapi::Enqueue>(IOC_MAGIC, uapi::NR_ENQUEUE);
 const WAIT: u32 = _IOWR::<uapi::Wait>(IOC_MAGIC, uapi::NR_WAIT);
-const EVENTFD: u32 = _IOW::<uapi::EventFd>(IOC_MAGIC, uapi::NR_EVENTFD);
+const EVENTFD: u32 = _IOW::<uapi::Eventfd>(IOC_MAGIC, uapi::NR_EVENTFD);
 const ROOM: u32 = _IO(IOC_MAGIC, uapi::NR_ROOM);
 const FLUSH: u32 = _IOW::<uapi::Flush>(IOC_MAGIC, uapi::NR_FLUSH);
 
@@ -42,7 +42,7 @@ macro_rules! plain_bytes {
         unsafe impl AsBytes for uapi::$type {}
     )* };
 }
-plain_bytes!(Api, Create, Attach, Info, VmInfo, Enqueue, Wait, EventFd, Flush);
+plain_bytes!(Api, Create, Attach, Info, VmInfo, Enqueue, Wait, Eventfd, Flush);
 
 /// The structure that an ioctl's argument points to.
 #[derive(Clone, Copy)]
@@ -294,7 +294,7 @@ fn wait(member: Member<'_>, argument: Argument) -> Result {
 }
 
 fn eventfd(member: Member<'_>, argument: Argument) -> Result {
-    let eventfd: uapi::EventFd = argument.read()?;
+    let eventfd: uapi::Eventfd = argument.read()?;
     require(eventfd.flags == 0)?;
     let eventfd = match eventfd.fd {
         -1 => None,

@@ -189,7 +189,7 @@ pub(crate) struct Flush {
 
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub(crate) struct EventFd {
+pub(crate) struct Eventfd {
     pub(crate) fd: i32,
     pub(crate) flags: u32,
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Has the C compiler check that `ivring::abi` says what the header says.
+//! Has the C compiler check that `ivring::abi` says what the header says, and the module's mirror too.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -65,48 +65,88 @@ fn field_size<S, F>(_: impl FnOnce(&S) -> *const F) -> usize {
     size_of::<F>()
 }
 
+/// What both mirrors have under the same names.
+macro_rules! common {
+    ($to:ident) => {
+        constants!($to: API_VERSION FEATURE_INBOX FEATURE_EVENTFD);
+        constants!($to: MAX_SLOTS MIN_INBOX_ENTRIES MAX_INBOX_ENTRIES MIN_OUTBOX_BYTES);
+        constants!($to: MAX_OUTBOX_BYTES MAX_BATCH NAME_SIZE INLINE_BYTES ID_ANY DEADLINE_NEVER);
+        constants!($to: MAP_SHIFT MAGIC BUSY IDLE CREATE_ATTACH ENQUEUE_WAIT);
+        constants!($to: EVENT_ITEMS EVENT_MEMBERS IOC_MAGIC);
+
+        layout!($to: "ivring_item" Item {
+            from flags inline_len from_gen port length offset cookie data
+        });
+        layout!($to: "ivring_region_area" RegionArea {
+            magic version slots inbox_entries outbox_bytes members reserved
+        } [generation]);
+        layout!($to: "ivring_inbox_area" InboxArea { producer pad0 room_wanted pad1 } [item]);
+        layout!($to: "ivring_vm_area" VmArea {
+            state pad0 inbox_consumer pad1 members_seen pad2
+        } [outbox]);
+        layout!($to: "ivring_api" Api {
+            version max_slots features max_inbox_entries max_batch max_outbox_bytes
+        });
+        layout!($to: "ivring_create" Create { flags slots inbox_entries mode outbox_bytes name });
+        layout!($to: "ivring_attach" Attach { flags region_fd id generation name });
+        layout!($to: "ivring_info" Info {
+            slots inbox_entries outbox_bytes id generation attached mode uid gid name
+        });
+        layout!($to: "ivring_stats" Stats {
+            items_in items_out rung suppressed spurious full waits room
+        });
+        layout!($to: "ivring_vm_info" VmInfo { id generation uid reserved stats });
+        layout!($to: "ivring_enqueue" Enqueue {
+            id generation count flags items deadline done position rung reserved
+        });
+        layout!($to: "ivring_wait" Wait { flags events deadline });
+        layout!($to: "ivring_flush" Flush { id generation position flags deadline });
+        layout!($to: "ivring_eventfd" Eventfd { fd flags });
+    };
+}
+
 fn assertions() -> Assertions {
     let mut to = Assertions::default();
 
-    constants!(to: API_VERSION FEATURE_INBOX FEATURE_EVENTFD);
-    constants!(to: MAX_SLOTS MIN_INBOX_ENTRIES MAX_INBOX_ENTRIES MIN_OUTBOX_BYTES MAX_OUTBOX_BYTES);
-    constants!(to: MAX_BATCH NAME_SIZE INLINE_BYTES ID_ANY DEADLINE_NEVER);
-    constants!(to: MAP_SHIFT MAP_REGION MAP_INBOX MAGIC BUSY IDLE);
-    constants!(to: CREATE_ATTACH ENQUEUE_WAIT EVENT_ITEMS EVENT_MEMBERS IOC_MAGIC);
+    common!(to);
+    constants!(to: MAP_REGION MAP_INBOX);
     constants!(to: API CREATE ATTACH INFO VM_INFO ENQUEUE WAIT EVENTFD ROOM FLUSH);
     for id in [0, 1, MAX_SLOTS - 1] {
         to.equal(&format!("IVRING_MAP_VM({id})"), map_vm(id));
     }
     to.names.push("IVRING_MAP_VM".to_string());
+    to
+}
 
-    layout!(to: "ivring_item" Item {
-        from flags inline_len from_gen port length offset cookie data
-    });
-    layout!(to: "ivring_region_area" RegionArea {
-        magic version slots inbox_entries outbox_bytes members reserved
-    } [generation]);
-    layout!(to: "ivring_inbox_area" InboxArea { producer pad0 room_wanted pad1 } [item]);
-    layout!(to: "ivring_vm_area" VmArea {
-        state pad0 inbox_consumer pad1 members_seen pad2
-    } [outbox]);
-    layout!(to: "ivring_api" Api {
-        version max_slots features max_inbox_entries max_batch max_outbox_bytes
-    });
-    layout!(to: "ivring_create" Create { flags slots inbox_entries mode outbox_bytes name });
-    layout!(to: "ivring_attach" Attach { flags region_fd id generation name });
-    layout!(to: "ivring_info" Info {
-        slots inbox_entries outbox_bytes id generation attached mode uid gid name
-    });
-    layout!(to: "ivring_stats" Stats {
-        items_in items_out rung suppressed spurious full waits room
-    });
-    layout!(to: "ivring_vm_info" VmInfo { id generation uid reserved stats });
-    layout!(to: "ivring_enqueue" Enqueue {
-        id generation count flags items deadline done position rung reserved
-    });
-    layout!(to: "ivring_wait" Wait { flags events deadline });
-    layout!(to: "ivring_flush" Flush { id generation position flags deadline });
-    layout!(to: "ivring_eventfd" Eventfd { fd flags });
+/// The mirror that the kernel module has.
+#[allow(dead_code)]
+#[path = "../../../rust/uapi.rs"]
+mod module;
+
+fn assertions_of_the_module() -> Assertions {
+    use module::*;
+
+    let mut to = Assertions::default();
+    common!(to);
+    // There the area's number, in the header its offset.
+    to.equal("IVRING_MAP_REGION >> IVRING_MAP_SHIFT", MAP_REGION);
+    to.equal("IVRING_MAP_INBOX >> IVRING_MAP_SHIFT", MAP_INBOX);
+    to.equal("IVRING_MAP_VM(0) >> IVRING_MAP_SHIFT", MAP_VM);
+    // The sizes in the numbers are those of the structures.
+    for (name, number) in [
+        ("API", NR_API),
+        ("CREATE", NR_CREATE),
+        ("ATTACH", NR_ATTACH),
+        ("INFO", NR_INFO),
+        ("VM_INFO", NR_VM_INFO),
+        ("ENQUEUE", NR_ENQUEUE),
+        ("WAIT", NR_WAIT),
+        ("EVENTFD", NR_EVENTFD),
+        ("ROOM", NR_ROOM),
+        ("FLUSH", NR_FLUSH),
+    ] {
+        to.equal(&format!("_IOC_NR(IVRING_{name})"), u64::from(number));
+    }
     to
 }
 
@@ -131,9 +171,10 @@ fn compile(text: &str) -> Option<String> {
 
 #[test]
 fn layout_is_that_of_the_header() {
-    let text = assertions().text;
-    if let Some(errors) = compile(&text) {
-        panic!("{errors}");
+    for Assertions { text, .. } in [assertions(), assertions_of_the_module()] {
+        if let Some(errors) = compile(&text) {
+            panic!("{errors}");
+        }
     }
 }
 
