@@ -11,6 +11,7 @@ mod debugfs;
 mod device;
 mod doorbell;
 mod endpoint;
+mod geometry;
 mod ioctl;
 mod name;
 mod region;

@@ -16,7 +16,7 @@ use kernel::{
 use crate::{
     area::Area,
     doorbell::Doorbell,
-    region::Geometry,
+    geometry::Geometry,
     ring::{Producer, Ring},
     state::State,
     uapi::{InboxArea, Item, Stats, VmArea},
