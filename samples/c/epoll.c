@@ -101,16 +101,10 @@ int main(void)
 	struct ivring *vm;
 	uint64_t start;
 	int status;
-	pid_t pid;
 
 	check(ivring_create(&options, &vm), "create");
 	start = now();
-	pid = fork();
-	if (pid < 0)
-		err(EXIT_FAILURE, "fork");
-	if (!pid)
-		return child(ivring_fd(vm));
-	check(ivring_wait_peer(vm, 1, ivring_deadline_ms(30000), &loop.sender), "sender");
+	loop.sender = start_sender(vm, child);
 	check(ivring_on(vm, 1, on_item, &loop), "handler");
 	ivring_on_members(vm, on_members, &loop);
 	run(vm, &loop);

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <ivring.h>
 
 /* Passes on what a library call returned, unless it failed. */
@@ -26,6 +27,23 @@ static inline int check(int ret, const char *what)
 static inline uint64_t now(void)
 {
 	return ivring_deadline_ms(0);
+}
+
+/*
+ * Runs @sender in a process of its own, which is given a descriptor of @vm's region,
+ * and waits until it is VM 1 there.
+ */
+static inline struct ivring_peer start_sender(struct ivring *vm, int (*sender)(int region_fd))
+{
+	struct ivring_peer peer;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		err(EXIT_FAILURE, "fork");
+	if (!pid)
+		exit(sender(ivring_fd(vm)));
+	check(ivring_wait_peer(vm, 1, ivring_deadline_ms(30000), &peer), "sender");
+	return peer;
 }
 
 /*

@@ -10,6 +10,12 @@ static bool same(struct ivring_peer a, struct ivring_peer b)
 	return a.id == b.id && a.generation == b.generation;
 }
 
+/* The block that an item's payload lies in; NULL if it lies in none. */
+static struct ivr_block *block_of(struct ivring *vm, const struct ivring_item *item)
+{
+	return ivr_outbox_find(&vm->outbox, item->offset, item->length);
+}
+
 /* The payload of each item lies in a block that is ours, or sent to the same VM. */
 static int check_payload(struct ivring *vm, struct ivring_peer to,
 			 const struct ivring_item *items, unsigned int count)
@@ -21,7 +27,7 @@ static int check_payload(struct ivring *vm, struct ivring_peer to,
 
 		if (!items[i].length)
 			continue;
-		block = ivr_outbox_find(&vm->outbox, items[i].offset, items[i].length);
+		block = block_of(vm, &items[i]);
 		if (!block || (block->state == IVR_BLOCK_SENT && !same(block->to, to)))
 			return -EINVAL;
 	}
@@ -39,7 +45,7 @@ static void mark_sent(struct ivring *vm, struct ivring_peer to,
 
 		if (!items[i].length)
 			continue;
-		block = ivr_outbox_find(&vm->outbox, items[i].offset, items[i].length);
+		block = block_of(vm, &items[i]);
 		block->state = IVR_BLOCK_SENT;
 		block->to = to;
 		block->position = position - (count - 1 - i);

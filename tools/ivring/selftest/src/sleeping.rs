@@ -55,8 +55,8 @@ fn send(vm: &Handle, to: Peer, handled: &AtomicU64, stopper: Stopper) {
     }
 }
 
-/// Has items sent, and `sleep` called whenever there are none.
-fn hammer(receiver: Vm, sender: Vm, mut sleep: impl FnMut(&mut Dispatcher<'_>)) {
+/// Has items sent while `drive` runs a dispatcher, till it is stopped.
+fn send_while(receiver: Vm, sender: &Vm, drive: impl FnOnce(&mut Dispatcher<'_>)) {
     let to = receiver.own();
     let handled = AtomicU64::new(0);
     let mut dispatcher = Dispatcher::new(receiver);
@@ -68,38 +68,33 @@ fn hammer(receiver: Vm, sender: Vm, mut sleep: impl FnMut(&mut Dispatcher<'_>)) 
     });
     let stopper = dispatcher.stopper();
     thread::scope(|scope| {
-        scope.spawn(|| send(&sender, to, &handled, stopper));
+        scope.spawn(|| send(sender, to, &handled, stopper));
+        drive(&mut dispatcher);
+    });
+    assert_eq!(handled.load(Ordering::Relaxed), ITEMS);
+}
+
+/// Has items sent, and `sleep` called whenever there are none.
+fn hammer(receiver: Vm, sender: Vm, mut sleep: impl FnMut(&mut Dispatcher<'_>)) {
+    let to = receiver.own();
+    send_while(receiver, &sender, |dispatcher| {
         // Called whether or not anybody has reported anything: the dispatcher leaves the VM such
         // that it may sleep.
         loop {
             match dispatcher.dispatch(5).unwrap() {
-                Dispatched::All => sleep(&mut dispatcher),
+                Dispatched::All => sleep(dispatcher),
                 Dispatched::More => {}
                 Dispatched::Stopped => break,
             }
         }
+        let stats = dispatcher.handle().stats(to).unwrap();
+        assert!(stats.items_in >= ITEMS && stats.rung > 0);
     });
-    let stats = sender.stats(to).unwrap();
-    assert!(stats.items_in >= ITEMS && stats.rung > 0);
 }
 
 pub fn in_wait() {
     let (receiver, sender) = pair();
-    let to = receiver.own();
-    let handled = AtomicU64::new(0);
-    let mut dispatcher = Dispatcher::new(receiver);
-    dispatcher.on(1, |_, item| {
-        let before = handled.fetch_add(1, Ordering::Relaxed);
-        assert_eq!(item.cookie(), before);
-        // The next one is sent meanwhile, and comes when the handler returns or somewhat later.
-        spin(before);
-    });
-    let stopper = dispatcher.stopper();
-    thread::scope(|scope| {
-        scope.spawn(|| send(&sender, to, &handled, stopper));
-        dispatcher.run().unwrap();
-    });
-    assert_eq!(handled.load(Ordering::Relaxed), ITEMS);
+    send_while(receiver, &sender, |dispatcher| dispatcher.run().unwrap());
 }
 
 pub fn in_poll() {
