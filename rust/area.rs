@@ -154,6 +154,12 @@ impl Word<'_> {
         unsafe { atomic::atomic_store(self.0.as_ptr(), value, Release) }
     }
 
+    /// Stores `value` and returns what was there, fully ordered.
+    pub(crate) fn exchange(self, value: u32) -> u32 {
+        // SAFETY: By the type invariant.
+        unsafe { atomic::xchg(self.0.as_ptr(), value, Full) }
+    }
+
     /// Turns `old` into `new`, fully ordered; true if the word was `old`.
     pub(crate) fn compare_exchange(self, old: u32, new: u32) -> bool {
         // SAFETY: By the type invariant.

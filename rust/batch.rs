@@ -9,7 +9,7 @@ use kernel::{
 };
 
 use crate::{
-    uapi::{Item, INLINE_BYTES},
+    uapi::{Item, INLINE_BYTES, ITEM_REPLY},
     vm::VmId,
 };
 
@@ -74,7 +74,7 @@ fn check(item: &Item, outbox_bytes: u64) -> Result {
     let end = item.offset.checked_add(u64::from(item.length));
     let good = item.from == 0
         && item.from_gen == 0
-        && item.flags == 0
+        && item.flags & !ITEM_REPLY == 0
         && usize::from(item.inline_len) <= INLINE_BYTES
         && end.is_some_and(|end| end <= outbox_bytes)
         && (item.length > 0 || item.offset == 0);

@@ -85,7 +85,7 @@ unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int
     let seq = unsafe { SeqFile::from_raw(seq) };
     seq_print!(
         seq,
-        "region vm uid tgid in out rung suppressed spurious full waits room\n"
+        "region vm uid tgid in out rung suppressed spurious full waits room delayed pointless\n"
     );
     registry::for_each(|region| {
         for slot in 0..region.geometry.slots {
@@ -95,7 +95,7 @@ unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int
             let stats = vm.stats();
             seq_print!(
                 seq,
-                "{} {} {} {} {} {} {} {} {} {} {} {}\n",
+                "{} {} {} {} {} {} {} {} {} {} {} {} {} {}\n",
                 region.name,
                 vm.id,
                 uid_in_current_ns(vm.owner.uid),
@@ -108,6 +108,8 @@ unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int
                 stats.full,
                 stats.waits,
                 stats.room,
+                stats.delayed,
+                stats.pointless,
             );
         }
     });

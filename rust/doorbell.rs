@@ -2,7 +2,15 @@
 
 //! The doorbell: what interrupts an idle VM.
 
-use kernel::{bindings, new_spinlock, prelude::*, sync::SpinLock};
+use core::ptr;
+use kernel::{
+    bindings,
+    prelude::*,
+    sync::{
+        atomic::{Acquire, Atomic, Full},
+        rcu,
+    },
+};
 
 use crate::waitqueue::WaitQueue;
 
@@ -13,9 +21,6 @@ use crate::waitqueue::WaitQueue;
 /// Owns one reference to the `eventfd_ctx`, which is valid.
 pub(crate) struct EventFd(*mut bindings::eventfd_ctx);
 
-// SAFETY: An `eventfd_ctx` may be used and released by any thread.
-unsafe impl Send for EventFd {}
-
 impl EventFd {
     /// Of the current task's descriptor `fd`: `EBADF` if it is none, `EINVAL` if it is no eventfd.
     pub(crate) fn from_fd(fd: i32) -> Result<Self> {
@@ -25,9 +30,8 @@ impl EventFd {
         Ok(Self(kernel::error::from_err_ptr(context)?))
     }
 
-    fn signal(&self) {
-        // SAFETY: By the type invariant.
-        unsafe { bindings::eventfd_signal_mask(self.0, 0) };
+    fn into_raw(self) -> *mut bindings::eventfd_ctx {
+        core::mem::ManuallyDrop::new(self).0
     }
 }
 
@@ -38,39 +42,63 @@ impl Drop for EventFd {
     }
 }
 
-/// The doorbell of a VM.
-#[pin_data]
+/// The doorbell of a VM. It can be rung in any context.
+///
+/// # Invariants
+///
+/// `eventfd` is null or comes from an [`EventFd`], which is not dropped before a grace period has
+/// passed since it was taken out.
+#[pin_data(PinnedDrop)]
 pub(crate) struct Doorbell {
     /// Those who sleep or poll until it rings.
     #[pin]
     pub(crate) sleepers: WaitQueue,
-    #[pin]
-    eventfd: SpinLock<Option<EventFd>>,
+    eventfd: Atomic<*mut bindings::eventfd_ctx>,
 }
 
 impl Doorbell {
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             sleepers <- WaitQueue::new(c"ivring_sleepers", kernel::static_lock_class!()),
-            eventfd <- new_spinlock!(None),
+            // INVARIANT: None yet.
+            eventfd: Atomic::new(ptr::null_mut()),
         })
     }
 
     /// Rings: wakes the wait queue and signals the eventfd.
     ///
-    /// Only who turned the state word from IDLE to BUSY may call this, so that any number of senders
-    /// makes one interrupt.
+    /// Only who turned the state word to BUSY may call this, so that any number of senders makes
+    /// one interrupt.
     pub(crate) fn ring(&self) {
         self.sleepers.wake_all();
-        if let Some(eventfd) = &*self.eventfd.lock() {
-            eventfd.signal();
+        let _guard = rcu::read_lock();
+        let eventfd = self.eventfd.load(Acquire);
+        if !eventfd.is_null() {
+            // SAFETY: By the type invariant it is not released before the guard is.
+            unsafe { bindings::eventfd_signal_mask(eventfd, 0) };
         }
     }
 
-    /// Has the doorbell signal `eventfd` from now on, or none.
+    /// Has the doorbell signal `eventfd` from now on, or none. Sleeps if there was one before.
     pub(crate) fn set_eventfd(&self, eventfd: Option<EventFd>) {
-        let old = core::mem::replace(&mut *self.eventfd.lock(), eventfd);
-        // Outside the lock: this may be the last reference.
-        drop(old);
+        let old = self.exchange_eventfd(eventfd);
+        if old.is_some() {
+            rcu::synchronize_rcu();
+        }
+    }
+
+    fn exchange_eventfd(&self, eventfd: Option<EventFd>) -> Option<EventFd> {
+        let new = eventfd.map_or(ptr::null_mut(), EventFd::into_raw);
+        let old = self.eventfd.xchg(new, Full);
+        // INVARIANT: The reference is the one that was put in.
+        (!old.is_null()).then(|| EventFd(old))
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Doorbell {
+    fn drop(self: Pin<&mut Self>) {
+        // Nobody can be ringing.
+        drop(self.exchange_eventfd(None));
     }
 }

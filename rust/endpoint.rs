@@ -74,20 +74,56 @@ impl Endpoint {
         // - By this function's requirements.
         // - The endpoint, and with it the VM, lives until the file is released.
         unsafe { member.vm.doorbell.sleepers.register(file, table) };
-        // Whatever the caller is interested in, it may sleep after this.
-        member.vm.go_idle();
-        match member.events(EVENT_ITEMS | EVENT_MEMBERS) {
-            Err(_) => EPOLLERR,
-            Ok(events) => {
-                let items = (events & EVENT_ITEMS != 0).then_some(EPOLLIN | EPOLLRDNORM);
-                let members = (events & EVENT_MEMBERS != 0).then_some(EPOLLPRI);
-                items.unwrap_or(0) | members.unwrap_or(0)
-            }
+        // SAFETY: By this function's requirements.
+        let interest = match unsafe { table.as_ref() } {
+            Some(table) => table._key as u32,
+            None => u32::MAX,
+        };
+        let found = member.poll_events();
+        if found & interest != 0 {
+            // The caller does not sleep.
+            return found;
         }
+        member.vm.go_idle();
+        member.poll_events()
+    }
+}
+
+/// Which area an offset of `mmap()` means: `IVRING_MAP_*`.
+enum Mapped {
+    Region,
+    Inbox,
+    Vm(u32),
+    LaneTo(u32),
+    LaneFrom(u32),
+}
+
+impl Mapped {
+    /// The `number`th area; `EINVAL` if there is none.
+    fn at(number: u64) -> Result<Self> {
+        // CAST: The differences are below `MAX_SLOTS`.
+        Ok(match number {
+            uapi::MAP_REGION => Self::Region,
+            uapi::MAP_INBOX => Self::Inbox,
+            ..uapi::MAP_LANE_TO => Self::Vm((number - uapi::MAP_VM) as u32),
+            ..uapi::MAP_LANE_FROM => Self::LaneTo((number - uapi::MAP_LANE_TO) as u32),
+            ..uapi::MAP_END => Self::LaneFrom((number - uapi::MAP_LANE_FROM) as u32),
+            _ => return Err(EINVAL),
+        })
     }
 }
 
 impl Member<'_> {
+    /// What there is to do, as `poll()` says it.
+    fn poll_events(self) -> u32 {
+        let Ok(events) = self.events(EVENT_ITEMS | EVENT_MEMBERS) else {
+            return EPOLLERR;
+        };
+        let items = (events & EVENT_ITEMS != 0).then_some(EPOLLIN | EPOLLRDNORM);
+        let members = (events & EVENT_MEMBERS != 0).then_some(EPOLLPRI);
+        items.unwrap_or(0) | members.unwrap_or(0)
+    }
+
     /// What there is to do, of what the caller is interested in: `IVRING_EVENT_*`.
     pub(crate) fn events(self, interest: u32) -> Result<u32> {
         let mut events = 0;
@@ -123,16 +159,23 @@ impl MiscDevice for Endpoint {
         let page = unsafe { (*vma.as_ptr()).vm_pgoff } as u64;
         let shift = uapi::MAP_SHIFT - PAGE_SHIFT as u32;
         let first_page = (page & ((1 << shift) - 1)) as usize;
-        match page >> shift {
-            uapi::MAP_REGION => region.area.map(vma, first_page, Access::Reader),
-            uapi::MAP_INBOX => vm.inbox_area.map(vma, first_page, Access::Reader),
-            vm_area => {
-                let id = u32::try_from(vm_area - uapi::MAP_VM).map_err(|_| EINVAL)?;
-                if id == u32::from(vm.id.slot) {
-                    return vm.area.map(vma, first_page, Access::Writer);
-                }
+        match Mapped::at(page >> shift)? {
+            Mapped::Region => region.area.map(vma, first_page, Access::Reader),
+            Mapped::Inbox => vm.inbox.area.map(vma, first_page, Access::Reader),
+            Mapped::Vm(id) if id == u32::from(vm.id.slot) => {
+                vm.area.map(vma, first_page, Access::Writer)
+            }
+            Mapped::Vm(id) => {
                 let (_, peer) = region.slot(id)?;
                 peer.ok_or(ENXIO)?.area.map(vma, first_page, Access::Reader)
+            }
+            Mapped::LaneTo(id) => {
+                let lane = vm.lane_to(id).map_err(|_| ENXIO)?;
+                lane.area.map(vma, first_page, Access::Writer)
+            }
+            Mapped::LaneFrom(id) => {
+                let lane = vm.lane_from(id).map_err(|_| ENXIO)?;
+                lane.area.map(vma, first_page, Access::Reader)
             }
         }
     }
@@ -156,6 +199,8 @@ impl MiscDevice for Endpoint {
         seq_print!(seq, "ivring-full:\t{}\n", stats.full);
         seq_print!(seq, "ivring-waits:\t{}\n", stats.waits);
         seq_print!(seq, "ivring-room:\t{}\n", stats.room);
+        seq_print!(seq, "ivring-delayed:\t{}\n", stats.delayed);
+        seq_print!(seq, "ivring-pointless:\t{}\n", stats.pointless);
     }
 }
 

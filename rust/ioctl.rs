@@ -3,7 +3,7 @@
 //! The ioctls. What each does, and its errors: `Documentation/userspace-api/ivring.rst`.
 
 use kernel::{
-    ioctl::{_IO, _IOC_SIZE, _IOR, _IOW, _IOWR},
+    ioctl::{_IOC_SIZE, _IOR, _IOW, _IOWR},
     prelude::*,
     sync::Arc,
     task::Kuid,
@@ -16,11 +16,12 @@ use crate::{
     doorbell::EventFd,
     endpoint::{Endpoint, Member},
     geometry::Geometry,
+    lane::Lane,
     name::{uid_in_current_ns, Name, Permissions},
     region::{Region, Reservation},
     registry::Handle,
     uapi::{self, Item, IOC_MAGIC},
-    vm::{Owner, Sent, Vm},
+    vm::{Owner, Sent, Vm, VmId},
     waitqueue::Deadline,
 };
 
@@ -32,8 +33,11 @@ const VM_INFO: u32 = _IOWR::<uapi::VmInfo>(IOC_MAGIC, uapi::NR_VM_INFO);
 const ENQUEUE: u32 = _IOWR::<uapi::Enqueue>(IOC_MAGIC, uapi::NR_ENQUEUE);
 const WAIT: u32 = _IOWR::<uapi::Wait>(IOC_MAGIC, uapi::NR_WAIT);
 const EVENTFD: u32 = _IOW::<uapi::Eventfd>(IOC_MAGIC, uapi::NR_EVENTFD);
-const ROOM: u32 = _IO(IOC_MAGIC, uapi::NR_ROOM);
+const ROOM: u32 = _IOW::<uapi::Room>(IOC_MAGIC, uapi::NR_ROOM);
 const FLUSH: u32 = _IOW::<uapi::Flush>(IOC_MAGIC, uapi::NR_FLUSH);
+const OPEN_LANE: u32 = _IOW::<uapi::OpenLane>(IOC_MAGIC, uapi::NR_OPEN_LANE);
+const CLOSE_LANE: u32 = _IOW::<uapi::CloseLane>(IOC_MAGIC, uapi::NR_CLOSE_LANE);
+const DOORBELL: u32 = _IOW::<uapi::Doorbell>(IOC_MAGIC, uapi::NR_DOORBELL);
 
 macro_rules! plain_bytes {
     ($($type:ident),*) => { $(
@@ -43,7 +47,10 @@ macro_rules! plain_bytes {
         unsafe impl AsBytes for uapi::$type {}
     )* };
 }
-plain_bytes!(Api, Create, Attach, Info, VmInfo, Enqueue, Wait, Eventfd, Flush);
+plain_bytes!(
+    Api, Create, Attach, Info, VmInfo, Enqueue, Wait, Eventfd, Flush, Room, OpenLane, CloseLane,
+    Doorbell
+);
 
 /// The structure that an ioctl's argument points to.
 #[derive(Clone, Copy)]
@@ -83,8 +90,11 @@ pub(crate) fn call(endpoint: &Endpoint, command: u32, address: usize) -> Result<
         ENQUEUE => enqueue(endpoint.member()?, argument)?,
         WAIT => wait(endpoint.member()?, argument)?,
         EVENTFD => eventfd(endpoint.member()?, argument)?,
-        ROOM => endpoint.member()?.vm.ring_back(),
+        ROOM => room(endpoint.member()?, argument)?,
         FLUSH => flush(endpoint.member()?, argument)?,
+        OPEN_LANE => open_lane(endpoint, argument)?,
+        CLOSE_LANE => close_lane(endpoint.member()?, argument)?,
+        DOORBELL => return doorbell(endpoint.member()?, argument).map(isize::from),
         _ => return Err(ENOTTY),
     }
     Ok(0)
@@ -94,10 +104,15 @@ fn api(argument: Argument) -> Result {
     argument.write(&uapi::Api {
         version: uapi::API_VERSION,
         max_slots: uapi::MAX_SLOTS,
-        features: uapi::FEATURE_INBOX | uapi::FEATURE_EVENTFD,
+        features: uapi::FEATURE_INBOX
+            | uapi::FEATURE_EVENTFD
+            | uapi::FEATURE_LANES
+            | uapi::FEATURE_DELAY,
         max_inbox_entries: uapi::MAX_INBOX_ENTRIES,
         max_batch: uapi::MAX_BATCH,
         max_outbox_bytes: uapi::MAX_OUTBOX_BYTES,
+        max_lane_entries: uapi::MAX_LANE_ENTRIES,
+        reserved: 0,
     })
 }
 
@@ -249,7 +264,7 @@ fn enqueue(member: Member<'_>, argument: Argument) -> Result {
 ///
 /// Succeeds if one of them went in.
 fn send(
-    receiver: &Vm,
+    receiver: &Arc<Vm>,
     items: &[Item],
     deadline: Option<Deadline>,
     result: &mut uapi::Enqueue,
@@ -257,7 +272,7 @@ fn send(
     result.rung = 0;
     let mut left = items;
     loop {
-        let step = receiver.push(left).and_then(|sent| {
+        let step = receiver.as_arc_borrow().push(left).and_then(|sent| {
             let Sent {
                 done,
                 position,
@@ -287,10 +302,11 @@ fn send(
 
 fn wait(member: Member<'_>, argument: Argument) -> Result {
     let mut wait: uapi::Wait = argument.read()?;
-    require(wait.flags & !uapi::EVENT_MEMBERS == 0)?;
-    let interest = wait.flags | uapi::EVENT_ITEMS;
+    require(wait.flags & !(uapi::EVENT_MEMBERS | uapi::WAIT_ARMED) == 0)?;
+    let interest = wait.flags & uapi::EVENT_MEMBERS | uapi::EVENT_ITEMS;
+    let armed = wait.flags & uapi::WAIT_ARMED != 0;
     let look = || Ok(Some(member.events(interest)?).filter(|&events| events != 0));
-    wait.events = member.vm.wait(Deadline(wait.deadline), look)?;
+    wait.events = member.vm.wait(Deadline(wait.deadline), armed, look)?;
     argument.write(&wait)
 }
 
@@ -307,9 +323,88 @@ fn eventfd(member: Member<'_>, argument: Argument) -> Result {
 
 fn flush(member: Member<'_>, argument: Argument) -> Result {
     let flush: uapi::Flush = argument.read()?;
-    require(flush.flags == 0)?;
-    member
-        .region
-        .vm(flush.id, flush.generation)?
-        .wait_until_read(flush.position, Deadline(flush.deadline))
+    require(flush.flags & !uapi::FLUSH_LANE == 0)?;
+    let (id, generation) = (flush.id, flush.generation);
+    let deadline = Deadline(flush.deadline);
+    if flush.flags & uapi::FLUSH_LANE == 0 {
+        let receiver = member.region.vm(id, generation)?;
+        return receiver.wait_until_read(flush.position, deadline);
+    }
+    with_lane(member, id, generation, |lane| {
+        lane.wait_until_read(flush.position, deadline)
+    })
+}
+
+fn room(member: Member<'_>, argument: Argument) -> Result {
+    let room: uapi::Room = argument.read()?;
+    require(room.flags == 0)?;
+    match room.from {
+        uapi::ID_ANY => member.vm.ring_back(),
+        from => member.vm.ring_back_lane(from)?,
+    }
+    Ok(())
+}
+
+fn open_lane(endpoint: &Endpoint, argument: Argument) -> Result {
+    let open: uapi::OpenLane = argument.read()?;
+    let member = endpoint.member()?;
+    require(open.flags == 0 && open.entries.is_power_of_two())?;
+    require((uapi::MIN_LANE_ENTRIES..=uapi::MAX_LANE_ENTRIES).contains(&open.entries))?;
+    let receiver = member.region.vm(open.id, open.generation)?;
+
+    // One at a time: what is found of the VM's lanes holds until the new one is listed.
+    let _setup = endpoint.setup.lock();
+    if let Ok(old) = member.vm.lane_to(open.id) {
+        if Arc::ptr_eq(&old.to, &receiver) && old.check().is_ok() {
+            return Err(EBUSY);
+        }
+    }
+    if open.entries > receiver.max_lane_entries() {
+        return Err(ECONNREFUSED);
+    }
+    let lane = Lane::new(member.vm.id, receiver, open.entries)?;
+    lane.to.add_lane(&lane)?;
+    member.vm.set_lane_to(lane);
+    Ok(())
+}
+
+fn close_lane(member: Member<'_>, argument: Argument) -> Result {
+    let close: uapi::CloseLane = argument.read()?;
+    require(close.from < member.region.geometry.slots)?;
+    member.vm.close_lane(VmId {
+        // CAST: A slot of the region.
+        slot: close.from as u16,
+        generation: close.generation,
+    })
+}
+
+fn doorbell(member: Member<'_>, argument: Argument) -> Result<bool> {
+    let doorbell: uapi::Doorbell = argument.read()?;
+    with_lane(member, doorbell.id, doorbell.generation, |lane| {
+        member.vm.ring_lane(lane)
+    })
+}
+
+/// Does `use_lane` with the caller's lane to this very VM.
+///
+/// `ENOENT` if it has none. If that VM has left, the error says whether another has its slot.
+fn with_lane<T>(
+    member: Member<'_>,
+    id: u32,
+    generation: u32,
+    use_lane: impl FnOnce(&Lane) -> Result<T>,
+) -> Result<T> {
+    let lane = member
+        .vm
+        .lane_to(id)
+        .ok()
+        .filter(|lane| lane.to.id.generation == generation);
+    let result = lane.map_or(Err(ENOENT), |lane| use_lane(&lane));
+    match result {
+        Err(error) if error == ENOENT || error == EPIPE => {
+            member.region.vm(id, generation)?;
+            Err(error)
+        }
+        result => result,
+    }
 }

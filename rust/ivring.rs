@@ -7,12 +7,17 @@
 
 mod area;
 mod batch;
+mod cpus;
 mod debugfs;
+mod delay;
 mod device;
 mod doorbell;
 mod endpoint;
 mod geometry;
+mod inbox;
 mod ioctl;
+mod lane;
+mod lanes;
 mod name;
 mod region;
 mod registry;

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The producer of a ring: one writer, one reader, indices that run freely.
+//! Rings: one writer, one reader, indices that run freely. Here is the kernel's own producer, and
+//! what it has to know of the rings of others.
 //!
 //! It knows neither files nor pages: it is given the ring's memory with each call.
 
+use core::mem::offset_of;
 use kernel::{
     prelude::*,
     sync::barrier::{smp_mb, Full},
 };
 
 use crate::{
-    area::{Items, Word},
-    uapi::Item,
+    area::{Area, Items, Word},
+    uapi::{Item, RingArea},
 };
 
 /// The memory of a ring.
@@ -21,8 +23,8 @@ pub(crate) struct Ring<'a> {
     pub(crate) producer: Word<'a>,
     /// Written by the reader, who may write anything.
     pub(crate) consumer: Word<'a>,
-    /// Written by the producer: it waits for the reader's progress.
-    pub(crate) room_wanted: Word<'a>,
+    /// Written by the producer.
+    pub(crate) room: Room<'a>,
     /// Written by the producer.
     pub(crate) items: Items<'a>,
 }
@@ -64,6 +66,11 @@ impl Producer {
         self.producer
     }
 
+    /// How many items the reader, as last seen, has yet to read.
+    pub(crate) fn held(&self) -> u32 {
+        self.producer.wrapping_sub(self.consumer)
+    }
+
     /// Snapshots the reader's index, checks it, and returns how many items it has yet to read.
     ///
     /// A reader that ran ahead of the producer, or back, breaks the ring: `EPROTO` from now on.
@@ -78,7 +85,7 @@ impl Producer {
         }
         // INVARIANT: `consumer` is between the last good one and `producer`.
         self.consumer = consumer;
-        Ok(self.producer.wrapping_sub(consumer))
+        Ok(self.held())
     }
 
     /// How many more items fit.
@@ -99,33 +106,78 @@ impl Producer {
         Ok(count)
     }
 
-    /// Asks the reader to ring back. Look at its index after this, before the sleep.
-    pub(crate) fn want(&mut self, ring: Ring<'_>) {
-        ring.room_wanted.store(1);
-        // Barrier R: between this and the next look at the reader's index. The reader has its own
-        // between publishing that index and reading this word.
-        smp_mb(Full);
-    }
-
-    /// Takes back what [`Producer::want`] asked for; true if it had been asked for.
-    pub(crate) fn unwant(&mut self, ring: Ring<'_>) -> bool {
-        let wanted = ring.room_wanted.load() != 0;
-        if wanted {
-            ring.room_wanted.store(0);
-        }
-        wanted
+    /// Asks the reader to ring back at `position`. Look at its index after this, before the sleep.
+    pub(crate) fn want(&self, ring: Ring<'_>, position: u32) {
+        ring.room
+            .want(position, self.consumer, ring.items.capacity());
     }
 
     /// Whether the reader, as last seen, has read all items before `position`.
     ///
-    /// Unread items lie within one round of the reader's index, so every position out of that round
-    /// has been read, however long ago. `EINVAL` for one in it that no item has reached yet.
+    /// `EINVAL` for a position that no item has reached yet.
     pub(crate) fn has_read(&self, ring: Ring<'_>, position: u32) -> Result<bool> {
-        let ahead = position.wrapping_sub(self.consumer);
-        if ahead == 0 || ahead > ring.items.capacity() {
+        if is_read(position, self.consumer, ring.items.capacity()) {
             return Ok(true);
         }
-        let pending = self.producer.wrapping_sub(self.consumer);
-        (ahead <= pending).then_some(false).ok_or(EINVAL)
+        let ahead = position.wrapping_sub(self.consumer);
+        (ahead <= self.held()).then_some(false).ok_or(EINVAL)
+    }
+
+    /// The next position of the reader that makes room in a ring that is full.
+    pub(crate) fn next_room(&self) -> u32 {
+        self.consumer.wrapping_add(1)
+    }
+}
+
+/// Whether a reader at index `consumer` has read all items before `position`.
+///
+/// Unread items lie within one round of the reader's index, so every position out of that round
+/// has been read, however long ago.
+pub(crate) fn is_read(position: u32, consumer: u32, capacity: u32) -> bool {
+    let ahead = position.wrapping_sub(consumer);
+    ahead == 0 || ahead > capacity
+}
+
+/// The words by which a producer says that it waits for its reader's progress.
+///
+/// They are written under one lock, but in a lane its sender may write anything there too.
+#[derive(Clone, Copy)]
+pub(crate) struct Room<'a> {
+    wanted: Word<'a>,
+    at: Word<'a>,
+}
+
+impl<'a> Room<'a> {
+    /// Those of a `struct ivring_ring_area`.
+    pub(crate) fn of(area: &'a Area) -> Self {
+        Self {
+            wanted: area.word(offset_of!(RingArea, room_wanted)),
+            at: area.word(offset_of!(RingArea, room_at)),
+        }
+    }
+
+    /// Asks the reader, whose index was `consumer`, to ring back at `position`, or earlier if that
+    /// was asked for already. Look at its index after this, before the sleep.
+    pub(crate) fn want(self, position: u32, consumer: u32, capacity: u32) {
+        let ahead = |position: u32| position.wrapping_sub(consumer);
+        let at = self.at.load();
+        // One that has been read stays: whoever waits for it has yet to be told.
+        let nearer = ahead(position) < ahead(at) && !is_read(at, consumer, capacity);
+        if self.wanted.load() == 0 || nearer {
+            self.at.store(position);
+        }
+        self.wanted.store_release(1);
+        // Barrier R: between this and the next look at the reader's index. The reader has its own
+        // between publishing that index and reading these words.
+        smp_mb(Full);
+    }
+
+    /// Takes back what was asked for; true if it had been asked for.
+    pub(crate) fn take_back(self) -> bool {
+        let wanted = self.wanted.load() != 0;
+        if wanted {
+            self.wanted.store(0);
+        }
+        wanted
     }
 }

@@ -10,15 +10,20 @@
 pub(crate) const API_VERSION: u32 = 1;
 pub(crate) const FEATURE_INBOX: u64 = 1 << 0;
 pub(crate) const FEATURE_EVENTFD: u64 = 1 << 1;
+pub(crate) const FEATURE_LANES: u64 = 1 << 2;
+pub(crate) const FEATURE_DELAY: u64 = 1 << 3;
 
 pub(crate) const MAX_SLOTS: u32 = 1024;
 pub(crate) const MIN_INBOX_ENTRIES: u32 = 2;
 pub(crate) const MAX_INBOX_ENTRIES: u32 = 65536;
+pub(crate) const MIN_LANE_ENTRIES: u32 = 2;
+pub(crate) const MAX_LANE_ENTRIES: u32 = 65536;
 pub(crate) const MIN_OUTBOX_BYTES: u64 = 4096;
 pub(crate) const MAX_OUTBOX_BYTES: u64 = 256 << 20;
 pub(crate) const MAX_BATCH: u32 = 256;
 pub(crate) const NAME_SIZE: usize = 64;
 pub(crate) const INLINE_BYTES: usize = 32;
+pub(crate) const MAX_WAKE_DELAY_US: u32 = 1_000_000;
 
 pub(crate) const ID_ANY: u32 = u32::MAX;
 pub(crate) const DEADLINE_NEVER: u64 = u64::MAX;
@@ -27,16 +32,25 @@ pub(crate) const MAP_SHIFT: u32 = 30;
 pub(crate) const MAP_REGION: u64 = 0;
 pub(crate) const MAP_INBOX: u64 = 1;
 pub(crate) const MAP_VM: u64 = 2;
+pub(crate) const MAP_LANE_TO: u64 = MAP_VM + MAX_SLOTS as u64;
+pub(crate) const MAP_LANE_FROM: u64 = MAP_LANE_TO + MAX_SLOTS as u64;
+pub(crate) const MAP_END: u64 = MAP_LANE_FROM + MAX_SLOTS as u64;
 
 pub(crate) const MAGIC: u32 = 0x676e_7669;
 
 pub(crate) const BUSY: u32 = 0;
 pub(crate) const IDLE: u32 = 1;
+pub(crate) const BUSY_UNFENCED: u32 = 2;
+pub(crate) const DELAYED: u32 = 3;
+pub(crate) const GONE: u32 = 4;
 
+pub(crate) const ITEM_REPLY: u8 = 1 << 0;
 pub(crate) const CREATE_ATTACH: u32 = 1 << 0;
 pub(crate) const ENQUEUE_WAIT: u32 = 1 << 0;
 pub(crate) const EVENT_ITEMS: u32 = 1 << 0;
 pub(crate) const EVENT_MEMBERS: u32 = 1 << 1;
+pub(crate) const WAIT_ARMED: u32 = 1 << 2;
+pub(crate) const FLUSH_LANE: u32 = 1 << 0;
 
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -65,23 +79,47 @@ pub(crate) struct RegionArea {
 }
 
 #[repr(C)]
-pub(crate) struct InboxArea {
+pub(crate) struct RingArea {
     pub(crate) producer: u32,
     pub(crate) pad0: [u32; 15],
     pub(crate) room_wanted: u32,
-    pub(crate) pad1: [u32; 1007],
+    pub(crate) room_at: u32,
+    pub(crate) pad1: [u32; 1006],
     pub(crate) item: [Item; 0],
+}
+
+#[repr(C)]
+pub(crate) struct LaneInfo {
+    pub(crate) generation: u32,
+    pub(crate) entries: u32,
+}
+
+#[repr(C)]
+pub(crate) struct Lanes {
+    pub(crate) changes: u32,
+    pub(crate) pad0: [u32; 15],
+    pub(crate) lane: [LaneInfo; 0],
+}
+
+#[repr(C)]
+pub(crate) struct LaneEnd {
+    pub(crate) consumer: u32,
+    pub(crate) closed: u32,
+    pub(crate) pad0: [u32; 14],
 }
 
 #[repr(C)]
 pub(crate) struct VmArea {
     pub(crate) state: u32,
-    pub(crate) pad0: [u32; 15],
+    pub(crate) wake_items: u32,
+    pub(crate) wake_delay_us: u32,
+    pub(crate) pad0: [u32; 13],
     pub(crate) inbox_consumer: u32,
     pub(crate) pad1: [u32; 15],
     pub(crate) members_seen: u32,
-    pub(crate) pad2: [u32; 991],
-    pub(crate) outbox: [u8; 0],
+    pub(crate) max_lane_entries: u32,
+    pub(crate) pad2: [u32; 990],
+    pub(crate) lane: [LaneEnd; 0],
 }
 
 #[repr(C)]
@@ -93,6 +131,8 @@ pub(crate) struct Api {
     pub(crate) max_inbox_entries: u32,
     pub(crate) max_batch: u32,
     pub(crate) max_outbox_bytes: u64,
+    pub(crate) max_lane_entries: u32,
+    pub(crate) reserved: u32,
 }
 
 #[repr(C)]
@@ -142,6 +182,8 @@ pub(crate) struct Stats {
     pub(crate) full: u64,
     pub(crate) waits: u64,
     pub(crate) room: u64,
+    pub(crate) delayed: u64,
+    pub(crate) pointless: u64,
 }
 
 #[repr(C)]
@@ -194,6 +236,36 @@ pub(crate) struct Eventfd {
     pub(crate) flags: u32,
 }
 
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Room {
+    pub(crate) from: u32,
+    pub(crate) flags: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct OpenLane {
+    pub(crate) id: u32,
+    pub(crate) generation: u32,
+    pub(crate) entries: u32,
+    pub(crate) flags: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct CloseLane {
+    pub(crate) from: u32,
+    pub(crate) generation: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Doorbell {
+    pub(crate) id: u32,
+    pub(crate) generation: u32,
+}
+
 pub(crate) const IOC_MAGIC: u32 = 0xBE;
 pub(crate) const NR_API: u32 = 0x40;
 pub(crate) const NR_CREATE: u32 = 0x41;
@@ -205,3 +277,6 @@ pub(crate) const NR_WAIT: u32 = 0x46;
 pub(crate) const NR_EVENTFD: u32 = 0x47;
 pub(crate) const NR_ROOM: u32 = 0x48;
 pub(crate) const NR_FLUSH: u32 = 0x49;
+pub(crate) const NR_OPEN_LANE: u32 = 0x4A;
+pub(crate) const NR_CLOSE_LANE: u32 = 0x4B;
+pub(crate) const NR_DOORBELL: u32 = 0x4C;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A VM: one member of a region, with its areas, its inbox and its doorbell.
+//! A VM: one member of a region, with its area, its inbox, its lanes and its doorbell.
 
 use core::mem::{offset_of, size_of};
 use kernel::{
@@ -8,19 +8,23 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{Atomic, Relaxed},
-        Arc, SpinLock,
+        Arc, ArcBorrow, SpinLock,
     },
     task::{Kuid, Pid},
+    time::hrtimer::HrTimer,
 };
 
 use crate::{
-    area::Area,
+    area::{Area, Word},
+    delay,
     doorbell::Doorbell,
     geometry::Geometry,
-    ring::{Producer, Ring},
-    state::State,
-    uapi::{InboxArea, Item, Stats, VmArea},
-    waitqueue::{Deadline, WaitQueue},
+    inbox::{self, Inbox},
+    lane::Lane,
+    lanes::{Lanes, Table},
+    state::{Due, State},
+    uapi::{self, Item, LaneEnd, Stats, VmArea},
+    waitqueue::Deadline,
 };
 
 /// Who a VM is: its slot in the region, and the slot's generation.
@@ -44,55 +48,62 @@ pub(crate) struct Owner {
 }
 
 /// A member of a region.
-#[pin_data]
+#[pin_data(PinnedDrop)]
 pub(crate) struct Vm {
     pub(crate) id: VmId,
     pub(crate) owner: Owner,
     /// What the VM itself writes: `struct ivring_vm_area`.
     pub(crate) area: Area,
-    /// What the kernel writes for it: `struct ivring_inbox_area`.
-    pub(crate) inbox_area: Area,
-    /// Capacity of the inbox, a power of two.
-    entries: u32,
-    /// Items it has sent.
-    items_out: Atomic<u64>,
     #[pin]
-    inbox: SpinLock<Inbox>,
+    pub(crate) inbox: Inbox,
+    #[pin]
+    lanes: SpinLock<Lanes>,
+    /// Where the table of its lanes begins in the inbox area.
+    table: usize,
     /// Rung when the VM is idle and there is something for it.
     #[pin]
     pub(crate) doorbell: Doorbell,
-    /// Where senders wait for the VM's progress.
+    /// Rings it when a delay is over. Started only as `delay` says.
     #[pin]
-    progress: WaitQueue,
+    pub(crate) timer: HrTimer<Self>,
+    counters: Counters,
 }
 
-/// The kernel's side of an inbox.
-struct Inbox {
-    producer: Producer,
-    /// The VM has left its region.
-    closed: bool,
-    /// All but `items_out`.
-    stats: Stats,
+/// What happened to a VM, but for what its inbox counts.
+#[derive(Default)]
+struct Counters {
+    items_out: Counter,
+    rung: Counter,
+    suppressed: Counter,
+    delayed: Counter,
+    spurious: Counter,
+    waits: Counter,
+    room: Counter,
+    pointless: Counter,
 }
 
-impl Stats {
-    /// Counts a doorbell: rung, or suppressed.
-    fn count(&mut self, rung: bool) {
-        self.rung += u64::from(rung);
-        self.suppressed += u64::from(!rung);
+/// A number that grows.
+struct Counter(Atomic<u64>);
+
+impl Default for Counter {
+    fn default() -> Self {
+        Self(Atomic::new(0))
     }
 }
 
-impl Inbox {
-    /// Takes back that somebody wants room; true if somebody did, and has to be woken.
-    fn take_back(&mut self, ring: Ring<'_>) -> bool {
-        let wanted = self.producer.unwant(ring);
-        self.stats.room += u64::from(wanted);
-        wanted
+impl Counter {
+    fn add(&self, more: u64) {
+        if more > 0 {
+            self.0.fetch_add(more, Relaxed);
+        }
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Relaxed)
     }
 }
 
-/// What became of the items that were offered to an inbox.
+/// What became of the items that were offered to a VM.
 #[derive(Clone, Copy)]
 pub(crate) struct Sent {
     /// How many went in.
@@ -103,173 +114,152 @@ pub(crate) struct Sent {
     pub(crate) rung: bool,
 }
 
-/// The ring of an inbox, half in the area of its VM.
-fn inbox_ring<'a>(area: &'a Area, inbox_area: &'a Area, entries: u32) -> Ring<'a> {
-    Ring {
-        producer: inbox_area.word(offset_of!(InboxArea, producer)),
-        consumer: area.word(offset_of!(VmArea, inbox_consumer)),
-        room_wanted: inbox_area.word(offset_of!(InboxArea, room_wanted)),
-        items: inbox_area.items(offset_of!(InboxArea, item), entries),
-    }
-}
-
 impl Vm {
     /// Makes the VM with areas of its own, not yet a member of anything.
     pub(crate) fn new(id: VmId, owner: Owner, geometry: &Geometry) -> Result<Arc<Self>> {
-        let entries = geometry.inbox_entries;
-        let inbox_bytes = size_of::<InboxArea>() + entries as usize * size_of::<Item>();
-        // CAST: At most `MAX_OUTBOX_BYTES`.
-        let outbox_bytes = geometry.outbox_bytes as usize;
-        let area = Area::new(size_of::<VmArea>() + outbox_bytes)?;
-        let inbox_area = Area::new(inbox_bytes)?;
-        let producer = Producer::new(inbox_ring(&area, &inbox_area, entries));
+        let area = Area::new(outbox_offset(geometry) + geometry.outbox_bytes as usize)?;
+        area.word(offset_of!(VmArea, max_lane_entries))
+            .store(uapi::MAX_LANE_ENTRIES);
+        let inbox = Inbox::new(Inbox::area(geometry)?, &area, geometry.inbox_entries);
+        let lanes = Lanes::new(geometry.slots)?;
         Arc::pin_init(
             try_pin_init!(Self {
                 id,
                 owner,
                 area,
-                inbox_area,
-                entries,
-                items_out: Atomic::new(0),
-                inbox <- new_spinlock!(Inbox {
-                    producer,
-                    closed: false,
-                    stats: Stats::default(),
-                }, "ivring_inbox"),
+                inbox <- inbox,
+                lanes <- new_spinlock!(lanes, "ivring_lanes"),
+                table: inbox::lanes_offset(geometry),
                 doorbell <- Doorbell::new(),
-                progress <- WaitQueue::new(c"ivring_progress", kernel::static_lock_class!()),
+                timer <- HrTimer::new(),
+                counters: Counters::default(),
             }),
             GFP_KERNEL_ACCOUNT,
         )
     }
 
-    fn ring(&self) -> Ring<'_> {
-        inbox_ring(&self.area, &self.inbox_area, self.entries)
+    fn word(&self, offset: usize) -> Word<'_> {
+        self.area.word(offset)
     }
 
-    fn state(&self) -> State<'_> {
-        State(self.area.word(offset_of!(VmArea, state)))
+    pub(crate) fn state(&self) -> State<'_> {
+        State(self.word(offset_of!(VmArea, state)))
+    }
+
+    fn table(&self) -> Table<'_> {
+        Table {
+            area: &self.inbox.area,
+            offset: self.table,
+        }
     }
 
     /// The last change of the region's members that the VM says it has acted upon.
     pub(crate) fn members_seen(&self) -> u32 {
-        self.area.word(offset_of!(VmArea, members_seen)).load()
+        self.word(offset_of!(VmArea, members_seen)).load()
+    }
+
+    /// The largest lane that the VM lets others open to it.
+    pub(crate) fn max_lane_entries(&self) -> u32 {
+        self.word(offset_of!(VmArea, max_lane_entries)).load()
     }
 
     /// Puts as many of `items` into the inbox as there is room for, and rings if the VM is idle.
     ///
     /// `EPIPE` if the VM has left, `EPROTO` if it has broken its inbox.
-    pub(crate) fn push(&self, items: &[Item]) -> Result<Sent> {
-        let mut guard = self.inbox.lock();
-        let inbox = &mut *guard;
-        if inbox.closed {
-            return Err(EPIPE);
-        }
-        let done = match inbox.producer.push(self.ring(), items) {
-            Ok(done) => done,
-            Err(error) => {
-                drop(guard);
-                self.tell_broken();
-                return Err(error);
-            }
-        };
-        let rung = done > 0 && self.state().must_ring();
-
-        let stats = &mut inbox.stats;
-        stats.items_in += done as u64;
-        if done > 0 {
-            stats.count(rung);
-        }
-        stats.full += u64::from(done < items.len());
-        let position = inbox.producer.position();
-        drop(guard);
-
-        if rung {
-            self.doorbell.ring();
-        }
+    pub(crate) fn push(self: ArcBorrow<'_, Self>, items: &[Item]) -> Result<Sent> {
+        let pushed = self
+            .inbox
+            .push(&self.area, items)
+            .inspect_err(|&error| self.tell_if_broken(error))?;
         Ok(Sent {
-            done,
-            position,
-            rung,
+            done: pushed.done,
+            position: pushed.position,
+            rung: pushed.done > 0 && self.interrupt(pushed.held),
         })
     }
 
+    /// After something was published in a ring that holds `held` items now: rings the VM if it is
+    /// idle and wants to be woken for so many. True if this has rung it.
+    pub(crate) fn interrupt(self: ArcBorrow<'_, Self>, held: u32) -> bool {
+        let delay = delay::wanted(&self.area);
+        let due = self
+            .state()
+            .due(delay.is_some_and(|delay| held < delay.items));
+        match (due, delay) {
+            (Due::Ring, _) => {
+                self.counters.rung.add(1);
+                self.doorbell.ring();
+            }
+            (Due::Delay, Some(delay)) => {
+                self.counters.delayed.add(1);
+                delay::start(self, delay);
+            }
+            _ => self.counters.suppressed.add(1),
+        }
+        due == Due::Ring
+    }
+
+    /// Rings the VM if it is idle, for another reason than an item.
+    pub(crate) fn notify(&self) {
+        if self.state().due(false) == Due::Ring {
+            self.counters.rung.add(1);
+            self.doorbell.ring();
+        } else {
+            self.counters.suppressed.add(1);
+        }
+    }
+
+    /// The end of a delay.
+    pub(crate) fn timer_rings(&self) {
+        if self.state().end_delay() {
+            self.counters.rung.add(1);
+            self.doorbell.ring();
+        }
+    }
+
     /// Wakes all who wait for a VM that has broken its inbox, and itself.
-    fn tell_broken(&self) {
-        self.progress.wake_all();
-        self.notify();
+    fn tell_if_broken(&self, error: Error) {
+        if error == EPROTO {
+            self.inbox.wake_all();
+            self.notify();
+        }
     }
 
     /// Counts items that this VM has sent.
     pub(crate) fn count_sent(&self, items: usize) {
-        self.items_out.fetch_add(items as u64, Relaxed);
+        self.counters.items_out.add(items as u64);
     }
 
     /// Sleeps until the VM's inbox has room.
     pub(crate) fn wait_for_room(&self, deadline: Deadline) -> Result {
-        self.wait_for_progress(deadline, |producer, ring| Ok(producer.room(ring)? > 0))
+        self.inbox
+            .wait_for_room(&self.area, deadline)
+            .inspect_err(|&error| self.tell_if_broken(error))
     }
 
-    /// Sleeps until the VM has read all items before `position`.
+    /// Sleeps until the VM has read all items of its inbox before `position`.
     pub(crate) fn wait_until_read(&self, position: u32, deadline: Deadline) -> Result {
-        self.wait_for_progress(deadline, |producer, ring| {
-            producer.pending(ring)?;
-            producer.has_read(ring, position)
-        })
+        self.inbox
+            .wait_until_read(&self.area, position, deadline)
+            .inspect_err(|&error| self.tell_if_broken(error))
     }
 
-    /// Sleeps until `enough` says that the VM has read enough of its inbox.
-    ///
-    /// `EPIPE` when it leaves, else what `enough` or the wait fails with.
-    fn wait_for_progress(
-        &self,
-        deadline: Deadline,
-        enough: impl Fn(&mut Producer, Ring<'_>) -> Result<bool>,
-    ) -> Result {
-        let ring = self.ring();
-        let result = self.progress.wait(deadline, || {
-            let mut inbox = self.inbox.lock();
-            let mut done = enough(&mut inbox.producer, ring);
-            // What it had read when it left, it has read.
-            if inbox.closed && done == Ok(false) {
-                return Some(Err(EPIPE));
-            }
-            // Who does not sleep need not be told.
-            if done == Ok(false) && deadline != Deadline::NOW {
-                inbox.producer.want(ring);
-                done = enough(&mut inbox.producer, ring);
-            }
-            match done {
-                Ok(false) => None,
-                done => Some(done.map(|_| ())),
-            }
-        })?;
-        if result == Err(EPROTO) {
-            self.tell_broken();
-        }
-        result
-    }
-
-    /// The VM rings back: those who wait for its progress look again.
+    /// The VM rings back: those who wait for room in its inbox look again.
     pub(crate) fn ring_back(&self) {
-        if self.inbox.lock().take_back(self.ring()) {
-            self.progress.wake_all();
-        }
+        self.inbox.ring_back(&self.area);
     }
 
-    /// Whether there is something in the inbox; `EPROTO` if the VM has broken it.
+    /// Whether there is something in the inbox or in a lane; `EPROTO` if the VM has broken the
+    /// inbox.
     ///
-    /// Rings back on behalf of a VM that has made progress, or broken its inbox, and did not say so.
+    /// Rings back on behalf of a VM that did not.
     pub(crate) fn has_items(&self) -> Result<bool> {
-        let ring = self.ring();
-        let mut inbox = self.inbox.lock();
-        let pending = inbox.producer.pending(ring);
-        let wanted = inbox.take_back(ring);
-        drop(inbox);
-        if wanted {
-            self.progress.wake_all();
+        let mut any = self.inbox.has_items(&self.area)?;
+        for lane in self.lanes.lock().incoming() {
+            any |= lane.held() != 0;
+            self.counters.room.add(u64::from(lane.ring_back()));
         }
-        Ok(pending? > 0)
+        Ok(any)
     }
 
     /// Says that the VM must be rung from now on. Look for work after this, before it sleeps.
@@ -277,54 +267,137 @@ impl Vm {
         self.state().go_idle();
     }
 
-    /// Sleeps until `look` finds something. The VM is busy when this returns.
+    /// Sleeps until `look` finds something, or, if the VM has `armed` by itself, until the doorbell
+    /// rings. The VM is busy when this returns.
     pub(crate) fn wait(
         &self,
         deadline: Deadline,
+        armed: bool,
         look: impl Fn() -> Result<Option<u32>>,
     ) -> Result<u32> {
-        let mut in_vain: u64 = 0;
-        let outcome = self.doorbell.sleepers.wait(deadline, || {
-            let found = look().transpose().or_else(|| {
+        let mut sleeps: u64 = 0;
+        let mut wakeups: u64 = 0;
+        let outcome = loop {
+            if !armed {
+                if let Some(found) = look().transpose() {
+                    break found;
+                }
                 self.go_idle();
-                look().transpose()
+            }
+            // Some(None): rung, and the rest is to be found out.
+            let woken = self.doorbell.sleepers.wait(deadline, || {
+                let found = if armed { None } else { look().transpose() };
+                let woken = found
+                    .map(Some)
+                    .or_else(|| (!self.state().sleeps()).then_some(None));
+                sleeps += u64::from(woken.is_none());
+                woken
             });
-            in_vain += u64::from(found.is_none());
-            found
-        });
+            match woken {
+                Ok(Some(found)) => break found,
+                Ok(None) if armed => break look().map(|found| found.unwrap_or(0)),
+                Ok(None) => wakeups += 1,
+                Err(error) => {
+                    // The last look in vain came before a deadline or a signal.
+                    sleeps -= 1;
+                    break Err(error);
+                }
+            }
+        };
         if self.state().turn_busy() {
             // Nobody may sleep under BUSY who was not woken for it.
             self.doorbell.sleepers.wake_all();
         }
-
-        // Each look in vain came before a sleep, but for the last before a deadline or a signal.
-        let sleeps = in_vain.saturating_sub(u64::from(outcome.is_err()));
-        let stats = &mut self.inbox.lock().stats;
-        stats.waits += sleeps;
-        stats.spurious += sleeps.saturating_sub(1);
-        outcome?
+        self.counters.waits.add(sleeps);
+        self.counters.spurious.add(wakeups);
+        outcome
     }
 
-    /// Rings the VM if it is idle, for another reason than an item.
-    pub(crate) fn notify(&self) {
-        let rung = self.state().must_ring();
-        self.inbox.lock().stats.count(rung);
-        if rung {
-            self.doorbell.ring();
+    /// Lists a lane that leads to this VM.
+    pub(crate) fn add_lane(&self, lane: &Arc<Lane>) -> Result {
+        self.lanes.lock().add(lane, self.table())
+    }
+
+    /// Lists a lane that this VM writes, in place of any to that slot before.
+    pub(crate) fn set_lane_to(&self, lane: Arc<Lane>) {
+        // Dropped after the lock.
+        let _old = self.lanes.lock().set_to(lane);
+    }
+
+    /// The lane to the VM of a slot, of whatever generation; `ENOENT` if there is none.
+    pub(crate) fn lane_to(&self, slot: u32) -> Result<Arc<Lane>> {
+        self.lanes.lock().to(slot).cloned().ok_or(ENOENT)
+    }
+
+    /// The lane from the VM of a slot; `ENOENT` if there is none.
+    pub(crate) fn lane_from(&self, slot: u32) -> Result<Arc<Lane>> {
+        self.lanes.lock().from(slot).cloned().ok_or(ENOENT)
+    }
+
+    /// Lets go of the lane from a VM; `ENOENT` if there is none.
+    pub(crate) fn close_lane(&self, from: VmId) -> Result {
+        let lane = self.lanes.lock().remove(from, self.table())?;
+        lane.close();
+        Ok(())
+    }
+
+    /// Rings back to who waits for room in a lane.
+    pub(crate) fn ring_back_lane(&self, from: u32) -> Result {
+        let wanted = self.lane_from(from)?.ring_back();
+        self.counters.room.add(u64::from(wanted));
+        Ok(())
+    }
+
+    /// Wakes the receiver of a lane of this VM, if the lane holds something and the receiver is
+    /// idle. True if this has rung it.
+    pub(crate) fn ring_lane(&self, lane: &Lane) -> Result<bool> {
+        lane.check()?;
+        let held = lane.held();
+        if held == 0 {
+            self.counters.pointless.add(1);
+            return Ok(false);
         }
+        Ok(lane.to.as_arc_borrow().interrupt(held))
     }
 
-    /// Closes the inbox: the VM has left its region. Senders that wait get `EPIPE`.
+    /// The VM has left its region: whoever sends to it, waits for it or rings it is told so.
     pub(crate) fn close(&self) {
-        self.inbox.lock().closed = true;
-        self.progress.wake_all();
+        self.inbox.close();
+        let (incoming, outgoing) = self.lanes.lock().take();
+        incoming.iter().flatten().for_each(|lane| lane.leave());
+        self.state().leave();
+        // Outside the lock: lanes may end here.
+        drop((incoming, outgoing));
     }
 
     /// What happened to the VM since it attached.
     pub(crate) fn stats(&self) -> Stats {
+        let counters = &self.counters;
+        let inbox = self.inbox.counts();
         Stats {
-            items_out: self.items_out.load(Relaxed),
-            ..self.inbox.lock().stats
+            items_in: inbox.items,
+            items_out: counters.items_out.get(),
+            rung: counters.rung.get(),
+            suppressed: counters.suppressed.get(),
+            spurious: counters.spurious.get(),
+            full: inbox.full,
+            waits: counters.waits.get(),
+            room: inbox.room + counters.room.get(),
+            delayed: counters.delayed.get(),
+            pointless: counters.pointless.get(),
         }
     }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Vm {
+    fn drop(self: Pin<&mut Self>) {
+        delay::cancel(&self);
+    }
+}
+
+/// `IVRING_OUTBOX_OFFSET`.
+fn outbox_offset(geometry: &Geometry) -> usize {
+    let ends = geometry.slots as usize * size_of::<LaneEnd>();
+    size_of::<VmArea>() + ends.next_multiple_of(kernel::page::PAGE_SIZE)
 }

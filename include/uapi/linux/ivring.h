@@ -20,27 +20,35 @@
 /* Feature bits of struct ivring_api. */
 #define IVRING_FEATURE_INBOX		(1ULL << 0)	/* ENQUEUE into a kernel-written ring */
 #define IVRING_FEATURE_EVENTFD		(1ULL << 1)	/* the doorbell can signal an eventfd */
+#define IVRING_FEATURE_LANES		(1ULL << 2)	/* rings that one VM writes for another */
+#define IVRING_FEATURE_DELAY		(1ULL << 3)	/* doorbells that wait for more items */
 
 /* Limits. They may grow: struct ivring_api tells those of the running module. */
 #define IVRING_MAX_SLOTS		1024u
 #define IVRING_MIN_INBOX_ENTRIES	2u
 #define IVRING_MAX_INBOX_ENTRIES	65536u
+#define IVRING_MIN_LANE_ENTRIES		2u
+#define IVRING_MAX_LANE_ENTRIES		65536u
 #define IVRING_MIN_OUTBOX_BYTES		4096ULL
 #define IVRING_MAX_OUTBOX_BYTES		(256ULL << 20)
 #define IVRING_MAX_BATCH		256u		/* items of one ENQUEUE */
 #define IVRING_NAME_SIZE		64		/* bytes, the closing NUL included */
 #define IVRING_INLINE_BYTES		32		/* payload that rides in an item */
+#define IVRING_MAX_WAKE_DELAY_US	1000000u	/* a longer delay counts as this */
 
 #define IVRING_ID_ANY			0xffffffffu	/* attach: whichever slot is free */
 #define IVRING_DEADLINE_NEVER		0xffffffffffffffffULL
 
+/* Flags of struct ivring_item. */
+#define IVRING_ITEM_REPLY		(1u << 0)	/* answers the request with this cookie */
+
 /**
  * struct ivring_item - one work item, 64 bytes, the same on every ring.
- * @from:	id of the sending VM; stamped by the kernel, zero on the way in
- * @flags:	none defined; zero
+ * @from:	id of the sending VM; stamped by the kernel, zero on the way in.
+ *		Zero in a lane: which lane it is in says who sent it
+ * @flags:	IVRING_ITEM_*
  * @inline_len:	bytes in use of @data, 0 to IVRING_INLINE_BYTES
- * @from_gen:	generation of the sending VM; stamped by the kernel, zero on
- *		the way in
+ * @from_gen:	generation of the sending VM; as @from
  * @port:	which program of the receiving VM the item is for
  * @length:	bytes in the sender's outbox that belong to the item, may be 0
  * @offset:	where they begin, in bytes from the start of the outbox; zero
@@ -70,11 +78,14 @@ struct ivring_item {
  *	region area	kernel		every VM, read-only
  *	inbox area	kernel		the VM whose inbox it is, read-only
  *	VM area		that VM		itself read-write, the others read-only
+ *	lane area	its sender	the sender read-write, the receiver read-only
  */
 #define IVRING_MAP_SHIFT		30
 #define IVRING_MAP_REGION		0ULL
 #define IVRING_MAP_INBOX		(1ULL << IVRING_MAP_SHIFT)
 #define IVRING_MAP_VM(id)		((2ULL + (id)) << IVRING_MAP_SHIFT)
+#define IVRING_MAP_LANE_TO(id)		((2ULL + IVRING_MAX_SLOTS + (id)) << IVRING_MAP_SHIFT)
+#define IVRING_MAP_LANE_FROM(id)	((2ULL + 2 * IVRING_MAX_SLOTS + (id)) << IVRING_MAP_SHIFT)
 
 #define IVRING_MAGIC			0x676e7669u	/* "ivng", little-endian */
 
@@ -106,58 +117,130 @@ struct ivring_region_area {
 };
 
 /**
- * struct ivring_inbox_area - the ring that the kernel writes for one VM.
+ * struct ivring_ring_area - a ring: an inbox, which the kernel writes, or a lane.
  * @producer:		free-running index of the next item to be written; an
  *			acquire load of it makes all items before it readable.
- *			It starts at -@inbox_entries, so that every VM passes the
- *			wrap of the index, and none is surprised by it
- * @room_wanted:	nonzero while a sender waits for the reader's progress (for
- *			room, or for its items to be read): after the reader has
- *			moved its consumer index on and passed a full barrier, it
- *			calls IVRING_ROOM
- * @item:		the ring; the item of index i is item[i % inbox_entries]
+ *			It starts at minus the ring's capacity, so that every ring
+ *			passes the wrap of the index, and none is surprised by it
+ * @room_wanted:	nonzero while the sender waits for the reader's progress (for
+ *			room, or for its items to be read)
+ * @room_at:		how far it waits for: once the reader has moved its consumer
+ *			index to here or beyond, and passed a full barrier, and
+ *			@room_wanted is set, it calls IVRING_ROOM. Written before
+ *			@room_wanted is set
+ * @item:		the ring; the item of index i is item[i % capacity]
  *
- * The area is sizeof(struct ivring_inbox_area) + 64 * inbox_entries bytes,
- * rounded up to whole pages.
+ * A lane area is sizeof(struct ivring_ring_area) + 64 * capacity bytes, rounded up
+ * to whole pages. In an inbox area struct ivring_lanes follows the ring.
  */
-struct ivring_inbox_area {
+struct ivring_ring_area {
 	__u32	producer;
 	__u32	pad0[15];
 	__u32	room_wanted;
-	__u32	pad1[1007];
+	__u32	room_at;
+	__u32	pad1[1006];
 	struct ivring_item item[];
 };
 
-/* The state word. */
+/**
+ * struct ivring_lane_info - one lane that leads to a VM.
+ * @generation:		of the VM that opened it; zero if there is no lane. It stays
+ *			when that VM leaves, until the receiver closes the lane
+ * @entries:		its capacity, a power of two
+ */
+struct ivring_lane_info {
+	__u32	generation;
+	__u32	entries;
+};
+
+/**
+ * struct ivring_lanes - the lanes that lead to a VM, in its inbox area.
+ * @changes:		moves on whenever a lane is opened or closed; an acquire load of
+ *			it makes the changes before it readable; compare for equality
+ * @lane:		one for each slot: the lane from the VM of that slot
+ *
+ * It begins IVRING_LANES_OFFSET(inbox_entries) bytes from the start of the inbox
+ * area, whose size is that and sizeof(struct ivring_lanes) + 8 * slots, rounded up to
+ * whole pages.
+ */
+struct ivring_lanes {
+	__u32	changes;
+	__u32	pad0[15];
+	struct ivring_lane_info lane[];
+};
+
+#define IVRING_LANES_OFFSET(inbox_entries) \
+	(sizeof(struct ivring_ring_area) + sizeof(struct ivring_item) * (inbox_entries))
+
+/*
+ * The state word. A sender that has published an item passes a full barrier and
+ * reads it: IDLE and GONE must be rung; DELAYED must be if the ring holds
+ * wake_items or more; the others need not be.
+ *
+ * A sender that has registered for MEMBARRIER_CMD_GLOBAL_EXPEDITED may read it
+ * without a barrier first (the compiler's order is enough), and is done if it
+ * finds UNFENCED; else it goes on as above. So who turns UNFENCED into anything
+ * else makes all CPUs that run such a sender pass a barrier before it looks at the
+ * rings for the last time: membarrier() in user space, its like in the kernel.
+ */
 #define IVRING_BUSY			0u	/* will look at its rings again by itself */
 #define IVRING_IDLE			1u	/* must be rung: the sender raises a doorbell */
+#define IVRING_BUSY_UNFENCED		2u	/* as BUSY, and needs no barrier of the sender */
+#define IVRING_DELAYED			3u	/* will be woken by a timer; only the kernel says so */
+#define IVRING_GONE			4u	/* has left: who rings is told so; only the kernel says so */
+
+/**
+ * struct ivring_lane_end - the reader's end of a lane that leads to a VM.
+ * @consumer:		free-running index of the next item to be read, as
+ *			ivring_vm_area.inbox_consumer; the kernel sets it to where the
+ *			producer starts when the lane is opened
+ * @closed:		nonzero once the receiver has closed the lane; the kernel sets it
+ */
+struct ivring_lane_end {
+	__u32	consumer;
+	__u32	closed;
+	__u32	pad0[14];
+};
 
 /**
  * struct ivring_vm_area - what a VM itself writes.
- * @state:		IVRING_BUSY or IVRING_IDLE. The VM, or the kernel when it
+ * @state:		IVRING_BUSY and the like. The VM, or the kernel when it
  *			puts the VM to sleep, sets IDLE, passes a full barrier and
  *			looks at the rings once more before it sleeps; a doorbell
  *			turns IDLE into BUSY
+ * @wake_items:		how many items a ring shall hold before the VM is woken, as
+ *			long as the first of them has not waited for @wake_delay_us
+ * @wake_delay_us:	microseconds; if it is zero, or @wake_items is below two, every
+ *			item wakes an idle VM
  * @inbox_consumer:	free-running index of the next inbox item to be read;
  *			a release store of it gives up all items before it, and
  *			the payload they name. It starts where the producer does
  * @members_seen:	the value of ivring_region_area.members that the VM has
  *			acted upon
- * @outbox:		payload that this VM sends, in place, outbox_bytes long
+ * @max_lane_entries:	the largest lane that may be opened to the VM; zero refuses
+ *			all. It starts at IVRING_MAX_LANE_ENTRIES
+ * @lane:		one for each slot: the end of the lane from the VM of that slot
  *
- * The area is sizeof(struct ivring_vm_area) + outbox_bytes, rounded up to whole
- * pages. The pad keeps words with different readers on different cache lines,
- * and is the VM's own.
+ * The outbox, payload that this VM sends, in place, begins
+ * IVRING_OUTBOX_OFFSET(slots) bytes from the start of the area and is outbox_bytes
+ * long; the area ends with it. The pad keeps words with different readers on
+ * different cache lines, and is the VM's own.
  */
 struct ivring_vm_area {
 	__u32	state;
-	__u32	pad0[15];
+	__u32	wake_items;
+	__u32	wake_delay_us;
+	__u32	pad0[13];
 	__u32	inbox_consumer;
 	__u32	pad1[15];
 	__u32	members_seen;
-	__u32	pad2[991];
-	__u8	outbox[];
+	__u32	max_lane_entries;
+	__u32	pad2[990];
+	struct ivring_lane_end lane[];
 };
+
+#define IVRING_OUTBOX_OFFSET(slots) \
+	(sizeof(struct ivring_vm_area) + (((slots) * sizeof(struct ivring_lane_end) + 4095ULL) & ~4095ULL))
 
 /**
  * struct ivring_api - what the running module offers (IVRING_API).
@@ -170,6 +253,8 @@ struct ivring_api {
 	__u32	max_inbox_entries;
 	__u32	max_batch;
 	__u64	max_outbox_bytes;
+	__u32	max_lane_entries;
+	__u32	reserved;
 };
 
 /* Flags of struct ivring_create. */
@@ -237,13 +322,16 @@ struct ivring_info {
 /**
  * struct ivring_stats - what happened to one VM since it attached.
  * @items_in:		items written into its inbox
- * @items_out:		items it has sent
+ * @items_out:		items it has sent to inboxes
  * @rung:		doorbells that interrupted it: it was idle
  * @suppressed:		doorbells that were not raised: it was busy
  * @spurious:		wakeups in IVRING_WAIT that found nothing to do
  * @full:		times a sender found no room for all its items
  * @waits:		times it slept in IVRING_WAIT
  * @room:		times it rang back because a sender waited for room
+ * @delayed:		doorbells that started a delay instead of waking it
+ * @pointless:		doorbells that it raised and that had nothing to tell: the
+ *			lane was empty
  */
 struct ivring_stats {
 	__u64	items_in;
@@ -254,6 +342,8 @@ struct ivring_stats {
 	__u64	full;
 	__u64	waits;
 	__u64	room;
+	__u64	delayed;
+	__u64	pointless;
 };
 
 /**
@@ -309,13 +399,18 @@ struct ivring_enqueue {
 };
 
 /* Flags of struct ivring_wait, and what it returns in events. */
-#define IVRING_EVENT_ITEMS		(1u << 0)	/* there is something in the inbox */
+#define IVRING_EVENT_ITEMS		(1u << 0)	/* there is something in the inbox or a lane */
 #define IVRING_EVENT_MEMBERS		(1u << 1)	/* members differs from members_seen */
+
+/* A further flag of struct ivring_wait. */
+#define IVRING_WAIT_ARMED		(1u << 2)	/* the caller has armed: sleep while it is */
 
 /**
  * struct ivring_wait - sleep until there is work (IVRING_WAIT).
- * @flags:	IVRING_EVENT_MEMBERS to return for that too; items always count
- * @events:	out: IVRING_EVENT_*
+ * @flags:	IVRING_EVENT_MEMBERS to return for that too; items always count.
+ *		IVRING_WAIT_ARMED: the caller has set the state to IDLE, made the barrier
+ *		that this takes, and looked; so sleep until a doorbell ends that
+ * @events:	out: IVRING_EVENT_*; may be zero with IVRING_WAIT_ARMED
  * @deadline:	CLOCK_MONOTONIC time in nanoseconds; zero does not sleep
  */
 struct ivring_wait {
@@ -324,14 +419,18 @@ struct ivring_wait {
 	__u64	deadline;
 };
 
+/* Flags of struct ivring_flush. */
+#define IVRING_FLUSH_LANE		(1u << 0)	/* of the lane to that VM, not its inbox */
+
 /**
  * struct ivring_flush - sleep until items have been read (IVRING_FLUSH).
  * @id:		the VM they were sent to
  * @generation:	its generation
- * @position:	what IVRING_ENQUEUE returned for the last of them. Unread items lie
- *		within one round of the ring, so a position further away counts as
- *		read, until the index has gone all the way round
- * @flags:	none defined; zero
+ * @position:	what IVRING_ENQUEUE returned for the last of them, or the producer index
+ *		behind it. Unread items lie within one round of the ring, so a
+ *		position further away counts as read, until the index has gone all the
+ *		way round
+ * @flags:	IVRING_FLUSH_LANE
  * @deadline:	CLOCK_MONOTONIC time in nanoseconds; zero does not sleep
  */
 struct ivring_flush {
@@ -340,6 +439,58 @@ struct ivring_flush {
 	__u32	position;
 	__u32	flags;
 	__u64	deadline;
+};
+
+/**
+ * struct ivring_room - let senders go on that wait for progress (IVRING_ROOM).
+ * @from:	the VM whose lane it is about, or IVRING_ID_ANY for the inbox
+ * @flags:	none defined; zero
+ */
+struct ivring_room {
+	__u32	from;
+	__u32	flags;
+};
+
+/**
+ * struct ivring_open_lane - get a ring of one's own to a VM (IVRING_OPEN_LANE).
+ * @id:		the receiving VM; may be the caller itself
+ * @generation:	its generation
+ * @entries:	capacity, a power of two within the limits
+ * @flags:	none defined; zero
+ *
+ * The lane area is at IVRING_MAP_LANE_TO(@id) from then on. A VM has one lane at most
+ * to each other one; it ends when either of the two leaves, or the receiver closes it.
+ */
+struct ivring_open_lane {
+	__u32	id;
+	__u32	generation;
+	__u32	entries;
+	__u32	flags;
+};
+
+/**
+ * struct ivring_close_lane - be done with a lane from a VM (IVRING_CLOSE_LANE).
+ * @from:	the VM that opened it
+ * @generation:	its generation, whether or not it is still there
+ *
+ * Called by the receiver. What is in the lane is dropped; its sender gets
+ * ECONNRESET. A VM that takes over the slot can open a lane only after this.
+ */
+struct ivring_close_lane {
+	__u32	from;
+	__u32	generation;
+};
+
+/**
+ * struct ivring_doorbell - wake a VM for what is in one's lane to it (IVRING_DOORBELL).
+ * @id:		the receiving VM
+ * @generation:	its generation
+ *
+ * Returns 1 if it was rung, 0 if it need not be.
+ */
+struct ivring_doorbell {
+	__u32	id;
+	__u32	generation;
 };
 
 /**
@@ -362,7 +513,10 @@ struct ivring_eventfd {
 #define IVRING_ENQUEUE		_IOWR(IVRING_IOC_MAGIC, 0x45, struct ivring_enqueue)
 #define IVRING_WAIT		_IOWR(IVRING_IOC_MAGIC, 0x46, struct ivring_wait)
 #define IVRING_EVENTFD		_IOW(IVRING_IOC_MAGIC, 0x47, struct ivring_eventfd)
-#define IVRING_ROOM		_IO(IVRING_IOC_MAGIC, 0x48)
+#define IVRING_ROOM		_IOW(IVRING_IOC_MAGIC, 0x48, struct ivring_room)
 #define IVRING_FLUSH		_IOW(IVRING_IOC_MAGIC, 0x49, struct ivring_flush)
+#define IVRING_OPEN_LANE	_IOW(IVRING_IOC_MAGIC, 0x4A, struct ivring_open_lane)
+#define IVRING_CLOSE_LANE	_IOW(IVRING_IOC_MAGIC, 0x4B, struct ivring_close_lane)
+#define IVRING_DOORBELL		_IOW(IVRING_IOC_MAGIC, 0x4C, struct ivring_doorbell)
 
 #endif /* _UAPI_LINUX_IVRING_H */

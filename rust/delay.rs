@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Delayed doorbells: a VM that would rather be woken for many items at once.
+
+use core::mem::offset_of;
+use kernel::{
+    bindings, impl_has_hr_timer,
+    prelude::*,
+    sync::ArcBorrow,
+    time::{
+        hrtimer::{
+            HasHrTimer, HrTimerCallback, HrTimerCallbackContext, HrTimerRestart, RelativeMode,
+        },
+        Delta, Monotonic,
+    },
+};
+
+use crate::{
+    area::Area,
+    uapi::{VmArea, MAX_WAKE_DELAY_US},
+    vm::Vm,
+};
+
+/// What a VM says of when it wants to be woken.
+#[derive(Clone, Copy)]
+pub(crate) struct Delay {
+    /// For how many items in a ring.
+    pub(crate) items: u32,
+    /// Or so long after the first.
+    us: u32,
+}
+
+/// What the VM of an area says now; `None` if each item shall wake it.
+pub(crate) fn wanted(area: &Area) -> Option<Delay> {
+    let items = area.word(offset_of!(VmArea, wake_items)).load();
+    if items < 2 {
+        return None;
+    }
+    let us = area.word(offset_of!(VmArea, wake_delay_us)).load();
+    (us > 0).then_some(Delay {
+        items,
+        us: us.min(MAX_WAKE_DELAY_US),
+    })
+}
+
+impl_has_hr_timer! {
+    impl HasHrTimer<Self> for Vm {
+        mode: RelativeMode<Monotonic>,
+        field: self.timer
+    }
+}
+
+impl HrTimerCallback for Vm {
+    type Pointer<'a> = Pin<&'a Self>;
+
+    fn run(vm: Pin<&Self>, _context: HrTimerCallbackContext<'_, Self>) -> HrTimerRestart {
+        vm.timer_rings();
+        HrTimerRestart::NoRestart
+    }
+}
+
+/// Starts the timer. Only who turned the state word to DELAYED may call this.
+pub(crate) fn start(vm: ArcBorrow<'_, Vm>, delay: Delay) {
+    let vm: *const Vm = &*vm;
+    // SAFETY:
+    // - The VM is pinned, as all that is in an `Arc`, and its timer is initialized.
+    // - It cancels the timer before it goes.
+    unsafe { <Vm as HasHrTimer<Vm>>::start(vm, Delta::from_micros(delay.us.into())) };
+}
+
+/// Stops the timer, and waits for it if it is just ringing.
+pub(crate) fn cancel(vm: &Vm) {
+    // SAFETY: The VM is valid, and so is its timer.
+    unsafe {
+        let timer = <Vm as HasHrTimer<Vm>>::c_timer_ptr(vm);
+        bindings::hrtimer_cancel(timer.cast_mut());
+    }
+}

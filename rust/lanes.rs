@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The lanes of a VM: those that lead to it, and those that it writes.
+
+use core::mem::{offset_of, size_of};
+use kernel::{prelude::*, sync::Arc};
+
+use crate::{
+    area::{Area, Word},
+    lane::Lane,
+    uapi::{self, LaneInfo},
+    vm::VmId,
+};
+
+type Slots = KVec<Option<Arc<Lane>>>;
+
+/// The lanes of a VM, by the slot of the VM at the other end.
+///
+/// # Invariants
+///
+/// Until the VM leaves, `incoming` and `outgoing` have an entry for each slot of the region, and
+/// the VM's `struct ivring_lanes` shows `incoming`. Afterwards both are empty. `count` is how many
+/// lanes `incoming` holds.
+pub(crate) struct Lanes {
+    incoming: Slots,
+    outgoing: Slots,
+    count: u32,
+}
+
+fn slots(count: u32) -> Result<Slots> {
+    let mut slots = KVec::with_capacity(count as usize, GFP_KERNEL_ACCOUNT | __GFP_NOWARN)?;
+    for _ in 0..count {
+        slots.push_within_capacity(None)?;
+    }
+    Ok(slots)
+}
+
+/// The `struct ivring_lanes` of a VM, which the kernel writes.
+#[derive(Clone, Copy)]
+pub(crate) struct Table<'a> {
+    pub(crate) area: &'a Area,
+    /// Where it begins.
+    pub(crate) offset: usize,
+}
+
+impl Table<'_> {
+    fn changes(&self) -> Word<'_> {
+        self.area
+            .word(self.offset + offset_of!(uapi::Lanes, changes))
+    }
+
+    /// Shows a lane, or with zeros that there is none. One call at a time.
+    fn show(&self, slot: u16, generation: u32, entries: u32) {
+        let entry =
+            self.offset + offset_of!(uapi::Lanes, lane) + usize::from(slot) * size_of::<LaneInfo>();
+        let word = |field| self.area.word(entry + field);
+        // Whoever sees the generation sees the entries that belong to it.
+        word(offset_of!(LaneInfo, entries)).store(entries);
+        word(offset_of!(LaneInfo, generation)).store_release(generation);
+        let changes = self.changes();
+        changes.store_release(changes.load().wrapping_add(1));
+    }
+}
+
+impl Lanes {
+    pub(crate) fn new(slots_of_region: u32) -> Result<Self> {
+        // INVARIANT: A fresh table shows no lanes.
+        Ok(Self {
+            incoming: slots(slots_of_region)?,
+            outgoing: slots(slots_of_region)?,
+            count: 0,
+        })
+    }
+
+    /// The lane from the VM of a slot.
+    pub(crate) fn from(&self, slot: u32) -> Option<&Arc<Lane>> {
+        self.incoming.get(slot as usize)?.as_ref()
+    }
+
+    /// The lane to the VM of a slot, of whatever generation.
+    pub(crate) fn to(&self, slot: u32) -> Option<&Arc<Lane>> {
+        self.outgoing.get(slot as usize)?.as_ref()
+    }
+
+    /// All lanes that lead to the VM.
+    pub(crate) fn incoming(&self) -> impl Iterator<Item = &Arc<Lane>> {
+        let all = if self.count > 0 {
+            &self.incoming[..]
+        } else {
+            &[]
+        };
+        all.iter().flatten()
+    }
+
+    /// Lists a lane that leads to the VM, and tells the VM.
+    ///
+    /// `EPIPE` if the VM has left, `EBUSY` if it has yet to let go of a lane from that slot.
+    pub(crate) fn add(&mut self, lane: &Arc<Lane>, table: Table<'_>) -> Result {
+        let slot = lane.from.slot;
+        match self.incoming.get_mut(usize::from(slot)) {
+            None => Err(EPIPE),
+            Some(Some(_)) => Err(EBUSY),
+            Some(place) => {
+                lane.set_up_end();
+                // INVARIANT: Counted and shown.
+                *place = Some(lane.clone());
+                self.count += 1;
+                table.show(slot, lane.from.generation, lane.entries);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes the lane from this very VM off the list, and tells the VM. `ENOENT` if there is none.
+    pub(crate) fn remove(&mut self, from: VmId, table: Table<'_>) -> Result<Arc<Lane>> {
+        let place = self.incoming.get_mut(usize::from(from.slot));
+        let lane = place
+            .and_then(|place| place.take_if(|lane| lane.from == from))
+            .ok_or(ENOENT)?;
+        // INVARIANT: Counted and shown.
+        self.count -= 1;
+        table.show(from.slot, 0, 0);
+        Ok(lane)
+    }
+
+    /// Lists a lane that the VM writes, and returns the one that it had to that slot before.
+    pub(crate) fn set_to(&mut self, lane: Arc<Lane>) -> Option<Arc<Lane>> {
+        let place = self.outgoing.get_mut(usize::from(lane.to.id.slot))?;
+        place.replace(lane)
+    }
+
+    /// The VM leaves: takes all of them.
+    pub(crate) fn take(&mut self) -> (Slots, Slots) {
+        self.count = 0;
+        // INVARIANT: Both are empty.
+        (
+            core::mem::take(&mut self.incoming),
+            core::mem::take(&mut self.outgoing),
+        )
+    }
+}
