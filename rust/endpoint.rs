@@ -80,7 +80,8 @@ impl Endpoint {
             None => u32::MAX,
         };
         let found = member.poll_events();
-        if found & interest != 0 {
+        // Not for EPOLLPRI, which select() always adds to what its caller asks for.
+        if found & interest & EPOLLIN != 0 {
             // The caller does not sleep.
             return found;
         }

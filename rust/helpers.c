@@ -3,10 +3,12 @@
  * What the kernel's bindings for Rust do not have. Each is declared where it is used.
  */
 
+#include <linux/fault-inject-usercopy.h>
 #include <linux/rcupdate.h>
 #include <linux/smp.h>
 #include <linux/tick.h>
 #include <linux/time_namespace.h>
+#include <linux/uaccess.h>
 
 /* rust/waitqueue.rs */
 ktime_t ivring_timens_ktime_to_host(ktime_t monotonic);
@@ -32,4 +34,36 @@ void ivring_barrier_on_all_cpus(void)
 	else
 		synchronize_rcu();
 	smp_mb();
+}
+
+/* rust/user.rs */
+size_t ivring_read_words(u64 *to, const u64 __user *from, size_t count);
+size_t ivring_write_words(u64 __user *to, const u64 *from, size_t count);
+
+size_t ivring_read_words(u64 *to, const u64 __user *from, size_t count)
+{
+	size_t i = 0;
+
+	might_fault();
+	if (should_fail_usercopy() || !user_read_access_begin(from, count * sizeof(*from)))
+		return 0;
+	for (; i < count; i++)
+		unsafe_get_user(to[i], &from[i], out);
+out:
+	user_read_access_end();
+	return i;
+}
+
+size_t ivring_write_words(u64 __user *to, const u64 *from, size_t count)
+{
+	size_t i = 0;
+
+	might_fault();
+	if (should_fail_usercopy() || !user_write_access_begin(to, count * sizeof(*to)))
+		return 0;
+	for (; i < count; i++)
+		unsafe_put_user(from[i], &to[i], out);
+out:
+	user_write_access_end();
+	return i;
 }

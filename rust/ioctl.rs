@@ -2,13 +2,12 @@
 
 //! The ioctls. What each does, and its errors: `Documentation/userspace-api/ivring.rst`.
 
+use core::mem::offset_of;
 use kernel::{
-    ioctl::{_IOC_SIZE, _IOR, _IOW, _IOWR},
+    ioctl::{_IOR, _IOW, _IOWR},
     prelude::*,
     sync::Arc,
     task::Kuid,
-    transmute::{AsBytes, FromBytes},
-    uaccess::UserSlice,
 };
 
 use crate::{
@@ -21,6 +20,7 @@ use crate::{
     region::{Region, Reservation},
     registry::Handle,
     uapi::{self, Item, IOC_MAGIC},
+    user::{Plain, User},
     vm::{Owner, Sent, Vm, VmId},
     waitqueue::Deadline,
 };
@@ -39,37 +39,16 @@ const OPEN_LANE: u32 = _IOW::<uapi::OpenLane>(IOC_MAGIC, uapi::NR_OPEN_LANE);
 const CLOSE_LANE: u32 = _IOW::<uapi::CloseLane>(IOC_MAGIC, uapi::NR_CLOSE_LANE);
 const DOORBELL: u32 = _IOW::<uapi::Doorbell>(IOC_MAGIC, uapi::NR_DOORBELL);
 
-macro_rules! plain_bytes {
+macro_rules! plain {
     ($($type:ident),*) => { $(
-        // SAFETY: Fixed-width integers with explicit padding: any bytes are good.
-        unsafe impl FromBytes for uapi::$type {}
-        // SAFETY: As above: there are no uninitialized bytes.
-        unsafe impl AsBytes for uapi::$type {}
+        // SAFETY: Fixed-width integers with explicit padding, a multiple of eight bytes.
+        unsafe impl Plain for uapi::$type {}
     )* };
 }
-plain_bytes!(
-    Api, Create, Attach, Info, VmInfo, Enqueue, Wait, Eventfd, Flush, Room, OpenLane, CloseLane,
-    Doorbell
+plain!(
+    Api, Create, Attach, Info, VmInfo, Enqueue, Enqueued, Wait, Eventfd, Flush, Room, OpenLane,
+    CloseLane, Doorbell
 );
-
-/// The structure that an ioctl's argument points to.
-#[derive(Clone, Copy)]
-struct Argument {
-    address: UserPtr,
-    size: usize,
-}
-
-impl Argument {
-    fn read<T: FromBytes>(self) -> Result<T> {
-        UserSlice::new(self.address, self.size).reader().read()
-    }
-
-    fn write<T: AsBytes>(self, value: &T) -> Result {
-        UserSlice::new(self.address, self.size)
-            .writer()
-            .write(value)
-    }
-}
 
 /// `EINVAL` unless `good`.
 fn require(good: bool) -> Result {
@@ -77,30 +56,26 @@ fn require(good: bool) -> Result {
 }
 
 pub(crate) fn call(endpoint: &Endpoint, command: u32, address: usize) -> Result<isize> {
-    let argument = Argument {
-        address: UserPtr::from_addr(address),
-        size: _IOC_SIZE(command),
-    };
     match command {
-        API => api(argument)?,
-        CREATE => create(endpoint, argument)?,
-        ATTACH => attach(endpoint, argument)?,
-        INFO => info(endpoint, argument)?,
-        VM_INFO => vm_info(endpoint.member()?, argument)?,
-        ENQUEUE => enqueue(endpoint.member()?, argument)?,
-        WAIT => wait(endpoint.member()?, argument)?,
-        EVENTFD => eventfd(endpoint.member()?, argument)?,
-        ROOM => room(endpoint.member()?, argument)?,
-        FLUSH => flush(endpoint.member()?, argument)?,
-        OPEN_LANE => open_lane(endpoint, argument)?,
-        CLOSE_LANE => close_lane(endpoint.member()?, argument)?,
-        DOORBELL => return doorbell(endpoint.member()?, argument).map(isize::from),
+        API => api(User::at(address))?,
+        CREATE => create(endpoint, User::at(address))?,
+        ATTACH => attach(endpoint, User::at(address))?,
+        INFO => info(endpoint, User::at(address))?,
+        VM_INFO => vm_info(endpoint.member()?, User::at(address))?,
+        ENQUEUE => enqueue(endpoint.member()?, User::at(address))?,
+        WAIT => wait(endpoint.member()?, User::at(address))?,
+        EVENTFD => eventfd(endpoint.member()?, User::at(address))?,
+        ROOM => room(endpoint.member()?, User::at(address))?,
+        FLUSH => flush(endpoint.member()?, User::at(address))?,
+        OPEN_LANE => open_lane(endpoint, User::at(address))?,
+        CLOSE_LANE => close_lane(endpoint.member()?, User::at(address))?,
+        DOORBELL => return doorbell(endpoint.member()?, User::at(address)).map(isize::from),
         _ => return Err(ENOTTY),
     }
     Ok(0)
 }
 
-fn api(argument: Argument) -> Result {
+fn api(argument: User<uapi::Api>) -> Result {
     argument.write(&uapi::Api {
         version: uapi::API_VERSION,
         max_slots: uapi::MAX_SLOTS,
@@ -116,8 +91,8 @@ fn api(argument: Argument) -> Result {
     })
 }
 
-fn create(endpoint: &Endpoint, argument: Argument) -> Result {
-    let create: uapi::Create = argument.read()?;
+fn create(endpoint: &Endpoint, argument: User<uapi::Create>) -> Result {
+    let create = argument.read()?;
     let geometry = Geometry {
         slots: create.slots,
         inbox_entries: create.inbox_entries,
@@ -147,8 +122,8 @@ fn create(endpoint: &Endpoint, argument: Argument) -> Result {
     Ok(())
 }
 
-fn attach(endpoint: &Endpoint, argument: Argument) -> Result {
-    let mut attach: uapi::Attach = argument.read()?;
+fn attach(endpoint: &Endpoint, argument: User<uapi::Attach>) -> Result {
+    let mut attach = argument.read()?;
     let name = Name::new(attach.name)?;
     require(attach.flags == 0)?;
 
@@ -205,7 +180,7 @@ impl Joining {
     }
 }
 
-fn info(endpoint: &Endpoint, argument: Argument) -> Result {
+fn info(endpoint: &Endpoint, argument: User<uapi::Info>) -> Result {
     let region = endpoint.region.as_ref().ok_or(ENXIO)?;
     let vm = endpoint.vm.as_ref();
     argument.write(&uapi::Info {
@@ -222,8 +197,8 @@ fn info(endpoint: &Endpoint, argument: Argument) -> Result {
     })
 }
 
-fn vm_info(member: Member<'_>, argument: Argument) -> Result {
-    let asked: uapi::VmInfo = argument.read()?;
+fn vm_info(member: Member<'_>, argument: User<uapi::VmInfo>) -> Result {
+    let asked = argument.read()?;
     require(asked.reserved == 0)?;
     let (generation, vm) = member.region.slot(asked.id)?;
     argument.write(&uapi::VmInfo {
@@ -235,8 +210,8 @@ fn vm_info(member: Member<'_>, argument: Argument) -> Result {
     })
 }
 
-fn enqueue(member: Member<'_>, argument: Argument) -> Result {
-    let mut enqueue: uapi::Enqueue = argument.read()?;
+fn enqueue(member: Member<'_>, argument: User<uapi::Enqueue>) -> Result {
+    let enqueue = argument.read()?;
     let waits = enqueue.flags & uapi::ENQUEUE_WAIT != 0;
     require(enqueue.flags & !uapi::ENQUEUE_WAIT == 0 && enqueue.reserved == 0)?;
     require((1..=uapi::MAX_BATCH).contains(&enqueue.count))?;
@@ -244,20 +219,22 @@ fn enqueue(member: Member<'_>, argument: Argument) -> Result {
     let receiver = member.region.vm(enqueue.id, enqueue.generation)?;
 
     // Nothing goes in if the result can't be told.
-    enqueue.done = 0;
-    argument.write(&enqueue)?;
+    let result = argument.part(offset_of!(uapi::Enqueue, done));
+    let mut enqueued = uapi::Enqueued::default();
+    result.write(&enqueued)?;
 
-    let count = enqueue.count as usize;
-    let address = usize::try_from(enqueue.items).map_err(|_| EFAULT)?;
-    let size = count * size_of::<Item>();
-    let reader = UserSlice::new(UserPtr::from_addr(address), size).reader();
+    let items = User::at(usize::try_from(enqueue.items).map_err(|_| EFAULT)?);
     let outbox_bytes = member.region.geometry.outbox_bytes;
     let deadline = waits.then_some(Deadline(enqueue.deadline));
-    batch::with_items(reader, count, member.vm.id, outbox_bytes, |items| {
-        send(&receiver, items, deadline, &mut enqueue)
-    })?;
-    member.vm.count_sent(enqueue.done as usize);
-    argument.write(&enqueue)
+    batch::with_items(
+        items,
+        enqueue.count as usize,
+        member.vm.id,
+        outbox_bytes,
+        |items| send(&receiver, items, deadline, &mut enqueued),
+    )?;
+    member.vm.count_sent(enqueued.done as usize);
+    result.write(&enqueued)
 }
 
 /// Puts `items` into the receiver's inbox, and waits for room until the deadline, if there is one.
@@ -267,9 +244,8 @@ fn send(
     receiver: &Arc<Vm>,
     items: &[Item],
     deadline: Option<Deadline>,
-    result: &mut uapi::Enqueue,
+    result: &mut uapi::Enqueued,
 ) -> Result {
-    result.rung = 0;
     let mut left = items;
     loop {
         let step = receiver.as_arc_borrow().push(left).and_then(|sent| {
@@ -300,8 +276,8 @@ fn send(
     }
 }
 
-fn wait(member: Member<'_>, argument: Argument) -> Result {
-    let mut wait: uapi::Wait = argument.read()?;
+fn wait(member: Member<'_>, argument: User<uapi::Wait>) -> Result {
+    let mut wait = argument.read()?;
     require(wait.flags & !(uapi::EVENT_MEMBERS | uapi::WAIT_ARMED) == 0)?;
     let interest = wait.flags & uapi::EVENT_MEMBERS | uapi::EVENT_ITEMS;
     let armed = wait.flags & uapi::WAIT_ARMED != 0;
@@ -310,8 +286,8 @@ fn wait(member: Member<'_>, argument: Argument) -> Result {
     argument.write(&wait)
 }
 
-fn eventfd(member: Member<'_>, argument: Argument) -> Result {
-    let eventfd: uapi::Eventfd = argument.read()?;
+fn eventfd(member: Member<'_>, argument: User<uapi::Eventfd>) -> Result {
+    let eventfd = argument.read()?;
     require(eventfd.flags == 0)?;
     let eventfd = match eventfd.fd {
         -1 => None,
@@ -321,8 +297,8 @@ fn eventfd(member: Member<'_>, argument: Argument) -> Result {
     Ok(())
 }
 
-fn flush(member: Member<'_>, argument: Argument) -> Result {
-    let flush: uapi::Flush = argument.read()?;
+fn flush(member: Member<'_>, argument: User<uapi::Flush>) -> Result {
+    let flush = argument.read()?;
     require(flush.flags & !uapi::FLUSH_LANE == 0)?;
     let (id, generation) = (flush.id, flush.generation);
     let deadline = Deadline(flush.deadline);
@@ -335,8 +311,8 @@ fn flush(member: Member<'_>, argument: Argument) -> Result {
     })
 }
 
-fn room(member: Member<'_>, argument: Argument) -> Result {
-    let room: uapi::Room = argument.read()?;
+fn room(member: Member<'_>, argument: User<uapi::Room>) -> Result {
+    let room = argument.read()?;
     require(room.flags == 0)?;
     match room.from {
         uapi::ID_ANY => member.vm.ring_back(),
@@ -345,8 +321,8 @@ fn room(member: Member<'_>, argument: Argument) -> Result {
     Ok(())
 }
 
-fn open_lane(endpoint: &Endpoint, argument: Argument) -> Result {
-    let open: uapi::OpenLane = argument.read()?;
+fn open_lane(endpoint: &Endpoint, argument: User<uapi::OpenLane>) -> Result {
+    let open = argument.read()?;
     let member = endpoint.member()?;
     require(open.flags == 0 && open.entries.is_power_of_two())?;
     require((uapi::MIN_LANE_ENTRIES..=uapi::MAX_LANE_ENTRIES).contains(&open.entries))?;
@@ -368,8 +344,8 @@ fn open_lane(endpoint: &Endpoint, argument: Argument) -> Result {
     Ok(())
 }
 
-fn close_lane(member: Member<'_>, argument: Argument) -> Result {
-    let close: uapi::CloseLane = argument.read()?;
+fn close_lane(member: Member<'_>, argument: User<uapi::CloseLane>) -> Result {
+    let close = argument.read()?;
     require(close.from < member.region.geometry.slots)?;
     member.vm.close_lane(VmId {
         // CAST: A slot of the region.
@@ -378,8 +354,8 @@ fn close_lane(member: Member<'_>, argument: Argument) -> Result {
     })
 }
 
-fn doorbell(member: Member<'_>, argument: Argument) -> Result<bool> {
-    let doorbell: uapi::Doorbell = argument.read()?;
+fn doorbell(member: Member<'_>, argument: User<uapi::Doorbell>) -> Result<bool> {
+    let doorbell = argument.read()?;
     with_lane(member, doorbell.id, doorbell.generation, |lane| {
         member.vm.ring_lane(lane)
     })

@@ -24,6 +24,7 @@ mod registry;
 mod ring;
 mod state;
 mod uapi;
+mod user;
 mod vm;
 mod waitqueue;
 

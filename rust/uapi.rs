@@ -211,6 +211,16 @@ pub(crate) struct Enqueue {
     pub(crate) reserved: u32,
 }
 
+/// What of it is written back: from `done` to the end.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Enqueued {
+    pub(crate) done: u32,
+    pub(crate) position: u32,
+    pub(crate) rung: u32,
+    pub(crate) reserved: u32,
+}
+
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Wait {

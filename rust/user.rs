@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Structures in the memory of the current task.
+//!
+//! They are small, and a call copies two or three of them: word by word that takes a third of the
+//! time that the kernel's `copy_from_user()` needs, which is made for more.
+
+use core::{
+    marker::PhantomData,
+    mem::{size_of, MaybeUninit},
+};
+use kernel::prelude::*;
+
+/// What a structure is copied by.
+type Word = u64;
+
+extern "C" {
+    /// In `helpers.c`: how many words were copied, from the first on.
+    fn ivring_read_words(to: *mut Word, from: usize, count: usize) -> usize;
+    /// In `helpers.c`: the same in the other direction.
+    fn ivring_write_words(to: usize, from: *const Word, count: usize) -> usize;
+}
+
+/// A structure of `include/uapi/linux/ivring.h`.
+///
+/// # Safety
+///
+/// It is a multiple of [`Word`] long, has no padding, and any bytes make one.
+pub(crate) unsafe trait Plain: Copy {}
+
+/// A `T` in the memory of the current task.
+#[derive(Clone, Copy)]
+pub(crate) struct User<T> {
+    address: usize,
+    _type: PhantomData<T>,
+}
+
+impl<T: Plain> User<T> {
+    const WORDS: usize = {
+        assert!(size_of::<T>() % size_of::<Word>() == 0);
+        size_of::<T>() / size_of::<Word>()
+    };
+
+    /// At any address, good or bad.
+    pub(crate) fn at(address: usize) -> Self {
+        Self {
+            address,
+            _type: PhantomData,
+        }
+    }
+
+    /// A part of it, `offset` bytes from its start.
+    pub(crate) fn part<P: Plain>(self, offset: usize) -> User<P> {
+        User::at(self.address.wrapping_add(offset))
+    }
+
+    /// A snapshot of it; `EFAULT` if it cannot be read.
+    pub(crate) fn read(self) -> Result<T> {
+        let mut value = [MaybeUninit::uninit()];
+        self.read_array(&mut value)
+            .first()
+            .map(|value| *value)
+            .ok_or(EFAULT)
+    }
+
+    /// A snapshot of an array of them: of as many as can be read, from the first on.
+    pub(crate) fn read_array(self, into: &mut [MaybeUninit<T>]) -> &mut [T] {
+        let count = into.len() * Self::WORDS;
+        let to = into.as_mut_ptr().cast();
+        // SAFETY: `to` is valid for writes of `count` words; the address may be any.
+        let words = unsafe { ivring_read_words(to, self.address, count) };
+        let read = &mut into[..words / Self::WORDS];
+        // SAFETY: These have been written, and any bytes make a `T`.
+        unsafe { &mut *(read as *mut [MaybeUninit<T>] as *mut [T]) }
+    }
+
+    /// Writes it; `EFAULT` if that cannot be done, or not to its end.
+    pub(crate) fn write(self, value: &T) -> Result {
+        let from: *const T = value;
+        // SAFETY: `from` is valid for reads of as many words, all initialized; the address may be
+        // any.
+        let words = unsafe { ivring_write_words(self.address, from.cast(), Self::WORDS) };
+        (words == Self::WORDS).then_some(()).ok_or(EFAULT)
+    }
+}
