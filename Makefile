@@ -72,7 +72,7 @@ style-module:
 
 # What is told of kernel code and does not hold in user space is ignored.
 style-c:
-	find include tools samples selftests -name '*.[ch]' -exec \
+	find include rust tools samples selftests -name '*.[ch]' -exec \
 		$(KERNEL_SOURCE)/scripts/checkpatch.pl --no-tree --no-summary --quiet --terse --show-types \
 		--ignore EMBEDDED_FUNCTION_NAME,ENOSYS,STRCPY,STRNCPY,VOLATILE -f {} +
 

@@ -28,15 +28,21 @@ pub(crate) fn with_items<T>(
     outbox_bytes: u64,
     send: impl FnOnce(&[Item]) -> Result<T>,
 ) -> Result<T> {
-    let mut on_stack = [MaybeUninit::uninit(); ON_STACK];
-    let mut on_heap = KVec::new();
-    let place = if count <= ON_STACK {
-        &mut on_stack[..count]
-    } else {
-        on_heap.reserve(count, GFP_KERNEL | __GFP_NOWARN)?;
-        &mut on_heap.spare_capacity_mut()[..count]
-    };
+    if count <= ON_STACK {
+        let mut place = [MaybeUninit::uninit(); ON_STACK];
+        return send(take(array, &mut place[..count], sender, outbox_bytes)?);
+    }
+    let mut place = KVec::with_capacity(count, GFP_KERNEL | __GFP_NOWARN)?;
+    let place = &mut place.spare_capacity_mut()[..count];
+    send(take(array, place, sender, outbox_bytes)?)
+}
 
+fn take(
+    array: User<Item>,
+    place: &mut [MaybeUninit<Item>],
+    sender: VmId,
+    outbox_bytes: u64,
+) -> Result<&mut [Item]> {
     let items = array.read_array(place);
     if items.is_empty() {
         return Err(EFAULT);
@@ -46,7 +52,7 @@ pub(crate) fn with_items<T>(
         item.from = sender.slot;
         item.from_gen = sender.generation;
     }
-    send(items)
+    Ok(items)
 }
 
 /// `EINVAL` unless the item is what `struct ivring_item` says.

@@ -76,7 +76,7 @@ impl Endpoint {
         unsafe { member.vm.doorbell.sleepers.register(file, table) };
         // SAFETY: By this function's requirements.
         let interest = match unsafe { table.as_ref() } {
-            Some(table) => table._key as u32,
+            Some(table) => table._key,
             None => u32::MAX,
         };
         let found = member.poll_events();
@@ -106,9 +106,13 @@ impl Mapped {
         Ok(match number {
             uapi::MAP_REGION => Self::Region,
             uapi::MAP_INBOX => Self::Inbox,
-            ..uapi::MAP_LANE_TO => Self::Vm((number - uapi::MAP_VM) as u32),
-            ..uapi::MAP_LANE_FROM => Self::LaneTo((number - uapi::MAP_LANE_TO) as u32),
-            ..uapi::MAP_END => Self::LaneFrom((number - uapi::MAP_LANE_FROM) as u32),
+            uapi::MAP_VM..uapi::MAP_LANE_TO => Self::Vm((number - uapi::MAP_VM) as u32),
+            uapi::MAP_LANE_TO..uapi::MAP_LANE_FROM => {
+                Self::LaneTo((number - uapi::MAP_LANE_TO) as u32)
+            }
+            uapi::MAP_LANE_FROM..uapi::MAP_END => {
+                Self::LaneFrom((number - uapi::MAP_LANE_FROM) as u32)
+            }
             _ => return Err(EINVAL),
         })
     }

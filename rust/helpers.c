@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * What the kernel's bindings for Rust do not have. Each is declared where it is used.
- */
 
 #include <linux/fault-inject-usercopy.h>
 #include <linux/rcupdate.h>
@@ -9,9 +6,9 @@
 #include <linux/tick.h>
 #include <linux/time_namespace.h>
 #include <linux/uaccess.h>
+#include <linux/unroll.h>
 
-/* rust/waitqueue.rs */
-ktime_t ivring_timens_ktime_to_host(ktime_t monotonic);
+#include "helpers.h"
 
 ktime_t ivring_timens_ktime_to_host(ktime_t monotonic)
 {
@@ -20,25 +17,19 @@ ktime_t ivring_timens_ktime_to_host(ktime_t monotonic)
 
 static void full_barrier(void *unused)
 {
+	/* A: pairs with the compiler barrier of a sender that runs here. */
 	smp_mb();
 }
 
-/* rust/cpus.rs */
-void ivring_barrier_on_all_cpus(void);
-
-/* Sleeps. As sys_membarrier() does for MEMBARRIER_CMD_GLOBAL, but with nohz_full too. */
+/* As sys_membarrier() does it for MEMBARRIER_CMD_GLOBAL, but with nohz_full too. */
 void ivring_barrier_on_all_cpus(void)
 {
 	if (tick_nohz_full_enabled())
 		smp_call_function(full_barrier, NULL, 1);
 	else
 		synchronize_rcu();
-	smp_mb();
+	full_barrier(NULL);
 }
-
-/* rust/user.rs */
-size_t ivring_read_words(u64 *to, const u64 __user *from, size_t count);
-size_t ivring_write_words(u64 __user *to, const u64 *from, size_t count);
 
 size_t ivring_read_words(u64 *to, const u64 __user *from, size_t count)
 {
@@ -47,6 +38,7 @@ size_t ivring_read_words(u64 *to, const u64 __user *from, size_t count)
 	might_fault();
 	if (should_fail_usercopy() || !user_read_access_begin(from, count * sizeof(*from)))
 		return 0;
+	unrolled_count(8)
 	for (; i < count; i++)
 		unsafe_get_user(to[i], &from[i], out);
 out:
@@ -61,6 +53,7 @@ size_t ivring_write_words(u64 __user *to, const u64 *from, size_t count)
 	might_fault();
 	if (should_fail_usercopy() || !user_write_access_begin(to, count * sizeof(*to)))
 		return 0;
+	unrolled_count(8)
 	for (; i < count; i++)
 		unsafe_put_user(from[i], &to[i], out);
 out:

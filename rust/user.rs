@@ -57,10 +57,7 @@ impl<T: Plain> User<T> {
     /// A snapshot of it; `EFAULT` if it cannot be read.
     pub(crate) fn read(self) -> Result<T> {
         let mut value = [MaybeUninit::uninit()];
-        self.read_array(&mut value)
-            .first()
-            .map(|value| *value)
-            .ok_or(EFAULT)
+        self.read_array(&mut value).first().copied().ok_or(EFAULT)
     }
 
     /// A snapshot of an array of them: of as many as can be read, from the first on.
@@ -69,9 +66,9 @@ impl<T: Plain> User<T> {
         let to = into.as_mut_ptr().cast();
         // SAFETY: `to` is valid for writes of `count` words; the address may be any.
         let words = unsafe { ivring_read_words(to, self.address, count) };
-        let read = &mut into[..words / Self::WORDS];
-        // SAFETY: These have been written, and any bytes make a `T`.
-        unsafe { &mut *(read as *mut [MaybeUninit<T>] as *mut [T]) }
+        let read: *mut [MaybeUninit<T>] = &mut into[..words / Self::WORDS];
+        // SAFETY: These have been written, any bytes make a `T`, and `into` is borrowed for as long.
+        unsafe { &mut *(read as *mut [T]) }
     }
 
     /// Writes it; `EFAULT` if that cannot be done, or not to its end.

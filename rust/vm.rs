@@ -282,6 +282,9 @@ impl Vm {
                 if let Some(found) = look().transpose() {
                     break found;
                 }
+                if deadline == Deadline::NOW {
+                    break Err(ETIMEDOUT);
+                }
                 self.go_idle();
             }
             // Some(None): rung, and the rest is to be found out.

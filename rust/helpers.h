@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the kernel's bindings for Rust do not have. The Rust files that are named
+ * declare the same.
+ */
+#ifndef IVRING_HELPERS_H
+#define IVRING_HELPERS_H
+
+#include <linux/compiler_types.h>
+#include <linux/ktime.h>
+#include <linux/types.h>
+
+/* waitqueue.rs: to a CLOCK_MONOTONIC time as the kernel itself counts. */
+ktime_t ivring_timens_ktime_to_host(ktime_t monotonic);
+
+/* cpus.rs: sleeps until each CPU has passed a full barrier. */
+void ivring_barrier_on_all_cpus(void);
+
+/* user.rs: how many words were copied, from the first on. */
+size_t ivring_read_words(u64 *to, const u64 __user *from, size_t count);
+size_t ivring_write_words(u64 __user *to, const u64 *from, size_t count);
+
+#endif /* IVRING_HELPERS_H */

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A model of going to sleep: two senders and a receiver whose stores pass through store buffers.
+//! All interleavings are walked through, for a receiver that has not read everything and sleeps.
+//!
+//! What can go wrong is a store that is delayed past a later load (S and A of
+//! `Documentation/design.rst`), so the machine is that of x86-TSO (Sewell et al., "x86-TSO: a
+//! rigorous and usable programmer's model", 2010): each CPU has a first-in first-out store buffer,
+//! reads its own stores early, and a full barrier waits until the buffer is empty. A membarrier
+//! reaches the CPUs one after the other, each at a moment of its own.
+
+use std::collections::HashSet;
+
+const SENDERS: usize = 2;
+const ITEMS: u8 = 2;
+
+/// The receiver's CPU; below it are those of the senders.
+const RECEIVER: usize = SENDERS;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum State {
+    Busy,
+    Idle,
+    Unfenced,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Store {
+    /// The producer index of a sender.
+    Producer(usize, u8),
+    State(State),
+}
+
+/// What makes the protocol, or breaks it.
+#[derive(Clone, Copy)]
+struct Rules {
+    /// Senders may read the state without a barrier first, and stop at UNFENCED.
+    registered: bool,
+    /// Senders pass a full barrier before they believe any other value.
+    sender_fence: bool,
+    /// How the receiver goes to sleep.
+    sleep: Sleep,
+    /// It says UNFENCED now and then.
+    unfenced: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sleep {
+    /// Arms by itself: by membarrier if it has said UNFENCED, else by a full barrier.
+    Armed,
+    /// As above, but never by membarrier.
+    ArmedByFence,
+    /// As above, without any barrier.
+    ArmedByNothing,
+    /// The kernel does, with a barrier on all CPUs if it finds UNFENCED.
+    Kernel,
+    /// The kernel does, and does not mind UNFENCED.
+    KernelByFence,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Machine {
+    // Memory.
+    producer: [u8; SENDERS],
+    state: State,
+    buffers: [Vec<Store>; SENDERS + 1],
+    // Registers.
+    sender: [Sender; SENDERS],
+    published: [u8; SENDERS],
+    receiver: Receiver,
+    consumed: [u8; SENDERS],
+    said_unfenced: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Sender {
+    Publish,
+    LookLightly,
+    Fence,
+    Look,
+    Doorbell,
+    Done,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Receiver {
+    Drain,
+    GoIdle,
+    Fence,
+    /// The barrier reaches this CPU next.
+    Barrier(usize),
+    LookAgain,
+    /// Sleeps if it is still idle: one step, for it is on the wait queue before it looks.
+    FallAsleep,
+    Asleep,
+}
+
+impl Machine {
+    fn new() -> Self {
+        Self {
+            producer: [0; SENDERS],
+            state: State::Busy,
+            buffers: Default::default(),
+            sender: [Sender::Publish; SENDERS],
+            published: [0; SENDERS],
+            receiver: Receiver::Drain,
+            consumed: [0; SENDERS],
+            said_unfenced: false,
+        }
+    }
+
+    fn store(&mut self, cpu: usize, store: Store) {
+        self.buffers[cpu].push(store);
+    }
+
+    fn drain_one(&mut self, cpu: usize) {
+        match self.buffers[cpu].remove(0) {
+            Store::Producer(sender, index) => self.producer[sender] = index,
+            Store::State(state) => self.state = state,
+        }
+    }
+
+    fn drain(&mut self, cpu: usize) {
+        while !self.buffers[cpu].is_empty() {
+            self.drain_one(cpu);
+        }
+    }
+
+    /// The state as a CPU reads it.
+    fn load_state(&self, cpu: usize) -> State {
+        let own = self.buffers[cpu].iter().rev();
+        own.filter_map(|store| match store {
+            Store::State(state) => Some(*state),
+            Store::Producer(..) => None,
+        })
+        .next()
+        .unwrap_or(self.state)
+    }
+
+    fn step_sender(&mut self, me: usize, rules: Rules) {
+        use Sender::*;
+
+        let next = if self.published[me] + u8::from(self.sender[me] == Publish) < ITEMS {
+            Publish
+        } else {
+            Done
+        };
+        self.sender[me] = match self.sender[me] {
+            Publish => {
+                self.published[me] += 1;
+                self.store(me, Store::Producer(me, self.published[me]));
+                if rules.registered { LookLightly } else { Fence }
+            }
+            LookLightly if self.load_state(me) == State::Unfenced => next,
+            LookLightly => Fence,
+            Fence => {
+                if rules.sender_fence {
+                    self.drain(me);
+                }
+                Look
+            }
+            Look if self.load_state(me) == State::Idle => Doorbell,
+            Look => next,
+            Doorbell => {
+                // A system call; the compare and exchange is atomic.
+                self.drain(me);
+                if self.state == State::Idle && self.producer[me] != self.consumed[me] {
+                    self.state = State::Busy;
+                    if self.receiver == Receiver::Asleep {
+                        self.receiver = Receiver::Drain;
+                    }
+                }
+                next
+            }
+            Done => Done,
+        };
+    }
+
+    fn step_receiver(&mut self, rules: Rules) {
+        use Receiver::*;
+
+        let barrier = |needed| if needed { Barrier(0) } else { LookAgain };
+        self.receiver = match self.receiver {
+            Drain if self.consumed != self.producer => {
+                self.consumed = self.producer;
+                Drain
+            }
+            Drain => GoIdle,
+            GoIdle => match rules.sleep {
+                Sleep::Armed | Sleep::ArmedByFence | Sleep::ArmedByNothing => {
+                    self.store(RECEIVER, Store::State(State::Idle));
+                    Fence
+                }
+                Sleep::Kernel | Sleep::KernelByFence => {
+                    // A system call, and an atomic exchange.
+                    self.drain(RECEIVER);
+                    self.said_unfenced = false;
+                    let old = std::mem::replace(&mut self.state, State::Idle);
+                    barrier(old == State::Unfenced && rules.sleep == Sleep::Kernel)
+                }
+            },
+            Fence => {
+                if rules.sleep != Sleep::ArmedByNothing {
+                    self.drain(RECEIVER);
+                }
+                let said = std::mem::take(&mut self.said_unfenced);
+                barrier(said && rules.sleep == Sleep::Armed)
+            }
+            Barrier(SENDERS) => LookAgain,
+            Barrier(cpu) => {
+                self.drain(cpu);
+                Barrier(cpu + 1)
+            }
+            LookAgain if self.consumed != self.producer => {
+                self.store(RECEIVER, Store::State(State::Busy));
+                Drain
+            }
+            LookAgain => FallAsleep,
+            FallAsleep => {
+                self.drain(RECEIVER);
+                if self.state == State::Idle {
+                    Asleep
+                } else {
+                    Drain
+                }
+            }
+            Asleep => Asleep,
+        };
+    }
+
+    /// All machines that this one can become by one step.
+    fn successors(&self, rules: Rules) -> Vec<Self> {
+        let mut all = Vec::new();
+        let mut add = |step: &dyn Fn(&mut Self)| {
+            let mut next = self.clone();
+            step(&mut next);
+            all.push(next);
+        };
+        for cpu in 0..=RECEIVER {
+            if !self.buffers[cpu].is_empty() {
+                add(&|next| next.drain_one(cpu));
+            }
+        }
+        for me in 0..SENDERS {
+            if self.sender[me] != Sender::Done {
+                add(&|next| next.step_sender(me, rules));
+            }
+        }
+        if self.receiver != Receiver::Asleep {
+            add(&|next| next.step_receiver(rules));
+        }
+        if self.receiver == Receiver::Drain && rules.unfenced && !self.said_unfenced {
+            add(&|next| {
+                next.said_unfenced = true;
+                next.store(RECEIVER, Store::State(State::Unfenced));
+            });
+        }
+        all
+    }
+
+    /// Nothing more happens, and the receiver sleeps on an item.
+    fn has_lost_a_wakeup(&self) -> bool {
+        self.receiver == Receiver::Asleep
+            && self.sender.iter().all(|sender| *sender == Sender::Done)
+            && self.buffers.iter().all(Vec::is_empty)
+            && self.consumed != self.producer
+    }
+}
+
+/// Whether some interleaving loses a wakeup.
+fn loses_a_wakeup(rules: Rules) -> bool {
+    let mut seen = HashSet::new();
+    let mut todo = vec![Machine::new()];
+    let mut ends = 0;
+    while let Some(machine) = todo.pop() {
+        if machine.has_lost_a_wakeup() {
+            return true;
+        }
+        let next = machine.successors(rules);
+        ends += usize::from(next.is_empty());
+        for machine in next {
+            if seen.insert(machine.clone()) {
+                todo.push(machine);
+            }
+        }
+    }
+    // The model is not stuck before anything can go wrong.
+    assert!(ends > 0 && seen.len() > 1_000, "{} states", seen.len());
+    false
+}
+
+const SOUND: Rules = Rules {
+    registered: true,
+    sender_fence: true,
+    sleep: Sleep::Armed,
+    unfenced: true,
+};
+
+#[test]
+fn no_wakeup_is_lost() {
+    for sleep in [Sleep::Armed, Sleep::Kernel] {
+        for registered in [false, true] {
+            for unfenced in [false, true] {
+                let rules = Rules {
+                    registered,
+                    sleep,
+                    unfenced,
+                    ..SOUND
+                };
+                assert!(!loses_a_wakeup(rules));
+            }
+        }
+    }
+    // Where nobody says UNFENCED, a full barrier does.
+    assert!(!loses_a_wakeup(Rules {
+        sleep: Sleep::ArmedByFence,
+        unfenced: false,
+        ..SOUND
+    }));
+    // And senders that use their own barrier need no more of the receiver.
+    assert!(!loses_a_wakeup(Rules {
+        sleep: Sleep::ArmedByFence,
+        registered: false,
+        ..SOUND
+    }));
+}
+
+#[test]
+fn each_barrier_is_needed() {
+    for broken in [
+        Rules {
+            sleep: Sleep::ArmedByFence,
+            ..SOUND
+        },
+        Rules {
+            sleep: Sleep::KernelByFence,
+            ..SOUND
+        },
+        Rules {
+            sleep: Sleep::ArmedByNothing,
+            unfenced: false,
+            ..SOUND
+        },
+        Rules {
+            sender_fence: false,
+            unfenced: false,
+            ..SOUND
+        },
+        Rules {
+            sender_fence: false,
+            registered: false,
+            sleep: Sleep::Kernel,
+            ..SOUND
+        },
+    ] {
+        assert!(loses_a_wakeup(broken));
+    }
+}
