@@ -90,6 +90,15 @@ impl Endpoint {
     }
 }
 
+/// To map what is not there is `ENXIO`, as it is for the area of a VM.
+fn no_lane(error: Error) -> Error {
+    if error == ENOENT {
+        ENXIO
+    } else {
+        error
+    }
+}
+
 /// Which area an offset of `mmap()` means: `IVRING_MAP_*`.
 enum Mapped {
     Region,
@@ -175,11 +184,11 @@ impl MiscDevice for Endpoint {
                 peer.ok_or(ENXIO)?.area.map(vma, first_page, Access::Reader)
             }
             Mapped::LaneTo(id) => {
-                let lane = vm.lane_to(id).map_err(|_| ENXIO)?;
+                let lane = vm.lane_to(id).map_err(no_lane)?;
                 lane.area.map(vma, first_page, Access::Writer)
             }
             Mapped::LaneFrom(id) => {
-                let lane = vm.lane_from(id).map_err(|_| ENXIO)?;
+                let lane = vm.lane_from(id).map_err(no_lane)?;
                 lane.area.map(vma, first_page, Access::Reader)
             }
         }

@@ -180,12 +180,13 @@ impl Inbox {
 
     /// Whether it holds something; `EPROTO` if the VM has broken it.
     ///
-    /// Rings back on behalf of a VM that has made progress, or broken its inbox, and did not say so.
+    /// Rings back on behalf of a VM that has read on, or broken its inbox, and did not say so.
     pub(crate) fn has_items(&self, vm_area: &Area) -> Result<bool> {
         let ring = self.ring(vm_area);
         let mut side = self.side.lock();
         let pending = side.producer.pending(ring);
-        let wanted = side.take_back(ring);
+        let due = pending.is_err() || side.producer.is_reached(ring);
+        let wanted = due && side.take_back(ring);
         drop(side);
         if wanted {
             self.progress.wake_all();

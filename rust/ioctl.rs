@@ -322,8 +322,8 @@ fn room(member: Member<'_>, argument: User<uapi::Room>) -> Result {
 }
 
 fn open_lane(endpoint: &Endpoint, argument: User<uapi::OpenLane>) -> Result {
-    let open = argument.read()?;
     let member = endpoint.member()?;
+    let open = argument.read()?;
     require(open.flags == 0 && open.entries.is_power_of_two())?;
     require((uapi::MIN_LANE_ENTRIES..=uapi::MAX_LANE_ENTRIES).contains(&open.entries))?;
     let receiver = member.region.vm(open.id, open.generation)?;

@@ -140,7 +140,13 @@ impl Lane {
         wanted
     }
 
-    /// The receiver has closed it.
+    /// Rings back on behalf of a receiver that has read on and did not say so.
+    pub(crate) fn ring_back_if_due(&self) -> bool {
+        let due = Room::of(&self.area).is_reached(self.consumer().load_acquire(), self.entries);
+        due && self.ring_back()
+    }
+
+    /// The receiver has closed it, and has yet to let others open one in its place.
     pub(crate) fn close(&self) {
         self.end.store(CLOSED, Release);
         self.closed_word().store(1);

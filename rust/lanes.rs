@@ -72,14 +72,16 @@ impl Lanes {
         })
     }
 
-    /// The lane from the VM of a slot.
-    pub(crate) fn from(&self, slot: u32) -> Option<&Arc<Lane>> {
-        self.incoming.get(slot as usize)?.as_ref()
+    /// The lane from the VM of a slot; `EINVAL` if there is no such slot.
+    pub(crate) fn from(&self, slot: u32) -> Result<Option<&Arc<Lane>>> {
+        let lane = self.incoming.get(slot as usize).ok_or(EINVAL)?;
+        Ok(lane.as_ref())
     }
 
-    /// The lane to the VM of a slot, of whatever generation.
-    pub(crate) fn to(&self, slot: u32) -> Option<&Arc<Lane>> {
-        self.outgoing.get(slot as usize)?.as_ref()
+    /// The lane to the VM of a slot, of whatever generation; `EINVAL` if there is no such slot.
+    pub(crate) fn to(&self, slot: u32) -> Result<Option<&Arc<Lane>>> {
+        let lane = self.outgoing.get(slot as usize).ok_or(EINVAL)?;
+        Ok(lane.as_ref())
     }
 
     /// All lanes that lead to the VM.
@@ -111,12 +113,14 @@ impl Lanes {
         }
     }
 
-    /// Takes the lane from this very VM off the list, and tells the VM. `ENOENT` if there is none.
+    /// Closes the lane from this very VM, takes it off the list, and tells the VM. `ENOENT` if there is none.
     pub(crate) fn remove(&mut self, from: VmId, table: Table<'_>) -> Result<Arc<Lane>> {
         let place = self.incoming.get_mut(usize::from(from.slot));
         let lane = place
             .and_then(|place| place.take_if(|lane| lane.from == from))
             .ok_or(ENOENT)?;
+        // Before another can be added: they share the receiver's words.
+        lane.close();
         // INVARIANT: Counted and shown.
         self.count -= 1;
         table.show(from.slot, 0, 0);

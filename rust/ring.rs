@@ -123,6 +123,11 @@ impl Producer {
         (ahead <= self.held()).then_some(false).ok_or(EINVAL)
     }
 
+    /// Whether the reader, as last seen, has come as far as was asked for by [`Producer::want`].
+    pub(crate) fn is_reached(&self, ring: Ring<'_>) -> bool {
+        ring.room.is_reached(self.consumer, ring.items.capacity())
+    }
+
     /// The next position of the reader that makes room in a ring that is full.
     pub(crate) fn next_room(&self) -> u32 {
         self.consumer.wrapping_add(1)
@@ -170,6 +175,11 @@ impl<'a> Room<'a> {
         // Barrier R: between this and the next look at the reader's index. The reader has its own
         // between publishing that index and reading these words.
         smp_mb(Full);
+    }
+
+    /// Whether a reader whose index is `consumer` has come as far as was asked for.
+    pub(crate) fn is_reached(self, consumer: u32, capacity: u32) -> bool {
+        self.wanted.load() != 0 && is_read(self.at.load(), consumer, capacity)
     }
 
     /// Takes back what was asked for; true if it had been asked for.

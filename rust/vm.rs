@@ -257,7 +257,7 @@ impl Vm {
         let mut any = self.inbox.has_items(&self.area)?;
         for lane in self.lanes.lock().incoming() {
             any |= lane.held() != 0;
-            self.counters.room.add(u64::from(lane.ring_back()));
+            self.counters.room.add(u64::from(lane.ring_back_if_due()));
         }
         Ok(any)
     }
@@ -327,20 +327,22 @@ impl Vm {
         let _old = self.lanes.lock().set_to(lane);
     }
 
-    /// The lane to the VM of a slot, of whatever generation; `ENOENT` if there is none.
+    /// The lane to the VM of a slot, of whatever generation.
+    ///
+    /// `ENOENT` if there is none, `EINVAL` if there is no such slot.
     pub(crate) fn lane_to(&self, slot: u32) -> Result<Arc<Lane>> {
-        self.lanes.lock().to(slot).cloned().ok_or(ENOENT)
+        self.lanes.lock().to(slot)?.cloned().ok_or(ENOENT)
     }
 
-    /// The lane from the VM of a slot; `ENOENT` if there is none.
+    /// The lane from the VM of a slot. Errors as [`Vm::lane_to`].
     pub(crate) fn lane_from(&self, slot: u32) -> Result<Arc<Lane>> {
-        self.lanes.lock().from(slot).cloned().ok_or(ENOENT)
+        self.lanes.lock().from(slot)?.cloned().ok_or(ENOENT)
     }
 
     /// Lets go of the lane from a VM; `ENOENT` if there is none.
     pub(crate) fn close_lane(&self, from: VmId) -> Result {
-        let lane = self.lanes.lock().remove(from, self.table())?;
-        lane.close();
+        // Dropped after the lock.
+        let _lane = self.lanes.lock().remove(from, self.table())?;
         Ok(())
     }
 
