@@ -46,6 +46,23 @@ out:
 	return i;
 }
 
+size_t ivring_touch_words(u64 *to, u64 __user *from, size_t count, size_t touch)
+{
+	size_t i = 0;
+
+	might_fault();
+	if (should_fail_usercopy() || !user_access_begin(from, count * sizeof(*from)))
+		return 0;
+	unrolled_count(8)
+	for (; i < count; i++)
+		unsafe_get_user(to[i], &from[i], out);
+	for (; i < count + touch; i++)
+		unsafe_put_user(to[i - touch], &from[i - touch], out);
+out:
+	user_access_end();
+	return i;
+}
+
 size_t ivring_write_words(u64 __user *to, const u64 *from, size_t count)
 {
 	size_t i = 0;

@@ -18,6 +18,7 @@ void ivring_barrier_on_all_cpus(void);
 
 /* user.rs: how many words were copied, from the first on. */
 size_t ivring_read_words(u64 *to, const u64 __user *from, size_t count);
+size_t ivring_touch_words(u64 *to, u64 __user *from, size_t count, size_t touch);
 size_t ivring_write_words(u64 __user *to, const u64 *from, size_t count);
 
 #endif /* IVRING_HELPERS_H */

@@ -211,18 +211,16 @@ fn vm_info(member: Member<'_>, argument: User<uapi::VmInfo>) -> Result {
 }
 
 fn enqueue(member: Member<'_>, argument: User<uapi::Enqueue>) -> Result {
-    let enqueue = argument.read()?;
+    let (enqueue, writable) = argument.read_and_touch::<uapi::Enqueued>()?;
     let waits = enqueue.flags & uapi::ENQUEUE_WAIT != 0;
     require(enqueue.flags & !uapi::ENQUEUE_WAIT == 0 && enqueue.reserved == 0)?;
     require((1..=uapi::MAX_BATCH).contains(&enqueue.count))?;
     require(waits || enqueue.deadline == 0)?;
     let receiver = member.region.vm(enqueue.id, enqueue.generation)?;
-
     // Nothing goes in if the result can't be told.
-    let result = argument.part(offset_of!(uapi::Enqueue, done));
-    let mut enqueued = uapi::Enqueued::default();
-    result.write(&enqueued)?;
+    writable.then_some(()).ok_or(EFAULT)?;
 
+    let mut enqueued = uapi::Enqueued::default();
     let items = User::at(usize::try_from(enqueue.items).map_err(|_| EFAULT)?);
     let outbox_bytes = member.region.geometry.outbox_bytes;
     let deadline = waits.then_some(Deadline(enqueue.deadline));
@@ -234,7 +232,9 @@ fn enqueue(member: Member<'_>, argument: User<uapi::Enqueue>) -> Result {
         |items| send(&receiver, items, deadline, &mut enqueued),
     )?;
     member.vm.count_sent(enqueued.done as usize);
-    result.write(&enqueued)
+    argument
+        .part(offset_of!(uapi::Enqueue, done))
+        .write(&enqueued)
 }
 
 /// Puts `items` into the receiver's inbox, and waits for room until the deadline, if there is one.

@@ -17,7 +17,9 @@ type Word = u64;
 extern "C" {
     /// In `helpers.c`: how many words were copied, from the first on.
     fn ivring_read_words(to: *mut Word, from: usize, count: usize) -> usize;
-    /// In `helpers.c`: the same in the other direction.
+    /// In `helpers.c`: the same, and then how many of the last `touch` words could be written again.
+    fn ivring_touch_words(to: *mut Word, from: usize, count: usize, touch: usize) -> usize;
+    /// In `helpers.c`: as the first, in the other direction.
     fn ivring_write_words(to: usize, from: *const Word, count: usize) -> usize;
 }
 
@@ -58,6 +60,20 @@ impl<T: Plain> User<T> {
     pub(crate) fn read(self) -> Result<T> {
         let mut value = [MaybeUninit::uninit()];
         self.read_array(&mut value).first().copied().ok_or(EFAULT)
+    }
+
+    /// A snapshot of it, and whether what ends it, a `P`, can be written as well.
+    pub(crate) fn read_and_touch<P: Plain>(self) -> Result<(T, bool)> {
+        let mut value = MaybeUninit::<T>::uninit();
+        let to = value.as_mut_ptr().cast();
+        // SAFETY: `to` is valid for writes of as many words; the address may be any.
+        let words = unsafe { ivring_touch_words(to, self.address, Self::WORDS, User::<P>::WORDS) };
+        if words < Self::WORDS {
+            return Err(EFAULT);
+        }
+        // SAFETY: All of it has been written, and any bytes make a `T`.
+        let value = unsafe { value.assume_init() };
+        Ok((value, words == Self::WORDS + User::<P>::WORDS))
     }
 
     /// A snapshot of an array of them: of as many as can be read, from the first on.

@@ -73,9 +73,14 @@ pub(crate) struct Vm {
 #[derive(Default)]
 struct Counters {
     items_out: Counter,
+    /// Doorbells that were asked for, but for those of the inbox.
+    asked: Counter,
+    /// Of all that were asked for.
     rung: Counter,
-    suppressed: Counter,
+    /// As above.
     delayed: Counter,
+    /// Rung at the end of a delay.
+    timed: Counter,
     spurious: Counter,
     waits: Counter,
     room: Counter,
@@ -194,25 +199,24 @@ impl Vm {
                 self.counters.delayed.add(1);
                 delay::start(self, delay);
             }
-            _ => self.counters.suppressed.add(1),
+            _ => {}
         }
         due == Due::Ring
     }
 
     /// Rings the VM if it is idle, for another reason than an item.
     pub(crate) fn notify(&self) {
+        self.counters.asked.add(1);
         if self.state().due(false) == Due::Ring {
             self.counters.rung.add(1);
             self.doorbell.ring();
-        } else {
-            self.counters.suppressed.add(1);
         }
     }
 
     /// The end of a delay.
     pub(crate) fn timer_rings(&self) {
         if self.state().end_delay() {
-            self.counters.rung.add(1);
+            self.counters.timed.add(1);
             self.doorbell.ring();
         }
     }
@@ -362,6 +366,7 @@ impl Vm {
             self.counters.pointless.add(1);
             return Ok(false);
         }
+        lane.to.counters.asked.add(1);
         Ok(lane.to.as_arc_borrow().interrupt(held))
     }
 
@@ -379,16 +384,19 @@ impl Vm {
     pub(crate) fn stats(&self) -> Stats {
         let counters = &self.counters;
         let inbox = self.inbox.counts();
+        let asked = inbox.pushes + counters.asked.get();
+        let (rung, delayed) = (counters.rung.get(), counters.delayed.get());
         Stats {
             items_in: inbox.items,
             items_out: counters.items_out.get(),
-            rung: counters.rung.get(),
-            suppressed: counters.suppressed.get(),
+            rung: rung + counters.timed.get(),
+            // The three are not read at one time.
+            suppressed: asked.saturating_sub(rung + delayed),
             spurious: counters.spurious.get(),
             full: inbox.full,
             waits: counters.waits.get(),
             room: inbox.room + counters.room.get(),
-            delayed: counters.delayed.get(),
+            delayed,
             pointless: counters.pointless.get(),
         }
     }
