@@ -64,7 +64,8 @@ impl State<'_> {
 
     /// Turns IDLE or DELAYED into BUSY; true if this call did. Who gets true wakes those that slept.
     pub(crate) fn turn_busy(self) -> bool {
-        self.0.compare_exchange(IDLE, BUSY) || self.end_delay()
+        // Mostly it is busy already, and a look is cheaper than an exchange that fails.
+        self.sleeps() && (self.0.compare_exchange(IDLE, BUSY) || self.end_delay())
     }
 
     /// The VM has left: whoever looks must ring, and is told so. Nothing above changes that.
