@@ -39,27 +39,49 @@ TEST(areas)
 	EXPECT_FIELD(28, 36, ivring_region_area, reserved);
 	EXPECT_EQ(64, offsetof(struct ivring_region_area, generation));
 
-	EXPECT_EQ(4096, sizeof(struct ivring_inbox_area));
-	EXPECT_FIELD(0, 4, ivring_inbox_area, producer);
-	EXPECT_FIELD(64, 4, ivring_inbox_area, room_wanted);
-	EXPECT_EQ(4096, offsetof(struct ivring_inbox_area, item));
+	EXPECT_EQ(4096, sizeof(struct ivring_ring_area));
+	EXPECT_FIELD(0, 4, ivring_ring_area, producer);
+	EXPECT_FIELD(64, 4, ivring_ring_area, room_wanted);
+	EXPECT_FIELD(68, 4, ivring_ring_area, room_at);
+	EXPECT_EQ(4096, offsetof(struct ivring_ring_area, item));
+
+	EXPECT_EQ(64, sizeof(struct ivring_lanes));
+	EXPECT_FIELD(0, 4, ivring_lanes, changes);
+	EXPECT_EQ(64, offsetof(struct ivring_lanes, lane));
+	EXPECT_EQ(8, sizeof(struct ivring_lane_info));
+	EXPECT_FIELD(0, 4, ivring_lane_info, generation);
+	EXPECT_FIELD(4, 4, ivring_lane_info, entries);
+	EXPECT_EQ(4096 + 64 * 2, IVRING_LANES_OFFSET(2));
+	EXPECT_EQ(4096 + 64 * 65536, IVRING_LANES_OFFSET(65536));
 
 	EXPECT_EQ(4096, sizeof(struct ivring_vm_area));
 	EXPECT_FIELD(0, 4, ivring_vm_area, state);
+	EXPECT_FIELD(4, 4, ivring_vm_area, wake_items);
+	EXPECT_FIELD(8, 4, ivring_vm_area, wake_delay_us);
 	EXPECT_FIELD(64, 4, ivring_vm_area, inbox_consumer);
 	EXPECT_FIELD(128, 4, ivring_vm_area, members_seen);
-	EXPECT_EQ(4096, offsetof(struct ivring_vm_area, outbox));
+	EXPECT_FIELD(132, 4, ivring_vm_area, max_lane_entries);
+	EXPECT_EQ(4096, offsetof(struct ivring_vm_area, lane));
+	EXPECT_EQ(64, sizeof(struct ivring_lane_end));
+	EXPECT_FIELD(0, 4, ivring_lane_end, consumer);
+	EXPECT_FIELD(4, 4, ivring_lane_end, closed);
+	EXPECT_EQ(8192, IVRING_OUTBOX_OFFSET(1));
+	EXPECT_EQ(8192, IVRING_OUTBOX_OFFSET(64));
+	EXPECT_EQ(12288, IVRING_OUTBOX_OFFSET(65));
+	EXPECT_EQ(4096 + 65536, IVRING_OUTBOX_OFFSET(1024));
 }
 
 TEST(arguments)
 {
-	EXPECT_EQ(32, sizeof(struct ivring_api));
+	EXPECT_EQ(40, sizeof(struct ivring_api));
 	EXPECT_FIELD(0, 4, ivring_api, version);
 	EXPECT_FIELD(4, 4, ivring_api, max_slots);
 	EXPECT_FIELD(8, 8, ivring_api, features);
 	EXPECT_FIELD(16, 4, ivring_api, max_inbox_entries);
 	EXPECT_FIELD(20, 4, ivring_api, max_batch);
 	EXPECT_FIELD(24, 8, ivring_api, max_outbox_bytes);
+	EXPECT_FIELD(32, 4, ivring_api, max_lane_entries);
+	EXPECT_FIELD(36, 4, ivring_api, reserved);
 
 	EXPECT_EQ(88, sizeof(struct ivring_create));
 	EXPECT_FIELD(0, 4, ivring_create, flags);
@@ -88,7 +110,7 @@ TEST(arguments)
 	EXPECT_FIELD(36, 4, ivring_info, gid);
 	EXPECT_FIELD(40, 64, ivring_info, name);
 
-	EXPECT_EQ(64, sizeof(struct ivring_stats));
+	EXPECT_EQ(80, sizeof(struct ivring_stats));
 	EXPECT_FIELD(0, 8, ivring_stats, items_in);
 	EXPECT_FIELD(8, 8, ivring_stats, items_out);
 	EXPECT_FIELD(16, 8, ivring_stats, rung);
@@ -97,13 +119,15 @@ TEST(arguments)
 	EXPECT_FIELD(40, 8, ivring_stats, full);
 	EXPECT_FIELD(48, 8, ivring_stats, waits);
 	EXPECT_FIELD(56, 8, ivring_stats, room);
+	EXPECT_FIELD(64, 8, ivring_stats, delayed);
+	EXPECT_FIELD(72, 8, ivring_stats, pointless);
 
-	EXPECT_EQ(80, sizeof(struct ivring_vm_info));
+	EXPECT_EQ(96, sizeof(struct ivring_vm_info));
 	EXPECT_FIELD(0, 4, ivring_vm_info, id);
 	EXPECT_FIELD(4, 4, ivring_vm_info, generation);
 	EXPECT_FIELD(8, 4, ivring_vm_info, uid);
 	EXPECT_FIELD(12, 4, ivring_vm_info, reserved);
-	EXPECT_FIELD(16, 64, ivring_vm_info, stats);
+	EXPECT_FIELD(16, 80, ivring_vm_info, stats);
 
 	EXPECT_EQ(48, sizeof(struct ivring_enqueue));
 	EXPECT_FIELD(0, 4, ivring_enqueue, id);
@@ -129,6 +153,24 @@ TEST(arguments)
 	EXPECT_FIELD(12, 4, ivring_flush, flags);
 	EXPECT_FIELD(16, 8, ivring_flush, deadline);
 
+	EXPECT_EQ(8, sizeof(struct ivring_room));
+	EXPECT_FIELD(0, 4, ivring_room, from);
+	EXPECT_FIELD(4, 4, ivring_room, flags);
+
+	EXPECT_EQ(16, sizeof(struct ivring_open_lane));
+	EXPECT_FIELD(0, 4, ivring_open_lane, id);
+	EXPECT_FIELD(4, 4, ivring_open_lane, generation);
+	EXPECT_FIELD(8, 4, ivring_open_lane, entries);
+	EXPECT_FIELD(12, 4, ivring_open_lane, flags);
+
+	EXPECT_EQ(8, sizeof(struct ivring_close_lane));
+	EXPECT_FIELD(0, 4, ivring_close_lane, from);
+	EXPECT_FIELD(4, 4, ivring_close_lane, generation);
+
+	EXPECT_EQ(8, sizeof(struct ivring_doorbell));
+	EXPECT_FIELD(0, 4, ivring_doorbell, id);
+	EXPECT_FIELD(4, 4, ivring_doorbell, generation);
+
 	EXPECT_EQ(8, sizeof(struct ivring_eventfd));
 	EXPECT_FIELD(0, 4, ivring_eventfd, fd);
 	EXPECT_FIELD(4, 4, ivring_eventfd, flags);
@@ -136,28 +178,40 @@ TEST(arguments)
 
 TEST(ioctl_numbers)
 {
-	EXPECT_EQ(0x8020be40U, IVRING_API);
+	EXPECT_EQ(0x8028be40U, IVRING_API);
 	EXPECT_EQ(0x4058be41U, IVRING_CREATE);
 	EXPECT_EQ(0xc050be42U, IVRING_ATTACH);
 	EXPECT_EQ(0x8068be43U, IVRING_INFO);
-	EXPECT_EQ(0xc050be44U, IVRING_VM_INFO);
+	EXPECT_EQ(0xc060be44U, IVRING_VM_INFO);
 	EXPECT_EQ(0xc030be45U, IVRING_ENQUEUE);
 	EXPECT_EQ(0xc010be46U, IVRING_WAIT);
 	EXPECT_EQ(0x4008be47U, IVRING_EVENTFD);
-	EXPECT_EQ(0x0000be48U, IVRING_ROOM);
+	EXPECT_EQ(0x4008be48U, IVRING_ROOM);
 	EXPECT_EQ(0x4018be49U, IVRING_FLUSH);
+	EXPECT_EQ(0x4010be4aU, IVRING_OPEN_LANE);
+	EXPECT_EQ(0x4008be4bU, IVRING_CLOSE_LANE);
+	EXPECT_EQ(0x4008be4cU, IVRING_DOORBELL);
 }
 
 TEST(constants)
 {
 	EXPECT_EQ(1, IVRING_FEATURE_INBOX);
 	EXPECT_EQ(2, IVRING_FEATURE_EVENTFD);
+	EXPECT_EQ(4, IVRING_FEATURE_LANES);
+	EXPECT_EQ(8, IVRING_FEATURE_DELAY);
 	EXPECT_EQ(0U, IVRING_BUSY);
 	EXPECT_EQ(1U, IVRING_IDLE);
+	EXPECT_EQ(2U, IVRING_BUSY_UNFENCED);
+	EXPECT_EQ(3U, IVRING_DELAYED);
+	EXPECT_EQ(4U, IVRING_GONE);
+	EXPECT_EQ(1U, IVRING_ITEM_REPLY);
 	EXPECT_EQ(1U, IVRING_CREATE_ATTACH);
 	EXPECT_EQ(1U, IVRING_ENQUEUE_WAIT);
 	EXPECT_EQ(1U, IVRING_EVENT_ITEMS);
 	EXPECT_EQ(2U, IVRING_EVENT_MEMBERS);
+	EXPECT_EQ(4U, IVRING_WAIT_ARMED);
+	EXPECT_EQ(1U, IVRING_FLUSH_LANE);
+	EXPECT_EQ(1000000U, IVRING_MAX_WAKE_DELAY_US);
 	EXPECT_EQ(0xffffffffU, IVRING_ID_ANY);
 	EXPECT_EQ(UINT64_MAX, IVRING_DEADLINE_NEVER);
 	EXPECT_EQ(0, memcmp("ivng", &(__u32) { IVRING_MAGIC }, 4));
@@ -165,6 +219,9 @@ TEST(constants)
 	EXPECT_EQ(0x40000000U, IVRING_MAP_INBOX);
 	EXPECT_EQ(0x80000000U, IVRING_MAP_VM(0));
 	EXPECT_EQ(0x10040000000ULL, IVRING_MAP_VM(1023));
+	EXPECT_EQ(0x10080000000ULL, IVRING_MAP_LANE_TO(0));
+	EXPECT_EQ(0x20080000000ULL, IVRING_MAP_LANE_FROM(0));
+	EXPECT_EQ(0x30040000000ULL, IVRING_MAP_LANE_FROM(1023));
 }
 
 FIXTURE(device) {
@@ -198,11 +255,14 @@ TEST_F(device, api)
 	memset(&api, 0xff, sizeof(api));
 	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_API, &api));
 	EXPECT_EQ(IVRING_API_VERSION, api.version);
-	EXPECT_EQ(IVRING_FEATURE_INBOX | IVRING_FEATURE_EVENTFD, api.features);
+	EXPECT_EQ(IVRING_FEATURE_INBOX | IVRING_FEATURE_EVENTFD |
+		  IVRING_FEATURE_LANES | IVRING_FEATURE_DELAY, api.features);
 	EXPECT_EQ(IVRING_MAX_SLOTS, api.max_slots);
 	EXPECT_EQ(IVRING_MAX_INBOX_ENTRIES, api.max_inbox_entries);
 	EXPECT_EQ(IVRING_MAX_BATCH, api.max_batch);
 	EXPECT_EQ(IVRING_MAX_OUTBOX_BYTES, api.max_outbox_bytes);
+	EXPECT_EQ(IVRING_MAX_LANE_ENTRIES, api.max_lane_entries);
+	EXPECT_EQ(0, api.reserved);
 
 	EXPECT_EQ(-EFAULT, dev_ioctl(self->fd, IVRING_API, NULL));
 	EXPECT_EQ(-EFAULT, dev_ioctl(self->fd, IVRING_API, KERNEL_ADDRESS));
@@ -214,14 +274,15 @@ TEST_F(device, unknown_ioctl)
 	static const unsigned long known[] = {
 		IVRING_API, IVRING_CREATE, IVRING_ATTACH, IVRING_INFO,
 		IVRING_VM_INFO, IVRING_ENQUEUE, IVRING_WAIT, IVRING_EVENTFD,
-		IVRING_ROOM, IVRING_FLUSH,
+		IVRING_ROOM, IVRING_FLUSH, IVRING_OPEN_LANE, IVRING_CLOSE_LANE,
+		IVRING_DOORBELL,
 	};
 	__u64 arg[64] = { 0 };
 	unsigned int i;
 
 	/* Every number that is not taken, and every number of another driver. */
 	for (i = 0; i < 256; i++) {
-		if (i < 0x40 || i > 0x49) {
+		if (i < 0x40 || i > 0x4c) {
 			EXPECT_EQ(-ENOTTY, dev_ioctl(self->fd, _IOWR(0xbe, i, __u64), arg));
 			EXPECT_EQ(-ENOTTY, dev_ioctl(self->fd, _IO(0xbe, i), arg));
 		}

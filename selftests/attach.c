@@ -119,8 +119,10 @@ TEST_F(attach, fresh_areas)
 	ASSERT_EQ(0, vm_join(&vm, self->vm.fd));
 	EXPECT_EQ(-8, (int)vm.area->inbox_consumer);
 	EXPECT_EQ(-8, (int)vm.inbox->producer);
+	EXPECT_EQ(IVRING_MAX_LANE_ENTRIES, vm.area->max_lane_entries);
 	/* All else is zero. */
 	vm.area->inbox_consumer = 0;
+	vm.area->max_lane_entries = 0;
 	for (i = 0; i < vm.area_size; i++)
 		if (((char *)vm.area)[i])
 			break;
@@ -292,7 +294,7 @@ TEST_F(attach, largest)
 	if (ret == -ENOMEM)
 		SKIP(return, "too little memory");
 	ASSERT_EQ(0, ret);
-	vm.area->outbox[IVRING_MAX_OUTBOX_BYTES - 1] = 1;
+	vm_outbox(&vm, vm.area)[IVRING_MAX_OUTBOX_BYTES - 1] = 1;
 	EXPECT_EQ(0, vm.inbox->item[IVRING_MAX_INBOX_ENTRIES - 1].from);
 	vm_close(&vm);
 }

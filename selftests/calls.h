@@ -141,6 +141,14 @@ static inline int dev_flush(int fd, __u32 id, __u32 generation, __u32 position,
 	return dev_ioctl(fd, IVRING_FLUSH, &f);
 }
 
+/* For the lane from @from, or with IVRING_ID_ANY for the inbox. */
+static inline int dev_room(int fd, __u32 from)
+{
+	struct ivring_room r = { .from = from };
+
+	return dev_ioctl(fd, IVRING_ROOM, &r);
+}
+
 static inline int dev_eventfd(int fd, int eventfd)
 {
 	struct ivring_eventfd e = { .fd = eventfd };

@@ -117,7 +117,9 @@ TEST_F(doorbell, ten_senders_to_one_sleeper)
 			;
 	}
 	EXPECT_EQ(round, vm_stats(&self->b).rung);
-	EXPECT_EQ(round, vm_stats(&self->b).waits);
+	/* A few may have found their item before they slept. */
+	EXPECT_LT(0, vm_stats(&self->b).waits);
+	EXPECT_GE(round, vm_stats(&self->b).waits);
 	EXPECT_EQ(0, vm_stats(&self->b).spurious);
 }
 

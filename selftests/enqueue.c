@@ -157,7 +157,8 @@ TEST_F(enqueue, item)
 		{ .from = 1 },
 		{ .from = 0xffff },
 		{ .from_gen = 1 },
-		{ .flags = 1 },
+		{ .flags = IVRING_ITEM_REPLY << 1 },
+		{ .flags = IVRING_ITEM_REPLY | 2 },
 		{ .flags = 0x80 },
 		{ .inline_len = IVRING_INLINE_BYTES + 1 },
 		{ .inline_len = 255 },
@@ -191,7 +192,7 @@ TEST_F(enqueue, item)
 	}
 	e.count = IVRING_MAX_BATCH;
 	memset(self->item, 0, sizeof(self->item));
-	self->item[IVRING_MAX_BATCH - 1].flags = 1;
+	self->item[IVRING_MAX_BATCH - 1].flags = 2;
 	EXPECT_REFUSED(EINVAL, e);
 }
 
@@ -199,7 +200,7 @@ TEST_F(enqueue, item_at_its_limits)
 {
 	static const struct ivring_item edge[] = {
 		{ .inline_len = IVRING_INLINE_BYTES, .port = UINT32_MAX, .cookie = UINT64_MAX },
-		{ .length = OUTBOX },
+		{ .length = OUTBOX, .flags = IVRING_ITEM_REPLY },
 		{ .length = 1, .offset = OUTBOX - 1 },
 		{ .length = OUTBOX - 1, .offset = 1 },
 	};
@@ -292,7 +293,7 @@ TEST_F(enqueue, array_ends_early_and_is_bad)
 	struct ivring_item *end = (void *)fenced_pages(1) + PAGE;
 	struct ivring_enqueue e = self->good;
 
-	end[-2].flags = 1;
+	end[-2].flags = 2;
 	e.items = (uintptr_t)(end - 3);
 	e.count = 5;
 	EXPECT_REFUSED(EINVAL, e);

@@ -72,7 +72,7 @@ TEST_F(hostile, items_that_change)
 		for (; vm_take(&self->good, &item);) {
 			ASSERT_EQ(self->bad.id, item.from);
 			ASSERT_EQ(self->bad.generation, item.from_gen);
-			ASSERT_EQ(0, item.flags);
+			ASSERT_EQ(0, item.flags & ~IVRING_ITEM_REPLY);
 			ASSERT_GE(IVRING_INLINE_BYTES, item.inline_len);
 			ASSERT_GE(OUTBOX, item.offset);
 			ASSERT_GE(OUTBOX, item.offset + item.length);
@@ -104,10 +104,11 @@ TEST_F(hostile, area_that_changes)
 		for (;;) {
 			__u32 *word[] = {
 				&vm.area->state, &vm.area->members_seen,
-				&vm.area->inbox_consumer,
+				&vm.area->inbox_consumer, &vm.area->wake_items,
+				&vm.area->wake_delay_us, &vm.area->max_lane_entries,
 			};
 
-			STORE(word[rng_below(3)], odd_number());
+			STORE(word[rng_below(ARRAY_SIZE(word))], odd_number());
 			if (!rng_below(100)) {
 				/* With an inbox that is not broken yet. */
 				vm_close(&vm);
@@ -118,7 +119,7 @@ TEST_F(hostile, area_that_changes)
 			}
 			dev_wait(vm.fd, rng_below(3), now() + rng_below(100000), NULL);
 			dev_poll(vm.fd, POLLIN | POLLPRI);
-			dev_ioctl(vm.fd, IVRING_ROOM, NULL);
+			dev_room(vm.fd, IVRING_ID_ANY);
 		}
 	}
 	/* It is the only one to hold its descriptor. */
@@ -151,7 +152,8 @@ static void misbehave(int region_fd)
 	static const unsigned long calls[] = {
 		IVRING_API, IVRING_CREATE, IVRING_ATTACH, IVRING_INFO,
 		IVRING_VM_INFO, IVRING_ENQUEUE, IVRING_WAIT, IVRING_EVENTFD,
-		IVRING_ROOM, IVRING_FLUSH,
+		IVRING_ROOM, IVRING_FLUSH, IVRING_OPEN_LANE, IVRING_CLOSE_LANE,
+		IVRING_DOORBELL,
 	};
 	int fd[8] = { region_fd }, i;
 	__u64 arg[64];
@@ -192,14 +194,21 @@ static void misbehave(int region_fd)
 		case IVRING_FLUSH:
 			arg[2] = now() + rng_below(1000000);
 			break;
+		case IVRING_OPEN_LANE:
+		case IVRING_CLOSE_LANE:
+		case IVRING_DOORBELL:
+			word[0] %= 5;
+			word[1] %= 4;
+			word[2] = rng_below(4) ? 2U << rng_below(6) : word[2];
+			break;
 		}
 		dev_ioctl(fd[i], call, rng_below(32) ? arg : (void *)(uintptr_t)odd_number());
 		dev_poll(fd[i], rng_below(0x10000));
 		if (!rng_below(16)) {
 			size_t size = PAGE << rng_below(4);
 			void *p = dev_map(fd[i], size, rng_below(8),
-					  (__u64)rng_below(8) << IVRING_MAP_SHIFT |
-					  rng_below(4) * PAGE);
+					  (__u64)(rng_below(8) + rng_below(3) * 1024)
+					  << IVRING_MAP_SHIFT | rng_below(4) * PAGE);
 
 			if (p != MAP_FAILED && rng_below(2))
 				munmap(p, size);

@@ -150,7 +150,7 @@ TEST_F(index, blocked_sender)
 	break_inbox(&self->b, variant->consumer == 5 ? 11 :
 		    variant->consumer == 4 + ENTRIES ? 10 + ENTRIES :
 		    variant->consumer);
-	EXPECT_EQ(0, dev_ioctl(self->b.fd, IVRING_ROOM, NULL));
+	EXPECT_EQ(0, dev_room(self->b.fd, IVRING_ID_ANY));
 	EXPECT_EQ(EPROTO, child_wait(pid));
 }
 
@@ -160,7 +160,7 @@ TEST_F(index, blocked_flush)
 
 	ASSERT_TRUE(SOON(LOAD(&self->b.inbox->room_wanted)));
 	break_inbox(&self->b, variant->consumer);
-	EXPECT_EQ(0, dev_ioctl(self->b.fd, IVRING_ROOM, NULL));
+	EXPECT_EQ(0, dev_room(self->b.fd, IVRING_ID_ANY));
 	EXPECT_EQ(EPROTO, child_wait(pid));
 }
 

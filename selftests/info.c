@@ -124,7 +124,7 @@ static void make_history(struct vm *a, struct vm *b)
 		vm_take(b, &item);
 	}
 	for (i = 0; i < 4; i++) {
-		dev_poll(a->fd, POLLIN);
+		STORE(&a->area->state, IVRING_IDLE);
 		vm_send(b, a->id, a->generation, i);
 	}
 	for (i = 0; i < 2; i++)
@@ -187,6 +187,8 @@ TEST_F(info, fdinfo)
 	EXPECT_EQ(a.full, fdinfo(self->a.fd, "ivring-full"));
 	EXPECT_EQ(a.waits, fdinfo(self->a.fd, "ivring-waits"));
 	EXPECT_EQ(a.room, fdinfo(self->a.fd, "ivring-room"));
+	EXPECT_EQ(a.delayed, fdinfo(self->a.fd, "ivring-delayed"));
+	EXPECT_EQ(a.pointless, fdinfo(self->a.fd, "ivring-pointless"));
 	EXPECT_EQ(vm_stats(&self->b).suppressed,
 		  fdinfo(self->b.fd, "ivring-suppressed"));
 	EXPECT_EQ(-1, fdinfo(self->fd, "ivring-vm"));

@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 
 #include "ivring_test.h"
+#include "lane.h"
 
 FIXTURE(leak) {
 	struct vm vm;		/* stays */
@@ -104,6 +105,75 @@ static bool live(const struct vm *other)
 TEST_F(leak, vm)
 {
 	EXPECT_NO_LEAK(4000, live(&self->vm), 128, 1024);
+}
+
+static bool open_and_close_lane(const struct vm *from, const struct vm *to)
+{
+	struct lane_out lane = { 0 };
+	bool ok;
+
+	ok = !lane_open(&lane, from, to, 8) && lane_send(&lane, 1) >= 0 &&
+	     !dev_close_lane(to->fd, from->id, from->generation);
+	lane_unmap(&lane, from);
+	return ok;
+}
+
+TEST_F(leak, lane)
+{
+	struct vm other;
+
+	ASSERT_EQ(0, vm_join(&other, self->vm.fd));
+	EXPECT_NO_LEAK(4000, open_and_close_lane(&self->vm, &other), 128, 1024);
+	EXPECT_NO_LEAK(4000, open_and_close_lane(&other, &other), 128, 1024);
+	vm_close(&other);
+}
+
+/* Lanes whose ends leave. */
+static bool leave_lanes(const struct vm *other)
+{
+	struct vm vm;
+	bool ok;
+
+	ok = !vm_join(&vm, other->fd) &&
+	     !dev_open_lane(vm.fd, other->id, other->generation, 8) &&
+	     !dev_open_lane(other->fd, vm.id, vm.generation, 8) &&
+	     !dev_open_lane(vm.fd, vm.id, vm.generation, 8);
+	vm_close(&vm);
+	return ok && !dev_close_lane(other->fd, vm.id, vm.generation);
+}
+
+TEST_F(leak, lanes_of_the_dead)
+{
+	EXPECT_NO_LEAK(4000, leave_lanes(&self->vm), 128, 1024);
+}
+
+static bool fail_to_open_lane(const struct vm *vm)
+{
+	return dev_open_lane(vm->fd, vm->id, vm->generation, 8) == -EBUSY;
+}
+
+TEST_F(leak, failed_open_lane)
+{
+	ASSERT_EQ(0, dev_open_lane(self->vm.fd, self->vm.id, self->vm.generation, 8));
+	EXPECT_NO_LEAK(4000, fail_to_open_lane(&self->vm), 128, 1024);
+}
+
+/* The same where it is the receiver who has yet to let go of the last one. */
+static bool fail_to_succeed(const struct vm *vm, const struct vm *to)
+{
+	return dev_open_lane(vm->fd, to->id, to->generation, 8) == -EBUSY;
+}
+
+TEST_F(leak, failed_successor)
+{
+	struct vm other;
+
+	ASSERT_EQ(0, vm_join(&other, self->vm.fd));
+	ASSERT_EQ(0, dev_open_lane(other.fd, self->vm.id, self->vm.generation, 8));
+	vm_close(&other);
+	ASSERT_EQ(0, vm_join_slot(&other, self->vm.fd, other.id));
+	EXPECT_NO_LEAK(4000, fail_to_succeed(&other, &self->vm), 128, 1024);
+	vm_close(&other);
 }
 
 /* An ATTACH that fails at the very last. */

@@ -12,6 +12,7 @@
 FIXTURE(map) {
 	struct vm a;		/* looks at b */
 	struct vm b;
+	__u8 *outbox;		/* of b */
 	int fd;			/* not attached */
 };
 
@@ -19,6 +20,7 @@ FIXTURE_SETUP(map)
 {
 	ASSERT_EQ(0, vm_create(&self->a, 4, 64, OUTBOX));
 	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	self->outbox = vm_outbox(&self->b, self->b.area);
 	self->fd = dev_open();
 	ASSERT_LE(0, self->fd);
 }
@@ -51,14 +53,14 @@ TEST_F(map, shared_by_all)
 
 	/* What one writes, all others read, also those who map it later. */
 	ASSERT_NE(MAP_FAILED, seen);
-	STORE(&self->b.area->outbox[OUTBOX - 1], 42);
+	STORE(&self->outbox[OUTBOX - 1], 42);
 	STORE(&self->b.area->members_seen, 43);
-	EXPECT_EQ(42, LOAD(&seen->outbox[OUTBOX - 1]));
+	EXPECT_EQ(42, LOAD(&vm_outbox(&self->a, seen)[OUTBOX - 1]));
 	EXPECT_EQ(43, LOAD(&seen->members_seen));
 	ASSERT_EQ(0, vm_join(&c, self->a.fd));
 	seen = vm_peer(&c, self->b.id);
 	ASSERT_NE(MAP_FAILED, seen);
-	EXPECT_EQ(42, LOAD(&seen->outbox[OUTBOX - 1]));
+	EXPECT_EQ(42, LOAD(&vm_outbox(&self->a, seen)[OUTBOX - 1]));
 	EXPECT_EQ(vm_members(&c), vm_members(&self->a));
 	vm_close(&c);
 	munmap((void *)seen, c.area_size);
@@ -72,7 +74,7 @@ TEST_F(map, parts)
 	int i;
 
 	areas_of_a(&self->a, &self->b, area);
-	memset(self->b.area->outbox, 0x5a, OUTBOX);
+	memset(self->outbox, 0x5a, OUTBOX);
 	for (i = 0; i < 4; i++) {
 		for (start = 0; start <= area[i].size; start += PAGE) {
 			for (size = PAGE; start + size <= area[i].size + PAGE; size += PAGE) {
@@ -82,7 +84,7 @@ TEST_F(map, parts)
 
 				if (good) {
 					ASSERT_NE(MAP_FAILED, p);
-					if (i == 3 && start)
+					if (i == 3 && start + size > IVRING_OUTBOX_OFFSET(4))
 						ASSERT_EQ(0x5a, p[size - 1]);
 					munmap(p, size);
 				} else {
@@ -99,8 +101,10 @@ TEST_F(map, offsets)
 	static const __u64 nothing[] = {
 		/* Between the areas, and behind the last slot. */
 		IVRING_MAP_INBOX - PAGE, IVRING_MAP_VM(0) - PAGE,
-		IVRING_MAP_VM(1) - PAGE, IVRING_MAP_VM(4), IVRING_MAP_VM(1024),
-		IVRING_MAP_VM(65536),
+		IVRING_MAP_VM(1) - PAGE, IVRING_MAP_VM(4), IVRING_MAP_VM(1023),
+		IVRING_MAP_LANE_TO(4), IVRING_MAP_LANE_TO(1023),
+		IVRING_MAP_LANE_FROM(4), IVRING_MAP_LANE_FROM(1023),
+		IVRING_MAP_LANE_FROM(1024), IVRING_MAP_VM(65536),
 		/* Which a cast to 16 or 32 bits, or a shift, would make good. */
 		IVRING_MAP_VM(65536ULL + 1), IVRING_MAP_VM(1ULL << 32),
 		1ULL << 62, (1ULL << 63) - PAGE, -PAGE,
@@ -254,11 +258,11 @@ TEST_F(map, fork)
 	EXPECT_EQ(0, child_wait(pid));
 	pid = child_fork();
 	if (!pid) {
-		self->a.area->outbox[0] = 1;
+		*vm_outbox(&self->a, self->a.area) = 1;
 		_exit(0);
 	}
 	EXPECT_EQ(-SIGSEGV, child_wait(pid));
-	EXPECT_EQ(0, self->a.area->outbox[0]);
+	EXPECT_EQ(0, *vm_outbox(&self->a, self->a.area));
 	/* The child's end is not the VM's. */
 	EXPECT_EQ(0, vm_send(&self->b, self->a.id, self->a.generation, 1));
 	munmap((void *)peer, self->b.area_size);
@@ -269,16 +273,16 @@ TEST_F(map, after_close)
 {
 	const struct ivring_vm_area *peer = vm_peer(&self->a, self->b.id);
 
-	self->b.area->outbox[7] = 7;
+	self->outbox[7] = 7;
 	close(self->b.fd);
-	EXPECT_EQ(7, self->b.area->outbox[7]);
-	self->b.area->outbox[7] = 8;
-	EXPECT_EQ(8, peer->outbox[7]);
+	EXPECT_EQ(7, self->outbox[7]);
+	self->outbox[7] = 8;
+	EXPECT_EQ(8, vm_outbox(&self->a, peer)[7]);
 	/* And the VM with it. */
 	EXPECT_EQ(0, vm_send(&self->a, self->b.id, self->b.generation, 1));
 	EXPECT_EQ(1, vm_pending(&self->b));
 	vm_unmap(&self->b);
-	EXPECT_EQ(8, peer->outbox[7]);
+	EXPECT_EQ(8, vm_outbox(&self->a, peer)[7]);
 	EXPECT_EQ(-EPIPE, vm_send(&self->a, self->b.id, self->b.generation, 1));
 	munmap((void *)peer, self->b.area_size);
 	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
@@ -287,24 +291,27 @@ TEST_F(map, after_close)
 TEST_F(map, corpse)
 {
 	const struct ivring_vm_area *corpse = vm_peer(&self->a, self->b.id), *fresh;
+	const __u8 *left = vm_outbox(&self->a, corpse);
+	__u8 *outbox;
 	struct vm c;
 	size_t i;
 
-	memset(self->b.area->outbox, 0xdd, OUTBOX);
+	memset(self->outbox, 0xdd, OUTBOX);
 	vm_close(&self->b);
-	EXPECT_EQ(0xdd, corpse->outbox[OUTBOX - 1]);
+	EXPECT_EQ(0xdd, left[OUTBOX - 1]);
 	EXPECT_EQ(0, map_refused(ENXIO, self->a.fd, PAGE, PROT_READ, MAP_SHARED,
 				 IVRING_MAP_VM(self->b.id)));
 
 	/* Its successor has pages of its own, and they are clean. */
 	ASSERT_EQ(0, vm_join_slot(&c, self->a.fd, self->b.id));
+	outbox = vm_outbox(&c, c.area);
 	for (i = 0; i < OUTBOX; i++)
-		ASSERT_EQ(0, c.area->outbox[i]);
-	memset(c.area->outbox, 0xcc, OUTBOX);
+		ASSERT_EQ(0, outbox[i]);
+	memset(outbox, 0xcc, OUTBOX);
 	for (i = 0; i < OUTBOX; i++)
-		ASSERT_EQ(0xdd, corpse->outbox[i]);
+		ASSERT_EQ(0xdd, left[i]);
 	fresh = vm_peer(&self->a, c.id);
-	EXPECT_EQ(0xcc, fresh->outbox[OUTBOX - 1]);
+	EXPECT_EQ(0xcc, vm_outbox(&self->a, fresh)[OUTBOX - 1]);
 	munmap((void *)corpse, c.area_size);
 	munmap((void *)fresh, c.area_size);
 	self->b = c;
@@ -316,8 +323,8 @@ TEST_F(map, remap)
 	size_t size = self->b.area_size;
 	char *peer = (char *)vm_peer(&self->a, self->b.id), *moved;
 
-	self->b.area->outbox[0] = 0x11;
-	self->b.area->outbox[OUTBOX - 1] = 0x22;
+	self->outbox[0] = 0x11;
+	self->outbox[OUTBOX - 1] = 0x22;
 	EXPECT_EQ(MAP_FAILED, mremap(peer, size, size + PAGE, MREMAP_MAYMOVE));
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(MAP_FAILED, mremap(peer, 0, size, MREMAP_MAYMOVE));
@@ -326,7 +333,7 @@ TEST_F(map, remap)
 	moved = mremap(peer, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, moved);
 	ASSERT_NE(MAP_FAILED, moved);
 	EXPECT_FALSE(is_mapped(peer));
-	EXPECT_EQ(0x11, moved[PAGE]);
+	EXPECT_EQ(0x11, moved[IVRING_OUTBOX_OFFSET(4)]);
 	EXPECT_EQ(0x22, moved[size - 1]);
 	/* A hole, and the rest is as it was. */
 	EXPECT_EQ(0, munmap(moved + PAGE, PAGE));
@@ -353,7 +360,7 @@ TEST_F(map, dropped_pages)
 	pid_t pid;
 
 	peer = vm_peer(&self->a, self->b.id);
-	memset(self->b.area->outbox, 0x77, OUTBOX);
+	memset(self->outbox, 0x77, OUTBOX);
 	EXPECT_EQ(0, vm_send(&self->a, self->b.id, self->b.generation, 1));
 	pid = child_fork();
 	if (!pid) {
@@ -366,12 +373,12 @@ TEST_F(map, dropped_pages)
 		madvise((void *)c.inbox, c.inbox_size, MADV_DONTNEED);
 		madvise((void *)c.region, c.region_size, MADV_DONTNEED);
 		/* May be fatal. */
-		c.area->outbox[0] = 1;
-		_exit(c.area->outbox[1] != 0x77);
+		*vm_outbox(&c, c.area) = 1;
+		_exit(vm_outbox(&c, c.area)[1] != 0x77);
 	}
-	EXPECT_EQ(child_wait(pid) == -SIGBUS ? 0x77 : 1, self->b.area->outbox[0]);
-	EXPECT_EQ(0x77, self->b.area->outbox[OUTBOX - 1]);
-	EXPECT_EQ(0x77, peer->outbox[OUTBOX - 1]);
+	EXPECT_EQ(child_wait(pid) == -SIGBUS ? 0x77 : 1, self->outbox[0]);
+	EXPECT_EQ(0x77, self->outbox[OUTBOX - 1]);
+	EXPECT_EQ(0x77, vm_outbox(&self->a, peer)[OUTBOX - 1]);
 	EXPECT_EQ(1, vm_pending(&self->b));
 	EXPECT_EQ(IVRING_MAGIC, self->b.region->magic);
 	EXPECT_EQ(0, vm_send(&self->a, self->b.id, self->b.generation, 2));

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "ivring_test.h"
+#include "lane.h"
 
 #define OUTBOX	(16ULL << 20)
 
@@ -94,6 +95,46 @@ TEST_F(memcg, attach)
 	EXPECT_TRUE(SOON(charged(self->group) < during - (long long)OUTBOX * 3 / 4));
 	ASSERT_EQ(1, write(end[1], "3", 1));
 	EXPECT_EQ(0, child_wait(pid));
+}
+
+/* A lane is charged to who opens it, for as long as it is there. */
+TEST_F(memcg, lane)
+{
+	const long long size = lane_size(IVRING_MAX_LANE_ENTRIES);
+	int ready[2], end[2];
+	long long before;
+	struct vm a, b;
+	pid_t pid;
+	char c;
+
+	ASSERT_EQ(0, vm_create(&a, 2, 8, 4096));
+	ASSERT_EQ(0, vm_join(&b, a.fd));
+	ASSERT_EQ(0, pipe(ready));
+	ASSERT_EQ(0, pipe(end));
+	pid = child_fork();
+	if (!pid) {
+		if (write_file(self->group, "cgroup.procs", "0") ||
+		    write(ready[1], "r", 1) != 1 || read(end[0], &c, 1) != 1 ||
+		    dev_open_lane(a.fd, b.id, b.generation, IVRING_MAX_LANE_ENTRIES))
+			_exit(1);
+		_exit(write(ready[1], "o", 1) != 1 || read(end[0], &c, 1) != 1);
+	}
+	ASSERT_EQ(1, read(ready[0], &c, 1));
+	before = charged(self->group);
+	ASSERT_LE(0, before);
+	ASSERT_EQ(1, write(end[1], "1", 1));
+	ASSERT_EQ(1, read(ready[0], &c, 1));
+	/* Some of it was charged in advance. */
+	EXPECT_LE(before + size * 3 / 4, charged(self->group));
+
+	/* The sender lets go of a closed one when it opens the next. */
+	EXPECT_EQ(0, dev_close_lane(b.fd, a.id, a.generation));
+	EXPECT_EQ(0, dev_open_lane(a.fd, b.id, b.generation, 2));
+	EXPECT_TRUE(SOON(charged(self->group) < before + size / 4));
+	ASSERT_EQ(1, write(end[1], "2", 1));
+	EXPECT_EQ(0, child_wait(pid));
+	vm_close(&b);
+	vm_close(&a);
 }
 
 TEST_HARNESS_MAIN

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "ivring_test.h"
+#include "lane.h"
 
 FIXTURE(module) {
 	int fd;
@@ -91,7 +92,7 @@ TEST_F(module, mapping)
 	munmap((void *)vm.region, vm.region_size);
 	munmap((void *)vm.inbox, vm.inbox_size);
 	EXPECT_REFUSED();
-	vm.area->outbox[0] = 1;
+	*vm_outbox(&vm, vm.area) = 1;
 	munmap(vm.area, vm.area_size);
 	EXPECT_UNLOADS();
 }
@@ -170,6 +171,32 @@ TEST_F(module, many_times)
 		vm_close(&a);
 		vm_close(&b);
 	}
+}
+
+/* No lane and no timer of a delayed doorbell outlives it. */
+TEST_F(module, lanes_and_delays)
+{
+	struct lane_out out;
+	struct vm a, b;
+	int i;
+
+	close(self->fd);
+	for (i = 0; i < 20; i++) {
+		ASSERT_EQ(0, vm_create(&a, 4, 8, 4096));
+		ASSERT_EQ(0, vm_join(&b, a.fd));
+		ASSERT_EQ(0, lane_open(&out, &a, &b, 64));
+		STORE(&b.area->wake_items, 8);
+		STORE(&b.area->wake_delay_us, i < 10 ? 200000 : 500 * i);
+		STORE(&b.area->state, IVRING_IDLE);
+		EXPECT_EQ(0, lane_send(&out, 1));
+		EXPECT_EQ(1, vm_stats(&b).delayed);
+		vm_close(i % 2 ? &a : &b);
+		lane_unmap(&out, &a);
+		vm_close(i % 2 ? &b : &a);
+		EXPECT_UNLOADS();
+		ASSERT_EQ(0, load());
+	}
+	usleep(200000);
 }
 
 /* Others try to use it all the while. */

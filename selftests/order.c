@@ -3,6 +3,7 @@
  * Of several errors of a call, the one that is documented first is returned.
  */
 #include "ivring_test.h"
+#include "lane.h"
 
 #define ENTRIES	4
 #define SLOT	2		/* once taken, now free */
@@ -98,7 +99,7 @@ TEST_F(order, enqueue)
 	EXPECT_EQ(-EAGAIN, dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
 	EXPECT_BEFORE(EPROTO, self->b.area->inbox_consumer -= 1,
 		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
-	EXPECT_BEFORE(EINVAL, item.flags = 1,
+	EXPECT_BEFORE(EINVAL, item.flags = 2,
 		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
 	EXPECT_BEFORE(EFAULT, e.items = 1,
 		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
@@ -129,7 +130,7 @@ TEST_F(order, enqueue_full)
 		;
 	EXPECT_EQ(-EAGAIN, dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
 	/* What is wrong is wrong with and without room. */
-	EXPECT_BEFORE(EINVAL, item.flags = 1,
+	EXPECT_BEFORE(EINVAL, item.flags = 2,
 		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
 	e.flags = IVRING_ENQUEUE_WAIT;
 	EXPECT_BEFORE(EINVAL, e.deadline = IVRING_DEADLINE_NEVER,
@@ -150,16 +151,59 @@ TEST_F(order, others)
 		      dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
 	f.id = SLOT;
 	EXPECT_BEFORE(EPIPE, f.generation = 1, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
-	EXPECT_BEFORE(EINVAL, f.flags = 1, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
+	EXPECT_BEFORE(EINVAL, f.flags = 2, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
 	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_FLUSH, &f));
 
 	EXPECT_EQ(-EPROTO, dev_wait(self->b.fd, 0, 0, NULL));
-	EXPECT_EQ(-EINVAL, dev_wait(self->b.fd, 4, 0, NULL));
-	EXPECT_EQ(-ENOTCONN, dev_wait(self->fd, 4, 0, NULL));
+	EXPECT_EQ(-EINVAL, dev_wait(self->b.fd, 8, 0, NULL));
+	EXPECT_EQ(-ENOTCONN, dev_wait(self->fd, 8, 0, NULL));
 
 	EXPECT_EQ(-EBADF, dev_ioctl(self->a.fd, IVRING_EVENTFD, &e));
 	EXPECT_BEFORE(EINVAL, e.flags = 1, dev_ioctl(self->a.fd, IVRING_EVENTFD, &e));
 	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_EVENTFD, &e));
+}
+
+TEST_F(order, lanes)
+{
+	struct ivring_open_lane o = {
+		.id = self->b.id,
+		.generation = self->b.generation,
+		.entries = ENTRIES,
+	};
+	struct ivring_flush f = {
+		.id = self->b.id,
+		.generation = self->b.generation,
+		.position = -ENTRIES + 1,
+		.flags = IVRING_FLUSH_LANE,
+	};
+	struct lane_out lane;
+
+	EXPECT_EQ(-ENOENT, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
+	ASSERT_EQ(0, lane_open(&lane, &self->a, &self->b, ENTRIES));
+	EXPECT_EQ(-ETIMEDOUT, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
+	EXPECT_EQ(-ECONNRESET, (dev_close_lane(self->b.fd, self->a.id, self->a.generation),
+				dev_ioctl(self->a.fd, IVRING_FLUSH, &f)));
+	EXPECT_BEFORE(EINVAL, f.flags |= 2, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
+
+	STORE(&self->b.area->max_lane_entries, 0);
+	EXPECT_EQ(-ECONNREFUSED, dev_ioctl(self->a.fd, IVRING_OPEN_LANE, &o));
+	STORE(&self->b.area->max_lane_entries, ENTRIES);
+	ASSERT_EQ(0, dev_ioctl(self->a.fd, IVRING_OPEN_LANE, &o));
+	EXPECT_BEFORE(EBUSY, STORE(&self->b.area->max_lane_entries, 0),
+		      dev_ioctl(self->a.fd, IVRING_OPEN_LANE, &o));
+	o.id = SLOT;
+	EXPECT_BEFORE(EPIPE, o.generation = 1, dev_ioctl(self->a.fd, IVRING_OPEN_LANE, &o));
+	EXPECT_BEFORE(EINVAL, o.generation = 3, dev_ioctl(self->a.fd, IVRING_OPEN_LANE, &o));
+	o.generation = 1;
+	EXPECT_BEFORE(EINVAL, o.entries = 3, dev_ioctl(self->a.fd, IVRING_OPEN_LANE, &o));
+
+	/* Who is no member is told so whatever he asks for. */
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_OPEN_LANE, &o));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_OPEN_LANE, NULL));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_CLOSE_LANE, NULL));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_DOORBELL, NULL));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_ROOM, NULL));
+	lane_unmap(&lane, &self->a);
 }
 
 TEST_F(order, mmap)

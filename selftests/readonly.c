@@ -34,7 +34,7 @@ FIXTURE_SETUP(readonly)
 	ASSERT_EQ(0, vm_create(&self->a, 4, 8, OUTBOX));
 	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
 	ASSERT_EQ(0, vm_send(&self->b, self->a.id, self->a.generation, 0xabcd));
-	memset(self->b.area->outbox, 0x3c, OUTBOX);
+	memset(vm_outbox(&self->b, self->b.area), 0x3c, OUTBOX);
 	if (variant->which == 0) {
 		self->size = self->a.region_size;
 		self->offset = IVRING_MAP_REGION;

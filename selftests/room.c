@@ -187,24 +187,52 @@ TEST_F(room, ring_back)
 	pid_t pid;
 
 	/* Nobody waits: no effect. */
-	EXPECT_EQ(0, dev_ioctl(self->b.fd, IVRING_ROOM, NULL));
+	EXPECT_EQ(0, dev_room(self->b.fd, IVRING_ID_ANY));
 	EXPECT_EQ(0, vm_stats(&self->b).room);
 
 	pid = sender(&self->a, &self->b, 9);
 	ASSERT_TRUE(sender_waits(&self->b));
 	ASSERT_TRUE(vm_take(&self->b, &item));
-	EXPECT_EQ(0, dev_ioctl(self->b.fd, IVRING_ROOM, NULL));
+	EXPECT_EQ(0, dev_room(self->b.fd, IVRING_ID_ANY));
 	EXPECT_EQ(0, child_wait(pid));
 	EXPECT_EQ(0, LOAD(&self->b.inbox->room_wanted));
 	EXPECT_EQ(1, vm_stats(&self->b).room);
 	EXPECT_EQ(ENTRIES, vm_pending(&self->b));
 }
 
+/* Some wait for room, others for reading: the nearest is asked for first. */
+TEST_F(room, positions)
+{
+	__u32 near = self->b.start + 1, far = self->b.start + 3;
+	struct ivring_item item;
+	pid_t pid[2];
+
+	pid[1] = child_fork();
+	if (!pid[1])
+		_exit(-dev_flush(self->a.fd, self->b.id, self->b.generation, far,
+				 IVRING_DEADLINE_NEVER));
+	ASSERT_TRUE(sender_waits(&self->b));
+	EXPECT_EQ(far, LOAD(&self->b.inbox->room_at));
+	pid[0] = sender(&self->a, &self->b, 9);
+	ASSERT_TRUE(SOON(LOAD(&self->b.inbox->room_at) == near));
+	ASSERT_TRUE(vm_take(&self->b, &item));
+	EXPECT_EQ(0, vm_ring_back(&self->b));
+	EXPECT_EQ(0, child_wait(pid[0]));
+	ASSERT_TRUE(SOON(LOAD(&self->b.inbox->room_wanted) &&
+			 LOAD(&self->b.inbox->room_at) == far));
+	ASSERT_TRUE(vm_take(&self->b, &item));
+	EXPECT_EQ(0, vm_ring_back(&self->b));
+	EXPECT_EQ(1, LOAD(&self->b.inbox->room_wanted));
+	ASSERT_TRUE(vm_take(&self->b, &item));
+	EXPECT_EQ(0, vm_ring_back(&self->b));
+	EXPECT_EQ(0, child_wait(pid[1]));
+}
+
 TEST_F(room, not_attached)
 {
 	int fd = dev_open();
 
-	EXPECT_EQ(-ENOTCONN, dev_ioctl(fd, IVRING_ROOM, NULL));
+	EXPECT_EQ(-ENOTCONN, dev_room(fd, IVRING_ID_ANY));
 	close(fd);
 }
 

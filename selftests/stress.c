@@ -18,8 +18,9 @@
 #define BATCH		16
 
 static const struct way *const ways[] = {
-	&way_wait, &way_wait_members, &way_poll, &way_select, &way_epoll_level,
-	&way_epoll_edge, &way_eventfd, &way_uring, &way_uring_multishot,
+	&way_wait, &way_wait_members, &way_wait_armed, &way_poll, &way_select,
+	&way_epoll_level, &way_epoll_edge, &way_eventfd, &way_uring,
+	&way_uring_multishot,
 };
 
 /* What an item carries in its data. */
@@ -159,7 +160,7 @@ static void make_item(struct ivring_item *item, __u32 id, __u64 sequence, int bl
 	if (block >= 0) {
 		item->offset = (id * BLOCKS + block) * BLOCK;
 		item->length = 1 + rng_below(BLOCK);
-		payload = me.area->outbox + item->offset;
+		payload = vm_outbox(&me, me.area) + item->offset;
 		for (i = 0; i < item->length; i++)
 			payload[i] = sequence + i;
 	}
@@ -238,7 +239,7 @@ static bool receive_one(void)
 	if (item->length && peer->generation != item->from_gen)
 		meet(item->from);
 	if (item->length && peer->generation == item->from_gen)
-		payload = peer->area->outbox + item->offset;
+		payload = vm_outbox(&me, peer->area) + item->offset;
 	if (item->length && !payload)
 		/* Its sender is gone, and with it what was never mapped. */
 		count(&shared->orphans, 1);
@@ -298,7 +299,7 @@ static void run_vm(int region_fd, __u32 id)
 	struct account *account;
 	__u32 i;
 
-	CHECK(!vm_join_slot(&me, region_fd, id), "attach");
+	CHECK(!vm_succeed(&me, region_fd, id), "attach");
 	close(region_fd);
 	if (way->open(&s))
 		way = &way_wait;

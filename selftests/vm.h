@@ -16,7 +16,8 @@ struct vm {
 	size_t inbox_size;
 	size_t area_size;
 	const struct ivring_region_area *region;
-	const struct ivring_inbox_area *inbox;
+	const struct ivring_ring_area *inbox;
+	const struct ivring_lanes *lanes;	/* that lead here */
 	struct ivring_vm_area *area;
 };
 
@@ -45,9 +46,9 @@ static inline int vm_map(struct vm *vm, int fd)
 		.entries = info.inbox_entries,
 		.start = -info.inbox_entries,
 		.region_size = page_round(sizeof(*vm->region) + 4 * info.slots),
-		.inbox_size = sizeof(*vm->inbox) +
-			      page_round(64 * info.inbox_entries),
-		.area_size = sizeof(*vm->area) + info.outbox_bytes,
+		.inbox_size = page_round(IVRING_LANES_OFFSET(info.inbox_entries) +
+					 sizeof(*vm->lanes) + 8 * info.slots),
+		.area_size = IVRING_OUTBOX_OFFSET(info.slots) + info.outbox_bytes,
 	};
 	p = dev_map(fd, vm->region_size, PROT_READ, IVRING_MAP_REGION);
 	if (p == MAP_FAILED)
@@ -57,6 +58,7 @@ static inline int vm_map(struct vm *vm, int fd)
 	if (p == MAP_FAILED)
 		return -errno;
 	vm->inbox = p;
+	vm->lanes = p + IVRING_LANES_OFFSET(vm->entries);
 	p = dev_map(fd, vm->area_size, PROT_READ | PROT_WRITE,
 		    IVRING_MAP_VM(vm->id));
 	if (p == MAP_FAILED)
@@ -85,6 +87,18 @@ static inline int vm_join_slot(struct vm *vm, int region_fd, __u32 id)
 	ret = vm_attach(vm, fd, region_fd, id);
 	if (ret)
 		close(fd);
+	return ret;
+}
+
+/*
+ * The same in the slot of one that has been killed: io_uring lets go of the
+ * files of a process some time after its end.
+ */
+static inline int vm_succeed(struct vm *vm, int region_fd, __u32 id)
+{
+	int ret;
+
+	(void)SOON((ret = vm_join_slot(vm, region_fd, id)) != -EBUSY);
 	return ret;
 }
 
@@ -129,6 +143,12 @@ static inline void vm_close(struct vm *vm)
 static inline const struct ivring_vm_area *vm_peer(const struct vm *vm, __u32 id)
 {
 	return dev_map(vm->fd, vm->area_size, PROT_READ, IVRING_MAP_VM(id));
+}
+
+/* The outbox in a mapping of anybody's area. */
+static inline __u8 *vm_outbox(const struct vm *vm, const struct ivring_vm_area *area)
+{
+	return (__u8 *)area + IVRING_OUTBOX_OFFSET(vm->slots);
 }
 
 static inline __u32 vm_generation(const struct vm *vm, __u32 id)
@@ -202,13 +222,25 @@ static inline bool vm_take(struct vm *vm, struct ivring_item *item)
 	return true;
 }
 
-/* Ring back if a sender waits. */
+/*
+ * Whether a reader at @consumer has read all up to @position: what it has not
+ * lies within the next round of the ring.
+ */
+static inline bool has_read(__u32 consumer, __u32 position, __u32 entries)
+{
+	__u32 ahead = position - consumer;
+
+	return !ahead || ahead > entries;
+}
+
+/* Ring back if a sender waits for what has been read. */
 static inline int vm_ring_back(struct vm *vm)
 {
 	FULL_BARRIER();
-	if (!LOAD(&vm->inbox->room_wanted))
+	if (!LOAD(&vm->inbox->room_wanted) ||
+	    !has_read(vm->area->inbox_consumer, LOAD(&vm->inbox->room_at), vm->entries))
 		return 0;
-	return dev_ioctl(vm->fd, IVRING_ROOM, NULL);
+	return dev_room(vm->fd, IVRING_ID_ANY);
 }
 
 /* All that a call without effect must leave as it was. */

@@ -107,7 +107,9 @@ TEST_F(wait, item_comes)
 		EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
 		EXPECT_TRUE(vm_take(&self->b, &item));
 	}
-	EXPECT_EQ(i, vm_stats(&self->b).waits);
+	/* One or the other may have found its item before it slept. */
+	EXPECT_LT(0, vm_stats(&self->b).waits);
+	EXPECT_GE(i, vm_stats(&self->b).waits);
 	EXPECT_EQ(i, vm_stats(&self->b).rung);
 	EXPECT_EQ(0, vm_stats(&self->b).spurious);
 }
@@ -239,7 +241,7 @@ TEST_F(wait, errors)
 	ASSERT_EQ(0, send(&self->a, &self->b));
 	before = vm_snapshot(&self->a);
 	for (bit = 0; bit < 32; bit++)
-		if (1U << bit != IVRING_EVENT_MEMBERS)
+		if (~(IVRING_EVENT_MEMBERS | IVRING_WAIT_ARMED) & 1U << bit)
 			EXPECT_EQ(-EINVAL, dev_wait(self->b.fd, 1U << bit, 0, NULL));
 	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_WAIT, NULL));
 	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_WAIT, KERNEL_ADDRESS));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The ways in which a VM can sleep until there are items in its inbox.
+ * The ways in which a VM can sleep until there are items in its inbox, or in a
+ * lane that leads to it.
  */
 #ifndef WAYS_H
 #define WAYS_H
@@ -10,14 +11,18 @@
 #include <sys/select.h>
 
 #include "ivring_test.h"
+#include "lane.h"
 #include "uring.h"
 
 /* One that sleeps, in one way for good. */
 struct sleeper {
 	struct vm *vm;
+	bool (*more)(void);	/* there is something else than the inbox; or NULL */
+	bool unfenced;		/* says UNFENCED while it is busy */
 	int fd;			/* epoll or eventfd */
-	__u32 delay;
 	struct uring ring;
+	__u32 delay[2];
+	bool armed;
 };
 
 struct way {
@@ -32,13 +37,16 @@ struct way {
  * The caller's part where the kernel's poll() is not called again before the
  * sleep: false if there is something to read.
  */
-static inline bool arm(struct vm *vm)
+static inline bool arm(struct sleeper *s)
 {
-	STORE(&vm->area->state, IVRING_IDLE);
-	FULL_BARRIER();
-	if (!vm_pending(vm))
+	STORE(&s->vm->area->state, IVRING_IDLE);
+	if (s->unfenced)
+		dev_membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED);	/* A */
+	else
+		FULL_BARRIER();						/* S */
+	if (!vm_pending(s->vm) && !(s->more && s->more()))
 		return true;
-	STORE(&vm->area->state, IVRING_BUSY);
+	STORE(&s->vm->area->state, IVRING_BUSY);
 	return false;
 }
 
@@ -66,6 +74,16 @@ static inline int sleep_wait_members(struct sleeper *s, int ms)
 	int ret = dev_wait(s->vm->fd, IVRING_EVENT_MEMBERS, in_ms(ms), NULL);
 
 	vm_see_members(s->vm);
+	return ret == -ETIMEDOUT ? 0 : ret ? ret : 1;
+}
+
+static inline int sleep_wait_armed(struct sleeper *s, int ms)
+{
+	int ret;
+
+	if (!arm(s))
+		return 1;
+	ret = dev_wait(s->vm->fd, IVRING_WAIT_ARMED, in_ms(ms), NULL);
 	return ret == -ETIMEDOUT ? 0 : ret ? ret : 1;
 }
 
@@ -117,7 +135,7 @@ static inline int sleep_epoll_edge(struct sleeper *s, int ms)
 	struct epoll_event event;
 	int ret;
 
-	if (!arm(s->vm))
+	if (!arm(s))
 		return 1;
 	ret = epoll_wait(s->fd, &event, 1, ms);
 	STORE(&s->vm->area->state, IVRING_BUSY);
@@ -136,7 +154,7 @@ static inline int sleep_eventfd(struct sleeper *s, int ms)
 	__u64 count;
 	int ret;
 
-	if (!arm(s->vm))
+	if (!arm(s))
 		return 1;
 	ret = poll(&p, 1, ms);
 	if (ret == 1)
@@ -155,7 +173,7 @@ static inline int sleep_uring(struct sleeper *s, int ms)
 {
 	int ret;
 
-	if (s->ring.polls && !arm(s->vm))
+	if (s->ring.polls && !arm(s))
 		return 1;
 	if (!s->ring.polls) {
 		ret = uring_poll(&s->ring, s->vm->fd, POLLIN, false);
@@ -175,7 +193,7 @@ static inline int sleep_uring_multishot(struct sleeper *s, int ms)
 		if (ret)
 			return ret;
 	}
-	if (!arm(s->vm))
+	if (!arm(s))
 		return 1;
 	ret = uring_wait(&s->ring, ms);
 	STORE(&s->vm->area->state, IVRING_BUSY);
@@ -185,22 +203,42 @@ static inline int sleep_uring_multishot(struct sleeper *s, int ms)
 /*
  * No sleep at all, but as one that arms sees it: until the doorbell has turned
  * the state into BUSY. It arms just when the next item comes, or comes near it
- * by trial and error, so that a barrier which is missing is missed.
+ * by trial and error, so that a barrier which is missing is missed. (A sender
+ * that had to ring is later than one that had not.)
  */
-static inline int sleep_spin(struct sleeper *s, int ms)
+static inline int spin_after(struct sleeper *s, int ms, bool (*arm)(struct sleeper *s))
 {
+	__u32 *delay = &s->delay[s->armed];
 	__u64 end = in_ms(ms);
 
-	spin(s->delay + rng_below(100));
-	if (!arm(s->vm)) {
-		s->delay -= s->delay / 50;
+	spin(*delay + rng_below(100));
+	s->armed = arm(s);
+	if (!s->armed) {
+		*delay -= *delay / 50;
 		return 1;
 	}
-	s->delay += 1 + s->delay / 50;
+	if (*delay < 20000)
+		*delay += 1 + *delay / 50;
 	while (vm_state(s->vm) == IVRING_IDLE)
 		if (now() > end)
 			return 0;
 	return 1;
+}
+
+static inline int sleep_spin(struct sleeper *s, int ms)
+{
+	return spin_after(s, ms, arm);
+}
+
+/* The same, but it is poll() that arms. */
+static inline bool arm_by_poll(struct sleeper *s)
+{
+	return !dev_poll(s->vm->fd, POLLIN);
+}
+
+static inline int sleep_spin_poll(struct sleeper *s, int ms)
+{
+	return spin_after(s, ms, arm_by_poll);
 }
 
 static const struct way way_wait = { "wait", open_nothing, sleep_wait };
@@ -209,6 +247,9 @@ static const struct way way_wait_forever = {
 };
 static const struct way way_wait_members = {
 	"wait for members too", open_nothing, sleep_wait_members,
+};
+static const struct way way_wait_armed = {
+	"wait, armed", open_nothing, sleep_wait_armed,
 };
 static const struct way way_poll = { "poll", open_nothing, sleep_poll };
 static const struct way way_select = { "select", open_nothing, sleep_select };
@@ -225,5 +266,8 @@ static const struct way way_uring_multishot = {
 };
 
 static const struct way way_spin = { "spin", open_nothing, sleep_spin };
+static const struct way way_spin_poll = {
+	"spin, armed by poll", open_nothing, sleep_spin_poll,
+};
 
 #endif /* WAYS_H */

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * wake_items and wake_delay_us: a VM that would rather be woken for many items
+ * at once, and after a while for fewer.
+ */
+#include "ivring_test.h"
+#include "lane.h"
+#include "ways.h"
+
+#define ITEMS	4		/* so many wake at once */
+#define SHORT	(30 * MSEC)
+#define LONG	(900 * MSEC)	/* nothing takes so long but a delay */
+
+FIXTURE(delay) {
+	struct vm a;		/* sends to b */
+	struct vm b;
+	struct lane_out out;
+	struct lane_in in;
+};
+
+FIXTURE_VARIANT(delay) {
+	bool lane;
+};
+
+FIXTURE_VARIANT_ADD(delay, inbox) { .lane = false };
+FIXTURE_VARIANT_ADD(delay, lane) { .lane = true };
+
+FIXTURE_SETUP(delay)
+{
+	ASSERT_EQ(0, vm_create(&self->a, 4, 64, 4096));
+	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, lane_open(&self->out, &self->a, &self->b, 64));
+	ASSERT_EQ(0, lane_accept(&self->in, &self->b, self->a.id));
+	vm_see_members(&self->b);
+}
+
+FIXTURE_TEARDOWN(delay)
+{
+	lane_unmap(&self->out, &self->a);
+	vm_close(&self->b);
+	vm_close(&self->a);
+}
+
+static void set_delay(const struct vm *vm, __u32 items, __u64 ns)
+{
+	STORE(&vm->area->wake_items, items);
+	STORE(&vm->area->wake_delay_us, ns / 1000);
+}
+
+/* Send an item: 1 if that rang, 0, or -errno. */
+static int send(struct vm *a, struct vm *b, struct lane_out *out)
+{
+	struct ivring_item item = { 0 };
+	struct ivring_enqueue e = enqueue_args(b->id, b->generation, &item, 1);
+	int ret;
+
+	if (out)
+		return lane_send(out, 0);
+	ret = dev_ioctl(a->fd, IVRING_ENQUEUE, &e);
+	return ret ? ret : e.rung;
+}
+
+#define SEND()	send(&self->a, &self->b, variant->lane ? &self->out : NULL)
+
+static void drain(struct vm *b, const struct lane_in *in)
+{
+	struct ivring_item item;
+
+	while (vm_take(b, &item) || lane_take(in, &item))
+		;
+}
+
+/* As user space does before it sleeps. */
+static void arm_by_hand(struct vm *vm)
+{
+	STORE(&vm->area->state, IVRING_IDLE);
+	FULL_BARRIER();
+}
+
+/* Sleep until the state is BUSY: how long that was after @start, or 0. */
+static __u64 wait_armed(struct vm *vm, __u64 start)
+{
+	if (dev_wait(vm->fd, IVRING_WAIT_ARMED, in_ms(5000), NULL))
+		return 0;
+	return now() - start;
+}
+
+/* The first item starts the delay, and all but the last are silent. */
+TEST_F(delay, items)
+{
+	struct ivring_stats before = vm_stats(&self->b);
+	__u64 start;
+	int i;
+
+	set_delay(&self->b, ITEMS, LONG);
+	arm_by_hand(&self->b);
+	start = now();
+	for (i = 1; i < ITEMS; i++) {
+		EXPECT_EQ(0, SEND());
+		EXPECT_EQ(IVRING_DELAYED, vm_state(&self->b));
+	}
+	EXPECT_EQ(1, SEND());
+	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(0, SEND());
+	EXPECT_GT(LONG, wait_armed(&self->b, start));
+	EXPECT_EQ(before.delayed + 1, vm_stats(&self->b).delayed);
+	EXPECT_EQ(before.rung + 1, vm_stats(&self->b).rung);
+	EXPECT_EQ(0, vm_stats(&self->a).pointless);
+	/* The timer that is still running rings nobody, busy or idle. */
+	arm_by_hand(&self->b);
+	usleep((LONG + 50 * MSEC) / 1000);
+	EXPECT_EQ(IVRING_IDLE, vm_state(&self->b));
+	EXPECT_EQ(before.rung + 1, vm_stats(&self->b).rung);
+	EXPECT_EQ(before.spurious, vm_stats(&self->b).spurious);
+}
+
+/* A batch counts as what the ring holds then. */
+TEST_F(delay, batch)
+{
+	struct ivring_item items[ITEMS] = { 0 };
+	struct ivring_enqueue e = enqueue_args(self->b.id, self->b.generation,
+					       items, ITEMS);
+	int i;
+
+	set_delay(&self->b, ITEMS, LONG);
+	arm_by_hand(&self->b);
+	if (variant->lane) {
+		for (i = 0; i < ITEMS; i++)
+			lane_write(&self->out, items);
+		lane_publish(&self->out);
+		EXPECT_EQ(1, lane_tell(&self->out));
+	} else {
+		ASSERT_EQ(0, dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+		EXPECT_EQ(1, e.rung);
+	}
+	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(0, vm_stats(&self->b).delayed);
+
+	/* What has been read counts no more. */
+	drain(&self->b, &self->in);
+	arm_by_hand(&self->b);
+	EXPECT_EQ(0, SEND());
+	EXPECT_EQ(IVRING_DELAYED, vm_state(&self->b));
+	EXPECT_EQ(1, vm_stats(&self->b).delayed);
+}
+
+TEST_F(delay, time)
+{
+	__u64 start, waited;
+	int round;
+
+	set_delay(&self->b, ITEMS, SHORT);
+	for (round = 1; round <= 5; round++) {
+		arm_by_hand(&self->b);
+		start = now();
+		EXPECT_EQ(0, SEND());
+		if (round % 2)
+			EXPECT_EQ(0, SEND());
+		waited = wait_armed(&self->b, start);
+		EXPECT_LE(SHORT, waited);
+		EXPECT_GT(2 * SEC, waited);
+		drain(&self->b, &self->in);
+	}
+	EXPECT_EQ(5, vm_stats(&self->b).delayed);
+	EXPECT_EQ(5, vm_stats(&self->b).rung);
+}
+
+/* However one sleeps. The sender is another process, so that it comes during the sleep. */
+TEST_F(delay, sleepers)
+{
+	static const struct way *const ways[] = {
+		&way_wait, &way_wait_members, &way_wait_armed, &way_poll, &way_select,
+		&way_epoll_level, &way_epoll_edge, &way_eventfd,
+	};
+	__u64 *start = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	const struct ivring_vm_area *area;
+	struct lane_out out;
+	__u64 waited;
+	unsigned int i;
+	struct vm c;
+	pid_t pid;
+
+	set_delay(&self->b, ITEMS, SHORT);
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct sleeper s = { .vm = &self->b };
+
+		ASSERT_EQ(0, ways[i]->open(&s));
+		vm_see_members(&self->b);
+		pid = child_fork();
+		if (!pid) {
+			/* Coming and going would wake it. */
+			if (vm_map(&c, self->a.fd))
+				_exit(1);
+			area = vm_peer(&c, self->b.id);
+			out = self->out;
+			out.area = area;
+			out.end = &area->lane[c.id];
+			out.ring = dev_map(c.fd, lane_size(64), PROT_READ | PROT_WRITE,
+					   IVRING_MAP_LANE_TO(self->b.id));
+			if (area == MAP_FAILED || out.ring == MAP_FAILED ||
+			    !SOON(LOAD(&area->state) == IVRING_IDLE))
+				_exit(2);
+			usleep(10000);
+			*start = now();
+			_exit(send(&c, &self->b, variant->lane ? &out : NULL) != 0);
+		}
+		EXPECT_EQ(1, ways[i]->sleep(&s, 5000));
+		waited = now() - *start;
+		EXPECT_LE(SHORT, waited) TH_LOG("%s", ways[i]->name);
+		EXPECT_GT(2 * SEC, waited) TH_LOG("%s", ways[i]->name);
+		EXPECT_EQ(0, child_wait(pid));
+		self->out.next += variant->lane;
+		drain(&self->b, &self->in);
+		dev_eventfd(self->b.fd, -1);
+		if (s.fd)
+			close(s.fd);
+		STORE(&self->b.area->state, IVRING_BUSY);
+	}
+	EXPECT_EQ(i, vm_stats(&self->b).delayed);
+}
+
+/* Rings are counted one by one: so few in each have to wait. */
+TEST_F(delay, two_rings)
+{
+	__u64 start = now(), waited;
+	int i;
+
+	set_delay(&self->b, ITEMS, SHORT);
+	arm_by_hand(&self->b);
+	for (i = 1; i < ITEMS; i++) {
+		EXPECT_EQ(0, send(&self->a, &self->b, &self->out));
+		EXPECT_EQ(0, send(&self->a, &self->b, NULL));
+	}
+	waited = wait_armed(&self->b, start);
+	EXPECT_LE(SHORT, waited);
+	EXPECT_GT(2 * SEC, waited);
+}
+
+/* Comings and goings wait for nothing. */
+TEST_F(delay, members)
+{
+	__u64 start;
+	struct vm c;
+
+	set_delay(&self->b, ITEMS, LONG);
+	arm_by_hand(&self->b);
+	ASSERT_EQ(0, vm_join(&c, self->a.fd));
+	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	arm_by_hand(&self->b);
+	start = now();
+	EXPECT_EQ(0, SEND());
+	EXPECT_EQ(IVRING_DELAYED, vm_state(&self->b));
+	vm_close(&c);
+	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_GT(LONG, wait_armed(&self->b, start));
+	EXPECT_EQ(2, vm_stats(&self->b).rung);
+}
+
+/* No delay without a number and a time. */
+TEST_F(delay, none)
+{
+	static const __u32 none[][2] = {
+		{ 0, 0 }, { 0, 0xffffffff }, { 1, 0xffffffff }, { 0xffffffff, 0 }, { 2, 0 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(none); i++) {
+		STORE(&self->b.area->wake_items, none[i][0]);
+		STORE(&self->b.area->wake_delay_us, none[i][1]);
+		arm_by_hand(&self->b);
+		EXPECT_EQ(1, SEND());
+		EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+		drain(&self->b, &self->in);
+	}
+	EXPECT_EQ(0, vm_stats(&self->b).delayed);
+}
+
+/* The longest is a second, whatever is asked for. */
+TEST_F(delay, absurd)
+{
+	__u64 start, waited;
+
+	STORE(&self->b.area->wake_items, 0xffffffff);
+	STORE(&self->b.area->wake_delay_us,
+	      variant->lane ? 0xffffffff : IVRING_MAX_WAKE_DELAY_US + 1);
+	arm_by_hand(&self->b);
+	start = now();
+	EXPECT_EQ(0, SEND());
+	waited = wait_armed(&self->b, start);
+	EXPECT_LE(SEC, waited);
+	EXPECT_GT(3 * SEC, waited);
+}
+
+/* While it is busy there is nothing to delay. */
+TEST_F(delay, busy)
+{
+	int i;
+
+	set_delay(&self->b, ITEMS, SHORT);
+	for (i = 0; i < 2 * ITEMS; i++)
+		EXPECT_EQ(0, SEND());
+	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(0, vm_stats(&self->b).delayed);
+}
+
+/* A doorbell for too few is not without a point, but rings nobody. */
+TEST_F(delay, doorbell)
+{
+	struct ivring_stats before;
+
+	set_delay(&self->b, ITEMS, LONG);
+	arm_by_hand(&self->b);
+	EXPECT_EQ(0, lane_send(&self->out, 0));
+	before = vm_stats(&self->b);
+	EXPECT_EQ(0, lane_doorbell(&self->out));
+	EXPECT_EQ(IVRING_DELAYED, vm_state(&self->b));
+	EXPECT_EQ(0, vm_stats(&self->a).pointless);
+	EXPECT_EQ(before.delayed, vm_stats(&self->b).delayed);
+	EXPECT_EQ(before.suppressed + 1, vm_stats(&self->b).suppressed);
+	EXPECT_EQ(before.rung, vm_stats(&self->b).rung);
+}
+
+/* Each delay has its own length, also if the timer of the last one still runs. */
+TEST_F(delay, after_another)
+{
+	__u64 start, waited;
+
+	set_delay(&self->b, ITEMS, 200 * MSEC);
+	arm_by_hand(&self->b);
+	EXPECT_EQ(0, SEND());
+	usleep(150000);
+	/* It finds the item by itself. */
+	STORE(&self->b.area->state, IVRING_BUSY);
+	drain(&self->b, &self->in);
+	arm_by_hand(&self->b);
+	start = now();
+	EXPECT_EQ(0, SEND());
+	waited = wait_armed(&self->b, start);
+	EXPECT_LE(200 * MSEC, waited);
+	EXPECT_GT(2 * SEC, waited);
+}
+
+/* Who looks finds the item before the delay is over; who is interrupted, too. */
+TEST_F(delay, looks)
+{
+	pid_t pid;
+
+	set_delay(&self->b, ITEMS, LONG);
+	arm_by_hand(&self->b);
+	EXPECT_EQ(0, SEND());
+	EXPECT_EQ(POLLIN, dev_poll(self->b.fd, POLLIN));
+	EXPECT_EQ(0, dev_wait(self->b.fd, 0, 0, NULL));
+	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+
+	drain(&self->b, &self->in);
+	arm_by_hand(&self->b);
+	EXPECT_EQ(0, SEND());
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, IVRING_WAIT_ARMED, in_ms(20), NULL));
+	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+
+	drain(&self->b, &self->in);
+	arm_by_hand(&self->b);
+	EXPECT_EQ(0, SEND());
+	pid = child_fork();
+	if (!pid)
+		_exit(-dev_wait(self->b.fd, IVRING_WAIT_ARMED, IVRING_DEADLINE_NEVER, NULL));
+	usleep(20000);
+	kill(pid, SIGKILL);
+	EXPECT_EQ(-SIGKILL, child_wait(pid));
+	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+}
+
+/* A VM that leaves during its delay, again and again; its successor is not rung. */
+TEST_F(delay, leaves)
+{
+	struct lane_out out;
+	__u64 seed = rng_seed();
+	struct vm c;
+	int i;
+
+	for (i = 0; i < 300; i++) {
+		ASSERT_EQ(0, vm_join_slot(&c, self->a.fd, 3));
+		ASSERT_EQ(0, lane_open(&out, &self->a, &c, 8));
+		set_delay(&c, ITEMS, rng_below(2000) * 1000);
+		arm_by_hand(&c);
+		ASSERT_LE(0, send(&self->a, &c, variant->lane ? &out : NULL));
+		vm_close(&c);
+		ASSERT_EQ(IVRING_GONE, LOAD(&out.area->state));
+		ASSERT_EQ(0, vm_join_slot(&c, self->a.fd, 3));
+		STORE(&c.area->state, IVRING_IDLE);
+		usleep(rng_below(2000));
+		ASSERT_EQ(IVRING_IDLE, vm_state(&c));
+		ASSERT_EQ(IVRING_GONE, LOAD(&out.area->state));
+		lane_unmap(&out, &self->a);
+		vm_close(&c);
+	}
+	TH_LOG("seed %#llx", seed);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Lanes, by hand: the sender's end of one and the receiver's.
+ */
+#ifndef LANE_H
+#define LANE_H
+
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+
+#include "ivring_test.h"
+
+/* The calls. */
+
+static inline int dev_open_lane(int fd, __u32 id, __u32 generation, __u32 entries)
+{
+	struct ivring_open_lane o = {
+		.id = id,
+		.generation = generation,
+		.entries = entries,
+	};
+
+	return dev_ioctl(fd, IVRING_OPEN_LANE, &o);
+}
+
+static inline int dev_close_lane(int fd, __u32 from, __u32 generation)
+{
+	struct ivring_close_lane c = { .from = from, .generation = generation };
+
+	return dev_ioctl(fd, IVRING_CLOSE_LANE, &c);
+}
+
+static inline int dev_doorbell(int fd, __u32 id, __u32 generation)
+{
+	struct ivring_doorbell d = { .id = id, .generation = generation };
+
+	return dev_ioctl(fd, IVRING_DOORBELL, &d);
+}
+
+static inline int dev_flush_lane(int fd, __u32 id, __u32 generation,
+				 __u32 position, __u64 deadline)
+{
+	struct ivring_flush f = {
+		.id = id,
+		.generation = generation,
+		.position = position,
+		.flags = IVRING_FLUSH_LANE,
+		.deadline = deadline,
+	};
+
+	return dev_ioctl(fd, IVRING_FLUSH, &f);
+}
+
+static inline int dev_membarrier(int command)
+{
+	return syscall(__NR_membarrier, command, 0, 0) < 0 ? -errno : 0;
+}
+
+static inline size_t lane_size(__u32 entries)
+{
+	return page_round(sizeof(struct ivring_ring_area) + 64 * entries);
+}
+
+/* The end that writes. */
+struct lane_out {
+	int fd;
+	__u32 to;
+	__u32 generation;
+	__u32 entries;
+	__u32 next;		/* index of the next item to be written */
+	bool registered;	/* for MEMBARRIER_CMD_GLOBAL_EXPEDITED */
+	struct ivring_ring_area *ring;
+	const struct ivring_vm_area *area;	/* the receiver's */
+	const struct ivring_lane_end *end;	/* in there */
+};
+
+static inline int lane_open(struct lane_out *lane, const struct vm *from,
+			    const struct vm *to, __u32 entries)
+{
+	int ret = dev_open_lane(from->fd, to->id, to->generation, entries);
+
+	if (ret)
+		return ret;
+	*lane = (struct lane_out) {
+		.fd = from->fd,
+		.to = to->id,
+		.generation = to->generation,
+		.entries = entries,
+		.next = -entries,
+		.ring = dev_map(from->fd, lane_size(entries), PROT_READ | PROT_WRITE,
+				IVRING_MAP_LANE_TO(to->id)),
+		.area = vm_peer(from, to->id),
+	};
+	if (lane->ring == MAP_FAILED || lane->area == MAP_FAILED)
+		return -errno;
+	lane->end = &lane->area->lane[from->id];
+	return 0;
+}
+
+/* Forget it: there is no call by which a sender closes a lane. */
+static inline void lane_unmap(struct lane_out *lane, const struct vm *from)
+{
+	munmap(lane->ring, lane_size(lane->entries));
+	munmap((void *)lane->area, from->area_size);
+}
+
+static inline bool lane_full(const struct lane_out *lane)
+{
+	return lane->next - LOAD(&lane->end->consumer) == lane->entries;
+}
+
+/* Write an item; there must be room. */
+static inline void lane_write(struct lane_out *lane, const struct ivring_item *item)
+{
+	lane->ring->item[lane->next++ % lane->entries] = *item;
+}
+
+static inline void lane_publish(const struct lane_out *lane)
+{
+	STORE(&lane->ring->producer, lane->next);	/* P */
+}
+
+static inline void lane_put(struct lane_out *lane, const struct ivring_item *item)
+{
+	lane_write(lane, item);
+	lane_publish(lane);
+}
+
+static inline int lane_doorbell(const struct lane_out *lane)
+{
+	return dev_doorbell(lane->fd, lane->to, lane->generation);
+}
+
+/* After lane_put(): ring if need be, 1 if that woke somebody; or -errno. */
+static inline int lane_tell(const struct lane_out *lane)
+{
+	/* A, if the receiver has taken the barrier upon itself. */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (lane->registered &&
+	    __atomic_load_n(&lane->area->state, __ATOMIC_RELAXED) == IVRING_BUSY_UNFENCED)
+		return 0;
+	FULL_BARRIER();		/* S */
+	switch (LOAD(&lane->area->state)) {
+	case IVRING_BUSY:
+	case IVRING_BUSY_UNFENCED:
+		return 0;
+	case IVRING_DELAYED:
+		if (lane->next - LOAD(&lane->end->consumer) <
+		    LOAD(&lane->area->wake_items))
+			return 0;
+	}
+	return lane_doorbell(lane);
+}
+
+/* Send one item whose cookie is @cookie: as lane_tell(), or -EAGAIN. */
+static inline int lane_send(struct lane_out *lane, __u64 cookie)
+{
+	struct ivring_item item = { .cookie = cookie };
+
+	if (lane_full(lane))
+		return -EAGAIN;
+	lane_put(lane, &item);
+	return lane_tell(lane);
+}
+
+static inline int lane_flush(const struct lane_out *lane, __u32 position, __u64 deadline)
+{
+	return dev_flush_lane(lane->fd, lane->to, lane->generation, position, deadline);
+}
+
+/* The end that reads. */
+struct lane_in {
+	struct vm *vm;
+	__u32 from;
+	__u32 generation;
+	__u32 entries;
+	const struct ivring_ring_area *ring;
+	struct ivring_lane_end *end;
+};
+
+/* Map the lane from @from as the table has it, or -ENOENT. */
+static inline int lane_accept(struct lane_in *lane, struct vm *vm, __u32 from)
+{
+	const struct ivring_lane_info *info = &vm->lanes->lane[from];
+
+	*lane = (struct lane_in) {
+		.vm = vm,
+		.from = from,
+		.generation = LOAD(&info->generation),
+		.entries = LOAD(&info->entries),
+		.end = &vm->area->lane[from],
+	};
+	if (!lane->generation)
+		return -ENOENT;
+	lane->ring = dev_map(vm->fd, lane_size(lane->entries), PROT_READ,
+			     IVRING_MAP_LANE_FROM(from));
+	return lane->ring == MAP_FAILED ? -errno : 0;
+}
+
+static inline __u32 lane_pending(const struct lane_in *lane)
+{
+	return LOAD(&lane->ring->producer) - lane->end->consumer;
+}
+
+/* Read one item and give it up; false if there is none. */
+static inline bool lane_take(const struct lane_in *lane, struct ivring_item *item)
+{
+	__u32 index = lane->end->consumer;
+
+	if (!lane_pending(lane))
+		return false;
+	*item = lane->ring->item[index % lane->entries];
+	STORE(&lane->end->consumer, index + 1);
+	return true;
+}
+
+/* Ring back if the sender waits for what has been read. */
+static inline int lane_ring_back(const struct lane_in *lane)
+{
+	FULL_BARRIER();		/* R */
+	if (!LOAD(&lane->ring->room_wanted) ||
+	    !has_read(lane->end->consumer, LOAD(&lane->ring->room_at), lane->entries))
+		return 0;
+	return dev_room(lane->vm->fd, lane->from);
+}
+
+/* Let go of it. */
+static inline int lane_close(struct lane_in *lane)
+{
+	munmap((void *)lane->ring, lane_size(lane->entries));
+	return dev_close_lane(lane->vm->fd, lane->from, lane->generation);
+}
+
+#endif /* LANE_H */

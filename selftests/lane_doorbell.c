@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * IVRING_DOORBELL: who is idle is woken for what is in a lane, and for nothing
+ * else. Who raises it for nothing is the only one to notice.
+ */
+#include <sys/eventfd.h>
+
+#include "ivring_test.h"
+#include "lane.h"
+
+#define ENTRIES	8
+
+FIXTURE(lane_doorbell) {
+	struct vm a;		/* writes to b */
+	struct vm b;
+	struct lane_out out;
+	struct lane_in in;
+};
+
+FIXTURE_SETUP(lane_doorbell)
+{
+	ASSERT_EQ(0, vm_create(&self->a, 4, 8, 4096));
+	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, lane_open(&self->out, &self->a, &self->b, ENTRIES));
+	ASSERT_EQ(0, lane_accept(&self->in, &self->b, self->a.id));
+}
+
+FIXTURE_TEARDOWN(lane_doorbell)
+{
+	lane_unmap(&self->out, &self->a);
+	lane_close(&self->in);
+	vm_close(&self->b);
+	vm_close(&self->a);
+}
+
+static void put(struct lane_out *out)
+{
+	lane_put(out, &(struct ivring_item) { 0 });
+}
+
+static pid_t sleeper(const struct vm *vm)
+{
+	pid_t pid = child_fork();
+
+	if (!pid)
+		_exit(-dev_wait(vm->fd, 0, IVRING_DEADLINE_NEVER, NULL));
+	return pid;
+}
+
+/* An idle receiver is rung once, a busy one not at all. */
+TEST_F(lane_doorbell, states)
+{
+	static const __u32 busy[] = { IVRING_BUSY, IVRING_BUSY_UNFENCED, 99, 0xffffffff };
+	struct ivring_stats before = vm_stats(&self->b);
+	unsigned int i;
+
+	put(&self->out);
+	for (i = 0; i < ARRAY_SIZE(busy); i++) {
+		STORE(&self->b.area->state, busy[i]);
+		EXPECT_EQ(0, lane_doorbell(&self->out));
+		EXPECT_EQ(busy[i], vm_state(&self->b));
+	}
+	EXPECT_EQ(before.rung, vm_stats(&self->b).rung);
+	EXPECT_EQ(before.suppressed + i, vm_stats(&self->b).suppressed);
+	STORE(&self->b.area->state, IVRING_IDLE);
+	EXPECT_EQ(1, lane_doorbell(&self->out));
+	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(0, lane_doorbell(&self->out));
+	EXPECT_EQ(before.rung + 1, vm_stats(&self->b).rung);
+	EXPECT_EQ(0, vm_stats(&self->a).pointless);
+	EXPECT_EQ(0, vm_stats(&self->b).items_in);
+}
+
+/* Only what is in the caller's own lane counts. */
+TEST_F(lane_doorbell, pointless)
+{
+	struct ivring_stats before = vm_stats(&self->b);
+	struct ivring_item item;
+	struct lane_out other;
+	struct vm c;
+
+	ASSERT_EQ(0, vm_join(&c, self->a.fd));
+	ASSERT_EQ(0, lane_open(&other, &c, &self->b, ENTRIES));
+	before = vm_stats(&self->b);
+	put(&other);
+	STORE(&self->b.area->state, IVRING_IDLE);
+	EXPECT_EQ(0, lane_doorbell(&self->out));
+	EXPECT_EQ(IVRING_IDLE, vm_state(&self->b));
+	EXPECT_EQ(1, vm_stats(&self->a).pointless);
+	EXPECT_EQ(1, lane_doorbell(&other));
+	EXPECT_EQ(0, vm_stats(&c).pointless);
+
+	put(&self->out);
+	STORE(&self->b.area->state, IVRING_IDLE);
+	EXPECT_EQ(1, lane_doorbell(&self->out));
+	ASSERT_TRUE(lane_take(&self->in, &item));
+	STORE(&self->b.area->state, IVRING_IDLE);
+	EXPECT_EQ(0, lane_doorbell(&self->out));
+	EXPECT_EQ(IVRING_IDLE, vm_state(&self->b));
+	EXPECT_EQ(2, vm_stats(&self->a).pointless);
+	EXPECT_EQ(before.rung + 2, vm_stats(&self->b).rung);
+	EXPECT_EQ(before.suppressed, vm_stats(&self->b).suppressed);
+	EXPECT_EQ(0, vm_stats(&self->b).pointless);
+	lane_unmap(&other, &c);
+	vm_close(&c);
+}
+
+/* A flood of them: the sleeper sleeps, and is no wiser afterwards. */
+TEST_F(lane_doorbell, flood)
+{
+	enum { FLOOD = 100000 };
+	int efd = eventfd(0, EFD_NONBLOCK), i;
+	pid_t pid = sleeper(&self->b);
+	struct ivring_stats before;
+	__u64 count;
+
+	ASSERT_EQ(0, dev_eventfd(self->b.fd, efd));
+	ASSERT_TRUE(SOON(vm_state(&self->b) == IVRING_IDLE));
+	before = vm_stats(&self->b);
+	for (i = 0; i < FLOOD; i++)
+		ASSERT_EQ(0, lane_doorbell(&self->out));
+	EXPECT_EQ(FLOOD, vm_stats(&self->a).pointless);
+	EXPECT_EQ(0, memcmp(&before, &(struct ivring_stats[]) { vm_stats(&self->b) },
+			    sizeof(before)));
+	EXPECT_EQ(IVRING_IDLE, vm_state(&self->b));
+	EXPECT_EQ(-1, read(efd, &count, sizeof(count)));
+	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
+
+	/* One with a point. */
+	EXPECT_EQ(1, lane_send(&self->out, 1));
+	EXPECT_EQ(0, child_wait(pid));
+	EXPECT_EQ(sizeof(count), read(efd, &count, sizeof(count)));
+	EXPECT_EQ(1, count);
+	EXPECT_EQ(0, vm_stats(&self->b).spurious);
+	EXPECT_EQ(1, vm_stats(&self->b).waits);
+	close(efd);
+}
+
+/* However many senders, one doorbell. */
+TEST_F(lane_doorbell, ten_senders)
+{
+	enum { SENDERS = 10 };
+	struct vm vm[SENDERS], first;
+	struct lane_out out[SENDERS];
+	int round, i, rung;
+	pid_t pid;
+
+	ASSERT_EQ(0, vm_create(&first, SENDERS + 1, 8, 4096));
+	for (i = 0; i < SENDERS; i++) {
+		ASSERT_EQ(0, vm_join(&vm[i], first.fd));
+		ASSERT_EQ(0, lane_open(&out[i], &vm[i], &first, ENTRIES));
+	}
+	for (round = 1; round <= 20; round++) {
+		pid = sleeper(&first);
+		ASSERT_TRUE(SOON(vm_state(&first) == IVRING_IDLE));
+		for (i = rung = 0; i < SENDERS; i++) {
+			put(&out[i]);
+			rung += lane_tell(&out[i]);
+		}
+		ASSERT_EQ(1, rung);
+		ASSERT_EQ(0, child_wait(pid));
+		for (i = 0; i < SENDERS; i++)
+			first.area->lane[vm[i].id].consumer = out[i].next;
+	}
+	/* A few may have found their item before they slept. */
+	EXPECT_LT(0, vm_stats(&first).waits);
+	EXPECT_GE(20, vm_stats(&first).waits);
+	EXPECT_EQ(0, vm_stats(&first).spurious);
+	for (i = 0; i < SENDERS; i++) {
+		lane_unmap(&out[i], &vm[i]);
+		vm_close(&vm[i]);
+	}
+	vm_close(&first);
+}
+
+/* Those that sleep find items in a lane as they do in the inbox. */
+TEST_F(lane_doorbell, found_at_once)
+{
+	struct ivring_item item;
+	__u32 events;
+
+	EXPECT_EQ(0, dev_poll(self->b.fd, POLLIN | POLLRDNORM));
+	put(&self->out);
+	EXPECT_EQ(POLLIN | POLLRDNORM, dev_poll(self->b.fd, POLLIN | POLLRDNORM));
+	EXPECT_EQ(0, dev_wait(self->b.fd, 0, 0, &events));
+	EXPECT_EQ(IVRING_EVENT_ITEMS, events);
+	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	ASSERT_TRUE(lane_take(&self->in, &item));
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, &events));
+	EXPECT_EQ(0, dev_poll(self->b.fd, POLLIN | POLLRDNORM));
+	/* What the sender writes is not the sender's to be woken for. */
+	put(&self->out);
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->a.fd, 0, 0, &events));
+}
+
+/* WAIT_ARMED sleeps while the doorbell has not rung, whatever there is. */
+TEST_F(lane_doorbell, wait_armed)
+{
+	__u32 events = 77;
+	__u64 start;
+	pid_t pid;
+
+	/* Not armed: there is nothing to wait for. */
+	EXPECT_EQ(0, dev_wait(self->b.fd, IVRING_WAIT_ARMED, IVRING_DEADLINE_NEVER,
+			      &events));
+	EXPECT_EQ(0, events);
+	STORE(&self->b.area->state, IVRING_IDLE);
+	start = now();
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, IVRING_WAIT_ARMED,
+				       start + 50 * MSEC, NULL));
+	EXPECT_LE(50 * MSEC, now() - start);
+	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+
+	/* Rung between arming and the call. */
+	STORE(&self->b.area->state, IVRING_IDLE);
+	EXPECT_EQ(1, lane_send(&self->out, 1));
+	EXPECT_EQ(0, dev_wait(self->b.fd, IVRING_WAIT_ARMED, IVRING_DEADLINE_NEVER,
+			      &events));
+	EXPECT_EQ(IVRING_EVENT_ITEMS, events);
+
+	/* And during it. */
+	ASSERT_TRUE(lane_take(&self->in, &(struct ivring_item) { 0 }));
+	STORE(&self->b.area->state, IVRING_IDLE);
+	pid = child_fork();
+	if (!pid) {
+		if (dev_wait(self->b.fd, IVRING_WAIT_ARMED | IVRING_EVENT_MEMBERS,
+			     IVRING_DEADLINE_NEVER, &events))
+			_exit(100);
+		_exit(events);
+	}
+	usleep(50000);
+	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
+	EXPECT_EQ(1, lane_send(&self->out, 1));
+	EXPECT_TRUE(child_wait(pid) & IVRING_EVENT_ITEMS);
+	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+}
+
+/* Who is gone says so for good, so that who writes its lane comes to know. */
+TEST_F(lane_doorbell, dead_receiver)
+{
+	static const __u32 states[] = {
+		IVRING_BUSY, IVRING_IDLE, IVRING_BUSY_UNFENCED, IVRING_DELAYED, 99,
+	};
+	struct vm vm, next;
+	struct lane_out out;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(states); i++) {
+		ASSERT_EQ(0, vm_join_slot(&vm, self->a.fd, 3));
+		ASSERT_EQ(0, lane_open(&out, &self->a, &vm, ENTRIES));
+		STORE(&vm.area->state, states[i]);
+		vm_close(&vm);
+		EXPECT_EQ(IVRING_GONE, LOAD(&out.area->state));
+		EXPECT_EQ(-EPIPE, lane_send(&out, 1));
+		EXPECT_EQ(-EPIPE, lane_send(&out, 2));
+		ASSERT_EQ(0, vm_join_slot(&next, self->a.fd, 3));
+		EXPECT_EQ(IVRING_GONE, LOAD(&out.area->state));
+		EXPECT_EQ(-ESTALE, lane_send(&out, 3));
+		EXPECT_EQ(IVRING_BUSY, vm_state(&next));
+		vm_close(&next);
+		EXPECT_EQ(-ESTALE, lane_send(&out, 4));
+		lane_unmap(&out, &self->a);
+	}
+}
+
+/* The end of a sender rings as ever; what it left is still to be read. */
+TEST_F(lane_doorbell, dead_sender)
+{
+	struct ivring_item item;
+	struct lane_out out;
+	struct lane_in in;
+	__u32 events;
+	struct vm vm;
+	pid_t pid;
+
+	ASSERT_EQ(0, vm_join(&vm, self->a.fd));
+	ASSERT_EQ(0, lane_open(&out, &vm, &self->b, ENTRIES));
+	ASSERT_EQ(0, lane_accept(&in, &self->b, vm.id));
+	vm_see_members(&self->b);
+	pid = child_fork();
+	if (!pid) {
+		close(vm.fd);
+		if (dev_wait(self->b.fd, IVRING_EVENT_MEMBERS, IVRING_DEADLINE_NEVER,
+			     &events))
+			_exit(100);
+		_exit(events);
+	}
+	ASSERT_TRUE(SOON(vm_state(&self->b) == IVRING_IDLE));
+	/* It dies between publishing and ringing. */
+	put(&out);
+	lane_unmap(&out, &vm);
+	vm_close(&vm);
+	EXPECT_EQ(IVRING_EVENT_MEMBERS | IVRING_EVENT_ITEMS, child_wait(pid));
+	EXPECT_TRUE(lane_take(&in, &item));
+	EXPECT_EQ(0, lane_close(&in));
+}
+
+TEST_HARNESS_MAIN

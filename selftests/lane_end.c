@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The end of a lane: IVRING_CLOSE_LANE, or one that leaves; and who may have the
+ * next one. With processes that are killed: lane_leave.c.
+ */
+#include "ivring_test.h"
+#include "lane.h"
+
+#define ENTRIES	8
+
+FIXTURE(lane_end) {
+	struct vm a;		/* writes to b */
+	struct vm b;
+};
+
+FIXTURE_SETUP(lane_end)
+{
+	ASSERT_EQ(0, vm_create(&self->a, 4, 8, 4096));
+	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+}
+
+FIXTURE_TEARDOWN(lane_end)
+{
+	vm_close(&self->b);
+	vm_close(&self->a);
+}
+
+static int open_lane(const struct vm *from, const struct vm *to)
+{
+	return dev_open_lane(from->fd, to->id, to->generation, ENTRIES);
+}
+
+static int close_lane(const struct vm *to, const struct vm *from)
+{
+	return dev_close_lane(to->fd, from->id, from->generation);
+}
+
+static int doorbell(const struct vm *from, const struct vm *to)
+{
+	return dev_doorbell(from->fd, to->id, to->generation);
+}
+
+static int flush(const struct vm *from, const struct vm *to, __u32 position)
+{
+	return dev_flush_lane(from->fd, to->id, to->generation, position, 0);
+}
+
+/* Closed by the receiver: the sender is told, until it opens another. */
+TEST_F(lane_end, closed)
+{
+	__u32 *word = &self->b.area->lane[self->a.id].closed;
+	struct lane_out out;
+
+	ASSERT_EQ(0, lane_open(&out, &self->a, &self->b, ENTRIES));
+	EXPECT_EQ(0, LOAD(&out.end->closed));
+	ASSERT_EQ(0, lane_send(&out, 1));
+	ASSERT_EQ(0, close_lane(&self->b, &self->a));
+	EXPECT_NE(0, LOAD(&out.end->closed));
+	EXPECT_EQ(-ECONNRESET, lane_doorbell(&out));
+	EXPECT_EQ(-ECONNRESET, lane_flush(&out, out.next, IVRING_DEADLINE_NEVER));
+	/* What had been read before has been read. */
+	EXPECT_EQ(0, lane_flush(&out, out.next - 1, 0));
+	/* What the receiver writes there makes it no better. */
+	STORE(word, 0);
+	EXPECT_EQ(-ECONNRESET, lane_doorbell(&out));
+	/* Writing on harms nobody. */
+	lane_put(&out, &(struct ivring_item) { 0 });
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, NULL));
+	lane_unmap(&out, &self->a);
+
+	ASSERT_EQ(0, lane_open(&out, &self->a, &self->b, 2 * ENTRIES));
+	EXPECT_EQ(0, LOAD(&out.end->closed));
+	EXPECT_EQ(0, lane_doorbell(&out));
+	EXPECT_EQ(0, lane_send(&out, 1));
+	EXPECT_EQ(0, dev_wait(self->b.fd, 0, 0, NULL));
+	lane_unmap(&out, &self->a);
+}
+
+TEST_F(lane_end, dead_receiver)
+{
+	struct vm next;
+
+	ASSERT_EQ(0, open_lane(&self->a, &self->b));
+	vm_close(&self->b);
+	EXPECT_EQ(-EPIPE, open_lane(&self->a, &self->b));
+	EXPECT_EQ(-EPIPE, doorbell(&self->a, &self->b));
+	EXPECT_EQ(-EPIPE, flush(&self->a, &self->b, -ENTRIES + 1));
+	/* Its successor is another, to which nothing has been opened. */
+	ASSERT_EQ(0, vm_join_slot(&next, self->a.fd, self->b.id));
+	EXPECT_EQ(-ESTALE, open_lane(&self->a, &self->b));
+	EXPECT_EQ(-ESTALE, doorbell(&self->a, &self->b));
+	EXPECT_EQ(-ESTALE, flush(&self->a, &self->b, -ENTRIES + 1));
+	EXPECT_EQ(-ENOENT, doorbell(&self->a, &next));
+	EXPECT_EQ(0, next.lanes->lane[self->a.id].generation);
+	EXPECT_EQ(0, open_lane(&self->a, &next));
+	EXPECT_EQ(0, doorbell(&self->a, &next));
+	self->b = next;
+}
+
+/* What a sender leaves can be read; its successor waits until it is let go of. */
+TEST_F(lane_end, dead_sender)
+{
+	struct ivring_item item;
+	struct lane_out out;
+	struct lane_in in;
+	struct vm a;
+	__u32 id;
+
+	ASSERT_EQ(0, vm_join(&a, self->b.fd));
+	id = a.id;
+	ASSERT_EQ(0, lane_open(&out, &a, &self->b, ENTRIES));
+	ASSERT_EQ(0, lane_send(&out, 77));
+	lane_unmap(&out, &a);
+	vm_close(&a);
+
+	ASSERT_EQ(0, vm_join_slot(&a, self->b.fd, id));
+	EXPECT_EQ(-EBUSY, open_lane(&a, &self->b));
+	EXPECT_EQ(-ENOENT, doorbell(&a, &self->b));
+	EXPECT_EQ(-ENOENT, close_lane(&self->b, &a));
+	EXPECT_EQ(0, dev_wait(self->b.fd, 0, 0, NULL));
+	ASSERT_EQ(0, lane_accept(&in, &self->b, id));
+	EXPECT_EQ(a.generation - 2, in.generation);
+	ASSERT_TRUE(lane_take(&in, &item));
+	EXPECT_EQ(77, item.cookie);
+	EXPECT_EQ(0, lane_close(&in));
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, NULL));
+
+	EXPECT_EQ(0, open_lane(&a, &self->b));
+	EXPECT_EQ(a.generation, self->b.lanes->lane[id].generation);
+	vm_close(&a);
+}
+
+/* Both ends gone, in either order, and nothing is in the way of the next two. */
+TEST_F(lane_end, both_dead)
+{
+	struct vm c, d;
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		ASSERT_EQ(0, vm_join_slot(&c, self->a.fd, 2));
+		ASSERT_EQ(0, vm_join_slot(&d, self->a.fd, 3));
+		ASSERT_EQ(0, open_lane(&c, &d));
+		ASSERT_EQ(0, open_lane(&d, &c));
+		ASSERT_EQ(0, open_lane(&d, &d));
+		vm_close(i % 2 ? &c : &d);
+		vm_close(i % 2 ? &d : &c);
+	}
+}
+
+static __u32 race_id, race_generation;
+
+static int open_one(int fd)
+{
+	return dev_open_lane(fd, race_id, race_generation, ENTRIES);
+}
+
+TEST_F(lane_end, race_to_open)
+{
+	__u32 changes;
+	int i;
+
+	race_id = self->b.id;
+	race_generation = self->b.generation;
+	for (i = 0; i < 20; i++) {
+		changes = LOAD(&self->b.lanes->changes);
+		ASSERT_EQ(1, race(open_one, self->a.fd, -EBUSY));
+		ASSERT_EQ(changes + 1, LOAD(&self->b.lanes->changes));
+		ASSERT_EQ(0, close_lane(&self->b, &self->a));
+	}
+}
+
+static int close_one(int fd)
+{
+	return dev_close_lane(fd, race_id, race_generation);
+}
+
+TEST_F(lane_end, race_to_close)
+{
+	int i;
+
+	race_id = self->a.id;
+	race_generation = self->a.generation;
+	for (i = 0; i < 20; i++) {
+		ASSERT_EQ(0, open_lane(&self->a, &self->b));
+		ASSERT_EQ(1, race(close_one, self->b.fd, -ENOENT));
+	}
+}
+
+/* Closed and opened again at the same moment, by the same two. */
+TEST_F(lane_end, race_to_reopen)
+{
+	__u64 end = now() + SEC;
+	int opened = 0, ret;
+	pid_t pid;
+
+	pid = child_fork();
+	if (!pid) {
+		for (;;) {
+			ret = close_lane(&self->b, &self->a);
+			if (ret && ret != -ENOENT)
+				_exit(1);
+		}
+	}
+	while (now() < end) {
+		ret = open_lane(&self->a, &self->b);
+		ASSERT_TRUE(!ret || ret == -EBUSY);
+		opened += !ret;
+	}
+	kill(pid, SIGKILL);
+	EXPECT_EQ(-SIGKILL, child_wait(pid));
+	EXPECT_LT(100, opened);
+	close_lane(&self->b, &self->a);
+	EXPECT_EQ(0, open_lane(&self->a, &self->b));
+}
+
+/*
+ * A successor opens its lane at the very moment at which the last one is closed:
+ * it is open, and begins where lanes begin.
+ */
+TEST_F(lane_end, race_to_succeed)
+{
+	enum { SLOT = 2 };
+	struct ivring_lane_end *end = &self->b.area->lane[SLOT];
+	struct vm c, next;
+	int i, ret, busy = 0;
+	pid_t pid;
+
+	for (i = 0; i < 300; i++) {
+		ASSERT_EQ(0, vm_join_slot(&c, self->a.fd, SLOT));
+		ASSERT_EQ(0, open_lane(&c, &self->b));
+		vm_close(&c);
+		ASSERT_EQ(0, vm_join_slot(&next, self->a.fd, SLOT));
+		pid = child_fork();
+		if (!pid) {
+			usleep(200);
+			_exit(close_lane(&self->b, &c));
+		}
+		while ((ret = open_lane(&next, &self->b)) == -EBUSY)
+			busy = i;
+		ASSERT_EQ(0, ret);
+		ASSERT_EQ(0, child_wait(pid));
+		ASSERT_EQ(0, LOAD(&end->closed));
+		ASSERT_EQ(-ENTRIES, (int)LOAD(&end->consumer));
+		ASSERT_EQ(next.generation, self->b.lanes->lane[SLOT].generation);
+		vm_close(&next);
+		ASSERT_EQ(0, close_lane(&self->b, &next));
+	}
+	EXPECT_LT(0, busy);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * No wakeup is lost on the direct path, however one sleeps and whoever makes
+ * the barrier: the sender for each item; the receiver by membarrier() when it
+ * arms, so that senders have none; or the kernel, for a receiver that has told
+ * senders to have none and goes to sleep without arming.
+ */
+#include <sched.h>
+
+#include "ivring_test.h"
+#include "lane.h"
+#include "ways.h"
+
+#define ENTRIES		64
+#define OUTBOX		(1 << 20)
+#define COLD		2
+#define LATE_MS		5000		/* a wakeup that comes so late is lost */
+#define SLEEP_MS	(LATE_MS + 1000)
+
+enum barrier { SENDER, MEMBARRIER, KERNEL };
+
+FIXTURE(lane_sleep) {
+	struct vm vm;		/* the receiver */
+	__u64 seed;
+};
+
+FIXTURE_VARIANT(lane_sleep) {
+	enum barrier by;
+	const struct way *way;
+	int items;
+};
+
+FIXTURE_VARIANT_ADD(lane_sleep, sender_wait) { SENDER, &way_wait, 5000 };
+FIXTURE_VARIANT_ADD(lane_sleep, sender_wait_forever) { SENDER, &way_wait_forever, 5000 };
+FIXTURE_VARIANT_ADD(lane_sleep, sender_wait_members) { SENDER, &way_wait_members, 5000 };
+FIXTURE_VARIANT_ADD(lane_sleep, sender_wait_armed) { SENDER, &way_wait_armed, 5000 };
+FIXTURE_VARIANT_ADD(lane_sleep, sender_poll) { SENDER, &way_poll, 5000 };
+FIXTURE_VARIANT_ADD(lane_sleep, sender_select) { SENDER, &way_select, 5000 };
+FIXTURE_VARIANT_ADD(lane_sleep, sender_epoll_level) { SENDER, &way_epoll_level, 5000 };
+FIXTURE_VARIANT_ADD(lane_sleep, sender_epoll_edge) { SENDER, &way_epoll_edge, 5000 };
+FIXTURE_VARIANT_ADD(lane_sleep, sender_eventfd) { SENDER, &way_eventfd, 5000 };
+FIXTURE_VARIANT_ADD(lane_sleep, sender_uring) { SENDER, &way_uring, 5000 };
+FIXTURE_VARIANT_ADD(lane_sleep, sender_uring_multishot) { SENDER, &way_uring_multishot, 5000 };
+FIXTURE_VARIANT_ADD(lane_sleep, sender_spin) { SENDER, &way_spin, 400000 };
+
+/* The ways that arm. */
+FIXTURE_VARIANT_ADD(lane_sleep, membarrier_wait_armed) { MEMBARRIER, &way_wait_armed, 5000 };
+FIXTURE_VARIANT_ADD(lane_sleep, membarrier_epoll_edge) { MEMBARRIER, &way_epoll_edge, 5000 };
+FIXTURE_VARIANT_ADD(lane_sleep, membarrier_eventfd) { MEMBARRIER, &way_eventfd, 5000 };
+FIXTURE_VARIANT_ADD(lane_sleep, membarrier_uring_multishot) { MEMBARRIER, &way_uring_multishot, 5000 };
+FIXTURE_VARIANT_ADD(lane_sleep, membarrier_spin) { MEMBARRIER, &way_spin, 200000 };
+
+/*
+ * The others. Each sleep takes a grace period of RCU, so there will not be as
+ * many; unless the kernel has forgotten about it, and then they are needed.
+ */
+FIXTURE_VARIANT_ADD(lane_sleep, kernel_wait) { KERNEL, &way_wait, 5000 };
+FIXTURE_VARIANT_ADD(lane_sleep, kernel_wait_members) { KERNEL, &way_wait_members, 5000 };
+FIXTURE_VARIANT_ADD(lane_sleep, kernel_poll) { KERNEL, &way_poll, 5000 };
+FIXTURE_VARIANT_ADD(lane_sleep, kernel_select) { KERNEL, &way_select, 5000 };
+FIXTURE_VARIANT_ADD(lane_sleep, kernel_epoll_level) { KERNEL, &way_epoll_level, 5000 };
+FIXTURE_VARIANT_ADD(lane_sleep, kernel_uring) { KERNEL, &way_uring, 5000 };
+FIXTURE_VARIANT_ADD(lane_sleep, kernel_spin_poll) { KERNEL, &way_spin_poll, 200000 };
+
+FIXTURE_SETUP(lane_sleep)
+{
+	ASSERT_EQ(0, vm_create(&self->vm, 2, 2, OUTBOX));
+	self->seed = rng_seed();
+}
+
+FIXTURE_TEARDOWN(lane_sleep)
+{
+	vm_close(&self->vm);
+}
+
+/* A VM of its own in this process, with a lane. */
+static void join_as_sender(struct vm *me, struct lane_out *lane, struct vm *to,
+			   bool registered)
+{
+	if (vm_join(me, to->fd))
+		_exit(10);
+	if (lane_open(lane, me, to, ENTRIES))
+		_exit(11);
+	lane->registered = registered;
+	if (registered && dev_membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED))
+		_exit(12);
+}
+
+/* The receiver has read all up to here, or at least makes room. */
+static void await_read(const struct lane_out *lane, bool all, bool close)
+{
+	__u64 end = in_ms(LATE_MS);
+
+	while (all ? LOAD(&lane->end->consumer) != lane->next : lane_full(lane)) {
+		if (close)
+			continue;
+		if (now() > end)
+			_exit(13);
+		sched_yield();
+	}
+}
+
+/*
+ * Stores that miss the cache, behind which the one of the producer index has to
+ * wait: so long can others not see it.
+ */
+static void fill_store_buffer(__u8 *outbox)
+{
+	__u8 *line[COLD], *page;
+	int i;
+
+	for (i = 0; i < COLD; i++) {
+		page = outbox + rng_below(OUTBOX / PAGE) * PAGE;
+		/* The translation shall be known. */
+		line[i] = page + 64 * (2 + rng_below(62)) + LOAD(page);
+	}
+	for (i = 0; i < COLD; i++)
+		*(volatile __u64 *)line[i] = i;
+}
+
+/* Send items that carry the time at moments at which the receiver goes to sleep. */
+static void send_items(struct vm *to, enum barrier by, int count, bool close)
+{
+	struct ivring_item item = { .inline_len = sizeof(__u64) };
+	__u64 time, end = now() + (by == KERNEL ? 1500 : 5000) * MSEC;
+	struct lane_out lane;
+	__u8 *outbox;
+	struct vm me;
+	int i;
+
+	join_as_sender(&me, &lane, to, by != SENDER);
+	outbox = vm_outbox(&me, me.area);
+	for (i = 0; !item.port; i++) {
+		switch (close ? 4 : rng_below(by == KERNEL ? 4 : 3)) {
+		case 0:
+			spin(rng_below(1 << rng_below(16)));
+			break;
+		case 1:
+		case 2:
+			await_read(&lane, true, false);
+			spin(rng_below(1 << rng_below(12)));
+			break;
+		case 3:
+			/* The length of a grace period. */
+			await_read(&lane, true, false);
+			usleep(rng_below(1 << rng_below(15)));
+			break;
+		case 4:
+			await_read(&lane, true, true);
+			break;
+		}
+		await_read(&lane, false, close);
+		time = now();
+		memcpy(item.data, &time, sizeof(time));
+		item.cookie = i;
+		item.port = i + 1 == count || time > end;
+		lane_write(&lane, &item);
+		fill_store_buffer(outbox);
+		lane_publish(&lane);
+		if (lane_tell(&lane) < 0)
+			_exit(14);
+	}
+	/* Leave when all has been read. */
+	if (lane_flush(&lane, lane.next, in_ms(LATE_MS)))
+		_exit(15);
+	_exit(0);
+}
+
+static struct lane_in lane;
+
+static bool lane_holds_some(void)
+{
+	return lane_pending(&lane);
+}
+
+TEST_F(lane_sleep, no_lost_wakeup)
+{
+	bool close = variant->way == &way_spin || variant->way == &way_spin_poll;
+	struct sleeper s = {
+		.vm = &self->vm,
+		.more = lane_holds_some,
+		.unfenced = variant->by == MEMBARRIER,
+	};
+	struct ivring_item item = { 0 };
+	struct ivring_stats stats;
+	__u64 time, worst = 0;
+	int read = 0, ret;
+	pid_t pid;
+
+	if (close && sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		SKIP(return, "takes two CPUs");
+	ret = variant->way->open(&s);
+	if (ret == -ENOSYS || ret == -EPERM)
+		SKIP(return, "no io_uring here");
+	ASSERT_EQ(0, ret);
+	pid = child_fork();
+	if (!pid) {
+		rng ^= 0x5555555555555555;
+		send_items(&self->vm, variant->by, variant->items, close);
+	}
+	ASSERT_TRUE(SOON(LOAD(&self->vm.lanes->lane[1].generation)));
+	ASSERT_EQ(0, lane_accept(&lane, &self->vm, 1));
+	while (!item.port) {
+		if (lane_take(&lane, &item)) {
+			ASSERT_EQ(read++, item.cookie);
+			memcpy(&time, item.data, sizeof(time));
+			time = now() - time;
+			if (time > worst)
+				worst = time;
+			ASSERT_GT(LATE_MS * MSEC, worst);
+			ASSERT_EQ(0, lane_ring_back(&lane));
+			if (!close)
+				spin(rng_below(1 << rng_below(12)));
+			continue;
+		}
+		ret = variant->way->sleep(&s, SLEEP_MS);
+		ASSERT_LE(0, ret);
+		if (!ret)
+			ASSERT_EQ(0, lane_pending(&lane))
+				TH_LOG("overslept item %d", read);
+		if (ret && variant->by != SENDER)
+			STORE(&self->vm.area->state, IVRING_BUSY_UNFENCED);
+	}
+	EXPECT_EQ(0, lane_ring_back(&lane));
+	EXPECT_EQ(0, child_wait(pid));
+
+	/* It did sleep, and often. */
+	stats = vm_stats(&self->vm);
+	EXPECT_LT(read / (close ? 1000 : 50), stats.rung);
+	TH_LOG("seed %#llx, %llu of %d sends rang, the slowest took %llu us",
+	       self->seed, stats.rung, read, worst / 1000);
+}
+
+/*
+ * The same for a lane that has just been opened: whoever is woken for its first
+ * item, or looks for it, finds the lane.
+ */
+
+FIXTURE(first_item) {
+	struct vm vm;
+	__u64 seed;
+};
+
+FIXTURE_VARIANT(first_item) {
+	const struct way *way;	/* or NULL: armed by hand */
+};
+
+FIXTURE_VARIANT_ADD(first_item, wait) { .way = &way_wait };
+FIXTURE_VARIANT_ADD(first_item, poll) { .way = &way_poll };
+FIXTURE_VARIANT_ADD(first_item, armed) { .way = NULL };
+
+FIXTURE_SETUP(first_item)
+{
+	lane_sleep_setup(_metadata, (void *)self, NULL);
+}
+
+FIXTURE_TEARDOWN(first_item)
+{
+	lane_sleep_teardown(_metadata, (void *)self, NULL);
+}
+
+#define LAST	UINT64_MAX	/* a cookie */
+
+/* Open a lane, send an item, and so on. */
+static void open_and_send(struct vm *to, int count)
+{
+	struct lane_out lane;
+	__u64 end, enough = now() + 2 * SEC;
+	struct vm me;
+	bool last = false;
+	int i, ret;
+
+	if (vm_join(&me, to->fd))
+		_exit(20);
+	for (i = 0; !last; i++) {
+		end = in_ms(LATE_MS);
+		spin(rng_below(1 << rng_below(14)));
+		while ((ret = lane_open(&lane, &me, to, 2)) == -EBUSY && now() < end)
+			sched_yield();
+		if (ret)
+			_exit(21);
+		if (rng_below(2))
+			spin(rng_below(1 << rng_below(12)));
+		last = i + 1 == count || now() > enough;
+		ret = lane_send(&lane, last ? LAST : i);
+		/* Without a doorbell it may have been read and closed already. */
+		if (ret < 0 && ret != -ECONNRESET)
+			_exit(22);
+		lane_unmap(&lane, &me);
+	}
+	_exit(0);
+}
+
+/* Arm and sleep, unless a lane has come or gone. */
+static int sleep_without_news(struct vm *vm, __u32 changes)
+{
+	int ret = 0;
+
+	STORE(&vm->area->state, IVRING_IDLE);
+	FULL_BARRIER();
+	if (LOAD(&vm->lanes->changes) == changes)
+		ret = dev_wait(vm->fd, IVRING_WAIT_ARMED, in_ms(SLEEP_MS), NULL);
+	STORE(&vm->area->state, IVRING_BUSY);
+	return ret;
+}
+
+TEST_F(first_item, is_found)
+{
+	struct sleeper s = { .vm = &self->vm };
+	struct ivring_item item = { 0 };
+	int read = 0, ret;
+	__u32 changes;
+	pid_t pid;
+
+	pid = child_fork();
+	if (!pid) {
+		rng ^= 0x5555555555555555;
+		open_and_send(&self->vm, 3000);
+	}
+	while (item.cookie != LAST) {
+		spin(rng_below(1 << rng_below(12)));
+		if (variant->way) {
+			/* It has looked at all lanes, so there is one. */
+			ASSERT_EQ(1, variant->way->sleep(&s, SLEEP_MS))
+				TH_LOG("overslept item %d", read);
+			ASSERT_EQ(0, lane_accept(&lane, &self->vm, 1));
+		} else {
+			changes = LOAD(&self->vm.lanes->changes);
+			ret = lane_accept(&lane, &self->vm, 1);
+			if (ret == -ENOENT) {
+				ASSERT_EQ(0, sleep_without_news(&self->vm, changes))
+					TH_LOG("overslept item %d", read);
+				continue;
+			}
+			ASSERT_EQ(0, ret);
+		}
+		ASSERT_TRUE(SOON(lane_take(&lane, &item)));
+		if (item.cookie != LAST)
+			ASSERT_EQ(read++, item.cookie);
+		ASSERT_EQ(0, lane_close(&lane));
+	}
+	EXPECT_EQ(0, child_wait(pid));
+	TH_LOG("seed %#llx, %llu of %d rang", self->seed, vm_stats(&self->vm).rung, read);
+}
+
+TEST_HARNESS_MAIN
