@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * All atomics and barriers of the library. The letters that callers give are
- * those of the table in Documentation/design.rst.
+ * All atomics and barriers of the library but for those of the inline functions in
+ * ivring/lane.h. The letters that callers give are those of the table in
+ * Documentation/design.rst.
  */
 #ifndef IVR_BARRIER_H
 #define IVR_BARRIER_H
@@ -34,6 +35,16 @@ static inline void ivr_store_release(uint32_t *word, uint32_t value)
 static inline void ivr_full_barrier(void)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+/* Tells the CPU that this is one round of a loop that waits for memory to change. */
+static inline void ivr_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ __volatile__("yield");
+#endif
 }
 
 /*

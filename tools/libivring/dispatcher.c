@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "barrier.h"
-#include "sys.h"
 #include "vm.h"
 
-/* Items between two steps of the consumer index: senders get their room by then. */
-#define BATCH		16u
+/*
+ * Items from a ring before the next one has its turn, and between two steps of the consumer
+ * index: senders get their room by then.
+ */
+#define QUANTUM		32u
 
 /* Index of the first handler whose port is not below @port. */
 static uint32_t find(const struct ivr_dispatcher *dispatcher, uint32_t port)
@@ -60,15 +62,25 @@ void ivring_on_members(struct ivring *vm, ivring_members_fn fn, void *arg)
 	vm->dispatcher.members_arg = arg;
 }
 
+bool ivr_dispatcher_ends(const struct ivring *vm)
+{
+	return ivr_load(&vm->dispatcher.stop) || vm->dispatcher.answered;
+}
+
 static void deliver(struct ivring *vm, const struct ivring_item *item)
 {
 	struct ivr_dispatcher *dispatcher = &vm->dispatcher;
 	struct ivr_handler handler = dispatcher->other;
-	uint32_t at = find(dispatcher, item->port);
+	uint32_t at;
 
+	if (item->flags & IVRING_ITEM_REPLY) {
+		ivr_requests_answer(vm, item);
+		return;
+	}
 	/* It has woken the VM, and that is all it can do, whoever sent it. */
 	if (item->port == IVRING_PORT_RESERVED)
 		return;
+	at = find(dispatcher, item->port);
 	if (at < dispatcher->count && dispatcher->handlers[at].port == item->port &&
 	    dispatcher->handlers[at].fn)
 		handler = dispatcher->handlers[at];
@@ -76,56 +88,62 @@ static void deliver(struct ivring *vm, const struct ivring_item *item)
 		handler.fn(vm, item, handler.arg);
 }
 
-static bool stopped(const struct ivring *vm)
-{
-	return ivr_load(&vm->dispatcher.stop) != 0;
-}
-
-/* Handles one batch, and news of the members: how many items, or negative. */
-static int dispatch_batch(struct ivring *vm, unsigned int budget)
+static int see_to_members(struct ivring *vm)
 {
 	struct ivr_dispatcher *dispatcher = &vm->dispatcher;
+	int ret = ivring_members(vm);
+
+	if (ret <= 0)
+		return ret;
+	ivr_requests_fail(vm);
+	if (dispatcher->on_members)
+		dispatcher->on_members(vm, dispatcher->members_arg);
+	return 0;
+}
+
+/* The turn of one ring: 1, or 0 if there is nothing in any. Adds to @done what it handles. */
+static int take_turn(struct ivring *vm, unsigned int budget, unsigned int *done)
+{
 	struct ivring_item item;
+	struct ivr_ring *ring;
 	unsigned int i, count;
 	int ret;
 
-	ret = ivring_members(vm);
-	if (ret > 0 && dispatcher->on_members)
-		dispatcher->on_members(vm, dispatcher->members_arg);
-	if (ret >= 0)
-		ret = ivr_inbox_pending(&vm->inbox);
+	ivr_lanes_update(vm);
+	ret = see_to_members(vm);
+	if (!ret)
+		ret = ivr_reader_next(vm, 1, &ring);
 	if (ret <= 0)
 		return ret;
 
 	count = (unsigned int)ret;
 	if (count > budget)
 		count = budget;
-	if (count > BATCH)
-		count = BATCH;
-	for (i = 0; i < count && !stopped(vm); i++) {
-		ivr_inbox_copy(&vm->inbox, i, &item);
+	if (count > QUANTUM)
+		count = QUANTUM;
+	/* A handler may close the lane. */
+	for (i = 0; i < count && !ivr_dispatcher_ends(vm) && !ring->closed; i++) {
+		if (ivr_ring_copy(ring, i, &item))
+			break;
 		deliver(vm, &item);
 	}
-	ret = ivr_vm_consume(vm, i);
-	return ret ? ret : (int)i;
+	*done += i;
+	ivr_state_handled(&vm->state, i);
+	ret = ring->closed ? 0 : ivr_reader_consume(vm, ring, i);
+	ivr_reader_pass(&vm->reader, ring);
+	return ret ? ret : 1;
 }
 
-/* Handles up to @budget items, until there are none or ivring_stop(). */
-static int dispatch(struct ivring *vm, unsigned int budget)
+int ivr_dispatcher_drain(struct ivring *vm, unsigned int budget)
 {
 	unsigned int done = 0;
-	int ret = 0;
+	int ret = 1;
 
-	if (vm->dispatcher.active)
-		return -EBUSY;
 	vm->dispatcher.active = true;
-	ivr_store(&vm->area->state, IVRING_BUSY);
-	while (done < budget && !stopped(vm)) {
-		ret = dispatch_batch(vm, budget - done);
-		if (ret <= 0)
-			break;
-		done += (unsigned int)ret;
-	}
+	vm->reader.handed = 0;
+	ivr_state_busy(&vm->state);
+	while (ret > 0 && done < budget && !ivr_dispatcher_ends(vm))
+		ret = take_turn(vm, budget - done, &done);
 	vm->dispatcher.active = false;
 	return ret < 0 ? ret : (int)done;
 }
@@ -135,80 +153,22 @@ int ivring_dispatch(struct ivring *vm, unsigned int budget)
 	unsigned int done = 0;
 	int ret;
 
+	if (vm->dispatcher.active)
+		return -EBUSY;
 	if (budget > INT32_MAX)
 		budget = INT32_MAX;
-	for (;;) {
-		ret = dispatch(vm, budget - done);
-		if (ret == -EBUSY)
-			return ret;
+	do {
+		ret = ivr_dispatcher_drain(vm, budget - done);
 		if (ret < 0)
 			break;
 		done += (unsigned int)ret;
-		if (done == budget || stopped(vm))
+		if (done == budget || ivr_dispatcher_ends(vm))
 			break;
 		/* Whatever the caller sleeps in, it finds the VM armed. */
 		ret = ivring_arm(vm);
-		if (ret)
-			break;
-	}
+	} while (!ret);
+	/* If it is not armed, the kernel's poll() may do so, which is slow under UNFENCED. */
+	ivr_state_fence(&vm->state);
 	ivr_store(&vm->dispatcher.stop, 0);
 	return ret < 0 ? ret : (int)done;
-}
-
-int ivring_run(struct ivring *vm)
-{
-	struct ivr_dispatcher *dispatcher = &vm->dispatcher;
-	int ret;
-
-	for (;;) {
-		ret = dispatch(vm, INT32_MAX);
-		if (ret == -EBUSY)
-			return ret;
-		if (ret < 0 || stopped(vm))
-			break;
-		ivr_store(&dispatcher->sleeping, 1);
-		/* Pairs with ivring_stop(): one of the two sees the other's store. */
-		ivr_full_barrier();
-		if (!stopped(vm))
-			ret = ivring_wait(vm, IVRING_EVENT_MEMBERS, IVRING_DEADLINE_NEVER);
-		ivr_store(&dispatcher->sleeping, 0);
-		if (ret < 0 && ret != -EINTR)
-			break;
-	}
-	ivr_store(&dispatcher->stop, 0);
-	return ret < 0 ? ret : 0;
-}
-
-void ivring_stop(struct ivring *vm)
-{
-	struct ivring_item item = { .port = IVRING_PORT_RESERVED };
-	struct ivring_enqueue call = {
-		.id = vm->self.id,
-		.generation = vm->self.generation,
-		.count = 1,
-		.items = (uintptr_t)&item,
-	};
-	int saved = errno;
-
-	ivr_store(&vm->dispatcher.stop, 1);
-	/* Pairs with ivring_run(): one of the two sees the other's store. */
-	ivr_full_barrier();
-	/* If this fails, the inbox is full or broken: nobody sleeps. */
-	if (ivr_load(&vm->dispatcher.sleeping))
-		ivr_ioctl(vm->fd, IVRING_ENQUEUE, &call);
-	errno = saved;
-}
-
-int ivring_arm(struct ivring *vm)
-{
-	int pending;
-
-	ivr_store(&vm->area->state, IVRING_IDLE);
-	/* S, M: pair with the barrier before the kernel's look at the state. */
-	ivr_full_barrier();
-	pending = ivr_inbox_pending(&vm->inbox);
-	if (!pending && ivr_load(&vm->region->members) == vm->members)
-		return 1;
-	ivr_store(&vm->area->state, IVRING_BUSY);
-	return pending < 0 ? pending : 0;
 }

@@ -22,6 +22,7 @@ struct ivr_handler {
  * @active:		a handler may be running: no second dispatch inside of it
  * @stop:		nonzero after ivring_stop(), until a run or dispatch has ended
  * @sleeping:		nonzero while ivring_run() does not look at @stop
+ * @answered:		ivring_call() has got its reply
  */
 struct ivr_dispatcher {
 	struct ivr_handler *handlers;
@@ -32,6 +33,13 @@ struct ivr_dispatcher {
 	bool active;
 	uint32_t stop;
 	uint32_t sleeping;
+	bool answered;
 };
+
+/* Whether no more items are to be handled, since what the dispatcher runs for has come. */
+bool ivr_dispatcher_ends(const struct ivring *vm);
+
+/* Handles up to @budget items, until there are none, or it ends: how many, or negative. */
+int ivr_dispatcher_drain(struct ivring *vm, unsigned int budget);
 
 #endif /* IVR_DISPATCHER_H */

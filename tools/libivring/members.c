@@ -58,26 +58,30 @@ int ivring_wait_peer(struct ivring *vm, uint32_t id, uint64_t deadline,
 
 /*
  * A VM that has left sent nothing after it did: all its items lie before the
- * producer index that is read after the news. Until those have been consumed its
+ * producer indices that are read after the news. Until those have been consumed its
  * area stays mapped, and the news are held back.
  */
 int ivring_members(struct ivring *vm)
 {
-	/* The acquire keeps the looks at generations and inbox behind it. */
+	/* The acquire keeps the looks at generations and rings behind it. */
 	uint32_t members = ivr_load_acquire(&vm->region->members);
+	struct ivr_ring *inbox = &vm->reader.inbox;
 	int pending;
 
 	if (vm->members_next == vm->members) {
 		if (members == vm->members)
 			return 0;
+		/* In this order: nothing of one that is marked may be found only afterwards. */
 		ivr_peers_mark(vm);
-		pending = ivr_inbox_pending(&vm->inbox);
+		ivr_lanes_update(vm);
+		ivr_lanes_mark(vm);
+		pending = ivr_ring_pending(inbox, inbox->entries);
 		if (pending < 0)
 			return pending;
 		vm->members_next = members;
-		vm->members_due = vm->inbox.consumer + (uint32_t)pending;
+		vm->members_due = inbox->consumer + (uint32_t)pending;
 	}
-	if ((int32_t)(vm->inbox.consumer - vm->members_due) < 0)
+	if ((int32_t)(inbox->consumer - vm->members_due) < 0 || !ivr_lanes_sweep(vm))
 		return 0;
 	ivr_peers_sweep(vm);
 	vm->members = vm->members_next;

@@ -53,15 +53,45 @@ int ivr_outbox_alloc(struct ivr_outbox *outbox, uint64_t length, uint64_t *offse
 
 	if (outbox->count == outbox->capacity && grow(outbox))
 		return -ENOMEM;
-	block = block_at(outbox, outbox->count++);
-	*block = (struct ivr_block){ .start = start, .length = length };
+	block = block_at(outbox, outbox->count);
+	block->count = 0;
+	if (ivr_block_reserve(block))
+		return -ENOMEM;
+	block->start = start;
+	block->length = length;
+	block->state = IVR_BLOCK_HELD;
+	outbox->count++;
 	*offset = start & (outbox->size - 1);
 	return 0;
 }
 
-struct ivr_block *ivr_outbox_oldest(struct ivr_outbox *outbox)
+int ivr_block_reserve(struct ivr_block *block)
 {
-	return outbox->count ? block_at(outbox, 0) : NULL;
+	uint32_t capacity = block->capacity ? 2 * block->capacity : 1;
+	struct ivr_delivery *deliveries;
+
+	if (block->count < block->capacity)
+		return 0;
+	deliveries = reallocarray(block->deliveries, capacity, sizeof(*deliveries));
+	if (!deliveries)
+		return -ENOMEM;
+	block->deliveries = deliveries;
+	block->capacity = capacity;
+	return 0;
+}
+
+void ivr_block_sent(struct ivr_block *block, const struct ivr_delivery *delivery)
+{
+	uint32_t i = 0;
+
+	while (i < block->count && (block->deliveries[i].to.id != delivery->to.id ||
+				    block->deliveries[i].to.generation != delivery->to.generation ||
+				    block->deliveries[i].lane != delivery->lane))
+		i++;
+	block->deliveries[i] = *delivery;
+	if (i == block->count)
+		block->count++;
+	block->state = IVR_BLOCK_SENT;
 }
 
 struct ivr_block *ivr_outbox_find(struct ivr_outbox *outbox, uint64_t offset, uint64_t length)
@@ -103,11 +133,36 @@ void ivr_outbox_free(struct ivr_outbox *outbox, struct ivr_block *block)
 		outbox->count--;
 }
 
-void ivr_outbox_reclaim(struct ivr_outbox *outbox, ivr_settled_fn settled, void *arg)
+static struct ivr_delivery *first_unsettled(const struct ivr_block *block,
+					    ivr_settled_fn settled, void *arg)
 {
-	struct ivr_block *block;
+	uint32_t i;
 
-	while ((block = ivr_outbox_oldest(outbox)) && block->state == IVR_BLOCK_SENT &&
-	       settled(arg, block->to, block->position))
-		ivr_outbox_free(outbox, block);
+	for (i = 0; i < block->count; i++)
+		if (!settled(arg, &block->deliveries[i]))
+			return &block->deliveries[i];
+	return NULL;
+}
+
+struct ivr_delivery *ivr_outbox_reclaim(struct ivr_outbox *outbox, ivr_settled_fn settled,
+					void *arg)
+{
+	struct ivr_delivery *unsettled;
+
+	while (outbox->count && block_at(outbox, 0)->state == IVR_BLOCK_SENT) {
+		unsettled = first_unsettled(block_at(outbox, 0), settled, arg);
+		if (unsettled)
+			return unsettled;
+		ivr_outbox_free(outbox, block_at(outbox, 0));
+	}
+	return NULL;
+}
+
+void ivr_outbox_drop(struct ivr_outbox *outbox)
+{
+	uint32_t i;
+
+	for (i = 0; i < outbox->capacity; i++)
+		free(outbox->blocks[i].deliveries);
+	free(outbox->blocks);
 }

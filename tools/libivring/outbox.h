@@ -9,8 +9,20 @@
 
 enum ivr_block_state {
 	IVR_BLOCK_HELD,		/* the caller's, to be sent or cancelled */
-	IVR_BLOCK_SENT,		/* the receiver's, until it has read past @position */
+	IVR_BLOCK_SENT,		/* the receivers', until all of them have read it */
 	IVR_BLOCK_FREE,		/* waits for those before it */
+};
+
+/**
+ * struct ivr_delivery - one receiver of a block.
+ * @to:		who
+ * @lane:	number of the lane by which it got the block, or 0 for its inbox
+ * @position:	index in that ring behind the last item that carries the block
+ */
+struct ivr_delivery {
+	struct ivring_peer to;
+	uint32_t lane;
+	uint32_t position;
 };
 
 /**
@@ -18,15 +30,15 @@ enum ivr_block_state {
  * @start:	free-running; the block's offset is @start modulo the outbox
  * @length:	bytes, a multiple of IVRING_BLOCK_ALIGN
  * @state:	whose it is
- * @to:		the receiver, once sent
- * @position:	receiver's index behind the last item that carries the block
+ * @deliveries:	@count of them once sent, and room for @capacity
  */
 struct ivr_block {
 	uint64_t start;
 	uint64_t length;
 	enum ivr_block_state state;
-	struct ivring_peer to;
-	uint32_t position;
+	uint32_t count;
+	uint32_t capacity;
+	struct ivr_delivery *deliveries;
 };
 
 /**
@@ -36,7 +48,8 @@ struct ivr_block {
  *		use from @first on. Neither the oldest nor the newest is free. No
  *		block goes over the end of the outbox, and from the start of the
  *		oldest to the end of the newest there are at most @size bytes
- * @capacity:	zero or a power of two
+ * @capacity:	zero or a power of two. Entries that are not in use keep the memory of their
+ *		deliveries
  *
  * It knows offsets only, and neither memory nor receivers.
  */
@@ -48,21 +61,31 @@ struct ivr_outbox {
 	uint32_t count;
 };
 
-/* Whether the receiver is done with what it got up to @position. */
-typedef bool (*ivr_settled_fn)(void *arg, struct ivring_peer to, uint32_t position);
+/* Whether a receiver is done with what it got. */
+typedef bool (*ivr_settled_fn)(void *arg, const struct ivr_delivery *delivery);
 
 /* -EINVAL, -EMSGSIZE, -ENOMEM; -EAGAIN if there is no room. */
 int ivr_outbox_alloc(struct ivr_outbox *outbox, uint64_t length, uint64_t *offset);
 
-/* The oldest block, or NULL. Valid until the next call. */
-struct ivr_block *ivr_outbox_oldest(struct ivr_outbox *outbox);
-
 /* The block in use that these bytes lie in, or NULL. Valid until the next call. */
 struct ivr_block *ivr_outbox_find(struct ivr_outbox *outbox, uint64_t offset, uint64_t length);
 
+/* Makes sure that the block can have one more receiver: 0 or -ENOMEM. */
+int ivr_block_reserve(struct ivr_block *block);
+
+/* Notes a receiver, for which there is room. */
+void ivr_block_sent(struct ivr_block *block, const struct ivr_delivery *delivery);
+
 void ivr_outbox_free(struct ivr_outbox *outbox, struct ivr_block *block);
 
-/* Frees blocks from the oldest on, as far as their receivers are done. */
-void ivr_outbox_reclaim(struct ivr_outbox *outbox, ivr_settled_fn settled, void *arg);
+/*
+ * Frees blocks from the oldest on, as far as their receivers are done. What the oldest one
+ * then waits for: NULL if that has not been sent, or there is none.
+ */
+struct ivr_delivery *ivr_outbox_reclaim(struct ivr_outbox *outbox, ivr_settled_fn settled,
+					void *arg);
+
+/* Gives up all memory. */
+void ivr_outbox_drop(struct ivr_outbox *outbox);
 
 #endif /* IVR_OUTBOX_H */

@@ -9,29 +9,38 @@
 #include "barrier.h"
 #include "vm.h"
 
-static bool settled(void *arg, struct ivring_peer to, uint32_t position)
+static bool settled(void *arg, const struct ivr_delivery *delivery)
 {
 	struct ivring *vm = arg;
-	struct ivr_peer *peer = ivr_peer_find(vm, to);
+	struct ivr_peer *peer = ivr_peer_find(vm, delivery->to);
 
-	return !peer || ivr_peer_has_read(vm, peer, position);
+	if (!peer)
+		return true;
+	if (!delivery->lane)
+		return ivr_peer_has_read(vm, peer, delivery->position);
+	/* A lane that came after it has another number. */
+	return delivery->lane != peer->lane.number || peer->lane.error ||
+	       ivr_lane_has_read(&peer->lane, delivery->position);
 }
 
-/* Sleeps until the oldest block is free. */
-static int wait_for_oldest(struct ivring *vm, uint64_t deadline)
+/* Sleeps until a receiver of the oldest block is done with it. */
+static int wait_for(struct ivring *vm, struct ivr_delivery *delivery, uint64_t deadline)
 {
-	struct ivr_block *oldest = ivr_outbox_oldest(&vm->outbox);
 	int ret;
 
-	if (oldest->state != IVR_BLOCK_SENT)
-		return deadline ? -EDEADLK : -EAGAIN;
-	ret = ivr_peer_flush(vm, oldest->to, oldest->position, deadline);
+	if (delivery->lane)
+		ret = ivr_lane_flush(&ivr_peer_find(vm, delivery->to)->lane, delivery->position,
+				     deadline);
+	else
+		ret = ivr_peer_flush(vm, delivery->to, delivery->position, deadline);
 	switch (ret) {
 	case 0:
 	case -EPIPE:
 	case -ESTALE:
+	case -ECONNRESET:
 	case -EPROTO:	/* it will never read again, and has itself to blame */
-		ivr_outbox_free(&vm->outbox, oldest);
+		/* To nobody any more. */
+		delivery->to.id = IVRING_ID_ANY;
 		return 0;
 	case -ETIMEDOUT:
 		return deadline ? -ETIMEDOUT : -EAGAIN;
@@ -42,27 +51,30 @@ static int wait_for_oldest(struct ivring *vm, uint64_t deadline)
 
 int ivring_alloc(struct ivring *vm, size_t length, uint64_t deadline, void **data)
 {
+	struct ivr_delivery *waits_for;
 	uint64_t offset;
 	int ret;
 
 	for (;;) {
-		ivr_outbox_reclaim(&vm->outbox, settled, vm);
+		waits_for = ivr_outbox_reclaim(&vm->outbox, settled, vm);
 		ret = ivr_outbox_alloc(&vm->outbox, length, &offset);
 		if (ret != -EAGAIN)
 			break;
-		ret = wait_for_oldest(vm, deadline);
+		if (!waits_for)
+			return deadline ? -EDEADLK : -EAGAIN;
+		ret = wait_for(vm, waits_for, deadline);
 		if (ret)
 			break;
 	}
 	if (!ret)
-		*data = &vm->area->outbox[offset];
+		*data = vm->outbox_data + offset;
 	return ret;
 }
 
 /* Where in the outbox; nothing is there if it is not below vm->outbox_bytes. */
 static uint64_t offset_of(const struct ivring *vm, const void *data)
 {
-	return (uintptr_t)data - (uintptr_t)vm->area->outbox;
+	return (uintptr_t)data - (uintptr_t)vm->outbox_data;
 }
 
 int ivring_cancel(struct ivring *vm, void *data)
@@ -102,7 +114,7 @@ int ivring_payload(struct ivring *vm, const struct ivring_item *item, const void
 	ret = ivr_peer_get(vm, ivring_sender(item), &sender);
 	if (ret)
 		return ret == -EPIPE ? -ESTALE : ret;
-	*data = &sender->area->outbox[item->offset];
+	*data = (const char *)sender->area + IVRING_OUTBOX_OFFSET(vm->slots) + item->offset;
 	return 0;
 }
 

@@ -55,6 +55,47 @@ static int map_area(struct ivring *vm, struct ivring_peer peer,
 	return 0;
 }
 
+static bool is_there(const struct ivr_peer *peer)
+{
+	(void)peer;
+	return true;
+}
+
+static bool has_left(const struct ivr_peer *peer)
+{
+	return peer->left;
+}
+
+/* And a caller that holds on to the lane has been told. */
+static bool is_useless(const struct ivr_peer *peer)
+{
+	return peer->left && (!peer->lane.ring || peer->lane.error);
+}
+
+static void drop_where(struct ivring *vm, bool (*match)(const struct ivr_peer *peer))
+{
+	uint32_t id;
+
+	for (id = 0; id < vm->slots; id++) {
+		struct ivr_peer **link = &vm->peers[id];
+
+		while (*link) {
+			struct ivr_peer *peer = *link;
+
+			if (!match(peer)) {
+				link = &peer->next;
+				continue;
+			}
+			*link = peer->next;
+			if (peer->lane.ring)
+				ivr_unmap(peer->lane.ring, ivr_lane_bytes(peer->lane.mask + 1));
+			if (peer->area != vm->area)
+				ivr_unmap(peer->area, vm->area_bytes);
+			free(peer);
+		}
+	}
+}
+
 int ivr_peer_get(struct ivring *vm, struct ivring_peer peer, struct ivr_peer **out)
 {
 	struct ivr_peer *found = ivr_peer_find(vm, peer);
@@ -64,8 +105,8 @@ int ivr_peer_get(struct ivring *vm, struct ivring_peer peer, struct ivr_peer **o
 		/* Who only sends never asks for news: see to those that left here. */
 		if (vm->members_next == vm->members) {
 			ivr_peers_mark(vm);
-			if (!ivr_inbox_pending(&vm->inbox))
-				ivr_peers_sweep(vm);
+			if (ivr_reader_is_empty(&vm->reader))
+				drop_where(vm, is_useless);
 		}
 		found = calloc(1, sizeof(*found));
 		if (!found)
@@ -89,8 +130,7 @@ bool ivr_peer_has_read(const struct ivring *vm, const struct ivr_peer *peer,
 	/* C: pairs with the reader's release; it is done with items and payload. */
 	uint32_t consumer = ivr_load_acquire(&peer->area->inbox_consumer);
 
-	/* Unread items lie 1 to entries ahead; any other position is an old one. */
-	return position - consumer - 1 >= vm->inbox.entries;
+	return ivr_is_read(position, consumer, vm->reader.inbox.entries);
 }
 
 int ivr_peer_flush(const struct ivring *vm, struct ivring_peer peer, uint32_t position,
@@ -118,34 +158,12 @@ void ivr_peers_mark(struct ivring *vm)
 			peer->left = ivr_peer_check(vm, peer->peer) != 0;
 }
 
-static void drop_where(struct ivring *vm, bool all)
-{
-	uint32_t id;
-
-	for (id = 0; id < vm->slots; id++) {
-		struct ivr_peer **link = &vm->peers[id];
-
-		while (*link) {
-			struct ivr_peer *peer = *link;
-
-			if (!all && !peer->left) {
-				link = &peer->next;
-				continue;
-			}
-			*link = peer->next;
-			if (peer->area != vm->area)
-				ivr_unmap(peer->area, vm->area_bytes);
-			free(peer);
-		}
-	}
-}
-
 void ivr_peers_sweep(struct ivring *vm)
 {
-	drop_where(vm, false);
+	drop_where(vm, has_left);
 }
 
 void ivr_peers_drop(struct ivring *vm)
 {
-	drop_where(vm, true);
+	drop_where(vm, is_there);
 }

@@ -12,9 +12,11 @@
  * @next:	another generation of the same slot
  * @peer:	who it is. @area is the area of this generation and no other
  * @area:	its area; it may write there at any time
- * @left:	it has been seen to be gone; what it sent may still be in the inbox
- * @sent:	whether anything was sent to it
+ * @left:	it has been seen to be gone; what it sent may still be unread
+ * @sent:	whether anything was put into its inbox
  * @position:	its index behind the last item that was
+ * @lane:	the sender's end of the lane to it; no @lane.ring if there never was one
+ * @by_lane:	items go by the lane
  */
 struct ivr_peer {
 	struct ivr_peer *next;
@@ -23,6 +25,8 @@ struct ivr_peer {
 	bool left;
 	bool sent;
 	uint32_t position;
+	struct ivring_lane lane;
+	bool by_lane;
 };
 
 /*
@@ -40,12 +44,12 @@ struct ivr_peer *ivr_peer_find(const struct ivring *vm, struct ivring_peer peer)
  */
 int ivr_peer_get(struct ivring *vm, struct ivring_peer peer, struct ivr_peer **out);
 
-/* Whether it has read all items before @position, which was one of ours once. */
+/* Whether it has read all of its inbox before @position, which was one of ours once. */
 bool ivr_peer_has_read(const struct ivring *vm, const struct ivr_peer *peer,
 		       uint32_t position);
 
 /*
- * Sleeps until it has read all items before @position: 0, or what IVRING_FLUSH
+ * Sleeps until it has read all of its inbox before @position: 0, or what IVRING_FLUSH
  * fails with.
  */
 int ivr_peer_flush(const struct ivring *vm, struct ivring_peer peer, uint32_t position,
@@ -55,8 +59,8 @@ int ivr_peer_flush(const struct ivring *vm, struct ivring_peer peer, uint32_t po
 void ivr_peers_mark(struct ivring *vm);
 
 /*
- * Forgets those of which that was noted. Nothing of theirs may be in the inbox: it
- * has been read up to where it ended after they were noted.
+ * Forgets those of which that was noted. Nothing of theirs may be in a ring: all have been
+ * read up to where they ended after they were noted.
  */
 void ivr_peers_sweep(struct ivring *vm);
 

@@ -5,75 +5,70 @@
 #include "sys.h"
 #include "vm.h"
 
-static bool same(struct ivring_peer a, struct ivring_peer b)
-{
-	return a.id == b.id && a.generation == b.generation;
-}
-
 /* The block that an item's payload lies in; NULL if it lies in none. */
 static struct ivr_block *block_of(struct ivring *vm, const struct ivring_item *item)
 {
 	return ivr_outbox_find(&vm->outbox, item->offset, item->length);
 }
 
-/* The payload of each item lies in a block that is ours, or sent to the same VM. */
-static int check_payload(struct ivring *vm, struct ivring_peer to,
-			 const struct ivring_item *items, unsigned int count)
+/*
+ * No item is one for which the receiver would close a lane, and the payload of each lies in
+ * a block, which can have one more receiver.
+ */
+static int check_items(struct ivring *vm, const struct ivring_item *items, unsigned int count)
 {
 	unsigned int i;
 
 	for (i = 0; i < count; i++) {
+		const struct ivring_item *item = &items[i];
 		struct ivr_block *block;
 
-		if (!items[i].length)
-			continue;
-		block = block_of(vm, &items[i]);
-		if (!block || (block->state == IVR_BLOCK_SENT && !same(block->to, to)))
+		if (item->from || item->from_gen || (item->flags & ~IVRING_ITEM_REPLY) ||
+		    item->inline_len > IVRING_INLINE_BYTES)
 			return -EINVAL;
+		if (!item->length) {
+			if (item->offset)
+				return -EINVAL;
+			continue;
+		}
+		block = block_of(vm, item);
+		if (!block)
+			return -EINVAL;
+		if (ivr_block_reserve(block))
+			return -ENOMEM;
 	}
 	return 0;
 }
 
-/* The items went in, the last of them before @position. */
-static void mark_sent(struct ivring *vm, struct ivring_peer to,
+/* The items went into a ring of @to, the last of them before @position. */
+static void mark_sent(struct ivring *vm, struct ivring_peer to, uint32_t lane,
 		      const struct ivring_item *items, unsigned int count, uint32_t position)
 {
 	unsigned int i;
 
 	for (i = 0; i < count; i++) {
-		struct ivr_block *block;
+		struct ivr_delivery delivery = {
+			.to = to,
+			.lane = lane,
+			.position = position - (count - 1 - i),
+		};
 
-		if (!items[i].length)
-			continue;
-		block = block_of(vm, &items[i]);
-		block->state = IVR_BLOCK_SENT;
-		block->to = to;
-		block->position = position - (count - 1 - i);
+		if (items[i].length)
+			ivr_block_sent(block_of(vm, &items[i]), &delivery);
 	}
 }
 
-int ivring_send(struct ivring *vm, struct ivring_peer to, const struct ivring_item *items,
-		unsigned int count, uint64_t deadline)
+static int send_to_inbox(struct ivring *vm, struct ivr_peer *peer,
+			 const struct ivring_item *items, unsigned int count, uint64_t deadline)
 {
 	unsigned int sent = 0;
-	struct ivr_peer *peer;
-	int ret;
-
-	if (!count || count > INT32_MAX)
-		return -EINVAL;
-	ret = check_payload(vm, to, items, count);
-	if (ret)
-		return ret;
-	/* Mapped now, so that its progress can be seen even after it has left. */
-	ret = ivr_peer_get(vm, to, &peer);
-	if (ret)
-		return ret;
+	int ret = 0;
 
 	while (sent < count) {
 		unsigned int left = count - sent;
 		struct ivring_enqueue call = {
-			.id = to.id,
-			.generation = to.generation,
+			.id = peer->peer.id,
+			.generation = peer->peer.generation,
 			.count = left < IVRING_MAX_BATCH ? left : IVRING_MAX_BATCH,
 			.flags = deadline ? IVRING_ENQUEUE_WAIT : 0,
 			.items = (uintptr_t)&items[sent],
@@ -83,7 +78,7 @@ int ivring_send(struct ivring *vm, struct ivring_peer to, const struct ivring_it
 		ret = ivr_ioctl(vm->fd, IVRING_ENQUEUE, &call);
 		if (ret)
 			break;
-		mark_sent(vm, to, &items[sent], call.done, call.position);
+		mark_sent(vm, peer->peer, 0, &items[sent], call.done, call.position);
 		peer->sent = true;
 		peer->position = call.position;
 		sent += call.done;
@@ -93,23 +88,118 @@ int ivring_send(struct ivring *vm, struct ivring_peer to, const struct ivring_it
 	return sent ? (int)sent : ret;
 }
 
+/* Once told that the lane has been closed, the caller goes on without it. */
+static int told(struct ivr_peer *peer, int ret)
+{
+	if (ret == -ECONNRESET)
+		peer->by_lane = false;
+	return ret;
+}
+
+static int send_by_lane(struct ivring *vm, struct ivr_peer *peer,
+			const struct ivring_item *items, unsigned int count, uint64_t deadline)
+{
+	struct ivring_lane *lane = &peer->lane;
+	unsigned int sent = 1;
+	int ret;
+
+	ret = ivring_lane_push(lane, &items[0]);
+	if (ret == -EAGAIN) {
+		ret = ivring_lane_wait(lane, deadline);
+		if (!ret)
+			ret = ivring_lane_push(lane, &items[0]);
+	}
+	if (ret)
+		return told(peer, ret);
+	while (sent < count && !ivring_lane_push(lane, &items[sent]))
+		sent++;
+	ret = ivring_lane_publish(lane);
+	if (ret)
+		return told(peer, ret);
+	mark_sent(vm, peer->peer, lane->number, items, sent, (uint32_t)lane->staged);
+	return (int)sent;
+}
+
+int ivring_send(struct ivring *vm, struct ivring_peer to, const struct ivring_item *items,
+		unsigned int count, uint64_t deadline)
+{
+	struct ivr_peer *peer;
+	int ret;
+
+	if (!count || count > INT32_MAX)
+		return -EINVAL;
+	ret = check_items(vm, items, count);
+	if (ret)
+		return ret;
+	/* Mapped now, so that its progress can be seen even after it has left. */
+	ret = ivr_peer_get(vm, to, &peer);
+	if (ret)
+		return ret;
+	if (peer->by_lane)
+		return send_by_lane(vm, peer, items, count, deadline);
+	return send_to_inbox(vm, peer, items, count, deadline);
+}
+
+static int send_one(struct ivring *vm, struct ivring_peer to, const struct ivring_item *item,
+		    uint64_t deadline)
+{
+	int ret = ivring_send(vm, to, item, 1, deadline);
+
+	return ret < 0 ? ret : 0;
+}
+
+unsigned int ivring_send_many(struct ivring *vm, const struct ivring_peer *to,
+			      unsigned int count, const struct ivring_item *item,
+			      uint64_t deadline, int *results)
+{
+	unsigned int i, sent = 0;
+
+	for (i = 0; i < count; i++)
+		results[i] = send_one(vm, to[i], item, 0);
+	for (i = 0; i < count; i++) {
+		if (results[i] == -EAGAIN && deadline)
+			results[i] = send_one(vm, to[i], item, deadline);
+		sent += !results[i];
+	}
+	return sent;
+}
+
 int ivring_reply(struct ivring *vm, const struct ivring_item *request,
 		 const struct ivring_item *answer, uint64_t deadline)
 {
 	struct ivring_item item = *answer;
-	int ret;
 
 	item.cookie = request->cookie;
-	ret = ivring_send(vm, ivring_sender(request), &item, 1, deadline);
-	return ret < 0 ? ret : 0;
+	item.flags |= IVRING_ITEM_REPLY;
+	return send_one(vm, ivring_sender(request), &item, deadline);
 }
 
-/* 1 if it has read all, 0 if not yet, negative if it is gone. */
-static int has_read_all(struct ivring *vm, const struct ivr_peer *peer)
+static bool has_read_inbox(const struct ivring *vm, const struct ivr_peer *peer)
 {
-	if (!peer->sent || ivr_peer_has_read(vm, peer, peer->position))
-		return 1;
-	return ivr_peer_check(vm, peer->peer);
+	return !peer->sent || ivr_peer_has_read(vm, peer, peer->position);
+}
+
+static int flush_inbox(const struct ivring *vm, const struct ivr_peer *peer, uint64_t deadline)
+{
+	int ret;
+
+	if (has_read_inbox(vm, peer))
+		return 0;
+	ret = ivr_peer_flush(vm, peer->peer, peer->position, deadline);
+	/* It may have read all before it left. */
+	return ret && has_read_inbox(vm, peer) ? 0 : ret;
+}
+
+static int flush_lane(struct ivring_lane *lane, uint64_t deadline)
+{
+	int ret = 0;
+
+	if (ivr_lane_position(lane) != (uint32_t)lane->staged)
+		ret = ivring_lane_publish(lane);
+	if (ret || ivr_lane_has_read(lane, (uint32_t)lane->staged))
+		return ret;
+	ret = ivr_lane_flush(lane, (uint32_t)lane->staged, deadline);
+	return ret && ivr_lane_has_read(lane, (uint32_t)lane->staged) ? 0 : ret;
 }
 
 int ivring_flush(struct ivring *vm, struct ivring_peer to, uint64_t deadline)
@@ -118,14 +208,9 @@ int ivring_flush(struct ivring *vm, struct ivring_peer to, uint64_t deadline)
 	int ret;
 
 	ret = ivr_peer_get(vm, to, &peer);
-	if (ret)
-		return ret;
-	ret = has_read_all(vm, peer);
-	if (ret)
-		return ret < 0 ? ret : 0;
-	ret = ivr_peer_flush(vm, to, peer->position, deadline);
-	/* It may have read all before it left. */
-	if ((ret == -EPIPE || ret == -ESTALE) && has_read_all(vm, peer) > 0)
-		return 0;
+	if (!ret)
+		ret = flush_inbox(vm, peer, deadline);
+	if (!ret && peer->by_lane)
+		ret = told(peer, flush_lane(&peer->lane, deadline));
 	return ret;
 }

@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <linux/ivring.h>
+#include <linux/membarrier.h>
 
 #include "sys.h"
 
@@ -30,7 +33,9 @@ void ivr_close(int fd)
 
 int ivr_ioctl(int fd, unsigned long request, void *arg)
 {
-	return ioctl(fd, request, arg) < 0 ? -errno : 0;
+	int ret = ioctl(fd, request, arg);
+
+	return ret < 0 ? -errno : ret;
 }
 
 int ivr_map(int fd, uint64_t offset, size_t length, int prot, void **memory)
@@ -65,6 +70,40 @@ int ivr_poll_members(int fd, uint64_t deadline)
 	if (!ret)
 		return -ETIMEDOUT;
 	return pollfd.revents & POLLERR ? -EPROTO : 0;
+}
+
+static int membarrier(int command)
+{
+	int ret = (int)syscall(SYS_membarrier, command, 0, 0);
+
+	return ret < 0 ? -errno : ret;
+}
+
+bool ivr_can_barrier_on_senders(void)
+{
+	int commands = membarrier(MEMBARRIER_CMD_QUERY);
+
+	return commands > 0 && (commands & MEMBARRIER_CMD_GLOBAL_EXPEDITED);
+}
+
+int ivr_barrier_on_senders(void)
+{
+	return membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED);
+}
+
+int ivr_register_sender(void)
+{
+	return membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
+}
+
+unsigned int ivr_cpus(void)
+{
+	cpu_set_t cpus;
+
+	/* There may be more CPUs than this has room for, and then there are many. */
+	if (sched_getaffinity(0, sizeof(cpus), &cpus))
+		return CPU_SETSIZE;
+	return (unsigned int)CPU_COUNT(&cpus);
 }
 
 uint64_t ivr_now(void)

@@ -6,12 +6,15 @@
 #ifndef IVR_SYS_H
 #define IVR_SYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* Opens /dev/ivring; the descriptor. */
 int ivr_open(void);
 void ivr_close(int fd);
+
+/* What the call returns, which is zero for most. */
 int ivr_ioctl(int fd, unsigned long request, void *arg);
 
 int ivr_map(int fd, uint64_t offset, size_t length, int prot, void **memory);
@@ -19,6 +22,21 @@ void ivr_unmap(const void *memory, size_t length);
 
 /* Sleeps until poll() has POLLPRI; -EPROTO for POLLERR. */
 int ivr_poll_members(int fd, uint64_t deadline);
+
+/* Whether ivr_barrier_on_senders() works. */
+bool ivr_can_barrier_on_senders(void);
+
+/*
+ * Makes each CPU that runs a process which has registered as a sender pass a full barrier;
+ * passes one here as well.
+ */
+int ivr_barrier_on_senders(void);
+
+/* Registers this process for that. */
+int ivr_register_sender(void);
+
+/* How many CPUs this process may run on. */
+unsigned int ivr_cpus(void);
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 uint64_t ivr_now(void);

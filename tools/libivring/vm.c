@@ -38,7 +38,7 @@ static int map_areas(struct ivring *vm)
 	ret = ivr_map(vm->fd, IVRING_MAP_INBOX, vm->inbox_bytes, PROT_READ, &memory);
 	if (ret)
 		return ret;
-	vm->inbox.area = memory;
+	vm->inbox = memory;
 
 	ret = ivr_map(vm->fd, IVRING_MAP_VM(vm->self.id), vm->area_bytes,
 		      PROT_READ | PROT_WRITE, &memory);
@@ -48,11 +48,49 @@ static int map_areas(struct ivring *vm)
 	return 0;
 }
 
+/* The rings that the VM reads: no more than the inbox yet. */
+static int set_up_reader(struct ivring *vm, uint32_t inbox_entries)
+{
+	struct ivr_reader *reader = &vm->reader;
+	struct ivr_ring *inbox = &reader->inbox;
+
+	inbox->area = vm->inbox;
+	inbox->published = &vm->area->inbox_consumer;
+	inbox->consumer = ivr_load(inbox->published);
+	inbox->producer = inbox->consumer;
+	inbox->entries = inbox_entries;
+	inbox->from.id = IVRING_ID_ANY;
+
+	reader->lanes.table = (const void *)((const char *)vm->inbox +
+					     IVRING_LANES_OFFSET((size_t)inbox_entries));
+	reader->lanes.from = calloc(vm->slots, sizeof(*reader->lanes.from));
+	reader->rings = calloc(vm->slots + 1, sizeof(*reader->rings));
+	if (!reader->lanes.from || !reader->rings)
+		return -ENOMEM;
+	ivr_reader_add(reader, inbox);
+	return 0;
+}
+
+/* This VM is one of its own peers. */
+static int set_up_peers(struct ivring *vm)
+{
+	struct ivr_peer *self = calloc(1, sizeof(*self));
+
+	vm->peers = calloc(vm->slots, sizeof(*vm->peers));
+	if (!vm->peers || !self) {
+		free(self);
+		return -ENOMEM;
+	}
+	self->peer = vm->self;
+	self->area = vm->area;
+	vm->peers[vm->self.id] = self;
+	return 0;
+}
+
 /* Makes the VM of a file that has been attached. */
 static int set_up(struct ivring *vm)
 {
 	struct ivring_info info;
-	struct ivr_peer *self;
 	int ret;
 
 	ret = ivr_ioctl(vm->fd, IVRING_INFO, &info);
@@ -61,29 +99,25 @@ static int set_up(struct ivring *vm)
 	vm->slots = info.slots;
 	vm->outbox_bytes = info.outbox_bytes;
 	vm->region_bytes = sizeof(*vm->region) + (size_t)info.slots * sizeof(uint32_t);
-	vm->inbox_bytes = sizeof(*vm->inbox.area) +
-			  (size_t)info.inbox_entries * sizeof(struct ivring_item);
-	vm->area_bytes = sizeof(*vm->area) + info.outbox_bytes;
+	vm->inbox_bytes = IVRING_LANES_OFFSET((size_t)info.inbox_entries) +
+			  sizeof(struct ivring_lanes) +
+			  (size_t)info.slots * sizeof(struct ivring_lane_info);
+	vm->area_bytes = IVRING_OUTBOX_OFFSET(info.slots) + info.outbox_bytes;
 	ret = map_areas(vm);
+	if (!ret)
+		ret = set_up_reader(vm, info.inbox_entries);
+	if (!ret)
+		ret = set_up_peers(vm);
 	if (ret)
 		return ret;
 
-	vm->inbox.published = &vm->area->inbox_consumer;
-	vm->inbox.consumer = ivr_load(&vm->area->inbox_consumer);
-	vm->inbox.entries = info.inbox_entries;
+	vm->state.word = &vm->area->state;
+	vm->state.can_unfence = ivr_can_barrier_on_senders();
 	vm->outbox.size = info.outbox_bytes;
+	vm->outbox_data = (char *)vm->area + IVRING_OUTBOX_OFFSET(vm->slots);
 	vm->members = ivr_load(&vm->area->members_seen);
 	vm->members_next = vm->members;
-
-	vm->peers = calloc(vm->slots, sizeof(*vm->peers));
-	self = calloc(1, sizeof(*self));
-	if (!vm->peers || !self) {
-		free(self);
-		return -ENOMEM;
-	}
-	self->peer = vm->self;
-	self->area = vm->area;
-	vm->peers[vm->self.id] = self;
+	ivring_set_polling(vm, ivr_cpus() > 1 ? IVR_POLLING_MAX_NS : 0);
 	return 0;
 }
 
@@ -166,15 +200,19 @@ void ivring_close(struct ivring *vm)
 		return;
 	if (vm->peers)
 		ivr_peers_drop(vm);
+	ivr_lanes_drop(vm);
 	if (vm->area)
 		ivr_unmap(vm->area, vm->area_bytes);
-	if (vm->inbox.area)
-		ivr_unmap(vm->inbox.area, vm->inbox_bytes);
+	if (vm->inbox)
+		ivr_unmap(vm->inbox, vm->inbox_bytes);
 	if (vm->region)
 		ivr_unmap(vm->region, vm->region_bytes);
 	ivr_close(vm->fd);
+	ivr_outbox_drop(&vm->outbox);
 	free(vm->peers);
-	free(vm->outbox.blocks);
+	free(vm->reader.rings);
+	free(vm->reader.lanes.from);
+	free(vm->requests.table);
 	free(vm->dispatcher.handlers);
 	free(vm);
 }

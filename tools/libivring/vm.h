@@ -6,10 +6,14 @@
 #include <stdint.h>
 
 #include "dispatcher.h"
-#include "inbox.h"
 #include "ivring.h"
+#include "lane.h"
 #include "outbox.h"
 #include "peer.h"
+#include "polling.h"
+#include "reader.h"
+#include "request.h"
+#include "state.h"
 
 /**
  * struct ivring - a VM: an attached file, and its areas.
@@ -21,16 +25,24 @@
  * @inbox_bytes:	size of the inbox area
  * @area_bytes:		size of any VM area
  * @region:		written by the kernel
+ * @inbox:		the inbox area, written by the kernel
  * @area:		written by this VM; the others read it
- * @inbox:		reader's side of the inbox
- * @outbox:		allocator of @area->outbox
+ * @state:		the state word in there
+ * @reader:		reader's end of the inbox, and of the lanes that lead here
+ * @outbox:		allocator of @outbox_data, which is the outbox in @area
  * @peers:		one list for each slot, of VMs whose area is mapped. This VM
  *			is one of them, with @area
+ * @lanes_opened:	how many lanes it has opened
  * @members:		the members as ivring_members() last told of them; also what
  *			@area->members_seen is but during ivring_wait_peer()
  * @members_next:	differs from @members while there is news that is held back
- * @members_due:	until the inbox has been read up to here
+ * @members_due:	until the inbox has been read up to here, and the lanes of those that
+ *			left to their end
  * @dispatcher:		handlers, and what ivring_run() is doing
+ * @requests:		those that wait for their reply
+ * @wake_items:		what @area->wake_items ought to be
+ * @idle_polling:	how long to poll before going idle
+ * @room_polling:	how long to poll before sleeping for room in a lane
  *
  * Sizes are those that the kernel told when this VM attached, and never change.
  */
@@ -43,17 +55,22 @@ struct ivring {
 	size_t inbox_bytes;
 	size_t area_bytes;
 	const struct ivring_region_area *region;
+	const struct ivring_ring_area *inbox;
 	struct ivring_vm_area *area;
-	struct ivr_inbox inbox;
+	struct ivr_state state;
+	struct ivr_reader reader;
 	struct ivr_outbox outbox;
+	char *outbox_data;
 	struct ivr_peer **peers;
+	uint32_t lanes_opened;
 	uint32_t members;
 	uint32_t members_next;
 	uint32_t members_due;
 	struct ivr_dispatcher dispatcher;
+	struct ivr_requests requests;
+	uint32_t wake_items;
+	struct ivr_polling idle_polling;
+	struct ivr_polling room_polling;
 };
-
-/* Gives up items, and rings back if a sender waits for it. */
-int ivr_vm_consume(struct ivring *vm, uint32_t count);
 
 #endif /* IVR_VM_H */

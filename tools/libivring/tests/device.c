@@ -8,36 +8,20 @@
 #include <unistd.h>
 
 #include "barrier.h"
-#include "device.h"
+#include "kernel.h"
 #include "sys.h"
 
-#define SLOTS	4u
 #define FILES	64
-
-/* Memory that has one writable mapping here, and others as they are asked for. */
-struct memory {
-	int fd;
-	void *at;
-	size_t bytes;
-};
-
-struct vm {
-	struct memory area;
-	struct memory inbox;
-	uint32_t producer;
-	uint32_t consumer;	/* the last good one */
-	struct ivring_stats stats;
-};
 
 struct device device;
 
-static struct ivring_create geometry;
+struct ivring_create geometry;
+struct vm vms[SLOTS];
 static struct memory region;
-static struct vm vms[SLOTS];
 static int slot_of_file[FILES];
 static int files;
 
-static struct memory new_memory(size_t bytes)
+struct memory new_memory(size_t bytes)
 {
 	struct memory memory = { .bytes = (bytes + 4095) & ~(size_t)4095 };
 
@@ -50,7 +34,7 @@ static struct memory new_memory(size_t bytes)
 	return memory;
 }
 
-static void drop_memory(struct memory *memory)
+void drop_memory(struct memory *memory)
 {
 	if (!memory->at)
 		return;
@@ -68,12 +52,15 @@ void device_reset(void)
 		drop_memory(&vms[id].area);
 		drop_memory(&vms[id].inbox);
 	}
+	drop_lanes();
 	memset(&device, 0, sizeof(device));
 	device.version = IVRING_API_VERSION;
+	device.cpus = 1;
+	device.now = 1;
 	files = 0;
 }
 
-static struct ivring_region_area *table(void)
+struct ivring_region_area *region_table(void)
 {
 	return region.at;
 }
@@ -83,9 +70,14 @@ struct ivring_vm_area *device_area(uint32_t id)
 	return vms[id].area.at;
 }
 
-struct ivring_inbox_area *device_inbox(uint32_t id)
+struct ivring_ring_area *device_inbox(uint32_t id)
 {
 	return vms[id].inbox.at;
+}
+
+struct ivring_lanes *lanes_of(uint32_t id)
+{
+	return (void *)((char *)vms[id].inbox.at + IVRING_LANES_OFFSET(geometry.inbox_entries));
 }
 
 void device_set_producer(uint32_t id, uint32_t producer)
@@ -94,19 +86,52 @@ void device_set_producer(uint32_t id, uint32_t producer)
 	ivr_store_release(&device_inbox(id)->producer, producer);
 }
 
-static void call_once(void (**hook)(void))
+void call_once(hook **call)
 {
-	void (*fn)(void) = *hook;
+	hook *fn = *call;
 
-	*hook = NULL;
+	*call = NULL;
 	if (fn)
 		fn();
 }
 
+bool are_few(uint32_t id, uint32_t items)
+{
+	const struct ivring_vm_area *area = device_area(id);
+
+	return ivr_load(&area->wake_delay_us) && items < ivr_load(&area->wake_items);
+}
+
+static bool turn(uint32_t *state, uint32_t from, uint32_t to)
+{
+	return __atomic_compare_exchange_n(state, &from, to, false, __ATOMIC_SEQ_CST,
+					   __ATOMIC_SEQ_CST);
+}
+
+bool device_ring(uint32_t id, bool few)
+{
+	uint32_t *state = &device_area(id)->state;
+
+	ivr_full_barrier();
+	if (few) {
+		turn(state, IVRING_IDLE, IVRING_DELAYED);
+		return false;
+	}
+	if (!turn(state, IVRING_IDLE, IVRING_BUSY) && !turn(state, IVRING_DELAYED, IVRING_BUSY))
+		return false;
+	vms[id].stats.rung++;
+	return true;
+}
+
 static void members_changed(uint32_t id)
 {
-	table()->generation[id]++;
-	table()->members++;
+	uint32_t other;
+
+	region_table()->generation[id]++;
+	region_table()->members++;
+	for (other = 0; other < geometry.slots; other++)
+		if (other != id && (region_table()->generation[other] & 1))
+			device_ring(other, false);
 }
 
 int ivr_open(void)
@@ -119,28 +144,54 @@ int ivr_open(void)
 
 void ivr_close(int fd)
 {
-	if (slot_of_file[fd] >= 0)
+	if (slot_of_file[fd] >= 0) {
+		ivr_store(&device_area((uint32_t)slot_of_file[fd])->state, IVRING_GONE);
 		members_changed((uint32_t)slot_of_file[fd]);
+	}
 	slot_of_file[fd] = -1;
+}
+
+/* The memory that the VM in slot @id maps at that offset, as long as it only reads it. */
+static int find_memory(uint32_t id, uint64_t offset, bool write, const struct memory **found)
+{
+	uint32_t number = (uint32_t)(offset >> IVRING_MAP_SHIFT), other;
+
+	if (offset == IVRING_MAP_REGION || offset == IVRING_MAP_INBOX) {
+		*found = offset == IVRING_MAP_REGION ? &region : &vms[id].inbox;
+		return write ? -EACCES : 0;
+	}
+	other = (number - 2) % IVRING_MAX_SLOTS;
+	if (offset < IVRING_MAP_LANE_TO(0)) {
+		*found = &vms[other].area;
+		if (!(region_table()->generation[other] & 1))
+			return -ENXIO;
+		return write && other != id ? -EACCES : 0;
+	}
+	if (device.lane_map_error) {
+		int ret = device.lane_map_error;
+
+		device.lane_map_error = 0;
+		return ret;
+	}
+	if (offset < IVRING_MAP_LANE_FROM(0)) {
+		*found = lane_memory(id, other);
+		return *found ? 0 : -ENXIO;
+	}
+	*found = lane_memory(other, id);
+	if (!*found || !lanes_of(id)->lane[other].generation)
+		return -ENXIO;
+	return write ? -EACCES : 0;
 }
 
 int ivr_map(int fd, uint64_t offset, size_t length, int prot, void **memory)
 {
-	uint32_t id = (uint32_t)slot_of_file[fd];
-	struct memory *from = &region;
+	const struct memory *from;
+	int ret;
 
 	call_once(&device.before_map);
-	if (offset == IVRING_MAP_INBOX) {
-		from = &vms[id].inbox;
-	} else if (offset >= IVRING_MAP_VM(0)) {
-		uint32_t other = (uint32_t)(offset >> IVRING_MAP_SHIFT) - 2;
-
-		if (!(table()->generation[other] & 1))
-			return -ENXIO;
-		if ((prot & PROT_WRITE) && other != id)
-			return -EACCES;
-		from = &vms[other].area;
-	}
+	ret = find_memory((uint32_t)slot_of_file[fd], offset, prot & PROT_WRITE, &from);
+	if (ret)
+		return ret;
 	if (length > from->bytes)
 		return -EINVAL;
 	*memory = mmap(NULL, length, prot, MAP_SHARED, from->fd, 0);
@@ -166,9 +217,9 @@ static int create(int fd, const struct ivring_create *call)
 		return -EINVAL;
 	geometry = *call;
 	region = new_memory(sizeof(struct ivring_region_area) + 4 * call->slots);
-	table()->magic = IVRING_MAGIC;
-	table()->version = device.version;
-	table()->slots = call->slots;
+	region_table()->magic = IVRING_MAGIC;
+	region_table()->version = device.version;
+	region_table()->slots = call->slots;
 	return attach(fd, &first);
 }
 
@@ -179,146 +230,40 @@ static int attach(int fd, struct ivring_attach *call)
 
 	if (!region.at)
 		return -ENOENT;
-	while (call->id == IVRING_ID_ANY && id < geometry.slots && (table()->generation[id] & 1))
+	while (call->id == IVRING_ID_ANY && id < geometry.slots && (region_table()->generation[id] & 1))
 		id++;
 	if (id >= geometry.slots)
 		return -ENOSPC;
-	if (table()->generation[id] & 1)
+	if (region_table()->generation[id] & 1)
 		return -EBUSY;
 	vm = &vms[id];
 	drop_memory(&vm->area);
 	drop_memory(&vm->inbox);
 	*vm = (struct vm){ .producer = device.first_index, .consumer = device.first_index };
-	vm->area = new_memory(sizeof(struct ivring_vm_area) + geometry.outbox_bytes);
-	vm->inbox = new_memory(sizeof(struct ivring_inbox_area) +
-			       geometry.inbox_entries * sizeof(struct ivring_item));
+	vm->area = new_memory(IVRING_OUTBOX_OFFSET(geometry.slots) + geometry.outbox_bytes);
+	vm->inbox = new_memory(IVRING_LANES_OFFSET(geometry.inbox_entries) +
+			       sizeof(struct ivring_lanes) +
+			       geometry.slots * sizeof(struct ivring_lane_info));
 	device_area(id)->inbox_consumer = device.first_index;
+	device_area(id)->max_lane_entries = IVRING_MAX_LANE_ENTRIES;
 	device_inbox(id)->producer = device.first_index;
 	slot_of_file[fd] = (int)id;
 	members_changed(id);
 	call->id = id;
-	call->generation = table()->generation[id];
+	call->generation = region_table()->generation[id];
 	return 0;
 }
 
-/* As the kernel does: how many are to be read, or -EPROTO. */
-static int pending(uint32_t id)
-{
-	struct vm *vm = &vms[id];
-	uint32_t consumer = ivr_load_acquire(&device_area(id)->inbox_consumer);
-
-	if (vm->producer - consumer > vm->producer - vm->consumer)
-		return -EPROTO;
-	vm->consumer = consumer;
-	return (int)(vm->producer - consumer);
-}
-
-static int check_peer(uint32_t id, uint32_t generation)
+int check_peer(uint32_t id, uint32_t generation)
 {
 	uint32_t now;
 
-	if (id >= geometry.slots || !(generation & 1) || generation > table()->generation[id])
+	if (id >= geometry.slots || !(generation & 1) || generation > region_table()->generation[id])
 		return -EINVAL;
-	now = table()->generation[id];
+	now = region_table()->generation[id];
 	if (generation == now)
 		return 0;
 	return now & 1 ? -ESTALE : -EPIPE;
-}
-
-static int enqueue(uint32_t from, struct ivring_enqueue *call)
-{
-	const struct ivring_item *items = (const void *)(uintptr_t)call->items;
-	struct vm *vm = &vms[call->id];
-	uint32_t i, room;
-	int ret;
-
-	device.enqueues++;
-	if (!call->count || call->count > IVRING_MAX_BATCH)
-		return -EINVAL;
-	ret = check_peer(call->id, call->generation);
-	if (ret)
-		return ret;
-	for (i = 0; i < call->count; i++)
-		if (items[i].from || items[i].from_gen || items[i].flags)
-			return -EINVAL;
-	ret = pending(call->id);
-	if (ret == (int)geometry.inbox_entries && (call->flags & IVRING_ENQUEUE_WAIT)) {
-		device_inbox(call->id)->room_wanted = 1;
-		call_once(&device.asleep);
-		ret = check_peer(call->id, call->generation);
-		if (!ret)
-			ret = pending(call->id);
-		if (ret == (int)geometry.inbox_entries)
-			return -ETIMEDOUT;
-	}
-	if (ret < 0)
-		return ret;
-	room = geometry.inbox_entries - (uint32_t)ret;
-	if (!room)
-		return -EAGAIN;
-	call->done = call->count < room ? call->count : room;
-	for (i = 0; i < call->done; i++) {
-		uint32_t slot = vm->producer++ & (geometry.inbox_entries - 1);
-		struct ivring_item *item = &device_inbox(call->id)->item[slot];
-
-		*item = items[i];
-		item->from = (uint16_t)from;
-		item->from_gen = table()->generation[from];
-	}
-	ivr_store_release(&device_inbox(call->id)->producer, vm->producer);
-	vm->stats.items_in += call->done;
-	call->position = vm->producer;
-	ivr_full_barrier();
-	if (ivr_load(&device_area(call->id)->state) == IVRING_IDLE) {
-		ivr_store(&device_area(call->id)->state, IVRING_BUSY);
-		vm->stats.rung++;
-		call->rung = 1;
-	}
-	return 0;
-}
-
-static int flush(const struct ivring_flush *call)
-{
-	int tries, ret;
-
-	if (device.flush_error)
-		return device.flush_error;
-	for (tries = 0; tries < 2; tries++) {
-		ret = check_peer(call->id, call->generation);
-		if (!ret)
-			ret = pending(call->id);
-		if (ret < 0)
-			return ret;
-		if (vms[call->id].producer - call->position >= (uint32_t)ret)
-			return 0;
-		if (call->deadline)
-			call_once(&device.asleep);
-	}
-	return -ETIMEDOUT;
-}
-
-static int wait(uint32_t id, struct ivring_wait *call)
-{
-	int tries, ret;
-
-	call_once(&device.before_wait);
-	for (tries = 0; tries < 2; tries++) {
-		ret = pending(id);
-		if (ret < 0)
-			return ret;
-		call->events = ret ? IVRING_EVENT_ITEMS : 0;
-		if ((call->flags & IVRING_EVENT_MEMBERS) &&
-		    table()->members != device_area(id)->members_seen)
-			call->events |= IVRING_EVENT_MEMBERS;
-		if (call->events)
-			return 0;
-		call_once(&device.asleep);
-	}
-	if (call->deadline == IVRING_DEADLINE_NEVER) {
-		printf("Bail out! a VM sleeps for ever\n");
-		exit(EXIT_FAILURE);
-	}
-	return -ETIMEDOUT;
 }
 
 int ivr_ioctl(int fd, unsigned long request, void *arg)
@@ -337,7 +282,7 @@ int ivr_ioctl(int fd, unsigned long request, void *arg)
 			.inbox_entries = geometry.inbox_entries,
 			.outbox_bytes = geometry.outbox_bytes,
 			.id = id,
-			.generation = table()->generation[id],
+			.generation = region_table()->generation[id],
 		};
 		return 0;
 	case IVRING_VM_INFO:
@@ -345,15 +290,21 @@ int ivr_ioctl(int fd, unsigned long request, void *arg)
 		((struct ivring_vm_info *)arg)->stats = vms[id].stats;
 		return 0;
 	case IVRING_ENQUEUE:
-		return enqueue(id, arg);
+		return enqueue_items(id, arg);
 	case IVRING_FLUSH:
-		return flush(arg);
+		if (((struct ivring_flush *)arg)->flags & IVRING_FLUSH_LANE)
+			return flush_lane(id, arg);
+		return flush_items(arg);
 	case IVRING_WAIT:
-		return wait(id, arg);
+		return wait_for_events(id, arg);
 	case IVRING_ROOM:
-		device.rooms++;
-		device_inbox(id)->room_wanted = 0;
-		return 0;
+		return ring_back(id, arg);
+	case IVRING_OPEN_LANE:
+		return open_lane(id, arg);
+	case IVRING_CLOSE_LANE:
+		return close_lane(id, arg);
+	case IVRING_DOORBELL:
+		return ring_lane(id, arg);
 	default:
 		return -ENOTTY;
 	}
@@ -363,16 +314,46 @@ int ivr_poll_members(int fd, uint64_t deadline)
 {
 	uint32_t id = (uint32_t)slot_of_file[fd];
 
-	if (table()->members != device_area(id)->members_seen)
+	if (region_table()->members != device_area(id)->members_seen)
 		return 0;
 	if (deadline)
 		call_once(&device.asleep);
-	return table()->members != device_area(id)->members_seen ? 0 : -ETIMEDOUT;
+	return region_table()->members != device_area(id)->members_seen ? 0 : -ETIMEDOUT;
+}
+
+bool ivr_can_barrier_on_senders(void)
+{
+	return !device.membarrier_error;
+}
+
+int ivr_barrier_on_senders(void)
+{
+	if (device.membarrier_error)
+		return device.membarrier_error;
+	device.barriers++;
+	if (device.membarrier)
+		device.membarrier();
+	call_once(&device.in_barrier);
+	return 0;
+}
+
+int ivr_register_sender(void)
+{
+	device.registrations++;
+	return device.membarrier_error;
+}
+
+unsigned int ivr_cpus(void)
+{
+	return device.cpus;
 }
 
 uint64_t ivr_now(void)
 {
-	return 1;
+	device.now += device.tick;
+	if (device.now >= device.alarm_at)
+		call_once(&device.alarm);
+	return device.now;
 }
 
 int ivr_sleep(uint64_t deadline)

@@ -12,19 +12,36 @@
 #include <stdint.h>
 #include <linux/ivring.h>
 
+typedef void hook(void);
+
 struct device {
 	/* Set by tests. Each call is made once, and then forgotten. */
-	void (*asleep)(void);		/* in place of a sleep */
-	void (*before_wait)(void);	/* on entry to IVRING_WAIT */
-	void (*before_map)(void);	/* on entry to mmap() */
+	hook *asleep;			/* in place of a sleep */
+	hook *before_wait;	/* on entry to IVRING_WAIT */
+	hook *before_map;	/* on entry to mmap() */
+	hook *in_barrier;	/* after a membarrier() has begun */
+	hook *membarrier;	/* if set, does it really; each time */
+	hook *alarm;			/* when the clock is looked at, at @alarm_at or later */
+	uint64_t alarm_at;
 	uint32_t first_index;		/* where the indices of new inboxes begin */
 	uint32_t version;		/* of the region area */
 	int flush_error;		/* what IVRING_FLUSH returns, if not 0 */
+	bool flush_lies;		/* IVRING_FLUSH says that all of a lane was read */
+	int lane_map_error;		/* what the next mmap() of a lane fails with */
+	int membarrier_error;		/* what membarrier() fails with */
+	unsigned int cpus;
+	uint64_t tick;			/* what the clock moves on by at each look */
+	uint64_t nap;			/* and while a VM sleeps */
 	/* Read by tests. */
+	uint64_t now;			/* nanoseconds; begins at 1 */
 	unsigned int maps;		/* areas mapped now */
 	unsigned int calls;		/* ioctls */
 	unsigned int enqueues;
+	unsigned int doorbells;
 	unsigned int rooms;
+	unsigned int waits;		/* that were armed */
+	unsigned int barriers;		/* made by membarrier() */
+	unsigned int registrations;	/* of senders for them */
 };
 
 extern struct device device;
@@ -34,9 +51,15 @@ void device_reset(void);
 
 /* The memory of the VM in a slot, writable; those of the last one that was there. */
 struct ivring_vm_area *device_area(uint32_t id);
-struct ivring_inbox_area *device_inbox(uint32_t id);
+struct ivring_ring_area *device_inbox(uint32_t id);
+
+/* The memory of the last lane that was opened between two slots. */
+struct ivring_ring_area *device_lane(uint32_t from, uint32_t to);
 
 /* Sets the index of the next item into that inbox, behind the sender's back. */
 void device_set_producer(uint32_t id, uint32_t producer);
+
+/* Wakes a VM that is idle, or for @few items only after a while: whether this has woken it. */
+bool device_ring(uint32_t id, bool few);
 
 #endif /* IVR_DEVICE_H */

@@ -261,6 +261,8 @@ static void no_dispatch_in_a_handler(void)
 
 static void arm(void)
 {
+	struct ivring_item item;
+
 	set_up();
 	CHECK_EQ(ivring_members(vm), 1);
 	CHECK_EQ(ivring_arm(vm), 1);
@@ -269,6 +271,7 @@ static void arm(void)
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
 	CHECK_EQ(ivring_arm(vm), 0);
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
+	CHECK_EQ(ivring_receive(vm, &item, 1), 1);
 	CHECK_EQ(ivring_consume(vm, 1), 0);
 	close_other();
 	CHECK_EQ(ivring_arm(vm), 0);
@@ -286,9 +289,10 @@ static void armed_when_there_is_no_more(void)
 	CHECK_EQ(ivring_dispatch(vm, 2), 1);
 	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
 	close_other();
-	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
+	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
 	CHECK_EQ(ivring_dispatch(vm, 1), 0);
 	CHECK_EQ(vm->members, vm->region->members);
+	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
 	close_both();
 }
 
@@ -304,7 +308,7 @@ static void broken_inbox(void)
 	CHECK_EQ(ivring_dispatch(vm, 100), -EPROTO);
 	CHECK_EQ(ivring_run(vm), -EPROTO);
 	CHECK_EQ(ivring_receive(vm, &item, 1), -EPROTO);
-	CHECK_EQ(ivring_consume(vm, 1), -EPROTO);
+	CHECK_EQ(ivring_consume(vm, 1), -EINVAL);
 	CHECK_EQ(seen.items, 0);
 	close_both();
 }

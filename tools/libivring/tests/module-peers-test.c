@@ -78,7 +78,8 @@ static void flush_to_one_that_reads_and_leaves(void)
 		if (!pid) {
 			struct ivring *own = join_parent(1, &child);
 
-			if (ivring_wait(own, 0, soon()) < 0 || ivring_consume(own, 1))
+			if (ivring_wait(own, 0, soon()) < 0 ||
+			    ivring_receive(own, &item, 1) != 1 || ivring_consume(own, 1))
 				_exit(6);
 			_exit(0);
 		}
@@ -169,6 +170,160 @@ static void sender_is_killed(void)
 	close_vm();
 }
 
+/* A child that ualarm() was to kill. */
+static void check_killed(pid_t pid)
+{
+	int status = 0;
+
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM);
+}
+
+/* While it sleeps, or is about to, or its sender waits for room. */
+static void receiver_of_a_lane_is_killed(void)
+{
+	struct ivring_item item = { .port = PORT };
+	struct ivring_peer child;
+	int i, ret;
+
+	create();
+	for (i = 0; i < 20; i++) {
+		uint32_t life = 1 + random_below(50000);
+		pid_t pid = fork();
+
+		if (!pid) {
+			struct ivring *own = join_parent(1, &child);
+
+			ualarm(life, 0);
+			ivring_set_polling(own, i % 2 ? 0 : 100000);
+			ivring_run(own);
+		}
+		child = wait_child(1);
+		CHECK_EQ(ivring_open_lane(vm, child, 2u << random_below(6)), 0);
+		do {
+			ret = ivring_send(vm, child, &item, 1, soon());
+			if (!random_below(100))
+				usleep(random_below(300));
+		} while (ret == 1);
+		CHECK_EQ(ret, -EPIPE);
+		check_killed(pid);
+	}
+	close_vm();
+}
+
+/* What the handlers saw of the child's lane. */
+static struct {
+	struct ivring_peer child;
+	uint64_t items;
+	uint64_t next;
+	unsigned int closed;
+} seen;
+
+static void on_lane_item(struct ivring *self, const struct ivring_item *item, void *arg)
+{
+	const bool *closes = arg;
+
+	seen.child = ivring_sender(item);
+	seen.items++;
+	/* The last one may come twice, since it may have been dropped. */
+	CHECK(item->cookie >= seen.next || item->cookie + 1 == seen.next);
+	seen.next = item->cookie + 1;
+	if (*closes && !random_below(50)) {
+		CHECK_EQ(ivring_close_lane(self, seen.child), 0);
+		seen.closed++;
+	}
+}
+
+static void on_lane_members(struct ivring *self, void *arg)
+{
+	(void)arg;
+	if (seen.items && !ivring_is_member(self, seen.child))
+		ivring_stop(self);
+}
+
+static void receive_from_child(bool closes)
+{
+	memset(&seen, 0, sizeof(seen));
+	CHECK_EQ(ivring_on(vm, PORT, on_lane_item, &closes), 0);
+	ivring_on_members(vm, on_lane_members, NULL);
+	CHECK_EQ(ivring_run(vm), 0);
+}
+
+/* What it has published is read to the end, and its successor has a lane of its own. */
+static void sender_by_a_lane_is_killed(void)
+{
+	struct ivring_peer parent;
+	int i;
+
+	create();
+	for (i = 0; i < 20; i++) {
+		uint32_t life = 1 + random_below(50000);
+		pid_t pid = fork();
+
+		if (!pid) {
+			struct ivring_item item = { .port = PORT };
+			struct ivring *own = join_parent(1, &parent);
+
+			if (ivring_open_lane(own, parent, 64))
+				_exit(3);
+			for (; ivring_send(own, parent, &item, 1, soon()) == 1; item.cookie++)
+				if (!item.cookie)
+					ualarm(life, 0);
+			_exit(4);
+		}
+		receive_from_child(false);
+		/* No item that was published is missing. */
+		CHECK_EQ((long long)seen.items, (long long)seen.next);
+		check_killed(pid);
+	}
+	close_vm();
+}
+
+/* Sends so many items, by a new lane whenever the old one has been closed. */
+static int send_by_lanes(struct ivring *own, struct ivring_peer to, uint64_t count)
+{
+	struct ivring_item item = { .port = PORT };
+	int ret = -ECONNRESET;
+
+	while (item.cookie < count) {
+		if (ret == -ECONNRESET)
+			ret = ivring_open_lane(own, to, 64);
+		if (!ret)
+			ret = ivring_send(own, to, &item, 1, soon());
+		if (ret == 1) {
+			item.cookie++;
+			ret = 0;
+		}
+		/* The last one is sent until it has been read. */
+		if (!ret && item.cookie == count) {
+			ret = ivring_flush(own, to, soon());
+			item.cookie -= ret == -ECONNRESET;
+		}
+		if (ret && ret != -ECONNRESET)
+			return ret;
+	}
+	return 0;
+}
+
+static void lane_closed_again_and_again(void)
+{
+	struct ivring_peer parent;
+	pid_t pid;
+
+	create();
+	pid = fork();
+	if (!pid) {
+		struct ivring *own = join_parent(1, &parent);
+
+		_exit(send_by_lanes(own, parent, 20000) ? 9 : 0);
+	}
+	receive_from_child(true);
+	CHECK_EQ((long long)seen.next, 20000);
+	CHECK(seen.closed > 50);
+	reap(pid);
+	close_vm();
+}
+
 static void wait_for_a_peer_among_items(void)
 {
 	struct ivring_item item = { .port = PORT };
@@ -209,6 +364,9 @@ int main(int argc, char **argv)
 	RUN(flush_to_one_that_reads_and_leaves);
 	RUN(receiver_is_killed);
 	RUN(sender_is_killed);
+	RUN(receiver_of_a_lane_is_killed);
+	RUN(sender_by_a_lane_is_killed);
+	RUN(lane_closed_again_and_again);
 	RUN(wait_for_a_peer_among_items);
 	return tap_end();
 }

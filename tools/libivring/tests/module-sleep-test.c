@@ -5,10 +5,7 @@
  *	module-sleep-test [SEED]
  */
 
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-
-#include "module.h"
+#include "module-loops.h"
 
 /* From the sender in that slot: more from each, so that the last is alone in the end. */
 #define ITEMS(id)	((id) * 1500u)
@@ -102,138 +99,12 @@ static void receive_with(void (*loop)(void))
 	close_vm();
 }
 
-static void run_loop(void)
-{
-	CHECK_EQ(ivring_run(vm), 0);
-}
-
-static void drain(void)
-{
-	int budget, done;
-
-	do {
-		budget = 1 + (int)random_below(20);
-		done = ivring_dispatch(vm, (unsigned int)budget);
-	} while (done == budget && !all_received());
-	CHECK(done >= 0);
-}
-
-static int epoll;
-
-static void epoll_loop(uint32_t flags, void (*dispatch)(void))
-{
-	struct epoll_event event = { .events = EPOLLIN | EPOLLPRI | flags };
-
-	epoll = epoll_create1(EPOLL_CLOEXEC);
-	CHECK_EQ(epoll_ctl(epoll, EPOLL_CTL_ADD, ivring_fd(vm), &event), 0);
-	while (!all_received()) {
-		CHECK_EQ(epoll_wait(epoll, &event, 1, PATIENCE_MS), 1);
-		if (!tap_good)
-			break;
-		dispatch();
-	}
-	close(epoll);
-}
-
-static void dispatch_some(void)
-{
-	CHECK(ivring_dispatch(vm, 1 + random_below(4)) >= 0);
-}
-
-static void level_loop(void)
-{
-	epoll_loop(0, dispatch_some);
-}
-
-static void dispatch_unasked(void)
-{
-	drain();
-	/* Finds nothing, and from then on epoll does not look again by itself. */
-	epoll_wait(epoll, &(struct epoll_event){ 0 }, 1, 0);
-	drain();
-}
-
-static void unasked_loop(void)
-{
-	epoll_loop(0, dispatch_unasked);
-}
-
-static void edge_loop(void)
-{
-	drain();
-	epoll_loop(EPOLLET, drain);
-}
-
-static void eventfd_loop(void)
-{
-	int rung = eventfd(0, EFD_CLOEXEC);
-	uint64_t count;
-
-	CHECK_EQ(ivring_set_eventfd(vm, rung), 0);
-	drain();
-	while (!all_received()) {
-		CHECK_EQ(read(rung, &count, sizeof(count)), sizeof(count));
-		drain();
-	}
-	CHECK_EQ(ivring_set_eventfd(vm, -1), 0);
-	close(rung);
-}
-
-static void wait_loop(void)
-{
-	struct ivring_item items[5];
-
-	while (!all_received()) {
-		int i, count = ivring_receive(vm, items, 5);
-
-		if (!count)
-			CHECK(ivring_wait(vm, 0, soon()) == IVRING_EVENT_ITEMS);
-		if (!tap_good)
-			break;
-		for (i = 0; i < count; i++)
-			on_item(vm, &items[i], NULL);
-		CHECK_EQ(ivring_consume(vm, (unsigned int)count), 0);
-	}
-}
-
-static void sleep_in_run(void)
-{
-	receive_with(run_loop);
-}
-
-static void sleep_in_wait(void)
-{
-	receive_with(wait_loop);
-}
-
-static void sleep_in_level_triggered_epoll(void)
-{
-	receive_with(level_loop);
-}
-
-static void sleep_in_epoll_unasked(void)
-{
-	receive_with(unasked_loop);
-}
-
-static void sleep_in_edge_triggered_epoll(void)
-{
-	receive_with(edge_loop);
-}
-
-static void sleep_on_an_eventfd(void)
-{
-	receive_with(eventfd_loop);
-}
-
 int main(int argc, char **argv)
 {
+	unsigned int i;
+
 	begin(argc, argv);
-	RUN(sleep_in_run);
-	RUN(sleep_in_wait);
-	RUN(sleep_in_level_triggered_epoll);
-	RUN(sleep_in_epoll_unasked);
-	RUN(sleep_in_edge_triggered_epoll);
-	RUN(sleep_on_an_eventfd);
+	for (i = 0; i < ARRAY_SIZE(ways); i++)
+		RUN_AS(receive_with(ways[i].loop), "sleep in %s", ways[i].name);
 	return tap_end();
 }

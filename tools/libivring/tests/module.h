@@ -18,7 +18,7 @@
 #include "tap.h"
 
 #define PATIENCE_MS	30000u
-#define TIME_LIMIT_S	100u	/* for all tests of a program: what hangs is killed */
+#define TIME_LIMIT_S	100u	/* for each test: what hangs is killed */
 #define SENDERS		3u
 #define PORT		1u
 
@@ -47,6 +47,7 @@ static inline void create(void)
 		.slots = SENDERS + 1, .inbox_entries = 8, .outbox_bytes = 4096,
 	};
 
+	alarm(TIME_LIMIT_S);
 	CHECK_EQ(ivring_create(&options, &vm), 0);
 }
 
@@ -106,7 +107,6 @@ static inline void begin(int argc, char **argv)
 	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
 	printf("# seed %" PRIu64 "\n", seed);
 	setvbuf(stdout, NULL, _IONBF, 0);
-	alarm(TIME_LIMIT_S);
 }
 
 #endif /* IVR_MODULE_H */

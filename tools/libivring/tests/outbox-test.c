@@ -39,7 +39,8 @@ static uint32_t random_below(uint32_t bound)
 struct model_block {
 	uint32_t place, units;
 	enum { HELD, SENT, FREE } state;
-	uint32_t to, position;
+	bool to[RECEIVERS];
+	uint32_t position[RECEIVERS];
 };
 
 static struct {
@@ -49,10 +50,25 @@ static struct {
 	bool taken[UNITS];
 } model;
 
-static bool settled(void *arg, struct ivring_peer to, uint32_t position)
+static bool has_read(uint32_t to, uint32_t position)
+{
+	return (int32_t)(model.read[to] - position) >= 0;
+}
+
+static bool settled(void *arg, const struct ivr_delivery *delivery)
 {
 	(void)arg;
-	return (int32_t)(model.read[to.id] - position) >= 0;
+	return has_read(delivery->to.id, delivery->position);
+}
+
+static bool all_have_read(const struct model_block *block)
+{
+	uint32_t to;
+
+	for (to = 0; to < RECEIVERS; to++)
+		if (block->to[to] && !has_read(to, block->position[to]))
+			return false;
+	return true;
 }
 
 static void model_remove(uint32_t index)
@@ -75,9 +91,7 @@ static void model_trim(void)
 
 static void model_reclaim(void)
 {
-	while (model.count && model.blocks[0].state == SENT &&
-	       settled(NULL, (struct ivring_peer){ model.blocks[0].to, 1 },
-		       model.blocks[0].position)) {
+	while (model.count && model.blocks[0].state == SENT && all_have_read(&model.blocks[0])) {
 		model.blocks[0].state = FREE;
 		model_trim();
 	}
@@ -131,31 +145,37 @@ static void step_send_or_cancel(struct ivr_outbox *outbox)
 						  block->units * UNIT);
 
 	CHECK_EQ(!found, block->state == FREE);
-	if (block->state != HELD || !found)
+	if (!found)
 		return;
-	if (!random_below(4)) {
+	if (block->state == HELD && !random_below(4)) {
 		ivr_outbox_free(outbox, found);
 		block->state = FREE;
 		model_trim();
 		return;
 	}
+	/* Again as well, and to several. */
 	block->state = SENT;
-	block->to = to;
-	block->position = ++model.sent[to];
-	found->state = IVR_BLOCK_SENT;
-	found->to = (struct ivring_peer){ to, 1 };
-	found->position = block->position;
+	block->to[to] = true;
+	block->position[to] = ++model.sent[to];
+	CHECK_EQ(ivr_block_reserve(found), 0);
+	ivr_block_sent(found, &(struct ivr_delivery){
+		.to = { to, 1 },
+		.position = block->position[to],
+	});
 }
 
 static void step_read(struct ivr_outbox *outbox)
 {
 	uint32_t to = random_below(RECEIVERS);
 	uint32_t unread = model.sent[to] - model.read[to];
+	struct ivr_delivery *waits_for;
 
 	if (unread)
 		model.read[to] += 1 + random_below(unread);
-	ivr_outbox_reclaim(outbox, settled, NULL);
+	waits_for = ivr_outbox_reclaim(outbox, settled, NULL);
 	model_reclaim();
+	CHECK_EQ(waits_for != NULL, model.count && model.blocks[0].state == SENT);
+	CHECK(!waits_for || !settled(NULL, waits_for));
 }
 
 static void check_equal(struct ivr_outbox *outbox)
@@ -193,7 +213,7 @@ static void random_use_as_in_the_model(void)
 		check_equal(&outbox);
 	}
 	CHECK(model.sent[0] < STEPS);
-	free(outbox.blocks);
+	ivr_outbox_drop(&outbox);
 }
 
 static void bad_lengths(void)
@@ -221,11 +241,11 @@ static void the_whole_outbox(void)
 	CHECK(!ivr_outbox_find(&outbox, SIZE, 0));
 	CHECK(!ivr_outbox_find(&outbox, UINT64_MAX, 1));
 	CHECK(!ivr_outbox_find(&outbox, 1, UINT64_MAX));
-	ivr_outbox_free(&outbox, ivr_outbox_oldest(&outbox));
-	CHECK(!ivr_outbox_oldest(&outbox));
+	ivr_outbox_free(&outbox, ivr_outbox_find(&outbox, 0, 1));
+	CHECK_EQ(outbox.count, 0);
 	CHECK(!ivr_outbox_find(&outbox, 0, 1));
 	CHECK_EQ(ivr_outbox_alloc(&outbox, SIZE, &offset), 0);
-	free(outbox.blocks);
+	ivr_outbox_drop(&outbox);
 }
 
 static void no_block_over_the_end(void)
@@ -236,11 +256,11 @@ static void no_block_over_the_end(void)
 	CHECK_EQ(ivr_outbox_alloc(&outbox, SIZE / 2, &first), 0);
 	CHECK_EQ(ivr_outbox_alloc(&outbox, SIZE / 4, &second), 0);
 	CHECK_EQ(ivr_outbox_alloc(&outbox, SIZE / 4 + 1, &third), -EAGAIN);
-	ivr_outbox_free(&outbox, ivr_outbox_oldest(&outbox));
+	ivr_outbox_free(&outbox, ivr_outbox_find(&outbox, 0, 1));
 	CHECK_EQ(ivr_outbox_alloc(&outbox, SIZE / 4 + 1, &third), 0);
 	CHECK_EQ((long long)third, 0);
 	CHECK(!ivr_outbox_find(&outbox, SIZE - 1, 1));
-	free(outbox.blocks);
+	ivr_outbox_drop(&outbox);
 }
 
 static void many_small_blocks(void)
@@ -260,7 +280,7 @@ static void many_small_blocks(void)
 		CHECK(block && block->start == i * UNIT);
 		CHECK(!ivr_outbox_find(&outbox, i * UNIT + UNIT - 1, 2));
 	}
-	free(outbox.blocks);
+	ivr_outbox_drop(&outbox);
 }
 
 static void held_block_keeps_those_behind(void)
@@ -280,7 +300,7 @@ static void held_block_keeps_those_behind(void)
 	CHECK_EQ(outbox.count, 1);
 	ivr_outbox_reclaim(&outbox, settled, NULL);
 	CHECK_EQ(outbox.count, 0);
-	free(outbox.blocks);
+	ivr_outbox_drop(&outbox);
 }
 
 int main(int argc, char **argv)

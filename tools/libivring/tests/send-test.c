@@ -148,7 +148,7 @@ static void only_blocks_are_sent(void)
 	sent = send_block(vm, ivring_self(other), 10);
 	CHECK_EQ(ivring_cancel(vm, sent), -EINVAL);
 	CHECK_EQ(ivring_set_payload(vm, &item, sent, 10), 0);
-	CHECK_EQ(ivring_send(vm, ivring_self(third), &item, 1, 0), -EINVAL);
+	CHECK_EQ(ivring_send(vm, ivring_self(third), &item, 1, 0), 1);
 	CHECK_EQ(ivring_send(vm, ivring_self(other), &item, 1, 0), 1);
 	CHECK_EQ(ivring_cancel(vm, (char *)held + 64), -EINVAL);
 	CHECK_EQ(ivring_cancel(vm, held), 0);
@@ -169,13 +169,154 @@ static void blocks_come_free_when_read(void)
 	}
 	CHECK_EQ(ivring_send(vm, ivring_self(other), items, 3, 0), 3);
 	CHECK_EQ(ivring_alloc(vm, OUTBOX / 2, 0, &data), -EAGAIN);
-	CHECK_EQ(ivring_consume(other, 1), 0);
+	read_items(other, 1);
 	CHECK_EQ(ivring_alloc(vm, OUTBOX / 2, 0, &data), -EAGAIN);
-	CHECK_EQ(ivring_consume(other, 1), 0);
+	read_items(other, 1);
 	device.calls = 0;
 	CHECK_EQ(ivring_alloc(vm, OUTBOX / 2, 0, &data), 0);
-	CHECK(data == vm->area->outbox);
+	CHECK(data == vm->outbox_data);
 	CHECK_EQ(device.calls, 0);
+	close_all();
+}
+
+static void block_for_several(void)
+{
+	struct ivring_item item = { .port = 1 };
+	struct ivring_peer to[4];
+	int results[4];
+	void *data;
+
+	set_up();
+	join_third();
+	open_lane_of(vm, third, 4);
+	to[0] = ivring_self(other);
+	to[1] = ivring_self(third);
+	to[2] = ivring_self(vm);
+	to[3] = (struct ivring_peer){ 3, 1 };
+	CHECK_EQ(ivring_alloc(vm, OUTBOX, 0, &data), 0);
+	CHECK_EQ(ivring_set_payload(vm, &item, data, 100), 0);
+	CHECK_EQ(ivring_send_many(vm, to, 4, &item, 0, results), 3);
+	CHECK(!results[0] && !results[1] && !results[2]);
+	CHECK_EQ(results[3], -EINVAL);
+
+	/* It is free when the last of them has read it. */
+	CHECK_EQ(ivring_alloc(vm, OUTBOX, 0, &data), -EAGAIN);
+	read_items(third, 1);
+	CHECK_EQ(ivring_alloc(vm, OUTBOX, 0, &data), -EAGAIN);
+	read_items(vm, 1);
+	CHECK_EQ(ivring_alloc(vm, OUTBOX, 0, &data), -EAGAIN);
+	device.asleep = read_all_of_other;
+	CHECK_EQ(ivring_alloc(vm, OUTBOX, SOON, &data), 0);
+
+	/* Or is gone. */
+	CHECK_EQ(ivring_send_many(vm, to, 2, &item, 0, results), 2);
+	read_items(other, 1);
+	CHECK_EQ(ivring_alloc(vm, OUTBOX, 0, &data), -EAGAIN);
+	ivring_close(third);
+	third = NULL;
+	CHECK_EQ(ivring_alloc(vm, OUTBOX, SOON, &data), 0);
+	close_all();
+}
+
+static void check_third(void)
+{
+	struct ivring_item item;
+
+	CHECK_EQ(ivring_receive(third, &item, 1), 1);
+	CHECK_EQ((long long)item.cookie, 9);
+}
+
+static void several_of_which_some_are_full(void)
+{
+	struct ivring_item item = { .port = 1, .cookie = 9 };
+	struct ivring_peer to[2];
+	int results[2];
+
+	set_up();
+	join_third();
+	send_items(vm, other, 0, ENTRIES);
+	to[0] = ivring_self(other);
+	to[1] = ivring_self(third);
+	CHECK_EQ(ivring_send_many(vm, to, 2, &item, 0, results), 1);
+	CHECK_EQ(results[0], -EAGAIN);
+	CHECK_EQ(results[1], 0);
+	read_items(third, 1);
+	/* Who has room does not wait for who has none. */
+	device.asleep = check_third;
+	CHECK_EQ(ivring_send_many(vm, to, 2, &item, SOON, results), 1);
+	CHECK_EQ(results[0], -ETIMEDOUT);
+	read_items(third, 1);
+	device.asleep = read_all_of_other;
+	CHECK_EQ(ivring_send_many(vm, to, 2, &item, SOON, results), 2);
+	close_all();
+}
+
+static void block_by_inbox_and_lane(void)
+{
+	struct ivring_item item = { .port = 1 };
+	void *data;
+
+	set_up();
+	CHECK_EQ(ivring_alloc(vm, OUTBOX, 0, &data), 0);
+	CHECK_EQ(ivring_set_payload(vm, &item, data, OUTBOX), 0);
+	CHECK_EQ(ivring_send(vm, ivring_self(other), &item, 1, 0), 1);
+	open_lane_of(vm, other, 4);
+	CHECK_EQ(ivring_send(vm, ivring_self(other), &item, 1, 0), 1);
+	/* What is in the lane has been read, and what is in the inbox has not. */
+	lane_end(vm, other)->consumer++;
+	CHECK_EQ(ivring_alloc(vm, OUTBOX, 0, &data), -EAGAIN);
+	device_area(1)->inbox_consumer++;
+	CHECK_EQ(ivring_alloc(vm, OUTBOX, 0, &data), 0);
+	close_all();
+}
+
+static void read_one_of_other(void)
+{
+	read_items(other, 1);
+}
+
+static void block_in_a_lane(void)
+{
+	void *data;
+
+	set_up();
+	open_lane_of(vm, other, 4);
+	send_block(vm, ivring_self(other), OUTBOX / 2);
+	send_block(vm, ivring_self(other), OUTBOX / 2);
+	CHECK_EQ(ivring_alloc(vm, OUTBOX / 2, 0, &data), -EAGAIN);
+	read_items(other, 1);
+	device.calls = 0;
+	CHECK_EQ(ivring_alloc(vm, OUTBOX / 2, 0, &data), 0);
+	CHECK_EQ(device.calls, 0);
+	CHECK_EQ(ivring_cancel(vm, data), 0);
+	device.asleep = read_one_of_other;
+	CHECK_EQ(ivring_alloc(vm, OUTBOX, SOON, &data), 0);
+	CHECK_EQ(ivring_cancel(vm, data), 0);
+
+	/* What was in a lane that is closed is not read any more; nor is it in the next lane. */
+	send_block(vm, ivring_self(other), OUTBOX);
+	CHECK_EQ(ivring_alloc(vm, 1, 0, &data), -EAGAIN);
+	CHECK_EQ(ivring_close_lane(other, ivring_self(vm)), 0);
+	CHECK_EQ(ivring_alloc(vm, OUTBOX / 2, 0, &data), 0);
+	CHECK_EQ(ivring_cancel(vm, data), 0);
+	open_lane_of(vm, other, 4);
+	send_block(vm, ivring_self(other), OUTBOX);
+	CHECK_EQ(ivring_close_lane(other, ivring_self(vm)), 0);
+	open_lane_of(vm, other, 4);
+	CHECK_EQ(ivring_alloc(vm, OUTBOX, 0, &data), 0);
+	CHECK_EQ(ivring_cancel(vm, data), 0);
+
+	/* Nor by one that lies, or has left. */
+	send_block(vm, ivring_self(other), OUTBOX);
+	lane_end(vm, other)->consumer -= 3;
+	CHECK_EQ(ivring_lane_refresh(ivring_lane(vm, ivring_self(other))), -EPROTO);
+	CHECK_EQ(ivring_alloc(vm, OUTBOX, SOON, &data), 0);
+	CHECK_EQ(ivring_cancel(vm, data), 0);
+	replace_other();
+	open_lane_of(vm, other, 4);
+	send_block(vm, ivring_self(other), OUTBOX);
+	device.asleep = close_other;
+	CHECK_EQ(ivring_alloc(vm, OUTBOX, SOON, &data), 0);
 	close_all();
 }
 
@@ -305,6 +446,10 @@ int main(void)
 	RUN(payload_out_of_bounds);
 	RUN(only_blocks_are_sent);
 	RUN(blocks_come_free_when_read);
+	RUN(block_for_several);
+	RUN(several_of_which_some_are_full);
+	RUN(block_by_inbox_and_lane);
+	RUN(block_in_a_lane);
 	RUN(alloc_waits);
 	RUN(blocks_of_the_dead_come_free);
 	RUN(reader_that_broke_its_inbox);

@@ -35,16 +35,21 @@ static bool tap_good;
 		}								\
 	} while (0)
 
-/* Runs one test: a function without arguments. */
-#define RUN(test)								\
+/* Runs one test, which has that name: a call, and what printf() takes. */
+#define RUN_AS(call, ...)							\
 	do {									\
 		if (!tap_tests)							\
 			puts("TAP version 13");					\
 		tap_good = true;						\
-		test();								\
-		printf("%sok %u - %s\n", tap_good ? "" : "not ", ++tap_tests, #test); \
+		call;								\
+		printf("%sok %u - ", tap_good ? "" : "not ", ++tap_tests);	\
+		printf(__VA_ARGS__);						\
+		putchar('\n');							\
 		tap_failures += !tap_good;					\
 	} while (0)
+
+/* Runs one test: a function without arguments. */
+#define RUN(test)	RUN_AS(test(), "%s", #test)
 
 /* The last line: what main() returns. */
 static inline int tap_end(void)

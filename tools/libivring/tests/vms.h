@@ -69,9 +69,18 @@ static inline void replace_other(void)
 	other = join(1);
 }
 
+/* Reads so many items, which are all in one ring. */
+static inline void read_items(struct ivring *self, unsigned int count)
+{
+	struct ivring_item items[ENTRIES];
+
+	CHECK_EQ(ivring_receive(self, items, count), count);
+	CHECK_EQ(ivring_consume(self, count), 0);
+}
+
 static inline void read_all_of_other(void)
 {
-	CHECK_EQ(ivring_consume(other, (uint32_t)ivr_inbox_pending(&other->inbox)), 0);
+	read_items(other, (uint32_t)ivr_ring_pending(&other->reader.inbox, ENTRIES));
 }
 
 /* Sends one item with a block of that many bytes; the block. */
@@ -89,6 +98,35 @@ static inline char *send_block(struct ivring *from, struct ivring_peer to, size_
 static inline void join_third(void)
 {
 	third = join(2);
+}
+
+/* The lane that leads from one VM to another one, as a receiver or the kernel has it. */
+static inline struct ivring_ring_area *lane_area(const struct ivring *from,
+						 const struct ivring *to)
+{
+	return device_lane(ivring_self(from).id, ivring_self(to).id);
+}
+
+static inline struct ivring_lane_end *lane_end(const struct ivring *from, const struct ivring *to)
+{
+	return &device_area(ivring_self(to).id)->lane[ivring_self(from).id];
+}
+
+static inline struct ivring_lane *open_lane_of(struct ivring *from, const struct ivring *to,
+					       uint32_t entries)
+{
+	CHECK_EQ(ivring_open_lane(from, ivring_self(to), entries), 0);
+	return ivring_lane(from, ivring_self(to));
+}
+
+/* Sends so many items, with cookies from @first on. */
+static inline void send_items(struct ivring *from, const struct ivring *to, uint64_t first,
+			      unsigned int count)
+{
+	struct ivring_item item = { .port = 1, .cookie = first };
+
+	for (; item.cookie < first + count; item.cookie++)
+		CHECK_EQ(ivring_send(from, ivring_self(to), &item, 1, 0), 1);
 }
 
 #endif /* IVR_VMS_H */

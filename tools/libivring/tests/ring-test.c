@@ -1,33 +1,35 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * The reader's side of the inbox, on memory of the test's own.
+ * The reader's end of a ring, on memory of the test's own.
  */
 
 #include <errno.h>
 #include <string.h>
 
-#include "inbox.h"
+#include "ring.h"
 #include "tap.h"
 
 #define ENTRIES	8u
 
 static union {
-	struct ivring_inbox_area area;
-	unsigned char bytes[sizeof(struct ivring_inbox_area) +
+	struct ivring_ring_area area;
+	unsigned char bytes[sizeof(struct ivring_ring_area) +
 			    ENTRIES * sizeof(struct ivring_item)];
 } memory;
 static uint32_t published;
 
-static struct ivr_inbox new_inbox(uint32_t index)
+static struct ivr_ring new_ring(uint32_t index)
 {
 	memset(&memory, 0, sizeof(memory));
 	memory.area.producer = index;
 	published = index;
-	return (struct ivr_inbox){
+	return (struct ivr_ring){
 		.area = &memory.area,
 		.published = &published,
 		.consumer = index,
+		.producer = index,
 		.entries = ENTRIES,
+		.from.id = IVRING_ID_ANY,
 	};
 }
 
@@ -37,33 +39,33 @@ static void produce(uint64_t cookie)
 	memory.area.producer++;
 }
 
-static uint64_t cookie_of(const struct ivr_inbox *inbox, uint32_t ahead)
+static uint64_t cookie_of(struct ivr_ring *ring, uint32_t ahead)
 {
 	struct ivring_item item;
 
-	ivr_inbox_copy(inbox, ahead, &item);
+	ivr_ring_copy(ring, ahead, &item);
 	return item.cookie;
 }
 
-static void empty_inbox(void)
+static void empty_ring(void)
 {
-	struct ivr_inbox inbox = new_inbox(0);
+	struct ivr_ring ring = new_ring(0);
 
-	CHECK_EQ(ivr_inbox_pending(&inbox), 0);
+	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), 0);
 }
 
 static void items_come_in_order(void)
 {
-	struct ivr_inbox inbox = new_inbox(0);
+	struct ivr_ring ring = new_ring(0);
 	uint64_t i, sent = 0, read = 0;
 
 	while (read < 1000) {
 		for (i = 0; i < 1 + read % ENTRIES; i++)
 			produce(sent++);
-		CHECK_EQ(ivr_inbox_pending(&inbox), (int)i);
+		CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), (int)i);
 		for (i = 0; i < sent - read; i++)
-			CHECK_EQ(cookie_of(&inbox, (uint32_t)i), (long long)(read + i));
-		ivr_inbox_consume(&inbox, (uint32_t)i);
+			CHECK_EQ(cookie_of(&ring, (uint32_t)i), (long long)(read + i));
+		ivr_ring_consume(&ring, (uint32_t)i);
 		read += i;
 		CHECK_EQ(published, (uint32_t)read);
 	}
@@ -71,88 +73,88 @@ static void items_come_in_order(void)
 
 static void indices_wrap(void)
 {
-	struct ivr_inbox inbox = new_inbox(UINT32_MAX - 2);
+	struct ivr_ring ring = new_ring(UINT32_MAX - 2);
 	uint32_t i;
 
 	for (i = 0; i < ENTRIES; i++)
 		produce(i);
 	CHECK_EQ(memory.area.producer, ENTRIES - 3);
-	CHECK_EQ(ivr_inbox_pending(&inbox), ENTRIES);
+	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), ENTRIES);
 	for (i = 0; i < ENTRIES; i++)
-		CHECK_EQ(cookie_of(&inbox, i), i);
-	ivr_inbox_consume(&inbox, 2);
+		CHECK_EQ(cookie_of(&ring, i), i);
+	ivr_ring_consume(&ring, 2);
 	CHECK_EQ(published, UINT32_MAX);
-	CHECK_EQ(ivr_inbox_pending(&inbox), ENTRIES - 2);
-	ivr_inbox_consume(&inbox, ENTRIES - 2);
+	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), ENTRIES - 2);
+	ivr_ring_consume(&ring, ENTRIES - 2);
 	CHECK_EQ(published, ENTRIES - 3);
-	CHECK_EQ(ivr_inbox_pending(&inbox), 0);
+	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), 0);
 }
 
 static void consumed_only_when_told(void)
 {
-	struct ivr_inbox inbox = new_inbox(0);
+	struct ivr_ring ring = new_ring(0);
 
 	produce(1);
 	produce(2);
-	CHECK_EQ(cookie_of(&inbox, 1), 2);
+	CHECK_EQ(cookie_of(&ring, 1), 2);
 	CHECK_EQ(published, 0);
-	CHECK_EQ(ivr_inbox_pending(&inbox), 2);
-	ivr_inbox_consume(&inbox, 1);
+	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), 2);
+	ivr_ring_consume(&ring, 1);
 	CHECK_EQ(published, 1);
-	CHECK_EQ(cookie_of(&inbox, 0), 2);
+	CHECK_EQ(cookie_of(&ring, 0), 2);
 }
 
 static void producer_too_far_ahead(void)
 {
-	struct ivr_inbox inbox = new_inbox(UINT32_MAX);
+	struct ivr_ring ring = new_ring(UINT32_MAX);
 
 	memory.area.producer += ENTRIES + 1;
-	CHECK_EQ(ivr_inbox_pending(&inbox), -EPROTO);
+	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), -EPROTO);
 }
 
 static void producer_behind(void)
 {
-	struct ivr_inbox inbox = new_inbox(5);
+	struct ivr_ring ring = new_ring(5);
 
 	memory.area.producer = 4;
-	CHECK_EQ(ivr_inbox_pending(&inbox), -EPROTO);
+	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), -EPROTO);
 }
 
 static void broken_for_good(void)
 {
-	struct ivr_inbox inbox = new_inbox(0);
+	struct ivr_ring ring = new_ring(0);
 
 	memory.area.producer = ENTRIES + 1;
-	CHECK_EQ(ivr_inbox_pending(&inbox), -EPROTO);
+	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), -EPROTO);
 	memory.area.producer = 1;
-	CHECK_EQ(ivr_inbox_pending(&inbox), -EPROTO);
+	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), -EPROTO);
 }
 
 static void own_index_is_not_read_back(void)
 {
-	struct ivr_inbox inbox = new_inbox(0);
+	struct ivr_ring ring = new_ring(0);
 
 	produce(1);
 	published = 12345;
-	CHECK_EQ(ivr_inbox_pending(&inbox), 1);
-	ivr_inbox_consume(&inbox, 1);
+	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), 1);
+	ivr_ring_consume(&ring, 1);
 	CHECK_EQ(published, 1);
 }
 
 static void room_wanted(void)
 {
-	struct ivr_inbox inbox = new_inbox(0);
+	struct ivr_ring ring = new_ring(0);
 
 	produce(1);
 	produce(2);
-	CHECK(!ivr_inbox_consume(&inbox, 1));
+	CHECK(!ivr_ring_consume(&ring, 1));
 	memory.area.room_wanted = 1;
-	CHECK(ivr_inbox_consume(&inbox, 1));
+	CHECK(ivr_ring_consume(&ring, 1));
 }
 
 int main(void)
 {
-	RUN(empty_inbox);
+	RUN(empty_ring);
 	RUN(items_come_in_order);
 	RUN(indices_wrap);
 	RUN(consumed_only_when_told);

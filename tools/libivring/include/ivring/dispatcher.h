@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * libivring: the dispatcher, which gives each item to the handler of its port, from the
+ * inbox and the lanes in turn.
+ */
+#ifndef _IVRING_DISPATCHER_H
+#define _IVRING_DISPATCHER_H
+
+#include <ivring.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/**
+ * typedef ivring_item_fn - handles an item.
+ * @vm:		the VM that received it; the handler may send, reply, stop and close
+ *		lanes, but not receive, dispatch, call or leave
+ * @item:	a copy of the item, which with its payload is valid until the
+ *		handler returns
+ * @arg:	as registered
+ *
+ * A handler that waits keeps its VM from reading: two that wait for each
+ * other's room with IVRING_DEADLINE_NEVER wait for ever.
+ */
+typedef void (*ivring_item_fn)(struct ivring *vm, const struct ivring_item *item, void *arg);
+
+/**
+ * typedef ivring_members_fn - handles news of the members, as ivring_members().
+ * @vm:		the VM
+ * @arg:	as registered
+ */
+typedef void (*ivring_members_fn)(struct ivring *vm, void *arg);
+
+/**
+ * ivring_on() - register the handler of a port, in place of any before.
+ * @vm:		the VM
+ * @port:	the port
+ * @fn:		the handler, or NULL for none
+ * @arg:	passed on to it
+ *
+ * Return: 0; -EINVAL for IVRING_PORT_RESERVED; -ENOMEM.
+ */
+int ivring_on(struct ivring *vm, uint32_t port, ivring_item_fn fn, void *arg);
+
+/**
+ * ivring_on_other() - register the handler of all ports that have none.
+ * @vm:		the VM
+ * @fn:		the handler; without one (NULL), their items are dropped
+ * @arg:	passed on to it
+ */
+void ivring_on_other(struct ivring *vm, ivring_item_fn fn, void *arg);
+
+/**
+ * ivring_on_members() - register the handler of VMs that come or go.
+ * @vm:		the VM
+ * @fn:		the handler, or NULL for none; it is called for those that are
+ *		there at first, too
+ * @arg:	passed on to it
+ */
+void ivring_on_members(struct ivring *vm, ivring_members_fn fn, void *arg);
+
+/**
+ * ivring_run() - dispatch items, and sleep where there are none, until stopped.
+ * @vm:		the VM
+ *
+ * Before it sleeps it looks again for a while: see ivring_set_polling().
+ *
+ * Return: 0 after ivring_stop(); -EBUSY from a handler; -EPROTO if the inbox is
+ * broken; or what membarrier() fails with.
+ */
+int ivring_run(struct ivring *vm);
+
+/**
+ * ivring_set_polling() - how long to look again and again before sleeping.
+ * @vm:		the VM
+ * @max_ns:	nanoseconds at most; zero never does
+ *
+ * ivring_run() and ivring_call() do so before they go idle: meanwhile senders need not ring.
+ * So do senders that find a lane full. How long, they learn from what came lately, and it is
+ * nothing if that took longer than @max_ns. At first the maximum is 200 us if the process may
+ * run on more than one CPU, and else zero.
+ */
+void ivring_set_polling(struct ivring *vm, uint64_t max_ns);
+
+/**
+ * ivring_stop() - end ivring_run(), after the handler that it is in.
+ * @vm:		the VM
+ *
+ * May be called from a handler, from any thread and from a signal handler. If
+ * nothing is running, the next run or dispatch ends at once.
+ */
+void ivring_stop(struct ivring *vm);
+
+/**
+ * ivring_dispatch() - dispatch items that are there, without sleeping.
+ * @vm:		the VM
+ * @budget:	how many at most
+ *
+ * For callers with an event loop of their own: call it when ivring_fd() is
+ * readable or has POLLPRI, or when the eventfd has been signalled.
+ *
+ * Return: how many were dispatched. Fewer than @budget: all rings are empty and the
+ * VM armed, so the caller may sleep in whichever way (or a handler called
+ * ivring_stop(), and there may be more). All of @budget: there may be more, and the
+ * caller dispatches again before it sleeps, unless it does so for each event of
+ * level-triggered epoll or poll(), which will say so once more.
+ * -EBUSY from a handler; -EPROTO if the inbox is broken; or what membarrier() fails with.
+ */
+int ivring_dispatch(struct ivring *vm, unsigned int budget);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* _IVRING_DISPATCHER_H */

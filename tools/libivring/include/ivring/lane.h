@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * libivring: the sender's end of a lane, a ring that one VM writes for another one
+ * without the kernel.
+ *
+ * ivring_send() and ivring_reply() go by the lane once it is open. Who sends very much
+ * can write it by hand: stage items by ivring_lane_push(), and publish them, any number
+ * at once, by ivring_lane_publish(). Both are inline and contain no call, no full
+ * barrier and no system call as long as there is room and the receiver is busy and
+ * keeps up with the barrier (IVRING_BUSY_UNFENCED).
+ */
+#ifndef _IVRING_LANE_H
+#define _IVRING_LANE_H
+
+#include <ivring.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/**
+ * struct ivring_lane - the sender's end of a lane.
+ * @ring:	the lane area, which nobody else writes
+ * @receiver:	the receiver's area, which it may write at any time
+ * @end:	its end of this lane, in there
+ * @staged:	index behind the last item staged, in the lower half; what is published
+ *		lies at most the capacity behind
+ * @limit:	index up to which there is room: how far the receiver had read when it was
+ *		last looked at, plus the capacity; @staged once there is an @error
+ * @mask:	capacity, a power of two, minus one
+ * @unfenced:	this process has registered for MEMBARRIER_CMD_GLOBAL_EXPEDITED, so the
+ *		receiver can make it pass a barrier
+ * @error:	nonzero once the lane has ended: what every call returns from then on
+ * @to:		the receiver
+ * @vm:		the sender
+ * @number:	of this lane among all that @vm has opened, from 1 on
+ * @first:	what @staged was at first
+ * @rung:	doorbells that it took to wake the receiver
+ *
+ * All of it is private memory of the sender. It is the library's to write; the fields
+ * are here for the functions below.
+ */
+struct ivring_lane {
+	struct ivring_ring_area *ring;
+	const struct ivring_vm_area *receiver;
+	const struct ivring_lane_end *end;
+	uint64_t staged;
+	uint32_t limit;
+	uint32_t mask;
+	bool unfenced;
+	int error;
+	struct ivring_peer to;
+	struct ivring *vm;
+	uint32_t number;
+	uint64_t first;
+	uint64_t rung;
+};
+
+/**
+ * ivring_open_lane() - open a lane to a VM.
+ * @vm:		the sender
+ * @to:		the receiver; may be the sender itself
+ * @entries:	capacity in items, a power of two from IVRING_MIN_LANE_ENTRIES to
+ *		IVRING_MAX_LANE_ENTRIES
+ *
+ * From then on ivring_send() and ivring_reply() to that VM go by the lane. There is no
+ * order between what is in the lane and what was put into the inbox before.
+ *
+ * Return: 0; -EINVAL for bad @entries or no such VM; -EPIPE or -ESTALE if it is gone;
+ * -ECONNREFUSED if it takes none so large, or none at all; -EBUSY if there is a lane to it
+ * already, or it still reads that of a VM which had the sender's slot before; -ENOMEM;
+ * or what mmap() fails with.
+ */
+int ivring_open_lane(struct ivring *vm, struct ivring_peer to, uint32_t entries);
+
+/**
+ * ivring_lane() - the lane to a VM, to be written by hand.
+ * @vm:		the sender
+ * @to:		the receiver
+ *
+ * Valid until the lane has ended: the receiver has left, which is told as news of the
+ * members, or a call for the lane has returned -EPIPE, -ESTALE, -ECONNRESET or -EPROTO.
+ *
+ * Return: the lane, or NULL if none has been opened.
+ */
+struct ivring_lane *ivring_lane(const struct ivring *vm, struct ivring_peer to);
+
+/* Makes room as far as the receiver has read: 0, -EAGAIN or an error. */
+int ivring_lane_refresh(struct ivring_lane *lane);
+
+/* The rest of ivring_lane_publish(), with a barrier. */
+int ivring_lane_ring(struct ivring_lane *lane);
+
+/**
+ * ivring_lane_push() - stage an item.
+ * @lane:	the lane
+ * @item:	the item; @from, @from_gen are zero. It is not checked: the receiver closes
+ *		the lane for a bad one. A block that it carries stays the caller's, not to
+ *		be given back by ivring_cancel() until the item has been read
+ *
+ * The receiver sees it when it is published.
+ *
+ * Return: 0; -EAGAIN if there is no room: publish, and then see ivring_lane_wait();
+ * -EPIPE if the receiver is gone, -ESTALE if another VM has its slot, -ECONNRESET if it
+ * has closed the lane, -EPROTO if it has broken it.
+ */
+static inline int ivring_lane_push(struct ivring_lane *lane, const struct ivring_item *item)
+{
+	if (__builtin_expect((uint32_t)lane->staged == lane->limit, 0)) {
+		int ret = ivring_lane_refresh(lane);
+
+		if (ret)
+			return ret;
+	}
+	lane->ring->item[(uint32_t)lane->staged & lane->mask] = *item;
+	lane->staged++;
+	return 0;
+}
+
+/**
+ * ivring_lane_publish() - let the receiver read what has been staged.
+ * @lane:	the lane
+ *
+ * Wakes the receiver if it has to be woken.
+ *
+ * Return: 0; or an error as ivring_lane_push(), but for -EAGAIN: what was staged is lost.
+ */
+static inline int ivring_lane_publish(struct ivring_lane *lane)
+{
+	/* P: pairs with the reader's acquire; the items before it can be read. */
+	__atomic_store_n(&lane->ring->producer, (uint32_t)lane->staged, __ATOMIC_RELEASE);
+	/* A: pairs with the membarrier() between the reader's IDLE and its last look. */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (__builtin_expect(lane->unfenced &&
+			     __atomic_load_n(&lane->receiver->state, __ATOMIC_RELAXED) ==
+			     IVRING_BUSY_UNFENCED, 1))
+		return 0;
+	return ivring_lane_ring(lane);
+}
+
+/**
+ * ivring_lane_wait() - publish what has been staged, and wait for room.
+ * @lane:	the lane
+ * @deadline:	how long
+ *
+ * Mostly until half of a full lane has been read, so that it sleeps once for so many.
+ *
+ * Return: 0; -EAGAIN if there is no room and no deadline; -EPIPE, -ESTALE, -ECONNRESET,
+ * -EPROTO; -ETIMEDOUT, -EINTR.
+ */
+int ivring_lane_wait(struct ivring_lane *lane, uint64_t deadline);
+
+/**
+ * ivring_lane_sent() - how many items went into a lane.
+ * @lane:	the lane
+ *
+ * Each of them took a doorbell, as counted in @lane->rung, or was one of many for which
+ * there was one, or took none since the receiver was busy.
+ */
+static inline uint64_t ivring_lane_sent(const struct ivring_lane *lane)
+{
+	return lane->staged - lane->first;
+}
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* _IVRING_LANE_H */

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * libivring: the rings that a VM reads, its inbox and the lanes that lead to it.
+ *
+ * One reader reads them all, by ivring_receive() or in the dispatcher: in turns, from each
+ * at most so many items, in order within each. There is no order between two rings.
+ */
+#ifndef _IVRING_RECEIVE_H
+#define _IVRING_RECEIVE_H
+
+#include <ivring.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/**
+ * ivring_wait() - sleep until there is work (IVRING_WAIT).
+ * @vm:		the VM
+ * @flags:	IVRING_EVENT_MEMBERS to return for news of the members too
+ * @deadline:	how long
+ *
+ * The VM is busy from then on, until it is armed: see ivring_arm().
+ *
+ * Return: IVRING_EVENT_*; -EPROTO if the inbox is broken; -EINVAL, -ETIMEDOUT,
+ * -EINTR.
+ */
+int ivring_wait(struct ivring *vm, uint32_t flags, uint64_t deadline);
+
+/**
+ * ivring_receive() - copy the oldest items of a ring.
+ * @vm:		the VM
+ * @items:	where to
+ * @count:	how many at most
+ *
+ * All of them come from one ring. They stay there, and their payload stays valid, until
+ * ivring_consume(). Until all of them have been consumed, the next call copies the same
+ * ones again, and those behind them; after that the next ring has its turn.
+ * The VM is busy from then on, until it is armed: see ivring_arm().
+ *
+ * Return: how many, 0 if there are none in any ring; -EPROTO if the inbox is broken.
+ */
+int ivring_receive(struct ivring *vm, struct ivring_item *items, unsigned int count);
+
+/**
+ * ivring_consume() - give up the oldest items that were received, and their payload.
+ * @vm:		the VM
+ * @count:	how many
+ *
+ * Return: 0; -EINVAL if there are not so many, or their lane has been closed since.
+ */
+int ivring_consume(struct ivring *vm, unsigned int count);
+
+/**
+ * ivring_arm() - say that the VM must be rung from now on.
+ * @vm:		the VM
+ *
+ * For callers without a dispatcher, before they sleep on an eventfd or in epoll;
+ * ivring_wait(), poll() and select() do it by themselves.
+ *
+ * Return: 1 if the caller may sleep; 0 if there are items, or news of the members or of
+ * lanes; -EPROTO if the inbox is broken; or what membarrier() fails with, and then the VM
+ * is as busy as before.
+ */
+int ivring_arm(struct ivring *vm);
+
+/**
+ * ivring_set_wake() - be woken for many items at once.
+ * @vm:		the VM
+ * @items:	how many items a ring shall hold before the VM is woken
+ * @delay_us:	microseconds after which a single one wakes it all the same, at most
+ *		IVRING_MAX_WAKE_DELAY_US
+ *
+ * If @items is below two or @delay_us zero, each item wakes it, as at first.
+ */
+void ivring_set_wake(struct ivring *vm, uint32_t items, uint32_t delay_us);
+
+/**
+ * enum ivring_lane_event - what happens to a lane that leads to this VM.
+ * @IVRING_LANE_OPENED:		it is read from now on
+ * @IVRING_LANE_AHEAD:		closed: its sender claims more items than it can hold
+ * @IVRING_LANE_BACK:		closed: its sender takes back items
+ * @IVRING_LANE_BAD_ITEM:	closed: an item with unknown flags, too much inline data, or
+ *				payload outside of its sender's outbox
+ * @IVRING_LANE_NOT_MAPPED:	closed: no memory to map it
+ */
+enum ivring_lane_event {
+	IVRING_LANE_OPENED,
+	IVRING_LANE_AHEAD,
+	IVRING_LANE_BACK,
+	IVRING_LANE_BAD_ITEM,
+	IVRING_LANE_NOT_MAPPED,
+};
+
+/**
+ * typedef ivring_lane_fn - handles an event of a lane.
+ * @vm:		the VM; the handler may send and close lanes, but not receive or dispatch
+ * @from:	the VM that opened it
+ * @event:	what happened, once for each lane
+ * @arg:	as registered
+ */
+typedef void (*ivring_lane_fn)(struct ivring *vm, struct ivring_peer from,
+			       enum ivring_lane_event event, void *arg);
+
+/**
+ * ivring_on_lane() - register the handler of lanes that lead to this VM.
+ * @vm:		the VM
+ * @fn:		the handler, or NULL for none. It is called by whichever function looks at
+ *		the rings: ivring_receive() and ivring_members(), or the dispatcher
+ * @arg:	passed on to it
+ */
+void ivring_on_lane(struct ivring *vm, ivring_lane_fn fn, void *arg);
+
+/**
+ * ivring_close_lane() - do not read a lane any more.
+ * @vm:		the VM
+ * @from:	the VM that opened it
+ *
+ * What is in it is dropped, what was received of it counts as consumed, and its sender gets
+ * -ECONNRESET. Lanes of VMs that have left are closed when all of them has been read.
+ *
+ * Return: 0; -ENOENT if there is none.
+ */
+int ivring_close_lane(struct ivring *vm, struct ivring_peer from);
+
+/**
+ * ivring_set_max_lane_entries() - limit the lanes that others may open to this VM.
+ * @vm:		the VM
+ * @entries:	the largest capacity; zero refuses all. At first it is
+ *		IVRING_MAX_LANE_ENTRIES. Lanes that are open stay
+ */
+void ivring_set_max_lane_entries(struct ivring *vm, uint32_t entries);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* _IVRING_RECEIVE_H */

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * libivring: requests, which are items that expect a reply.
+ *
+ * The library chooses the cookie of a request. A reply carries it, and IVRING_ITEM_REPLY
+ * (see ivring_reply()), and dispatchers give it to whoever sent the request, never to
+ * the handler of a port. A reply that nobody waits for, or that comes from anyone else than the
+ * VM that was asked, is dropped. Requests and replies go by lanes where they are open.
+ */
+#ifndef _IVRING_REQUEST_H
+#define _IVRING_REQUEST_H
+
+#include <ivring.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/**
+ * typedef ivring_reply_fn - handles the reply to a request.
+ * @vm:		the VM that sent the request; the handler may do what those of items may
+ * @status:	0; or -EPIPE if the VM that was asked has left without a reply
+ * @reply:	a copy of the item, which with its payload is valid until the handler
+ *		returns; NULL if there is none
+ * @arg:	as given with the request
+ */
+typedef void (*ivring_reply_fn)(struct ivring *vm, int status,
+				const struct ivring_item *reply, void *arg);
+
+/**
+ * ivring_request() - send an item that expects a reply, and go on.
+ * @vm:		the VM
+ * @to:		the VM that is asked; may be the same
+ * @item:	the request; its cookie is not used
+ * @deadline:	how long to wait for room
+ * @fn:		called once, by the dispatcher
+ * @arg:	passed on to it
+ * @id:		out: for ivring_forget(); may be NULL
+ *
+ * Return: 0, and then @fn will be called; or as ivring_send(), -ENOMEM.
+ */
+int ivring_request(struct ivring *vm, struct ivring_peer to, const struct ivring_item *item,
+		   uint64_t deadline, ivring_reply_fn fn, void *arg, uint64_t *id);
+
+/**
+ * ivring_forget() - not expect the reply to a request any more.
+ * @vm:		the VM
+ * @id:		the request, as ivring_request() told it
+ *
+ * Its handler will not be called.
+ *
+ * Return: 0; -ENOENT if it has been called, or the request forgotten.
+ */
+int ivring_forget(struct ivring *vm, uint64_t id);
+
+/**
+ * ivring_call() - send an item that expects a reply, and dispatch until that comes.
+ * @vm:		the VM
+ * @to:		the VM that is asked; may be the same
+ * @item:	the request; its cookie is not used
+ * @deadline:	how long to wait, for room and for the reply
+ * @fn:		called for the reply, with status 0; ivring_keep_reply() if its payload
+ *		does not matter
+ * @arg:	passed on to it
+ *
+ * Other items are given to their handlers meanwhile. Signals do not end it, but
+ * ivring_stop() does.
+ *
+ * Return: 0 after @fn has been called. Else it has not been: -ETIMEDOUT if there was no
+ * reply; -EPIPE if the VM that was asked has left; -ECANCELED after ivring_stop(); -EBUSY
+ * from a handler; or as ivring_request(), ivring_run().
+ */
+int ivring_call(struct ivring *vm, struct ivring_peer to, const struct ivring_item *item,
+		uint64_t deadline, ivring_reply_fn fn, void *arg);
+
+/* An ivring_reply_fn that copies the reply to the struct ivring_item at @arg. */
+void ivring_keep_reply(struct ivring *vm, int status, const struct ivring_item *reply,
+		       void *arg);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* _IVRING_REQUEST_H */

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "barrier.h"
+#include "lane.h"
+#include "sys.h"
+#include "vm.h"
+
+void ivr_lane_init(struct ivring_lane *lane, struct ivring_ring_area *ring, uint32_t entries,
+		   const struct ivring_vm_area *receiver, uint32_t id, bool unfenced)
+{
+	*lane = (struct ivring_lane){
+		.ring = ring,
+		.receiver = receiver,
+		.end = &receiver->lane[id],
+		.staged = ivr_load(&ring->producer),
+		.mask = entries - 1,
+		.unfenced = unfenced,
+	};
+	lane->first = lane->staged;
+	lane->limit = (uint32_t)lane->staged + entries;
+}
+
+static uint32_t entries_of(const struct ivring_lane *lane)
+{
+	return lane->mask + 1;
+}
+
+/* The lane has ended: nothing goes in any more. */
+static int end_lane(struct ivring_lane *lane, int error)
+{
+	lane->error = error;
+	lane->limit = (uint32_t)lane->staged;
+	return error;
+}
+
+int ivring_lane_refresh(struct ivring_lane *lane)
+{
+	uint32_t seen = lane->limit - entries_of(lane), consumer;
+
+	if (lane->error)
+		return lane->error;
+	/* C: pairs with the reader's release; it is done with the items before it. */
+	consumer = ivr_load_acquire(&lane->end->consumer);
+	if (ivr_load(&lane->end->closed))
+		return end_lane(lane, -ECONNRESET);
+	if (consumer - seen > ivr_lane_position(lane) - seen)
+		return end_lane(lane, -EPROTO);
+	lane->limit = consumer + entries_of(lane);
+	return (uint32_t)lane->staged == lane->limit ? -EAGAIN : 0;
+}
+
+/* Whether a receiver that has not looked yet has to be woken. */
+static bool must_ring(const struct ivring_lane *lane)
+{
+	uint32_t consumer;
+
+	switch (ivr_load(&lane->receiver->state)) {
+	case IVRING_BUSY:
+	case IVRING_BUSY_UNFENCED:
+		return false;
+	case IVRING_DELAYED:
+		consumer = ivr_load(&lane->end->consumer);
+		return (uint32_t)lane->staged - consumer >= ivr_load(&lane->receiver->wake_items);
+	default:
+		return true;
+	}
+}
+
+int ivring_lane_ring(struct ivring_lane *lane)
+{
+	struct ivring_doorbell call = {
+		.id = lane->to.id,
+		.generation = lane->to.generation,
+	};
+	int ret;
+
+	if (lane->error)
+		return lane->error;
+	/* S: pairs with the barrier between the reader's IDLE and its last look. */
+	ivr_full_barrier();
+	if (!must_ring(lane))
+		return 0;
+	ret = ivr_ioctl(lane->vm->fd, IVRING_DOORBELL, &call);
+	if (ret < 0)
+		return end_lane(lane, ret);
+	lane->rung += (unsigned int)ret;
+	return 0;
+}
+
+/* Looks for room again and again for a while. */
+static int poll_for_room(struct ivring_lane *lane, uint64_t until)
+{
+	unsigned int i;
+	int ret;
+
+	do {
+		for (i = 0; i < IVR_POLLING_LOOKS; i++) {
+			ret = ivring_lane_refresh(lane);
+			if (ret != -EAGAIN)
+				return ret;
+			ivr_pause();
+		}
+	} while (ivr_now() < until);
+	return ret;
+}
+
+/* Sleeps until there is room: until half of a lane that is full has been read. */
+static int sleep_for_room(struct ivring_lane *lane, uint64_t deadline)
+{
+	int ret = ivr_lane_flush(lane, lane->limit - entries_of(lane) / 2, deadline);
+
+	if (ret == -ETIMEDOUT || ret == -EINTR)
+		return ret;
+	if (ret)
+		return end_lane(lane, ret);
+	ret = ivring_lane_refresh(lane);
+	/* The kernel has seen progress, so if we do not, the receiver has taken it back. */
+	return ret == -EAGAIN ? end_lane(lane, -EPROTO) : ret;
+}
+
+int ivring_lane_wait(struct ivring_lane *lane, uint64_t deadline)
+{
+	struct ivr_polling *polling = &lane->vm->room_polling;
+	uint64_t start;
+	int ret = 0;
+
+	if (ivr_lane_position(lane) != (uint32_t)lane->staged)
+		ret = ivring_lane_publish(lane);
+	if (!ret)
+		ret = ivring_lane_refresh(lane);
+	if (ret != -EAGAIN || !deadline)
+		return ret;
+
+	start = ivr_now();
+	if (polling->window)
+		ret = poll_for_room(lane, start + polling->window);
+	if (ret == -EAGAIN)
+		ret = sleep_for_room(lane, deadline);
+	if (!ret)
+		ivr_polling_learn(polling, ivr_now() - start);
+	return ret;
+}
+
+uint32_t ivr_lane_position(const struct ivring_lane *lane)
+{
+	return ivr_load(&lane->ring->producer);
+}
+
+bool ivr_lane_has_read(const struct ivring_lane *lane, uint32_t position)
+{
+	/* C: pairs with the reader's release; it is done with items and payload. */
+	return ivr_is_read(position, ivr_load_acquire(&lane->end->consumer), entries_of(lane));
+}
+
+int ivr_lane_flush(const struct ivring_lane *lane, uint32_t position, uint64_t deadline)
+{
+	struct ivring_flush call = {
+		.id = lane->to.id,
+		.generation = lane->to.generation,
+		.position = position,
+		.flags = IVRING_FLUSH_LANE,
+		.deadline = deadline,
+	};
+
+	return ivr_ioctl(lane->vm->fd, IVRING_FLUSH, &call);
+}
+
+static int map_lane(struct ivring *vm, struct ivr_peer *peer, uint32_t entries)
+{
+	/* First: what the receiver finds in the lane may be published without a barrier. */
+	bool unfenced = !ivr_register_sender();
+	void *memory;
+	int ret;
+
+	ret = ivr_map(vm->fd, IVRING_MAP_LANE_TO(peer->peer.id), ivr_lane_bytes(entries),
+		      PROT_READ | PROT_WRITE, &memory);
+	if (ret)
+		return ret;
+	if (peer->lane.ring)
+		ivr_unmap(peer->lane.ring, ivr_lane_bytes(entries_of(&peer->lane)));
+	ivr_lane_init(&peer->lane, memory, entries, peer->area, vm->self.id, unfenced);
+	peer->lane.to = peer->peer;
+	peer->lane.vm = vm;
+	peer->lane.number = ++vm->lanes_opened;
+	peer->by_lane = true;
+	return 0;
+}
+
+int ivring_open_lane(struct ivring *vm, struct ivring_peer to, uint32_t entries)
+{
+	struct ivring_open_lane call = {
+		.id = to.id,
+		.generation = to.generation,
+		.entries = entries,
+	};
+	struct ivr_peer *peer;
+	int ret;
+
+	ret = ivr_peer_get(vm, to, &peer);
+	if (!ret)
+		ret = ivr_ioctl(vm->fd, IVRING_OPEN_LANE, &call);
+	return ret ? ret : map_lane(vm, peer, entries);
+}
+
+struct ivring_lane *ivring_lane(const struct ivring *vm, struct ivring_peer to)
+{
+	struct ivr_peer *peer = ivr_peer_find(vm, to);
+
+	return peer && peer->lane.ring ? &peer->lane : NULL;
+}

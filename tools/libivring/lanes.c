@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "barrier.h"
+#include "lanes.h"
+#include "sys.h"
+#include "vm.h"
+
+static void tell(struct ivring *vm, struct ivring_peer from, enum ivring_lane_event event)
+{
+	const struct ivr_lanes *lanes = &vm->reader.lanes;
+
+	if (lanes->fn)
+		lanes->fn(vm, from, event, lanes->arg);
+}
+
+static int close_in_kernel(const struct ivring *vm, struct ivring_peer from)
+{
+	struct ivring_close_lane call = { .from = from.id, .generation = from.generation };
+
+	return ivr_ioctl(vm->fd, IVRING_CLOSE_LANE, &call);
+}
+
+static int map_ring(const struct ivring *vm, struct ivr_ring *ring)
+{
+	void *memory;
+	int ret;
+
+	/* The kernel says so; but if it were not so, every index would be wrong. */
+	if (ring->entries < IVRING_MIN_LANE_ENTRIES || ring->entries > IVRING_MAX_LANE_ENTRIES ||
+	    (ring->entries & (ring->entries - 1)))
+		return -EPROTO;
+	ret = ivr_map(vm->fd, IVRING_MAP_LANE_FROM(ring->from.id), ivr_lane_bytes(ring->entries),
+		      PROT_READ, &memory);
+	if (!ret)
+		ring->area = memory;
+	return ret;
+}
+
+/* Makes the reader's end of a lane that is there until this VM closes it. */
+static void open_lane(struct ivring *vm, struct ivring_peer from, uint32_t entries)
+{
+	struct ivr_ring *ring = calloc(1, sizeof(*ring));
+
+	if (ring) {
+		ring->published = &vm->area->lane[from.id].consumer;
+		ring->consumer = ivr_load(ring->published);
+		ring->producer = ring->consumer;
+		ring->entries = entries;
+		ring->from = from;
+		ring->outbox_bytes = vm->outbox_bytes;
+	}
+	if (!ring || map_ring(vm, ring)) {
+		free(ring);
+		close_in_kernel(vm, from);
+		tell(vm, from, IVRING_LANE_NOT_MAPPED);
+		return;
+	}
+	vm->reader.lanes.from[from.id] = ring;
+	ivr_reader_add(&vm->reader, ring);
+	tell(vm, from, IVRING_LANE_OPENED);
+}
+
+/* Nobody finds it any more; but somebody may be in the middle of it. */
+static void take_out(struct ivring *vm, struct ivr_ring *ring)
+{
+	struct ivr_lanes *lanes = &vm->reader.lanes;
+
+	lanes->from[ring->from.id] = NULL;
+	ivr_reader_remove(&vm->reader, ring);
+	ring->closed = true;
+	ring->next = lanes->closed;
+	lanes->closed = ring;
+}
+
+static void free_closed(struct ivr_lanes *lanes)
+{
+	while (lanes->closed) {
+		struct ivr_ring *ring = lanes->closed;
+
+		lanes->closed = ring->next;
+		ivr_unmap(ring->area, ivr_lane_bytes(ring->entries));
+		free(ring);
+	}
+}
+
+bool ivr_lanes_changed(const struct ivr_lanes *lanes)
+{
+	return ivr_load(&lanes->table->changes) != lanes->changes;
+}
+
+void ivr_lanes_update(struct ivring *vm)
+{
+	struct ivr_lanes *lanes = &vm->reader.lanes;
+	uint32_t changes, id;
+
+	free_closed(lanes);
+	/* The acquire keeps the look at the lanes behind it: what comes later is news. */
+	changes = ivr_load_acquire(&lanes->table->changes);
+	if (changes == lanes->changes)
+		return;
+	lanes->changes = changes;
+	for (id = 0; id < vm->slots; id++) {
+		const struct ivring_lane_info *info = &lanes->table->lane[id];
+		struct ivring_peer from = { .id = id };
+
+		/* The acquire keeps the look at the entries that belong to it behind it. */
+		from.generation = ivr_load_acquire(&info->generation);
+		if (from.generation && !lanes->from[id])
+			open_lane(vm, from, ivr_load(&info->entries));
+	}
+}
+
+void ivr_lanes_fail(struct ivring *vm, struct ivr_ring *ring)
+{
+	close_in_kernel(vm, ring->from);
+	take_out(vm, ring);
+	tell(vm, ring->from, ring->fault);
+}
+
+void ivr_lanes_mark(struct ivring *vm)
+{
+	uint32_t i;
+
+	for (i = 1; i < vm->reader.count; i++) {
+		struct ivr_ring *ring = vm->reader.rings[i];
+
+		ring->left = ivr_peer_check(vm, ring->from) != 0;
+	}
+}
+
+bool ivr_lanes_sweep(struct ivring *vm)
+{
+	bool all = true;
+	uint32_t i = 1;
+
+	while (i < vm->reader.count) {
+		struct ivr_ring *ring = vm->reader.rings[i];
+
+		if (ring->left && !ivr_ring_pending(ring, 1)) {
+			/* That moves the next one to this place. */
+			close_in_kernel(vm, ring->from);
+			take_out(vm, ring);
+			continue;
+		}
+		all &= !ring->left;
+		i++;
+	}
+	return all;
+}
+
+void ivr_lanes_drop(struct ivring *vm)
+{
+	while (vm->reader.count > 1)
+		take_out(vm, vm->reader.rings[vm->reader.count - 1]);
+	free_closed(&vm->reader.lanes);
+}
+
+void ivring_on_lane(struct ivring *vm, ivring_lane_fn fn, void *arg)
+{
+	vm->reader.lanes.fn = fn;
+	vm->reader.lanes.arg = arg;
+}
+
+int ivring_close_lane(struct ivring *vm, struct ivring_peer from)
+{
+	struct ivr_ring *ring = from.id < vm->slots ? vm->reader.lanes.from[from.id] : NULL;
+	int ret = close_in_kernel(vm, from);
+
+	if (!ret && ring)
+		take_out(vm, ring);
+	return ret;
+}
+
+void ivring_set_max_lane_entries(struct ivring *vm, uint32_t entries)
+{
+	ivr_store(&vm->area->max_lane_entries, entries);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#ifndef IVR_LANES_H
+#define IVR_LANES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ring.h"
+
+/**
+ * struct ivr_lanes - the lanes that lead to this VM.
+ * @table:	which there are, as the kernel says
+ * @changes:	what @table->changes was when that was last acted upon
+ * @from:	for each slot the lane from its VM, which is mapped and among the reader's
+ *		rings; or NULL
+ * @closed:	list of those that are about to be unmapped, once nobody is in the middle of them
+ * @fn:		for their events
+ * @arg:	passed on to it
+ */
+struct ivr_lanes {
+	const struct ivring_lanes *table;
+	uint32_t changes;
+	struct ivr_ring **from;
+	struct ivr_ring *closed;
+	ivring_lane_fn fn;
+	void *arg;
+};
+
+/* Whether ivr_lanes_update() has something to do. */
+bool ivr_lanes_changed(const struct ivr_lanes *lanes);
+
+/* Maps lanes that are new, and unmaps those that were closed. Not while one is being read. */
+void ivr_lanes_update(struct ivring *vm);
+
+/* Closes a lane that is broken, and tells. */
+void ivr_lanes_fail(struct ivring *vm, struct ivr_ring *ring);
+
+/* Notes which of their senders have left. */
+void ivr_lanes_mark(struct ivring *vm);
+
+/* Closes those of which that was noted and all has been read; true if none is left. */
+bool ivr_lanes_sweep(struct ivring *vm);
+
+/* Unmaps all; the kernel closes them when the VM leaves. */
+void ivr_lanes_drop(struct ivring *vm);
+
+#endif /* IVR_LANES_H */

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+#include "polling.h"
+
+#define FIRST_WINDOW_NS		10000u
+
+void ivr_polling_set_max(struct ivr_polling *polling, uint64_t max)
+{
+	polling->max = max;
+	polling->window = 0;
+}
+
+void ivr_polling_learn(struct ivr_polling *polling, uint64_t took)
+{
+	if (took <= polling->window)
+		return;
+	if (took > polling->max) {
+		polling->window = 0;
+		return;
+	}
+	polling->window *= 2;
+	if (polling->window < FIRST_WINDOW_NS)
+		polling->window = FIRST_WINDOW_NS;
+	if (polling->window > polling->max)
+		polling->window = polling->max;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#ifndef IVR_POLLING_H
+#define IVR_POLLING_H
+
+#include <stdint.h>
+
+#define IVR_POLLING_MAX_NS	200000u
+
+/* Looks between two looks at the clock. */
+#define IVR_POLLING_LOOKS	32u
+
+/**
+ * struct ivr_polling - for how long to look again and again before sleeping.
+ * @max:	nanoseconds at most
+ * @window:	nanoseconds now, 0 to @max
+ *
+ * The window follows what came lately, as the halt polling of KVM does
+ * (virt/kvm/kvm_main.c): it doubles when that came too late for the window but in time for the
+ * maximum, and closes when it took longer than that. So whoever has nothing to do polls
+ * once, and then sleeps.
+ */
+struct ivr_polling {
+	uint64_t max;
+	uint64_t window;
+};
+
+void ivr_polling_set_max(struct ivr_polling *polling, uint64_t max);
+
+/* It took so many nanoseconds, of polling and sleeping, until there was something. */
+void ivr_polling_learn(struct ivr_polling *polling, uint64_t took);
+
+#endif /* IVR_POLLING_H */

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+#include <errno.h>
+#include <string.h>
+
+#include "barrier.h"
+#include "reader.h"
+#include "sys.h"
+#include "vm.h"
+
+void ivr_reader_add(struct ivr_reader *reader, struct ivr_ring *ring)
+{
+	reader->rings[reader->count++] = ring;
+}
+
+void ivr_reader_remove(struct ivr_reader *reader, const struct ivr_ring *ring)
+{
+	uint32_t at = 0;
+
+	while (reader->rings[at] != ring)
+		at++;
+	reader->count--;
+	memmove(&reader->rings[at], &reader->rings[at + 1],
+		(reader->count - at) * sizeof(reader->rings[0]));
+	if (at == reader->turn)
+		reader->handed = 0;
+	if (at < reader->turn)
+		reader->turn--;
+	if (reader->turn == reader->count)
+		reader->turn = 0;
+}
+
+bool ivr_reader_is_empty(struct ivr_reader *reader)
+{
+	uint32_t i;
+
+	for (i = 0; i < reader->count; i++)
+		if (ivr_ring_pending(reader->rings[i], 1))
+			return false;
+	return !ivr_lanes_changed(&reader->lanes);
+}
+
+int ivr_reader_next(struct ivring *vm, uint32_t enough, struct ivr_ring **ring)
+{
+	struct ivr_reader *reader = &vm->reader;
+	uint32_t left;
+
+	for (left = reader->count; left; left--) {
+		struct ivr_ring *at = reader->rings[reader->turn];
+		int pending = ivr_ring_pending(at, enough);
+
+		if (pending < 0 && at != &reader->inbox) {
+			/* That gives the turn to the one behind it. */
+			ivr_lanes_fail(vm, at);
+			continue;
+		}
+		if (pending) {
+			*ring = at;
+			return pending;
+		}
+		ivr_reader_pass(reader, at);
+	}
+	return 0;
+}
+
+void ivr_reader_pass(struct ivr_reader *reader, const struct ivr_ring *ring)
+{
+	/* If it has been removed, the turn is the next one's already. */
+	if (reader->rings[reader->turn] == ring && ++reader->turn == reader->count)
+		reader->turn = 0;
+}
+
+int ivr_reader_consume(const struct ivring *vm, struct ivr_ring *ring, uint32_t count)
+{
+	struct ivring_room call = { .from = ring->from.id };
+
+	if (!count || !ivr_ring_consume(ring, count))
+		return 0;
+	return ivr_ioctl(vm->fd, IVRING_ROOM, &call);
+}
+
+int ivring_receive(struct ivring *vm, struct ivring_item *items, unsigned int count)
+{
+	struct ivr_reader *reader = &vm->reader;
+	struct ivr_ring *ring;
+	uint32_t copied;
+	int pending;
+
+	ivr_state_busy(&vm->state);
+	ivr_lanes_update(vm);
+	do {
+		pending = ivr_reader_next(vm, count, &ring);
+		if (pending <= 0)
+			return pending;
+		for (copied = 0; copied < count && copied < (uint32_t)pending; copied++)
+			if (ivr_ring_copy(ring, copied, &items[copied]))
+				break;
+		/* If the first one is bad, the next look closes that lane. */
+	} while (!copied && count);
+	if (reader->handed < copied)
+		reader->handed = copied;
+	return (int)copied;
+}
+
+int ivring_consume(struct ivring *vm, unsigned int count)
+{
+	struct ivr_reader *reader = &vm->reader;
+	struct ivr_ring *ring = reader->rings[reader->turn];
+	int ret;
+
+	if (count > reader->handed)
+		return -EINVAL;
+	if (!count)
+		return 0;
+	reader->handed -= count;
+	ret = ivr_reader_consume(vm, ring, count);
+	if (!reader->handed)
+		ivr_reader_pass(reader, ring);
+	return ret;
+}
+
+int ivring_wait(struct ivring *vm, uint32_t flags, uint64_t deadline)
+{
+	struct ivring_wait call = { .flags = flags, .deadline = deadline };
+	int ret = ivr_ioctl(vm->fd, IVRING_WAIT, &call);
+
+	return ret ? ret : (int)call.events;
+}

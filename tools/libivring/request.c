@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "request.h"
+#include "vm.h"
+
+#define MIN_CAPACITY	16u
+
+/* All places there are, are in use. */
+static int grow(struct ivr_requests *requests)
+{
+	uint32_t capacity = requests->capacity ? 2 * requests->capacity : MIN_CAPACITY;
+	struct ivr_request *table = reallocarray(requests->table, capacity, sizeof(*table));
+	uint32_t i;
+
+	if (!table)
+		return -ENOMEM;
+	for (i = requests->capacity; i < capacity; i++)
+		table[i] = (struct ivr_request){ .cookie = i, .next = i + 1 };
+	requests->table = table;
+	requests->capacity = capacity;
+	return 0;
+}
+
+static struct ivr_request *find(const struct ivr_requests *requests, uint64_t cookie)
+{
+	uint32_t index = (uint32_t)cookie;
+	struct ivr_request *found;
+
+	if (index >= requests->capacity)
+		return NULL;
+	found = &requests->table[index];
+	return found->fn && found->cookie == cookie ? found : NULL;
+}
+
+/* Frees the place, and returns what was there. */
+static struct ivr_request take(struct ivr_requests *requests, struct ivr_request *request)
+{
+	struct ivr_request taken = *request;
+
+	request->fn = NULL;
+	/* A new cookie, so that a late reply to the old one finds nobody. */
+	request->cookie += 1ULL << 32;
+	request->next = requests->free;
+	requests->free = (uint32_t)taken.cookie;
+	return taken;
+}
+
+int ivring_request(struct ivring *vm, struct ivring_peer to, const struct ivring_item *item,
+		   uint64_t deadline, ivring_reply_fn fn, void *arg, uint64_t *id)
+{
+	struct ivr_requests *requests = &vm->requests;
+	struct ivring_item copy = *item;
+	struct ivr_request *request;
+	int ret;
+
+	if (requests->free == requests->capacity && grow(requests))
+		return -ENOMEM;
+	request = &requests->table[requests->free];
+	copy.cookie = request->cookie;
+	ret = ivring_send(vm, to, &copy, 1, deadline);
+	if (ret < 0)
+		return ret;
+	requests->free = request->next;
+	request->to = to;
+	request->fn = fn;
+	request->arg = arg;
+	if (id)
+		*id = copy.cookie;
+	return 0;
+}
+
+int ivring_forget(struct ivring *vm, uint64_t id)
+{
+	struct ivr_request *request = find(&vm->requests, id);
+
+	if (!request)
+		return -ENOENT;
+	take(&vm->requests, request);
+	return 0;
+}
+
+void ivr_requests_answer(struct ivring *vm, const struct ivring_item *reply)
+{
+	struct ivr_request *request = find(&vm->requests, reply->cookie), answered;
+
+	if (!request || request->to.id != reply->from || request->to.generation != reply->from_gen)
+		return;
+	answered = take(&vm->requests, request);
+	answered.fn(vm, 0, reply, answered.arg);
+}
+
+void ivr_requests_fail(struct ivring *vm)
+{
+	struct ivr_requests *requests = &vm->requests;
+	uint32_t i;
+
+	/* The table may grow and move while the handlers run. */
+	for (i = 0; i < requests->capacity; i++) {
+		struct ivr_request *request = &requests->table[i], failed;
+
+		/* A VM that was asked is known until all of it has been read. */
+		if (!request->fn || ivr_peer_find(vm, request->to))
+			continue;
+		failed = take(requests, request);
+		failed.fn(vm, -EPIPE, NULL, failed.arg);
+	}
+}
+
+void ivring_keep_reply(struct ivring *vm, int status, const struct ivring_item *reply, void *arg)
+{
+	(void)vm;
+	if (!status)
+		*(struct ivring_item *)arg = *reply;
+}

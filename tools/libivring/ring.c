@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+#include <errno.h>
+
+#include "barrier.h"
+#include "ring.h"
+
+static int broken(struct ivr_ring *ring, enum ivring_lane_event fault)
+{
+	ring->fault = fault;
+	return -EPROTO;
+}
+
+int ivr_ring_pending(struct ivr_ring *ring, uint32_t enough)
+{
+	uint32_t known = ring->producer - ring->consumer;
+	uint32_t producer, pending;
+
+	if (ring->fault)
+		return -EPROTO;
+	if (known >= enough)
+		return (int)known;
+	/* P: pairs with the sender's release; the items before it can be read. */
+	producer = ivr_load_acquire(&ring->area->producer);
+	pending = producer - ring->consumer;
+	if ((int32_t)(pending - known) < 0)
+		return broken(ring, IVRING_LANE_BACK);
+	if (pending > ring->entries)
+		return broken(ring, IVRING_LANE_AHEAD);
+	ring->producer = producer;
+	return (int)pending;
+}
+
+/* Of an item in a lane nothing is certain. */
+static bool is_good(const struct ivr_ring *ring, const struct ivring_item *item)
+{
+	return item->inline_len <= IVRING_INLINE_BYTES && !(item->flags & ~IVRING_ITEM_REPLY) &&
+	       (item->length || !item->offset) && item->offset <= ring->outbox_bytes &&
+	       item->length <= ring->outbox_bytes - item->offset;
+}
+
+int ivr_ring_copy(struct ivr_ring *ring, uint32_t ahead, struct ivring_item *item)
+{
+	uint32_t slot = (ring->consumer + ahead) & (ring->entries - 1);
+
+	ivr_copy(item, &ring->area->item[slot], sizeof(*item));
+	if (ring->from.id == IVRING_ID_ANY)
+		return 0;
+	if (!is_good(ring, item))
+		return broken(ring, IVRING_LANE_BAD_ITEM);
+	item->from = (uint16_t)ring->from.id;
+	item->from_gen = ring->from.generation;
+	return 0;
+}
+
+bool ivr_ring_consume(struct ivr_ring *ring, uint32_t count)
+{
+	ring->consumer += count;
+	/* C: pairs with the sender's acquire; all reads of items and payload are done. */
+	ivr_store_release(ring->published, ring->consumer);
+	/* R: pairs with the barrier between the sender's room_wanted and its look. */
+	ivr_full_barrier();
+	/* The acquire keeps the look at room_at behind it. */
+	return ivr_load_acquire(&ring->area->room_wanted) &&
+	       ivr_is_read(ivr_load(&ring->area->room_at), ring->consumer, ring->entries);
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * Running the dispatcher: what it does while there is nothing to do.
+ */
+
+#include <errno.h>
+
+#include "barrier.h"
+#include "sys.h"
+#include "vm.h"
+
+/* Whether there is neither anything in a ring nor news of lanes or members. */
+static bool is_quiet(struct ivring *vm)
+{
+	return ivr_reader_is_empty(&vm->reader) && ivr_load(&vm->region->members) == vm->members;
+}
+
+int ivring_arm(struct ivring *vm)
+{
+	int ret = ivr_state_idle(&vm->state);
+
+	if (ret)
+		return ret;
+	if (is_quiet(vm))
+		return 1;
+	ivr_state_busy(&vm->state);
+	return vm->reader.inbox.fault ? -EPROTO : 0;
+}
+
+/* Looks again and again for a while; true if there is something. */
+static bool poll_for_work(struct ivring *vm, uint64_t until)
+{
+	unsigned int i;
+
+	do {
+		for (i = 0; i < IVR_POLLING_LOOKS; i++) {
+			if (!is_quiet(vm) || ivr_dispatcher_ends(vm))
+				return true;
+			ivr_pause();
+		}
+	} while (ivr_now() < until);
+	return false;
+}
+
+/* Sleeps until there is something, if there is nothing. */
+static int sleep_for_work(struct ivring *vm, uint64_t deadline)
+{
+	struct ivring_wait call = {
+		.flags = IVRING_EVENT_MEMBERS | IVRING_WAIT_ARMED,
+		.deadline = deadline,
+	};
+	struct ivr_dispatcher *dispatcher = &vm->dispatcher;
+	int ret = ivring_arm(vm);
+
+	if (ret <= 0)
+		return ret;
+	ret = 0;
+	/* An ivring_stop() that is over may have changed it. */
+	ivr_store(&vm->area->wake_items, vm->wake_items);
+	ivr_store_release(&dispatcher->sleeping, 1);
+	/* Pairs with ivring_stop(): one of the two sees the other's store. */
+	ivr_full_barrier();
+	if (!ivr_dispatcher_ends(vm))
+		ret = ivr_ioctl(vm->fd, IVRING_WAIT, &call);
+	ivr_store(&dispatcher->sleeping, 0);
+	return ret == -EINTR ? 0 : ret;
+}
+
+static int wait_for_work(struct ivring *vm, uint64_t deadline)
+{
+	struct ivr_polling *polling = &vm->idle_polling;
+	uint64_t start, until;
+	int ret;
+
+	if (!polling->max)
+		return sleep_for_work(vm, deadline);
+	start = ivr_now();
+	until = start + polling->window;
+	if (polling->window && poll_for_work(vm, until < deadline ? until : deadline))
+		return 0;
+	ret = sleep_for_work(vm, deadline);
+	ivr_polling_learn(polling, ivr_now() - start);
+	return ret;
+}
+
+/* Dispatches until the dispatcher ends. */
+static int run(struct ivring *vm, uint64_t deadline)
+{
+	int ret;
+
+	do {
+		ret = ivr_dispatcher_drain(vm, INT32_MAX);
+		if (ret < 0 || ivr_dispatcher_ends(vm))
+			break;
+		ret = wait_for_work(vm, deadline);
+	} while (!ret);
+	ivr_state_fence(&vm->state);
+	return ret < 0 ? ret : 0;
+}
+
+int ivring_run(struct ivring *vm)
+{
+	int ret;
+
+	if (vm->dispatcher.active)
+		return -EBUSY;
+	ret = run(vm, IVRING_DEADLINE_NEVER);
+	ivr_store(&vm->dispatcher.stop, 0);
+	return ret;
+}
+
+void ivring_stop(struct ivring *vm)
+{
+	struct ivring_item item = { .port = IVRING_PORT_RESERVED };
+	struct ivring_enqueue call = {
+		.id = vm->self.id,
+		.generation = vm->self.generation,
+		.count = 1,
+		.items = (uintptr_t)&item,
+	};
+	int saved = errno;
+
+	ivr_store(&vm->dispatcher.stop, 1);
+	/* Pairs with ivring_run(): one of the two sees the other's store. */
+	ivr_full_barrier();
+	if (ivr_load_acquire(&vm->dispatcher.sleeping)) {
+		/* Not to be delayed. */
+		ivr_store(&vm->area->wake_items, 0);
+		/* If this fails, the inbox is full or broken: nobody sleeps. */
+		ivr_ioctl(vm->fd, IVRING_ENQUEUE, &call);
+	}
+	errno = saved;
+}
+
+struct call {
+	bool answered;
+	int status;
+	ivring_reply_fn fn;
+	void *arg;
+};
+
+static void on_answer(struct ivring *vm, int status, const struct ivring_item *reply, void *arg)
+{
+	struct call *call = arg;
+
+	call->answered = true;
+	call->status = status;
+	vm->dispatcher.answered = true;
+	if (!status)
+		call->fn(vm, 0, reply, call->arg);
+}
+
+int ivring_call(struct ivring *vm, struct ivring_peer to, const struct ivring_item *item,
+		uint64_t deadline, ivring_reply_fn fn, void *arg)
+{
+	struct call call = { .fn = fn, .arg = arg };
+	uint64_t id;
+	int ret;
+
+	if (vm->dispatcher.active)
+		return -EBUSY;
+	ret = ivring_request(vm, to, item, deadline, on_answer, &call, &id);
+	if (ret)
+		return ret;
+	ret = run(vm, deadline);
+	vm->dispatcher.answered = false;
+	if (call.answered)
+		return call.status;
+	ivring_forget(vm, id);
+	if (ret)
+		return ret;
+	ivr_store(&vm->dispatcher.stop, 0);
+	return -ECANCELED;
+}
+
+void ivring_set_polling(struct ivring *vm, uint64_t max_ns)
+{
+	ivr_polling_set_max(&vm->idle_polling, max_ns);
+	ivr_polling_set_max(&vm->room_polling, max_ns);
+}
+
+void ivring_set_wake(struct ivring *vm, uint32_t items, uint32_t delay_us)
+{
+	vm->wake_items = items;
+	ivr_store(&vm->area->wake_delay_us, delay_us);
+	ivr_store(&vm->area->wake_items, items);
+}

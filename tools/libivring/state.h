@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#ifndef IVR_STATE_H
+#define IVR_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/**
+ * struct ivr_state - the word by which this VM tells senders whether to ring it.
+ * @word:	IVRING_BUSY and the like; the kernel changes it as well
+ * @can_unfence: membarrier() works, so that senders can be spared their barrier
+ * @unfenced:	senders may have read UNFENCED since they were last made to pass a
+ *		barrier. True whenever @word is UNFENCED
+ * @handled:	items since then, as far as they matter
+ *
+ * Whoever turns UNFENCED into anything else makes all senders pass a barrier, after its
+ * store and before its last look at the rings: Documentation/design.rst, "Asymmetric fences".
+ */
+struct ivr_state {
+	uint32_t *word;
+	bool can_unfence;
+	bool unfenced;
+	uint32_t handled;
+};
+
+/* The VM is going to look at its rings. Leaves UNFENCED as it is. */
+void ivr_state_busy(struct ivr_state *state);
+
+/* It has handled some items without a pause. After many of them it spares the senders. */
+void ivr_state_handled(struct ivr_state *state, uint32_t items);
+
+/*
+ * From now on it must be rung. Look at the rings after this. Fails as membarrier() does, and
+ * then nothing has changed.
+ */
+int ivr_state_idle(struct ivr_state *state);
+
+/* Does not spare the senders any more, as far as membarrier() works. */
+void ivr_state_fence(struct ivr_state *state);
+
+#endif /* IVR_STATE_H */

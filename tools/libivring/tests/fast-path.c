@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * What a program that sends by a lane compiles into: see fast-path-test. In C and in C++.
+ */
+
+#include <ivring.h>
+
+int fast_path(struct ivring_lane *lane, const struct ivring_item *item);
+
+int fast_path(struct ivring_lane *lane, const struct ivring_item *item)
+{
+	int ret = ivring_lane_push(lane, item);
+
+	return ret ? ret : ivring_lane_publish(lane);
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * The barriers S and A between a sender and a receiver that are two threads: the sender
+ * publishes just when the receiver goes to sleep, again and again. If one of the two
+ * barriers is missing, both miss the other's store after some thousands of rounds.
+ *
+ *	fence-test [SEED [MILLISECONDS]]
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vms.h"
+
+#define PATIENCE_NS	5000000000ULL
+
+static uint64_t seed, duration_ns = 400000000;
+
+/* Whether the receiver says UNFENCED before it goes to sleep. */
+static bool unfenced;
+
+/* Shared by the two threads. */
+static uint32_t sent, handled, ended, lost;
+
+static uint64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+/* Waits until a word has changed from @from; sets @lost if it does not. */
+static void wait_for_change(const uint32_t *word, uint32_t from)
+{
+	uint64_t start = now();
+	uint32_t i;
+
+	for (i = 1; ivr_load_acquire(word) == from && !ivr_load(&lost); i++) {
+		ivr_pause();
+		if (i % 1024)
+			continue;
+		sched_yield();
+		if (now() - start > PATIENCE_NS)
+			ivr_store(&lost, 1);
+	}
+}
+
+static void on_item(struct ivring *self, const struct ivring_item *item, void *arg)
+{
+	(void)self;
+	(void)item;
+	(void)arg;
+	ivr_store_release(&handled, handled + 1);
+}
+
+static void *receive(void *arg)
+{
+	(void)arg;
+	while (!ivr_load(&ended) && !ivr_load(&lost)) {
+		ivr_dispatcher_drain(vm, INT32_MAX);
+		if (unfenced)
+			ivr_state_handled(&vm->state, UINT16_MAX);
+		if (ivring_arm(vm) == 1)
+			wait_for_change(&vm->area->state, IVRING_IDLE);
+	}
+	return NULL;
+}
+
+static void loiter(void)
+{
+	uint32_t rounds;
+
+	seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+	for (rounds = (uint32_t)(seed >> 33) % 64; rounds; rounds--)
+		__asm__ __volatile__("");
+}
+
+static void send_one_by_one(void)
+{
+	struct ivring_lane *lane = ivring_lane(other, ivring_self(vm));
+	struct ivring_item item = { .port = 1 };
+	uint64_t until = now() + duration_ns;
+
+	do {
+		CHECK_EQ(ivring_lane_push(lane, &item), 0);
+		CHECK_EQ(ivring_lane_publish(lane), 0);
+		wait_for_change(&handled, sent++);
+		loiter();
+	} while (tap_good && !ivr_load(&lost) && now() < until);
+}
+
+static void membarrier(void)
+{
+	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
+}
+
+static void fence(void)
+{
+	ivr_full_barrier();
+}
+
+static void race(bool receiver_unfences, bool sender_registers)
+{
+	pthread_t receiver;
+
+	set_up();
+	sent = handled = ended = lost = 0;
+	unfenced = receiver_unfences;
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0)) {
+		printf("# no membarrier() here\n");
+		vm->state.can_unfence = false;
+	}
+	if (!sender_registers)
+		device.membarrier_error = -ENOSYS;
+	CHECK_EQ(ivring_open_lane(other, ivring_self(vm), 2), 0);
+	device.membarrier_error = 0;
+	/* What it does to a process that has not registered is no more than this. */
+	device.membarrier = sender_registers ? membarrier : fence;
+	CHECK_EQ(ivring_on(vm, 1, on_item, NULL), 0);
+	CHECK_EQ(pthread_create(&receiver, NULL, receive, NULL), 0);
+	send_one_by_one();
+	CHECK(!lost);
+	ivr_store(&ended, 1);
+	ivr_store(&vm->area->state, IVRING_BUSY);
+	pthread_join(receiver, NULL);
+	printf("# %u items, %u doorbells, %u membarriers\n", sent, device.doorbells,
+	       device.barriers);
+	CHECK_EQ(device.barriers != 0, unfenced && vm->state.can_unfence);
+	close_all();
+}
+
+int main(int argc, char **argv)
+{
+	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
+	if (argc > 2)
+		duration_ns = strtoull(argv[2], NULL, 0) * 1000000;
+	printf("# seed %" PRIu64 "\n", seed);
+	RUN_AS(race(false, false), "a barrier on both sides");
+	RUN_AS(race(false, true), "a receiver that does not spare the sender its barrier");
+	RUN_AS(race(true, true), "a receiver that passes it for the sender");
+	RUN_AS(race(true, false), "a sender that cannot follow");
+	return tap_end();
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * What the parts of the tests' device have in common.
+ */
+#ifndef IVR_KERNEL_H
+#define IVR_KERNEL_H
+
+#include <stddef.h>
+
+#include "device.h"
+
+#define SLOTS	4u
+
+/* Memory that has one writable mapping here, and others as they are asked for. */
+struct memory {
+	int fd;
+	void *at;
+	size_t bytes;
+};
+
+struct vm {
+	struct memory area;
+	struct memory inbox;
+	uint32_t producer;
+	uint32_t consumer;	/* the last good one */
+	struct ivring_stats stats;
+};
+
+extern struct ivring_create geometry;
+extern struct vm vms[SLOTS];
+
+struct memory new_memory(size_t bytes);
+void drop_memory(struct memory *memory);
+
+struct ivring_region_area *region_table(void);
+struct ivring_lanes *lanes_of(uint32_t id);
+void call_once(hook **call);
+
+/* Whether that VM is attached: 0, -EPIPE, -ESTALE, -EINVAL. */
+int check_peer(uint32_t id, uint32_t generation);
+
+/* Whether that many items are few for the VM. */
+bool are_few(uint32_t id, uint32_t items);
+
+/* Inboxes, and sleeping: device-inbox.c. */
+int enqueue_items(uint32_t from, struct ivring_enqueue *call);
+int flush_items(const struct ivring_flush *call);
+int wait_for_events(uint32_t id, struct ivring_wait *call);
+int ring_back(uint32_t id, const struct ivring_room *call);
+
+/* Lanes: device-lanes.c. */
+void drop_lanes(void);
+const struct memory *lane_memory(uint32_t from, uint32_t to);
+int open_lane(uint32_t from, const struct ivring_open_lane *call);
+int close_lane(uint32_t to, const struct ivring_close_lane *call);
+int ring_lane(uint32_t from, const struct ivring_doorbell *call);
+int flush_lane(uint32_t from, const struct ivring_flush *call);
+
+/* Whether any lane to that VM holds something. */
+bool lanes_hold_items(uint32_t to);
+
+#endif /* IVR_KERNEL_H */

@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * The sender's end of a lane.
+ */
+
+#include <errno.h>
+
+#include "vms.h"
+
+#define LANE	4u	/* entries */
+
+static struct ivring_lane *lane;
+
+static void set_up_lane(void)
+{
+	set_up();
+	lane = open_lane_of(vm, other, LANE);
+}
+
+static void set_state(uint32_t state)
+{
+	device_area(1)->state = state;
+}
+
+static int send_one(uint64_t deadline)
+{
+	struct ivring_item item = { .port = 1 };
+
+	return ivring_send(vm, ivring_self(other), &item, 1, deadline);
+}
+
+static void read_two_of_lane(void)
+{
+	read_items(other, 2);
+}
+
+static void opening(void)
+{
+	struct ivring_peer never = { 2, 1 };
+
+	set_up();
+	CHECK(!ivring_lane(vm, ivring_self(other)));
+	CHECK_EQ(ivring_open_lane(vm, ivring_self(other), 3), -EINVAL);
+	CHECK_EQ(ivring_open_lane(vm, ivring_self(other), 1), -EINVAL);
+	CHECK_EQ(ivring_open_lane(vm, never, LANE), -EINVAL);
+	ivring_set_max_lane_entries(other, LANE / 2);
+	CHECK_EQ(ivring_open_lane(vm, ivring_self(other), LANE), -ECONNREFUSED);
+	ivring_set_max_lane_entries(other, LANE);
+	device.lane_map_error = -ENOMEM;
+	CHECK_EQ(ivring_open_lane(vm, ivring_self(other), LANE), -ENOMEM);
+	CHECK(!ivring_lane(vm, ivring_self(other)));
+	replace_other();
+
+	lane = open_lane_of(vm, other, LANE);
+	CHECK(lane->unfenced);
+	CHECK_EQ(ivring_open_lane(vm, ivring_self(other), LANE), -EBUSY);
+	CHECK(ivring_lane(vm, ivring_self(other)) == lane);
+	CHECK_EQ(send_one(0), 1);
+	close_all();
+}
+
+static void items_arrive_in_order(void)
+{
+	struct ivring_item items[3] = { 0 }, got[LANE];
+	uint32_t i, round;
+
+	set_up_lane();
+	set_state(IVRING_BUSY);
+	CHECK_EQ(lane_area(vm, other)->producer, (uint32_t)-LANE);
+	for (round = 0; round < 10; round++) {
+		for (i = 0; i < 3; i++)
+			items[i].cookie = 3 * round + i;
+		device.calls = 0;
+		CHECK_EQ(ivring_send(vm, ivring_self(other), items, 3, 0), 3);
+		CHECK_EQ(device.calls, 0);
+		CHECK_EQ(ivring_receive(other, got, LANE), 3);
+		for (i = 0; i < 3; i++) {
+			CHECK_EQ((long long)got[i].cookie, 3 * round + i);
+			CHECK_EQ(got[i].from, 0);
+			CHECK_EQ(got[i].from_gen, 1);
+		}
+		CHECK_EQ(ivring_consume(other, 3), 0);
+	}
+	/* The indices have passed the wrap. */
+	CHECK_EQ(lane_area(vm, other)->producer, 30 - LANE);
+	CHECK_EQ(lane_end(vm, other)->consumer, 30 - LANE);
+	CHECK_EQ((long long)ivring_lane_sent(lane), 30);
+	CHECK_EQ(device.enqueues, 0);
+	close_all();
+}
+
+static void staged_and_published(void)
+{
+	struct ivring_item item = { .port = 1 };
+	uint32_t i;
+
+	set_up_lane();
+	for (i = 0; i < LANE; i++)
+		CHECK_EQ(ivring_lane_push(lane, &item), 0);
+	CHECK_EQ(ivring_lane_push(lane, &item), -EAGAIN);
+	CHECK_EQ(ivring_receive(other, &item, 1), 0);
+	set_state(IVRING_IDLE);
+	CHECK_EQ(ivring_lane_publish(lane), 0);
+	CHECK_EQ(device.doorbells, 1);
+	read_items(other, LANE);
+	/* By whoever publishes next, or waits. */
+	for (i = 0; i < LANE; i++)
+		CHECK_EQ(ivring_lane_push(lane, &item), 0);
+	device.asleep = read_two_of_lane;
+	CHECK_EQ(ivring_lane_wait(lane, SOON), 0);
+	read_items(other, 2);
+	CHECK_EQ(ivring_lane_push(lane, &item), 0);
+	CHECK_EQ(send_one(0), 1);
+	read_items(other, 2);
+	CHECK_EQ(ivring_lane_push(lane, &item), 0);
+	device.asleep = read_all_of_other;
+	CHECK_EQ(ivring_flush(vm, ivring_self(other), 0), -ETIMEDOUT);
+	read_items(other, 1);
+	CHECK_EQ(ivring_flush(vm, ivring_self(other), 0), 0);
+	close_all();
+}
+
+static void bad_items_are_not_sent(void)
+{
+	static const struct ivring_item bad[] = {
+		{ .from = 1 }, { .from_gen = 1 }, { .flags = 2 }, { .offset = 1 },
+		{ .inline_len = IVRING_INLINE_BYTES + 1 }, { .length = 1 },
+		{ .offset = OUTBOX, .length = 1 },
+	};
+	struct ivring_item item = { .flags = IVRING_ITEM_REPLY };
+	unsigned int i;
+
+	set_up_lane();
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		CHECK_EQ(ivring_send(vm, ivring_self(other), &bad[i], 1, 0), -EINVAL);
+	CHECK_EQ(ivring_send(vm, ivring_self(other), &item, 1, 0), 1);
+	CHECK_EQ((long long)ivring_lane_sent(lane), 1);
+	close_all();
+}
+
+static void rings_whom_it_must(void)
+{
+	static const struct {
+		uint32_t state;
+		unsigned int rings;
+	} states[] = {
+		{ IVRING_BUSY, 0 }, { IVRING_BUSY_UNFENCED, 0 }, { IVRING_IDLE, 1 },
+		{ 77, 1 },
+	};
+	unsigned int i;
+
+	set_up_lane();
+	for (i = 0; i < ARRAY_SIZE(states); i++) {
+		device.doorbells = 0;
+		set_state(states[i].state);
+		CHECK_EQ(send_one(0), 1);
+		CHECK_EQ(device.doorbells, states[i].rings);
+		read_items(other, 1);
+	}
+	CHECK_EQ((long long)lane->rung, 1);
+	close_all();
+}
+
+static void rings_for_so_many(void)
+{
+	unsigned int i;
+
+	set_up();
+	lane = open_lane_of(vm, other, 8);
+	ivring_set_wake(other, 4, 1000);
+	set_state(IVRING_IDLE);
+	for (i = 1; i < 4; i++) {
+		CHECK_EQ(send_one(0), 1);
+		CHECK_EQ(device_area(1)->state, IVRING_DELAYED);
+		CHECK_EQ(device.doorbells, 1);
+	}
+	CHECK_EQ(send_one(0), 1);
+	CHECK_EQ(device_area(1)->state, IVRING_BUSY);
+	CHECK_EQ(device.doorbells, 2);
+	CHECK_EQ((long long)lane->rung, 1);
+	close_all();
+}
+
+static void not_registered(void)
+{
+	set_up();
+	device.membarrier_error = -ENOSYS;
+	lane = open_lane_of(vm, other, LANE);
+	CHECK(!lane->unfenced);
+	/* Whether it passes its own barrier then, fence-test.c can tell. */
+	set_state(IVRING_BUSY_UNFENCED);
+	CHECK_EQ(send_one(0), 1);
+	CHECK_EQ(device.doorbells, 0);
+	close_all();
+}
+
+static void full(void)
+{
+	struct ivring_item items[LANE + 2] = { 0 };
+
+	set_up_lane();
+	CHECK_EQ(ivring_send(vm, ivring_self(other), items, LANE + 2, 0), LANE);
+	CHECK_EQ(send_one(0), -EAGAIN);
+	CHECK_EQ(send_one(SOON), -ETIMEDOUT);
+	/* It is to be woken when half of the lane has been read. */
+	CHECK_EQ(lane_area(vm, other)->room_at, (uint32_t)-LANE + LANE / 2);
+	device.asleep = read_two_of_lane;
+	CHECK_EQ(ivring_send(vm, ivring_self(other), items, LANE, SOON), LANE / 2);
+	CHECK_EQ(device.rooms, 1);
+	CHECK_EQ(ivring_lane_wait(lane, 0), -EAGAIN);
+	device.asleep = read_two_of_lane;
+	CHECK_EQ(ivring_lane_wait(lane, SOON), 0);
+	CHECK_EQ(device.enqueues, 0);
+	close_all();
+}
+
+static void read_one_of_lane(void)
+{
+	read_items(other, 1);
+}
+
+/* A sender that has slept shortly polls before it sleeps the next time. */
+static void polls_for_room(void)
+{
+	unsigned int calls;
+
+	set_up();
+	device.tick = 100;
+	ivring_set_polling(vm, 200000);
+	lane = open_lane_of(vm, other, 2);
+	send_items(vm, other, 0, 2);
+	device.asleep = read_one_of_lane;
+	device.nap = 20000;
+	CHECK_EQ(send_one(IVRING_DEADLINE_NEVER), 1);
+	CHECK_EQ((long long)vm->room_polling.window, 10000);
+
+	calls = device.calls;
+	device.alarm_at = device.now + 5000;
+	device.alarm = read_one_of_lane;
+	CHECK_EQ(send_one(IVRING_DEADLINE_NEVER), 1);
+	/* No more than the receiver's. */
+	CHECK_EQ(device.calls, calls);
+	CHECK_EQ((long long)vm->room_polling.window, 10000);
+
+	device.nap = 300000;
+	device.asleep = read_one_of_lane;
+	CHECK_EQ(send_one(IVRING_DEADLINE_NEVER), 1);
+	CHECK_EQ((long long)vm->room_polling.window, 0);
+	close_all();
+}
+
+static void check_broken(int error)
+{
+	struct ivring_item item = { 0 };
+	unsigned int calls;
+
+	CHECK_EQ(ivring_lane_push(lane, &item), error);
+	calls = device.calls;
+	CHECK_EQ(ivring_lane_push(lane, &item), error);
+	set_state(IVRING_IDLE);
+	CHECK_EQ(ivring_lane_publish(lane), error);
+	CHECK_EQ(ivring_lane_wait(lane, SOON), error);
+	CHECK_EQ(device.calls, calls);
+}
+
+static void receiver_that_claims_too_much(void)
+{
+	set_up_lane();
+	send_items(vm, other, 0, LANE);
+	lane_end(vm, other)->consumer = 1;
+	check_broken(-EPROTO);
+	lane_end(vm, other)->consumer = 0;
+	CHECK_EQ(send_one(0), -EPROTO);
+	close_all();
+}
+
+static void receiver_that_claims_what_is_only_staged(void)
+{
+	struct ivring_item item = { 0 };
+
+	set_up_lane();
+	send_items(vm, other, 0, LANE - 1);
+	CHECK_EQ(ivring_lane_push(lane, &item), 0);
+	lane_end(vm, other)->consumer = 0;
+	check_broken(-EPROTO);
+	close_all();
+}
+
+static void receiver_that_goes_back(void)
+{
+	set_up_lane();
+	send_items(vm, other, 0, LANE);
+	read_items(other, 2);
+	send_items(vm, other, 0, 2);
+	lane_end(vm, other)->consumer--;
+	check_broken(-EPROTO);
+	close_all();
+}
+
+static void receiver_that_takes_back_progress(void)
+{
+	set_up_lane();
+	send_items(vm, other, 0, LANE);
+	device.flush_lies = true;
+	CHECK_EQ(send_one(SOON), -EPROTO);
+	check_broken(-EPROTO);
+	close_all();
+}
+
+static void receiver_that_leaves(void)
+{
+	struct ivring_peer old;
+
+	set_up_lane();
+	old = ivring_self(other);
+	CHECK_EQ(send_one(0), 1);
+	close_other();
+	CHECK_EQ(ivring_send(vm, old, &(struct ivring_item){ 0 }, 1, 0), -EPIPE);
+	check_broken(-EPIPE);
+	other = join(1);
+	CHECK_EQ(send_one(0), 1);
+	CHECK_EQ(device.enqueues, 1);
+	close_all();
+
+	set_up_lane();
+	replace_other();
+	CHECK_EQ(ivring_lane_push(lane, &(struct ivring_item){ 0 }), 0);
+	CHECK_EQ(ivring_lane_publish(lane), -ESTALE);
+	check_broken(-ESTALE);
+	close_all();
+}
+
+static void receiver_that_leaves_while_it_is_waited_for(void)
+{
+	struct ivring_peer old;
+
+	set_up_lane();
+	old = ivring_self(other);
+	send_items(vm, other, 0, LANE);
+	device.asleep = close_other;
+	CHECK_EQ(send_one(SOON), -EPIPE);
+	CHECK_EQ(ivring_flush(vm, old, SOON), -EPIPE);
+	other = join(1);
+	lane = open_lane_of(vm, other, LANE);
+	send_items(vm, other, 0, LANE);
+	device.asleep = replace_other;
+	CHECK_EQ(send_one(SOON), -ESTALE);
+	close_all();
+}
+
+static void read_one_and_leave(void)
+{
+	read_items(other, 1);
+	close_other();
+}
+
+static void receiver_that_reads_all_and_leaves(void)
+{
+	struct ivring_peer old;
+
+	set_up_lane();
+	old = ivring_self(other);
+	send_items(vm, other, 0, 1);
+	device.asleep = read_one_and_leave;
+	CHECK_EQ(ivring_flush(vm, old, SOON), 0);
+	CHECK_EQ(ivring_flush(vm, old, SOON), 0);
+	close_all();
+}
+
+static void close_lane_of_other(void)
+{
+	CHECK_EQ(ivring_close_lane(other, ivring_self(vm)), 0);
+}
+
+static void closed_by_the_receiver(void)
+{
+	struct ivring_lane *first;
+
+	set_up_lane();
+	first = lane;
+	send_items(vm, other, 0, LANE);
+	close_lane_of_other();
+	check_broken(-ECONNRESET);
+	/* Once: then the inbox is there. */
+	CHECK_EQ(send_one(0), -ECONNRESET);
+	CHECK_EQ(device.enqueues, 0);
+	CHECK_EQ(send_one(0), 1);
+	CHECK_EQ(device.enqueues, 1);
+	CHECK_EQ(ivring_flush(vm, ivring_self(other), 0), -ETIMEDOUT);
+	read_items(other, 1);
+	CHECK_EQ(ivring_flush(vm, ivring_self(other), 0), 0);
+
+	lane = open_lane_of(vm, other, 2 * LANE);
+	CHECK(lane == first);
+	CHECK_EQ((long long)ivring_lane_sent(lane), 0);
+	send_items(vm, other, 0, 2 * LANE - 1);
+	device.doorbells = 0;
+	set_state(IVRING_IDLE);
+	close_lane_of_other();
+	CHECK_EQ(send_one(0), -ECONNRESET);
+	CHECK_EQ(device.doorbells, 1);
+	close_all();
+}
+
+static void closed_while_it_is_waited_for(void)
+{
+	set_up_lane();
+	send_items(vm, other, 0, LANE);
+	device.asleep = close_lane_of_other;
+	CHECK_EQ(send_one(SOON), -ECONNRESET);
+	CHECK_EQ(send_one(0), 1);
+
+	lane = open_lane_of(vm, other, LANE);
+	send_items(vm, other, 0, 1);
+	read_items(other, 1);
+	device.asleep = close_lane_of_other;
+	CHECK_EQ(ivring_flush(vm, ivring_self(other), SOON), -ECONNRESET);
+	CHECK_EQ(ivring_flush(vm, ivring_self(other), SOON), 0);
+	close_all();
+}
+
+static void lane_to_oneself(void)
+{
+	set_up();
+	lane = open_lane_of(vm, vm, LANE);
+	send_items(vm, vm, 0, 3);
+	read_items(vm, 3);
+	CHECK_EQ(ivring_flush(vm, ivring_self(vm), 0), 0);
+	CHECK_EQ(device.enqueues, 0);
+	close_all();
+}
+
+static void dead_are_kept_until_it_was_told(void)
+{
+	struct ivring_item item = { 0 };
+	unsigned int maps;
+
+	set_up_lane();
+	join_third();
+	maps = device.maps;
+	close_other();
+	/* Another peer is met: who has a lane is not forgotten for that. */
+	CHECK_EQ(ivring_send(vm, ivring_self(third), &item, 1, 0), 1);
+	CHECK_EQ(device.maps, maps - 3 + 1);
+	CHECK_EQ(ivring_lane_push(lane, &item), 0);
+	CHECK_EQ(ivring_lane_publish(lane), -EPIPE);
+	ivring_close(third);
+	join_third();
+	CHECK_EQ(ivring_send(vm, ivring_self(third), &item, 1, 0), 1);
+	CHECK_EQ(device.maps, maps - 3 + 1 - 2);
+	close_all();
+}
+
+int main(void)
+{
+	RUN(opening);
+	RUN(items_arrive_in_order);
+	RUN(staged_and_published);
+	RUN(bad_items_are_not_sent);
+	RUN(rings_whom_it_must);
+	RUN(rings_for_so_many);
+	RUN(not_registered);
+	RUN(full);
+	RUN(polls_for_room);
+	RUN(receiver_that_claims_too_much);
+	RUN(receiver_that_claims_what_is_only_staged);
+	RUN(receiver_that_goes_back);
+	RUN(receiver_that_takes_back_progress);
+	RUN(receiver_that_leaves);
+	RUN(receiver_that_leaves_while_it_is_waited_for);
+	RUN(receiver_that_reads_all_and_leaves);
+	RUN(closed_by_the_receiver);
+	RUN(closed_while_it_is_waited_for);
+	RUN(lane_to_oneself);
+	RUN(dead_are_kept_until_it_was_told);
+	return tap_end();
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * How long to poll before sleeping.
+ */
+
+#include "polling.h"
+#include "tap.h"
+
+static uint64_t learn(struct ivr_polling *polling, uint64_t took)
+{
+	ivr_polling_learn(polling, took);
+	CHECK(polling->window <= polling->max);
+	return polling->window;
+}
+
+static void grows_while_it_would_have_helped(void)
+{
+	static const uint64_t windows[] = { 10000, 20000, 40000, 80000, 160000, 200000, 200000 };
+	struct ivr_polling polling = { .max = 200000 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(windows); i++)
+		CHECK_EQ((long long)learn(&polling, 200000), (long long)windows[i]);
+}
+
+static void stays_while_it_helps(void)
+{
+	struct ivr_polling polling = { .max = 200000, .window = 40000 };
+
+	CHECK_EQ((long long)learn(&polling, 0), 40000);
+	CHECK_EQ((long long)learn(&polling, 40000), 40000);
+	CHECK_EQ((long long)learn(&polling, 40001), 80000);
+}
+
+static void closes_when_it_cannot_help(void)
+{
+	struct ivr_polling polling = { .max = 200000, .window = 160000 };
+
+	CHECK_EQ((long long)learn(&polling, 200001), 0);
+	CHECK_EQ((long long)learn(&polling, UINT64_MAX), 0);
+	CHECK_EQ((long long)learn(&polling, 200000), 10000);
+}
+
+static void small_maximum(void)
+{
+	struct ivr_polling polling = { .window = 80000 };
+
+	ivr_polling_set_max(&polling, 5000);
+	CHECK_EQ((long long)polling.window, 0);
+	CHECK_EQ((long long)learn(&polling, 5000), 5000);
+	ivr_polling_set_max(&polling, 0);
+	CHECK_EQ((long long)learn(&polling, 0), 0);
+	CHECK_EQ((long long)learn(&polling, 1), 0);
+}
+
+int main(void)
+{
+	RUN(grows_while_it_would_have_helped);
+	RUN(stays_while_it_helps);
+	RUN(closes_when_it_cannot_help);
+	RUN(small_maximum);
+	return tap_end();
+}

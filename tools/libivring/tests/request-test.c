@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * Requests and replies.
+ */
+
+#include <errno.h>
+
+#include "vms.h"
+
+#define ASK	5u	/* port */
+
+/* What the handlers saw. */
+static struct {
+	unsigned int replies;
+	int status;
+	struct ivring_item reply;
+	char payload[10];
+	unsigned int others;
+} seen;
+
+static void on_reply(struct ivring *self, int status, const struct ivring_item *reply, void *arg)
+{
+	CHECK(arg == &seen);
+	seen.replies++;
+	seen.status = status;
+	CHECK_EQ(!reply, status != 0);
+	if (!reply)
+		return;
+	seen.reply = *reply;
+	CHECK(ivring_copy_payload(self, reply, seen.payload, sizeof(seen.payload)) >= 0);
+}
+
+static void on_other(struct ivring *self, const struct ivring_item *item, void *arg)
+{
+	(void)self;
+	(void)item;
+	(void)arg;
+	seen.others++;
+}
+
+/* The other VM: answers each request with twice the number, and what it is. */
+static void answer(struct ivring *self, const struct ivring_item *item, void *arg)
+{
+	struct ivring_item reply = { .port = 1, .cookie = 99 };
+	uint64_t number;
+	void *block;
+
+	(void)arg;
+	CHECK_EQ(ivring_get_inline(item, &number, sizeof(number)), 0);
+	number *= 2;
+	CHECK_EQ(ivring_set_inline(&reply, &number, sizeof(number)), 0);
+	CHECK_EQ(ivring_alloc(self, 6, 0, &block), 0);
+	memcpy(block, "twice", 6);
+	CHECK_EQ(ivring_set_payload(self, &reply, block, 6), 0);
+	CHECK_EQ(ivring_reply(self, item, &reply, 0), 0);
+}
+
+static struct ivring_item question(uint64_t number)
+{
+	struct ivring_item item = { .port = ASK };
+
+	CHECK_EQ(ivring_set_inline(&item, &number, sizeof(number)), 0);
+	return item;
+}
+
+static void set_up_server(bool by_lane)
+{
+	memset(&seen, 0, sizeof(seen));
+	set_up();
+	ivring_on_other(vm, on_other, NULL);
+	CHECK_EQ(ivring_on(other, ASK, answer, NULL), 0);
+	if (by_lane) {
+		open_lane_of(vm, other, 4);
+		open_lane_of(other, vm, 4);
+	}
+	CHECK_EQ(ivring_dispatch(vm, 1), 0);
+}
+
+static void let_other_answer(void)
+{
+	CHECK(ivring_dispatch(other, 100) >= 0);
+}
+
+static void ask(uint64_t number, uint64_t *id)
+{
+	struct ivring_item item = question(number);
+
+	CHECK_EQ(ivring_request(vm, ivring_self(other), &item, 0, on_reply, &seen, id), 0);
+}
+
+static void check_reply(uint64_t number)
+{
+	uint64_t twice = 0;
+
+	CHECK_EQ(seen.status, 0);
+	CHECK_EQ(ivring_get_inline(&seen.reply, &twice, sizeof(twice)), 0);
+	CHECK_EQ((long long)twice, (long long)(2 * number));
+}
+
+static void replies_go_to_the_requests(bool by_lane)
+{
+	unsigned int i;
+
+	set_up_server(by_lane);
+	for (i = 0; i < 100; i++) {
+		ask(i, NULL);
+		ask(1000 + i, NULL);
+		let_other_answer();
+		CHECK_EQ(ivring_dispatch(vm, 1), 1);
+		check_reply(i);
+		CHECK(!strcmp(seen.payload, "twice"));
+		CHECK_EQ(ivring_dispatch(vm, 1), 1);
+		check_reply(1000 + i);
+		CHECK_EQ(seen.replies, 2 * (i + 1));
+	}
+	CHECK_EQ(seen.others, 0);
+	CHECK_EQ(device.enqueues, by_lane ? 0 : 400);
+	close_all();
+}
+
+static void many_at_a_time(void)
+{
+	struct ivring_options options = {
+		.slots = 1, .inbox_entries = 1024, .outbox_bytes = 65536,
+	};
+	unsigned int i;
+
+	memset(&seen, 0, sizeof(seen));
+	device_reset();
+	CHECK_EQ(ivring_create(&options, &vm), 0);
+	other = NULL;
+	CHECK_EQ(ivring_on(vm, ASK, answer, NULL), 0);
+	for (i = 0; i < 500; i++) {
+		struct ivring_item item = question(i);
+
+		CHECK_EQ(ivring_request(vm, ivring_self(vm), &item, 0, on_reply, &seen, NULL), 0);
+	}
+	CHECK_EQ(ivring_dispatch(vm, 500), 500);
+	CHECK_EQ(seen.replies, 0);
+	for (i = 0; i < 500; i++) {
+		CHECK_EQ(ivring_dispatch(vm, 1), 1);
+		check_reply(i);
+	}
+	close_all();
+}
+
+static void replies_to_nobody(void)
+{
+	struct ivring_item reply = { .flags = IVRING_ITEM_REPLY, .port = 1 };
+	uint64_t first, second;
+
+	set_up_server(false);
+	/* Such as nobody ever asked for. */
+	for (reply.cookie = 0; reply.cookie < 3; reply.cookie++)
+		CHECK_EQ(ivring_send(other, ivring_self(vm), &reply, 1, 0), 1);
+	reply.cookie = UINT64_MAX;
+	CHECK_EQ(ivring_send(other, ivring_self(vm), &reply, 1, 0), 1);
+	CHECK_EQ(ivring_dispatch(vm, 10), 4);
+
+	/* From one that was not asked. */
+	ask(1, &first);
+	join_third();
+	reply.cookie = first;
+	CHECK_EQ(ivring_send(third, ivring_self(vm), &reply, 1, 0), 1);
+	CHECK_EQ(ivring_dispatch(vm, 10), 1);
+	CHECK_EQ(seen.replies, 0);
+
+	/* To a request that was forgotten, whose place has been taken; and twice to one. */
+	CHECK_EQ(ivring_forget(vm, first), 0);
+	CHECK_EQ(ivring_forget(vm, first), -ENOENT);
+	ask(2, &second);
+	CHECK_EQ((uint32_t)second, (uint32_t)first);
+	CHECK(second != first);
+	reply.cookie = first;
+	CHECK_EQ(ivring_send(other, ivring_self(vm), &reply, 1, 0), 1);
+	reply.cookie = second;
+	CHECK_EQ(ivring_send(other, ivring_self(vm), &reply, 1, 0), 1);
+	CHECK_EQ(ivring_send(other, ivring_self(vm), &reply, 1, 0), 1);
+	CHECK_EQ(ivring_dispatch(vm, 10), 3);
+	CHECK_EQ(seen.replies, 1);
+	CHECK_EQ((long long)seen.reply.cookie, (long long)second);
+	CHECK_EQ(ivring_forget(vm, second), -ENOENT);
+	CHECK_EQ(seen.others, 0);
+	close_all();
+}
+
+static void asked_one_leaves(bool by_lane)
+{
+	set_up_server(by_lane);
+	ask(1, NULL);
+	let_other_answer();
+	ask(2, NULL);
+	close_other();
+	/* What it has answered is answered; and then nothing more will come. */
+	CHECK_EQ(ivring_dispatch(vm, 10), 1);
+	CHECK_EQ(seen.replies, 2);
+	CHECK_EQ(seen.status, -EPIPE);
+	CHECK(!strcmp(seen.payload, "twice"));
+	CHECK_EQ(ivring_dispatch(vm, 10), 0);
+	CHECK_EQ(seen.replies, 2);
+	close_all();
+}
+
+static void answers_and_leaves_during_other_news(void)
+{
+	set_up_server(false);
+	join_third();
+	CHECK_EQ(ivring_members(vm), 1);
+	ask(1, NULL);
+	send_items(third, vm, 0, 1);
+	ivring_close(third);
+	third = NULL;
+	/* That is noted, and told when its item has been read. */
+	CHECK_EQ(ivring_members(vm), 0);
+	let_other_answer();
+	close_other();
+	CHECK_EQ(ivring_dispatch(vm, 1), 1);
+	CHECK_EQ(ivring_dispatch(vm, 1), 1);
+	CHECK_EQ(seen.replies, 1);
+	CHECK_EQ(seen.status, 0);
+	close_all();
+}
+
+static void not_sent_not_asked(void)
+{
+	struct ivring_item item = question(1);
+	struct ivring_peer gone;
+
+	set_up_server(false);
+	gone = ivring_self(other);
+	send_items(vm, other, 0, ENTRIES);
+	CHECK_EQ(ivring_request(vm, gone, &item, 0, on_reply, &seen, NULL), -EAGAIN);
+	close_other();
+	CHECK_EQ(ivring_request(vm, gone, &item, 0, on_reply, &seen, NULL), -EPIPE);
+	CHECK_EQ(ivring_dispatch(vm, 10), 0);
+	CHECK_EQ(seen.replies, 0);
+	close_all();
+}
+
+static void send_something_and_answer(void)
+{
+	send_items(other, vm, 0, 2);
+	let_other_answer();
+}
+
+static void call(bool by_lane)
+{
+	struct ivring_item item = question(21), reply;
+	uint64_t twice;
+
+	set_up_server(by_lane);
+	device.asleep = send_something_and_answer;
+	CHECK_EQ(ivring_call(vm, ivring_self(other), &item, IVRING_DEADLINE_NEVER,
+			     ivring_keep_reply, &reply), 0);
+	CHECK_EQ(ivring_get_inline(&reply, &twice, sizeof(twice)), 0);
+	CHECK_EQ((long long)twice, 42);
+	/* What came before it has been handled meanwhile. */
+	CHECK_EQ(seen.others, 2);
+	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
+
+	device.asleep = let_other_answer;
+	CHECK_EQ(ivring_call(vm, ivring_self(other), &item, SOON, on_reply, &seen), 0);
+	CHECK(!strcmp(seen.payload, "twice"));
+	close_all();
+}
+
+static void late_reply(void)
+{
+	struct ivring_item item = question(1), reply;
+
+	set_up_server(true);
+	CHECK_EQ(ivring_call(vm, ivring_self(other), &item, 0, ivring_keep_reply, &reply),
+		 -ETIMEDOUT);
+	CHECK_EQ(ivring_call(vm, ivring_self(other), &item, SOON, on_reply, &seen), -ETIMEDOUT);
+	let_other_answer();
+	CHECK_EQ(ivring_dispatch(vm, 10), 2);
+	CHECK_EQ(seen.replies, 0);
+	CHECK_EQ(seen.others, 0);
+	close_all();
+}
+
+static void stop(void)
+{
+	ivring_stop(vm);
+}
+
+static void call_that_is_stopped(void)
+{
+	struct ivring_item item = question(1);
+
+	set_up_server(false);
+	device.asleep = stop;
+	CHECK_EQ(ivring_call(vm, ivring_self(other), &item, IVRING_DEADLINE_NEVER, on_reply,
+			     &seen), -ECANCELED);
+	CHECK_EQ(seen.replies, 0);
+	let_other_answer();
+	/* The item that has ended its sleep, and the reply. */
+	CHECK_EQ(ivring_dispatch(vm, 10), 2);
+	CHECK_EQ(seen.replies, 0);
+	close_all();
+}
+
+static void callee_leaves(void)
+{
+	struct ivring_item item = question(1);
+
+	set_up_server(true);
+	device.asleep = close_other;
+	CHECK_EQ(ivring_call(vm, ivring_self(other), &item, IVRING_DEADLINE_NEVER, on_reply,
+			     &seen), -EPIPE);
+	CHECK_EQ(seen.replies, 0);
+	close_all();
+}
+
+static void call_inside(struct ivring *self, const struct ivring_item *request, void *arg)
+{
+	struct ivring_item item = question(1);
+
+	(void)request;
+	(void)arg;
+	CHECK_EQ(ivring_call(self, ivring_self(other), &item, SOON, on_reply, &seen), -EBUSY);
+	seen.others++;
+}
+
+static void no_call_in_a_handler(void)
+{
+	set_up_server(false);
+	CHECK_EQ(ivring_on(vm, 1, call_inside, NULL), 0);
+	send_items(other, vm, 0, 1);
+	CHECK_EQ(ivring_dispatch(vm, 10), 1);
+	CHECK_EQ(seen.others, 1);
+	CHECK_EQ(ivring_dispatch(other, 10), 0);
+	close_all();
+}
+
+int main(void)
+{
+	RUN_AS(replies_go_to_the_requests(false), "replies_go_to_the_requests, inbox");
+	RUN_AS(replies_go_to_the_requests(true), "replies_go_to_the_requests, lane");
+	RUN(many_at_a_time);
+	RUN(replies_to_nobody);
+	RUN_AS(asked_one_leaves(false), "asked_one_leaves, inbox");
+	RUN_AS(asked_one_leaves(true), "asked_one_leaves, lane");
+	RUN(answers_and_leaves_during_other_news);
+	RUN(not_sent_not_asked);
+	RUN_AS(call(false), "call, inbox");
+	RUN_AS(call(true), "call, lane");
+	RUN(late_reply);
+	RUN(call_that_is_stopped);
+	RUN(callee_leaves);
+	RUN(no_call_in_a_handler);
+	return tap_end();
+}

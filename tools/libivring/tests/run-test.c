@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * What the dispatcher does while there is nothing to do: arming, polling and sleeping.
+ */
+
+#include <errno.h>
+
+#include "vms.h"
+
+#define LANE	256u	/* entries */
+#define MANY	64u	/* items after which senders are spared their barrier */
+
+/* What the handler saw, and is to do. */
+static struct {
+	unsigned int items;
+	uint32_t states[1024];
+	unsigned int stop_at;
+} seen;
+
+static void on_item(struct ivring *self, const struct ivring_item *item, void *arg)
+{
+	(void)item;
+	(void)arg;
+	seen.states[seen.items++] = device_area(0)->state;
+	if (seen.items == seen.stop_at)
+		ivring_stop(self);
+}
+
+/* A VM that has seen to its members, and that the other one has a lane to. */
+static void set_up_lane(void)
+{
+	memset(&seen, 0, sizeof(seen));
+	set_up();
+	ivring_on_other(vm, on_item, NULL);
+	open_lane_of(other, vm, LANE);
+	CHECK_EQ(ivring_dispatch(vm, 1), 0);
+	device.barriers = 0;
+}
+
+static void send_few(void)
+{
+	send_items(other, vm, 0, 1);
+}
+
+static void send_many(void)
+{
+	send_items(other, vm, 0, MANY);
+}
+
+static void spares_senders_after_many_items(void)
+{
+	unsigned int i;
+
+	set_up_lane();
+	send_items(other, vm, 0, 200);
+	CHECK_EQ(ivring_dispatch(vm, 1000), 200);
+	for (i = 0; i < 200; i++)
+		CHECK_EQ(seen.states[i],
+			 i < MANY ? IVRING_BUSY : IVRING_BUSY_UNFENCED);
+	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
+	CHECK_EQ(device.barriers, 1);
+	CHECK_EQ(ivring_dispatch(vm, 1000), 0);
+	CHECK_EQ(device.barriers, 1);
+	close_all();
+}
+
+static void trickle_pays_nothing(void)
+{
+	unsigned int i;
+
+	set_up_lane();
+	for (i = 0; i < 3 * MANY; i++) {
+		send_few();
+		CHECK_EQ(ivring_dispatch(vm, 1000), 1);
+	}
+	CHECK_EQ(device.barriers, 0);
+	for (i = 0; i < seen.items; i++)
+		CHECK_EQ(seen.states[i], IVRING_BUSY);
+	close_all();
+}
+
+static void never_without_membarrier(void)
+{
+	unsigned int i;
+
+	set_up_lane();
+	vm->state.can_unfence = false;
+	send_items(other, vm, 0, 200);
+	CHECK_EQ(ivring_dispatch(vm, 1000), 200);
+	for (i = 0; i < seen.items; i++)
+		CHECK_EQ(seen.states[i], IVRING_BUSY);
+	CHECK_EQ(device.barriers, 0);
+	ivring_close(vm);
+	ivring_close(other);
+	device_reset();
+	device.membarrier_error = -ENOSYS;
+	CHECK_EQ(ivring_create(&(struct ivring_options){
+		.slots = 1, .inbox_entries = ENTRIES, .outbox_bytes = OUTBOX }, &vm), 0);
+	CHECK(!vm->state.can_unfence);
+	other = NULL;
+	close_all();
+}
+
+/* Whoever drives a dispatcher may sleep in poll(), which would take long under UNFENCED. */
+static void no_longer_than_a_dispatch(void)
+{
+	set_up_lane();
+	send_items(other, vm, 0, 200);
+	CHECK_EQ(ivring_dispatch(vm, 100), 100);
+	CHECK_EQ(seen.states[99], IVRING_BUSY_UNFENCED);
+	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
+	CHECK_EQ(device.barriers, 1);
+	/* Small budgets do not add up. */
+	CHECK_EQ(ivring_dispatch(vm, 50), 50);
+	CHECK_EQ(ivring_dispatch(vm, 50), 50);
+	CHECK_EQ(device.barriers, 1);
+	CHECK_EQ(seen.states[199], IVRING_BUSY);
+	close_all();
+}
+
+static uint32_t state_in_barrier;
+
+static void look_and_send(void)
+{
+	state_in_barrier = device_area(0)->state;
+	send_few();
+}
+
+static void looks_after_the_barrier(void)
+{
+	set_up_lane();
+	send_items(other, vm, 0, MANY);
+	device.in_barrier = look_and_send;
+	CHECK_EQ(ivring_dispatch(vm, 1000), MANY + 1);
+	CHECK_EQ(state_in_barrier, IVRING_IDLE);
+	/* What it said is forgotten: one barrier is all it costs to go to sleep. */
+	CHECK_EQ(device.barriers, 1);
+	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
+	close_all();
+}
+
+static void fail_once(void)
+{
+	device.membarrier_error = 0;
+}
+
+static void membarrier_that_fails(void)
+{
+	set_up_lane();
+	send_items(other, vm, 0, MANY);
+	device.membarrier_error = -ENOMEM;
+	CHECK_EQ(ivring_dispatch(vm, 1000), -ENOMEM);
+	/* The kernel makes up for it if the VM sleeps now. */
+	CHECK_EQ(device_area(0)->state, IVRING_BUSY_UNFENCED);
+	CHECK_EQ(ivring_run(vm), -ENOMEM);
+	CHECK_EQ(ivring_arm(vm), -ENOMEM);
+	CHECK_EQ(device_area(0)->state, IVRING_BUSY_UNFENCED);
+	fail_once();
+	CHECK_EQ(ivring_arm(vm), 1);
+	CHECK_EQ(device.barriers, 1);
+	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
+	close_all();
+}
+
+static void send_many_and_some(void)
+{
+	send_many();
+	device.asleep = send_few;
+}
+
+static void one_barrier_a_sleep(void)
+{
+	set_up_lane();
+	seen.stop_at = MANY + 2;
+	device.asleep = send_many_and_some;
+	send_few();
+	CHECK_EQ(ivring_run(vm), 0);
+	CHECK_EQ(seen.items, MANY + 2);
+	/* It slept twice, and only before the second time had it been unfenced. */
+	CHECK_EQ(device.waits, 2);
+	CHECK_EQ(device.barriers, 1);
+	CHECK_EQ(seen.states[MANY + 1], IVRING_BUSY);
+	close_all();
+}
+
+static void stopped_unfenced(void)
+{
+	set_up_lane();
+	seen.stop_at = 2 * MANY;
+	send_items(other, vm, 0, 3 * MANY);
+	CHECK_EQ(ivring_run(vm), 0);
+	CHECK_EQ(seen.states[2 * MANY - 1], IVRING_BUSY_UNFENCED);
+	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
+	CHECK_EQ(device.barriers, 1);
+	close_all();
+}
+
+static void still_unfenced_after_polling(void)
+{
+	set_up_lane();
+	device.tick = 100;
+	ivring_set_polling(vm, 200000);
+	vm->idle_polling.window = 200000;
+	device.alarm_at = device.now + 3000;
+	device.alarm = send_few;
+	seen.stop_at = MANY + 1;
+	send_many();
+	CHECK_EQ(ivring_run(vm), 0);
+	CHECK_EQ(seen.states[MANY], IVRING_BUSY_UNFENCED);
+	CHECK_EQ(device.waits, 0);
+	close_all();
+}
+
+/* Learns to poll from a short sleep; then finds the next item by polling. */
+static void polls_before_it_sleeps(void)
+{
+	set_up_lane();
+	device.tick = 100;
+	ivring_set_polling(vm, 200000);
+	device.nap = 30000;
+	device.asleep = send_few;
+	seen.stop_at = 1;
+	CHECK_EQ(ivring_run(vm), 0);
+	CHECK_EQ(device.waits, 1);
+	CHECK_EQ((long long)vm->idle_polling.window, 10000);
+
+	device.alarm_at = device.now + 5000;
+	device.alarm = send_few;
+	seen.stop_at = 2;
+	CHECK_EQ(ivring_run(vm), 0);
+	/* Neither side needed the kernel. */
+	CHECK_EQ(device.waits, 1);
+	CHECK_EQ(seen.states[1], IVRING_BUSY);
+	close_all();
+}
+
+static void sleeps_after_one_window(void)
+{
+	uint64_t start;
+
+	set_up_lane();
+	device.tick = 100;
+	ivring_set_polling(vm, 200000);
+	vm->idle_polling.window = 50000;
+	device.nap = 1000000;
+	device.asleep = send_few;
+	seen.stop_at = 1;
+	start = device.now;
+	CHECK_EQ(ivring_run(vm), 0);
+	CHECK_EQ(device.waits, 1);
+	CHECK(device.now - start >= 1050000 && device.now - start < 1060000);
+	/* It was in vain, so the next time it is not done. */
+	CHECK_EQ((long long)vm->idle_polling.window, 0);
+	close_all();
+}
+
+static void stop(void)
+{
+	ivring_stop(vm);
+}
+
+static void open_lane_of_third(void)
+{
+	open_lane_of(third, vm, LANE);
+}
+
+/* Lets that happen while the VM polls, and puts it to sleep if it goes on. */
+static void run_and_poll(void (*what)(void))
+{
+	set_up_lane();
+	join_third();
+	CHECK_EQ(ivring_dispatch(vm, 1), 0);
+	device.tick = 100;
+	ivring_set_polling(vm, 200000);
+	vm->idle_polling.window = 200000;
+	device.alarm_at = device.now + 3000;
+	device.alarm = what;
+	device.before_wait = stop;
+	seen.stop_at = 1;
+	CHECK_EQ(ivring_run(vm), 0);
+}
+
+static void polling_sees_all_there_is(void)
+{
+	run_and_poll(send_few);
+	CHECK_EQ(device.waits, 0);
+	CHECK_EQ(seen.items, 1);
+	close_all();
+
+	run_and_poll(stop);
+	CHECK_EQ(device.waits, 0);
+	CHECK(device.now < 100000);
+	close_all();
+
+	run_and_poll(open_lane_of_third);
+	CHECK_EQ(vm->reader.count, 3);
+	CHECK(device.now < 300000);
+	close_all();
+
+	run_and_poll(replace_other);
+	CHECK_EQ(vm->members, vm->region->members);
+	CHECK(device.now < 300000);
+	close_all();
+}
+
+static void polling_is_off_on_one_cpu(void)
+{
+	device_reset();
+	CHECK_EQ(ivring_create(&(struct ivring_options){
+		.slots = 2, .inbox_entries = ENTRIES, .outbox_bytes = OUTBOX }, &vm), 0);
+	CHECK_EQ((long long)vm->idle_polling.max, 0);
+	device.cpus = 2;
+	CHECK_EQ(ivring_join_fd(ivring_fd(vm), 1, &other), 0);
+	CHECK_EQ((long long)other->idle_polling.max, IVR_POLLING_MAX_NS);
+	ivring_set_polling(other, 0);
+	CHECK_EQ((long long)other->idle_polling.max, 0);
+	close_all();
+}
+
+static void woken_for_so_many(void)
+{
+	set_up_lane();
+	ivring_set_wake(vm, 4, 1000);
+	CHECK_EQ(ivring_arm(vm), 1);
+	send_items(other, vm, 0, 3);
+	CHECK_EQ(device_area(0)->state, IVRING_DELAYED);
+	CHECK_EQ(ivring_dispatch(vm, 10), 3);
+	CHECK_EQ(seen.states[0], IVRING_BUSY);
+	send_items(other, vm, 0, 4);
+	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
+	CHECK_EQ(ivring_dispatch(vm, 10), 4);
+	ivring_set_wake(vm, 0, 0);
+	send_few();
+	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
+	close_all();
+}
+
+static void stop_in_a_delay(void)
+{
+	send_few();
+	CHECK_EQ(device_area(0)->state, IVRING_DELAYED);
+	ivring_stop(vm);
+}
+
+static void send_four(void)
+{
+	CHECK_EQ(device_area(0)->wake_items, 4);
+	send_items(other, vm, 0, 4);
+}
+
+static void stop_is_not_delayed(void)
+{
+	set_up_lane();
+	ivring_set_wake(vm, 4, 1000);
+	device.before_wait = stop;
+	CHECK_EQ(ivring_run(vm), 0);
+	device.before_wait = stop_in_a_delay;
+	CHECK_EQ(ivring_run(vm), 0);
+	/* And later on all is as it was. */
+	device.before_wait = send_four;
+	seen.stop_at = 5;
+	CHECK_EQ(ivring_run(vm), 0);
+	CHECK_EQ(seen.items, 5);
+	close_all();
+}
+
+int main(void)
+{
+	RUN(spares_senders_after_many_items);
+	RUN(trickle_pays_nothing);
+	RUN(never_without_membarrier);
+	RUN(no_longer_than_a_dispatch);
+	RUN(looks_after_the_barrier);
+	RUN(membarrier_that_fails);
+	RUN(one_barrier_a_sleep);
+	RUN(stopped_unfenced);
+	RUN(still_unfenced_after_polling);
+	RUN(polls_before_it_sleeps);
+	RUN(sleeps_after_one_window);
+	RUN(polling_sees_all_there_is);
+	RUN(polling_is_off_on_one_cpu);
+	RUN(woken_for_so_many);
+	RUN(stop_is_not_delayed);
+	return tap_end();
+}
