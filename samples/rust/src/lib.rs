@@ -38,6 +38,16 @@ pub mod squares {
     pub const STOP: u32 = 2;
 }
 
+/// The ports of the receiver of numbers.
+pub mod direct {
+    /// Cookie: a number.
+    pub const NUMBER: u32 = 1;
+    /// Cookie: the sum of all numbers, which were all.
+    pub const END: u32 = 2;
+    /// How many items the lane holds.
+    pub const LANE_ENTRIES: u32 = 1024;
+}
+
 /// How long the other side may take for anything.
 pub fn patience() -> Deadline {
     Deadline::after(Duration::from_secs(30))

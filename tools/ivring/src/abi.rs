@@ -14,18 +14,25 @@ pub const API_VERSION: u32 = 1;
 
 pub const FEATURE_INBOX: u64 = 1 << 0;
 pub const FEATURE_EVENTFD: u64 = 1 << 1;
+pub const FEATURE_LANES: u64 = 1 << 2;
+pub const FEATURE_DELAY: u64 = 1 << 3;
 
 pub const MAX_SLOTS: u32 = 1024;
 pub const MIN_INBOX_ENTRIES: u32 = 2;
 pub const MAX_INBOX_ENTRIES: u32 = 65536;
+pub const MIN_LANE_ENTRIES: u32 = 2;
+pub const MAX_LANE_ENTRIES: u32 = 65536;
 pub const MIN_OUTBOX_BYTES: u64 = 4096;
 pub const MAX_OUTBOX_BYTES: u64 = 256 << 20;
 pub const MAX_BATCH: u32 = 256;
 pub const NAME_SIZE: usize = 64;
 pub const INLINE_BYTES: usize = 32;
+pub const MAX_WAKE_DELAY_US: u32 = 1_000_000;
 
 pub const ID_ANY: u32 = 0xffff_ffff;
 pub const DEADLINE_NEVER: u64 = 0xffff_ffff_ffff_ffff;
+
+pub const ITEM_REPLY: u8 = 1 << 0;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +56,14 @@ pub const fn map_vm(id: u32) -> u64 {
     (2 + id as u64) << MAP_SHIFT
 }
 
+pub const fn map_lane_to(id: u32) -> u64 {
+    (2 + MAX_SLOTS as u64 + id as u64) << MAP_SHIFT
+}
+
+pub const fn map_lane_from(id: u32) -> u64 {
+    (2 + 2 * MAX_SLOTS as u64 + id as u64) << MAP_SHIFT
+}
+
 pub const MAGIC: u32 = 0x676e_7669;
 
 #[repr(C)]
@@ -64,26 +79,62 @@ pub struct RegionArea {
 }
 
 #[repr(C)]
-pub struct InboxArea {
+pub struct RingArea {
     pub producer: u32,
     pub pad0: [u32; 15],
     pub room_wanted: u32,
-    pub pad1: [u32; 1007],
+    pub room_at: u32,
+    pub pad1: [u32; 1006],
     pub item: [Item; 0],
+}
+
+#[repr(C)]
+pub struct LaneInfo {
+    pub generation: u32,
+    pub entries: u32,
+}
+
+#[repr(C)]
+pub struct Lanes {
+    pub changes: u32,
+    pub pad0: [u32; 15],
+    pub lane: [LaneInfo; 0],
+}
+
+pub const fn lanes_offset(inbox_entries: u32) -> u64 {
+    (size_of::<RingArea>() + size_of::<Item>() * inbox_entries as usize) as u64
 }
 
 pub const BUSY: u32 = 0;
 pub const IDLE: u32 = 1;
+pub const BUSY_UNFENCED: u32 = 2;
+pub const DELAYED: u32 = 3;
+pub const GONE: u32 = 4;
+
+#[repr(C)]
+pub struct LaneEnd {
+    pub consumer: u32,
+    pub closed: u32,
+    pub pad0: [u32; 14],
+}
 
 #[repr(C)]
 pub struct VmArea {
     pub state: u32,
-    pub pad0: [u32; 15],
+    pub wake_items: u32,
+    pub wake_delay_us: u32,
+    pub pad0: [u32; 13],
     pub inbox_consumer: u32,
     pub pad1: [u32; 15],
     pub members_seen: u32,
-    pub pad2: [u32; 991],
-    pub outbox: [u8; 0],
+    pub max_lane_entries: u32,
+    pub pad2: [u32; 990],
+    pub lane: [LaneEnd; 0],
+}
+
+pub const fn outbox_offset(slots: u32) -> u64 {
+    let ends = slots as u64 * size_of::<LaneEnd>() as u64;
+    size_of::<VmArea>() as u64 + ends.next_multiple_of(4096)
 }
 
 #[repr(C)]
@@ -95,6 +146,8 @@ pub struct Api {
     pub max_inbox_entries: u32,
     pub max_batch: u32,
     pub max_outbox_bytes: u64,
+    pub max_lane_entries: u32,
+    pub reserved: u32,
 }
 
 #[repr(C)]
@@ -144,6 +197,8 @@ pub struct Stats {
     pub full: u64,
     pub waits: u64,
     pub room: u64,
+    pub delayed: u64,
+    pub pointless: u64,
 }
 
 #[repr(C)]
@@ -177,6 +232,8 @@ pub struct Enqueue {
 pub const EVENT_ITEMS: u32 = 1 << 0;
 pub const EVENT_MEMBERS: u32 = 1 << 1;
 
+pub const WAIT_ARMED: u32 = 1 << 2;
+
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wait {
@@ -184,6 +241,8 @@ pub struct Wait {
     pub events: u32,
     pub deadline: u64,
 }
+
+pub const FLUSH_LANE: u32 = 1 << 0;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -193,6 +252,36 @@ pub struct Flush {
     pub position: u32,
     pub flags: u32,
     pub deadline: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Room {
+    pub from: u32,
+    pub flags: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OpenLane {
+    pub id: u32,
+    pub generation: u32,
+    pub entries: u32,
+    pub flags: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CloseLane {
+    pub from: u32,
+    pub generation: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Doorbell {
+    pub id: u32,
+    pub generation: u32,
 }
 
 #[repr(C)]
@@ -212,5 +301,8 @@ pub const VM_INFO: Opcode = opcode::read_write::<VmInfo>(IOC_MAGIC, 0x44);
 pub const ENQUEUE: Opcode = opcode::read_write::<Enqueue>(IOC_MAGIC, 0x45);
 pub const WAIT: Opcode = opcode::read_write::<Wait>(IOC_MAGIC, 0x46);
 pub const EVENTFD: Opcode = opcode::write::<Eventfd>(IOC_MAGIC, 0x47);
-pub const ROOM: Opcode = opcode::none(IOC_MAGIC, 0x48);
+pub const ROOM: Opcode = opcode::write::<Room>(IOC_MAGIC, 0x48);
 pub const FLUSH: Opcode = opcode::write::<Flush>(IOC_MAGIC, 0x49);
+pub const OPEN_LANE: Opcode = opcode::write::<OpenLane>(IOC_MAGIC, 0x4A);
+pub const CLOSE_LANE: Opcode = opcode::write::<CloseLane>(IOC_MAGIC, 0x4B);
+pub const DOORBELL: Opcode = opcode::write::<Doorbell>(IOC_MAGIC, 0x4C);

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::slice;
+use std::sync::Arc;
 
 use crate::handle::Handle;
 use crate::message::Sent;
@@ -41,6 +42,11 @@ impl Block {
         self.len = self.len.min(len);
     }
 
+    /// Makes it one that can be sent to more than one receiver. It cannot be written any more.
+    pub fn share(self) -> SharedBlock {
+        SharedBlock(Arc::new(self))
+    }
+
     /// Where it begins, in bytes from the start of the outbox.
     pub(crate) fn start(&self) -> usize {
         self.start
@@ -51,11 +57,12 @@ impl Block {
     }
 
     /// Leaves it to the receiver.
-    pub(crate) fn sent(mut self, sent: Sent) {
+    pub(crate) fn hand_over(mut self, sent: Sent) {
         self.held = false;
-        self.handle
-            .core()
-            .release(|outbox| outbox.sent(self.key, sent));
+        self.handle.core().release(|outbox| {
+            outbox.sent(self.key, sent);
+            outbox.release(self.key);
+        });
     }
 }
 
@@ -64,7 +71,7 @@ impl Drop for Block {
         if self.held {
             self.handle
                 .core()
-                .release(|outbox| outbox.give_back(self.key));
+                .release(|outbox| outbox.release(self.key));
         }
     }
 }
@@ -88,7 +95,7 @@ impl DerefMut for Block {
     fn deref_mut(&mut self) -> &mut [u8] {
         let bytes = self.handle.core().area.block(self.start, self.len);
         // SAFETY: as in `deref`; `self` is borrowed mutably, so nothing in this process reads them
-        // either.
+        // either: it has not been sent.
         unsafe { slice::from_raw_parts_mut(bytes, self.len) }
     }
 }
@@ -99,5 +106,46 @@ impl fmt::Debug for Block {
             .field("start", &self.start)
             .field("len", &self.len)
             .finish_non_exhaustive()
+    }
+}
+
+/// A block that is sent to any number of receivers, of which clones are the same block: one copy of
+/// the data, an item to each.
+///
+/// It is free again when all clones have been dropped, and all receivers have read it or are gone.
+///
+/// ```no_run
+/// # use ivring::{Deadline, Message, Vm};
+/// # fn main() -> ivring::Result<()> {
+/// # let vm = Vm::join("name", None, Deadline::NOW)?;
+/// let mut block = vm.alloc(11, Deadline::NEVER)?;
+/// block.copy_from_slice(b"hello world");
+/// let block = block.share();
+/// for peer in vm.peers() {
+///     vm.send(peer, Message::new(7).shared(&block), Deadline::NEVER)?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct SharedBlock(Arc<Block>);
+
+impl SharedBlock {
+    pub(crate) fn get(&self) -> &Block {
+        &self.0
+    }
+
+    /// Leaves it to one more receiver.
+    pub(crate) fn hand_over(self, sent: Sent) {
+        let core = self.0.handle.core();
+        core.outbox().sent(self.0.key, sent);
+    }
+}
+
+impl Deref for SharedBlock {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
     }
 }

@@ -2,17 +2,16 @@
 
 //! What all handles of a VM share.
 
+use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::abi::Item;
 use crate::area::{Geometry, InboxArea, PeerArea, RegionArea, VmArea};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
-use crate::memory::Memory;
-use crate::message::Sent;
+use crate::message::{Sent, Way};
 use crate::outbox::Outbox;
 use crate::peer::{self, Peer, Peers};
 use crate::ring::is_read;
@@ -25,11 +24,14 @@ pub(crate) struct Core {
     pub(crate) geometry: Geometry,
     pub(crate) region: RegionArea,
     pub(crate) area: VmArea,
-    inbox: InboxArea,
+    pub(crate) inbox: InboxArea,
     peers: Mutex<Peers>,
     outbox: Mutex<Outbox>,
     /// A block of the outbox was released, and somebody was waiting for that.
     released: Condvar,
+    /// The lanes that were opened and whose [`Lane`](crate::Lane) was dropped, with their capacity.
+    idle_lanes: Mutex<HashMap<Peer, u32>>,
+    cookies: AtomicU64,
 }
 
 impl Core {
@@ -51,6 +53,8 @@ impl Core {
             peers: Mutex::default(),
             outbox: Mutex::new(Outbox::new(geometry.outbox_bytes)),
             released: Condvar::new(),
+            idle_lanes: Mutex::default(),
+            cookies: AtomicU64::new(0),
             fd,
         })
     }
@@ -68,6 +72,16 @@ impl Core {
         members
     }
 
+    /// Moves on whenever a lane to this VM is opened or closed. What is read of the lanes after it is
+    /// at least as new.
+    #[inline]
+    pub(crate) fn lane_changes(&self) -> u32 {
+        let changes = self.inbox.changes().load(Ordering::Relaxed);
+        // Pairs with the kernel's release store of the word, after those of a lane.
+        fence(Ordering::Acquire);
+        changes
+    }
+
     /// The area of a peer, mapped if need be.
     pub(crate) fn area_of(&self, peer: Peer) -> Result<Arc<PeerArea>> {
         self.peers()
@@ -81,6 +95,17 @@ impl Core {
 
     pub(crate) fn outbox(&self) -> MutexGuard<'_, Outbox> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn idle_lanes(&self) -> MutexGuard<'_, HashMap<Peer, u32>> {
+        self.idle_lanes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A cookie that no request of this VM had before.
+    pub(crate) fn cookie(&self) -> u64 {
+        self.cookies.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Does `release` with a held block: it is sent, or given back.
@@ -114,50 +139,32 @@ impl Core {
     pub(crate) fn has_read(&self, sent: &Sent) -> bool {
         // A VM that has left reads nothing: its own mappings kept it from leaving. And only of one
         // that has left the area, which was mapped for the block, can be mapped no more.
-        peer::check(&self.region, sent.peer).is_err() || self.has_consumed(sent).unwrap_or(true)
+        peer::check(&self.region, sent.peer).is_err()
+            || self.has_closed(sent)
+            || self.has_consumed(sent).unwrap_or(true)
+    }
+
+    /// Whether the receiver has closed the lane by which it was sent.
+    fn has_closed(&self, sent: &Sent) -> bool {
+        let closed = |area: Arc<PeerArea>| area.lane_closed(self.own.id).load(Ordering::Relaxed);
+        sent.way != Way::Inbox
+            && self
+                .peers()
+                .mapped(sent.peer)
+                .is_some_and(|area| closed(area) != 0)
     }
 
     /// Whether the receiver's consumer index has reached what was sent. `None` if it cannot be
     /// known, for the receiver's area is not mapped.
     pub(crate) fn has_consumed(&self, sent: &Sent) -> Option<bool> {
         let area = self.peers().mapped(sent.peer)?;
-        let consumer = area.consumer().load(Ordering::Relaxed);
+        let (consumer, capacity) = match sent.way {
+            Way::Inbox => (area.consumer(), self.geometry.inbox_entries),
+            Way::Lane { entries } => (area.lane_consumer(self.own.id), entries),
+        };
+        let consumer = consumer.load(Ordering::Relaxed);
         // C: pairs with the reader's release store of the index, after it is done with payload.
         fence(Ordering::Acquire);
-        Some(is_read(
-            sent.position,
-            consumer,
-            self.geometry.inbox_entries,
-        ))
-    }
-}
-
-impl Memory for Core {
-    fn producer(&self) -> u32 {
-        self.inbox.producer().load(Ordering::Relaxed)
-    }
-
-    fn room_wanted(&self) -> u32 {
-        self.inbox.room_wanted().load(Ordering::Relaxed)
-    }
-
-    fn item(&self, slot: u32) -> Item {
-        self.inbox.item(slot)
-    }
-
-    fn set_consumer(&self, index: u32) {
-        self.area.consumer().store(index, Ordering::Release);
-    }
-
-    fn state(&self) -> u32 {
-        self.area.state().load(Ordering::Relaxed)
-    }
-
-    fn set_state(&self, state: u32) {
-        self.area.state().store(state, Ordering::Relaxed);
-    }
-
-    fn fence(&self, order: Ordering) {
-        fence(order);
+        Some(is_read(sent.position, consumer, capacity))
     }
 }

@@ -2,27 +2,35 @@
 
 //! The work dispatcher.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::result;
+use std::time::Duration;
 
+use crate::context::{Context, Shared};
 use crate::deadline::Deadline;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, SendError};
 use crate::handle::Handle;
+use crate::handlers::Handlers;
+use crate::message::Message;
+use crate::peer::Peer;
+use crate::polling::Polling;
+use crate::reader::LaneEvent;
 use crate::received::Received;
+use crate::request::{Call, Route, Waiter};
 use crate::stopper::{PORT_RESERVED, Stopper};
-use crate::vm::Vm;
+use crate::vm::{Calls, Vm};
 
-/// The most items that are handled before senders are told of the room.
-const STRIDE: u32 = 64;
-
-type ItemHandler<'h> = Box<dyn FnMut(&Context<'_>, &Received<'_>) + 'h>;
-type MembersHandler<'h> = Box<dyn FnMut(&Context<'_>) + 'h>;
+/// The most items that are handled of one ring before the next has its turn, and senders are told
+/// of the room.
+const QUANTUM: u32 = 32;
 
 /// Hands the items of a VM to the handlers of their ports.
 ///
-/// While it does the VM is busy, and nobody rings: the items that come meanwhile are found.
+/// While it does the VM is busy, and nobody rings: the items that come meanwhile are found. It takes
+/// turns among the inbox and the lanes that lead to the VM. Before it sleeps it looks again for a
+/// while, as [`Polling`] has it; and to senders whose items come often it says that they need no
+/// fence.
 ///
 /// A handler that waits keeps its VM from reading. Two that wait for each other's room with
 /// [`Deadline::NEVER`] wait for ever. If a handler panics, its item counts as read.
@@ -48,21 +56,16 @@ type MembersHandler<'h> = Box<dyn FnMut(&Context<'_>) + 'h>;
 /// ```
 pub struct Dispatcher<'h> {
     vm: Vm,
-    stopper: Stopper,
-    stride: u32,
     handlers: Handlers<'h>,
-}
-
-struct Handlers<'h> {
-    ports: HashMap<u32, ItemHandler<'h>>,
-    other: Option<ItemHandler<'h>>,
-    members: Option<MembersHandler<'h>>,
+    shared: Shared<'h>,
+    /// What happened to lanes and has not been told yet.
+    events: Vec<LaneEvent>,
 }
 
 /// How a dispatch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dispatched {
-    /// The inbox is empty, and the VM idle: the next item rings a doorbell.
+    /// The inbox and the lanes are empty, and the VM idle: the next item rings a doorbell.
     All,
     /// The budget is used up, and there may be more.
     More,
@@ -70,42 +73,23 @@ pub enum Dispatched {
     Stopped,
 }
 
-/// What a handler may use of its dispatcher; dereferences to the VM's [`Handle`].
-#[derive(Debug)]
-pub struct Context<'d> {
-    handle: &'d Handle,
-    stopper: &'d Stopper,
-}
-
-impl Context<'_> {
-    /// Has the dispatcher return when this handler does.
-    pub fn stop(&self) {
-        self.stopper.want();
-    }
-}
-
-impl Deref for Context<'_> {
-    type Target = Handle;
-
-    fn deref(&self) -> &Handle {
-        self.handle
-    }
-}
-
 impl<'h> Dispatcher<'h> {
-    /// A dispatcher without handlers.
-    pub fn new(vm: Vm) -> Self {
-        let stride = (vm.core().geometry.inbox_entries / 4).clamp(1, STRIDE);
+    /// A dispatcher without handlers. It polls as [`Polling::by_cpus`] has it.
+    pub fn new(mut vm: Vm) -> Self {
+        vm.set_asymmetric(true);
+        vm.set_polling(Polling::by_cpus());
         Self {
-            stopper: Stopper::new(vm.handle().clone()),
+            handlers: Handlers::default(),
+            shared: Shared::new(Stopper::new(vm.handle().clone())),
             vm,
-            stride,
-            handlers: Handlers {
-                ports: HashMap::new(),
-                other: None,
-                members: None,
-            },
+            events: Vec::new(),
         }
+    }
+
+    /// How [`Dispatcher::run`] and [`Dispatcher::call`] look again before they sleep.
+    pub fn set_polling(&mut self, polling: Polling) -> &mut Self {
+        self.vm.set_polling(polling);
+        self
     }
 
     /// Has `handler` called for each item to `port`, in place of any before it.
@@ -116,7 +100,7 @@ impl<'h> Dispatcher<'h> {
     pub fn on(
         &mut self,
         port: u32,
-        handler: impl FnMut(&Context<'_>, &Received<'_>) + 'h,
+        handler: impl FnMut(&Context<'_, 'h>, &Received<'_>) + 'h,
     ) -> &mut Self {
         assert_ne!(port, PORT_RESERVED, "the port is reserved");
         self.handlers.ports.insert(port, Box::new(handler));
@@ -124,21 +108,104 @@ impl<'h> Dispatcher<'h> {
     }
 
     /// Has `handler` called for each item to a port that has none. Without it they are dropped.
-    pub fn on_other(&mut self, handler: impl FnMut(&Context<'_>, &Received<'_>) + 'h) -> &mut Self {
+    pub fn on_other(
+        &mut self,
+        handler: impl FnMut(&Context<'_, 'h>, &Received<'_>) + 'h,
+    ) -> &mut Self {
         self.handlers.other = Some(Box::new(handler));
         self
     }
 
     /// Has `handler` called when VMs came or went, and once at first; see
     /// [`Vm::members_changed`].
-    pub fn on_members(&mut self, handler: impl FnMut(&Context<'_>) + 'h) -> &mut Self {
+    pub fn on_members(&mut self, handler: impl FnMut(&Context<'_, 'h>) + 'h) -> &mut Self {
         self.handlers.members = Some(Box::new(handler));
         self
     }
 
+    /// Has `handler` called when something happened to a lane that leads to this VM. Without it,
+    /// lanes that a peer broke are closed in silence.
+    pub fn on_lane(&mut self, handler: impl FnMut(&Context<'_, 'h>, LaneEvent) + 'h) -> &mut Self {
+        self.handlers.lanes = Some(Box::new(handler));
+        self
+    }
+
+    /// Closes the lane from a peer, as [`Vm::close_lane`]; for handlers there is
+    /// [`Context::close_lane`].
+    pub fn close_lane(&mut self, peer: Peer) -> bool {
+        self.vm.close_lane(peer)
+    }
+
+    /// Sends a request, to a peer's inbox or by a lane, and has `done` called with the
+    /// [reply](Message::reply_to), or with [`Error::Gone`] if the peer leaves without one. Its
+    /// cookie is the library's to choose.
+    ///
+    /// The deadline is for room. Nobody waits for the reply, and there is no deadline for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Handle::send`] or [`Lane::send`](crate::Lane::send); then `done` is not called.
+    pub fn request(
+        &self,
+        route: impl Route,
+        message: Message,
+        deadline: Deadline,
+        done: impl FnOnce(&Context<'_, 'h>, Result<&Received<'_>>) + 'h,
+    ) -> result::Result<(), SendError> {
+        Context::new(self.vm.handle(), &self.shared).request(route, message, deadline, done)
+    }
+
+    /// Sends a request, and dispatches until the reply is there, which `reply` is given. A reply
+    /// that comes after the deadline is dropped.
+    ///
+    /// # Errors
+    ///
+    /// - as [`Handle::send`] or [`Lane::send`](crate::Lane::send);
+    /// - [`Error::Gone`] if the peer leaves without a reply;
+    /// - [`Error::TimedOut`], [`Error::Interrupted`];
+    /// - [`Error::Stopped`] if the dispatcher is told to stop; whatever runs next is to stop still;
+    /// - [`Error::Protocol`] if the inbox is broken.
+    pub fn call<R>(
+        &mut self,
+        route: impl Route,
+        message: Message,
+        deadline: Deadline,
+        reply: impl FnOnce(&Received<'_>) -> R,
+    ) -> Result<R> {
+        let handle = self.vm.handle();
+        let requests = &self.shared.requests;
+        let cookie = requests.send(handle, route, message, deadline, Waiter::Caller)?;
+        let (mut reply, mut result) = (Some(reply), None);
+        let mut answer = |received: Result<&Received<'_>>| {
+            result = reply.take().map(|reply| received.map(reply));
+        };
+        let outcome = self.run_for(&mut Call::new(&mut answer), deadline);
+        self.shared.requests.forget(cookie);
+        outcome?;
+        result.expect("a call that is done has a result")
+    }
+
+    fn run_for(&mut self, call: &mut Call<'_>, deadline: Deadline) -> Result<()> {
+        loop {
+            self.drain(u32::MAX, Some(call))?;
+            if Call::is_done(&Some(call)) {
+                return Ok(());
+            }
+            if self.shared.stopper.is_wanted() {
+                return Err(Error::Stopped);
+            }
+            self.idle(deadline)?;
+        }
+    }
+
     /// What stops it from another thread or a signal handler.
     pub fn stopper(&self) -> Stopper {
-        self.stopper.clone()
+        self.shared.stopper.clone()
+    }
+
+    /// The system calls that dispatching has taken so far.
+    pub fn calls(&self) -> Calls {
+        self.vm.calls()
     }
 
     /// The sending side of the VM.
@@ -146,8 +213,10 @@ impl<'h> Dispatcher<'h> {
         self.vm.handle()
     }
 
-    /// Gives the VM back.
-    pub fn into_vm(self) -> Vm {
+    /// Gives the VM back. Requests that were not answered are forgotten.
+    pub fn into_vm(mut self) -> Vm {
+        self.vm.set_asymmetric(false);
+        self.vm.set_polling(Polling::new(Duration::ZERO));
         self.vm
     }
 
@@ -158,12 +227,12 @@ impl<'h> Dispatcher<'h> {
     /// [`Error::Protocol`] if the inbox is broken.
     pub fn run(&mut self) -> Result<()> {
         loop {
-            self.drain(u32::MAX)?;
-            if self.stopper.take() {
+            self.drain(u32::MAX, None)?;
+            if self.shared.stopper.take() {
                 return Ok(());
             }
-            match self.vm.wait(Deadline::NEVER) {
-                Ok(_) | Err(Error::Interrupted) => {}
+            match self.idle(Deadline::NEVER) {
+                Ok(()) | Err(Error::Interrupted) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -182,8 +251,8 @@ impl<'h> Dispatcher<'h> {
     pub fn dispatch(&mut self, budget: u32) -> Result<Dispatched> {
         let mut left = budget;
         loop {
-            left = self.drain(left)?;
-            if self.stopper.take() {
+            left = self.drain(left, None)?;
+            if self.shared.stopper.take() {
                 return Ok(Dispatched::Stopped);
             }
             if left == 0 {
@@ -195,59 +264,70 @@ impl<'h> Dispatcher<'h> {
         }
     }
 
-    /// Handles items until there are none, or as many as `budget`, or it is to stop. Returns what
-    /// is left of the budget.
-    fn drain(&mut self, budget: u32) -> Result<u32> {
-        let Self {
-            vm,
-            stopper,
-            stride,
-            handlers,
-        } = self;
+    fn idle(&mut self, deadline: Deadline) -> Result<()> {
+        let Self { vm, shared, .. } = self;
+        vm.idle_unless(|| shared.stopper.is_wanted(), deadline)
+    }
+
+    /// Handles items until there are none, or as many as `budget`, or it is to stop, or a call is
+    /// answered. Returns what is left of the budget.
+    fn drain(&mut self, budget: u32, mut call: Option<&mut Call<'_>>) -> Result<u32> {
         let mut left = budget;
-        while !stopper.is_wanted() {
-            if vm.members_changed()? {
-                handlers.members(&Context {
-                    handle: vm.handle(),
-                    stopper,
-                });
-                continue;
+        while !self.shared.stopper.is_wanted() && !Call::is_done(&call) {
+            let more = if self.vm.members_changed_with(&mut self.events)? {
+                self.tell_of_members(call.as_deref_mut());
+                true
+            } else {
+                left > 0 && self.handle_batch(&mut left, call.as_deref_mut())?
+            };
+            for peer in self.shared.closing.take() {
+                self.vm.close_lane(peer);
             }
-            let mut batch = vm.receive(left.min(*stride))?;
-            if batch.is_empty() {
+            if !more {
                 break;
-            }
-            let handle = batch.handle();
-            while let Some(item) = batch.take()? {
-                left -= 1;
-                handlers.item(&Context { handle, stopper }, &item);
-                if stopper.is_wanted() {
-                    break;
-                }
             }
         }
         Ok(left)
     }
-}
 
-impl Handlers<'_> {
-    fn item(&mut self, context: &Context<'_>, item: &Received<'_>) {
-        if item.port() == PORT_RESERVED && item.peer() == context.own() {
-            return;
-        }
-        let handler = match self.ports.get_mut(&item.port()) {
-            Some(handler) => Some(handler),
-            None => self.other.as_mut(),
-        };
-        if let Some(handler) = handler {
-            handler(context, item);
-        }
+    fn tell_of_members(&mut self, call: Option<&mut Call<'_>>) {
+        let context = Context::new(self.vm.handle(), &self.shared);
+        self.handlers.lanes(&context, &mut self.events);
+        let has_left = |peer| self.vm.has_told_of_leaving(peer);
+        self.shared.requests.fail(&context, has_left, call);
+        self.handlers.members(&context);
     }
 
-    fn members(&mut self, context: &Context<'_>) {
-        if let Some(handler) = &mut self.members {
-            handler(context);
+    /// Handles items of the next ring that has any, up to as many as are `left`. False if there are
+    /// none.
+    fn handle_batch(&mut self, left: &mut u32, mut call: Option<&mut Call<'_>>) -> Result<bool> {
+        let mut batch = match self.vm.receive_with(*left, &mut self.events) {
+            Err(Error::Lane { peer, reason }) => {
+                self.events.push(LaneEvent::Failed(peer, reason));
+                return Ok(true);
+            }
+            batch => batch?,
+        };
+        let context = Context::new(batch.handle(), &self.shared);
+        self.handlers.lanes(&context, &mut self.events);
+        if batch.is_empty() {
+            return Ok(false);
         }
+        batch.limit(QUANTUM);
+        while !self.shared.is_to_pause() && !Call::is_done(&call) {
+            match batch.take() {
+                Ok(Some(item)) => {
+                    *left -= 1;
+                    self.handlers.item(&context, &item, call.as_deref_mut());
+                }
+                Ok(None) => break,
+                Err(Error::Lane { peer, reason }) => {
+                    self.events.push(LaneEvent::Failed(peer, reason));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
     }
 }
 

@@ -5,6 +5,7 @@
 use rustix::io::Errno;
 
 use crate::message::Message;
+use crate::peer::Peer;
 
 /// The result of most calls of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -30,10 +31,24 @@ pub enum Error {
     /// The peer has left, and another VM has its slot.
     #[error("the peer has left and its slot is another's")]
     Stale,
+    /// The receiver has closed the lane.
+    #[error("the receiver has closed the lane")]
+    Closed,
+    /// A dispatcher was told to stop while it waited for a reply.
+    #[error("told to stop")]
+    Stopped,
     /// Somebody who shares memory with this VM broke the protocol: an index, a
     /// length or an offset that cannot be.
     #[error("protocol broken: {0}")]
     Protocol(&'static str),
+    /// A peer broke the protocol in its lane to this VM, which has been closed.
+    #[error("the lane from VM {} (generation {}): {reason}", peer.id, peer.generation)]
+    Lane {
+        /// Who.
+        peer: Peer,
+        /// What it did.
+        reason: &'static str,
+    },
     /// The module speaks another version of the ABI than this crate.
     #[error("the module has API version {0}, not {expected}", expected = crate::abi::API_VERSION)]
     Version(u32),
@@ -67,6 +82,7 @@ impl Error {
             Errno::INTR => Self::Interrupted,
             Errno::PIPE => Self::Gone,
             Errno::STALE => Self::Stale,
+            Errno::CONNRESET => Self::Closed,
             Errno::PROTO => Self::Protocol("the consumer index of an inbox is broken"),
             errno => Self::Os { call, errno },
         }
@@ -90,7 +106,9 @@ impl From<Error> for std::io::Error {
             Error::TimedOut => ErrorKind::TimedOut,
             Error::Interrupted => ErrorKind::Interrupted,
             Error::Gone | Error::Stale => ErrorKind::BrokenPipe,
-            Error::Protocol(_) => ErrorKind::InvalidData,
+            Error::Closed => ErrorKind::ConnectionReset,
+            Error::Stopped => ErrorKind::Other,
+            Error::Protocol(_) | Error::Lane { .. } => ErrorKind::InvalidData,
             Error::Version(_) => ErrorKind::Unsupported,
             Error::TooLong { .. } | Error::ForeignBlock => ErrorKind::InvalidInput,
             Error::Os { errno, .. } => Self::from(*errno).kind(),
@@ -107,6 +125,13 @@ pub struct SendError {
     pub error: Error,
     /// The message, its block with it.
     pub message: Box<Message>,
+}
+
+impl SendError {
+    pub(crate) fn new(error: Error, message: Message) -> Self {
+        let message = Box::new(message);
+        Self { error, message }
+    }
 }
 
 impl From<SendError> for Error {

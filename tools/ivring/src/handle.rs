@@ -5,12 +5,15 @@
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::abi;
 use crate::block::Block;
 use crate::core::Core;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result, SendError};
+use crate::lane::Lane;
 use crate::message::{Message, Sent};
 use crate::peer::{Peer, present};
 use crate::sys;
@@ -105,10 +108,11 @@ impl Handle {
         if len > max {
             return Err(Error::TooLong { length: len, max });
         }
-        let mut broken = None;
+        // The ring of which the kernel has said that nothing more will be read.
+        let mut dead = None;
         let mut outbox = self.0.outbox();
         loop {
-            outbox.reclaim(|sent| broken == Some(sent.peer) || self.0.has_read(sent));
+            outbox.reclaim(|sent| dead == Some((sent.peer, sent.way)) || self.0.has_read(sent));
             if let Some(place) = outbox.take(len) {
                 return Ok(Block::new(self.clone(), place, len));
             }
@@ -118,10 +122,11 @@ impl Handle {
             };
             drop(outbox);
             match self.flush(&oldest, deadline) {
-                // It has been read, or never will be.
-                Ok(()) | Err(Error::Gone | Error::Stale) => {}
-                // Nor will it be by one that has broken its inbox.
-                Err(Error::Protocol(_)) => broken = Some(oldest.peer),
+                Ok(()) => {}
+                // Whatever the receiver's own words say.
+                Err(Error::Gone | Error::Stale | Error::Closed | Error::Protocol(_)) => {
+                    dead = Some((oldest.peer, oldest.way));
+                }
                 Err(Error::TimedOut) if deadline == Deadline::NOW => return Err(Error::Full),
                 Err(error) => return Err(error),
             }
@@ -153,14 +158,11 @@ impl Handle {
             .and_then(|item| sys::enqueue(self.as_fd(), peer, &[item], deadline));
         match sent {
             Ok(done) => {
-                let sent = Sent::new(peer, done);
+                let sent = Sent::by_inbox(peer, done);
                 message.hand_over(sent);
                 Ok(sent)
             }
-            Err(error) => Err(SendError {
-                error,
-                message: Box::new(message),
-            }),
+            Err(error) => Err(SendError::new(error, message)),
         }
     }
 
@@ -190,7 +192,7 @@ impl Handle {
                 .collect::<Result<Vec<_>>>()
                 .and_then(|items| sys::enqueue(self.as_fd(), peer, &items, deadline));
             let sent = match (done, all) {
-                (Ok(done), _) => Sent::new(peer, done),
+                (Ok(done), _) => Sent::by_inbox(peer, done),
                 (Err(_), Some(all)) => return Ok(all),
                 (Err(error), None) => return Err(error),
             };
@@ -212,6 +214,7 @@ impl Handle {
     ///
     /// - [`Error::TimedOut`], [`Error::Interrupted`];
     /// - [`Error::Gone`] or [`Error::Stale`] if the receiver left before, as far as is known;
+    /// - [`Error::Closed`] if the receiver closed the lane that it went by;
     /// - [`Error::Protocol`] if the receiver broke its inbox.
     pub fn flush(&self, sent: &Sent, deadline: Deadline) -> Result<()> {
         // Mapped before it can leave: what it had read by then can be known after.
@@ -219,14 +222,49 @@ impl Handle {
         if self.0.has_consumed(sent) == Some(true) {
             return Ok(());
         }
-        match sys::flush(self.as_fd(), sent.peer, sent.position, deadline) {
+        match sys::flush(self.as_fd(), sent.peer, sent.way, sent.position, deadline) {
             Err(Error::Gone | Error::Stale) if self.0.has_consumed(sent) == Some(true) => Ok(()),
             result => result,
         }
     }
 
+    /// Says how large a lane may be that a peer opens to this VM: at first, as large as there are.
+    /// Zero accepts none. Those that there are stay.
+    pub fn accept_lanes(&self, max_entries: u32) {
+        let word = self.0.area.max_lane_entries();
+        word.store(max_entries, Ordering::Relaxed);
+    }
+
+    /// Says that this VM, when it is idle, would rather be woken when a ring holds so many items, or
+    /// when the first of them has waited for so long. At first, and if `items` is below two or
+    /// `delay` below a microsecond, each item wakes it.
+    ///
+    /// A delay longer than a second counts as a second.
+    pub fn set_wake(&self, items: u32, delay: Duration) {
+        let area = &self.0.area;
+        let most = abi::MAX_WAKE_DELAY_US;
+        let delay = u32::try_from(delay.as_micros()).map_or(most, |delay| delay.min(most));
+        area.wake_delay_us().store(delay, Ordering::Relaxed);
+        area.wake_items().store(items, Ordering::Relaxed);
+    }
+
+    /// Opens a lane to a peer: a ring of `entries` items, a power of two, that this VM writes by
+    /// itself. There is one to each peer. If it has been dropped, this is the same one again, of
+    /// the capacity that it had.
+    ///
+    /// # Errors
+    ///
+    /// - `ECONNREFUSED` if the peer accepts none, or none so large;
+    /// - `EBUSY` if there is one, or one of a VM that had this slot before, which the peer has not
+    ///   yet read to its end;
+    /// - `EINVAL` if no lane can be so large; [`Error::Gone`] or [`Error::Stale`] if the peer has
+    ///   left; `ENOMEM`.
+    pub fn open_lane(&self, peer: Peer, entries: u32) -> Result<Lane> {
+        Lane::open(self, peer, entries)
+    }
+
     /// The item that carries a message to `peer`.
-    fn item(&self, peer: Peer, message: &Message) -> Result<abi::Item> {
+    pub(crate) fn item(&self, peer: Peer, message: &Message) -> Result<abi::Item> {
         if let Some(block) = message.payload() {
             if !Arc::ptr_eq(&self.0, &block.handle().0) {
                 return Err(Error::ForeignBlock);

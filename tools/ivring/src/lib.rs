@@ -3,53 +3,80 @@
 //! Work queues between the processes ("VMs") of one computer, through shared memory.
 //!
 //! A VM writes its data into its own *outbox*, which every VM of its *region* can read, and
-//! puts a *work item* that says so on another VM's *inbox*. That one is interrupted, by a
-//! *doorbell*, only if it is idle: a busy one finds the item by itself.
+//! puts a *work item* that says so into a ring of another VM: its *inbox*, by way of the kernel, or
+//! a *lane*, by itself. That one is interrupted, by a *doorbell*, only if it is idle: a busy one
+//! finds the item by itself.
 //!
 //! - [`RegionOptions`] makes a region; [`Vm::join`] and [`Vm::join_fd`] become a VM of one.
 //! - [`Handle`] is what any thread may do with a VM: see who is there, take a [`Block`] of
-//!   the outbox, send a [`Message`].
-//! - [`Dispatcher`] hands the items of the inbox to handlers, by port; [`Vm::receive`] is
-//!   what is below it.
+//!   the outbox, send a [`Message`], open a [`Lane`].
+//! - [`Dispatcher`] hands the items of the inbox and of lanes to handlers, by port, makes requests,
+//!   and waits for replies; [`Vm::receive`] is what is below it.
 //!
 //! What peers write is not trusted: whatever can be checked is, before it is used. The content
 //! of items and of payload is the caller's to check.
 //!
 //! Needs the kernel module `ivring`.
+//!
+//! # The protocol alone
+//!
+//! What the two ends of a lane do, and in which order, stands in [`writer`], [`ring`] and [`state`],
+//! over any [`memory`]; [`sender`] and [`receiver`] add waiting. A [`Lane`] and a [`Vm`] are these
+//! on what the module maps. [`raw`] lets a program have them on whatever memory it shares.
 
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 #![warn(missing_debug_implementations)]
 
 pub mod abi;
+pub mod membarrier;
 pub mod memory;
+pub mod raw;
+pub mod receiver;
 pub mod ring;
+pub mod sender;
 pub mod state;
+pub mod writer;
 
 mod area;
 mod block;
+mod context;
 mod core;
 mod deadline;
 mod dispatcher;
 mod error;
 mod handle;
+mod handlers;
+mod lane;
+mod mapping;
 mod message;
 mod outbox;
 mod peer;
+mod polling;
+mod reader;
 mod received;
 mod region;
+mod request;
 mod stopper;
 mod sys;
 mod vm;
 
-pub use block::Block;
+#[cfg(test)]
+mod testing;
+
+pub use block::{Block, SharedBlock};
+pub use context::Context;
 pub use deadline::Deadline;
-pub use dispatcher::{Context, Dispatched, Dispatcher};
+pub use dispatcher::{Dispatched, Dispatcher};
 pub use error::{Error, Result, SendError};
 pub use handle::Handle;
-pub use message::{Message, Sent};
+pub use lane::Lane;
+pub use message::{Message, Sent, Way};
 pub use peer::Peer;
+pub use polling::Polling;
+pub use reader::LaneEvent;
 pub use received::{Batch, Payload, Received};
 pub use region::RegionOptions;
+pub use request::Route;
 pub use stopper::{PORT_RESERVED, Stopper};
-pub use vm::{Events, Vm};
+pub use vm::{Calls, Events, Vm};

@@ -2,10 +2,11 @@
 
 //! What is sent, and what is known of it afterwards.
 
-use crate::abi::{INLINE_BYTES, Item};
-use crate::block::Block;
+use crate::abi::{INLINE_BYTES, ITEM_REPLY, Item};
+use crate::block::{Block, SharedBlock};
 use crate::error::{Error, Result};
 use crate::peer::Peer;
+use crate::received::Received;
 use crate::sys::Enqueued;
 
 /// An item to be sent, with the block that is its payload.
@@ -25,7 +26,14 @@ use crate::sys::Enqueued;
 #[must_use = "a message does nothing until it is sent"]
 pub struct Message {
     item: Item,
-    block: Option<Block>,
+    payload: Payload,
+}
+
+#[derive(Debug)]
+enum Payload {
+    None,
+    Own(Block),
+    Shared(SharedBlock),
 }
 
 impl Message {
@@ -36,7 +44,7 @@ impl Message {
                 port,
                 ..Item::default()
             },
-            block: None,
+            payload: Payload::None,
         }
     }
 
@@ -44,6 +52,12 @@ impl Message {
     pub fn cookie(mut self, cookie: u64) -> Self {
         self.item.cookie = cookie;
         self
+    }
+
+    /// Makes it the answer to an item that was received, and gives it the cookie of that one.
+    pub fn reply_to(mut self, request: &Received<'_>) -> Self {
+        self.item.flags |= ITEM_REPLY;
+        self.cookie(request.cookie())
     }
 
     /// Data that rides in the item.
@@ -65,22 +79,35 @@ impl Message {
 
     /// Payload that the receiver reads in this VM's outbox.
     pub fn block(mut self, block: Block) -> Self {
-        self.block = Some(block);
+        self.payload = Payload::Own(block);
         self
     }
 
-    /// Gives the block back, to be filled anew.
+    /// Payload that more than one receiver reads in this VM's outbox.
+    pub fn shared(mut self, block: &SharedBlock) -> Self {
+        self.payload = Payload::Shared(block.clone());
+        self
+    }
+
+    /// Gives the block back, to be filled anew. `None` if there is none, or it is shared.
     pub fn into_block(self) -> Option<Block> {
-        self.block
+        match self.payload {
+            Payload::Own(block) => Some(block),
+            _ => None,
+        }
     }
 
     pub(crate) fn payload(&self) -> Option<&Block> {
-        self.block.as_ref()
+        match &self.payload {
+            Payload::None => None,
+            Payload::Own(block) => Some(block),
+            Payload::Shared(block) => Some(block.get()),
+        }
     }
 
     /// The item, with the place of the block.
     pub(crate) fn item(&self) -> Item {
-        match &self.block {
+        match self.payload() {
             // An outbox is far smaller than 4 GiB.
             Some(block) if !block.is_empty() => Item {
                 length: block.len() as u32,
@@ -93,10 +120,24 @@ impl Message {
 
     /// Leaves the block to the receiver.
     pub(crate) fn hand_over(self, sent: Sent) {
-        if let Some(block) = self.block {
-            block.sent(sent);
+        match self.payload {
+            Payload::None => {}
+            Payload::Own(block) => block.hand_over(sent),
+            Payload::Shared(block) => block.hand_over(sent),
         }
     }
+}
+
+/// The ring that a message went into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The receiver's inbox, which the kernel writes.
+    Inbox,
+    /// This VM's lane to the receiver.
+    Lane {
+        /// Its capacity.
+        entries: u32,
+    },
 }
 
 /// What became of messages that were sent.
@@ -104,18 +145,21 @@ impl Message {
 pub struct Sent {
     /// To whom.
     pub peer: Peer,
+    /// By which ring.
+    pub way: Way,
     /// How many messages.
     pub items: u32,
-    /// The producer index of the peer's inbox behind the last of them.
+    /// The producer index of the ring behind the last of them.
     pub position: u32,
     /// How many doorbells were rung for them: zero if the peer was busy.
     pub rung: u32,
 }
 
 impl Sent {
-    pub(crate) fn new(peer: Peer, done: Enqueued) -> Self {
+    pub(crate) fn by_inbox(peer: Peer, done: Enqueued) -> Self {
         Self {
             peer,
+            way: Way::Inbox,
             items: done.done,
             position: done.position,
             rung: done.rung,

@@ -4,12 +4,13 @@
 
 use std::collections::VecDeque;
 
-use crate::message::Sent;
+use crate::message::{Sent, Way};
+use crate::peer::Peer;
 
 /// Blocks begin on cache lines of their own.
 pub(crate) const ALIGN: usize = 64;
 
-/// Names a block for as long as the block is held.
+/// Names a block for as long as somebody holds it.
 pub(crate) type Key = u64;
 
 /// A block that was found room for.
@@ -42,14 +43,39 @@ pub(crate) struct Outbox {
 struct Block {
     start: usize,
     end: usize,
-    state: State,
+    /// It may be sent once more.
+    held: bool,
+    readers: Readers,
 }
 
-#[derive(Debug)]
-enum State {
-    Held,
-    Sent(Sent),
-    Free,
+/// To whom a block was sent, but for those who are done with it. Mostly there is one.
+#[derive(Debug, Default)]
+struct Readers {
+    /// `None` only if there are none.
+    first: Option<Sent>,
+    rest: Vec<Sent>,
+}
+
+impl Readers {
+    fn add(&mut self, sent: Sent) {
+        match self.first {
+            None => self.first = Some(sent),
+            Some(_) => self.rest.push(sent),
+        }
+    }
+
+    fn remove(&mut self, mut is_done: impl FnMut(&Sent) -> bool) {
+        self.rest.retain(|sent| !is_done(sent));
+        if self.first.as_ref().is_some_and(is_done) {
+            self.first = self.rest.pop();
+        }
+    }
+}
+
+impl Block {
+    fn is_free(&self) -> bool {
+        !self.held && self.readers.first.is_none()
+    }
 }
 
 impl Outbox {
@@ -72,7 +98,8 @@ impl Outbox {
         self.blocks.push_back(Block {
             start,
             end: start + len,
-            state: State::Held,
+            held: true,
+            readers: Readers::default(),
         });
         Some(Place { key, start })
     }
@@ -96,45 +123,47 @@ impl Outbox {
 
     /// Says that a held block has been sent.
     pub(crate) fn sent(&mut self, key: Key, sent: Sent) {
-        self.set(key, State::Sent(sent));
+        self.held(key).readers.add(sent);
     }
 
-    /// Gives a held block back.
-    pub(crate) fn give_back(&mut self, key: Key) {
-        self.set(key, State::Free);
-        while let Some(Block {
-            state: State::Free, ..
-        }) = self.blocks.back()
-        {
+    /// Says that a block is not held any more: it is free when all to whom it was sent have read it.
+    pub(crate) fn release(&mut self, key: Key) {
+        self.held(key).held = false;
+        while self.blocks.back().is_some_and(Block::is_free) {
             self.blocks.pop_back();
         }
     }
 
-    fn set(&mut self, key: Key, state: State) {
+    fn held(&mut self, key: Key) -> &mut Block {
         let block = &mut self.blocks[(key - self.first) as usize];
-        debug_assert!(matches!(block.state, State::Held));
-        block.state = state;
+        debug_assert!(block.held);
+        block
     }
 
-    /// Frees the blocks, oldest first, that were given back or have been `read`.
+    /// Frees the blocks, oldest first, that nobody holds and that have been `read`.
     pub(crate) fn reclaim(&mut self, mut read: impl FnMut(&Sent) -> bool) {
-        while let Some(block) = self.blocks.front() {
-            match &block.state {
-                State::Free => {}
-                State::Sent(sent) if read(sent) => {}
-                _ => break,
+        while let Some(block) = self.blocks.front_mut() {
+            block.readers.remove(&mut read);
+            if !block.is_free() {
+                break;
             }
             self.blocks.pop_front();
             self.first += 1;
         }
     }
 
-    /// With what the oldest block was sent; `None` if it is held still.
-    pub(crate) fn oldest(&self) -> Option<Sent> {
-        match self.blocks.front()?.state {
-            State::Sent(sent) => Some(sent),
-            _ => None,
+    /// Forgets whatever was sent by a lane to a peer, which is no more.
+    pub(crate) fn forget_lane(&mut self, to: Peer) {
+        for block in &mut self.blocks {
+            let by_lane = |sent: &Sent| sent.peer == to && sent.way != Way::Inbox;
+            block.readers.remove(by_lane);
         }
+    }
+
+    /// To whom, as one of them, the oldest block was sent; `None` if it is held still.
+    pub(crate) fn oldest(&self) -> Option<Sent> {
+        let block = self.blocks.front()?;
+        block.readers.first.filter(|_| !block.held)
     }
 }
 

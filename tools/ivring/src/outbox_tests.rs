@@ -16,6 +16,7 @@ fn sent(position: u32) -> Sent {
     };
     Sent {
         peer,
+        way: Way::Inbox,
         items: 1,
         position,
         rung: 0,
@@ -30,7 +31,7 @@ fn the_whole_outbox_can_be_had() {
     let all = outbox.take(SIZE).unwrap();
     assert_eq!(all.start, 0);
     assert!(outbox.take(0).is_none());
-    outbox.give_back(all.key);
+    outbox.release(all.key);
     assert_eq!(outbox.take(SIZE - 1).unwrap().start, 0);
 }
 
@@ -38,8 +39,10 @@ fn the_whole_outbox_can_be_had() {
 fn blocks_come_free_in_order() {
     let mut outbox = Outbox::new(SIZE);
     let [first, second, third] = [(); 3].map(|()| outbox.take(SIZE / 4).unwrap());
-    outbox.sent(first.key, sent(1));
-    outbox.sent(second.key, sent(2));
+    for (block, position) in [(&first, 1), (&second, 2)] {
+        outbox.sent(block.key, sent(position));
+        outbox.release(block.key);
+    }
     assert_eq!(outbox.oldest(), Some(sent(1)));
 
     // The second alone does not help.
@@ -52,16 +55,69 @@ fn blocks_come_free_in_order() {
     assert_eq!(outbox.take(SIZE / 2).unwrap().start, 0);
     // Now it is the third that is in the way, and what is left behind it is too little to be used.
     assert!(outbox.take(1).is_none());
-    outbox.give_back(third.key);
+    outbox.release(third.key);
     assert!(outbox.take(1).is_none());
     outbox.reclaim(|_| false);
     assert_eq!(outbox.take(1).unwrap().start, SIZE / 2);
 }
 
+#[test]
+fn a_shared_block_is_free_when_the_last_is_done_with_it() {
+    let mut outbox = Outbox::new(SIZE);
+    let block = outbox.take(SIZE).unwrap();
+    for position in 1..=3 {
+        outbox.sent(block.key, sent(position));
+    }
+    // Held: it may be sent to more.
+    outbox.reclaim(|sent| sent.position == 1);
+    assert_eq!(outbox.oldest(), None);
+    outbox.sent(block.key, sent(4));
+    outbox.release(block.key);
+
+    for read in [3, 2] {
+        outbox.reclaim(|sent| sent.position == read);
+        assert!(outbox.take(1).is_none());
+        assert_ne!(outbox.oldest(), None);
+    }
+    outbox.reclaim(|sent| sent.position == 4);
+    assert!(outbox.take(SIZE).is_some());
+}
+
+#[test]
+fn what_went_by_a_lane_goes_with_it() {
+    let mut outbox = Outbox::new(SIZE);
+    let by_lane = Sent {
+        way: Way::Lane { entries: 2 },
+        ..sent(1)
+    };
+    let other = Sent {
+        peer: Peer {
+            id: 1,
+            generation: 1,
+        },
+        ..by_lane
+    };
+    let block = outbox.take(SIZE).unwrap();
+    for sent in [by_lane, sent(1), other] {
+        outbox.sent(block.key, sent);
+    }
+    outbox.release(block.key);
+    outbox.forget_lane(by_lane.peer);
+    let mut left = Vec::new();
+    outbox.reclaim(|sent| {
+        left.push(*sent);
+        true
+    });
+    left.sort_by_key(|sent| sent.peer);
+    assert_eq!(left, [sent(1), other]);
+    assert!(outbox.take(SIZE).is_some());
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Take(usize),
-    Send(usize),
+    /// To as many receivers.
+    Send(usize, usize),
     GiveBack(usize),
     /// The peer reads everything up to the n-th of what is under way.
     Read(usize),
@@ -71,7 +127,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (0..SIZE + 2).prop_map(Step::Take),
         3 => (0..SIZE / 4).prop_map(Step::Take),
-        3 => any::<usize>().prop_map(Step::Send),
+        3 => (any::<usize>(), 1..4usize).prop_map(|(block, to)| Step::Send(block, to)),
         1 => any::<usize>().prop_map(Step::GiveBack),
         2 => any::<usize>().prop_map(Step::Read),
     ]
@@ -82,7 +138,7 @@ struct Known {
     key: Key,
     start: usize,
     end: usize,
-    /// Where it was sent to; `None` while it is held.
+    /// Where it was sent to last; `None` while it is held.
     position: Option<u32>,
 }
 
@@ -113,15 +169,18 @@ proptest! {
                     }
                     known.push(Known { key, start, end, position: None });
                 }
-                Step::Send(n) if !held.is_empty() => {
+                Step::Send(n, receivers) if !held.is_empty() => {
                     let block = &mut known[held[n % held.len()]];
-                    position += 1;
+                    for _ in 0..receivers {
+                        position += 1;
+                        outbox.sent(block.key, sent(position));
+                    }
                     block.position = Some(position);
-                    outbox.sent(block.key, sent(position));
+                    outbox.release(block.key);
                 }
                 Step::GiveBack(n) if !held.is_empty() => {
                     let block = known.remove(held[n % held.len()]);
-                    outbox.give_back(block.key);
+                    outbox.release(block.key);
                 }
                 Step::Read(n) if position > read => {
                     read += 1 + n as u32 % (position - read);
@@ -133,7 +192,7 @@ proptest! {
 
         // Once everything is read or given back, all of it is free.
         for block in known.iter().filter(|block| block.position.is_none()) {
-            outbox.give_back(block.key);
+            outbox.release(block.key);
         }
         outbox.reclaim(|_| true);
         prop_assert!(outbox.take(SIZE).is_some());

@@ -21,6 +21,22 @@ pub struct Peer {
     pub generation: u32,
 }
 
+impl Peer {
+    /// Whether it had left when the slots had these generations, which never go back.
+    pub(crate) fn has_left(self, generations: &[u32]) -> bool {
+        generations[self.id as usize] > self.generation
+    }
+}
+
+/// The generations of all slots.
+pub(crate) fn generations(region: &RegionArea) -> Vec<u32> {
+    let generations = (0..).map_while(|id| Some(region.generation(id)?.load(Ordering::Relaxed)));
+    let generations = generations.collect();
+    // What is read of the VMs hereafter was written by them, or later.
+    fence(Ordering::Acquire);
+    generations
+}
+
 /// Who is in a slot now.
 pub(crate) fn present(region: &RegionArea, id: u32) -> Option<Peer> {
     let generation = region.generation(id)?.load(Ordering::Relaxed);
@@ -83,14 +99,8 @@ impl Peers {
         self.areas.get(&peer).cloned()
     }
 
-    /// Those who are gone, of those whose areas are mapped.
-    pub(crate) fn departed(&self, region: &RegionArea) -> Vec<Peer> {
-        let peers = self.areas.keys().copied();
-        peers.filter(|peer| check(region, *peer).is_err()).collect()
-    }
-
-    /// Unmaps the area of a peer, once nobody reads it.
-    pub(crate) fn forget(&mut self, peer: Peer) {
-        self.areas.remove(&peer);
+    /// Unmaps the areas of those who had left when the slots had these generations.
+    pub(crate) fn forget_departed(&mut self, generations: &[u32]) {
+        self.areas.retain(|peer, _| !peer.has_left(generations));
     }
 }

@@ -3,40 +3,50 @@
 //! What was received.
 
 use std::fmt;
-use std::marker::PhantomData;
-use std::os::fd::AsFd;
+use std::ops::Deref;
 use std::result;
 use std::sync::Arc;
 
-use crate::abi::Item;
+use crate::abi::{ITEM_REPLY, Item};
 use crate::area::PeerArea;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result, SendError};
 use crate::handle::Handle;
 use crate::message::{Message, Sent};
 use crate::peer::Peer;
-use crate::ring::Ring;
-use crate::sys;
+use crate::reader::Reader;
+use crate::receiver::Turn;
 
-/// The items that were in the inbox when it was looked at.
+/// The items that a ring held when it was looked at: the inbox, or a lane.
 ///
 /// Dropping it gives up those that were taken out of it, and their payload; the others stay.
-#[derive(Debug)]
 pub struct Batch<'vm> {
     handle: &'vm Handle,
-    ring: &'vm mut Ring,
+    reader: &'vm mut Reader,
+    ring: usize,
     readable: u32,
     taken: u32,
+    /// The next item is none that can be: the lane is to be closed.
+    broken: bool,
 }
 
 impl<'vm> Batch<'vm> {
-    /// `readable` is at most what the ring has said.
-    pub(crate) fn new(handle: &'vm Handle, ring: &'vm mut Ring, readable: u32) -> Self {
+    /// Up to `max` of what the reader has found, if anything.
+    #[inline]
+    pub(crate) fn new(
+        handle: &'vm Handle,
+        reader: &'vm mut Reader,
+        turn: Option<Turn>,
+        max: u32,
+    ) -> Self {
+        let (ring, readable) = turn.map_or((0, 0), |turn| (turn.ring, turn.readable));
         Self {
             handle,
+            reader,
             ring,
-            readable,
+            readable: readable.min(max),
             taken: 0,
+            broken: false,
         }
     }
 
@@ -44,14 +54,23 @@ impl<'vm> Batch<'vm> {
         self.handle
     }
 
+    /// Leaves some, so that other rings have their turn, and senders room.
+    #[inline]
+    pub(crate) fn limit(&mut self, max: u32) {
+        let capacity = self.reader.capacity(self.ring);
+        self.readable = self.readable.min(max).min((capacity / 4).max(1));
+    }
+
     /// How many items have not been taken out of it.
+    #[inline]
     pub fn len(&self) -> usize {
         (self.readable - self.taken) as usize
     }
 
     /// Whether none is left.
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.readable == self.taken
     }
 
     /// Takes the next item. (Not an `Iterator`, for the item's payload is only good until the batch
@@ -59,35 +78,76 @@ impl<'vm> Batch<'vm> {
     ///
     /// # Errors
     ///
-    /// [`Error::Protocol`] if it is none that the kernel can have written.
+    /// - [`Error::Lane`] if it is none that can be. The lane is closed with the batch;
+    /// - [`Error::Protocol`] if so in the inbox.
+    #[inline]
     pub fn take(&mut self) -> Result<Option<Received<'_>>> {
         if self.is_empty() {
             return Ok(None);
         }
-        let item = self.ring.item(self.handle.core(), self.taken)?;
+        let mut item = match self.reader.item(self.ring, self.taken) {
+            Ok(item) => item,
+            Err(error) => return Err(self.fail(error)),
+        };
         self.taken += 1;
+        let lane = self.reader.lane(self.ring);
+        if let Some(Peer { id, generation }) = lane.map(|lane| lane.peer) {
+            // A slot is less than MAX_SLOTS.
+            item.from = id as u16;
+            item.from_gen = generation;
+        }
         Ok(Some(Received {
             item,
             handle: self.handle,
+            sender: lane.and_then(|lane| lane.sender.as_deref()),
         }))
     }
-}
 
-impl Drop for Batch<'_> {
-    fn drop(&mut self) {
-        if self.taken > 0 && self.ring.advance(self.handle.core(), self.taken) {
-            // It cannot fail for a descriptor that is attached.
-            let _ = sys::room(self.handle.as_fd());
+    #[cold]
+    fn fail(&mut self, error: Error) -> Error {
+        match (self.reader.lane(self.ring), error) {
+            (Some(lane), Error::Protocol(reason)) => {
+                // Nothing more comes of it.
+                self.readable = self.taken;
+                self.broken = true;
+                let peer = lane.peer;
+                Error::Lane { peer, reason }
+            }
+            (_, error) => error,
         }
     }
 }
 
-/// A copy of an item that was received. Only who sent it can be relied on, for the kernel
-/// says so; everything else is the sender's to choose.
-#[derive(Debug)]
+impl Drop for Batch<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let core = self.handle.core();
+        if self.taken > 0 {
+            self.reader.advance(core, self.ring, self.taken);
+        }
+        if self.broken {
+            self.reader.close(core, self.ring);
+        }
+    }
+}
+
+impl fmt::Debug for Batch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A copy of an item that was received. Only who sent it can be relied on, for the kernel says so, or
+/// the lane that it was in; everything else is the sender's to choose.
+///
+/// Invariant: the ring has checked the item.
 pub struct Received<'b> {
     item: Item,
     handle: &'b Handle,
+    /// The area of the sender, if it came by a lane and that is mapped.
+    sender: Option<&'b PeerArea>,
 }
 
 impl Received<'_> {
@@ -109,6 +169,11 @@ impl Received<'_> {
         self.item.cookie
     }
 
+    /// Whether it answers an item of this VM, the one that had its cookie.
+    pub fn is_reply(&self) -> bool {
+        self.item.flags & ITEM_REPLY != 0
+    }
+
     /// The data that rode in the item.
     pub fn inline(&self) -> &[u8] {
         &self.item.data[..self.item.inline_len.into()]
@@ -118,42 +183,54 @@ impl Received<'_> {
     ///
     /// # Errors
     ///
-    /// - [`Error::Protocol`] if that is not within the outbox;
-    /// - [`Error::Gone`] or [`Error::Stale`] if the sender has left, and nothing of it was mapped
-    ///   before. A sender that wants its payload read flushes before it leaves.
+    /// [`Error::Gone`] or [`Error::Stale`] if the sender has left, and nothing of it was mapped
+    /// before. A sender that wants its payload read flushes before it leaves.
     pub fn payload(&self) -> Result<Payload<'_>> {
         let Item { offset, length, .. } = self.item;
-        let area = match length {
-            0 => None,
-            _ => Some(self.handle.core().area_of(self.peer())?),
+        let area = match (length, self.sender) {
+            (0, _) => None,
+            (_, Some(area)) => Some(Area::Lent(area)),
+            (_, None) => Some(Area::Owned(self.handle.core().area_of(self.peer())?)),
         };
-        if area.as_ref().is_some_and(|area| !area.has(offset, length)) {
-            return Err(Error::Protocol("payload outside of the sender's outbox"));
-        }
         Ok(Payload {
             area,
             // Both are within an outbox, which is mapped.
             start: offset as usize,
             len: length as usize,
-            item: PhantomData,
         })
     }
 
-    /// Sends a message to whoever sent this, with the cookie of this. See [`Handle::send`].
+    /// Sends whoever sent this the answer, to its inbox: a message with the cookie of this. See
+    /// [`Handle::send`]. To send it by a lane, [make it a reply](Message::reply_to) first.
     pub fn reply(&self, message: Message, deadline: Deadline) -> result::Result<Sent, SendError> {
         self.handle
-            .send(self.peer(), message.cookie(self.cookie()), deadline)
+            .send(self.peer(), message.reply_to(self), deadline)
     }
 }
 
 /// Bytes in a peer's outbox, which the peer can change at any time: copy them, then look at them.
 pub struct Payload<'item> {
-    /// `None` if it is empty. Else `len` bytes from `start` are within the outbox.
-    area: Option<Arc<PeerArea>>,
+    /// `None` if it is empty. Else `len` bytes from `start` are within the outbox, until the item is
+    /// given up; then the sender may use the bytes anew.
+    area: Option<Area<'item>>,
     start: usize,
     len: usize,
-    /// Until the item is given up; then the sender may use the bytes anew.
-    item: PhantomData<&'item ()>,
+}
+
+enum Area<'item> {
+    Lent(&'item PeerArea),
+    Owned(Arc<PeerArea>),
+}
+
+impl Deref for Area<'_> {
+    type Target = PeerArea;
+
+    fn deref(&self) -> &PeerArea {
+        match self {
+            Self::Lent(area) => area,
+            Self::Owned(area) => area,
+        }
+    }
 }
 
 impl Payload<'_> {
@@ -200,6 +277,12 @@ impl Payload<'_> {
             Some(area) => area.bytes(self.start, self.len),
             None => std::ptr::null(),
         }
+    }
+}
+
+impl fmt::Debug for Received<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Received").field(&self.item).finish()
     }
 }
 

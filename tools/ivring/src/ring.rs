@@ -4,92 +4,151 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::abi::{INLINE_BYTES, Item};
+use crate::abi::{INLINE_BYTES, ITEM_REPLY, Item};
 use crate::error::{Error, Result};
-use crate::memory::Memory;
+use crate::memory::ReaderMemory;
 
 /// The reader of one ring: its private consumer index, and the rules.
 ///
 /// Both indices are free-running; the item of index `i` is in slot `i % capacity`, also when
 /// `i` wraps. The published consumer index is only ever a copy of the private one, which
-/// nobody else can write.
+/// nobody else can write. Nothing that the sender wrote is used before it was checked, and it
+/// is read once.
 #[derive(Debug)]
-pub struct Ring {
+pub struct Ring<M> {
+    memory: M,
     consumer: u32,
-    capacity: u32,
+    /// The last producer index seen: at most the capacity ahead of the consumer index.
+    producer: u32,
+    outbox_bytes: u64,
 }
 
-impl Ring {
-    /// A reader whose next item has index `consumer`. `capacity` is a power of two.
-    pub const fn new(consumer: u32, capacity: u32) -> Self {
-        assert!(capacity.is_power_of_two());
-        Self { consumer, capacity }
+impl<M: ReaderMemory> Ring<M> {
+    /// A reader whose next item has index `consumer`. Its senders' outboxes have `outbox_bytes`
+    /// bytes.
+    pub fn new(memory: M, consumer: u32, outbox_bytes: u64) -> Self {
+        Self {
+            memory,
+            consumer,
+            producer: consumer,
+            outbox_bytes,
+        }
     }
 
     /// How many items the ring can hold.
-    pub const fn capacity(&self) -> u32 {
-        self.capacity
+    #[inline]
+    pub fn capacity(&self) -> u32 {
+        self.memory.capacity()
     }
 
     /// The index behind the last item that can be read.
     ///
     /// # Errors
     ///
-    /// [`Error::Protocol`] if it is farther ahead than the capacity allows.
-    pub fn producer(&self, memory: &impl Memory) -> Result<u32> {
-        let producer = memory.producer();
+    /// [`Error::Protocol`] if it is farther ahead than the capacity allows, or has gone back.
+    #[inline]
+    pub fn producer(&mut self) -> Result<u32> {
+        let producer = self.memory.producer();
         // P: pairs with the release store of the index by the sender, after the items. A load and
         // a fence, for Rust promises no acquire load of memory that is mapped read-only.
-        memory.fence(Ordering::Acquire);
-        if producer.wrapping_sub(self.consumer) > self.capacity {
+        self.memory.fence(Ordering::Acquire);
+        let room = self.capacity() - self.producer.wrapping_sub(self.consumer);
+        // One that has gone back is far ahead.
+        if producer.wrapping_sub(self.producer) > room {
             return Err(Error::Protocol("the producer index is out of range"));
         }
+        self.producer = producer;
         Ok(producer)
     }
 
     /// How many items can be read. They stay readable until [`Ring::advance`].
     ///
+    /// As long as some are left of what was seen, the sender's index is left alone: each look at it
+    /// takes the line from the sender.
+    ///
     /// # Errors
     ///
     /// As [`Ring::producer`].
-    pub fn readable(&self, memory: &impl Memory) -> Result<u32> {
-        Ok(self.producer(memory)?.wrapping_sub(self.consumer))
+    #[inline]
+    pub fn readable(&mut self) -> Result<u32> {
+        if self.producer == self.consumer {
+            self.producer()?;
+        }
+        Ok(self.producer.wrapping_sub(self.consumer))
+    }
+
+    /// Whether there is anything to be done about it, be it that its index is broken. Neither
+    /// checks nor orders anything.
+    #[inline]
+    pub fn has_work(&self) -> bool {
+        self.memory.producer() != self.consumer
     }
 
     /// Whether everything before the index `position` has been read. See [`is_read`].
     pub fn has_read(&self, position: u32) -> bool {
-        is_read(position, self.consumer, self.capacity)
+        is_read(position, self.consumer, self.capacity())
     }
 
-    /// Copies the `ahead`th of the readable items, counted from zero.
+    /// Copies the `ahead`th of the readable items, counted from zero, and checks the copy.
     ///
     /// # Errors
     ///
-    /// [`Error::Protocol`] if it says to have more inline data than an item can hold.
-    pub fn item(&self, memory: &impl Memory, ahead: u32) -> Result<Item> {
-        debug_assert!(ahead < self.capacity);
-        let index = self.consumer.wrapping_add(ahead);
-        let item = memory.item(index & (self.capacity - 1));
-        if usize::from(item.inline_len) > INLINE_BYTES {
-            return Err(Error::Protocol("an item has too much inline data"));
-        }
+    /// [`Error::Protocol`] if it cannot be as it is.
+    #[inline]
+    pub fn item(&self, ahead: u32) -> Result<Item> {
+        debug_assert!(ahead < self.capacity());
+        let item = self.memory.item(self.consumer.wrapping_add(ahead));
+        check(&item, self.outbox_bytes)?;
         Ok(item)
     }
 
     /// Gives up the first `count` readable items, and the payload they name. Returns whether a
-    /// sender waits to be told.
+    /// sender that waits for this much progress is to be told.
+    ///
+    /// Who waits is told at the latest when all is given up that was seen. So the reader has to go
+    /// on until then.
+    #[inline]
     #[must_use = "a sender may wait to be told"]
-    pub fn advance(&mut self, memory: &impl Memory, count: u32) -> bool {
-        debug_assert!(count <= self.capacity);
+    pub fn advance(&mut self, count: u32) -> bool {
+        debug_assert!(count <= self.producer.wrapping_sub(self.consumer));
         self.consumer = self.consumer.wrapping_add(count);
         // C: pairs with the sender's acquire load of the index, before it overwrites items or
         // payload that have been read.
-        memory.set_consumer(self.consumer);
-        // R: pairs with the full barrier of a sender between its store of room_wanted and its last
-        // look at the index.
-        memory.fence(Ordering::SeqCst);
-        memory.room_wanted() != 0
+        self.memory.set_consumer(self.consumer);
+        if self.consumer == self.producer {
+            // R: pairs with the full barrier of a sender between its store of room_wanted and its
+            // last look at the index. As long as something is left it can wait: a sender that is
+            // missed now is found by the next call.
+            self.memory.fence(Ordering::SeqCst);
+        }
+        self.memory.room_wanted() != 0 && self.has_reached_room()
     }
+
+    #[cold]
+    fn has_reached_room(&self) -> bool {
+        // room_at was written before room_wanted.
+        self.memory.fence(Ordering::Acquire);
+        self.has_read(self.memory.room_at())
+    }
+}
+
+/// Whether an item, whose sender has an outbox of that size, is one that can be.
+#[inline]
+fn check(item: &Item, outbox_bytes: u64) -> Result<()> {
+    if usize::from(item.inline_len) > INLINE_BYTES {
+        return Err(Error::Protocol("an item has too much inline data"));
+    }
+    if item.flags & !ITEM_REPLY != 0 {
+        return Err(Error::Protocol("an item has unknown flags"));
+    }
+    let end = item.offset.checked_add(item.length.into());
+    if end.is_none_or(|end| end > outbox_bytes) {
+        return Err(Error::Protocol("payload outside of the sender's outbox"));
+    }
+    if item.length == 0 && item.offset != 0 {
+        return Err(Error::Protocol("an item without payload has an offset"));
+    }
+    Ok(())
 }
 
 /// Whether everything before the index `position`, once a producer index, has been read by a

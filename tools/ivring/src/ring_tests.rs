@@ -1,103 +1,34 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The reader's protocol on plain memory, with the kernel's side played by the tests.
-
-use std::cell::{Cell, RefCell};
+//! The reader's protocol on plain memory, against senders that may do anything.
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::abi::{BUSY, IDLE};
-use crate::state;
+use crate::testing::Plain;
 
-/// The shared words of one VM. Records the order in which the reader uses them.
-struct Plain {
-    producer: Cell<u32>,
-    room_wanted: Cell<u32>,
-    consumer: Cell<u32>,
-    state: Cell<u32>,
-    items: RefCell<Vec<Item>>,
-    steps: RefCell<Vec<&'static str>>,
+const OUTBOX: u64 = 4096;
+
+fn ring(memory: &Plain) -> Ring<&Plain> {
+    Ring::new(memory, memory.consumer.get(), OUTBOX)
 }
 
-impl Plain {
-    fn new(start: u32, capacity: u32) -> Self {
-        Self {
-            producer: Cell::new(start),
-            room_wanted: Cell::new(0),
-            consumer: Cell::new(start),
-            state: Cell::new(BUSY),
-            items: RefCell::new(vec![Item::default(); capacity as usize]),
-            steps: RefCell::default(),
-        }
-    }
-
-    /// What the kernel does to send: stores the item, then the index.
-    fn send(&self, cookie: u64) {
-        let index = self.producer.get();
-        let mut items = self.items.borrow_mut();
-        let capacity = items.len() as u32;
-        items[(index % capacity) as usize].cookie = cookie;
-        self.producer.set(index.wrapping_add(1));
-    }
-
-    fn step(&self, step: &'static str) {
-        self.steps.borrow_mut().push(step);
-    }
-
-    fn steps(&self) -> Vec<&'static str> {
-        self.steps.take()
-    }
-}
-
-impl Memory for Plain {
-    fn producer(&self) -> u32 {
-        self.step("producer");
-        self.producer.get()
-    }
-
-    fn room_wanted(&self) -> u32 {
-        self.step("room_wanted");
-        self.room_wanted.get()
-    }
-
-    fn item(&self, slot: u32) -> Item {
-        self.step("item");
-        self.items.borrow()[slot as usize]
-    }
-
-    fn set_consumer(&self, index: u32) {
-        self.step("consumer=");
-        self.consumer.set(index);
-    }
-
-    fn state(&self) -> u32 {
-        self.state.get()
-    }
-
-    fn set_state(&self, state: u32) {
-        self.step(if state == IDLE { "idle" } else { "busy" });
-        self.state.set(state);
-    }
-
-    fn fence(&self, order: Ordering) {
-        self.step(match order {
-            Ordering::Acquire => "acquire",
-            Ordering::SeqCst => "full",
-            _ => panic!("a fence that the protocol does not know"),
-        });
+fn reason<T: std::fmt::Debug>(result: Result<T>) -> &'static str {
+    match result {
+        Err(Error::Protocol(reason)) => reason,
+        other => panic!("{other:?}"),
     }
 }
 
 #[test]
 fn barriers_are_where_the_protocol_has_them() {
     let memory = Plain::new(0, 4);
-    let mut ring = Ring::new(0, 4);
+    let mut ring = ring(&memory);
     memory.send(7);
 
-    assert_eq!(ring.readable(&memory).unwrap(), 1);
-    assert_eq!(ring.item(&memory, 0).unwrap().cookie, 7);
-    assert!(!ring.advance(&memory, 1));
+    assert_eq!(ring.readable().unwrap(), 1);
+    assert_eq!(ring.item(0).unwrap().cookie, 7);
+    assert!(!ring.advance(1));
     let steps = [
         "producer",
         "acquire",
@@ -107,67 +38,173 @@ fn barriers_are_where_the_protocol_has_them() {
         "room_wanted",
     ];
     assert_eq!(memory.steps(), steps);
-
-    assert!(state::arm(&memory, || ring.readable(&memory).unwrap() > 0));
-    assert_eq!(memory.steps(), ["idle", "full", "producer", "acquire"]);
-    assert_eq!(memory.state.get(), IDLE);
-
-    memory.send(8);
-    assert!(!state::arm(&memory, || ring.readable(&memory).unwrap() > 0));
-    assert_eq!(
-        memory.steps(),
-        ["idle", "full", "producer", "acquire", "busy"]
-    );
-    assert_eq!(memory.state.get(), BUSY);
 }
 
 #[test]
-fn busy_stores_only_what_is_not_so() {
-    let memory = Plain::new(0, 4);
-    state::busy(&memory);
-    assert!(memory.steps().is_empty());
-    memory.state.set(IDLE);
-    state::busy(&memory);
-    assert_eq!(memory.steps(), ["busy"]);
+fn room_is_told_when_as_much_is_wanted() {
+    let memory = Plain::new(u32::MAX, 4);
+    let mut ring = ring(&memory);
+    for n in 0..4 {
+        memory.send(n);
+    }
+    assert_eq!(ring.readable().unwrap(), 4);
+    memory.room_wanted.set(1);
+    memory.room_at.set(1);
+    assert!(!ring.advance(1));
+    memory.steps();
+    assert!(ring.advance(1));
+    // The fence waits until nothing is left of what was seen.
+    let steps = ["consumer=", "room_wanted", "acquire", "room_at"];
+    assert_eq!(memory.steps(), steps);
+    // Beyond it too.
+    assert!(ring.advance(1));
+    memory.room_wanted.set(0);
+    memory.steps();
+    assert!(!ring.advance(1));
+    assert_eq!(memory.steps(), ["consumer=", "full", "room_wanted"]);
 }
 
 #[test]
-fn room_is_told_when_wanted() {
-    let memory = Plain::new(0, 2);
-    let mut ring = Ring::new(0, 2);
+fn the_index_is_looked_at_when_all_seen_is_read() {
+    let memory = Plain::new(u32::MAX, 4);
+    let mut ring = ring(&memory);
     memory.send(0);
     memory.send(1);
-    memory.room_wanted.set(1);
-    assert!(ring.advance(&memory, 1));
-    memory.room_wanted.set(0);
-    assert!(!ring.advance(&memory, 1));
+    assert_eq!(ring.readable().unwrap(), 2);
+    memory.send(2);
+    memory.steps();
+    assert_eq!(ring.readable().unwrap(), 2);
+    assert!(!ring.advance(1));
+    assert_eq!(ring.readable().unwrap(), 1);
+    assert_eq!(memory.steps(), ["consumer=", "room_wanted"]);
+    assert!(!ring.advance(1));
+    assert_eq!(ring.readable().unwrap(), 1);
+    let steps = ["consumer=", "full", "room_wanted", "producer", "acquire"];
+    assert_eq!(memory.steps(), steps);
 }
 
 #[test]
-fn a_bad_producer_index_is_an_error() {
+fn a_producer_index_out_of_range_is_an_error() {
     for consumer in [0, 5, u32::MAX - 1, u32::MAX] {
-        let memory = Plain::new(consumer, 8);
-        let ring = Ring::new(consumer, 8);
         for ahead in [9, 16, 1 << 31, u32::MAX] {
+            let memory = Plain::new(consumer, 8);
             memory.producer.set(consumer.wrapping_add(ahead));
-            assert!(matches!(ring.readable(&memory), Err(Error::Protocol(_))));
+            let reason = reason(ring(&memory).readable());
+            assert_eq!(reason, "the producer index is out of range");
         }
         for ahead in [0, 1, 8] {
+            let memory = Plain::new(consumer, 8);
             memory.producer.set(consumer.wrapping_add(ahead));
-            assert_eq!(ring.readable(&memory).unwrap(), ahead);
+            assert_eq!(ring(&memory).readable().unwrap(), ahead);
         }
     }
 }
 
 #[test]
-fn too_much_inline_data_is_an_error() {
-    let memory = Plain::new(0, 2);
-    let ring = Ring::new(0, 2);
-    memory.send(0);
-    memory.items.borrow_mut()[0].inline_len = INLINE_BYTES as u8;
-    assert!(ring.item(&memory, 0).is_ok());
-    memory.items.borrow_mut()[0].inline_len += 1;
-    assert!(matches!(ring.item(&memory, 0), Err(Error::Protocol(_))));
+fn a_producer_index_that_goes_back_is_an_error() {
+    for start in [0, u32::MAX - 3] {
+        let memory = Plain::new(start, 8);
+        let mut ring = ring(&memory);
+        memory.producer.set(start.wrapping_add(5));
+        assert_eq!(ring.readable().unwrap(), 5);
+        let _ = ring.advance(2);
+        // What was read cannot be taken back, nor what was not.
+        for producer in [4, 2, 1] {
+            memory.producer.set(start.wrapping_add(producer));
+            assert_eq!(
+                reason(ring.producer()),
+                "the producer index is out of range"
+            );
+        }
+        memory.producer.set(start.wrapping_add(10));
+        ring.producer().unwrap();
+        assert_eq!(ring.readable().unwrap(), 8);
+    }
+}
+
+#[test]
+fn an_item_is_copied_once_and_the_copy_is_checked() {
+    let good = Item {
+        flags: ITEM_REPLY,
+        inline_len: INLINE_BYTES as u8,
+        offset: OUTBOX - 10,
+        length: 10,
+        ..Item::default()
+    };
+    let end = OUTBOX as u32;
+    let cases = [
+        (good, None),
+        (
+            Item {
+                inline_len: 33,
+                ..good
+            },
+            Some("an item has too much inline data"),
+        ),
+        (Item { flags: 2, ..good }, Some("an item has unknown flags")),
+        (
+            Item {
+                flags: 0x80 | ITEM_REPLY,
+                ..good
+            },
+            Some("an item has unknown flags"),
+        ),
+        (
+            Item { length: 11, ..good },
+            Some("payload outside of the sender's outbox"),
+        ),
+        (
+            Item {
+                offset: u64::MAX,
+                ..good
+            },
+            Some("payload outside of the sender's outbox"),
+        ),
+        (
+            Item {
+                offset: 0,
+                length: u32::MAX,
+                ..good
+            },
+            Some("payload outside of the sender's outbox"),
+        ),
+        (
+            Item {
+                offset: 0,
+                length: end,
+                ..good
+            },
+            None,
+        ),
+        (
+            Item {
+                offset: 1,
+                length: 0,
+                ..good
+            },
+            Some("an item without payload has an offset"),
+        ),
+        (
+            Item {
+                offset: 0,
+                length: 0,
+                ..good
+            },
+            None,
+        ),
+    ];
+    for (item, expected) in cases {
+        let memory = Plain::new(0, 2);
+        let mut ring = ring(&memory);
+        memory.put(item);
+        assert_eq!(ring.readable().unwrap(), 1);
+        memory.steps();
+        match expected {
+            Some(expected) => assert_eq!(reason(ring.item(0)), expected),
+            None => assert_eq!(ring.item(0).unwrap(), item),
+        }
+        assert_eq!(memory.steps(), ["item"]);
+    }
 }
 
 #[test]
@@ -191,12 +228,13 @@ proptest! {
     ) {
         let capacity = 1 << log2;
         let memory = Plain::new(start, capacity);
-        let mut ring = Ring::new(start, capacity);
+        let mut ring = ring(&memory);
         let (mut sent, mut read) = (0u64, 0u64);
 
         for (send, count) in steps {
             let used = (sent - read) as u32;
-            prop_assert_eq!(ring.readable(&memory).unwrap(), used);
+            ring.producer().unwrap();
+            prop_assert_eq!(ring.readable().unwrap(), used);
             if send {
                 for _ in 0..count.min(capacity - used) {
                     memory.send(sent);
@@ -205,14 +243,34 @@ proptest! {
             } else {
                 let count = count.min(used);
                 for ahead in 0..count {
-                    prop_assert_eq!(ring.item(&memory, ahead).unwrap().cookie, read);
+                    prop_assert_eq!(ring.item(ahead).unwrap().cookie, read);
                     read += 1;
                 }
-                let _ = ring.advance(&memory, count);
+                let _ = ring.advance(count);
                 prop_assert_eq!(memory.consumer.get(), start.wrapping_add(read as u32));
             }
             let position = memory.producer.get();
             prop_assert_eq!(ring.has_read(position), sent == read);
+        }
+    }
+
+    /// Whatever a sender writes where, all that comes is an error, or no more than the ring holds.
+    #[test]
+    fn a_sender_can_do_no_harm(
+        start in any::<u32>(),
+        producers in prop::collection::vec(any::<i8>(), 1..20),
+    ) {
+        let memory = Plain::new(start, 8);
+        let mut ring = ring(&memory);
+        for step in producers {
+            let producer = memory.producer.get().wrapping_add_signed(step.into());
+            memory.producer.set(producer);
+            if ring.producer().is_err() {
+                break;
+            }
+            let readable = ring.readable().unwrap();
+            prop_assert!(readable <= 8);
+            let _ = ring.advance(readable / 2);
         }
     }
 }

@@ -34,9 +34,9 @@ impl Stopper {
     /// It allocates nothing, takes no lock and waits for nothing.
     pub fn stop(&self) {
         self.want();
-        // Pairs with the fence of `Ring::advance`, after which the dispatcher reads the flag: if
-        // the inbox is full, either its reader sees the flag after it has moved on, or it has not
-        // moved on and does so before it sleeps.
+        // Pairs with the fence of `Ring::advance`, which the dispatcher passes when it has read all
+        // of an inbox, and before it sleeps; then it reads the flag. So if the inbox is full here,
+        // it sees the flag there.
         fence(Ordering::SeqCst);
         let item = Item {
             port: PORT_RESERVED,

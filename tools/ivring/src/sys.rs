@@ -7,11 +7,13 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
-use rustix::ioctl::{self, Getter, NoArg, Setter, Updater};
+use rustix::io;
+use rustix::ioctl::{self, Getter, Ioctl, IoctlOutput, Opcode, Setter, Updater};
 
 use crate::abi;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
+use crate::message::Way;
 use crate::peer::Peer;
 
 /// Opens the device and checks that it speaks this crate's version of the ABI.
@@ -146,16 +148,20 @@ pub(crate) fn eventfd(fd: BorrowedFd<'_>, eventfd: Option<BorrowedFd<'_>>) -> Re
         .map_err(Error::of("IVRING_EVENTFD"))
 }
 
-/// Wakes the senders that wait for this VM's progress.
-pub(crate) fn room(fd: BorrowedFd<'_>) -> Result<()> {
-    // SAFETY: IVRING_ROOM has no argument.
-    unsafe { ioctl::ioctl(fd, NoArg::<{ abi::ROOM }>::new()) }.map_err(Error::of("IVRING_ROOM"))
+/// Wakes the senders that wait for this VM's progress with its inbox, or with the lane from a VM.
+pub(crate) fn room(fd: BorrowedFd<'_>, from: u32) -> Result<()> {
+    let arg = abi::Room { from, flags: 0 };
+    // SAFETY: IVRING_ROOM reads a struct ivring_room and writes nothing.
+    unsafe { ioctl::ioctl(fd, Setter::<{ abi::ROOM }, abi::Room>::new(arg)) }
+        .map_err(Error::of("IVRING_ROOM"))
 }
 
-/// Sleeps until the peer's consumer index has reached `position`.
+/// Sleeps until the peer's consumer index, of its inbox or of this VM's lane to it, has reached
+/// `position`.
 pub(crate) fn flush(
     fd: BorrowedFd<'_>,
     peer: Peer,
+    way: Way,
     position: u32,
     deadline: Deadline,
 ) -> Result<()> {
@@ -163,10 +169,74 @@ pub(crate) fn flush(
         id: peer.id,
         generation: peer.generation,
         position,
-        flags: 0,
+        flags: match way {
+            Way::Inbox => 0,
+            Way::Lane { .. } => abi::FLUSH_LANE,
+        },
         deadline: deadline.as_nanos(),
     };
     // SAFETY: IVRING_FLUSH reads a struct ivring_flush and writes nothing.
     unsafe { ioctl::ioctl(fd, Setter::<{ abi::FLUSH }, abi::Flush>::new(arg)) }
         .map_err(Error::of("IVRING_FLUSH"))
+}
+
+/// Has a lane made to the peer.
+pub(crate) fn open_lane(fd: BorrowedFd<'_>, peer: Peer, entries: u32) -> Result<()> {
+    let arg = abi::OpenLane {
+        id: peer.id,
+        generation: peer.generation,
+        entries,
+        flags: 0,
+    };
+    // SAFETY: IVRING_OPEN_LANE reads a struct ivring_open_lane and writes nothing.
+    unsafe { ioctl::ioctl(fd, Setter::<{ abi::OPEN_LANE }, abi::OpenLane>::new(arg)) }
+        .map_err(Error::of("IVRING_OPEN_LANE"))
+}
+
+/// Is done with the lane from a peer.
+pub(crate) fn close_lane(fd: BorrowedFd<'_>, peer: Peer) -> Result<()> {
+    let arg = abi::CloseLane {
+        from: peer.id,
+        generation: peer.generation,
+    };
+    // SAFETY: IVRING_CLOSE_LANE reads a struct ivring_close_lane and writes nothing.
+    unsafe { ioctl::ioctl(fd, Setter::<{ abi::CLOSE_LANE }, abi::CloseLane>::new(arg)) }
+        .map_err(Error::of("IVRING_CLOSE_LANE"))
+}
+
+/// Wakes the peer for what is in this VM's lane to it. Returns whether that was needed.
+pub(crate) fn doorbell(fd: BorrowedFd<'_>, peer: Peer) -> Result<bool> {
+    let arg = abi::Doorbell {
+        id: peer.id,
+        generation: peer.generation,
+    };
+    // SAFETY: IVRING_DOORBELL reads a struct ivring_doorbell and writes nothing.
+    let rung = unsafe { ioctl::ioctl(fd, Asker::<{ abi::DOORBELL }, abi::Doorbell>(arg)) };
+    Ok(rung.map_err(Error::of("IVRING_DOORBELL"))? != 0)
+}
+
+/// An ioctl that reads a structure and answers by what it returns.
+struct Asker<const OPCODE: Opcode, T>(T);
+
+// SAFETY: the kernel is given a pointer to a `T`, which it only reads, and nothing of what it
+// returns is an address.
+unsafe impl<const OPCODE: Opcode, T> Ioctl for Asker<OPCODE, T> {
+    type Output = IoctlOutput;
+
+    const IS_MUTATING: bool = false;
+
+    fn opcode(&self) -> Opcode {
+        OPCODE
+    }
+
+    fn as_ptr(&mut self) -> *mut std::ffi::c_void {
+        (&raw mut self.0).cast()
+    }
+
+    unsafe fn output_from_ptr(
+        output: IoctlOutput,
+        _: *mut std::ffi::c_void,
+    ) -> io::Result<IoctlOutput> {
+        Ok(output)
+    }
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! A VM, with its inbox.
+//! A VM, with what leads to it.
 
+use std::fmt;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
@@ -15,11 +16,12 @@ use crate::abi;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::handle::Handle;
-use crate::peer::Peer;
+use crate::membarrier;
+use crate::peer::{self, Peer};
+use crate::polling::Polling;
+use crate::reader::{LaneEvent, Reader};
 use crate::received::Batch;
 use crate::region;
-use crate::ring::Ring;
-use crate::state;
 use crate::sys;
 
 /// How often a region that is not there yet is looked for.
@@ -27,8 +29,8 @@ const RETRY: Duration = Duration::from_millis(10);
 
 /// A VM: one member of a region.
 ///
-/// There is one of it, so that one thread at a time reads the inbox; what any thread may do is its
-/// [`Handle`]'s, to which it dereferences.
+/// There is one of it, so that one thread at a time reads its inbox and the lanes that lead to it;
+/// what any thread may do is its [`Handle`]'s, to which it dereferences.
 ///
 /// A child that was made by `fork()` has the descriptor but not the mappings: using a VM
 /// there ends in `SIGSEGV`.
@@ -49,45 +51,55 @@ const RETRY: Duration = Duration::from_millis(10);
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Vm {
     handle: Handle,
-    ring: Ring,
-    /// The members word that the caller has been told of.
+    reader: Reader,
+    /// The members word that the caller has been told of, and who was there then.
     seen: u32,
+    told: Vec<u32>,
     news: Option<News>,
+    waits: u64,
 }
 
-/// News of the members, to be told when all that was in the inbox before has been read.
-#[derive(Debug)]
+/// News of the members, to be told when all that was there before has been read.
 struct News {
     members: u32,
-    /// The producer index at the time.
+    /// The generations of the slots, and the producer index of the inbox, when it was noticed.
+    generations: Vec<u32>,
     until: u32,
-    /// Who had left, of those whose areas are mapped.
-    departed: Vec<Peer>,
 }
 
 /// What a VM was woken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Events {
-    /// There is something in the inbox.
+    /// There is something in the inbox or in a lane.
     pub items: bool,
     /// VMs came or went.
     pub members: bool,
 }
 
+/// System calls that receiving takes when the VM has nothing else to do, or a sender waits for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// `IVRING_WAIT`.
+    pub waits: u64,
+    /// `IVRING_ROOM`.
+    pub rooms: u64,
+    /// `membarrier()`.
+    pub membarriers: u64,
+}
+
 impl Vm {
     pub(crate) fn new(fd: OwnedFd, own: Peer) -> Result<Self> {
         let handle = Handle::new(fd, own)?;
-        // Where the kernel has both indices start. From here on only this VM writes it.
-        let start = handle.core().area.consumer().load(Ordering::Relaxed);
-        let ring = Ring::new(start, handle.core().geometry.inbox_entries);
+        let core = handle.core();
         Ok(Self {
-            handle,
-            ring,
+            reader: Reader::new(core),
             seen: 0,
+            told: vec![0; core.geometry.slots as usize],
             news: None,
+            waits: 0,
+            handle,
         })
     }
 
@@ -132,18 +144,47 @@ impl Vm {
         &self.handle
     }
 
-    /// Looks for up to `max` items in the inbox. Does not sleep.
+    /// Looks for up to `max` items in the next ring that has any: the inbox and the lanes that lead
+    /// to this VM have turns. Does not sleep.
     ///
     /// The VM is busy from here on. Before it sleeps in any other way than [`Vm::wait`], or
     /// `poll()` and its like on the descriptor, it must [`Vm::arm`].
     ///
     /// # Errors
     ///
-    /// [`Error::Protocol`] if the inbox is broken.
+    /// - [`Error::Lane`] if a peer broke the protocol in its lane. It has been closed, and this is
+    ///   all that is told of it: the other rings go on;
+    /// - [`Error::Protocol`] if the inbox is broken.
     pub fn receive(&mut self, max: u32) -> Result<Batch<'_>> {
-        state::busy(self.handle.core());
-        let readable = self.ring.readable(self.handle.core())?.min(max);
-        Ok(Batch::new(&self.handle, &mut self.ring, readable))
+        self.receive_with(max, &mut Vec::new())
+    }
+
+    /// As [`Vm::receive`]; and tells of lanes that were opened.
+    #[inline]
+    pub(crate) fn receive_with(
+        &mut self,
+        max: u32,
+        events: &mut Vec<LaneEvent>,
+    ) -> Result<Batch<'_>> {
+        let core = self.handle.core();
+        if self.reader.has_changes(core) {
+            self.reader.refresh(core, events);
+        }
+        let turn = self.reader.turn(core)?;
+        Ok(Batch::new(&self.handle, &mut self.reader, turn, max))
+    }
+
+    /// The lanes that lead to this VM, as far as it has looked: who writes them, and their
+    /// capacities.
+    pub fn incoming_lanes(&self) -> impl Iterator<Item = (Peer, u32)> {
+        self.reader.incoming()
+    }
+
+    /// Closes the lane from a peer, and drops what is in it. The peer gets [`Error::Closed`]; it
+    /// can open another one. Returns whether there was one.
+    pub fn close_lane(&mut self, peer: Peer) -> bool {
+        self.reader.refresh(self.handle.core(), &mut Vec::new());
+        self.reader.close_from(self.handle.core(), peer)
     }
 
     /// Sleeps until there are items, or [news of the members](Vm::members_changed).
@@ -152,7 +193,7 @@ impl Vm {
     ///
     /// [`Error::TimedOut`], [`Error::Interrupted`]; [`Error::Protocol`] if the inbox is broken.
     pub fn wait(&mut self, deadline: Deadline) -> Result<Events> {
-        let events = sys::wait(self.as_fd(), abi::EVENT_MEMBERS, deadline)?;
+        let events = self.wait_for(abi::EVENT_MEMBERS, deadline)?;
         Ok(Events {
             items: events & abi::EVENT_ITEMS != 0,
             members: events & abi::EVENT_MEMBERS != 0,
@@ -161,7 +202,12 @@ impl Vm {
 
     /// Sleeps until there are items, else as [`Vm::wait`].
     pub fn wait_items(&mut self, deadline: Deadline) -> Result<()> {
-        sys::wait(self.as_fd(), 0, deadline).map(|_| ())
+        self.wait_for(0, deadline).map(|_| ())
+    }
+
+    fn wait_for(&mut self, flags: u32, deadline: Deadline) -> Result<u32> {
+        self.waits += 1;
+        sys::wait(self.as_fd(), flags, deadline)
     }
 
     /// Says that the VM is idle, then looks again whether there are items or news of the members.
@@ -170,52 +216,116 @@ impl Vm {
     /// descriptor, edge-triggered too, or on the eventfd. False if there are: the VM is busy, and
     /// must look.
     pub fn arm(&mut self) -> bool {
-        let core = self.handle.core();
-        state::arm(core, || {
-            // A broken inbox is to be looked at too.
-            !matches!(self.ring.readable(core), Ok(0)) || core.members() != self.seen
-        })
+        let (core, seen) = (self.handle.core(), self.seen);
+        // A broken inbox is to be looked at too.
+        self.reader.arm(core, || core.members() != seen)
+    }
+
+    /// How [`Vm::idle`] looks again before it sleeps; at first, not at all.
+    pub fn set_polling(&mut self, polling: Polling) {
+        self.reader.receiver().set_polling(polling);
+    }
+
+    /// Whether this VM, when it has received many items without a pause, tells those who send by
+    /// lanes that they need no fence. Then it is the one who makes the fence before it sleeps, by
+    /// `membarrier(2)` in [`Vm::arm`] or [`Vm::idle`]. Sleeping in other ways without having armed
+    /// works as well, but takes the kernel milliseconds. At first it does not.
+    ///
+    /// Nothing happens where [`membarrier::works`] says that it cannot.
+    pub fn set_asymmetric(&mut self, asymmetric: bool) {
+        let asymmetric = asymmetric && membarrier::works();
+        self.reader.receiver().set_asymmetric(asymmetric);
+    }
+
+    /// Sleeps until there may be items, or [news of the members](Vm::members_changed): looks again
+    /// for a while, as [`Polling`] has it, then arms and waits. It may return for nothing; and until
+    /// the news have been asked for, it returns at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vm::wait`].
+    pub fn idle(&mut self, deadline: Deadline) -> Result<()> {
+        self.idle_unless(|| false, deadline)
+    }
+
+    /// As [`Vm::idle`]; does not sleep if `stop` says so.
+    pub(crate) fn idle_unless(
+        &mut self,
+        stop: impl Fn() -> bool,
+        deadline: Deadline,
+    ) -> Result<()> {
+        let (core, seen) = (self.handle.core(), self.seen);
+        let news = || core.members() != seen;
+        if self.reader.poll(core, || news() || stop()) || !self.reader.arm(core, news) {
+            return Ok(());
+        }
+        let woken = self.wait_for(abi::EVENT_MEMBERS | abi::WAIT_ARMED, deadline);
+        self.reader.receiver().woken();
+        woken.map(|_| ())
+    }
+
+    /// The system calls that receiving has taken so far.
+    pub fn calls(&self) -> Calls {
+        let (rooms, membarriers) = self.reader.calls();
+        Calls {
+            waits: self.waits,
+            rooms,
+            membarriers,
+        }
     }
 
     /// Whether VMs came or went since this was asked last, or since this VM came.
     ///
-    /// It is told only when all that was in the inbox at the time has been read. So nothing more
-    /// comes from those who went; and their payload is out of reach from here on.
+    /// It is told only when all has been read that was in the inbox at the time, and in the lanes of
+    /// those who went. So nothing more comes from them; and their payload is out of reach from here
+    /// on.
     ///
     /// # Errors
     ///
     /// [`Error::Protocol`] if the inbox is broken.
     pub fn members_changed(&mut self) -> Result<bool> {
+        self.members_changed_with(&mut Vec::new())
+    }
+
+    /// As [`Vm::members_changed`]; and tells of lanes whose senders went.
+    #[inline]
+    pub(crate) fn members_changed_with(&mut self, events: &mut Vec<LaneEvent>) -> Result<bool> {
+        if self.news.is_none() && self.handle.core().members() == self.seen {
+            return Ok(false);
+        }
+        self.tell_news(events)
+    }
+
+    #[cold]
+    fn tell_news(&mut self, events: &mut Vec<LaneEvent>) -> Result<bool> {
+        let core = self.handle.core();
         if self.news.is_none() {
-            let members = self.handle.core().members();
-            if members == self.seen {
-                return Ok(false);
-            }
             // First who has left, then what there is from them.
-            let departed = self
-                .handle
-                .core()
-                .peers()
-                .departed(&self.handle.core().region);
-            let until = self.ring.producer(self.handle.core())?;
+            let members = core.members();
+            let generations = peer::generations(&core.region);
+            self.reader.refresh(core, events);
             self.news = Some(News {
                 members,
-                until,
-                departed,
+                generations,
+                until: self.reader.inbox_producer()?,
             });
         }
-        let Some(news) = self.news.take_if(|news| self.ring.has_read(news.until)) else {
+        let is_done = |news: &mut News| self.reader.is_done(news.until, &news.generations);
+        let Some(news) = self.news.take_if(is_done) else {
             return Ok(false);
         };
 
-        let mut peers = self.handle.core().peers();
-        for peer in news.departed {
-            peers.forget(peer);
-        }
-        drop(peers);
+        self.reader.close_departed(core, &news.generations, events);
+        core.peers().forget_departed(&news.generations);
+        self.told = news.generations;
         self.seen = news.members;
         self.acknowledge(self.seen);
         Ok(true)
+    }
+
+    /// Whether the caller has been told that a peer has left.
+    pub(crate) fn has_told_of_leaving(&self, peer: Peer) -> bool {
+        peer.has_left(&self.told)
     }
 
     /// Sleeps until there is a VM in a slot. What comes into the inbox meanwhile stays there.
@@ -267,6 +377,12 @@ impl Deref for Vm {
 
     fn deref(&self) -> &Handle {
         &self.handle
+    }
+}
+
+impl fmt::Debug for Vm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Vm").field(&self.own()).finish()
     }
 }
 

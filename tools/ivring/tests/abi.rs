@@ -68,11 +68,13 @@ fn field_size<S, F>(_: impl FnOnce(&S) -> *const F) -> usize {
 /// What both mirrors have under the same names.
 macro_rules! common {
     ($to:ident) => {
-        constants!($to: API_VERSION FEATURE_INBOX FEATURE_EVENTFD);
-        constants!($to: MAX_SLOTS MIN_INBOX_ENTRIES MAX_INBOX_ENTRIES MIN_OUTBOX_BYTES);
-        constants!($to: MAX_OUTBOX_BYTES MAX_BATCH NAME_SIZE INLINE_BYTES ID_ANY DEADLINE_NEVER);
-        constants!($to: MAP_SHIFT MAGIC BUSY IDLE CREATE_ATTACH ENQUEUE_WAIT);
-        constants!($to: EVENT_ITEMS EVENT_MEMBERS IOC_MAGIC);
+        constants!($to: API_VERSION FEATURE_INBOX FEATURE_EVENTFD FEATURE_LANES FEATURE_DELAY);
+        constants!($to: MAX_SLOTS MIN_INBOX_ENTRIES MAX_INBOX_ENTRIES MIN_LANE_ENTRIES);
+        constants!($to: MAX_LANE_ENTRIES MIN_OUTBOX_BYTES MAX_OUTBOX_BYTES MAX_BATCH NAME_SIZE);
+        constants!($to: INLINE_BYTES MAX_WAKE_DELAY_US ID_ANY DEADLINE_NEVER ITEM_REPLY);
+        constants!($to: MAP_SHIFT MAGIC BUSY IDLE BUSY_UNFENCED DELAYED GONE);
+        constants!($to: CREATE_ATTACH ENQUEUE_WAIT EVENT_ITEMS EVENT_MEMBERS WAIT_ARMED);
+        constants!($to: FLUSH_LANE IOC_MAGIC);
 
         layout!($to: "ivring_item" Item {
             from flags inline_len from_gen port length offset cookie data
@@ -80,12 +82,19 @@ macro_rules! common {
         layout!($to: "ivring_region_area" RegionArea {
             magic version slots inbox_entries outbox_bytes members reserved
         } [generation]);
-        layout!($to: "ivring_inbox_area" InboxArea { producer pad0 room_wanted pad1 } [item]);
+        layout!($to: "ivring_ring_area" RingArea {
+            producer pad0 room_wanted room_at pad1
+        } [item]);
+        layout!($to: "ivring_lane_info" LaneInfo { generation entries });
+        layout!($to: "ivring_lanes" Lanes { changes pad0 } [lane]);
+        layout!($to: "ivring_lane_end" LaneEnd { consumer closed pad0 });
         layout!($to: "ivring_vm_area" VmArea {
-            state pad0 inbox_consumer pad1 members_seen pad2
-        } [outbox]);
+            state wake_items wake_delay_us pad0 inbox_consumer pad1 members_seen
+            max_lane_entries pad2
+        } [lane]);
         layout!($to: "ivring_api" Api {
             version max_slots features max_inbox_entries max_batch max_outbox_bytes
+            max_lane_entries reserved
         });
         layout!($to: "ivring_create" Create { flags slots inbox_entries mode outbox_bytes name });
         layout!($to: "ivring_attach" Attach { flags region_fd id generation name });
@@ -93,7 +102,7 @@ macro_rules! common {
             slots inbox_entries outbox_bytes id generation attached mode uid gid name
         });
         layout!($to: "ivring_stats" Stats {
-            items_in items_out rung suppressed spurious full waits room
+            items_in items_out rung suppressed spurious full waits room delayed pointless
         });
         layout!($to: "ivring_vm_info" VmInfo { id generation uid reserved stats });
         layout!($to: "ivring_enqueue" Enqueue {
@@ -101,6 +110,10 @@ macro_rules! common {
         });
         layout!($to: "ivring_wait" Wait { flags events deadline });
         layout!($to: "ivring_flush" Flush { id generation position flags deadline });
+        layout!($to: "ivring_room" Room { from flags });
+        layout!($to: "ivring_open_lane" OpenLane { id generation entries flags });
+        layout!($to: "ivring_close_lane" CloseLane { from generation });
+        layout!($to: "ivring_doorbell" Doorbell { id generation });
         layout!($to: "ivring_eventfd" Eventfd { fd flags });
     };
 }
@@ -111,10 +124,19 @@ fn assertions() -> Assertions {
     common!(to);
     constants!(to: MAP_REGION MAP_INBOX);
     constants!(to: API CREATE ATTACH INFO VM_INFO ENQUEUE WAIT EVENTFD ROOM FLUSH);
-    for id in [0, 1, MAX_SLOTS - 1] {
-        to.equal(&format!("IVRING_MAP_VM({id})"), map_vm(id));
-    }
-    to.names.push("IVRING_MAP_VM".to_string());
+    constants!(to: OPEN_LANE CLOSE_LANE DOORBELL);
+    let mut function = |name: &str, arguments: &[u32], rust: fn(u32) -> u64| {
+        for &argument in arguments {
+            to.equal(&format!("IVRING_{name}({argument})"), rust(argument));
+        }
+        to.names.push(format!("IVRING_{name}"));
+    };
+    let ids = [0, 1, MAX_SLOTS - 1];
+    function("MAP_VM", &ids, map_vm);
+    function("MAP_LANE_TO", &ids, map_lane_to);
+    function("MAP_LANE_FROM", &ids, map_lane_from);
+    function("LANES_OFFSET", &[2, MAX_INBOX_ENTRIES], lanes_offset);
+    function("OUTBOX_OFFSET", &[1, 64, 65, MAX_SLOTS], outbox_offset);
     to
 }
 
@@ -132,6 +154,10 @@ fn assertions_of_the_module() -> Assertions {
     to.equal("IVRING_MAP_REGION >> IVRING_MAP_SHIFT", MAP_REGION);
     to.equal("IVRING_MAP_INBOX >> IVRING_MAP_SHIFT", MAP_INBOX);
     to.equal("IVRING_MAP_VM(0) >> IVRING_MAP_SHIFT", MAP_VM);
+    let [lane_to, lane_from] =
+        ["TO", "FROM"].map(|way| format!("IVRING_MAP_LANE_{way}(0) >> IVRING_MAP_SHIFT"));
+    to.equal(&lane_to, MAP_LANE_TO);
+    to.equal(&lane_from, MAP_LANE_FROM);
     // The sizes in the numbers are those of the structures.
     for (name, number) in [
         ("API", NR_API),
@@ -144,6 +170,9 @@ fn assertions_of_the_module() -> Assertions {
         ("EVENTFD", NR_EVENTFD),
         ("ROOM", NR_ROOM),
         ("FLUSH", NR_FLUSH),
+        ("OPEN_LANE", NR_OPEN_LANE),
+        ("CLOSE_LANE", NR_CLOSE_LANE),
+        ("DOORBELL", NR_DOORBELL),
     ] {
         to.equal(&format!("_IOC_NR(IVRING_{name})"), u64::from(number));
     }

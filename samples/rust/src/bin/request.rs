@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use ivring::{Message, Vm};
+use ivring::{Dispatcher, Message, Vm};
 use ivring_samples::squares::{REQUEST, STOP};
 use ivring_samples::{CLIENT, Result, SERVER, figures, patience};
 
@@ -17,33 +17,22 @@ fn ask([region, count]: [String; 2]) -> Result<String> {
     let count: u64 = count.parse()?;
     let mut vm = Vm::join(&region, Some(CLIENT), patience())?;
     let server = vm.wait_peer(SERVER, patience())?;
+    let mut dispatcher = Dispatcher::new(vm);
     let start = Instant::now();
 
     for number in 0..count {
-        let request = Message::new(REQUEST)
-            .cookie(!number)
-            .inline(&number.to_ne_bytes())?;
-        vm.send(server, request, patience())?;
-        vm.wait_items(patience())?;
-
-        let mut batch = vm.receive(1)?;
-        let answer = batch.take()?.ok_or("woken for nothing")?;
-        let square = number.wrapping_mul(number).to_ne_bytes();
-        let expected = (server, REQUEST, !number, &square[..]);
-        if (
-            answer.peer(),
-            answer.port(),
-            answer.cookie(),
-            answer.inline(),
-        ) != expected
-        {
-            return Err(format!("a wrong answer for {number}: {answer:?}").into());
+        let request = Message::new(REQUEST).inline(&number.to_ne_bytes())?;
+        let square = dispatcher.call(server, request, patience(), |reply| {
+            reply.inline().try_into().map(u64::from_ne_bytes)
+        })??;
+        if square != number.wrapping_mul(number) {
+            return Err(format!("a wrong answer for {number}: {square}").into());
         }
     }
 
-    let time = start.elapsed();
+    let (time, vm) = (start.elapsed(), dispatcher.handle());
     let bytes = count * size_of::<u64>() as u64;
-    let figures = figures(&vm, server, count, bytes, time)?;
+    let figures = figures(vm, server, count, bytes, time)?;
     let stop = vm.send(server, Message::new(STOP), patience())?;
     vm.flush(&stop, patience())?;
     let round_trip = time.as_secs_f64() * 1e6 / count.max(1) as f64;

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Duration;
 
-use ivring::{Deadline, Dispatched, Dispatcher, Message, PORT_RESERVED};
+use ivring::{Deadline, Dispatched, Dispatcher, Error, LaneEvent, Message, PORT_RESERVED, Vm};
 
 use crate::support::*;
 
@@ -156,4 +156,68 @@ pub fn budget() {
     // With nothing left it is idle, and rung once.
     let rung = [10, 11].map(|n| second.send(to, number(n), Deadline::NOW).unwrap().rung);
     assert_eq!(rung, [1, 0]);
+}
+
+pub fn lanes_have_turns() {
+    let receiver = region().create().unwrap();
+    let to = receiver.own();
+    let senders = [(); 2].map(|()| Vm::join_fd(&receiver, None).unwrap());
+    let mut lanes: Vec<_> = senders
+        .iter()
+        .map(|sender| sender.open_lane(to, 64).unwrap())
+        .collect();
+    for lane in &mut lanes {
+        let mut messages = (0..64).map(number).collect();
+        lane.send_all(&mut messages, Deadline::NOW).unwrap();
+    }
+    let handled = RefCell::new(Vec::new());
+    let mut dispatcher = Dispatcher::new(receiver);
+    dispatcher.on(1, |_, item| handled.borrow_mut().push(item.peer()));
+    // However the budget divides the turns.
+    for budget in [16, 16, 16, 16, 1, 1, 7, 7, 16] {
+        dispatcher.dispatch(budget).unwrap();
+        let handled = handled.borrow();
+        let of = |sender: &Vm| handled.iter().filter(|&&peer| peer == sender.own()).count();
+        let [first, second] = [of(&senders[0]), of(&senders[1])];
+        assert!(first.abs_diff(second) <= 16, "{first} {second}");
+    }
+    assert_eq!(handled.borrow().len(), 96);
+    assert_eq!(dispatcher.dispatch(100).unwrap(), Dispatched::All);
+    assert_eq!(handled.borrow().len(), 128);
+}
+
+pub fn closing_a_lane_from_a_handler() {
+    let (receiver, sender) = pair();
+    let (to, from) = (receiver.own(), sender.own());
+    let mut lane = sender.open_lane(to, 64).unwrap();
+    let calls = Cell::new(0);
+    let mut dispatcher = Dispatcher::new(receiver);
+    dispatcher.on(1, |context, item| {
+        calls.set(calls.get() + 1);
+        if item.cookie() == 5 {
+            context.close_lane(item.peer());
+        }
+    });
+    let mut messages = (0..20).map(number).collect();
+    lane.send_all(&mut messages, Deadline::NOW).unwrap();
+    // From its inbox it hears still.
+    sender.send(to, number(100), Deadline::NOW).unwrap();
+    dispatcher.dispatch(100).unwrap();
+    assert_eq!(calls.get(), 7);
+    let failed = lane.send(number(20), Deadline::NOW).unwrap_err();
+    assert!(matches!(failed.error, Error::Closed));
+    assert!(!dispatcher.close_lane(from));
+    // One that is not wanted, at once.
+    dispatcher.on_lane(|context, event| {
+        if let LaneEvent::Opened(peer, _) = event {
+            context.close_lane(peer);
+        }
+    });
+    drop(lane);
+    let mut lane = sender.open_lane(to, 64).unwrap();
+    dispatcher.dispatch(100).unwrap();
+    let failed = lane.send(number(0), Deadline::NOW).unwrap_err();
+    assert!(matches!(failed.error, Error::Closed));
+    dispatcher.dispatch(100).unwrap();
+    assert_eq!(calls.get(), 7);
 }

@@ -2,11 +2,16 @@
 
 //! Tests of the crate against the running module. Prints TAP.
 
+mod cheating;
 mod dispatching;
+mod lanes;
 mod leaving;
+mod requests;
 mod sending;
+mod sharing;
 mod sleeping;
 mod support;
+mod waking;
 
 use std::panic;
 use std::process::ExitCode;
@@ -40,6 +45,26 @@ const TESTS: &[(&str, fn())] = tests! {
         a_broken_inbox
         waiting_for_a_peer
         news_come_after_the_items;
+    lanes:
+        items_come_in_order
+        payload
+        a_full_lane
+        many_at_once
+        the_receiver_decides
+        a_dropped_lane_is_there_still
+        the_receiver_closes_it
+        the_receiver_leaves
+        the_sender_leaves
+        rings_have_turns;
+    cheating:
+        senders
+        a_sender_that_says_who_it_is
+        a_receiver
+        a_receiver_that_did_not_close
+        a_dispatcher_goes_on;
+    sharing:
+        the_last_reader_frees_it
+        what_a_lane_held_goes_with_it;
     dispatching:
         ports
         stop_from_a_handler
@@ -47,12 +72,28 @@ const TESTS: &[(&str, fn())] = tests! {
         stop_with_a_full_inbox
         a_panic_in_a_handler
         members
-        budget;
+        budget
+        lanes_have_turns
+        closing_a_lane_from_a_handler;
+    requests:
+        calls
+        callbacks
+        other_items_are_handled_meanwhile
+        the_peer_leaves
+        a_call_ends_when_the_peer_leaves
+        a_call_can_be_stopped;
+    waking:
+        states
+        an_idle_vm_costs_nothing
+        who_polls_is_not_rung
+        wishes;
     sleeping:
         in_wait
+        in_wait_unarmed
         in_poll
         in_epoll_level
         in_epoll_edge
+        in_epoll_with_some_left
         on_an_eventfd
         stopping;
 };

@@ -2,9 +2,17 @@
 
 //! What the tests share.
 
-use std::time::Duration;
+#![allow(unsafe_code)]
 
-use ivring::{Deadline, Message, Peer, RegionOptions, Vm};
+use std::fs;
+use std::hint;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::AtomicU32;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ivring::abi;
+use ivring::{Deadline, Message, Peer, RegionOptions, Stopper, Vm};
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 /// Long enough for anything that works: a test that takes as long has waited in vain.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -45,12 +53,112 @@ pub fn text(vm: &Vm, text: &[u8]) -> Message {
     Message::new(1).block(block)
 }
 
-/// Reads everything there is; returns who sent it, and the cookies.
+/// Reads everything there is, ring by ring; returns who sent it, and the cookies.
 pub fn read(vm: &mut Vm) -> Vec<(Peer, u64)> {
-    let mut batch = vm.receive(u32::MAX).unwrap();
     let mut items = Vec::new();
-    while let Some(item) = batch.take().unwrap() {
-        items.push((item.peer(), item.cookie()));
+    loop {
+        let mut batch = vm.receive(u32::MAX).unwrap();
+        if batch.is_empty() {
+            return items;
+        }
+        while let Some(item) = batch.take().unwrap() {
+            items.push((item.peer(), item.cookie()));
+        }
     }
-    items
+}
+
+/// Reads everything there is from one sender; returns the cookies.
+pub fn numbers(vm: &mut Vm, from: Peer) -> Vec<u64> {
+    let items = read(vm).into_iter();
+    let number = |(peer, number)| {
+        assert_eq!(peer, from);
+        number
+    };
+    items.map(number).collect()
+}
+
+/// A mapping of the beginning of an area, made behind the library's back.
+pub struct Words {
+    base: NonNull<u8>,
+}
+
+const WORDS_LEN: usize = 8 << 10;
+
+impl Words {
+    /// Of the area at an offset of a VM's descriptor.
+    pub fn map(vm: &Vm, at: u64) -> Self {
+        let prot = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a new mapping, of which only words are used, as atomics.
+        let base = unsafe { mmap(ptr::null_mut(), WORDS_LEN, prot, MapFlags::SHARED, vm, at) };
+        let base = NonNull::new(base.unwrap().cast()).unwrap();
+        Self { base }
+    }
+
+    /// The VM's own area.
+    pub fn of(vm: &Vm) -> Self {
+        Self::map(vm, abi::map_vm(vm.id()))
+    }
+
+    /// The lane of a VM to a peer.
+    pub fn of_lane(vm: &Vm, to: Peer) -> Self {
+        Self::map(vm, abi::map_lane_to(to.id))
+    }
+
+    /// The word at an offset in bytes.
+    pub fn at(&self, offset: usize) -> &AtomicU32 {
+        assert!(offset % 4 == 0 && offset < WORDS_LEN);
+        // SAFETY: it is within the mapping, aligned, and used as an atomic.
+        unsafe { AtomicU32::from_ptr(self.base.add(offset).as_ptr().cast()) }
+    }
+}
+
+impl Drop for Words {
+    fn drop(&mut self) {
+        // SAFETY: it is this value's own, and nothing borrowed from it outlives it.
+        unsafe { munmap(self.base.as_ptr().cast(), WORDS_LEN) }.unwrap();
+    }
+}
+
+/// How many mappings of the device this process has.
+pub fn mappings() -> usize {
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    let lines = maps.lines();
+    lines.filter(|line| line.ends_with("/dev/ivring")).count()
+}
+
+/// Stops a dispatcher when dropped, by a panic too.
+pub struct StopAtEnd(pub Stopper);
+
+impl Drop for StopAtEnd {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+/// Waits until something is so.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = soon();
+    while !is_so() {
+        assert_ne!(deadline.remaining(), Some(Duration::ZERO), "{what}");
+        hint::spin_loop();
+    }
+}
+
+/// Numbers at random, from a seed that is printed. The generator of Knuth's MMIX.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let seed = now.as_nanos() as u64;
+        println!("# seed {seed}");
+        Self(seed)
+    }
+
+    /// Less than `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        let next = self.0.wrapping_mul(6364136223846793005);
+        self.0 = next.wrapping_add(1442695040888963407);
+        (self.0 >> 33) % end
+    }
 }

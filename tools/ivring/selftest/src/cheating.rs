@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Lanes at whose other end is somebody who does not keep to the rules.
+
+use std::mem::offset_of;
+use std::sync::atomic::Ordering;
+
+use ivring::abi::{Item, LaneEnd, RingArea, VmArea};
+use ivring::{Deadline, Dispatcher, Error, Lane, LaneEvent, Message, Vm};
+
+use crate::support::*;
+
+/// Has the sender do something bad, and expects the receiver to close the lane, to say so once, and
+/// to go on with what others send.
+fn cheat(expected: &str, bad: impl FnOnce(&Vm, &mut Lane, &Words)) {
+    let (mut receiver, sender) = pair();
+    let (to, from) = (receiver.own(), sender.own());
+    let good = Vm::join_fd(&receiver, None).unwrap();
+    let mut good_lane = good.open_lane(to, 8).unwrap();
+    let mut lane = sender.open_lane(to, 8).unwrap();
+    let words = Words::of_lane(&sender, to);
+    for n in 0..3 {
+        lane.send(number(n), Deadline::NOW).unwrap();
+    }
+    assert_eq!(numbers(&mut receiver, from), [0, 1, 2]);
+    for n in 0..3 {
+        good_lane.send(number(n), Deadline::NOW).unwrap();
+        good.send(to, number(n), Deadline::NOW).unwrap();
+    }
+    bad(&sender, &mut lane, &words);
+
+    let (mut got, mut failures) = (0, Vec::new());
+    while receiver.wait_items(Deadline::NOW).is_ok() {
+        match receiver.receive(8) {
+            Ok(mut batch) => loop {
+                match batch.take() {
+                    Ok(Some(item)) => got += u32::from(item.peer() == good.own()),
+                    Ok(None) => break,
+                    Err(error) => failures.push(error),
+                }
+            },
+            Err(error) => failures.push(error),
+        }
+    }
+    let [Error::Lane { peer, reason }] = failures[..] else {
+        panic!("{failures:?}");
+    };
+    assert_eq!((peer, reason, got), (from, expected, 6));
+    let incoming: Vec<_> = receiver.incoming_lanes().collect();
+    assert_eq!(incoming, [(good.own(), 8)]);
+
+    // Its sender is told, and has its inbox still.
+    let told = (0..=8).find_map(|n| lane.send(number(n), Deadline::NOW).err());
+    assert!(matches!(told.unwrap().error, Error::Closed));
+    sender.send(to, number(4), Deadline::NOW).unwrap();
+    assert_eq!(numbers(&mut receiver, from), [4]);
+}
+
+pub fn senders() {
+    let producer = offset_of!(RingArea, producer);
+    for by in [9, 1 << 31] {
+        cheat("the producer index is out of range", |_, _, lane| {
+            lane.at(producer).fetch_add(by, Ordering::Relaxed);
+        });
+    }
+    // All has been read: back is out of range.
+    cheat("the producer index is out of range", |_, _, lane| {
+        lane.at(producer).fetch_sub(1, Ordering::Relaxed);
+    });
+    let bad_items = [
+        (
+            "an item has unknown flags",
+            Item {
+                flags: 6,
+                ..Item::default()
+            },
+        ),
+        (
+            "an item has too much inline data",
+            Item {
+                inline_len: 33,
+                ..Item::default()
+            },
+        ),
+        (
+            "payload outside of the sender's outbox",
+            Item {
+                offset: 4090,
+                length: 7,
+                ..Item::default()
+            },
+        ),
+        (
+            "an item without payload has an offset",
+            Item {
+                offset: 64,
+                ..Item::default()
+            },
+        ),
+    ];
+    for (expected, item) in bad_items {
+        cheat(expected, |_, lane, _| {
+            lane.push(&item).unwrap();
+            lane.publish().unwrap();
+        });
+    }
+}
+
+pub fn a_sender_that_says_who_it_is() {
+    let (mut receiver, sender) = pair();
+    let mut lane = sender.open_lane(receiver.own(), 2).unwrap();
+    let item = Item {
+        from: receiver.own().id as u16,
+        from_gen: 77,
+        cookie: 1,
+        ..Item::default()
+    };
+    lane.push(&item).unwrap();
+    lane.publish().unwrap();
+    assert_eq!(numbers(&mut receiver, sender.own()), [1]);
+}
+
+pub fn a_receiver() {
+    let consumer = offset_of!(VmArea, lane) + offset_of!(LaneEnd, consumer);
+    // Ahead of what was sent, and behind what it has said before.
+    for by in [3, -1, i32::MIN] {
+        let (sender, mut receiver) = pair();
+        let mut lane = sender.open_lane(receiver.own(), 2).unwrap();
+        lane.send(number(0), Deadline::NOW).unwrap();
+        assert_eq!(numbers(&mut receiver, sender.own()), [0]);
+        for n in 1..3 {
+            lane.send(number(n), Deadline::NOW).unwrap();
+        }
+        // That of the first slot: the sender made the region.
+        let words = Words::of(&receiver);
+        words.at(consumer).fetch_add(by as u32, Ordering::Relaxed);
+        for _ in 0..2 {
+            let failed = lane.send(number(5), soon()).unwrap_err();
+            assert!(matches!(failed.error, Error::Protocol(_)), "{by}: {failed}");
+            words.at(consumer).store(0, Ordering::Relaxed);
+        }
+        // It has spoilt only this.
+        sender
+            .send(receiver.own(), number(6), Deadline::NOW)
+            .unwrap();
+    }
+}
+
+/// It closes a lane, and then says that it has not.
+pub fn a_receiver_that_did_not_close() {
+    let (sender, mut receiver) = pair();
+    let mut lane = sender.open_lane(receiver.own(), 2).unwrap();
+    let block = sender.alloc(4096, Deadline::NOW).unwrap();
+    lane.send(Message::new(1).block(block), Deadline::NOW)
+        .unwrap();
+    assert!(receiver.close_lane(sender.own()));
+    let closed = offset_of!(VmArea, lane) + offset_of!(LaneEnd, closed);
+    let words = Words::of(&receiver);
+    assert_eq!(words.at(closed).swap(0, Ordering::Relaxed), 1);
+    // The kernel knows better.
+    assert!(sender.alloc(4096, soon()).is_ok());
+    lane.send(number(1), Deadline::NOW).unwrap();
+    let failed = lane.send(number(2), soon()).unwrap_err();
+    assert!(matches!(failed.error, Error::Closed));
+}
+
+pub fn a_dispatcher_goes_on() {
+    let (receiver, sender) = pair();
+    let (to, from) = (receiver.own(), sender.own());
+    let mut lane = sender.open_lane(to, 8).unwrap();
+    let (mut events, mut items) = (Vec::new(), 0);
+    let mut dispatcher = Dispatcher::new(receiver);
+    dispatcher
+        .on_lane(|context, event| {
+            assert_eq!(context.own(), to);
+            events.push(event);
+        })
+        .on(1, |_, _| items += 1);
+    for n in 0..2 {
+        lane.send(number(n), Deadline::NOW).unwrap();
+    }
+    let bad = Item {
+        inline_len: 40,
+        ..Item::default()
+    };
+    lane.push(&bad).unwrap();
+    lane.publish().unwrap();
+    sender.send(to, number(2), Deadline::NOW).unwrap();
+    dispatcher.dispatch(100).unwrap();
+    drop(lane);
+    let lane = sender.open_lane(to, 4).unwrap();
+    dispatcher.dispatch(100).unwrap();
+    drop((lane, sender));
+    dispatcher.dispatch(100).unwrap();
+    drop(dispatcher);
+    assert_eq!(items, 3);
+    let reason = "an item has too much inline data";
+    assert_eq!(
+        events,
+        [
+            LaneEvent::Opened(from, 8),
+            LaneEvent::Failed(from, reason),
+            LaneEvent::Opened(from, 4),
+            LaneEvent::Left(from),
+        ]
+    );
+}

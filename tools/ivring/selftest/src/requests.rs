@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Requests and replies, by inboxes and by lanes.
+
+use std::cell::{Cell, RefCell};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use ivring::abi::{ITEM_REPLY, Item};
+use ivring::{Context, Deadline, Dispatcher, Error, Lane, Message, Peer, Received, Result, Vm};
+
+use crate::support::*;
+
+/// Runs a server of squares, which answers by its inbox or by a lane, while `ask` asks.
+fn serve<'a>(by_lane: bool, ask: impl FnOnce(&mut Dispatcher<'a>, Peer)) {
+    let (server, client) = pair();
+    let (to, from) = (server.own(), client.own());
+    thread::scope(|scope| {
+        let (stoppers, stopper) = mpsc::channel();
+        scope.spawn(move || {
+            let mut serving = Dispatcher::new(server);
+            stoppers.send(serving.stopper()).unwrap();
+            let mut lane = serving.handle().open_lane(from, 16).unwrap();
+            serving.on(1, move |_, request| {
+                assert!(!request.is_reply());
+                let number = u64::from_ne_bytes(request.inline().try_into().unwrap());
+                let square = (number * number).to_ne_bytes();
+                let answer = Message::new(9).inline(&square).unwrap();
+                if by_lane {
+                    lane.send(answer.reply_to(request), soon()).unwrap();
+                } else {
+                    request.reply(answer, soon()).unwrap();
+                }
+            });
+            serving.run().unwrap();
+        });
+        let _stop = StopAtEnd(stopper.recv().unwrap());
+        ask(&mut Dispatcher::new(client), to);
+    });
+}
+
+fn square_of(number: u64) -> Message {
+    Message::new(1).inline(&number.to_ne_bytes()).unwrap()
+}
+
+fn value(reply: &Received<'_>) -> u64 {
+    assert!(reply.is_reply());
+    u64::from_ne_bytes(reply.inline().try_into().unwrap())
+}
+
+pub fn calls() {
+    for by_lane in [false, true] {
+        serve(by_lane, |client, server| {
+            // A reply is for nobody but the caller.
+            client.on_other(|_, item| panic!("{item:?}"));
+            let mut lane = client.handle().open_lane(server, 16).unwrap();
+            for n in 0..200 {
+                let square = if by_lane {
+                    client.call(&mut lane, square_of(n), soon(), value)
+                } else {
+                    client.call(server, square_of(n), soon(), value)
+                };
+                assert_eq!(square.unwrap(), n * n);
+            }
+        });
+    }
+}
+
+/// Makes a request, by a lane if one is given.
+fn request<'h>(
+    client: &Dispatcher<'h>,
+    server: Peer,
+    lane: Option<&mut Lane>,
+    message: Message,
+    done: impl FnOnce(&Context<'_, 'h>, Result<&Received<'_>>) + 'h,
+) {
+    match lane {
+        Some(lane) => client.request(lane, message, soon(), done),
+        None => client.request(server, message, soon(), done),
+    }
+    .unwrap();
+}
+
+pub fn callbacks() {
+    for by_lane in [false, true] {
+        let answers = RefCell::new(Vec::new());
+        serve(by_lane, |client, server| {
+            let mut lane = client.handle().open_lane(server, 16).unwrap();
+            let answers = &answers;
+            for n in 0..10 {
+                let lane = by_lane.then_some(&mut lane);
+                request(client, server, lane, square_of(n), move |context, reply| {
+                    answers.borrow_mut().push(value(reply.unwrap()));
+                    if n == 9 {
+                        // And one more, from here.
+                        let last =
+                            context.request(server, square_of(10), soon(), |context, reply| {
+                                answers.borrow_mut().push(value(reply.unwrap()));
+                                context.stop();
+                            });
+                        last.unwrap();
+                    }
+                });
+            }
+            client.run().unwrap();
+        });
+        let expected: Vec<u64> = (0..=10).map(|n| n * n).collect();
+        assert_eq!(answers.take(), expected);
+    }
+}
+
+pub fn other_items_are_handled_meanwhile() {
+    let (server, client) = pair();
+    let (to, own) = (server.own(), client.own());
+    let (seen, replies) = (RefCell::new(Vec::new()), Cell::new(0));
+    let mut client = Dispatcher::new(client);
+    client.on(1, |_, item| seen.borrow_mut().push(item.cookie()));
+    for n in 0..3 {
+        server.send(own, number(n), Deadline::NOW).unwrap();
+    }
+    let late = client.call(to, number(0), shortly(), |_| replies.set(replies.get() + 1));
+    assert!(matches!(late, Err(Error::TimedOut)));
+    assert_eq!(*seen.borrow(), [0, 1, 2]);
+
+    // The reply that comes late is for nobody; nor is one that answers nothing, or another's.
+    let mut server = server;
+    let mut batch = server.receive(1).unwrap();
+    let request = batch.take().unwrap().unwrap();
+    let cookie = request.cookie();
+    request.reply(number(0), Deadline::NOW).unwrap();
+    request.reply(number(0), Deadline::NOW).unwrap();
+    client.dispatch(100).unwrap();
+    assert_eq!((seen.borrow().len(), replies.get()), (3, 0));
+    drop(batch);
+
+    let third = Vm::join_fd(&server, None).unwrap();
+    let done = |_: &Context<'_, '_>, reply: Result<&Received<'_>>| {
+        assert_eq!(reply.unwrap().peer(), to);
+        replies.set(replies.get() + 1);
+    };
+    client.request(to, number(0), Deadline::NOW, done).unwrap();
+    // Another VM guesses the next cookie, and answers what it was not asked.
+    let mut lane = third.open_lane(own, 2).unwrap();
+    let forged = Item {
+        flags: ITEM_REPLY,
+        cookie: cookie + 1,
+        ..Item::default()
+    };
+    lane.push(&forged).unwrap();
+    lane.publish().unwrap();
+    client.dispatch(100).unwrap();
+    assert_eq!((seen.borrow().len(), replies.get()), (3, 0));
+    let mut batch = server.receive(1).unwrap();
+    let request = batch.take().unwrap().unwrap();
+    assert_eq!(request.cookie(), cookie + 1);
+    for _ in 0..2 {
+        request.reply(number(0), Deadline::NOW).unwrap();
+    }
+    client.dispatch(100).unwrap();
+    assert_eq!((seen.borrow().len(), replies.get()), (3, 1));
+}
+
+pub fn the_peer_leaves() {
+    for by_lane in [false, true] {
+        let (server, client) = pair();
+        let to = server.own();
+        let mut server = server;
+        let results = RefCell::new(Vec::new());
+        let mut client = Dispatcher::new(client);
+        let mut lane = client.handle().open_lane(to, 4).unwrap();
+        for n in 0..3 {
+            let (lane, results) = (by_lane.then_some(&mut lane), &results);
+            request(&client, to, lane, number(0), move |_, reply| {
+                let reply = reply.map(|reply| reply.payload().unwrap().to_vec());
+                results.borrow_mut().push((n, reply));
+            });
+        }
+        // One is answered. The answer comes, and its payload, before that there will be no others.
+        let mut answers = server.open_lane(client.handle().own(), 4).unwrap();
+        client.dispatch(100).unwrap();
+        let payload = text(&server, b"last");
+        let mut batch = server.receive(1).unwrap();
+        let request = batch.take().unwrap().unwrap();
+        answers
+            .send(payload.reply_to(&request), Deadline::NOW)
+            .unwrap();
+        drop(batch);
+        drop((answers, server));
+        client.dispatch(100).unwrap();
+        let results = results.take();
+        assert_eq!(results.len(), 3);
+        assert_eq!(results[0].1.as_deref().unwrap(), b"last");
+        for (n, result) in &results[1..] {
+            assert!(matches!(result, Err(Error::Gone)), "{n}");
+        }
+        assert_eq!(
+            results.iter().map(|(n, _)| *n).collect::<Vec<_>>(),
+            [0, 1, 2]
+        );
+        // And to the departed nothing can be asked.
+        let failed = client.request(to, number(0), Deadline::NOW, |_, _| unreachable!());
+        assert!(matches!(failed.unwrap_err().error, Error::Gone));
+        let failed = client.call(&mut lane, number(0), Deadline::NOW, |_| ());
+        assert!(matches!(failed, Err(Error::Gone)));
+    }
+}
+
+pub fn a_call_ends_when_the_peer_leaves() {
+    let (server, client) = pair();
+    let to = server.own();
+    let mut client = Dispatcher::new(client);
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut server = server;
+            server.wait_items(soon()).unwrap();
+            thread::sleep(Duration::from_millis(20));
+        });
+        let result = client.call(to, number(0), soon(), |_| ());
+        assert!(matches!(result, Err(Error::Gone)));
+    });
+}
+
+pub fn a_call_can_be_stopped() {
+    let (server, client) = pair();
+    let to = server.own();
+    let mut client = Dispatcher::new(client);
+    let stopper = client.stopper();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(20));
+            stopper.stop();
+        });
+        let result = client.call(to, number(0), soon(), |_| ());
+        assert!(matches!(result, Err(Error::Stopped)));
+    });
+    // Whatever runs next is told as well.
+    client.run().unwrap();
+    drop(server);
+}

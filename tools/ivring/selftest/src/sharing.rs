@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! One block to many.
+
+use ivring::{Deadline, Error, Message, SharedBlock, Vm};
+
+use crate::support::*;
+
+const TEXT: &[u8] = b"for all";
+
+/// A shared block that takes the whole outbox.
+fn block(vm: &Vm) -> SharedBlock {
+    let mut block = vm.alloc(4096, Deadline::NOW).unwrap();
+    block[..TEXT.len()].copy_from_slice(TEXT);
+    block.truncate(TEXT.len());
+    block.share()
+}
+
+fn is_free(vm: &Vm) -> bool {
+    match vm.alloc(1, Deadline::NOW) {
+        Ok(_) => true,
+        Err(Error::Full) => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn read_one(vm: &mut Vm, from: &Vm) {
+    let mut batch = vm.receive(1).unwrap();
+    let item = batch.take().unwrap().unwrap();
+    assert_eq!(item.peer(), from.own());
+    assert_eq!(item.payload().unwrap().to_vec(), TEXT);
+}
+
+pub fn the_last_reader_frees_it() {
+    let sender = region().create().unwrap();
+    let mut receivers = [(); 3].map(|()| Vm::join_fd(&sender, None).unwrap());
+    let mut lane = sender.open_lane(receivers[0].own(), 4).unwrap();
+
+    // To the first by its inbox and by a lane, which it reads in any order.
+    let shared = block(&sender);
+    assert_eq!(&shared[..], TEXT);
+    for receiver in &receivers {
+        let message = Message::new(1).shared(&shared);
+        sender.send(receiver.own(), message, Deadline::NOW).unwrap();
+    }
+    lane.send(Message::new(1).shared(&shared), Deadline::NOW)
+        .unwrap();
+    for reader in [2, 0, 0, 1] {
+        assert!(!is_free(&sender));
+        read_one(&mut receivers[reader], &sender);
+    }
+    // It might be sent once more.
+    assert!(!is_free(&sender));
+    let again = shared.clone();
+    drop(shared);
+    assert!(!is_free(&sender));
+    drop(again);
+    assert!(is_free(&sender));
+
+    // Not sent to anybody at all; or in vain.
+    drop(block(&sender));
+    assert!(is_free(&sender));
+    let shared = block(&sender);
+    let gone = receivers[2].own();
+    let [first, second, third] = receivers;
+    drop(third);
+    let failed = sender.send(gone, Message::new(1).shared(&shared), Deadline::NOW);
+    assert!(matches!(failed.as_ref().unwrap_err().error, Error::Gone));
+    // The message that came back holds it.
+    drop(shared);
+    assert!(!is_free(&sender));
+    drop(failed);
+    assert!(is_free(&sender));
+
+    // Who leaves, or closes the lane, is done with it.
+    let mut first = first;
+    let shared = block(&sender);
+    sender
+        .send(second.own(), Message::new(1).shared(&shared), Deadline::NOW)
+        .unwrap();
+    lane.send(Message::new(1).shared(&shared), Deadline::NOW)
+        .unwrap();
+    drop(shared);
+    assert!(!is_free(&sender));
+    drop(second);
+    assert!(!is_free(&sender));
+    assert!(first.close_lane(sender.own()));
+    assert!(is_free(&sender));
+}
+
+pub fn what_a_lane_held_goes_with_it() {
+    let (sender, mut receiver) = pair();
+    let to = receiver.own();
+    let mut lane = sender.open_lane(to, 4).unwrap();
+    let shared = block(&sender);
+    lane.send(Message::new(1).shared(&shared), Deadline::NOW)
+        .unwrap();
+    drop(shared);
+    assert!(!is_free(&sender));
+    // Closed, and opened again: the indices of the new one say nothing of the old.
+    assert!(receiver.close_lane(sender.own()));
+    drop(lane);
+    let mut lane = sender.open_lane(to, 4).unwrap();
+    assert!(is_free(&sender));
+    lane.send(Message::new(1).shared(&block(&sender)), Deadline::NOW)
+        .unwrap();
+    assert!(!is_free(&sender));
+    read_one(&mut receiver, &sender);
+    assert!(is_free(&sender));
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! When a receiver is rung: by its state, its polling, and its wishes.
+
+use std::cell::RefCell;
+use std::mem::offset_of;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ivring::abi::{self, VmArea};
+use ivring::state::UNFENCED_AFTER;
+use ivring::{Deadline, Dispatcher, Handle, Peer, Polling, membarrier};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::support::*;
+
+/// A window that nothing here is too late for.
+fn long() -> Polling {
+    Polling::new(Duration::from_secs(2))
+}
+
+pub fn states() {
+    assert!(membarrier::register() && membarrier::works());
+    let (receiver, sender) = pair();
+    let words = Words::of(&receiver);
+    let state = || words.at(offset_of!(VmArea, state)).load(Ordering::Relaxed);
+    const ENOUGH: usize = UNFENCED_AFTER as usize;
+    let mut lane = sender.open_lane(receiver.own(), 4096).unwrap();
+    let seen = RefCell::new(Vec::new());
+    let mut dispatcher = Dispatcher::new(receiver);
+    dispatcher.on(1, |_, _| seen.borrow_mut().push(state()));
+    let mut send = |count| {
+        let mut messages = (0..count as u64).map(number).collect();
+        lane.send_all(&mut messages, Deadline::NOW).unwrap();
+    };
+
+    // Many, but not many in a turn: never.
+    for _ in 0..20 {
+        send(100);
+        dispatcher.dispatch(200).unwrap();
+        assert_eq!(state(), abi::IDLE);
+    }
+    assert_eq!(seen.take(), [abi::BUSY; 2000]);
+    assert_eq!(dispatcher.calls().membarriers, 0);
+    // Many in one turn: when there were enough; and then it is idle again.
+    send(2 * ENOUGH);
+    dispatcher.dispatch(u32::MAX).unwrap();
+    assert_eq!(state(), abi::IDLE);
+    let seen = seen.take();
+    assert_eq!(seen[..ENOUGH], [abi::BUSY; ENOUGH]);
+    assert_eq!(seen[ENOUGH..], [abi::BUSY_UNFENCED; ENOUGH]);
+    assert_eq!(dispatcher.calls().membarriers, 1);
+    // With some left it stays so; who takes the VM back gets it fenced.
+    send(2 * ENOUGH);
+    dispatcher.dispatch(UNFENCED_AFTER).unwrap();
+    assert_eq!(state(), abi::BUSY_UNFENCED);
+    let mut receiver = dispatcher.into_vm();
+    assert_eq!(state(), abi::BUSY);
+    assert_eq!(read(&mut receiver).len(), ENOUGH);
+    assert_eq!(state(), abi::BUSY);
+}
+
+/// What the CPU has done for this thread.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Runs a dispatcher while `send` is given its peer, and itself.
+fn run(polling: Polling, mut handler: impl FnMut(), send: impl FnOnce(&Handle, Peer) + Send) {
+    let (receiver, sender) = pair();
+    let to = receiver.own();
+    let mut dispatcher = Dispatcher::new(receiver);
+    dispatcher.set_polling(polling).on(1, |_, _| handler());
+    let stopper = dispatcher.stopper();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let _stop = StopAtEnd(stopper);
+            send(&sender, to);
+        });
+        dispatcher.run().unwrap();
+    });
+}
+
+pub fn an_idle_vm_costs_nothing() {
+    const IDLE: Duration = Duration::from_secs(3);
+    let mut times = Vec::new();
+    run(
+        Polling::by_cpus(),
+        || times.push(cpu_time()),
+        |sender, to| {
+            let mut lane = sender.open_lane(to, 64).unwrap();
+            // First it has good reason to poll.
+            for n in 0..200 {
+                lane.send(number(n), soon()).unwrap();
+                thread::sleep(Duration::from_micros(50));
+            }
+            thread::sleep(IDLE);
+            let last = lane.send(number(200), soon()).unwrap();
+            sender.flush(&last, soon()).unwrap();
+        },
+    );
+    let [.., before, after] = times[..] else {
+        panic!("{} items came", times.len());
+    };
+    let busy = after - before;
+    println!("# idle for {IDLE:?}: {busy:?} of CPU time");
+    // Polling, if it went on, would have taken all of it.
+    assert!(busy < IDLE / 100, "{busy:?}");
+}
+
+pub fn who_polls_is_not_rung() {
+    const ITEMS: u64 = 300;
+    let rung = |polling| {
+        let mut rung = 0;
+        run(
+            polling,
+            || {},
+            |sender, to| {
+                let mut lane = sender.open_lane(to, 64).unwrap();
+                for n in 0..ITEMS {
+                    lane.send(number(n), soon()).unwrap();
+                    thread::sleep(Duration::from_millis(1));
+                }
+                rung = lane.stats().rung;
+            },
+        );
+        rung
+    };
+    let (with, without) = (rung(long()), rung(Polling::new(Duration::ZERO)));
+    println!("# of {ITEMS} items, {with} rang who polls, {without} who does not");
+    // The window doubles from 10 us, so about ten are rung before it is long enough.
+    assert!(with < ITEMS / 10, "{with}");
+    assert!(without > ITEMS / 2, "{without}");
+}
+
+pub fn wishes() {
+    let (mut receiver, sender) = pair();
+    let to = receiver.own();
+    let mut lane = sender.open_lane(to, 64).unwrap();
+    let late = Duration::from_millis(100);
+    // Ten of them, long before the delay has passed.
+    receiver.set_wake(10, Duration::from_secs(1000));
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| receiver.wait_items(soon()));
+        thread::sleep(late);
+        for n in 0..9 {
+            lane.send(number(n), soon()).unwrap();
+        }
+        thread::sleep(late);
+        assert!(!waiting.is_finished());
+        assert_eq!(lane.stats().rung, 0);
+        lane.send(number(9), soon()).unwrap();
+        waiting.join().unwrap().unwrap();
+    });
+    assert_eq!(lane.stats().rung, 1);
+    assert_eq!(numbers(&mut receiver, sender.own()).len(), 10);
+
+    // One, when the delay has passed.
+    receiver.set_wake(10, late);
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            receiver.wait_items(soon()).unwrap();
+            Instant::now()
+        });
+        thread::sleep(late);
+        let sent = Instant::now();
+        lane.send(number(0), soon()).unwrap();
+        let woken = waiting.join().unwrap();
+        assert!(woken - sent >= late, "{:?}", woken - sent);
+    });
+    assert_eq!(numbers(&mut receiver, sender.own()).len(), 1);
+
+    // Each at once, as at first.
+    receiver.set_wake(0, late);
+    assert!(receiver.members_changed().unwrap() && receiver.arm());
+    lane.send(number(0), soon()).unwrap();
+    assert_eq!(lane.stats().rung, 2);
+    receiver.wait_items(Deadline::NOW).unwrap();
+    let stats = sender.stats(to).unwrap();
+    assert_eq!(stats.delayed, 2);
+}

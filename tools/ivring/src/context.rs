@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What handlers may use of their dispatcher.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::ops::Deref;
+use std::result;
+
+use crate::deadline::Deadline;
+use crate::error::{Result, SendError};
+use crate::handle::Handle;
+use crate::message::Message;
+use crate::peer::Peer;
+use crate::received::Received;
+use crate::request::{Requests, Route, Waiter};
+use crate::stopper::Stopper;
+
+/// What a dispatcher shares with its handlers.
+pub(crate) struct Shared<'h> {
+    pub(crate) stopper: Stopper,
+    pub(crate) requests: Requests<'h>,
+    /// Whose lanes are to be closed.
+    pub(crate) closing: RefCell<Vec<Peer>>,
+}
+
+impl Shared<'_> {
+    pub(crate) fn new(stopper: Stopper) -> Self {
+        Self {
+            stopper,
+            requests: Requests::default(),
+            closing: RefCell::default(),
+        }
+    }
+
+    /// Whether something is to be done that a handler has asked for, before the next one is called.
+    pub(crate) fn is_to_pause(&self) -> bool {
+        self.stopper.is_wanted() || !self.closing.borrow().is_empty()
+    }
+}
+
+/// What a handler may use of its dispatcher; dereferences to the VM's [`Handle`].
+pub struct Context<'d, 'h> {
+    handle: &'d Handle,
+    pub(crate) shared: &'d Shared<'h>,
+}
+
+impl<'d, 'h> Context<'d, 'h> {
+    pub(crate) fn new(handle: &'d Handle, shared: &'d Shared<'h>) -> Self {
+        Self { handle, shared }
+    }
+
+    /// Has the dispatcher return when this handler does.
+    pub fn stop(&self) {
+        self.shared.stopper.want();
+    }
+
+    /// Closes the lane from a peer, if there is one, when this handler returns, and drops what is in
+    /// it. The peer gets [`Error::Closed`](crate::Error::Closed); it can open another one.
+    pub fn close_lane(&self, peer: Peer) {
+        self.shared.closing.borrow_mut().push(peer);
+    }
+
+    /// Sends a request, as [`Dispatcher::request`](crate::Dispatcher::request).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn request(
+        &self,
+        route: impl Route,
+        message: Message,
+        deadline: Deadline,
+        done: impl FnOnce(&Context<'_, 'h>, Result<&Received<'_>>) + 'h,
+    ) -> result::Result<(), SendError> {
+        let waiter = Waiter::Callback(Box::new(done));
+        self.shared
+            .requests
+            .send(self.handle, route, message, deadline, waiter)
+            .map(|_| ())
+    }
+}
+
+impl Deref for Context<'_, '_> {
+    type Target = Handle;
+
+    fn deref(&self) -> &Handle {
+        self.handle
+    }
+}
+
+impl fmt::Debug for Context<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Context").field(self.handle).finish()
+    }
+}

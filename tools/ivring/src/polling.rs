@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Looking again for a while before one sleeps.
+
+use std::hint;
+use std::time::{Duration, Instant};
+
+use rustix::thread::sched_getaffinity;
+
+/// The shortest that is, when polling begins to be worth it.
+const FIRST_WINDOW: Duration = Duration::from_micros(10);
+/// The clock is looked at after so many other looks.
+const LOOKS: u32 = 32;
+
+/// For how long it is worth to look again before one sleeps.
+///
+/// It learns as KVM's halt polling does (`grow_halt_poll_ns()` and its like in
+/// `virt/kvm/kvm_main.c`): the window doubles when something came soon after it had passed, and
+/// closes when nothing came for longer than the maximum. So who idles polls no more.
+#[derive(Debug)]
+pub struct Polling {
+    max: Duration,
+    window: Duration,
+    /// When polling was last given up.
+    dry: Option<Instant>,
+}
+
+impl Polling {
+    /// The longest that is polled if nothing else is said: that of KVM's halt polling.
+    pub const MAX: Duration = Duration::from_micros(200);
+
+    /// Polls for at most `max` at a time; zero switches it off.
+    pub const fn new(max: Duration) -> Self {
+        Self {
+            max,
+            window: Duration::ZERO,
+            dry: None,
+        }
+    }
+
+    /// At most [`Polling::MAX`] where this thread may run on more than one CPU; off where it may not,
+    /// since then, if nothing is known of the others, what one waits for may not happen while one
+    /// looks. Who has a CPU of its own says so with [`Polling::new`].
+    pub fn by_cpus() -> Self {
+        let cpus = sched_getaffinity(None).map_or(1, |cpus| cpus.count());
+        Self::new(if cpus > 1 { Self::MAX } else { Duration::ZERO })
+    }
+
+    /// For how long the next [`Polling::spin`] looks.
+    pub fn window(&self) -> Duration {
+        self.window
+    }
+
+    /// Looks until there is `work`, or the window has passed. Returns whether there is.
+    ///
+    /// If there is none the caller sleeps, and then says that it was [`woken`](Polling::woken).
+    #[inline]
+    pub fn spin(&mut self, mut work: impl FnMut() -> bool) -> bool {
+        if self.max.is_zero() {
+            return false;
+        }
+        let mut start = None;
+        if !self.window.is_zero() {
+            loop {
+                for _ in 0..LOOKS {
+                    if work() {
+                        return true;
+                    }
+                    hint::spin_loop();
+                }
+                let now = Instant::now();
+                if now.duration_since(*start.get_or_insert(now)) >= self.window {
+                    break;
+                }
+            }
+        }
+        self.dry = Some(start.unwrap_or_else(Instant::now));
+        false
+    }
+
+    /// Says that the sleep after [`Polling::spin`] is over, and learns from how long it took.
+    pub fn woken(&mut self) {
+        if let Some(dry) = self.dry.take() {
+            self.learn(dry.elapsed());
+        }
+    }
+
+    /// Nothing came for so long, looking and sleeping.
+    fn learn(&mut self, dry: Duration) {
+        if dry <= self.window {
+            return;
+        }
+        self.window = if dry > self.max {
+            Duration::ZERO
+        } else {
+            (self.window * 2).max(FIRST_WINDOW).min(self.max)
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn us(us: u64) -> Duration {
+        Duration::from_micros(us)
+    }
+
+    fn windows(polling: &mut Polling, dry: &[u64]) -> Vec<u128> {
+        let mut learn = |&dry| {
+            polling.learn(us(dry));
+            polling.window().as_micros()
+        };
+        dry.iter().map(&mut learn).collect()
+    }
+
+    #[test]
+    fn the_window_follows_what_comes() {
+        let mut polling = Polling::new(us(200));
+        // It opens, doubles, and has an end.
+        let soon = [200, 150, 30, 100, 170, 199, 200];
+        assert_eq!(
+            windows(&mut polling, &soon),
+            [10, 20, 40, 80, 160, 200, 200]
+        );
+        // What came within it says that it is right.
+        assert_eq!(windows(&mut polling, &[1, 200]), [200, 200]);
+        // What took too long closes it.
+        assert_eq!(windows(&mut polling, &[201, 5000, 100]), [0, 0, 10]);
+    }
+
+    #[test]
+    fn a_small_maximum_holds_from_the_first() {
+        let mut polling = Polling::new(us(4));
+        assert_eq!(windows(&mut polling, &[3, 3, 4, 5]), [4, 4, 4, 0]);
+    }
+
+    #[test]
+    fn looks_end_with_work_or_with_the_window() {
+        let mut looks = 0;
+        let mut look = |at| {
+            looks += 1;
+            looks >= at
+        };
+        // Off, and not yet open: no look at all.
+        let mut off = Polling::new(Duration::ZERO);
+        assert!(!off.spin(|| look(0)));
+        off.woken();
+        assert_eq!(off.window(), Duration::ZERO);
+        let mut polling = Polling::new(us(1_000_000));
+        assert!(!polling.spin(|| look(0)));
+
+        polling.learn(us(1));
+        assert!(polling.spin(|| look(100)));
+        assert_eq!(looks, 100);
+        let start = Instant::now();
+        assert!(!polling.spin(|| false));
+        assert!(start.elapsed() >= FIRST_WINDOW);
+    }
+}

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Shared memory by its addresses, wherever it was mapped from.
+//!
+//! Words are reached by relaxed atomics, and the items of others are copied by them, so that no
+//! reference is formed to what somebody else can write. Loads are all that is done to memory
+//! that may be mapped read-only.
+
+#![allow(unsafe_code)]
+
+use std::mem::transmute;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use crate::abi::{Item, LaneEnd, RingArea, VmArea};
+use crate::memory::{Memory, ReaderMemory, StateMemory, WriterMemory};
+
+const ITEM_WORDS: usize = size_of::<Item>() / size_of::<usize>();
+
+/// # Safety
+///
+/// It is aligned, readable, and nobody of this process uses it but by atomics.
+#[inline]
+unsafe fn load(word: *mut u32) -> u32 {
+    // SAFETY: the caller's promise. A relaxed load is allowed where only reading is.
+    unsafe { AtomicU32::from_ptr(word) }.load(Ordering::Relaxed)
+}
+
+/// # Safety
+///
+/// It is aligned, writable, and nobody of this process uses it but by atomics.
+#[inline]
+unsafe fn store(word: *mut u32, value: u32, order: Ordering) {
+    // SAFETY: the caller's promise.
+    unsafe { AtomicU32::from_ptr(word) }.store(value, order);
+}
+
+/// Where a ring lies.
+///
+/// Invariant: `area`, and `mask + 1` items behind it, are mapped for as long as this lives, and
+/// aligned to 8 bytes.
+#[derive(Debug)]
+struct Place {
+    area: NonNull<RingArea>,
+    mask: u32,
+}
+
+impl Place {
+    fn new(area: NonNull<RingArea>, capacity: u32) -> Self {
+        assert!(capacity.is_power_of_two());
+        let mask = capacity - 1;
+        Self { area, mask }
+    }
+
+    /// The item of an index: within the ring, by the invariant.
+    #[inline]
+    fn item(&self, index: u32) -> *mut Item {
+        let slot = (index & self.mask) as usize;
+        // SAFETY: the slot is less than the capacity, so that the item is mapped.
+        unsafe {
+            (&raw mut (*self.area.as_ptr()).item)
+                .cast::<Item>()
+                .add(slot)
+        }
+    }
+}
+
+/// A ring as its reader has it.
+#[derive(Debug)]
+pub struct RawReader {
+    place: Place,
+    /// Invariant: as the constructor has it.
+    consumer: NonNull<u32>,
+}
+
+// SAFETY: what is mapped belongs to the process, not to a thread, and all is reached by atomics.
+unsafe impl Send for RawReader {}
+// SAFETY: as above.
+unsafe impl Sync for RawReader {}
+
+impl RawReader {
+    /// A ring of `capacity` items at `area`, whose reader has its consumer index at `consumer`.
+    ///
+    /// # Panics
+    ///
+    /// If `capacity` is no power of two.
+    ///
+    /// # Safety
+    ///
+    /// For as long as it lives,
+    ///
+    /// - at `area` a [`RingArea`] and `capacity` items are mapped, readable and aligned to 8 bytes;
+    /// - `consumer` is mapped, writable and aligned;
+    /// - this process uses both by atomics only. (Items may be written otherwise by a
+    ///   [`RawWriter`] of the same ring, which does not write those that may be read.)
+    pub unsafe fn new(area: NonNull<RingArea>, capacity: u32, consumer: NonNull<u32>) -> Self {
+        Self {
+            place: Place::new(area, capacity),
+            consumer,
+        }
+    }
+}
+
+impl Memory for RawReader {}
+
+impl ReaderMemory for RawReader {
+    #[inline]
+    fn capacity(&self) -> u32 {
+        self.place.mask + 1
+    }
+
+    #[inline]
+    fn producer(&self) -> u32 {
+        // SAFETY: by the invariant.
+        unsafe { load(&raw mut (*self.place.area.as_ptr()).producer) }
+    }
+
+    #[inline]
+    fn room_wanted(&self) -> u32 {
+        // SAFETY: by the invariant.
+        unsafe { load(&raw mut (*self.place.area.as_ptr()).room_wanted) }
+    }
+
+    #[inline]
+    fn room_at(&self) -> u32 {
+        // SAFETY: by the invariant.
+        unsafe { load(&raw mut (*self.place.area.as_ptr()).room_at) }
+    }
+
+    #[inline]
+    fn item(&self, index: u32) -> Item {
+        let words: *mut usize = self.place.item(index).cast();
+        let words: [usize; ITEM_WORDS] = std::array::from_fn(|i| {
+            // SAFETY: the item is mapped and has so many words, which are aligned; a relaxed load
+            // is allowed whatever the protection, and whoever may write there.
+            unsafe { AtomicUsize::from_ptr(words.add(i)) }.load(Ordering::Relaxed)
+        });
+        // SAFETY: they are of one size, and any bytes are a valid `Item`.
+        unsafe { transmute::<[usize; ITEM_WORDS], Item>(words) }
+    }
+
+    #[inline]
+    fn set_consumer(&self, index: u32) {
+        // SAFETY: by the invariant.
+        unsafe { store(self.consumer.as_ptr(), index, Ordering::Release) };
+    }
+}
+
+/// A ring as its writer has it.
+#[derive(Debug)]
+pub struct RawWriter {
+    place: Place,
+    /// Invariant: as the constructor has it, and so below.
+    end: NonNull<LaneEnd>,
+    vm: NonNull<VmArea>,
+}
+
+// SAFETY: what is mapped belongs to the process, not to a thread. (It is not `Sync`, for items are
+// written by plain stores.)
+unsafe impl Send for RawWriter {}
+
+impl RawWriter {
+    /// A ring of `capacity` items at `area`, whose reader has its end of it at `end`, and its
+    /// state word and its wishes at the beginning of `vm`.
+    ///
+    /// # Panics
+    ///
+    /// If `capacity` is no power of two.
+    ///
+    /// # Safety
+    ///
+    /// For as long as it lives,
+    ///
+    /// - at `area` a [`RingArea`] and `capacity` items are mapped, writable and aligned to 8 bytes,
+    ///   and nothing else in this process writes there;
+    /// - `end` and the first 64 bytes of `vm` are mapped, readable and aligned to 4 bytes, and this
+    ///   process uses them by atomics only.
+    pub unsafe fn new(
+        area: NonNull<RingArea>,
+        capacity: u32,
+        end: NonNull<LaneEnd>,
+        vm: NonNull<VmArea>,
+    ) -> Self {
+        Self {
+            place: Place::new(area, capacity),
+            end,
+            vm,
+        }
+    }
+}
+
+impl Memory for RawWriter {}
+
+impl WriterMemory for RawWriter {
+    #[inline]
+    fn capacity(&self) -> u32 {
+        self.place.mask + 1
+    }
+
+    #[inline]
+    fn set_item(&self, index: u32, item: &Item) {
+        // SAFETY: the item is mapped, and nobody else writes it. Who reads it before it is
+        // published reads anything, by atomics.
+        unsafe { self.place.item(index).write(*item) };
+    }
+
+    #[inline]
+    fn set_producer(&self, index: u32) {
+        // SAFETY: by the invariant.
+        unsafe {
+            let producer = &raw mut (*self.place.area.as_ptr()).producer;
+            store(producer, index, Ordering::Release);
+        }
+    }
+
+    #[inline]
+    fn consumer(&self) -> u32 {
+        // SAFETY: by the invariant.
+        unsafe { load(&raw mut (*self.end.as_ptr()).consumer) }
+    }
+
+    #[inline]
+    fn closed(&self) -> u32 {
+        // SAFETY: by the invariant.
+        unsafe { load(&raw mut (*self.end.as_ptr()).closed) }
+    }
+
+    #[inline]
+    fn state(&self) -> u32 {
+        // SAFETY: by the invariant.
+        unsafe { load(&raw mut (*self.vm.as_ptr()).state) }
+    }
+
+    #[inline]
+    fn wake_items(&self) -> u32 {
+        // SAFETY: by the invariant.
+        unsafe { load(&raw mut (*self.vm.as_ptr()).wake_items) }
+    }
+}
+
+/// A VM's own state word.
+#[derive(Debug)]
+pub struct RawState(NonNull<u32>);
+
+// SAFETY: what is mapped belongs to the process, not to a thread, and it is reached by atomics.
+unsafe impl Send for RawState {}
+// SAFETY: as above.
+unsafe impl Sync for RawState {}
+
+impl RawState {
+    /// The state word at `word`.
+    ///
+    /// # Safety
+    ///
+    /// For as long as it lives the word is mapped, writable and aligned, and this process uses it
+    /// by atomics only.
+    pub unsafe fn new(word: NonNull<u32>) -> Self {
+        Self(word)
+    }
+}
+
+impl Memory for RawState {}
+
+impl StateMemory for RawState {
+    #[inline]
+    fn state(&self) -> u32 {
+        // SAFETY: by the constructor's contract.
+        unsafe { load(self.0.as_ptr()) }
+    }
+
+    #[inline]
+    fn set_state(&self, state: u32) {
+        // SAFETY: by the constructor's contract.
+        unsafe { store(self.0.as_ptr(), state, Ordering::Relaxed) };
+    }
+}

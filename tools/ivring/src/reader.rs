@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The reader of a VM's inbox and of the lanes that lead to it.
+
+#![allow(unsafe_code)]
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+
+use crate::abi;
+use crate::area::{LaneArea, PeerArea};
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::peer::Peer;
+use crate::raw::{RawReader, RawState};
+use crate::receiver::{Broken, Receiver, Turn};
+use crate::ring::Ring;
+use crate::state::State;
+use crate::sys;
+
+/// What happened to a lane that leads to this VM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LaneEvent {
+    /// A peer has opened one, of that capacity. What is in it is received from now on.
+    Opened(Peer, u32),
+    /// Its sender has left. All that was in it has been received.
+    Left(Peer),
+    /// It could not be read, since its sender broke the protocol, or there was no memory to map it.
+    /// It has been closed, and what was left in it dropped.
+    Failed(Peer, &'static str),
+}
+
+/// Where a ring comes from.
+pub(crate) enum Source {
+    Inbox,
+    Lane(Incoming),
+}
+
+/// A lane that leads to this VM.
+pub(crate) struct Incoming {
+    pub(crate) peer: Peer,
+    area: LaneArea,
+    /// The sender's area, if it was there yet to be mapped.
+    pub(crate) sender: Option<Arc<PeerArea>>,
+}
+
+impl Source {
+    pub(crate) fn lane(&self) -> Option<&Incoming> {
+        match self {
+            Self::Inbox => None,
+            Self::Lane(lane) => Some(lane),
+        }
+    }
+
+    /// As IVRING_ROOM has it.
+    fn room_from(&self) -> u32 {
+        self.lane().map_or(abi::ID_ANY, |lane| lane.peer.id)
+    }
+}
+
+/// The number of the inbox among the rings; it is never removed.
+const INBOX: usize = 0;
+
+/// The rings of a VM. Its methods are given the core that it was made for.
+pub(crate) struct Reader {
+    /// Invariant: the memory of each ring, and the state word, are mapped for as long as they are
+    /// here: by the core, of which the VM has a handle, and by the ring's source.
+    receiver: Receiver<RawReader, RawState, Source>,
+    /// What the word for changes of the lanes said when they were looked at last.
+    changes: u32,
+    /// How often senders were told of room.
+    rooms: u64,
+}
+
+impl Reader {
+    pub(crate) fn new(core: &Core) -> Self {
+        // SAFETY: the word is in the VM's area, which the core keeps mapped, writable, and hands
+        // out only as atomics.
+        let state = unsafe { RawState::new(NonNull::from(core.area.state()).cast()) };
+        let mut receiver = Receiver::new(State::new(state));
+        // Where the kernel has both indices start. From here on only this VM writes it.
+        let consumer = core.area.consumer();
+        let start = consumer.load(Ordering::Relaxed);
+        // SAFETY: the inbox area and the VM's area are mapped by the core, which hands out the word
+        // only as an atomic.
+        let inbox = unsafe {
+            let (ring, entries) = (core.inbox.ring(), core.geometry.inbox_entries);
+            RawReader::new(ring, entries, NonNull::from(consumer).cast())
+        };
+        let outbox_bytes = core.geometry.outbox_bytes as u64;
+        receiver.add(Ring::new(inbox, start, outbox_bytes), Source::Inbox);
+        Self {
+            receiver,
+            // The word moves on from zero when a lane is opened.
+            changes: 0,
+            rooms: 0,
+        }
+    }
+
+    pub(crate) fn receiver(&mut self) -> &mut Receiver<RawReader, RawState, Source> {
+        &mut self.receiver
+    }
+
+    /// How often senders were told of room, and how often a membarrier was made.
+    pub(crate) fn calls(&self) -> (u64, u64) {
+        (self.rooms, self.receiver.state().heavy_fences())
+    }
+
+    /// Finds the next ring that has something.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lane`], once for each lane that its sender broke; [`Error::Protocol`] if it is the
+    /// inbox that is broken.
+    pub(crate) fn turn(&mut self, core: &Core) -> Result<Option<Turn>> {
+        self.receiver
+            .turn()
+            .map_err(|Broken { ring, error }| self.broken(core, ring, error))
+    }
+
+    /// The lane that a ring is, if it is not the inbox.
+    #[inline]
+    pub(crate) fn lane(&self, ring: usize) -> Option<&Incoming> {
+        self.receiver.rings()[ring].1.lane()
+    }
+
+    pub(crate) fn capacity(&self, ring: usize) -> u32 {
+        self.receiver.rings()[ring].0.capacity()
+    }
+
+    /// Copies the `ahead`th readable item of a ring.
+    #[inline]
+    pub(crate) fn item(&self, ring: usize, ahead: u32) -> Result<abi::Item> {
+        self.receiver.item(ring, ahead)
+    }
+
+    /// Gives up what was taken from a ring, and lets its sender know if it waits for that.
+    pub(crate) fn advance(&mut self, core: &Core, ring: usize, count: u32) {
+        if self.receiver.advance(ring, count) {
+            self.rooms += 1;
+            let (_, source) = &self.receiver.rings()[ring];
+            // It fails only if there is no such lane, and then nobody waits.
+            let _ = sys::room(core.fd(), source.room_from());
+        }
+    }
+
+    /// Looks for a while whether there is something in a ring or in the table of lanes, or `other`
+    /// work. Returns whether there is.
+    pub(crate) fn poll(&mut self, core: &Core, mut other: impl FnMut() -> bool) -> bool {
+        let changes = self.changes;
+        self.receiver
+            .poll(|| core.lane_changes() != changes || other())
+    }
+
+    /// Says that the VM is idle, then looks for the same once more. True if there is nothing.
+    pub(crate) fn arm(&mut self, core: &Core, other: impl FnOnce() -> bool) -> bool {
+        let changes = self.changes;
+        self.receiver
+            .arm(|| core.lane_changes() != changes || other())
+    }
+
+    /// Closes the lane that an error is about, and names it.
+    pub(crate) fn broken(&mut self, core: &Core, ring: usize, error: Error) -> Error {
+        let (_, source) = &self.receiver.rings()[ring];
+        match (source.lane(), error) {
+            (Some(lane), Error::Protocol(reason)) => {
+                let peer = lane.peer;
+                self.close(core, ring);
+                Error::Lane { peer, reason }
+            }
+            (_, error) => error,
+        }
+    }
+
+    pub(crate) fn close(&mut self, core: &Core, ring: usize) {
+        if let Source::Lane(lane) = self.receiver.remove(ring) {
+            // It fails if the kernel has no such lane any more, which is as well.
+            let _ = sys::close_lane(core.fd(), lane.peer);
+        }
+    }
+
+    /// The lanes, with the numbers of their rings.
+    fn lanes(&self) -> impl Iterator<Item = (usize, &Incoming)> {
+        let numbered = self.receiver.rings().iter().enumerate();
+        numbered.filter_map(|(ring, (_, source))| Some((ring, source.lane()?)))
+    }
+
+    /// The peers that have lanes to this VM, and the capacities of those.
+    pub(crate) fn incoming(&self) -> impl Iterator<Item = (Peer, u32)> {
+        self.lanes()
+            .map(|(_, lane)| (lane.peer, lane.area.entries()))
+    }
+
+    /// Closes the lane from a peer. False if there is none.
+    pub(crate) fn close_from(&mut self, core: &Core, peer: Peer) -> bool {
+        let ring = self.lanes().find(|(_, lane)| lane.peer == peer);
+        let Some((ring, _)) = ring else { return false };
+        self.close(core, ring);
+        true
+    }
+
+    /// Whether lanes were opened since [`Reader::refresh`].
+    #[inline]
+    pub(crate) fn has_changes(&self, core: &Core) -> bool {
+        core.lane_changes() != self.changes
+    }
+
+    /// Maps the lanes that were opened since.
+    pub(crate) fn refresh(&mut self, core: &Core, events: &mut Vec<LaneEvent>) {
+        while self.has_changes(core) {
+            self.changes = core.lane_changes();
+            for id in 0..core.geometry.slots {
+                let (generation, entries) = core.inbox.lane(id);
+                let generation = generation.load(Ordering::Relaxed);
+                let peer = Peer { id, generation };
+                if generation == 0 || self.lanes().any(|(_, lane)| lane.peer == peer) {
+                    continue;
+                }
+                // Pairs with the kernel's release store of the generation, after the capacity.
+                fence(Ordering::Acquire);
+                let entries = entries.load(Ordering::Relaxed);
+                events.push(match self.open(core, peer, entries) {
+                    Ok(()) => LaneEvent::Opened(peer, entries),
+                    Err(reason) => {
+                        let _ = sys::close_lane(core.fd(), peer);
+                        LaneEvent::Failed(peer, reason)
+                    }
+                });
+            }
+        }
+    }
+
+    /// Maps a lane. It is there until this VM closes it.
+    fn open(
+        &mut self,
+        core: &Core,
+        peer: Peer,
+        entries: u32,
+    ) -> std::result::Result<(), &'static str> {
+        let limits = abi::MIN_LANE_ENTRIES..=abi::MAX_LANE_ENTRIES;
+        if !entries.is_power_of_two() || !limits.contains(&entries) {
+            return Err("no lane can have that capacity");
+        }
+        let area = LaneArea::map_from(core.fd(), peer.id, entries)
+            .map_err(|_| "it could not be mapped")?;
+        let consumer = core.area.lane_consumer(peer.id);
+        // SAFETY: the lane is mapped by its source, which is kept beside it, and the word by the
+        // core; it is this VM's own, and used by atomics only.
+        let memory =
+            unsafe { RawReader::new(area.ring(), entries, NonNull::from(consumer).cast()) };
+        // Where the kernel has both start. From here on only this VM writes it.
+        let start = consumer.load(Ordering::Relaxed);
+        let ring = Ring::new(memory, start, core.geometry.outbox_bytes as u64);
+        // If it has left its payload is out of reach.
+        let sender = core.area_of(peer).ok();
+        let lane = Incoming { peer, area, sender };
+        self.receiver.add(ring, Source::Lane(lane));
+        Ok(())
+    }
+
+    /// The producer index of the inbox.
+    pub(crate) fn inbox_producer(&mut self) -> Result<u32> {
+        self.receiver.ring(INBOX).producer()
+    }
+
+    /// Whether the inbox has been read up to `until`, and to their ends the lanes of those who had
+    /// left when the slots had these generations.
+    pub(crate) fn is_done(&self, until: u32, generations: &[u32]) -> bool {
+        let rings = self.receiver.rings();
+        let mut lanes = self.departed(generations);
+        rings[INBOX].0.has_read(until) && !lanes.any(|(ring, _)| rings[ring].0.has_work())
+    }
+
+    /// Closes the lanes of those who had left by then.
+    pub(crate) fn close_departed(
+        &mut self,
+        core: &Core,
+        generations: &[u32],
+        events: &mut Vec<LaneEvent>,
+    ) {
+        let departed: Vec<_> = self.departed(generations).collect();
+        // The last first, for those behind one that is closed move up.
+        for (ring, peer) in departed.into_iter().rev() {
+            self.close(core, ring);
+            events.push(LaneEvent::Left(peer));
+        }
+    }
+
+    fn departed(&self, generations: &[u32]) -> impl Iterator<Item = (usize, Peer)> {
+        self.lanes()
+            .map(|(ring, lane)| (ring, lane.peer))
+            .filter(|(_, peer)| peer.has_left(generations))
+    }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What a VM says of itself, in which order, and which fence it owes.
+
+use super::*;
+use crate::abi::DELAYED;
+use crate::testing::Plain;
+
+fn state(memory: &Plain) -> State<&Plain> {
+    let mut state = State::new(memory);
+    state.set_asymmetric(true);
+    state
+}
+
+#[test]
+fn busy_stores_only_what_is_not_so() {
+    let memory = Plain::new(0, 4);
+    let mut state = state(&memory);
+    for (before, steps) in [
+        (BUSY, &[][..]),
+        (BUSY_UNFENCED, &[]),
+        (IDLE, &["busy"]),
+        (DELAYED, &["busy"]),
+    ] {
+        memory.state.set(before);
+        state.busy();
+        assert_eq!(memory.steps(), steps, "{before}");
+    }
+}
+
+#[test]
+fn arming_stores_fences_and_then_looks() {
+    let memory = Plain::new(0, 4);
+    let mut state = state(&memory);
+    let look = |work| {
+        let memory = &memory;
+        move || {
+            memory.steps.borrow_mut().push("look");
+            work
+        }
+    };
+    assert!(state.arm(look(false)));
+    assert_eq!(memory.steps(), ["idle", "full", "look"]);
+    assert!(!state.arm(look(true)));
+    assert_eq!(memory.steps(), ["idle", "full", "look", "busy"]);
+
+    // Who has said UNFENCED makes the heavy fence, once.
+    state.handled(UNFENCED_AFTER);
+    assert_eq!(memory.steps(), ["unfenced"]);
+    assert!(!state.arm(look(true)));
+    assert_eq!(memory.steps(), ["idle", "heavy", "look", "busy"]);
+    assert!(state.arm(look(false)));
+    assert_eq!(memory.steps(), ["idle", "full", "look"]);
+
+    // Also when the kernel has gone idle meanwhile, and made one of its own.
+    state.handled(UNFENCED_AFTER);
+    memory.state.set(IDLE);
+    state.busy();
+    memory.steps();
+    assert!(state.arm(look(false)));
+    assert_eq!(memory.steps(), ["idle", "heavy", "look"]);
+}
+
+#[test]
+fn unfenced_is_said_for_many_items_only() {
+    let memory = Plain::new(0, 4);
+    let mut state = state(&memory);
+    // A trickle pays no membarrier.
+    for _ in 0..100 {
+        state.handled(UNFENCED_AFTER - 1);
+        assert!(state.arm(|| false));
+        assert_eq!(memory.steps(), ["idle", "full"]);
+    }
+    for _ in 0..UNFENCED_AFTER - 1 {
+        state.handled(1);
+    }
+    assert_eq!(memory.steps(), [""; 0]);
+    state.handled(1);
+    state.handled(u32::MAX);
+    assert_eq!(memory.steps(), ["unfenced"]);
+    // After an arming in vain it takes as many again.
+    assert!(!state.arm(|| true));
+    memory.steps();
+    state.handled(UNFENCED_AFTER - 1);
+    assert_eq!(memory.steps(), [""; 0]);
+}
+
+#[test]
+fn who_may_not_never_says_unfenced() {
+    let memory = Plain::new(0, 4);
+    let mut state = State::new(&memory);
+    state.handled(u32::MAX);
+    assert!(memory.steps().is_empty());
+
+    // Who may no more, settles what it owes.
+    state.set_asymmetric(true);
+    state.handled(1);
+    assert_eq!(memory.steps(), ["unfenced"]);
+    state.set_asymmetric(false);
+    assert_eq!(memory.steps(), ["busy", "heavy"]);
+    assert!(state.arm(|| false));
+    assert_eq!(memory.steps(), ["idle", "full"]);
+}
+
+#[test]
+fn who_finds_it_unfenced_owes_the_fence() {
+    let memory = Plain::new(0, 4);
+    memory.state.set(BUSY_UNFENCED);
+    assert!(State::new(&memory).arm(|| false));
+    assert_eq!(memory.steps(), ["idle", "heavy"]);
+}
+
+#[test]
+fn without_the_fence_nobody_sleeps() {
+    let memory = Plain::new(0, 4);
+    let mut state = state(&memory);
+    state.handled(UNFENCED_AFTER);
+    memory.steps();
+    memory.heavy.set(false);
+    assert!(!state.arm(|| unreachable!("nothing could be known by it")));
+    assert_eq!(memory.steps(), ["idle", "heavy", "unfenced"]);
+    memory.heavy.set(true);
+    assert!(state.arm(|| false));
+    assert_eq!(memory.steps(), ["idle", "heavy"]);
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The writer's protocol on plain memory, against readers that may do anything.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::abi::{GONE, IDLE};
+use crate::ring::Ring;
+use crate::testing::Plain;
+
+fn writer(memory: &Plain) -> Writer<&Plain> {
+    let mut writer = Writer::new(memory, memory.producer.get(), true);
+    writer.refresh().unwrap();
+    memory.steps();
+    writer
+}
+
+fn item(cookie: u64) -> Item {
+    Item {
+        cookie,
+        ..Item::default()
+    }
+}
+
+#[test]
+fn an_unfenced_reader_costs_no_fence() {
+    let memory = Plain::new(u32::MAX, 4);
+    let mut writer = writer(&memory);
+    memory.state.set(BUSY_UNFENCED);
+    assert!(writer.stage(&item(1)) && writer.stage(&item(2)));
+    assert_eq!(memory.steps(), ["item=", "item="]);
+    assert_eq!(memory.producer.get(), u32::MAX);
+    assert!(!writer.publish());
+    assert_eq!(memory.steps(), ["producer=", "light", "state"]);
+    assert_eq!((memory.producer.get(), writer.sent()), (1, 2));
+    // Nothing staged: nothing to tell.
+    assert!(!writer.publish());
+    assert!(memory.steps().is_empty());
+}
+
+#[test]
+fn any_other_state_is_read_again_behind_a_fence() {
+    for (state, rings) in [
+        (BUSY, false),
+        (IDLE, true),
+        (GONE, true),
+        (5, true),
+        (u32::MAX, true),
+    ] {
+        let memory = Plain::new(0, 4);
+        let mut writer = writer(&memory);
+        memory.state.set(state);
+        assert!(writer.stage(&item(1)));
+        memory.steps();
+        assert_eq!(writer.publish(), rings, "{state}");
+        let steps = ["producer=", "light", "state", "full", "state"];
+        assert_eq!(memory.steps(), steps);
+    }
+}
+
+#[test]
+fn who_is_not_registered_always_fences() {
+    for (state, rings) in [(BUSY_UNFENCED, false), (BUSY, false), (IDLE, true)] {
+        let memory = Plain::new(0, 4);
+        let mut writer = Writer::new(&memory, 0, false);
+        writer.refresh().unwrap();
+        memory.state.set(state);
+        assert!(writer.stage(&item(1)));
+        memory.steps();
+        assert_eq!(writer.publish(), rings);
+        assert_eq!(memory.steps(), ["producer=", "full", "state"]);
+    }
+}
+
+#[test]
+fn a_delayed_reader_is_rung_for_as_many_as_it_wishes() {
+    let memory = Plain::new(0, 8);
+    let mut writer = writer(&memory);
+    memory.state.set(DELAYED);
+    memory.wake_items.set(3);
+    let mut send = || {
+        assert!(writer.stage(&item(0)));
+        writer.publish()
+    };
+    assert_eq!([(); 4].map(|()| send()), [false, false, true, true]);
+    // What has been read does not count, though the writer has not looked for room.
+    memory.consumer.set(3);
+    assert_eq!([(); 2].map(|()| send()), [false, true]);
+}
+
+#[test]
+fn a_full_lane_has_room_again_when_it_is_read() {
+    let memory = Plain::new(0, 2);
+    let mut writer = writer(&memory);
+    assert!(writer.stage(&item(0)) && writer.stage(&item(1)));
+    assert!(!writer.stage(&item(2)));
+    let _ = writer.publish();
+    assert_eq!(writer.refresh().unwrap(), 0);
+    assert!(!writer.stage(&item(2)));
+    assert_eq!(writer.half_read(), 1);
+
+    memory.consumer.set(1);
+    memory.steps();
+    assert!(!writer.stage(&item(2)), "it has not looked");
+    assert_eq!(writer.refresh().unwrap(), 1);
+    assert_eq!(memory.steps(), ["consumer", "acquire", "closed"]);
+    assert!(writer.stage(&item(2)) && !writer.stage(&item(3)));
+    assert_eq!(memory.items.borrow()[0].cookie, 2);
+    assert_eq!(writer.half_read(), 2);
+}
+
+#[test]
+fn a_closed_lane_is_so_for_good() {
+    let memory = Plain::new(0, 2);
+    let mut writer = writer(&memory);
+    memory.closed.set(1);
+    assert!(matches!(writer.refresh(), Err(Error::Closed)));
+    assert!(!writer.stage(&item(0)));
+    memory.closed.set(0);
+    assert!(matches!(writer.refresh(), Err(Error::Closed)));
+    assert!(!writer.stage(&item(0)));
+}
+
+#[test]
+fn a_consumer_index_that_cannot_be_breaks_the_lane_for_good() {
+    for start in [0, u32::MAX - 3] {
+        // One is staged and not published: that cannot have been read.
+        for (consumer, good) in [
+            (-1, false),
+            (0, false),
+            (1, true),
+            (3, true),
+            (4, false),
+            (5, false),
+            (9, false),
+            (i32::MIN, false),
+        ] {
+            let memory = Plain::new(start, 8);
+            let mut writer = writer(&memory);
+            for n in 0..3 {
+                assert!(writer.stage(&item(n)));
+            }
+            let _ = writer.publish();
+            assert!(writer.stage(&item(3)));
+            memory.consumer.set(start.wrapping_add(1));
+            assert_eq!(writer.refresh().unwrap(), 5);
+
+            memory.consumer.set(start.wrapping_add_signed(consumer));
+            assert_eq!(writer.refresh().is_ok(), good, "{consumer}");
+            if !good {
+                memory.consumer.set(start.wrapping_add(3));
+                assert!(matches!(writer.refresh(), Err(Error::Protocol(_))));
+                assert!(!writer.stage(&item(4)));
+            }
+        }
+    }
+}
+
+#[test]
+fn who_takes_a_lane_up_again_looks_first() {
+    let memory = Plain::new(7, 4);
+    memory.consumer.set(5);
+    let mut writer = Writer::new(&memory, 7, true);
+    assert!(!writer.stage(&item(0)));
+    assert_eq!(writer.refresh().unwrap(), 2);
+    // More than the capacity behind, or ahead.
+    for consumer in [2, 8] {
+        memory.consumer.set(consumer);
+        let mut writer = Writer::new(&memory, 7, true);
+        assert!(matches!(writer.refresh(), Err(Error::Protocol(_))));
+    }
+}
+
+proptest! {
+    /// The two sides together: all that is staged and published comes out once and in order.
+    #[test]
+    fn items_come_in_order(
+        start in prop_oneof![any::<u32>(), u32::MAX - 40..=u32::MAX],
+        log2 in 1u32..5,
+        steps in prop::collection::vec((0..3, 1u32..20), 1..100),
+    ) {
+        let memory = Plain::new(start, 1 << log2);
+        let mut writer = Writer::new(&memory, start, true);
+        let mut ring = Ring::new(&memory, start, 0);
+        let (mut staged, mut published, mut read) = (0u64, 0, 0);
+
+        for (step, count) in steps {
+            match step {
+                0 => for _ in 0..count {
+                    if writer.room() == 0 {
+                        let room = (1 << log2) - (staged - read);
+                        prop_assert_eq!(u64::from(writer.refresh().unwrap()), room);
+                    }
+                    staged += u64::from(writer.stage(&item(staged)));
+                },
+                1 => {
+                    let _ = writer.publish();
+                    published = staged;
+                    prop_assert_eq!(writer.sent(), published);
+                },
+                _ => {
+                    ring.producer().unwrap();
+                    prop_assert_eq!(u64::from(ring.readable().unwrap()), published - read);
+                    let count = count.min((published - read) as u32);
+                    for ahead in 0..count {
+                        prop_assert_eq!(ring.item(ahead).unwrap().cookie, read);
+                        read += 1;
+                    }
+                    let _ = ring.advance(count);
+                }
+            }
+            prop_assert_eq!(writer.position(), start.wrapping_add(staged as u32));
+        }
+    }
+}

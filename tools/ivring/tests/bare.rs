@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The lanes' own code on ordinary memory, without the module: what wakes is a condition variable.
+
+#![allow(unsafe_code)]
+
+use std::mem::offset_of;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, Ordering, fence};
+use std::sync::{Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ivring::abi::{BUSY, IDLE, Item, LaneEnd, RingArea, VmArea};
+use ivring::membarrier;
+use ivring::raw::{RawReader, RawState, RawWriter};
+use ivring::receiver::Receiver;
+use ivring::ring::{Ring, is_read};
+use ivring::sender::{Bell, Sender};
+use ivring::state::State;
+use ivring::writer::Writer;
+use ivring::{Deadline, Error, Polling, Result};
+
+const ITEMS: u64 = 20_000;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The areas of a lane and of its receiver, and what the module would be for both.
+struct Pair {
+    lane: NonNull<RingArea>,
+    vm: NonNull<VmArea>,
+    capacity: u32,
+    lock: Mutex<()>,
+    changed: Condvar,
+}
+
+// SAFETY: the areas are used by atomics, or as a `RawWriter` does.
+unsafe impl Sync for Pair {}
+
+fn zeroed<T>(items: u32) -> NonNull<T> {
+    // What follows a `T` of a ring are items, and of a VM's area the ends of lanes, as large.
+    let words = (size_of::<T>() + items as usize * size_of::<Item>()) / size_of::<u64>();
+    NonNull::from(vec![0u64; words].leak()).cast()
+}
+
+impl Pair {
+    fn new(capacity: u32) -> Self {
+        let pair = Self {
+            lane: zeroed(capacity),
+            vm: zeroed(1),
+            capacity,
+            lock: Mutex::new(()),
+            changed: Condvar::new(),
+        };
+        let start = capacity.wrapping_neg();
+        pair.lane_word(offset_of!(RingArea, producer))
+            .store(start, Ordering::Relaxed);
+        pair.consumer().store(start, Ordering::Relaxed);
+        pair
+    }
+
+    fn word(area: NonNull<u8>, offset: usize) -> &'static AtomicU32 {
+        // SAFETY: the areas are leaked, and the offsets are those of words in them.
+        unsafe { AtomicU32::from_ptr(area.as_ptr().add(offset).cast()) }
+    }
+
+    fn lane_word(&self, offset: usize) -> &'static AtomicU32 {
+        Self::word(self.lane.cast(), offset)
+    }
+
+    fn vm_word(&self, offset: usize) -> &'static AtomicU32 {
+        Self::word(self.vm.cast(), offset)
+    }
+
+    fn state(&self) -> &'static AtomicU32 {
+        self.vm_word(offset_of!(VmArea, state))
+    }
+
+    fn consumer(&self) -> &'static AtomicU32 {
+        self.vm_word(offset_of!(VmArea, lane) + offset_of!(LaneEnd, consumer))
+    }
+
+    fn sender(&self) -> Sender<RawWriter, &Self> {
+        let end = offset_of!(VmArea, lane);
+        // SAFETY: the areas are leaked, aligned to 8 bytes, and there is one writer.
+        let memory = unsafe {
+            let end = self.vm.byte_add(end).cast::<LaneEnd>();
+            RawWriter::new(self.lane, self.capacity, end, self.vm)
+        };
+        let start = self.capacity.wrapping_neg();
+        Sender::new(Writer::new(memory, start, membarrier::register()), self)
+    }
+
+    fn receiver(&self) -> Receiver<RawReader, RawState> {
+        let word = |word: &AtomicU32| NonNull::from(word).cast();
+        // SAFETY: as above.
+        let (memory, state) = unsafe {
+            let consumer = word(self.consumer());
+            let memory = RawReader::new(self.lane, self.capacity, consumer);
+            (memory, RawState::new(word(self.state())))
+        };
+        let mut state = State::new(state);
+        state.set_asymmetric(membarrier::works());
+        let mut receiver = Receiver::new(state);
+        receiver.set_polling(Polling::by_cpus());
+        receiver.add(Ring::new(memory, self.capacity.wrapping_neg(), 0), ());
+        receiver
+    }
+
+    /// Sleeps while `asleep`.
+    fn sleep(&self, asleep: impl Fn() -> bool) -> Result<()> {
+        let lock = self.lock.lock().unwrap();
+        let wait = self
+            .changed
+            .wait_timeout_while(lock, PATIENCE, |()| asleep());
+        match wait.unwrap().1.timed_out() {
+            true => Err(Error::TimedOut),
+            false => Ok(()),
+        }
+    }
+
+    fn wake(&self) {
+        let _lock = self.lock.lock().unwrap();
+        self.changed.notify_all();
+    }
+}
+
+impl Bell for &Pair {
+    fn ring(&self) -> Result<bool> {
+        let state = self.state();
+        let rung = state.compare_exchange(IDLE, BUSY, Ordering::SeqCst, Ordering::SeqCst);
+        if rung.is_ok() {
+            self.wake();
+        }
+        Ok(rung.is_ok())
+    }
+
+    fn wait(&self, position: u32, _: Deadline) -> Result<()> {
+        let wanted = self.lane_word(offset_of!(RingArea, room_wanted));
+        let at = self.lane_word(offset_of!(RingArea, room_at));
+        at.store(position, Ordering::Relaxed);
+        wanted.store(1, Ordering::Release);
+        // R: pairs with the fence of `Ring::advance`.
+        fence(Ordering::SeqCst);
+        let unread = || {
+            !is_read(
+                position,
+                self.consumer().load(Ordering::Acquire),
+                self.capacity,
+            )
+        };
+        let slept = self.sleep(unread);
+        wanted.store(0, Ordering::Relaxed);
+        slept
+    }
+
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Sends numbers, now many together, now one, now with pauses in which the receiver falls asleep.
+fn send(pair: &Pair, seed: u64, polling: Duration) -> Result<u64> {
+    let mut sender = pair.sender();
+    sender.set_polling(Polling::new(polling));
+    let mut random = seed;
+    for cookie in 0..ITEMS {
+        sender.wait_room(Deadline::NEVER)?;
+        let item = Item {
+            cookie,
+            data: [cookie as u8; 32],
+            inline_len: 32,
+            ..Item::default()
+        };
+        sender.push(&item)?;
+        // The generator of Knuth's MMIX.
+        random = random.wrapping_mul(6364136223846793005);
+        random = random.wrapping_add(1442695040888963407);
+        match random >> 56 {
+            0..128 => {}
+            128..130 => {
+                sender.publish()?;
+                thread::sleep(Duration::from_micros((random >> 32) & 511));
+            }
+            _ => {
+                sender.publish()?;
+            }
+        }
+    }
+    sender.publish()?;
+    Ok(sender.stats().rung)
+}
+
+fn receive(pair: &Pair, polling: Duration) -> u64 {
+    let mut receiver = pair.receiver();
+    receiver.set_polling(Polling::new(polling));
+    let (mut next, mut sleeps) = (0, 0);
+    while next < ITEMS {
+        while let Some(turn) = receiver.turn().expect("a lane in order") {
+            let count = turn.readable.min(32);
+            for ahead in 0..count {
+                let item = receiver.item(turn.ring, ahead).unwrap();
+                assert_eq!((item.cookie, item.data), (next, [next as u8; 32]));
+                next += 1;
+            }
+            if receiver.advance(turn.ring, count) {
+                pair.wake();
+            }
+        }
+        if receiver.poll(|| false) || !receiver.arm(|| false) {
+            continue;
+        }
+        if next < ITEMS {
+            let asleep = || pair.state().load(Ordering::Relaxed) == IDLE;
+            pair.sleep(asleep).expect("a lost wakeup");
+            receiver.woken();
+            sleeps += 1;
+        }
+    }
+    sleeps
+}
+
+#[test]
+fn nothing_is_lost_between_two_threads() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let seed = now.as_nanos() as u64;
+    println!("seed {seed}");
+    let window = Duration::from_micros(200);
+    for (capacity, polling) in [
+        (2, Duration::ZERO),
+        (64, Duration::ZERO),
+        (2, window),
+        (64, window),
+    ] {
+        let pair = Pair::new(capacity);
+        let (sleeps, rung) = thread::scope(|scope| {
+            let sending = scope.spawn(|| send(&pair, seed, polling).unwrap());
+            (receive(&pair, polling), sending.join().unwrap())
+        });
+        // Each sleep but the last ended with a doorbell, and each doorbell ended one.
+        println!("capacity {capacity}, polling {polling:?}: {sleeps} sleeps, {rung} doorbells");
+        assert!(rung >= sleeps && sleeps > 0);
+    }
+}
