@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * The C library's lanes, for the benchmark.
+ */
+#include <errno.h>
+
+#include <ivring.h>
+
+#include "lane.h"
+
+static struct ivring_item item_of(uint64_t sequence, const uint64_t data[4])
+{
+	struct ivring_item item = {
+		.port = 1,
+		.cookie = sequence,
+		.inline_len = IVRING_INLINE_BYTES,
+	};
+
+	__builtin_memcpy(item.data, data, IVRING_INLINE_BYTES);
+	return item;
+}
+
+/* Becomes VM @id of a region, and opens a lane to the VM of slot @to, which is there. */
+int bench_open(int region_fd, uint32_t id, struct ivring_peer to, uint32_t entries,
+	       struct ivring **vm, struct ivring_lane **lane)
+{
+	int ret = ivring_join_fd(region_fd, id, vm);
+
+	if (!ret)
+		ret = ivring_open_lane(*vm, to, entries);
+	if (!ret)
+		*lane = ivring_lane(*vm, to);
+	return ret;
+}
+
+int bench_send(struct ivring_lane *lane, uint64_t sequence, const uint64_t data[4])
+{
+	const struct ivring_item item = item_of(sequence, data);
+	int ret;
+
+	while ((ret = ivring_lane_push(lane, &item)) == -EAGAIN) {
+		ret = ivring_lane_wait(lane, IVRING_DEADLINE_NEVER);
+		if (ret)
+			return ret;
+	}
+	return ret ? ret : ivring_lane_publish(lane);
+}
+
+uint64_t bench_rung(const struct ivring_lane *lane)
+{
+	return lane->rung;
+}
+
+/* Sends @count items, of which each is published, by a lane of @entries that has room for them. */
+int bench_push(struct ivring_ring_area *ring, uint32_t entries,
+	       const struct ivring_vm_area *receiver, uint32_t count)
+{
+	const uint64_t data[4] = { 0 };
+	struct ivring_lane lane;
+	int ret = 0;
+
+	ivr_lane_init(&lane, ring, entries, receiver, 0, true);
+	for (uint32_t i = 0; i < count && !ret; i++) {
+		const struct ivring_item item = item_of(i, data);
+
+		ret = ivring_lane_push(&lane, &item);
+		if (!ret)
+			ret = ivring_lane_publish(&lane);
+	}
+	return ret;
+}

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Records as drawings: one SVG for each mode.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use plotters::coord::Shift;
+use plotters::coord::ranged1d::SegmentValue;
+use plotters::prelude::*;
+
+use crate::record::{Mode, Record};
+use crate::table::{digits, time};
+
+const PANEL: (u32, u32) = (520, 330);
+const COLUMNS: usize = 2;
+const IVRING: RGBColor = RGBColor(0, 90, 181);
+const LIMIT: RGBColor = RGBColor(0, 0, 0);
+const OTHERS: RGBColor = RGBColor(140, 140, 140);
+const FONT: &str = "sans-serif";
+/// Of lines, which are told apart by colour. These can be told apart by the colour-blind.
+const COLOURS: [RGBColor; 8] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(0, 0, 0),
+    RGBColor(140, 140, 140),
+];
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// A point with a line to something worse.
+struct Dot {
+    transport: String,
+    value: f64,
+    worse: f64,
+}
+
+/// Points on one logarithmic axis, a line for each transport.
+struct Dots {
+    title: &'static str,
+    format: fn(f64) -> String,
+    dots: Vec<Dot>,
+}
+
+/// Lines over two logarithmic axes.
+struct Lines {
+    title: &'static str,
+    axis: &'static str,
+    format: fn(f64) -> String,
+    lines: BTreeMap<String, Vec<(f64, f64)>>,
+}
+
+enum Panel {
+    Dots(Dots),
+    Lines(Lines),
+}
+
+/// What is said of a workload.
+type Field = fn(&Record) -> Option<f64>;
+
+fn dots(
+    records: &[&Record],
+    workload: &str,
+    title: &'static str,
+    format: fn(f64) -> String,
+    value: Field,
+    worse: Field,
+) -> Panel {
+    let chosen = records.iter().filter(|record| record.workload == workload);
+    let dot = |record: &&Record| {
+        let value = value(record).filter(|value| *value > 0.0)?;
+        Some(Dot {
+            transport: record.transport.clone(),
+            value,
+            worse: worse(record).unwrap_or(value).max(value),
+        })
+    };
+    let mut dots: Vec<_> = chosen.filter_map(dot).collect();
+    dots.sort_by(|one, other| other.value.total_cmp(&one.value));
+    Panel::Dots(Dots {
+        title,
+        format,
+        dots,
+    })
+}
+
+fn lines(
+    records: &[&Record],
+    workload: &str,
+    title: &'static str,
+    axis: (&'static str, fn(&Record) -> u64),
+    format: fn(f64) -> String,
+    value: Field,
+) -> Panel {
+    let mut lines: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for record in records.iter().filter(|record| record.workload == workload) {
+        if let Some(value) = value(record) {
+            let line = lines.entry(record.transport.clone()).or_default();
+            line.push((axis.1(record) as f64, value));
+        }
+    }
+    Panel::Lines(Lines {
+        title,
+        axis: axis.0,
+        format,
+        lines,
+    })
+}
+
+fn panels(mode: Mode, records: &[&Record]) -> Vec<Panel> {
+    let senders: (_, fn(&Record) -> u64) = ("senders", |record| record.senders);
+    let bytes: (_, fn(&Record) -> u64) = ("bytes of payload", |record| record.payload_bytes);
+    let all = if mode == Mode::Counted {
+        let value: Field = |record| record.instructions_per_item;
+        vec![
+            dots(
+                records,
+                "stream",
+                "stream: instructions an item",
+                digits,
+                value,
+                value,
+            ),
+            dots(
+                records,
+                "round_trip",
+                "round trip: instructions",
+                digits,
+                value,
+                value,
+            ),
+            dots(
+                records,
+                "push",
+                "one push to a busy receiver: instructions",
+                digits,
+                value,
+                value,
+            ),
+            lines(
+                records,
+                "fan_in",
+                "many senders: instructions an item",
+                senders,
+                digits,
+                value,
+            ),
+        ]
+    } else {
+        let value: Field = |record| record.ns_per_item;
+        let worse: Field = |record| Some(record.ns_per_item? + record.ns_spread?);
+        let (p50, p99): (Field, Field) = (|record| record.p50_ns, |record| record.p99_ns);
+        vec![
+            dots(
+                records,
+                "stream",
+                "stream: time an item",
+                time,
+                value,
+                worse,
+            ),
+            dots(
+                records,
+                "round_trip",
+                "round trip: median, and to the 99th percentile",
+                time,
+                p50,
+                p99,
+            ),
+            dots(
+                records,
+                "request",
+                "16 requests on their way: time a request",
+                time,
+                value,
+                worse,
+            ),
+            dots(
+                records,
+                "trickle",
+                "an item now and then: latency, median to p99",
+                time,
+                p50,
+                p99,
+            ),
+            lines(
+                records,
+                "fan_in",
+                "many senders: time an item",
+                senders,
+                time,
+                value,
+            ),
+            lines(records, "large", "payloads: time each", bytes, time, value),
+        ]
+    };
+    let is_empty = |panel: &Panel| match panel {
+        Panel::Dots(panel) => panel.dots.is_empty(),
+        Panel::Lines(panel) => panel.lines.is_empty(),
+    };
+    all.into_iter().filter(|panel| !is_empty(panel)).collect()
+}
+
+fn colour(transport: &str) -> RGBColor {
+    match transport {
+        _ if transport.starts_with("direct") || transport.starts_with("enqueue") => IVRING,
+        _ if transport.starts_with("spin-ring") => LIMIT,
+        _ => OTHERS,
+    }
+}
+
+/// From a little below the least to a little above the most.
+fn range(
+    values: impl Iterator<Item = f64> + Clone,
+    below: f64,
+    above: f64,
+) -> std::ops::Range<f64> {
+    let least = values.clone().fold(f64::INFINITY, f64::min);
+    let most = values.fold(0.0, f64::max);
+    least / below..most * above
+}
+
+fn error<E: std::fmt::Display>(error: E) -> anyhow::Error {
+    anyhow!("drawing: {error}")
+}
+
+fn draw_dots(area: &Area, panel: &Dots) -> Result<()> {
+    let rows = panel.dots.len();
+    let values = panel.dots.iter().flat_map(|dot| [dot.value, dot.worse]);
+    let mut chart = ChartBuilder::on(area)
+        .caption(panel.title, (FONT, 15))
+        .margin(10)
+        .x_label_area_size(24)
+        .y_label_area_size(110)
+        .build_cartesian_2d(
+            range(values, 1.6, 4.0).log_scale(),
+            (0..rows).into_segmented(),
+        )
+        .map_err(error)?;
+    let name = |place: &SegmentValue<usize>| match place {
+        SegmentValue::CenterOf(row) if *row < rows => panel.dots[*row].transport.clone(),
+        _ => String::new(),
+    };
+    chart
+        .configure_mesh()
+        .disable_y_mesh()
+        .light_line_style(TRANSPARENT)
+        .y_labels(rows + 1)
+        .y_label_formatter(&name)
+        .x_labels(6)
+        .x_label_formatter(&|value| (panel.format)(*value))
+        .label_style((FONT, 12))
+        .draw()
+        .map_err(error)?;
+    for (row, dot) in panel.dots.iter().enumerate() {
+        let row = SegmentValue::CenterOf(row);
+        let colour = colour(&dot.transport);
+        let line = vec![(dot.value, row.clone()), (dot.worse, row.clone())];
+        let text = (panel.format)(dot.value);
+        let label = Text::new(text, (8, -6), (FONT, 12).into_font().color(&colour));
+        chart
+            .draw_series([PathElement::new(line, colour.stroke_width(2))])
+            .map_err(error)?;
+        chart
+            .draw_series([Circle::new((dot.value, row.clone()), 4, colour.filled())])
+            .map_err(error)?;
+        let labelled = EmptyElement::at((dot.worse, row)) + label;
+        chart.draw_series([labelled]).map_err(error)?;
+    }
+    Ok(())
+}
+
+fn draw_lines(area: &Area, panel: &Lines) -> Result<()> {
+    let points = panel.lines.values().flatten();
+    let xs = range(points.clone().map(|point| point.0), 1.0, 1.05);
+    let ys = range(points.map(|point| point.1), 1.5, 1.5);
+    let mut chart = ChartBuilder::on(area)
+        .caption(panel.title, (FONT, 15))
+        .margin(10)
+        .x_label_area_size(36)
+        .y_label_area_size(64)
+        .build_cartesian_2d(xs.log_scale().base(2.0), ys.log_scale())
+        .map_err(error)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_desc(panel.axis)
+        .x_label_formatter(&|value| format!("{value:.0}"))
+        .y_label_formatter(&|value| (panel.format)(*value))
+        .label_style((FONT, 12))
+        .draw()
+        .map_err(error)?;
+    for (number, (transport, line)) in panel.lines.iter().enumerate() {
+        // Where there are more lines than colours the later ones have small points.
+        let (colour, size) = (
+            COLOURS[number % COLOURS.len()],
+            if number < COLOURS.len() { 4 } else { 2 },
+        );
+        let points = line
+            .iter()
+            .map(|&point| Circle::new(point, size, colour.filled()));
+        chart.draw_series(points).map_err(error)?;
+        chart
+            .draw_series(LineSeries::new(
+                line.iter().copied(),
+                colour.stroke_width(2),
+            ))
+            .map_err(error)?
+            .label(transport)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 14, y)], colour.stroke_width(2)));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperLeft)
+        .background_style(WHITE.mix(0.8))
+        .label_font((FONT, 11))
+        .draw()
+        .map_err(error)
+}
+
+/// Draws what there is of a mode; nothing if there is nothing.
+pub fn draw(mode: Mode, records: &[Record], path: &Path) -> Result<()> {
+    let records: Vec<_> = records
+        .iter()
+        .filter(|record| record.mode == mode)
+        .collect();
+    let panels = panels(mode, &records);
+    if panels.is_empty() {
+        return Ok(());
+    }
+    let rows = panels.len().div_ceil(COLUMNS);
+    let size = (PANEL.0 * COLUMNS as u32, PANEL.1 * rows as u32);
+    let root = SVGBackend::new(path, size).into_drawing_area();
+    root.fill(&WHITE).map_err(error)?;
+    for (area, panel) in root.split_evenly((rows, COLUMNS)).iter().zip(&panels) {
+        match panel {
+            Panel::Dots(panel) => draw_dots(area, panel)?,
+            Panel::Lines(panel) => draw_lines(area, panel)?,
+        }
+    }
+    root.present().map_err(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_measured_is_drawn() {
+        let mut records = Vec::new();
+        for (number, transport) in ["pipe", "direct", "spin-ring"].iter().enumerate() {
+            for senders in [1, 4] {
+                for workload in ["stream", "fan_in"] {
+                    records.push(Record {
+                        ns_per_item: Some(10.0 * (number + senders) as f64),
+                        ns_spread: Some(1.0),
+                        ..Record::new(Mode::Bare, workload, transport, 64, senders)
+                    });
+                }
+            }
+        }
+        let path = std::env::temp_dir().join(format!("ivring-bench-{}.svg", std::process::id()));
+        draw(Mode::Vm, &records, &path).unwrap();
+        assert!(!path.exists());
+        draw(Mode::Bare, &records, &path).unwrap();
+        let svg = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        for text in [
+            "stream: time an item",
+            "many senders",
+            "spin-ring",
+            "direct",
+            "20.0 ns",
+        ] {
+            assert!(svg.contains(text), "no {text} in it");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Measures ivring, and beside it what people use instead.
+
+mod chart;
+mod counted;
+mod kind;
+mod measure;
+mod process;
+mod progress;
+mod quartiles;
+mod record;
+mod rounds;
+mod smoke;
+mod table;
+mod targets;
+mod transport;
+mod workload;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand, ValueEnum};
+
+use kind::{Kind, Workload};
+use progress::Progress;
+use record::{Mode, Record};
+use rounds::Effort;
+
+#[derive(Parser)]
+#[command(about, version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measure in the virtual machine, with the module loaded
+    Vm(Choice),
+    /// Measure on the bare machine, without the module
+    Bare(Choice),
+    /// Count instructions, in the virtual machine whose clock does so, with the module loaded
+    Counted(Choice),
+    /// Check counts, not times; prints TAP
+    Smoke {
+        /// Where it runs
+        mode: SmokeMode,
+    },
+    /// Put records together, print them and where ivring stands, and draw them
+    Report {
+        /// Where the records and drawings go
+        #[arg(short, long)]
+        directory: PathBuf,
+        /// Records, as the others print them
+        records: Vec<PathBuf>,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum SmokeMode {
+    /// The virtual machine, with the module loaded
+    Vm,
+    /// The one whose clock counts instructions
+    Counted,
+}
+
+/// What is measured, and how long.
+#[derive(clap::Args)]
+struct Choice {
+    /// Only these transports
+    #[arg(short, long, value_delimiter = ',')]
+    transport: Vec<Kind>,
+    /// Only these workloads, by the names in the records
+    #[arg(short, long, value_delimiter = ',')]
+    workload: Vec<String>,
+    /// Rounds
+    #[arg(short, long, default_value_t = 7)]
+    rounds: u32,
+    /// Milliseconds for one transport in one round
+    #[arg(short, long, default_value_t = 50)]
+    milliseconds: u64,
+}
+
+impl Choice {
+    fn workloads(&self) -> Vec<Workload> {
+        let chosen = |workload: &Workload| {
+            self.workload.is_empty() || self.workload.iter().any(|name| name == workload.name())
+        };
+        Workload::ALL.into_iter().filter(chosen).collect()
+    }
+
+    fn kinds(&self, mode: Mode, workload: Workload) -> Vec<Kind> {
+        let takes = |kind: &Kind| {
+            workload.takes(*kind)
+                && (mode != Mode::Bare || !kind.needs_module())
+                && (self.transport.is_empty() || self.transport.contains(kind))
+        };
+        Kind::value_variants()
+            .iter()
+            .copied()
+            .filter(takes)
+            .collect()
+    }
+
+    fn measure(&self, mode: Mode) -> Result<()> {
+        let workloads = self.workloads();
+        let effort = Effort {
+            rounds: self.rounds,
+            budget: self.milliseconds * 1_000_000,
+        };
+        let runs: usize = workloads
+            .iter()
+            .map(|&workload| self.kinds(mode, workload).len())
+            .sum();
+        let progress = Progress::new("measuring", runs as u64 * u64::from(self.rounds + 1));
+        let mut records = Vec::new();
+        for workload in workloads {
+            let kinds = self.kinds(mode, workload);
+            records.extend(rounds::measure(mode, workload, &kinds, effort, &progress)?);
+        }
+        drop(progress);
+        print(&records)
+    }
+
+    fn count(&self) -> Result<()> {
+        print(&counted::all(&self.workloads(), |workload| {
+            self.kinds(Mode::Counted, workload)
+        })?)
+    }
+}
+
+fn print(records: &[Record]) -> Result<()> {
+    println!("{}", serde_json::to_string_pretty(records)?);
+    Ok(())
+}
+
+fn report(directory: &Path, files: &[PathBuf]) -> Result<()> {
+    let lists = files
+        .iter()
+        .map(|file| record::read(file))
+        .collect::<Result<Vec<_>>>()?;
+    let records = record::merge(lists);
+    fs::write(
+        directory.join("bench.json"),
+        serde_json::to_string_pretty(&records)? + "\n",
+    )?;
+    for &mode in Mode::value_variants() {
+        let name = format!("performance-{}.svg", mode.name());
+        chart::draw(mode, &records, &directory.join(name))?;
+    }
+    println!("{}\n{}", table::table(&records), targets::table(&records));
+    Ok(())
+}
+
+fn main() -> Result<ExitCode> {
+    let mut passed = true;
+    match Arguments::parse().command {
+        Command::Vm(choice) => choice.measure(Mode::Vm)?,
+        Command::Bare(choice) => choice.measure(Mode::Bare)?,
+        Command::Counted(choice) => choice.count()?,
+        Command::Smoke {
+            mode: SmokeMode::Vm,
+        } => passed = smoke::vm()?,
+        Command::Smoke {
+            mode: SmokeMode::Counted,
+        } => passed = smoke::counted()?,
+        Command::Report { directory, records } => report(&directory, &records)?,
+    }
+    Ok(if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Measuring in rounds: all transports once, then all of them again, so that what changes on the
+//! machine in the meantime changes for all.
+
+use anyhow::Result;
+
+use crate::kind::{Kind, Workload};
+use crate::measure;
+use crate::process::Cpus;
+use crate::progress::Progress;
+use crate::quartiles::Quartiles;
+use crate::record::{Mode, Record};
+use crate::transport::CAPACITY;
+use crate::workload::{Run, Spec, slow_receiver};
+
+/// How many items of a trickle are sent in a round.
+const TRICKLE: u64 = 64;
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    pub rounds: u32,
+    /// How long one transport is to be measured in a round, in nanoseconds.
+    pub budget: u64,
+}
+
+/// The least and the most items of a measurement, and how many go before it.
+struct Range {
+    least: u64,
+    most: u64,
+    warm_up: u64,
+}
+
+impl Range {
+    fn of(workload: Workload) -> Self {
+        // A receiver may find all that fits into the queue at once: there must be several times as much.
+        let queue = CAPACITY as u64;
+        let (least, most, warm_up) = match workload {
+            Workload::Stream => (4 * queue, 10_000_000, 2 * queue),
+            Workload::FanIn(senders) => {
+                let each = senders as u64 * queue / 4;
+                (each.max(4 * queue), 10_000_000, (each / 4).max(2 * queue))
+            }
+            Workload::RoundTrip | Workload::Request => (100, 1_000_000, 50),
+            Workload::SlowReceiver => (slow_receiver::ITEMS, slow_receiver::ITEMS, 0),
+            Workload::Trickle => (TRICKLE, TRICKLE, 4),
+            Workload::Large(_) => (32, 1_000_000, 0),
+        };
+        Self {
+            least,
+            most,
+            warm_up,
+        }
+    }
+}
+
+/// How many items it takes to use up the budget.
+fn items(workload: Workload, kind: Kind, mut spec: Spec, budget: u64) -> Result<u64> {
+    let range = Range::of(workload);
+    let mut items = range.least;
+    while items < range.most {
+        spec.items = items;
+        let run = workload.run(kind, &spec)?;
+        let wanted = budget as f64 / run.ns_per_item;
+        if run.elapsed >= budget / 8 {
+            return Ok((wanted as u64).clamp(range.least, range.most));
+        }
+        // It gets faster with more of them, so not too far at once.
+        items = (items * 16)
+            .min(wanted as u64 + 1)
+            .clamp(items + 1, range.most);
+    }
+    Ok(range.most)
+}
+
+/// Measures one workload with those transports. One that fails is told of, and is not among the
+/// records.
+pub fn measure(
+    mode: Mode,
+    workload: Workload,
+    kinds: &[Kind],
+    effort: Effort,
+    progress: &Progress,
+) -> Result<Vec<Record>> {
+    let spec = Spec {
+        cpus: Cpus::share()?,
+        module: mode != Mode::Bare,
+        warm_up: Range::of(workload).warm_up,
+        items: 0,
+    };
+    let mut entrants: Vec<_> = kinds.iter().map(|&kind| (kind, spec, Vec::new())).collect();
+    for round in 0..=effort.rounds {
+        entrants.retain_mut(|(kind, spec, runs)| {
+            progress.at(&format!(
+                "{workload}: {kind}, round {round} of {}",
+                effort.rounds
+            ));
+            progress.step();
+            let result = match round {
+                0 => items(workload, *kind, *spec, effort.budget).map(|items| spec.items = items),
+                _ => workload.run(*kind, spec).map(|run| runs.push(run)),
+            };
+            if let Err(error) = &result {
+                progress.tell(&format!(
+                    "{workload} cannot be measured by {kind}: {error:#}"
+                ));
+            }
+            result.is_ok()
+        });
+    }
+    let record = |(kind, _, runs): &(Kind, _, Vec<Run>)| record(mode, workload, *kind, runs);
+    Ok(entrants.iter().map(record).collect())
+}
+
+/// What the rounds say.
+fn record(mode: Mode, workload: Workload, kind: Kind, runs: &[Run]) -> Record {
+    let median = |value: fn(&Run) -> f64| Quartiles::of(runs.iter().map(value)).median;
+    let time = Quartiles::of(runs.iter().map(|run| run.ns_per_item));
+    let mut latencies = measure::histogram();
+    for run in runs {
+        latencies += &run.latencies;
+    }
+    let percentile =
+        |part| (!latencies.is_empty()).then(|| latencies.value_at_quantile(part) as f64);
+    let syscalls = |value| (!kind.hides_syscalls()).then(|| median(value));
+    Record {
+        ns_per_item: Some(time.median),
+        ns_spread: Some(time.spread()),
+        p50_ns: percentile(0.5),
+        p99_ns: percentile(0.99),
+        doorbells_per_item: (!kind.hides_doorbells()).then(|| median(|run| run.doorbells_per_item)),
+        syscalls_per_item: syscalls(|run| run.syscalls_per_item),
+        cpu_ns_per_item: Some(median(|run| run.cpu_ns_per_item)),
+        context_switches_per_item: Some(median(|run| run.context_switches_per_item)),
+        sender_syscalls_per_item: syscalls(|run| run.sender_syscalls_per_item),
+        ..Record::new(
+            mode,
+            workload.name(),
+            &kind.name(),
+            workload.payload(),
+            workload.senders(),
+        )
+    }
+}

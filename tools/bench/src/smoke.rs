@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What must not get worse, as a test: counts, which are the same on a slow and on a busy machine.
+//! Prints TAP.
+
+use anyhow::{Context, Result};
+
+use crate::counted;
+use crate::kind::{Kind, Workload};
+use crate::process::Cpus;
+use crate::record::Record;
+use crate::table::digits;
+use crate::transport::CAPACITY;
+use crate::workload::{Run, Spec, slow_receiver};
+
+/// A count an item, and where it must lie.
+struct Check {
+    what: String,
+    is: Result<f64>,
+    least: f64,
+    most: f64,
+}
+
+impl Check {
+    fn passed(&self) -> bool {
+        self.is
+            .as_ref()
+            .is_ok_and(|is| (self.least..=self.most).contains(is))
+    }
+}
+
+/// Prints them, and returns whether all have passed.
+fn tap(checks: &[Check]) -> bool {
+    println!("TAP version 13\n1..{}", checks.len());
+    for (number, check) in (1..).zip(checks) {
+        let (least, most) = (digits(check.least), digits(check.most));
+        let is = match &check.is {
+            Ok(is) => format!("{} is within {least} and {most}", digits(*is)),
+            Err(error) => format!("{error:#}"),
+        };
+        let ok = if check.passed() { "ok" } else { "not ok" };
+        println!("{ok} {number} {}: {is}", check.what);
+    }
+    checks.iter().all(Check::passed)
+}
+
+type Count = (&'static str, fn(&Run) -> f64);
+/// A count and its bounds.
+type Bounds = (Count, f64, f64);
+
+const DOORBELLS: Count = ("doorbells", |run| run.doorbells_per_item);
+const SYSCALLS: Count = ("system calls", |run| run.syscalls_per_item);
+const SENT: Count = ("the sender's system calls", |run| {
+    run.sender_syscalls_per_item
+});
+
+/// In the virtual machine, with the module: doorbells and system calls. Where they depend on how the
+/// two CPUs are scheduled there is room for a busy machine.
+pub fn vm() -> Result<bool> {
+    use Kind::*;
+    use Workload::*;
+
+    // What is measured, and each count with its bounds.
+    let all: [(Workload, Kind, &[Bounds]); 10] = [
+        (Stream, Enqueue, &[(SENT, 1.0, 1.0), (DOORBELLS, 0.0, 1.0)]),
+        (Stream, Enqueue32, &[(SENT, 1.0 / 32.0, 0.04)]),
+        (Stream, Direct, &[(DOORBELLS, 0.0, 0.02), (SENT, 0.0, 0.02)]),
+        (
+            Stream,
+            Direct32,
+            &[(DOORBELLS, 0.0, 0.02), (SENT, 0.0, 0.02)],
+        ),
+        (
+            RoundTrip,
+            DirectSleep,
+            &[(DOORBELLS, 0.0, 2.0), (SYSCALLS, 0.0, 4.0)],
+        ),
+        (
+            SlowReceiver,
+            Direct,
+            &[(DOORBELLS, 0.0, 0.001), (SENT, 0.0, 0.002)],
+        ),
+        (
+            SlowReceiver,
+            DirectSleep,
+            &[(DOORBELLS, 0.0, 0.001), (SENT, 0.0, 0.002)],
+        ),
+        (
+            SlowReceiver,
+            Enqueue,
+            &[(DOORBELLS, 0.0, 0.001), (SENT, 1.0, 1.0)],
+        ),
+        (
+            Trickle,
+            DirectSleep,
+            &[(DOORBELLS, 0.0, 1.0), (SENT, 0.0, 1.0)],
+        ),
+        (
+            FanIn(16),
+            Direct,
+            &[(DOORBELLS, 0.0, 0.02), (SENT, 0.0, 0.02)],
+        ),
+    ];
+    let cpus = Cpus::share()?;
+    let mut checks = Vec::new();
+    for (workload, kind, counts) in all {
+        let queue = CAPACITY as u64;
+        let (warm_up, items) = match workload {
+            Stream | FanIn(_) => (4 * queue, 32 * queue),
+            SlowReceiver => (0, slow_receiver::ITEMS),
+            _ => (100, 400),
+        };
+        let spec = Spec {
+            cpus,
+            module: true,
+            warm_up,
+            items,
+        };
+        let run = workload.run(kind, &spec);
+        for &((name, count), least, most) in counts {
+            let is = match &run {
+                Ok(run) => Ok(count(run)),
+                Err(error) => Err(anyhow::anyhow!("{error:#}")),
+            };
+            checks.push(Check {
+                what: format!("{workload}, {kind}: {name} an item"),
+                is,
+                least,
+                most,
+            });
+        }
+    }
+    Ok(tap(&checks))
+}
+
+/// Where the clock counts instructions: those of the paths.
+pub fn counted() -> Result<bool> {
+    let mut checks = Vec::new();
+    let mut check = |what: String, is, most| {
+        checks.push(Check {
+            what,
+            is,
+            least: 0.0,
+            most,
+        });
+    };
+    for record in counted::library()? {
+        let most = if record.workload == "push" {
+            PUSH
+        } else {
+            TAKE
+        };
+        let what = format!("{}, {}: instructions", record.workload, record.transport);
+        check(what, instructions(&record), most);
+    }
+    for (workload, kind, most) in INSTRUCTIONS {
+        check(
+            format!("{workload}, {kind}: instructions an item"),
+            count(workload, kind),
+            most,
+        );
+    }
+    for kind in [Kind::Direct, Kind::Enqueue] {
+        let from = |senders| count(Workload::FanIn(senders), kind);
+        let ratio = from(63).and_then(|many| Ok(many / from(1)?));
+        check(
+            format!("{kind}: instructions an item from 63 senders, to those from 1"),
+            ratio,
+            FAN_IN,
+        );
+    }
+    Ok(tap(&checks))
+}
+
+/// The most instructions of one send to a busy receiver.
+const PUSH: f64 = 60.0;
+/// The most instructions of one receipt.
+const TAKE: f64 = 200.0;
+/// How many times as many instructions an item of 63 senders may take.
+const FAN_IN: f64 = 1.5;
+/// The most instructions an item, of all parties and the kernel: what was measured, and a tenth more
+/// for another version of the kernel or a compiler.
+const INSTRUCTIONS: [(Workload, Kind, f64); 4] = [
+    (Workload::Stream, Kind::Direct, 320.0),
+    (Workload::Stream, Kind::Enqueue, 6000.0),
+    (Workload::Stream, Kind::Enqueue32, 1000.0),
+    (Workload::RoundTrip, Kind::DirectSleep, 21000.0),
+];
+
+fn instructions(record: &Record) -> Result<f64> {
+    record.instructions_per_item.context("it was not counted")
+}
+
+fn count(workload: Workload, kind: Kind) -> Result<f64> {
+    instructions(&counted::measure(workload, kind)?.context("it cannot be counted")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds() {
+        let check = |is: Result<f64>| Check {
+            what: String::new(),
+            is,
+            least: 1.0,
+            most: 2.0,
+        };
+        let verdicts = [0.9, 1.0, 2.0, 2.1, f64::NAN].map(|is| check(Ok(is)).passed());
+        assert_eq!(verdicts, [false, true, true, false, false]);
+        assert!(!check(Err(anyhow::anyhow!("no"))).passed());
+    }
+}

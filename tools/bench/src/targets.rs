@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Where ivring must stand.
+
+use crate::record::{Mode, Record};
+use crate::table::digits;
+
+/// What a record says, of those that targets are about.
+type Field = fn(&Record) -> Option<f64>;
+
+/// One record.
+#[derive(Clone, Copy, Debug)]
+struct Which {
+    mode: Mode,
+    workload: &'static str,
+    transport: &'static str,
+    payload: u64,
+    senders: u64,
+}
+
+const fn which(mode: Mode, workload: &'static str, transport: &'static str) -> Which {
+    Which {
+        mode,
+        workload,
+        transport,
+        payload: 64,
+        senders: 1,
+    }
+}
+
+impl Which {
+    const fn of_bytes(self, payload: u64) -> Self {
+        Self { payload, ..self }
+    }
+
+    const fn by(self, transport: &'static str) -> Self {
+        Self { transport, ..self }
+    }
+
+    const fn sent_by(self, senders: u64) -> Self {
+        Self { senders, ..self }
+    }
+
+    fn find(self, records: &[Record]) -> Option<&Record> {
+        let Self {
+            mode,
+            workload,
+            transport,
+            payload,
+            senders,
+        } = self;
+        records
+            .iter()
+            .find(|record| record.key() == (mode, workload, transport, payload, senders))
+    }
+}
+
+/// What is compared with what.
+#[derive(Clone, Copy, Debug)]
+enum Than {
+    /// The same field of that record.
+    One(Which),
+    /// That of the best of those transports.
+    Best(&'static [&'static str]),
+    /// A number.
+    Number,
+}
+
+/// A row of the table: a field of a record is at most so many times another, or so much.
+#[derive(Clone, Debug)]
+pub struct Target {
+    what: String,
+    record: Which,
+    field: Field,
+    than: Than,
+    most: f64,
+}
+
+/// What became of a target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    pub what: String,
+    /// The ratio, or the number; `None` if there are no records to tell.
+    pub value: Option<f64>,
+    pub most: f64,
+}
+
+impl Verdict {
+    pub fn is_met(&self) -> Option<bool> {
+        self.value.map(|value| value <= self.most)
+    }
+}
+
+const MIB: u64 = 1 << 20;
+const SLEEPERS: &[&str] = &[
+    "pipe",
+    "unix-stream",
+    "unix-seqpacket",
+    "eventfd-ring",
+    "futex-ring",
+];
+/// So few system calls an item are none: those around the measured items.
+const NONE: f64 = 0.0005;
+
+fn time(record: &Record) -> Option<f64> {
+    record.ns_per_item
+}
+
+fn instructions(record: &Record) -> Option<f64> {
+    record.instructions_per_item
+}
+
+/// All of them.
+pub fn all() -> Vec<Target> {
+    let mut all = Vec::new();
+    let mut target = |what: String, record, field: Field, than, most| {
+        all.push(Target {
+            what,
+            record,
+            field,
+            than,
+            most,
+        });
+    };
+    let mut ratio = |record: Which, transport, most| {
+        let Which { mode, workload, .. } = record;
+        let what = format!(
+            "{}: {workload}, {} / {transport}",
+            mode.name(),
+            record.transport
+        );
+        target(what, record, time, Than::One(record.by(transport)), most);
+    };
+    for mode in [Mode::Bare, Mode::Vm] {
+        let stream = which(mode, "stream", "direct");
+        ratio(stream, "spin-ring", 1.25);
+        for transport in ["pipe", "unix-stream", "unix-seqpacket"] {
+            ratio(stream, transport, 1.0 / 10.0);
+        }
+        ratio(stream, "eventfd-ring", 1.0 / 3.0);
+        ratio(stream.by("direct-sleep"), "futex-ring", 1.1);
+        let round_trip = which(mode, "round_trip", "direct");
+        ratio(round_trip, "spin-ring", 1.5);
+        ratio(round_trip, "pipe", 1.0 / 20.0);
+        let large = which(mode, "large", "direct").of_bytes(MIB);
+        ratio(large, "iceoryx2", 1.1);
+        ratio(large, "pipe", 1.0 / 2.0);
+    }
+    let stream = which(Mode::Vm, "stream", "enqueue");
+    ratio(stream, "eventfd-ring", 1.0);
+    ratio(stream.by("enqueue-32"), "eventfd-ring", 1.0 / 5.0);
+
+    for mode in [Mode::Bare, Mode::Vm] {
+        let round_trip = which(mode, "round_trip", "direct-sleep");
+        let what = format!(
+            "{}: round_trip, direct-sleep / the best that sleeps",
+            mode.name()
+        );
+        target(what, round_trip, time, Than::Best(SLEEPERS), 1.0);
+        for transport in ["direct", "direct-sleep"] {
+            let slow = which(mode, "slow_receiver", transport);
+            let what = format!(
+                "{}: slow_receiver, {transport}, doorbells an item",
+                mode.name()
+            );
+            target(what, slow, |r| r.doorbells_per_item, Than::Number, 0.001);
+            let what = format!(
+                "{}: slow_receiver, {transport}, sender's system calls an item",
+                mode.name()
+            );
+            target(
+                what,
+                slow,
+                |r| r.sender_syscalls_per_item,
+                Than::Number,
+                NONE,
+            );
+        }
+    }
+    for transport in ["direct", "enqueue"] {
+        let one = which(Mode::Counted, "fan_in", transport);
+        let what = format!("counted: fan_in, {transport}, instructions from 63 senders / from 1");
+        target(what, one.sent_by(63), instructions, Than::One(one), 1.5);
+    }
+    for transport in ["direct", "direct-c"] {
+        let what = format!("counted: push, {transport}, instructions");
+        target(
+            what,
+            which(Mode::Counted, "push", transport),
+            instructions,
+            Than::Number,
+            60.0,
+        );
+    }
+    all
+}
+
+impl Target {
+    pub fn judge(&self, records: &[Record]) -> Verdict {
+        let value = |which: Which| which.find(records).and_then(self.field);
+        let reference = match self.than {
+            Than::One(which) => value(which),
+            Than::Best(transports) => {
+                let values = transports
+                    .iter()
+                    .filter_map(|transport| value(self.record.by(transport)));
+                values.min_by(f64::total_cmp)
+            }
+            Than::Number => Some(1.0),
+        };
+        Verdict {
+            what: self.what.clone(),
+            value: value(self.record)
+                .zip(reference)
+                .map(|(value, reference)| value / reference),
+            most: self.most,
+        }
+    }
+}
+
+/// A line for each target.
+pub fn table(records: &[Record]) -> String {
+    let mut text = format!("{:<66}{:>10}{:>10}\n", "target", "at most", "is");
+    for target in all() {
+        let verdict = target.judge(records);
+        let (is, word) = match (verdict.value, verdict.is_met()) {
+            (Some(value), Some(true)) => (digits(value), "met"),
+            (Some(value), _) => (digits(value), "MISSED"),
+            (None, _) => ("-".to_owned(), "not measured"),
+        };
+        text += &format!(
+            "{:<66}{:>10}{is:>10}  {word}\n",
+            verdict.what,
+            digits(verdict.most)
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timed(transport: &str, time: f64) -> Record {
+        Record {
+            ns_per_item: Some(time),
+            ..Record::new(Mode::Vm, "round_trip", transport, 64, 1)
+        }
+    }
+
+    fn target(than: Than, most: f64) -> Target {
+        Target {
+            what: String::new(),
+            record: which(Mode::Vm, "round_trip", "direct"),
+            field: time,
+            than,
+            most,
+        }
+    }
+
+    #[test]
+    fn ratios() {
+        let records = [
+            timed("direct", 150.0),
+            timed("pipe", 1000.0),
+            timed("mq", 100.0),
+        ];
+        let to_pipe = target(Than::One(which(Mode::Vm, "round_trip", "pipe")), 0.15);
+        let verdict = to_pipe.judge(&records);
+        assert_eq!((verdict.value, verdict.is_met()), (Some(0.15), Some(true)));
+        let to_best = target(Than::Best(&["pipe", "mq", "absent"]), 1.4);
+        let verdict = to_best.judge(&records);
+        assert_eq!((verdict.value, verdict.is_met()), (Some(1.5), Some(false)));
+        let number = target(Than::Number, 150.0);
+        assert_eq!(number.judge(&records).is_met(), Some(true));
+    }
+
+    #[test]
+    fn what_is_not_measured_is_neither_met_nor_missed() {
+        let records = [timed("direct", 150.0)];
+        let to_bare = target(Than::One(which(Mode::Bare, "round_trip", "direct")), 1.0);
+        assert_eq!(to_bare.judge(&records).is_met(), None);
+        assert_eq!(
+            target(Than::Best(&["pipe"]), 1.0).judge(&records).is_met(),
+            None
+        );
+        assert_eq!(target(Than::Number, 1.0).judge(&[]).is_met(), None);
+    }
+
+    #[test]
+    fn each_is_said_once() {
+        let mut names: Vec<_> = all().into_iter().map(|target| target.what).collect();
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

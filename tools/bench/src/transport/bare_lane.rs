@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! ivring's lanes on ordinary shared memory, without the module: the library's own code, with futexes
+//! in place of the ioctls. Who is busy never gets that far.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::mem::offset_of;
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::Result;
+use ivring::abi::{self, LaneEnd, RingArea, VmArea};
+use ivring::raw::{RawReader, RawState, RawWriter};
+use ivring::receiver::{Receiver, Turn};
+use ivring::ring::Ring;
+use ivring::sender::Sender;
+use ivring::state::State;
+use ivring::writer::Writer;
+use ivring::{Deadline, Polling, membarrier};
+
+use super::futex_bell::FutexBell;
+use super::manner::{Manner, window};
+use super::shared::Shared;
+use super::work_item::{PORT, decode, encode};
+use super::{Bulk, CAPACITY, Counters, End, Endpoint, Item, STRIDE, Shape, Transport};
+
+const PAGE: usize = 4096;
+/// As large as an outbox can be; what is received is checked against the true size.
+const OUTBOX_BYTES: u64 = abi::MAX_OUTBOX_BYTES;
+
+/// Where things are in the shared memory: a VM area for each party, then the lanes to the hub, then
+/// those to the spokes, then payload of spoke 1.
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    parties: usize,
+    /// How many items a lane holds.
+    entries: u32,
+}
+
+impl Layout {
+    fn vm(&self, party: usize) -> usize {
+        let len = size_of::<VmArea>() + size_of::<LaneEnd>() * self.parties;
+        len.next_multiple_of(PAGE) * party
+    }
+
+    /// The receiver's end of a lane.
+    fn end(&self, from: usize, to: usize) -> usize {
+        self.vm(to) + size_of::<VmArea>() + size_of::<LaneEnd>() * from
+    }
+
+    fn lane(&self, from: usize, to: usize) -> usize {
+        let spokes = self.parties - 1;
+        self.lane_number(if to == 0 { from - 1 } else { spokes + to - 1 })
+    }
+
+    fn lane_number(&self, number: usize) -> usize {
+        let len = size_of::<RingArea>() + size_of::<abi::Item>() * self.entries as usize;
+        self.vm(self.parties) + len.next_multiple_of(PAGE) * number
+    }
+
+    fn payload(&self) -> usize {
+        self.lane_number(2 * (self.parties - 1))
+    }
+}
+
+/// A lane from each spoke to the hub, and back. The sender publishes `BATCH` items together.
+pub struct BareLanes<M, const BATCH: u32> {
+    shared: Rc<Shared>,
+    layout: Layout,
+    payload: usize,
+    /// For how long is polled.
+    window: Duration,
+    manner: PhantomData<M>,
+}
+
+impl<M: Manner, const BATCH: u32> BareLanes<M, BATCH> {
+    fn bell(&self, from: usize, to: usize, syscalls: &Rc<Cell<u64>>) -> FutexBell {
+        let layout = &self.layout;
+        FutexBell {
+            shared: Rc::clone(&self.shared),
+            entries: layout.entries,
+            state: layout.vm(to),
+            consumer: layout.end(from, to),
+            area: layout.lane(from, to),
+            syscalls: Rc::clone(syscalls),
+        }
+    }
+
+    /// The sending end of a lane, in the sender's process.
+    fn sender(
+        &self,
+        from: usize,
+        to: usize,
+        syscalls: &Rc<Cell<u64>>,
+    ) -> Sender<RawWriter, FutexBell> {
+        let (layout, shared) = (&self.layout, &self.shared);
+        let (area, vm) = (layout.lane(from, to), layout.vm(to));
+        // SAFETY: all of it is mapped for as long as the bell, which is kept with the writer, has
+        // its words; it is zero at first; this process has one writer of the lane.
+        let memory = unsafe {
+            let end = shared.at(layout.end(from, to), 1);
+            RawWriter::new(shared.at(area, 1), layout.entries, end, shared.at(vm, 1))
+        };
+        let writer = Writer::new(memory, 0, membarrier::register());
+        let mut sender = Sender::new(writer, self.bell(from, to, syscalls));
+        sender.set_polling(Polling::new(self.window));
+        sender
+    }
+
+    /// The receiving end of a lane, in the receiver's process.
+    fn ring(&self, from: usize, to: usize) -> Ring<RawReader> {
+        let (layout, shared) = (&self.layout, &self.shared);
+        let consumer = shared.at(layout.end(from, to) + offset_of!(LaneEnd, consumer), 1);
+        let area = shared.at(layout.lane(from, to), 1);
+        // SAFETY: as in `sender`, by the endpoint's lanes.
+        let memory = unsafe { RawReader::new(area, layout.entries, consumer) };
+        Ring::new(memory, 0, OUTBOX_BYTES)
+    }
+}
+
+impl<M: Manner, const BATCH: u32> Transport for BareLanes<M, BATCH> {
+    type End = BareLaneEnd<BATCH>;
+
+    fn new(shape: &Shape) -> Result<Self> {
+        let layout = Layout {
+            parties: shape.parties,
+            entries: match shape.payload {
+                0 => CAPACITY as u32,
+                _ => shape.window() as u32,
+            },
+        };
+        let payload = shape.window() * shape.payload;
+        Ok(Self {
+            shared: Rc::new(Shared::new(layout.payload() + payload)?),
+            layout,
+            payload: shape.payload,
+            window: window::<M>()?,
+            manner: PhantomData,
+        })
+    }
+
+    fn endpoint(&self, party: usize) -> Result<BareLaneEnd<BATCH>> {
+        let parties = self.layout.parties;
+        let peers = if party == 0 { 1..parties } else { 0..1 };
+        let syscalls = Rc::new(Cell::new(0));
+        // SAFETY: the word is this process's own, and mapped as long as its lanes have words.
+        let state = unsafe { RawState::new(self.shared.at(self.layout.vm(party), 1)) };
+        let mut receiver = Receiver::new(State::new(state));
+        receiver.set_asymmetric(M::UNFENCED && membarrier::works());
+        receiver.set_polling(Polling::new(self.window));
+        for peer in peers.clone() {
+            let bell = self.bell(peer, party, &syscalls);
+            receiver.add(self.ring(peer, party), (peer as u32, bell));
+        }
+        let sender = |peer| (self.sender(party, peer, &syscalls), 0);
+        Ok(BareLaneEnd {
+            receiver,
+            first_peer: peers.start,
+            senders: peers.map(sender).collect(),
+            payloads: self.shared.at(
+                self.layout.payload(),
+                self.payload * self.layout.entries as usize,
+            ),
+            payload: self.payload,
+            entries: self.layout.entries,
+            _shared: Rc::clone(&self.shared),
+            syscalls,
+        })
+    }
+}
+
+pub struct BareLaneEnd<const BATCH: u32> {
+    /// The tags say from whom each lane is.
+    receiver: Receiver<RawReader, RawState, (u32, FutexBell)>,
+    /// The party that `senders` begins with.
+    first_peer: usize,
+    /// With how much is staged.
+    senders: Vec<(Sender<RawWriter, FutexBell>, u32)>,
+    /// A window of payloads, valid as long as `_shared`.
+    payloads: NonNull<u8>,
+    payload: usize,
+    entries: u32,
+    _shared: Rc<Shared>,
+    syscalls: Rc<Cell<u64>>,
+}
+
+impl<const BATCH: u32> BareLaneEnd<BATCH> {
+    /// Stages an item, and returns the peer's number.
+    #[inline]
+    fn push(&mut self, to: usize, item: &abi::Item) -> usize {
+        let peer = to - self.first_peer;
+        let (sender, staged) = &mut self.senders[peer];
+        while let Err(error) = sender.push(item) {
+            assert!(matches!(error, ivring::Error::Full), "{error}");
+            *staged = 0;
+            sender.wait_room(Deadline::NEVER).expect("room");
+        }
+        *staged += 1;
+        peer
+    }
+
+    #[inline]
+    fn publish(&mut self, peer: usize) {
+        let (sender, staged) = &mut self.senders[peer];
+        sender.publish().expect("the lane is good");
+        *staged = 0;
+    }
+
+    /// Waits until a lane has something; returns which, and how much.
+    #[inline]
+    fn turn(&mut self) -> Turn {
+        loop {
+            let turn = self.receiver.turn().expect("the lanes are good");
+            if let Some(turn) = turn {
+                return turn;
+            }
+            if !self.receiver.poll(|| false) && self.receiver.arm(|| false) {
+                // Each of the bells knows the state word.
+                self.receiver.rings()[0].1.1.wait_armed();
+                self.receiver.woken();
+            }
+        }
+    }
+
+    #[inline]
+    fn advance(&mut self, ring: usize, count: u32) {
+        if self.receiver.advance(ring, count) {
+            self.receiver.rings()[ring].1.1.room();
+        }
+    }
+
+    /// The place of the payload whose item has that index. The pointer is good for a payload.
+    fn place(&self, index: u32) -> *mut u8 {
+        let number = (index % self.entries) as usize;
+        // SAFETY: there are as many payloads as a lane has items.
+        unsafe { self.payloads.add(number * self.payload).as_ptr() }
+    }
+}
+
+impl<const BATCH: u32> End for BareLaneEnd<BATCH> {
+    fn counters(&self) -> Counters {
+        Counters {
+            syscalls: self.syscalls.get() + self.receiver.state().heavy_fences(),
+            doorbells: self
+                .senders
+                .iter()
+                .map(|(sender, _)| sender.stats().rung)
+                .sum(),
+        }
+    }
+}
+
+impl<const BATCH: u32> Endpoint for BareLaneEnd<BATCH> {
+    #[inline]
+    fn send(&mut self, to: usize, item: &Item) {
+        let peer = self.push(to, &encode(item));
+        if BATCH == 1 || self.senders[peer].1 == BATCH {
+            self.publish(peer);
+        }
+    }
+
+    fn flush(&mut self) {
+        (0..self.senders.len()).for_each(|peer| self.publish(peer));
+    }
+
+    #[inline]
+    fn receive(&mut self, mut each: impl FnMut(&Item)) {
+        let Turn { ring, readable } = self.turn();
+        let count = readable.min(STRIDE);
+        let from = self.receiver.rings()[ring].1.0;
+        for ahead in 0..count {
+            let item = self.receiver.item(ring, ahead).expect("the item is good");
+            each(&decode(
+                from,
+                item.cookie,
+                &item.data[..item.inline_len.into()],
+            ));
+        }
+        self.advance(ring, count);
+    }
+}
+
+impl<const BATCH: u32> Bulk for BareLaneEnd<BATCH> {
+    fn send_payload(&mut self, sequence: u64, fill: impl Fn(*mut u8, usize)) {
+        let (sender, _) = &mut self.senders[0];
+        sender.wait_room(Deadline::NEVER).expect("room");
+        // There is room for the item, so what had its place has been read.
+        let index = sender.writer().position();
+        fill(self.place(index), self.payload);
+        let item = abi::Item {
+            port: PORT,
+            cookie: sequence,
+            length: self.payload as u32,
+            offset: u64::from(index % self.entries) * self.payload as u64,
+            ..abi::Item::default()
+        };
+        let peer = self.push(0, &item);
+        self.publish(peer);
+    }
+
+    fn receive_payload(&mut self, read: impl FnOnce(*const u8, usize)) {
+        let Turn { ring, .. } = self.turn();
+        let item = self.receiver.item(ring, 0).expect("the item is good");
+        let (offset, len) = (item.offset as usize, item.length as usize);
+        assert!(offset + len <= self.payload * self.entries as usize);
+        // SAFETY: it is within the payloads.
+        read(unsafe { self.payloads.add(offset).as_ptr() }, len);
+        self.advance(ring, 1);
+    }
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! ivring by the inbox: items go through the kernel.
+
+use std::os::fd::OwnedFd;
+
+use anyhow::Result;
+use ivring::{Deadline, Message, Peer, Vm};
+
+use super::lane::{receiving, region};
+use super::work_item::{PORT, decode, message};
+use super::{Bulk, Counters, End, Endpoint, Item, STRIDE, Shape, Transport};
+
+/// The ENQUEUE ioctl, with `BATCH` items a call.
+pub struct Enqueue<const BATCH: usize> {
+    region: OwnedFd,
+    shape: Shape,
+}
+
+impl<const BATCH: usize> Transport for Enqueue<BATCH> {
+    type End = EnqueueEnd<BATCH>;
+
+    fn new(shape: &Shape) -> Result<Self> {
+        Ok(Self {
+            region: region(shape)?,
+            shape: *shape,
+        })
+    }
+
+    fn endpoint(&self, party: usize) -> Result<EnqueueEnd<BATCH>> {
+        Ok(EnqueueEnd {
+            vm: Vm::join_fd(&self.region, Some(party as u32))?,
+            peers: vec![None; self.shape.parties],
+            held_back: Vec::with_capacity(BATCH),
+            held_back_for: 0,
+            payload: self.shape.payload,
+            counters: Counters::default(),
+        })
+    }
+}
+
+pub struct EnqueueEnd<const BATCH: usize> {
+    vm: Vm,
+    peers: Vec<Option<Peer>>,
+    held_back: Vec<Message>,
+    held_back_for: usize,
+    payload: usize,
+    counters: Counters,
+}
+
+impl<const BATCH: usize> EnqueueEnd<BATCH> {
+    fn peer(&mut self, party: usize) -> Peer {
+        let Self { vm, peers, .. } = self;
+        let find = || {
+            vm.wait_peer(party as u32, Deadline::NEVER)
+                .expect("it comes")
+        };
+        *peers[party].get_or_insert_with(find)
+    }
+
+    fn wait(&mut self) {
+        self.vm.wait_items(Deadline::NEVER).expect("WAIT");
+    }
+}
+
+impl<const BATCH: usize> End for EnqueueEnd<BATCH> {
+    fn counters(&self) -> Counters {
+        self.counters + receiving(&self.vm)
+    }
+}
+
+impl<const BATCH: usize> Endpoint for EnqueueEnd<BATCH> {
+    fn send(&mut self, to: usize, item: &Item) {
+        if BATCH == 1 {
+            let peer = self.peer(to);
+            self.counters.syscalls += 1;
+            let sent = self
+                .vm
+                .send(peer, message(item), Deadline::NEVER)
+                .expect("ENQUEUE");
+            self.counters.doorbells += u64::from(sent.rung);
+            return;
+        }
+        if self.held_back_for != to {
+            self.flush();
+            self.held_back_for = to;
+        }
+        self.held_back.push(message(item));
+        if self.held_back.len() == BATCH {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        let peer = self.peer(self.held_back_for);
+        while !self.held_back.is_empty() {
+            self.counters.syscalls += 1;
+            let sent = self
+                .vm
+                .send_all(peer, &mut self.held_back, Deadline::NEVER)
+                .expect("ENQUEUE");
+            self.counters.doorbells += u64::from(sent.rung);
+        }
+    }
+
+    fn receive(&mut self, mut each: impl FnMut(&Item)) {
+        loop {
+            let mut batch = self.vm.receive(STRIDE).expect("the inbox is good");
+            if !batch.is_empty() {
+                while let Some(item) = batch.take().expect("the item is good") {
+                    each(&decode(item.peer().id, item.cookie(), item.inline()));
+                }
+                return;
+            }
+            drop(batch);
+            self.wait();
+        }
+    }
+}
+
+impl<const BATCH: usize> Bulk for EnqueueEnd<BATCH> {
+    fn send_payload(&mut self, sequence: u64, fill: impl Fn(*mut u8, usize)) {
+        let peer = self.peer(0);
+        let mut block = self
+            .vm
+            .alloc(self.payload, Deadline::NEVER)
+            .expect("a block");
+        fill(block.as_mut_ptr(), block.len());
+        let message = Message::new(PORT).cookie(sequence).block(block);
+        self.counters.syscalls += 1;
+        let sent = self
+            .vm
+            .send(peer, message, Deadline::NEVER)
+            .expect("ENQUEUE");
+        self.counters.doorbells += u64::from(sent.rung);
+    }
+
+    fn receive_payload(&mut self, read: impl FnOnce(*const u8, usize)) {
+        loop {
+            let mut batch = self.vm.receive(1).expect("the inbox is good");
+            if let Some(item) = batch.take().expect("the item is good") {
+                let payload = item.payload().expect("the payload is there");
+                read(payload.as_ptr(), payload.len());
+                return;
+            }
+            drop(batch);
+            self.wait();
+        }
+    }
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Sleeping on words that processes share.
+
+use std::sync::atomic::AtomicU32;
+
+use rustix::io::Errno;
+use rustix::thread::futex::{self, Flags};
+
+/// Sleeps if the word has that value. May return for nothing.
+pub fn wait(word: &AtomicU32, value: u32) {
+    match futex::wait(word, Flags::empty(), value, None) {
+        Ok(()) | Err(Errno::AGAIN | Errno::INTR) => {}
+        Err(error) => panic!("futex: {error}"),
+    }
+}
+
+/// Wakes one who sleeps on the word.
+pub fn wake(word: &AtomicU32) {
+    futex::wake(word, Flags::empty(), 1).expect("futex");
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Futexes that do what the module does for lanes.
+
+use std::cell::Cell;
+use std::mem::offset_of;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering, fence};
+
+use ivring::Deadline;
+use ivring::abi::{BUSY, IDLE, RingArea};
+use ivring::ring::is_read;
+use ivring::sender::Bell;
+
+use super::futex;
+use super::shared::Shared;
+
+/// A lane as who sleeps and wakes sees it.
+#[derive(Clone)]
+pub struct FutexBell {
+    pub shared: Rc<Shared>,
+    /// How many items the lane holds.
+    pub entries: u32,
+    /// Where the reader's state word is, its consumer index, and the lane area.
+    pub state: usize,
+    pub consumer: usize,
+    pub area: usize,
+    /// Counts the system calls of the process.
+    pub syscalls: Rc<Cell<u64>>,
+}
+
+impl FutexBell {
+    fn word(&self, offset: usize) -> &AtomicU32 {
+        // SAFETY: it is within the mapping, aligned, and used by atomics only.
+        unsafe { AtomicU32::from_ptr(self.shared.at(offset, 1).as_ptr()) }
+    }
+
+    fn room_wanted(&self) -> &AtomicU32 {
+        self.word(self.area + offset_of!(RingArea, room_wanted))
+    }
+
+    fn wake(&self, word: &AtomicU32) {
+        self.syscalls.set(self.syscalls.get() + 1);
+        futex::wake(word);
+    }
+
+    fn sleep(&self, word: &AtomicU32, value: u32) {
+        self.syscalls.set(self.syscalls.get() + 1);
+        futex::wait(word, value);
+    }
+
+    /// Sleeps while the reader, which is the caller, is idle: as IVRING_WAIT for one that has armed.
+    pub fn wait_armed(&self) {
+        let state = self.word(self.state);
+        while state.load(Ordering::Acquire) == IDLE {
+            self.sleep(state, IDLE);
+        }
+    }
+
+    /// Lets the sender go on that waits for room: IVRING_ROOM.
+    pub fn room(&self) {
+        self.room_wanted().store(0, Ordering::Relaxed);
+        self.wake(self.room_wanted());
+    }
+}
+
+impl Bell for FutexBell {
+    fn ring(&self) -> ivring::Result<bool> {
+        let state = self.word(self.state);
+        let rung = state.compare_exchange(IDLE, BUSY, Ordering::SeqCst, Ordering::Relaxed);
+        if rung.is_ok() {
+            self.wake(state);
+        }
+        Ok(rung.is_ok())
+    }
+
+    fn wait(&self, position: u32, _: Deadline) -> ivring::Result<()> {
+        let consumer = self.word(self.consumer);
+        let is_read = || is_read(position, consumer.load(Ordering::Acquire), self.entries);
+        while !is_read() {
+            let room_at = self.word(self.area + offset_of!(RingArea, room_at));
+            room_at.store(position, Ordering::Relaxed);
+            self.room_wanted().store(1, Ordering::Release);
+            // R: pairs with the reader's fence between its index and its look at room_wanted.
+            fence(Ordering::SeqCst);
+            if !is_read() {
+                self.sleep(self.room_wanted(), 1);
+            }
+        }
+        self.room_wanted().store(0, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn check(&self) -> ivring::Result<()> {
+        Ok(())
+    }
+}

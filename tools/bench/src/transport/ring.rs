@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A ring in shared memory with one writer and one reader, as people build it.
+//!
+//! All transports that are such a ring are this one, and differ in how they [`Wake`] each other.
+//! Indices are free-running; each lies on lines of its own, and each side keeps the other's in a
+//! copy, which it renews when the copy says that there is nothing to be done.
+
+use std::cell::UnsafeCell;
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::Result;
+
+use super::shared::Shared;
+use super::wake::Wake;
+use super::{Bulk, CAPACITY, Counters, End, Endpoint, Item, STRIDE, Shape, Transport};
+
+/// A pair of cache lines: processors fetch the neighbour too.
+#[repr(C, align(128))]
+struct Padded<T>(T);
+
+#[repr(C)]
+struct Memory {
+    head: Padded<AtomicU32>,
+    tail: Padded<AtomicU32>,
+    room_wanted: Padded<AtomicU32>,
+    slots: [UnsafeCell<Item>; CAPACITY],
+}
+
+/// A ring of the shared memory.
+///
+/// Invariants:
+/// - `memory` is valid for as long as `shared` lives;
+/// - one process writes `head`, and the slots from there to `tail` plus the capacity; one other
+///   writes `tail`, and reads the slots from there to `head`.
+struct Ring {
+    memory: NonNull<Memory>,
+    _shared: Rc<Shared>,
+    /// How many items may be in it.
+    limit: u32,
+}
+
+impl Ring {
+    fn memory(&self) -> &Memory {
+        // SAFETY: it is valid, and consists of atomics and cells.
+        unsafe { self.memory.as_ref() }
+    }
+
+    /// The slot of an index. The pointer is valid.
+    fn slot(&self, index: u32) -> *mut Item {
+        self.memory().slots[index as usize % CAPACITY].get()
+    }
+}
+
+struct Writer {
+    ring: Ring,
+    head: u32,
+    published: u32,
+    /// As it was when it was looked at last.
+    tail: u32,
+}
+
+impl Writer {
+    fn has_room(&mut self) -> bool {
+        if self.head.wrapping_sub(self.tail) < self.ring.limit {
+            return true;
+        }
+        self.tail = self.ring.memory().tail.0.load(Ordering::Acquire);
+        self.head.wrapping_sub(self.tail) < self.ring.limit
+    }
+
+    /// There is room.
+    #[inline]
+    fn push(&mut self, item: &Item) {
+        // SAFETY: the slot of an index that there is room for is this process's.
+        unsafe { self.ring.slot(self.head).write(*item) };
+        self.head = self.head.wrapping_add(1);
+    }
+
+    /// Returns whether there was anything to publish.
+    #[inline]
+    fn publish(&mut self) -> bool {
+        if self.published == self.head {
+            return false;
+        }
+        self.published = self.head;
+        self.ring
+            .memory()
+            .head
+            .0
+            .store(self.head, Ordering::Release);
+        true
+    }
+}
+
+struct Reader {
+    ring: Ring,
+    tail: u32,
+}
+
+impl Reader {
+    fn head(&self) -> u32 {
+        self.ring.memory().head.0.load(Ordering::Acquire)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.head() == self.tail
+    }
+
+    /// Gives up everything before `tail`.
+    #[inline]
+    fn release(&mut self, wake: &impl Wake, counters: &mut Counters) {
+        let memory = self.ring.memory();
+        memory.tail.0.store(self.tail, Ordering::Release);
+        let half = self.ring.limit / 2;
+        wake.room(
+            &memory.room_wanted.0,
+            || self.head().wrapping_sub(self.tail) <= half,
+            counters,
+        );
+    }
+
+    /// Calls `each` for some of the items that there are; returns whether there were any.
+    #[inline]
+    fn take(
+        &mut self,
+        each: &mut impl FnMut(&Item),
+        wake: &impl Wake,
+        counters: &mut Counters,
+    ) -> bool {
+        let count = self.head().wrapping_sub(self.tail).min(STRIDE);
+        for _ in 0..count {
+            // SAFETY: a slot between the two indices is this process's, and holds an item.
+            each(unsafe { &*self.ring.slot(self.tail) });
+            self.tail = self.tail.wrapping_add(1);
+        }
+        if count > 0 {
+            self.release(wake, counters);
+        }
+        count > 0
+    }
+}
+
+/// Rings from each spoke to the hub, and back. Items are published, and the reader woken, after each
+/// `BATCH` of them.
+pub struct Rings<W, const BATCH: u32> {
+    shared: Rc<Shared>,
+    shape: Shape,
+    wake: W,
+}
+
+impl<W, const BATCH: u32> Rings<W, BATCH> {
+    /// The state words begin at zero, then come the rings: to the hub, then to the spokes.
+    fn ring(&self, spoke: usize, to_hub: bool) -> Ring {
+        let spokes = self.shape.parties - 1;
+        let number = if to_hub {
+            spoke - 1
+        } else {
+            spokes + spoke - 1
+        };
+        let at = size_of::<Padded<AtomicU32>>() * self.shape.parties + size_of::<Memory>() * number;
+        Ring {
+            memory: self.shared.at(at, 1),
+            _shared: Rc::clone(&self.shared),
+            limit: match self.shape.payload {
+                0 => CAPACITY as u32,
+                _ => self.shape.window() as u32,
+            },
+        }
+    }
+
+    fn rings_len(shape: &Shape) -> usize {
+        let words = size_of::<Padded<AtomicU32>>() * shape.parties;
+        (words + size_of::<Memory>() * 2 * (shape.parties - 1)).next_multiple_of(4096)
+    }
+}
+
+impl<W: Wake, const BATCH: u32> Transport for Rings<W, BATCH> {
+    type End = RingEnd<W, BATCH>;
+
+    fn new(shape: &Shape) -> Result<Self> {
+        let payloads = shape.window() * shape.payload;
+        Ok(Self {
+            shared: Rc::new(Shared::new(Self::rings_len(shape) + payloads)?),
+            shape: *shape,
+            wake: W::new(shape.parties)?,
+        })
+    }
+
+    fn endpoint(&self, party: usize) -> Result<Self::End> {
+        let spokes = 1..self.shape.parties;
+        let (inbound, outbound): (Vec<_>, Vec<_>) = match party {
+            0 => spokes
+                .map(|spoke| (self.ring(spoke, true), self.ring(spoke, false)))
+                .unzip(),
+            spoke => (
+                [self.ring(spoke, false)].into(),
+                [self.ring(spoke, true)].into(),
+            ),
+        };
+        let reader = |ring| Reader { ring, tail: 0 };
+        let writer = |ring| Writer {
+            ring,
+            head: 0,
+            published: 0,
+            tail: 0,
+        };
+        Ok(RingEnd {
+            inbound: inbound.into_iter().map(reader).collect(),
+            outbound: outbound.into_iter().map(writer).collect(),
+            first_peer: usize::from(party == 0),
+            party,
+            states: self.shared.at(0, self.shape.parties),
+            payloads: self.shared.at(
+                Self::rings_len(&self.shape),
+                self.shape.window() * self.shape.payload,
+            ),
+            payload: self.shape.payload,
+            _shared: Rc::clone(&self.shared),
+            wake: self.wake.clone(),
+            counters: Counters::default(),
+        })
+    }
+}
+
+pub struct RingEnd<W, const BATCH: u32> {
+    inbound: Vec<Reader>,
+    outbound: Vec<Writer>,
+    /// The party that `outbound` begins with.
+    first_peer: usize,
+    party: usize,
+    /// One for each party, valid for as long as the memory is.
+    states: NonNull<Padded<AtomicU32>>,
+    /// A window of payloads, from spoke 1 to the hub.
+    payloads: NonNull<u8>,
+    payload: usize,
+    _shared: Rc<Shared>,
+    wake: W,
+    counters: Counters,
+}
+
+impl<W: Wake, const BATCH: u32> RingEnd<W, BATCH> {
+    fn state(&self, party: usize) -> &AtomicU32 {
+        // SAFETY: there is one for each party.
+        unsafe { &self.states.add(party).as_ref().0 }
+    }
+
+    fn publish(&mut self, peer: usize) {
+        let to = self.first_peer + peer;
+        if self.outbound[peer].publish() {
+            let mut counters = self.counters;
+            self.wake.items(self.state(to), to, &mut counters);
+            self.counters = counters;
+        }
+    }
+
+    fn wait_room(&mut self, peer: usize) {
+        if self.outbound[peer].has_room() {
+            return;
+        }
+        self.publish(peer);
+        let Self {
+            outbound,
+            wake,
+            counters,
+            ..
+        } = self;
+        let writer = &mut outbound[peer];
+        let memory = writer.ring.memory;
+        // SAFETY: it is valid for as long as this endpoint.
+        let wanted = unsafe { &memory.as_ref().room_wanted.0 };
+        wake.wait_room(wanted, || writer.has_room(), counters);
+    }
+
+    fn sleep(&mut self) {
+        let mut counters = self.counters;
+        let state = self.state(self.party);
+        let ready = || self.inbound.iter().any(|reader| !reader.is_empty());
+        self.wake.sleep(state, self.party, ready, &mut counters);
+        self.counters = counters;
+    }
+
+    /// The place of a payload whose item has this index. The pointer is good for a payload.
+    fn payload(&self, index: u32) -> *mut u8 {
+        let window = self.outbound_limit();
+        // SAFETY: there is a window of payloads.
+        unsafe {
+            self.payloads
+                .add((index as usize % window) * self.payload)
+                .as_ptr()
+        }
+    }
+
+    fn outbound_limit(&self) -> usize {
+        self.outbound[0].ring.limit as usize
+    }
+}
+
+impl<W: Wake, const BATCH: u32> Endpoint for RingEnd<W, BATCH> {
+    #[inline]
+    fn send(&mut self, to: usize, item: &Item) {
+        let peer = to - self.first_peer;
+        self.wait_room(peer);
+        let writer = &mut self.outbound[peer];
+        writer.push(item);
+        if BATCH == 1 || writer.head.wrapping_sub(writer.published) >= BATCH {
+            self.publish(peer);
+        }
+    }
+
+    fn flush(&mut self) {
+        for peer in 0..self.outbound.len() {
+            self.publish(peer);
+        }
+    }
+
+    #[inline]
+    fn receive(&mut self, mut each: impl FnMut(&Item)) {
+        loop {
+            let mut any = false;
+            for reader in &mut self.inbound {
+                any |= reader.take(&mut each, &self.wake, &mut self.counters);
+            }
+            if any {
+                return;
+            }
+            self.sleep();
+        }
+    }
+}
+
+impl<W: Wake, const BATCH: u32> End for RingEnd<W, BATCH> {
+    fn counters(&self) -> Counters {
+        self.counters
+    }
+}
+
+impl<W: Wake, const BATCH: u32> Bulk for RingEnd<W, BATCH> {
+    fn send_payload(&mut self, sequence: u64, fill: impl Fn(*mut u8, usize)) {
+        self.wait_room(0);
+        // There is room for the item, so what had its place has been read.
+        fill(self.payload(self.outbound[0].head), self.payload);
+        self.outbound[0].push(&Item::new(self.party, sequence, 0));
+        self.publish(0);
+    }
+
+    fn receive_payload(&mut self, read: impl FnOnce(*const u8, usize)) {
+        while self.inbound[0].is_empty() {
+            self.sleep();
+        }
+        read(self.payload(self.inbound[0].tail), self.payload);
+        let reader = &mut self.inbound[0];
+        reader.tail = reader.tail.wrapping_add(1);
+        reader.release(&self.wake, &mut self.counters);
+    }
+}

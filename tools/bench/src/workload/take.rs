@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What receiving an item costs a busy receiver: a VM takes what it has put into a lane to itself.
+
+use anyhow::Result;
+use ivring::abi::Item;
+use ivring::{Deadline, RegionOptions};
+
+use crate::measure::now;
+use crate::transport::work_item::{decode, encode};
+use crate::transport::{self, CAPACITY, STRIDE};
+
+/// The least of so many tries is free of timer ticks.
+const TRIES: u32 = 5;
+
+/// Nanoseconds an item, by the Rust library.
+pub fn rust() -> Result<f64> {
+    let mut vm = RegionOptions::new().slots(1).create()?;
+    vm.set_asymmetric(true);
+    let mut lane = vm.open_lane(vm.own(), CAPACITY as u32)?;
+    let mut least = u64::MAX;
+    for _ in 0..TRIES {
+        let items = (0..CAPACITY as u64).map(|sequence| transport::Item::new(0, sequence, 0));
+        items
+            .map(|item| encode(&item))
+            .try_for_each(|item: Item| lane.push(&item))?;
+        lane.publish()?;
+        let start = now();
+        let mut next = 0;
+        while next < CAPACITY as u64 {
+            let mut batch = vm.receive(STRIDE)?;
+            while let Some(item) = batch.take()? {
+                decode(item.peer().id, item.cookie(), item.inline()).check(next);
+                next += 1;
+            }
+        }
+        least = least.min(now() - start);
+        lane.wait_room(Deadline::NOW)?;
+    }
+    Ok(least as f64 / CAPACITY as f64)
+}
