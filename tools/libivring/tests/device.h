@@ -17,10 +17,10 @@ typedef void hook(void);
 struct device {
 	/* Set by tests. Each call is made once, and then forgotten. */
 	hook *asleep;			/* in place of a sleep */
-	hook *before_wait;	/* on entry to IVRING_WAIT */
-	hook *before_map;	/* on entry to mmap() */
-	hook *in_barrier;	/* after a membarrier() has begun */
-	hook *membarrier;	/* if set, does it really; each time */
+	hook *before_wait;		/* on entry to IVRING_WAIT */
+	hook *before_map;		/* on entry to mmap() */
+	hook *in_barrier;		/* after a membarrier() has begun */
+	hook *membarrier;		/* if set, does it really; each time */
 	hook *alarm;			/* when the clock is looked at, at @alarm_at or later */
 	uint64_t alarm_at;
 	uint32_t first_index;		/* where the indices of new inboxes begin */
