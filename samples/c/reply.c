@@ -12,7 +12,7 @@ struct server {
 
 static void on_square(struct ivring *vm, const struct ivring_item *item, void *arg)
 {
-	struct ivring_item answer = { .port = SQUARE };
+	struct ivring_item answer = { 0 };
 	struct server *server = arg;
 	uint64_t n;
 

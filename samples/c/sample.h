@@ -46,20 +46,24 @@ static inline struct ivring_peer start_sender(struct ivring *vm, int (*sender)(i
 	return peer;
 }
 
-/*
- * Prints the line that begins with the program's name, up to but not including its
- * end. The doorbells are those of the VM in slot @id, since it came.
- */
+/* Prints the line that begins with the program's name, up to but not including its end. */
+static inline void print_line(uint64_t items, uint64_t bytes, uint64_t rung,
+			      uint64_t suppressed, uint64_t time)
+{
+	printf("%s: items %" PRIu64 ", bytes %" PRIu64
+	       ", doorbells rung %" PRIu64 ", suppressed %" PRIu64 ", time %.3f s",
+	       program_invocation_short_name, items, bytes, rung, suppressed,
+	       (double)time / 1e9);
+}
+
+/* The same; the doorbells are those of the VM in slot @id, since it came. */
 static inline void print_figures(const struct ivring *vm, uint32_t id, uint64_t items,
 				 uint64_t bytes, uint64_t time)
 {
 	struct ivring_vm_info info;
 
 	check(ivring_vm_info(vm, id, &info), "counters");
-	printf("%s: items %" PRIu64 ", bytes %" PRIu64
-	       ", doorbells rung %" PRIu64 ", suppressed %" PRIu64 ", time %.3f s",
-	       program_invocation_short_name, items, bytes, (uint64_t)info.stats.rung,
-	       (uint64_t)info.stats.suppressed, (double)time / 1e9);
+	print_line(items, bytes, info.stats.rung, info.stats.suppressed, time);
 }
 
 #endif /* SAMPLE_H */

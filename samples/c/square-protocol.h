@@ -10,7 +10,7 @@ enum {
 	CLIENT_ID = 1,
 };
 
-/* Ports of the server. The answer goes to port SQUARE of the client. */
+/* Ports of the server. */
 enum {
 	SQUARE = 1,	/* inline: a number, or the answer to it, a uint64_t */
 	STOP = 2,	/* nothing */

@@ -83,6 +83,7 @@ int ivring_lane_ring(struct ivring_lane *lane)
 	ivr_full_barrier();
 	if (!must_ring(lane))
 		return 0;
+	lane->doorbells++;
 	ret = ivr_ioctl(lane->vm->fd, IVRING_DOORBELL, &call);
 	if (ret < 0)
 		return end_lane(lane, ret);
@@ -112,6 +113,7 @@ static int sleep_for_room(struct ivring_lane *lane, uint64_t deadline)
 {
 	int ret = ivr_lane_flush(lane, lane->limit - entries_of(lane) / 2, deadline);
 
+	lane->waits++;
 	if (ret == -ETIMEDOUT || ret == -EINTR)
 		return ret;
 	if (ret)
@@ -136,7 +138,7 @@ int ivring_lane_wait(struct ivring_lane *lane, uint64_t deadline)
 
 	start = ivr_now();
 	if (polling->window)
-		ret = poll_for_room(lane, start + polling->window);
+		ret = poll_for_room(lane, ivr_polling_end(polling, start, deadline));
 	if (ret == -EAGAIN)
 		ret = sleep_for_room(lane, deadline);
 	if (!ret)

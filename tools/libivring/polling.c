@@ -10,6 +10,13 @@ void ivr_polling_set_max(struct ivr_polling *polling, uint64_t max)
 	polling->window = 0;
 }
 
+uint64_t ivr_polling_end(const struct ivr_polling *polling, uint64_t start, uint64_t deadline)
+{
+	uint64_t end = start + polling->window;
+
+	return end < deadline ? end : deadline;
+}
+
 void ivr_polling_learn(struct ivr_polling *polling, uint64_t took)
 {
 	if (took <= polling->window)

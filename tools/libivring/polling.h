@@ -26,6 +26,9 @@ struct ivr_polling {
 
 void ivr_polling_set_max(struct ivr_polling *polling, uint64_t max);
 
+/* When to stop polling that began at @start, and has to be over at @deadline. */
+uint64_t ivr_polling_end(const struct ivr_polling *polling, uint64_t start, uint64_t deadline);
+
 /* It took so many nanoseconds, of polling and sleeping, until there was something. */
 void ivr_polling_learn(struct ivr_polling *polling, uint64_t took);
 

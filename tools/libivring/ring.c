@@ -58,8 +58,12 @@ bool ivr_ring_consume(struct ivr_ring *ring, uint32_t count)
 	ring->consumer += count;
 	/* C: pairs with the sender's acquire; all reads of items and payload are done. */
 	ivr_store_release(ring->published, ring->consumer);
-	/* R: pairs with the barrier between the sender's room_wanted and its look. */
-	ivr_full_barrier();
+	/*
+	 * R: pairs with the barrier between the sender's room_wanted and its look. As long as
+	 * more is known to be there, another look will follow before the reader can sleep.
+	 */
+	if (ring->consumer == ring->producer)
+		ivr_full_barrier();
 	/* The acquire keeps the look at room_at behind it. */
 	return ivr_load_acquire(&ring->area->room_wanted) &&
 	       ivr_is_read(ivr_load(&ring->area->room_at), ring->consumer, ring->entries);

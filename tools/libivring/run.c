@@ -69,14 +69,13 @@ static int sleep_for_work(struct ivring *vm, uint64_t deadline)
 static int wait_for_work(struct ivring *vm, uint64_t deadline)
 {
 	struct ivr_polling *polling = &vm->idle_polling;
-	uint64_t start, until;
+	uint64_t start;
 	int ret;
 
 	if (!polling->max)
 		return sleep_for_work(vm, deadline);
 	start = ivr_now();
-	until = start + polling->window;
-	if (polling->window && poll_for_work(vm, until < deadline ? until : deadline))
+	if (polling->window && poll_for_work(vm, ivr_polling_end(polling, start, deadline)))
 		return 0;
 	ret = sleep_for_work(vm, deadline);
 	ivr_polling_learn(polling, ivr_now() - start);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * The barriers S and A between a sender and a receiver that are two threads: the sender
- * publishes just when the receiver goes to sleep, again and again. If one of the two
- * barriers is missing, both miss the other's store after some thousands of rounds.
+ * The barriers S, A and R between a sender and a receiver that are two threads: the sender
+ * publishes just when the receiver goes to sleep, or goes to sleep itself just when the
+ * receiver makes room, again and again. If one of the two barriers is missing, both miss the
+ * other's store after some thousands of rounds.
  *
  *	fence-test [SEED [MILLISECONDS]]
  */
@@ -23,8 +24,8 @@
 
 static uint64_t seed, duration_ns = 400000000;
 
-/* Whether the receiver says UNFENCED before it goes to sleep. */
-static bool unfenced;
+/* Whether the receiver says UNFENCED before it goes to sleep; whether the sender sleeps. */
+static bool unfenced, waits_for_room;
 
 /* Shared by the two threads. */
 static uint32_t sent, handled, ended, lost;
@@ -61,6 +62,20 @@ static void on_item(struct ivring *self, const struct ivring_item *item, void *a
 	ivr_store_release(&handled, handled + 1);
 }
 
+/* As the kernel does for IVRING_FLUSH. */
+static void wait_for_room(struct ivring_lane *lane)
+{
+	struct ivring_ring_area *ring = lane->ring;
+	uint32_t position = (uint32_t)lane->staged;
+
+	ivr_store(&ring->room_at, position);
+	ivr_store_release(&ring->room_wanted, 1);
+	ivr_full_barrier();
+	if (!ivr_lane_has_read(lane, position))
+		wait_for_change(&ring->room_wanted, 1);
+	ivr_store(&ring->room_wanted, 0);
+}
+
 static void *receive(void *arg)
 {
 	(void)arg;
@@ -92,6 +107,10 @@ static void send_one_by_one(void)
 	do {
 		CHECK_EQ(ivring_lane_push(lane, &item), 0);
 		CHECK_EQ(ivring_lane_publish(lane), 0);
+		if (waits_for_room) {
+			loiter();
+			wait_for_room(lane);
+		}
 		wait_for_change(&handled, sent++);
 		loiter();
 		lasted = now() - start;
@@ -109,13 +128,14 @@ static void fence(void)
 	ivr_full_barrier();
 }
 
-static void race(bool receiver_unfences, bool sender_registers)
+static void race(bool receiver_unfences, bool sender_registers, bool sender_sleeps)
 {
 	pthread_t receiver;
 
 	set_up();
 	sent = handled = ended = lost = 0;
 	unfenced = receiver_unfences;
+	waits_for_room = sender_sleeps;
 	if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0)) {
 		printf("# no membarrier() here\n");
 		vm->state.can_unfence = false;
@@ -145,9 +165,10 @@ int main(int argc, char **argv)
 	if (argc > 2)
 		duration_ns = strtoull(argv[2], NULL, 0) * 1000000;
 	printf("# seed %" PRIu64 "\n", seed);
-	RUN_AS(race(false, false), "a barrier on both sides");
-	RUN_AS(race(false, true), "a receiver that does not spare the sender its barrier");
-	RUN_AS(race(true, true), "a receiver that passes it for the sender");
-	RUN_AS(race(true, false), "a sender that cannot follow");
+	RUN_AS(race(false, false, false), "a barrier on both sides");
+	RUN_AS(race(false, true, false), "a receiver that does not spare the sender its barrier");
+	RUN_AS(race(true, true, false), "a receiver that passes it for the sender");
+	RUN_AS(race(true, false, false), "a sender that cannot follow");
+	RUN_AS(race(false, true, true), "a sender that sleeps");
 	return tap_end();
 }

@@ -177,6 +177,7 @@ static void rings_for_so_many(void)
 	CHECK_EQ(send_one(0), 1);
 	CHECK_EQ(device_area(1)->state, IVRING_BUSY);
 	CHECK_EQ(device.doorbells, 2);
+	CHECK_EQ((long long)lane->doorbells, 2);
 	CHECK_EQ((long long)lane->rung, 1);
 	close_all();
 }
@@ -208,6 +209,7 @@ static void full(void)
 	CHECK_EQ(ivring_send(vm, ivring_self(other), items, LANE, SOON), LANE / 2);
 	CHECK_EQ(device.rooms, 1);
 	CHECK_EQ(ivring_lane_wait(lane, 0), -EAGAIN);
+	CHECK_EQ((long long)lane->waits, 2);
 	device.asleep = read_two_of_lane;
 	CHECK_EQ(ivring_lane_wait(lane, SOON), 0);
 	CHECK_EQ(device.enqueues, 0);

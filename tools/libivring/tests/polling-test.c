@@ -53,11 +53,21 @@ static void small_maximum(void)
 	CHECK_EQ((long long)learn(&polling, 1), 0);
 }
 
+static void not_beyond_the_deadline(void)
+{
+	struct ivr_polling polling = { .max = 200000, .window = 40000 };
+
+	CHECK_EQ((long long)ivr_polling_end(&polling, 1000, UINT64_MAX), 41000);
+	CHECK_EQ((long long)ivr_polling_end(&polling, 1000, 2000), 2000);
+	CHECK_EQ((long long)ivr_polling_end(&polling, 1000, 0), 0);
+}
+
 int main(void)
 {
 	RUN(grows_while_it_would_have_helped);
 	RUN(stays_while_it_helps);
 	RUN(closes_when_it_cannot_help);
 	RUN(small_maximum);
+	RUN(not_beyond_the_deadline);
 	return tap_end();
 }

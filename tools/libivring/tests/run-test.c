@@ -7,13 +7,13 @@
 
 #include "vms.h"
 
-#define LANE	256u	/* entries */
-#define MANY	64u	/* items after which senders are spared their barrier */
+#define LANE	2048u	/* entries */
+#define MANY	512u	/* items after which senders are spared their barrier */
 
 /* What the handler saw, and is to do. */
 static struct {
 	unsigned int items;
-	uint32_t states[1024];
+	uint32_t states[2 * LANE];
 	unsigned int stop_at;
 } seen;
 
@@ -52,14 +52,14 @@ static void spares_senders_after_many_items(void)
 	unsigned int i;
 
 	set_up_lane();
-	send_items(other, vm, 0, 200);
-	CHECK_EQ(ivring_dispatch(vm, 1000), 200);
-	for (i = 0; i < 200; i++)
+	send_items(other, vm, 0, 2 * MANY);
+	CHECK_EQ(ivring_dispatch(vm, LANE), 2 * MANY);
+	for (i = 0; i < 2 * MANY; i++)
 		CHECK_EQ(seen.states[i],
 			 i < MANY ? IVRING_BUSY : IVRING_BUSY_UNFENCED);
 	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
 	CHECK_EQ(device.barriers, 1);
-	CHECK_EQ(ivring_dispatch(vm, 1000), 0);
+	CHECK_EQ(ivring_dispatch(vm, LANE), 0);
 	CHECK_EQ(device.barriers, 1);
 	close_all();
 }
@@ -71,7 +71,7 @@ static void trickle_pays_nothing(void)
 	set_up_lane();
 	for (i = 0; i < 3 * MANY; i++) {
 		send_few();
-		CHECK_EQ(ivring_dispatch(vm, 1000), 1);
+		CHECK_EQ(ivring_dispatch(vm, LANE), 1);
 	}
 	CHECK_EQ(device.barriers, 0);
 	for (i = 0; i < seen.items; i++)
@@ -85,8 +85,8 @@ static void never_without_membarrier(void)
 
 	set_up_lane();
 	vm->state.can_unfence = false;
-	send_items(other, vm, 0, 200);
-	CHECK_EQ(ivring_dispatch(vm, 1000), 200);
+	send_items(other, vm, 0, 2 * MANY);
+	CHECK_EQ(ivring_dispatch(vm, LANE), 2 * MANY);
 	for (i = 0; i < seen.items; i++)
 		CHECK_EQ(seen.states[i], IVRING_BUSY);
 	CHECK_EQ(device.barriers, 0);
@@ -105,16 +105,16 @@ static void never_without_membarrier(void)
 static void no_longer_than_a_dispatch(void)
 {
 	set_up_lane();
-	send_items(other, vm, 0, 200);
-	CHECK_EQ(ivring_dispatch(vm, 100), 100);
-	CHECK_EQ(seen.states[99], IVRING_BUSY_UNFENCED);
+	send_items(other, vm, 0, 3 * MANY);
+	CHECK_EQ(ivring_dispatch(vm, MANY + 1), MANY + 1);
+	CHECK_EQ(seen.states[MANY], IVRING_BUSY_UNFENCED);
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
 	CHECK_EQ(device.barriers, 1);
 	/* Small budgets do not add up. */
-	CHECK_EQ(ivring_dispatch(vm, 50), 50);
-	CHECK_EQ(ivring_dispatch(vm, 50), 50);
+	CHECK_EQ(ivring_dispatch(vm, MANY - 1), MANY - 1);
+	CHECK_EQ(ivring_dispatch(vm, MANY - 1), MANY - 1);
 	CHECK_EQ(device.barriers, 1);
-	CHECK_EQ(seen.states[199], IVRING_BUSY);
+	CHECK_EQ(seen.states[3 * MANY - 2], IVRING_BUSY);
 	close_all();
 }
 
@@ -131,7 +131,7 @@ static void looks_after_the_barrier(void)
 	set_up_lane();
 	send_items(other, vm, 0, MANY);
 	device.in_barrier = look_and_send;
-	CHECK_EQ(ivring_dispatch(vm, 1000), MANY + 1);
+	CHECK_EQ(ivring_dispatch(vm, LANE), MANY + 1);
 	CHECK_EQ(state_in_barrier, IVRING_IDLE);
 	/* What it said is forgotten: one barrier is all it costs to go to sleep. */
 	CHECK_EQ(device.barriers, 1);
@@ -149,7 +149,7 @@ static void membarrier_that_fails(void)
 	set_up_lane();
 	send_items(other, vm, 0, MANY);
 	device.membarrier_error = -ENOMEM;
-	CHECK_EQ(ivring_dispatch(vm, 1000), -ENOMEM);
+	CHECK_EQ(ivring_dispatch(vm, LANE), -ENOMEM);
 	/* The kernel makes up for it if the VM sleeps now. */
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY_UNFENCED);
 	CHECK_EQ(ivring_run(vm), -ENOMEM);

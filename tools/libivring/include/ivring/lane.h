@@ -36,7 +36,9 @@ extern "C" {
  * @vm:		the sender
  * @number:	of this lane among all that @vm has opened, from 1 on
  * @first:	what @staged was at first
- * @rung:	doorbells that it took to wake the receiver
+ * @doorbells:	calls of IVRING_DOORBELL
+ * @rung:	those of them that have woken the receiver
+ * @waits:	times it slept for room
  *
  * All of it is private memory of the sender. It is the library's to write; the fields
  * are here for the functions below.
@@ -54,7 +56,9 @@ struct ivring_lane {
 	struct ivring *vm;
 	uint32_t number;
 	uint64_t first;
+	uint64_t doorbells;
 	uint64_t rung;
+	uint64_t waits;
 };
 
 /**
@@ -155,8 +159,7 @@ int ivring_lane_wait(struct ivring_lane *lane, uint64_t deadline);
  * ivring_lane_sent() - how many items went into a lane.
  * @lane:	the lane
  *
- * Each of them took a doorbell, as counted in @lane->rung, or was one of many for which
- * there was one, or took none since the receiver was busy.
+ * @lane->rung of them took a doorbell; the others took none, since the receiver was busy.
  */
 static inline uint64_t ivring_lane_sent(const struct ivring_lane *lane)
 {

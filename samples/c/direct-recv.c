@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * Receives numbers by a lane, and adds them. There is nothing to it: lanes are read beside the
+ * inbox.
+ */
+
+#include <stdbool.h>
+
+#include "direct-protocol.h"
+#include "sample.h"
+
+struct results {
+	uint64_t items, sum, start;
+	bool complete;
+};
+
+static void on_number(struct ivring *vm, const struct ivring_item *item, void *arg)
+{
+	struct results *results = arg;
+
+	(void)vm;
+	if (!results->items++)
+		results->start = now();
+	results->sum += item->cookie;
+}
+
+static void on_end(struct ivring *vm, const struct ivring_item *item, void *arg)
+{
+	struct results *results = arg;
+
+	results->complete = item->cookie == results->sum;
+	ivring_stop(vm);
+}
+
+int main(int argc, char **argv)
+{
+	struct ivring_options options = {
+		.name = argv[1],
+		.slots = 2,
+		.inbox_entries = 64,
+		.outbox_bytes = 4096,
+		.mode = 0600,
+	};
+	struct results results = { .start = now() };
+	struct ivring *vm;
+
+	if (argc != 2)
+		errx(EXIT_FAILURE, "usage: direct-recv NAME");
+	check(ivring_create(&options, &vm), argv[1]);
+	check(ivring_on(vm, NUMBER, on_number, &results), "handler");
+	check(ivring_on(vm, END, on_end, &results), "handler");
+	check(ivring_run(vm), "run");
+	if (!results.complete)
+		errx(EXIT_FAILURE, "numbers got lost");
+
+	print_figures(vm, RECEIVER_ID, results.items, results.items * sizeof(uint64_t),
+		      now() - results.start);
+	puts("");
+	ivring_close(vm);
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * Sends numbers by a lane: while the receiver is busy no item takes a system call.
+ */
+
+#include "direct-protocol.h"
+#include "sample.h"
+
+#define PATIENCE_MS	30000
+
+static void send_number(struct ivring_lane *lane, uint64_t number)
+{
+	struct ivring_item item = { .port = NUMBER, .cookie = number };
+	int ret;
+
+	while ((ret = ivring_lane_push(lane, &item)) == -EAGAIN)
+		check(ivring_lane_wait(lane, ivring_deadline_ms(PATIENCE_MS)), "room");
+	check(ret, "send");
+	/* Each for itself, as if the next were not known yet. */
+	check(ivring_lane_publish(lane), "send");
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t start, time, number, count = 0;
+	struct ivring_item end = { .port = END };
+	struct ivring_peer receiver;
+	struct ivring_lane *lane;
+	struct ivring *vm;
+
+	if (argc == 3)
+		count = strtoull(argv[2], NULL, 10);
+	if (!count)
+		errx(EXIT_FAILURE, "usage: direct-send NAME COUNT");
+	check(ivring_join(argv[1], SENDER_ID, ivring_deadline_ms(PATIENCE_MS), &vm), argv[1]);
+	check(ivring_wait_peer(vm, RECEIVER_ID, ivring_deadline_ms(PATIENCE_MS), &receiver),
+	      "receiver");
+	check(ivring_open_lane(vm, receiver, LANE_ENTRIES), "lane");
+	lane = ivring_lane(vm, receiver);
+
+	start = now();
+	for (number = 0; number < count; number++) {
+		send_number(lane, number);
+		end.cookie += number;
+	}
+	/* This goes by the lane, too. */
+	check(ivring_send(vm, receiver, &end, 1, ivring_deadline_ms(PATIENCE_MS)), "end");
+	check(ivring_flush(vm, receiver, ivring_deadline_ms(PATIENCE_MS)), "flush");
+
+	time = now() - start;
+	print_line(count, count * sizeof(uint64_t), lane->rung,
+		   ivring_lane_sent(lane) - lane->rung, time);
+	printf(", %" PRIu64 " sleeps for room\n", lane->waits);
+	ivring_close(vm);
+	return EXIT_SUCCESS;
+}
