@@ -5,7 +5,7 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 MACHINE := tools/machine
 
-.PHONY: modules modules_install clean help root demo check lint
+.PHONY: modules modules_install clean help root demo check bench lint
 
 modules:
 	@[ -e "$(KDIR)/Makefile" ] || { echo "there are no kernel headers in $(KDIR): install those of the running kernel, or name others with KDIR=" >&2; exit 1; }
@@ -27,6 +27,7 @@ help:
 	@echo 'On a machine with nothing prepared; what they need is kept in ~/.cache/ivring:'
 	@echo 'make demo             boot a virtual machine, load the module, run the samples'
 	@echo 'make check            run all tests, those of the module in the virtual machine'
+	@echo 'make bench            measure; wants a quiet machine for ten minutes at most'
 	@echo 'make lint             check style and run the linters'
 	@echo 'make root             only make the root file system that these use'
 
@@ -38,6 +39,9 @@ demo:
 
 check:
 	@$(MACHINE)/check
+
+bench:
+	@$(MACHINE)/bench
 
 lint:
 	@$(MACHINE)/enter -- make --no-print-directory --keep-going style
