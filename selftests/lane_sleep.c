@@ -122,7 +122,7 @@ static void fill_store_buffer(__u8 *outbox)
 static void send_items(struct vm *to, enum barrier by, int count, bool close)
 {
 	struct ivring_item item = { .inline_len = sizeof(__u64) };
-	__u64 time, end = now() + (by == KERNEL ? 1500 : 5000) * MSEC;
+	__u64 time, end = now() + (by == KERNEL ? 1500 : 3000) * MSEC;
 	struct lane_out lane;
 	__u8 *outbox;
 	struct vm me;
