@@ -197,6 +197,11 @@ impl Inbox {
         Ok(pending? > 0)
     }
 
+    /// `EPROTO` if the VM was found to have broken it.
+    pub(crate) fn check(&self) -> Result {
+        self.side.lock().producer.check()
+    }
+
     /// Wakes all who wait for progress.
     pub(crate) fn wake_all(&self) {
         self.progress.wake_all();

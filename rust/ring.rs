@@ -66,6 +66,11 @@ impl Producer {
         self.producer
     }
 
+    /// `EPROTO` if the reader was found to have broken the ring.
+    pub(crate) fn check(&self) -> Result {
+        (!self.broken).then_some(()).ok_or(EPROTO)
+    }
+
     /// How many items the reader, as last seen, has yet to read.
     pub(crate) fn held(&self) -> u32 {
         self.producer.wrapping_sub(self.consumer)
@@ -80,9 +85,7 @@ impl Producer {
         if self.producer.wrapping_sub(consumer) > self.producer.wrapping_sub(self.consumer) {
             self.broken = true;
         }
-        if self.broken {
-            return Err(EPROTO);
-        }
+        self.check()?;
         // INVARIANT: `consumer` is between the last good one and `producer`.
         self.consumer = consumer;
         Ok(self.held())

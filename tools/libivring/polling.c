@@ -2,7 +2,7 @@
 
 #include "polling.h"
 
-#define FIRST_WINDOW_NS		10000u
+#define SHORTEST_NS		10000u
 
 void ivr_polling_set_max(struct ivr_polling *polling, uint64_t max)
 {
@@ -22,12 +22,12 @@ void ivr_polling_learn(struct ivr_polling *polling, uint64_t took)
 	if (took <= polling->window)
 		return;
 	if (took > polling->max) {
-		polling->window = 0;
+		polling->window /= 2;
+		if (polling->window < SHORTEST_NS)
+			polling->window = 0;
 		return;
 	}
-	polling->window *= 2;
-	if (polling->window < FIRST_WINDOW_NS)
-		polling->window = FIRST_WINDOW_NS;
+	polling->window = 2 * took > SHORTEST_NS ? 2 * took : SHORTEST_NS;
 	if (polling->window > polling->max)
 		polling->window = polling->max;
 }

@@ -14,10 +14,11 @@
  * @max:	nanoseconds at most
  * @window:	nanoseconds now, 0 to @max
  *
- * The window follows what came lately, as the halt polling of KVM does
- * (virt/kvm/kvm_main.c): it doubles when that came too late for the window but in time for the
- * maximum, and closes when it took longer than that. So whoever has nothing to do polls
- * once, and then sleeps.
+ * The window follows what came lately, as the halt polling of KVM does (virt/kvm/kvm_main.c),
+ * but in larger steps: it becomes twice as long as what came too late for it but in time for
+ * the maximum, and half as long when nothing came for longer than that. So one long pause, as
+ * when the other side was preempted, does not cost a row of sleeps, and whoever has nothing to
+ * do sleeps after a few looks.
  */
 struct ivr_polling {
 	uint64_t max;

@@ -410,7 +410,7 @@ struct ivring_enqueue {
  * @flags:	IVRING_EVENT_MEMBERS to return for that too; items always count.
  *		IVRING_WAIT_ARMED: the caller has set the state to IDLE, made the barrier
  *		that this takes, and looked; so sleep until a doorbell ends that
- * @events:	out: IVRING_EVENT_*; may be zero with IVRING_WAIT_ARMED
+ * @events:	out: IVRING_EVENT_*; zero with IVRING_WAIT_ARMED
  * @deadline:	CLOCK_MONOTONIC time in nanoseconds; zero does not sleep
  */
 struct ivring_wait {

@@ -19,17 +19,8 @@ const IVRING: RGBColor = RGBColor(0, 90, 181);
 const LIMIT: RGBColor = RGBColor(0, 0, 0);
 const OTHERS: RGBColor = RGBColor(140, 140, 140);
 const FONT: &str = "sans-serif";
-/// Of lines, which are told apart by colour. These can be told apart by the colour-blind.
-const COLOURS: [RGBColor; 8] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-    RGBColor(0, 0, 0),
-    RGBColor(140, 140, 140),
-];
+/// Pixels between the names of lines.
+const LINE_HEIGHT: i32 = 12;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
@@ -243,12 +234,16 @@ fn draw_dots(area: &Area, panel: &Dots) -> Result<()> {
         )
         .map_err(error)?;
     let name = |place: &SegmentValue<usize>| match place {
-        SegmentValue::CenterOf(row) if *row < rows => panel.dots[*row].transport.clone(),
+        // With some room to the axis.
+        SegmentValue::CenterOf(row) if *row < rows => {
+            format!("{}\u{a0}\u{a0}", panel.dots[*row].transport)
+        }
         _ => String::new(),
     };
     chart
         .configure_mesh()
         .disable_y_mesh()
+        .set_tick_mark_size(LabelAreaPosition::Left, 0)
         .light_line_style(TRANSPARENT)
         .y_labels(rows + 1)
         .y_label_formatter(&name)
@@ -275,13 +270,31 @@ fn draw_dots(area: &Area, panel: &Dots) -> Result<()> {
     Ok(())
 }
 
+/// Bytes with a unit, or a number as it is.
+fn power(value: f64) -> String {
+    match value as u64 {
+        value if value >= 1 << 20 => format!("{} MiB", value >> 20),
+        value if value >= 1 << 10 => format!("{} KiB", value >> 10),
+        value => value.to_string(),
+    }
+}
+
+/// Moves places, from the top to the bottom, so far down that none is nearer than `LINE_HEIGHT` to
+/// the one above.
+fn spread(places: &mut [i32]) {
+    for lower in 1..places.len() {
+        places[lower] = places[lower].max(places[lower - 1] + LINE_HEIGHT);
+    }
+}
+
 fn draw_lines(area: &Area, panel: &Lines) -> Result<()> {
     let points = panel.lines.values().flatten();
-    let xs = range(points.clone().map(|point| point.0), 1.0, 1.05);
+    let xs = range(points.clone().map(|point| point.0), 1.0, 1.0);
     let ys = range(points.map(|point| point.1), 1.5, 1.5);
     let mut chart = ChartBuilder::on(area)
         .caption(panel.title, (FONT, 15))
         .margin(10)
+        .margin_right(110)
         .x_label_area_size(36)
         .y_label_area_size(64)
         .build_cartesian_2d(xs.log_scale().base(2.0), ys.log_scale())
@@ -290,37 +303,33 @@ fn draw_lines(area: &Area, panel: &Lines) -> Result<()> {
         .configure_mesh()
         .light_line_style(TRANSPARENT)
         .x_desc(panel.axis)
-        .x_label_formatter(&|value| format!("{value:.0}"))
+        .x_label_formatter(&|value| power(*value))
         .y_label_formatter(&|value| (panel.format)(*value))
         .label_style((FONT, 12))
         .draw()
         .map_err(error)?;
-    for (number, (transport, line)) in panel.lines.iter().enumerate() {
-        // Where there are more lines than colours the later ones have small points.
-        let (colour, size) = (
-            COLOURS[number % COLOURS.len()],
-            if number < COLOURS.len() { 4 } else { 2 },
-        );
+    let mut names = Vec::new();
+    for (transport, line) in &panel.lines {
+        let colour = colour(transport);
         let points = line
             .iter()
-            .map(|&point| Circle::new(point, size, colour.filled()));
+            .map(|&point| Circle::new(point, 3, colour.filled()));
         chart.draw_series(points).map_err(error)?;
-        chart
-            .draw_series(LineSeries::new(
-                line.iter().copied(),
-                colour.stroke_width(2),
-            ))
-            .map_err(error)?
-            .label(transport)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 14, y)], colour.stroke_width(2)));
+        let line = LineSeries::new(line.iter().copied(), colour.stroke_width(2));
+        chart.draw_series(line).map_err(error)?;
+        let last = panel.lines[transport].last().expect("no line is empty");
+        names.push((chart.backend_coord(last), transport, colour));
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE.mix(0.8))
-        .label_font((FONT, 11))
-        .draw()
-        .map_err(error)
+    names.sort_by_key(|(place, ..)| place.1);
+    let mut places: Vec<_> = names.iter().map(|(place, ..)| place.1).collect();
+    spread(&mut places);
+    let corner = area.get_base_pixel();
+    for ((place, name, colour), y) in names.iter().zip(places) {
+        let style = (FONT, 11).into_font().color(colour);
+        let place = (place.0 - corner.0 + 8, y - corner.1 - LINE_HEIGHT / 2);
+        area.draw_text(name, &style, place).map_err(error)?;
+    }
+    Ok(())
 }
 
 /// Draws what there is of a mode; nothing if there is nothing.
@@ -349,6 +358,13 @@ pub fn draw(mode: Mode, records: &[Record], path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_do_not_overlap() {
+        let mut places = [0, 3, 40, 45, 46];
+        spread(&mut places);
+        assert_eq!(places, [0, 12, 40, 52, 64]);
+    }
 
     #[test]
     fn what_is_measured_is_drawn() {

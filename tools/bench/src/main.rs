@@ -25,6 +25,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use kind::{Kind, Workload};
+use process::Cpus;
 use progress::Progress;
 use record::{Mode, Record};
 use rounds::Effort;
@@ -82,6 +83,9 @@ struct Choice {
     /// Milliseconds for one transport in one round
     #[arg(short, long, default_value_t = 50)]
     milliseconds: u64,
+    /// Let the scheduler choose CPUs, instead of one for the receiver and the others for senders
+    #[arg(long)]
+    unpinned: bool,
 }
 
 impl Choice {
@@ -109,6 +113,11 @@ impl Choice {
         let workloads = self.workloads();
         let effort = Effort {
             rounds: self.rounds,
+            cpus: if self.unpinned {
+                Cpus::free()?
+            } else {
+                Cpus::share()?
+            },
             budget: self.milliseconds * 1_000_000,
         };
         let runs: usize = workloads

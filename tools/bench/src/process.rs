@@ -4,7 +4,8 @@
 //!
 //! One is the *hub*, party 0; the others are *spokes*. The hub has one CPU for itself and the spokes
 //! share the others, whatever the transport: so nobody gains by the scheduler's putting both ends on
-//! one CPU, and what spins can. A machine with one CPU has them all on that.
+//! one CPU, and what spins can. A machine with one CPU has them all on that, and who asks for it has
+//! the scheduler choose.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -30,6 +31,16 @@ pub struct Cpus {
 }
 
 impl Cpus {
+    /// All CPUs that this process may use, for everyone.
+    pub fn free() -> Result<Self> {
+        let all = sched_getaffinity(None)?;
+        Ok(Self {
+            hub: all,
+            first_spoke: all,
+            spokes: all,
+        })
+    }
+
     /// Shares out the CPUs that this process may use.
     pub fn share() -> Result<Self> {
         let all = sched_getaffinity(None)?;
@@ -181,13 +192,13 @@ fn run_all(parties: usize, cpus: &Cpus, role: Role) -> Result<Vec<Report>> {
 }
 
 /// What a child does. Returns its exit status.
-fn be(party: usize, cpus: &CpuSet, gates: Gates, say_report: File, role: Role) -> i32 {
+fn be(party: usize, cpus: &CpuSet, gates: Gates, mut say_report: File, role: Role) -> i32 {
     let work = AssertUnwindSafe(|| -> Result<()> {
         // SAFETY: it has no memory to do with.
         unsafe { libc::alarm(PATIENCE) };
         sched_setaffinity(None, cpus)?;
         let report = role(party, gates)?;
-        serde_json::to_writer(say_report, &report)?;
+        say_report.write_all(&serde_json::to_vec(&report)?)?;
         Ok(())
     });
     match catch_unwind(work) {

@@ -17,10 +17,12 @@ use crate::workload::{Run, Spec, slow_receiver};
 /// How many items of a trickle are sent in a round.
 const TRICKLE: u64 = 64;
 
-/// How much is measured.
+/// How much is measured, and where.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
     pub rounds: u32,
+    /// Where the parties run.
+    pub cpus: Cpus,
     /// How long one transport is to be measured in a round, in nanoseconds.
     pub budget: u64,
 }
@@ -84,7 +86,7 @@ pub fn measure(
     progress: &Progress,
 ) -> Result<Vec<Record>> {
     let spec = Spec {
-        cpus: Cpus::share()?,
+        cpus: effort.cpus,
         module: mode != Mode::Bare,
         warm_up: Range::of(workload).warm_up,
         items: 0,

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub(crate) struct Core {
     pub(crate) area: VmArea,
     pub(crate) inbox: InboxArea,
     peers: Mutex<Peers>,
+    /// By slot, the generation whose area was mapped last.
+    mapped: Vec<AtomicU32>,
     outbox: Mutex<Outbox>,
     /// A block of the outbox was released, and somebody was waiting for that.
     released: Condvar,
@@ -51,6 +53,7 @@ impl Core {
             area: VmArea::map(fd.as_fd(), own.id, &geometry)?,
             inbox: InboxArea::map(fd.as_fd(), &geometry)?,
             peers: Mutex::default(),
+            mapped: (0..geometry.slots).map(|_| AtomicU32::new(0)).collect(),
             outbox: Mutex::new(Outbox::new(geometry.outbox_bytes)),
             released: Condvar::new(),
             idle_lanes: Mutex::default(),
@@ -84,8 +87,20 @@ impl Core {
 
     /// The area of a peer, mapped if need be.
     pub(crate) fn area_of(&self, peer: Peer) -> Result<Arc<PeerArea>> {
-        self.peers()
-            .area(peer, self.fd(), &self.region, &self.geometry)
+        let mut peers = self.peers();
+        let area = peers.area(peer, self.fd(), &self.region, &self.geometry)?;
+        // It is a VM of the region, and so its slot is one.
+        self.mapped[peer.id as usize].store(peer.generation, Ordering::Relaxed);
+        Ok(area)
+    }
+
+    /// Has the area of a peer mapped before it can leave, so that it can be known how far it has read.
+    pub(crate) fn keep_area(&self, peer: Peer) -> Result<()> {
+        let mapped = self.mapped.get(peer.id as usize);
+        if mapped.is_some_and(|word| word.load(Ordering::Relaxed) == peer.generation) {
+            return Ok(());
+        }
+        self.area_of(peer).map(|_| ())
     }
 
     pub(crate) fn peers(&self) -> MutexGuard<'_, Peers> {

@@ -217,8 +217,6 @@ impl Handle {
     /// - [`Error::Closed`] if the receiver closed the lane that it went by;
     /// - [`Error::Protocol`] if the receiver broke its inbox.
     pub fn flush(&self, sent: &Sent, deadline: Deadline) -> Result<()> {
-        // Mapped before it can leave: what it had read by then can be known after.
-        self.0.area_of(sent.peer)?;
         if self.0.has_consumed(sent) == Some(true) {
             return Ok(());
         }
@@ -265,12 +263,13 @@ impl Handle {
 
     /// The item that carries a message to `peer`.
     pub(crate) fn item(&self, peer: Peer, message: &Message) -> Result<abi::Item> {
+        let kept = self.0.keep_area(peer);
         if let Some(block) = message.payload() {
             if !Arc::ptr_eq(&self.0, &block.handle().0) {
                 return Err(Error::ForeignBlock);
             }
-            // Mapped before the peer can leave: its consumer index says when the block is free.
-            self.0.area_of(peer)?;
+            // Nothing else says when the block is free.
+            kept?;
         }
         Ok(message.item())
     }

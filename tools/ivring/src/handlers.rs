@@ -14,11 +14,45 @@ pub(crate) type ItemHandler<'h> = Box<dyn FnMut(&Context<'_, 'h>, &Received<'_>)
 pub(crate) type MembersHandler<'h> = Box<dyn FnMut(&Context<'_, 'h>) + 'h>;
 pub(crate) type LaneHandler<'h> = Box<dyn FnMut(&Context<'_, 'h>, LaneEvent) + 'h>;
 
+/// Ports below this are found without hashing.
+const LOW_PORTS: u32 = 64;
+
+/// The handlers of ports.
+#[derive(Default)]
+pub(crate) struct Ports<'h> {
+    /// By port, up to the highest of the low ports that has one.
+    low: Vec<Option<ItemHandler<'h>>>,
+    /// Of the others. (No peer can add a key, so it needs no hash that withstands that.)
+    high: FxHashMap<u32, ItemHandler<'h>>,
+}
+
+impl<'h> Ports<'h> {
+    pub(crate) fn insert(&mut self, port: u32, handler: ItemHandler<'h>) {
+        if port >= LOW_PORTS {
+            self.high.insert(port, handler);
+            return;
+        }
+        let index = port as usize;
+        if index >= self.low.len() {
+            self.low.resize_with(index + 1, || None);
+        }
+        self.low[index] = Some(handler);
+    }
+
+    #[inline]
+    fn get(&mut self, port: u32) -> Option<&mut ItemHandler<'h>> {
+        if port < LOW_PORTS {
+            self.low.get_mut(port as usize)?.as_mut()
+        } else {
+            self.high.get_mut(&port)
+        }
+    }
+}
+
 /// Who handles what.
 #[derive(Default)]
 pub(crate) struct Handlers<'h> {
-    /// By port. (No peer can add a key, so it needs no hash that withstands that.)
-    pub(crate) ports: FxHashMap<u32, ItemHandler<'h>>,
+    pub(crate) ports: Ports<'h>,
     pub(crate) other: Option<ItemHandler<'h>>,
     pub(crate) members: Option<MembersHandler<'h>>,
     pub(crate) lanes: Option<LaneHandler<'h>>,
@@ -40,11 +74,8 @@ impl<'h> Handlers<'h> {
         if item.port() == PORT_RESERVED && item.peer() == context.own() {
             return;
         }
-        let handler = match self.ports.get_mut(&item.port()) {
-            Some(handler) => Some(handler),
-            None => self.other.as_mut(),
-        };
-        if let Some(handler) = handler {
+        let handler = self.ports.get(item.port());
+        if let Some(handler) = handler.or(self.other.as_mut()) {
             handler(context, item);
         }
     }

@@ -42,8 +42,14 @@ pub(crate) enum Source {
 pub(crate) struct Incoming {
     pub(crate) peer: Peer,
     area: LaneArea,
+    sender: Option<Arc<PeerArea>>,
+}
+
+impl Incoming {
     /// The sender's area, if it was there yet to be mapped.
-    pub(crate) sender: Option<Arc<PeerArea>>,
+    pub(crate) fn sender(&self) -> Option<&PeerArea> {
+        self.sender.as_deref()
+    }
 }
 
 impl Source {

@@ -14,7 +14,7 @@ use crate::error::{Error, Result, SendError};
 use crate::handle::Handle;
 use crate::message::{Message, Sent};
 use crate::peer::Peer;
-use crate::reader::Reader;
+use crate::reader::{Incoming, Reader};
 use crate::receiver::Turn;
 
 /// The items that a ring held when it was looked at: the inbox, or a lane.
@@ -26,6 +26,10 @@ pub struct Batch<'vm> {
     ring: usize,
     readable: u32,
     taken: u32,
+    /// Who writes the ring, if it is a lane.
+    from: Option<Peer>,
+    /// The copy of the item that was taken last.
+    item: Item,
     /// The next item is none that can be: the lane is to be closed.
     broken: bool,
 }
@@ -41,11 +45,13 @@ impl<'vm> Batch<'vm> {
     ) -> Self {
         let (ring, readable) = turn.map_or((0, 0), |turn| (turn.ring, turn.readable));
         Self {
+            from: reader.lane(ring).map(|lane| lane.peer),
             handle,
             reader,
             ring,
             readable: readable.min(max),
             taken: 0,
+            item: Item::default(),
             broken: false,
         }
     }
@@ -80,37 +86,33 @@ impl<'vm> Batch<'vm> {
     ///
     /// - [`Error::Lane`] if it is none that can be. The lane is closed with the batch;
     /// - [`Error::Protocol`] if so in the inbox.
-    #[inline]
+    // It is the inner loop of every reader; left to itself the compiler passes what it returns
+    // through memory.
+    #[inline(always)]
     pub fn take(&mut self) -> Result<Option<Received<'_>>> {
         if self.is_empty() {
             return Ok(None);
         }
-        let mut item = match self.reader.item(self.ring, self.taken) {
+        self.item = match self.reader.item(self.ring, self.taken) {
             Ok(item) => item,
             Err(error) => return Err(self.fail(error)),
         };
         self.taken += 1;
-        let lane = self.reader.lane(self.ring);
-        if let Some(Peer { id, generation }) = lane.map(|lane| lane.peer) {
+        if let Some(Peer { id, generation }) = self.from {
             // A slot is less than MAX_SLOTS.
-            item.from = id as u16;
-            item.from_gen = generation;
+            self.item.from = id as u16;
+            self.item.from_gen = generation;
         }
-        Ok(Some(Received {
-            item,
-            handle: self.handle,
-            sender: lane.and_then(|lane| lane.sender.as_deref()),
-        }))
+        Ok(Some(Received { batch: self }))
     }
 
     #[cold]
     fn fail(&mut self, error: Error) -> Error {
-        match (self.reader.lane(self.ring), error) {
-            (Some(lane), Error::Protocol(reason)) => {
+        match (self.from, error) {
+            (Some(peer), Error::Protocol(reason)) => {
                 // Nothing more comes of it.
                 self.readable = self.taken;
                 self.broken = true;
-                let peer = lane.peer;
                 Error::Lane { peer, reason }
             }
             (_, error) => error,
@@ -139,44 +141,51 @@ impl fmt::Debug for Batch<'_> {
     }
 }
 
-/// A copy of an item that was received. Only who sent it can be relied on, for the kernel says so, or
-/// the lane that it was in; everything else is the sender's to choose.
+/// An item that was received: a copy of it. Only who sent it can be relied on, for the kernel says so,
+/// or the lane that it was in; everything else is the sender's to choose.
 ///
-/// Invariant: the ring has checked the item.
+/// Invariant: the item of the batch is the one, and the ring has checked it.
 pub struct Received<'b> {
-    item: Item,
-    handle: &'b Handle,
-    /// The area of the sender, if it came by a lane and that is mapped.
-    sender: Option<&'b PeerArea>,
+    batch: &'b Batch<'b>,
 }
 
 impl Received<'_> {
+    #[inline]
+    fn item(&self) -> &Item {
+        &self.batch.item
+    }
+
     /// Who sent it.
+    #[inline]
     pub fn peer(&self) -> Peer {
         Peer {
-            id: self.item.from.into(),
-            generation: self.item.from_gen,
+            id: self.item().from.into(),
+            generation: self.item().from_gen,
         }
     }
 
     /// Which program of this VM it is for.
+    #[inline]
     pub fn port(&self) -> u32 {
-        self.item.port
+        self.item().port
     }
 
     /// The sender's own number.
+    #[inline]
     pub fn cookie(&self) -> u64 {
-        self.item.cookie
+        self.item().cookie
     }
 
     /// Whether it answers an item of this VM, the one that had its cookie.
+    #[inline]
     pub fn is_reply(&self) -> bool {
-        self.item.flags & ITEM_REPLY != 0
+        self.item().flags & ITEM_REPLY != 0
     }
 
     /// The data that rode in the item.
+    #[inline]
     pub fn inline(&self) -> &[u8] {
-        &self.item.data[..self.item.inline_len.into()]
+        &self.item().data[..self.item().inline_len.into()]
     }
 
     /// The data that lies in the sender's outbox.
@@ -186,11 +195,12 @@ impl Received<'_> {
     /// [`Error::Gone`] or [`Error::Stale`] if the sender has left, and nothing of it was mapped
     /// before. A sender that wants its payload read flushes before it leaves.
     pub fn payload(&self) -> Result<Payload<'_>> {
-        let Item { offset, length, .. } = self.item;
-        let area = match (length, self.sender) {
+        let Batch { reader, ring, .. } = self.batch;
+        let Item { offset, length, .. } = *self.item();
+        let area = match (length, reader.lane(*ring).and_then(Incoming::sender)) {
             (0, _) => None,
             (_, Some(area)) => Some(Area::Lent(area)),
-            (_, None) => Some(Area::Owned(self.handle.core().area_of(self.peer())?)),
+            (_, None) => Some(Area::Owned(self.batch.handle.core().area_of(self.peer())?)),
         };
         Ok(Payload {
             area,
@@ -203,8 +213,8 @@ impl Received<'_> {
     /// Sends whoever sent this the answer, to its inbox: a message with the cookie of this. See
     /// [`Handle::send`]. To send it by a lane, [make it a reply](Message::reply_to) first.
     pub fn reply(&self, message: Message, deadline: Deadline) -> result::Result<Sent, SendError> {
-        self.handle
-            .send(self.peer(), message.reply_to(self), deadline)
+        let message = message.reply_to(self);
+        self.batch.handle.send(self.peer(), message, deadline)
     }
 }
 
@@ -282,7 +292,7 @@ impl Payload<'_> {
 
 impl fmt::Debug for Received<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Received").field(&self.item).finish()
+        f.debug_tuple("Received").field(self.item()).finish()
     }
 }
 

@@ -15,12 +15,13 @@ static uint64_t learn(struct ivr_polling *polling, uint64_t took)
 
 static void grows_while_it_would_have_helped(void)
 {
-	static const uint64_t windows[] = { 10000, 20000, 40000, 80000, 160000, 200000, 200000 };
 	struct ivr_polling polling = { .max = 200000 };
-	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(windows); i++)
-		CHECK_EQ((long long)learn(&polling, 200000), (long long)windows[i]);
+	CHECK_EQ((long long)learn(&polling, 1), 10000);
+	CHECK_EQ((long long)learn(&polling, 30000), 60000);
+	CHECK_EQ((long long)learn(&polling, 90000), 180000);
+	CHECK_EQ((long long)learn(&polling, 200000), 200000);
+	CHECK_EQ((long long)learn(&polling, 200000), 200000);
 }
 
 static void stays_while_it_helps(void)
@@ -29,16 +30,18 @@ static void stays_while_it_helps(void)
 
 	CHECK_EQ((long long)learn(&polling, 0), 40000);
 	CHECK_EQ((long long)learn(&polling, 40000), 40000);
-	CHECK_EQ((long long)learn(&polling, 40001), 80000);
+	CHECK_EQ((long long)learn(&polling, 40001), 80002);
 }
 
 static void closes_when_it_cannot_help(void)
 {
-	struct ivr_polling polling = { .max = 200000, .window = 160000 };
+	struct ivr_polling polling = { .max = 200000, .window = 40000 };
 
+	CHECK_EQ((long long)learn(&polling, 200001), 20000);
+	CHECK_EQ((long long)learn(&polling, UINT64_MAX), 10000);
 	CHECK_EQ((long long)learn(&polling, 200001), 0);
 	CHECK_EQ((long long)learn(&polling, UINT64_MAX), 0);
-	CHECK_EQ((long long)learn(&polling, 200000), 10000);
+	CHECK_EQ((long long)learn(&polling, 200000), 200000);
 }
 
 static void small_maximum(void)

@@ -3,11 +3,13 @@
 //! ivring by the inbox: items go through the kernel.
 
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use anyhow::Result;
-use ivring::{Deadline, Message, Peer, Vm};
+use ivring::{Deadline, Message, Peer, Polling, Vm};
 
 use super::lane::{receiving, region};
+use super::manner::{Polled, window};
 use super::work_item::{PORT, decode, message};
 use super::{Bulk, Counters, End, Endpoint, Item, STRIDE, Shape, Transport};
 
@@ -15,6 +17,8 @@ use super::{Bulk, Counters, End, Endpoint, Item, STRIDE, Shape, Transport};
 pub struct Enqueue<const BATCH: usize> {
     region: OwnedFd,
     shape: Shape,
+    /// For how long is polled.
+    window: Duration,
 }
 
 impl<const BATCH: usize> Transport for Enqueue<BATCH> {
@@ -24,12 +28,15 @@ impl<const BATCH: usize> Transport for Enqueue<BATCH> {
         Ok(Self {
             region: region(shape)?,
             shape: *shape,
+            window: window::<Polled>()?,
         })
     }
 
     fn endpoint(&self, party: usize) -> Result<EnqueueEnd<BATCH>> {
+        let mut vm = Vm::join_fd(&self.region, Some(party as u32))?;
+        vm.set_polling(Polling::new(self.window));
         Ok(EnqueueEnd {
-            vm: Vm::join_fd(&self.region, Some(party as u32))?,
+            vm,
             peers: vec![None; self.shape.parties],
             held_back: Vec::with_capacity(BATCH),
             held_back_for: 0,
@@ -59,7 +66,9 @@ impl<const BATCH: usize> EnqueueEnd<BATCH> {
     }
 
     fn wait(&mut self) {
-        self.vm.wait_items(Deadline::NEVER).expect("WAIT");
+        // News would wake it again and again until it is taken.
+        self.vm.members_changed().expect("the inbox is good");
+        self.vm.idle(Deadline::NEVER).expect("WAIT");
     }
 }
 

@@ -86,11 +86,8 @@ impl Writer {
             return false;
         }
         self.published = self.head;
-        self.ring
-            .memory()
-            .head
-            .0
-            .store(self.head, Ordering::Release);
+        let head = &self.ring.memory().head.0;
+        head.store(self.head, Ordering::Release);
         true
     }
 }
@@ -98,15 +95,18 @@ impl Writer {
 struct Reader {
     ring: Ring,
     tail: u32,
+    /// As it was when it was looked at last.
+    head: u32,
 }
 
 impl Reader {
-    fn head(&self) -> u32 {
+    /// How far the writer is.
+    fn published(&self) -> u32 {
         self.ring.memory().head.0.load(Ordering::Acquire)
     }
 
     fn is_empty(&self) -> bool {
-        self.head() == self.tail
+        self.published() == self.tail
     }
 
     /// Gives up everything before `tail`.
@@ -117,7 +117,7 @@ impl Reader {
         let half = self.ring.limit / 2;
         wake.room(
             &memory.room_wanted.0,
-            || self.head().wrapping_sub(self.tail) <= half,
+            || self.published().wrapping_sub(self.tail) <= half,
             counters,
         );
     }
@@ -130,7 +130,10 @@ impl Reader {
         wake: &impl Wake,
         counters: &mut Counters,
     ) -> bool {
-        let count = self.head().wrapping_sub(self.tail).min(STRIDE);
+        if self.head == self.tail {
+            self.head = self.published();
+        }
+        let count = self.head.wrapping_sub(self.tail).min(STRIDE);
         for _ in 0..count {
             // SAFETY: a slot between the two indices is this process's, and holds an item.
             each(unsafe { &*self.ring.slot(self.tail) });
@@ -200,7 +203,11 @@ impl<W: Wake, const BATCH: u32> Transport for Rings<W, BATCH> {
                 [self.ring(spoke, true)].into(),
             ),
         };
-        let reader = |ring| Reader { ring, tail: 0 };
+        let reader = |ring| Reader {
+            ring,
+            tail: 0,
+            head: 0,
+        };
         let writer = |ring| Writer {
             ring,
             head: 0,

@@ -52,12 +52,14 @@ fn spin_until(time: u64) {
 }
 
 fn send(end: &mut impl Endpoint, party: usize, items: u64, service: u64) -> Report {
-    let section = Section::begin(end.counters());
     let mut time = now();
-    for sequence in 0..items {
+    // The first goes to a receiver that is not busy yet, and is what opens a lane.
+    end.send(0, &Item::new(party, 0, time));
+    let section = Section::begin(end.counters());
+    for sequence in 1..items {
         if sequence % BURST == 0 {
-            spin_until(time);
             time += BURST * service * (HURRY - 1) / HURRY;
+            spin_until(time);
         }
         end.send(0, &Item::new(party, sequence, now()));
     }

@@ -53,11 +53,12 @@ pub fn flush_knows_what_was_read() {
     });
     first.flush(&sent, Deadline::NOW).unwrap();
 
-    // Read, then gone.
-    let sent = first.send(second.own(), number(2), Deadline::NOW).unwrap();
-    let _ = first.flush(&sent, Deadline::NOW);
-    read(&mut second);
+    // Read, then gone, and nobody has asked before.
     let id = second.id();
+    drop(second);
+    let mut second = Vm::join_fd(&first, Some(id)).unwrap();
+    let sent = first.send(second.own(), number(2), Deadline::NOW).unwrap();
+    read(&mut second);
     drop(second);
     first.flush(&sent, soon()).unwrap();
 

@@ -22,7 +22,7 @@ const LIMIT: Timespec = Timespec {
     tv_nsec: 0,
 };
 
-/// For how long each way to sleep is tried with lanes.
+/// For how long each way to sleep is tried with lanes, if that is enough for some bursts.
 const LANES_FOR: Duration = Duration::from_secs(1);
 
 /// A pause, now short, now long.
@@ -54,7 +54,7 @@ fn bursts(vm: &Vm, to: Peer, handled: &AtomicU64) {
     let mut random = Random::new();
     let mut lane = vm.open_lane(to, 64).unwrap();
     let (start, mut sent, mut bursts) = (Instant::now(), 0, 0);
-    while start.elapsed() < LANES_FOR {
+    while bursts < 50 || start.elapsed() < LANES_FOR {
         let most = [1, 4, 100, 2000][random.below(4) as usize];
         for _ in 0..=random.below(most) {
             lane.wait_room(soon()).unwrap();
@@ -79,7 +79,7 @@ fn bursts(vm: &Vm, to: Peer, handled: &AtomicU64) {
     }
     let rung = lane.stats().rung;
     println!("# {bursts} bursts, {sent} items, {rung} doorbells");
-    assert!(bursts > 10 && rung > 0);
+    assert!(rung > 0);
 }
 
 /// Has items sent while `drive` runs a dispatcher, till it is stopped.
