@@ -38,7 +38,12 @@ size_t ivring_read_words(u64 *to, const u64 __user *from, size_t count)
 	might_fault();
 	if (should_fail_usercopy() || !user_read_access_begin(from, count * sizeof(*from)))
 		return 0;
-	unrolled_count(8)
+	/* Items, of which there may be many, have eight words. */
+	for (; i + 8 <= count; i += 8) {
+		unrolled_count(8)
+		for (size_t j = i; j < i + 8; j++)
+			unsafe_get_user(to[j], &from[j], out);
+	}
 	for (; i < count; i++)
 		unsafe_get_user(to[i], &from[i], out);
 out:

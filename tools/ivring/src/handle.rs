@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use rustix::io::Errno;
+
 use crate::abi;
 use crate::block::Block;
 use crate::core::Core;
@@ -206,6 +208,25 @@ impl Handle {
             }
             all = Some(sum);
         }
+    }
+
+    /// Sends items as they are, the first of them first: 1 to [`abi::MAX_BATCH`]. This is what is
+    /// below [`Handle::send_all`], for those who make many without payload.
+    ///
+    /// Fewer than all are sent if there is no more room until the deadline.
+    ///
+    /// # Errors
+    ///
+    /// As [`Handle::send`] has them, but for the message; `EINVAL` for a bad item, or one with
+    /// payload: blocks go with messages.
+    pub fn send_items(&self, peer: Peer, items: &[abi::Item], deadline: Deadline) -> Result<Sent> {
+        if items.iter().any(|item| item.length > 0) {
+            return Err(Error::of("send_items")(Errno::INVAL));
+        }
+        // If it has left already the kernel says so, and what it had read is not asked.
+        let _ = self.0.keep_area(peer);
+        let done = sys::enqueue(self.as_fd(), peer, items, deadline)?;
+        Ok(Sent::by_inbox(peer, done))
     }
 
     /// Sleeps until the receiver has read what was sent, and all before it.

@@ -269,14 +269,11 @@ impl<const BATCH: u32> Endpoint for BareLaneEnd<BATCH> {
     fn receive(&mut self, mut each: impl FnMut(&Item)) {
         let Turn { ring, readable } = self.turn();
         let count = readable.min(STRIDE);
-        let from = self.receiver.rings()[ring].1.0;
+        let (items, (from, _)) = &self.receiver.rings()[ring];
         for ahead in 0..count {
-            let item = self.receiver.item(ring, ahead).expect("the item is good");
-            each(&decode(
-                from,
-                item.cookie,
-                &item.data[..item.inline_len.into()],
-            ));
+            let item = items.item(ahead).expect("the item is good");
+            assert_eq!(usize::from(item.inline_len), item.data.len());
+            each(&decode(*from, item.cookie, &item.data));
         }
         self.advance(ring, count);
     }

@@ -6,11 +6,11 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use anyhow::Result;
-use ivring::{Deadline, Message, Peer, Polling, Vm};
+use ivring::{Deadline, Message, Peer, Polling, Vm, abi};
 
 use super::lane::{receiving, region};
 use super::manner::{Polled, window};
-use super::work_item::{PORT, decode, message};
+use super::work_item::{PORT, decode, encode};
 use super::{Bulk, Counters, End, Endpoint, Item, STRIDE, Shape, Transport};
 
 /// The ENQUEUE ioctl, with `BATCH` items a call.
@@ -49,7 +49,7 @@ impl<const BATCH: usize> Transport for Enqueue<BATCH> {
 pub struct EnqueueEnd<const BATCH: usize> {
     vm: Vm,
     peers: Vec<Option<Peer>>,
-    held_back: Vec<Message>,
+    held_back: Vec<abi::Item>,
     held_back_for: usize,
     payload: usize,
     counters: Counters,
@@ -80,36 +80,32 @@ impl<const BATCH: usize> End for EnqueueEnd<BATCH> {
 
 impl<const BATCH: usize> Endpoint for EnqueueEnd<BATCH> {
     fn send(&mut self, to: usize, item: &Item) {
-        if BATCH == 1 {
-            let peer = self.peer(to);
-            self.counters.syscalls += 1;
-            let sent = self
-                .vm
-                .send(peer, message(item), Deadline::NEVER)
-                .expect("ENQUEUE");
-            self.counters.doorbells += u64::from(sent.rung);
-            return;
-        }
         if self.held_back_for != to {
             self.flush();
             self.held_back_for = to;
         }
-        self.held_back.push(message(item));
+        self.held_back.push(encode(item));
         if self.held_back.len() == BATCH {
             self.flush();
         }
     }
 
     fn flush(&mut self) {
+        if self.held_back.is_empty() {
+            return;
+        }
         let peer = self.peer(self.held_back_for);
-        while !self.held_back.is_empty() {
+        let mut left = &self.held_back[..];
+        while !left.is_empty() {
             self.counters.syscalls += 1;
             let sent = self
                 .vm
-                .send_all(peer, &mut self.held_back, Deadline::NEVER)
+                .send_items(peer, left, Deadline::NEVER)
                 .expect("ENQUEUE");
             self.counters.doorbells += u64::from(sent.rung);
+            left = &left[sent.items as usize..];
         }
+        self.held_back.clear();
     }
 
     fn receive(&mut self, mut each: impl FnMut(&Item)) {

@@ -2,7 +2,7 @@
 
 //! Items as work items of ivring. What rides in them are the data and the time.
 
-use ivring::{Message, abi};
+use ivring::abi;
 
 use super::Item;
 
@@ -29,18 +29,12 @@ pub fn encode(item: &Item) -> abi::Item {
     }
 }
 
-#[inline]
-pub fn message(item: &Item) -> Message {
-    let message = Message::new(PORT).cookie(item.sequence);
-    message.inline(&bytes(item)).expect("it has that size")
-}
-
 /// `party` sent it.
 #[inline]
 pub fn decode(party: u32, sequence: u64, inline: &[u8]) -> Item {
-    let data: [u8; abi::INLINE_BYTES] = inline.try_into().expect("it has that size");
+    let data: &[u8; abi::INLINE_BYTES] = inline.try_into().expect("it has that size");
     // SAFETY: as in `bytes`.
-    let [sent, a, b, c]: [u64; WORDS] = unsafe { std::mem::transmute(data) };
+    let [sent, a, b, c]: [u64; WORDS] = unsafe { std::mem::transmute(*data) };
     Item {
         party: party.into(),
         sequence,

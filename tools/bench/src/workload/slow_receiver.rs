@@ -18,7 +18,7 @@ use crate::transport::{CAPACITY, Endpoint, Item, Shape, Transport};
 const BURST: u64 = 64;
 
 /// How many items there are at most, for the queue to have room.
-pub const ITEMS: u64 = 8000;
+pub const ITEMS: u64 = 4000;
 
 /// By how much bursts come too early, as a part of what they should take.
 const HURRY: u64 = 20;
