@@ -2,11 +2,18 @@
 
 //! The reader's side of a ring.
 
+use std::hint;
 use std::sync::atomic::Ordering;
 
 use crate::abi::{INLINE_BYTES, ITEM_REPLY, Item};
 use crate::error::{Error, Result};
 use crate::memory::ReaderMemory;
+
+/// Fewer items than this are too few to go on with while more come as fast as they are read.
+const FEW: u32 = 64;
+/// How long more are waited for: a microsecond or two. Measured on two CPUs, a stream of items each
+/// published by itself: without it 64 ns an item, with 8 of these 39, with 48 of them 20.
+const PAUSES: u32 = 48;
 
 /// The reader of one ring: its private consumer index, and the rules.
 ///
@@ -20,6 +27,8 @@ pub struct Ring<M> {
     consumer: u32,
     /// The last producer index seen: at most the capacity ahead of the consumer index.
     producer: u32,
+    /// Something was there at each look since the ring was last found empty.
+    flowing: bool,
     outbox_bytes: u64,
 }
 
@@ -31,6 +40,7 @@ impl<M: ReaderMemory> Ring<M> {
             memory,
             consumer,
             producer: consumer,
+            flowing: false,
             outbox_bytes,
         }
     }
@@ -64,7 +74,8 @@ impl<M: ReaderMemory> Ring<M> {
     /// How many items can be read. They stay readable until [`Ring::advance`].
     ///
     /// As long as some are left of what was seen, the sender's index is left alone: each look at it
-    /// takes the line from the sender.
+    /// takes the line from the sender. Where each look finds a few the sender is given time to get
+    /// ahead; not so where it found none in between, as when one waits for an answer.
     ///
     /// # Errors
     ///
@@ -72,7 +83,15 @@ impl<M: ReaderMemory> Ring<M> {
     #[inline]
     pub fn readable(&mut self) -> Result<u32> {
         if self.producer == self.consumer {
-            self.producer()?;
+            let found = self.producer()?.wrapping_sub(self.consumer);
+            if self.flowing && (1..FEW.min(self.capacity() / 2)).contains(&found) {
+                // Else each item costs both sides a cache miss or two.
+                for _ in 0..PAUSES {
+                    hint::spin_loop();
+                }
+                self.producer()?;
+            }
+            self.flowing = found > 0;
         }
         Ok(self.producer.wrapping_sub(self.consumer))
     }

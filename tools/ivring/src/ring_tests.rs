@@ -79,8 +79,24 @@ fn the_index_is_looked_at_when_all_seen_is_read() {
     assert_eq!(memory.steps(), ["consumer=", "room_wanted"]);
     assert!(!ring.advance(1));
     assert_eq!(ring.readable().unwrap(), 1);
-    let steps = ["consumer=", "full", "room_wanted", "producer", "acquire"];
+    // It flows, and there is but one: the sender gets some time.
+    let steps = [
+        "consumer=",
+        "full",
+        "room_wanted",
+        "producer",
+        "acquire",
+        "producer",
+        "acquire",
+    ];
     assert_eq!(memory.steps(), steps);
+    // After a look that found nothing the next item is taken at once.
+    assert!(!ring.advance(1));
+    assert_eq!(ring.readable().unwrap(), 0);
+    memory.send(3);
+    memory.steps();
+    assert_eq!(ring.readable().unwrap(), 1);
+    assert_eq!(memory.steps(), ["producer", "acquire"]);
 }
 
 #[test]

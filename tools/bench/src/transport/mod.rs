@@ -54,11 +54,16 @@ impl Item {
     }
 
     /// Fails the measurement if this is not what `new` made. The same check for all transports.
+    ///
+    /// (What fails is told no more than this: an item that somebody has a reference to must be in
+    /// memory, and some transports have it in registers.)
     #[inline]
     pub fn check(&self, sequence: u64) {
         let [a, b, c] = self.data;
         let wrong = (self.sequence ^ sequence) | (a ^ sequence) | (b ^ sequence) | (c ^ sequence);
-        assert!(wrong == 0, "item {sequence} is {self:?}");
+        if wrong != 0 {
+            wrong_item(self.party, self.sequence, sequence);
+        }
     }
 
     pub fn as_bytes(&self) -> &[u8; size_of::<Self>()] {
@@ -70,6 +75,12 @@ impl Item {
         // SAFETY: as in `as_bytes`; and any bytes are a valid item.
         unsafe { &mut *std::ptr::from_mut(self).cast() }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn wrong_item(party: u64, sequence: u64, expected: u64) -> ! {
+    panic!("item {sequence} of party {party} is not item {expected}, or its data is wrong");
 }
 
 /// What an endpoint has done so far.
