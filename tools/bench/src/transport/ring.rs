@@ -17,6 +17,9 @@ use super::shared::Shared;
 use super::wake::Wake;
 use super::{Bulk, CAPACITY, Counters, End, Endpoint, Item, STRIDE, Shape, Transport};
 
+/// How many slots ahead of the one in use are fetched.
+const AHEAD: u32 = 8;
+
 /// A pair of cache lines: processors fetch the neighbour too.
 #[repr(C, align(128))]
 struct Padded<T>(T);
@@ -54,6 +57,31 @@ impl Ring {
     }
 }
 
+/// Has the line of a slot on its way before it is needed: one after the other they come too late. For
+/// writing it must be this instruction, for any other brings the line only to be read.
+#[inline]
+fn prefetch_to_write(slot: *const Item) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: it changes nothing but caches, and no address is wrong.
+    unsafe {
+        std::arch::asm!("prefetchw [{}]", in(reg) slot, options(nostack, preserves_flags));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = slot;
+}
+
+#[inline]
+fn prefetch_to_read(slot: *const Item) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: as above.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(slot.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = slot;
+}
+
 struct Writer {
     ring: Ring,
     head: u32,
@@ -74,6 +102,7 @@ impl Writer {
     /// There is room.
     #[inline]
     fn push(&mut self, item: &Item) {
+        prefetch_to_write(self.ring.slot(self.head.wrapping_add(AHEAD)));
         // SAFETY: the slot of an index that there is room for is this process's.
         unsafe { self.ring.slot(self.head).write(*item) };
         self.head = self.head.wrapping_add(1);
@@ -134,7 +163,10 @@ impl Reader {
             self.head = self.published();
         }
         let count = self.head.wrapping_sub(self.tail).min(STRIDE);
-        for _ in 0..count {
+        for left in (0..count).rev() {
+            if left >= AHEAD {
+                prefetch_to_read(self.ring.slot(self.tail.wrapping_add(AHEAD)));
+            }
             // SAFETY: a slot between the two indices is this process's, and holds an item.
             each(unsafe { &*self.ring.slot(self.tail) });
             self.tail = self.tail.wrapping_add(1);
