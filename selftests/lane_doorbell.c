@@ -216,7 +216,7 @@ TEST_F(lane_doorbell, wait_armed)
 	EXPECT_EQ(1, lane_send(&self->out, 1));
 	EXPECT_EQ(0, dev_wait(self->b.fd, IVRING_WAIT_ARMED, IVRING_DEADLINE_NEVER,
 			      &events));
-	EXPECT_EQ(IVRING_EVENT_ITEMS, events);
+	EXPECT_EQ(0, events);
 
 	/* And during it. */
 	ASSERT_TRUE(lane_take(&self->in, &(struct ivring_item) { 0 }));
@@ -231,7 +231,7 @@ TEST_F(lane_doorbell, wait_armed)
 	usleep(50000);
 	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
 	EXPECT_EQ(1, lane_send(&self->out, 1));
-	EXPECT_TRUE(child_wait(pid) & IVRING_EVENT_ITEMS);
+	EXPECT_EQ(0, child_wait(pid));
 	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
 }
 

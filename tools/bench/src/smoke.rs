@@ -88,7 +88,8 @@ pub fn vm() -> Result<bool> {
         (
             SlowReceiver,
             Enqueue,
-            &[(DOORBELLS, 0.0, 0.001), (SENT, 1.0, 1.0)],
+            // All but the first are counted.
+            &[(DOORBELLS, 0.0, 0.001), (SENT, 0.999, 1.0)],
         ),
         (
             Trickle,
