@@ -73,7 +73,7 @@ pub fn vm() -> Result<bool> {
         (
             RoundTrip,
             DirectSleep,
-            &[(DOORBELLS, 0.0, 2.0), (SYSCALLS, 0.0, 4.0)],
+            &[(DOORBELLS, 0.0, 2.05), (SYSCALLS, 0.0, 4.1)],
         ),
         (
             SlowReceiver,
@@ -94,7 +94,7 @@ pub fn vm() -> Result<bool> {
         (
             Trickle,
             DirectSleep,
-            &[(DOORBELLS, 0.0, 1.0), (SENT, 0.0, 1.0)],
+            &[(DOORBELLS, 0.0, 1.05), (SENT, 0.0, 1.05)],
         ),
         (
             FanIn(16),
