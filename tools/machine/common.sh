@@ -10,6 +10,16 @@ SRC=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 MACHINE=$SRC/tools/machine
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/ivring
 
+# Which kernel is booted and built for: the root file system's own, or one that tells of errors.
+KERNEL=${KERNEL:-stock}
+case $KERNEL in
+stock | debug | kcsan) ;;
+*)
+	echo "ivring: there is no kernel '$KERNEL': it is stock, debug or kcsan" >&2
+	exit 2
+	;;
+esac
+
 # Where the kernel's Rust sources, test harness and style tools are in the root file system.
 KERNEL_SOURCE=/usr/src/ivring-kernel
 
@@ -107,9 +117,10 @@ enter()
 
 # enter_checkout ROOT [bwrap options] -- COMMAND: the same with the checkout, the directory it is
 # built in and cargo's downloads at their own paths, and what is to be known of them in variables.
+# Another kernel than the root file system's own is in /kernel.
 enter_checkout()
 {
-	local root=$1 build dir dirs=() name cargo=${CARGO_HOME:-$HOME/.cargo}
+	local root=$1 build dir dirs=() name cargo=${CARGO_HOME:-$HOME/.cargo} module=module kernel kdir
 	shift
 
 	for dir in "$SRC" "$CACHE"; do
@@ -118,7 +129,7 @@ enter_checkout()
 		esac
 	done
 	build=$(build_dir "$root")
-	mkdir -p "$build"/{module,cargo,c} "$CACHE/cargo"
+	mkdir -p "$build"/{cargo,c} "$CACHE/cargo"
 	touch "$build"
 	# Other users of the guest are to get at the programs that are built.
 	for name in "$SRC" "$build" "$CACHE/cargo"; do
@@ -126,12 +137,18 @@ enter_checkout()
 			dirs=(--dir "$name" "${dirs[@]}")
 		done
 	done
+	if [ "$KERNEL" = stock ]; then
+		kdir=(--setenv KDIR "/lib/modules/$(cat "$root/kernel")/build")
+	else
+		module=module-$KERNEL
+		kernel=$("$MACHINE/kernel" "$KERNEL")
+		kdir=(--ro-bind "$kernel" /kernel --setenv KDIR /kernel --setenv LLVM 1)
+	fi
 	[ ! -e "$cargo/config.toml" ] || set -- --ro-bind "$cargo/config.toml" "$CACHE/cargo/config.toml" "$@"
 	enter "$root/tree" "${dirs[@]}" --bind "$SRC" "$SRC" --bind "$build" "$build" --bind "$CACHE/cargo" "$CACHE/cargo" \
 		--setenv CARGO_HOME "$CACHE/cargo" --setenv CARGO_TARGET_DIR "$build/cargo" \
 		--setenv IVRING_SRC "$SRC" --setenv IVRING_BUILD "$build" \
-		--setenv IVRING_MODULE "$build/module/ivring.ko" \
-		--setenv KDIR "/lib/modules/$(cat "$root/kernel")/build" \
+		--setenv IVRING_MODULE "$build/$module/ivring.ko" "${kdir[@]}" \
 		--setenv KERNEL_SOURCE $KERNEL_SOURCE \
 		--setenv KSELFTEST_DIR $KERNEL_SOURCE/tools/testing/selftests \
 		--chdir "$SRC" "$@"

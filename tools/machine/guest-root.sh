@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154
+#
+# How ./boot runs a guest whose root file system is the one that all else is run in: by virtme-ng.
+
+# What runs in the guest: in a file, since a kernel's command line is short.
+cat >"$JOB/command" <<END
+echo "the command begins" >/dev/ttyS1
+. /tmp/job/environment
+cd ${SRC@Q}
+${@@Q}
+END
+
+# What runs in the root file system. All that it leaves behind ends with it.
+cat >"$JOB/start" <<END
+export -p >/tmp/job/environment
+"\$@" &
+(
+	sleep $START_LIMIT
+	grep -q "the command begins" /tmp/job/console || kill \$!
+) >/dev/null 2>&1 3>&- &
+wait %1
+END
+
+# The kernel speaks to a second serial port, where it is heard only if something went wrong: not by
+# console=, since the driver serves one port only and virtme-ng has taken the first.
+RELEASE=$(cat "$ROOT/kernel")
+LEVEL=5
+[ -z "${VERBOSE-}" ] || LEVEL=7
+OPTIONS=(--run "/boot/vmlinuz-$RELEASE" --cpus "$CPUS" --memory "${MEMORY:-2G}"
+	--qemu-opts="-chardev file,id=log,path=/tmp/job/console -serial chardev:log"
+	--disable-microvm --append "earlycon=uart8250,io,0x2f8,115200 keep_bootcon no_timer_check loglevel=$LEVEL")
+if [ "$ACCEL" = tcg ]; then
+	OPTIONS+=(--disable-kvm --qemu-opts="-accel tcg,thread=multi -machine hpet=off")
+fi
+
+# virtme-ng opens its output again by name, which truncates a file, and fails where that is
+# another user's: so it is given pipes.
+run()
+{
+	{
+		timeout --foreground -k 10 "$SECONDS_LIMIT" \
+			"$MACHINE/enter" --bind "$JOB" /tmp/job -- bash /tmp/job/start \
+			vng "${OPTIONS[@]}" -- 'exec bash /tmp/job/command' \
+			</dev/null 2>&1 1>&3 3>&- | cat >&2
+	} 3>&1 | cat
+}
