@@ -1,0 +1,238 @@
+------------------------------ MODULE receiver ------------------------------
+\* SPDX-License-Identifier: GPL-2.0
+(***************************************************************************)
+(* The receiver.  A step is one access of shared memory, or one lock held  *)
+(* in the kernel; above it stands which functions it is of.                *)
+(***************************************************************************)
+EXTENDS machine
+
+To(at) == rcv' = [rcv EXCEPT !.at = at, !.ring = 1]
+NextRing == rcv' = [rcv EXCEPT !.ring = @ + 1]
+ring == rcv.ring
+HasItem(s) == mem.producer[s] # rcv.consumed[s]
+
+\* Its own stores come before others', so it never finds an older state than it has stored.
+OwnState ==
+  LET own == SelectSeq(buf[R], LAMBDA store : store[1] = "state") IN
+  IF own = <<>> THEN mem.state ELSE own[Len(own)][3]
+
+\* State::busy(), ivr_state_busy()
+Busy ==
+  /\ rcv.at = "busy"
+  /\ IF OwnState \in {"BUSY", "BUSY_UNFENCED"} THEN UNCHANGED buf
+     ELSE Put(R, <<"state", R, "BUSY">>)
+  /\ To("turn")
+  /\ UNCHANGED <<mem, krn, snd>>
+
+\* Receiver::turn(), ivr_reader_next(), ivring_members()
+Turn ==
+  /\ rcv.at = "turn"
+  /\ IF ring > Last
+     THEN IF mem.members # rcv.members
+          THEN rcv' = [rcv EXCEPT !.members = mem.members, !.ring = 1]
+          ELSE \E way \in Ways : rcv' = [rcv EXCEPT !.way = way, !.at = way, !.ring = 1]
+     ELSE IF rcv.known[ring] = rcv.consumed[ring] /\ ~HasItem(ring)
+     THEN NextRing
+     ELSE rcv' = [rcv EXCEPT !.at = IF "C" \in Without THEN "consume" ELSE "copy",
+                             !.known[ring] = IF @ = rcv.consumed[ring]
+                                             THEN mem.producer[ring] ELSE @]
+  /\ UNCHANGED <<mem, buf, krn, snd>>
+
+\* Ring::item(), ivr_ring_copy()
+Copy ==
+  /\ rcv.at = "copy"
+  /\ LET index == rcv.consumed[ring] + IF "C" \in Without THEN 0 ELSE 1 IN
+     rcv' = [rcv EXCEPT !.good = @ /\ mem.item[ring][index % Capacity] = index,
+                        !.at = IF "C" \in Without THEN "room barrier" ELSE "consume"]
+  /\ UNCHANGED <<mem, buf, krn, snd>>
+
+\* Ring::advance(), ivr_ring_consume()
+Consume ==
+  /\ rcv.at = "consume"
+  /\ Put(R, <<"consumer", ring, rcv.consumed[ring] + 1>>)
+  /\ rcv' = [rcv EXCEPT !.consumed[ring] = @ + 1,
+                        !.at = IF "C" \in Without THEN "copy" ELSE "room barrier"]
+  /\ UNCHANGED <<mem, krn, snd>>
+
+\* As long as more is known to be there, another look will follow.
+RoomFence ==
+  /\ rcv.at = "room barrier"
+  /\ rcv.consumed[ring] = rcv.known[ring] => Barrier(R, "R of the reader")
+  /\ rcv' = [rcv EXCEPT !.at = "room look"]
+  /\ UNCHANGED <<mem, buf, krn, snd>>
+
+RoomIsDue(s) == mem.room[s] # 0 /\ mem.room[s] <= rcv.consumed[s]
+
+RoomLook ==
+  /\ rcv.at = "room look"
+  /\ rcv' = [rcv EXCEPT !.at = IF RoomIsDue(ring) /\ ~Forgets THEN "room" ELSE "handled"]
+  /\ UNCHANGED <<mem, buf, krn, snd>>
+
+\* Lane::ring_back(), Inbox::ring_back(): under the lock that the sender holds for its wish
+RingBack(s) ==
+  /\ Empty(R)
+  /\ snd[s].at # "room barrier"
+  /\ \A i \in 1 .. Len(buf[s]) : buf[s][i][1] # "room"
+  /\ mem' = [mem EXCEPT !.room[s] = 0]
+  /\ krn' = IF mem.room[s] # 0 THEN [krn EXCEPT !.waits[s] = Woken(@)] ELSE krn
+
+Room ==
+  /\ rcv.at = "room"
+  /\ RingBack(ring)
+  /\ rcv' = [rcv EXCEPT !.at = "handled"]
+  /\ UNCHANGED <<buf, snd>>
+
+\* State::handled(), ivr_state_handled()
+Handled ==
+  /\ rcv.at = "handled"
+  /\ \/ UNCHANGED buf /\ To("turn")
+     \/ /\ Unfences /\ ~rcv.unfenced
+        /\ Put(R, <<"state", R, "BUSY_UNFENCED">>)
+        /\ rcv' = [rcv EXCEPT !.unfenced = TRUE, !.at = "turn", !.ring = 1]
+  /\ UNCHANGED <<mem, krn, snd>>
+
+\* State::arm(), ivring_arm()
+Arm ==
+  /\ rcv.at = "armed"
+  /\ Put(R, <<"state", R, "IDLE">>)
+  /\ To(IF rcv.unfenced /\ "A of membarrier" \notin Without THEN "membarrier" ELSE "arm barrier")
+  /\ UNCHANGED <<mem, krn, snd>>
+
+ArmBarrier ==
+  /\ rcv.at = "arm barrier"
+  /\ Barrier(R, "S of arming")
+  /\ rcv' = [rcv EXCEPT !.unfenced = FALSE, !.at = "last look"]
+  /\ UNCHANGED <<mem, buf, krn, snd>>
+
+\* It reaches the senders that have registered, one after the other.
+Membarrier ==
+  /\ rcv.at = "membarrier"
+  /\ Empty(R)
+  /\ IF ring > Last
+     THEN rcv' = [rcv EXCEPT !.unfenced = FALSE, !.at = "last look", !.ring = 1]
+     ELSE (ring \in Registered => Empty(ring)) /\ NextRing
+  /\ UNCHANGED <<mem, buf, krn, snd>>
+
+LastLook ==
+  /\ rcv.at = "last look"
+  /\ IF IF ring > Last THEN mem.members # rcv.members ELSE HasItem(ring)
+     THEN Put(R, <<"state", R, "BUSY">>) /\ To("turn")
+     ELSE /\ UNCHANGED buf
+          /\ IF ring <= Last THEN NextRing
+             ELSE To(IF "queue" \in Without THEN "state look" ELSE "queue")
+  /\ UNCHANGED <<mem, krn, snd>>
+
+\* Vm::wait() of a caller that has armed: on the queue before it looks
+QueueArmed ==
+  /\ rcv.at = "queue"
+  /\ Empty(R)
+  /\ krn' = [krn EXCEPT !.sleeper = "on"]
+  /\ To(IF "queue" \in Without THEN "asleep" ELSE "state look")
+  /\ UNCHANGED <<mem, buf, snd>>
+
+StateLook ==
+  /\ rcv.at = "state look"
+  /\ To(IF ~Sleeps THEN "end of wait" ELSE IF "queue" \in Without THEN "queue" ELSE "asleep")
+  /\ UNCHANGED <<mem, buf, krn, snd>>
+
+\* WAIT: look, go idle, queue, look again, sleep.  poll(): queue, look, go idle, look again, sleep.
+StartOfPoll ==
+  /\ rcv.at = "poll"
+  /\ Empty(R)
+  /\ krn' = [krn EXCEPT !.sleeper = "on"]
+  /\ To("look of poll")
+  /\ UNCHANGED <<mem, buf, snd>>
+
+\* Member::events(), which rings back on behalf of a VM that did not
+KernelLooks ==
+  /\ rcv.at \in {"wait", "look of wait", "look of poll", "last look of poll"}
+  /\ IF IF ring > Last THEN mem.members # rcv.members ELSE HasItem(ring)
+     THEN To("end of wait") /\ UNCHANGED <<mem, krn>>
+     ELSE IF ring <= Last
+     THEN /\ NextRing
+          /\ IF RoomIsDue(ring) THEN RingBack(ring) ELSE UNCHANGED <<mem, krn>>
+     ELSE /\ To(CASE rcv.at = "wait" -> "idle of wait"
+                  [] rcv.at = "look of wait" -> "state of wait"
+                  [] rcv.at = "look of poll" -> "idle of poll"
+                  [] rcv.at = "last look of poll" -> "asleep")
+          /\ UNCHANGED <<mem, krn>>
+  /\ UNCHANGED <<buf, snd>>
+
+\* State::go_idle(): an exchange; without barrier S it is but a store
+GoIdle ==
+  /\ rcv.at \in {"idle of wait", "idle of poll"}
+  /\ LET next == IF rcv.at = "idle of wait" THEN "queue of wait" ELSE "last look of poll" IN
+     IF "S of going idle" \in Without
+     THEN Put(R, <<"state", R, "IDLE">>) /\ To(next) /\ UNCHANGED <<mem, krn>>
+     ELSE /\ Empty(R)
+          /\ mem' = [mem EXCEPT !.state = "IDLE"]
+          /\ krn' = [krn EXCEPT !.due = 1]
+          /\ UNCHANGED buf
+          /\ To(IF mem.state # "BUSY_UNFENCED" \/ "A of the kernel" \in Without THEN next
+                ELSE IF rcv.at = "idle of wait" THEN "barriers of wait" ELSE "barriers of poll")
+  /\ UNCHANGED snd
+
+\* ivring_barrier_on_all_cpus()
+Barriers ==
+  /\ rcv.at \in {"barriers of wait", "barriers of poll"}
+  /\ IF ring <= Last THEN Empty(ring) /\ NextRing
+     ELSE To(IF rcv.at = "barriers of wait" THEN "queue of wait" ELSE "last look of poll")
+  /\ UNCHANGED <<mem, buf, krn, snd>>
+
+QueueOfWait ==
+  /\ rcv.at = "queue of wait"
+  /\ "S of going idle" \in Without \/ Empty(R)
+  /\ krn' = [krn EXCEPT !.sleeper = "on"]
+  /\ To("look of wait")
+  /\ UNCHANGED <<mem, buf, snd>>
+
+StateOfWait ==
+  /\ rcv.at = "state of wait"
+  /\ To(IF OwnState \in {"IDLE", "DELAYED"} THEN "asleep" ELSE "wait")
+  /\ UNCHANGED <<mem, buf, krn, snd>>
+
+Woke ==
+  /\ rcv.at = "asleep"
+  /\ krn.sleeper = "woken"
+  /\ To(CASE rcv.way = "armed" -> "queue" [] rcv.way = "wait" -> "queue of wait"
+          [] rcv.way = "poll" -> "poll")
+  /\ UNCHANGED <<mem, buf, krn, snd>>
+
+\* WAIT leaves BUSY; poll() leaves the state as it is, and is followed by Busy.
+EndOfWait ==
+  /\ rcv.at = "end of wait"
+  /\ Empty(R)
+  /\ mem' = IF rcv.way # "poll" /\ Sleeps THEN [mem EXCEPT !.state = "BUSY"] ELSE mem
+  /\ krn' = [krn EXCEPT !.sleeper = "no"]
+  /\ To("busy")
+  /\ UNCHANGED <<buf, snd>>
+
+\* Vm::close(): the rings end, who waits is woken, then GONE.
+Leave ==
+  /\ R \in Mortal
+  /\ rcv.at \in {"busy", "turn", "copy", "consume", "room barrier", "room look", "handled",
+                 "armed", "arm barrier", "last look", "asleep"}
+  /\ Put(R, <<"left", R, 0>>)
+  /\ To("leave")
+  /\ UNCHANGED <<mem, krn, snd>>
+
+WakeWaiters ==
+  /\ rcv.at = "leave"
+  /\ Empty(R)
+  /\ krn' = IF "waking of waiters" \in Without THEN krn
+            ELSE [krn EXCEPT !.waits = [s \in Senders |-> Woken(@[s])]]
+  /\ To("say gone")
+  /\ UNCHANGED <<mem, buf, snd>>
+
+SayGone ==
+  /\ rcv.at = "say gone"
+  /\ IF "GONE" \in Without THEN UNCHANGED buf ELSE Put(R, <<"state", R, "GONE">>)
+  /\ To("gone")
+  /\ UNCHANGED <<mem, krn, snd>>
+
+Receiver ==
+  \/ Busy \/ Turn \/ Copy \/ Consume \/ RoomFence \/ RoomLook \/ Room \/ Handled
+  \/ Arm \/ ArmBarrier \/ Membarrier \/ LastLook \/ QueueArmed \/ StateLook
+  \/ StartOfPoll \/ KernelLooks \/ GoIdle \/ Barriers \/ QueueOfWait \/ StateOfWait
+  \/ Woke \/ EndOfWait \/ Leave \/ WakeWaiters \/ SayGone
+=============================================================================

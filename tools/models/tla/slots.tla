@@ -1,0 +1,216 @@
+-------------------------------- MODULE slots --------------------------------
+\* SPDX-License-Identifier: GPL-2.0
+(***************************************************************************)
+(* Coming and going: two slots whose VMs may leave at any step, and be     *)
+(* followed by others.  One slot is that of a receiver; the VM of the      *)
+(* other has a lane to it; a third VM, which stays, sends to the first     *)
+(* receiver by ENQUEUE, and maps its area.  See "Coming and going" in      *)
+(* Documentation/design.rst.                                               *)
+(*                                                                         *)
+(* All that the kernel does here it does under locks, and what user space  *)
+(* reads is published with release order, so memory is sequentially        *)
+(* consistent.  A step is one lock held, or one access of shared memory.   *)
+(*                                                                         *)
+(* A VM is named by its generation: 1, or 3 for the one after it.          *)
+(***************************************************************************)
+EXTENDS Integers, Sequences
+
+CONSTANTS
+  Items,        \* how many each sender sends
+  Without       \* what is taken out of the protocol
+
+VMs == {1, 3}
+Here(generation) == generation \in VMs
+Has(part) == part \notin Without
+
+VARIABLES
+  slot,         \* generations of the slots: "to" of the receiver, "from" of the lane's sender
+  to,           \* the receivers, as the kernel and they themselves have them
+  lane,         \* the lane of each sender, and where it leads to
+  third,        \* who sends by ENQUEUE
+  mapper,       \* who maps the first receiver's area
+  wrong         \* what went wrong
+
+vars == <<slot, to, lane, third, mapper, wrong>>
+
+\* The area of a receiver: fresh pages for each.
+AreaOf(r) == IF Has("fresh areas") THEN r ELSE 1
+
+Init ==
+  /\ slot = [to |-> 1, from |-> 1]
+  /\ to = [r \in VMs |->
+       [leaves |-> FALSE,       \* its slot is free already
+        closed |-> FALSE,       \* and its rings are
+        inbox |-> <<>>,         \* in its area: for whom the items are
+        lane |-> 0,             \* whose lane the kernel lists: its "incoming"
+        consumer |-> 0,         \* the word of its end
+        reads |-> 0,            \* whose lane it has mapped
+        index |-> 0,            \* how far it has read that
+        left |-> FALSE]]        \* the lane's sender was seen to have left
+  /\ lane = [s \in VMs |-> [open |-> 0, sent |-> 0, read |-> 0]]
+  /\ third = [at |-> "find", sent |-> 0, found |-> 0]
+  /\ mapper = [at |-> "look", area |-> 0]
+  /\ wrong = {}
+
+Blame(what, if) == wrong' = IF if THEN wrong \union {what} ELSE wrong
+
+-----------------------------------------------------------------------------
+(* Slots: Region::leave(), Reservation::fill() *)
+
+ReceiverLeaves(r) ==
+  /\ slot.to = r
+  /\ slot' = [slot EXCEPT !.to = r + 1]
+  /\ to' = [to EXCEPT ![r].leaves = TRUE]
+  /\ UNCHANGED <<lane, third, mapper, wrong>>
+
+\* Vm::close()
+ReceiverCloses(r) ==
+  /\ to[r].leaves
+  /\ to' = [to EXCEPT ![r].closed = TRUE]
+  /\ UNCHANGED <<slot, lane, third, mapper, wrong>>
+
+ReceiverFollows ==
+  /\ slot.to = 2
+  /\ slot' = [slot EXCEPT !.to = 3]
+  /\ UNCHANGED <<to, lane, third, mapper, wrong>>
+
+SenderLeaves ==
+  /\ Here(slot.from)
+  /\ slot' = [slot EXCEPT !.from = @ + 1]
+  /\ UNCHANGED <<to, lane, third, mapper, wrong>>
+
+SenderFollows ==
+  /\ slot.from = 2
+  /\ slot' = [slot EXCEPT !.from = 3]
+  /\ UNCHANGED <<to, lane, third, mapper, wrong>>
+
+-----------------------------------------------------------------------------
+(* ENQUEUE to the first receiver *)
+
+\* Region::vm(): by slot and generation
+Find ==
+  /\ third.at = "find"
+  /\ third' = IF third.sent = Items THEN [third EXCEPT !.at = "done"]
+              ELSE IF slot.to = 1 \/ (Here(slot.to) /\ ~Has("generation"))
+              THEN [third EXCEPT !.at = "push", !.found = slot.to]
+              ELSE [third EXCEPT !.at = "told"]
+  /\ UNCHANGED <<slot, to, lane, mapper, wrong>>
+
+\* Inbox::push(): under the lock
+Push ==
+  /\ third.at = "push"
+  /\ IF to[third.found].closed /\ Has("closing of the inbox")
+     THEN third' = [third EXCEPT !.at = "told"] /\ UNCHANGED <<to, wrong>>
+     ELSE /\ to' = [to EXCEPT ![AreaOf(third.found)].inbox = Append(@, 1)]
+          /\ third' = [third EXCEPT !.at = "find", !.sent = @ + 1]
+          /\ Blame("untold", to[third.found].closed)
+  /\ UNCHANGED <<slot, lane, mapper>>
+
+\* A receiver reads its inbox.
+Read(r) ==
+  /\ slot.to = r
+  /\ to[AreaOf(r)].inbox # <<>>
+  /\ to' = [to EXCEPT ![AreaOf(r)].inbox = Tail(@)]
+  /\ Blame("misled", Head(to[AreaOf(r)].inbox) # r)
+  /\ UNCHANGED <<slot, lane, third, mapper>>
+
+-----------------------------------------------------------------------------
+(* Mapping the first receiver's area: map_area() of libivring, PeerArea of the crate *)
+
+LookUp ==
+  /\ mapper.at \in {"look", "look again"}
+  /\ mapper' = [mapper EXCEPT !.at = IF slot.to # 1 THEN "told"
+                                     ELSE IF @ = "look" THEN "map" ELSE "mapped"]
+  /\ UNCHANGED <<slot, to, lane, third, wrong>>
+
+\* mmap() knows slots only.
+Map ==
+  /\ mapper.at = "map"
+  /\ mapper' = IF Here(slot.to)
+               THEN [at |-> IF Has("second look") THEN "look again" ELSE "mapped",
+                     area |-> AreaOf(slot.to)]
+               ELSE [mapper EXCEPT !.at = "told"]
+  /\ UNCHANGED <<slot, to, lane, third, wrong>>
+
+-----------------------------------------------------------------------------
+(* A lane, of the sender s to the receiver r *)
+
+\* Lanes::add(): the receiver lists one lane from a slot until it has closed it.
+OpenLane(s, r) ==
+  /\ slot.from = s /\ slot.to = r
+  /\ lane[s].open = 0
+  /\ to[r].lane = 0 \/ ~Has("one lane at a time")
+  /\ to' = [to EXCEPT ![r].lane = s, ![r].consumer = 0]
+  /\ lane' = [lane EXCEPT ![s].open = r]
+  /\ UNCHANGED <<slot, third, mapper, wrong>>
+
+Send(s) ==
+  /\ slot.from = s
+  /\ lane[s].open # 0 /\ lane[s].sent < Items
+  /\ lane' = [lane EXCEPT ![s].sent = @ + 1]
+  /\ UNCHANGED <<slot, to, third, mapper, wrong>>
+
+\* ivr_lanes_update(), Reader::refresh()
+MapLane(r) ==
+  /\ slot.to = r
+  /\ to[r].lane # 0 /\ to[r].reads = 0
+  /\ to' = [to EXCEPT ![r].reads = to[r].lane, ![r].index = to[r].consumer, ![r].left = FALSE]
+  /\ UNCHANGED <<slot, lane, third, mapper, wrong>>
+
+ReadLane(r) ==
+  LET s == to[r].reads IN
+  /\ slot.to = r
+  /\ s # 0 /\ to[r].index < lane[s].sent
+  /\ to' = [to EXCEPT ![r].index = @ + 1, ![r].consumer = to[r].index + 1]
+  /\ lane' = [lane EXCEPT ![s].read = @ + 1]
+  /\ UNCHANGED <<slot, third, mapper, wrong>>
+
+\* ivr_lanes_mark(): first whether its sender has left, and then whether it is empty. In the
+\* wrong order the first look is at the ring.
+LookAtSender(r) ==
+  LET s == to[r].reads IN
+  /\ slot.to = r
+  /\ s # 0 /\ ~to[r].left
+  /\ IF Has("order of the looks") THEN slot.from # s ELSE lane[s].sent = to[r].index
+  /\ to' = [to EXCEPT ![r].left = TRUE]
+  /\ UNCHANGED <<slot, lane, third, mapper, wrong>>
+
+\* ivr_lanes_sweep(), Reader::close_departed(), Lanes::remove()
+CloseLane(r) ==
+  LET s == to[r].reads IN
+  /\ slot.to = r
+  /\ s # 0 /\ to[r].left
+  /\ IF Has("order of the looks") THEN lane[s].sent = to[r].index ELSE slot.from # s
+  /\ to' = [to EXCEPT ![r].reads = 0, ![r].lane = IF @ = s THEN 0 ELSE @]
+  /\ Blame("forgotten", lane[s].read # lane[s].sent)
+  /\ UNCHANGED <<slot, lane, third, mapper>>
+
+-----------------------------------------------------------------------------
+
+Next ==
+  \/ \E r \in VMs : \/ ReceiverLeaves(r) \/ ReceiverCloses(r) \/ Read(r) \/ MapLane(r)
+                    \/ ReadLane(r) \/ LookAtSender(r) \/ CloseLane(r)
+  \/ ReceiverFollows \/ SenderLeaves \/ SenderFollows
+  \/ Find \/ Push \/ LookUp \/ Map
+  \/ \E s \in VMs : Send(s) \/ \E r \in VMs : OpenLane(s, r)
+  \/ UNCHANGED vars    \* all may stay as it is
+
+Spec == Init /\ [][Next]_vars
+
+-----------------------------------------------------------------------------
+(* What must hold *)
+
+\* No VM reads what was sent to the one before it,
+NoneMisled == "misled" \notin wrong
+\* or is taken for it.
+RightArea == mapper.at = "mapped" => mapper.area = 1
+\* Nothing goes into an inbox that is not read any more.
+NoneUntold == "untold" \notin wrong
+\* What a sender finds in the receiver's end of its lane is said of this lane.
+NoneMixed ==
+  \A s \in VMs :
+    LET r == lane[s].open IN
+    slot.from = s /\ r # 0 /\ slot.to = r => to[r].consumer = lane[s].read
+\* A lane whose sender has left is read to its end.
+NoneForgotten == "forgotten" \notin wrong
+=============================================================================
