@@ -13,7 +13,7 @@ use kernel::{
     sync::atomic::{self, Acquire, Full, Relaxed, Release},
 };
 
-use crate::uapi::Item;
+use crate::{memory, uapi::Item};
 
 /// Who asks for a mapping of an area.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,9 +42,7 @@ impl Area {
     /// Makes an area of at least `bytes` bytes.
     pub(crate) fn new(bytes: usize) -> Result<Self> {
         let size = page_align(bytes).ok_or(EINVAL)?;
-        // No warning: it is a user who decides how much this is.
-        let flags = GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN;
-        let memory = VVec::with_capacity(size, flags)?;
+        let memory = VVec::with_capacity(size, memory::charged() | __GFP_ZERO)?;
         // INVARIANT: The allocation holds `size` bytes, all of them zero.
         Ok(Self { memory, size })
     }
@@ -191,5 +189,76 @@ impl Items<'_> {
         // SAFETY: By the type invariant; `slot` is at most `mask`. User space maps the memory
         // read-only and is told of the item by a later release store.
         unsafe { self.first.add(slot).write(*item) }
+    }
+}
+
+#[kunit_tests(ivring_area)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() -> Result {
+        for (bytes, size) in [(1, 4096), (4096, 4096), (4097, 8192)] {
+            assert_eq!(Area::new(bytes)?.size, size);
+        }
+        assert_eq!(Area::new(usize::MAX).err(), Some(EINVAL));
+        assert_eq!(Area::new(usize::MAX - 8191).err(), Some(ENOMEM));
+        Ok(())
+    }
+
+    #[test]
+    fn words() -> Result {
+        let mut area = Area::new(1)?;
+        for offset in [0, 4, 4092] {
+            let word = area.word(offset);
+            assert_eq!(word.load(), 0);
+            word.store(1);
+            assert_eq!(word.exchange(2), 1);
+            assert!(!word.compare_exchange(1, 3));
+            assert_eq!(word.load_acquire(), 2);
+            assert!(word.compare_exchange(2, 3));
+            word.store_release(word.load() + 1);
+            assert_eq!(word.load(), 4);
+        }
+        area.write_u64(8, 0x2_0000_0001);
+        assert_eq!(area.word(8).load(), 1);
+        assert_eq!(area.word(12).load(), 2);
+        Ok(())
+    }
+
+    /// Where an index falls.
+    #[test]
+    fn items() -> Result {
+        let area = Area::new(1)?;
+        let items = area.items(64, 4);
+        assert_eq!(items.capacity(), 4);
+        let item = |port| Item {
+            from: 0,
+            flags: 0,
+            inline_len: 0,
+            from_gen: 0,
+            port,
+            length: 0,
+            offset: 0,
+            cookie: 0,
+            data: [0; crate::uapi::INLINE_BYTES],
+        };
+        for (index, place) in [
+            (0, 0),
+            (3, 3),
+            (4, 0),
+            (1 << 31, 0),
+            (u32::MAX, 3),
+            (u32::MAX - 2, 1),
+        ] {
+            items.write(index, &item(index));
+            let port = 64 * (1 + place) + core::mem::offset_of!(Item, port);
+            assert_eq!(area.word(port).load(), index);
+        }
+        // Before the first and behind the last there is nothing of them.
+        for offset in (0..4096).step_by(4).filter(|at| !(64..320).contains(at)) {
+            assert_eq!(area.word(offset).load(), 0);
+        }
+        Ok(())
     }
 }

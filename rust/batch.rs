@@ -66,3 +66,103 @@ fn check(item: &Item, outbox_bytes: u64) -> Result {
         && (item.length > 0 || item.offset == 0);
     good.then_some(()).ok_or(EINVAL)
 }
+
+#[kunit_tests(ivring_batch)]
+mod tests {
+    use super::*;
+
+    const OUTBOX: u64 = 4096;
+    const ITEM: Item = Item {
+        from: 0,
+        flags: 0,
+        inline_len: 0,
+        from_gen: 0,
+        port: 0,
+        length: 0,
+        offset: 0,
+        cookie: 0,
+        data: [0; INLINE_BYTES],
+    };
+
+    #[test]
+    fn good() {
+        for item in [
+            ITEM,
+            Item {
+                flags: ITEM_REPLY,
+                inline_len: 32,
+                port: u32::MAX,
+                cookie: u64::MAX,
+                data: [0xff; INLINE_BYTES],
+                ..ITEM
+            },
+        ] {
+            assert!(check(&item, OUTBOX).is_ok());
+        }
+        for (offset, length) in [(0, 1), (0, 4096), (4095, 1), (1, 4095)] {
+            let item = Item {
+                offset,
+                length,
+                ..ITEM
+            };
+            assert!(check(&item, OUTBOX).is_ok());
+        }
+        let item = Item {
+            length: u32::MAX,
+            ..ITEM
+        };
+        assert!(check(&item, 1 << 32).is_ok());
+    }
+
+    #[test]
+    fn bad_fields() {
+        for item in [
+            Item { from: 1, ..ITEM },
+            Item {
+                from_gen: 1,
+                ..ITEM
+            },
+            Item { flags: 2, ..ITEM },
+            Item {
+                flags: 0x81,
+                ..ITEM
+            },
+            Item {
+                inline_len: 33,
+                ..ITEM
+            },
+            Item {
+                inline_len: 255,
+                ..ITEM
+            },
+        ] {
+            assert_eq!(check(&item, OUTBOX), Err(EINVAL));
+        }
+    }
+
+    #[test]
+    fn bad_payload() {
+        for (offset, length) in [
+            // An offset of nothing.
+            (1, 0),
+            (4096, 0),
+            // Beyond the end.
+            (0, 4097),
+            (4095, 2),
+            (4096, 1),
+            (0, u32::MAX),
+            // Around the end of all numbers.
+            (u64::MAX, 1),
+            (u64::MAX, u32::MAX),
+            (u64::MAX - 4095, 4096),
+            (1 << 63, 1),
+        ] {
+            let item = Item {
+                offset,
+                length,
+                ..ITEM
+            };
+            assert_eq!(check(&item, OUTBOX), Err(EINVAL));
+        }
+    }
+}

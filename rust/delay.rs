@@ -76,3 +76,31 @@ pub(crate) fn cancel(vm: &Vm) {
         bindings::hrtimer_cancel(timer.cast_mut());
     }
 }
+
+#[kunit_tests(ivring_delay)]
+mod tests {
+    use super::*;
+
+    /// What is wanted of a VM that has written these.
+    fn of(area: &Area, items: u32, us: u32) -> Option<(u32, u32)> {
+        area.word(offset_of!(VmArea, wake_items)).store(items);
+        area.word(offset_of!(VmArea, wake_delay_us)).store(us);
+        wanted(area).map(|delay| (delay.items, delay.us))
+    }
+
+    #[test]
+    fn bounds() -> Result {
+        let area = Area::new(1)?;
+        for items in [0, 1] {
+            assert_eq!(of(&area, items, 100), None);
+        }
+        for items in [2, 3, u32::MAX] {
+            assert_eq!(of(&area, items, 0), None);
+            assert_eq!(of(&area, items, 1), Some((items, 1)));
+            assert_eq!(of(&area, items, 1_000_000), Some((items, 1_000_000)));
+            assert_eq!(of(&area, items, 1_000_001), Some((items, 1_000_000)));
+            assert_eq!(of(&area, items, u32::MAX), Some((items, 1_000_000)));
+        }
+        Ok(())
+    }
+}

@@ -104,7 +104,8 @@ unsafe extern "C" fn poll(
 
 /// The region of the current task's descriptor `fd`.
 ///
-/// `EBADF` if it is none, `EINVAL` if it is no ivring file or holds no region.
+/// `EBADF` if it is none, `EINVAL` if it is no ivring file or holds no region; `EMFILE` if the
+/// current task's user holds too many.
 pub(crate) fn region_of(fd: i32) -> Result<Handle> {
     let fd = u32::try_from(fd).map_err(|_| EBADF)?;
     let file = LocalFile::fget(fd)?;
@@ -114,5 +115,5 @@ pub(crate) fn region_of(fd: i32) -> Result<Handle> {
     }
     // SAFETY: The operations are ours, and the reference keeps the file open.
     let endpoint = unsafe { endpoint(file.as_ptr()) };
-    endpoint.region.as_ref().cloned().ok_or(EINVAL)
+    endpoint.region.as_ref().ok_or(EINVAL)?.share()
 }

@@ -17,7 +17,7 @@ use kernel::{
 
 use crate::{
     area::Access,
-    ioctl,
+    ioctl, memory,
     registry::Handle,
     uapi::{self, EVENT_ITEMS, EVENT_MEMBERS},
     vm::Vm,
@@ -163,7 +163,7 @@ impl MiscDevice for Endpoint {
                 vm: SetOnce::new(),
                 setup <- new_mutex!((), "ivring_setup"),
             }),
-            GFP_KERNEL_ACCOUNT,
+            memory::charged(),
         )
     }
 
@@ -185,7 +185,9 @@ impl MiscDevice for Endpoint {
             }
             Mapped::LaneTo(id) => {
                 let lane = vm.lane_to(id).map_err(no_lane)?;
-                lane.area.map(vma, first_page, Access::Writer)
+                lane.area.map(vma, first_page, Access::Writer)?;
+                lane.set_mapped();
+                Ok(())
             }
             Mapped::LaneFrom(id) => {
                 let lane = vm.lane_from(id).map_err(no_lane)?;
@@ -223,6 +225,27 @@ impl PinnedDrop for Endpoint {
     fn drop(self: Pin<&mut Self>) {
         if let Ok(Member { region, vm }) = self.member() {
             region.leave(vm);
+        }
+    }
+}
+
+#[kunit_tests(ivring_endpoint)]
+mod tests {
+    use super::*;
+
+    /// Where `IVRING_MAP_*` of the header are, in gigabytes.
+    #[test]
+    fn map_offsets() {
+        assert!(matches!(Mapped::at(0), Ok(Mapped::Region)));
+        assert!(matches!(Mapped::at(1), Ok(Mapped::Inbox)));
+        assert!(matches!(Mapped::at(2), Ok(Mapped::Vm(0))));
+        assert!(matches!(Mapped::at(1025), Ok(Mapped::Vm(1023))));
+        assert!(matches!(Mapped::at(1026), Ok(Mapped::LaneTo(0))));
+        assert!(matches!(Mapped::at(2049), Ok(Mapped::LaneTo(1023))));
+        assert!(matches!(Mapped::at(2050), Ok(Mapped::LaneFrom(0))));
+        assert!(matches!(Mapped::at(3073), Ok(Mapped::LaneFrom(1023))));
+        for number in [3074, 1 << 22, 1 << 32, (1 << 32) + 2, u64::MAX] {
+            assert_eq!(Mapped::at(number).err(), Some(EINVAL));
         }
     }
 }

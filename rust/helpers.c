@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 #include <linux/fault-inject-usercopy.h>
+#include <linux/gfp.h>
 #include <linux/rcupdate.h>
 #include <linux/smp.h>
 #include <linux/tick.h>
@@ -9,6 +10,8 @@
 #include <linux/unroll.h>
 
 #include "helpers.h"
+
+const gfp_t ivring_gfp_charged = GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
 
 ktime_t ivring_timens_ktime_to_host(ktime_t monotonic)
 {

@@ -13,6 +13,9 @@
 /* waitqueue.rs: to a CLOCK_MONOTONIC time as the kernel itself counts. */
 ktime_t ivring_timens_ktime_to_host(ktime_t monotonic);
 
+/* memory.rs: to allocate what users ask for. */
+extern const gfp_t ivring_gfp_charged;
+
 /* cpus.rs: sleeps until each CPU has passed a full barrier. */
 void ivring_barrier_on_all_cpus(void);
 

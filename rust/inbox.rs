@@ -2,14 +2,13 @@
 
 //! An inbox: the ring that the kernel writes for one VM, on behalf of every sender.
 
-use core::mem::{offset_of, size_of};
+use core::mem::offset_of;
 use kernel::{new_spinlock, prelude::*, sync::SpinLock};
 
 use crate::{
     area::Area,
-    geometry::Geometry,
     ring::{Producer, Ring, Room},
-    uapi::{Item, LaneInfo, Lanes, RingArea, VmArea},
+    uapi::{Item, RingArea, VmArea},
     waitqueue::{Deadline, WaitQueue},
 };
 
@@ -78,13 +77,7 @@ fn ring<'a>(area: &'a Area, vm_area: &'a Area, entries: u32) -> Ring<'a> {
 }
 
 impl Inbox {
-    /// The memory of an inbox, and of the table of lanes behind it.
-    pub(crate) fn area(geometry: &Geometry) -> Result<Area> {
-        let table = size_of::<Lanes>() + geometry.slots as usize * size_of::<LaneInfo>();
-        Area::new(lanes_offset(geometry) + table)
-    }
-
-    /// The inbox of a VM, in an [`Inbox::area`]. The VM writes in `vm_area`.
+    /// The inbox of a VM, in an inbox area. The VM writes in `vm_area`.
     pub(crate) fn new(area: Area, vm_area: &Area, entries: u32) -> impl PinInit<Self> {
         let producer = Producer::new(ring(&area, vm_area, entries));
         pin_init!(Self {
@@ -216,9 +209,4 @@ impl Inbox {
     pub(crate) fn counts(&self) -> Counts {
         self.side.lock().counts
     }
-}
-
-/// Where `struct ivring_lanes` begins in the area.
-pub(crate) fn lanes_offset(geometry: &Geometry) -> usize {
-    size_of::<RingArea>() + geometry.inbox_entries as usize * size_of::<Item>()
 }

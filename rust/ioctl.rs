@@ -15,13 +15,13 @@ use crate::{
     doorbell::EventFd,
     endpoint::{Endpoint, Member},
     geometry::Geometry,
-    lane::Lane,
+    ioctl_lane::{close_lane, doorbell, open_lane, with_lane},
     name::{uid_in_current_ns, Name, Permissions},
     region::{Region, Reservation},
     registry::Handle,
     uapi::{self, Item, IOC_MAGIC},
     user::{Plain, User},
-    vm::{Owner, Sent, Vm, VmId},
+    vm::{Owner, Sent, Vm},
     waitqueue::Deadline,
 };
 
@@ -51,7 +51,7 @@ plain!(
 );
 
 /// `EINVAL` unless `good`.
-fn require(good: bool) -> Result {
+pub(crate) fn require(good: bool) -> Result {
     good.then_some(()).ok_or(EINVAL)
 }
 
@@ -131,26 +131,33 @@ fn attach(endpoint: &Endpoint, argument: User<uapi::Attach>) -> Result {
     if endpoint.vm.as_ref().is_some() {
         return Err(EISCONN);
     }
-    let own = endpoint.region.as_ref();
-    let region = match (attach.region_fd, name.is_empty()) {
-        (-1, true) => own.ok_or(ENXIO)?.clone(),
-        (-1, false) => Handle::find(&name)?,
-        (fd, true) => device::region_of(fd)?,
+    let found = match (attach.region_fd, name.is_empty()) {
+        (-1, true) => None,
+        (-1, false) => Some(Handle::find(&name)?),
+        (fd, true) => Some(device::region_of(fd)?),
         (_, false) => return Err(EINVAL),
     };
-    if own.is_some_and(|own| !Arc::ptr_eq(own.region(), region.region())) {
+    let own = endpoint.region.as_ref();
+    let region = own.or(found.as_ref()).ok_or(ENXIO)?.region();
+    if found
+        .as_ref()
+        .is_some_and(|found| !Arc::ptr_eq(found.region(), region))
+    {
         return Err(EBUSY);
     }
 
     let wanted = (attach.id != uapi::ID_ANY).then_some(attach.id);
-    let joining = Joining::new(region.region(), wanted)?;
+    let joining = Joining::new(region, wanted)?;
     attach.id = u32::from(joining.vm.id.slot);
     attach.generation = joining.vm.id.generation;
     // The last thing that can fail.
     argument.write(&attach)?;
 
     // INVARIANT: `setup` is held, and the region is set before its VM.
-    endpoint.region.populate(region);
+    if let Some(found) = found {
+        // Where it is set, to the same, it stays.
+        endpoint.region.populate(found);
+    }
     joining.finish(endpoint);
     Ok(())
 }
@@ -164,11 +171,11 @@ struct Joining {
 impl Joining {
     /// Keeps a slot, the one that is `wanted` or any, and makes a VM for it.
     fn new(region: &Arc<Region>, wanted: Option<u32>) -> Result<Self> {
-        let reservation = region.reserve(wanted)?;
         let owner = Owner {
             uid: Kuid::current_euid(),
             tgid: current!().tgid(),
         };
+        let reservation = region.reserve(wanted, owner.uid)?;
         let vm = Vm::new(reservation.id, owner, &region.geometry)?;
         Ok(Self { reservation, vm })
     }
@@ -321,66 +328,55 @@ fn room(member: Member<'_>, argument: User<uapi::Room>) -> Result {
     Ok(())
 }
 
-fn open_lane(endpoint: &Endpoint, argument: User<uapi::OpenLane>) -> Result {
-    let member = endpoint.member()?;
-    let open = argument.read()?;
-    require(open.flags == 0 && open.entries.is_power_of_two())?;
-    require((uapi::MIN_LANE_ENTRIES..=uapi::MAX_LANE_ENTRIES).contains(&open.entries))?;
-    let receiver = member.region.vm(open.id, open.generation)?;
+#[kunit_tests(ivring_ioctl)]
+mod tests {
+    use super::*;
+    use core::mem::size_of;
 
-    // One at a time: what is found of the VM's lanes holds until the new one is listed.
-    let _setup = endpoint.setup.lock();
-    if let Ok(old) = member.vm.lane_to(open.id) {
-        if Arc::ptr_eq(&old.to, &receiver) && old.check().is_ok() {
-            return Err(EBUSY);
-        }
+    /// As a compiler of C makes them of the header.
+    #[test]
+    fn numbers() {
+        assert_eq!(API, 0x8028_be40);
+        assert_eq!(CREATE, 0x4058_be41);
+        assert_eq!(ATTACH, 0xc050_be42);
+        assert_eq!(INFO, 0x8068_be43);
+        assert_eq!(VM_INFO, 0xc060_be44);
+        assert_eq!(ENQUEUE, 0xc030_be45);
+        assert_eq!(WAIT, 0xc010_be46);
+        assert_eq!(EVENTFD, 0x4008_be47);
+        assert_eq!(ROOM, 0x4008_be48);
+        assert_eq!(FLUSH, 0x4018_be49);
+        assert_eq!(OPEN_LANE, 0x4010_be4a);
+        assert_eq!(CLOSE_LANE, 0x4008_be4b);
+        assert_eq!(DOORBELL, 0x4008_be4c);
     }
-    if open.entries > receiver.max_lane_entries() {
-        return Err(ECONNREFUSED);
+
+    /// What is written back is the end of the structure.
+    #[test]
+    fn enqueued() {
+        let end = size_of::<uapi::Enqueue>() - size_of::<uapi::Enqueued>();
+        assert_eq!(offset_of!(uapi::Enqueue, done), end);
+        assert_eq!(end, 32);
     }
-    let lane = Lane::new(member.vm.id, receiver, open.entries)?;
-    lane.to.add_lane(&lane)?;
-    member.vm.set_lane_to(lane);
-    Ok(())
-}
 
-fn close_lane(member: Member<'_>, argument: User<uapi::CloseLane>) -> Result {
-    let close = argument.read()?;
-    require(close.from < member.region.geometry.slots)?;
-    member.vm.close_lane(VmId {
-        // CAST: A slot of the region.
-        slot: close.from as u16,
-        generation: close.generation,
-    })
-}
+    /// Of the areas, where there is no number to tell.
+    #[test]
+    fn areas() {
+        assert_eq!(size_of::<Item>(), 64);
+        assert_eq!(size_of::<uapi::RegionArea>(), 64);
+        assert_eq!(size_of::<uapi::RingArea>(), 4096);
+        assert_eq!(size_of::<uapi::Lanes>(), 64);
+        assert_eq!(size_of::<uapi::LaneInfo>(), 8);
+        assert_eq!(size_of::<uapi::VmArea>(), 4096);
+        assert_eq!(size_of::<uapi::LaneEnd>(), 64);
+        assert_eq!(offset_of!(uapi::RingArea, room_wanted), 64);
+        assert_eq!(offset_of!(uapi::VmArea, inbox_consumer), 64);
+        assert_eq!(offset_of!(uapi::VmArea, members_seen), 128);
+    }
 
-fn doorbell(member: Member<'_>, argument: User<uapi::Doorbell>) -> Result<bool> {
-    let doorbell = argument.read()?;
-    with_lane(member, doorbell.id, doorbell.generation, |lane| {
-        member.vm.ring_lane(lane)
-    })
-}
-
-/// Does `use_lane` with the caller's lane to this very VM.
-///
-/// `ENOENT` if it has none. If that VM has left, the error says whether another has its slot.
-fn with_lane<T>(
-    member: Member<'_>,
-    id: u32,
-    generation: u32,
-    use_lane: impl FnOnce(&Lane) -> Result<T>,
-) -> Result<T> {
-    let lane = member
-        .vm
-        .lane_to(id)
-        .ok()
-        .filter(|lane| lane.to.id.generation == generation);
-    let result = lane.map_or(Err(ENOENT), |lane| use_lane(&lane));
-    match result {
-        Err(error) if error == ENOENT || error == EPIPE => {
-            member.region.vm(id, generation)?;
-            Err(error)
-        }
-        result => result,
+    #[test]
+    fn require_good() {
+        assert_eq!(require(true), Ok(()));
+        assert_eq!(require(false), Err(EINVAL));
     }
 }

@@ -8,6 +8,7 @@ use kernel::{prelude::*, sync::Arc};
 use crate::{
     area::{Area, Word},
     lane::Lane,
+    memory,
     uapi::{self, LaneInfo},
     vm::VmId,
 };
@@ -28,7 +29,7 @@ pub(crate) struct Lanes {
 }
 
 fn slots(count: u32) -> Result<Slots> {
-    let mut slots = KVec::with_capacity(count as usize, GFP_KERNEL_ACCOUNT | __GFP_NOWARN)?;
+    let mut slots = KVec::with_capacity(count as usize, memory::charged())?;
     for _ in 0..count {
         slots.push_within_capacity(None)?;
     }
@@ -94,16 +95,16 @@ impl Lanes {
         all.iter().flatten()
     }
 
-    /// Lists a lane that leads to the VM, and tells the VM.
+    /// Lists a lane that leads to the VM, whose area this is, and tells the VM.
     ///
     /// `EPIPE` if the VM has left, `EBUSY` if it has yet to let go of a lane from that slot.
-    pub(crate) fn add(&mut self, lane: &Arc<Lane>, table: Table<'_>) -> Result {
+    pub(crate) fn add(&mut self, lane: &Arc<Lane>, area: &Area, table: Table<'_>) -> Result {
         let slot = lane.from.slot;
         match self.incoming.get_mut(usize::from(slot)) {
             None => Err(EPIPE),
             Some(Some(_)) => Err(EBUSY),
             Some(place) => {
-                lane.set_up_end();
+                lane.set_up_end(area);
                 // INVARIANT: Counted and shown.
                 *place = Some(lane.clone());
                 self.count += 1;
@@ -113,14 +114,20 @@ impl Lanes {
         }
     }
 
-    /// Closes the lane from this very VM, takes it off the list, and tells the VM. `ENOENT` if there is none.
-    pub(crate) fn remove(&mut self, from: VmId, table: Table<'_>) -> Result<Arc<Lane>> {
+    /// Closes the lane from this very VM, takes it off the list, and tells the VM, whose area this
+    /// is. `ENOENT` if there is none.
+    pub(crate) fn remove(
+        &mut self,
+        from: VmId,
+        area: &Area,
+        table: Table<'_>,
+    ) -> Result<Arc<Lane>> {
         let place = self.incoming.get_mut(usize::from(from.slot));
         let lane = place
             .and_then(|place| place.take_if(|lane| lane.from == from))
             .ok_or(ENOENT)?;
         // Before another can be added: they share the receiver's words.
-        lane.close();
+        lane.close(area);
         // INVARIANT: Counted and shown.
         self.count -= 1;
         table.show(from.slot, 0, 0);
@@ -129,7 +136,7 @@ impl Lanes {
 
     /// Lists a lane that the VM writes, and returns the one that it had to that slot before.
     pub(crate) fn set_to(&mut self, lane: Arc<Lane>) -> Option<Arc<Lane>> {
-        let place = self.outgoing.get_mut(usize::from(lane.to.id.slot))?;
+        let place = self.outgoing.get_mut(usize::from(lane.to.slot))?;
         place.replace(lane)
     }
 
@@ -141,5 +148,114 @@ impl Lanes {
             core::mem::take(&mut self.incoming),
             core::mem::take(&mut self.outgoing),
         )
+    }
+}
+
+#[kunit_tests(ivring_lanes)]
+mod tests {
+    use super::*;
+    use crate::vm::Vm;
+
+    const SLOTS: u32 = 4;
+    const OFFSET: usize = 128;
+
+    /// What the table says of a slot: `changes`, generation and entries.
+    fn shown(area: &Area, slot: usize) -> [u32; 3] {
+        let entry = OFFSET + 64 + slot * 8;
+        [OFFSET, entry, entry + 4].map(|offset| area.word(offset).load())
+    }
+
+    fn id(slot: u16, generation: u32) -> VmId {
+        VmId { slot, generation }
+    }
+
+    #[test]
+    fn add_and_remove() -> Result {
+        let area = Area::new(4096)?;
+        let table = Table {
+            area: &area,
+            offset: OFFSET,
+        };
+        let vm = Vm::for_test(id(0, 1), SLOTS)?;
+        let mut lanes = Lanes::new(SLOTS)?;
+        let old = Lane::new(id(3, 5), vm.clone(), 8)?;
+        let new = Lane::new(id(3, 7), vm.clone(), 2)?;
+        let other = Lane::new(id(2, 1), vm.clone(), 4)?;
+        assert_eq!(lanes.incoming().count(), 0);
+
+        lanes.add(&old, &vm.area, table)?;
+        assert_eq!(shown(&area, 3), [1, 5, 8]);
+        assert_eq!(lanes.add(&new, &vm.area, table), Err(EBUSY));
+        lanes.add(&other, &vm.area, table)?;
+        assert_eq!(shown(&area, 2), [2, 1, 4]);
+        assert_eq!(shown(&area, 3), [2, 5, 8]);
+        assert_eq!(lanes.incoming().count(), 2);
+        assert!(lanes.from(3)?.is_some_and(|lane| Arc::ptr_eq(lane, &old)));
+
+        // Another's, or of another generation.
+        for from in [id(1, 1), id(3, 7), id(3, 3), id(4, 5), id(u16::MAX, 5)] {
+            assert!(lanes.remove(from, &vm.area, table).err() == Some(ENOENT));
+        }
+        assert!(old.receiver().is_ok());
+        assert!(lanes.remove(id(3, 5), &vm.area, table).is_ok());
+        assert!(old.receiver().err() == Some(ECONNRESET));
+        assert_eq!(shown(&area, 3), [3, 0, 0]);
+        assert!(lanes.from(3)?.is_none());
+        lanes.add(&new, &vm.area, table)?;
+        assert_eq!(shown(&area, 3), [4, 7, 2]);
+        assert_eq!(shown(&area, 0), [4, 0, 0]);
+        Ok(())
+    }
+
+    #[test]
+    fn ends_of_the_table() -> Result {
+        let lanes = Lanes::new(SLOTS)?;
+        for slot in [SLOTS, 1 << 16, u32::MAX] {
+            assert!(lanes.from(slot).err() == Some(EINVAL));
+            assert!(lanes.to(slot).err() == Some(EINVAL));
+        }
+        assert!(lanes.from(SLOTS - 1)?.is_none());
+        assert!(lanes.to(SLOTS - 1)?.is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn written() -> Result {
+        let mut lanes = Lanes::new(SLOTS)?;
+        let vm = Vm::for_test(id(2, 1), SLOTS)?;
+        let old = Lane::new(id(0, 1), vm.clone(), 8)?;
+        let new = Lane::new(id(0, 1), vm, 8)?;
+        assert!(lanes.set_to(old.clone()).is_none());
+        assert!(lanes.to(2)?.is_some_and(|lane| Arc::ptr_eq(lane, &old)));
+        assert!(lanes.to(0)?.is_none());
+        let replaced = lanes.set_to(new.clone());
+        assert!(replaced.is_some_and(|lane| Arc::ptr_eq(&lane, &old)));
+        assert!(lanes.to(2)?.is_some_and(|lane| Arc::ptr_eq(lane, &new)));
+        Ok(())
+    }
+
+    /// From then on there are none, and none can be added.
+    #[test]
+    fn leave() -> Result {
+        let area = Area::new(4096)?;
+        let table = Table {
+            area: &area,
+            offset: OFFSET,
+        };
+        let vm = Vm::for_test(id(0, 1), SLOTS)?;
+        let lane = Lane::new(id(1, 1), vm.clone(), 8)?;
+        let mut lanes = Lanes::new(SLOTS)?;
+        lanes.add(&lane, &vm.area, table)?;
+        lanes.set_to(lane.clone());
+        let (incoming, outgoing) = lanes.take();
+        assert_eq!(incoming.iter().flatten().count(), 1);
+        assert_eq!(outgoing.iter().flatten().count(), 1);
+        assert_eq!(lanes.incoming().count(), 0);
+        assert_eq!(lanes.add(&lane, &vm.area, table), Err(EPIPE));
+        assert!(lanes.remove(id(1, 1), &vm.area, table).err() == Some(ENOENT));
+        assert!(lanes.from(1).err() == Some(EINVAL));
+        lane.leave(&vm.area);
+        assert!(lane.receiver().err() == Some(EPIPE));
+        Ok(())
     }
 }

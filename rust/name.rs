@@ -99,3 +99,52 @@ pub(crate) fn uid_in_current_ns(uid: Kuid) -> u32 {
     // SAFETY: The current task's user namespace is valid for as long as the task runs.
     unsafe { bindings::from_kuid_munged(bindings::current_user_ns(), uid.into_raw()) }
 }
+
+#[kunit_tests(ivring_name)]
+mod tests {
+    use super::*;
+    use kernel::str::CString;
+
+    /// What begins with `start`, and is zero from there on.
+    fn bytes(start: &[u8]) -> [u8; NAME_SIZE] {
+        let mut bytes = [0; NAME_SIZE];
+        bytes[..start.len()].copy_from_slice(start);
+        bytes
+    }
+
+    #[test]
+    fn good() -> Result {
+        for name in [&b""[..], b"a", b"a name", b"..", b"\xff\x01\n", &[b'x'; 63]] {
+            let name = bytes(name);
+            assert!(Name::new(name)?.0 == name);
+        }
+        assert!(Name::new(bytes(b""))?.is_empty());
+        assert!(!Name::new(bytes(b"a"))?.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn bad() {
+        for name in [&b"/"[..], b"a/b", b"a/", b"a\0b", b"\0a", &[b'x'; 64]] {
+            assert_eq!(Name::new(bytes(name)).err(), Some(EINVAL));
+        }
+        let mut padded = bytes(b"a");
+        padded[NAME_SIZE - 1] = 1;
+        assert_eq!(Name::new(padded).err(), Some(EINVAL));
+    }
+
+    /// One word that says which bytes they are.
+    #[test]
+    fn shown() -> Result {
+        for (name, shown) in [
+            (&b""[..], &b"-"[..]),
+            (b"a.b-c!~", b"a.b-c!~"),
+            (b"a b\\", b"a\\x20b\\x5c"),
+            (b"\x01\x7f\xff", b"\\x01\\x7f\\xff"),
+        ] {
+            let text = CString::try_from_fmt(fmt!("{}", Name::new(bytes(name))?))?;
+            assert!(text.to_bytes() == shown);
+        }
+        Ok(())
+    }
+}

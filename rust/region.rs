@@ -7,11 +7,13 @@ use kernel::{
     new_spinlock,
     prelude::*,
     sync::{Arc, SpinLock},
+    task::Kuid,
 };
 
 use crate::{
     area::{Area, Word},
     geometry::Geometry,
+    memory,
     name::{Name, Permissions},
     uapi::{self, RegionArea},
     vm::{Vm, VmId},
@@ -48,9 +50,19 @@ struct Slot {
 
 enum Holder {
     Nobody,
-    /// Someone is about to become a VM here, and may still fail.
-    Reserved,
-    Vm(Arc<Vm>),
+    /// Someone of that user is about to become a VM here, and may still fail.
+    Reserved(Kuid),
+    Vm(Kuid, Arc<Vm>),
+}
+
+impl Holder {
+    /// Whether that user has the slot.
+    fn is_of(&self, user: Kuid) -> bool {
+        match self {
+            Holder::Nobody => false,
+            Holder::Reserved(holder) | Holder::Vm(holder, _) => *holder == user,
+        }
+    }
 }
 
 impl Slot {
@@ -67,7 +79,7 @@ impl Region {
         permissions: Permissions,
     ) -> Result<Arc<Self>> {
         let count = geometry.slots as usize;
-        let mut area = Area::new(size_of::<RegionArea>() + count * size_of::<u32>())?;
+        let mut area = Area::new(geometry.region_bytes())?;
         area.word(offset_of!(RegionArea, magic)).store(uapi::MAGIC);
         area.word(offset_of!(RegionArea, version))
             .store(uapi::API_VERSION);
@@ -77,7 +89,7 @@ impl Region {
             .store(geometry.inbox_entries);
         area.write_u64(offset_of!(RegionArea, outbox_bytes), geometry.outbox_bytes);
 
-        let mut slots = KVec::with_capacity(count, GFP_KERNEL_ACCOUNT | __GFP_NOWARN)?;
+        let mut slots = KVec::with_capacity(count, memory::charged())?;
         for _ in 0..count {
             slots.push_within_capacity(Slot {
                 generation: 0,
@@ -98,7 +110,7 @@ impl Region {
                 area,
                 table <- new_spinlock!(table, "ivring_table"),
             }),
-            GFP_KERNEL_ACCOUNT,
+            memory::charged(),
         )
     }
 
@@ -126,7 +138,7 @@ impl Region {
         let table = self.table.lock();
         let slot = table.slots.get(slot as usize).ok_or(EINVAL)?;
         let vm = match &slot.holder {
-            Holder::Vm(vm) => Some(vm.clone()),
+            Holder::Vm(_, vm) => Some(vm.clone()),
             _ => None,
         };
         Ok((slot.generation, vm))
@@ -150,8 +162,15 @@ impl Region {
 
     /// Keeps a slot for a VM to come: the one that is `wanted`, or with `None` the first free one.
     ///
-    /// `EBUSY` if it is taken, `ENOSPC` if all are, `EINVAL` if there is no such slot.
-    pub(crate) fn reserve(self: &Arc<Self>, wanted: Option<u32>) -> Result<Reservation> {
+    /// Who did not create the region gets half of its slots at most, so that nobody can take all.
+    ///
+    /// `EBUSY` if it is taken, `ENOSPC` if all are, `EINVAL` if there is no such slot; `EDQUOT` if
+    /// `user` has as many as he may.
+    pub(crate) fn reserve(
+        self: &Arc<Self>,
+        wanted: Option<u32>,
+        user: Kuid,
+    ) -> Result<Reservation> {
         let mut table = self.table.lock();
         let index = match wanted {
             None => table.slots.iter().position(Slot::is_free).ok_or(ENOSPC)?,
@@ -160,8 +179,14 @@ impl Region {
                 slot.is_free().then_some(wanted as usize).ok_or(EBUSY)?
             }
         };
+        let held = |slot: &&Slot| slot.holder.is_of(user);
+        if user != self.permissions.uid
+            && table.slots.iter().filter(held).count() >= table.slots.len().div_ceil(2)
+        {
+            return Err(EDQUOT);
+        }
         let slot = &mut table.slots[index];
-        slot.holder = Holder::Reserved;
+        slot.holder = Holder::Reserved(user);
         let id = VmId {
             // CAST: There are at most `MAX_SLOTS` slots.
             slot: index as u16,
@@ -183,8 +208,8 @@ impl Region {
         let entry = &mut table.slots[slot];
         let old = core::mem::replace(&mut entry.holder, holder);
         let (was, is) = (
-            matches!(old, Holder::Vm(_)),
-            matches!(entry.holder, Holder::Vm(_)),
+            matches!(old, Holder::Vm(..)),
+            matches!(entry.holder, Holder::Vm(..)),
         );
         if was != is {
             // INVARIANT: The slot is held exactly if it was not before, so one step keeps the
@@ -236,7 +261,7 @@ impl Reservation {
     pub(crate) fn fill(mut self, vm: Arc<Vm>) {
         let slot = usize::from(self.id.slot);
         self.open = false;
-        self.region.set_holder(slot, Holder::Vm(vm));
+        self.region.set_holder(slot, Holder::Vm(vm.owner.uid, vm));
         self.region.announce(slot);
     }
 }
@@ -247,5 +272,139 @@ impl Drop for Reservation {
             self.region
                 .set_holder(usize::from(self.id.slot), Holder::Nobody);
         }
+    }
+}
+
+#[cfg(CONFIG_KUNIT = "y")]
+impl Region {
+    /// A small one for tests, of the current user.
+    pub(crate) fn for_test(slots: u32) -> Result<Arc<Self>> {
+        let geometry = Geometry {
+            slots,
+            inbox_entries: 2,
+            outbox_bytes: 4096,
+        };
+        let name = Name::new([0; uapi::NAME_SIZE])?;
+        Self::new(geometry, name, Permissions::of_current(0))
+    }
+}
+
+#[kunit_tests(ivring_region)]
+mod tests {
+    use super::*;
+    use kernel::bindings::kuid_t;
+
+    fn owner() -> Kuid {
+        Kuid::current_euid()
+    }
+
+    fn stranger() -> Kuid {
+        Kuid::from_raw(kuid_t { val: 4711 })
+    }
+
+    /// Attaches to a slot, and says to which.
+    fn attach(region: &Arc<Region>, wanted: Option<u32>) -> Result<Arc<Vm>> {
+        let reservation = region.reserve(wanted, owner())?;
+        let vm = Vm::for_test(reservation.id, region.geometry.slots)?;
+        reservation.fill(vm.clone());
+        Ok(vm)
+    }
+
+    #[test]
+    fn slots() -> Result {
+        let region = Region::for_test(3)?;
+        assert_eq!(attach(&region, Some(1))?.id.slot, 1);
+        assert_eq!(attach(&region, None)?.id.slot, 0);
+        assert!(attach(&region, Some(1)).err() == Some(EBUSY));
+        assert!(attach(&region, Some(3)).err() == Some(EINVAL));
+        assert!(attach(&region, Some(u32::MAX)).err() == Some(EINVAL));
+        assert_eq!(attach(&region, None)?.id.slot, 2);
+        assert!(attach(&region, None).err() == Some(ENOSPC));
+        assert_eq!(region.attached(), 3);
+        for slot in 0..3 {
+            region.leave(&*region.vm(slot, 1)?);
+        }
+        assert_eq!(region.attached(), 0);
+        assert_eq!(region.members(), 6);
+        Ok(())
+    }
+
+    /// A reservation keeps the slot, and gives it back.
+    #[test]
+    fn reservation() -> Result {
+        let region = Region::for_test(2)?;
+        let first = region.reserve(None, owner())?;
+        assert!(region.reserve(Some(0), owner()).err() == Some(EBUSY));
+        let second = region.reserve(None, owner())?;
+        assert!(region.reserve(None, owner()).err() == Some(ENOSPC));
+        assert!(region.slot(0)?.1.is_none());
+        drop(first);
+        assert_eq!(region.reserve(None, owner())?.id.slot, 0);
+        drop(second);
+        assert_eq!((region.attached(), region.members()), (0, 0));
+        assert_eq!(region.slot(0)?.0, 0);
+        Ok(())
+    }
+
+    /// Half of them, rounded up, to who is not the owner, reserved or taken.
+    #[test]
+    fn share() -> Result {
+        for (slots, share) in [(1, 1), (2, 1), (3, 2), (8, 4)] {
+            let region = Region::for_test(slots)?;
+            let mut held = KVec::new();
+            for _ in 0..share {
+                held.push(region.reserve(None, stranger())?, GFP_KERNEL)?;
+            }
+            let full = if slots == share { ENOSPC } else { EDQUOT };
+            assert!(region.reserve(None, stranger()).err() == Some(full));
+            assert!(region.reserve(Some(0), stranger()).err() == Some(EBUSY));
+            for _ in share..slots {
+                held.push(region.reserve(None, owner())?, GFP_KERNEL)?;
+            }
+            assert!(region.reserve(None, owner()).err() == Some(ENOSPC));
+            held.truncate(share as usize - 1);
+            region.reserve(None, stranger())?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn generations() -> Result {
+        let region = Region::for_test(1)?;
+        assert!(region.vm(0, 0).err() == Some(EINVAL));
+        assert!(region.vm(0, 1).err() == Some(EINVAL));
+        for generation in [1, 3, 5] {
+            let vm = attach(&region, None)?;
+            assert_eq!(vm.id.generation, generation);
+            assert!(region.vm(0, generation)?.id == vm.id);
+            assert!(region.vm(0, generation + 1).err() == Some(EINVAL));
+            assert!(region.vm(0, generation + 2).err() == Some(EINVAL));
+            if generation > 1 {
+                assert!(region.vm(0, generation - 2).err() == Some(ESTALE));
+            }
+            region.leave(&vm);
+            assert!(region.vm(0, generation).err() == Some(EPIPE));
+            assert_eq!(region.generation_word(0).load(), generation + 1);
+        }
+        assert!(region.vm(0, 1).err() == Some(ESTALE));
+        assert!(region.vm(0, u32::MAX).err() == Some(EINVAL));
+        assert!(region.vm(1, 1).err() == Some(EINVAL));
+        Ok(())
+    }
+
+    /// The last generation is not given out, so no number wraps, and none comes twice.
+    #[test]
+    fn last_generation() -> Result {
+        let region = Region::for_test(1)?;
+        region.table.lock().slots[0].generation = u32::MAX - 3;
+        let vm = attach(&region, None)?;
+        assert_eq!(vm.id.generation, u32::MAX - 2);
+        region.leave(&vm);
+        assert_eq!(region.slot(0)?.0, u32::MAX - 1);
+        assert!(attach(&region, None).err() == Some(ENOSPC));
+        assert!(attach(&region, Some(0)).err() == Some(EBUSY));
+        assert!(region.vm(0, u32::MAX - 2).err() == Some(EPIPE));
+        assert!(region.vm(0, u32::MAX).err() == Some(EINVAL));
+        Ok(())
     }
 }

@@ -194,3 +194,222 @@ impl<'a> Room<'a> {
         wanted
     }
 }
+
+#[kunit_tests(ivring_ring)]
+mod tests {
+    use core::mem::size_of;
+
+    use super::*;
+    use crate::uapi::INLINE_BYTES;
+
+    const CAPACITY: u32 = 8;
+    const START: u32 = 0u32.wrapping_sub(CAPACITY);
+
+    /// What both sides write.
+    struct Memory {
+        area: Area,
+        reader: Area,
+    }
+
+    impl Memory {
+        fn new() -> Result<Self> {
+            Ok(Self {
+                area: Area::new(size_of::<RingArea>() + CAPACITY as usize * size_of::<Item>())?,
+                reader: Area::new(1)?,
+            })
+        }
+
+        fn ring(&self) -> Ring<'_> {
+            Ring {
+                producer: self.area.word(offset_of!(RingArea, producer)),
+                consumer: self.reader.word(0),
+                room: Room::of(&self.area),
+                items: self.area.items(offset_of!(RingArea, item), CAPACITY),
+            }
+        }
+
+        /// The cookie of the item of an index.
+        fn cookie(&self, index: u32) -> u32 {
+            let item = (index % CAPACITY) as usize * size_of::<Item>();
+            let offset = offset_of!(RingArea, item) + item + offset_of!(Item, cookie);
+            self.area.word(offset).load()
+        }
+    }
+
+    fn item(cookie: u32) -> Item {
+        Item {
+            from: 0,
+            flags: 0,
+            inline_len: 0,
+            from_gen: 0,
+            port: 0,
+            length: 0,
+            offset: 0,
+            cookie: cookie.into(),
+            data: [0; INLINE_BYTES],
+        }
+    }
+
+    #[test]
+    fn begins_one_round_before_the_wrap() -> Result {
+        let memory = Memory::new()?;
+        let mut producer = Producer::new(memory.ring());
+        assert_eq!(memory.ring().producer.load(), START);
+        assert_eq!(memory.ring().consumer.load(), START);
+        assert_eq!(producer.position(), START);
+        assert_eq!(producer.pending(memory.ring())?, 0);
+        assert_eq!(producer.room(memory.ring())?, CAPACITY);
+        Ok(())
+    }
+
+    /// As many as there is room for, each in its place, through the wrap.
+    #[test]
+    fn push() -> Result {
+        let memory = Memory::new()?;
+        let ring = memory.ring();
+        let mut producer = Producer::new(ring);
+        let (mut written, mut read) = (0u32, 0u32);
+        for round in 0..100 {
+            let items = [0, 1, 2, 3, 4].map(|i| item(written + i));
+            let offered = &items[..round % 6];
+            let room = CAPACITY - (written - read);
+            let done = producer.push(ring, offered)? as u32;
+            assert_eq!(done, room.min(offered.len() as u32));
+            for index in written..written + done {
+                assert_eq!(memory.cookie(START.wrapping_add(index)), index);
+            }
+            written += done;
+            assert_eq!(producer.position(), START.wrapping_add(written));
+            assert_eq!(ring.producer.load(), producer.position());
+            assert_eq!(producer.held(), written - read);
+            read += (round as u32 % 3).min(written - read);
+            ring.consumer.store(START.wrapping_add(read));
+        }
+        assert!(written > 2 * CAPACITY);
+        Ok(())
+    }
+
+    /// Every index that is not between the last one seen and the producer's breaks the ring.
+    #[test]
+    fn hostile_index() -> Result {
+        let memory = Memory::new()?;
+        let ring = memory.ring();
+        let items = [1, 2, 3, 4, 5, 6].map(item);
+        for (seen, written) in [(0, 0), (0, 6), (2, 6), (6, 6)] {
+            for index in [
+                0,
+                1,
+                2,
+                3,
+                5,
+                6,
+                7,
+                8,
+                9,
+                14,
+                1 << 16,
+                1 << 30,
+                1 << 31,
+                (1 << 31) + 6,
+                u32::MAX - 7,
+                u32::MAX - 1,
+                u32::MAX,
+            ] {
+                let mut producer = Producer::new(ring);
+                assert_eq!(producer.push(ring, &items[..written])?, written);
+                ring.consumer.store(START.wrapping_add(seen));
+                assert_eq!(producer.pending(ring)?, written as u32 - seen);
+                ring.consumer.store(START.wrapping_add(index));
+                if (seen..=written as u32).contains(&index) {
+                    assert_eq!(producer.pending(ring)?, written as u32 - index);
+                    continue;
+                }
+                assert_eq!(producer.pending(ring), Err(EPROTO));
+                // For good, and nothing more goes in.
+                ring.consumer.store(START.wrapping_add(seen));
+                assert_eq!(producer.check(), Err(EPROTO));
+                assert_eq!(producer.pending(ring), Err(EPROTO));
+                assert_eq!(producer.room(ring), Err(EPROTO));
+                assert_eq!(producer.push(ring, &items), Err(EPROTO));
+                assert_eq!(ring.producer.load(), START.wrapping_add(written as u32));
+            }
+        }
+        Ok(())
+    }
+
+    /// Against numbers that do not wrap.
+    #[test]
+    fn is_read_by_model() {
+        for capacity in [2u32, 8, 65536] {
+            for consumer in [0, 1, capacity, 1 << 31, u32::MAX - capacity, u32::MAX] {
+                for ahead in [
+                    0,
+                    1,
+                    capacity - 1,
+                    capacity,
+                    capacity + 1,
+                    1 << 31,
+                    u32::MAX,
+                ] {
+                    let unread = (1..=u64::from(capacity)).contains(&u64::from(ahead));
+                    let position = consumer.wrapping_add(ahead);
+                    assert_eq!(is_read(position, consumer, capacity), !unread);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn has_read() -> Result {
+        let memory = Memory::new()?;
+        let ring = memory.ring();
+        let mut producer = Producer::new(ring);
+        producer.push(ring, &[1, 2, 3].map(item))?;
+        ring.consumer.store(START.wrapping_add(1));
+        producer.pending(ring)?;
+        for (position, read) in [
+            (0, Ok(true)),
+            (1, Ok(true)),
+            (2, Ok(false)),
+            (3, Ok(false)),
+            // Of no item yet.
+            (4, Err(EINVAL)),
+            (9, Err(EINVAL)),
+            // Long ago.
+            (10, Ok(true)),
+        ] {
+            assert_eq!(producer.has_read(ring, START.wrapping_add(position)), read);
+        }
+        Ok(())
+    }
+
+    /// The nearest position that somebody waits for counts, until it is taken back.
+    #[test]
+    fn room_wanted() -> Result {
+        let memory = Memory::new()?;
+        let room = memory.ring().room;
+        assert!(!room.is_reached(0, CAPACITY));
+        assert!(!room.take_back());
+        for start in [0, START, u32::MAX, 1 << 31] {
+            let at = |ahead: u32| start.wrapping_add(ahead);
+            room.want(at(5), at(0), CAPACITY);
+            assert_eq!(room.at.load(), at(5));
+            room.want(at(7), at(0), CAPACITY);
+            assert_eq!(room.at.load(), at(5));
+            room.want(at(3), at(0), CAPACITY);
+            assert_eq!(room.at.load(), at(3));
+            assert!(!room.is_reached(at(2), CAPACITY));
+            assert!(room.is_reached(at(3), CAPACITY));
+            // What has been read stays, for those who have yet to be told.
+            room.want(at(8), at(4), CAPACITY);
+            assert_eq!(room.at.load(), at(3));
+            assert!(room.take_back());
+            assert!(!room.is_reached(at(3), CAPACITY));
+            assert!(!room.take_back());
+            room.want(at(8), at(4), CAPACITY);
+            assert_eq!(room.at.load(), at(8));
+            assert!(room.take_back());
+        }
+        Ok(())
+    }
+}

@@ -4,7 +4,10 @@
 //!
 //! The word stands in memory that its VM can write. Nothing but that VM's own sleep depends on it.
 
-use kernel::sync::barrier::{smp_mb, Full};
+use kernel::{
+    prelude::*,
+    sync::barrier::{smp_mb, Full},
+};
 
 use crate::{
     area::Word,
@@ -71,5 +74,109 @@ impl State<'_> {
     /// The VM has left: whoever looks must ring, and is told so. Nothing above changes that.
     pub(crate) fn leave(self) {
         self.0.store(GONE);
+    }
+}
+
+#[kunit_tests(ivring_state)]
+mod tests {
+    use super::*;
+    use crate::area::Area;
+
+    /// All that a VM may have written there.
+    const ALL: [u32; 8] = [
+        BUSY,
+        IDLE,
+        BUSY_UNFENCED,
+        DELAYED,
+        GONE,
+        5,
+        1 << 31,
+        u32::MAX,
+    ];
+
+    /// What an operation makes of a state that it finds, and returns.
+    fn from<T>(area: &Area, old: u32, operation: impl FnOnce(State<'_>) -> T) -> (u32, T) {
+        let state = State(area.word(0));
+        state.0.store(old);
+        let result = operation(state);
+        (state.0.load(), result)
+    }
+
+    #[test]
+    fn receiver_goes_idle() -> Result {
+        let area = Area::new(1)?;
+        for old in ALL {
+            assert_eq!(from(&area, old, |state| state.go_idle()).0, IDLE);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn sender_rings() -> Result {
+        let area = Area::new(1)?;
+        for old in ALL {
+            let (new, due) = match old {
+                IDLE | DELAYED => (BUSY, Due::Ring),
+                _ => (old, Due::Nothing),
+            };
+            assert!(from(&area, old, |state| state.due(false)) == (new, due));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn sender_delays() -> Result {
+        let area = Area::new(1)?;
+        for old in ALL {
+            let (new, due) = match old {
+                IDLE => (DELAYED, Due::Delay),
+                _ => (old, Due::Nothing),
+            };
+            assert!(from(&area, old, |state| state.due(true)) == (new, due));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn timer_rings() -> Result {
+        let area = Area::new(1)?;
+        for old in ALL {
+            let expected = match old {
+                DELAYED => (BUSY, true),
+                _ => (old, false),
+            };
+            assert_eq!(from(&area, old, |state| state.end_delay()), expected);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn receiver_wakes() -> Result {
+        let area = Area::new(1)?;
+        for old in ALL {
+            let slept = old == IDLE || old == DELAYED;
+            let new = if slept { BUSY } else { old };
+            assert_eq!(from(&area, old, |state| state.turn_busy()), (new, slept));
+            assert_eq!(from(&area, old, |state| state.sleeps()), (old, slept));
+        }
+        Ok(())
+    }
+
+    /// Of any number of senders one rings, and of a leaver all are told.
+    #[test]
+    fn once() -> Result {
+        let area = Area::new(1)?;
+        let state = State(area.word(0));
+        state.go_idle();
+        assert!(state.due(true) == Due::Delay);
+        assert!(state.due(true) == Due::Nothing);
+        assert!(state.due(false) == Due::Ring);
+        assert!(state.due(false) == Due::Nothing);
+        assert!(!state.end_delay());
+        assert!(!state.turn_busy());
+        state.leave();
+        assert!(state.due(false) == Due::Nothing);
+        assert_eq!(state.0.load(), GONE);
+        Ok(())
     }
 }

@@ -96,3 +96,49 @@ impl<T: Plain> User<T> {
         (words == Self::WORDS).then_some(()).ok_or(EFAULT)
     }
 }
+
+#[kunit_tests(ivring_user)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Copy)]
+    #[repr(C)]
+    struct Three([u64; 3]);
+
+    // SAFETY: Three words.
+    unsafe impl Plain for Three {}
+
+    #[test]
+    fn words() {
+        assert_eq!(User::<Three>::WORDS, 3);
+    }
+
+    #[test]
+    fn parts() {
+        let at = |address| User::<Three>::at(address).part::<Three>(8).address;
+        assert_eq!(at(4096), 4104);
+        assert_eq!(at(usize::MAX - 7), 0);
+    }
+
+    /// Nothing of the kernel is read or written, whatever the address and however near its ends.
+    #[test]
+    fn kernel_addresses() {
+        let mine = Three([1, 2, 3]);
+        let own: *const Three = &mine;
+        for address in [
+            own as usize,
+            1 << 63,
+            usize::MAX - 23,
+            usize::MAX - 7,
+            usize::MAX,
+        ] {
+            let user = User::<Three>::at(address);
+            assert_eq!(user.read().err(), Some(EFAULT));
+            assert_eq!(user.read_and_touch::<Three>().err(), Some(EFAULT));
+            assert_eq!(user.write(&Three([0; 3])), Err(EFAULT));
+            let mut array = [MaybeUninit::uninit(); 2];
+            assert!(user.read_array(&mut array).is_empty());
+        }
+        assert!(mine.0 == [1, 2, 3]);
+    }
+}

@@ -2,7 +2,7 @@
 
 //! A VM: one member of a region, with its area, its inbox, its lanes and its doorbell.
 
-use core::mem::{offset_of, size_of};
+use core::mem::offset_of;
 use kernel::{
     fmt, new_spinlock,
     prelude::*,
@@ -19,11 +19,12 @@ use crate::{
     delay,
     doorbell::Doorbell,
     geometry::Geometry,
-    inbox::{self, Inbox},
+    inbox::Inbox,
     lane::Lane,
     lanes::{Lanes, Table},
+    memory,
     state::{Due, State},
-    uapi::{self, Item, LaneEnd, Stats, VmArea},
+    uapi::{self, Item, Stats, VmArea},
     waitqueue::Deadline,
 };
 
@@ -122,10 +123,11 @@ pub(crate) struct Sent {
 impl Vm {
     /// Makes the VM with areas of its own, not yet a member of anything.
     pub(crate) fn new(id: VmId, owner: Owner, geometry: &Geometry) -> Result<Arc<Self>> {
-        let area = Area::new(outbox_offset(geometry) + geometry.outbox_bytes as usize)?;
+        let area = Area::new(geometry.vm_bytes())?;
         area.word(offset_of!(VmArea, max_lane_entries))
             .store(uapi::MAX_LANE_ENTRIES);
-        let inbox = Inbox::new(Inbox::area(geometry)?, &area, geometry.inbox_entries);
+        let inbox_area = Area::new(geometry.inbox_bytes())?;
+        let inbox = Inbox::new(inbox_area, &area, geometry.inbox_entries);
         let lanes = Lanes::new(geometry.slots)?;
         Arc::pin_init(
             try_pin_init!(Self {
@@ -134,12 +136,12 @@ impl Vm {
                 area,
                 inbox <- inbox,
                 lanes <- new_spinlock!(lanes, "ivring_lanes"),
-                table: inbox::lanes_offset(geometry),
+                table: geometry.lanes_offset(),
                 doorbell <- Doorbell::new(),
                 timer <- HrTimer::new(),
                 counters: Counters::default(),
             }),
-            GFP_KERNEL_ACCOUNT,
+            memory::charged(),
         )
     }
 
@@ -260,8 +262,9 @@ impl Vm {
     pub(crate) fn has_items(&self) -> Result<bool> {
         let mut any = self.inbox.has_items(&self.area)?;
         for lane in self.lanes.lock().incoming() {
-            any |= lane.held() != 0;
-            self.counters.room.add(u64::from(lane.ring_back_if_due()));
+            any |= lane.held(&self.area) != 0;
+            let wanted = lane.ring_back_if_due(&self.area);
+            self.counters.room.add(u64::from(wanted));
         }
         Ok(any)
     }
@@ -323,7 +326,7 @@ impl Vm {
 
     /// Lists a lane that leads to this VM.
     pub(crate) fn add_lane(&self, lane: &Arc<Lane>) -> Result {
-        self.lanes.lock().add(lane, self.table())
+        self.lanes.lock().add(lane, &self.area, self.table())
     }
 
     /// Lists a lane that this VM writes, in place of any to that slot before.
@@ -347,7 +350,7 @@ impl Vm {
     /// Lets go of the lane from a VM; `ENOENT` if there is none.
     pub(crate) fn close_lane(&self, from: VmId) -> Result {
         // Dropped after the lock.
-        let _lane = self.lanes.lock().remove(from, self.table())?;
+        let _lane = self.lanes.lock().remove(from, &self.area, self.table())?;
         Ok(())
     }
 
@@ -361,21 +364,24 @@ impl Vm {
     /// Wakes the receiver of a lane of this VM, if the lane holds something and the receiver is
     /// idle. True if this has rung it.
     pub(crate) fn ring_lane(&self, lane: &Lane) -> Result<bool> {
-        lane.check()?;
-        let held = lane.held();
+        let receiver = lane.receiver()?;
+        let held = lane.held(&receiver.area);
         if held == 0 {
             self.counters.pointless.add(1);
             return Ok(false);
         }
-        lane.to.counters.asked.add(1);
-        Ok(lane.to.as_arc_borrow().interrupt(held))
+        receiver.counters.asked.add(1);
+        Ok(receiver.as_arc_borrow().interrupt(held))
     }
 
     /// The VM has left its region: whoever sends to it, waits for it or rings it is told so.
     pub(crate) fn close(&self) {
         self.inbox.close();
         let (incoming, outgoing) = self.lanes.lock().take();
-        incoming.iter().flatten().for_each(|lane| lane.leave());
+        incoming
+            .iter()
+            .flatten()
+            .for_each(|lane| lane.leave(&self.area));
         self.state().leave();
         // Outside the lock: lanes may end here.
         drop((incoming, outgoing));
@@ -410,8 +416,19 @@ impl PinnedDrop for Vm {
     }
 }
 
-/// `IVRING_OUTBOX_OFFSET`.
-fn outbox_offset(geometry: &Geometry) -> usize {
-    let ends = geometry.slots as usize * size_of::<LaneEnd>();
-    size_of::<VmArea>() + ends.next_multiple_of(kernel::page::PAGE_SIZE)
+#[cfg(CONFIG_KUNIT = "y")]
+impl Vm {
+    /// A small one for tests, which is a member of nothing.
+    pub(crate) fn for_test(id: VmId, slots: u32) -> Result<Arc<Self>> {
+        let owner = Owner {
+            uid: Kuid::current_euid(),
+            tgid: current!().tgid(),
+        };
+        let geometry = Geometry {
+            slots,
+            inbox_entries: 2,
+            outbox_bytes: 4096,
+        };
+        Self::new(id, owner, &geometry)
+    }
 }

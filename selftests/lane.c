@@ -128,7 +128,7 @@ TEST_F(lane, table)
 	EXPECT_EQ(2, lanes->lane[c.id].entries);
 
 	/* What is refused changes nothing, nor does a lane to someone else. */
-	EXPECT_EQ(-EBUSY, open_lane(&self->a, &self->b));
+	EXPECT_EQ(-EBUSY, dev_open_lane(self->a.fd, self->b.id, self->b.generation, 2));
 	ASSERT_EQ(0, open_lane(&self->b, &self->a));
 	EXPECT_EQ(changes, LOAD(&lanes->changes));
 
@@ -289,9 +289,12 @@ TEST_F(lane, without)
 /* One to each peer at a time. */
 TEST_F(lane, open_twice)
 {
+	struct lane_out out;
 	struct vm c;
 
-	ASSERT_EQ(0, open_lane(&self->a, &self->b));
+	ASSERT_EQ(0, lane_open(&out, &self->a, &self->b, ENTRIES));
+	EXPECT_EQ(-EBUSY, open_lane(&self->a, &self->b));
+	lane_unmap(&out, &self->a);
 	EXPECT_EQ(-EBUSY, open_lane(&self->a, &self->b));
 	EXPECT_EQ(-EBUSY, dev_open_lane(self->a.fd, self->b.id, self->b.generation, 2));
 	ASSERT_EQ(0, vm_join(&c, self->a.fd));

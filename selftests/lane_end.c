@@ -3,6 +3,8 @@
  * The end of a lane: IVRING_CLOSE_LANE, or one that leaves; and who may have the
  * next one. With processes that are killed: lane_leave.c.
  */
+#include <sys/resource.h>
+
 #include "ivring_test.h"
 #include "lane.h"
 
@@ -147,11 +149,82 @@ TEST_F(lane_end, both_dead)
 	}
 }
 
-static __u32 race_id, race_generation;
+/* As long as its sender has not mapped it, it can be opened again: it is the same. */
+TEST_F(lane_end, never_mapped)
+{
+	const size_t size = lane_size(IVRING_MAX_LANE_ENTRIES);
+	struct vm *a = &self->a, *b = &self->b;
+	struct rlimit limit, old;
+	struct lane_out out;
+	struct lane_in in;
+	__u32 changes;
+	void *p;
 
+	ASSERT_EQ(0, dev_open_lane(a->fd, b->id, b->generation, IVRING_MAX_LANE_ENTRIES));
+	ASSERT_EQ(0, lane_accept(&in, b, a->id));
+	changes = LOAD(&b->lanes->changes);
+
+	/* No room for it in the process. */
+	ASSERT_EQ(0, getrlimit(RLIMIT_AS, &old));
+	limit = old;
+	limit.rlim_cur = size;
+	ASSERT_EQ(0, setrlimit(RLIMIT_AS, &limit));
+	p = dev_map(a->fd, size, PROT_READ | PROT_WRITE, IVRING_MAP_LANE_TO(b->id));
+	limit.rlim_cur = errno;
+	setrlimit(RLIMIT_AS, &old);
+	ASSERT_EQ(MAP_FAILED, p);
+	EXPECT_EQ(ENOMEM, limit.rlim_cur);
+	EXPECT_EQ(0, map_refused(EINVAL, a->fd, size + PAGE, PROT_READ, MAP_SHARED,
+				 IVRING_MAP_LANE_TO(b->id)));
+
+	/* Of another size it would be another one. */
+	EXPECT_EQ(-EBUSY, open_lane(a, b));
+	ASSERT_EQ(0, lane_open(&out, a, b, IVRING_MAX_LANE_ENTRIES));
+	EXPECT_EQ(changes, LOAD(&b->lanes->changes));
+	ASSERT_EQ(0, lane_send(&out, 7));
+	EXPECT_EQ(1, lane_pending(&in));
+	EXPECT_EQ(-EBUSY, dev_open_lane(a->fd, b->id, b->generation, IVRING_MAX_LANE_ENTRIES));
+	lane_unmap(&out, a);
+	EXPECT_EQ(-EBUSY, dev_open_lane(a->fd, b->id, b->generation, IVRING_MAX_LANE_ENTRIES));
+	EXPECT_EQ(0, lane_close(&in));
+	EXPECT_EQ(0, open_lane(a, b));
+}
+
+/* One that is closed while its sender sleeps was not read, whatever comes in its place. */
+TEST_F(lane_end, closed_for_one_that_sleeps)
+{
+	struct vm *a = &self->a, *b = &self->b;
+	__u64 end = now() + SEC;
+	struct lane_in in;
+	pid_t pid;
+	int i;
+
+	for (i = 0; i < 20 || now() < end; i++) {
+		ASSERT_EQ(0, open_lane(a, b));
+		ASSERT_EQ(0, lane_accept(&in, b, a->id));
+		pid = child_fork();
+		if (!pid)
+			_exit(-dev_flush_lane(a->fd, b->id, b->generation, -ENTRIES + 1,
+					      IVRING_DEADLINE_NEVER));
+		ASSERT_TRUE(SOON(LOAD(&in.ring->room_wanted)));
+		usleep(i % 300);
+		ASSERT_EQ(0, lane_close(&in));
+		/* Its indices begin elsewhere. */
+		ASSERT_EQ(0, dev_open_lane(a->fd, b->id, b->generation, 2));
+		ASSERT_EQ(ECONNRESET, child_wait(pid));
+		ASSERT_EQ(0, close_lane(b, a));
+	}
+}
+
+static __u32 race_id, race_generation;
+static __u32 *race_entries;
+
+/* Each asks for a lane of its own size. */
 static int open_one(int fd)
 {
-	return dev_open_lane(fd, race_id, race_generation, ENTRIES);
+	__u32 entries = __atomic_fetch_add(race_entries, 1, __ATOMIC_RELAXED);
+
+	return dev_open_lane(fd, race_id, race_generation, 2 << entries % 8);
 }
 
 TEST_F(lane_end, race_to_open)
@@ -159,6 +232,9 @@ TEST_F(lane_end, race_to_open)
 	__u32 changes;
 	int i;
 
+	race_entries = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, race_entries);
 	race_id = self->b.id;
 	race_generation = self->b.generation;
 	for (i = 0; i < 10; i++) {
@@ -189,9 +265,10 @@ TEST_F(lane_end, race_to_close)
 /* Closed and opened again at the same moment, by the same two. */
 TEST_F(lane_end, race_to_reopen)
 {
+	__u32 changes = LOAD(&self->b.lanes->changes);
 	__u64 end = now() + SEC;
-	int opened = 0, ret;
 	pid_t pid;
+	int ret;
 
 	pid = child_fork();
 	if (!pid) {
@@ -203,12 +280,11 @@ TEST_F(lane_end, race_to_reopen)
 	}
 	while (now() < end) {
 		ret = open_lane(&self->a, &self->b);
-		ASSERT_TRUE(!ret || ret == -EBUSY);
-		opened += !ret;
+		ASSERT_EQ(0, ret);
 	}
 	kill(pid, SIGKILL);
 	EXPECT_EQ(-SIGKILL, child_wait(pid));
-	EXPECT_LT(10, opened);
+	EXPECT_LT(20, LOAD(&self->b.lanes->changes) - changes);
 	close_lane(&self->b, &self->a);
 	EXPECT_EQ(0, open_lane(&self->a, &self->b));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a VM makes is charged to its memory cgroup. Needs root and cgroup v2.
+ * What a VM makes is charged to its memory cgroup, and at the cgroup's limit the call
+ * fails and nobody is killed. Needs root and cgroup v2.
  */
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -8,11 +9,16 @@
 #include "ivring_test.h"
 #include "lane.h"
 
-#define OUTBOX	(16ULL << 20)
+#define MIB	(1LL << 20)
+#define OUTBOX	(16 * MIB)
+#define LARGE	(64 * MIB)	/* an outbox that does not fit */
+#define SPACE	(2 * MIB)	/* less than any of these, and than the largest lane */
 
 FIXTURE(memcg) {
 	char root[32];
 	char group[64];
+	pid_t member;		/* a process in there */
+	int call, result;
 };
 
 static int write_file(const char *dir, const char *file, const char *text)
@@ -29,20 +35,50 @@ static int write_file(const char *dir, const char *file, const char *text)
 	return ret;
 }
 
+/* The number in that file of the group, or on the line of @key; -1 if there is none. */
+static long long number(const char *group, const char *file, const char *key)
+{
+	long long value = -1;
+	char path[128];
+	char name[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", group, file);
+	f = fopen(path, "r");
+	if (!f)
+		return -1;
+	if (!key) {
+		if (fscanf(f, "%lld", &value) != 1)
+			value = -1;
+	} else {
+		while (fscanf(f, "%63s %lld", name, &value) == 2 && strcmp(name, key))
+			value = -1;
+	}
+	fclose(f);
+	return value;
+}
+
 /* Bytes charged to the group. */
 static long long charged(const char *group)
 {
-	long long bytes = -1;
-	char path[128];
-	FILE *f;
+	return number(group, "memory.current", NULL);
+}
 
-	snprintf(path, sizeof(path), "%s/memory.current", group);
-	f = fopen(path, "r");
-	if (f && fscanf(f, "%lld", &bytes) != 1)
-		bytes = -1;
-	if (f)
-		fclose(f);
-	return bytes;
+/* Of these, what the kernel has allocated for areas. */
+static long long vmalloced(const char *group)
+{
+	return number(group, "memory.stat", "vmalloc");
+}
+
+/* Let the group have @more bytes than it has, or with -1 any number. */
+static int set_limit(const char *group, long long more)
+{
+	char text[32];
+
+	if (more < 0)
+		return write_file(group, "memory.max", "max");
+	snprintf(text, sizeof(text), "%lld", charged(group) + more);
+	return write_file(group, "memory.max", text);
 }
 
 FIXTURE_SETUP(memcg)
@@ -50,6 +86,7 @@ FIXTURE_SETUP(memcg)
 	strcpy(self->root, "/tmp/ivring.XXXXXX");
 	ASSERT_NE(NULL, mkdtemp(self->root));
 	snprintf(self->group, sizeof(self->group), "%s/ivring-test", self->root);
+	self->member = 0;
 	if (mount("none", self->root, "cgroup2", 0, NULL) ||
 	    write_file(self->root, "cgroup.subtree_control", "+memory") ||
 	    mkdir(self->group, 0700))
@@ -58,83 +95,311 @@ FIXTURE_SETUP(memcg)
 
 FIXTURE_TEARDOWN(memcg)
 {
+	if (self->member > 0) {
+		close(self->call);
+		EXPECT_EQ(0, child_wait(self->member));
+	}
 	rmdir(self->group);
 	umount(self->root);
 	rmdir(self->root);
 }
 
-TEST_F(memcg, attach)
+/* Have a process in the group, which calls functions until it is told to end. */
+static pid_t enter(const char *group, int *call, int *result)
 {
-	long long before, during;
-	int ready[2], end[2];
-	struct vm vm;
+	int calls[2], results[2], ret;
+	int (*function)(void);
 	pid_t pid;
-	char c;
 
-	ASSERT_EQ(0, pipe(ready));
-	ASSERT_EQ(0, pipe(end));
+	if (pipe(calls) || pipe(results))
+		return -1;
 	pid = child_fork();
 	if (!pid) {
-		if (write_file(self->group, "cgroup.procs", "0") ||
-		    write(ready[1], "r", 1) != 1 || read(end[0], &c, 1) != 1 ||
-		    vm_create(&vm, 2, 8, OUTBOX) ||
-		    write(ready[1], "a", 1) != 1 || read(end[0], &c, 1) != 1)
-			_exit(1);
-		vm_close(&vm);
-		_exit(write(ready[1], "c", 1) != 1 || read(end[0], &c, 1) != 1);
+		close(calls[1]);
+		ret = write_file(group, "cgroup.procs", "0");
+		while (write(results[1], &ret, sizeof(ret)) == sizeof(ret) &&
+		       read(calls[0], &function, sizeof(function)) == sizeof(function))
+			ret = function();
+		_exit(0);
 	}
-	ASSERT_EQ(1, read(ready[0], &c, 1));
+	close(calls[0]);
+	close(results[1]);
+	*call = calls[1];
+	*result = results[0];
+	return read(results[0], &ret, sizeof(ret)) == sizeof(ret) && !ret ? pid : -1;
+}
+
+#define ENTER()									\
+	do {									\
+		self->member = enter(self->group, &self->call, &self->result);	\
+		ASSERT_LT(0, self->member);					\
+	} while (0)
+
+/* What @function returned there; one that is killed returns nothing. */
+static int call_in(int call, int result, int (*function)(void))
+{
+	int ret;
+
+	if (write(call, &function, sizeof(function)) != sizeof(function) ||
+	    read(result, &ret, sizeof(ret)) != sizeof(ret))
+		return -EPIPE;
+	return ret;
+}
+
+#define CALL(function)	call_in(self->call, self->result, function)
+
+/* What that process has, and calls. Its parent's are the same until it is made. */
+static struct vm mine, other;
+static int file = -1;
+
+static int create_vm(void)
+{
+	return vm_create(&mine, 2, 8, OUTBOX);
+}
+
+static int join(void)
+{
+	return vm_join(&mine, other.fd);
+}
+
+static int leave(void)
+{
+	vm_close(&mine);
+	return 0;
+}
+
+static int open_lane(void)
+{
+	return dev_open_lane(mine.fd, other.id, other.generation, IVRING_MAX_LANE_ENTRIES);
+}
+
+static int open_small_lane(void)
+{
+	return dev_open_lane(mine.fd, other.id, other.generation, 2);
+}
+
+static int close_lane(void)
+{
+	return dev_close_lane(mine.fd, other.id, other.generation);
+}
+
+/* The largest region, and its first VM, all at once. */
+static int create_large(void)
+{
+	struct ivring_create c = create_args(IVRING_MAX_SLOTS, IVRING_MAX_INBOX_ENTRIES, LARGE);
+
+	if (file < 0)
+		file = dev_open();
+	c.flags = IVRING_CREATE_ATTACH;
+	return dev_ioctl(file, IVRING_CREATE, &c);
+}
+
+/* 1 if it holds a region. */
+static int has_region(void)
+{
+	struct ivring_info info;
+	int ret = dev_ioctl(file, IVRING_INFO, &info);
+
+	return ret == -ENXIO ? 0 : ret ? ret : 1;
+}
+
+static int attach_large(void)
+{
+	struct ivring_attach a = attach_args(other.fd, IVRING_ID_ANY);
+
+	if (file < 0)
+		file = dev_open();
+	return dev_ioctl(file, IVRING_ATTACH, &a);
+}
+
+/* Send as much as one call can, wait and read it, all by calls that do not allocate. */
+static int talk(void)
+{
+	static struct ivring_item items[IVRING_MAX_BATCH];
+	struct ivring_enqueue e = enqueue_args(mine.id, mine.generation, items,
+					       IVRING_MAX_BATCH);
+	__u32 events;
+	int i, ret;
+
+	for (i = 0; i < 100; i++) {
+		ret = dev_ioctl(mine.fd, IVRING_ENQUEUE, &e);
+		if (ret || e.done != IVRING_MAX_BATCH)
+			return ret ? ret : -EAGAIN;
+		ret = dev_wait(mine.fd, 0, in_ms(1000), &events);
+		if (ret || events != IVRING_EVENT_ITEMS)
+			return ret ? ret : -ENODATA;
+		STORE(&mine.area->inbox_consumer, e.position);
+		if (dev_wait(mine.fd, 0, in_ms(1), &events) != -ETIMEDOUT)
+			return -EBUSY;
+	}
+	return 0;
+}
+
+static int create_talker(void)
+{
+	return vm_create(&mine, 2, IVRING_MAX_BATCH, 4096);
+}
+
+TEST_F(memcg, attach)
+{
+	long long before, stat, areas;
+
+	ENTER();
 	before = charged(self->group);
+	stat = vmalloced(self->group);
 	ASSERT_LE(0, before);
-	ASSERT_EQ(1, write(end[1], "1", 1));
-	ASSERT_EQ(1, read(ready[0], &c, 1));
-	during = charged(self->group);
-	EXPECT_LE(before + (long long)OUTBOX, during);
-	ASSERT_EQ(1, write(end[1], "2", 1));
-	ASSERT_EQ(1, read(ready[0], &c, 1));
-	EXPECT_TRUE(SOON(charged(self->group) < during - (long long)OUTBOX * 3 / 4));
-	ASSERT_EQ(1, write(end[1], "3", 1));
-	EXPECT_EQ(0, child_wait(pid));
+	ASSERT_EQ(0, CALL(create_vm));
+	EXPECT_LE(before + OUTBOX, charged(self->group));
+	/* The outbox, and little more. */
+	areas = vmalloced(self->group) - stat;
+	if (stat >= 0) {
+		EXPECT_LE(OUTBOX, areas + MIB);
+		EXPECT_LE(areas, OUTBOX + MIB);
+	}
+	ASSERT_EQ(0, CALL(leave));
+	EXPECT_TRUE(SOON(charged(self->group) < before + OUTBOX / 4));
+	if (stat >= 0)
+		EXPECT_TRUE(SOON(vmalloced(self->group) < stat + MIB));
 }
 
 /* A lane is charged to who opens it, for as long as it is there. */
 TEST_F(memcg, lane)
 {
 	const long long size = lane_size(IVRING_MAX_LANE_ENTRIES);
-	int ready[2], end[2];
 	long long before;
-	struct vm a, b;
-	pid_t pid;
-	char c;
+	struct vm b;
 
-	ASSERT_EQ(0, vm_create(&a, 2, 8, 4096));
-	ASSERT_EQ(0, vm_join(&b, a.fd));
-	ASSERT_EQ(0, pipe(ready));
-	ASSERT_EQ(0, pipe(end));
-	pid = child_fork();
-	if (!pid) {
-		if (write_file(self->group, "cgroup.procs", "0") ||
-		    write(ready[1], "r", 1) != 1 || read(end[0], &c, 1) != 1 ||
-		    dev_open_lane(a.fd, b.id, b.generation, IVRING_MAX_LANE_ENTRIES))
-			_exit(1);
-		_exit(write(ready[1], "o", 1) != 1 || read(end[0], &c, 1) != 1);
-	}
-	ASSERT_EQ(1, read(ready[0], &c, 1));
+	ASSERT_EQ(0, vm_create(&mine, 2, 8, 4096));
+	ASSERT_EQ(0, vm_join(&b, mine.fd));
+	other = b;
+	ENTER();
 	before = charged(self->group);
 	ASSERT_LE(0, before);
-	ASSERT_EQ(1, write(end[1], "1", 1));
-	ASSERT_EQ(1, read(ready[0], &c, 1));
+	ASSERT_EQ(0, CALL(open_lane));
 	/* Some of it was charged in advance. */
 	EXPECT_LE(before + size * 3 / 4, charged(self->group));
 
 	/* The sender lets go of a closed one when it opens the next. */
-	EXPECT_EQ(0, dev_close_lane(b.fd, a.id, a.generation));
-	EXPECT_EQ(0, dev_open_lane(a.fd, b.id, b.generation, 2));
+	EXPECT_EQ(0, dev_close_lane(b.fd, mine.id, mine.generation));
+	EXPECT_EQ(0, CALL(open_small_lane));
 	EXPECT_TRUE(SOON(charged(self->group) < before + size / 4));
-	ASSERT_EQ(1, write(end[1], "2", 1));
-	EXPECT_EQ(0, child_wait(pid));
+
+	/* One that leads to it costs it nothing. */
+	ASSERT_EQ(0, dev_open_lane(b.fd, mine.id, mine.generation, IVRING_MAX_LANE_ENTRIES));
+	EXPECT_GT(before + size / 4, charged(self->group));
 	vm_close(&b);
-	vm_close(&a);
+	vm_close(&mine);
+}
+
+/* Others who have lanes to a VM do not keep what it was charged for once it has left. */
+TEST_F(memcg, dead_receiver)
+{
+	long long before;
+
+	ASSERT_EQ(0, vm_create(&other, 2, 8, OUTBOX));
+	ENTER();
+	before = charged(self->group);
+	ASSERT_LE(0, before);
+	ASSERT_EQ(0, CALL(join));
+	EXPECT_LE(before + OUTBOX, charged(self->group));
+	ASSERT_EQ(0, dev_open_lane(other.fd, 1, vm_generation(&other, 1), 2));
+	ASSERT_EQ(0, CALL(leave));
+	EXPECT_TRUE(SOON(charged(self->group) < before + OUTBOX / 4));
+
+	/* Nor a lane that it has closed before. */
+	ASSERT_EQ(0, CALL(join));
+	EXPECT_LE(before + OUTBOX, charged(self->group));
+	ASSERT_EQ(0, dev_open_lane(other.fd, 1, vm_generation(&other, 1), 2));
+	ASSERT_EQ(0, CALL(close_lane));
+	ASSERT_EQ(-ECONNRESET, dev_doorbell(other.fd, 1, vm_generation(&other, 1)));
+	ASSERT_EQ(0, CALL(leave));
+	EXPECT_TRUE(SOON(charged(self->group) < before + OUTBOX / 4));
+	vm_close(&other);
+}
+
+#define EXPECT_NOBODY_KILLED()							\
+	do {									\
+		EXPECT_EQ(0, number(self->group, "memory.events", "oom"));	\
+		EXPECT_EQ(0, number(self->group, "memory.events", "oom_kill"));	\
+		EXPECT_LT(0, number(self->group, "memory.events", "max"));	\
+	} while (0)
+
+TEST_F(memcg, create_at_limit)
+{
+	long long before;
+	int i;
+
+	ENTER();
+	ASSERT_EQ(0, set_limit(self->group, SPACE));
+	before = charged(self->group);
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(-ENOMEM, CALL(create_large));
+		ASSERT_EQ(0, CALL(has_region));
+	}
+	EXPECT_NOBODY_KILLED();
+	EXPECT_TRUE(SOON(charged(self->group) < before + SPACE / 2));
+	ASSERT_EQ(0, set_limit(self->group, -1));
+	EXPECT_EQ(0, CALL(create_large));
+	EXPECT_EQ(1, CALL(has_region));
+}
+
+TEST_F(memcg, attach_at_limit)
+{
+	struct snapshot before;
+	int i;
+
+	ASSERT_EQ(0, vm_create(&other, 2, 8, LARGE));
+	ENTER();
+	ASSERT_EQ(0, set_limit(self->group, SPACE));
+	before = vm_snapshot(&other);
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(-ENOMEM, CALL(attach_large));
+		ASSERT_EQ(0, CALL(has_region));
+	}
+	EXPECT_NOBODY_KILLED();
+	EXPECT_UNCHANGED(before, &other);
+	ASSERT_EQ(0, set_limit(self->group, -1));
+	EXPECT_EQ(0, CALL(attach_large));
+	EXPECT_EQ(1, vm_generation(&other, 1));
+	vm_close(&other);
+}
+
+TEST_F(memcg, open_lane_at_limit)
+{
+	struct vm b;
+	__u32 changes;
+	int i;
+
+	ASSERT_EQ(0, vm_create(&mine, 2, 8, 4096));
+	ASSERT_EQ(0, vm_join(&b, mine.fd));
+	other = b;
+	ENTER();
+	ASSERT_EQ(0, set_limit(self->group, SPACE));
+	changes = LOAD(&b.lanes->changes);
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(-ENOMEM, CALL(open_lane));
+	EXPECT_NOBODY_KILLED();
+	EXPECT_EQ(changes, LOAD(&b.lanes->changes));
+	EXPECT_EQ(0, b.lanes->lane[mine.id].generation);
+	EXPECT_EQ(-ENOENT, dev_doorbell(mine.fd, b.id, b.generation));
+	/* A smaller one fits. */
+	EXPECT_EQ(0, CALL(open_small_lane));
+	EXPECT_EQ(0, dev_close_lane(b.fd, mine.id, mine.generation));
+	ASSERT_EQ(0, set_limit(self->group, -1));
+	EXPECT_EQ(0, CALL(open_lane));
+	vm_close(&b);
+	vm_close(&mine);
+}
+
+/* Who is there already goes on, with nothing to spare. */
+TEST_F(memcg, talk_at_limit)
+{
+	ENTER();
+	ASSERT_EQ(0, CALL(create_talker));
+	ASSERT_EQ(0, CALL(talk));
+	ASSERT_EQ(0, set_limit(self->group, 0));
+	ASSERT_EQ(0, CALL(talk));
+	EXPECT_EQ(0, number(self->group, "memory.events", "oom_kill"));
 }
 
 TEST_HARNESS_MAIN

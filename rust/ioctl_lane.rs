@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ioctls that are about lanes.
+
+use kernel::{prelude::*, sync::Arc};
+
+use crate::{
+    endpoint::{Endpoint, Member},
+    ioctl::require,
+    lane::Lane,
+    uapi,
+    user::User,
+    vm::VmId,
+};
+
+pub(crate) fn open_lane(endpoint: &Endpoint, argument: User<uapi::OpenLane>) -> Result {
+    let member = endpoint.member()?;
+    let open = argument.read()?;
+    require(open.flags == 0 && open.entries.is_power_of_two())?;
+    require((uapi::MIN_LANE_ENTRIES..=uapi::MAX_LANE_ENTRIES).contains(&open.entries))?;
+    let receiver = member.region.vm(open.id, open.generation)?;
+
+    // One at a time: what is found of the VM's lanes holds until the new one is listed.
+    let _setup = endpoint.setup.lock();
+    if let Ok(old) = member.vm.lane_to(open.id) {
+        if old.receiver().is_ok_and(|to| Arc::ptr_eq(&to, &receiver)) {
+            // One whose `mmap()` has failed, say: nobody can have written into it.
+            let unused = !old.is_mapped() && old.entries == open.entries;
+            return unused.then_some(()).ok_or(EBUSY);
+        }
+    }
+    if open.entries > receiver.max_lane_entries() {
+        return Err(ECONNREFUSED);
+    }
+    let lane = Lane::new(member.vm.id, receiver.clone(), open.entries)?;
+    receiver.add_lane(&lane)?;
+    member.vm.set_lane_to(lane);
+    Ok(())
+}
+
+pub(crate) fn close_lane(member: Member<'_>, argument: User<uapi::CloseLane>) -> Result {
+    let close = argument.read()?;
+    require(close.from < member.region.geometry.slots)?;
+    member.vm.close_lane(VmId {
+        // CAST: A slot of the region.
+        slot: close.from as u16,
+        generation: close.generation,
+    })
+}
+
+pub(crate) fn doorbell(member: Member<'_>, argument: User<uapi::Doorbell>) -> Result<bool> {
+    let doorbell = argument.read()?;
+    with_lane(member, doorbell.id, doorbell.generation, |lane| {
+        member.vm.ring_lane(lane)
+    })
+}
+
+/// Does `use_lane` with the caller's lane to this very VM.
+///
+/// `ENOENT` if it has none. If that VM has left, the error says whether another has its slot.
+pub(crate) fn with_lane<T>(
+    member: Member<'_>,
+    id: u32,
+    generation: u32,
+    use_lane: impl FnOnce(&Lane) -> Result<T>,
+) -> Result<T> {
+    let lane = member
+        .vm
+        .lane_to(id)
+        .ok()
+        .filter(|lane| lane.to.generation == generation);
+    let result = lane.map_or(Err(ENOENT), |lane| use_lane(&lane));
+    match result {
+        Err(error) if error == ENOENT || error == EPIPE => {
+            member.region.vm(id, generation)?;
+            Err(error)
+        }
+        result => result,
+    }
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What one user can have at most, and that others have theirs all the same. Needs
+ * root, to be different users. Memory: memcg.c.
+ */
+#include <grp.h>
+#include <sched.h>
+#include <sys/resource.h>
+
+#include "ivring_test.h"
+#include "lane.h"
+
+enum { OWNER = 1000, STRANGER = 1001, ANOTHER = 1002 };
+
+#define MAX_REGIONS	256		/* that one user holds */
+
+FIXTURE(limits) {
+	struct vm vm[MAX_REGIONS + 8];
+	int region;
+};
+
+FIXTURE_SETUP(limits)
+{
+	struct rlimit files;
+	unsigned int i;
+
+	if (geteuid())
+		SKIP(return, "needs root");
+	for (i = 0; i < ARRAY_SIZE(self->vm); i++)
+		self->vm[i] = no_vm;
+	self->region = -1;
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
+FIXTURE_TEARDOWN(limits)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(self->vm); i++)
+		if (self->vm[i].fd >= 0)
+			vm_close(&self->vm[i]);
+	close(self->region);
+}
+
+static void become(uid_t uid)
+{
+	if (seteuid(0) || (uid && (setgroups(0, NULL) || seteuid(uid))))
+		abort();
+}
+
+/* A region of that user, or -errno. */
+static int create(uid_t uid, __u32 slots)
+{
+	struct ivring_create c = create_args(slots, 2, 4096);
+	int fd = dev_open(), ret;
+
+	become(uid);
+	ret = dev_ioctl(fd, IVRING_CREATE, &c);
+	become(0);
+	if (ret)
+		close(fd);
+	return ret ? ret : fd;
+}
+
+static int join_slot(struct vm *vm, uid_t uid, int region, __u32 id)
+{
+	int ret;
+
+	become(uid);
+	ret = vm_join_slot(vm, region, id);
+	become(0);
+	return ret;
+}
+
+static int join(struct vm *vm, uid_t uid, int region)
+{
+	return join_slot(vm, uid, region, IVRING_ID_ANY);
+}
+
+static void leave_all(struct vm *vm, int count)
+{
+	while (count--) {
+		vm_close(&vm[count]);
+		vm[count] = no_vm;
+	}
+}
+
+/* Who keeps regions of others is counted for them, and not those others. */
+TEST_F_TIMEOUT(limits, regions_of_others, 100)
+{
+	int i, fd;
+
+	for (i = 0; i < MAX_REGIONS; i++) {
+		fd = create(OWNER, 2);
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, join(&self->vm[i], STRANGER, fd));
+		close(fd);
+	}
+	self->region = create(OWNER, 4);
+	ASSERT_LE(0, self->region);
+	EXPECT_EQ(-EMFILE, create(STRANGER, 2));
+	EXPECT_EQ(-EMFILE, join(&self->vm[i], STRANGER, self->region));
+	EXPECT_EQ(0, join(&self->vm[i], ANOTHER, self->region));
+	EXPECT_EQ(0, join(&self->vm[i + 1], OWNER, self->region));
+	fd = create(ANOTHER, 2);
+	EXPECT_LE(0, fd);
+	close(fd);
+
+	vm_close(&self->vm[0]);
+	EXPECT_EQ(0, join(&self->vm[0], STRANGER, self->region));
+	EXPECT_EQ(-EMFILE, create(STRANGER, 2));
+}
+
+/* One that he holds many times is one. */
+TEST_F_TIMEOUT(limits, one_region, 100)
+{
+	int i, fd;
+
+	self->region = create(OWNER, IVRING_MAX_SLOTS);
+	ASSERT_LE(0, self->region);
+	for (i = 0; i < MAX_REGIONS + 1; i++)
+		EXPECT_EQ(0, join(&self->vm[i], STRANGER, self->region));
+	fd = create(STRANGER, 2);
+	EXPECT_LE(0, fd);
+	close(fd);
+}
+
+/* Half of the slots of another's region, rounded up. */
+TEST_F(limits, slots)
+{
+	static const struct {
+		int slots, share;
+	} cases[] = { { 1, 1 }, { 2, 1 }, { 3, 2 }, { 8, 4 } };
+	struct snapshot before;
+	struct vm *vm, more;
+	unsigned int i;
+	int n;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		self->region = create(OWNER, cases[i].slots);
+		ASSERT_LE(0, self->region);
+		for (n = 0, vm = self->vm; n < cases[i].share; n++, vm++)
+			EXPECT_EQ(0, join(vm, STRANGER, self->region));
+		if (n < cases[i].slots) {
+			before = vm_snapshot(&self->vm[0]);
+			EXPECT_EQ(-EDQUOT, join(&more, STRANGER, self->region));
+			EXPECT_EQ(-EDQUOT, join_slot(&more, STRANGER, self->region,
+						     cases[i].slots - 1));
+			EXPECT_EQ(-EBUSY, join_slot(&more, STRANGER, self->region, 0));
+			EXPECT_EQ(-EINVAL, join_slot(&more, STRANGER, self->region,
+						     cases[i].slots));
+			EXPECT_UNCHANGED(before, &self->vm[0]);
+		}
+		/* The others, and root is one of them, have the rest; or the owner has. */
+		for (; n < cases[i].slots; n++, vm++)
+			EXPECT_EQ(0, join(vm, n == 4 ? ANOTHER : n == 5 ? 0 : OWNER,
+					  self->region));
+		EXPECT_EQ(-ENOSPC, join(&more, STRANGER, self->region));
+		EXPECT_EQ(-ENOSPC, join(&more, OWNER, self->region));
+
+		/* One that he has left he may have again. */
+		vm_close(&self->vm[0]);
+		EXPECT_EQ(0, join(&self->vm[0], STRANGER, self->region));
+		leave_all(self->vm, cases[i].slots);
+
+		/* All of them are the owner's. */
+		for (n = 0; n < cases[i].slots; n++)
+			EXPECT_EQ(0, join(&self->vm[n], OWNER, self->region));
+		leave_all(self->vm, cases[i].slots);
+		close(self->region);
+	}
+	self->region = -1;
+}
+
+static int join_one(int region)
+{
+	struct vm vm;
+
+	return join(&vm, STRANGER, region);
+}
+
+TEST_F(limits, race_for_slots)
+{
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		self->region = create(OWNER, 8);
+		ASSERT_LE(0, self->region);
+		ASSERT_EQ(4, race(join_one, self->region, -EDQUOT));
+		close(self->region);
+	}
+	self->region = -1;
+}
+
+/* In a user namespace, where he may call himself root, he is the same user. */
+TEST_F(limits, user_namespace)
+{
+	struct vm vm;
+	pid_t pid;
+	int ret;
+
+	self->region = create(OWNER, 4);
+	ASSERT_LE(0, self->region);
+	ASSERT_EQ(0, join(&self->vm[0], STRANGER, self->region));
+	pid = child_fork();
+	if (!pid) {
+		if (setgroups(0, NULL) || setuid(STRANGER))
+			_exit(1);
+		prctl(PR_SET_DUMPABLE, 1);
+		if (unshare(CLONE_NEWUSER))
+			_exit(2);
+		ret = open("/proc/self/uid_map", O_WRONLY);
+		if (write(ret, "0 1001 1", 8) != 8 || geteuid())
+			_exit(3);
+		if (vm_join(&vm, self->region))
+			_exit(4);
+		_exit(-vm_join(&vm, self->region));
+	}
+	ret = child_wait(pid);
+	if (ret == 2)
+		SKIP(return, "no user namespaces here");
+	EXPECT_EQ(EDQUOT, ret);
+}
+
+/* All the lanes that one user can open to a VM keep no other from opening his. */
+TEST_F(limits, lanes)
+{
+	struct vm *victim = &self->vm[0], *other = &self->vm[1], *vm;
+	struct lane_out out;
+	struct lane_in in;
+	int i;
+
+	self->region = create(OWNER, 32);
+	ASSERT_LE(0, self->region);
+	ASSERT_EQ(0, join(victim, OWNER, self->region));
+	ASSERT_EQ(0, join(other, ANOTHER, self->region));
+	for (i = 0, vm = &self->vm[2]; i < 16; i++, vm++) {
+		ASSERT_EQ(0, join(vm, STRANGER, self->region));
+		ASSERT_EQ(0, dev_open_lane(vm->fd, victim->id, victim->generation,
+					   IVRING_MIN_LANE_ENTRIES));
+		EXPECT_EQ(-EBUSY, dev_open_lane(vm->fd, victim->id, victim->generation,
+						IVRING_MAX_LANE_ENTRIES));
+	}
+	ASSERT_EQ(0, lane_open(&out, other, victim, 8));
+	ASSERT_EQ(0, lane_accept(&in, victim, other->id));
+	EXPECT_EQ(0, lane_send(&out, 1));
+	EXPECT_EQ(1, lane_pending(&in));
+	EXPECT_EQ(0, dev_open_lane(victim->fd, other->id, other->generation, 8));
+	EXPECT_EQ(0, lane_close(&in));
+	lane_unmap(&out, other);
+}
+
+TEST_HARNESS_MAIN
