@@ -39,6 +39,7 @@ pub mod state;
 pub mod writer;
 
 mod area;
+mod atomic;
 mod block;
 mod context;
 mod core;
@@ -61,6 +62,13 @@ mod stopper;
 mod sys;
 mod vm;
 
+// Slow under Miri, and nothing unsafe is below them.
+#[cfg(all(test, not(miri)))]
+mod lane_properties;
+#[cfg(all(test, not(miri)))]
+mod outbox_properties;
+#[cfg(all(test, not(miri)))]
+mod state_properties;
 #[cfg(test)]
 mod testing;
 

@@ -7,11 +7,8 @@
 //! stores are relaxed where nothing else is said; what order is needed is made with the fences,
 //! so that a model checker can put its own atomics below.
 
-#![allow(unsafe_code)]
-
-use std::sync::atomic::{Ordering, compiler_fence, fence};
-
 use crate::abi::Item;
+use crate::atomic::{Ordering, compiler_fence, fence, full_fence};
 use crate::membarrier;
 
 /// Memory that others share.
@@ -24,21 +21,6 @@ pub trait Memory {
             order => fence(order),
         }
     }
-}
-
-/// As `fence(SeqCst)`, which on x86-64 is MFENCE. A locked instruction is a full barrier as well: no
-/// load or store is reordered with it (Intel SDM, volume 3, "Memory Ordering"), and the kernel's
-/// `smp_mb()` is one. Behind a store it took 10 ns where MFENCE took 32 (a Xeon at 2.6 GHz).
-#[inline]
-fn full_fence() {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: it changes nothing of what is on the stack, and no register but the flags. The
-    // compiler moves no access of memory past it.
-    unsafe {
-        std::arch::asm!("lock or dword ptr [rsp], 0", options(nostack));
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    fence(Ordering::SeqCst);
 }
 
 /// A ring as its reader has it, with the reader's own consumer index.

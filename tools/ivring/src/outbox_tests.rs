@@ -146,6 +146,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
+    #[cfg_attr(miri, ignore = "slow, and nothing unsafe is below it")]
     fn no_byte_has_two_owners(steps in prop::collection::vec(step(), 1..200)) {
         let mut outbox = Outbox::new(SIZE);
         // Those held or unread.

@@ -104,6 +104,8 @@ impl Polling {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const fn us(us: u64) -> Duration {
@@ -149,14 +151,55 @@ mod tests {
         assert!(!off.spin(|| look(0)));
         off.woken();
         assert_eq!(off.window(), Duration::ZERO);
-        let mut polling = Polling::new(us(1_000_000));
+        let mut polling = Polling::new(us(3_600_000_000));
         assert!(!polling.spin(|| look(0)));
 
         polling.learn(us(1));
-        assert!(polling.spin(|| look(100)));
-        assert_eq!(looks, 100);
         let start = Instant::now();
         assert!(!polling.spin(|| false));
         assert!(start.elapsed() >= SHORTEST);
+        // Long enough for some looks, however slow this machine is.
+        polling.learn(us(1_800_000_000));
+        assert!(polling.spin(|| look(100)));
+        assert_eq!(looks, 100);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        /// What would have come in time comes in time if it comes again, nothing is polled for
+        /// longer than the maximum, and who has nothing to do soon does not poll.
+        #[test]
+        #[cfg_attr(miri, ignore = "slow, and nothing unsafe is below it")]
+        fn the_window_is_as_in_the_model(
+            max in prop_oneof![0..1000u64, 0..1_000_000u64],
+            dry in prop::collection::vec((0..5u64, 0..1_000_000u64), 1..50),
+        ) {
+            let mut polling = Polling::new(us(max));
+            let mut window = 0;
+            for (times, below) in dry {
+                // Near the window, near the maximum, and anywhere.
+                let dry = match times {
+                    0 | 1 => (window * (times + 1)).saturating_add_signed(below as i64 % 3 - 1),
+                    2 => max.saturating_add_signed(below as i64 % 3 - 1),
+                    _ => below,
+                };
+                polling.learn(us(dry));
+                let next = polling.window().as_micros() as u64;
+                prop_assert!(next <= max);
+                if dry <= window {
+                    prop_assert_eq!(next, window);
+                } else if dry <= max {
+                    prop_assert!(next >= (2 * dry).min(max));
+                } else {
+                    prop_assert!(next <= window / 2);
+                }
+                window = next;
+            }
+            for _ in 0..=(window / 10).checked_ilog2().map_or(0, |halves| halves + 1) {
+                polling.learn(us(max + 1));
+            }
+            prop_assert!(polling.window().is_zero());
+        }
     }
 }

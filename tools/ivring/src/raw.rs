@@ -10,20 +10,38 @@
 
 use std::mem::transmute;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use crate::abi::{Item, LaneEnd, RingArea, VmArea};
+use crate::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::memory::{Memory, ReaderMemory, StateMemory, WriterMemory};
 
 const ITEM_WORDS: usize = size_of::<Item>() / size_of::<usize>();
+
+/// How an index is loaded before a fence that makes it an acquire load. ThreadSanitizer knows no
+/// fences, and takes what comes after them for races: so for it the load itself is one, as in
+/// [`Arc`](std::sync::Arc).
+const BEFORE_FENCE: Ordering = if cfg!(ivring_tsan) {
+    Ordering::Acquire
+} else {
+    Ordering::Relaxed
+};
 
 /// # Safety
 ///
 /// It is aligned, readable, and nobody of this process uses it but by atomics.
 #[inline]
 unsafe fn load(word: *mut u32) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe { load_in_order(word, Ordering::Relaxed) }
+}
+
+/// # Safety
+///
+/// As [`load`].
+#[inline]
+unsafe fn load_in_order(word: *mut u32, order: Ordering) -> u32 {
     // SAFETY: the caller's promise. A relaxed load is allowed where only reading is.
-    unsafe { AtomicU32::from_ptr(word) }.load(Ordering::Relaxed)
+    unsafe { AtomicU32::from_ptr(word) }.load(order)
 }
 
 /// # Safety
@@ -112,7 +130,10 @@ impl ReaderMemory for RawReader {
     #[inline]
     fn producer(&self) -> u32 {
         // SAFETY: by the invariant.
-        unsafe { load(&raw mut (*self.place.area.as_ptr()).producer) }
+        unsafe {
+            let producer = &raw mut (*self.place.area.as_ptr()).producer;
+            load_in_order(producer, BEFORE_FENCE)
+        }
     }
 
     #[inline]
@@ -216,7 +237,10 @@ impl WriterMemory for RawWriter {
     #[inline]
     fn consumer(&self) -> u32 {
         // SAFETY: by the invariant.
-        unsafe { load(&raw mut (*self.end.as_ptr()).consumer) }
+        unsafe {
+            let consumer = &raw mut (*self.end.as_ptr()).consumer;
+            load_in_order(consumer, BEFORE_FENCE)
+        }
     }
 
     #[inline]

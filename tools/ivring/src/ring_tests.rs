@@ -237,6 +237,7 @@ fn positions() {
 proptest! {
     /// Whatever is sent comes out once and in order, wherever the indices wrap.
     #[test]
+    #[cfg_attr(miri, ignore = "slow, and nothing unsafe is below it")]
     fn items_come_in_order(
         start in prop_oneof![any::<u32>(), u32::MAX - 40..=u32::MAX],
         log2 in 1u32..5,
@@ -272,6 +273,7 @@ proptest! {
 
     /// Whatever a sender writes where, all that comes is an error, or no more than the ring holds.
     #[test]
+    #[cfg_attr(miri, ignore = "slow, and nothing unsafe is below it")]
     fn a_sender_can_do_no_harm(
         start in any::<u32>(),
         producers in prop::collection::vec(any::<i8>(), 1..20),

@@ -21,7 +21,8 @@ use ivring::state::State;
 use ivring::writer::Writer;
 use ivring::{Deadline, Error, Polling, Result};
 
-const ITEMS: u64 = 20_000;
+/// Miri takes a millisecond or two for each.
+const ITEMS: u64 = if cfg!(miri) { 100 } else { 20_000 };
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The areas of a lane and of its receiver, and what the module would be for both.
@@ -238,6 +239,7 @@ fn nothing_is_lost_between_two_threads() {
         });
         // Each sleep but the last ended with a doorbell, and each doorbell ended one.
         println!("capacity {capacity}, polling {polling:?}: {sleeps} sleeps, {rung} doorbells");
-        assert!(rung >= sleeps && sleeps > 0);
+        assert!(rung >= sleeps);
+        assert!(sleeps > 0 || cfg!(miri), "never idle");
     }
 }

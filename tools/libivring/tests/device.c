@@ -270,7 +270,8 @@ int ivr_ioctl(int fd, unsigned long request, void *arg)
 {
 	uint32_t id = (uint32_t)slot_of_file[fd];
 
-	device.calls++;
+	/* Two threads may make one at a time. */
+	__atomic_fetch_add(&device.calls, 1, __ATOMIC_RELAXED);
 	switch (request) {
 	case IVRING_CREATE:
 		return create(fd, arg);

@@ -8,13 +8,12 @@
 #define IVR_MODULE_H
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ivring.h"
+#include "random.h"
 #include "tap.h"
 
 #define PATIENCE_MS	30000u
@@ -22,18 +21,7 @@
 #define SENDERS		3u
 #define PORT		1u
 
-static uint64_t seed;
 static struct ivring *vm;
-
-static inline uint32_t random_below(uint32_t bound)
-{
-	/* splitmix64 */
-	uint64_t z = seed += 0x9e3779b97f4a7c15ULL;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return (uint32_t)((z ^ (z >> 31)) >> 32) % bound;
-}
 
 static inline uint64_t soon(void)
 {
@@ -104,8 +92,7 @@ static inline int fill_item(struct ivring *own, struct ivring_item *item, uint64
 /* The first thing in main(), which gets the seed, if any, as its argument. */
 static inline void begin(int argc, char **argv)
 {
-	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
-	printf("# seed %" PRIu64 "\n", seed);
+	take_seed(argc, argv);
 	setvbuf(stdout, NULL, _IONBF, 0);
 }
 

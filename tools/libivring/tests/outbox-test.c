@@ -6,12 +6,10 @@
  */
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdint.h>
 #include <string.h>
-#include <time.h>
 
 #include "outbox.h"
+#include "random.h"
 #include "tap.h"
 
 #define SIZE		4096u
@@ -19,18 +17,6 @@
 #define UNITS		(SIZE / UNIT)
 #define RECEIVERS	3u
 #define STEPS		200000u
-
-static uint64_t seed;
-
-static uint32_t random_below(uint32_t bound)
-{
-	/* splitmix64 */
-	uint64_t z = seed += 0x9e3779b97f4a7c15ULL;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return (uint32_t)((z ^ (z >> 31)) >> 32) % bound;
-}
 
 /*
  * The model: a list of blocks, oldest first, as places in units; what of them each
@@ -305,8 +291,7 @@ static void held_block_keeps_those_behind(void)
 
 int main(int argc, char **argv)
 {
-	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
-	printf("# seed %" PRIu64 "\n", seed);
+	take_seed(argc, argv);
 	RUN(bad_lengths);
 	RUN(the_whole_outbox);
 	RUN(no_block_over_the_end);

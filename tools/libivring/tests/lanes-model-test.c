@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * The reader of an inbox and of lanes against a model that only counts, for each sender, what
+ * it has sent and what of that has been received: lanes come and go, and cheat, at any time.
+ *
+ *	lanes-model-test [SEED]
+ */
+
+#include <errno.h>
+
+#include "random.h"
+#include "vms.h"
+
+#define EPISODES	400u
+#define STEPS		400u
+#define RINGS		3u	/* the inbox, and the lanes of two others */
+
+/* Of each ring; items carry their number. */
+static struct {
+	uint64_t sent, received;
+	uint32_t entries;	/* 0: there is none */
+} model[RINGS];
+
+/* The items that were copied last, of which ring, and how many of them are there still. */
+static struct {
+	uint32_t ring, left;
+} handed;
+
+static uint32_t cheats;
+
+static struct ivring *sender_of(uint32_t which)
+{
+	return which ? which == 1 ? other : third : vm;
+}
+
+static void on_lane(struct ivring *self, struct ivring_peer from, enum ivring_lane_event event,
+		    void *arg)
+{
+	(void)self;
+	(void)arg;
+	if (event == IVRING_LANE_OPENED)
+		return;
+	CHECK(event == IVRING_LANE_AHEAD || event == IVRING_LANE_BACK);
+	CHECK(from.id == 1 || from.id == 2);
+	cheats++;
+}
+
+static void forget(uint32_t which)
+{
+	model[which].entries = 0;
+	if (handed.ring == which)
+		handed.left = 0;
+}
+
+static void send_some(void)
+{
+	struct ivring_item item = { .port = 1 };
+	uint32_t which = random_below(RINGS), count = 1 + random_below(12), room;
+
+	if (!model[which].entries)
+		return;
+	room = model[which].entries - (uint32_t)(model[which].sent - model[which].received);
+	for (; count; count--, room--) {
+		item.cookie = model[which].sent;
+		CHECK_EQ(ivring_send(sender_of(which), ivring_self(vm), &item, 1, 0),
+			 room ? 1 : -EAGAIN);
+		if (!room)
+			return;
+		model[which].sent++;
+	}
+}
+
+static void receive(void)
+{
+	struct ivring_item items[40];
+	uint32_t count = 1 + random_below(ARRAY_SIZE(items)), which, i;
+	uint64_t held = 0;
+	int ret = ivring_receive(vm, items, count);
+
+	CHECK(ret >= 0);
+	if (ret <= 0) {
+		for (which = 0; which < RINGS; which++)
+			held += model[which].entries ? model[which].sent - model[which].received : 0;
+		CHECK_EQ((long long)held, 0);
+		return;
+	}
+	which = items[0].from;
+	/* What is left comes first. */
+	if (handed.left)
+		CHECK_EQ(which, handed.ring);
+	held = model[which].sent - model[which].received;
+	CHECK(model[which].entries);
+	CHECK_EQ(ret, (int)(count < held ? count : held));
+	for (i = 0; i < (uint32_t)ret; i++) {
+		CHECK_EQ(items[i].from, which);
+		CHECK_EQ((long long)items[i].cookie, model[which].received + i);
+	}
+	if (!handed.left || handed.left < (uint32_t)ret)
+		handed.left = (uint32_t)ret;
+	handed.ring = which;
+}
+
+static void consume(void)
+{
+	uint32_t count = random_below(handed.left + 3);
+
+	if (count > handed.left) {
+		CHECK_EQ(ivring_consume(vm, count), -EINVAL);
+		return;
+	}
+	CHECK_EQ(ivring_consume(vm, count), 0);
+	model[handed.ring].received += count;
+	handed.left -= count;
+}
+
+static void open_lane(void)
+{
+	uint32_t which = 1 + random_below(RINGS - 1), entries = 2u << random_below(5);
+	int expected = model[which].entries ? -EBUSY : 0;
+
+	CHECK_EQ(ivring_open_lane(sender_of(which), ivring_self(vm), entries), expected);
+	if (expected)
+		return;
+	model[which].entries = entries;
+	model[which].sent = model[which].received = 0;
+}
+
+static void close_lane(void)
+{
+	uint32_t which = 1 + random_below(RINGS - 1);
+	int expected = model[which].entries ? 0 : -ENOENT;
+	struct ivring_peer from = ivring_self(sender_of(which));
+
+	/* Neither by another one that had, or will have, the slot. */
+	from.generation += 2 * random_below(2);
+	if (from.generation != ivring_self(sender_of(which)).generation)
+		expected = -ENOENT;
+	CHECK_EQ(ivring_close_lane(vm, from), expected);
+	if (!expected)
+		forget(which);
+}
+
+static void replace(uint32_t which, struct ivring **sender)
+{
+	ivring_close(*sender);
+	*sender = join(which);
+	/* Whatever is in its lane can be received until the news is told; here it is dropped. */
+	if (model[which].entries) {
+		struct ivring_peer old = ivring_self(*sender);
+
+		old.generation -= 2;
+		CHECK_EQ(ivring_open_lane(*sender, ivring_self(vm), 2), -EBUSY);
+		CHECK_EQ(ivring_close_lane(vm, ivring_self(*sender)), -ENOENT);
+		CHECK_EQ(ivring_close_lane(vm, old), 0);
+		forget(which);
+	}
+}
+
+static void leave(void)
+{
+	if (random_below(4))
+		return;
+	if (random_below(2))
+		replace(1, &other);
+	else
+		replace(2, &third);
+}
+
+/* A lane claims what cannot be; the others are not to suffer from that. */
+static void cheat(void)
+{
+	uint32_t which = 1 + random_below(RINGS - 1), *producer;
+	uint32_t had = cheats, tries;
+
+	if (!model[which].entries || random_below(4))
+		return;
+	producer = &lane_area(sender_of(which), vm)->producer;
+	/* All of it is known to the reader, or none, if it goes back at all. */
+	*producer += model[which].entries + 1 + random_below(1u << 30);
+	for (tries = 0; tries < 3 * STEPS && cheats == had && tap_good; tries++) {
+		struct ivring_item item;
+		int ret = ivring_receive(vm, &item, 1);
+
+		CHECK(ret >= 0);
+		if (ret != 1)
+			continue;
+		CHECK_EQ((long long)item.cookie, model[item.from].received);
+		CHECK_EQ(ivring_consume(vm, 1), 0);
+		model[item.from].received++;
+	}
+	CHECK_EQ(cheats, had + 1);
+	handed.left = 0;
+	forget(which);
+}
+
+static void as_in_the_model(void)
+{
+	static void (*const steps[])(void) = {
+		send_some, send_some, send_some, receive, receive, consume,
+		consume, open_lane, open_lane, close_lane, leave, cheat,
+	};
+	uint64_t items = 0;
+	uint32_t i, left;
+
+	cheats = 0;
+	for (i = 0; i < EPISODES && tap_good; i++) {
+		memset(&model, 0, sizeof(model));
+		memset(&handed, 0, sizeof(handed));
+		set_up_at(0u - random_below(2 * STEPS));
+		join_third();
+		model[0].entries = ENTRIES;
+		ivring_on_lane(vm, on_lane, NULL);
+		for (left = random_below(STEPS); left && tap_good; left--)
+			steps[random_below(ARRAY_SIZE(steps))]();
+		items += model[0].received;
+		close_all();
+	}
+	printf("# %" PRIu64 " items by inboxes, %u cheats\n", items, cheats);
+	CHECK(items > EPISODES && cheats > EPISODES / 4);
+}
+
+int main(int argc, char **argv)
+{
+	take_seed(argc, argv);
+	RUN(as_in_the_model);
+	return tap_end();
+}
