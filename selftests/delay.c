@@ -365,7 +365,7 @@ TEST_F(delay, looks)
 	pid = child_fork();
 	if (!pid)
 		_exit(-dev_wait(self->b.fd, IVRING_WAIT_ARMED, IVRING_DEADLINE_NEVER, NULL));
-	usleep(20000);
+	usleep(200000);
 	kill(pid, SIGKILL);
 	EXPECT_EQ(-SIGKILL, child_wait(pid));
 	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));

@@ -38,6 +38,19 @@
 #define STORE(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define FULL_BARRIER()	__atomic_thread_fence(__ATOMIC_SEQ_CST)
 
+/* A kernel that checks each access to memory takes its time. */
+static void __attribute__((constructor)) more_time_on_debug_kernels(void)
+{
+	struct __fixture_metadata *f;
+	struct __test_metadata *t;
+
+	if (access("/sys/kernel/debug/kmemleak", F_OK) && access("/sys/kernel/debug/kcsan", F_OK))
+		return;
+	for (f = __fixture_list; f; f = f->next)
+		for (t = f->tests; t; t = t->next)
+			t->timeout *= 10;
+}
+
 #include "calls.h"
 #include "vm.h"
 #include "child.h"

@@ -189,6 +189,7 @@ TEST_F(order, lanes)
 	EXPECT_EQ(-ECONNREFUSED, dev_ioctl(self->a.fd, IVRING_OPEN_LANE, &o));
 	STORE(&self->b.area->max_lane_entries, ENTRIES);
 	ASSERT_EQ(0, dev_ioctl(self->a.fd, IVRING_OPEN_LANE, &o));
+	o.entries = 2 * ENTRIES;
 	EXPECT_BEFORE(EBUSY, STORE(&self->b.area->max_lane_entries, 0),
 		      dev_ioctl(self->a.fd, IVRING_OPEN_LANE, &o));
 	o.id = SLOT;

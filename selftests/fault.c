@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Each allocation and each user copy of each call fails once: the call returns
+ * ENOMEM or EFAULT, changes nothing and leaks nothing, and then succeeds. Needs
+ * root and a kernel with fault injection (Documentation/fault-injection).
+ */
+#include <dirent.h>
+#include <sys/eventfd.h>
+
+#include "fault_calls.h"
+
+#define FAIL_NTH	"/proc/thread-self/fail-nth"
+#define NTH_MAX		5000	/* one call does not do so much */
+/* A call allocates more when a cache of the kernel is empty: it is not always the same that is nth. */
+#define ROUNDS		3
+
+enum { NO_MEMORY = 1, BAD_ADDRESS = 2, BOTH = 3 };
+
+/* All that a call that fails must leave as it was. */
+struct state {
+	int files;
+	int maps;
+	int info;		/* what IVRING_INFO says of the file of the call */
+	struct snapshot vm;
+	char debugfs[4096];
+};
+
+static int count_files(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+static int count_maps(void)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	char line[512];
+	int n = 0;
+
+	while (fgets(line, sizeof(line), f))
+		n += !!strstr(line, DEVICE);
+	fclose(f);
+	return n;
+}
+
+static void get_state(const struct setting *s, struct state *state)
+{
+	struct ivring_info info;
+	int fd = open(DEBUGFS_VMS, O_RDONLY);
+
+	memset(state, 0, sizeof(*state));
+	(void)!read(fd, state->debugfs, sizeof(state->debugfs) - 1);
+	close(fd);
+	state->files = count_files();
+	state->maps = count_maps();
+	state->info = dev_ioctl(s->file, IVRING_INFO, &info);
+	if (s->a.fd >= 0)
+		state->vm = vm_snapshot(&s->a);
+}
+
+/* In KiB. */
+static long long vmalloc_used(void)
+{
+	FILE *f = fopen("/proc/meminfo", "r");
+	long long kib = -1;
+	char line[128];
+
+	while (fgets(line, sizeof(line), f))
+		sscanf(line, "VmallocUsed: %lld", &kib);
+	fclose(f);
+	return kib;
+}
+
+FIXTURE(fault) {
+	int nth;		/* FAIL_NTH */
+	struct setting s;
+	struct state before;
+	struct state after;
+};
+
+FIXTURE_VARIANT(fault) {
+	int (*call)(struct setting *s);
+	void (*undo)(struct setting *s);
+	int errors;		/* all that it is to return, and no others */
+	bool alone;		/* there is no region */
+	bool result_last;	/* it has done its work when its last copy fails */
+};
+
+FIXTURE_VARIANT_ADD(fault, open) {
+	call_open, undo_open, BOTH
+};
+
+FIXTURE_VARIANT_ADD(fault, api) {
+	call_api, undo_nothing, BAD_ADDRESS
+};
+
+FIXTURE_VARIANT_ADD(fault, create) {
+	call_create, undo_file, BOTH, .alone = true
+};
+
+FIXTURE_VARIANT_ADD(fault, create_name) {
+	call_create_name, undo_file, BOTH, .alone = true
+};
+
+FIXTURE_VARIANT_ADD(fault, create_attach) {
+	call_create_attach, undo_file, BOTH, .alone = true
+};
+
+FIXTURE_VARIANT_ADD(fault, attach) {
+	call_attach, undo_file, BOTH
+};
+
+FIXTURE_VARIANT_ADD(fault, attach_name) {
+	call_attach_name, undo_file, BOTH
+};
+
+FIXTURE_VARIANT_ADD(fault, info) {
+	call_info, undo_nothing, BAD_ADDRESS
+};
+
+FIXTURE_VARIANT_ADD(fault, vm_info) {
+	call_vm_info, undo_nothing, BAD_ADDRESS
+};
+
+FIXTURE_VARIANT_ADD(fault, enqueue) {
+	call_enqueue, undo_enqueue, BAD_ADDRESS, .result_last = true
+};
+
+FIXTURE_VARIANT_ADD(fault, enqueue_many) {
+	call_enqueue_many, undo_enqueue, BOTH, .result_last = true
+};
+
+FIXTURE_VARIANT_ADD(fault, wait) {
+	call_wait, undo_nothing, BAD_ADDRESS
+};
+
+FIXTURE_VARIANT_ADD(fault, eventfd) {
+	call_eventfd, undo_eventfd, BAD_ADDRESS
+};
+
+FIXTURE_VARIANT_ADD(fault, room) {
+	call_room, undo_nothing, BAD_ADDRESS
+};
+
+FIXTURE_VARIANT_ADD(fault, flush) {
+	call_flush, undo_nothing, BAD_ADDRESS
+};
+
+FIXTURE_VARIANT_ADD(fault, flush_lane) {
+	call_flush_lane, undo_nothing, BAD_ADDRESS
+};
+
+FIXTURE_VARIANT_ADD(fault, open_lane) {
+	call_open_lane, undo_open_lane, BOTH
+};
+
+FIXTURE_VARIANT_ADD(fault, close_lane) {
+	call_close_lane, undo_close_lane, BAD_ADDRESS
+};
+
+FIXTURE_VARIANT_ADD(fault, doorbell) {
+	call_doorbell, undo_nothing, BAD_ADDRESS
+};
+
+FIXTURE_VARIANT_ADD(fault, map_region) {
+	call_map_region, undo_map, NO_MEMORY
+};
+
+FIXTURE_VARIANT_ADD(fault, map_inbox) {
+	call_map_inbox, undo_map, NO_MEMORY
+};
+
+FIXTURE_VARIANT_ADD(fault, map_vm) {
+	call_map_vm, undo_map, NO_MEMORY
+};
+
+FIXTURE_VARIANT_ADD(fault, map_peer) {
+	call_map_peer, undo_map, NO_MEMORY
+};
+
+FIXTURE_VARIANT_ADD(fault, map_lane_to) {
+	call_map_lane_to, undo_map, NO_MEMORY
+};
+
+FIXTURE_VARIANT_ADD(fault, map_lane_from) {
+	call_map_lane_from, undo_map, NO_MEMORY
+};
+
+FIXTURE_VARIANT_ADD(fault, poll) {
+	call_poll, undo_nothing, BAD_ADDRESS
+};
+
+FIXTURE_VARIANT_ADD(fault, epoll) {
+	call_epoll, undo_epoll, BOTH
+};
+
+FIXTURE_VARIANT_ADD(fault, debugfs) {
+	call_debugfs, undo_open, BOTH
+};
+
+FIXTURE_VARIANT_ADD(fault, debugfs_read) {
+	call_debugfs_read, undo_debugfs_read, BOTH
+};
+
+static void set(const char *name, const char *value)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/%s", name);
+	fd = open(path, O_WRONLY);
+	if (write(fd, value, strlen(value)) < 0)
+		ksft_exit_fail_msg("%s: %s\n", path, strerror(errno));
+	close(fd);
+}
+
+FIXTURE_SETUP(fault)
+{
+	struct setting *s = &self->s;
+
+	if (access(FAIL_NTH, W_OK))
+		SKIP(return, "needs a kernel with fault injection");
+	set("failslab/ignore-gfp-wait", "N");
+	set("failslab/verbose", "0");
+	set("fail_page_alloc/ignore-gfp-wait", "N");
+	set("fail_page_alloc/ignore-gfp-highmem", "N");
+	set("fail_page_alloc/min-order", "0");
+	set("fail_page_alloc/verbose", "0");
+	set("fail_usercopy/verbose", "0");
+	self->nth = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->nth);
+
+	s->a = no_vm;
+	ASSERT_EQ(0, open_file(DEVICE, O_RDWR, &s->file));
+	ASSERT_EQ(0, open_file(DEBUGFS_VMS, O_RDONLY, &s->debugfs));
+	if (variant->alone)
+		return;
+	/* Two VMs, and a lane that holds an item. */
+	ASSERT_EQ(0, call_create_name(s));
+	ASSERT_EQ(0, vm_attach(&s->a, s->file, -1, 0));
+	ASSERT_EQ(0, open_file(DEVICE, O_RDWR, &s->file));
+	ASSERT_EQ(0, vm_join(&s->b, s->a.fd));
+	ASSERT_EQ(0, lane_open(&s->lane, &s->a, &s->b, 64));
+	ASSERT_EQ(0, lane_send(&s->lane, 1));
+	s->epoll = epoll_create1(EPOLL_CLOEXEC);
+	ASSERT_LE(0, s->epoll);
+	s->eventfd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, s->eventfd);
+}
+
+FIXTURE_TEARDOWN(fault)
+{
+}
+
+/* Make the @nth allocation or copy of the call fail; true if it has so many. */
+static bool call_with_fault(int nth_fd, unsigned int nth, int (*call)(struct setting *s),
+			    struct setting *s, int *ret)
+{
+	char number[16];
+	int length = snprintf(number, sizeof(number), "%u", nth);
+
+	if (pwrite(nth_fd, number, length, 0) != length)
+		ksft_exit_fail_msg("cannot write to " FAIL_NTH "\n");
+	*ret = call(s);
+	/* What is left, or zero. To read it is a copy that may itself fail. */
+	length = pread(nth_fd, number, sizeof(number) - 1, 0);
+	if (length > 0 && !strncmp(number, "0\n", 2))
+		return true;
+	/* So is to write it, if one is left. */
+	if (pwrite(nth_fd, "0", 1, 0) != 1 && pwrite(nth_fd, "0", 1, 0) != 1)
+		ksft_exit_fail_msg("cannot write to " FAIL_NTH "\n");
+	return false;
+}
+
+/* The error as one of the bits, or zero. */
+static int error_bit(int error)
+{
+	return error == -ENOMEM ? NO_MEMORY : error == -EFAULT ? BAD_ADDRESS : 0;
+}
+
+TEST_F(fault, each)
+{
+	int failed = 0, absorbed = 0, sent = 0, errors = 0, rounds = 0, ret;
+	struct setting *s = &self->s;
+	long long vmalloc;
+	unsigned int n;
+
+	/* What is made once, is there, and so is the memory that the call copies. */
+	ASSERT_EQ(0, variant->call(s));
+	variant->undo(s);
+	vmalloc = vmalloc_used();
+
+	for (n = 1; n < NTH_MAX && rounds < ROUNDS; n++) {
+		get_state(s, &self->before);
+		if (!call_with_fault(self->nth, n, variant->call, s, &ret)) {
+			/* There are not so many. */
+			ASSERT_EQ(0, ret);
+			variant->undo(s);
+			rounds++;
+			n = 0;
+			continue;
+		}
+		if (!ret) {
+			/* The kernel has got by: it tried otherwise. */
+			absorbed++;
+			variant->undo(s);
+			continue;
+		}
+		failed++;
+		ASSERT_NE(0, error_bit(ret) & variant->errors)
+			TH_LOG("fault %u: error %d", n, ret);
+		errors |= error_bit(ret);
+		if (variant->result_last && vm_pending(&s->b)) {
+			ASSERT_EQ(-EFAULT, ret);
+			sent++;
+			variant->undo(s);
+		} else {
+			get_state(s, &self->after);
+			ASSERT_EQ(0, memcmp(&self->before, &self->after, sizeof(self->after)))
+				TH_LOG("fault %u: before:\n%safter:\n%s", n,
+				       self->before.debugfs, self->after.debugfs);
+		}
+		ASSERT_EQ(0, variant->call(s))
+			TH_LOG("after fault %u", n);
+		variant->undo(s);
+	}
+	TH_LOG("%d faults in %d rounds: %d calls failed, %d got by", failed + absorbed, rounds,
+	       failed, absorbed);
+	EXPECT_EQ(ROUNDS, rounds);
+	EXPECT_EQ(variant->errors, errors);
+	/* Its last copy failed, in all rounds or most. */
+	EXPECT_EQ(variant->result_last, sent > 0);
+	EXPECT_TRUE(SOON(vmalloc_used() - vmalloc < OUTBOX / 1024))
+		TH_LOG("vmalloc %+lld KiB", vmalloc_used() - vmalloc);
+}
+
+TEST_HARNESS_MAIN

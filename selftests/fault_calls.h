@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Calls that fault.c has fail: each is one system call, after which the function
+ * that undoes it makes everything as it was.
+ */
+#ifndef FAULT_CALLS_H
+#define FAULT_CALLS_H
+
+#include <sys/epoll.h>
+
+#include "ivring_test.h"
+#include "lane.h"
+
+#define NAME		"fault-test"
+#define OUTBOX		65536
+
+/* What the calls use. */
+struct setting {
+	int opened;		/* by call_open() and the like */
+	int file;		/* holds nothing */
+	int debugfs;		/* DEBUGFS_VMS */
+	int epoll;
+	int eventfd;
+	void *map;
+	size_t map_size;
+	struct vm a, b;		/* of one region */
+	struct lane_out lane;	/* from a to b, holds an item */
+};
+
+static int open_file(const char *path, int flags, int *fd)
+{
+	*fd = open(path, flags | O_CLOEXEC);
+	return *fd < 0 ? -errno : 0;
+}
+
+static int call_open(struct setting *s)
+{
+	return open_file(DEVICE, O_RDWR, &s->opened);
+}
+
+static void undo_open(struct setting *s)
+{
+	close(s->opened);
+}
+
+static int call_api(struct setting *s)
+{
+	static struct ivring_api api;
+
+	return dev_ioctl(s->a.fd, IVRING_API, &api);
+}
+
+static int create(struct setting *s, __u32 flags, const char *name)
+{
+	struct ivring_create c = create_args(4, 8, OUTBOX);
+
+	c.flags = flags;
+	c.mode = *name ? 0600 : 0;
+	strcpy((char *)c.name, name);
+	return dev_ioctl(s->file, IVRING_CREATE, &c);
+}
+
+static int call_create(struct setting *s)
+{
+	return create(s, 0, "");
+}
+
+static int call_create_name(struct setting *s)
+{
+	return create(s, 0, NAME);
+}
+
+static int call_create_attach(struct setting *s)
+{
+	return create(s, IVRING_CREATE_ATTACH, NAME);
+}
+
+/* What is attached, or holds a region, stays so. */
+static void undo_file(struct setting *s)
+{
+	close(s->file);
+	open_file(DEVICE, O_RDWR, &s->file);
+}
+
+static int call_attach(struct setting *s)
+{
+	struct ivring_attach a = attach_args(s->a.fd, 2);
+
+	return dev_ioctl(s->file, IVRING_ATTACH, &a);
+}
+
+static int call_attach_name(struct setting *s)
+{
+	struct ivring_attach a = attach_args(-1, 2);
+
+	strcpy((char *)a.name, NAME);
+	return dev_ioctl(s->file, IVRING_ATTACH, &a);
+}
+
+static int call_info(struct setting *s)
+{
+	static struct ivring_info info;
+
+	return dev_ioctl(s->a.fd, IVRING_INFO, &info);
+}
+
+static int call_vm_info(struct setting *s)
+{
+	struct ivring_vm_info info = { .id = s->b.id };
+
+	return dev_ioctl(s->a.fd, IVRING_VM_INFO, &info);
+}
+
+static int enqueue(struct setting *s, __u32 count)
+{
+	static struct ivring_item items[IVRING_MAX_BATCH];
+	struct ivring_enqueue e = enqueue_args(s->b.id, s->b.generation, items, count);
+
+	return dev_ioctl(s->a.fd, IVRING_ENQUEUE, &e);
+}
+
+static int call_enqueue(struct setting *s)
+{
+	return enqueue(s, 1);
+}
+
+/* More than the kernel keeps on its stack. */
+static int call_enqueue_many(struct setting *s)
+{
+	return enqueue(s, 12);
+}
+
+static void undo_enqueue(struct setting *s)
+{
+	struct ivring_item item;
+
+	while (vm_take(&s->b, &item))
+		;
+}
+
+/* There is the item in the lane. */
+static int call_wait(struct setting *s)
+{
+	return dev_wait(s->b.fd, 0, 0, NULL);
+}
+
+static int call_eventfd(struct setting *s)
+{
+	return dev_eventfd(s->a.fd, s->eventfd);
+}
+
+static void undo_eventfd(struct setting *s)
+{
+	dev_eventfd(s->a.fd, -1);
+}
+
+static int call_room(struct setting *s)
+{
+	return dev_room(s->b.fd, IVRING_ID_ANY);
+}
+
+static int call_flush(struct setting *s)
+{
+	return dev_flush(s->a.fd, s->b.id, s->b.generation, s->b.area->inbox_consumer, 0);
+}
+
+static int call_flush_lane(struct setting *s)
+{
+	return lane_flush(&s->lane, -s->lane.entries, 0);
+}
+
+static int call_open_lane(struct setting *s)
+{
+	return dev_open_lane(s->b.fd, s->a.id, s->a.generation, 64);
+}
+
+static void undo_open_lane(struct setting *s)
+{
+	dev_close_lane(s->a.fd, s->b.id, s->b.generation);
+}
+
+static int call_close_lane(struct setting *s)
+{
+	return dev_close_lane(s->b.fd, s->a.id, s->a.generation);
+}
+
+static void undo_close_lane(struct setting *s)
+{
+	lane_unmap(&s->lane, &s->a);
+	lane_open(&s->lane, &s->a, &s->b, 64);
+	lane_send(&s->lane, 1);
+}
+
+static int call_doorbell(struct setting *s)
+{
+	return lane_doorbell(&s->lane);
+}
+
+/* Far from all other mappings, so that it takes page tables of its own. */
+#define LONELY		((void *)0x400000000000UL)
+
+static int map(struct setting *s, int fd, size_t size, int prot, __u64 offset)
+{
+	s->map_size = size;
+	s->map = mmap(LONELY, size, prot, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, offset);
+	return s->map == MAP_FAILED ? -errno : 0;
+}
+
+static void undo_map(struct setting *s)
+{
+	munmap(s->map, s->map_size);
+}
+
+static int call_map_region(struct setting *s)
+{
+	return map(s, s->a.fd, s->a.region_size, PROT_READ, IVRING_MAP_REGION);
+}
+
+static int call_map_inbox(struct setting *s)
+{
+	return map(s, s->a.fd, s->a.inbox_size, PROT_READ, IVRING_MAP_INBOX);
+}
+
+static int call_map_vm(struct setting *s)
+{
+	return map(s, s->a.fd, s->a.area_size, PROT_READ | PROT_WRITE,
+		   IVRING_MAP_VM(s->a.id));
+}
+
+static int call_map_peer(struct setting *s)
+{
+	return map(s, s->a.fd, s->a.area_size, PROT_READ, IVRING_MAP_VM(s->b.id));
+}
+
+static int call_map_lane_to(struct setting *s)
+{
+	return map(s, s->a.fd, lane_size(s->lane.entries), PROT_READ | PROT_WRITE,
+		   IVRING_MAP_LANE_TO(s->b.id));
+}
+
+static int call_map_lane_from(struct setting *s)
+{
+	return map(s, s->b.fd, lane_size(s->lane.entries), PROT_READ,
+		   IVRING_MAP_LANE_FROM(s->a.id));
+}
+
+static int call_poll(struct setting *s)
+{
+	int ret = dev_poll(s->a.fd, POLLIN);
+
+	return ret < 0 ? ret : 0;
+}
+
+static int call_epoll(struct setting *s)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	return epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->a.fd, &event) ? -errno : 0;
+}
+
+static void undo_epoll(struct setting *s)
+{
+	epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->a.fd, NULL);
+}
+
+static int call_debugfs(struct setting *s)
+{
+	return open_file(DEBUGFS_VMS, O_RDONLY, &s->opened);
+}
+
+static int call_debugfs_read(struct setting *s)
+{
+	static char text[8192];
+
+	return read(s->debugfs, text, sizeof(text)) < 0 ? -errno : 0;
+}
+
+static void undo_debugfs_read(struct setting *s)
+{
+	close(s->debugfs);
+	open_file(DEBUGFS_VMS, O_RDONLY, &s->debugfs);
+}
+
+static void undo_nothing(struct setting *s)
+{
+}
+
+#endif /* FAULT_CALLS_H */

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A flood of doorbells: a member rings as fast as it can at one that serves
+ * another. The victim's answers to that other stay in time, and its counters tell
+ * of the flood.
+ */
+#include "ivring_test.h"
+#include "lane.h"
+
+#define ENTRIES	16
+#define SECONDS	3
+#define LATE_MS	3000
+
+enum { VICTIM, GOOD, BAD };	/* slots */
+
+struct shared {
+	__u64 calls;		/* of the flood */
+	__u64 answered;
+	__u64 items;		/* that came with it */
+	int stop;
+};
+
+FIXTURE(flood) {
+	struct vm good;
+	struct shared *shared;
+	__u64 seed;
+};
+
+FIXTURE_VARIANT(flood) {
+	void (*flood)(struct vm *me, struct lane_out *out, const struct vm *to);
+};
+
+/* Each time with an item: the victim has to be rung if it is idle. */
+static void flood_lane(struct vm *me, struct lane_out *out, const struct vm *to)
+{
+	lane_send(out, 1);
+	lane_doorbell(out);
+}
+
+/* Without: it need not notice. */
+static void flood_empty_lane(struct vm *me, struct lane_out *out, const struct vm *to)
+{
+	lane_doorbell(out);
+}
+
+/* An index that says that there is something, and never stays. */
+static void flood_false_lane(struct vm *me, struct lane_out *out, const struct vm *to)
+{
+	STORE(&out->ring->producer, out->next + 1);
+	lane_doorbell(out);
+	STORE(&out->ring->producer, out->next);
+}
+
+/* It asks to be rung back at every turn. */
+static void flood_room(struct vm *me, struct lane_out *out, const struct vm *to)
+{
+	STORE(&out->ring->room_at, LOAD(&out->end->consumer));
+	STORE(&out->ring->room_wanted, 1);
+	lane_send(out, 1);
+	dev_flush_lane(me->fd, to->id, to->generation, out->next, 0);
+}
+
+static void flood_inbox(struct vm *me, struct lane_out *out, const struct vm *to)
+{
+	vm_send(me, to->id, to->generation, 1);
+}
+
+/* Whoever comes or goes rings everybody that is idle. */
+static void flood_members(struct vm *me, struct lane_out *out, const struct vm *to)
+{
+	struct ivring_attach a = attach_args(me->fd, IVRING_ID_ANY);
+	int fd = dev_open();
+
+	dev_ioctl(fd, IVRING_ATTACH, &a);
+	close(fd);
+}
+
+FIXTURE_VARIANT_ADD(flood, lane) { flood_lane };
+FIXTURE_VARIANT_ADD(flood, empty_lane) { flood_empty_lane };
+FIXTURE_VARIANT_ADD(flood, false_lane) { flood_false_lane };
+FIXTURE_VARIANT_ADD(flood, room) { flood_room };
+FIXTURE_VARIANT_ADD(flood, inbox) { flood_inbox };
+FIXTURE_VARIANT_ADD(flood, members) { flood_members };
+
+FIXTURE_SETUP(flood)
+{
+	self->shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			    -1, 0);
+	self->seed = rng_seed();
+}
+
+FIXTURE_TEARDOWN(flood)
+{
+	vm_close(&self->good);
+}
+
+/*
+ * The victim: reads the inbox and its lanes in turns, some items of each, and
+ * answers to what GOOD has sent.
+ */
+
+static int take_some(struct vm *vm, const struct lane_in *in, struct shared *shared)
+{
+	struct ivring_item item;
+	int taken;
+
+	for (taken = 0; taken < ENTRIES / 2; taken++) {
+		if (!(in ? lane_take(in, &item) : vm_take(vm, &item)))
+			break;
+		if ((in ? in->from : item.from) != GOOD) {
+			shared->items++;
+			continue;
+		}
+		if (vm_send(vm, GOOD, 1, item.cookie))
+			_exit(20);
+		shared->answered++;
+	}
+	if (taken && (in ? lane_ring_back(in) : vm_ring_back(vm)))
+		_exit(21);
+	return taken;
+}
+
+static void serve(struct shared *shared, struct vm *vm)
+{
+	struct lane_in in[3] = { 0 };
+	__u32 id, changes = LOAD(&vm->lanes->changes) - 1;
+	int taken, ret;
+
+	while (!LOAD(&shared->stop)) {
+		if (changes != LOAD(&vm->lanes->changes)) {
+			changes = LOAD(&vm->lanes->changes);
+			for (id = GOOD; id <= BAD; id++)
+				if (!in[id].ring && lane_accept(&in[id], vm, id))
+					in[id].ring = NULL;
+		}
+		taken = take_some(vm, NULL, shared);
+		for (id = GOOD; id <= BAD; id++)
+			if (in[id].ring)
+				taken += take_some(vm, &in[id], shared);
+		if (taken)
+			continue;
+		ret = dev_wait(vm->fd, 0, in_ms(10 * LATE_MS), NULL);
+		if (ret)
+			_exit(22);
+	}
+	_exit(0);
+}
+
+/* One request and its answer: how long that took, or -1. */
+static __s64 ask(struct vm *good, struct lane_out *out, bool lane, __u64 cookie)
+{
+	__u64 start = now();
+	struct ivring_item item;
+	int ret;
+
+	/* Room in the inbox is shared with the flood. */
+	ret = lane ? lane_send(out, cookie) :
+	      vm_send_wait(good, VICTIM, 1, cookie, start + 5 * LATE_MS * MSEC);
+	if (ret < 0)
+		return -1;
+	while (!vm_take(good, &item))
+		if (dev_wait(good->fd, 0, start + 5 * LATE_MS * MSEC, NULL))
+			return -1;
+	return item.cookie == cookie ? (__s64)(now() - start) : -1;
+}
+
+static void flood(struct vm *region, struct shared *shared, const struct vm *to,
+		  void (*once)(struct vm *me, struct lane_out *out, const struct vm *to))
+{
+	struct lane_out out;
+	struct vm me;
+
+	if (vm_join_slot(&me, region->fd, BAD) || lane_open(&out, &me, to, ENTRIES))
+		_exit(30);
+	for (;;) {
+		once(&me, &out, to);
+		shared->calls++;
+	}
+}
+
+TEST_F(flood, latency_stays_bounded)
+{
+	struct vm victim, *good = &self->good;
+	struct shared *shared = self->shared;
+	struct ivring_stats before, after;
+	__u64 end, worst[2] = { 0 }, asked = 0, told;
+	struct lane_out out;
+	pid_t pid[2];
+	__s64 took;
+
+	ASSERT_EQ(0, vm_create(&victim, 4, ENTRIES, 4096));
+	ASSERT_EQ(VICTIM, victim.id);
+	ASSERT_EQ(0, vm_join_slot(good, victim.fd, GOOD));
+	ASSERT_EQ(0, lane_open(&out, good, &victim, ENTRIES));
+	pid[0] = child_fork();
+	if (!pid[0]) {
+		struct vm vm;
+
+		if (vm_map(&vm, victim.fd))
+			_exit(10);
+		serve(shared, &vm);
+	}
+	before = vm_stats(&victim);
+	pid[1] = child_fork();
+	if (!pid[1])
+		flood(good, shared, &victim, variant->flood);
+	ASSERT_TRUE(SOON(LOAD(&shared->calls) > 10));
+	for (end = now() + SECONDS * SEC; now() < end; asked++) {
+		took = ask(good, &out, asked % 2, asked);
+		ASSERT_LE(0, took) TH_LOG("request %llu got no answer", asked);
+		if (took > worst[asked % 2])
+			worst[asked % 2] = took;
+		usleep(rng_below(2000));
+	}
+	kill(pid[1], SIGKILL);
+	EXPECT_EQ(-SIGKILL, child_wait(pid[1]));
+	after = vm_stats(&victim);
+	STORE(&shared->stop, 1);
+	ASSERT_LE(0, lane_send(&out, 0));
+	EXPECT_EQ(0, child_wait(pid[0]));
+
+	/* Of room in the inbox nobody has a share of his own; it takes its time. */
+	if (variant->flood != flood_inbox)
+		EXPECT_GT(LATE_MS * MSEC, worst[0]);
+	EXPECT_GT(LATE_MS * MSEC, worst[1]);
+	EXPECT_LT(20, asked);
+	EXPECT_LT(100, shared->calls);
+	/* Each doorbell that it was due is counted, and so is each that was not. */
+	told = after.rung + after.suppressed + after.full -
+	       before.rung - before.suppressed - before.full;
+	if (variant->flood == flood_empty_lane)
+		EXPECT_GT(4 * asked + 20, told);
+	if (variant->flood != flood_empty_lane && variant->flood != flood_room)
+		EXPECT_LT(shared->calls / 4, told);
+	TH_LOG("seed %#llx: %llu calls, %llu items; %llu requests, the slowest %llu us by the inbox and %llu us by a lane; %llu rung, %llu suppressed, %llu full, %llu spurious",
+	       self->seed, shared->calls, shared->items, asked, worst[0] / 1000,
+	       worst[1] / 1000, after.rung - before.rung,
+	       after.suppressed - before.suppressed, after.full - before.full,
+	       after.spurious - before.spurious);
+	lane_unmap(&out, good);
+	vm_close(&victim);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The freezer, of a control group and of the whole system, with an item queued and
+ * the receiver asleep: it sleeps on while it is frozen, and finds the item after it.
+ */
+#include <sys/stat.h>
+
+#include "ivring_test.h"
+#include "ways.h"
+
+#define GROUP	"/sys/fs/cgroup/ivring-freezer"
+#define LATE_MS	5000
+
+static int put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+static bool contains(const char *path, const char *word)
+{
+	char text[256];
+	int fd = open(path, O_RDONLY);
+	ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	if (size < 0)
+		return false;
+	text[size] = 0;
+	return strstr(text, word);
+}
+
+static int freeze(bool frozen)
+{
+	int ret = put(GROUP "/cgroup.freeze", frozen ? "1" : "0");
+
+	if (ret)
+		return ret;
+	return SOON(contains(GROUP "/cgroup.events", frozen ? "frozen 1" : "frozen 0")) ?
+	       0 : -ETIMEDOUT;
+}
+
+/* A process of that group. */
+static pid_t fork_into_group(void)
+{
+	pid_t pid = child_fork();
+
+	if (!pid && put(GROUP "/cgroup.procs", "0"))
+		_exit(100);
+	return pid;
+}
+
+FIXTURE(freezer) {
+	struct vm vm;		/* sends to the other */
+	struct vm other;
+};
+
+FIXTURE_VARIANT(freezer) {
+	const struct way *way;
+};
+
+FIXTURE_VARIANT_ADD(freezer, wait) { &way_wait };
+FIXTURE_VARIANT_ADD(freezer, wait_armed) { &way_wait_armed };
+FIXTURE_VARIANT_ADD(freezer, poll) { &way_poll };
+FIXTURE_VARIANT_ADD(freezer, epoll_level) { &way_epoll_level };
+FIXTURE_VARIANT_ADD(freezer, epoll_edge) { &way_epoll_edge };
+FIXTURE_VARIANT_ADD(freezer, eventfd) { &way_eventfd };
+FIXTURE_VARIANT_ADD(freezer, uring_multishot) { &way_uring_multishot };
+
+FIXTURE_SETUP(freezer)
+{
+	ASSERT_EQ(0, vm_create(&self->vm, 4, 2, 4096));
+	ASSERT_EQ(0, vm_join(&self->other, self->vm.fd));
+}
+
+FIXTURE_TEARDOWN(freezer)
+{
+	vm_close(&self->other);
+	vm_close(&self->vm);
+}
+
+/* Sleeps until there is an item, also through interruptions, and says what ended it. */
+static pid_t receiver(const struct vm *vm, const struct way *way, pid_t (*fork)(void))
+{
+	struct sleeper s = { 0 };
+	pid_t pid = fork();
+	struct ivring_item item;
+	struct vm me;
+	int ret;
+
+	if (pid)
+		return pid;
+	s.vm = &me;
+	if (vm_map(&me, vm->fd) || way->open(&s))
+		_exit(101);
+	while (!vm_take(&me, &item)) {
+		ret = way->sleep(&s, 20000);
+		if (ret == 0 || (ret < 0 && ret != -EINTR && errno != EINTR))
+			_exit(102);
+	}
+	_exit(item.cookie);
+}
+
+static int send(const struct vm *vm, const struct vm *to, __u64 cookie)
+{
+	return vm_send(vm, to->id, to->generation, cookie);
+}
+
+TEST_F(freezer, item_is_found)
+{
+	struct uring ring;
+	pid_t pid;
+
+	if (variant->way == &way_uring_multishot && uring_open(&ring))
+		SKIP(return, "no io_uring here");
+	if (mkdir(GROUP, 0755) && errno != EEXIST)
+		SKIP(return, "no control groups here");
+	if (put(GROUP "/cgroup.freeze", "0"))
+		SKIP(return, "no freezer of control groups here");
+	pid = receiver(&self->other, variant->way, fork_into_group);
+	ASSERT_TRUE(SOON(vm_state(&self->other) == IVRING_IDLE));
+	usleep(10000);
+	ASSERT_EQ(0, freeze(true));
+	EXPECT_EQ(0, send(&self->vm, &self->other, 7));
+	EXPECT_EQ(0, send(&self->vm, &self->other, 8));
+	/* Nobody waits for one that is frozen unless he asks to. */
+	EXPECT_EQ(-EAGAIN, send(&self->vm, &self->other, 9));
+	EXPECT_EQ(-ETIMEDOUT, vm_send_wait(&self->vm, self->other.id,
+					   self->other.generation, 9, in_ms(50)));
+	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
+	EXPECT_EQ(2, vm_pending(&self->other));
+	ASSERT_EQ(0, freeze(false));
+	EXPECT_EQ(7, child_wait(pid));
+	EXPECT_EQ(1, vm_pending(&self->other));
+	EXPECT_EQ(0, rmdir(GROUP));
+}
+
+/* The other way round: a sender that is frozen while it waits. */
+
+FIXTURE(frozen_sender) {
+	struct vm vm;
+	struct vm other;
+};
+
+FIXTURE_VARIANT(frozen_sender) {
+	bool flush;
+};
+
+FIXTURE_VARIANT_ADD(frozen_sender, room) { .flush = false };
+FIXTURE_VARIANT_ADD(frozen_sender, flush) { .flush = true };
+
+FIXTURE_SETUP(frozen_sender)
+{
+	freezer_setup(_metadata, (void *)self, NULL);
+}
+
+FIXTURE_TEARDOWN(frozen_sender)
+{
+	freezer_teardown(_metadata, (void *)self, NULL);
+}
+
+TEST_F(frozen_sender, goes_on)
+{
+	struct vm *vm = &self->vm, *other = &self->other;
+	struct ivring_item item;
+	pid_t pid;
+
+	if (mkdir(GROUP, 0755) && errno != EEXIST)
+		SKIP(return, "no control groups here");
+	if (put(GROUP "/cgroup.freeze", "0"))
+		SKIP(return, "no freezer of control groups here");
+	ASSERT_EQ(0, send(vm, other, 1));
+	ASSERT_EQ(0, send(vm, other, 2));
+	pid = fork_into_group();
+	if (!pid && variant->flush)
+		_exit(-dev_flush(vm->fd, other->id, other->generation, other->start + 2,
+				 IVRING_DEADLINE_NEVER));
+	if (!pid)
+		_exit(-vm_send_wait(vm, other->id, other->generation, 3,
+				    IVRING_DEADLINE_NEVER));
+	ASSERT_TRUE(SOON(LOAD(&other->inbox->room_wanted)));
+	usleep(10000);
+	ASSERT_EQ(0, freeze(true));
+	EXPECT_TRUE(vm_take(other, &item));
+	EXPECT_TRUE(vm_take(other, &item));
+	EXPECT_EQ(0, dev_room(other->fd, IVRING_ID_ANY));
+	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
+	ASSERT_EQ(0, freeze(false));
+	EXPECT_EQ(0, child_wait(pid));
+	EXPECT_EQ(!variant->flush, vm_pending(other));
+	EXPECT_EQ(0, rmdir(GROUP));
+}
+
+/*
+ * The freezer of the system stops everybody, so what comes meanwhile is the end of a
+ * delay: the doorbell is rung for one that is frozen in its sleep.
+ */
+
+FIXTURE(suspend) {
+	struct vm vm;
+	struct vm other;
+};
+
+FIXTURE_VARIANT(suspend) {
+	const struct way *way;
+};
+
+FIXTURE_VARIANT_ADD(suspend, wait) { &way_wait };
+FIXTURE_VARIANT_ADD(suspend, wait_armed) { &way_wait_armed };
+FIXTURE_VARIANT_ADD(suspend, poll) { &way_poll };
+FIXTURE_VARIANT_ADD(suspend, epoll_edge) { &way_epoll_edge };
+
+FIXTURE_SETUP(suspend)
+{
+	freezer_setup(_metadata, (void *)self, NULL);
+}
+
+FIXTURE_TEARDOWN(suspend)
+{
+	freezer_teardown(_metadata, (void *)self, NULL);
+}
+
+#define TEST_DELAY	"/sys/module/suspend/parameters/pm_test_delay"
+
+TEST_F(suspend, item_is_found)
+{
+	struct vm *other = &self->other;
+	__u64 start, asleep;
+	pid_t pid;
+
+	if (put("/sys/power/pm_test", "freezer"))
+		SKIP(return, "no /sys/power/pm_test: a kernel without CONFIG_PM_DEBUG");
+	ASSERT_EQ(0, put(TEST_DELAY, "1"));
+	STORE(&other->area->wake_items, 2);
+	STORE(&other->area->wake_delay_us, 500000);
+	pid = receiver(other, variant->way, child_fork);
+	ASSERT_TRUE(SOON(vm_state(other) == IVRING_IDLE));
+	usleep(10000);
+	EXPECT_EQ(0, send(&self->vm, other, 7));
+	EXPECT_EQ(IVRING_DELAYED, vm_state(other));
+	start = now();
+	EXPECT_EQ(0, put("/sys/power/state", "freeze"));
+	asleep = now() - start;
+	EXPECT_EQ(0, put("/sys/power/pm_test", "none"));
+	/* All were frozen for a second, and the delay ended meanwhile. */
+	EXPECT_LT(900 * MSEC, asleep);
+	EXPECT_EQ(7, child_wait(pid));
+	EXPECT_GT(LATE_MS * MSEC, now() - start - asleep);
+	EXPECT_EQ(1, vm_stats(other).delayed);
+	TH_LOG("frozen for %llu ms", asleep / MSEC);
+}
+
+TEST_HARNESS_MAIN

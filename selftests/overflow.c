@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Numbers whose product or sum wraps, in 32 bits or in 64, and comes out small:
+ * they are refused where they come in, and nothing is made of them.
+ */
+#include "ivring_test.h"
+#include "lane.h"
+
+#define ENTRIES	8
+
+FIXTURE(overflow) {
+	struct vm vm;
+	struct snapshot before;
+};
+
+FIXTURE_SETUP(overflow)
+{
+	ASSERT_EQ(0, vm_create(&self->vm, 4, ENTRIES, 4096));
+	self->before = vm_snapshot(&self->vm);
+}
+
+FIXTURE_TEARDOWN(overflow)
+{
+	EXPECT_UNCHANGED(self->before, &self->vm);
+	vm_close(&self->vm);
+}
+
+/* Powers of two, which other checks let pass, and what is near them. */
+#define EACH_LARGE(from, to, number, what)				\
+do {									\
+	int __bit;							\
+	__u64 number;							\
+									\
+	for (__bit = (from); __bit < (to); __bit++) {			\
+		number = 1ULL << __bit;					\
+		what;							\
+		number += 1;						\
+		what;							\
+		number -= 2;						\
+		what;							\
+	}								\
+} while (0)
+
+static int create(__u32 slots, __u32 entries, __u64 outbox)
+{
+	struct ivring_create c = create_args(slots, entries, outbox);
+	int fd = dev_open(), ret = dev_ioctl(fd, IVRING_CREATE, &c);
+
+	close(fd);
+	return ret;
+}
+
+/* Four bytes of region area, and 64 of a VM area, for each slot. */
+TEST_F(overflow, slots)
+{
+	EACH_LARGE(20, 32, slots, EXPECT_EQ(-EINVAL, create(slots, 2, 4096)));
+}
+
+/* An inbox: 64 bytes each. With 2^26 it would be as small as with none. */
+TEST_F(overflow, inbox_entries)
+{
+	EACH_LARGE(20, 32, entries, EXPECT_EQ(-EINVAL, create(2, entries, 4096)));
+}
+
+/* Added to the rest of the area. 2^64 - 4096 would make it empty. */
+TEST_F(overflow, outbox_bytes)
+{
+	EACH_LARGE(29, 64, bytes, EXPECT_EQ(-EINVAL, create(2, 2, bytes)));
+	EXPECT_EQ(-EINVAL, create(2, 2, -4096ULL));
+}
+
+TEST_F(overflow, lane_entries)
+{
+	EACH_LARGE(20, 32, entries,
+		   EXPECT_EQ(-EINVAL, dev_open_lane(self->vm.fd, self->vm.id,
+						    self->vm.generation, entries)));
+}
+
+/* Items: 64 bytes each, from an address that they would lead round. */
+TEST_F(overflow, batch)
+{
+	struct ivring_item item = { 0 };
+	struct ivring_enqueue e;
+
+	EACH_LARGE(20, 32, count, {
+		e = enqueue_args(self->vm.id, self->vm.generation, &item, count);
+		EXPECT_EQ(-EINVAL, dev_ioctl(self->vm.fd, IVRING_ENQUEUE, &e));
+	});
+	for (e.count = 1; e.count <= IVRING_MAX_BATCH; e.count++) {
+		e.items = -64ULL * e.count;
+		EXPECT_EQ(-EFAULT, dev_ioctl(self->vm.fd, IVRING_ENQUEUE, &e));
+	}
+}
+
+/* Payload: where it begins and how long it is. */
+TEST_F(overflow, payload)
+{
+	struct ivring_item item = { 0 };
+	struct ivring_enqueue e = enqueue_args(self->vm.id, self->vm.generation, &item, 1);
+	__u32 length;
+
+	for (length = 1; length; length *= 2) {
+		item.length = length;
+		item.offset = -(__u64)length;
+		EXPECT_EQ(-EINVAL, dev_ioctl(self->vm.fd, IVRING_ENQUEUE, &e));
+		item.offset = (__u32)-length;
+		if (item.offset)
+			EXPECT_EQ(-EINVAL, dev_ioctl(self->vm.fd, IVRING_ENQUEUE, &e));
+		item.offset = 4096 - length + (1ULL << 32);
+		EXPECT_EQ(-EINVAL, dev_ioctl(self->vm.fd, IVRING_ENQUEUE, &e));
+	}
+}
+
+/* A slot that an index of 16 bits, or an offset of 32, would take for another. */
+TEST_F(overflow, slot)
+{
+	struct vm *vm = &self->vm;
+	struct ivring_attach a;
+	struct ivring_vm_info v;
+	int fd = dev_open();
+
+	EACH_LARGE(20, 32, slot, {
+		a = attach_args(vm->fd, slot);
+		EXPECT_EQ(-EINVAL, dev_ioctl(fd, IVRING_ATTACH, &a));
+		v = (struct ivring_vm_info) { .id = slot };
+		EXPECT_EQ(-EINVAL, dev_ioctl(vm->fd, IVRING_VM_INFO, &v));
+		EXPECT_EQ(-EINVAL, vm_send(vm, slot, vm->generation, 1));
+		EXPECT_EQ(-EINVAL, dev_flush(vm->fd, slot, vm->generation, 1, 0));
+		EXPECT_EQ(-EINVAL, dev_open_lane(vm->fd, slot, vm->generation, 8));
+		EXPECT_EQ(-EINVAL, dev_close_lane(vm->fd, slot, vm->generation));
+		EXPECT_EQ(-EINVAL, dev_doorbell(vm->fd, slot, vm->generation));
+		EXPECT_EQ(-EINVAL, dev_room(vm->fd, slot));
+	});
+	close(fd);
+}
+
+/* Where a mapping begins and how long it is. */
+TEST_F(overflow, mapping)
+{
+	static const __u64 area[] = {
+		IVRING_MAP_REGION, IVRING_MAP_INBOX, IVRING_MAP_VM(0),
+	};
+	unsigned int i;
+	size_t size;
+	__u64 start;
+
+	for (i = 0; i < ARRAY_SIZE(area); i++) {
+		for (size = PAGE; size <= 1UL << 29; size *= 2) {
+			/* The end is that of the area's place, or within the next one. */
+			start = area[i] + (1ULL << IVRING_MAP_SHIFT) - size;
+			EXPECT_EQ(0, map_refused(EINVAL, self->vm.fd, size, PROT_READ,
+						 MAP_SHARED, start));
+			if (size > PAGE)
+				EXPECT_EQ(0, map_refused(EINVAL, self->vm.fd, size,
+							 PROT_READ, MAP_SHARED,
+							 start + PAGE));
+		}
+	}
+	EACH_LARGE(20, 62, offset, {
+		void *p = dev_map(self->vm.fd, 2 * PAGE, PROT_READ,
+				  (offset & -PAGE) | 1ULL << 62);
+
+		EXPECT_EQ(MAP_FAILED, p);
+	});
+}
+
+TEST_HARNESS_MAIN

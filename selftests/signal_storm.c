@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Items flow, by the inbox and by a lane, while signals of both kinds hit the
+ * sender and the receiver in whatever they are doing: none is lost, doubled or out
+ * of order, and nobody oversleeps.
+ */
+#include "ivring_test.h"
+#include "ways.h"
+
+#define ENTRIES		4
+#define LATE_MS		5000		/* a wakeup that comes so late is lost */
+#define STORM_MS	1500
+
+static __u64 *seen;		/* signals, by both */
+
+static void handle(int signal)
+{
+	__atomic_fetch_add(seen, 1, __ATOMIC_RELAXED);
+}
+
+static void set_handler(int signal, int flags)
+{
+	struct sigaction action = { .sa_handler = handle, .sa_flags = flags };
+
+	sigaction(signal, &action, NULL);
+}
+
+/* What a sleep of a way has come to: 0, or -errno. */
+static int outcome(int ret)
+{
+	return ret > 0 ? 0 : ret == 0 ? -ETIMEDOUT : ret == -1 ? -errno : ret;
+}
+
+/* One or the other signal to one or the other process, until it is killed. */
+static void rage(pid_t one, pid_t other)
+{
+	for (;;) {
+		kill(rng_below(2) ? one : other, rng_below(2) ? SIGUSR1 : SIGUSR2);
+		usleep(rng_below(400));
+	}
+}
+
+/* Do @call until no signal interrupts it; anything but success is fatal. */
+#define INSIST(status, call)						\
+do {									\
+	int __ret;							\
+									\
+	do {								\
+		__ret = (call);						\
+	} while (__ret == -EINTR);					\
+	if (__ret < 0)							\
+		_exit(status);						\
+} while (0)
+
+static void send_batch(struct vm *me, const struct vm *to, __u64 *next, __u32 port)
+{
+	struct ivring_item items[2 * ENTRIES];
+	struct ivring_enqueue e = { 0 };
+	__u32 count = port ? 1 : 1 + rng_below(ARRAY_SIZE(items)), i;
+
+	for (i = 0; i < count; i++)
+		items[i] = (struct ivring_item) { .cookie = (*next)++, .port = port };
+	/* What went in before the signal is not sent again. */
+	for (i = 0; i < count; i += e.done) {
+		e = enqueue_args(to->id, to->generation, items + i, count - i);
+		e.flags = IVRING_ENQUEUE_WAIT;
+		e.deadline = in_ms(LATE_MS);
+		INSIST(10, dev_ioctl(me->fd, IVRING_ENQUEUE, &e));
+	}
+	if (!rng_below(4))
+		INSIST(11, dev_flush(me->fd, to->id, to->generation, e.position,
+				     in_ms(LATE_MS)));
+}
+
+static void send_all(const struct vm *to)
+{
+	__u64 end = in_ms(STORM_MS), inbox = 0, lane = 0;
+	struct lane_out out;
+	struct vm me;
+
+	if (vm_join(&me, to->fd) || lane_open(&out, &me, to, ENTRIES))
+		_exit(12);
+	while (now() < end) {
+		if (rng_below(2)) {
+			send_batch(&me, to, &inbox, 0);
+			continue;
+		}
+		while (lane_full(&out))
+			INSIST(13, lane_flush(&out, out.next - rng_below(ENTRIES),
+					      in_ms(LATE_MS)));
+		if (lane_send(&out, lane++) < 0)
+			_exit(14);
+	}
+	INSIST(15, lane_flush(&out, out.next, in_ms(LATE_MS)));
+	/* The last one. */
+	send_batch(&me, to, &inbox, 1);
+	_exit(0);
+}
+
+FIXTURE(signal_storm) {
+	struct vm vm;		/* the receiver */
+};
+
+FIXTURE_VARIANT(signal_storm) {
+	const struct way *way;
+};
+
+FIXTURE_VARIANT_ADD(signal_storm, wait) { &way_wait };
+FIXTURE_VARIANT_ADD(signal_storm, wait_forever) { &way_wait_forever };
+FIXTURE_VARIANT_ADD(signal_storm, wait_members) { &way_wait_members };
+FIXTURE_VARIANT_ADD(signal_storm, wait_armed) { &way_wait_armed };
+FIXTURE_VARIANT_ADD(signal_storm, poll) { &way_poll };
+FIXTURE_VARIANT_ADD(signal_storm, select) { &way_select };
+FIXTURE_VARIANT_ADD(signal_storm, epoll_level) { &way_epoll_level };
+FIXTURE_VARIANT_ADD(signal_storm, epoll_edge) { &way_epoll_edge };
+FIXTURE_VARIANT_ADD(signal_storm, eventfd) { &way_eventfd };
+FIXTURE_VARIANT_ADD(signal_storm, uring) { &way_uring };
+FIXTURE_VARIANT_ADD(signal_storm, uring_multishot) { &way_uring_multishot };
+
+FIXTURE_SETUP(signal_storm)
+{
+	ASSERT_EQ(0, vm_create(&self->vm, 2, ENTRIES, 4096));
+	seen = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
+FIXTURE_TEARDOWN(signal_storm)
+{
+	vm_close(&self->vm);
+}
+
+static struct lane_in in;
+
+static bool more_in_lane(void)
+{
+	return lane_pending(&in);
+}
+
+TEST_F(signal_storm, no_item_is_lost)
+{
+	struct sleeper s = { .vm = &self->vm, .more = more_in_lane };
+	__u64 seed = rng_seed(), inbox = 0, lane = 0, interrupted = 0;
+	struct ivring_item item = { 0 };
+	struct vm *me = &self->vm;
+	pid_t sender, raging;
+	int ret;
+
+	ret = variant->way->open(&s);
+	if (ret == -ENOSYS || ret == -EPERM)
+		SKIP(return, "no io_uring here");
+	ASSERT_EQ(0, ret);
+	set_handler(SIGUSR1, SA_RESTART);
+	set_handler(SIGUSR2, 0);
+	sender = child_fork();
+	if (!sender) {
+		rng ^= 0x5555555555555555;
+		send_all(me);
+	}
+	ASSERT_TRUE(SOON(me->lanes->lane[1].generation));
+	ASSERT_EQ(0, lane_accept(&in, me, 1));
+	raging = child_fork();
+	if (!raging)
+		rage(sender, getppid());
+	while (!item.port) {
+		if (vm_take(me, &item)) {
+			ASSERT_EQ(inbox++, item.cookie);
+			ASSERT_EQ(0, vm_ring_back(me));
+		} else if (lane_take(&in, &item)) {
+			ASSERT_EQ(lane++, item.cookie);
+			ASSERT_EQ(0, lane_ring_back(&in));
+		} else {
+			ret = outcome(variant->way->sleep(&s, LATE_MS + 1000));
+			ASSERT_TRUE(!ret || ret == -EINTR) TH_LOG("overslept: %d", ret);
+			interrupted += ret == -EINTR;
+		}
+	}
+	kill(raging, SIGKILL);
+	EXPECT_EQ(-SIGKILL, child_wait(raging));
+	EXPECT_EQ(0, child_wait(sender));
+	EXPECT_LT(20, inbox);
+	EXPECT_LT(20, lane);
+	EXPECT_LT(20, LOAD(seen));
+	TH_LOG("seed %#llx: %llu and %llu items, %llu signals, %llu sleeps interrupted",
+	       seed, inbox, lane, LOAD(seen), interrupted);
+	munmap((void *)in.ring, lane_size(in.entries));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Slots come back: however an attempt to take one ends, and however its holder does,
+ * there are as many as before.
+ */
+#include <sys/socket.h>
+
+#include "ivring_test.h"
+#include "lane.h"
+
+#define SLOTS	4
+
+FIXTURE(slots) {
+	struct vm vm;		/* in slot 0 */
+	__u64 seed;
+};
+
+FIXTURE_SETUP(slots)
+{
+	ASSERT_EQ(0, vm_create(&self->vm, SLOTS, 2, 4096));
+	self->seed = rng_seed();
+}
+
+FIXTURE_TEARDOWN(slots)
+{
+	vm_close(&self->vm);
+}
+
+/* Whether all slots but the first can be taken, and no more. */
+static bool are_free(const struct vm *vm)
+{
+	struct vm other[SLOTS];
+	bool good = true;
+	int i;
+
+	/* io_uring and sockets let go of files some time later. */
+	for (i = 1; i < SLOTS; i++)
+		good &= SOON(vm_join(&other[i], vm->fd) != -ENOSPC);
+	good &= vm_join(&other[0], vm->fd) == -ENOSPC;
+	for (i = 1; i < SLOTS; i++)
+		if (other[i].fd >= 0)
+			vm_close(&other[i]);
+	return good;
+}
+
+/* Each attempt that fails, more often than there are slots. */
+TEST_F(slots, after_failed_attach)
+{
+	struct ivring_attach *readonly = fenced_pages(1), a;
+	struct ivring_create c = create_args(1, 2, 4096);
+	int fd = dev_open(), other = dev_open(), i;
+
+	*readonly = attach_args(self->vm.fd, IVRING_ID_ANY);
+	mprotect(readonly, PAGE, PROT_READ);
+	ASSERT_EQ(0, dev_ioctl(other, IVRING_CREATE, &c));
+	for (i = 0; i < 3 * SLOTS; i++) {
+		/* After the slot has been found. */
+		ASSERT_EQ(-EFAULT, dev_ioctl(fd, IVRING_ATTACH, readonly));
+		a = attach_args(self->vm.fd, 0);
+		ASSERT_EQ(-EBUSY, dev_ioctl(fd, IVRING_ATTACH, &a));
+		a = attach_args(self->vm.fd, SLOTS);
+		ASSERT_EQ(-EINVAL, dev_ioctl(fd, IVRING_ATTACH, &a));
+		a = attach_args(self->vm.fd, 1);
+		a.flags = 1;
+		ASSERT_EQ(-EINVAL, dev_ioctl(fd, IVRING_ATTACH, &a));
+		a = attach_args(self->vm.fd, 1);
+		ASSERT_EQ(-EBUSY, dev_ioctl(other, IVRING_ATTACH, &a));
+	}
+	close(fd);
+	close(other);
+	EXPECT_TRUE(are_free(&self->vm));
+	EXPECT_EQ(1, vm_generation(&self->vm, 0));
+}
+
+/* Killed at any point between open() and the first item. */
+TEST_F(slots, after_killed_attach)
+{
+	__u64 end = now() + 3 * SEC;
+	__u32 before = vm_members(&self->vm);
+	int lives;
+	pid_t pid;
+
+	for (lives = 0; now() < end; lives++) {
+		rng_below(1);
+		pid = child_fork();
+		if (!pid) {
+			struct vm vm;
+
+			for (;;) {
+				if (vm_join(&vm, self->vm.fd))
+					_exit(1);
+				vm_send(&vm, 0, 1, 1);
+				vm_close(&vm);
+			}
+		}
+		usleep(rng_below(5000));
+		kill(pid, SIGKILL);
+		ASSERT_EQ(-SIGKILL, child_wait(pid));
+		if (lives % 16 == 0)
+			ASSERT_TRUE(are_free(&self->vm));
+	}
+	EXPECT_TRUE(are_free(&self->vm));
+	EXPECT_LT(10, lives);
+	EXPECT_LT(10, vm_members(&self->vm) - before);
+	TH_LOG("seed %#llx: %d lives, %u comings and goings", self->seed, lives,
+	       vm_members(&self->vm) - before);
+}
+
+/* Many at once for too few of them: who gets none has taken none. */
+TEST_F(slots, after_a_race)
+{
+	enum { RACERS = 6 };
+	__u64 end = now() + 3 * SEC, *won;
+	pid_t pid[RACERS];
+	int i;
+
+	won = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	for (i = 0; i < RACERS; i++) {
+		rng_below(1);
+		pid[i] = child_fork();
+		if (pid[i])
+			continue;
+		rng += i;
+		while (now() < end) {
+			struct vm vm;
+			int ret = vm_join_slot(&vm, self->vm.fd, rng_below(2) ?
+					       IVRING_ID_ANY : 1 + rng_below(SLOTS - 1));
+
+			__atomic_fetch_add(&won[!ret], 1, __ATOMIC_RELAXED);
+			if (!ret) {
+				spin(rng_below(10000));
+				vm_close(&vm);
+			} else if (ret != -ENOSPC && ret != -EBUSY) {
+				_exit(-ret);
+			}
+		}
+		_exit(0);
+	}
+	for (i = 0; i < RACERS; i++)
+		EXPECT_EQ(0, child_wait(pid[i]));
+	EXPECT_TRUE(are_free(&self->vm));
+	EXPECT_LT(10, won[0]);
+	EXPECT_LT(10, won[1]);
+	TH_LOG("seed %#llx: %llu attached, %llu did not", self->seed, won[1], won[0]);
+}
+
+static int pass(int socket, const int fd[2])
+{
+	char control[CMSG_SPACE(2 * sizeof(int))] = { 0 }, byte = 0;
+	struct iovec data = { &byte, 1 };
+	struct msghdr message = {
+		.msg_iov = &data,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(2 * sizeof(int));
+	memcpy(CMSG_DATA(header), fd, 2 * sizeof(int));
+	return sendmsg(socket, &message, 0) == 1 ? 0 : -errno;
+}
+
+/* Held by nothing but a socket that is on its way in itself. */
+TEST_F(slots, in_a_cycle_of_sockets)
+{
+	int i, socket[2];
+	struct vm vm;
+
+	for (i = 0; i < 3 * SLOTS; i++) {
+		ASSERT_TRUE(SOON(vm_join(&vm, self->vm.fd) != -ENOSPC));
+		ASSERT_LE(0, vm.fd);
+		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, socket));
+		ASSERT_EQ(0, pass(socket[0], (int[]) { vm.fd, socket[1] }));
+		vm_close(&vm);
+		close(socket[0]);
+		close(socket[1]);
+	}
+	EXPECT_TRUE(are_free(&self->vm));
+}
+
+/* Lanes of the dead take none, and their places come back when they are closed. */
+TEST_F(slots, after_lanes_of_the_dead)
+{
+	struct vm vm;
+	int i;
+
+	for (i = 0; i < 3 * SLOTS; i++) {
+		ASSERT_EQ(0, vm_join_slot(&vm, self->vm.fd, 1));
+		ASSERT_EQ(0, dev_open_lane(vm.fd, 0, 1, 8));
+		ASSERT_EQ(0, dev_open_lane(self->vm.fd, 1, vm.generation, 8));
+		ASSERT_EQ(0, dev_open_lane(vm.fd, 1, vm.generation, 8));
+		vm_close(&vm);
+		ASSERT_TRUE(are_free(&self->vm));
+		ASSERT_EQ(0, dev_close_lane(self->vm.fd, 1, vm.generation));
+	}
+}
+
+TEST_HARNESS_MAIN

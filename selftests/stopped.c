@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A receiver that is stopped, or killed while it is: those who send to it get an
+ * error or time out, and serve others all the while; when it goes on, nothing is
+ * lost.
+ */
+#include "ivring_test.h"
+#include "ways.h"
+
+#define ENTRIES		8
+#define SLOT		2		/* of the one that is stopped */
+#define LATE_MS		5000
+
+FIXTURE(stopped) {
+	struct vm vm;		/* sends */
+	struct vm other;	/* is served meanwhile */
+	struct lane_out out;	/* to the one that is stopped */
+	pid_t pid;
+};
+
+FIXTURE_VARIANT(stopped) {
+	const struct way *way;	/* in which it sleeps; or NULL */
+};
+
+FIXTURE_VARIANT_ADD(stopped, wait) { &way_wait };
+FIXTURE_VARIANT_ADD(stopped, wait_armed) { &way_wait_armed };
+FIXTURE_VARIANT_ADD(stopped, poll) { &way_poll };
+FIXTURE_VARIANT_ADD(stopped, epoll_edge) { &way_epoll_edge };
+FIXTURE_VARIANT_ADD(stopped, eventfd) { &way_eventfd };
+FIXTURE_VARIANT_ADD(stopped, uring_multishot) { &way_uring_multishot };
+FIXTURE_VARIANT_ADD(stopped, awake) { NULL };
+
+static struct lane_in in;
+
+static bool more_in_lane(void)
+{
+	return lane_pending(&in);
+}
+
+/*
+ * Reads ENTRIES items of the inbox and then ENTRIES of the lane, in order: what
+ * comes while it is stopped. Its exit status is 0, or says what went wrong.
+ */
+static void receive(struct vm *vm, const struct way *way)
+{
+	struct sleeper s = { .vm = vm, .more = more_in_lane };
+	__u64 inbox = 0, lane = 0;
+	struct ivring_item item;
+	int ret;
+
+	if (way && way->open(&s))
+		_exit(20);
+	while (inbox < ENTRIES || lane < ENTRIES) {
+		if (vm_take(vm, &item)) {
+			if (item.cookie != inbox++ || vm_ring_back(vm))
+				_exit(21);
+			continue;
+		}
+		if (lane_take(&in, &item)) {
+			if (item.cookie != lane++ || lane_ring_back(&in))
+				_exit(22);
+			continue;
+		}
+		ret = way ? way->sleep(&s, 4 * LATE_MS) : 1;
+		/* poll() and its kin say EINTR when the process goes on. */
+		if (ret == 0 || (ret < 0 && ret != -EINTR && errno != EINTR))
+			_exit(23);
+	}
+	_exit(0);
+}
+
+FIXTURE_SETUP(stopped)
+{
+	struct vm to = { .id = SLOT, .generation = 1 };
+	struct uring ring;
+	int status;
+
+	if (variant->way == &way_uring_multishot && uring_open(&ring))
+		SKIP(return, "no io_uring here");
+	ASSERT_EQ(0, vm_create(&self->vm, 4, ENTRIES, 4096));
+	ASSERT_EQ(0, vm_join(&self->other, self->vm.fd));
+	self->pid = child_fork();
+	if (!self->pid) {
+		struct vm vm;
+
+		if (vm_join_slot(&vm, self->vm.fd, SLOT))
+			_exit(10);
+		close(self->vm.fd);
+		close(self->other.fd);
+		vm_see_members(&vm);
+		if (!SOON(vm.lanes->lane[0].generation) || lane_accept(&in, &vm, 0))
+			_exit(11);
+		/* As one that never sleeps, it is stopped while it says BUSY. */
+		receive(&vm, variant->way);
+	}
+	ASSERT_TRUE(SOON(vm_generation(&self->vm, SLOT) == 1));
+	ASSERT_EQ(0, lane_open(&self->out, &self->vm, &to, ENTRIES));
+	ASSERT_TRUE(SOON(!variant->way || LOAD(&self->out.area->state) == IVRING_IDLE));
+	usleep(10000);
+	ASSERT_EQ(0, kill(self->pid, SIGSTOP));
+	ASSERT_EQ(self->pid, waitpid(self->pid, &status, WUNTRACED));
+	ASSERT_TRUE(WIFSTOPPED(status));
+}
+
+FIXTURE_TEARDOWN(stopped)
+{
+	kill(self->pid, SIGKILL);
+	lane_unmap(&self->out, &self->vm);
+	vm_close(&self->other);
+	vm_close(&self->vm);
+}
+
+static int send(const struct vm *vm, __u64 cookie)
+{
+	return vm_send(vm, SLOT, 1, cookie);
+}
+
+/* The one that is not stopped gets its mail at once. */
+static bool serves(struct vm *vm, struct vm *other)
+{
+	static __u64 cookie;
+	struct ivring_item item = { 0 };
+
+	return !vm_send(vm, other->id, other->generation, ++cookie) &&
+	       vm_take(other, &item) && item.cookie == cookie;
+}
+
+/* Fill all that leads to it; who asks for no wait does not wait. */
+static bool fill(struct vm *vm, struct vm *other, struct lane_out *out)
+{
+	__u64 start = now();
+	int i;
+
+	for (i = 0; i < ENTRIES; i++) {
+		if (send(vm, i) || lane_send(out, i) < 0 || !serves(vm, other))
+			return false;
+		/* Ringing harms nobody. */
+		if (lane_doorbell(out) < 0)
+			return false;
+	}
+	return send(vm, i) == -EAGAIN && lane_full(out) && now() - start < LATE_MS * MSEC;
+}
+
+/* Senders that wait for it do so until their deadline, and not for ever. */
+TEST_F(stopped, sender_goes_on)
+{
+	__u32 position = self->vm.start + ENTRIES;
+	__u64 start;
+
+	ASSERT_TRUE(fill(&self->vm, &self->other, &self->out));
+	start = now();
+	EXPECT_EQ(-ETIMEDOUT, vm_send_wait(&self->vm, SLOT, 1, 9, start + 30 * MSEC));
+	EXPECT_TRUE(serves(&self->vm, &self->other));
+	EXPECT_EQ(-ETIMEDOUT, dev_flush(self->vm.fd, SLOT, 1, position,
+					start + 60 * MSEC));
+	EXPECT_TRUE(serves(&self->vm, &self->other));
+	EXPECT_EQ(-ETIMEDOUT, lane_flush(&self->out, self->out.next, start + 90 * MSEC));
+	EXPECT_TRUE(serves(&self->vm, &self->other));
+	EXPECT_LE(90 * MSEC, now() - start);
+	EXPECT_GT(LATE_MS * MSEC, now() - start);
+
+	/* When it goes on it finds everything. */
+	ASSERT_EQ(0, kill(self->pid, SIGCONT));
+	EXPECT_EQ(0, dev_flush(self->vm.fd, SLOT, 1, position, in_ms(LATE_MS)));
+	EXPECT_EQ(0, child_wait(self->pid));
+}
+
+/* Stopped for good, and with senders that wait without a deadline. */
+TEST_F(stopped, killed)
+{
+	pid_t pid[3];
+	int i;
+
+	ASSERT_TRUE(fill(&self->vm, &self->other, &self->out));
+	for (i = 0; i < 3; i++) {
+		pid[i] = child_fork();
+		if (!pid[i] && i == 0)
+			_exit(-vm_send_wait(&self->vm, SLOT, 1, 9, IVRING_DEADLINE_NEVER));
+		if (!pid[i] && i == 1)
+			_exit(-dev_flush(self->vm.fd, SLOT, 1, self->vm.start + 1,
+					 IVRING_DEADLINE_NEVER));
+		if (!pid[i])
+			_exit(-lane_flush(&self->out, self->out.next,
+					  IVRING_DEADLINE_NEVER));
+	}
+	ASSERT_TRUE(SOON(LOAD(&self->out.ring->room_wanted)));
+	usleep(20000);
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(0, waitpid(pid[i], NULL, WNOHANG));
+	kill(self->pid, SIGKILL);
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(EPIPE, child_wait(pid[i]));
+	EXPECT_EQ(-EPIPE, send(&self->vm, 9));
+	EXPECT_EQ(-EPIPE, lane_doorbell(&self->out));
+	EXPECT_TRUE(serves(&self->vm, &self->other));
+}
+
+TEST_HARNESS_MAIN
