@@ -5,7 +5,7 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 MACHINE := tools/machine
 
-.PHONY: modules modules_install clean help root demo check bench lint
+.PHONY: modules modules_install clean help root demo check check-all soak fuzz coverage bench lint
 
 modules:
 	@[ -e "$(KDIR)/Makefile" ] || { echo "there are no kernel headers in $(KDIR): install those of the running kernel, or name others with KDIR=" >&2; exit 1; }
@@ -26,7 +26,13 @@ help:
 	@echo
 	@echo 'On a machine with nothing prepared; what they need is kept in ~/.cache/ivring:'
 	@echo 'make demo             boot a virtual machine, load the module, run the samples'
-	@echo 'make check            run all tests, those of the module in the virtual machine'
+	@echo 'make check            run the tests, those of the module in the virtual machine'
+	@echo 'make check KERNEL=debug  those of the module under KASAN, lockdep, fault injection, ...'
+	@echo 'make check KERNEL=kcsan  and under a kernel that finds data races'
+	@echo 'make check-all        run everything that there is'
+	@echo 'make soak DURATION=60 let members come, talk and be killed for so many seconds'
+	@echo 'make fuzz DURATION=60 call the module with anything for so many seconds'
+	@echo 'make coverage         which lines of the module the tests reach'
 	@echo 'make bench            measure; wants a quiet machine for ten minutes at most'
 	@echo 'make lint             check style and run the linters'
 	@echo 'make root             only make the root file system that these use'
@@ -40,6 +46,17 @@ demo:
 check:
 	@$(MACHINE)/check
 
+check-all:
+	@$(MACHINE)/check --all
+
+DURATION ?= 60
+soak fuzz:
+	@$(MACHINE)/enter -- make --no-print-directory all-parts >&2
+	@$(MACHINE)/boot -t $$(($(DURATION) + 900)) -- selftests/run -d $(DURATION) -t $@
+
+coverage:
+	@tools/coverage/run
+
 bench:
 	@$(MACHINE)/bench
 
@@ -49,17 +66,23 @@ lint:
 # What follows runs inside the root file system, whose scripts set the variables.
 .PHONY: all-parts unit-tests style style-format style-crates style-module style-c style-shell
 
+# The kernels that tell of errors have none of their own.
+DEBUG_INFO := $(if $(LLVM),KRUSTFLAGS=-Cdebuginfo=2 KCFLAGS=-g)
+
 all-parts:
 	@echo 'building the module, the libraries, the samples and the tests'
-	@$(MAKE) -s -C $(KDIR) M=$(CURDIR) MO=$(IVRING_BUILD)/module modules
+	@mkdir -p $(dir $(IVRING_MODULE))
+	@$(MAKE) -s -C $(KDIR) M=$(CURDIR) MO=$(patsubst %/,%,$(dir $(IVRING_MODULE))) $(DEBUG_INFO) modules
 	@$(MAKE) -s -C tools/libivring OUTPUT=$(IVRING_BUILD)/c/libivring
 	@$(MAKE) -s -C samples OUTPUT=$(IVRING_BUILD)/c/samples
 	@$(MAKE) -s -C selftests OUTPUT=$(IVRING_BUILD)/c/selftests KSELFTEST_DIR=$(KSELFTEST_DIR)
 	@cargo build --release --workspace
 
 unit-tests:
+	@Documentation/check-claims
 	@$(MAKE) -s -C tools/libivring OUTPUT=$(IVRING_BUILD)/c/libivring check
-	@cargo test --workspace
+	@cargo test --workspace --exclude ivring-loom
+	@cargo test --release -p ivring-loom
 
 style: style-format style-crates style-module style-c style-shell
 
@@ -82,4 +105,5 @@ style-c:
 
 style-shell:
 	shellcheck --severity=info --external-sources --source-path=. .ci/run selftests/run samples/demo \
-		$(filter-out $(MACHINE)/packages,$(wildcard $(MACHINE)/*))
+		Documentation/check-claims tools/sanitize tools/coverage/build tools/coverage/run $(wildcard tools/models/*/run) \
+		$(filter-out %/packages %/kernels,$(wildcard $(MACHINE)/*)) $(MACHINE)/kernels/build

@@ -132,10 +132,12 @@ TEST_F(poll_close, race)
 	pthread_t thread;
 	int fd, ret, turn;
 	bool asleep, first;
+	/* What polls holds the file, but for epoll: a call may be under way when it is closed. */
+	bool holds = variant->poll != epoll_once && variant->poll != epoll_and_leave;
 
 	poll_of_thread = variant->poll;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, poll_in_turn, t));
-	for (turn = 1; now() < end; turn++) {
+	for (turn = 1; now() < end || turn <= 20 || rung <= 5 || held < holds; turn++) {
 		t->fd = fd = dev_open();
 		ASSERT_LE(0, fd);
 		a = attach_args(t->vm.fd, 1);
@@ -167,11 +169,6 @@ TEST_F(poll_close, race)
 	t->fd = -1;
 	STORE(&t->turn, turn);
 	pthread_join(thread, NULL);
-	EXPECT_LT(20, turn);
-	EXPECT_LT(5, rung);
-	/* It was closed while a call was under way. (epoll holds nothing.) */
-	if (variant->poll != epoll_once && variant->poll != epoll_and_leave)
-		EXPECT_LT(0, held);
 	TH_LOG("seed %#llx: closed %d times, rung %llu, of these %llu after it was closed",
 	       self->seed, turn - 1, rung, held);
 }

@@ -46,7 +46,7 @@ for program in "\$CARGO_TARGET_DIR"/release/ivring-*; do
 	esac
 done
 tools/machine/initramfs /tmp/initramfs /tmp/job/init "\${contents[@]}"
-qemu-system-x86_64 -M q35,hpet=off -cpu max -accel $([ "$ACCEL" = tcg ] && echo tcg,thread=multi || echo "$ACCEL") \
+qemu-system-x86_64 -M q35,hpet=off -cpu max,-la57 -accel $([ "$ACCEL" = tcg ] && echo tcg,thread=multi || echo "$ACCEL") \
 	-smp $CPUS -m ${MEMORY:-3G} -display none -nodefaults -net none -no-reboot -monitor none \
 	-serial stdio -chardev file,id=log,path=/tmp/job/console -serial chardev:log \
 	-kernel /kernel/bzImage -initrd /tmp/initramfs -append \

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The descriptors that a program uses: a small table that the threads of a process share.
+
+use std::io;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use crate::domain::NO_FILE;
+
+const FILES: usize = 6;
+
+/// A number that no descriptor of a process has.
+const CLOSED: i32 = 99;
+
+/// Invariant: each entry is a descriptor that belongs to the table, or -1.
+pub struct Files([AtomicI32; FILES]);
+
+impl Files {
+    pub fn new() -> Self {
+        Self([const { AtomicI32::new(-1) }; FILES])
+    }
+
+    /// The descriptor at a place, which another thread may be closing.
+    pub fn get(&self, place: u64) -> i32 {
+        match self.0.get(place as usize) {
+            Some(file) => file.load(Ordering::Relaxed),
+            None if place == NO_FILE => -1,
+            None if place == NO_FILE - 1 => -2,
+            None => CLOSED,
+        }
+    }
+
+    /// Puts one in, which is the table's from now on, and closes the one before.
+    pub fn put(&self, place: u64, file: i32) {
+        if file >= 0 {
+            self.close(place, file);
+        }
+    }
+
+    /// Closes one.
+    pub fn take(&self, place: u64) {
+        self.close(place, -1);
+    }
+
+    fn close(&self, place: u64, new: i32) {
+        let old = self.0[place as usize % FILES].swap(new, Ordering::Relaxed);
+        if old >= 0 {
+            // SAFETY: It belonged to the table, and is in it no more.
+            unsafe { libc::close(old) };
+        }
+    }
+
+    pub fn close_all(&self) {
+        (0..FILES as u64).for_each(|place| self.take(place));
+    }
+}
+
+/// A socket by which tracks pass descriptors to each other: what one sends, any takes.
+#[derive(Clone, Copy)]
+pub struct Exchange {
+    sender: i32,
+    receiver: i32,
+}
+
+/// Room for one descriptor in a control message, aligned as its header has to be.
+#[repr(C, align(8))]
+struct Control([u8; 24]);
+
+impl Exchange {
+    /// To be closed by [`Exchange::close`].
+    pub fn new() -> io::Result<Self> {
+        let mut pair = [0; 2];
+        let kind = libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        // SAFETY: There is room for two descriptors.
+        if unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, pair.as_mut_ptr()) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let [sender, receiver] = pair;
+        Ok(Self { sender, receiver })
+    }
+
+    pub fn close(self) {
+        // SAFETY: Both are the exchange's own.
+        unsafe {
+            libc::close(self.sender);
+            libc::close(self.receiver);
+        }
+    }
+
+    /// Zero or an error number.
+    pub fn pass(self, file: i32) -> i32 {
+        let mut byte = 0_u8;
+        let mut part = libc::iovec {
+            iov_base: (&raw mut byte).cast(),
+            iov_len: 1,
+        };
+        let mut control = Control([0; 24]);
+        // SAFETY: Zeros are a message header.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        message.msg_iov = &mut part;
+        message.msg_iovlen = 1;
+        message.msg_control = (&raw mut control).cast();
+        message.msg_controllen = size_of::<Control>();
+        // SAFETY: `control` has room for a header and one descriptor, and all parts outlive the call.
+        let sent = unsafe {
+            let header = libc::CMSG_FIRSTHDR(&message);
+            (*header).cmsg_level = libc::SOL_SOCKET;
+            (*header).cmsg_type = libc::SCM_RIGHTS;
+            (*header).cmsg_len = libc::CMSG_LEN(4) as usize;
+            libc::CMSG_DATA(header).cast::<i32>().write_unaligned(file);
+            libc::sendmsg(self.sender, &message, libc::MSG_DONTWAIT)
+        };
+        if sent < 0 { errno() } else { 0 }
+    }
+
+    /// A descriptor, which is the caller's, or -1.
+    pub fn take(self) -> i32 {
+        let mut byte = 0_u8;
+        let mut part = libc::iovec {
+            iov_base: (&raw mut byte).cast(),
+            iov_len: 1,
+        };
+        let mut control = Control([0; 24]);
+        // SAFETY: Zeros are a message header.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        message.msg_iov = &mut part;
+        message.msg_iovlen = 1;
+        message.msg_control = (&raw mut control).cast();
+        message.msg_controllen = size_of::<Control>();
+        let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+        // SAFETY: All parts have the sizes that are told, and outlive the call.
+        unsafe {
+            if libc::recvmsg(self.receiver, &mut message, flags) < 0 {
+                return -1;
+            }
+            let header = libc::CMSG_FIRSTHDR(&message);
+            if header.is_null() || (*header).cmsg_type != libc::SCM_RIGHTS {
+                return -1;
+            }
+            libc::CMSG_DATA(header).cast::<i32>().read_unaligned()
+        }
+    }
+}
+
+pub fn errno() -> i32 {
+    io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What holds between any two programs, whatever they did.
+
+use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use ivring::abi;
+
+/// All VMs, with their counters.
+const VMS: &str = "/sys/kernel/debug/ivring/vms";
+/// Items that the well-behaved pair sends.
+const ITEMS: u32 = 100;
+/// What is given back late (by RCU, by other tasks) is back by then.
+const SETTLE: Duration = Duration::from_secs(20);
+/// Free memory varies by so many KiB, of what the fuzzer itself and the kernel's caches take.
+const SLACK_KIB: u64 = 512;
+
+/// What the kernel held before the first program.
+pub struct Baseline {
+    vmalloc_kib: u64,
+    tainted: String,
+}
+
+impl Baseline {
+    pub fn take() -> Result<Self> {
+        let baseline = Self {
+            vmalloc_kib: vmalloc_kib()?,
+            tainted: tainted()?,
+        };
+        baseline.check_left()?;
+        Ok(baseline)
+    }
+
+    /// No member of a region is left, no open file, and the areas' pages are back.
+    pub fn check_left(&self) -> Result<()> {
+        let begin = Instant::now();
+        loop {
+            let left = self.left()?;
+            match left {
+                None => return Ok(()),
+                Some(left) if begin.elapsed() > SETTLE => bail!("{left}"),
+                Some(_) => thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+
+    fn left(&self) -> Result<Option<String>> {
+        let members =
+            fs::read_to_string("/sys/kernel/debug/ivring/vms").context("debugfs: ivring/vms")?;
+        if members.lines().count() != 1 {
+            return Ok(Some(format!("members are left: {members}")));
+        }
+        let files = fs::read_to_string("/sys/module/ivring/refcnt")?;
+        if files.trim() != "0" {
+            return Ok(Some(format!("the module is used {} times", files.trim())));
+        }
+        let now = vmalloc_kib()?;
+        let more = now.saturating_sub(self.vmalloc_kib);
+        Ok((more > SLACK_KIB).then(|| format!("{more} KiB of vmalloc memory are not back")))
+    }
+
+    /// The kernel has had no reason to complain that it remembers.
+    pub fn check_taint(&self) -> Result<()> {
+        let now = tainted()?;
+        ensure!(
+            now == self.tainted,
+            "the kernel's taint was {} and is {now}",
+            self.tainted
+        );
+        Ok(())
+    }
+}
+
+fn tainted() -> Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/tainted")?
+        .trim()
+        .to_owned())
+}
+
+/// Memory of areas, and of all else that is allocated so.
+fn vmalloc_kib() -> Result<u64> {
+    let text = fs::read_to_string("/proc/meminfo")?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("VmallocUsed:"));
+    let number = line.and_then(|rest| rest.split_whitespace().next());
+    Ok(number.context("/proc/meminfo: VmallocUsed")?.parse()?)
+}
+
+/// Two VMs of a region of their own, one of which sends to the other: all items arrive, in order,
+/// and the receiver is woken for them.
+pub fn check_talk() -> Result<()> {
+    let receiver = Member::create()?;
+    let sender = Member::join(&receiver)?;
+    let before = receiver.stats()?;
+    let result = thread::scope(|scope| {
+        let reading = scope.spawn(|| receiver.receive());
+        let sent = sender.send(&receiver);
+        let read = reading.join().expect("a reader does not panic");
+        sent.and(read)
+    });
+    result?;
+    let after = receiver.stats()?;
+    let (items, rung) = (after.items_in - before.items_in, after.rung - before.rung);
+    ensure!(items == u64::from(ITEMS) && rung > 0, "{after:?}");
+    // Unnamed, the first of its region, which this process has attached.
+    let all = fs::read_to_string(VMS)?;
+    let line = format!(
+        "- 0:1 0 {} {} 0 {} ",
+        std::process::id(),
+        after.items_in,
+        after.rung
+    );
+    ensure!(all.contains(&line), "{VMS} has no {line:?}: {all}");
+    Ok(())
+}
+
+struct Member {
+    file: OwnedFd,
+    id: u32,
+    generation: u32,
+}
+
+fn now() -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: There is room for the time, and the clock exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// Entries of the inbox: fewer than [`ITEMS`].
+const ENTRIES: u32 = 16;
+const LIMIT_NS: u64 = 20_000_000_000;
+
+impl Member {
+    fn open() -> Result<OwnedFd> {
+        Ok(fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/dev/ivring")?
+            .into())
+    }
+
+    fn call<T>(file: &OwnedFd, opcode: u32, argument: &mut T) -> Result<()> {
+        // SAFETY: All callers pass the structure of that ioctl.
+        if unsafe { libc::ioctl(file.as_raw_fd(), opcode as libc::Ioctl, argument) } < 0 {
+            bail!("ioctl {opcode:#x}: {}", std::io::Error::last_os_error());
+        }
+        Ok(())
+    }
+
+    fn create() -> Result<Self> {
+        let file = Self::open()?;
+        let mut create = abi::Create {
+            flags: abi::CREATE_ATTACH,
+            slots: 2,
+            inbox_entries: ENTRIES,
+            mode: 0,
+            outbox_bytes: 4096,
+            name: [0; abi::NAME_SIZE],
+        };
+        Self::call(&file, abi::CREATE, &mut create)?;
+        Ok(Self {
+            file,
+            id: 0,
+            generation: 1,
+        })
+    }
+
+    fn join(other: &Self) -> Result<Self> {
+        let file = Self::open()?;
+        let mut attach = abi::Attach {
+            flags: 0,
+            region_fd: other.file.as_raw_fd(),
+            id: abi::ID_ANY,
+            generation: 0,
+            name: [0; abi::NAME_SIZE],
+        };
+        Self::call(&file, abi::ATTACH, &mut attach)?;
+        Ok(Self {
+            file,
+            id: attach.id,
+            generation: attach.generation,
+        })
+    }
+
+    fn stats(&self) -> Result<abi::Stats> {
+        let mut info = abi::VmInfo {
+            id: self.id,
+            ..Default::default()
+        };
+        Self::call(&self.file, abi::VM_INFO, &mut info)?;
+        Ok(info.stats)
+    }
+
+    fn send(&self, to: &Self) -> Result<()> {
+        for first in (0..ITEMS).step_by(5) {
+            let items: Vec<_> = (first..first + 5)
+                .map(|n| abi::Item {
+                    cookie: n.into(),
+                    ..Default::default()
+                })
+                .collect();
+            let mut enqueue = abi::Enqueue {
+                id: to.id,
+                generation: to.generation,
+                count: 5,
+                flags: abi::ENQUEUE_WAIT,
+                items: items.as_ptr() as u64,
+                deadline: now() + LIMIT_NS,
+                ..Default::default()
+            };
+            Self::call(&self.file, abi::ENQUEUE, &mut enqueue)?;
+            ensure!(enqueue.done == 5, "{} of 5 items were sent", enqueue.done);
+            if first % 25 == 0 {
+                // The receiver goes to sleep.
+                thread::sleep(Duration::from_millis(2));
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(&self) -> Result<()> {
+        let map = |offset: u64, pages: usize, prot: i32| {
+            // SAFETY: A new mapping wherever the kernel likes.
+            let address = unsafe {
+                let (flags, file) = (libc::MAP_SHARED, self.file.as_raw_fd());
+                libc::mmap(
+                    std::ptr::null_mut(),
+                    pages * 4096,
+                    prot,
+                    flags,
+                    file,
+                    offset as i64,
+                )
+            };
+            ensure!(
+                address != libc::MAP_FAILED,
+                "mmap: {}",
+                std::io::Error::last_os_error()
+            );
+            Ok((address, pages * 4096))
+        };
+        let own = map(abi::map_vm(self.id), 1, libc::PROT_READ | libc::PROT_WRITE)?;
+        let inbox = map(abi::MAP_INBOX, 2, libc::PROT_READ)?;
+        let result = self.read_all(own.0.cast(), inbox.0.cast());
+        for (address, length) in [own, inbox] {
+            // SAFETY: Mapped above, and used no more.
+            unsafe { libc::munmap(address, length) };
+        }
+        result
+    }
+
+    /// Reads [`ITEMS`] items. The areas are mapped, as far as they are used here.
+    fn read_all(&self, own: *mut abi::VmArea, inbox: *mut abi::RingArea) -> Result<()> {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        // SAFETY: Aligned, mapped, and accessed by atomics alone.
+        let (consumer, producer) = unsafe {
+            (
+                AtomicU32::from_ptr(&raw mut (*own).inbox_consumer),
+                AtomicU32::from_ptr(&raw mut (*inbox).producer),
+            )
+        };
+        let mut next = consumer.load(Ordering::Relaxed);
+        let mut expected = 0;
+        while expected < ITEMS {
+            if producer.load(Ordering::Acquire) == next {
+                let mut wait = abi::Wait {
+                    deadline: now() + LIMIT_NS,
+                    ..Default::default()
+                };
+                Self::call(&self.file, abi::WAIT, &mut wait)
+                    .with_context(|| format!("WAIT for item {expected}"))?;
+                continue;
+            }
+            // SAFETY: Within the ring, which is mapped; published, and not given up yet.
+            let item = unsafe {
+                (&raw const (*inbox).item)
+                    .cast::<abi::Item>()
+                    .add((next % ENTRIES) as usize)
+                    .read_volatile()
+            };
+            ensure!(
+                item.cookie == u64::from(expected),
+                "item {} in the place of item {expected}",
+                item.cookie
+            );
+            expected += 1;
+            next = next.wrapping_add(1);
+            consumer.store(next, Ordering::Release);
+            let mut room = abi::Room {
+                from: abi::ID_ANY,
+                flags: 0,
+            };
+            Self::call(&self.file, abi::ROOM, &mut room)?;
+        }
+        Ok(())
+    }
+}

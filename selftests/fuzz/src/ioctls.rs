@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ioctls of `/dev/ivring`, with arguments good and bad, and what may be said of each result.
+
+use ivring::abi;
+use rand::{Rng, RngCore};
+
+use crate::call::Call;
+use crate::domain::{deadline, generation, items, name};
+use crate::files::errno;
+use crate::program::Step;
+use crate::track::{Outcome, Track, name_of};
+use crate::verdict;
+
+/// The bytes of a structure of the ABI.
+///
+/// # Safety
+///
+/// `T` has no padding.
+unsafe fn bytes<T>(value: &[T]) -> &[u8] {
+    // SAFETY: By this function's requirement all bytes are initialized.
+    unsafe { std::slice::from_raw_parts(value.as_ptr().cast(), size_of_val(value)) }
+}
+
+pub fn step(track: &mut Track, step: &Step) -> Outcome {
+    let [a0, a1, a2, a3, a4, a5, a6, a7, _] = step.arguments;
+    let fd = track.process.files.get(a0);
+    match step.call {
+        Call::Api => {
+            // SAFETY: Zeros are a good one.
+            let api: abi::Api = unsafe { std::mem::zeroed() };
+            let (outcome, api) = call(track, step, fd, abi::API, a1, api, false);
+            if outcome == Ok(0) && api.is_some_and(|api| api.version != abi::API_VERSION) {
+                track.find("API tells another version");
+            }
+            outcome
+        }
+        Call::Create => {
+            let create = abi::Create {
+                flags: a1 as u32,
+                slots: a2 as u32,
+                inbox_entries: a3 as u32,
+                mode: if a6 == name::NONE { 0 } else { a5 as u32 },
+                outbox_bytes: a4,
+                name: named(a6),
+            };
+            call(track, step, fd, abi::CREATE, a7, create, false).0
+        }
+        Call::Attach => {
+            let attach = abi::Attach {
+                flags: a4 as u32,
+                region_fd: track.process.files.get(a1),
+                id: a3 as u32,
+                generation: 0,
+                name: named(a2),
+            };
+            let (outcome, after) = call(track, step, fd, abi::ATTACH, a5, attach, false);
+            if let (Ok(0), Some(after)) = (outcome, after) {
+                if after.id >= abi::MAX_SLOTS
+                    || after.generation % 2 == 0
+                    || a3 < 1024 && after.id != attach.id
+                {
+                    track.find(&format!(
+                        "ATTACH returns VM {}:{}",
+                        after.id, after.generation
+                    ));
+                }
+                if a2 != name::NONE {
+                    check_permission(track, fd);
+                }
+            }
+            outcome
+        }
+        Call::Info => {
+            let (outcome, info) = call(track, step, fd, abi::INFO, a1, no_info(), false);
+            if let (Ok(0), Some(info)) = (outcome, info) {
+                if info.attached > info.slots || info.mode & !0o777 != 0 {
+                    track.find(&format!("INFO returns {info:?}"));
+                }
+            }
+            outcome
+        }
+        Call::VmInfo => {
+            let info = abi::VmInfo {
+                id: a1 as u32,
+                reserved: a2 as u32,
+                ..Default::default()
+            };
+            let (outcome, info) = call(track, step, fd, abi::VM_INFO, a3, info, false);
+            if let (Ok(0), Some(info)) = (outcome, info) {
+                if info.generation % 2 == 0
+                    && (info.uid != 0 || info.stats != abi::Stats::default())
+                {
+                    track.find(&format!("VM_INFO of a free slot: {info:?}"));
+                }
+            }
+            outcome
+        }
+        Call::Enqueue => enqueue(track, step, fd),
+        Call::Wait => {
+            let wait = abi::Wait {
+                flags: a1 as u32,
+                events: 0,
+                deadline: time(a2),
+            };
+            let (outcome, after) = call(track, step, fd, abi::WAIT, a3, wait, false);
+            if let (Ok(0), Some(after)) = (outcome, after) {
+                let armed = wait.flags & abi::WAIT_ARMED != 0;
+                let asked = wait.flags & abi::EVENT_MEMBERS | abi::EVENT_ITEMS;
+                if armed && after.events != 0
+                    || !armed && (after.events == 0 || after.events & !asked != 0)
+                {
+                    track.find(&format!(
+                        "WAIT with flags {} returns events {}",
+                        wait.flags, after.events
+                    ));
+                }
+            }
+            outcome
+        }
+        Call::Eventfd => {
+            let eventfd = abi::Eventfd {
+                fd: track.process.files.get(a1),
+                flags: a2 as u32,
+            };
+            call(track, step, fd, abi::EVENTFD, a3, eventfd, false).0
+        }
+        Call::Room => {
+            let room = abi::Room {
+                from: a1 as u32,
+                flags: a2 as u32,
+            };
+            call(track, step, fd, abi::ROOM, a3, room, false).0
+        }
+        Call::Flush => {
+            let flush = abi::Flush {
+                id: a1 as u32,
+                generation: number(fd, a1, a2),
+                position: track.position.wrapping_add(a3 as u32),
+                flags: a4 as u32,
+                deadline: time(a5),
+            };
+            call(track, step, fd, abi::FLUSH, a6, flush, false).0
+        }
+        Call::OpenLane => {
+            let (id, generation) = (a1 as u32, number(fd, a1, a2));
+            let open = abi::OpenLane {
+                id,
+                generation,
+                entries: a3 as u32,
+                flags: a4 as u32,
+            };
+            call(track, step, fd, abi::OPEN_LANE, a5, open, false).0
+        }
+        Call::CloseLane => {
+            let close = abi::CloseLane {
+                from: a1 as u32,
+                generation: number(fd, a1, a2),
+            };
+            call(track, step, fd, abi::CLOSE_LANE, a3, close, false).0
+        }
+        Call::Doorbell => {
+            let doorbell = abi::Doorbell {
+                id: a1 as u32,
+                generation: number(fd, a1, a2),
+            };
+            call(track, step, fd, abi::DOORBELL, a3, doorbell, false).0
+        }
+        _ => call(track, step, fd, a1 as u32, a2, [0_u64; 16], false).0,
+    }
+}
+
+fn enqueue(track: &mut Track, step: &Step, fd: i32) -> Outcome {
+    let [_, to, gen_, count, kind, flags, deadline, at, array] = step.arguments;
+    // One more than may be sent is enough of too many.
+    let list = make_items(
+        track,
+        kind,
+        (count as usize).min(abi::MAX_BATCH as usize + 1),
+    );
+    // SAFETY: Items have no padding.
+    let items = unsafe { bytes(&list) };
+    let array = track
+        .arena
+        .put(array, items, false, &track.process.mappings);
+    let enqueue = abi::Enqueue {
+        id: to as u32,
+        generation: number(fd, to, gen_),
+        count: count as u32,
+        flags: flags as u32,
+        items: array as u64,
+        deadline: time(deadline),
+        ..Default::default()
+    };
+    let waits = enqueue.flags & abi::ENQUEUE_WAIT != 0;
+    let (outcome, after) = call(track, step, fd, abi::ENQUEUE, at, enqueue, waits);
+    if let (Ok(0), Some(after)) = (outcome, after) {
+        if after.done == 0
+            || after.done > after.count
+            || after.rung > after.done
+            || after.rung > 1 && !waits
+        {
+            track.find(&format!("ENQUEUE returns {after:?}"));
+        }
+        track.position = after.position;
+    }
+    outcome
+}
+
+fn make_items(track: &mut Track, kind: u64, count: usize) -> Vec<abi::Item> {
+    let mut list = vec![
+        abi::Item {
+            cookie: 1,
+            inline_len: 8,
+            ..Default::default()
+        };
+        count
+    ];
+    let last = count.saturating_sub(1);
+    for (index, item) in list.iter_mut().enumerate() {
+        match kind {
+            items::PAYLOAD => (item.offset, item.length) = (4000, 96),
+            items::BEYOND => (item.offset, item.length) = (4096, 0x2000_0000),
+            items::WRAPPING => (item.offset, item.length) = (u64::MAX - 1, 4),
+            items::FORGED => (item.from, item.from_gen) = (1, 1),
+            items::FLAGS => item.flags = 0x81,
+            items::INLINE => item.inline_len = 33,
+            items::OFFSET => item.offset = 8,
+            items::LAST_BAD if index == last => item.inline_len = 255,
+            items::RANDOM => {
+                item.from = track.rng.random::<u16>() & 1;
+                item.flags = track.rng.random::<u8>() & 3;
+                item.inline_len = track.rng.random::<u8>() & 63;
+                item.length = track.rng.next_u32() >> track.rng.random_range(0..32);
+                item.offset = track.rng.next_u64() >> track.rng.random_range(0..64);
+            }
+            _ => {}
+        }
+    }
+    list
+}
+
+/// Makes a call; what it returns, and what the structure is then, where that can be told.
+fn call<T: Copy>(
+    track: &mut Track,
+    step: &Step,
+    fd: i32,
+    opcode: u32,
+    at: u64,
+    value: T,
+    waits: bool,
+) -> (Outcome, Option<T>) {
+    // SAFETY: No structure of the ABI has padding.
+    let before = unsafe { bytes(std::slice::from_ref(&value)) };
+    let address = track.arena.put(at, before, true, &track.process.mappings);
+    let ioctl = || {
+        // SAFETY: The kernel checks the address. What it may write to is the arena, or a mapping,
+        // whose words are accessed by atomics alone.
+        i64::from(unsafe { libc::ioctl(fd, opcode as libc::Ioctl, address) })
+    };
+    let outcome = track.system_call(ioctl);
+    let after = track.arena.get::<T>(at);
+    match outcome {
+        Ok(0) => {}
+        Ok(1) if step.call == Call::Doorbell => {}
+        Ok(other) if is_ours(track, fd) => track.find(&format!("{step} returns {other}")),
+        Ok(_) => {}
+        Err(error) => {
+            if !verdict::is_documented(step.call, error, waits) && is_ours(track, fd) {
+                track.find(&format!(
+                    "{step} returns {}, which is not documented",
+                    name_of(error)
+                ));
+            }
+            // But for ENQUEUE, which may say that nothing is done.
+            if let Some(after) = &after {
+                // SAFETY: As above.
+                let after = unsafe { bytes(std::slice::from_ref(after)) };
+                if step.call != Call::Enqueue && after != before && is_ours(track, fd) {
+                    track.find(&format!(
+                        "{step} returns {} and changes its argument",
+                        name_of(error)
+                    ));
+                }
+            }
+        }
+    }
+    (outcome, after)
+}
+
+/// Whether a descriptor is one of the module's, and no other thread can have changed that.
+pub fn is_ours(track: &Track, fd: i32) -> bool {
+    // SAFETY: Zeros are a good one, and there is room for it.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: As above.
+    let known = unsafe { libc::fstat(fd, &mut stat) } == 0;
+    track.process.single && known && stat.st_rdev == track.process.device
+}
+
+pub fn no_info() -> abi::Info {
+    // SAFETY: Integers alone, of which zeros are good.
+    unsafe { std::mem::zeroed() }
+}
+
+/// The region of a descriptor, by a call that is not part of the program.
+pub fn info(fd: i32) -> Option<abi::Info> {
+    let mut info = no_info();
+    // SAFETY: There is room for the structure.
+    (unsafe { libc::ioctl(fd, abi::INFO as libc::Ioctl, &mut info) } == 0).then_some(info)
+}
+
+/// Who has attached by a name must have had the right to.
+fn check_permission(track: &Track, fd: i32) {
+    let Some(info) = info(fd).filter(|_| is_ours(track, fd)) else {
+        return;
+    };
+    let granted = match track.process.id {
+        0 => 6,
+        id if id == info.uid => info.mode >> 6,
+        id if id == info.gid => info.mode >> 3,
+        _ => info.mode,
+    };
+    if granted & 6 != 6 {
+        track.find(&format!(
+            "user {} attached to a region of user {} and mode {:o}",
+            track.process.id, info.uid, info.mode
+        ));
+    }
+}
+
+fn named(kind: u64) -> [u8; abi::NAME_SIZE] {
+    let mut bytes = [0; abi::NAME_SIZE];
+    let text = match kind {
+        name::NONE => String::new(),
+        name::SLASH => "fuzz/1".to_owned(),
+        name::ENDLESS => "f".repeat(abi::NAME_SIZE),
+        name::PADDED => "fuzz\0more".to_owned(),
+        name::BYTES => "fuzz \\\n\u{fe}".to_owned(),
+        number => format!("fuzz-{}", number % 4),
+    };
+    bytes[..text.len()].copy_from_slice(text.as_bytes());
+    bytes
+}
+
+/// The generation that one of [`generation`] stands for, as the slot is now.
+fn number(fd: i32, slot: u64, kind: u64) -> u32 {
+    let mut info = abi::VmInfo {
+        id: slot as u32,
+        ..Default::default()
+    };
+    // SAFETY: There is room for the structure.
+    let known = unsafe { libc::ioctl(fd, abi::VM_INFO as libc::Ioctl, &mut info) } == 0;
+    let now = if known {
+        info.generation.wrapping_sub(1) | 1
+    } else {
+        1
+    };
+    match kind {
+        generation::NOW => now,
+        generation::BEFORE => now.wrapping_sub(2),
+        generation::NEXT => now.wrapping_add(2),
+        generation::EVEN => now.wrapping_add(1),
+        generation::ZERO => 0,
+        _ => u32::MAX,
+    }
+}
+
+/// The time that one of [`deadline`] stands for.
+fn time(kind: u64) -> u64 {
+    let after = match kind {
+        deadline::NONE => return 0,
+        deadline::PAST => return 1,
+        deadline::NEVER => return abi::DEADLINE_NEVER,
+        deadline::SOON => 1_000_000,
+        _ => 20_000_000,
+    };
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: There is room for the time.
+    if unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) } != 0 {
+        panic!("clock_gettime: {}", name_of(errno()));
+    }
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64 + after
+}

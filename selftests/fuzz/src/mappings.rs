@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The mappings that a program uses, and what is done to them.
+//!
+//! All accesses hold the table's lock, so that no thread writes where another has unmapped: a signal
+//! for a bad address is a finding.
+
+use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{RwLock, RwLockReadGuard};
+
+use ivring::abi;
+
+use crate::domain::area;
+use crate::files::errno;
+
+pub const PAGE: usize = 4096;
+const MAPPINGS: usize = 6;
+
+/// Invariant: `address` and `length` bytes are mapped by this table, and accessible as `prot` says unless
+/// `is_gone`.
+#[derive(Clone, Copy)]
+pub struct Mapping {
+    pub address: usize,
+    pub length: usize,
+    pub prot: i32,
+    /// Its pages are gone: there is nobody who would bring them back.
+    pub is_gone: bool,
+    /// One of [`area`].
+    pub area: u64,
+    /// Its first page in the area.
+    pub page: usize,
+    /// It is sure to be of an area that the caller may not write.
+    pub is_reader: bool,
+    /// So many items, at least, are in the area if it is a ring.
+    pub entries: usize,
+}
+
+pub struct Mappings(RwLock<[Option<Mapping>; MAPPINGS]>);
+
+impl Mapping {
+    /// The word at an offset, if it lies within and may be accessed so.
+    fn word(&self, offset: u64, prot: i32) -> Option<&AtomicU32> {
+        let offset = usize::try_from(offset).ok()? & !3;
+        if self.is_gone || self.prot & prot != prot || offset > self.length - size_of::<u32>() {
+            return None;
+        }
+        // SAFETY: Mapped, accessible and aligned, by the invariant; shared memory is accessed by
+        // atomics alone.
+        Some(unsafe { AtomicU32::from_ptr((self.address + offset) as *mut u32) })
+    }
+
+    pub fn load(&self, offset: u64) -> Option<u32> {
+        Some(self.word(offset, libc::PROT_READ)?.load(Ordering::Acquire))
+    }
+
+    pub fn store(&self, offset: u64, value: u32) -> Option<()> {
+        // Write without read is not asked for: the processor has no such thing.
+        self.word(offset, libc::PROT_READ | libc::PROT_WRITE)?
+            .store(value, Ordering::Release);
+        Some(())
+    }
+
+    /// What is wrong with what the kernel alone writes.
+    pub fn fault(&self) -> Option<String> {
+        if self.page != 0 {
+            return None;
+        }
+        match self.area {
+            area::REGION => {
+                let words = [0, 4, 8, 12, 16, 20].map(|offset| self.load(offset));
+                let [
+                    Some(magic),
+                    Some(version),
+                    Some(slots),
+                    Some(entries),
+                    Some(low),
+                    Some(high),
+                ] = words
+                else {
+                    return None;
+                };
+                let bytes = (u64::from(high) << 32) | u64::from(low);
+                let good = magic == abi::MAGIC
+                    && version == abi::API_VERSION
+                    && (1..=abi::MAX_SLOTS).contains(&slots)
+                    && entries.is_power_of_two()
+                    && bytes.is_power_of_two()
+                    && (28..64)
+                        .step_by(4)
+                        .all(|offset| self.load(offset) == Some(0));
+                (!good).then(|| format!("region area: {words:x?}"))
+            }
+            area::INBOX => (0..self.entries as u64).find_map(|index| {
+                let item = PAGE as u64 + 64 * index;
+                let (first, generation) = (self.load(item)?, self.load(item + 4)?);
+                let (from, flags, inline) = (first & 0xffff, (first >> 16) & 0xff, first >> 24);
+                let good = first == 0
+                    || from < abi::MAX_SLOTS && flags <= u32::from(abi::ITEM_REPLY) && inline <= 32;
+                // Both are of one sender, or of two: a generation is odd once it is there.
+                let good = good && (generation == 0 || generation % 2 == 1);
+                (!good).then(|| format!("inbox item {index}: {first:x} generation {generation}"))
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl Mappings {
+    pub fn new() -> Self {
+        Self(RwLock::new([None; MAPPINGS]))
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, [Option<Mapping>; MAPPINGS]> {
+        self.0.read().expect("no thread panics under the lock")
+    }
+
+    /// Does something with a mapping, if there is one. It stays as it is meanwhile.
+    pub fn with<T>(&self, place: u64, act: impl FnOnce(&Mapping) -> Option<T>) -> Option<T> {
+        act(self.read().get(place as usize)?.as_ref()?)
+    }
+
+    /// Changes or replaces a mapping, while nobody else accesses any.
+    pub fn change<T>(&self, place: u64, act: impl FnOnce(&mut Option<Mapping>) -> T) -> T {
+        let mut all = self.0.write().expect("no thread panics under the lock");
+        act(&mut all[place as usize % MAPPINGS])
+    }
+
+    /// Puts one in, and unmaps the one before.
+    pub fn put(&self, place: u64, mapping: Mapping) {
+        self.change(place, |old| {
+            old.take().map(|old| unmap(old.address, old.length));
+            *old = Some(mapping);
+        });
+    }
+
+    /// Unmaps so many pages of one, from `page` on; zero is all that follow.
+    pub fn unmap(&self, place: u64, page: u64, pages: u64) -> i32 {
+        self.change(place, |entry| {
+            let Some(mapping) = entry else {
+                return libc::ENOENT;
+            };
+            let start = (page as usize).saturating_mul(PAGE).min(mapping.length);
+            let length = match pages {
+                0 => mapping.length - start,
+                pages => (pages as usize)
+                    .saturating_mul(PAGE)
+                    .min(mapping.length - start),
+            };
+            let error = unmap(mapping.address + start, length);
+            if start == 0 {
+                // What follows may have gone as well: nothing of it is accessed then.
+                mapping.address += length;
+                mapping.length -= length;
+                mapping.page += length / PAGE;
+            } else {
+                // What lies behind the hole stays mapped, and is forgotten.
+                mapping.length = start;
+            }
+            if mapping.length == 0 {
+                *entry = None;
+            }
+            error
+        })
+    }
+
+    pub fn unmap_all(&self) {
+        (0..MAPPINGS as u64).for_each(|place| {
+            self.unmap(place, 0, 0);
+        });
+    }
+
+    /// In a child: those that it has inherited.
+    pub fn inherited(&self) -> usize {
+        let Ok(all) = self.0.try_read() else { return 0 };
+        let is_mapped = |mapping: &&Mapping| {
+            let mut page = 0_u8;
+            // SAFETY: May be called with any address; one page has one byte.
+            unsafe { libc::mincore(mapping.address as *mut _, PAGE, &mut page) == 0 }
+        };
+        all.iter().flatten().filter(is_mapped).count()
+    }
+}
+
+/// Zero or an error number.
+fn unmap(address: usize, length: usize) -> i32 {
+    // SAFETY: The range is the caller's own, who forgets it.
+    match unsafe { libc::munmap(ptr::without_provenance_mut(address), length) } {
+        0 => 0,
+        _ => errno(),
+    }
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A track at work: what its steps share, and how each is done.
+
+use std::fs;
+use std::io::Write;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::actions;
+use crate::arena::Arena;
+use crate::call::Call;
+use crate::files::{Exchange, Files};
+use crate::ioctls;
+use crate::kcov::Kcov;
+use crate::mappings::Mappings;
+use crate::program::Step;
+use crate::shared::{SYNCS, Shared};
+
+/// What the tracks of a process share.
+pub struct Process {
+    pub files: Files,
+    pub mappings: Mappings,
+    pub exchange: Exchange,
+    /// It has one thread: nobody closes a descriptor while a call uses it.
+    pub single: bool,
+    /// Its effective user, and group.
+    pub id: u32,
+    /// Number of the device.
+    pub device: u64,
+}
+
+pub struct Track<'a> {
+    pub number: usize,
+    /// How many there are.
+    pub count: usize,
+    pub process: &'a Process,
+    pub shared: &'static Shared,
+    pub kcov: Option<&'a Kcov>,
+    pub arena: Arena,
+    pub rng: ChaCha8Rng,
+    /// What the last ENQUEUE returned.
+    pub position: u32,
+    syncs: usize,
+    /// How long it waits for the others.
+    pub patience: Duration,
+    /// What `fail` has asked for.
+    pub fail: Option<u64>,
+}
+
+/// What a step came to: what a system call returned, or an error number.
+pub type Outcome = Result<i64, i32>;
+
+impl<'a> Track<'a> {
+    pub fn new(
+        number: usize,
+        count: usize,
+        process: &'a Process,
+        shared: &'static Shared,
+        kcov: Option<&'a Kcov>,
+    ) -> Self {
+        Self {
+            number,
+            count,
+            process,
+            shared,
+            kcov,
+            arena: Arena::new().expect("there is memory for arguments"),
+            rng: ChaCha8Rng::seed_from_u64(number as u64),
+            position: 0,
+            syncs: 0,
+            patience: Duration::ZERO,
+            fail: None,
+        }
+    }
+
+    /// All of its steps, once all tracks are ready.
+    pub fn run(&mut self, steps: &[Step]) {
+        self.shared.ready.fetch_add(1, Ordering::Release);
+        while self.shared.go.load(Ordering::Acquire) == 0 {
+            std::thread::yield_now();
+        }
+        for step in steps {
+            let outcome = self.step(step);
+            self.shared.calls.fetch_add(1, Ordering::Relaxed);
+            if let Some(kcov) = self.kcov {
+                kcov.collect(self.number, self.shared);
+            }
+            let outcome = match outcome {
+                Ok(value) => value.to_string(),
+                Err(error) => name_of(error),
+            };
+            self.shared.traces[self.number]
+                .push(&format!("{}: {step} -> {outcome}\n", self.number));
+        }
+        // Nobody waits for this one any more.
+        for count in &self.shared.syncs[self.syncs.min(SYNCS)..] {
+            count.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    fn step(&mut self, step: &Step) -> Outcome {
+        match step.call {
+            Call::Sync => self.sync(),
+            Call::Fail => {
+                self.fail = Some(step.arguments[0]);
+                Ok(0)
+            }
+            Call::Api
+            | Call::Create
+            | Call::Attach
+            | Call::Info
+            | Call::VmInfo
+            | Call::Enqueue
+            | Call::Wait
+            | Call::Eventfd
+            | Call::Room
+            | Call::Flush
+            | Call::OpenLane
+            | Call::CloseLane
+            | Call::Doorbell
+            | Call::Ioctl => ioctls::step(self, step),
+            _ => actions::step(self, step),
+        }
+    }
+
+    fn sync(&mut self) -> Outcome {
+        let Some(count) = self.shared.syncs.get(self.syncs) else {
+            return Ok(0);
+        };
+        self.syncs += 1;
+        let arrived = |count: &AtomicU32| count.load(Ordering::Acquire) as usize >= self.count;
+        count.fetch_add(1, Ordering::AcqRel);
+        let begin = Instant::now();
+        while !arrived(count) {
+            if begin.elapsed() > self.patience {
+                return Err(libc::ETIMEDOUT);
+            }
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        Ok(0)
+    }
+
+    /// A system call, which `fail` may have been asked for. It is not made a second time.
+    pub fn system_call(&mut self, call: impl FnOnce() -> i64) -> Outcome {
+        let mut injector = self.fail.take().and_then(|nth| {
+            let mut file = fs::OpenOptions::new()
+                .write(true)
+                .open("/proc/thread-self/fail-nth")
+                .ok()?;
+            write!(file, "{nth}").ok()?;
+            Some(file)
+        });
+        let outcome = match call() {
+            -1 => Err(crate::files::errno()),
+            value => Ok(value),
+        };
+        if let Some(file) = &mut injector {
+            // Copying this may be what fails.
+            while file.write(b"0").is_err() {}
+        }
+        outcome
+    }
+
+    /// Notes what ought not to be.
+    pub fn find(&self, what: &str) {
+        self.shared
+            .findings
+            .push(&format!("track {}: {what}\n", self.number));
+    }
+}
+
+/// The name of an error, as far as this module returns it, or its number.
+pub fn name_of(error: i32) -> String {
+    macro_rules! names {
+        ($($name:ident)*) => {
+            match error {
+                $(libc::$name => stringify!($name).to_owned(),)*
+                _ => format!("error {error}"),
+            }
+        };
+    }
+    names!(EACCES EAGAIN EBADF EBUSY ECONNREFUSED ECONNRESET EDQUOT EEXIST EFAULT EINTR EINVAL EIO EISCONN EMFILE ENODEV
+        ENOENT ENOMEM ENOSPC ENOTCONN ENOTTY ENXIO EPERM EPIPE EPROTO ESRCH ESTALE ETIMEDOUT)
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Endurance: members come, talk and are killed, every item is numbered and checksummed, and the
+//! module is loaded and unloaded between rounds. Prints TAP.
+//!
+//! To be run as root on a kernel of its own.
+
+mod board;
+mod card;
+mod deeds;
+mod fate;
+mod kmemleak;
+mod log;
+mod member;
+mod memory;
+mod module;
+mod patience;
+mod receiver;
+mod round;
+mod run;
+mod sender;
+mod sleep;
+mod tally;
+mod tap;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Parser;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use rustix::process::setpriority_process;
+
+use crate::run::Run;
+
+#[derive(Parser)]
+#[command(about = "Has members of regions come, talk and die for as long as it is told")]
+struct Args {
+    /// For how many seconds; at least four rounds
+    #[arg(long, default_value_t = 60)]
+    duration: u64,
+    /// Of the random choices; if none is given, one at random
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The file ivring.ko
+    #[arg(long, env = "IVRING_MODULE")]
+    module: PathBuf,
+}
+
+fn main() -> Result<ExitCode> {
+    let args = Args::parse();
+    let seed = args
+        .seed
+        .unwrap_or_else(|| SmallRng::from_os_rng().random());
+    println!("TAP version 13");
+    println!("# seed {seed}");
+    // Else the members leave it no time to disturb them.
+    setpriority_process(None, -20)?;
+    module::mount_debugfs()?;
+    if module::is_loaded() {
+        module::unload()?;
+    }
+    kmemleak::clear();
+    let run = Run::of(Duration::from_secs(args.duration), &args.module, seed)?;
+    Ok(tap::print(&run.results()))
+}

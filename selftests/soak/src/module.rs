@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The module: it comes, goes, and tells who uses it.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, mount};
+use rustix::system::{delete_module, finit_module};
+
+use crate::patience::Patience;
+
+const VMS: &str = "/sys/kernel/debug/ivring/vms";
+
+pub fn mount_debugfs() -> Result<()> {
+    match mount(
+        "none",
+        "/sys/kernel/debug",
+        "debugfs",
+        MountFlags::empty(),
+        None,
+    ) {
+        // It has been mounted before.
+        Ok(()) | Err(Errno::BUSY) => Ok(()),
+        Err(errno) => Err(errno).context("mounting debugfs"),
+    }
+}
+
+pub fn is_loaded() -> bool {
+    Path::new("/sys/module/ivring").exists()
+}
+
+pub fn load(file: &Path) -> Result<()> {
+    let name = || file.display().to_string();
+    let file = File::open(file).with_context(name)?;
+    finit_module(&file, c"", 0).with_context(name)
+}
+
+/// Unloads the module once nobody uses it. Who has just died may take a while to let go of it.
+pub fn unload() -> Result<()> {
+    let mut patience = Patience::new();
+    loop {
+        match try_unload() {
+            Ok(()) => return Ok(()),
+            Err(Errno::AGAIN) if patience.wait() => {}
+            Err(errno) => bail!("it cannot be unloaded, with {} users: {errno}", users()?),
+        }
+    }
+}
+
+/// Unloads the module if nobody uses it.
+pub fn try_unload() -> Result<(), Errno> {
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits();
+    delete_module(c"ivring", nonblocking as i32)
+}
+
+fn users() -> Result<String> {
+    let users = fs::read_to_string("/sys/module/ivring/refcnt")?;
+    Ok(users.trim().to_owned())
+}
+
+/// What the module tells of the VMs that there are.
+pub fn vms() -> Result<Vec<String>> {
+    let vms = fs::read_to_string(VMS).context(VMS)?;
+    Ok(vms.lines().skip(1).map(str::to_owned).collect())
+}
+
+/// Waits until there are no VMs any more.
+pub fn wait_until_empty() -> Result<()> {
+    let mut patience = Patience::new();
+    loop {
+        match vms()?.first() {
+            None => return Ok(()),
+            Some(_) if patience.wait() => {}
+            Some(vm) => bail!("a VM is there still, though its process is not: {vm}"),
+        }
+    }
+}

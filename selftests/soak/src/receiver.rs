@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The thread of a member that receives.
+
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use ivring::{Deadline, Dispatched, Dispatcher, Error, Handle, Received, Vm};
+use rand::Rng;
+use rand::rngs::SmallRng;
+
+use crate::board::{Stream, index};
+use crate::card::{Card, Wish, checksum};
+use crate::member::Member;
+use crate::sleep::{Bed, Way, edge, wait_epoll};
+
+/// Receives until it is told that the last item has come, and all has been read.
+pub fn run(member: &Member<'_>, mut vm: Vm, way: Way, mut rng: SmallRng) -> Result<Vm> {
+    if rng.random_bool(0.2) {
+        let delay = Duration::from_micros(rng.random_range(1..5000));
+        vm.set_wake(rng.random_range(2..20), delay);
+    }
+    let handle = vm.handle().clone();
+    let reader = Reader {
+        member,
+        handle: &handle,
+        rng: RefCell::new(rng),
+        is_last: Cell::new(false),
+    };
+    match way {
+        Way::Dispatcher => vm = reader.dispatch(vm, None)?,
+        Way::DispatcherEdge => vm = reader.dispatch(vm, Some(way))?,
+        _ => {
+            let mut bed = Bed::make(way, &mut vm).with_context(|| format!("{way:?}"))?;
+            while !reader.is_last.get() {
+                reader.drain(&mut vm)?;
+                if !reader.is_last.get() {
+                    reader.dawdle();
+                    member.slept(way);
+                    bed.sleep(&mut vm).with_context(|| format!("{way:?}"))?;
+                }
+            }
+        }
+    }
+    reader.drain(&mut vm)?;
+    Ok(vm)
+}
+
+struct Reader<'m> {
+    member: &'m Member<'m>,
+    handle: &'m Handle,
+    rng: RefCell<SmallRng>,
+    is_last: Cell<bool>,
+}
+
+impl Reader<'_> {
+    /// Reads until there is nothing.
+    fn drain(&self, vm: &mut Vm) -> Result<()> {
+        loop {
+            let max = 1 << self.rng.borrow_mut().random_range(0..8);
+            let mut batch = vm.receive(max)?;
+            if batch.is_empty() {
+                drop(batch);
+                if vm.members_changed()? {
+                    continue;
+                }
+                return Ok(());
+            }
+            while let Some(item) = batch.take()? {
+                self.handle(&item)?;
+            }
+            self.member.fate.point();
+        }
+    }
+
+    /// Lets others send between the last look and the sleep.
+    fn dawdle(&self) {
+        if self.rng.borrow_mut().random_bool(0.2) {
+            thread::yield_now();
+        }
+    }
+
+    /// Reads by a dispatcher, which sleeps by itself if no way is given.
+    fn dispatch(&self, vm: Vm, way: Option<Way>) -> Result<Vm> {
+        let failure = RefCell::new(None);
+        let mut dispatcher = Dispatcher::new(vm);
+        dispatcher.on_other(|context, item| {
+            if let Err(error) = self.handle(item) {
+                failure.replace(Some(error));
+            }
+            if self.is_last.get() || failure.borrow().is_some() {
+                context.stop();
+            }
+        });
+        match way {
+            None => {
+                self.member.slept(Way::Dispatcher);
+                dispatcher.run()?;
+            }
+            Some(way) => {
+                let epoll = edge(&dispatcher)?;
+                loop {
+                    let budget = self.rng.borrow_mut().random_range(1..100);
+                    match dispatcher.dispatch(budget)? {
+                        Dispatched::All => {
+                            self.member.slept(way);
+                            wait_epoll(&epoll)?;
+                        }
+                        Dispatched::More => {}
+                        Dispatched::Stopped => break,
+                    }
+                }
+            }
+        }
+        let vm = dispatcher.into_vm();
+        failure.into_inner().map_or(Ok(vm), Err)
+    }
+
+    /// Checks an item, answers it, and notes it down.
+    fn handle(&self, item: &Received<'_>) -> Result<()> {
+        self.member.fate.point();
+        let from = index(item.peer());
+        let card = Card::read(item).with_context(|| format!("an item of member {from}"))?;
+        self.check(item, from, &card)
+            .with_context(|| format!("{card:?}"))?;
+        match card.wish {
+            Wish::Nothing => {}
+            Wish::Answer => self.answer(item, from)?,
+            Wish::Last => self.is_last.set(true),
+        }
+        self.member.fate.point();
+        let flow = self.member.table.flow(from, self.member.index, card.stream);
+        flow.receive();
+        Ok(())
+    }
+
+    fn check(&self, item: &Received<'_>, from: usize, card: &Card) -> Result<()> {
+        ensure!(card.from == from, "it came from member {from}");
+        ensure!(card.to == self.member.index, "it came to another member");
+        let flow = self.member.table.flow(from, card.to, card.stream);
+        let expected = flow.expected();
+        ensure!(card.number == expected, "number {expected} was to come");
+        ensure!(card.number < flow.counts().attempted, "nobody has sent it");
+
+        let account = self.member.account();
+        match item.payload() {
+            Ok(payload) => {
+                let bytes = payload.to_vec();
+                ensure!(card.payload == checksum(&bytes), "a wrong payload");
+                account
+                    .payload
+                    .fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            }
+            Err(Error::Gone | Error::Stale) => {
+                let is_present = self.handle.is_present(item.peer());
+                ensure!(!is_present, "the payload of a peer that is present");
+                account.unreachable.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(error) => return Err(error).context("its payload"),
+        }
+        Ok(())
+    }
+
+    fn answer(&self, item: &Received<'_>, to: usize) -> Result<()> {
+        let flow = self.member.flow_to(to, Stream::Answer);
+        let card = Card {
+            from: self.member.index,
+            to,
+            stream: Stream::Answer,
+            wish: Wish::Nothing,
+            number: flow.attempt(1),
+            payload: checksum(&[]),
+            salt: self.rng.borrow_mut().random(),
+        };
+        self.member.fate.point();
+        let sent = self.handle.send(item.peer(), card.message(), Deadline::NOW);
+        self.member.fate.point();
+        let count = match sent.map_err(|failed| failed.error) {
+            Ok(_) => 1,
+            Err(Error::Full | Error::Gone | Error::Stale) => 0,
+            Err(error) => return Err(error).context("an answer"),
+        };
+        flow.sent(count);
+        Ok(())
+    }
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ways in which a receiver sleeps until there is something for it. None has a deadline: who
+//! misses a wakeup sleeps until somebody notices.
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use anyhow::{Context as _, Result, bail};
+use io_uring::{IoUring, cqueue, opcode, types};
+use ivring::{Deadline, Polling, Vm};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, epoll, eventfd, poll};
+use rustix::io::{Errno, retry_on_intr};
+
+/// A way to sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// `IVRING_WAIT`, and the kernel arms.
+    Wait,
+    /// As that, and looks for members who come and go too.
+    WaitMembers,
+    /// Polls, arms and waits, and has senders make fences.
+    Idle,
+    /// As that, and makes the fences for them.
+    IdleUnfenced,
+    Poll,
+    EpollLevel,
+    EpollEdge,
+    Eventfd,
+    /// `io_uring`, by multishot poll.
+    Uring,
+    /// `Dispatcher::run`.
+    Dispatcher,
+    /// `Dispatcher::dispatch`, by edge-triggered epoll.
+    DispatcherEdge,
+}
+
+impl Way {
+    pub const ALL: [Self; 11] = [
+        Self::Wait,
+        Self::WaitMembers,
+        Self::Idle,
+        Self::IdleUnfenced,
+        Self::Poll,
+        Self::EpollLevel,
+        Self::EpollEdge,
+        Self::Eventfd,
+        Self::Uring,
+        Self::Dispatcher,
+        Self::DispatcherEdge,
+    ];
+}
+
+/// Where a receiver sleeps.
+pub enum Bed {
+    Wait,
+    WaitMembers,
+    Idle,
+    Poll,
+    /// The descriptor is added right before the first sleep: added earlier, it would be asked once,
+    /// and then not again before the sleep.
+    EpollLevel(Option<OwnedFd>),
+    EpollEdge(OwnedFd),
+    Eventfd(OwnedFd),
+    Uring(Box<IoUring>),
+}
+
+impl Bed {
+    pub fn make(way: Way, vm: &mut Vm) -> Result<Self> {
+        Ok(match way {
+            Way::Wait => Self::Wait,
+            Way::WaitMembers => Self::WaitMembers,
+            Way::Idle | Way::IdleUnfenced => {
+                vm.set_asymmetric(way == Way::IdleUnfenced);
+                vm.set_polling(Polling::by_cpus());
+                Self::Idle
+            }
+            Way::Poll => Self::Poll,
+            Way::EpollLevel => Self::EpollLevel(None),
+            Way::EpollEdge | Way::DispatcherEdge => Self::EpollEdge(edge(vm)?),
+            Way::Eventfd => {
+                let eventfd = eventfd(0, EventfdFlags::CLOEXEC)?;
+                vm.set_eventfd(Some(eventfd.as_fd()))?;
+                Self::Eventfd(eventfd)
+            }
+            Way::Uring => {
+                let mut ring = IoUring::new(4).context("io_uring_setup")?;
+                watch(&mut ring, vm)?;
+                Self::Uring(Box::new(ring))
+            }
+            Way::Dispatcher => bail!("a dispatcher sleeps by itself"),
+        })
+    }
+
+    /// Sleeps, if there is nothing. It may return for nothing.
+    pub fn sleep(&mut self, vm: &mut Vm) -> Result<()> {
+        match self {
+            Self::Wait => vm.wait_items(Deadline::NEVER)?,
+            Self::WaitMembers => vm.wait(Deadline::NEVER).map(|_| ())?,
+            Self::Idle => vm.idle(Deadline::NEVER)?,
+            Self::Poll => {
+                let mut fds = [PollFd::new(vm, PollFlags::IN | PollFlags::PRI)];
+                retry_on_intr(|| poll(&mut fds, None))?;
+            }
+            Self::EpollLevel(Some(epoll)) => wait_epoll(epoll)?,
+            Self::EpollLevel(unmade) => {
+                let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+                add(&epoll, vm, epoll::EventFlags::empty())?;
+                wait_epoll(unmade.insert(epoll))?;
+            }
+            Self::EpollEdge(epoll) if vm.arm() => wait_epoll(epoll)?,
+            Self::Eventfd(eventfd) if vm.arm() => {
+                retry_on_intr(|| rustix::io::read(&*eventfd, &mut [0; 8]))?;
+            }
+            Self::Uring(ring) if vm.arm() => wait_uring(ring, vm)?,
+            // It could not be armed: there is something.
+            Self::EpollEdge(_) | Self::Eventfd(_) | Self::Uring(_) => {}
+        }
+        Ok(())
+    }
+}
+
+fn add(epoll: &OwnedFd, vm: impl AsFd, how: epoll::EventFlags) -> Result<()> {
+    let events = epoll::EventFlags::IN | epoll::EventFlags::PRI | how;
+    epoll::add(epoll, vm, epoll::EventData::new_u64(0), events)?;
+    Ok(())
+}
+
+/// An edge-triggered epoll of a VM.
+pub fn edge(vm: impl AsFd) -> Result<OwnedFd> {
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    add(&epoll, vm, epoll::EventFlags::ET)?;
+    Ok(epoll)
+}
+
+pub fn wait_epoll(epoll: &OwnedFd) -> Result<()> {
+    let mut events = [MaybeUninit::uninit(); 1];
+    retry_on_intr(|| epoll::wait(epoll, &mut events, None).map(|_| ()))?;
+    Ok(())
+}
+
+/// Asks for a completion whenever the VM has something.
+fn watch(ring: &mut IoUring, vm: &Vm) -> Result<()> {
+    let events = (PollFlags::IN | PollFlags::PRI).bits();
+    let poll = opcode::PollAdd::new(types::Fd(vm.as_fd().as_raw_fd()), events.into());
+    let entry = poll.multi(true).build();
+    // SAFETY: it has no buffers, and the VM outlives the ring's use.
+    unsafe { ring.submission().push(&entry) }.context("no room to submit")?;
+    retry_on_intr(|| ring.submit().map_err(errno))?;
+    Ok(())
+}
+
+fn wait_uring(ring: &mut IoUring, vm: &Vm) -> Result<()> {
+    retry_on_intr(|| ring.submit_and_wait(1).map_err(errno))?;
+    let mut more = true;
+    for completion in ring.completion() {
+        if completion.result() < 0 {
+            bail!(
+                "io_uring: {}",
+                Errno::from_raw_os_error(-completion.result())
+            );
+        }
+        more &= cqueue::more(completion.flags());
+    }
+    if !more {
+        watch(ring, vm)?;
+    }
+    Ok(())
+}
+
+fn errno(error: std::io::Error) -> Errno {
+    Errno::from_io_error(&error).unwrap_or(Errno::IO)
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the files of the module want of the kernel.
+
+pub(crate) mod prelude {
+    use ivring_loom::machine;
+    pub(crate) use ivring_loom_kunit::kunit_tests;
+
+    /// A number of `errno.h`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Error(&'static str);
+
+    pub type Result<T = (), E = Error> = core::result::Result<T, E>;
+
+    pub(crate) const EACCES: Error = Error("EACCES");
+    pub(crate) const EINVAL: Error = Error("EINVAL");
+    pub(crate) const EPIPE: Error = Error("EPIPE");
+    pub(crate) const EPROTO: Error = Error("EPROTO");
+
+    #[derive(Clone, Copy)]
+    pub(crate) struct Flags;
+
+    impl core::ops::BitOr for Flags {
+        type Output = Self;
+        fn bitor(self, _: Self) -> Self {
+            self
+        }
+    }
+
+    pub(crate) const __GFP_ZERO: Flags = Flags;
+
+    /// Memory of the machine.
+    pub(crate) struct VVec<T>(*mut T);
+
+    // SAFETY: All threads of a model are one thread of the system.
+    unsafe impl<T> Send for VVec<T> {}
+    // SAFETY: As above.
+    unsafe impl<T> Sync for VVec<T> {}
+
+    impl VVec<u8> {
+        pub(crate) fn with_capacity(bytes: usize, _: Flags) -> Result<Self> {
+            Ok(Self(machine::allocate(bytes)))
+        }
+
+        pub(crate) fn as_ptr(&self) -> *const u8 {
+            self.0
+        }
+    }
+}
+
+pub(crate) mod sync {
+    pub(crate) mod atomic {
+        use ivring_loom::machine;
+        use std::sync::atomic::Ordering;
+
+        pub(crate) struct Acquire;
+        pub(crate) struct Full;
+        pub(crate) struct Relaxed;
+        pub(crate) struct Release;
+
+        pub(crate) trait Order {
+            const ORDER: Ordering;
+        }
+
+        impl Order for Acquire {
+            const ORDER: Ordering = Ordering::Acquire;
+        }
+        impl Order for Full {
+            const ORDER: Ordering = Ordering::SeqCst;
+        }
+        impl Order for Relaxed {
+            const ORDER: Ordering = Ordering::Relaxed;
+        }
+        impl Order for Release {
+            const ORDER: Ordering = Ordering::Release;
+        }
+
+        fn is_full<O: Order>() -> bool {
+            O::ORDER == Ordering::SeqCst
+        }
+
+        pub(crate) unsafe fn atomic_load<O: Order>(at: *mut u32, _: O) -> u32 {
+            machine::load(at, O::ORDER)
+        }
+
+        pub(crate) unsafe fn atomic_store<O: Order>(at: *mut u32, value: u32, _: O) {
+            machine::store(at, value, O::ORDER);
+        }
+
+        pub(crate) unsafe fn xchg<O: Order>(at: *mut u32, new: u32, _: O) -> u32 {
+            machine::exchange(at, None, new, is_full::<O>())
+        }
+
+        pub(crate) unsafe fn cmpxchg<O: Order>(
+            at: *mut u32,
+            old: u32,
+            new: u32,
+            _: O,
+        ) -> Result<u32, u32> {
+            let was = machine::exchange(at, Some(old), new, is_full::<O>());
+            if was == old {
+                Ok(was)
+            } else {
+                Err(was)
+            }
+        }
+    }
+
+    pub(crate) mod barrier {
+        use ivring_loom::machine;
+        use std::sync::atomic::Ordering;
+
+        pub(crate) use super::atomic::Full;
+
+        pub(crate) fn smp_mb(_: Full) {
+            machine::fence(Ordering::SeqCst);
+        }
+    }
+}
+
+pub(crate) mod page {
+    pub(crate) const PAGE_SHIFT: usize = 12;
+    pub(crate) const PAGE_SIZE: usize = 1 << PAGE_SHIFT;
+
+    pub(crate) fn page_align(bytes: usize) -> Option<usize> {
+        bytes.checked_next_multiple_of(PAGE_SIZE)
+    }
+}
+
+/// Nothing is mapped here.
+pub(crate) mod mm {
+    pub(crate) mod virt {
+        use crate::prelude::Result;
+
+        pub(crate) mod flags {
+            pub(crate) const MAYSHARE: usize = 1;
+        }
+
+        pub(crate) enum VmaNew {}
+
+        impl VmaNew {
+            pub(crate) fn start(&self) -> usize {
+                match *self {}
+            }
+            pub(crate) fn end(&self) -> usize {
+                match *self {}
+            }
+            pub(crate) fn flags(&self) -> usize {
+                match *self {}
+            }
+            pub(crate) fn try_clear_mayexec(&self) -> Result {
+                match *self {}
+            }
+            pub(crate) fn try_clear_maywrite(&self) -> Result {
+                match *self {}
+            }
+            pub(crate) fn set_dontcopy(&self) {
+                match *self {}
+            }
+            pub(crate) fn set_dontexpand(&self) {
+                match *self {}
+            }
+            pub(crate) fn set_dontdump(&self) {
+                match *self {}
+            }
+            pub(crate) fn set_mixedmap(&self) -> &Self {
+                match *self {}
+            }
+            pub(crate) fn vm_insert_page(&self, _: usize, _: &()) -> Result {
+                match *self {}
+            }
+        }
+    }
+}
+
+pub(crate) mod alloc {
+    pub(crate) mod allocator {
+        use core::ptr::NonNull;
+
+        pub(crate) struct VmallocPageIter;
+
+        impl VmallocPageIter {
+            pub(crate) unsafe fn new(_: NonNull<u8>, _: usize) -> Self {
+                Self
+            }
+        }
+
+        impl Iterator for VmallocPageIter {
+            type Item = ();
+            fn next(&mut self) -> Option<()> {
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The module's ring and state code, as it ships, on the atomics of loom.
+//!
+//! The files of `rust/` are compiled here once more. What they want of the kernel is in
+//! [`kernel_api`]; the rest of the module, as far as it is needed, is in [`vm`].
+
+extern crate self as kernel;
+
+mod kernel_api;
+pub mod vm;
+mod waitqueue;
+
+pub(crate) use kernel_api::{alloc, mm, page, prelude, sync};
+
+#[path = "../../../../rust/area.rs"]
+#[allow(dead_code, clippy::undocumented_unsafe_blocks)]
+mod area;
+#[path = "../../../../rust/ring.rs"]
+#[allow(dead_code)]
+mod ring;
+#[path = "../../../../rust/state.rs"]
+#[allow(dead_code)]
+mod state;
+#[path = "../../../../rust/uapi.rs"]
+#[allow(dead_code)]
+mod uapi;
+
+mod memory {
+    //! In the place of `rust/memory.rs`.
+
+    pub(crate) fn charged() -> crate::prelude::Flags {
+        crate::prelude::Flags
+    }
+}
+
+mod cpus {
+    //! In the place of `rust/cpus.rs`: a grace period of RCU, or an interrupt of all CPUs.
+
+    pub(crate) fn barrier_on_all() {
+        ivring_loom::machine::barrier_on_all();
+    }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! In the place of `rust/waitqueue.rs`: who sleeps is on the queue before it looks.
+//!
+//! The kernel's passes a full barrier between the two. It is left out here, so that nothing rests
+//! on it.
+
+use ivring_loom::machine;
+use loom::sync::{Condvar, Mutex};
+
+pub(crate) struct WaitQueue {
+    wakeups: Mutex<u32>,
+    woken: Condvar,
+}
+
+impl WaitQueue {
+    pub(crate) fn new() -> Self {
+        Self {
+            wakeups: Mutex::new(0),
+            woken: Condvar::new(),
+        }
+    }
+
+    pub(crate) fn wake_all(&self) {
+        *self.wakeups.lock().unwrap() += 1;
+        self.woken.notify_all();
+    }
+
+    /// Sleeps until `ready` returns something, which is called once before anything else and again
+    /// after each wakeup.
+    pub(crate) fn wait<T>(&self, mut ready: impl FnMut() -> Option<T>) -> T {
+        loop {
+            let before = *self.wakeups.lock().unwrap();
+            if let Some(value) = ready() {
+                return value;
+            }
+            machine::sleep(|| {
+                let mut wakeups = self.wakeups.lock().unwrap();
+                while *wakeups == before {
+                    wakeups = self.woken.wait(wakeups).unwrap();
+                }
+            });
+        }
+    }
+}

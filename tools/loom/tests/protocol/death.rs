@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One side dies at each of its steps. What was published before is read, what was not is not seen,
+//! and the other side neither hangs nor goes wrong.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use crate::world::{Reader, Sleep, send, start_process};
+use ivring_loom::error::Error;
+use ivring_loom::machine::{self, Process, check};
+use ivring_loom_module::vm::Vm;
+
+/// Checks a model with a process that dies at its first step, at its second, and so on, until it
+/// ends before it can.
+fn at_each_step(process: Process, model: impl Fn(Process) -> bool + Send + Sync + 'static) {
+    let model = Arc::new(model);
+    for step in 1.. {
+        let process = Process {
+            dies_at: Some(step),
+            ..process
+        };
+        let died = Arc::new(AtomicBool::new(false));
+        check(2, {
+            let (model, died) = (model.clone(), died.clone());
+            move || {
+                died.fetch_or(model(process), Relaxed);
+            }
+        });
+        if !died.load(Relaxed) {
+            // It has many.
+            assert!(step > 10);
+            println!("died at {} steps", step - 1);
+            break;
+        }
+    }
+}
+
+fn sender_dies(process: Process, sleep: Sleep, unfenced: bool) {
+    at_each_step(process, move |process| {
+        let vm = Vm::new(2, &[2]);
+        let mut reader = Reader::new(&vm, 1, sleep, unfenced);
+        let sent = Arc::new(AtomicU64::new(0));
+        let sender = start_process(Process::default(), {
+            let (vm, sent) = (vm.clone(), sent.clone());
+            move || {
+                let done = machine::run(process, || {
+                    let mut sender = crate::world::sender(&vm, 0, unfenced);
+                    for number in 1..=2 {
+                        sender.push(&crate::world::item(0, number)).unwrap();
+                        sender.publish().unwrap();
+                        sent.store(number, Relaxed);
+                    }
+                });
+                // The kernel tells that it has left.
+                vm.notify();
+                done.is_none()
+            }
+        });
+        loop {
+            // First the news: then all is there that it has sent.
+            let has_left = vm.has_news();
+            while reader.read() {}
+            if has_left {
+                break;
+            }
+            reader.sleep(|| vm.has_news());
+        }
+        let died = sender.join().unwrap().unwrap();
+        // The last may have been shown without that it came to say so.
+        let (sent, read) = (sent.load(Relaxed), reader.last[0]);
+        assert!(read == sent || (died && read == sent + 1), "{read} {sent}");
+        died
+    });
+}
+
+#[test]
+fn sender() {
+    sender_dies(Process::default(), Sleep::Armed, false);
+}
+
+#[test]
+fn sender_to_reader_armed_by_the_kernel() {
+    sender_dies(Process::default(), Sleep::Kernel, false);
+}
+
+#[test]
+fn sender_without_a_fence() {
+    let process = Process {
+        lazily_compiled: true,
+        interruptible: true,
+        ..Process::default()
+    };
+    sender_dies(process, Sleep::Armed, true);
+}
+
+/// The sender sends more than there is room for, so that it waits for a reader that dies.
+#[test]
+fn reader() {
+    at_each_step(Process::default(), |process| {
+        let vm = Vm::new(2, &[2]);
+        let mut reader = Reader::new(&vm, 1, Sleep::Armed, false);
+        let reader = start_process(Process::default(), {
+            let vm = vm.clone();
+            move || {
+                let died = machine::run(process, || reader.read_all([3, 0])).is_none();
+                if died {
+                    vm.leave();
+                }
+                died
+            }
+        });
+        let sent = send(&vm, 0, false, 3);
+        let died = reader.join().unwrap().unwrap();
+        assert!(sent.is_ok() || (died && matches!(sent, Err(Error::Gone))));
+        died
+    });
+}

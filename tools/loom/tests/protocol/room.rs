@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A sender that waits for room is told when there is some, and not before. What it then
+//! overwrites has been read.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::world::{Reader, Sleep, cookie, enqueue, send, start_process};
+use ivring_loom::machine::{Process, check};
+use ivring_loom_module::vm::Vm;
+
+/// A ring of two, and more items than that.
+fn full(sleep: Sleep, is_lane: bool, items: u64, batch: u32) {
+    check(2, move || {
+        let vm = Vm::new(2, if is_lane { &[2] } else { &[] });
+        let mut reader = Reader::new(&vm, is_lane.into(), sleep, false).by(batch);
+        let sender = start_process(Process::default(), {
+            let vm = vm.clone();
+            move || match is_lane {
+                true => send(&vm, 0, false, items).unwrap(),
+                false => enqueue(&vm, 0, items).unwrap(),
+            }
+        });
+        reader.read_all([items, 0]);
+        sender.join().unwrap();
+        assert_eq!(vm.too_early.load(Relaxed), 0);
+    });
+}
+
+#[test]
+fn lane() {
+    full(Sleep::Armed, true, 4, 2);
+}
+
+#[test]
+fn lane_read_one_by_one() {
+    full(Sleep::Armed, true, 4, 1);
+}
+
+#[test]
+fn lane_to_reader_armed_by_the_kernel() {
+    full(Sleep::Kernel, true, 3, 2);
+}
+
+#[test]
+fn inbox() {
+    full(Sleep::Armed, false, 4, 2);
+}
+
+#[test]
+fn inbox_read_one_by_one() {
+    full(Sleep::Armed, false, 4, 1);
+}
+
+/// A sender that waits until some of its items have been read.
+#[test]
+fn flush() {
+    check(3, || {
+        let vm = Vm::new(4, &[]);
+        let mut reader = Reader::new(&vm, 0, Sleep::Armed, false);
+        let sender = start_process(Process::default(), {
+            let vm = vm.clone();
+            move || {
+                for number in 1..=3 {
+                    assert_eq!(vm.enqueue(&[cookie(0, number)]), Ok(1));
+                    if number != 2 {
+                        vm.flush(vm.position()).unwrap();
+                    }
+                }
+            }
+        });
+        reader.read_all([3, 0]);
+        sender.join().unwrap();
+        assert_eq!(vm.too_early.load(Relaxed), 0);
+    });
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! No wakeup is lost, no item is lost, doubled, torn or out of order, and doorbells are bounded: for
+//! each way to send and each way to sleep.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::world::{Reader, Sleep, enqueue, send, start_process};
+use ivring_loom::machine::{Process, check};
+use ivring_loom_module::vm::Vm;
+
+const LAZY: Process = Process {
+    dies_at: None,
+    lazily_compiled: true,
+    interruptible: true,
+};
+const EAGER: Process = Process {
+    lazily_compiled: false,
+    ..LAZY
+};
+
+/// One sender, whose items go by a lane.
+fn lane(sleep: Sleep, items: u64) {
+    check(3, move || {
+        let vm = Vm::new(2, &[2]);
+        let mut reader = Reader::new(&vm, 1, sleep, false);
+        let sender = start_process(Process::default(), {
+            let vm = vm.clone();
+            move || send(&vm, 0, false, items).unwrap()
+        });
+        reader.read_all([items, 0]);
+        sender.join().unwrap();
+    });
+}
+
+/// One sender that is spared its fence.
+fn unfenced(sleep: Sleep, process: Process) {
+    check(3, move || {
+        let vm = Vm::new(2, &[2]);
+        let mut reader = Reader::new(&vm, 1, sleep, true);
+        let sender = start_process(process, {
+            let vm = vm.clone();
+            move || send(&vm, 0, true, 1).unwrap()
+        });
+        reader.read_all([1, 0]);
+        sender.join().unwrap();
+    });
+}
+
+/// Two senders with an item each: the first sends by its lane, the second by the inbox or as well.
+fn two(sleep: Sleep, is_lane: bool) {
+    check(2, move || {
+        let vm = Vm::new(2, &[2, 2]);
+        let mut reader = Reader::new(&vm, 2, sleep, false);
+        let senders = [0, 1].map(|slot| {
+            let vm = vm.clone();
+            start_process(Process::default(), move || {
+                if slot == 0 || is_lane {
+                    send(&vm, slot, false, 1).unwrap();
+                } else {
+                    enqueue(&vm, slot, 1).unwrap();
+                }
+            })
+        });
+        reader.read_all([1, 1]);
+        for sender in senders {
+            sender.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn lane_to_armed_reader() {
+    lane(Sleep::Armed, 2);
+}
+
+#[test]
+fn lane_to_reader_armed_by_the_kernel() {
+    lane(Sleep::Kernel, 2);
+}
+
+#[test]
+fn inbox_to_armed_reader() {
+    inbox(Sleep::Armed);
+}
+
+#[test]
+fn inbox_to_reader_armed_by_the_kernel() {
+    inbox(Sleep::Kernel);
+}
+
+fn inbox(sleep: Sleep) {
+    check(3, move || {
+        let vm = Vm::new(2, &[]);
+        let mut reader = Reader::new(&vm, 0, sleep, false);
+        let sender = start_process(Process::default(), {
+            let vm = vm.clone();
+            move || enqueue(&vm, 0, 2).unwrap()
+        });
+        reader.read_all([2, 0]);
+        sender.join().unwrap();
+    });
+}
+
+#[test]
+fn two_lanes_to_armed_reader() {
+    two(Sleep::Armed, true);
+}
+
+#[test]
+fn two_lanes_to_reader_armed_by_the_kernel() {
+    two(Sleep::Kernel, true);
+}
+
+#[test]
+fn lane_and_inbox_to_armed_reader() {
+    two(Sleep::Armed, false);
+}
+
+#[test]
+fn asymmetric_fence_of_armed_reader() {
+    unfenced(Sleep::Armed, EAGER);
+}
+
+#[test]
+fn asymmetric_fence_of_armed_reader_and_lazy_compiler() {
+    unfenced(Sleep::Armed, LAZY);
+}
+
+#[test]
+fn asymmetric_fence_of_the_kernel() {
+    unfenced(Sleep::Kernel, EAGER);
+}
+
+#[test]
+fn asymmetric_fence_of_the_kernel_and_lazy_compiler() {
+    unfenced(Sleep::Kernel, LAZY);
+}
+
+#[test]
+fn delayed_doorbell() {
+    check(2, || {
+        let vm = Vm::new(2, &[2]);
+        vm.set_delay(2, 100);
+        let mut reader = Reader::new(&vm, 1, Sleep::Armed, false);
+        let sender = start_process(Process::default(), {
+            let vm = vm.clone();
+            move || send(&vm, 0, false, 2).unwrap()
+        });
+        reader.read_all([2, 0]);
+        sender.join().unwrap();
+    });
+}
+
+#[test]
+fn news_of_members() {
+    check(3, || {
+        let vm = Vm::new(2, &[]);
+        let mut reader = Reader::new(&vm, 0, Sleep::Armed, false);
+        let leaver = start_process(Process::default(), {
+            let vm = vm.clone();
+            move || vm.notify()
+        });
+        while !vm.has_news() {
+            reader.sleep(|| vm.has_news());
+        }
+        leaver.join().unwrap();
+    });
+}
+
+/// Who never says that it is idle is never rung.
+#[test]
+fn busy_reader_is_not_rung() {
+    check(3, || {
+        let vm = Vm::new(2, &[2]);
+        let sender = start_process(Process::default(), {
+            let vm = vm.clone();
+            move || send(&vm, 0, false, 2).unwrap()
+        });
+        sender.join().unwrap();
+        assert_eq!(vm.asked.load(Relaxed), 0);
+    });
+}

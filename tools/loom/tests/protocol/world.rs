@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A receiver and its senders, each a process.
+
+use std::mem::offset_of;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use ivring_loom::abi::{BUSY_UNFENCED, Item, VmArea};
+use ivring_loom::deadline::Deadline;
+use ivring_loom::error::{Error, Result};
+use ivring_loom::machine::{self, Process};
+use ivring_loom::polling::Polling;
+use ivring_loom::raw::{RawReader, RawState, RawWriter};
+use ivring_loom::receiver::Receiver;
+use ivring_loom::ring::Ring;
+use ivring_loom::sender::{Bell, Sender};
+use ivring_loom::state::State;
+use ivring_loom::writer::Writer;
+use ivring_loom_module::vm::{Memory, Vm};
+use loom::thread::{JoinHandle, spawn};
+
+/// How the receiver goes to sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sleep {
+    /// It arms by itself.
+    Armed,
+    /// The kernel does.
+    Kernel,
+}
+
+fn at<T>(memory: *mut u8) -> NonNull<T> {
+    NonNull::new(memory.cast()).unwrap()
+}
+
+/// Where the indices of a ring start.
+pub fn start(entries: u32) -> u32 {
+    0u32.wrapping_sub(entries)
+}
+
+/// The receiver's process.
+pub struct Reader {
+    pub receiver: Receiver<RawReader, RawState>,
+    vm: Arc<Vm>,
+    sleep: Sleep,
+    /// How many items it takes of a ring at a time.
+    batch: u32,
+    /// The last item of each sender.
+    pub last: [u64; 2],
+}
+
+/// The ring of the inbox; behind it are those of the lanes.
+const INBOX: usize = 0;
+
+impl Reader {
+    /// `unfenced` says that it has told senders that they need no fence.
+    pub fn new(vm: &Arc<Vm>, lanes: usize, sleep: Sleep, unfenced: bool) -> Self {
+        let word = vm.memory.wrapping_add(offset_of!(VmArea, state));
+        if unfenced {
+            machine::store(word.cast(), BUSY_UNFENCED, Relaxed);
+        }
+        // SAFETY: the word lives as long as the model, and so below.
+        let mut state = State::new(unsafe { RawState::new(at(word)) });
+        state.set_asymmetric(unfenced);
+        let mut receiver = Receiver::new(state);
+        let mut add = |ring: &Memory, consumer| {
+            // SAFETY: as above.
+            let memory = unsafe { RawReader::new(at(ring.memory), ring.entries, at(consumer)) };
+            receiver.add(Ring::new(memory, start(ring.entries), 0), ());
+        };
+        let consumer = offset_of!(VmArea, inbox_consumer);
+        add(vm.inbox(), vm.memory.wrapping_add(consumer));
+        for slot in 0..lanes {
+            add(vm.lane(slot), vm.lane_end(slot));
+        }
+        Self {
+            receiver,
+            vm: vm.clone(),
+            sleep,
+            batch: 1,
+            last: [0; 2],
+        }
+    }
+
+    /// Takes so many items of a ring at a time.
+    pub fn by(mut self, batch: u32) -> Self {
+        self.batch = batch;
+        self
+    }
+
+    /// Reads some items, if there are any: each sender's in order, none torn.
+    pub fn read(&mut self) -> bool {
+        let turn = self.receiver.turn().expect("no ring is broken");
+        let Some(turn) = turn else { return false };
+        let count = turn.readable.min(self.batch);
+        for ahead in 0..count {
+            let item = self.receiver.item(turn.ring, ahead).expect("it is good");
+            assert_eq!(item.data[24..], item.cookie.to_ne_bytes());
+            let (sender, number) = (item.cookie >> 32, item.cookie & 0xffff_ffff);
+            let last = &mut self.last[sender as usize];
+            assert_eq!(number, *last + 1, "lost, doubled or out of order");
+            *last = number;
+        }
+        if self.receiver.advance(turn.ring, count) {
+            match turn.ring {
+                INBOX => self.vm.ring_back(),
+                lane => self.vm.ring_back_lane(lane - 1),
+            }
+        }
+        true
+    }
+
+    /// Sleeps until it is rung, if there is nothing left and no `other` work.
+    pub fn sleep(&mut self, other: impl FnOnce() -> bool) {
+        if self.sleep == Sleep::Kernel {
+            self.vm.wait(false);
+            return;
+        }
+        self.vm.idled.fetch_add(1, Relaxed);
+        if self.receiver.arm(other) {
+            self.vm.wait(true);
+        }
+    }
+
+    /// Reads until it has so many items of each sender, in whatever time.
+    pub fn read_all(&mut self, items: [u64; 2]) {
+        while self.last != items {
+            if !self.read() {
+                self.sleep(|| false);
+            }
+        }
+        // No more doorbells than times it was idle.
+        assert!(self.vm.rung.load(Relaxed) <= self.vm.idled.load(Relaxed));
+    }
+}
+
+/// The kernel, for the sender of a lane.
+pub struct Call {
+    vm: Arc<Vm>,
+    slot: usize,
+}
+
+impl Bell for Call {
+    fn ring(&self) -> Result<bool> {
+        self.vm.doorbell(self.slot).map_err(|_| Error::Gone)
+    }
+
+    fn wait(&self, position: u32, _: Deadline) -> Result<()> {
+        let read = self.vm.flush_lane(self.slot, position);
+        read.map_err(|_| Error::Gone)
+    }
+
+    fn check(&self) -> Result<()> {
+        self.vm.check(self.slot).map_err(|_| Error::Gone)
+    }
+}
+
+/// The sender's end of a lane.
+pub fn sender(vm: &Arc<Vm>, slot: usize, registered: bool) -> Sender<RawWriter, Call> {
+    let ring = vm.lane(slot);
+    // SAFETY: all of it lives as long as the model.
+    let memory = unsafe {
+        let end = vm.lane_end(slot);
+        RawWriter::new(at(ring.memory), ring.entries, at(end), at(vm.memory))
+    };
+    let vm = vm.clone();
+    let writer = Writer::new(memory, start(ring.entries), registered);
+    let mut sender = Sender::new(writer, Call { vm, slot });
+    sender.set_polling(Polling::new(Duration::ZERO));
+    sender
+}
+
+/// The number of an item, which is not zero.
+pub fn cookie(sender: usize, number: u64) -> u64 {
+    (sender as u64) << 32 | number
+}
+
+pub fn item(sender: usize, number: u64) -> Item {
+    let mut item = Item {
+        cookie: cookie(sender, number),
+        ..Item::default()
+    };
+    item.data[24..].copy_from_slice(&item.cookie.to_ne_bytes());
+    item
+}
+
+/// Sends items one by one by a lane, and waits for room.
+pub fn send(vm: &Arc<Vm>, slot: usize, registered: bool, items: u64) -> Result<()> {
+    let mut sender = sender(vm, slot, registered);
+    for number in 1..=items {
+        sender.wait_room(Deadline::NEVER)?;
+        sender.push(&item(slot, number))?;
+        sender.publish()?;
+    }
+    // Some were published while the reader was busy, and the others took one call each.
+    assert!(sender.stats().doorbells <= items);
+    Ok(())
+}
+
+/// Sends items one by one to the inbox, and waits for room.
+pub fn enqueue(vm: &Arc<Vm>, sender: usize, items: u64) -> Result<()> {
+    for number in 1..=items {
+        let all = || vm.enqueue(&[cookie(sender, number)]);
+        while all().map_err(|_| Error::Gone)? == 0 {
+            vm.wait_for_room().map_err(|_| Error::Gone)?;
+        }
+    }
+    Ok(())
+}
+
+/// Starts a process.
+pub fn start_process<T: 'static>(
+    process: Process,
+    f: impl FnOnce() -> T + 'static,
+) -> JoinHandle<Option<T>> {
+    spawn(move || machine::run(process, f))
+}
