@@ -174,7 +174,7 @@ pub fn sender(vm: &Arc<Vm>, slot: usize, registered: bool) -> Sender<RawWriter, 
 
 /// The number of an item, which is not zero.
 pub fn cookie(sender: usize, number: u64) -> u64 {
-    (sender as u64) << 32 | number
+    ((sender as u64) << 32) | number
 }
 
 pub fn item(sender: usize, number: u64) -> Item {
