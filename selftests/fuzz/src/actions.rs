@@ -117,7 +117,12 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
                         libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC)
                     }
                     other::EPOLL => libc::epoll_create1(libc::EPOLL_CLOEXEC),
-                    _ => libc::memfd_create(c"fuzz".as_ptr(), libc::MFD_CLOEXEC),
+                    _ => {
+                        // Of all sizes the largest: whatever is mapped of it can be written.
+                        let file = libc::memfd_create(c"fuzz".as_ptr(), libc::MFD_CLOEXEC);
+                        libc::ftruncate(file, i64::MAX);
+                        file
+                    }
                 }
             };
             keep(track, a0, outcome(file))
