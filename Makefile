@@ -73,7 +73,7 @@ all-parts:
 	@echo 'building the module, the libraries, the samples and the tests'
 	@mkdir -p $(dir $(IVRING_MODULE))
 	@$(MAKE) -s -C $(KDIR) M=$(CURDIR) MO=$(patsubst %/,%,$(dir $(IVRING_MODULE))) $(DEBUG_INFO) modules
-	@$(MAKE) -s -C tools/libivring OUTPUT=$(IVRING_BUILD)/c/libivring
+	@$(MAKE) -s -C tools/libivring OUTPUT=$(IVRING_BUILD)/c/libivring all tests
 	@$(MAKE) -s -C samples OUTPUT=$(IVRING_BUILD)/c/samples
 	@$(MAKE) -s -C selftests OUTPUT=$(IVRING_BUILD)/c/selftests KSELFTEST_DIR=$(KSELFTEST_DIR)
 	@cargo build --release --workspace
