@@ -24,13 +24,19 @@ static void full_barrier(void *unused)
 	smp_mb();
 }
 
-/* As sys_membarrier() does it for MEMBARRIER_CMD_GLOBAL, but with nohz_full too. */
+/*
+ * A grace period ends when each CPU has passed a full barrier: those that run
+ * something are interrupted for it, those that are idle are left alone. It takes
+ * milliseconds where the administrator forbids to expedite it (rcu_normal), and
+ * does not wait for CPUs of nohz_full that are in user space.
+ */
 void ivring_barrier_on_all_cpus(void)
 {
+	full_barrier(NULL);
 	if (tick_nohz_full_enabled())
 		smp_call_function(full_barrier, NULL, 1);
 	else
-		synchronize_rcu();
+		synchronize_rcu_expedited();
 	full_barrier(NULL);
 }
 

@@ -4,14 +4,14 @@
 
 use core::mem::offset_of;
 use kernel::{
-    ioctl::{_IOR, _IOW, _IOWR},
+    ioctl::{_IO, _IOR, _IOW, _IOWR},
     prelude::*,
     sync::Arc,
     task::Kuid,
 };
 
 use crate::{
-    batch, device,
+    batch, cpus, device,
     doorbell::EventFd,
     endpoint::{Endpoint, Member},
     geometry::Geometry,
@@ -38,6 +38,7 @@ const FLUSH: u32 = _IOW::<uapi::Flush>(IOC_MAGIC, uapi::NR_FLUSH);
 const OPEN_LANE: u32 = _IOW::<uapi::OpenLane>(IOC_MAGIC, uapi::NR_OPEN_LANE);
 const CLOSE_LANE: u32 = _IOW::<uapi::CloseLane>(IOC_MAGIC, uapi::NR_CLOSE_LANE);
 const DOORBELL: u32 = _IOW::<uapi::Doorbell>(IOC_MAGIC, uapi::NR_DOORBELL);
+const FENCE: u32 = _IO(IOC_MAGIC, uapi::NR_FENCE);
 
 macro_rules! plain {
     ($($type:ident),*) => { $(
@@ -70,6 +71,7 @@ pub(crate) fn call(endpoint: &Endpoint, command: u32, address: usize) -> Result<
         OPEN_LANE => open_lane(endpoint, User::at(address))?,
         CLOSE_LANE => close_lane(endpoint.member()?, User::at(address))?,
         DOORBELL => return doorbell(endpoint.member()?, User::at(address)).map(isize::from),
+        FENCE => fence(endpoint.member()?),
         _ => return Err(ENOTTY),
     }
     Ok(0)
@@ -328,6 +330,12 @@ fn room(member: Member<'_>, argument: User<uapi::Room>) -> Result {
     Ok(())
 }
 
+/// A member's, so that who may not use a region cannot interrupt CPUs.
+fn fence(_: Member<'_>) {
+    // Barrier A, of a receiver that has stored IDLE over UNFENCED by itself.
+    cpus::barrier_on_all();
+}
+
 #[kunit_tests(ivring_ioctl)]
 mod tests {
     use super::*;
@@ -349,6 +357,7 @@ mod tests {
         assert_eq!(OPEN_LANE, 0x4010_be4a);
         assert_eq!(CLOSE_LANE, 0x4008_be4b);
         assert_eq!(DOORBELL, 0x4008_be4c);
+        assert_eq!(FENCE, 0xbe4d);
     }
 
     /// What is written back is the end of the structure.

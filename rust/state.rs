@@ -36,7 +36,8 @@ impl State<'_> {
         // Barriers S and M: between this store and the look at the rings and the members. Pairs
         // with the one in `due`.
         if self.0.exchange(IDLE) == BUSY_UNFENCED {
-            // Barrier A: senders that have read UNFENCED have passed none of their own.
+            // Barrier A: senders that have read UNFENCED have passed none of their own. A receiver
+            // that arms by itself has IVRING_FENCE for it.
             cpus::barrier_on_all();
         }
     }

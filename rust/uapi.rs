@@ -290,3 +290,4 @@ pub(crate) const NR_FLUSH: u32 = 0x49;
 pub(crate) const NR_OPEN_LANE: u32 = 0x4A;
 pub(crate) const NR_CLOSE_LANE: u32 = 0x4B;
 pub(crate) const NR_DOORBELL: u32 = 0x4C;
+pub(crate) const NR_FENCE: u32 = 0x4D;

@@ -191,6 +191,7 @@ TEST(ioctl_numbers)
 	EXPECT_EQ(0x4010be4aU, IVRING_OPEN_LANE);
 	EXPECT_EQ(0x4008be4bU, IVRING_CLOSE_LANE);
 	EXPECT_EQ(0x4008be4cU, IVRING_DOORBELL);
+	EXPECT_EQ(0xbe4dU, IVRING_FENCE);
 }
 
 TEST(constants)
@@ -275,14 +276,14 @@ TEST_F(device, unknown_ioctl)
 		IVRING_API, IVRING_CREATE, IVRING_ATTACH, IVRING_INFO,
 		IVRING_VM_INFO, IVRING_ENQUEUE, IVRING_WAIT, IVRING_EVENTFD,
 		IVRING_ROOM, IVRING_FLUSH, IVRING_OPEN_LANE, IVRING_CLOSE_LANE,
-		IVRING_DOORBELL,
+		IVRING_DOORBELL, IVRING_FENCE,
 	};
 	__u64 arg[64] = { 0 };
 	unsigned int i;
 
 	/* Every number that is not taken, and every number of another driver. */
 	for (i = 0; i < 256; i++) {
-		if (i < 0x40 || i > 0x4c) {
+		if (i < 0x40 || i > 0x4d) {
 			EXPECT_EQ(-ENOTTY, dev_ioctl(self->fd, _IOWR(0xbe, i, __u64), arg));
 			EXPECT_EQ(-ENOTTY, dev_ioctl(self->fd, _IO(0xbe, i), arg));
 		}

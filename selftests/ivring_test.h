@@ -38,7 +38,9 @@
 #define STORE(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define FULL_BARRIER()	__atomic_thread_fence(__ATOMIC_SEQ_CST)
 
-/* A kernel that checks each access to memory takes its time. */
+/* By how much slower a kernel may be that checks each access to memory. */
+static int slowness = 1;
+
 static void __attribute__((constructor)) more_time_on_debug_kernels(void)
 {
 	struct __fixture_metadata *f;
@@ -46,9 +48,10 @@ static void __attribute__((constructor)) more_time_on_debug_kernels(void)
 
 	if (access("/sys/kernel/debug/kmemleak", F_OK) && access("/sys/kernel/debug/kcsan", F_OK))
 		return;
+	slowness = 10;
 	for (f = __fixture_list; f; f = f->next)
 		for (t = f->tests; t; t = t->next)
-			t->timeout *= 10;
+			t->timeout *= slowness;
 }
 
 #include "calls.h"

@@ -5,7 +5,6 @@
 #ifndef LANE_H
 #define LANE_H
 
-#include <linux/membarrier.h>
 #include <sys/syscall.h>
 
 #include "ivring_test.h"
@@ -51,9 +50,9 @@ static inline int dev_flush_lane(int fd, __u32 id, __u32 generation,
 	return dev_ioctl(fd, IVRING_FLUSH, &f);
 }
 
-static inline int dev_membarrier(int command)
+static inline int dev_fence(int fd)
 {
-	return syscall(__NR_membarrier, command, 0, 0) < 0 ? -errno : 0;
+	return dev_ioctl(fd, IVRING_FENCE, NULL);
 }
 
 static inline size_t lane_size(__u32 entries)
@@ -68,7 +67,7 @@ struct lane_out {
 	__u32 generation;
 	__u32 entries;
 	__u32 next;		/* index of the next item to be written */
-	bool registered;	/* for MEMBARRIER_CMD_GLOBAL_EXPEDITED */
+	bool unfenced;		/* passes no barrier where the receiver does */
 	struct ivring_ring_area *ring;
 	const struct ivring_vm_area *area;	/* the receiver's */
 	const struct ivring_lane_end *end;	/* in there */
@@ -136,7 +135,7 @@ static inline int lane_tell(const struct lane_out *lane)
 {
 	/* A, if the receiver has taken the barrier upon itself. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	if (lane->registered &&
+	if (lane->unfenced &&
 	    __atomic_load_n(&lane->area->state, __ATOMIC_RELAXED) == IVRING_BUSY_UNFENCED)
 		return 0;
 	FULL_BARRIER();		/* S */

@@ -142,7 +142,7 @@ TEST_F(lane_doorbell, ten_senders)
 	enum { SENDERS = 10 };
 	struct vm vm[SENDERS], first;
 	struct lane_out out[SENDERS];
-	int round, i, rung;
+	int round, i, rung, woken = 0;
 	pid_t pid;
 
 	ASSERT_EQ(0, vm_create(&first, SENDERS + 1, 8, 4096));
@@ -157,12 +157,14 @@ TEST_F(lane_doorbell, ten_senders)
 			put(&out[i]);
 			rung += lane_tell(&out[i]);
 		}
-		ASSERT_EQ(1, rung);
+		ASSERT_GE(1, rung);
+		woken += rung;
 		ASSERT_EQ(0, child_wait(pid));
 		for (i = 0; i < SENDERS; i++)
 			first.area->lane[vm[i].id].consumer = out[i].next;
 	}
 	/* A few may have found their item before they slept. */
+	EXPECT_LT(0, woken);
 	EXPECT_LT(0, vm_stats(&first).waits);
 	EXPECT_GE(20, vm_stats(&first).waits);
 	EXPECT_EQ(0, vm_stats(&first).spurious);

@@ -202,7 +202,7 @@ TEST_F(module, lanes_and_delays)
 /* Others try to use it all the while. */
 TEST_F(module, under_use)
 {
-	__u64 end = in_ms(20000);
+	__u64 end = in_ms(20000 * slowness);
 	int i, unloaded = 0;
 	struct vm vm;
 	pid_t pid[3];

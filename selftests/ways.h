@@ -41,9 +41,9 @@ static inline bool arm(struct sleeper *s)
 {
 	STORE(&s->vm->area->state, IVRING_IDLE);
 	if (s->unfenced)
-		dev_membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED);	/* A */
+		dev_fence(s->vm->fd);	/* A */
 	else
-		FULL_BARRIER();						/* S */
+		FULL_BARRIER();		/* S */
 	if (!vm_pending(s->vm) && !(s->more && s->more()))
 		return true;
 	STORE(&s->vm->area->state, IVRING_BUSY);

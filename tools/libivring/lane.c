@@ -9,7 +9,7 @@
 #include "vm.h"
 
 void ivr_lane_init(struct ivring_lane *lane, struct ivring_ring_area *ring, uint32_t entries,
-		   const struct ivring_vm_area *receiver, uint32_t id, bool unfenced)
+		   const struct ivring_vm_area *receiver, uint32_t id)
 {
 	*lane = (struct ivring_lane){
 		.ring = ring,
@@ -17,7 +17,6 @@ void ivr_lane_init(struct ivring_lane *lane, struct ivring_ring_area *ring, uint
 		.end = &receiver->lane[id],
 		.staged = ivr_load(&ring->producer),
 		.mask = entries - 1,
-		.unfenced = unfenced,
 	};
 	lane->first = lane->staged;
 	lane->limit = (uint32_t)lane->staged + entries;
@@ -172,8 +171,6 @@ int ivr_lane_flush(const struct ivring_lane *lane, uint32_t position, uint64_t d
 
 static int map_lane(struct ivring *vm, struct ivr_peer *peer, uint32_t entries)
 {
-	/* First: what the receiver finds in the lane may be published without a barrier. */
-	bool unfenced = !ivr_register_sender();
 	void *memory;
 	int ret;
 
@@ -183,7 +180,7 @@ static int map_lane(struct ivring *vm, struct ivr_peer *peer, uint32_t entries)
 		return ret;
 	if (peer->lane.ring)
 		ivr_unmap(peer->lane.ring, ivr_lane_bytes(entries_of(&peer->lane)));
-	ivr_lane_init(&peer->lane, memory, entries, peer->area, vm->self.id, unfenced);
+	ivr_lane_init(&peer->lane, memory, entries, peer->area, vm->self.id);
 	peer->lane.to = peer->peer;
 	peer->lane.vm = vm;
 	peer->lane.number = ++vm->lanes_opened;

@@ -21,10 +21,9 @@ static inline size_t ivr_lane_bytes(uint32_t entries)
  * @entries:	its capacity
  * @receiver:	the receiver's area
  * @id:		the sender's slot
- * @unfenced:	whether the process has registered with membarrier()
  */
 void ivr_lane_init(struct ivring_lane *lane, struct ivring_ring_area *ring, uint32_t entries,
-		   const struct ivring_vm_area *receiver, uint32_t id, bool unfenced);
+		   const struct ivring_vm_area *receiver, uint32_t id);
 
 /* The index behind the last item that has been published. */
 uint32_t ivr_lane_position(const struct ivring_lane *lane);

@@ -8,17 +8,17 @@
 /**
  * struct ivr_state - the word by which this VM tells senders whether to ring it.
  * @word:	IVRING_BUSY and the like; the kernel changes it as well
- * @can_unfence: membarrier() works, so that senders can be spared their barrier
- * @unfenced:	senders may have read UNFENCED since they were last made to pass a
+ * @fd:		the VM's descriptor
+ * @unfenced:	senders may have read UNFENCED since all CPUs were last made to pass a
  *		barrier. True whenever @word is UNFENCED
  * @handled:	items since then, as far as they matter
  *
- * Whoever turns UNFENCED into anything else makes all senders pass a barrier, after its
+ * Whoever turns UNFENCED into anything else makes all CPUs pass a barrier, after its
  * store and before its last look at the rings: Documentation/design.rst, "Asymmetric fences".
  */
 struct ivr_state {
 	uint32_t *word;
-	bool can_unfence;
+	int fd;
 	bool unfenced;
 	uint32_t handled;
 };
@@ -30,12 +30,12 @@ void ivr_state_busy(struct ivr_state *state);
 void ivr_state_handled(struct ivr_state *state, uint32_t items);
 
 /*
- * From now on it must be rung. Look at the rings after this. Fails as membarrier() does, and
+ * From now on it must be rung. Look at the rings after this. Fails as IVRING_FENCE does, and
  * then nothing has changed.
  */
 int ivr_state_idle(struct ivr_state *state);
 
-/* Does not spare the senders any more, as far as membarrier() works. */
+/* Does not spare the senders any more, as far as IVRING_FENCE works. */
 void ivr_state_fence(struct ivr_state *state);
 
 #endif /* IVR_STATE_H */

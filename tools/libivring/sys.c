@@ -6,12 +6,10 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <linux/ivring.h>
-#include <linux/membarrier.h>
 
 #include "sys.h"
 
@@ -70,30 +68,6 @@ int ivr_poll_members(int fd, uint64_t deadline)
 	if (!ret)
 		return -ETIMEDOUT;
 	return pollfd.revents & POLLERR ? -EPROTO : 0;
-}
-
-static int membarrier(int command)
-{
-	int ret = (int)syscall(SYS_membarrier, command, 0, 0);
-
-	return ret < 0 ? -errno : ret;
-}
-
-bool ivr_can_barrier_on_senders(void)
-{
-	int commands = membarrier(MEMBARRIER_CMD_QUERY);
-
-	return commands > 0 && (commands & MEMBARRIER_CMD_GLOBAL_EXPEDITED);
-}
-
-int ivr_barrier_on_senders(void)
-{
-	return membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED);
-}
-
-int ivr_register_sender(void)
-{
-	return membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
 }
 
 unsigned int ivr_cpus(void)

@@ -23,18 +23,6 @@ void ivr_unmap(const void *memory, size_t length);
 /* Sleeps until poll() has POLLPRI; -EPROTO for POLLERR. */
 int ivr_poll_members(int fd, uint64_t deadline);
 
-/* Whether ivr_barrier_on_senders() works. */
-bool ivr_can_barrier_on_senders(void);
-
-/*
- * Makes each CPU that runs a process which has registered as a sender pass a full barrier;
- * passes one here as well.
- */
-int ivr_barrier_on_senders(void);
-
-/* Registers this process for that. */
-int ivr_register_sender(void);
-
 /* How many CPUs this process may run on. */
 unsigned int ivr_cpus(void);
 

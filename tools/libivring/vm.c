@@ -112,7 +112,7 @@ static int set_up(struct ivring *vm)
 		return ret;
 
 	vm->state.word = &vm->area->state;
-	vm->state.can_unfence = ivr_can_barrier_on_senders();
+	vm->state.fd = vm->fd;
 	vm->outbox.size = info.outbox_bytes;
 	vm->outbox_data = (char *)vm->area + IVRING_OUTBOX_OFFSET(vm->slots);
 	vm->members = ivr_load(&vm->area->members_seen);

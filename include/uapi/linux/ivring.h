@@ -177,11 +177,10 @@ struct ivring_lanes {
  * reads it: IDLE and GONE must be rung; DELAYED must be if the ring holds
  * wake_items or more; the others need not be.
  *
- * A sender that has registered for MEMBARRIER_CMD_GLOBAL_EXPEDITED may read it
- * without a barrier first (the compiler's order is enough), and is done if it
- * finds UNFENCED; else it goes on as above. So who turns UNFENCED into anything
- * else makes all CPUs that run such a sender pass a barrier before it looks at the
- * rings for the last time: membarrier() in user space, its like in the kernel.
+ * A sender may also read it without a barrier first (the compiler's order is
+ * enough), and is done if it finds UNFENCED; else it goes on as above. So who turns
+ * UNFENCED into anything else makes all CPUs pass a barrier before it looks at the
+ * rings for the last time: by IVRING_FENCE, or in the kernel.
  */
 #define IVRING_BUSY			0u	/* will look at its rings again by itself */
 #define IVRING_IDLE			1u	/* must be rung: the sender raises a doorbell */
@@ -518,5 +517,6 @@ struct ivring_eventfd {
 #define IVRING_OPEN_LANE	_IOW(IVRING_IOC_MAGIC, 0x4A, struct ivring_open_lane)
 #define IVRING_CLOSE_LANE	_IOW(IVRING_IOC_MAGIC, 0x4B, struct ivring_close_lane)
 #define IVRING_DOORBELL		_IOW(IVRING_IOC_MAGIC, 0x4C, struct ivring_doorbell)
+#define IVRING_FENCE		_IO(IVRING_IOC_MAGIC, 0x4D)
 
 #endif /* _UAPI_LINUX_IVRING_H */

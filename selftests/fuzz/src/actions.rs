@@ -281,6 +281,7 @@ fn map(track: &mut Track, step: &Step) -> Outcome {
             length,
             prot: prot as i32,
             is_gone: false,
+            is_ours: ours,
             area: if ours { kind } else { area::VM },
             page: page as usize,
             is_reader,
@@ -335,7 +336,7 @@ fn remap(track: &Track, place: u64, how: u64) -> Outcome {
             return Some(Err(errno()));
         }
         (map.address, map.length) = (address as usize, new);
-        Some(Ok(i64::from(new > old)))
+        Some(Ok(i64::from(map.is_ours && new > old)))
     });
     match remapped {
         None => NOTHING,

@@ -51,6 +51,8 @@ calls! {
     OpenLane "open-lane" 5 (fd: FILE, to: SLOT, gen: GENERATION, entries: ENTRIES, flags: FLAG, at: PLACE);
     CloseLane "close-lane" 4 (fd: FILE, from: SLOT, gen: GENERATION, at: PLACE);
     Doorbell "doorbell" 8 (fd: FILE, to: SLOT, gen: GENERATION, at: PLACE);
+    /// It has no argument, and is given one.
+    Fence "fence" 2 (fd: FILE, at: PLACE);
     /// An ioctl that there is not.
     Ioctl "ioctl" 1 (fd: FILE, command: COMMAND, at: PLACE);
     Map "map" 8 (map: MAP, fd: FILE, area: AREA, id: SLOT, page: PAGE, pages: PAGES, prot: PROT, flags: MAP_FLAGS);

@@ -220,6 +220,6 @@ domain! {
     EPOLL { add = 1, delete = 2, modify = 3 }
     EPOLL_EVENTS { 1, 0x8000_0001, 0x8000_0003; 0, 0x4000_0001, 0x1000_0001, 0xffff }
     /// Numbers of no ioctl, with the type of this module's.
-    COMMAND { 0xbe4d, 0xbe3f, 0x4008_be4d; 0xbe40, 0x8030_be40, 0xc028_be45, 0xc030_be46, 0xffff_be45 }
+    COMMAND { 0xbe4e, 0xbe3f, 0x4008_be4d; 0xbe40, 0x8030_be40, 0xc028_be45, 0xc030_be46, 0xffff_be45 }
     FAIL { 1, 2, 3, 4, 5; 8, 13 }
 }

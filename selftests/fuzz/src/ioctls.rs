@@ -166,6 +166,7 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
             };
             call(track, step, fd, abi::DOORBELL, a3, doorbell, false).0
         }
+        Call::Fence => call(track, step, fd, abi::FENCE, a1, [0_u64; 16], false).0,
         _ => call(track, step, fd, a1 as u32, a2, [0_u64; 16], false).0,
     }
 }

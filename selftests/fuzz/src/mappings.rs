@@ -26,6 +26,8 @@ pub struct Mapping {
     pub prot: i32,
     /// Its pages are gone: there is nobody who would bring them back.
     pub is_gone: bool,
+    /// It is sure to be one of the module's.
+    pub is_ours: bool,
     /// One of [`area`].
     pub area: u64,
     /// Its first page in the area.
@@ -170,7 +172,7 @@ impl Mappings {
         });
     }
 
-    /// In a child: those that it has inherited.
+    /// In a child: those of the module that it has inherited.
     pub fn inherited(&self) -> usize {
         let Ok(all) = self.0.try_read() else { return 0 };
         let is_mapped = |mapping: &&Mapping| {
@@ -178,7 +180,8 @@ impl Mappings {
             // SAFETY: May be called with any address; one page has one byte.
             unsafe { libc::mincore(mapping.address as *mut _, PAGE, &mut page) == 0 }
         };
-        all.iter().flatten().filter(is_mapped).count()
+        let ours = all.iter().flatten().filter(|mapping| mapping.is_ours);
+        ours.filter(is_mapped).count()
     }
 }
 

@@ -122,6 +122,7 @@ impl<'a> Track<'a> {
             | Call::OpenLane
             | Call::CloseLane
             | Call::Doorbell
+            | Call::Fence
             | Call::Ioctl => ioctls::step(self, step),
             _ => actions::step(self, step),
         }

@@ -45,6 +45,7 @@ pub fn is_documented(call: Call, error: i32, waits: bool) -> bool {
             ENOMEM,
         ],
         Call::Doorbell => &[EFAULT, ENOTCONN, EINVAL, EPIPE, ESTALE, ENOENT, ECONNRESET],
+        Call::Fence => &[ENOTCONN],
         Call::Ioctl => &[ENOTTY],
         Call::Map => &[ENOTCONN, EINVAL, ENXIO, EACCES, EPERM, ENOMEM],
         _ => return true,

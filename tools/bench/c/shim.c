@@ -59,7 +59,7 @@ int bench_push(struct ivring_ring_area *ring, uint32_t entries,
 	struct ivring_lane lane;
 	int ret = 0;
 
-	ivr_lane_init(&lane, ring, entries, receiver, 0, true);
+	ivr_lane_init(&lane, ring, entries, receiver, 0);
 	for (uint32_t i = 0; i < count && !ret; i++) {
 		const struct ivring_item item = item_of(i, data);
 

@@ -306,3 +306,4 @@ pub const FLUSH: Opcode = opcode::write::<Flush>(IOC_MAGIC, 0x49);
 pub const OPEN_LANE: Opcode = opcode::write::<OpenLane>(IOC_MAGIC, 0x4A);
 pub const CLOSE_LANE: Opcode = opcode::write::<CloseLane>(IOC_MAGIC, 0x4B);
 pub const DOORBELL: Opcode = opcode::write::<Doorbell>(IOC_MAGIC, 0x4C);
+pub const FENCE: Opcode = opcode::none(IOC_MAGIC, 0x4D);

@@ -15,7 +15,6 @@ use crate::area::{LaneArea, PeerArea};
 use crate::deadline::Deadline;
 use crate::error::{Result, SendError};
 use crate::handle::Handle;
-use crate::membarrier;
 use crate::message::{Message, Sent, Way};
 use crate::peer::{self, Peer};
 use crate::polling::Polling;
@@ -113,7 +112,7 @@ impl Lane {
         //   the words of areas only as atomics.
         let memory =
             unsafe { RawWriter::new(area.ring(), entries, end.lane_end(core.own.id), end.area()) };
-        let writer = Writer::new(memory, producer, membarrier::register());
+        let writer = Writer::new(memory, producer);
         let bell = Doorbell {
             handle: handle.clone(),
             peer,

@@ -29,7 +29,6 @@
 #![warn(missing_debug_implementations)]
 
 pub mod abi;
-pub mod membarrier;
 pub mod memory;
 pub mod raw;
 pub mod receiver;

@@ -9,7 +9,6 @@
 
 use crate::abi::Item;
 use crate::atomic::{Ordering, compiler_fence, fence, full_fence};
-use crate::membarrier;
 
 /// Memory that others share.
 pub trait Memory {
@@ -71,7 +70,5 @@ pub trait StateMemory: Memory {
     /// The reader's half of an asymmetric fence: a full fence on every CPU that runs a sender, this
     /// one too. False if it could not be made.
     #[must_use = "without the fence nothing is known of the senders"]
-    fn heavy_fence(&self) -> bool {
-        membarrier::barrier()
-    }
+    fn heavy_fence(&self) -> bool;
 }

@@ -8,6 +8,7 @@
 
 #![allow(unsafe_code)]
 
+use std::fmt;
 use std::mem::transmute;
 use std::ptr::NonNull;
 
@@ -263,8 +264,11 @@ impl WriterMemory for RawWriter {
 }
 
 /// A VM's own state word.
-#[derive(Debug)]
-pub struct RawState(NonNull<u32>);
+pub struct RawState {
+    /// Invariant: as the constructor has it.
+    word: NonNull<u32>,
+    heavy_fence: Box<dyn Fn() -> bool + Send + Sync>,
+}
 
 // SAFETY: what is mapped belongs to the process, not to a thread, and it is reached by atomics.
 unsafe impl Send for RawState {}
@@ -272,14 +276,24 @@ unsafe impl Send for RawState {}
 unsafe impl Sync for RawState {}
 
 impl RawState {
-    /// The state word at `word`.
+    /// The state word at `word`, and what makes [a heavy fence](StateMemory::heavy_fence).
     ///
     /// # Safety
     ///
     /// For as long as it lives the word is mapped, writable and aligned, and this process uses it
     /// by atomics only.
-    pub unsafe fn new(word: NonNull<u32>) -> Self {
-        Self(word)
+    pub unsafe fn new(
+        word: NonNull<u32>,
+        heavy_fence: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let heavy_fence = Box::new(heavy_fence);
+        Self { word, heavy_fence }
+    }
+}
+
+impl fmt::Debug for RawState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RawState").field(&self.word).finish()
     }
 }
 
@@ -288,13 +302,17 @@ impl Memory for RawState {}
 impl StateMemory for RawState {
     #[inline]
     fn state(&self) -> u32 {
-        // SAFETY: by the constructor's contract.
-        unsafe { load(self.0.as_ptr()) }
+        // SAFETY: by the invariant.
+        unsafe { load(self.word.as_ptr()) }
     }
 
     #[inline]
     fn set_state(&self, state: u32) {
-        // SAFETY: by the constructor's contract.
-        unsafe { store(self.0.as_ptr(), state, Ordering::Relaxed) };
+        // SAFETY: by the invariant.
+        unsafe { store(self.word.as_ptr(), state, Ordering::Relaxed) };
+    }
+
+    fn heavy_fence(&self) -> bool {
+        (self.heavy_fence)()
     }
 }

@@ -4,6 +4,7 @@
 
 #![allow(unsafe_code)]
 
+use std::os::fd::AsFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
@@ -12,6 +13,7 @@ use crate::abi;
 use crate::area::{LaneArea, PeerArea};
 use crate::core::Core;
 use crate::error::{Error, Result};
+use crate::handle::Handle;
 use crate::peer::Peer;
 use crate::raw::{RawReader, RawState};
 use crate::receiver::{Broken, Receiver, Turn};
@@ -81,10 +83,15 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(core: &Core) -> Self {
+    pub(crate) fn new(handle: &Handle) -> Self {
+        let core = handle.core();
+        let fence = {
+            let handle = handle.clone();
+            move || sys::fence(handle.as_fd()).is_ok()
+        };
         // SAFETY: the word is in the VM's area, which the core keeps mapped, writable, and hands
         // out only as atomics.
-        let state = unsafe { RawState::new(NonNull::from(core.area.state()).cast()) };
+        let state = unsafe { RawState::new(NonNull::from(core.area.state()).cast(), fence) };
         let mut receiver = Receiver::new(State::new(state));
         // Where the kernel has both indices start. From here on only this VM writes it.
         let consumer = core.area.consumer();
@@ -109,7 +116,7 @@ impl Reader {
         &mut self.receiver
     }
 
-    /// How often senders were told of room, and how often a membarrier was made.
+    /// How often senders were told of room, and how often a heavy fence was made.
     pub(crate) fn calls(&self) -> (u64, u64) {
         (self.rooms, self.receiver.state().heavy_fences())
     }

@@ -33,7 +33,7 @@ impl Pair {
     }
 
     fn sender(&self) -> Sender<&Plain, &Self> {
-        let writer = Writer::new(&self.memory, self.memory.producer.get(), true);
+        let writer = Writer::new(&self.memory, self.memory.producer.get());
         let mut sender = Sender::new(writer, self);
         sender.set_polling(Polling::new(Duration::ZERO));
         sender

@@ -65,7 +65,7 @@ fn arming_stores_fences_and_then_looks() {
 fn unfenced_is_said_for_many_items_only() {
     let memory = Plain::new(0, 4);
     let mut state = state(&memory);
-    // A trickle pays no membarrier.
+    // A trickle pays no heavy fence.
     for _ in 0..100 {
         state.handled(UNFENCED_AFTER - 1);
         assert!(state.arm(|| false));

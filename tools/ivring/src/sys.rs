@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io;
-use rustix::ioctl::{self, Getter, Ioctl, IoctlOutput, Opcode, Setter, Updater};
+use rustix::ioctl::{self, Getter, Ioctl, IoctlOutput, NoArg, Opcode, Setter, Updater};
 
 use crate::abi;
 use crate::deadline::Deadline;
@@ -213,6 +213,12 @@ pub(crate) fn doorbell(fd: BorrowedFd<'_>, peer: Peer) -> Result<bool> {
     // SAFETY: IVRING_DOORBELL reads a struct ivring_doorbell and writes nothing.
     let rung = unsafe { ioctl::ioctl(fd, Asker::<{ abi::DOORBELL }, abi::Doorbell>(arg)) };
     Ok(rung.map_err(Error::of("IVRING_DOORBELL"))? != 0)
+}
+
+/// Has every CPU pass a full barrier.
+pub(crate) fn fence(fd: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: IVRING_FENCE has no argument.
+    unsafe { ioctl::ioctl(fd, NoArg::<{ abi::FENCE }>::new()) }.map_err(Error::of("IVRING_FENCE"))
 }
 
 /// An ioctl that reads a structure and answers by what it returns.

@@ -16,7 +16,6 @@ use crate::abi;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::handle::Handle;
-use crate::membarrier;
 use crate::peer::{self, Peer};
 use crate::polling::Polling;
 use crate::reader::{LaneEvent, Reader};
@@ -85,18 +84,17 @@ pub struct Calls {
     pub waits: u64,
     /// `IVRING_ROOM`.
     pub rooms: u64,
-    /// `membarrier()`.
-    pub membarriers: u64,
+    /// `IVRING_FENCE`.
+    pub fences: u64,
 }
 
 impl Vm {
     pub(crate) fn new(fd: OwnedFd, own: Peer) -> Result<Self> {
         let handle = Handle::new(fd, own)?;
-        let core = handle.core();
         Ok(Self {
-            reader: Reader::new(core),
+            reader: Reader::new(&handle),
             seen: 0,
-            told: vec![0; core.geometry.slots as usize],
+            told: vec![0; handle.core().geometry.slots as usize],
             news: None,
             waits: 0,
             handle,
@@ -227,13 +225,10 @@ impl Vm {
     }
 
     /// Whether this VM, when it has received many items without a pause, tells those who send by
-    /// lanes that they need no fence. Then it is the one who makes the fence before it sleeps, by
-    /// `membarrier(2)` in [`Vm::arm`] or [`Vm::idle`]. Sleeping in other ways without having armed
-    /// works as well, but takes the kernel milliseconds. At first it does not.
-    ///
-    /// Nothing happens where [`membarrier::works`] says that it cannot.
+    /// lanes that they need no fence. Then it is the one who has every CPU make one before it sleeps,
+    /// by `IVRING_FENCE` in [`Vm::arm`] or [`Vm::idle`]; who sleeps in other ways without having
+    /// armed leaves that to the kernel. At first it does not.
     pub fn set_asymmetric(&mut self, asymmetric: bool) {
-        let asymmetric = asymmetric && membarrier::works();
         self.reader.receiver().set_asymmetric(asymmetric);
     }
 
@@ -266,11 +261,11 @@ impl Vm {
 
     /// The system calls that receiving has taken so far.
     pub fn calls(&self) -> Calls {
-        let (rooms, membarriers) = self.reader.calls();
+        let (rooms, fences) = self.reader.calls();
         Calls {
             waits: self.waits,
             rooms,
-            membarriers,
+            fences,
         }
     }
 

@@ -15,8 +15,6 @@ use crate::memory::WriterMemory;
 #[derive(Debug)]
 pub struct Writer<M> {
     memory: M,
-    /// Whether this process is registered for `MEMBARRIER_CMD_GLOBAL_EXPEDITED`.
-    registered: bool,
     /// The index of the next item to be staged.
     producer: u32,
     /// The producer index that the reader has been shown.
@@ -54,11 +52,9 @@ impl From<End> for Error {
 }
 
 impl<M: WriterMemory> Writer<M> {
-    /// A writer whose next item has index `producer`. `registered` says whether this process
-    /// [is registered](crate::membarrier::register), so that it may do without fences.
-    pub fn new(memory: M, producer: u32, registered: bool) -> Self {
+    /// A writer whose next item has index `producer`.
+    pub fn new(memory: M, producer: u32) -> Self {
         Self {
-            registered,
             producer,
             published: producer,
             // As far back as it can be: it is looked at before the first item.
@@ -157,16 +153,11 @@ impl<M: WriterMemory> Writer<M> {
         // P: pairs with the reader's acquire load of the index.
         self.memory.set_producer(self.producer);
         self.published = self.producer;
-        if self.registered {
-            // A: pairs with the barrier that the reader makes on all CPUs when it has said UNFENCED
-            // and is about to sleep. The load below may go ahead of the store above in this CPU, but
-            // not in the program.
-            self.memory.light_fence();
-            if self.memory.state() == BUSY_UNFENCED {
-                return false;
-            }
-        }
-        self.must_ring()
+        // A: pairs with the barrier that the reader makes on all CPUs when it has said UNFENCED and
+        // is about to sleep. The load below may go ahead of the store above in this CPU, but not in
+        // the program.
+        self.memory.light_fence();
+        self.memory.state() != BUSY_UNFENCED && self.must_ring()
     }
 
     #[cold]

@@ -10,7 +10,7 @@ use crate::ring::Ring;
 use crate::testing::Plain;
 
 fn writer(memory: &Plain) -> Writer<&Plain> {
-    let mut writer = Writer::new(memory, memory.producer.get(), true);
+    let mut writer = Writer::new(memory, memory.producer.get());
     writer.refresh().unwrap();
     memory.steps();
     writer
@@ -56,20 +56,6 @@ fn any_other_state_is_read_again_behind_a_fence() {
         assert_eq!(writer.publish(), rings, "{state}");
         let steps = ["producer=", "light", "state", "full", "state"];
         assert_eq!(memory.steps(), steps);
-    }
-}
-
-#[test]
-fn who_is_not_registered_always_fences() {
-    for (state, rings) in [(BUSY_UNFENCED, false), (BUSY, false), (IDLE, true)] {
-        let memory = Plain::new(0, 4);
-        let mut writer = Writer::new(&memory, 0, false);
-        writer.refresh().unwrap();
-        memory.state.set(state);
-        assert!(writer.stage(&item(1)));
-        memory.steps();
-        assert_eq!(writer.publish(), rings);
-        assert_eq!(memory.steps(), ["producer=", "full", "state"]);
     }
 }
 
@@ -161,13 +147,13 @@ fn a_consumer_index_that_cannot_be_breaks_the_lane_for_good() {
 fn who_takes_a_lane_up_again_looks_first() {
     let memory = Plain::new(7, 4);
     memory.consumer.set(5);
-    let mut writer = Writer::new(&memory, 7, true);
+    let mut writer = Writer::new(&memory, 7);
     assert!(!writer.stage(&item(0)));
     assert_eq!(writer.refresh().unwrap(), 2);
     // More than the capacity behind, or ahead.
     for consumer in [2, 8] {
         memory.consumer.set(consumer);
-        let mut writer = Writer::new(&memory, 7, true);
+        let mut writer = Writer::new(&memory, 7);
         assert!(matches!(writer.refresh(), Err(Error::Protocol(_))));
     }
 }
@@ -182,7 +168,7 @@ proptest! {
         steps in prop::collection::vec((0..3, 1u32..20), 1..100),
     ) {
         let memory = Plain::new(start, 1 << log2);
-        let mut writer = Writer::new(&memory, start, true);
+        let mut writer = Writer::new(&memory, start);
         let mut ring = Ring::new(&memory, start, 0);
         let (mut staged, mut published, mut read) = (0u64, 0, 0);
 

@@ -124,7 +124,7 @@ fn assertions() -> Assertions {
     common!(to);
     constants!(to: MAP_REGION MAP_INBOX);
     constants!(to: API CREATE ATTACH INFO VM_INFO ENQUEUE WAIT EVENTFD ROOM FLUSH);
-    constants!(to: OPEN_LANE CLOSE_LANE DOORBELL);
+    constants!(to: OPEN_LANE CLOSE_LANE DOORBELL FENCE);
     let mut function = |name: &str, arguments: &[u32], rust: fn(u32) -> u64| {
         for &argument in arguments {
             to.equal(&format!("IVRING_{name}({argument})"), rust(argument));
@@ -173,6 +173,7 @@ fn assertions_of_the_module() -> Assertions {
         ("OPEN_LANE", NR_OPEN_LANE),
         ("CLOSE_LANE", NR_CLOSE_LANE),
         ("DOORBELL", NR_DOORBELL),
+        ("FENCE", NR_FENCE),
     ] {
         to.equal(&format!("_IOC_NR(IVRING_{name})"), u64::from(number));
     }

@@ -6,8 +6,8 @@
 //! What can go wrong is a store that is delayed past a later load (S and A of
 //! `Documentation/design.rst`), so the machine is that of x86-TSO (Sewell et al., "x86-TSO: a
 //! rigorous and usable programmer's model", 2010): each CPU has a first-in first-out store buffer,
-//! reads its own stores early, and a full barrier waits until the buffer is empty. A membarrier
-//! reaches the CPUs one after the other, each at a moment of its own.
+//! reads its own stores early, and a full barrier waits until the buffer is empty. A barrier
+//! on all CPUs reaches them one after the other, each at a moment of its own.
 
 use std::collections::HashSet;
 
@@ -34,8 +34,8 @@ enum Store {
 /// What makes the protocol, or breaks it.
 #[derive(Clone, Copy)]
 struct Rules {
-    /// Senders may read the state without a barrier first, and stop at UNFENCED.
-    registered: bool,
+    /// Senders read the state without a barrier first, and stop at UNFENCED.
+    light_look: bool,
     /// Senders pass a full barrier before they believe any other value.
     sender_fence: bool,
     /// How the receiver goes to sleep.
@@ -46,9 +46,9 @@ struct Rules {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sleep {
-    /// Arms by itself: by membarrier if it has said UNFENCED, else by a full barrier.
+    /// Arms by itself: by a barrier on all CPUs if it has said UNFENCED, else by one of its own.
     Armed,
-    /// As above, but never by membarrier.
+    /// As above, but never by one on all CPUs.
     ArmedByFence,
     /// As above, without any barrier.
     ArmedByNothing,
@@ -149,7 +149,7 @@ impl Machine {
             Publish => {
                 self.published[me] += 1;
                 self.store(me, Store::Producer(me, self.published[me]));
-                if rules.registered { LookLightly } else { Fence }
+                if rules.light_look { LookLightly } else { Fence }
             }
             LookLightly if self.load_state(me) == State::Unfenced => next,
             LookLightly => Fence,
@@ -290,7 +290,7 @@ fn loses_a_wakeup(rules: Rules) -> bool {
 }
 
 const SOUND: Rules = Rules {
-    registered: true,
+    light_look: true,
     sender_fence: true,
     sleep: Sleep::Armed,
     unfenced: true,
@@ -299,10 +299,10 @@ const SOUND: Rules = Rules {
 #[test]
 fn no_wakeup_is_lost() {
     for sleep in [Sleep::Armed, Sleep::Kernel] {
-        for registered in [false, true] {
+        for light_look in [false, true] {
             for unfenced in [false, true] {
                 let rules = Rules {
-                    registered,
+                    light_look,
                     sleep,
                     unfenced,
                     ..SOUND
@@ -320,7 +320,7 @@ fn no_wakeup_is_lost() {
     // And senders that use their own barrier need no more of the receiver.
     assert!(!loses_a_wakeup(Rules {
         sleep: Sleep::ArmedByFence,
-        registered: false,
+        light_look: false,
         ..SOUND
     }));
 }
@@ -348,7 +348,7 @@ fn each_barrier_is_needed() {
         },
         Rules {
             sender_fence: false,
-            registered: false,
+            light_look: false,
             sleep: Sleep::Kernel,
             ..SOUND
         },

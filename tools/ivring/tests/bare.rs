@@ -4,6 +4,8 @@
 
 #![allow(unsafe_code)]
 
+mod membarrier;
+
 use std::mem::offset_of;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
@@ -12,7 +14,6 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ivring::abi::{BUSY, IDLE, Item, LaneEnd, RingArea, VmArea};
-use ivring::membarrier;
 use ivring::raw::{RawReader, RawState, RawWriter};
 use ivring::receiver::Receiver;
 use ivring::ring::{Ring, is_read};
@@ -88,7 +89,7 @@ impl Pair {
             RawWriter::new(self.lane, self.capacity, end, self.vm)
         };
         let start = self.capacity.wrapping_neg();
-        Sender::new(Writer::new(memory, start, membarrier::register()), self)
+        Sender::new(Writer::new(memory, start), self)
     }
 
     fn receiver(&self) -> Receiver<RawReader, RawState> {
@@ -97,7 +98,10 @@ impl Pair {
         let (memory, state) = unsafe {
             let consumer = word(self.consumer());
             let memory = RawReader::new(self.lane, self.capacity, consumer);
-            (memory, RawState::new(word(self.state())))
+            (
+                memory,
+                RawState::new(word(self.state()), membarrier::barrier),
+            )
         };
         let mut state = State::new(state);
         state.set_asymmetric(membarrier::works());

@@ -19,8 +19,8 @@ struct device {
 	hook *asleep;			/* in place of a sleep */
 	hook *before_wait;		/* on entry to IVRING_WAIT */
 	hook *before_map;		/* on entry to mmap() */
-	hook *in_barrier;		/* after a membarrier() has begun */
-	hook *membarrier;		/* if set, does it really; each time */
+	hook *in_fence;			/* after IVRING_FENCE has begun */
+	hook *fence;			/* if set, does it really; each time */
 	hook *alarm;			/* when the clock is looked at, at @alarm_at or later */
 	uint64_t alarm_at;
 	uint32_t first_index;		/* where the indices of new inboxes begin */
@@ -28,7 +28,7 @@ struct device {
 	int flush_error;		/* what IVRING_FLUSH returns, if not 0 */
 	bool flush_lies;		/* IVRING_FLUSH says that all of a lane was read */
 	int lane_map_error;		/* what the next mmap() of a lane fails with */
-	int membarrier_error;		/* what membarrier() fails with */
+	int fence_error;		/* what IVRING_FENCE fails with */
 	unsigned int cpus;
 	uint64_t tick;			/* what the clock moves on by at each look */
 	uint64_t nap;			/* and while a VM sleeps */
@@ -40,8 +40,7 @@ struct device {
 	unsigned int doorbells;
 	unsigned int rooms;
 	unsigned int waits;		/* that were armed */
-	unsigned int barriers;		/* made by membarrier() */
-	unsigned int registrations;	/* of senders for them */
+	unsigned int fences;
 };
 
 extern struct device device;

@@ -43,7 +43,6 @@ static void begin(void)
 	lane_end(other, vm)->consumer = model.start;
 	lane->staged = model.start;
 	lane->limit = model.start + model.entries;
-	lane->unfenced = random_below(2);
 	ring = (struct ivr_ring){
 		.area = lane_area(other, vm),
 		.published = &lane_end(other, vm)->consumer,

@@ -52,7 +52,6 @@ static void opening(void)
 	replace_other();
 
 	lane = open_lane_of(vm, other, LANE);
-	CHECK(lane->unfenced);
 	CHECK_EQ(ivring_open_lane(vm, ivring_self(other), LANE), -EBUSY);
 	CHECK(ivring_lane(vm, ivring_self(other)) == lane);
 	CHECK_EQ(send_one(0), 1);
@@ -179,19 +178,6 @@ static void rings_for_so_many(void)
 	CHECK_EQ(device.doorbells, 2);
 	CHECK_EQ((long long)lane->doorbells, 2);
 	CHECK_EQ((long long)lane->rung, 1);
-	close_all();
-}
-
-static void not_registered(void)
-{
-	set_up();
-	device.membarrier_error = -ENOSYS;
-	lane = open_lane_of(vm, other, LANE);
-	CHECK(!lane->unfenced);
-	/* Whether it passes its own barrier then, fence-test.c can tell. */
-	set_state(IVRING_BUSY_UNFENCED);
-	CHECK_EQ(send_one(0), 1);
-	CHECK_EQ(device.doorbells, 0);
 	close_all();
 }
 
@@ -462,7 +448,6 @@ int main(void)
 	RUN(bad_items_are_not_sent);
 	RUN(rings_whom_it_must);
 	RUN(rings_for_so_many);
-	RUN(not_registered);
 	RUN(full);
 	RUN(polls_for_room);
 	RUN(receiver_that_claims_too_much);

@@ -19,10 +19,9 @@ static uint64_t items_each = 2000;
 enum fences {
 	FENCED,		/* every sender passes its own */
 	UNFENCED,	/* the receiver makes them pass one */
-	MIXED,		/* the receiver does, and one sender has not registered for that */
 };
 
-static const char *const fences_names[] = { "fenced", "unfenced", "mixed" };
+static const char *const fences_names[] = { "fenced", "unfenced" };
 
 /* Waits a little without leaving the CPU, so that publish and sleep meet in all ways. */
 static void loiter(void)
@@ -34,7 +33,7 @@ static void loiter(void)
 }
 
 /* Sends all its items in bursts, from one to more than the lane holds. */
-static void send_bursts(uint32_t id, enum fences fences)
+static void send_bursts(uint32_t id)
 {
 	struct ivring_item items[300] = { 0 };
 	struct ivring_peer parent;
@@ -45,8 +44,6 @@ static void send_bursts(uint32_t id, enum fences fences)
 	own = join_parent(id, &parent);
 	if (ivring_open_lane(own, parent, 2u << random_below(8)))
 		_exit(3);
-	if (fences == MIXED && id == 1)
-		ivring_lane(own, parent)->unfenced = false;
 	ivring_set_polling(own, random_below(2) ? 0 : 50000);
 	while (number < items_each) {
 		unsigned int count = 1 + random_below(1u << (1 + random_below(8))), i;
@@ -75,7 +72,7 @@ static void send_bursts(uint32_t id, enum fences fences)
 }
 
 /* Sends each item when the one before it has been read, so the receiver is about to sleep. */
-static void send_one_by_one(uint32_t id, enum fences fences)
+static void send_one_by_one(uint32_t id)
 {
 	struct ivring_item item = { .port = PORT };
 	struct ivring_lane *lane;
@@ -86,7 +83,6 @@ static void send_one_by_one(uint32_t id, enum fences fences)
 	if (ivring_open_lane(own, parent, 2))
 		_exit(3);
 	lane = ivring_lane(own, parent);
-	lane->unfenced = fences == UNFENCED;
 	for (; item.cookie < items_each; item.cookie++) {
 		uint64_t deadline = soon();
 		uint32_t looks;
@@ -109,6 +105,7 @@ static struct {
 	uint64_t all;
 	uint64_t wanted;
 	bool one_by_one;
+	enum fences fences;
 } received;
 
 static bool all_received(void)
@@ -122,8 +119,10 @@ static void on_item(struct ivring *self, const struct ivring_item *item, void *a
 	CHECK_EQ((long long)item->cookie, (long long)received.next[item->from]);
 	received.next[item->from]++;
 	received.all++;
-	/* As if there had been many: that would not come about often enough. */
-	if (received.one_by_one || !random_below(32))
+	/* As if there had been many, or few: that would not come about often enough. */
+	if (received.fences == FENCED)
+		self->state.handled = 0;
+	else if (received.one_by_one || !random_below(32))
 		ivr_state_handled(&self->state, UINT16_MAX);
 	if (all_received())
 		ivring_stop(self);
@@ -131,7 +130,7 @@ static void on_item(struct ivring *self, const struct ivring_item *item, void *a
 
 /* Receives from some senders; @loop returns after ivring_stop(). */
 static void receive_with(void (*loop)(void), uint32_t senders,
-			 void (*send)(uint32_t id, enum fences fences), enum fences fences)
+			 void (*send)(uint32_t id), enum fences fences)
 {
 	pid_t pids[SENDERS];
 	uint32_t i;
@@ -139,15 +138,15 @@ static void receive_with(void (*loop)(void), uint32_t senders,
 	memset(&received, 0, sizeof(received));
 	received.wanted = senders * items_each;
 	received.one_by_one = senders == 1;
+	received.fences = fences;
 	largest_budget = 1000;
 	create();
-	vm->state.can_unfence &= fences != FENCED;
 	ivring_set_polling(vm, senders > 1 && !random_below(4) ? 20000 : 0);
 	CHECK_EQ(ivring_on(vm, PORT, on_item, NULL), 0);
 	for (i = 0; i < senders; i++) {
 		pids[i] = fork();
 		if (!pids[i])
-			send(i + 1, fences);
+			send(i + 1);
 	}
 	loop();
 	for (i = 0; i < senders; i++)
@@ -165,11 +164,11 @@ int main(int argc, char **argv)
 		items_each = strtoull(argv[2], NULL, 0);
 	begin(argc, argv);
 	for (i = 0; i < ARRAY_SIZE(ways); i++)
-		for (fences = FENCED; fences <= MIXED; fences++)
+		for (fences = FENCED; fences <= UNFENCED; fences++)
 			RUN_AS(receive_with(ways[i].loop, SENDERS, send_bursts, fences),
 			       "bursts to %s, %s", ways[i].name, fences_names[fences]);
 	for (i = 0; i < ARRAY_SIZE(ways); i++)
-		for (fences = FENCED; fences <= MIXED; fences++)
+		for (fences = FENCED; fences <= UNFENCED; fences++)
 			RUN_AS(receive_with(ways[i].loop, 1, send_one_by_one, fences),
 			       "one by one to %s, %s", ways[i].name, fences_names[fences]);
 	return tap_end();

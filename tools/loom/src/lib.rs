@@ -2,9 +2,8 @@
 
 //! The library's ring and state code, as it ships, on the atomics of loom.
 //!
-//! The files of `tools/ivring/src` are compiled here once more. In the place of its `atomic.rs` and
-//! `membarrier.rs` they get those of [`machine`]. So do the files of the module, in the crate
-//! beside this one.
+//! The files of `tools/ivring/src` are compiled here once more. In the place of its `atomic.rs` they
+//! get one on [`machine`]. So do the files of the module, in the crate beside this one.
 
 // The unit tests of these files are run where they ship.
 #![cfg(not(test))]
@@ -76,15 +75,6 @@ mod atomic {
         pub(crate) fn load(self, _: Ordering) -> usize {
             crate::machine::load_item(self.0.cast()) as usize
         }
-    }
-}
-
-mod membarrier {
-    //! In the place of `tools/ivring/src/membarrier.rs`.
-
-    pub(crate) fn barrier() -> bool {
-        crate::machine::barrier_on_all();
-        true
     }
 }
 

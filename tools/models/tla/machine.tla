@@ -12,7 +12,7 @@ EXTENDS Integers, Sequences
 CONSTANTS
   Senders,      \* 1 .. how many
   Kernel,       \* those of them that send by ENQUEUE, the others by lanes
-  Registered,   \* those that have registered for membarrier()
+  Spared,       \* those that pass no barrier where they find BUSY_UNFENCED
   Items,        \* how many each of them sends
   Capacity,     \* of a ring
   WakeItems,    \* as wake_items of the receiver, or 0

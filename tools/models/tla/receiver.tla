@@ -95,7 +95,7 @@ Handled ==
 Arm ==
   /\ rcv.at = "armed"
   /\ Put(R, <<"state", R, "IDLE">>)
-  /\ To(IF rcv.unfenced /\ "A of membarrier" \notin Without THEN "membarrier" ELSE "arm barrier")
+  /\ To(IF rcv.unfenced /\ "A of arming" \notin Without THEN "fence" ELSE "arm barrier")
   /\ UNCHANGED <<mem, krn, snd>>
 
 ArmBarrier ==
@@ -104,13 +104,13 @@ ArmBarrier ==
   /\ rcv' = [rcv EXCEPT !.unfenced = FALSE, !.at = "last look"]
   /\ UNCHANGED <<mem, buf, krn, snd>>
 
-\* It reaches the senders that have registered, one after the other.
-Membarrier ==
-  /\ rcv.at = "membarrier"
+\* IVRING_FENCE: it reaches one CPU after the other.
+Fence ==
+  /\ rcv.at = "fence"
   /\ Empty(R)
   /\ IF ring > Last
      THEN rcv' = [rcv EXCEPT !.unfenced = FALSE, !.at = "last look", !.ring = 1]
-     ELSE (ring \in Registered => Empty(ring)) /\ NextRing
+     ELSE Empty(ring) /\ NextRing
   /\ UNCHANGED <<mem, buf, krn, snd>>
 
 LastLook ==
@@ -232,7 +232,7 @@ SayGone ==
 
 Receiver ==
   \/ Busy \/ Turn \/ Copy \/ Consume \/ RoomFence \/ RoomLook \/ Room \/ Handled
-  \/ Arm \/ ArmBarrier \/ Membarrier \/ LastLook \/ QueueArmed \/ StateLook
+  \/ Arm \/ ArmBarrier \/ Fence \/ LastLook \/ QueueArmed \/ StateLook
   \/ StartOfPoll \/ KernelLooks \/ GoIdle \/ Barriers \/ QueueOfWait \/ StateOfWait
   \/ Woke \/ EndOfWait \/ Leave \/ WakeWaiters \/ SayGone
 =============================================================================

@@ -25,7 +25,7 @@ Publish(s) ==
        /\ snd' = [snd EXCEPT ![s].sent = next, ![s].few = Few(s, next),
                   ![s].late = rcv.at = "gone" /\ Empty(R),
                   ![s].at = CASE s \in Kernel -> "kernel barrier"
-                              [] s \in Registered -> "light look"
+                              [] s \in Spared -> "light look"
                               [] OTHER -> "barrier"]
        /\ IF "P" \in Without
           THEN buf' = [buf EXCEPT ![s] = @ \o <<<<"producer", s, next>>, <<"item", s, next>>>>]

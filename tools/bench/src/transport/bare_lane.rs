@@ -18,10 +18,11 @@ use ivring::ring::Ring;
 use ivring::sender::Sender;
 use ivring::state::State;
 use ivring::writer::Writer;
-use ivring::{Deadline, Polling, membarrier};
+use ivring::{Deadline, Polling};
 
 use super::futex_bell::FutexBell;
 use super::manner::{Manner, window};
+use super::membarrier;
 use super::shared::Shared;
 use super::work_item::{PORT, decode, encode};
 use super::{Bulk, CAPACITY, Counters, End, Endpoint, Item, STRIDE, Shape, Transport};
@@ -72,6 +73,8 @@ pub struct BareLanes<M, const BATCH: u32> {
     payload: usize,
     /// For how long is polled.
     window: Duration,
+    /// Whether receivers spare senders their fences.
+    unfenced: bool,
     manner: PhantomData<M>,
 }
 
@@ -103,7 +106,7 @@ impl<M: Manner, const BATCH: u32> BareLanes<M, BATCH> {
             let end = shared.at(layout.end(from, to), 1);
             RawWriter::new(shared.at(area, 1), layout.entries, end, shared.at(vm, 1))
         };
-        let writer = Writer::new(memory, 0, membarrier::register());
+        let writer = Writer::new(memory, 0);
         let mut sender = Sender::new(writer, self.bell(from, to, syscalls));
         sender.set_polling(Polling::new(self.window));
         sender
@@ -137,6 +140,8 @@ impl<M: Manner, const BATCH: u32> Transport for BareLanes<M, BATCH> {
             layout,
             payload: shape.payload,
             window: window::<M>()?,
+            // The parties are this process's children.
+            unfenced: M::UNFENCED && membarrier::register(),
             manner: PhantomData,
         })
     }
@@ -146,9 +151,14 @@ impl<M: Manner, const BATCH: u32> Transport for BareLanes<M, BATCH> {
         let peers = if party == 0 { 1..parties } else { 0..1 };
         let syscalls = Rc::new(Cell::new(0));
         // SAFETY: the word is this process's own, and mapped as long as its lanes have words.
-        let state = unsafe { RawState::new(self.shared.at(self.layout.vm(party), 1)) };
+        let state = unsafe {
+            RawState::new(
+                self.shared.at(self.layout.vm(party), 1),
+                membarrier::barrier,
+            )
+        };
         let mut receiver = Receiver::new(State::new(state));
-        receiver.set_asymmetric(M::UNFENCED && membarrier::works());
+        receiver.set_asymmetric(self.unfenced);
         receiver.set_polling(Polling::new(self.window));
         for peer in peers.clone() {
             let bell = self.bell(peer, party, &syscalls);

@@ -26,7 +26,7 @@ pub fn region(shape: &Shape) -> Result<OwnedFd> {
 pub fn receiving(vm: &Vm) -> Counters {
     let calls = vm.calls();
     Counters {
-        syscalls: calls.waits + calls.rooms + calls.membarriers,
+        syscalls: calls.waits + calls.rooms + calls.fences,
         doorbells: 0,
     }
 }

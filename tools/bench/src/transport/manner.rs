@@ -38,7 +38,7 @@ impl Manner for Asleep {
     const UNFENCED: bool = true;
 }
 
-/// With a fence for each item, as where membarrier cannot be had.
+/// With a fence for each item.
 pub struct Fenced;
 
 impl Manner for Fenced {

@@ -11,6 +11,7 @@ pub mod futex_bell;
 pub mod iceoryx;
 pub mod lane;
 pub mod manner;
+mod membarrier;
 pub mod mq;
 pub mod ring;
 pub mod shared;

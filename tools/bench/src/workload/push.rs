@@ -6,11 +6,11 @@
 use std::hint::black_box;
 
 use anyhow::Result;
+use ivring::Deadline;
 use ivring::abi::{BUSY_UNFENCED, Item, RingArea, VmArea};
 use ivring::raw::RawWriter;
 use ivring::sender::{Bell, Sender};
 use ivring::writer::Writer;
-use ivring::{Deadline, membarrier};
 
 use crate::measure::now;
 use crate::transport::c_lane;
@@ -71,7 +71,7 @@ pub fn rust() -> Result<f64> {
             let end = shared.at(RING_BYTES + size_of::<VmArea>(), 1);
             RawWriter::new(shared.at(0, 1), ITEMS, end, shared.at(RING_BYTES, 1))
         };
-        let mut sender = Sender::new(Writer::new(memory, 0, membarrier::register()), NoBell);
+        let mut sender = Sender::new(Writer::new(memory, 0), NoBell);
         let start = now();
         for sequence in 0..ITEMS {
             send(&mut sender, sequence)?;
@@ -96,8 +96,6 @@ fn send(sender: &mut Sender<RawWriter, NoBell>, sequence: u32) -> Result<()> {
 
 /// By the inline functions of the C library's header, with the same around them.
 pub fn c() -> Result<f64> {
-    // That of the process is the same for both.
-    membarrier::register();
     least(|shared| {
         let (ring, vm) = (shared.at(0, 1), shared.at(RING_BYTES, 1));
         let start = now();

@@ -55,7 +55,7 @@ fn bursts(vm: &Vm, to: Peer, handled: &AtomicU64) {
     let mut lane = vm.open_lane(to, 64).unwrap();
     let (start, mut sent, mut bursts) = (Instant::now(), 0, 0);
     while bursts < 50 || start.elapsed() < LANES_FOR {
-        let most = [1, 4, 100, 2000][random.below(4) as usize];
+        let most = [1, 4, 100, 4000][random.below(4) as usize];
         for _ in 0..=random.below(most) {
             lane.wait_room(soon()).unwrap();
             lane.push(&Item {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use ivring::abi::{self, VmArea};
 use ivring::state::UNFENCED_AFTER;
-use ivring::{Deadline, Dispatcher, Handle, Peer, Polling, membarrier};
+use ivring::{Deadline, Dispatcher, Handle, Peer, Polling};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::support::*;
@@ -21,7 +21,6 @@ fn long() -> Polling {
 }
 
 pub fn states() {
-    assert!(membarrier::register() && membarrier::works());
     let (receiver, sender) = pair();
     let words = Words::of(&receiver);
     let state = || words.at(offset_of!(VmArea, state)).load(Ordering::Relaxed);
@@ -42,7 +41,7 @@ pub fn states() {
         assert_eq!(state(), abi::IDLE);
     }
     assert_eq!(seen.take(), [abi::BUSY; 2000]);
-    assert_eq!(dispatcher.calls().membarriers, 0);
+    assert_eq!(dispatcher.calls().fences, 0);
     // Many in one turn: when there were enough; and then it is idle again.
     send(2 * ENOUGH);
     dispatcher.dispatch(u32::MAX).unwrap();
@@ -50,7 +49,7 @@ pub fn states() {
     let seen = seen.take();
     assert_eq!(seen[..ENOUGH], [abi::BUSY; ENOUGH]);
     assert_eq!(seen[ENOUGH..], [abi::BUSY_UNFENCED; ENOUGH]);
-    assert_eq!(dispatcher.calls().membarriers, 1);
+    assert_eq!(dispatcher.calls().fences, 1);
     // With some left it stays so; who takes the VM back gets it fenced.
     send(2 * ENOUGH);
     dispatcher.dispatch(UNFENCED_AFTER).unwrap();

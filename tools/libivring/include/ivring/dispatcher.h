@@ -68,7 +68,7 @@ void ivring_on_members(struct ivring *vm, ivring_members_fn fn, void *arg);
  * Before it sleeps it looks again for a while: see ivring_set_polling().
  *
  * Return: 0 after ivring_stop(); -EBUSY from a handler; -EPROTO if the inbox is
- * broken; or what membarrier() fails with.
+ * broken; or what IVRING_FENCE fails with.
  */
 int ivring_run(struct ivring *vm);
 
@@ -106,7 +106,7 @@ void ivring_stop(struct ivring *vm);
  * ivring_stop(), and there may be more). All of @budget: there may be more, and the
  * caller dispatches again before it sleeps, unless it does so for each event of
  * level-triggered epoll or poll(), which will say so once more.
- * -EBUSY from a handler; -EPROTO if the inbox is broken; or what membarrier() fails with.
+ * -EBUSY from a handler; -EPROTO if the inbox is broken; or what IVRING_FENCE fails with.
  */
 int ivring_dispatch(struct ivring *vm, unsigned int budget);
 

@@ -29,8 +29,6 @@ extern "C" {
  * @limit:	index up to which there is room: how far the receiver had read when it was
  *		last looked at, plus the capacity; @staged once there is an @error
  * @mask:	capacity, a power of two, minus one
- * @unfenced:	this process has registered for MEMBARRIER_CMD_GLOBAL_EXPEDITED, so the
- *		receiver can make it pass a barrier
  * @error:	nonzero once the lane has ended: what every call returns from then on
  * @to:		the receiver
  * @vm:		the sender
@@ -50,7 +48,6 @@ struct ivring_lane {
 	uint64_t staged;
 	uint32_t limit;
 	uint32_t mask;
-	bool unfenced;
 	int error;
 	struct ivring_peer to;
 	struct ivring *vm;
@@ -134,10 +131,9 @@ static inline int ivring_lane_publish(struct ivring_lane *lane)
 {
 	/* P: pairs with the reader's acquire; the items before it can be read. */
 	__atomic_store_n(&lane->ring->producer, (uint32_t)lane->staged, __ATOMIC_RELEASE);
-	/* A: pairs with the membarrier() between the reader's IDLE and its last look. */
+	/* A: pairs with the barrier on all CPUs between the reader's IDLE and its last look. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	if (__builtin_expect(lane->unfenced &&
-			     __atomic_load_n(&lane->receiver->state, __ATOMIC_RELAXED) ==
+	if (__builtin_expect(__atomic_load_n(&lane->receiver->state, __ATOMIC_RELAXED) ==
 			     IVRING_BUSY_UNFENCED, 1))
 		return 0;
 	return ivring_lane_ring(lane);

@@ -60,7 +60,7 @@ int ivring_consume(struct ivring *vm, unsigned int count);
  * ivring_wait(), poll() and select() do it by themselves.
  *
  * Return: 1 if the caller may sleep; 0 if there are items, or news of the members or of
- * lanes; -EPROTO if the inbox is broken; or what membarrier() fails with, and then the VM
+ * lanes; -EPROTO if the inbox is broken; or what IVRING_FENCE fails with, and then the VM
  * is as busy as before.
  */
 int ivring_arm(struct ivring *vm);

@@ -45,7 +45,7 @@ fn sender_dies(process: Process, sleep: Sleep, unfenced: bool) {
             let (vm, sent) = (vm.clone(), sent.clone());
             move || {
                 let done = machine::run(process, || {
-                    let mut sender = crate::world::sender(&vm, 0, unfenced);
+                    let mut sender = crate::world::sender(&vm, 0);
                     for number in 1..=2 {
                         sender.push(&crate::world::item(0, number)).unwrap();
                         sender.publish().unwrap();
@@ -110,7 +110,7 @@ fn reader() {
                 died
             }
         });
-        let sent = send(&vm, 0, false, 3);
+        let sent = send(&vm, 0, 3);
         let died = reader.join().unwrap().unwrap();
         assert!(sent.is_ok() || (died && matches!(sent, Err(Error::Gone))));
         died

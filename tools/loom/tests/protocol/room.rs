@@ -17,7 +17,7 @@ fn full(sleep: Sleep, is_lane: bool, items: u64, batch: u32) {
         let sender = start_process(Process::default(), {
             let vm = vm.clone();
             move || match is_lane {
-                true => send(&vm, 0, false, items).unwrap(),
+                true => send(&vm, 0, items).unwrap(),
                 false => enqueue(&vm, 0, items).unwrap(),
             }
         });

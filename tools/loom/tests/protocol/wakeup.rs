@@ -26,7 +26,7 @@ fn lane(sleep: Sleep, items: u64) {
         let mut reader = Reader::new(&vm, 1, sleep, false);
         let sender = start_process(Process::default(), {
             let vm = vm.clone();
-            move || send(&vm, 0, false, items).unwrap()
+            move || send(&vm, 0, items).unwrap()
         });
         reader.read_all([items, 0]);
         sender.join().unwrap();
@@ -40,7 +40,7 @@ fn unfenced(sleep: Sleep, process: Process) {
         let mut reader = Reader::new(&vm, 1, sleep, true);
         let sender = start_process(process, {
             let vm = vm.clone();
-            move || send(&vm, 0, true, 1).unwrap()
+            move || send(&vm, 0, 1).unwrap()
         });
         reader.read_all([1, 0]);
         sender.join().unwrap();
@@ -56,7 +56,7 @@ fn two(sleep: Sleep, is_lane: bool) {
             let vm = vm.clone();
             start_process(Process::default(), move || {
                 if slot == 0 || is_lane {
-                    send(&vm, slot, false, 1).unwrap();
+                    send(&vm, slot, 1).unwrap();
                 } else {
                     enqueue(&vm, slot, 1).unwrap();
                 }
@@ -145,7 +145,7 @@ fn delayed_doorbell() {
         let mut reader = Reader::new(&vm, 1, Sleep::Armed, false);
         let sender = start_process(Process::default(), {
             let vm = vm.clone();
-            move || send(&vm, 0, false, 2).unwrap()
+            move || send(&vm, 0, 2).unwrap()
         });
         reader.read_all([2, 0]);
         sender.join().unwrap();
@@ -175,7 +175,7 @@ fn busy_reader_is_not_rung() {
         let vm = Vm::new(2, &[2]);
         let sender = start_process(Process::default(), {
             let vm = vm.clone();
-            move || send(&vm, 0, false, 2).unwrap()
+            move || send(&vm, 0, 2).unwrap()
         });
         sender.join().unwrap();
         assert_eq!(vm.asked.load(Relaxed), 0);

@@ -61,8 +61,12 @@ impl Reader {
         if unfenced {
             machine::store(word.cast(), BUSY_UNFENCED, Relaxed);
         }
+        let fence = || {
+            machine::barrier_on_all();
+            true
+        };
         // SAFETY: the word lives as long as the model, and so below.
-        let mut state = State::new(unsafe { RawState::new(at(word)) });
+        let mut state = State::new(unsafe { RawState::new(at(word), fence) });
         state.set_asymmetric(unfenced);
         let mut receiver = Receiver::new(state);
         let mut add = |ring: &Memory, consumer| {
@@ -158,7 +162,7 @@ impl Bell for Call {
 }
 
 /// The sender's end of a lane.
-pub fn sender(vm: &Arc<Vm>, slot: usize, registered: bool) -> Sender<RawWriter, Call> {
+pub fn sender(vm: &Arc<Vm>, slot: usize) -> Sender<RawWriter, Call> {
     let ring = vm.lane(slot);
     // SAFETY: all of it lives as long as the model.
     let memory = unsafe {
@@ -166,7 +170,7 @@ pub fn sender(vm: &Arc<Vm>, slot: usize, registered: bool) -> Sender<RawWriter, 
         RawWriter::new(at(ring.memory), ring.entries, at(end), at(vm.memory))
     };
     let vm = vm.clone();
-    let writer = Writer::new(memory, start(ring.entries), registered);
+    let writer = Writer::new(memory, start(ring.entries));
     let mut sender = Sender::new(writer, Call { vm, slot });
     sender.set_polling(Polling::new(Duration::ZERO));
     sender
@@ -187,8 +191,8 @@ pub fn item(sender: usize, number: u64) -> Item {
 }
 
 /// Sends items one by one by a lane, and waits for room.
-pub fn send(vm: &Arc<Vm>, slot: usize, registered: bool, items: u64) -> Result<()> {
-    let mut sender = sender(vm, slot, registered);
+pub fn send(vm: &Arc<Vm>, slot: usize, items: u64) -> Result<()> {
+    let mut sender = sender(vm, slot);
     for number in 1..=items {
         sender.wait_room(Deadline::NEVER)?;
         sender.push(&item(slot, number))?;
