@@ -81,7 +81,7 @@ all-parts:
 unit-tests:
 	@Documentation/check-claims
 	@$(MAKE) -s -C tools/libivring OUTPUT=$(IVRING_BUILD)/c/libivring check
-	@RUST_TEST_THREADS=1 cargo test --workspace --exclude ivring-loom
+	@cargo test --workspace --exclude ivring-loom
 	@cargo test --release -p ivring-loom
 
 style: style-format style-crates style-module style-c style-shell
