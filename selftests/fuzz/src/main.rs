@@ -15,6 +15,7 @@ mod invariants;
 mod ioctls;
 mod kcov;
 mod mappings;
+mod memory;
 mod program;
 mod session;
 mod shared;
