@@ -26,14 +26,14 @@ static void full_barrier(void *unused)
 
 /*
  * A grace period ends when each CPU has passed a full barrier: those that run
- * something are interrupted for it, those that are idle are left alone. It takes
- * milliseconds where the administrator forbids to expedite it (rcu_normal), and
- * does not wait for CPUs of nohz_full that are in user space.
+ * something are interrupted for it, those that are idle are left alone. It does not
+ * wait for CPUs of nohz_full that are in user space, and on real-time kernels it
+ * may not be expedited: there all CPUs are interrupted.
  */
 void ivring_barrier_on_all_cpus(void)
 {
 	full_barrier(NULL);
-	if (tick_nohz_full_enabled())
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) || tick_nohz_full_enabled())
 		smp_call_function(full_barrier, NULL, 1);
 	else
 		synchronize_rcu_expedited();

@@ -51,7 +51,7 @@ qemu-system-x86_64 -M q35,hpet=off -cpu max,-la57 -accel $([ "$ACCEL" = tcg ] &&
 	-smp $CPUS -m ${MEMORY:-3G} -display none -nodefaults -net none -no-reboot -monitor none \
 	-serial stdio -chardev file,id=log,path=/tmp/job/console -serial chardev:log \
 	-kernel /kernel/bzImage -initrd /tmp/initramfs -append \
-	"console=ttyS1 loglevel=$LEVEL panic=-1 oops=panic log_buf_len=16M kasan_multi_shot slab_debug=- 8250.nr_uarts=2 no_timer_check" &
+	"console=ttyS1 loglevel=$LEVEL panic=-1 oops=panic log_buf_len=16M kasan_multi_shot slab_debug=- 8250.nr_uarts=2 no_timer_check $PARAMETERS" &
 guest=\$!
 (
 	sleep $((START_LIMIT * 2))

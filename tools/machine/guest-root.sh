@@ -29,7 +29,7 @@ LEVEL=5
 [ -z "${VERBOSE-}" ] || LEVEL=7
 OPTIONS=(--run "/boot/vmlinuz-$RELEASE" --cpus "$CPUS" --memory "${MEMORY:-2G}"
 	--qemu-opts="-chardev file,id=log,path=/tmp/job/console -serial chardev:log"
-	--disable-microvm --append "earlycon=uart8250,io,0x2f8,115200 keep_bootcon no_timer_check cryptomgr.notests loglevel=$LEVEL")
+	--disable-microvm --append "earlycon=uart8250,io,0x2f8,115200 keep_bootcon no_timer_check cryptomgr.notests loglevel=$LEVEL $PARAMETERS")
 if [ "$ACCEL" = tcg ]; then
 	OPTIONS+=(--disable-kvm --qemu-opts="-accel tcg,thread=multi -machine hpet=off")
 fi
