@@ -105,10 +105,10 @@ impl Area {
         let mixed = vma.set_mixedmap();
         let start = self.at(offset, length);
         // SAFETY:
-        // - `start` is on a page of a vmalloc allocation, and `length` bytes of it follow.
+        // - `start` is on a page of a vmalloc allocation, which ends `self.size - offset` bytes on.
         // - The allocation lives as long as `self`, which outlives this function's iterator.
-        let pages = unsafe { VmallocPageIter::new(start, length) };
-        for (index, page) in pages.enumerate() {
+        let pages = unsafe { VmallocPageIter::new(start, self.size - offset) };
+        for (index, page) in pages.take(length >> PAGE_SHIFT).enumerate() {
             mixed.vm_insert_page(vma.start() + (index << PAGE_SHIFT), &page)?;
         }
         Ok(())

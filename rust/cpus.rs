@@ -8,7 +8,7 @@ extern "C" {
 }
 
 /// Has every CPU pass a full barrier, and waits until all have: mostly for tens of microseconds.
-/// Those who call it at the same time share what is done for it.
+/// Those who call it at the same time share what is done for it, where RCU does it.
 ///
 /// What a CPU has stored before its barrier can be seen after this; what it loads after its barrier
 /// is at least as new as what was stored before this.

@@ -37,7 +37,7 @@ const EPOLLRDNORM: u32 = 0x040;
 pub(crate) struct Endpoint {
     pub(crate) region: SetOnce<Handle>,
     pub(crate) vm: SetOnce<Arc<Vm>>,
-    /// Held while `region` or `vm` is being set.
+    /// Held while `region`, `vm` or a lane of it is being set.
     #[pin]
     pub(crate) setup: Mutex<()>,
 }

@@ -3,7 +3,7 @@
 //! The shape of a region: how many VMs, and how much memory each of them has.
 
 use core::mem::size_of;
-use kernel::{page::PAGE_SIZE, prelude::*};
+use kernel::prelude::*;
 
 use crate::uapi::{self, Item, LaneEnd, LaneInfo, Lanes, RegionArea, RingArea, VmArea};
 
@@ -45,7 +45,7 @@ impl Geometry {
 
     /// `IVRING_OUTBOX_OFFSET`.
     pub(crate) fn outbox_offset(&self) -> usize {
-        size_of::<VmArea>() + self.for_each_slot::<LaneEnd>().next_multiple_of(PAGE_SIZE)
+        size_of::<VmArea>() + self.for_each_slot::<LaneEnd>().next_multiple_of(4096)
     }
 
     pub(crate) fn vm_bytes(&self) -> usize {

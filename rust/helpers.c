@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
+#include <linux/context_tracking_state.h>
 #include <linux/fault-inject-usercopy.h>
 #include <linux/gfp.h>
 #include <linux/rcupdate.h>
 #include <linux/smp.h>
-#include <linux/tick.h>
 #include <linux/time_namespace.h>
 #include <linux/uaccess.h>
 #include <linux/unroll.h>
@@ -26,14 +26,14 @@ static void full_barrier(void *unused)
 
 /*
  * A grace period ends when each CPU has passed a full barrier: those that run
- * something are interrupted for it, those that are idle are left alone. It does not
- * wait for CPUs of nohz_full that are in user space, and on real-time kernels it
- * may not be expedited: there all CPUs are interrupted.
+ * something are interrupted for it, those that are idle are left alone. Where RCU is told
+ * of each entry to user space (nohz_full, CONTEXT_TRACKING_USER_FORCE) CPUs are left alone
+ * there too, and on real-time kernels it may not be expedited: then all are interrupted.
  */
 void ivring_barrier_on_all_cpus(void)
 {
 	full_barrier(NULL);
-	if (IS_ENABLED(CONFIG_PREEMPT_RT) || tick_nohz_full_enabled())
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) || context_tracking_enabled())
 		smp_call_function(full_barrier, NULL, 1);
 	else
 		synchronize_rcu_expedited();

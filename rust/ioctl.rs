@@ -330,7 +330,7 @@ fn room(member: Member<'_>, argument: User<uapi::Room>) -> Result {
     Ok(())
 }
 
-/// A member's, so that who may not use a region cannot interrupt CPUs.
+/// A member's: the device's mode says who may become one.
 fn fence(_: Member<'_>) {
     // Barrier A, of a receiver that has stored IDLE over UNFENCED by itself.
     cpus::barrier_on_all();

@@ -163,7 +163,7 @@ mod tests {
         Ok(())
     }
 
-    /// Of any number of senders one rings, and of a leaver all are told.
+    /// Of any number of senders one rings, and none a leaver.
     #[test]
     fn once() -> Result {
         let area = Area::new(1)?;

@@ -4,7 +4,9 @@
 
 use core::mem::offset_of;
 use kernel::{
-    fmt, new_spinlock,
+    fmt,
+    interrupt::local_interrupt_disable,
+    new_spinlock,
     prelude::*,
     sync::{
         atomic::{Atomic, Relaxed},
@@ -189,6 +191,8 @@ impl Vm {
     /// idle and wants to be woken for so many. True if this has rung it.
     pub(crate) fn interrupt(self: ArcBorrow<'_, Self>, held: u32) -> bool {
         let delay = delay::wanted(&self.area);
+        // Who has turned the state to DELAYED starts the timer, however low its priority.
+        let _undisturbed = delay.map(|_| local_interrupt_disable());
         let due = self
             .state()
             .due(delay.is_some_and(|delay| held < delay.items));
@@ -275,7 +279,7 @@ impl Vm {
     }
 
     /// Sleeps until `look` finds something, or, if the VM has `armed` by itself, until the doorbell
-    /// rings. The VM is busy when this returns.
+    /// rings. The VM is neither idle nor delayed when this returns.
     pub(crate) fn wait(
         &self,
         deadline: Deadline,
@@ -289,8 +293,9 @@ impl Vm {
                 if let Some(found) = look().transpose() {
                     break found;
                 }
-                if deadline == Deadline::NOW {
-                    break Err(ETIMEDOUT);
+                // Whoever keeps the state from staying IDLE keeps this from sleeping, not from ending.
+                if let Err(error) = deadline.check() {
+                    break Err(error);
                 }
                 self.go_idle();
             }

@@ -24,6 +24,29 @@ pub(crate) struct Deadline(pub(crate) u64);
 impl Deadline {
     /// Past for as long as anyone can remember: look, and don't sleep.
     pub(crate) const NOW: Self = Self(0);
+
+    /// As the kernel itself counts; `None` for never.
+    fn expires(self) -> Option<bindings::ktime_t> {
+        let monotonic = i64::try_from(self.0).unwrap_or(i64::MAX);
+        // SAFETY: May be called with any time.
+        (self.0 != DEADLINE_NEVER).then(|| unsafe { ivring_timens_ktime_to_host(monotonic) })
+    }
+
+    /// Whether a call with this deadline may go on: `ETIMEDOUT` if it has passed, `ERESTARTSYS` if
+    /// there is a signal. To be asked where [`WaitQueue::wait`] may return at once time and again.
+    pub(crate) fn check(self) -> Result {
+        // SAFETY: May be called at any time.
+        if self
+            .expires()
+            .is_some_and(|expires| expires <= unsafe { bindings::ktime_get() })
+        {
+            return Err(ETIMEDOUT);
+        }
+        if current!().signal_pending() {
+            return Err(ERESTARTSYS);
+        }
+        Ok(())
+    }
 }
 
 /// The kernel's `wait_queue_head`.
@@ -119,15 +142,8 @@ extern "C" {
 
 /// Sleeps till the task is woken; true if the deadline came first.
 fn sleep(deadline: Deadline) -> bool {
-    let mut expires = i64::try_from(deadline.0).unwrap_or(i64::MAX);
-    let expires = match deadline.0 {
-        DEADLINE_NEVER => ptr::null_mut(),
-        _ => {
-            // SAFETY: May be called with any time.
-            expires = unsafe { ivring_timens_ktime_to_host(expires) };
-            &raw mut expires
-        }
-    };
+    let mut expires = deadline.expires();
+    let expires = expires.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
     // SAFETY: The current task is valid, and its slack is its own to change.
     let slack = unsafe { (*Task::current_raw()).timer_slack_ns };
     // SAFETY: `expires` is null, or points to a time on this stack.

@@ -2,6 +2,8 @@
 /*
  * A member with bad intentions spoils nothing but its own mail.
  */
+#include <sys/time.h>
+
 #include "ivring_test.h"
 
 #define ENTRIES		16
@@ -217,6 +219,45 @@ static void misbehave(int region_fd)
 			close(fd[i]);
 			fd[i] = dev_open();
 		}
+	}
+}
+
+static void on_alarm(int signal)
+{
+}
+
+/* One who keeps it from staying IDLE keeps WAIT from sleeping, but not from ending. */
+TEST_F(hostile, state_that_never_stays_idle)
+{
+	static const __u32 states[] = { IVRING_BUSY, IVRING_BUSY_UNFENCED };
+	const struct itimerval every = { { 0, 10000 }, { 0, 10000 } }, off = {};
+	const struct sigaction action = { .sa_handler = on_alarm };
+	__u64 end, late = SECONDS * SEC * slowness;
+	unsigned int s, i;
+
+	ASSERT_EQ(0, sigaction(SIGALRM, &action, NULL));
+	for (s = 0; s < ARRAY_SIZE(states); s++) {
+		self->pid = child_fork();
+		if (!self->pid) {
+			struct vm vm;
+
+			if (vm_map(&vm, self->bad.fd))
+				_exit(1);
+			for (end = now() + 2 * late; now() < end;)
+				for (i = 0; i < 1000; i++)
+					STORE(&vm.area->state, states[s]);
+			_exit(0);
+		}
+		end = now() + late;
+		for (i = 0; i < 20; i++)
+			ASSERT_EQ(-ETIMEDOUT, dev_wait(self->bad.fd, 0, in_ms(10), NULL));
+		setitimer(ITIMER_REAL, &every, NULL);
+		for (i = 0; i < 20; i++)
+			ASSERT_EQ(-EINTR, dev_wait(self->bad.fd, 0, IVRING_DEADLINE_NEVER, NULL));
+		setitimer(ITIMER_REAL, &off, NULL);
+		EXPECT_LT(now(), end);
+		kill(self->pid, SIGKILL);
+		EXPECT_EQ(-SIGKILL, child_wait(self->pid));
 	}
 }
 
