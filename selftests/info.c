@@ -239,4 +239,21 @@ TEST_F(info, debugfs)
 	EXPECT_EQ(0, words);
 }
 
+/* A region that several users hold is shown once. */
+TEST_F(info, debugfs_of_two_users)
+{
+	int before, words;
+	struct vm vm;
+
+	before = debugfs("", &words);
+	if (before < 0)
+		SKIP(return, "no %s", DEBUGFS_VMS);
+	ASSERT_EQ(0, seteuid(1001));
+	ASSERT_EQ(0, vm_join(&vm, self->a.fd));
+	ASSERT_EQ(0, seteuid(0));
+	EXPECT_EQ(before + 1, debugfs("", &words));
+	vm_close(&vm);
+	EXPECT_EQ(before, debugfs("", &words));
+}
+
 TEST_HARNESS_MAIN
