@@ -167,8 +167,6 @@ int ivring_dispatch(struct ivring *vm, unsigned int budget)
 		/* Whatever the caller sleeps in, it finds the VM armed. */
 		ret = ivring_arm(vm);
 	} while (!ret);
-	/* If it is not armed, the kernel's poll() may do so, which is slow under UNFENCED. */
-	ivr_state_fence(&vm->state);
 	ivr_store(&vm->dispatcher.stop, 0);
 	return ret < 0 ? ret : (int)done;
 }

@@ -122,8 +122,11 @@ static void on_item(struct ivring *self, const struct ivring_item *item, void *a
 	/* As if there had been many, or few: that would not come about often enough. */
 	if (received.fences == FENCED)
 		self->state.handled = 0;
-	else if (received.one_by_one || !random_below(32))
+	else if (received.one_by_one || !random_below(32)) {
+		/* Anew, also where the kernel went to sleep from it, of which the library does not know. */
+		self->state.unfenced = false;
 		ivr_state_handled(&self->state, UINT16_MAX);
+	}
 	if (all_received())
 		ivring_stop(self);
 }
