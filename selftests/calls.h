@@ -20,10 +20,10 @@ static inline __u64 in_ms(__u64 ms)
 	return now() + ms * MSEC;
 }
 
-/* True if @cond comes to hold within 5 seconds. */
+/* True if @cond comes to hold within 5 seconds, or what they are on a slow kernel. */
 #define SOON(cond)						\
 ({								\
-	__u64 __end = in_ms(5000);				\
+	__u64 __end = in_ms(5000 * slowness);			\
 	bool __ok;						\
 								\
 	while (!(__ok = (cond)) && now() < __end)		\

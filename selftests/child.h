@@ -20,10 +20,13 @@ static inline pid_t child_fork(void)
 	return pid;
 }
 
-/* Exit status, or -signal; one that does not end within 15 seconds is killed. */
+/*
+ * Exit status, or -signal; one that does not end within 15 seconds, or what they are
+ * on a slow kernel, is killed.
+ */
 static inline int child_wait(pid_t pid)
 {
-	__u64 end = in_ms(15000);
+	__u64 end = in_ms(15000 * slowness);
 	int status;
 	pid_t ret;
 

@@ -3,7 +3,6 @@
  * A region, a VM or a lane that is destroyed while it is mapped: its memory stays
  * what it was, for as long as someone has it, and nobody gets another's.
  */
-#include <sched.h>
 #include <sys/uio.h>
 
 #include "ivring_test.h"

@@ -199,6 +199,10 @@ FIXTURE_VARIANT_ADD(fault, epoll) {
 	call_epoll, undo_epoll, BOTH
 };
 
+FIXTURE_VARIANT_ADD(fault, fence) {
+	call_fence, undo_nothing, 0
+};
+
 FIXTURE_VARIANT_ADD(fault, debugfs) {
 	call_debugfs, undo_open, BOTH
 };

@@ -263,6 +263,11 @@ static void undo_epoll(struct setting *s)
 	epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->a.fd, NULL);
 }
 
+static int call_fence(struct setting *s)
+{
+	return dev_fence(s->a.fd);
+}
+
 static int call_debugfs(struct setting *s)
 {
 	return open_file(DEBUGFS_VMS, O_RDONLY, &s->opened);

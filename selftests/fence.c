@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IVRING_FENCE: a member has all CPUs pass a barrier. What that is for, and that
- * it is one, lane_sleep.c shows.
+ * IVRING_FENCE: a member has all CPUs pass a barrier. What that is for shows
+ * lane_sleep.c.
  */
 #include "ivring_test.h"
 
@@ -70,12 +70,13 @@ TEST_F(fence, storm)
 	for (c = 0; c < CALLERS; c++) {
 		pid[c] = child_fork();
 		while (!pid[c])
-			dev_ioctl(self->vm.fd, IVRING_FENCE, NULL);
+			if (dev_ioctl(self->vm.fd, IVRING_FENCE, NULL))
+				_exit(1);
 	}
 	for (i = 0; i < ROUNDS; i++) {
 		time = now();
 		ASSERT_EQ(0, vm_send(&self->vm, 1, 1, i));
-		ASSERT_EQ(0, dev_wait(self->vm.fd, 0, in_ms(LATE_MS), NULL));
+		ASSERT_EQ(0, dev_wait(self->vm.fd, 0, in_ms(LATE_MS * slowness), NULL));
 		ASSERT_TRUE(vm_take(&self->vm, &item));
 		ASSERT_EQ(i, item.cookie);
 		time = now() - time;

@@ -228,7 +228,7 @@ FIXTURE_TEARDOWN(suspend)
 
 #define TEST_DELAY	"/sys/module/suspend/parameters/pm_test_delay"
 
-TEST_F(suspend, item_is_found)
+TEST_F(suspend, item_is_found_afterwards)
 {
 	struct vm *other = &self->other;
 	__u64 start, asleep;

@@ -5,7 +5,6 @@
 #ifndef LANE_H
 #define LANE_H
 
-#include <sys/syscall.h>
 
 #include "ivring_test.h"
 

@@ -285,7 +285,6 @@ TEST_F(lane_hostile, words)
 	EXPECT_EQ(-SIGKILL, child_wait(pid[1]));
 	kill(pid[0], SIGKILL);
 	EXPECT_EQ(-SIGKILL, child_wait(pid[0]));
-	EXPECT_LT(1000, sent);
 	EXPECT_LT(0, shared->cheats);
 	EXPECT_LT(0, shared->dropped);
 	EXPECT_LT(10, shared->sleeps);

@@ -127,7 +127,6 @@ TEST_F(lane_leave, receiver)
 		ASSERT_EQ(-EPIPE, ret);
 		lane_unmap(&out, &self->vm);
 	}
-	EXPECT_LT(5, lives);
 	TH_LOG("seed %#llx: %d lives", self->seed, lives);
 }
 
@@ -300,8 +299,6 @@ TEST_F(lane_leave, calls_meanwhile)
 	kill(pid, SIGKILL);
 	EXPECT_EQ(-SIGKILL, child_wait(pid));
 	generation = vm_generation(&self->vm, SLOT);
-	EXPECT_LT(100, generation);
-	EXPECT_LT(10, lanes);
 	TH_LOG("seed %#llx: %u generations, %llu calls, %u lanes", self->seed,
 	       generation, calls, lanes);
 

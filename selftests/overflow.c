@@ -156,12 +156,12 @@ TEST_F(overflow, mapping)
 							 start + PAGE));
 		}
 	}
-	EACH_LARGE(20, 62, offset, {
-		void *p = dev_map(self->vm.fd, 2 * PAGE, PROT_READ,
-				  (offset & -PAGE) | 1ULL << 62);
-
-		EXPECT_EQ(MAP_FAILED, p);
-	});
+	/* Offsets beyond 2^44 are refused by the C library of 32-bit programs. */
+	if (sizeof(long) == 8)
+		EACH_LARGE(20, 62, offset,
+			   EXPECT_EQ(0, map_refused(EINVAL, self->vm.fd, 2 * PAGE, PROT_READ,
+						    MAP_SHARED,
+						    (offset & -PAGE) | 1ULL << 62)));
 }
 
 TEST_HARNESS_MAIN

@@ -251,16 +251,18 @@ TEST_F(deadline, under_signals)
 
 	set_handler(SIGALRM, SA_RESTART);
 	setitimer(ITIMER_REAL, &every, NULL);
-	start = now();
-	if (variant->way)
-		ret = outcome(variant->way->sleep(&s, 100));
-	else
-		ret = variant->call(&self->pair, start + 100 * MSEC);
+	/* Mostly once. */
+	do {
+		start = now();
+		if (variant->way)
+			ret = outcome(variant->way->sleep(&s, 100));
+		else
+			ret = variant->call(&self->pair, start + 100 * MSEC);
+		EXPECT_EQ(-ETIMEDOUT, ret);
+		EXPECT_LE(100 * MSEC, now() - start);
+		EXPECT_GT(LATE_MS * MSEC, now() - start);
+	} while (LOAD(seen) <= 5);
 	setitimer(ITIMER_REAL, &off, NULL);
-	EXPECT_EQ(-ETIMEDOUT, ret);
-	EXPECT_LE(100 * MSEC, now() - start);
-	EXPECT_GT(LATE_MS * MSEC, now() - start);
-	EXPECT_LT(5, LOAD(seen));
 }
 
 TEST_HARNESS_MAIN
