@@ -30,8 +30,8 @@ help:
 	@echo 'make check KERNEL=debug  those of the module under KASAN, lockdep, fault injection, ...'
 	@echo 'make check KERNEL=kcsan  and under a kernel that finds data races'
 	@echo 'make check-all        run everything that there is'
-	@echo 'make soak DURATION=60 let members come, talk and be killed for so many seconds'
-	@echo 'make fuzz DURATION=60 call the module with anything for so many seconds'
+	@echo 'make soak DURATION=60 let members come, talk and be killed for so many seconds; SEED=N repeats'
+	@echo 'make fuzz DURATION=60 call the module with anything for so many seconds; SEED=N repeats'
 	@echo 'make coverage         which lines of the module the tests reach'
 	@echo 'make bench            measure; wants a quiet machine for ten minutes at most'
 	@echo 'make lint             check style and run the linters'
@@ -52,7 +52,7 @@ check-all:
 DURATION ?= 60
 soak fuzz:
 	@$(MACHINE)/enter -- make --no-print-directory all-parts >&2
-	@$(MACHINE)/boot -t $$(($(DURATION) + 900)) -- selftests/run -d $(DURATION) -t $@
+	@$(MACHINE)/boot -t $$(($(DURATION) + 900)) -- env $(SEED:%=IVRING_SEED=%) selftests/run -d $(DURATION) -t $@
 
 coverage:
 	@tools/coverage/run

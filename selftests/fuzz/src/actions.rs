@@ -190,8 +190,8 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
             if process <= 0 {
                 return NOTHING;
             }
-            // SAFETY: A process of this program: none is waited for before all have ended, so the
-            // number is still that of no other.
+            // SAFETY: A process of this program, or one that has just ended: numbers are given out in
+            // turn, so this one is not that of another yet.
             outcome(unsafe { libc::kill(process, a1 as i32) })
         }
         Call::Sleep => {

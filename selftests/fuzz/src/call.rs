@@ -25,7 +25,7 @@ macro_rules! calls {
         }
 
         /// One for each [`Call`], in their order.
-        pub static SIGNATURES: &[Signature] = &[
+        pub const SIGNATURES: &[Signature] = &[
             $(Signature {
                 call: Call::$call,
                 name: $name,

@@ -9,8 +9,9 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 
+use crate::call::SIGNATURES;
 use crate::files::{Exchange, Files};
 use crate::kcov::Kcov;
 use crate::mappings::Mappings;
@@ -51,8 +52,16 @@ impl Executor {
         let shared = Shared::map()?;
         let kcov = Kcov::open()?;
         for kind in ["failslab", "fail_page_alloc", "fail_usercopy"] {
-            // It would log each failure that a program asks for. Most kernels have none of these.
-            let _ = fs::write(format!("/sys/kernel/debug/{kind}/verbose"), "0");
+            // What a program asks for is to fail, of any kind and size, and not to be logged. Most
+            // kernels have none of these.
+            for (name, value) in [
+                ("verbose", "0"),
+                ("ignore-gfp-wait", "N"),
+                ("ignore-gfp-highmem", "N"),
+                ("min-order", "0"),
+            ] {
+                let _ = fs::write(format!("/sys/kernel/debug/{kind}/{name}"), value);
+            }
         }
         let device = fs::metadata("/dev/ivring").context("/dev/ivring")?.rdev();
         // Who loses his parent comes here.
@@ -108,7 +117,7 @@ impl Executor {
             begin = end;
         }
 
-        let (mut findings, is_killed) = self.wait(&children, program.tracks.len());
+        let (mut findings, is_killed) = self.wait(&children, program.tracks.len())?;
         exchange.close();
         // SAFETY: All that could write have ended.
         let read = |text: &Text| unsafe { text.read() };
@@ -125,6 +134,19 @@ impl Executor {
         })
     }
 
+    /// An error that names the calls that have never succeeded, but for those that never do.
+    pub fn all_succeeded(&self) -> Result<()> {
+        let counts = self.shared.succeeded.iter();
+        let never: Vec<&str> = counts
+            .zip(SIGNATURES)
+            .filter(|(count, _)| count.load(Ordering::Relaxed) == 0)
+            .map(|(_, signature)| signature.name)
+            .filter(|name| !["io", "ioctl"].contains(name))
+            .collect();
+        ensure!(never.is_empty(), "never: {}", never.join(", "));
+        Ok(())
+    }
+
     fn end(&self, children: &[i32]) {
         for &child in children {
             // SAFETY: A child that has not been waited for.
@@ -134,7 +156,7 @@ impl Executor {
 
     /// Has the tracks begin, and waits for all children and theirs; returns what ought not to be, and
     /// whether it had to kill them.
-    fn wait(&self, children: &[i32], tracks: usize) -> (String, bool) {
+    fn wait(&self, children: &[i32], tracks: usize) -> Result<(String, bool)> {
         let mut findings = String::new();
         let mut left = children.to_vec();
         let mut stopped: Option<Instant> = None;
@@ -161,6 +183,14 @@ impl Executor {
                 } else {
                     findings.push_str(&verdict(ended, status));
                     left.retain(|&child| child != ended);
+                    for process in &self.shared.processes {
+                        let _ = process.compare_exchange(
+                            ended,
+                            0,
+                            Ordering::Relaxed,
+                            Ordering::Relaxed,
+                        );
+                    }
                     // Its threads will not come.
                     self.shared.go.store(1, Ordering::Release);
                 }
@@ -168,7 +198,7 @@ impl Executor {
             }
             // None is left, also of those that children have left behind.
             if ended < 0 {
-                return (findings, killed.is_some());
+                return Ok((findings, killed.is_some()));
             }
             if stopped.is_some_and(|since| since.elapsed() > STOP) {
                 stopped = None;
@@ -192,7 +222,7 @@ impl Executor {
                         findings.push_str(&format!("{what}: {text}\n"));
                     }
                 }
-                return (findings, killed.is_some());
+                bail!("{findings}");
             }
             thread::sleep(Duration::from_micros(300));
         }

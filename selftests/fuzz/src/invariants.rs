@@ -16,7 +16,7 @@ const VMS: &str = "/sys/kernel/debug/ivring/vms";
 const ITEMS: u32 = 100;
 /// What is given back late (by RCU, by other tasks) is back by then.
 const SETTLE: Duration = Duration::from_secs(20);
-/// Free memory varies by so many KiB, of what the fuzzer itself and the kernel's caches take.
+/// It varies by so many KiB, of what the fuzzer itself and the kernel's caches take.
 const SLACK_KIB: u64 = 512;
 
 /// What the kernel held before the first program.
@@ -49,8 +49,7 @@ impl Baseline {
     }
 
     fn left(&self) -> Result<Option<String>> {
-        let members =
-            fs::read_to_string("/sys/kernel/debug/ivring/vms").context("debugfs: ivring/vms")?;
+        let members = fs::read_to_string(VMS).context(VMS)?;
         if members.lines().count() != 1 {
             return Ok(Some(format!("members are left: {members}")));
         }

@@ -61,7 +61,7 @@ enum Command {
 #[derive(Args)]
 pub struct Options {
     /// What the programs are made from
-    #[arg(long, global = true, default_value_t = 1)]
+    #[arg(long, global = true, env = "IVRING_SEED", default_value_t = 1)]
     seed: u64,
     /// End after so many seconds
     #[arg(long, global = true, default_value_t = 20)]
@@ -110,7 +110,7 @@ fn main() -> Result<ExitCode> {
             session::replay(&options, &programs, times)?
         }
         Some(Command::Show) => {
-            session::show(&options);
+            session::show(&options)?;
             true
         }
     };

@@ -157,11 +157,6 @@ impl Program {
         }
         Ok(())
     }
-
-    /// How many calls there are in all tracks.
-    pub fn calls(&self) -> usize {
-        self.tracks.iter().map(|track| track.steps.len()).sum()
-    }
 }
 
 impl fmt::Display for Program {

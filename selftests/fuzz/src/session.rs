@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -108,7 +109,7 @@ impl<'a> Session<'a> {
         }
         let outcome = self.executor.run(program)?;
         self.executed += 1;
-        self.calls += program.calls();
+        self.calls += self.executor.shared.calls.load(Ordering::Relaxed);
         self.killed += u64::from(outcome.is_killed);
         if !outcome.findings.is_empty() {
             if self.findings.len() < SHOWN {
@@ -231,6 +232,9 @@ pub fn run(options: &Options) -> Result<bool> {
         begin.elapsed().as_secs_f64()
     ));
     session.tap.result("corpus", verdict);
+    session
+        .tap
+        .result("every call has succeeded", session.executor.all_succeeded());
 
     let mut programs: Vec<Program> = named.into_iter().map(|(_, program)| program).collect();
     let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
@@ -308,9 +312,8 @@ pub fn replay(options: &Options, programs: &[Named], times: u32) -> Result<bool>
 }
 
 /// The programs of a seed, as a kernel without KCOV gets them.
-pub fn show(options: &Options) {
-    let programs: Vec<Program> = corpus(options)
-        .unwrap_or_default()
+pub fn show(options: &Options) -> Result<()> {
+    let programs: Vec<Program> = corpus(options)?
         .into_iter()
         .map(|(_, program)| program)
         .collect();
@@ -322,4 +325,5 @@ pub fn show(options: &Options) {
             generate::program(&mut rng, &programs, options.workers)
         );
     }
+    Ok(())
 }

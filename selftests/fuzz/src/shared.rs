@@ -7,6 +7,7 @@ use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
+use crate::call::SIGNATURES;
 use crate::program::TRACKS;
 
 /// Most syncs of a track that are waited for.
@@ -27,6 +28,8 @@ pub struct Shared {
     pub syncs: [AtomicU32; SYNCS],
     /// Of the calls that tracks have made.
     pub calls: AtomicUsize,
+    /// How often each call has succeeded, in all programs.
+    pub succeeded: [AtomicU32; SIGNATURES.len()],
     pub findings: Text,
     /// What each track has done.
     pub traces: [Text; TRACKS],
@@ -106,7 +109,7 @@ impl Shared {
         Ok(unsafe { &*address.cast::<Self>() })
     }
 
-    /// Makes it ready for a program; what was reached stays.
+    /// Makes it ready for a program; what was reached and what has succeeded stay.
     ///
     /// # Safety
     ///

@@ -89,6 +89,9 @@ impl<'a> Track<'a> {
             if let Some(kcov) = self.kcov {
                 kcov.collect(self.number, self.shared);
             }
+            if outcome.is_ok() {
+                self.shared.succeeded[step.call as usize].fetch_add(1, Ordering::Relaxed);
+            }
             let outcome = match outcome {
                 Ok(value) => value.to_string(),
                 Err(error) => name_of(error),

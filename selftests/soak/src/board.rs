@@ -188,6 +188,8 @@ const FINISH: u32 = u32::MAX;
 pub struct Content {
     /// Odd while they rest.
     phase: AtomicU32,
+    /// Nobody dies by his own hand.
+    pub calm: AtomicBool,
     /// How often members have slept in each way.
     pub slept: [AtomicU64; Way::ALL.len()],
     pub tables: [Table; REGIONS],

@@ -42,7 +42,7 @@ struct Args {
     #[arg(long, default_value_t = 60)]
     duration: u64,
     /// Of the random choices; if none is given, one at random
-    #[arg(long)]
+    #[arg(long, env = "IVRING_SEED")]
     seed: Option<u64>,
     /// The file ivring.ko
     #[arg(long, env = "IVRING_MODULE")]

@@ -39,7 +39,7 @@ pub struct Member<'b> {
     pub board: &'b Board,
     pub table: &'b Table,
     pub seat: &'b Seat,
-    pub fate: &'b Fate,
+    pub fate: &'b Fate<'b>,
     pub index: usize,
 }
 
@@ -78,7 +78,7 @@ fn fail(birth: &Birth<'_>, error: &anyhow::Error) -> ! {
 
 fn live(birth: &Birth<'_>) -> Result<()> {
     let mut rng = SmallRng::seed_from_u64(birth.seed);
-    let fate = Fate::draw(&mut rng);
+    let fate = Fate::draw(&mut rng, &birth.board.calm);
     fate.point();
     let vm = join(birth, &fate, &mut rng)?;
     let table = &birth.board.tables[birth.number];
@@ -119,7 +119,7 @@ fn live(birth: &Birth<'_>) -> Result<()> {
 
 /// Becomes the VM of its slot. Whoever had it may take a while to leave: `io_uring` lets go of files
 /// after a process has ended.
-fn join(birth: &Birth<'_>, fate: &Fate, rng: &mut SmallRng) -> Result<Vm> {
+fn join(birth: &Birth<'_>, fate: &Fate<'_>, rng: &mut SmallRng) -> Result<Vm> {
     let mut patience = Patience::new();
     let slot = Some(birth.slot as u32);
     loop {

@@ -85,12 +85,15 @@ impl Round {
             let duration = Duration::from_millis(self.rng.random_range(100..600));
             self.storm(duration)?;
             self.rest()?;
+            self.calm()?;
+            self.rest()?;
         }
         self.finish()
     }
 
     /// Members come, talk, are killed and are stopped.
     fn storm(&mut self, duration: Duration) -> Result<()> {
+        self.board.calm.store(false, Ordering::Relaxed);
         self.board.storm();
         let end = Instant::now() + duration;
         let mut last = Instant::now();
@@ -106,6 +109,15 @@ impl Round {
             thread::sleep(Duration::from_millis(1));
         }
         Ok(())
+    }
+
+    /// Members talk, and none comes or goes, which would ring those that sleep: so a wakeup that is
+    /// lost stays so.
+    fn calm(&mut self) -> Result<()> {
+        self.board.calm.store(true, Ordering::Relaxed);
+        self.board.storm();
+        thread::sleep(Duration::from_millis(self.rng.random_range(50..150)));
+        self.reap()
     }
 
     fn fill_seats(&mut self) -> Result<()> {
@@ -233,8 +245,8 @@ impl Round {
         Ok(())
     }
 
-    /// Nobody sends any more, and nobody is woken by anything but what was sent: if a wakeup was
-    /// lost, something is missing for good.
+    /// Nobody sends any more: if a wakeup was lost since the last one came or went, something is
+    /// missing for good.
     fn rest(&mut self) -> Result<()> {
         for child in 0..self.children.len() {
             self.go_on(child)?;
@@ -313,6 +325,7 @@ impl Round {
     /// All read what is left, and leave, or are killed; then all slots are free.
     fn finish(&mut self) -> Result<()> {
         self.is_finishing = true;
+        self.board.calm.store(false, Ordering::Relaxed);
         match self.rng.random_bool(0.2) {
             true => self.kill_all_at_once()?,
             false => self.board.finish(),

@@ -19,7 +19,7 @@ use crate::sleep::Way;
 use crate::tally::Tally;
 use crate::tap::Outcome;
 
-/// Storms in a round: it takes some five seconds.
+/// Storms in a round: it takes some five seconds, on a slow kernel fifteen.
 const STORMS: u32 = 8;
 /// Rounds after which the kernel has in use what it keeps for the next.
 const WARM_UP: u32 = 2;
@@ -137,7 +137,7 @@ impl Run {
             ("everything was done that can be done", variety),
             ("memory is back at the baseline", memory),
             ("kmemleak finds nothing", leaks),
-            ("kernel log", log),
+            ("kernel log after each round", log),
         ]
     }
 
