@@ -155,7 +155,7 @@ TEST_F(destroyed, vm_while_it_is_mapped)
 	pid = child_fork();
 	if (!pid)
 		come_and_go(vm);
-	while (now() < end) {
+	while (now() < end || areas <= 20 || !corpses || lanes <= 20) {
 		const struct ivring_vm_area *peer;
 
 		generation = vm_generation(vm, 2);
@@ -186,9 +186,6 @@ TEST_F(destroyed, vm_while_it_is_mapped)
 	}
 	kill(pid, SIGKILL);
 	EXPECT_EQ(-SIGKILL, child_wait(pid));
-	EXPECT_LT(20, areas);
-	EXPECT_LT(0, corpses);
-	EXPECT_LT(20, lanes);
 	TH_LOG("seed %#llx: %u areas, %u of them of the dead, and %u lanes of %u generations",
 	       self->seed, areas, corpses, lanes, vm_generation(vm, 2));
 	vm_close(&self->b);
