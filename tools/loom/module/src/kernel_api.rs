@@ -13,6 +13,7 @@ pub(crate) mod prelude {
     pub type Result<T = (), E = Error> = core::result::Result<T, E>;
 
     pub(crate) const EACCES: Error = Error("EACCES");
+    pub const ECONNRESET: Error = Error("ECONNRESET");
     pub(crate) const EINVAL: Error = Error("EINVAL");
     pub(crate) const EPIPE: Error = Error("EPIPE");
     pub(crate) const EPROTO: Error = Error("EPROTO");

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! As much of a VM as it takes to run the ring and state code: which lock, which queue and which look
-//! come when is as in the files of `rust/` that the functions name.
+//! come when is as in the files of `rust/` that the functions name. There are neither deadlines nor
+//! signals, and nobody breaks a ring.
 
 use core::mem::{offset_of, size_of};
 use std::sync::{
@@ -12,6 +13,7 @@ use std::sync::{
 use ivring_loom::machine;
 use loom::sync::Mutex;
 
+pub use crate::prelude::{Error, ECONNRESET};
 use crate::{
     area::{Area, Word},
     prelude::*,
@@ -58,9 +60,16 @@ struct Side {
 struct Lane {
     ring: Memory,
     slot: usize,
-    left: Mutex<bool>,
+    end: Mutex<End>,
     progress: WaitQueue,
     wanting: Mutex<()>,
+}
+
+/// The receiver's end of a lane, and, once the lane has ended, how far it was read.
+enum End {
+    Open,
+    Closed(u32),
+    Left(u32),
 }
 
 // SAFETY: All threads of a model are one thread of the system.
@@ -127,7 +136,7 @@ impl Vm {
             Lane {
                 ring,
                 slot,
-                left: Mutex::new(false),
+                end: Mutex::new(End::Open),
                 progress: WaitQueue::new(),
                 wanting: Mutex::new(()),
             }
@@ -289,10 +298,22 @@ impl Vm {
         Ok(held != 0 && self.interrupt(held))
     }
 
-    /// `Lane::check()`.
+    /// `Lane::receiver()`.
     pub fn check(&self, slot: usize) -> Result {
-        let left = *self.lanes[slot].left.lock().unwrap();
-        (!left).then_some(()).ok_or(EPIPE)
+        match *self.lanes[slot].end.lock().unwrap() {
+            End::Open => Ok(()),
+            End::Closed(_) => Err(ECONNRESET),
+            End::Left(_) => Err(EPIPE),
+        }
+    }
+
+    /// `Lane::progress()`.
+    fn progress(&self, lane: &Lane) -> (u32, Result) {
+        match *lane.end.lock().unwrap() {
+            End::Open => (self.consumer(lane).load_acquire(), Ok(())),
+            End::Closed(consumer) => (consumer, Err(ECONNRESET)),
+            End::Left(consumer) => (consumer, Err(EPIPE)),
+        }
     }
 
     /// `Lane::held()`.
@@ -306,20 +327,19 @@ impl Vm {
     pub fn flush_lane(&self, slot: usize, position: u32) -> Result {
         let _call = machine::system_call();
         let lane = &self.lanes[slot];
-        let consumer = self.consumer(lane);
-        let is_read = || is_read(position, consumer.load_acquire(), lane.ring.entries);
+        let is_read = |consumer| is_read(position, consumer, lane.ring.entries);
         lane.progress.wait(|| {
-            let open = self.check(slot);
-            if is_read() {
+            let (mut consumer, mut open) = self.progress(lane);
+            if !is_read(consumer) && open.is_ok() {
+                let wanting = lane.wanting.lock().unwrap();
+                Room::of(&lane.ring.area).want(position, consumer, lane.ring.entries);
+                drop(wanting);
+                (consumer, open) = self.progress(lane);
+            }
+            if is_read(consumer) {
                 return Some(Ok(()));
             }
-            if open.is_err() {
-                return Some(open);
-            }
-            let wanting = lane.wanting.lock().unwrap();
-            Room::of(&lane.ring.area).want(position, consumer.load(), lane.ring.entries);
-            drop(wanting);
-            is_read().then_some(Ok(()))
+            open.is_err().then_some(open)
         })
     }
 
@@ -411,16 +431,33 @@ impl Vm {
         }
     }
 
-    /// `Vm::close()`.
+    /// `CLOSE_LANE`: `Lane::close()`.
+    pub fn close_lane(&self, slot: usize) {
+        let _call = machine::system_call();
+        let lane = &self.lanes[slot];
+        self.end_as(End::Closed, lane);
+        self.area
+            .word(end(slot, offset_of!(LaneEnd, closed)))
+            .store(1);
+        lane.progress.wake_all();
+    }
+
+    /// `Vm::close()`, and `Lane::leave()`.
     pub fn leave(&self) {
         let _call = machine::system_call();
         self.side.lock().unwrap().closed = true;
         self.progress.wake_all();
         for lane in &self.lanes {
-            *lane.left.lock().unwrap() = true;
+            self.end_as(End::Left, lane);
             lane.progress.wake_all();
         }
         self.state().leave();
+    }
+
+    /// `Lane::end_as()`.
+    fn end_as(&self, end: fn(u32) -> End, lane: &Lane) {
+        let consumer = self.consumer(lane).load_acquire();
+        *lane.end.lock().unwrap() = end(consumer);
     }
 }
 

@@ -6,6 +6,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::world::{Reader, Sleep, cookie, enqueue, send, start_process};
+use ivring_loom::error::Error;
 use ivring_loom::machine::{Process, check};
 use ivring_loom_module::vm::Vm;
 
@@ -72,5 +73,22 @@ fn flush() {
         reader.read_all([3, 0]);
         sender.join().unwrap();
         assert_eq!(vm.too_early.load(Relaxed), 0);
+    });
+}
+
+/// A sender whose lane is closed while it waits for room.
+#[test]
+fn closed_lane() {
+    check(2, || {
+        let vm = Vm::new(2, &[2]);
+        let mut reader = Reader::new(&vm, 1, Sleep::Armed, false);
+        let sender = start_process(Process::default(), {
+            let vm = vm.clone();
+            move || send(&vm, 0, 4)
+        });
+        reader.read_all([1, 0]);
+        vm.close_lane(0);
+        let sent = sender.join().unwrap().unwrap();
+        assert!(matches!(sent, Err(Error::Closed)), "{sent:?}");
     });
 }

@@ -19,7 +19,7 @@ use ivring_loom::ring::Ring;
 use ivring_loom::sender::{Bell, Sender};
 use ivring_loom::state::State;
 use ivring_loom::writer::Writer;
-use ivring_loom_module::vm::{Memory, Vm};
+use ivring_loom_module::vm::{self, Memory, Vm};
 use loom::thread::{JoinHandle, spawn};
 
 /// How the receiver goes to sleep.
@@ -148,16 +148,23 @@ pub struct Call {
 
 impl Bell for Call {
     fn ring(&self) -> Result<bool> {
-        self.vm.doorbell(self.slot).map_err(|_| Error::Gone)
+        self.vm.doorbell(self.slot).map_err(as_in_library)
     }
 
     fn wait(&self, position: u32, _: Deadline) -> Result<()> {
         let read = self.vm.flush_lane(self.slot, position);
-        read.map_err(|_| Error::Gone)
+        read.map_err(as_in_library)
     }
 
     fn check(&self) -> Result<()> {
-        self.vm.check(self.slot).map_err(|_| Error::Gone)
+        self.vm.check(self.slot).map_err(as_in_library)
+    }
+}
+
+fn as_in_library(error: vm::Error) -> Error {
+    match error {
+        vm::ECONNRESET => Error::Closed,
+        _ => Error::Gone,
     }
 }
 
@@ -198,8 +205,6 @@ pub fn send(vm: &Arc<Vm>, slot: usize, items: u64) -> Result<()> {
         sender.push(&item(slot, number))?;
         sender.publish()?;
     }
-    // Some were published while the reader was busy, and the others took one call each.
-    assert!(sender.stats().doorbells <= items);
     Ok(())
 }
 
