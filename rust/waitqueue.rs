@@ -36,10 +36,8 @@ impl Deadline {
     /// there is a signal. To be asked where [`WaitQueue::wait`] may return at once time and again.
     pub(crate) fn check(self) -> Result {
         // SAFETY: May be called at any time.
-        if self
-            .expires()
-            .is_some_and(|expires| expires <= unsafe { bindings::ktime_get() })
-        {
+        let has_passed = |expires| expires <= unsafe { bindings::ktime_get() };
+        if self.expires().is_some_and(has_passed) {
             return Err(ETIMEDOUT);
         }
         if current!().signal_pending() {
