@@ -7,6 +7,7 @@
 
 mod area;
 mod batch;
+mod counters;
 mod cpus;
 mod debugfs;
 mod delay;

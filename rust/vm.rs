@@ -8,16 +8,14 @@ use kernel::{
     interrupt::local_interrupt_disable,
     new_spinlock,
     prelude::*,
-    sync::{
-        atomic::{Atomic, Relaxed},
-        Arc, ArcBorrow, SpinLock,
-    },
+    sync::{Arc, ArcBorrow, SpinLock},
     task::{Kuid, Pid},
     time::hrtimer::HrTimer,
 };
 
 use crate::{
     area::{Area, Word},
+    counters::Counters,
     delay,
     doorbell::Doorbell,
     geometry::Geometry,
@@ -70,45 +68,6 @@ pub(crate) struct Vm {
     #[pin]
     pub(crate) timer: HrTimer<Self>,
     counters: Counters,
-}
-
-/// What happened to a VM, but for what its inbox counts.
-#[derive(Default)]
-struct Counters {
-    items_out: Counter,
-    /// Doorbells that were asked for, but for those of the inbox.
-    asked: Counter,
-    /// Of all that were asked for.
-    rung: Counter,
-    /// As above.
-    delayed: Counter,
-    /// Rung at the end of a delay.
-    timed: Counter,
-    spurious: Counter,
-    waits: Counter,
-    room: Counter,
-    pointless: Counter,
-}
-
-/// A number that grows.
-struct Counter(Atomic<u64>);
-
-impl Default for Counter {
-    fn default() -> Self {
-        Self(Atomic::new(0))
-    }
-}
-
-impl Counter {
-    fn add(&self, more: u64) {
-        if more > 0 {
-            self.0.fetch_add(more, Relaxed);
-        }
-    }
-
-    fn get(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
 }
 
 /// What became of the items that were offered to a VM.
@@ -394,23 +353,7 @@ impl Vm {
 
     /// What happened to the VM since it attached.
     pub(crate) fn stats(&self) -> Stats {
-        let counters = &self.counters;
-        let inbox = self.inbox.counts();
-        let asked = inbox.pushes + counters.asked.get();
-        let (rung, delayed) = (counters.rung.get(), counters.delayed.get());
-        Stats {
-            items_in: inbox.items,
-            items_out: counters.items_out.get(),
-            rung: rung + counters.timed.get(),
-            // The three are not read at one time.
-            suppressed: asked.saturating_sub(rung + delayed),
-            spurious: counters.spurious.get(),
-            full: inbox.full,
-            waits: counters.waits.get(),
-            room: inbox.room + counters.room.get(),
-            delayed,
-            pointless: counters.pointless.get(),
-        }
+        self.counters.stats(self.inbox.counts())
     }
 }
 
