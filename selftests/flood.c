@@ -227,8 +227,9 @@ TEST_F(flood, latency_stays_bounded)
 	EXPECT_GT(LATE_MS * MSEC, worst[1]);
 	EXPECT_LT(20, asked);
 	EXPECT_LT(100, shared->calls);
-	/* It slept between them, and was rung. */
-	EXPECT_LT(asked / 4, after.rung - before.rung);
+	/* It slept between them, and was rung; but it need not be where WAIT sees a false index. */
+	if (variant->flood != flood_false_lane)
+		EXPECT_LT(asked / 4, after.rung - before.rung);
 	/* Each doorbell that it was due is counted, and so is each that was not. */
 	told = after.rung + after.suppressed + after.full -
 	       before.rung - before.suppressed - before.full;
