@@ -20,12 +20,15 @@ const SLAB_OBJECTS_A_ROUND: f64 = 0.5;
 /// KiB of pages that nothing else accounts for; measured in 8 rounds: up to 8 MiB between two of them.
 const OTHER_KIB: i64 = 32 << 10;
 
+/// Who is not counted: the stacks of tasks, of which some are kept for the next ones, as their
+/// allocator is called by how the kernel was compiled; and that of variables that each CPU has.
+const NOT_COUNTED: [&str; 4] = ["kernel_clone", "copy_process", "create_io_thread", "pcpu_"];
+
 /// What is used of something.
 #[derive(Clone, Debug)]
 pub struct Usage {
-    /// Pages of vmalloc memory other than the stacks of tasks, of which some are kept for the next
-    /// ones.
-    vmalloc_pages: i64,
+    /// Pages of vmalloc memory, by who allocated them.
+    vmalloc_pages: BTreeMap<String, i64>,
     /// Objects, by cache: those of `kmalloc()`, and files.
     slabs: BTreeMap<String, i64>,
     /// KiB that are neither free nor accounted for.
@@ -53,12 +56,15 @@ impl Usage {
                 excess.push(format!("{what}: {before}, then {now}"));
             }
         };
-        compare(
-            "pages of vmalloc memory",
-            self.vmalloc_pages,
-            baseline.vmalloc_pages,
-            VMALLOC_PAGES,
-        );
+        for (by, &now) in &self.vmalloc_pages {
+            let before = baseline.vmalloc_pages.get(by).copied().unwrap_or(0);
+            compare(
+                &format!("pages of vmalloc memory by {by}"),
+                now,
+                before,
+                VMALLOC_PAGES,
+            );
+        }
         for (cache, &now) in &self.slabs {
             let before = baseline.slabs.get(cache).copied().unwrap_or(0);
             compare(cache, now, before, objects);
@@ -70,11 +76,12 @@ impl Usage {
 
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pages: i64 = self.vmalloc_pages.values().sum();
         let objects: i64 = self.slabs.values().sum();
         write!(
             f,
-            "{} pages of vmalloc memory, {objects} small objects, {} other KiB",
-            self.vmalloc_pages, self.other_kib
+            "{pages} pages of vmalloc memory, {objects} small objects, {} other KiB",
+            self.other_kib
         )
     }
 }
@@ -95,18 +102,22 @@ fn settle() -> Result<()> {
     Ok(())
 }
 
-fn vmalloc_pages() -> Result<i64> {
+fn vmalloc_pages() -> Result<BTreeMap<String, i64>> {
     let areas = fs::read_to_string("/proc/vmallocinfo").context("vmallocinfo")?;
-    let counted = areas
-        .lines()
-        // Stacks, and the allocator of variables that each CPU has.
-        .filter(|area| !area.contains("kernel_clone") && !area.contains("pcpu_"));
-    let pages = counted.filter_map(|area| {
-        let mut words = area.split_whitespace();
-        words.find_map(|word| word.strip_prefix("pages="))
-    });
-    let pages = pages.map(|pages| pages.parse::<i64>().context("vmallocinfo"));
-    pages.sum()
+    let mut pages = BTreeMap::new();
+    for area in areas.lines() {
+        // Its range, its size, who allocated it, and what there is to say of it.
+        let mut words = area.split_whitespace().skip(2);
+        let by = words.next().unwrap_or_default();
+        let by = by.split('+').next().unwrap_or(by);
+        let Some(number) = words.find_map(|word| word.strip_prefix("pages=")) else {
+            continue;
+        };
+        if !NOT_COUNTED.iter().any(|name| by.starts_with(name)) {
+            *pages.entry(by.to_owned()).or_default() += number.parse::<i64>()?;
+        }
+    }
+    Ok(pages)
 }
 
 fn slabs() -> Result<BTreeMap<String, i64>> {
@@ -153,7 +164,7 @@ mod tests {
 
     fn usage(vmalloc_pages: i64, objects: i64, other_kib: i64) -> Usage {
         Usage {
-            vmalloc_pages,
+            vmalloc_pages: BTreeMap::from([("load".to_owned(), vmalloc_pages)]),
             slabs: BTreeMap::from([("kmalloc-64".to_owned(), objects)]),
             other_kib,
         }
