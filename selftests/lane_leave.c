@@ -164,13 +164,13 @@ static bool receive_some(const struct lane_in *in, __u64 *read)
 
 TEST_F(lane_leave, sender)
 {
-	__u64 end = now() + 3 * SEC, read, total = 0;
+	__u64 end = now() + 3 * SEC, last = now() + 3 * SEC * slowness, read, total = 0;
 	struct lane_in in;
 	int lives, ret, status, opened = 0, left = 0;
 	__u32 generation;
 	pid_t pid, killer;
 
-	for (lives = 0; now() < end; lives++) {
+	for (lives = 0; now() < end || (now() < last && (opened <= 5 || total <= lives)); lives++) {
 		/* It may not even live until it has joined. */
 		generation = vm_generation(&self->vm, SLOT) + 1;
 		rng_below(1);
@@ -179,7 +179,7 @@ TEST_F(lane_leave, sender)
 			transmit(&self->vm);
 		killer = child_fork();
 		if (!killer) {
-			usleep(rng_below(1 << rng_below(14)));
+			usleep(slowness * rng_below(1 << rng_below(14)));
 			kill(pid, SIGKILL);
 			_exit(0);
 		}
