@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::message::{Sent, Way};
 use crate::outbox::Outbox;
 use crate::peer::{self, Peer, Peers};
-use crate::ring::is_read;
+use crate::ring::has_read;
 use crate::sys;
 
 /// The descriptor that is the VM, with its areas.
@@ -177,9 +177,6 @@ impl Core {
             Way::Inbox => (area.consumer(), self.geometry.inbox_entries),
             Way::Lane { entries } => (area.lane_consumer(self.own.id), entries),
         };
-        let consumer = consumer.load(Ordering::Relaxed);
-        // C: pairs with the reader's release store of the index, after it is done with payload.
-        fence(Ordering::Acquire);
-        Some(is_read(sent.position, consumer, capacity))
+        Some(has_read(sent.position, consumer, capacity))
     }
 }

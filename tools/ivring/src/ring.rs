@@ -3,9 +3,9 @@
 //! The reader's side of a ring.
 
 use std::hint;
-use std::sync::atomic::Ordering;
 
 use crate::abi::{INLINE_BYTES, ITEM_REPLY, Item};
+use crate::atomic::{AtomicU32, Ordering, fence};
 use crate::error::{Error, Result};
 use crate::memory::ReaderMemory;
 
@@ -178,6 +178,15 @@ fn check(item: &Item, outbox_bytes: u64) -> Result<()> {
 pub const fn is_read(position: u32, consumer: u32, capacity: u32) -> bool {
     let ahead = position.wrapping_sub(consumer);
     ahead == 0 || ahead > capacity
+}
+
+/// [`is_read`], by the consumer index as it is now. If so, the payload that those items name is the
+/// sender's again.
+pub fn has_read(position: u32, consumer: &AtomicU32, capacity: u32) -> bool {
+    let consumer = consumer.load(Ordering::Relaxed);
+    // C: pairs with the reader's release store of the index, after it is done with payload.
+    fence(Ordering::Acquire);
+    is_read(position, consumer, capacity)
 }
 
 #[cfg(test)]

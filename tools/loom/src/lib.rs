@@ -35,7 +35,7 @@ pub mod state;
 #[path = "../../ivring/src/writer.rs"]
 pub mod writer;
 
-mod atomic {
+pub mod atomic {
     //! In the place of `tools/ivring/src/atomic.rs`.
 
     pub(crate) use std::sync::atomic::Ordering;
@@ -46,19 +46,24 @@ mod atomic {
         fence(Ordering::SeqCst);
     }
 
-    pub(crate) struct AtomicU32(*mut u32);
+    #[derive(Debug)]
+    pub struct AtomicU32(*mut u32);
 
     impl AtomicU32 {
         /// As that of `std`.
-        pub(crate) unsafe fn from_ptr(word: *mut u32) -> Self {
+        ///
+        /// # Safety
+        ///
+        /// As there.
+        pub unsafe fn from_ptr(word: *mut u32) -> Self {
             Self(word)
         }
 
-        pub(crate) fn load(self, order: Ordering) -> u32 {
+        pub(crate) fn load(&self, order: Ordering) -> u32 {
             crate::machine::load(self.0, order)
         }
 
-        pub(crate) fn store(self, value: u32, order: Ordering) {
+        pub(crate) fn store(&self, value: u32, order: Ordering) {
             crate::machine::store(self.0, value, order);
         }
     }

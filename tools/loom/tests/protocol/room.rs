@@ -5,9 +5,11 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::world::{Reader, Sleep, cookie, enqueue, send, start_process};
+use crate::world::{Reader, Sleep, cookie, enqueue, item, send, sender, start, start_process};
+use ivring_loom::atomic::AtomicU32;
 use ivring_loom::error::Error;
-use ivring_loom::machine::{Process, check};
+use ivring_loom::machine::{Process, add_items, allocate, check};
+use ivring_loom::ring::has_read;
 use ivring_loom_module::vm::Vm;
 
 /// A ring of two, and more items than that.
@@ -73,6 +75,35 @@ fn flush() {
         reader.read_all([3, 0]);
         sender.join().unwrap();
         assert_eq!(vm.too_early.load(Relaxed), 0);
+    });
+}
+
+/// Payload that is written anew as soon as its item has been read.
+#[test]
+fn payload() {
+    check(2, || {
+        let vm = Vm::new(2, &[2]);
+        let payload: *mut u64 = allocate(8).cast();
+        add_items(payload, 1);
+        let mut reader = Reader::new(&vm, 1, Sleep::Armed, false).with_payload(payload);
+        let sender = start_process(Process::default(), {
+            let vm = vm.clone();
+            move || {
+                let mut lane = sender(&vm, 0);
+                // SAFETY: it lives as long as the model, and so below.
+                let consumer = unsafe { AtomicU32::from_ptr(vm.lane_end(0).cast()) };
+                // SAFETY: as above; that nobody reads it meanwhile is what is tried.
+                let write = |value| unsafe { payload.write(value) };
+                write(1);
+                lane.push(&item(0, 1)).unwrap();
+                lane.publish().unwrap();
+                if has_read(start(2).wrapping_add(1), &consumer, 2) {
+                    write(2);
+                }
+            }
+        });
+        reader.read_all([1, 0]);
+        sender.join().unwrap();
     });
 }
 

@@ -49,6 +49,8 @@ pub struct Reader {
     batch: u32,
     /// The last item of each sender.
     pub last: [u64; 2],
+    /// What an item is read for.
+    payload: Option<*mut u64>,
 }
 
 /// The ring of the inbox; behind it are those of the lanes.
@@ -85,12 +87,19 @@ impl Reader {
             sleep,
             batch: 1,
             last: [0; 2],
+            payload: None,
         }
     }
 
     /// Takes so many items of a ring at a time.
     pub fn by(mut self, batch: u32) -> Self {
         self.batch = batch;
+        self
+    }
+
+    /// Reads this for each item, too. It is the item's number until the item has been read.
+    pub fn with_payload(mut self, payload: *mut u64) -> Self {
+        self.payload = Some(payload);
         self
     }
 
@@ -106,6 +115,9 @@ impl Reader {
             let last = &mut self.last[sender as usize];
             assert_eq!(number, *last + 1, "lost, doubled or out of order");
             *last = number;
+            if let Some(payload) = self.payload {
+                assert_eq!(machine::load_item(payload), number);
+            }
         }
         if self.receiver.advance(turn.ring, count) {
             match turn.ring {
