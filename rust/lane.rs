@@ -133,7 +133,7 @@ impl Lane {
     /// How many items it holds, if its indices are what they ought to be; zero for none.
     pub(crate) fn held(&self, receiver: &Area) -> u32 {
         let consumer = self.consumer(receiver).load();
-        self.producer().load_acquire().wrapping_sub(consumer)
+        self.producer().load().wrapping_sub(consumer)
     }
 
     /// Sleeps until the receiver has read all items before `position`.
@@ -169,7 +169,7 @@ impl Lane {
 
     /// Rings back on behalf of a receiver that has read on and did not say so.
     pub(crate) fn ring_back_if_due(&self, receiver: &Area) -> bool {
-        let consumer = self.consumer(receiver).load_acquire();
+        let consumer = self.consumer(receiver).load();
         Room::of(&self.area).is_reached(consumer, self.entries) && self.ring_back()
     }
 

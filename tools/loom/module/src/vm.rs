@@ -320,7 +320,7 @@ impl Vm {
     fn held(&self, lane: &Lane) -> u32 {
         let consumer = self.consumer(lane).load();
         let producer = lane.ring.area.word(offset_of!(RingArea, producer));
-        producer.load_acquire().wrapping_sub(consumer)
+        producer.load().wrapping_sub(consumer)
     }
 
     /// `FLUSH` of a lane: `Lane::wait_until_read()`.
@@ -399,7 +399,7 @@ impl Vm {
         for lane in &self.lanes {
             any |= self.held(lane) != 0;
             let room = Room::of(&lane.ring.area);
-            if room.is_reached(self.consumer(lane).load_acquire(), lane.ring.entries) {
+            if room.is_reached(self.consumer(lane).load(), lane.ring.entries) {
                 self.ring_back_lane(lane.slot);
             }
         }
