@@ -91,6 +91,18 @@ static void flush_to_one_that_reads_and_leaves(void)
 	close_vm();
 }
 
+/* A child that stopped itself when it had joined: it must not be gone again before it is seen. */
+static struct ivring_peer meet_stopped(pid_t pid)
+{
+	struct ivring_peer child = wait_child(1);
+	int status = 0;
+
+	CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
+	CHECK(WIFSTOPPED(status));
+	kill(pid, SIGCONT);
+	return child;
+}
+
 /* A child that reads nothing, and is killed after a while. */
 static pid_t fork_doomed(struct ivring_peer *child)
 {
@@ -98,10 +110,11 @@ static pid_t fork_doomed(struct ivring_peer *child)
 
 	if (!pid) {
 		join_parent(1, child);
+		raise(SIGSTOP);
 		usleep(20000);
 		raise(SIGKILL);
 	}
-	*child = wait_child(1);
+	*child = meet_stopped(pid);
 	return pid;
 }
 
@@ -194,11 +207,12 @@ static void receiver_of_a_lane_is_killed(void)
 		if (!pid) {
 			struct ivring *own = join_parent(1, &child);
 
+			raise(SIGSTOP);
 			ualarm(life, 0);
 			ivring_set_polling(own, i % 2 ? 0 : 100000);
 			ivring_run(own);
 		}
-		child = wait_child(1);
+		child = meet_stopped(pid);
 		ret = ivring_open_lane(vm, child, 2u << random_below(6));
 		CHECK(!ret || ret == -EPIPE);
 		do {
