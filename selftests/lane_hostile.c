@@ -222,6 +222,12 @@ static void receive(int region_fd, struct shared *shared)
 	}
 }
 
+/* How often that happened tells how fast the machine is, so it goes on until all has. */
+static bool all_happened(struct shared *shared)
+{
+	return LOAD(&shared->cheats) && LOAD(&shared->dropped) && LOAD(&shared->sleeps) > 10;
+}
+
 TEST_F(lane_hostile, words)
 {
 	__u64 end = now() + SECONDS * SEC, late;
@@ -246,7 +252,7 @@ TEST_F(lane_hostile, words)
 	ASSERT_TRUE(SOON(vm_generation(&self->vm, BAD)));
 	bad = (struct vm) { .id = BAD, .generation = 1 };
 
-	for (sent = 0; now() < end || sent <= 1000; ) {
+	for (sent = 0; now() < end || sent <= 1000 || !all_happened(shared); ) {
 		ret = lane_send(&out, sent);
 		ASSERT_TRUE(ret >= 0 || ret == -EAGAIN);
 		sent += ret >= 0;
@@ -285,9 +291,6 @@ TEST_F(lane_hostile, words)
 	EXPECT_EQ(-SIGKILL, child_wait(pid[1]));
 	kill(pid[0], SIGKILL);
 	EXPECT_EQ(-SIGKILL, child_wait(pid[0]));
-	EXPECT_LT(0, shared->cheats);
-	EXPECT_LT(0, shared->dropped);
-	EXPECT_LT(10, shared->sleeps);
 	TH_LOG("seed %#llx: %llu items, %llu sleeps, %llu cheats in %llu lanes, %llu dropped",
 	       self->seed, sent, shared->sleeps, shared->cheats, shared->lanes,
 	       shared->dropped);
