@@ -80,6 +80,7 @@ all-parts:
 
 unit-tests:
 	@Documentation/check-claims
+	@selftests/own-races-test
 	@$(MAKE) -s -C tools/libivring OUTPUT=$(IVRING_BUILD)/c/libivring check
 	@cargo test --workspace --exclude ivring-loom
 	@cargo test --release -p ivring-loom
@@ -104,6 +105,6 @@ style-c:
 		--ignore EMBEDDED_FUNCTION_NAME,ENOSYS,STRCPY,STRNCPY,VOLATILE -f {} +
 
 style-shell:
-	shellcheck --severity=info --external-sources --source-path=. .ci/run selftests/run samples/demo \
+	shellcheck --severity=info --external-sources --source-path=. .ci/run selftests/run selftests/own-races-test samples/demo \
 		Documentation/check-claims tools/sanitize tools/coverage/build tools/coverage/run $(wildcard tools/models/*/run) \
 		$(filter-out %/packages %/kernels,$(wildcard $(MACHINE)/*)) $(MACHINE)/kernels/build

@@ -10,7 +10,14 @@ use anyhow::{Context as _, Result};
 
 /// The kernel's log, from when it was opened on.
 #[derive(Debug)]
-pub struct Log(File);
+pub struct Log {
+    file: File,
+    reports: Reports,
+}
+
+/// What KASAN and KCSAN say stands between two rules: what has come since the first, if that is open.
+#[derive(Debug, Default)]
+struct Reports(Option<Vec<String>>);
 
 /// Words that no record of a sound kernel has; as in `selftests/run`.
 const BAD: [&str; 16] = [
@@ -36,7 +43,10 @@ impl Log {
     pub fn open() -> Result<Self> {
         let mut options = File::options();
         options.read(true).custom_flags(libc::O_NONBLOCK);
-        let mut log = Self(options.open("/dev/kmsg").context("/dev/kmsg")?);
+        let mut log = Self {
+            file: options.open("/dev/kmsg").context("/dev/kmsg")?,
+            reports: Reports::default(),
+        };
         log.complaints()?;
         Ok(log)
     }
@@ -46,12 +56,10 @@ impl Log {
         let mut found = Vec::new();
         let mut record = [0; 8192];
         loop {
-            match self.0.read(&mut record) {
+            match self.file.read(&mut record) {
                 Ok(len) => {
                     let text = String::from_utf8_lossy(&record[..len]);
-                    if is_complaint(&text) {
-                        found.push(text.trim_end().to_owned());
-                    }
+                    found.extend(self.reports.complaints(text.trim_end()));
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(found),
                 // It has overflowed.
@@ -64,14 +72,37 @@ impl Log {
     }
 }
 
-/// A record begins with facility and level; warnings are level 4. Races that KCSAN finds may be those
-/// of others, which `selftests/run` tells apart.
+impl Reports {
+    /// The complaints that are known with this record: it, or those of the report that it ends.
+    /// KCSAN's are left to `selftests/own-races`, which knows whose the race is.
+    fn complaints(&mut self, record: &str) -> Vec<String> {
+        let is_rule = record.contains("==========================");
+        let records = match self.0.take() {
+            None if is_rule => {
+                self.0 = Some(Vec::new());
+                return Vec::new();
+            }
+            None => vec![record.to_owned()],
+            Some(report) if is_rule => report,
+            Some(mut report) => {
+                report.push(record.to_owned());
+                self.0 = Some(report);
+                return Vec::new();
+            }
+        };
+        if records.iter().any(|record| record.contains("BUG: KCSAN")) {
+            return Vec::new();
+        }
+        let bad = records.into_iter().filter(|record| is_complaint(record));
+        bad.collect()
+    }
+}
+
+/// A record begins with facility and level; warnings are level 4.
 fn is_complaint(record: &str) -> bool {
     let is_warning = record.starts_with(['0', '1', '2', '3', '4']) && record[1..].starts_with(',');
     let is_bad = BAD.iter().any(|word| record.contains(word));
-    !record.contains("taint")
-        && !record.contains("BUG: KCSAN")
-        && (is_bad || is_warning && record.contains("ivring"))
+    !record.contains("taint") && (is_bad || is_warning && record.contains("ivring"))
 }
 
 #[cfg(test)]
@@ -88,5 +119,22 @@ mod tests {
         ));
         assert!(!is_complaint("4,1,2,-;something else"));
         assert!(!is_complaint("44,1,2,-;ivring: another facility"));
+    }
+    /// What a report says besides is no complaint of its own: the task's name, say.
+    #[test]
+    fn reports() {
+        let mut reports = Reports::default();
+        let mut complaints = |what: &str| {
+            let rule = "3,1,2,-;==================================================";
+            let head = format!("3,1,2,-;BUG: {what}: data-race or more in one / other");
+            let task = "4,1,2,-;CPU: 0 UID: 0 PID: 1 Comm: ivring-soak";
+            let all = [rule, &head, task, rule, "4,1,2,-;ivring: too bad"];
+            let found = all.map(|record| reports.complaints(record).len());
+            assert_eq!(found[..3], [0; 3]);
+            (found[3], found[4])
+        };
+        assert_eq!(complaints("KCSAN"), (0, 1));
+        assert_eq!(complaints("KASAN"), (2, 1));
+        assert_eq!(complaints("KCSAN"), (0, 1));
     }
 }
