@@ -74,7 +74,7 @@ impl Log {
 
 impl Reports {
     /// The complaints that are known with this record: it, or those of the report that it ends.
-    /// KCSAN's are left to `selftests/own-races`, which knows whose the race is.
+    /// KCSAN's are left to `selftests/own-races.awk`, which knows whose the race is.
     fn complaints(&mut self, record: &str) -> Vec<String> {
         let is_rule = record.contains("==========================");
         let records = match self.0.take() {

@@ -1,7 +1,6 @@
-#!/usr/bin/awk -f
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: own-races [FILE...]
+# usage: awk -f own-races.awk [FILE...]
 #
 # Copies records of the kernel's log, as /dev/kmsg has them, but for KCSAN's reports of races in which
 # the module has no part: KCSAN tells of those in all of the kernel. The module has a part in a race
@@ -11,14 +10,21 @@
 #
 # What an interrupt found running is in its stack, but has no part in what it does.
 
+function report()
+{
+	if (!is_race || is_own || with_module == accesses)
+		printf "%s", text
+}
+
 # A report stands between two rules, as others do.
 /==================================================/ {
 	inside = !inside
 	if (inside) {
 		text = $0 "\n"
 		is_race = is_own = accesses = with_module = 0
-	} else if (!is_race || is_own || with_module == accesses) {
-		printf "%s%s\n", text, $0
+	} else {
+		text = text $0 "\n"
+		report()
 	}
 	next
 }
@@ -55,5 +61,5 @@
 # It may have ended within one.
 END {
 	if (inside)
-		printf "%s", text
+		report()
 }
