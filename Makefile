@@ -105,6 +105,7 @@ style-c:
 		--ignore EMBEDDED_FUNCTION_NAME,ENOSYS,STRCPY,STRNCPY,VOLATILE -f {} +
 
 style-shell:
-	shellcheck --severity=info --external-sources --source-path=. .ci/run selftests/run selftests/own-races-test samples/demo \
+	shellcheck --severity=info --external-sources --source-path=. .ci/run selftests/run selftests/own-races-test \
+		samples/demo \
 		Documentation/check-claims tools/sanitize tools/coverage/build tools/coverage/run $(wildcard tools/models/*/run) \
 		$(filter-out %/packages %/kernels,$(wildcard $(MACHINE)/*)) $(MACHINE)/kernels/build
