@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::hint;
+use std::panic::{self, AssertUnwindSafe};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -51,6 +52,15 @@ pub fn text(vm: &Vm, text: &[u8]) -> Message {
     let mut block = vm.alloc(text.len(), Deadline::NOW).unwrap();
     block.copy_from_slice(text);
     Message::new(1).block(block)
+}
+
+/// Whether `f` panics. It is meant to: nothing is printed.
+pub fn panics(f: impl FnOnce()) -> bool {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let result = panic::catch_unwind(AssertUnwindSafe(f));
+    panic::set_hook(hook);
+    result.is_err()
 }
 
 /// Reads everything there is, ring by ring; returns who sent it, and the cookies.
