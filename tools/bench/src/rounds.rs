@@ -12,7 +12,7 @@ use crate::progress::Progress;
 use crate::quartiles::Quartiles;
 use crate::record::{Mode, Record};
 use crate::transport::CAPACITY;
-use crate::workload::{Run, Spec, slow_receiver};
+use crate::workload::{Run, Spec};
 
 /// How many items of a trickle are sent in a round.
 const TRICKLE: u64 = 64;
@@ -45,7 +45,7 @@ impl Range {
                 (each.max(4 * queue), 10_000_000, (each / 4).max(2 * queue))
             }
             Workload::RoundTrip | Workload::Request => (100, 1_000_000, 50),
-            Workload::SlowReceiver => (slow_receiver::ITEMS, slow_receiver::ITEMS, 0),
+            Workload::SlowReceiver => (4 * queue, 4 * queue, 0),
             Workload::Trickle => (TRICKLE, TRICKLE, 4),
             Workload::Large(_) => (32, 1_000_000, 0),
         };

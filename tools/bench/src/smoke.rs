@@ -11,7 +11,7 @@ use crate::process::Cpus;
 use crate::record::Record;
 use crate::table::digits;
 use crate::transport::CAPACITY;
-use crate::workload::{Run, Spec, slow_receiver};
+use crate::workload::{Run, Spec};
 
 /// A count an item, and where it must lie.
 struct Check {
@@ -108,7 +108,7 @@ pub fn vm() -> Result<bool> {
         let queue = CAPACITY as u64;
         let (warm_up, items) = match workload {
             Stream | FanIn(_) => (4 * queue, 32 * queue),
-            SlowReceiver => (0, slow_receiver::ITEMS),
+            SlowReceiver => (0, 4 * queue),
             _ => (100, 400),
         };
         let spec = Spec {
