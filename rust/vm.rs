@@ -246,12 +246,14 @@ impl Vm {
         look: impl Fn() -> Result<Option<u32>>,
     ) -> Result<u32> {
         let mut sleeps: u64 = 0;
-        let mut wakeups: u64 = 0;
+        let mut spurious: u64 = 0;
+        let mut rung = false;
         let outcome = loop {
             if !armed {
                 if let Some(found) = look().transpose() {
                     break found;
                 }
+                spurious += u64::from(rung);
                 // Whoever keeps the state from staying IDLE keeps this from sleeping, not from ending.
                 if let Err(error) = deadline.check() {
                     break Err(error);
@@ -271,7 +273,7 @@ impl Vm {
                 Ok(Some(found)) => break found,
                 // What there is to do, the VM finds out by itself.
                 Ok(None) if armed => break self.inbox.check().map(|()| 0),
-                Ok(None) => wakeups += 1,
+                Ok(None) => rung = true,
                 Err(error) => {
                     // The last look in vain came before a deadline or a signal.
                     sleeps -= 1;
@@ -284,7 +286,7 @@ impl Vm {
             self.doorbell.sleepers.wake_all();
         }
         self.counters.waits.add(sleeps);
-        self.counters.spurious.add(wakeups);
+        self.counters.spurious.add(spurious);
         outcome
     }
 

@@ -3,6 +3,7 @@
  * IVRING_DOORBELL: who is idle is woken for what is in a lane, and for nothing
  * else. Who raises it for nothing is the only one to notice.
  */
+#include <sched.h>
 #include <sys/eventfd.h>
 
 #include "ivring_test.h"
@@ -136,45 +137,6 @@ TEST_F(lane_doorbell, flood)
 	close(efd);
 }
 
-/* However many senders, one doorbell. */
-TEST_F(lane_doorbell, ten_senders)
-{
-	enum { SENDERS = 10 };
-	struct vm vm[SENDERS], first;
-	struct lane_out out[SENDERS];
-	int round, i, rung, woken = 0;
-	pid_t pid;
-
-	ASSERT_EQ(0, vm_create(&first, SENDERS + 1, 8, 4096));
-	for (i = 0; i < SENDERS; i++) {
-		ASSERT_EQ(0, vm_join(&vm[i], first.fd));
-		ASSERT_EQ(0, lane_open(&out[i], &vm[i], &first, ENTRIES));
-	}
-	for (round = 1; round <= 20; round++) {
-		pid = sleeper(&first);
-		ASSERT_TRUE(SOON(vm_state(&first) == IVRING_IDLE));
-		for (i = rung = 0; i < SENDERS; i++) {
-			put(&out[i]);
-			rung += lane_tell(&out[i]);
-		}
-		ASSERT_GE(1, rung);
-		woken += rung;
-		ASSERT_EQ(0, child_wait(pid));
-		for (i = 0; i < SENDERS; i++)
-			first.area->lane[vm[i].id].consumer = out[i].next;
-	}
-	/* A few may have found their item before they slept. */
-	EXPECT_LT(0, woken);
-	EXPECT_LT(0, vm_stats(&first).waits);
-	EXPECT_GE(20, vm_stats(&first).waits);
-	EXPECT_EQ(0, vm_stats(&first).spurious);
-	for (i = 0; i < SENDERS; i++) {
-		lane_unmap(&out[i], &vm[i]);
-		vm_close(&vm[i]);
-	}
-	vm_close(&first);
-}
-
 /* Those that sleep find items in a lane as they do in the inbox. */
 TEST_F(lane_doorbell, found_at_once)
 {
@@ -295,6 +257,118 @@ TEST_F(lane_doorbell, dead_sender)
 	EXPECT_EQ(IVRING_EVENT_MEMBERS | IVRING_EVENT_ITEMS, child_wait(pid));
 	EXPECT_TRUE(lane_take(&in, &item));
 	EXPECT_EQ(0, lane_close(&in));
+}
+
+/* A receiver with as many lanes as there can be. */
+
+#define SENDERS	63
+
+FIXTURE(lane_doorbells) {
+	struct vm to;
+	struct vm from[SENDERS];
+	struct lane_out out[SENDERS];
+};
+
+FIXTURE_SETUP(lane_doorbells)
+{
+	int i;
+
+	ASSERT_EQ(0, vm_create(&self->to, SENDERS + 1, 8, 4096));
+	for (i = 0; i < SENDERS; i++) {
+		ASSERT_EQ(0, vm_join(&self->from[i], self->to.fd));
+		ASSERT_EQ(0, lane_open(&self->out[i], &self->from[i], &self->to, ENTRIES));
+	}
+}
+
+FIXTURE_TEARDOWN(lane_doorbells)
+{
+	int i;
+
+	for (i = 0; i < SENDERS; i++) {
+		lane_unmap(&self->out[i], &self->from[i]);
+		vm_close(&self->from[i]);
+	}
+	vm_close(&self->to);
+}
+
+static void read_all(const struct vm *vm, const struct lane_out *out, const struct vm *from)
+{
+	vm->area->lane[from->id].consumer = out->next;
+}
+
+/* However many senders, one doorbell. */
+TEST_F(lane_doorbells, one)
+{
+	int round, i, rung, woken = 0;
+	pid_t pid;
+
+	for (round = 1; round <= 20; round++) {
+		pid = sleeper(&self->to);
+		ASSERT_TRUE(SOON(vm_state(&self->to) == IVRING_IDLE));
+		for (i = rung = 0; i < SENDERS; i++) {
+			put(&self->out[i]);
+			rung += lane_tell(&self->out[i]);
+		}
+		ASSERT_GE(1, rung);
+		woken += rung;
+		ASSERT_EQ(0, child_wait(pid));
+		for (i = 0; i < SENDERS; i++)
+			read_all(&self->to, &self->out[i], &self->from[i]);
+	}
+	/* A few may have found their item before they slept. */
+	EXPECT_LT(0, woken);
+	EXPECT_LT(0, vm_stats(&self->to).waits);
+	EXPECT_GE(20, vm_stats(&self->to).waits);
+	EXPECT_EQ(0, vm_stats(&self->to).spurious);
+}
+
+static void run_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* Rung between its look at that lane and its sleep, it was not woken for nothing. */
+TEST_F(lane_doorbells, between_look_and_sleep)
+{
+	enum { ROUNDS = 2000 };
+	__u64 seed = rng_seed(), end = now() + 3 * SEC;
+	__u32 *turn = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int round, i, rung = 0;
+	pid_t pid;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		SKIP(return, "takes two CPUs");
+	ASSERT_NE(MAP_FAILED, turn);
+	pid = child_fork();
+	run_on(!pid);
+	for (round = 0; !pid; round += 2) {
+		while (LOAD(turn) != round)
+			continue;
+		if (dev_wait(self->to.fd, 0, IVRING_DEADLINE_NEVER, NULL))
+			_exit(1);
+		STORE(turn, round + 1);
+	}
+	for (round = 0; round < 2 * ROUNDS && now() < end; round += 2) {
+		i = rng_below(SENDERS);
+		while (vm_state(&self->to) != IVRING_IDLE)
+			continue;
+		spin(rng_below(1 << rng_below(12)));
+		put(&self->out[i]);
+		rung += lane_tell(&self->out[i]);
+		/* The item stays until nobody can ring for it any more. */
+		ASSERT_TRUE(SOON(LOAD(turn) == round + 1));
+		read_all(&self->to, &self->out[i], &self->from[i]);
+		STORE(turn, round + 2);
+	}
+	kill(pid, SIGKILL);
+	EXPECT_EQ(-SIGKILL, child_wait(pid));
+	EXPECT_LT(0, rung);
+	EXPECT_EQ(0, vm_stats(&self->to).spurious);
+	TH_LOG("seed %#llx: %d of %d sends rang", seed, rung, round / 2);
 }
 
 TEST_HARNESS_MAIN
