@@ -4,22 +4,31 @@
  */
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "barrier.h"
 #include "kernel.h"
 
+/* For the indices in vms: one thread may send to a VM while another sleeps for it. */
+static pthread_mutex_t indices = PTHREAD_MUTEX_INITIALIZER;
+
 /* As the kernel does: how many are to be read, or -EPROTO. */
 static int pending(uint32_t id)
 {
 	struct vm *vm = &vms[id];
-	uint32_t consumer = ivr_load_acquire(&device_area(id)->inbox_consumer);
+	uint32_t consumer;
+	int ret = -EPROTO;
 
-	if (vm->producer - consumer > vm->producer - vm->consumer)
-		return -EPROTO;
-	vm->consumer = consumer;
-	return (int)(vm->producer - consumer);
+	pthread_mutex_lock(&indices);
+	consumer = ivr_load_acquire(&device_area(id)->inbox_consumer);
+	if (vm->producer - consumer <= vm->producer - vm->consumer) {
+		vm->consumer = consumer;
+		ret = (int)(vm->producer - consumer);
+	}
+	pthread_mutex_unlock(&indices);
+	return ret;
 }
 
 int enqueue_items(uint32_t from, struct ivring_enqueue *call)
@@ -55,6 +64,7 @@ int enqueue_items(uint32_t from, struct ivring_enqueue *call)
 	if (!room)
 		return -EAGAIN;
 	call->done = call->count < room ? call->count : room;
+	pthread_mutex_lock(&indices);
 	for (i = 0; i < call->done; i++) {
 		uint32_t slot = vm->producer++ & (geometry.inbox_entries - 1);
 		struct ivring_item *item = &device_inbox(call->id)->item[slot];
@@ -64,8 +74,9 @@ int enqueue_items(uint32_t from, struct ivring_enqueue *call)
 		item->from_gen = region_table()->generation[from];
 	}
 	ivr_store_release(&device_inbox(call->id)->producer, vm->producer);
-	vm->stats.items_in += call->done;
 	call->position = vm->producer;
+	pthread_mutex_unlock(&indices);
+	vm->stats.items_in += call->done;
 	call->rung = device_ring(call->id, are_few(call->id, (uint32_t)pending(call->id)));
 	return 0;
 }
