@@ -105,7 +105,6 @@ style-c:
 		--ignore EMBEDDED_FUNCTION_NAME,ENOSYS,STRCPY,STRNCPY,VOLATILE -f {} +
 
 style-shell:
-	shellcheck --severity=info --external-sources --source-path=. .ci/run selftests/run selftests/own-races-test \
-		samples/demo \
-		Documentation/check-claims tools/sanitize tools/coverage/build tools/coverage/run $(wildcard tools/models/*/run) \
+	shellcheck --severity=info --external-sources --source-path=. .ci/run selftests/run samples/demo \
+		selftests/own-races-test Documentation/check-claims tools/sanitize tools/coverage/build tools/coverage/run $(wildcard tools/models/*/run) \
 		$(filter-out %/packages %/kernels,$(wildcard $(MACHINE)/*)) $(MACHINE)/kernels/build

@@ -259,7 +259,7 @@ TEST_F(lane_doorbell, dead_sender)
 	EXPECT_EQ(0, lane_close(&in));
 }
 
-/* A receiver with as many lanes as there can be. */
+/* A receiver with so many lanes that a look at them takes its time. */
 
 #define SENDERS	63
 
@@ -344,7 +344,7 @@ TEST_F(lane_doorbells, between_look_and_sleep)
 		SKIP(return, "takes two CPUs");
 	ASSERT_NE(MAP_FAILED, turn);
 	pid = child_fork();
-	run_on(!pid);
+	run_on(pid ? 0 : 1);
 	for (round = 0; !pid; round += 2) {
 		while (LOAD(turn) != round)
 			continue;

@@ -120,6 +120,7 @@ mod tests {
         assert!(!is_complaint("4,1,2,-;something else"));
         assert!(!is_complaint("44,1,2,-;ivring: another facility"));
     }
+
     /// What a report says besides is no complaint of its own: the task's name, say.
     #[test]
     fn reports() {

@@ -74,9 +74,9 @@ int enqueue_items(uint32_t from, struct ivring_enqueue *call)
 		item->from_gen = region_table()->generation[from];
 	}
 	ivr_store_release(&device_inbox(call->id)->producer, vm->producer);
+	vm->stats.items_in += call->done;
 	call->position = vm->producer;
 	pthread_mutex_unlock(&indices);
-	vm->stats.items_in += call->done;
 	call->rung = device_ring(call->id, are_few(call->id, (uint32_t)pending(call->id)));
 	return 0;
 }

@@ -108,9 +108,7 @@ pub fn a_panic_in_a_handler() {
         calls.borrow_mut().push(item.cookie());
         assert_ne!(item.cookie(), 0);
     });
-    assert!(panics(|| {
-        let _ = dispatcher.dispatch(8);
-    }));
+    assert!(panics(|| dispatcher.dispatch(8)));
     assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::All);
     assert_eq!(*calls.borrow(), [0, 1]);
 }

@@ -55,7 +55,7 @@ pub fn text(vm: &Vm, text: &[u8]) -> Message {
 }
 
 /// Whether `f` panics. It is meant to: nothing is printed.
-pub fn panics(f: impl FnOnce()) -> bool {
+pub fn panics<T>(f: impl FnOnce() -> T) -> bool {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
     let result = panic::catch_unwind(AssertUnwindSafe(f));
