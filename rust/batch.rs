@@ -6,7 +6,7 @@ use core::mem::MaybeUninit;
 use kernel::prelude::*;
 
 use crate::{
-    uapi::{Item, INLINE_BYTES, ITEM_REPLY},
+    uapi::{Item, INLINE_BYTES, ITEM_FLAGS},
     user::{Plain, User},
     vm::VmId,
 };
@@ -60,7 +60,7 @@ fn check(item: &Item, outbox_bytes: u64) -> Result {
     let end = item.offset.checked_add(u64::from(item.length));
     let good = item.from == 0
         && item.from_gen == 0
-        && item.flags & !ITEM_REPLY == 0
+        && item.flags & !ITEM_FLAGS == 0
         && usize::from(item.inline_len) <= INLINE_BYTES
         && end.is_some_and(|end| end <= outbox_bytes)
         && (item.length > 0 || item.offset == 0);
@@ -89,7 +89,7 @@ mod tests {
         for item in [
             ITEM,
             Item {
-                flags: ITEM_REPLY,
+                flags: ITEM_FLAGS,
                 inline_len: 32,
                 port: u32::MAX,
                 cookie: u64::MAX,
@@ -122,7 +122,7 @@ mod tests {
                 from_gen: 1,
                 ..ITEM
             },
-            Item { flags: 2, ..ITEM },
+            Item { flags: 8, ..ITEM },
             Item {
                 flags: 0x81,
                 ..ITEM

@@ -354,7 +354,7 @@ mod tests {
         assert_eq!(EVENTFD, 0x4008_be47);
         assert_eq!(ROOM, 0x4008_be48);
         assert_eq!(FLUSH, 0x4018_be49);
-        assert_eq!(OPEN_LANE, 0x4010_be4a);
+        assert_eq!(OPEN_LANE, 0x4018_be4a);
         assert_eq!(CLOSE_LANE, 0x4008_be4b);
         assert_eq!(DOORBELL, 0x4008_be4c);
         assert_eq!(FENCE, 0xbe4d);

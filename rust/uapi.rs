@@ -45,12 +45,18 @@ pub(crate) const DELAYED: u32 = 3;
 pub(crate) const GONE: u32 = 4;
 
 pub(crate) const ITEM_REPLY: u8 = 1 << 0;
+pub(crate) const ITEM_REQUEST: u8 = 1 << 1;
+pub(crate) const ITEM_REFUSED: u8 = 1 << 2;
+pub(crate) const ITEM_FLAGS: u8 = ITEM_REPLY | ITEM_REQUEST | ITEM_REFUSED;
 pub(crate) const CREATE_ATTACH: u32 = 1 << 0;
+pub(crate) const CREATE_PROCESS: u32 = 1 << 1;
+pub(crate) const ATTACH_PROCESS: u32 = 1 << 0;
 pub(crate) const ENQUEUE_WAIT: u32 = 1 << 0;
 pub(crate) const EVENT_ITEMS: u32 = 1 << 0;
 pub(crate) const EVENT_MEMBERS: u32 = 1 << 1;
 pub(crate) const WAIT_ARMED: u32 = 1 << 2;
 pub(crate) const FLUSH_LANE: u32 = 1 << 0;
+pub(crate) const OPEN_LANE_WAIT: u32 = 1 << 0;
 
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -260,6 +266,7 @@ pub(crate) struct OpenLane {
     pub(crate) generation: u32,
     pub(crate) entries: u32,
     pub(crate) flags: u32,
+    pub(crate) deadline: u64,
 }
 
 #[repr(C)]

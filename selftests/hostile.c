@@ -74,7 +74,7 @@ TEST_F(hostile, items_that_change)
 		for (; vm_take(&self->good, &item);) {
 			ASSERT_EQ(self->bad.id, item.from);
 			ASSERT_EQ(self->bad.generation, item.from_gen);
-			ASSERT_EQ(0, item.flags & ~IVRING_ITEM_REPLY);
+			ASSERT_EQ(0, item.flags & ~IVRING_ITEM_FLAGS);
 			ASSERT_GE(IVRING_INLINE_BYTES, item.inline_len);
 			ASSERT_GE(OUTBOX, item.offset);
 			ASSERT_GE(OUTBOX, item.offset + item.length);

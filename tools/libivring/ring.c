@@ -34,7 +34,7 @@ int ivr_ring_pending(struct ivr_ring *ring, uint32_t enough)
 /* Of an item in a lane nothing is certain. */
 static bool is_good(const struct ivr_ring *ring, const struct ivring_item *item)
 {
-	return item->inline_len <= IVRING_INLINE_BYTES && !(item->flags & ~IVRING_ITEM_REPLY) &&
+	return item->inline_len <= IVRING_INLINE_BYTES && !(item->flags & ~IVRING_ITEM_FLAGS) &&
 	       (item->length || !item->offset) && item->offset <= ring->outbox_bytes &&
 	       item->length <= ring->outbox_bytes - item->offset;
 }

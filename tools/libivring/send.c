@@ -23,7 +23,7 @@ static int check_items(struct ivring *vm, const struct ivring_item *items, unsig
 		const struct ivring_item *item = &items[i];
 		struct ivr_block *block;
 
-		if (item->from || item->from_gen || (item->flags & ~IVRING_ITEM_REPLY) ||
+		if (item->from || item->from_gen || (item->flags & ~IVRING_ITEM_FLAGS) ||
 		    item->inline_len > IVRING_INLINE_BYTES)
 			return -EINVAL;
 		if (!item->length) {

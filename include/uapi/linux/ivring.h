@@ -41,6 +41,9 @@
 
 /* Flags of struct ivring_item. */
 #define IVRING_ITEM_REPLY		(1u << 0)	/* answers the request with this cookie */
+#define IVRING_ITEM_REQUEST		(1u << 1)	/* expects a reply with this cookie */
+#define IVRING_ITEM_REFUSED		(1u << 2)	/* of a reply: no program handles that port */
+#define IVRING_ITEM_FLAGS		7u		/* all of them */
 
 /**
  * struct ivring_item - one work item, 64 bytes, the same on every ring.
@@ -258,6 +261,7 @@ struct ivring_api {
 
 /* Flags of struct ivring_create. */
 #define IVRING_CREATE_ATTACH		(1u << 0)	/* and become VM 0 of it */
+#define IVRING_CREATE_PROCESS		(1u << 1)	/* and as IVRING_ATTACH_PROCESS */
 
 /**
  * struct ivring_create - make a region (IVRING_CREATE).
@@ -282,9 +286,14 @@ struct ivring_create {
 	__u8	name[IVRING_NAME_SIZE];
 };
 
+/* Flags of struct ivring_attach. */
+#define IVRING_ATTACH_PROCESS		(1u << 0)	/* leave when this process ends */
+
 /**
  * struct ivring_attach - become a VM of a region (IVRING_ATTACH).
- * @flags:	none defined; zero
+ * @flags:	IVRING_ATTACH_*. With IVRING_ATTACH_PROCESS the VM leaves the region when
+ *		the process that attached ends, also if another process still has a
+ *		descriptor of the file; calls on that descriptor then fail with EOWNERDEAD
  * @region_fd:	an ivring descriptor whose region is meant, or -1
  * @id:		in: the slot wanted, or IVRING_ID_ANY; out: the slot got
  * @generation:	out: the VM's generation, odd
@@ -450,12 +459,17 @@ struct ivring_room {
 	__u32	flags;
 };
 
+/* Flags of struct ivring_open_lane. */
+#define IVRING_OPEN_LANE_WAIT		(1u << 0)	/* wait for the old lane to be closed */
+
 /**
  * struct ivring_open_lane - get a ring of one's own to a VM (IVRING_OPEN_LANE).
  * @id:		the receiving VM; may be the caller itself
  * @generation:	its generation
  * @entries:	capacity, a power of two within the limits
- * @flags:	none defined; zero
+ * @flags:	IVRING_OPEN_LANE_*
+ * @deadline:	with IVRING_OPEN_LANE_WAIT: CLOCK_MONOTONIC time in nanoseconds, or
+ *		IVRING_DEADLINE_NEVER; else zero
  *
  * The lane area is at IVRING_MAP_LANE_TO(@id) from then on. A VM has one lane at most
  * to each other one; it ends when either of the two leaves, or the receiver closes it.
@@ -465,6 +479,7 @@ struct ivring_open_lane {
 	__u32	generation;
 	__u32	entries;
 	__u32	flags;
+	__u64	deadline;
 };
 
 /**

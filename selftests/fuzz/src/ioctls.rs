@@ -149,6 +149,7 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
                 generation,
                 entries: a3 as u32,
                 flags: a4 as u32,
+                deadline: 0,
             };
             call(track, step, fd, abi::OPEN_LANE, a5, open, false).0
         }

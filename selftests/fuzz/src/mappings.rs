@@ -98,7 +98,7 @@ impl Mapping {
                 let (first, generation) = (self.load(item)?, self.load(item + 4)?);
                 let (from, flags, inline) = (first & 0xffff, (first >> 16) & 0xff, first >> 24);
                 let good = first == 0
-                    || from < abi::MAX_SLOTS && flags <= u32::from(abi::ITEM_REPLY) && inline <= 32;
+                    || from < abi::MAX_SLOTS && flags <= u32::from(abi::ITEM_FLAGS) && inline <= 32;
                 // Both are of one sender, or of two: a generation is odd once it is there.
                 let good = good && (generation == 0 || generation % 2 == 1);
                 (!good).then(|| format!("inbox item {index}: {first:x} generation {generation}"))

@@ -33,6 +33,9 @@ pub const ID_ANY: u32 = 0xffff_ffff;
 pub const DEADLINE_NEVER: u64 = 0xffff_ffff_ffff_ffff;
 
 pub const ITEM_REPLY: u8 = 1 << 0;
+pub const ITEM_REQUEST: u8 = 1 << 1;
+pub const ITEM_REFUSED: u8 = 1 << 2;
+pub const ITEM_FLAGS: u8 = ITEM_REPLY | ITEM_REQUEST | ITEM_REFUSED;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -212,6 +215,8 @@ pub struct VmInfo {
 }
 
 pub const CREATE_ATTACH: u32 = 1 << 0;
+pub const CREATE_PROCESS: u32 = 1 << 1;
+pub const ATTACH_PROCESS: u32 = 1 << 0;
 pub const ENQUEUE_WAIT: u32 = 1 << 0;
 
 #[repr(C)]
@@ -243,6 +248,7 @@ pub struct Wait {
 }
 
 pub const FLUSH_LANE: u32 = 1 << 0;
+pub const OPEN_LANE_WAIT: u32 = 1 << 0;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -268,6 +274,7 @@ pub struct OpenLane {
     pub generation: u32,
     pub entries: u32,
     pub flags: u32,
+    pub deadline: u64,
 }
 
 #[repr(C)]

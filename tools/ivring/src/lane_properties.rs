@@ -6,7 +6,7 @@
 use proptest::prelude::*;
 
 use crate::abi::{
-    BUSY, BUSY_UNFENCED, DELAYED, GONE, IDLE, INLINE_BYTES, ITEM_REPLY, Item, MAX_LANE_ENTRIES,
+    BUSY, BUSY_UNFENCED, DELAYED, GONE, IDLE, INLINE_BYTES, ITEM_FLAGS, Item, MAX_LANE_ENTRIES,
 };
 use crate::error::Error;
 use crate::ring::{Ring, is_read};
@@ -270,7 +270,7 @@ proptest! {
     ) {
         let end = OUTBOX.wrapping_sub(length.into()).wrapping_add_signed(beyond);
         let item = Item {
-            flags: if tight { flags & ITEM_REPLY } else { flags },
+            flags: if tight { flags & ITEM_FLAGS } else { flags },
             inline_len,
             length,
             offset: if tight { end } else { offset },
@@ -285,7 +285,7 @@ proptest! {
 
         let bytes = u128::from(item.offset)..u128::from(item.offset) + u128::from(item.length);
         let placed = if bytes.is_empty() { bytes.start == 0 } else { bytes.end <= OUTBOX.into() };
-        let good = placed && item.flags | ITEM_REPLY == ITEM_REPLY && inline_len <= 32;
+        let good = placed && item.flags | ITEM_FLAGS == ITEM_FLAGS && inline_len <= 32;
         match ring.item(0) {
             Ok(copy) => prop_assert!(good && copy == item),
             error => prop_assert!(!good && is_protocol(error)),

@@ -4,7 +4,7 @@
 
 use std::hint;
 
-use crate::abi::{INLINE_BYTES, ITEM_REPLY, Item};
+use crate::abi::{INLINE_BYTES, ITEM_FLAGS, Item};
 use crate::atomic::{AtomicU32, Ordering, fence};
 use crate::error::{Error, Result};
 use crate::memory::ReaderMemory;
@@ -157,7 +157,7 @@ fn check(item: &Item, outbox_bytes: u64) -> Result<()> {
     if usize::from(item.inline_len) > INLINE_BYTES {
         return Err(Error::Protocol("an item has too much inline data"));
     }
-    if item.flags & !ITEM_REPLY != 0 {
+    if item.flags & !ITEM_FLAGS != 0 {
         return Err(Error::Protocol("an item has unknown flags"));
     }
     let end = item.offset.checked_add(item.length.into());

@@ -187,6 +187,7 @@ pub(crate) fn open_lane(fd: BorrowedFd<'_>, peer: Peer, entries: u32) -> Result<
         generation: peer.generation,
         entries,
         flags: 0,
+        deadline: 0,
     };
     // SAFETY: IVRING_OPEN_LANE reads a struct ivring_open_lane and writes nothing.
     unsafe { ioctl::ioctl(fd, Setter::<{ abi::OPEN_LANE }, abi::OpenLane>::new(arg)) }

@@ -72,6 +72,7 @@ macro_rules! common {
         constants!($to: MAX_SLOTS MIN_INBOX_ENTRIES MAX_INBOX_ENTRIES MIN_LANE_ENTRIES);
         constants!($to: MAX_LANE_ENTRIES MIN_OUTBOX_BYTES MAX_OUTBOX_BYTES MAX_BATCH NAME_SIZE);
         constants!($to: INLINE_BYTES MAX_WAKE_DELAY_US ID_ANY DEADLINE_NEVER ITEM_REPLY);
+        constants!($to: ITEM_REQUEST ITEM_REFUSED ITEM_FLAGS CREATE_PROCESS ATTACH_PROCESS OPEN_LANE_WAIT);
         constants!($to: MAP_SHIFT MAGIC BUSY IDLE BUSY_UNFENCED DELAYED GONE);
         constants!($to: CREATE_ATTACH ENQUEUE_WAIT EVENT_ITEMS EVENT_MEMBERS WAIT_ARMED);
         constants!($to: FLUSH_LANE IOC_MAGIC);
@@ -111,7 +112,7 @@ macro_rules! common {
         layout!($to: "ivring_wait" Wait { flags events deadline });
         layout!($to: "ivring_flush" Flush { id generation position flags deadline });
         layout!($to: "ivring_room" Room { from flags });
-        layout!($to: "ivring_open_lane" OpenLane { id generation entries flags });
+        layout!($to: "ivring_open_lane" OpenLane { id generation entries flags deadline });
         layout!($to: "ivring_close_lane" CloseLane { from generation });
         layout!($to: "ivring_doorbell" Doorbell { id generation });
         layout!($to: "ivring_eventfd" Eventfd { fd flags });

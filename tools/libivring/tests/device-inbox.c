@@ -45,7 +45,7 @@ int enqueue_items(uint32_t from, struct ivring_enqueue *call)
 	if (ret)
 		return ret;
 	for (i = 0; i < call->count; i++)
-		if (items[i].from || items[i].from_gen || (items[i].flags & ~IVRING_ITEM_REPLY))
+		if (items[i].from || items[i].from_gen || (items[i].flags & ~IVRING_ITEM_FLAGS))
 			return -EINVAL;
 	ret = pending(call->id);
 	if (ret == (int)geometry.inbox_entries && (call->flags & IVRING_ENQUEUE_WAIT)) {

@@ -218,7 +218,7 @@ static void bad_item(void)
 	publish();
 	CHECK_EQ(ivr_ring_pending(&ring, 1), 1);
 
-	good = item.flags <= IVRING_ITEM_REPLY && item.inline_len <= IVRING_INLINE_BYTES &&
+	good = item.flags <= IVRING_ITEM_FLAGS && item.inline_len <= IVRING_INLINE_BYTES &&
 	       (item.length ? item.offset < OUTBOX && item.offset + item.length <= OUTBOX :
 			      !item.offset);
 	CHECK_EQ(ivr_ring_copy(&ring, 0, &copied), good ? 0 : -EPROTO);

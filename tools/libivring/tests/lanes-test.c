@@ -270,7 +270,7 @@ static struct ivring_item *newest_of_other(void)
 static void bad_items(void)
 {
 	static const struct ivring_item bad[] = {
-		{ .flags = 2 }, { .flags = IVRING_ITEM_REPLY | 0x80 },
+		{ .flags = 8 }, { .flags = IVRING_ITEM_REPLY | 0x80 },
 		{ .inline_len = IVRING_INLINE_BYTES + 1 }, { .offset = 1 },
 		{ .offset = OUTBOX, .length = 1 }, { .offset = OUTBOX - 1, .length = 2 },
 		{ .offset = UINT64_MAX, .length = 1 }, { .length = UINT32_MAX },
