@@ -23,7 +23,7 @@ static inline __u64 in_ms(__u64 ms)
 /* True if @cond comes to hold within 5 seconds, or what they are on a slow kernel. */
 #define SOON(cond)						\
 ({								\
-	__u64 __end = in_ms(5000 * slowness);			\
+	__u64 __end = in_ms(20000 * slowness);			\
 	bool __ok;						\
 								\
 	while (!(__ok = (cond)) && now() < __end)		\

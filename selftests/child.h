@@ -26,7 +26,7 @@ static inline pid_t child_fork(void)
  */
 static inline int child_wait(pid_t pid)
 {
-	__u64 end = in_ms(15000 * slowness);
+	__u64 end = in_ms(60000 * slowness);
 	int status;
 	pid_t ret;
 

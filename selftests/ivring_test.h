@@ -46,12 +46,12 @@ static void __attribute__((constructor)) more_time_on_debug_kernels(void)
 	struct __fixture_metadata *f;
 	struct __test_metadata *t;
 
-	if (access("/sys/kernel/debug/kmemleak", F_OK) && access("/sys/kernel/debug/kcsan", F_OK))
-		return;
-	slowness = 10;
+	if (!access("/sys/kernel/debug/kmemleak", F_OK) || !access("/sys/kernel/debug/kcsan", F_OK))
+		slowness = 10;
+	/* The harness's limits only find tests that hang: a busy machine must not reach them. */
 	for (f = __fixture_list; f; f = f->next)
 		for (t = f->tests; t; t = t->next)
-			t->timeout *= slowness;
+			t->timeout *= 4 * slowness;
 }
 
 #include "calls.h"
