@@ -29,6 +29,7 @@ help:
 	@echo 'make check            run the tests, those of the module in the virtual machine'
 	@echo 'make check KERNEL=debug  those of the module under KASAN, lockdep, fault injection, ...'
 	@echo 'make check KERNEL=kcsan  and under a kernel that finds data races'
+	@echo 'make check KERNEL=rt     and under the real-time kernel (PREEMPT_RT)'
 	@echo 'make check-all        run everything that there is'
 	@echo 'make soak DURATION=60 let members come, talk and be killed for so many seconds; SEED=N repeats'
 	@echo 'make fuzz DURATION=60 call the module with anything for so many seconds; SEED=N repeats'
@@ -107,4 +108,4 @@ style-c:
 style-shell:
 	shellcheck --severity=info --external-sources --source-path=. .ci/run selftests/run samples/demo \
 		selftests/own-races-test Documentation/check-claims tools/sanitize tools/coverage/build tools/coverage/run $(wildcard tools/models/*/run) \
-		$(filter-out %/packages %/kernels,$(wildcard $(MACHINE)/*)) $(MACHINE)/kernels/build
+		$(filter-out %/packages %/kernels,$(wildcard $(MACHINE)/*)) $(MACHINE)/kernels/build $(MACHINE)/kernels/rt

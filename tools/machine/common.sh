@@ -10,12 +10,12 @@ SRC=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 MACHINE=$SRC/tools/machine
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/ivring
 
-# Which kernel is booted and built for: the root file system's own, or one that tells of errors.
+# Which kernel is booted and built for: the root file system's own, or one that ./kernel makes.
 KERNEL=${KERNEL:-stock}
 case $KERNEL in
-stock | debug | kcsan) ;;
+stock | rt | debug | kcsan) ;;
 *)
-	echo "ivring: there is no kernel '$KERNEL': it is stock, debug or kcsan" >&2
+	echo "ivring: there is no kernel '$KERNEL': it is stock, rt, debug or kcsan" >&2
 	exit 2
 	;;
 esac
@@ -142,7 +142,8 @@ enter_checkout()
 	else
 		module=module-$KERNEL
 		kernel=$("$MACHINE/kernel" "$KERNEL")
-		kdir=(--ro-bind "$kernel" /kernel --setenv KDIR /kernel --setenv LLVM 1)
+		kdir=(--ro-bind "$kernel" /kernel --setenv KDIR /kernel)
+		[ "$KERNEL" = rt ] || kdir+=(--setenv LLVM 1)
 	fi
 	[ ! -e "$cargo/config.toml" ] || set -- --ro-bind "$cargo/config.toml" "$CACHE/cargo/config.toml" "$@"
 	enter "$root/tree" "${dirs[@]}" --bind "$SRC" "$SRC" --bind "$build" "$build" --bind "$CACHE/cargo" "$CACHE/cargo" \

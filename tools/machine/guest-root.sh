@@ -24,10 +24,11 @@ END
 
 # The kernel speaks to a second serial port, where it is heard only if something went wrong: not by
 # console=, since the driver serves one port only and virtme-ng has taken the first.
-RELEASE=$(cat "$ROOT/kernel")
+IMAGE=/boot/vmlinuz-$(cat "$ROOT/kernel")
+[ "$KERNEL" = stock ] || IMAGE=/kernel/bzImage
 LEVEL=5
 [ -z "${VERBOSE-}" ] || LEVEL=7
-OPTIONS=(--run "/boot/vmlinuz-$RELEASE" --cpus "$CPUS" --memory "${MEMORY:-2G}"
+OPTIONS=(--run "$IMAGE" --cpus "$CPUS" --memory "${MEMORY:-2G}"
 	--qemu-opts="-chardev file,id=log,path=/tmp/job/console -serial chardev:log"
 	--disable-microvm --append "earlycon=uart8250,io,0x2f8,115200 keep_bootcon no_timer_check cryptomgr.notests loglevel=$LEVEL $PARAMETERS")
 if [ "$ACCEL" = tcg ]; then
