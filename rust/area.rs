@@ -2,27 +2,17 @@
 
 //! Areas: the memory that one writer may write, and that user space maps.
 //!
-//! This is the only file that touches shared memory. Whatever it hands out is a snapshot.
+//! This is the only file that reads and writes shared memory. Whatever it hands out is a snapshot.
+//! How it is mapped: `mapping.rs`.
 
 use core::{marker::PhantomData, mem::size_of, ptr::NonNull};
 use kernel::{
-    alloc::allocator::VmallocPageIter,
-    mm::virt::{flags as vma_flags, VmaNew},
-    page::{page_align, PAGE_SHIFT, PAGE_SIZE},
+    page::{page_align, PAGE_SIZE},
     prelude::*,
     sync::atomic::{self, Acquire, Full, Relaxed, Release},
 };
 
 use crate::{memory, uapi::Item};
-
-/// Who asks for a mapping of an area.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
-    /// The one who may write it.
-    Writer,
-    /// Anyone else.
-    Reader,
-}
 
 /// Zeroed, page-aligned memory, charged to the memory cgroup of the task that made it.
 ///
@@ -79,39 +69,14 @@ impl Area {
         }
     }
 
-    /// Maps the part of the area that begins `first_page` pages from its start into `vma`.
-    ///
-    /// A [`Access::Reader`]'s mapping can never become writable. No mapping can become executable,
-    /// is inherited by `fork()`, or can be expanded.
-    pub(crate) fn map(&self, vma: &VmaNew, first_page: usize, access: Access) -> Result {
-        let length = vma.end() - vma.start();
-        let offset = first_page.checked_mul(PAGE_SIZE).ok_or(EINVAL)?;
-        if offset.checked_add(length).is_none_or(|end| end > self.size) {
-            return Err(EINVAL);
-        }
-        // A private mapping would be a copy as soon as it is written. `VM_SHARED` itself is
-        // missing where the file was opened for reading only.
-        if vma.flags() & vma_flags::MAYSHARE == 0 {
-            return Err(EINVAL);
-        }
-        vma.try_clear_mayexec().map_err(|_| EACCES)?;
-        if access == Access::Reader {
-            vma.try_clear_maywrite().map_err(|_| EACCES)?;
-        }
-        vma.set_dontcopy();
-        vma.set_dontexpand();
-        vma.set_dontdump();
+    /// Bytes, a multiple of the page size.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
 
-        let mixed = vma.set_mixedmap();
-        let start = self.at(offset, length);
-        // SAFETY:
-        // - `start` is on a page of a vmalloc allocation, which ends `self.size - offset` bytes on.
-        // - The allocation lives as long as `self`, which outlives this function's iterator.
-        let pages = unsafe { VmallocPageIter::new(start, self.size - offset) };
-        for (index, page) in pages.take(length >> PAGE_SHIFT).enumerate() {
-            mixed.vm_insert_page(vma.start() + (index << PAGE_SHIFT), &page)?;
-        }
-        Ok(())
+    /// Where the page with this number begins.
+    pub(crate) fn page(&self, number: usize) -> NonNull<u8> {
+        self.at(number * PAGE_SIZE, PAGE_SIZE)
     }
 }
 

@@ -10,6 +10,7 @@ use kernel::{
     error::to_result,
     fs::LocalFile,
     miscdevice::{MiscDevice, MiscDeviceOptions},
+    module::this_module,
     prelude::*,
     types::{ForeignOwnable, Opaque},
 };
@@ -22,6 +23,8 @@ const DEVICE_MODE: u16 = 0o666;
 const RAW: bindings::miscdevice = MiscDeviceOptions { name: c"ivring" }.into_raw::<Endpoint>();
 
 static OPERATIONS: Operations = Operations(bindings::file_operations {
+    // Kernels before 7.3 leave it out, and then the module could go while a file is open.
+    owner: this_module::<crate::LocalModule>().as_ptr(),
     poll: Some(poll),
     // SAFETY: `into_raw` makes it point to a constant.
     ..unsafe { *RAW.fops }

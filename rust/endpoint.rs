@@ -16,8 +16,9 @@ use kernel::{
 };
 
 use crate::{
-    area::Access,
-    ioctl, memory,
+    ioctl,
+    mapping::{map, Access},
+    memory,
     registry::Handle,
     uapi::{self, EVENT_ITEMS, EVENT_MEMBERS},
     vm::Vm,
@@ -174,24 +175,24 @@ impl MiscDevice for Endpoint {
         let shift = uapi::MAP_SHIFT - PAGE_SHIFT as u32;
         let first_page = (page & ((1 << shift) - 1)) as usize;
         match Mapped::at(page >> shift)? {
-            Mapped::Region => region.area.map(vma, first_page, Access::Reader),
-            Mapped::Inbox => vm.inbox.area.map(vma, first_page, Access::Reader),
+            Mapped::Region => map(&region.area, vma, first_page, Access::Reader),
+            Mapped::Inbox => map(&vm.inbox.area, vma, first_page, Access::Reader),
             Mapped::Vm(id) if id == u32::from(vm.id.slot) => {
-                vm.area.map(vma, first_page, Access::Writer)
+                map(&vm.area, vma, first_page, Access::Writer)
             }
             Mapped::Vm(id) => {
                 let (_, peer) = region.slot(id)?;
-                peer.ok_or(ENXIO)?.area.map(vma, first_page, Access::Reader)
+                map(&peer.ok_or(ENXIO)?.area, vma, first_page, Access::Reader)
             }
             Mapped::LaneTo(id) => {
                 let lane = vm.lane_to(id).map_err(no_lane)?;
-                lane.area.map(vma, first_page, Access::Writer)?;
+                map(&lane.area, vma, first_page, Access::Writer)?;
                 lane.set_mapped();
                 Ok(())
             }
             Mapped::LaneFrom(id) => {
                 let lane = vm.lane_from(id).map_err(no_lane)?;
-                lane.area.map(vma, first_page, Access::Reader)
+                map(&lane.area, vma, first_page, Access::Reader)
             }
         }
     }

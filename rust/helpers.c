@@ -3,6 +3,8 @@
 #include <linux/context_tracking_state.h>
 #include <linux/fault-inject-usercopy.h>
 #include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/rcupdate.h>
 #include <linux/smp.h>
 #include <linux/time_namespace.h>
@@ -12,6 +14,13 @@
 #include "helpers.h"
 
 const gfp_t ivring_gfp_charged = GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+
+const vm_flags_t ivring_vm_mayshare = VM_MAYSHARE;
+
+size_t ivring_index_nospec(size_t index, size_t length)
+{
+	return array_index_nospec(index, length);
+}
 
 ktime_t ivring_timens_ktime_to_host(ktime_t monotonic)
 {

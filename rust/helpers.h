@@ -8,6 +8,7 @@
 
 #include <linux/compiler_types.h>
 #include <linux/ktime.h>
+#include <linux/mm_types.h>
 #include <linux/types.h>
 
 /* waitqueue.rs: to a CLOCK_MONOTONIC time as the kernel itself counts. */
@@ -15,6 +16,12 @@ ktime_t ivring_timens_ktime_to_host(ktime_t monotonic);
 
 /* memory.rs: to allocate what users ask for. */
 extern const gfp_t ivring_gfp_charged;
+
+/* mapping.rs: VM_MAYSHARE; kernels before 7.3 give Rust another flag by that name. */
+extern const vm_flags_t ivring_vm_mayshare;
+
+/* nospec.rs: array_index_nospec(). */
+size_t ivring_index_nospec(size_t index, size_t length);
 
 /* cpus.rs: sleeps until each CPU has passed a full barrier. */
 void ivring_barrier_on_all_cpus(void);

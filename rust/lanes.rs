@@ -8,7 +8,7 @@ use kernel::{prelude::*, sync::Arc};
 use crate::{
     area::{Area, Word},
     lane::Lane,
-    memory,
+    memory, nospec,
     uapi::{self, LaneInfo},
     vm::VmId,
 };
@@ -75,13 +75,13 @@ impl Lanes {
 
     /// The lane from the VM of a slot; `EINVAL` if there is no such slot.
     pub(crate) fn from(&self, slot: u32) -> Result<Option<&Arc<Lane>>> {
-        let lane = self.incoming.get(slot as usize).ok_or(EINVAL)?;
+        let lane = nospec::get(&self.incoming, slot as usize).ok_or(EINVAL)?;
         Ok(lane.as_ref())
     }
 
     /// The lane to the VM of a slot, of whatever generation; `EINVAL` if there is no such slot.
     pub(crate) fn to(&self, slot: u32) -> Result<Option<&Arc<Lane>>> {
-        let lane = self.outgoing.get(slot as usize).ok_or(EINVAL)?;
+        let lane = nospec::get(&self.outgoing, slot as usize).ok_or(EINVAL)?;
         Ok(lane.as_ref())
     }
 
@@ -100,7 +100,7 @@ impl Lanes {
     /// `EPIPE` if the VM has left, `EBUSY` if it has yet to let go of a lane from that slot.
     pub(crate) fn add(&mut self, lane: &Arc<Lane>, area: &Area, table: Table<'_>) -> Result {
         let slot = lane.from.slot;
-        match self.incoming.get_mut(usize::from(slot)) {
+        match nospec::get_mut(&mut self.incoming, usize::from(slot)) {
             None => Err(EPIPE),
             Some(Some(_)) => Err(EBUSY),
             Some(place) => {
@@ -122,7 +122,7 @@ impl Lanes {
         area: &Area,
         table: Table<'_>,
     ) -> Result<Arc<Lane>> {
-        let place = self.incoming.get_mut(usize::from(from.slot));
+        let place = nospec::get_mut(&mut self.incoming, usize::from(from.slot));
         let lane = place
             .and_then(|place| place.take_if(|lane| lane.from == from))
             .ok_or(ENOENT)?;
@@ -136,7 +136,7 @@ impl Lanes {
 
     /// Lists a lane that the VM writes, and returns the one that it had to that slot before.
     pub(crate) fn set_to(&mut self, lane: Arc<Lane>) -> Option<Arc<Lane>> {
-        let place = self.outgoing.get_mut(usize::from(lane.to.slot))?;
+        let place = nospec::get_mut(&mut self.outgoing, usize::from(lane.to.slot))?;
         place.replace(lane)
     }
 

@@ -15,6 +15,7 @@ use crate::{
     geometry::Geometry,
     memory,
     name::{Name, Permissions},
+    nospec,
     uapi::{self, RegionArea},
     vm::{Vm, VmId},
 };
@@ -136,7 +137,7 @@ impl Region {
     /// The generation of a slot, and the VM that holds it; `EINVAL` if there is no such slot.
     pub(crate) fn slot(&self, slot: u32) -> Result<(u32, Option<Arc<Vm>>)> {
         let table = self.table.lock();
-        let slot = table.slots.get(slot as usize).ok_or(EINVAL)?;
+        let slot = nospec::get(&table.slots, slot as usize).ok_or(EINVAL)?;
         let vm = match &slot.holder {
             Holder::Vm(_, vm) => Some(vm.clone()),
             _ => None,
@@ -175,8 +176,11 @@ impl Region {
         let index = match wanted {
             None => table.slots.iter().position(Slot::is_free).ok_or(ENOSPC)?,
             Some(wanted) => {
-                let slot = table.slots.get(wanted as usize).ok_or(EINVAL)?;
-                slot.is_free().then_some(wanted as usize).ok_or(EBUSY)?
+                let wanted = nospec::index(wanted as usize, table.slots.len()).ok_or(EINVAL)?;
+                table.slots[wanted]
+                    .is_free()
+                    .then_some(wanted)
+                    .ok_or(EBUSY)?
             }
         };
         let held = |slot: &&Slot| slot.holder.is_of(user);

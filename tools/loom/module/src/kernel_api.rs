@@ -12,7 +12,6 @@ pub(crate) mod prelude {
 
     pub type Result<T = (), E = Error> = core::result::Result<T, E>;
 
-    pub(crate) const EACCES: Error = Error("EACCES");
     pub const ECONNRESET: Error = Error("ECONNRESET");
     pub(crate) const EINVAL: Error = Error("EINVAL");
     pub(crate) const EPIPE: Error = Error("EPIPE");
@@ -120,77 +119,9 @@ pub(crate) mod sync {
 }
 
 pub(crate) mod page {
-    pub(crate) const PAGE_SHIFT: usize = 12;
-    pub(crate) const PAGE_SIZE: usize = 1 << PAGE_SHIFT;
+    pub(crate) const PAGE_SIZE: usize = 4096;
 
     pub(crate) fn page_align(bytes: usize) -> Option<usize> {
         bytes.checked_next_multiple_of(PAGE_SIZE)
-    }
-}
-
-/// Nothing is mapped here.
-pub(crate) mod mm {
-    pub(crate) mod virt {
-        use crate::prelude::Result;
-
-        pub(crate) mod flags {
-            pub(crate) const MAYSHARE: usize = 1;
-        }
-
-        pub(crate) enum VmaNew {}
-
-        impl VmaNew {
-            pub(crate) fn start(&self) -> usize {
-                match *self {}
-            }
-            pub(crate) fn end(&self) -> usize {
-                match *self {}
-            }
-            pub(crate) fn flags(&self) -> usize {
-                match *self {}
-            }
-            pub(crate) fn try_clear_mayexec(&self) -> Result {
-                match *self {}
-            }
-            pub(crate) fn try_clear_maywrite(&self) -> Result {
-                match *self {}
-            }
-            pub(crate) fn set_dontcopy(&self) {
-                match *self {}
-            }
-            pub(crate) fn set_dontexpand(&self) {
-                match *self {}
-            }
-            pub(crate) fn set_dontdump(&self) {
-                match *self {}
-            }
-            pub(crate) fn set_mixedmap(&self) -> &Self {
-                match *self {}
-            }
-            pub(crate) fn vm_insert_page(&self, _: usize, _: &()) -> Result {
-                match *self {}
-            }
-        }
-    }
-}
-
-pub(crate) mod alloc {
-    pub(crate) mod allocator {
-        use core::ptr::NonNull;
-
-        pub(crate) struct VmallocPageIter;
-
-        impl VmallocPageIter {
-            pub(crate) unsafe fn new(_: NonNull<u8>, _: usize) -> Self {
-                Self
-            }
-        }
-
-        impl Iterator for VmallocPageIter {
-            type Item = ();
-            fn next(&mut self) -> Option<()> {
-                None
-            }
-        }
     }
 }

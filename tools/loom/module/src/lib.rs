@@ -11,7 +11,7 @@ mod kernel_api;
 pub mod vm;
 mod waitqueue;
 
-pub(crate) use kernel_api::{alloc, mm, page, prelude, sync};
+pub(crate) use kernel_api::{page, prelude, sync};
 
 #[path = "../../../../rust/area.rs"]
 #[allow(dead_code, clippy::undocumented_unsafe_blocks)]

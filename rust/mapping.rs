@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Mappings of areas into user space.
+
+use kernel::{
+    alloc::allocator::VmallocPageIter,
+    mm::virt::{vm_flags_t, VmaNew},
+    page::{PAGE_SHIFT, PAGE_SIZE},
+    prelude::*,
+};
+
+use crate::{area::Area, nospec};
+
+extern "C" {
+    /// In `helpers.c`: `VM_MAYSHARE`. `vm::flags::MAYSHARE` is another flag before Linux 7.3.
+    static ivring_vm_mayshare: vm_flags_t;
+}
+
+/// Who asks for a mapping of an area.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// The one who may write it.
+    Writer,
+    /// Anyone else.
+    Reader,
+}
+
+/// Maps the part of `area` that begins `first_page` pages from its start into `vma`.
+///
+/// A [`Access::Reader`]'s mapping can never become writable. No mapping can become executable,
+/// is inherited by `fork()`, or can be expanded.
+pub(crate) fn map(area: &Area, vma: &VmaNew, first_page: usize, access: Access) -> Result {
+    let pages = area.size() >> PAGE_SHIFT;
+    let count = (vma.end() - vma.start()) >> PAGE_SHIFT;
+    let first_page = nospec::index(first_page, pages).ok_or(EINVAL)?;
+    if count > pages - first_page {
+        return Err(EINVAL);
+    }
+    // A private mapping would be a copy as soon as it is written. `VM_SHARED` itself is
+    // missing where the file was opened for reading only.
+    // SAFETY: It is a constant.
+    if vma.flags() & unsafe { ivring_vm_mayshare } == 0 {
+        return Err(EINVAL);
+    }
+    vma.try_clear_mayexec().map_err(|_| EACCES)?;
+    if access == Access::Reader {
+        vma.try_clear_maywrite().map_err(|_| EACCES)?;
+    }
+    vma.set_dontcopy();
+    vma.set_dontexpand();
+    vma.set_dontdump();
+
+    let mixed = vma.set_mixedmap();
+    // SAFETY:
+    // - The page is one of a vmalloc allocation, which ends `pages - first_page` pages on.
+    // - The allocation lives as long as `area`, which outlives this function's iterator.
+    let pages =
+        unsafe { VmallocPageIter::new(area.page(first_page), (pages - first_page) * PAGE_SIZE) };
+    for (index, page) in pages.take(count).enumerate() {
+        mixed.vm_insert_page(vma.start() + (index << PAGE_SHIFT), &page)?;
+    }
+    Ok(())
+}
