@@ -27,6 +27,7 @@ mod nospec;
 mod region;
 mod registry;
 mod ring;
+mod slots;
 mod state;
 mod uapi;
 mod user;

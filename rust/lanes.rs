@@ -9,6 +9,7 @@ use crate::{
     area::{Area, Word},
     lane::Lane,
     memory, nospec,
+    slots::{bit_of, slots_in, WORDS},
     uapi::{self, LaneInfo},
     vm::VmId,
 };
@@ -20,12 +21,12 @@ type Slots = KVec<Option<Arc<Lane>>>;
 /// # Invariants
 ///
 /// Until the VM leaves, `incoming` and `outgoing` have an entry for each slot of the region, and
-/// the VM's `struct ivring_lanes` shows `incoming`. Afterwards both are empty. `count` is how many
-/// lanes `incoming` holds.
+/// the VM's `struct ivring_lanes` shows `incoming`. Afterwards both are empty. `open` has a bit for
+/// each slot that `incoming` holds a lane of, and for no other.
 pub(crate) struct Lanes {
     incoming: Slots,
     outgoing: Slots,
-    count: u32,
+    open: [u32; WORDS],
 }
 
 fn slots(count: u32) -> Result<Slots> {
@@ -69,7 +70,7 @@ impl Lanes {
         Ok(Self {
             incoming: slots(slots_of_region)?,
             outgoing: slots(slots_of_region)?,
-            count: 0,
+            open: [0; WORDS],
         })
     }
 
@@ -85,14 +86,12 @@ impl Lanes {
         Ok(lane.as_ref())
     }
 
-    /// All lanes that lead to the VM.
+    /// All lanes that lead to the VM. Costs as much as there are, not as many slots.
     pub(crate) fn incoming(&self) -> impl Iterator<Item = &Arc<Lane>> {
-        let all = if self.count > 0 {
-            &self.incoming[..]
-        } else {
-            &[]
-        };
-        all.iter().flatten()
+        let words = self.open.iter().enumerate();
+        words
+            .flat_map(|(index, &bits)| slots_in(index, bits))
+            .filter_map(|slot| self.incoming.get(usize::from(slot))?.as_ref())
     }
 
     /// Lists a lane that leads to the VM, whose area this is, and tells the VM.
@@ -100,14 +99,15 @@ impl Lanes {
     /// `EPIPE` if the VM has left, `EBUSY` if it has yet to let go of a lane from that slot.
     pub(crate) fn add(&mut self, lane: &Arc<Lane>, area: &Area, table: Table<'_>) -> Result {
         let slot = lane.from.slot;
+        let (word, bit) = bit_of(slot);
         match nospec::get_mut(&mut self.incoming, usize::from(slot)) {
             None => Err(EPIPE),
             Some(Some(_)) => Err(EBUSY),
             Some(place) => {
                 lane.set_up_end(area);
-                // INVARIANT: Counted and shown.
+                // INVARIANT: Its bit is set, and it is shown.
                 *place = Some(lane.clone());
-                self.count += 1;
+                self.open[word] |= bit;
                 table.show(slot, lane.from.generation, lane.entries);
                 Ok(())
             }
@@ -128,8 +128,9 @@ impl Lanes {
             .ok_or(ENOENT)?;
         // Before another can be added: they share the receiver's words.
         lane.close(area);
-        // INVARIANT: Counted and shown.
-        self.count -= 1;
+        // INVARIANT: Its bit is cleared, and it is not shown any more.
+        let (word, bit) = bit_of(from.slot);
+        self.open[word] &= !bit;
         table.show(from.slot, 0, 0);
         Ok(lane)
     }
@@ -142,8 +143,8 @@ impl Lanes {
 
     /// The VM leaves: takes all of them.
     pub(crate) fn take(&mut self) -> (Slots, Slots) {
-        self.count = 0;
-        // INVARIANT: Both are empty.
+        // INVARIANT: Both are empty, and no bit is set.
+        self.open = [0; WORDS];
         (
             core::mem::take(&mut self.incoming),
             core::mem::take(&mut self.outgoing),
@@ -204,6 +205,29 @@ mod tests {
         lanes.add(&new, &vm.area, table)?;
         assert_eq!(shown(&area, 3), [4, 7, 2]);
         assert_eq!(shown(&area, 0), [4, 0, 0]);
+        Ok(())
+    }
+
+    /// Lanes of the slots at the ends of words are found, in the order of the slots, until removed.
+    #[test]
+    fn any_slot() -> Result {
+        let slots = [0, 1, 31, 32, 63, 64, 992, 1023];
+        let inbox = Area::new(64 + 8 * 1024)?;
+        let table = Table {
+            area: &inbox,
+            offset: 0,
+        };
+        let vm = Vm::for_test(id(0, 1), uapi::MAX_SLOTS)?;
+        let mut lanes = Lanes::new(uapi::MAX_SLOTS)?;
+        for slot in slots {
+            lanes.add(&Lane::new(id(slot, 1), vm.clone(), 2)?, &vm.area, table)?;
+        }
+        assert!(lanes.incoming().map(|lane| lane.from.slot).eq(slots));
+        for (removed, slot) in slots.into_iter().enumerate() {
+            assert!(lanes.remove(id(slot, 1), &vm.area, table).is_ok());
+            let left = slots[removed + 1..].iter().copied();
+            assert!(lanes.incoming().map(|lane| lane.from.slot).eq(left));
+        }
         Ok(())
     }
 
