@@ -12,7 +12,7 @@ use kernel::{
     sync::atomic::{self, Acquire, Full, Relaxed, Release},
 };
 
-use crate::{memory, uapi::Item};
+use crate::{bits, memory, uapi::Item};
 
 /// Zeroed, page-aligned memory, charged to the memory cgroup of the task that made it.
 ///
@@ -128,6 +128,18 @@ impl Word<'_> {
         // SAFETY: By the type invariant.
         unsafe { atomic::cmpxchg(self.0.as_ptr(), old, new, Full) }.is_ok()
     }
+
+    /// Sets `bits`, fully ordered.
+    pub(crate) fn set_bits(self, bits: u32) {
+        // SAFETY: By the type invariant.
+        unsafe { bits::fetch_or(self.0.as_ptr(), bits) };
+    }
+
+    /// Clears `bits` and returns which of them were set, fully ordered.
+    pub(crate) fn clear_bits(self, bits: u32) -> u32 {
+        // SAFETY: By the type invariant.
+        bits & unsafe { bits::fetch_andnot(self.0.as_ptr(), bits) }
+    }
 }
 
 /// The items of a ring of which the kernel is the only writer.
@@ -184,6 +196,13 @@ mod tests {
             assert!(word.compare_exchange(2, 3));
             word.store_release(word.load() + 1);
             assert_eq!(word.load(), 4);
+            word.set_bits(6);
+            assert_eq!(word.load(), 6);
+            assert_eq!(word.clear_bits(3), 2);
+            assert_eq!(word.load(), 4);
+            word.set_bits(1 << 31);
+            assert_eq!(word.clear_bits(u32::MAX), 4 | 1 << 31);
+            word.store(4);
         }
         area.write_u64(8, 0x2_0000_0001);
         assert_eq!(area.word(8).load(), 1);

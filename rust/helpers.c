@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
+#include <linux/atomic.h>
 #include <linux/context_tracking_state.h>
 #include <linux/fault-inject-usercopy.h>
 #include <linux/gfp.h>
@@ -47,6 +48,16 @@ void ivring_barrier_on_all_cpus(void)
 	else
 		synchronize_rcu_expedited();
 	full_barrier(NULL);
+}
+
+u32 ivring_fetch_or(u32 *word, u32 bits)
+{
+	return atomic_fetch_or(bits, (atomic_t *)word);
+}
+
+u32 ivring_fetch_andnot(u32 *word, u32 bits)
+{
+	return atomic_fetch_andnot(bits, (atomic_t *)word);
 }
 
 size_t ivring_read_words(u64 *to, const u64 __user *from, size_t count)

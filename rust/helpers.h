@@ -26,6 +26,10 @@ size_t ivring_index_nospec(size_t index, size_t length);
 /* cpus.rs: sleeps until each CPU has passed a full barrier. */
 void ivring_barrier_on_all_cpus(void);
 
+/* bits.rs: set or clear bits of a word, and return what it was; fully ordered. */
+u32 ivring_fetch_or(u32 *word, u32 bits);
+u32 ivring_fetch_andnot(u32 *word, u32 bits);
+
 /* user.rs: how many words were copied, from the first on. */
 size_t ivring_read_words(u64 *to, const u64 __user *from, size_t count);
 size_t ivring_touch_words(u64 *to, u64 __user *from, size_t count, size_t touch);

@@ -7,6 +7,7 @@
 
 mod area;
 mod batch;
+mod bits;
 mod counters;
 mod cpus;
 mod debugfs;
@@ -24,6 +25,7 @@ mod mapping;
 mod memory;
 mod name;
 mod nospec;
+mod quiet;
 mod region;
 mod registry;
 mod ring;

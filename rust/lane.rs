@@ -36,6 +36,8 @@ pub(crate) struct Lane {
     pub(crate) entries: u32,
     /// The sender has mapped it.
     mapped: Atomic<bool>,
+    /// What the producer index was when it was last asked whether it moves.
+    seen: Atomic<u32>,
     #[pin]
     end: SpinLock<End>,
     /// Where the sender waits for the receiver's progress.
@@ -72,6 +74,7 @@ impl Lane {
                 area,
                 entries,
                 mapped: Atomic::new(false),
+                seen: Atomic::new(start(*entries)),
                 end <- new_spinlock!(End::Open(receiver), "ivring_end"),
                 sleepers <- WaitQueue::new(c"ivring_progress", kernel::static_lock_class!()),
                 wanting <- new_spinlock!((), "ivring_wanting"),
@@ -136,6 +139,24 @@ impl Lane {
         self.producer().load().wrapping_sub(consumer)
     }
 
+    /// Whether it is empty, and nothing was written since the last call. One call at a time.
+    pub(crate) fn stands_still(&self, receiver: &Area) -> bool {
+        let producer = self.producer().load();
+        let seen = self.seen.load(Relaxed);
+        self.seen.store(producer, Relaxed);
+        producer == seen && !self.is_due(receiver)
+    }
+
+    /// Whether it holds something, or its sender waits for what has been read already.
+    pub(crate) fn is_due(&self, receiver: &Area) -> bool {
+        self.held(receiver) != 0 || self.is_room_due(receiver)
+    }
+
+    fn is_room_due(&self, receiver: &Area) -> bool {
+        let consumer = self.consumer(receiver).load();
+        Room::of(&self.area).is_reached(consumer, self.entries)
+    }
+
     /// Sleeps until the receiver has read all items before `position`.
     ///
     /// `EPIPE` or `ECONNRESET` when nothing more will be read.
@@ -169,8 +190,7 @@ impl Lane {
 
     /// Rings back on behalf of a receiver that has read on and did not say so.
     pub(crate) fn ring_back_if_due(&self, receiver: &Area) -> bool {
-        let consumer = self.consumer(receiver).load();
-        Room::of(&self.area).is_reached(consumer, self.entries) && self.ring_back()
+        self.is_room_due(receiver) && self.ring_back()
     }
 
     /// The receiver has closed it, and has yet to let others open one in its place.

@@ -9,6 +9,7 @@ use crate::{
     area::{Area, Word},
     lane::Lane,
     memory, nospec,
+    quiet::Quiet,
     slots::{bit_of, slots_in, WORDS},
     uapi::{self, LaneInfo},
     vm::VmId,
@@ -27,7 +28,15 @@ pub(crate) struct Lanes {
     incoming: Slots,
     outgoing: Slots,
     open: [u32; WORDS],
+    /// How often the VM has gone idle, but for how often it wraps.
+    idled: u32,
 }
+
+/// As long as no more lanes than this are looked at, none is marked as quiet.
+const FEW: usize = 8;
+
+/// After the VM has gone idle this often, lanes that have stood still meanwhile are marked as quiet.
+const IDLED: u32 = 16;
 
 fn slots(count: u32) -> Result<Slots> {
     let mut slots = KVec::with_capacity(count as usize, memory::charged())?;
@@ -51,6 +60,13 @@ impl Table<'_> {
             .word(self.offset + offset_of!(uapi::Lanes, changes))
     }
 
+    /// Says that a lane is not quiet any more. One call at a time.
+    fn count_woken(&self) {
+        let woken = self.area.word(self.offset + offset_of!(uapi::Lanes, woken));
+        // Who sees this sees that the lane's mark has gone.
+        woken.store_release(woken.load().wrapping_add(1));
+    }
+
     /// Shows a lane, or with zeros that there is none. One call at a time.
     fn show(&self, slot: u16, generation: u32, entries: u32) {
         let entry =
@@ -71,6 +87,7 @@ impl Lanes {
             incoming: slots(slots_of_region)?,
             outgoing: slots(slots_of_region)?,
             open: [0; WORDS],
+            idled: 0,
         })
     }
 
@@ -86,12 +103,45 @@ impl Lanes {
         Ok(lane.as_ref())
     }
 
-    /// All lanes that lead to the VM. Costs as much as there are, not as many slots.
-    pub(crate) fn incoming(&self) -> impl Iterator<Item = &Arc<Lane>> {
-        let words = self.open.iter().enumerate();
-        words
-            .flat_map(|(index, &bits)| slots_in(index, bits))
-            .filter_map(|slot| self.incoming.get(usize::from(slot))?.as_ref())
+    /// The lanes from the slots whose bits are set in the word `index`.
+    fn of(&self, index: usize, bits: u32) -> impl Iterator<Item = &Arc<Lane>> {
+        slots_in(index, bits).filter_map(|slot| self.incoming.get(usize::from(slot))?.as_ref())
+    }
+
+    /// The lanes to look at: all that lead to the VM, whose area this is, and are not quiet. Costs as
+    /// much as there are of those, not as there are slots.
+    pub(crate) fn awake<'a>(&'a self, area: &'a Area) -> impl Iterator<Item = &'a Arc<Lane>> {
+        let words = self.open.iter().enumerate().filter(|(_, open)| **open != 0);
+        words.flat_map(move |(index, &open)| self.of(index, open & !Quiet(area).bits(index)))
+    }
+
+    /// The VM, whose area this is, has gone idle, and each sender passes a barrier of its own. Marks
+    /// lanes as quiet that have stood still for long, if there are many. Look at the others after this.
+    pub(crate) fn quieten(&mut self, area: &Area) {
+        self.idled = self.idled.wrapping_add(1);
+        if self.idled % IDLED != 0 || self.awake(area).nth(FEW).is_none() {
+            return;
+        }
+        let quiet = Quiet(area);
+        for (index, &open) in self.open.iter().enumerate() {
+            let bits = open & !quiet.bits(index);
+            let still = self.of(index, bits).filter(|lane| lane.stands_still(area));
+            let still = still.fold(0, |bits, lane| bits | bit_of(lane.from.slot).1);
+            if still == 0 {
+                continue;
+            }
+            quiet.mark(index, still);
+            for lane in self.of(index, still).filter(|lane| lane.is_due(area)) {
+                quiet.unmark(lane.from.slot);
+            }
+        }
+    }
+
+    /// Has the lane from a slot looked at again by the VM, whose area this is, and tells the VM.
+    pub(crate) fn wake(&mut self, slot: u16, area: &Area, table: Table<'_>) {
+        if Quiet(area).unmark(slot) {
+            table.count_woken();
+        }
     }
 
     /// Lists a lane that leads to the VM, whose area this is, and tells the VM.
@@ -105,6 +155,7 @@ impl Lanes {
             Some(Some(_)) => Err(EBUSY),
             Some(place) => {
                 lane.set_up_end(area);
+                Quiet(area).unmark(slot);
                 // INVARIANT: Its bit is set, and it is shown.
                 *place = Some(lane.clone());
                 self.open[word] |= bit;
@@ -128,6 +179,7 @@ impl Lanes {
             .ok_or(ENOENT)?;
         // Before another can be added: they share the receiver's words.
         lane.close(area);
+        Quiet(area).unmark(from.slot);
         // INVARIANT: Its bit is cleared, and it is not shown any more.
         let (word, bit) = bit_of(from.slot);
         self.open[word] &= !bit;
@@ -155,7 +207,7 @@ impl Lanes {
 #[kunit_tests(ivring_lanes)]
 mod tests {
     use super::*;
-    use crate::vm::Vm;
+    use crate::{uapi::VmArea, vm::Vm};
 
     const SLOTS: u32 = 4;
     const OFFSET: usize = 128;
@@ -182,7 +234,7 @@ mod tests {
         let old = Lane::new(id(3, 5), vm.clone(), 8)?;
         let new = Lane::new(id(3, 7), vm.clone(), 2)?;
         let other = Lane::new(id(2, 1), vm.clone(), 4)?;
-        assert_eq!(lanes.incoming().count(), 0);
+        assert_eq!(lanes.awake(&vm.area).count(), 0);
 
         lanes.add(&old, &vm.area, table)?;
         assert_eq!(shown(&area, 3), [1, 5, 8]);
@@ -190,7 +242,7 @@ mod tests {
         lanes.add(&other, &vm.area, table)?;
         assert_eq!(shown(&area, 2), [2, 1, 4]);
         assert_eq!(shown(&area, 3), [2, 5, 8]);
-        assert_eq!(lanes.incoming().count(), 2);
+        assert_eq!(lanes.awake(&vm.area).count(), 2);
         assert!(lanes.from(3)?.is_some_and(|lane| Arc::ptr_eq(lane, &old)));
 
         // Another's, or of another generation.
@@ -222,12 +274,75 @@ mod tests {
         for slot in slots {
             lanes.add(&Lane::new(id(slot, 1), vm.clone(), 2)?, &vm.area, table)?;
         }
-        assert!(lanes.incoming().map(|lane| lane.from.slot).eq(slots));
+        assert!(lanes.awake(&vm.area).map(|lane| lane.from.slot).eq(slots));
         for (removed, slot) in slots.into_iter().enumerate() {
             assert!(lanes.remove(id(slot, 1), &vm.area, table).is_ok());
             let left = slots[removed + 1..].iter().copied();
-            assert!(lanes.incoming().map(|lane| lane.from.slot).eq(left));
+            assert!(lanes.awake(&vm.area).map(|lane| lane.from.slot).eq(left));
         }
+        Ok(())
+    }
+
+    /// Many lanes that stand still are quiet after a while, and no longer if something comes.
+    #[test]
+    fn quiet() -> Result {
+        let inbox = Area::new(4096)?;
+        let table = Table {
+            area: &inbox,
+            offset: 0,
+        };
+        let vm = Vm::for_test(id(0, 1), 64)?;
+        let mut lanes = Lanes::new(64)?;
+        let producer = |lane: &Arc<Lane>| lane.area.word(offset_of!(uapi::RingArea, producer));
+        let woken = || inbox.word(offset_of!(uapi::Lanes, woken)).load();
+        let idle = |lanes: &mut Lanes| (0..IDLED).for_each(|_| lanes.quieten(&vm.area));
+        for slot in 0..8 {
+            lanes.add(&Lane::new(id(slot * 5, 1), vm.clone(), 8)?, &vm.area, table)?;
+        }
+        idle(&mut lanes);
+        assert_eq!(lanes.awake(&vm.area).count(), 8);
+
+        // One that moves, one that holds something, and one whose sender waits for what was read.
+        let [moves, holds, waits] =
+            [id(1, 1), id(33, 1), id(63, 1)].map(|id| Lane::new(id, vm.clone(), 8));
+        let [moves, holds, waits] = [moves?, holds?, waits?];
+        for lane in [&moves, &holds, &waits] {
+            lanes.add(lane, &vm.area, table)?;
+            producer(lane).store(0u32.wrapping_sub(7));
+        }
+        idle(&mut lanes);
+        for lane in [&moves, &waits] {
+            vm.area
+                .word(offset_of!(VmArea, lane) + 64 * usize::from(lane.from.slot))
+                .store(0u32.wrapping_sub(7));
+        }
+        producer(&moves).store(0u32.wrapping_sub(6));
+        waits
+            .area
+            .word(offset_of!(uapi::RingArea, room_wanted))
+            .store(1);
+        idle(&mut lanes);
+        assert!(lanes
+            .awake(&vm.area)
+            .map(|lane| lane.from.slot)
+            .eq([1, 33, 63]));
+        assert_eq!(woken(), 0);
+
+        // Few are left as they are.
+        idle(&mut lanes);
+        assert_eq!(lanes.awake(&vm.area).count(), 3);
+
+        lanes.wake(5, &vm.area, table);
+        assert_eq!(woken(), 1);
+        assert_eq!(lanes.awake(&vm.area).count(), 4);
+        lanes.wake(5, &vm.area, table);
+        assert_eq!(woken(), 1);
+
+        // One that takes the place of a quiet one is not quiet.
+        lanes.remove(id(10, 1), &vm.area, table)?;
+        lanes.add(&Lane::new(id(10, 3), vm.clone(), 8)?, &vm.area, table)?;
+        assert_eq!(lanes.awake(&vm.area).count(), 5);
+        assert_eq!(woken(), 1);
         Ok(())
     }
 
@@ -274,7 +389,7 @@ mod tests {
         let (incoming, outgoing) = lanes.take();
         assert_eq!(incoming.iter().flatten().count(), 1);
         assert_eq!(outgoing.iter().flatten().count(), 1);
-        assert_eq!(lanes.incoming().count(), 0);
+        assert_eq!(lanes.awake(&vm.area).count(), 0);
         assert_eq!(lanes.add(&lane, &vm.area, table), Err(EPIPE));
         assert!(lanes.remove(id(1, 1), &vm.area, table).err() == Some(ENOENT));
         assert!(lanes.from(1).err() == Some(EINVAL));

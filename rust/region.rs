@@ -240,6 +240,7 @@ impl Region {
     /// Takes `vm` out of the region.
     pub(crate) fn leave(&self, vm: &Vm) {
         let slot = usize::from(vm.id.slot);
+        vm.wake_receivers(self.geometry.slots);
         // From here on nobody finds it.
         let holder = self.set_holder(slot, Holder::Nobody);
         // Whoever has found it already is sent away.

@@ -103,7 +103,8 @@ pub(crate) struct LaneInfo {
 #[repr(C)]
 pub(crate) struct Lanes {
     pub(crate) changes: u32,
-    pub(crate) pad0: [u32; 15],
+    pub(crate) woken: u32,
+    pub(crate) pad0: [u32; 14],
     pub(crate) lane: [LaneInfo; 0],
 }
 
@@ -124,7 +125,9 @@ pub(crate) struct VmArea {
     pub(crate) pad1: [u32; 15],
     pub(crate) members_seen: u32,
     pub(crate) max_lane_entries: u32,
-    pub(crate) pad2: [u32; 990],
+    pub(crate) pad2: [u32; 14],
+    pub(crate) quiet: [u32; MAX_SLOTS as usize / 32],
+    pub(crate) pad3: [u32; 944],
     pub(crate) lane: [LaneEnd; 0],
 }
 

@@ -23,6 +23,7 @@ use crate::{
     lane::Lane,
     lanes::{Lanes, Table},
     memory,
+    quiet::Quiet,
     state::{Due, State},
     uapi::{self, Item, Stats, VmArea},
     waitqueue::Deadline,
@@ -218,13 +219,13 @@ impl Vm {
         self.inbox.ring_back(&self.area);
     }
 
-    /// Whether there is something in the inbox or in a lane; `EPROTO` if the VM has broken the
+    /// Whether there is something in the inbox or in a lane that is not quiet; `EPROTO` if the VM has broken the
     /// inbox.
     ///
     /// Rings back on behalf of a VM that did not.
     pub(crate) fn has_items(&self) -> Result<bool> {
         let mut any = self.inbox.has_items(&self.area)?;
-        for lane in self.lanes.lock().incoming() {
+        for lane in self.lanes.lock().awake(&self.area) {
             any |= lane.held(&self.area) != 0;
             let wanted = lane.ring_back_if_due(&self.area);
             self.counters.room.add(u64::from(wanted));
@@ -235,6 +236,14 @@ impl Vm {
     /// Says that the VM must be rung from now on. Look for work after this, before it sleeps.
     pub(crate) fn go_idle(&self) {
         self.state().go_idle();
+        self.lanes.lock().quieten(&self.area);
+    }
+
+    /// After something was published in the lane from a slot: has the VM look at it if it is quiet.
+    fn wake_lane(&self, slot: u16) {
+        if Quiet(&self.area).is_marked(slot) {
+            self.lanes.lock().wake(slot, &self.area, self.table());
+        }
     }
 
     /// Sleeps until `look` finds something, or, if the VM has `armed` by itself, until the doorbell
@@ -336,8 +345,22 @@ impl Vm {
             self.counters.pointless.add(1);
             return Ok(false);
         }
+        receiver.wake_lane(lane.from.slot);
         receiver.counters.asked.add(1);
         Ok(receiver.as_arc_borrow().interrupt(held))
+    }
+
+    /// The VM is about to leave, maybe killed between its last publish and the doorbell: has its
+    /// receivers look at what it has sent. Who sees that it has left is going to look there.
+    pub(crate) fn wake_receivers(&self, slots: u32) {
+        for lane in (0..slots).filter_map(|slot| self.lane_to(slot).ok()) {
+            match lane.receiver() {
+                Ok(receiver) if lane.held(&receiver.area) != 0 => {
+                    receiver.wake_lane(lane.from.slot);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// The VM has left its region: whoever sends to it, waits for it or rings it is told so.

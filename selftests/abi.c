@@ -47,6 +47,7 @@ TEST(areas)
 
 	EXPECT_EQ(64, sizeof(struct ivring_lanes));
 	EXPECT_FIELD(0, 4, ivring_lanes, changes);
+	EXPECT_FIELD(4, 4, ivring_lanes, woken);
 	EXPECT_EQ(64, offsetof(struct ivring_lanes, lane));
 	EXPECT_EQ(8, sizeof(struct ivring_lane_info));
 	EXPECT_FIELD(0, 4, ivring_lane_info, generation);
@@ -61,6 +62,7 @@ TEST(areas)
 	EXPECT_FIELD(64, 4, ivring_vm_area, inbox_consumer);
 	EXPECT_FIELD(128, 4, ivring_vm_area, members_seen);
 	EXPECT_FIELD(132, 4, ivring_vm_area, max_lane_entries);
+	EXPECT_FIELD(192, 128, ivring_vm_area, quiet);
 	EXPECT_EQ(4096, offsetof(struct ivring_vm_area, lane));
 	EXPECT_EQ(64, sizeof(struct ivring_lane_end));
 	EXPECT_FIELD(0, 4, ivring_lane_end, consumer);

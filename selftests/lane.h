@@ -129,15 +129,29 @@ static inline int lane_doorbell(const struct lane_out *lane)
 	return dev_doorbell(lane->fd, lane->to, lane->generation);
 }
 
+/* The receiver does not look at the lane from slot @id until it is rung. */
+static inline bool is_quiet(const struct ivring_vm_area *area, __u32 id)
+{
+	return LOAD(&area->quiet[id / 32]) >> id % 32 & 1;
+}
+
+/* The lane, as its sender sees it, is quiet. */
+static inline bool lane_quiet(const struct lane_out *lane)
+{
+	return is_quiet(lane->area, lane->end - lane->area->lane);
+}
+
 /* After lane_put(): ring if need be, 1 if that woke somebody; or -errno. */
 static inline int lane_tell(const struct lane_out *lane)
 {
 	/* A, if the receiver has taken the barrier upon itself. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	if (lane->unfenced &&
-	    __atomic_load_n(&lane->area->state, __ATOMIC_RELAXED) == IVRING_BUSY_UNFENCED)
+	if (lane->unfenced && LOAD(&lane->area->state) == IVRING_BUSY_UNFENCED &&
+	    !lane_quiet(lane))
 		return 0;
-	FULL_BARRIER();		/* S */
+	FULL_BARRIER();		/* S, Q */
+	if (lane_quiet(lane))
+		return lane_doorbell(lane);
 	switch (LOAD(&lane->area->state)) {
 	case IVRING_BUSY:
 	case IVRING_BUSY_UNFENCED:
@@ -209,6 +223,19 @@ static inline bool lane_take(const struct lane_in *lane, struct ivring_item *ite
 		return false;
 	*item = lane->ring->item[index % lane->entries];
 	STORE(&lane->end->consumer, index + 1);
+	return true;
+}
+
+/* Mark it as quiet; true if that could not be, since it holds something. */
+static inline bool lane_mark(const struct lane_in *lane)
+{
+	__u32 *word = &lane->vm->area->quiet[lane->from / 32], bit = 1u << lane->from % 32;
+
+	__atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST);
+	FULL_BARRIER();		/* Q */
+	if (!lane_pending(lane))
+		return false;
+	__atomic_fetch_and(word, ~bit, __ATOMIC_SEQ_CST);
 	return true;
 }
 

@@ -10,6 +10,7 @@
 
 #define SAMPLES	101
 #define CALLS	50	/* in each sample */
+#define MANY	500	/* lanes */
 
 typedef void (*call_fn)(const struct vm *vm);
 
@@ -23,6 +24,11 @@ static void poll_once(const struct vm *vm)
 {
 	dev_poll(vm->fd, POLLIN);
 }
+
+static const struct {
+	const char *name;
+	call_fn call;
+} calls[] = { { "WAIT", wait_once }, { "poll()", poll_once } };
 
 static __u64 time_of(call_fn call, const struct vm *vm)
 {
@@ -64,10 +70,6 @@ static void measure(call_fn call, const struct vm *a, const struct vm *b, __u64 
 /* The first lane of a large region costs as much as it would in a small one. */
 TEST(one_lane_in_many_slots)
 {
-	static const struct {
-		const char *name;
-		call_fn call;
-	} calls[] = { { "WAIT", wait_once }, { "poll()", poll_once } };
 	__u64 none, one;
 	struct lane_out out;
 	struct vm a, b;
@@ -87,6 +89,81 @@ TEST(one_lane_in_many_slots)
 	lane_unmap(&out, &b);
 	vm_close(&b);
 	vm_close(&a);
+}
+
+/* A VM with lanes from others, the first of which sends. */
+struct many {
+	struct vm to;
+	struct vm from;
+	struct lane_out out;
+	struct lane_in in;
+	int fd[MANY];
+	int count;
+};
+
+static int make_many(struct many *m, int count)
+{
+	struct ivring_attach a;
+	int ret = vm_create(&m->to, MANY + 1, 8, 4096);
+
+	if (!ret)
+		ret = vm_join(&m->from, m->to.fd);
+	if (!ret)
+		ret = lane_open(&m->out, &m->from, &m->to, 8);
+	if (!ret)
+		ret = lane_accept(&m->in, &m->to, m->from.id);
+	for (m->count = 1; !ret && m->count < count; m->count++) {
+		m->fd[m->count] = dev_open();
+		a = attach_args(m->to.fd, IVRING_ID_ANY);
+		ret = dev_ioctl(m->fd[m->count], IVRING_ATTACH, &a);
+		if (!ret)
+			ret = dev_open_lane(m->fd[m->count], m->to.id, m->to.generation, 8);
+	}
+	vm_see_members(&m->to);
+	return ret;
+}
+
+static void drop_many(struct many *m)
+{
+	while (--m->count)
+		close(m->fd[m->count]);
+	lane_close(&m->in);
+	lane_unmap(&m->out, &m->from);
+	vm_close(&m->from);
+	vm_close(&m->to);
+}
+
+static void exchange(struct many *m, int times)
+{
+	struct ivring_item item;
+
+	while (times--) {
+		lane_send(&m->out, 1);
+		dev_wait(m->to.fd, 0, 0, NULL);
+		lane_take(&m->in, &item);
+		dev_poll(m->to.fd, POLLIN);
+	}
+}
+
+/* Many lanes of which one is in use cost as much as that one would alone. */
+TEST(one_active_of_many_lanes)
+{
+	struct many one, many;
+	__u64 of_one, of_many;
+	unsigned int i;
+
+	ASSERT_EQ(0, make_many(&one, 1));
+	ASSERT_EQ(0, make_many(&many, MANY));
+	exchange(&one, 64);
+	exchange(&many, 64);
+	for (i = 0; i < ARRAY_SIZE(calls); i++) {
+		measure(calls[i].call, &one.to, &many.to, &of_one, &of_many);
+		TH_LOG("%s: %llu ns with one lane, %llu ns with %d", calls[i].name, of_one, of_many,
+		       MANY);
+		EXPECT_LE(of_many, 2 * of_one);
+	}
+	drop_many(&many);
+	drop_many(&one);
 }
 
 TEST_HARNESS_MAIN

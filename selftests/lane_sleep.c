@@ -3,7 +3,9 @@
  * No wakeup is lost on the direct path, however one sleeps and whoever makes
  * the barrier: the sender for each item; the receiver by IVRING_FENCE when it
  * arms, so that senders have none; or the kernel, for a receiver that has told
- * senders to have none and goes to sleep without arming.
+ * senders to have none and goes to sleep without arming. And whether or not the
+ * receiver marks the lane as quiet at the same moment, and does not look at it any
+ * more until it is rung for it.
  */
 #include <sched.h>
 
@@ -28,6 +30,7 @@ FIXTURE_VARIANT(lane_sleep) {
 	enum barrier by;
 	const struct way *way;
 	int items;
+	bool quiet;
 };
 
 FIXTURE_VARIANT_ADD(lane_sleep, sender_wait) { SENDER, &way_wait, 5000 };
@@ -49,6 +52,14 @@ FIXTURE_VARIANT_ADD(lane_sleep, fence_epoll_edge) { FENCE, &way_epoll_edge, 5000
 FIXTURE_VARIANT_ADD(lane_sleep, fence_eventfd) { FENCE, &way_eventfd, 5000 };
 FIXTURE_VARIANT_ADD(lane_sleep, fence_uring_multishot) { FENCE, &way_uring_multishot, 5000 };
 FIXTURE_VARIANT_ADD(lane_sleep, fence_spin) { FENCE, &way_spin, 200000 };
+
+/* The same, with the lane marked as quiet: while it is busy too, where the sender has the barrier. */
+FIXTURE_VARIANT_ADD(lane_sleep, quiet_wait_armed) { SENDER, &way_wait_armed, 5000, true };
+FIXTURE_VARIANT_ADD(lane_sleep, quiet_eventfd) { SENDER, &way_eventfd, 5000, true };
+FIXTURE_VARIANT_ADD(lane_sleep, quiet_epoll_level) { SENDER, &way_epoll_level, 5000, true };
+FIXTURE_VARIANT_ADD(lane_sleep, quiet_spin) { SENDER, &way_spin, 200000, true };
+FIXTURE_VARIANT_ADD(lane_sleep, quiet_fence_wait_armed) { FENCE, &way_wait_armed, 5000, true };
+FIXTURE_VARIANT_ADD(lane_sleep, quiet_fence_spin) { FENCE, &way_spin, 200000, true };
 
 /* The others. */
 FIXTURE_VARIANT_ADD(lane_sleep, kernel_wait) { KERNEL, &way_wait, 5000 };
@@ -163,9 +174,15 @@ static void send_items(struct vm *to, enum barrier by, int count, bool close)
 
 static struct lane_in lane;
 
+/* Whether there is something where it looks. */
 static bool lane_holds_some(void)
 {
-	return lane_pending(&lane);
+	return !is_quiet(lane.vm->area, lane.from) && lane_pending(&lane);
+}
+
+static bool mark(void)
+{
+	return rng_below(2) && lane_mark(&lane);
 }
 
 TEST_F(lane_sleep, no_lost_wakeup)
@@ -174,6 +191,7 @@ TEST_F(lane_sleep, no_lost_wakeup)
 	struct sleeper s = {
 		.vm = &self->vm,
 		.more = lane_holds_some,
+		.mark = variant->quiet ? mark : NULL,
 		.unfenced = variant->by == FENCE,
 	};
 	struct ivring_item item = { 0 };
@@ -196,7 +214,7 @@ TEST_F(lane_sleep, no_lost_wakeup)
 	ASSERT_TRUE(SOON(LOAD(&self->vm.lanes->lane[1].generation)));
 	ASSERT_EQ(0, lane_accept(&lane, &self->vm, 1));
 	while (!item.port) {
-		if (lane_take(&lane, &item)) {
+		if (lane_holds_some() && lane_take(&lane, &item)) {
 			ASSERT_EQ(read++, item.cookie);
 			memcpy(&time, item.data, sizeof(time));
 			time = now() - time;
@@ -208,6 +226,8 @@ TEST_F(lane_sleep, no_lost_wakeup)
 				spin(rng_below(1 << rng_below(12)));
 			continue;
 		}
+		if (variant->quiet && variant->by == SENDER && mark())
+			continue;
 		ret = variant->way->sleep(&s, SLEEP_MS);
 		ASSERT_LE(0, ret);
 		if (!ret)

@@ -18,6 +18,7 @@
 struct sleeper {
 	struct vm *vm;
 	bool (*more)(void);	/* there is something else than the inbox; or NULL */
+	bool (*mark)(void);	/* the last thing before the sleep: true if not to sleep; or NULL */
 	bool unfenced;		/* says UNFENCED while it is busy */
 	int fd;			/* epoll or eventfd */
 	struct uring ring;
@@ -44,7 +45,7 @@ static inline bool arm(struct sleeper *s)
 		dev_fence(s->vm->fd);	/* A */
 	else
 		FULL_BARRIER();		/* S */
-	if (!vm_pending(s->vm) && !(s->more && s->more()))
+	if (!vm_pending(s->vm) && !(s->more && s->more()) && !(s->mark && s->mark()))
 		return true;
 	STORE(&s->vm->area->state, IVRING_BUSY);
 	return false;

@@ -160,6 +160,9 @@ struct ivring_lane_info {
  * struct ivring_lanes - the lanes that lead to a VM, in its inbox area.
  * @changes:		moves on whenever a lane is opened or closed; an acquire load of
  *			it makes the changes before it readable; compare for equality
+ * @woken:		moves on whenever a doorbell has cleared a bit of
+ *			ivring_vm_area.quiet; an acquire load of it makes that readable;
+ *			compare for equality
  * @lane:		one for each slot: the lane from the VM of that slot
  *
  * It begins IVRING_LANES_OFFSET(inbox_entries) bytes from the start of the inbox
@@ -168,7 +171,8 @@ struct ivring_lane_info {
  */
 struct ivring_lanes {
 	__u32	changes;
-	__u32	pad0[15];
+	__u32	woken;
+	__u32	pad0[14];
 	struct ivring_lane_info lane[];
 };
 
@@ -178,12 +182,16 @@ struct ivring_lanes {
 /*
  * The state word. A sender that has published an item passes a full barrier and
  * reads it: IDLE and GONE must be rung; DELAYED must be if the ring holds
- * wake_items or more; the others need not be.
+ * wake_items or more; the others need not be. A sender by a lane reads the bit of its
+ * slot in ivring_vm_area.quiet as well: if it is set, the receiver must be rung,
+ * whatever the state is.
  *
- * A sender may also read it without a barrier first (the compiler's order is
- * enough), and is done if it finds UNFENCED; else it goes on as above. So who turns
- * UNFENCED into anything else makes all CPUs pass a barrier before it looks at the
- * rings for the last time: by IVRING_FENCE, or in the kernel.
+ * A sender may also read the state by an acquire load without a barrier first (the
+ * compiler's order between its publish and that load is enough), and is done if it
+ * finds UNFENCED, and behind that load the bit clear. Otherwise it passes the barrier and
+ * reads both again. So whoever turns UNFENCED into anything else makes all CPUs pass a
+ * barrier before it looks at the rings for the last time, and before it sets a bit of
+ * quiet: by IVRING_FENCE, or in the kernel. UNFENCED is stored with release order.
  */
 #define IVRING_BUSY			0u	/* will look at its rings again by itself */
 #define IVRING_IDLE			1u	/* must be rung: the sender raises a doorbell */
@@ -221,6 +229,16 @@ struct ivring_lane_end {
  *			acted upon
  * @max_lane_entries:	the largest lane that may be opened to the VM; zero refuses
  *			all. It starts at IVRING_MAX_LANE_ENTRIES
+ * @quiet:		a bit for each slot, that of slot i is bit i % 32 of word i / 32. As long
+ *			as it is set, the VM does not look at the lane from the VM of that
+ *			slot, and each item in it must be announced by IVRING_DOORBELL. The VM
+ *			sets it by an atomic operation, passes a full barrier, and looks at the
+ *			lane once more; if it holds something, the VM clears the bit by an atomic
+ *			operation. IVRING_DOORBELL for a lane that holds something clears
+ *			it, and then moves ivring_lanes.woken on; opening and closing of the
+ *			lane clear it. WAIT and poll() set it for lanes that have been empty for
+ *			many calls, if the VM has many lanes: so a VM that ignores these words
+ *			and looks at all its lanes is right as well
  * @lane:		one for each slot: the end of the lane from the VM of that slot
  *
  * The outbox, payload that this VM sends, in place, begins
@@ -237,7 +255,9 @@ struct ivring_vm_area {
 	__u32	pad1[15];
 	__u32	members_seen;
 	__u32	max_lane_entries;
-	__u32	pad2[990];
+	__u32	pad2[14];
+	__u32	quiet[IVRING_MAX_SLOTS / 32];
+	__u32	pad3[944];
 	struct ivring_lane_end lane[];
 };
 

@@ -100,7 +100,8 @@ pub struct LaneInfo {
 #[repr(C)]
 pub struct Lanes {
     pub changes: u32,
-    pub pad0: [u32; 15],
+    pub woken: u32,
+    pub pad0: [u32; 14],
     pub lane: [LaneInfo; 0],
 }
 
@@ -131,7 +132,9 @@ pub struct VmArea {
     pub pad1: [u32; 15],
     pub members_seen: u32,
     pub max_lane_entries: u32,
-    pub pad2: [u32; 990],
+    pub pad2: [u32; 14],
+    pub quiet: [u32; MAX_SLOTS as usize / 32],
+    pub pad3: [u32; 944],
     pub lane: [LaneEnd; 0],
 }
 

@@ -87,11 +87,11 @@ macro_rules! common {
             producer pad0 room_wanted room_at pad1
         } [item]);
         layout!($to: "ivring_lane_info" LaneInfo { generation entries });
-        layout!($to: "ivring_lanes" Lanes { changes pad0 } [lane]);
+        layout!($to: "ivring_lanes" Lanes { changes woken pad0 } [lane]);
         layout!($to: "ivring_lane_end" LaneEnd { consumer closed pad0 });
         layout!($to: "ivring_vm_area" VmArea {
             state wake_items wake_delay_us pad0 inbox_consumer pad1 members_seen
-            max_lane_entries pad2
+            max_lane_entries pad2 quiet pad3
         } [lane]);
         layout!($to: "ivring_api" Api {
             version max_slots features max_inbox_entries max_batch max_outbox_bytes

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Quiet lanes: their receiver does not look at them until a doorbell is rung for them.
+//!
+//! The marks stand in memory that the receiver can write. Nothing but its own sleep, and the doorbells
+//! of those who send to it, depends on them.
+
+use core::mem::{offset_of, size_of};
+use kernel::{
+    prelude::*,
+    sync::barrier::{smp_mb, Full},
+};
+
+use crate::{
+    area::{Area, Word},
+    slots::bit_of,
+    uapi::VmArea,
+};
+
+/// The marks of a VM, whose area this is.
+#[derive(Clone, Copy)]
+pub(crate) struct Quiet<'a>(pub(crate) &'a Area);
+
+impl<'a> Quiet<'a> {
+    fn word(self, index: usize) -> Word<'a> {
+        let offset = offset_of!(VmArea, quiet) + index * size_of::<u32>();
+        self.0.word(offset)
+    }
+
+    /// The marks of the slots whose bits are in the word `index`.
+    pub(crate) fn bits(self, index: usize) -> u32 {
+        self.word(index).load()
+    }
+
+    /// The receiver's half: marks the lanes of these slots. Look at each of them after this, and
+    /// unmark those that hold something.
+    ///
+    /// The state has not been UNFENCED since all CPUs passed a barrier, so that each sender passes one
+    /// of its own.
+    pub(crate) fn mark(self, index: usize, bits: u32) {
+        // Barrier Q: the operation is fully ordered, between the mark and the look at the lanes.
+        // Pairs with the one in `is_marked`, and with user space's after it has published.
+        self.word(index).set_bits(bits);
+    }
+
+    /// Unmarks the lane from a slot; true if it was marked.
+    pub(crate) fn unmark(self, slot: u16) -> bool {
+        let (index, bit) = bit_of(slot);
+        self.word(index).clear_bits(bit) != 0
+    }
+
+    /// The sender's half, after it has published: is the lane from its slot marked?
+    pub(crate) fn is_marked(self, slot: u16) -> bool {
+        // Barrier Q: between what the caller published and this look at the mark. Pairs with the one
+        // in `mark`, and with user space's when it marks a lane.
+        smp_mb(Full);
+        let (index, bit) = bit_of(slot);
+        self.bits(index) & bit != 0
+    }
+}
+
+#[kunit_tests(ivring_quiet)]
+mod tests {
+    use super::*;
+    use crate::slots::slots_in;
+
+    #[test]
+    fn marks() -> Result {
+        let area = Area::new(4096)?;
+        let quiet = Quiet(&area);
+        for slot in [0, 1, 31, 32, 1023] {
+            let (index, bit) = bit_of(slot);
+            assert!(!quiet.is_marked(slot));
+            assert!(!quiet.unmark(slot));
+            quiet.mark(index, bit);
+            assert!(quiet.is_marked(slot));
+            assert!(slots_in(index, quiet.bits(index)).eq([slot]));
+            assert!(quiet.unmark(slot));
+            assert!(!quiet.unmark(slot));
+        }
+        // They begin and end where the header says.
+        quiet.mark(0, 1);
+        quiet.mark(31, 1 << 31);
+        assert_eq!(area.word(192).load(), 1);
+        assert_eq!(area.word(192 + 124).load(), 1 << 31);
+        Ok(())
+    }
+}
