@@ -31,6 +31,16 @@ static inline void ivr_store_release(uint32_t *word, uint32_t value)
 	__atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
+static inline void ivr_set_bits(uint32_t *word, uint32_t bits)
+{
+	__atomic_fetch_or(word, bits, __ATOMIC_RELAXED);
+}
+
+static inline void ivr_clear_bits(uint32_t *word, uint32_t bits)
+{
+	__atomic_fetch_and(word, ~bits, __ATOMIC_RELAXED);
+}
+
 /* Orders the stores before it with the loads after it. */
 static inline void ivr_full_barrier(void)
 {

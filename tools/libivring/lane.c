@@ -15,6 +15,8 @@ void ivr_lane_init(struct ivring_lane *lane, struct ivring_ring_area *ring, uint
 		.ring = ring,
 		.receiver = receiver,
 		.end = &receiver->lane[id],
+		.quiet = &receiver->quiet[id / 32],
+		.quiet_bit = 1u << id % 32,
 		.staged = ivr_load(&ring->producer),
 		.mask = entries - 1,
 	};
@@ -56,6 +58,8 @@ static bool must_ring(const struct ivring_lane *lane)
 {
 	uint32_t consumer;
 
+	if (ivr_load(lane->quiet) & lane->quiet_bit)
+		return true;
 	switch (ivr_load(&lane->receiver->state)) {
 	case IVRING_BUSY:
 	case IVRING_BUSY_UNFENCED:
@@ -78,7 +82,7 @@ int ivring_lane_ring(struct ivring_lane *lane)
 
 	if (lane->error)
 		return lane->error;
-	/* S: pairs with the barrier between the reader's IDLE and its last look. */
+	/* S, Q: pair with the barriers between the reader's IDLE, or its mark, and its last look. */
 	ivr_full_barrier();
 	if (!must_ring(lane))
 		return 0;

@@ -50,6 +50,7 @@ static void open_lane(struct ivring *vm, struct ivring_peer from, uint32_t entri
 		ring->consumer = ivr_load(ring->published);
 		ring->producer = ring->consumer;
 		ring->entries = entries;
+		ring->swept = ring->consumer - 1;
 		ring->from = from;
 		ring->outbox_bytes = vm->outbox_bytes;
 	}
@@ -70,7 +71,10 @@ static void take_out(struct ivring *vm, struct ivr_ring *ring)
 	struct ivr_lanes *lanes = &vm->reader.lanes;
 
 	lanes->from[ring->from.id] = NULL;
-	ivr_reader_remove(&vm->reader, ring);
+	if (ring->quiet)
+		ivr_quiet_forget(&vm->reader.quiet, ring);
+	else
+		ivr_reader_remove(&vm->reader, ring);
 	ring->closed = true;
 	ring->next = lanes->closed;
 	lanes->closed = ring;
@@ -98,6 +102,7 @@ void ivr_lanes_update(struct ivring *vm)
 	uint32_t changes, id;
 
 	free_closed(lanes);
+	ivr_quiet_update(vm);
 	/* The acquire keeps the look at the lanes behind it: what comes later is news. */
 	changes = ivr_load_acquire(&lanes->table->changes);
 	if (changes == lanes->changes)
@@ -123,12 +128,16 @@ void ivr_lanes_fail(struct ivring *vm, struct ivr_ring *ring)
 
 void ivr_lanes_mark(struct ivring *vm)
 {
-	uint32_t i;
+	uint32_t id;
 
-	for (i = 1; i < vm->reader.count; i++) {
-		struct ivr_ring *ring = vm->reader.rings[i];
+	for (id = 0; id < vm->slots; id++) {
+		struct ivr_ring *ring = vm->reader.lanes.from[id];
 
+		if (!ring)
+			continue;
 		ring->left = ivr_peer_check(vm, ring->from) != 0;
+		if (ring->left && ring->quiet)
+			ivr_quiet_wake(vm, ring);
 	}
 }
 
@@ -154,8 +163,11 @@ bool ivr_lanes_sweep(struct ivring *vm)
 
 void ivr_lanes_drop(struct ivring *vm)
 {
-	while (vm->reader.count > 1)
-		take_out(vm, vm->reader.rings[vm->reader.count - 1]);
+	uint32_t id;
+
+	for (id = 0; vm->reader.lanes.from && id < vm->slots; id++)
+		if (vm->reader.lanes.from[id])
+			take_out(vm, vm->reader.lanes.from[id]);
 	free_closed(&vm->reader.lanes);
 }
 

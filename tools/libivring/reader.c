@@ -37,7 +37,7 @@ bool ivr_reader_is_empty(struct ivr_reader *reader)
 	for (i = 0; i < reader->count; i++)
 		if (ivr_ring_pending(reader->rings[i], 1))
 			return false;
-	return !ivr_lanes_changed(&reader->lanes);
+	return !ivr_lanes_changed(&reader->lanes) && !ivr_quiet_changed(&reader->quiet);
 }
 
 int ivr_reader_next(struct ivring *vm, uint32_t enough, struct ivr_ring **ring)
@@ -45,6 +45,12 @@ int ivr_reader_next(struct ivring *vm, uint32_t enough, struct ivr_ring **ring)
 	struct ivr_reader *reader = &vm->reader;
 	uint32_t left;
 
+	reader->quiet.turns++;
+	if (ivr_quiet_is_due(&reader->quiet)) {
+		ivr_state_fence(&vm->state);
+		if (!vm->state.unfenced)
+			ivr_quiet_sweep(vm);
+	}
 	for (left = reader->count; left; left--) {
 		struct ivr_ring *at = reader->rings[reader->turn];
 		int pending = ivr_ring_pending(at, enough);
@@ -60,6 +66,7 @@ int ivr_reader_next(struct ivring *vm, uint32_t enough, struct ivr_ring **ring)
 		}
 		ivr_reader_pass(reader, at);
 	}
+	reader->quiet.turns += IVR_QUIET_EMPTY;
 	return 0;
 }
 

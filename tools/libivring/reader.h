@@ -6,13 +6,15 @@
 #include <stdint.h>
 
 #include "lanes.h"
+#include "quiet.h"
 #include "ring.h"
 
 /**
  * struct ivr_reader - the one reader of all rings of a VM.
  * @inbox:	the ring that the kernel writes
  * @lanes:	those that other VMs write
- * @rings:	the inbox, and behind it the lanes, @count of them
+ * @quiet:	those of them that are not looked at
+ * @rings:	the inbox, and behind it the other lanes, @count of them
  * @turn:	which of @rings is looked at next
  * @handed:	items of that one that ivring_receive() has copied, and that have not been
  *		consumed
@@ -20,6 +22,7 @@
 struct ivr_reader {
 	struct ivr_ring inbox;
 	struct ivr_lanes lanes;
+	struct ivr_quiet quiet;
 	struct ivr_ring **rings;
 	uint32_t count;
 	uint32_t turn;
@@ -30,7 +33,7 @@ struct ivr_reader {
 void ivr_reader_add(struct ivr_reader *reader, struct ivr_ring *ring);
 void ivr_reader_remove(struct ivr_reader *reader, const struct ivr_ring *ring);
 
-/* Whether there is nothing in any ring, and no news of lanes. */
+/* Whether there is nothing in any ring that is looked at, and no news of lanes. */
 bool ivr_reader_is_empty(struct ivr_reader *reader);
 
 /*

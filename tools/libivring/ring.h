@@ -19,6 +19,8 @@
  * @outbox_bytes: what the payload of a lane's items lies within
  * @fault:	why it is broken, or IVRING_LANE_OPENED; there is no way back
  * @left:	the writer of the lane has been seen to be gone
+ * @quiet:	the lane is not looked at until its sender rings
+ * @swept:	what @consumer was when lanes were last looked for that stand still
  * @closed:	the lane is not read any more, and @area about to be unmapped
  * @next:	another one that is
  */
@@ -32,6 +34,8 @@ struct ivr_ring {
 	uint64_t outbox_bytes;
 	enum ivring_lane_event fault;
 	bool left;
+	bool quiet;
+	uint32_t swept;
 	bool closed;
 	struct ivr_ring *next;
 };

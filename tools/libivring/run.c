@@ -21,7 +21,7 @@ int ivring_arm(struct ivring *vm)
 
 	if (ret)
 		return ret;
-	if (is_quiet(vm))
+	if (is_quiet(vm) && !ivr_quiet_sweep(vm))
 		return 1;
 	ivr_state_busy(&vm->state);
 	return vm->reader.inbox.fault ? -EPROTO : 0;

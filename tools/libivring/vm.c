@@ -63,6 +63,10 @@ static int set_up_reader(struct ivring *vm, uint32_t inbox_entries)
 
 	reader->lanes.table = (const void *)((const char *)vm->inbox +
 					     IVRING_LANES_OFFSET((size_t)inbox_entries));
+	reader->quiet.marks = vm->area->quiet;
+	reader->quiet.table = reader->lanes.table;
+	reader->quiet.patience = IVR_QUIET_PATIENCE;
+	reader->quiet.few = IVR_QUIET_FEW;
 	reader->lanes.from = calloc(vm->slots, sizeof(*reader->lanes.from));
 	reader->rings = calloc(vm->slots + 1, sizeof(*reader->rings));
 	if (!reader->lanes.from || !reader->rings)

@@ -92,6 +92,7 @@ int open_lane(uint32_t from, const struct ivring_open_lane *call)
 	};
 	device_lane(from, call->id)->producer = start;
 	*end_of(from, call->id) = (struct ivring_lane_end){ .consumer = start };
+	ivr_clear_bits(&device_area(call->id)->quiet[0], 1u << from);
 	show(from, call->id, lane->from_generation, call->entries);
 	return 0;
 }
@@ -104,8 +105,21 @@ int close_lane(uint32_t to, const struct ivring_close_lane *call)
 		return -ENOENT;
 	lanes[call->from][to].closed = true;
 	ivr_store(&end_of(call->from, to)->closed, 1);
+	ivr_clear_bits(&device_area(to)->quiet[0], 1u << call->from);
 	show(call->from, to, 0, 0);
 	return 0;
+}
+
+/* Has a quiet lane looked at again. */
+static void wake_lane(uint32_t from, uint32_t to)
+{
+	uint32_t *word = &device_area(to)->quiet[0], bit = 1u << from;
+
+	ivr_full_barrier();
+	if (!(ivr_load(word) & bit))
+		return;
+	ivr_clear_bits(word, bit);
+	ivr_store_release(&lanes_of(to)->woken, lanes_of(to)->woken + 1);
 }
 
 static uint32_t held(uint32_t from, uint32_t to)
@@ -125,7 +139,10 @@ int ring_lane(uint32_t from, const struct ivring_doorbell *call)
 	if (ret)
 		return ret;
 	items = held(from, call->id);
-	return items && device_ring(call->id, are_few(call->id, items));
+	if (!items)
+		return 0;
+	wake_lane(from, call->id);
+	return device_ring(call->id, are_few(call->id, items));
 }
 
 int flush_lane(uint32_t from, const struct ivring_flush *call)
@@ -154,10 +171,20 @@ int flush_lane(uint32_t from, const struct ivring_flush *call)
 
 bool lanes_hold_items(uint32_t to)
 {
-	uint32_t from;
+	uint32_t from, quiet = ivr_load(&device_area(to)->quiet[0]);
 
 	for (from = 0; from < SLOTS; from++)
-		if (lanes_of(to)->lane[from].generation && held(from, to))
+		if (lanes_of(to)->lane[from].generation && !(quiet >> from & 1) && held(from, to))
 			return true;
 	return false;
+}
+
+void leave_lanes(uint32_t from)
+{
+	uint32_t to;
+
+	for (to = 0; to < SLOTS; to++)
+		if (vms[to].area.at && lanes[from][to].area.at && !lanes[from][to].closed &&
+		    held(from, to))
+			wake_lane(from, to);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * The barriers S, A and R between a sender and a receiver that are two threads: the sender
+ * The barriers S, A, R and Q between a sender and a receiver that are two threads: the sender
  * publishes just when the receiver goes to sleep, or goes to sleep itself just when the
  * receiver makes room, again and again. If one of the two barriers is missing, both miss the
  * other's store after some thousands of rounds. And P and C, in a stream that no doorbell
@@ -27,8 +27,11 @@
 
 static uint64_t duration_ns = 400000000;
 
-/* Whether the receiver says UNFENCED before it goes to sleep; whether the sender sleeps. */
-static bool unfenced, waits_for_room;
+/*
+ * Whether the receiver says UNFENCED before it goes to sleep, whether it marks the lane as quiet
+ * first, and whether the sender sleeps.
+ */
+static bool unfenced, marks, waits_for_room;
 
 /* Shared by the two threads. */
 static uint32_t sent, handled, ended, lost;
@@ -84,6 +87,9 @@ static void *receive(void *arg)
 	(void)arg;
 	while (!ivr_load(&ended) && !ivr_load(&lost)) {
 		ivr_dispatcher_drain(vm, TURN);
+		/* Nothing has moved since, so this marks it. */
+		if (marks)
+			ivr_dispatcher_drain(vm, TURN);
 		if (unfenced)
 			ivr_state_handled(&vm->state, UINT16_MAX);
 		if (ivring_arm(vm) == 1)
@@ -192,11 +198,14 @@ static void fence(void)
 	CHECK_EQ(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0), 0);
 }
 
-static void race(bool receiver_unfences, bool sender_sleeps)
+static void race(bool receiver_unfences, bool receiver_marks, bool sender_sleeps)
 {
 	pthread_t receiver;
 
 	set_up();
+	marks = receiver_marks;
+	vm->reader.quiet.few = marks ? 0 : IVR_QUIET_FEW;
+	vm->reader.quiet.patience = 1;
 	sent = handled = ended = lost = 0;
 	unfenced = receiver_unfences;
 	waits_for_room = sender_sleeps;
@@ -220,9 +229,11 @@ int main(int argc, char **argv)
 	take_seed(argc, argv);
 	if (argc > 2)
 		duration_ns = strtoull(argv[2], NULL, 0) * 1000000;
-	RUN_AS(race(false, false), "a barrier on both sides");
-	RUN_AS(race(true, false), "a receiver that passes it for the sender");
-	RUN_AS(race(false, true), "a sender that sleeps");
+	RUN_AS(race(false, false, false), "a barrier on both sides");
+	RUN_AS(race(true, false, false), "a receiver that passes it for the sender");
+	RUN_AS(race(false, true, false), "a receiver that marks the lane as quiet");
+	RUN_AS(race(true, true, false), "a receiver that does both");
+	RUN_AS(race(false, false, true), "a sender that sleeps");
 	RUN_AS(stream(), "a stream to a receiver that is always busy");
 	return tap_end();
 }

@@ -56,7 +56,10 @@ int close_lane(uint32_t to, const struct ivring_close_lane *call);
 int ring_lane(uint32_t from, const struct ivring_doorbell *call);
 int flush_lane(uint32_t from, const struct ivring_flush *call);
 
-/* Whether any lane to that VM holds something. */
+/* The VM is about to leave: rings for what it has published. */
+void leave_lanes(uint32_t from);
+
+/* Whether any lane to that VM that is not quiet holds something. */
 bool lanes_hold_items(uint32_t to);
 
 #endif /* IVR_KERNEL_H */

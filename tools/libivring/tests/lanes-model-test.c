@@ -177,6 +177,8 @@ static void cheat(void)
 	producer = &lane_area(sender_of(which), vm)->producer;
 	/* All of it is known to the reader, or none, if it goes back at all. */
 	*producer += model[which].entries + 1 + random_below(1u << 30);
+	/* Nobody looks at a quiet lane before that. */
+	CHECK_EQ(ivring_lane_ring(ivring_lane(sender_of(which), ivring_self(vm))), 0);
 	for (tries = 0; tries < 3 * STEPS && cheats == had && tap_good; tries++) {
 		struct ivring_item item;
 		int ret = ivring_receive(vm, &item, 1);
@@ -209,6 +211,8 @@ static void as_in_the_model(void)
 		set_up_at(0u - random_below(2 * STEPS));
 		join_third();
 		model[0].entries = ENTRIES;
+		vm->reader.quiet.few = random_below(3);
+		vm->reader.quiet.patience = 1u << random_below(8);
 		ivring_on_lane(vm, on_lane, NULL);
 		for (left = random_below(STEPS); left && tap_good; left--)
 			steps[random_below(ARRAY_SIZE(steps))]();

@@ -144,6 +144,9 @@ static void receive_with(void (*loop)(void), uint32_t senders,
 	received.fences = fences;
 	largest_budget = 1000;
 	create();
+	/* As if there were many lanes: quiet soon, or never. */
+	vm->reader.quiet.few = random_below(2) ? 0 : SENDERS;
+	vm->reader.quiet.patience = 1u << random_below(11);
 	ivring_set_polling(vm, senders > 1 && !random_below(4) ? 20000 : 0);
 	CHECK_EQ(ivring_on(vm, PORT, on_item, NULL), 0);
 	for (i = 0; i < senders; i++) {

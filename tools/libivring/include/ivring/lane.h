@@ -7,7 +7,8 @@
  * can write it by hand: stage items by ivring_lane_push(), and publish them, any number
  * at once, by ivring_lane_publish(). Both are inline and contain no call, no full
  * barrier and no system call as long as there is room and the receiver is busy and
- * keeps up with the barrier (IVRING_BUSY_UNFENCED).
+ * keeps up with the barrier (IVRING_BUSY_UNFENCED), and looks at the lane: one that has
+ * stood still for long takes a doorbell for its first item, if the receiver has many.
  */
 #ifndef _IVRING_LANE_H
 #define _IVRING_LANE_H
@@ -24,6 +25,9 @@ extern "C" {
  * @ring:	the lane area, which nobody else writes
  * @receiver:	the receiver's area, which it may write at any time
  * @end:	its end of this lane, in there
+ * @quiet:	in the receiver's area: the word with the bit by which it says that it must be rung for
+ *		this lane, whatever its state is
+ * @quiet_bit:	that bit
  * @staged:	index behind the last item staged, in the lower half; what is published
  *		lies at most the capacity behind
  * @limit:	index up to which there is room: how far the receiver had read when it was
@@ -45,6 +49,8 @@ struct ivring_lane {
 	struct ivring_ring_area *ring;
 	const struct ivring_vm_area *receiver;
 	const struct ivring_lane_end *end;
+	const uint32_t *quiet;
+	uint32_t quiet_bit;
 	uint64_t staged;
 	uint32_t limit;
 	uint32_t mask;
@@ -133,8 +139,10 @@ static inline int ivring_lane_publish(struct ivring_lane *lane)
 	__atomic_store_n(&lane->ring->producer, (uint32_t)lane->staged, __ATOMIC_RELEASE);
 	/* A: pairs with the barrier on all CPUs between the reader's IDLE and its last look. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	if (__builtin_expect(__atomic_load_n(&lane->receiver->state, __ATOMIC_RELAXED) ==
-			     IVRING_BUSY_UNFENCED, 1))
+	/* Q: the acquire keeps the look at the bit behind it, which is as new as UNFENCED then. */
+	if (__builtin_expect(__atomic_load_n(&lane->receiver->state, __ATOMIC_ACQUIRE) ==
+			     IVRING_BUSY_UNFENCED, 1) &&
+	    __builtin_expect(!(__atomic_load_n(lane->quiet, __ATOMIC_RELAXED) & lane->quiet_bit), 1))
 		return 0;
 	return ivring_lane_ring(lane);
 }

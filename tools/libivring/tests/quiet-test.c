@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * Quiet lanes: those that stand still are not looked at until their sender rings.
+ */
+
+#include "vms.h"
+
+#define LANE	8u	/* entries */
+
+static struct ivr_quiet *quiet;
+
+/* Three VMs, of which two have lanes to the first, and lanes become quiet soon. */
+static void set_up_lanes(void)
+{
+	set_up();
+	join_third();
+	open_lane_of(other, vm, LANE);
+	open_lane_of(third, vm, LANE);
+	quiet = &vm->reader.quiet;
+	quiet->few = 0;
+	CHECK_EQ(ivring_dispatch(vm, 1), 0);
+}
+
+static bool is_marked(const struct ivring *sender)
+{
+	return device_area(0)->quiet[0] >> ivring_self(sender).id & 1;
+}
+
+/* As often as it takes. */
+static void sleep_often(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 64; i++)
+		CHECK_EQ(ivring_dispatch(vm, 1), 0);
+}
+
+static void what_stands_still_is_not_looked_at(void)
+{
+	uint32_t i;
+
+	set_up_lanes();
+	for (i = 0; i < 64; i++) {
+		send_items(other, vm, i, 1);
+		CHECK_EQ(ivring_dispatch(vm, 1), 1);
+		CHECK_EQ(ivring_dispatch(vm, 1), 0);
+	}
+	CHECK(!is_marked(other));
+	CHECK(is_marked(third));
+	CHECK_EQ(vm->reader.count, 2);
+	sleep_often();
+	CHECK(is_marked(other));
+	CHECK_EQ(vm->reader.count, 1);
+
+	/* Not even if somebody publishes and does not ring. */
+	lane_area(third, vm)->producer++;
+	CHECK_EQ(ivring_dispatch(vm, 1), 0);
+	CHECK_EQ(ivring_arm(vm), 1);
+	close_all();
+}
+
+static void few_are_all_looked_at(void)
+{
+	set_up_lanes();
+	quiet->few = 2;
+	sleep_often();
+	CHECK(!is_marked(other) && !is_marked(third));
+	CHECK_EQ(vm->reader.count, 3);
+	close_all();
+}
+
+static void its_sender_rings_whatever_the_state(void)
+{
+	static const uint32_t states[] = { IVRING_BUSY, IVRING_BUSY_UNFENCED, IVRING_IDLE };
+	struct ivring_item items[LANE];
+	unsigned int i;
+
+	set_up_lanes();
+	for (i = 0; i < ARRAY_SIZE(states); i++) {
+		sleep_often();
+		CHECK(is_marked(third));
+		device.doorbells = 0;
+		device_area(0)->state = states[i];
+		send_items(third, vm, 2 * i, 2);
+		CHECK(!is_marked(third));
+		CHECK(is_marked(other));
+		/* The first of them alone, if the state was not idle. */
+		CHECK_EQ(device.doorbells, 1);
+		vm->state.unfenced = states[i] == IVRING_BUSY_UNFENCED;
+		CHECK_EQ(ivring_arm(vm), 0);
+		CHECK_EQ(ivring_receive(vm, items, LANE), 2);
+		CHECK_EQ(items[0].from, 2);
+		CHECK_EQ((long long)items[1].cookie, 2 * i + 1);
+		CHECK_EQ(ivring_consume(vm, 2), 0);
+		CHECK_EQ(ivring_arm(vm), 1);
+	}
+	close_all();
+}
+
+/* It is looked at once more, after it has been marked. */
+static void something_came_at_the_last_moment(void)
+{
+	set_up_lanes();
+	quiet->turns = quiet->patience;
+	CHECK(!ivr_quiet_sweep(vm));
+	CHECK(!is_marked(third) && !is_marked(other));
+	quiet->turns = quiet->patience;
+	lane_area(third, vm)->producer++;
+	CHECK(ivr_quiet_sweep(vm));
+	CHECK(!is_marked(third));
+	CHECK(is_marked(other));
+	CHECK_EQ(ivring_dispatch(vm, 1), 1);
+	close_all();
+}
+
+/* A receiver that never sleeps is spared them as well, and first makes senders pass their barrier. */
+static void busy_without_end(void)
+{
+	uint32_t i;
+
+	set_up_lanes();
+	for (i = 0; i < 3 * IVR_QUIET_PATIENCE; i++) {
+		send_items(other, vm, i, 2);
+		CHECK_EQ(ivring_dispatch(vm, 1), 1);
+		CHECK_EQ(ivring_dispatch(vm, 1), 1);
+	}
+	CHECK(!is_marked(other));
+	CHECK(is_marked(third));
+	CHECK(device.fences > 0 && device.fences < 10);
+	CHECK_EQ(vm->state.unfenced, device_area(0)->state == IVRING_BUSY_UNFENCED);
+
+	/* Not so where there is no such barrier. */
+	send_items(third, vm, 0, 1);
+	CHECK_EQ(ivring_dispatch(vm, 2), 1);
+	ivr_state_handled(&vm->state, UINT16_MAX);
+	CHECK(vm->state.unfenced);
+	device.fence_error = -1;
+	for (i = 0; i < 3 * IVR_QUIET_PATIENCE; i++) {
+		send_items(other, vm, i, 2);
+		CHECK_EQ(ivring_dispatch(vm, 2), 2);
+	}
+	CHECK(!is_marked(third));
+	device.fence_error = 0;
+	close_all();
+}
+
+static void one_that_is_closed(void)
+{
+	struct ivring_item item;
+
+	set_up_lanes();
+	sleep_often();
+	CHECK_EQ(ivring_close_lane(vm, ivring_self(third)), 0);
+	CHECK(!is_marked(third));
+	CHECK_EQ(ivring_dispatch(vm, 1), 0);
+	open_lane_of(third, vm, LANE);
+	CHECK_EQ(ivring_dispatch(vm, 1), 0);
+	CHECK_EQ(vm->reader.count, 2);
+	send_items(third, vm, 7, 1);
+	CHECK_EQ(ivring_receive(vm, &item, 1), 1);
+	CHECK_EQ((long long)item.cookie, 7);
+	close_all();
+}
+
+static unsigned int news, items;
+
+static void on_members(struct ivring *self, void *arg)
+{
+	(void)self;
+	(void)arg;
+	news++;
+}
+
+static void on_item(struct ivring *self, const struct ivring_item *item, void *arg)
+{
+	(void)self;
+	(void)arg;
+	items += item->from == 2;
+	CHECK_EQ(news, 0);
+}
+
+/* What it has published without a doorbell is read before it is told that it has left. */
+static void its_sender_leaves(void)
+{
+	set_up_lanes();
+	ivring_on_members(vm, on_members, NULL);
+	ivring_on_other(vm, on_item, NULL);
+	sleep_often();
+	news = items = 0;
+	CHECK(is_marked(third) && is_marked(other));
+	lane_area(third, vm)->producer++;
+	ivring_close(third);
+	third = NULL;
+	CHECK_EQ(ivring_arm(vm), 0);
+	CHECK_EQ(ivring_dispatch(vm, 2), 1);
+	CHECK_EQ(items, 1);
+	CHECK_EQ(news, 1);
+	join_third();
+	CHECK_EQ(ivring_open_lane(third, ivring_self(vm), LANE), 0);
+	/* Of one that has left nothing behind the lane is closed all the same. */
+	close_other();
+	CHECK_EQ(ivring_dispatch(vm, 2), 0);
+	other = join(1);
+	CHECK_EQ(ivring_open_lane(other, ivring_self(vm), LANE), 0);
+	close_all();
+}
+
+int main(void)
+{
+	RUN(what_stands_still_is_not_looked_at);
+	RUN(few_are_all_looked_at);
+	RUN(its_sender_rings_whatever_the_state);
+	RUN(something_came_at_the_last_moment);
+	RUN(busy_without_end);
+	RUN(one_that_is_closed);
+	RUN(its_sender_leaves);
+	return tap_end();
+}
