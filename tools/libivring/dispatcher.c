@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arm.h"
 #include "barrier.h"
 #include "vm.h"
 
@@ -60,6 +61,9 @@ void ivring_on_members(struct ivring *vm, ivring_members_fn fn, void *arg)
 {
 	vm->dispatcher.on_members = fn;
 	vm->dispatcher.members_arg = arg;
+	/* From now on these news wake the VM, also those that it was armed in spite of. */
+	if (fn && !vm->dispatcher.active)
+		ivr_settle(vm);
 }
 
 bool ivr_dispatcher_ends(const struct ivring *vm)
@@ -91,7 +95,7 @@ static void deliver(struct ivring *vm, const struct ivring_item *item)
 static int see_to_members(struct ivring *vm)
 {
 	struct ivr_dispatcher *dispatcher = &vm->dispatcher;
-	int ret = ivring_members(vm);
+	int ret = ivr_members(vm);
 
 	if (ret <= 0)
 		return ret;
@@ -155,6 +159,8 @@ int ivring_dispatch(struct ivring *vm, unsigned int budget)
 
 	if (vm->dispatcher.active)
 		return -EBUSY;
+	if (!budget)
+		return 0;
 	if (budget > INT32_MAX)
 		budget = INT32_MAX;
 	do {
@@ -162,10 +168,14 @@ int ivring_dispatch(struct ivring *vm, unsigned int budget)
 		if (ret < 0)
 			break;
 		done += (unsigned int)ret;
-		if (done == budget || ivr_dispatcher_ends(vm))
-			break;
 		/* Whatever the caller sleeps in, it finds the VM armed. */
-		ret = ivring_arm(vm);
+		if (ivr_dispatcher_ends(vm)) {
+			ivr_settle(vm);
+			break;
+		}
+		if (done == budget)
+			break;
+		ret = ivr_arm(vm, true);
 	} while (!ret);
 	ivr_store(&vm->dispatcher.stop, 0);
 	return ret < 0 ? ret : (int)done;

@@ -61,7 +61,7 @@ int ivring_wait_peer(struct ivring *vm, uint32_t id, uint64_t deadline,
  * producer indices that are read after the news. Until those have been consumed its
  * area stays mapped, and the news are held back.
  */
-int ivring_members(struct ivring *vm)
+int ivr_members(struct ivring *vm)
 {
 	/* The acquire keeps the looks at generations and rings behind it. */
 	uint32_t members = ivr_load_acquire(&vm->region->members);
@@ -87,4 +87,10 @@ int ivring_members(struct ivring *vm)
 	vm->members = vm->members_next;
 	ivr_store(&vm->area->members_seen, vm->members);
 	return 1;
+}
+
+int ivring_members(struct ivring *vm)
+{
+	vm->asked_members = true;
+	return ivr_members(vm);
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "arm.h"
 #include "barrier.h"
 #include "reader.h"
 #include "sys.h"
@@ -93,12 +94,13 @@ int ivring_receive(struct ivring *vm, struct ivring_item *items, unsigned int co
 	uint32_t copied;
 	int pending;
 
-	ivr_state_busy(&vm->state);
 	ivr_lanes_update(vm);
 	do {
 		pending = ivr_reader_next(vm, count, &ring);
+		/* A look that finds nothing leaves an armed VM armed. */
 		if (pending <= 0)
 			return pending;
+		ivr_state_busy(&vm->state);
 		for (copied = 0; copied < count && copied < (uint32_t)pending; copied++)
 			if (ivr_ring_copy(ring, copied, &items[copied]))
 				break;
@@ -131,5 +133,9 @@ int ivring_wait(struct ivring *vm, uint32_t flags, uint64_t deadline)
 	struct ivring_wait call = { .flags = flags, .deadline = deadline };
 	int ret = ivr_ioctl(vm->fd, IVRING_WAIT, &call);
 
-	return ret ? ret : (int)call.events;
+	if (!ret)
+		return (int)call.events;
+	/* It has left the state BUSY. */
+	ivr_settle(vm);
+	return ret;
 }

@@ -45,6 +45,7 @@ static struct ivr_request take(struct ivr_requests *requests, struct ivr_request
 	request->cookie += 1ULL << 32;
 	request->next = requests->free;
 	requests->free = (uint32_t)taken.cookie;
+	requests->waiting--;
 	return taken;
 }
 
@@ -64,6 +65,7 @@ int ivring_request(struct ivring *vm, struct ivring_peer to, const struct ivring
 	if (ret < 0)
 		return ret;
 	requests->free = request->next;
+	requests->waiting++;
 	request->to = to;
 	request->fn = fn;
 	request->arg = arg;

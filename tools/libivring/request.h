@@ -27,11 +27,13 @@ struct ivr_request {
  * struct ivr_requests - those that wait for their reply.
  * @table:	@capacity places
  * @capacity:	zero or a power of two
+ * @waiting:	how many of them wait for a reply
  * @free:	index of the first free place; @capacity if there is none
  */
 struct ivr_requests {
 	struct ivr_request *table;
 	uint32_t capacity;
+	uint32_t waiting;
 	uint32_t free;
 };
 

@@ -5,27 +5,10 @@
 
 #include <errno.h>
 
+#include "arm.h"
 #include "barrier.h"
 #include "sys.h"
 #include "vm.h"
-
-/* Whether there is neither anything in a ring nor news of lanes or members. */
-static bool is_quiet(struct ivring *vm)
-{
-	return ivr_reader_is_empty(&vm->reader) && ivr_load(&vm->region->members) == vm->members;
-}
-
-int ivring_arm(struct ivring *vm)
-{
-	int ret = ivr_state_idle(&vm->state);
-
-	if (ret)
-		return ret;
-	if (is_quiet(vm) && !ivr_quiet_sweep(vm))
-		return 1;
-	ivr_state_busy(&vm->state);
-	return vm->reader.inbox.fault ? -EPROTO : 0;
-}
 
 /* Looks again and again for a while; true if there is something. */
 static bool poll_for_work(struct ivring *vm, uint64_t until)
@@ -34,7 +17,7 @@ static bool poll_for_work(struct ivring *vm, uint64_t until)
 
 	do {
 		for (i = 0; i < IVR_POLLING_LOOKS; i++) {
-			if (!is_quiet(vm) || ivr_dispatcher_ends(vm))
+			if (!ivr_is_quiet(vm, true) || ivr_dispatcher_ends(vm))
 				return true;
 			ivr_pause();
 		}
@@ -50,7 +33,7 @@ static int sleep_for_work(struct ivring *vm, uint64_t deadline)
 		.deadline = deadline,
 	};
 	struct ivr_dispatcher *dispatcher = &vm->dispatcher;
-	int ret = ivring_arm(vm);
+	int ret = ivr_arm(vm, true);
 
 	if (ret <= 0)
 		return ret;
@@ -82,7 +65,7 @@ static int wait_for_work(struct ivring *vm, uint64_t deadline)
 	return ret;
 }
 
-/* Dispatches until the dispatcher ends. */
+/* Dispatches until the dispatcher ends. The caller may go on to sleep in any other way. */
 static int run(struct ivring *vm, uint64_t deadline)
 {
 	int ret;
@@ -93,7 +76,7 @@ static int run(struct ivring *vm, uint64_t deadline)
 			break;
 		ret = wait_for_work(vm, deadline);
 	} while (!ret);
-	ivr_state_fence(&vm->state);
+	ivr_settle(vm);
 	return ret < 0 ? ret : 0;
 }
 

@@ -34,7 +34,7 @@ void ivr_state_handled(struct ivr_state *state, uint32_t items)
 	ivr_store_release(state->word, IVRING_BUSY_UNFENCED);
 }
 
-/* Stores a state of which senders cannot miss anything that comes after this. */
+/* Stores a state over UNFENCED, so that senders cannot miss it. */
 static int leave_unfenced(struct ivr_state *state, uint32_t to)
 {
 	int ret;

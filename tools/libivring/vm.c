@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "arm.h"
 #include "barrier.h"
 #include "sys.h"
 #include "vm.h"
@@ -245,8 +246,12 @@ int ivring_vm_info(const struct ivring *vm, uint32_t id, struct ivring_vm_info *
 int ivring_set_eventfd(struct ivring *vm, int eventfd)
 {
 	struct ivring_eventfd call = { .fd = eventfd };
+	int ret = ivr_ioctl(vm->fd, IVRING_EVENTFD, &call);
 
-	return ivr_ioctl(vm->fd, IVRING_EVENTFD, &call);
+	/* What was rung before does not count. */
+	if (!ret && eventfd >= 0 && !vm->dispatcher.active)
+		ivr_settle(vm);
+	return ret;
 }
 
 uint64_t ivring_deadline_ms(uint32_t ms)

@@ -38,6 +38,7 @@
  * @members_next:	differs from @members while there is news that is held back
  * @members_due:	until the inbox has been read up to here, and the lanes of those that
  *			left to their end
+ * @asked_members:	the caller has called ivring_members(), so news of them wake it
  * @dispatcher:		handlers, and what ivring_run() is doing
  * @requests:		those that wait for their reply
  * @wake_items:		what @area->wake_items ought to be
@@ -66,6 +67,7 @@ struct ivring {
 	uint32_t members;
 	uint32_t members_next;
 	uint32_t members_due;
+	bool asked_members;
 	struct ivr_dispatcher dispatcher;
 	struct ivr_requests requests;
 	uint32_t wake_items;

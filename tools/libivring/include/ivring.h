@@ -145,8 +145,8 @@ int ivring_vm_info(const struct ivring *vm, uint32_t id, struct ivring_vm_info *
  * @vm:		the VM
  * @eventfd:	the eventfd, or -1 for none; it stays the caller's
  *
- * Before it sleeps on the eventfd, the VM must be armed, as ivring_dispatch() leaves
- * it, or by ivring_arm().
+ * The VM is armed afterwards, and if there is something to do already the eventfd has been
+ * signalled. Later on it has to be armed before each sleep: see ivring_arm().
  *
  * Return: 0; -EBADF or -EINVAL for a bad descriptor.
  */
@@ -198,7 +198,8 @@ int ivring_wait_peer(struct ivring *vm, uint32_t id, uint64_t deadline,
  * ivring_members() - whether VMs came or went since the last call.
  * @vm:		the VM
  *
- * For callers that have no dispatcher. Says so only once all items have been consumed that
+ * For callers that have no dispatcher. From the first call on, news of the members keep
+ * ivring_arm() from succeeding until they have been looked at. Says so only once all items have been consumed that
  * were in the inbox at the time, or in lanes of those that went: after it did, nothing more
  * will come from those, and their payload can no longer be reached.
  *

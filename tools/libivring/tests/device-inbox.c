@@ -141,6 +141,7 @@ int wait_for_events(uint32_t id, struct ivring_wait *call)
 		printf("Bail out! a VM sleeps for ever\n");
 		exit(EXIT_FAILURE);
 	}
+	device.kicks += turn_busy(id);
 	ivr_store(&device_area(id)->state, IVRING_BUSY);
 	return ret;
 }

@@ -108,16 +108,24 @@ static bool turn(uint32_t *state, uint32_t from, uint32_t to)
 					   __ATOMIC_SEQ_CST);
 }
 
-bool device_ring(uint32_t id, bool few)
+bool turn_busy(uint32_t id)
 {
 	uint32_t *state = &device_area(id)->state;
 
+	if (!turn(state, IVRING_IDLE, IVRING_BUSY) && !turn(state, IVRING_DELAYED, IVRING_BUSY))
+		return false;
+	device.signals += vms[id].has_eventfd;
+	return true;
+}
+
+bool device_ring(uint32_t id, bool few)
+{
 	ivr_full_barrier();
 	if (few) {
-		turn(state, IVRING_IDLE, IVRING_DELAYED);
+		turn(&device_area(id)->state, IVRING_IDLE, IVRING_DELAYED);
 		return false;
 	}
-	if (!turn(state, IVRING_IDLE, IVRING_BUSY) && !turn(state, IVRING_DELAYED, IVRING_BUSY))
+	if (!turn_busy(id))
 		return false;
 	vms[id].stats.rung++;
 	return true;
@@ -304,6 +312,9 @@ int ivr_ioctl(int fd, unsigned long request, void *arg)
 	case IVRING_VM_INFO:
 		id = ((struct ivring_vm_info *)arg)->id;
 		((struct ivring_vm_info *)arg)->stats = vms[id].stats;
+		return 0;
+	case IVRING_EVENTFD:
+		vms[id].has_eventfd = ((struct ivring_eventfd *)arg)->fd >= 0;
 		return 0;
 	case IVRING_ENQUEUE:
 		return enqueue_items(id, arg);

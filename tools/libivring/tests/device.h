@@ -40,6 +40,8 @@ struct device {
 	unsigned int doorbells;
 	unsigned int rooms;
 	unsigned int waits;		/* that were armed */
+	unsigned int kicks;		/* calls of IVRING_WAIT that turned IDLE into BUSY */
+	unsigned int signals;		/* of eventfds */
 	unsigned int fences;
 };
 

@@ -23,6 +23,7 @@ struct vm {
 	struct memory inbox;
 	uint32_t producer;
 	uint32_t consumer;	/* the last good one */
+	bool has_eventfd;
 	struct ivring_stats stats;
 };
 
@@ -38,6 +39,9 @@ void call_once(hook **call);
 
 /* Whether that VM is attached: 0, -EPIPE, -ESTALE, -EINVAL. */
 int check_peer(uint32_t id, uint32_t generation);
+
+/* Turns IDLE or DELAYED into BUSY, and signals the eventfd: whether this call did. */
+bool turn_busy(uint32_t id);
 
 /* Whether that many items are few for the VM. */
 bool are_few(uint32_t id, uint32_t items);

@@ -122,7 +122,7 @@ static void staged_and_published(void)
 static void bad_items_are_not_sent(void)
 {
 	static const struct ivring_item bad[] = {
-		{ .from = 1 }, { .from_gen = 1 }, { .flags = 2 }, { .offset = 1 },
+		{ .from = 1 }, { .from_gen = 1 }, { .flags = IVRING_ITEM_FLAGS + 1 }, { .offset = 1 },
 		{ .inline_len = IVRING_INLINE_BYTES + 1 }, { .length = 1 },
 		{ .offset = OUTBOX, .length = 1 },
 	};

@@ -256,7 +256,7 @@ static void call(bool by_lane)
 	CHECK_EQ((long long)twice, 42);
 	/* What came before it has been handled meanwhile. */
 	CHECK_EQ(seen.others, 2);
-	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
+	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
 
 	device.asleep = let_other_answer;
 	CHECK_EQ(ivring_call(vm, ivring_self(other), &item, SOON, on_reply, &seen), 0);

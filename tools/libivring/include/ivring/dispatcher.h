@@ -65,7 +65,8 @@ void ivring_on_members(struct ivring *vm, ivring_members_fn fn, void *arg);
  * ivring_run() - dispatch items, and sleep where there are none, until stopped.
  * @vm:		the VM
  *
- * Before it sleeps it looks again for a while: see ivring_set_polling().
+ * Before it sleeps it looks again for a while: see ivring_set_polling(). When it returns the
+ * VM is armed.
  *
  * Return: 0 after ivring_stop(); -EBUSY from a handler; -EPROTO if the inbox is
  * broken; or what IVRING_FENCE fails with.
@@ -101,11 +102,12 @@ void ivring_stop(struct ivring *vm);
  * For callers with an event loop of their own: call it when ivring_fd() is
  * readable or has POLLPRI, or when the eventfd has been signalled.
  *
- * Return: how many were dispatched. Fewer than @budget: all rings are empty and the
- * VM armed, so the caller may sleep in whichever way (or a handler called
- * ivring_stop(), and there may be more). All of @budget: there may be more, and the
- * caller dispatches again before it sleeps, unless it does so for each event of
- * level-triggered epoll or poll(), which will say so once more.
+ * Return: how many were dispatched. Fewer than @budget: the VM is armed, and the caller
+ * may sleep in whichever way. All rings are empty then; or ivring_stop() has ended the call,
+ * and if there is more, the VM has rung itself for it. All of @budget: there may be more and
+ * the VM is busy, so the caller dispatches again before it sleeps. It need not if this call
+ * was made because poll() or level-triggered epoll reported the descriptor, which they will
+ * do once more; it must after a timer or another descriptor has woken the caller.
  * -EBUSY from a handler; -EPROTO if the inbox is broken; or what IVRING_FENCE fails with.
  */
 int ivring_dispatch(struct ivring *vm, unsigned int budget);

@@ -3,7 +3,30 @@
  * libivring: the rings that a VM reads, its inbox and the lanes that lead to it.
  *
  * One reader reads them all, by ivring_receive() or in the dispatcher: in turns, from each
- * at most so many items, in order within each. There is no order between two rings.
+ * at most a fixed number of items, in order within each. There is no order between two rings.
+ *
+ * A VM is busy, and then nobody wakes it, or armed, and then the next item does. ivring_wait(),
+ * ivring_run(), poll() and select() arm it themselves. A caller that sleeps in epoll, level- or
+ * edge-triggered, in io_uring or on an eventfd sees to it that the VM is armed before it sleeps:
+ *
+ *	this			leaves the VM
+ *	ivring_dispatch()	armed, if it returns less than its budget; else busy
+ *	ivring_run()		armed
+ *	ivring_call()		armed, also if it fails
+ *	ivring_receive()	busy, if it copied items; else as it was
+ *	ivring_wait()		busy, if it says that there is something; else armed
+ *	ivring_arm()		armed, if it returns 1; else busy
+ *	any other function	as it was
+ *
+ * So an event loop calls ivring_dispatch() again while that returns all of its budget, and
+ * ivring_receive() until there is nothing left and ivring_arm() returns 1. It may do without
+ * that only where level-triggered epoll has just reported the descriptor, because epoll then
+ * asks the kernel again before it sleeps, and the kernel arms. It may not after a timer or
+ * another descriptor has woken it.
+ *
+ * Where a function that leaves the VM armed finds that there is something to do already, it
+ * rings the VM itself: the descriptor has an event, edge-triggered too, and the eventfd is
+ * signalled. So a loop that only waits comes back.
  */
 #ifndef _IVRING_RECEIVE_H
 #define _IVRING_RECEIVE_H
@@ -21,7 +44,7 @@ extern "C" {
  * @flags:	IVRING_EVENT_MEMBERS to return for news of the members too
  * @deadline:	how long
  *
- * The VM is busy from then on, until it is armed: see ivring_arm().
+ * If it returns events the VM is busy from then on, until it is armed: see ivring_arm().
  *
  * Return: IVRING_EVENT_*; -EPROTO if the inbox is broken; -EINVAL, -ETIMEDOUT,
  * -EINTR.
@@ -37,7 +60,7 @@ int ivring_wait(struct ivring *vm, uint32_t flags, uint64_t deadline);
  * All of them come from one ring. They stay there, and their payload stays valid, until
  * ivring_consume(). Until all of them have been consumed, the next call copies the same
  * ones again, and those behind them; after that the next ring has its turn.
- * The VM is busy from then on, until it is armed: see ivring_arm().
+ * If there are any the VM is busy from then on, until it is armed: see ivring_arm().
  *
  * Return: how many, 0 if there are none in any ring; -EPROTO if the inbox is broken.
  */
@@ -56,11 +79,15 @@ int ivring_consume(struct ivring *vm, unsigned int count);
  * ivring_arm() - say that the VM must be rung from now on.
  * @vm:		the VM
  *
- * For callers without a dispatcher, before they sleep on an eventfd or in epoll;
+ * For callers without a dispatcher, before they sleep on an eventfd, in epoll or io_uring;
  * ivring_wait(), poll() and select() do it by themselves.
  *
- * Return: 1 if the caller may sleep; 0 if there are items, or news of the members or of
- * lanes; -EPROTO if the inbox is broken; or what IVRING_FENCE fails with, and then the VM
+ * News of the members count only for a caller who acts upon them: one that has called
+ * ivring_members() or registered a handler by ivring_on_members(), or has sent a request that
+ * waits for its reply.
+ *
+ * Return: 1 if the caller may sleep; 0 if there are items, or news of lanes or, where they
+ * count, of the members; -EPROTO if the inbox is broken; or what IVRING_FENCE fails with, and then the VM
  * is as busy as before.
  */
 int ivring_arm(struct ivring *vm);

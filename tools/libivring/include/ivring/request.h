@@ -65,7 +65,8 @@ int ivring_forget(struct ivring *vm, uint64_t id);
  * @arg:	passed on to it
  *
  * Other items are given to their handlers meanwhile. Signals do not end it, but
- * ivring_stop() does.
+ * ivring_stop() does. When it returns the VM is armed, so it can be called in an event loop,
+ * by the handler of a timer or of another descriptor.
  *
  * Return: 0 after @fn has been called. Else it has not been: -ETIMEDOUT if there was no
  * reply; -EPIPE if the VM that was asked has left; -ECANCELED after ivring_stop(); -EBUSY

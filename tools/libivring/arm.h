@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#ifndef IVR_ARM_H
+#define IVR_ARM_H
+
+#include <stdbool.h>
+
+#include "ivring.h"
+
+/*
+ * Whether there is neither an item in a ring nor news of lanes, nor, if @members is set, news
+ * of the members.
+ */
+bool ivr_is_quiet(struct ivring *vm, bool members);
+
+/* What ivring_arm() does; news of the members count if @members is set. */
+int ivr_arm(struct ivring *vm, bool members);
+
+/*
+ * Arms a VM whose caller may sleep next, in whichever way. If there is something to do
+ * already, for which no doorbell would be rung any more, the VM rings its own: its wait queue
+ * and its eventfd. Called by every function that stored BUSY, before it returns to a caller who
+ * has not been told to look again.
+ */
+void ivr_settle(struct ivring *vm);
+
+#endif /* IVR_ARM_H */

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * A VM in an event loop of its caller's: whatever it did last, it is armed when it returns to the
+ * loop, or has rung itself.
+ */
+
+#include <errno.h>
+
+#include "vms.h"
+
+#define LANE	16u	/* entries */
+
+static unsigned int handled;
+
+static void on_item(struct ivring *self, const struct ivring_item *item, void *arg)
+{
+	(void)item;
+	(void)arg;
+	handled++;
+	if (arg)
+		ivring_stop(self);
+}
+
+static void echo(struct ivring *self, const struct ivring_item *item, void *arg)
+{
+	struct ivring_item answer = { 0 };
+
+	(void)arg;
+	CHECK_EQ(ivring_reply(self, item, &answer, 0), 0);
+}
+
+/* A VM that is armed and has an eventfd, and the other one, which answers requests. */
+static void set_up_loop(void)
+{
+	set_up();
+	handled = 0;
+	CHECK_EQ(ivring_on(vm, 1, on_item, NULL), 0);
+	CHECK_EQ(ivring_on(other, 2, echo, NULL), 0);
+	CHECK_EQ(ivring_set_eventfd(vm, 1), 0);
+	CHECK_EQ(ivring_dispatch(vm, 100), 0);
+	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
+	device.kicks = device.signals = 0;
+}
+
+/* The next item wakes the loop. */
+static void check_armed(void)
+{
+	unsigned int before = device.signals;
+
+	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
+	CHECK_EQ(device.kicks, 0);
+	send_items(other, vm, 0, 1);
+	CHECK_EQ(device.signals, before + 1);
+	close_all();
+}
+
+/* There was something already, for which the VM has woken the loop by itself. */
+static void check_kicked(void)
+{
+	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
+	CHECK_EQ(device.kicks, 1);
+	CHECK_EQ(device.signals, 1);
+	close_all();
+}
+
+static void answer(void)
+{
+	CHECK(ivring_dispatch(other, 100) >= 0);
+}
+
+static void answer_and_send(void)
+{
+	answer();
+	/* Behind the reply, which ends the call. */
+	send_items(other, vm, 0, 1);
+}
+
+static int call(uint64_t deadline)
+{
+	struct ivring_item item = { .port = 2 }, reply;
+
+	return ivring_call(vm, ivring_self(other), &item, deadline, ivring_keep_reply, &reply);
+}
+
+/* How a call gets its reply: by polling, or asleep. */
+static void let_happen(hook *what, bool polling)
+{
+	if (!polling) {
+		device.asleep = what;
+		return;
+	}
+	device.tick = 100;
+	ivring_set_polling(vm, 1000000000);
+	vm->idle_polling.window = 1000000000;
+	device.alarm_at = device.now + 1000;
+	device.alarm = what;
+}
+
+static void call_leaves_it_armed(bool polling)
+{
+	set_up_loop();
+	let_happen(answer, polling);
+	CHECK_EQ(call(IVRING_DEADLINE_NEVER), 0);
+	CHECK_EQ(device.waits, !polling);
+	device.signals = 0;
+	check_armed();
+}
+
+static void call_with_something_left_kicks(bool polling)
+{
+	set_up_loop();
+	let_happen(answer_and_send, polling);
+	CHECK_EQ(call(IVRING_DEADLINE_NEVER), 0);
+	CHECK_EQ(handled, 0);
+	/* One more for the reply, if the call slept. */
+	device.signals -= !polling;
+	check_kicked();
+}
+
+static void call_that_fails(void)
+{
+	set_up_loop();
+	CHECK_EQ(call(0), -ETIMEDOUT);
+	CHECK_EQ(call(SOON), -ETIMEDOUT);
+	device.kicks = 0;
+	check_armed();
+
+	set_up_loop();
+	device.asleep = close_other;
+	CHECK_EQ(call(SOON), -EPIPE);
+	other = join(1);
+	device.signals = 0;
+	CHECK_EQ(ivring_dispatch(vm, 100), 0);
+	check_armed();
+
+	set_up_loop();
+	send_items(vm, other, 0, ENTRIES);
+	CHECK_EQ(call(0), -EAGAIN);
+	check_armed();
+}
+
+static void stop(void)
+{
+	ivring_stop(vm);
+}
+
+static void stopped(void)
+{
+	set_up_loop();
+	/* In a handler, with nothing left. */
+	CHECK_EQ(ivring_on(vm, 1, on_item, &handled), 0);
+	send_items(other, vm, 0, 1);
+	device.signals = 0;
+	CHECK_EQ(ivring_dispatch(vm, 100), 1);
+	check_armed();
+
+	set_up_loop();
+	CHECK_EQ(ivring_on(vm, 1, on_item, &handled), 0);
+	send_items(other, vm, 0, 2);
+	device.signals = 0;
+	CHECK_EQ(ivring_dispatch(vm, 100), 1);
+	check_kicked();
+
+	set_up_loop();
+	send_items(other, vm, 0, 1);
+	device.signals = 0;
+	stop();
+	CHECK_EQ(ivring_dispatch(vm, 100), 0);
+	check_kicked();
+
+	set_up_loop();
+	stop();
+	CHECK_EQ(ivring_run(vm), 0);
+	check_armed();
+}
+
+/* The next dispatch() is the caller's duty, and it costs no system call. */
+static void budget_is_used_up(void)
+{
+	set_up_loop();
+	send_items(other, vm, 0, 3);
+	device.calls = 0;
+	CHECK_EQ(ivring_dispatch(vm, 2), 2);
+	CHECK_EQ(ivring_dispatch(vm, 2), 1);
+	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
+	CHECK_EQ(ivring_dispatch(vm, 0), 0);
+	CHECK_EQ(device.calls, 0);
+	check_armed();
+}
+
+static void look_in_vain_leaves_it_armed(void)
+{
+	struct ivring_item item;
+
+	set_up_loop();
+	CHECK_EQ(ivring_receive(vm, &item, 1), 0);
+	check_armed();
+
+	set_up_loop();
+	CHECK_EQ(ivring_wait(vm, 0, SOON), -ETIMEDOUT);
+	device.kicks = 0;
+	check_armed();
+}
+
+/* One who polls without end is not rung, though looks in vain do not say BUSY. */
+static void busy_stays_busy(void)
+{
+	struct ivring_item item;
+
+	set_up_loop();
+	send_items(other, vm, 0, 1);
+	CHECK_EQ(ivring_receive(vm, &item, 1), 1);
+	CHECK_EQ(ivring_consume(vm, 1), 0);
+	CHECK_EQ(ivring_receive(vm, &item, 1), 0);
+	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
+	close_all();
+}
+
+static void eventfd_that_is_late(void)
+{
+	set_up_loop();
+	CHECK_EQ(ivring_set_eventfd(vm, -1), 0);
+	send_items(other, vm, 0, 1);
+	CHECK_EQ(device.signals, 0);
+	CHECK_EQ(ivring_set_eventfd(vm, 1), 0);
+	check_kicked();
+}
+
+static void members_count_when_asked_for(void)
+{
+	struct ivring_item item;
+
+	set_up();
+	/* There is news of two, and nobody asked. */
+	CHECK_EQ(ivring_receive(vm, &item, 1), 0);
+	CHECK_EQ(ivring_arm(vm), 1);
+	close_other();
+	CHECK_EQ(ivring_arm(vm), 1);
+	CHECK_EQ(ivring_members(vm), 1);
+	CHECK_EQ(ivring_arm(vm), 1);
+	other = join(1);
+	CHECK_EQ(ivring_arm(vm), 0);
+	CHECK_EQ(ivring_members(vm), 1);
+	CHECK_EQ(ivring_arm(vm), 1);
+	close_all();
+}
+
+static void on_members(struct ivring *self, void *arg)
+{
+	(void)self;
+	(void)arg;
+	handled++;
+}
+
+static void on_reply(struct ivring *self, int status, const struct ivring_item *reply, void *arg)
+{
+	(void)self;
+	(void)reply;
+	(void)arg;
+	CHECK_EQ(status, -EPIPE);
+	handled++;
+}
+
+static void members_asked_for_late(void)
+{
+	struct ivring_item item = { .port = 2 };
+
+	set_up_loop();
+	CHECK_EQ(ivring_receive(vm, &item, 1), 0);
+	device_ring(0, false);
+	join_third();
+	CHECK_EQ(ivring_arm(vm), 1);
+	device.signals = 0;
+	ivring_on_members(vm, on_members, NULL);
+	CHECK_EQ(device.kicks, 1);
+	CHECK_EQ(device.signals, 1);
+	CHECK_EQ(ivring_dispatch(vm, 100), 0);
+	CHECK(handled);
+	close_all();
+
+	/* A request ends with the one that was asked. */
+	set_up_loop();
+	item = (struct ivring_item){ .port = 2 };
+	CHECK_EQ(ivring_request(vm, ivring_self(other), &item, 0, on_reply, NULL, NULL), 0);
+	device_ring(0, false);
+	close_other();
+	CHECK_EQ(ivring_arm(vm), 0);
+	CHECK_EQ(ivring_dispatch(vm, 100), 0);
+	CHECK_EQ(handled, 1);
+	close_all();
+}
+
+int main(void)
+{
+	RUN_AS(call_leaves_it_armed(false), "call_leaves_it_armed, asleep");
+	RUN_AS(call_leaves_it_armed(true), "call_leaves_it_armed, polling");
+	RUN_AS(call_with_something_left_kicks(false), "call_with_something_left_kicks, asleep");
+	RUN_AS(call_with_something_left_kicks(true), "call_with_something_left_kicks, polling");
+	RUN(call_that_fails);
+	RUN(stopped);
+	RUN(budget_is_used_up);
+	RUN(look_in_vain_leaves_it_armed);
+	RUN(busy_stays_busy);
+	RUN(eventfd_that_is_late);
+	RUN(members_count_when_asked_for);
+	RUN(members_asked_for_late);
+	return tap_end();
+}
