@@ -77,7 +77,10 @@ static void run(struct ivring *vm, struct loop *loop)
 
 	if (epoll < 0 || timer < 0 || timerfd_settime(timer, 0, &tick, NULL))
 		err(EXIT_FAILURE, "timer");
-	/* Level-triggered: epoll comes back as long as there is anything to do. */
+	/*
+	 * Level-triggered, and dispatched when epoll reports the VM: so items may be left, for
+	 * which epoll reports it once more.
+	 */
 	watch(epoll, ivring_fd(vm), EPOLLIN | EPOLLPRI);
 	watch(epoll, timer, EPOLLIN);
 	while (!loop->done) {
