@@ -9,6 +9,7 @@
 #include "barrier.h"
 #include "sys.h"
 #include "vm.h"
+#include "why.h"
 
 /*
  * Whether the caller acts upon news of the members: it has asked for them, or has requests
@@ -30,15 +31,19 @@ int ivr_arm(struct ivring *vm, bool members)
 	int ret = ivr_state_idle(&vm->state);
 
 	if (ret)
-		return ret;
+		return ivr_fail_as(ret, NULL);
 	if (ivr_is_quiet(vm, members) && !ivr_quiet_sweep(vm))
 		return 1;
 	ivr_state_busy(&vm->state);
-	return vm->reader.inbox.fault ? -EPROTO : 0;
+	return vm->reader.inbox.fault ? ivr_fail_as(-EPROTO, ivr_wait_reasons) : 0;
 }
 
 int ivring_arm(struct ivring *vm)
 {
+	int ret = ivr_refuse_in_handler(vm);
+
+	if (ret)
+		return ret;
 	return ivr_arm(vm, minds_members(vm));
 }
 

@@ -7,6 +7,7 @@
 #include "arm.h"
 #include "barrier.h"
 #include "vm.h"
+#include "why.h"
 
 /*
  * Items from a ring before the next one has its turn, and between two steps of the consumer
@@ -37,12 +38,12 @@ int ivring_on(struct ivring *vm, uint32_t port, ivring_item_fn fn, void *arg)
 	struct ivr_handler *handlers;
 
 	if (port == IVRING_PORT_RESERVED)
-		return -EINVAL;
+		return ivr_fail(-EINVAL, "The library keeps IVRING_PORT_RESERVED for itself.");
 	if (at == dispatcher->count || dispatcher->handlers[at].port != port) {
 		handlers = reallocarray(dispatcher->handlers, dispatcher->count + 1,
 					sizeof(*handlers));
 		if (!handlers)
-			return -ENOMEM;
+			return ivr_fail_as(-ENOMEM, NULL);
 		memmove(&handlers[at + 1], &handlers[at],
 			(dispatcher->count - at) * sizeof(*handlers));
 		dispatcher->handlers = handlers;
@@ -118,7 +119,7 @@ static int take_turn(struct ivring *vm, unsigned int budget, unsigned int *done)
 	if (!ret)
 		ret = ivr_reader_next(vm, 1, &ring);
 	if (ret <= 0)
-		return ret;
+		return ret ? ivr_fail_as(ret, ivr_wait_reasons) : 0;
 
 	count = (unsigned int)ret;
 	if (count > budget)
@@ -157,8 +158,9 @@ int ivring_dispatch(struct ivring *vm, unsigned int budget)
 	unsigned int done = 0;
 	int ret;
 
-	if (vm->dispatcher.active)
-		return -EBUSY;
+	ret = ivr_refuse_in_handler(vm);
+	if (ret)
+		return ret;
 	if (!budget)
 		return 0;
 	if (budget > INT32_MAX)

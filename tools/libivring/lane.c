@@ -7,6 +7,7 @@
 #include "lane.h"
 #include "sys.h"
 #include "vm.h"
+#include "why.h"
 
 void ivr_lane_init(struct ivring_lane *lane, struct ivring_ring_area *ring, uint32_t entries,
 		   const struct ivring_vm_area *receiver, uint32_t id)
@@ -29,20 +30,33 @@ static uint32_t entries_of(const struct ivring_lane *lane)
 	return lane->mask + 1;
 }
 
+const struct ivr_reason ivr_lane_reasons[] = {
+	{ -EAGAIN, "The lane is full, and there is no deadline to wait until." },
+	{ -ECONNRESET, "The receiver has closed the lane." },
+	{ -ENOENT, "There is no lane to that VM any more." },
+	{ -EPROTO, "The receiver has broken the lane by a bad consumer index." },
+	{ 0 },
+};
+
+static int fail(int error)
+{
+	return ivr_fail_as(error, ivr_lane_reasons);
+}
+
 /* The lane has ended: nothing goes in any more. */
 static int end_lane(struct ivring_lane *lane, int error)
 {
 	lane->error = error;
 	lane->limit = (uint32_t)lane->staged;
-	return error;
+	return fail(error);
 }
 
-int ivring_lane_refresh(struct ivring_lane *lane)
+static int refresh(struct ivring_lane *lane)
 {
 	uint32_t seen = lane->limit - entries_of(lane), consumer;
 
 	if (lane->error)
-		return lane->error;
+		return fail(lane->error);
 	/* C: pairs with the reader's release; it is done with the items before it. */
 	consumer = ivr_load_acquire(&lane->end->consumer);
 	if (ivr_load(&lane->end->closed))
@@ -51,6 +65,13 @@ int ivring_lane_refresh(struct ivring_lane *lane)
 		return end_lane(lane, -EPROTO);
 	lane->limit = consumer + entries_of(lane);
 	return (uint32_t)lane->staged == lane->limit ? -EAGAIN : 0;
+}
+
+int ivring_lane_refresh(struct ivring_lane *lane)
+{
+	int ret = refresh(lane);
+
+	return ret == -EAGAIN ? fail(ret) : ret;
 }
 
 /* Whether a receiver that has not looked yet has to be woken. */
@@ -81,7 +102,7 @@ int ivring_lane_ring(struct ivring_lane *lane)
 	int ret;
 
 	if (lane->error)
-		return lane->error;
+		return fail(lane->error);
 	/* S, Q: pair with the barriers between the reader's IDLE, or its mark, and its last look. */
 	ivr_full_barrier();
 	if (!must_ring(lane))
@@ -102,7 +123,7 @@ static int poll_for_room(struct ivring_lane *lane, uint64_t until)
 
 	do {
 		for (i = 0; i < IVR_POLLING_LOOKS; i++) {
-			ret = ivring_lane_refresh(lane);
+			ret = refresh(lane);
 			if (ret != -EAGAIN)
 				return ret;
 			ivr_pause();
@@ -114,14 +135,15 @@ static int poll_for_room(struct ivring_lane *lane, uint64_t until)
 /* Sleeps until there is room: until half of a lane that is full has been read. */
 static int sleep_for_room(struct ivring_lane *lane, uint64_t deadline)
 {
-	int ret = ivr_lane_flush(lane, lane->limit - entries_of(lane) / 2, deadline);
+	int ret;
 
 	lane->waits++;
+	ret = ivr_lane_flush(lane, lane->limit - entries_of(lane) / 2, deadline);
 	if (ret == -ETIMEDOUT || ret == -EINTR)
-		return ret;
+		return fail(ret);
 	if (ret)
 		return end_lane(lane, ret);
-	ret = ivring_lane_refresh(lane);
+	ret = refresh(lane);
 	/* The kernel has seen progress, so if we do not, the receiver has taken it back. */
 	return ret == -EAGAIN ? end_lane(lane, -EPROTO) : ret;
 }
@@ -135,9 +157,11 @@ int ivring_lane_wait(struct ivring_lane *lane, uint64_t deadline)
 	if (ivr_lane_position(lane) != (uint32_t)lane->staged)
 		ret = ivring_lane_publish(lane);
 	if (!ret)
-		ret = ivring_lane_refresh(lane);
-	if (ret != -EAGAIN || !deadline)
+		ret = refresh(lane);
+	if (ret != -EAGAIN)
 		return ret;
+	if (!deadline)
+		return fail(ret);
 
 	start = ivr_now();
 	if (polling->window)
@@ -181,7 +205,7 @@ static int map_lane(struct ivring *vm, struct ivr_peer *peer, uint32_t entries)
 	ret = ivr_map(vm->fd, IVRING_MAP_LANE_TO(peer->peer.id), ivr_lane_bytes(entries),
 		      PROT_READ | PROT_WRITE, &memory);
 	if (ret)
-		return ret;
+		return fail(ret);
 	if (peer->lane.ring)
 		ivr_unmap(peer->lane.ring, ivr_lane_bytes(entries_of(&peer->lane)));
 	ivr_lane_init(&peer->lane, memory, entries, peer->area, vm->self.id);
@@ -190,6 +214,24 @@ static int map_lane(struct ivring *vm, struct ivr_peer *peer, uint32_t entries)
 	peer->lane.number = ++vm->lanes_opened;
 	peer->by_lane = true;
 	return 0;
+}
+
+static const struct ivr_reason open_reasons[] = {
+	{ -EINVAL, "The number of lane entries is not a power of two within the limits." },
+	{ 0 },
+};
+
+static int open_failed(const struct ivr_peer *peer, int error)
+{
+	if (error == -EBUSY && peer->lane.ring && !ivr_load(&peer->lane.end->closed))
+		return ivr_fail(error, "The sender has a lane to that VM already.");
+	if (error == -EBUSY)
+		return ivr_fail(error, "The VM still reads a lane of one that had this slot before.");
+	if (error == -ECONNREFUSED && !ivr_load(&peer->area->max_lane_entries))
+		return ivr_fail(error, "The VM takes no lanes.");
+	if (error == -ECONNREFUSED)
+		return ivr_fail(error, "The VM takes no lane as large as that.");
+	return ivr_fail_as(error, open_reasons);
 }
 
 int ivring_open_lane(struct ivring *vm, struct ivring_peer to, uint32_t entries)
@@ -203,14 +245,18 @@ int ivring_open_lane(struct ivring *vm, struct ivring_peer to, uint32_t entries)
 	int ret;
 
 	ret = ivr_peer_get(vm, to, &peer);
-	if (!ret)
-		ret = ivr_ioctl(vm->fd, IVRING_OPEN_LANE, &call);
-	return ret ? ret : map_lane(vm, peer, entries);
+	if (ret)
+		return ret;
+	ret = ivr_ioctl(vm->fd, IVRING_OPEN_LANE, &call);
+	return ret ? open_failed(peer, ret) : map_lane(vm, peer, entries);
 }
 
 struct ivring_lane *ivring_lane(const struct ivring *vm, struct ivring_peer to)
 {
 	struct ivr_peer *peer = ivr_peer_find(vm, to);
 
-	return peer && peer->lane.ring ? &peer->lane : NULL;
+	if (peer && peer->lane.ring)
+		return &peer->lane;
+	ivr_fail(-ENOENT, "No lane to that VM has been opened.");
+	return NULL;
 }

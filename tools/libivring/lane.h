@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "ivring.h"
+#include "why.h"
 
 /* Bytes of a lane area. */
 static inline size_t ivr_lane_bytes(uint32_t entries)
@@ -24,6 +25,9 @@ static inline size_t ivr_lane_bytes(uint32_t entries)
  */
 void ivr_lane_init(struct ivring_lane *lane, struct ivring_ring_area *ring, uint32_t entries,
 		   const struct ivring_vm_area *receiver, uint32_t id);
+
+/* What errors of calls for a lane mean. */
+extern const struct ivr_reason ivr_lane_reasons[];
 
 /* The index behind the last item that has been published. */
 uint32_t ivr_lane_position(const struct ivring_lane *lane);

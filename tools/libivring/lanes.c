@@ -8,6 +8,7 @@
 #include "lanes.h"
 #include "sys.h"
 #include "vm.h"
+#include "why.h"
 
 static void tell(struct ivring *vm, struct ivring_peer from, enum ivring_lane_event event)
 {
@@ -177,14 +178,22 @@ void ivring_on_lane(struct ivring *vm, ivring_lane_fn fn, void *arg)
 	vm->reader.lanes.arg = arg;
 }
 
+static const struct ivr_reason close_reasons[] = {
+	{ -EINVAL, IVR_NO_SUCH_SLOT },
+	{ -ENOENT, "There is no lane from that VM, or it has been closed." },
+	{ 0 },
+};
+
 int ivring_close_lane(struct ivring *vm, struct ivring_peer from)
 {
 	struct ivr_ring *ring = from.id < vm->slots ? vm->reader.lanes.from[from.id] : NULL;
 	int ret = close_in_kernel(vm, from);
 
-	if (!ret && ring)
+	if (ret)
+		return ivr_fail_as(ret, close_reasons);
+	if (ring)
 		take_out(vm, ring);
-	return ret;
+	return 0;
 }
 
 void ivring_set_max_lane_entries(struct ivring *vm, uint32_t entries)

@@ -8,6 +8,7 @@
 #include "barrier.h"
 #include "sys.h"
 #include "vm.h"
+#include "why.h"
 
 bool ivring_next_peer(const struct ivring *vm, struct ivring_peer *peer)
 {
@@ -36,7 +37,7 @@ int ivring_wait_peer(struct ivring *vm, uint32_t id, uint64_t deadline,
 	int ret = 0;
 
 	if (id >= vm->slots)
-		return -EINVAL;
+		return ivr_fail(-EINVAL, IVR_NO_SUCH_SLOT);
 	for (;;) {
 		/* The acquire keeps the look at the slot behind it: what comes later is news. */
 		members = ivr_load_acquire(&vm->region->members);
@@ -51,9 +52,10 @@ int ivring_wait_peer(struct ivring *vm, uint32_t id, uint64_t deadline,
 	}
 	/* The news that were passed over here are still to be acted upon. */
 	ivr_store(&vm->area->members_seen, vm->members);
-	if (!ret)
-		*peer = (struct ivring_peer){ .id = id, .generation = generation };
-	return ret;
+	if (ret)
+		return ivr_fail_as(ret, ivr_wait_reasons);
+	*peer = (struct ivring_peer){ .id = id, .generation = generation };
+	return 0;
 }
 
 /*
@@ -77,7 +79,7 @@ int ivr_members(struct ivring *vm)
 		ivr_lanes_mark(vm);
 		pending = ivr_ring_pending(inbox, inbox->entries);
 		if (pending < 0)
-			return pending;
+			return ivr_fail_as(pending, ivr_wait_reasons);
 		vm->members_next = members;
 		vm->members_due = inbox->consumer + (uint32_t)pending;
 	}
@@ -91,6 +93,10 @@ int ivr_members(struct ivring *vm)
 
 int ivring_members(struct ivring *vm)
 {
+	int ret = ivr_refuse_in_handler(vm);
+
+	if (ret)
+		return ret;
 	vm->asked_members = true;
 	return ivr_members(vm);
 }

@@ -61,6 +61,9 @@ struct ivr_outbox {
 	uint32_t count;
 };
 
+/* What is wrong with payload that ivr_outbox_find() does not find. */
+extern const char *const ivr_not_in_a_block;
+
 /* Whether a receiver is done with what it got. */
 typedef bool (*ivr_settled_fn)(void *arg, const struct ivr_delivery *delivery);
 

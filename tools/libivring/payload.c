@@ -8,6 +8,17 @@
 
 #include "barrier.h"
 #include "vm.h"
+#include "why.h"
+
+const char *const ivr_not_in_a_block = "The payload does not lie within one block that is in use.";
+
+static const struct ivr_reason alloc_reasons[] = {
+	{ -EINVAL, "A block has at least one byte." },
+	{ -EMSGSIZE, "The block would be larger than the outbox." },
+	{ -EAGAIN, "There is no room in the outbox, and there is no deadline to wait until." },
+	{ -EDEADLK, "There is no room in the outbox, and its oldest block has not been sent." },
+	{ 0 },
+};
 
 static bool settled(void *arg, const struct ivr_delivery *delivery)
 {
@@ -61,14 +72,15 @@ int ivring_alloc(struct ivring *vm, size_t length, uint64_t deadline, void **dat
 		if (ret != -EAGAIN)
 			break;
 		if (!waits_for)
-			return deadline ? -EDEADLK : -EAGAIN;
+			return ivr_fail_as(deadline ? -EDEADLK : -EAGAIN, alloc_reasons);
 		ret = wait_for(vm, waits_for, deadline);
 		if (ret)
 			break;
 	}
-	if (!ret)
-		*data = vm->outbox_data + offset;
-	return ret;
+	if (ret)
+		return ivr_fail_as(ret, alloc_reasons);
+	*data = vm->outbox_data + offset;
+	return 0;
 }
 
 /* Where in the outbox; nothing is there if it is not below vm->outbox_bytes. */
@@ -82,9 +94,10 @@ int ivring_cancel(struct ivring *vm, void *data)
 	uint64_t offset = offset_of(vm, data);
 	struct ivr_block *block = ivr_outbox_find(&vm->outbox, offset, 0);
 
-	if (!block || block->state != IVR_BLOCK_HELD ||
-	    offset != (block->start & (vm->outbox_bytes - 1)))
-		return -EINVAL;
+	if (!block || offset != (block->start & (vm->outbox_bytes - 1)))
+		return ivr_fail(-EINVAL, "No block that is in use begins there.");
+	if (block->state != IVR_BLOCK_HELD)
+		return ivr_fail(-EINVAL, "The block has been sent.");
 	ivr_outbox_free(&vm->outbox, block);
 	return 0;
 }
@@ -95,7 +108,7 @@ int ivring_set_payload(struct ivring *vm, struct ivring_item *item, const void *
 	uint64_t offset = offset_of(vm, data);
 
 	if (length && !ivr_outbox_find(&vm->outbox, offset, length))
-		return -EINVAL;
+		return ivr_fail(-EINVAL, ivr_not_in_a_block);
 	item->offset = length ? offset : 0;
 	item->length = (uint32_t)length;
 	return 0;
@@ -110,10 +123,12 @@ int ivring_payload(struct ivring *vm, const struct ivring_item *item, const void
 	if (!item->length)
 		return 0;
 	if (item->offset > vm->outbox_bytes || item->length > vm->outbox_bytes - item->offset)
-		return -EPROTO;
+		return ivr_fail(-EPROTO, "The item points outside of its sender's outbox.");
 	ret = ivr_peer_get(vm, ivring_sender(item), &sender);
+	if (ret == -EPIPE || ret == -ESTALE)
+		return ivr_fail(-ESTALE, "The sender has left, and its outbox was not mapped before.");
 	if (ret)
-		return ret == -EPIPE ? -ESTALE : ret;
+		return ret;
 	*data = (const char *)sender->area + IVRING_OUTBOX_OFFSET(vm->slots) + item->offset;
 	return 0;
 }
@@ -125,7 +140,7 @@ int ivring_copy_payload(struct ivring *vm, const struct ivring_item *item, void 
 	int ret;
 
 	if (item->length > size)
-		return -EMSGSIZE;
+		return ivr_fail(-EMSGSIZE, "The payload is larger than the buffer.");
 	ret = ivring_payload(vm, item, &data);
 	if (ret)
 		return ret;
@@ -137,7 +152,7 @@ int ivring_copy_payload(struct ivring *vm, const struct ivring_item *item, void 
 int ivring_set_inline(struct ivring_item *item, const void *data, size_t length)
 {
 	if (length > IVRING_INLINE_BYTES)
-		return -EMSGSIZE;
+		return ivr_fail(-EMSGSIZE, "An item holds at most IVRING_INLINE_BYTES bytes.");
 	if (length)
 		memcpy(item->data, data, length);
 	item->inline_len = (uint8_t)length;
@@ -147,7 +162,7 @@ int ivring_set_inline(struct ivring_item *item, const void *data, size_t length)
 int ivring_get_inline(const struct ivring_item *item, void *data, size_t length)
 {
 	if (length != item->inline_len || length > IVRING_INLINE_BYTES)
-		return -EPROTO;
+		return ivr_fail(-EPROTO, "The item holds more or fewer bytes than were asked for.");
 	if (length)
 		memcpy(data, item->data, length);
 	return 0;

@@ -8,6 +8,7 @@
 #include "peer.h"
 #include "sys.h"
 #include "vm.h"
+#include "why.h"
 
 int ivr_peer_check(const struct ivring *vm, struct ivring_peer peer)
 {
@@ -23,6 +24,17 @@ int ivr_peer_check(const struct ivring *vm, struct ivring_peer peer)
 	return now & 1 ? -ESTALE : -EPIPE;
 }
 
+int ivr_peer_fail(const struct ivring *vm, struct ivring_peer peer, int error)
+{
+	if (error != -EINVAL)
+		return ivr_fail_as(error, NULL);
+	if (peer.id >= vm->slots)
+		return ivr_fail(error, IVR_NO_SUCH_SLOT);
+	if (!(peer.generation & 1))
+		return ivr_fail(error, "The generation of a VM is odd, and this one is even.");
+	return ivr_fail(error, "No VM of that slot has had that generation yet.");
+}
+
 struct ivr_peer *ivr_peer_find(const struct ivring *vm, struct ivring_peer peer)
 {
 	struct ivr_peer *found;
@@ -35,6 +47,11 @@ struct ivr_peer *ivr_peer_find(const struct ivring *vm, struct ivring_peer peer)
 	return found;
 }
 
+static const struct ivr_reason map_reasons[] = {
+	{ -EAGAIN, "The process has locked as much memory as it may." },
+	{ 0 },
+};
+
 /* The generation is looked at on both sides of mmap(): then it is that one's area. */
 static int map_area(struct ivring *vm, struct ivring_peer peer,
 		    const struct ivring_vm_area **area)
@@ -44,13 +61,15 @@ static int map_area(struct ivring *vm, struct ivring_peer peer,
 
 	ret = ivr_peer_check(vm, peer);
 	if (ret)
-		return ret;
+		return ivr_peer_fail(vm, peer, ret);
 	ret = ivr_map(vm->fd, IVRING_MAP_VM(peer.id), vm->area_bytes, PROT_READ, &memory);
 	gone = ivr_peer_check(vm, peer);
 	if (gone && !ret)
 		ivr_unmap(memory, vm->area_bytes);
-	if (gone || ret)
-		return gone ? gone : ret;
+	if (gone)
+		return ivr_peer_fail(vm, peer, gone);
+	if (ret)
+		return ivr_fail_as(ret, map_reasons);
 	*area = memory;
 	return 0;
 }
@@ -110,7 +129,7 @@ int ivr_peer_get(struct ivring *vm, struct ivring_peer peer, struct ivr_peer **o
 		}
 		found = calloc(1, sizeof(*found));
 		if (!found)
-			return -ENOMEM;
+			return ivr_fail_as(-ENOMEM, NULL);
 		ret = map_area(vm, peer, &found->area);
 		if (ret) {
 			free(found);

@@ -35,6 +35,11 @@ struct ivr_peer {
  */
 int ivr_peer_check(const struct ivring *vm, struct ivring_peer peer);
 
+#define IVR_NO_SUCH_SLOT	"The region has no slot of that number."
+
+/* Says why ivr_peer_check() returned that error for that VM. */
+int ivr_peer_fail(const struct ivring *vm, struct ivring_peer peer, int error);
+
 /* The VM if its area is mapped, else NULL. */
 struct ivr_peer *ivr_peer_find(const struct ivring *vm, struct ivring_peer peer);
 

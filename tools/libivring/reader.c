@@ -9,6 +9,17 @@
 #include "sys.h"
 #include "vm.h"
 
+const struct ivr_reason ivr_wait_reasons[] = {
+	{ -EPROTO, "The VM's own inbox is broken: not only the library wrote its memory." },
+	{ -EINVAL, "The only flag is IVRING_EVENT_MEMBERS." },
+	{ 0 },
+};
+
+static const struct ivr_reason room_reasons[] = {
+	{ -ENOENT, "The lane that the items were received from has been closed since." },
+	{ 0 },
+};
+
 void ivr_reader_add(struct ivr_reader *reader, struct ivr_ring *ring)
 {
 	reader->rings[reader->count++] = ring;
@@ -82,9 +93,12 @@ int ivr_reader_consume(const struct ivring *vm, struct ivr_ring *ring, uint32_t 
 {
 	struct ivring_room call = { .from = ring->from.id };
 
+	int ret;
+
 	if (!count || !ivr_ring_consume(ring, count))
 		return 0;
-	return ivr_ioctl(vm->fd, IVRING_ROOM, &call);
+	ret = ivr_ioctl(vm->fd, IVRING_ROOM, &call);
+	return ret ? ivr_fail_as(ret, room_reasons) : 0;
 }
 
 int ivring_receive(struct ivring *vm, struct ivring_item *items, unsigned int count)
@@ -94,12 +108,15 @@ int ivring_receive(struct ivring *vm, struct ivring_item *items, unsigned int co
 	uint32_t copied;
 	int pending;
 
+	pending = ivr_refuse_in_handler(vm);
+	if (pending)
+		return pending;
 	ivr_lanes_update(vm);
 	do {
 		pending = ivr_reader_next(vm, count, &ring);
 		/* A look that finds nothing leaves an armed VM armed. */
 		if (pending <= 0)
-			return pending;
+			return pending ? ivr_fail_as(pending, ivr_wait_reasons) : 0;
 		ivr_state_busy(&vm->state);
 		for (copied = 0; copied < count && copied < (uint32_t)pending; copied++)
 			if (ivr_ring_copy(ring, copied, &items[copied]))
@@ -115,10 +132,12 @@ int ivring_consume(struct ivring *vm, unsigned int count)
 {
 	struct ivr_reader *reader = &vm->reader;
 	struct ivr_ring *ring = reader->rings[reader->turn];
-	int ret;
+	int ret = ivr_refuse_in_handler(vm);
 
+	if (ret)
+		return ret;
 	if (count > reader->handed)
-		return -EINVAL;
+		return ivr_fail(-EINVAL, "Fewer items are received and not consumed.");
 	if (!count)
 		return 0;
 	reader->handed -= count;
@@ -131,11 +150,14 @@ int ivring_consume(struct ivring *vm, unsigned int count)
 int ivring_wait(struct ivring *vm, uint32_t flags, uint64_t deadline)
 {
 	struct ivring_wait call = { .flags = flags, .deadline = deadline };
-	int ret = ivr_ioctl(vm->fd, IVRING_WAIT, &call);
+	int ret = ivr_refuse_in_handler(vm);
 
+	if (ret)
+		return ret;
+	ret = ivr_ioctl(vm->fd, IVRING_WAIT, &call);
 	if (!ret)
 		return (int)call.events;
 	/* It has left the state BUSY. */
 	ivr_settle(vm);
-	return ret;
+	return ivr_fail_as(ret, ivr_wait_reasons);
 }

@@ -8,6 +8,7 @@
 #include "lanes.h"
 #include "quiet.h"
 #include "ring.h"
+#include "why.h"
 
 /**
  * struct ivr_reader - the one reader of all rings of a VM.
@@ -28,6 +29,9 @@ struct ivr_reader {
 	uint32_t turn;
 	uint32_t handed;
 };
+
+/* What errors mean where a VM looks at its own rings, or waits for something in them. */
+extern const struct ivr_reason ivr_wait_reasons[];
 
 /* Has the ring read, in its turn. */
 void ivr_reader_add(struct ivr_reader *reader, struct ivr_ring *ring);

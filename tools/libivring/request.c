@@ -5,6 +5,7 @@
 
 #include "request.h"
 #include "vm.h"
+#include "why.h"
 
 #define MIN_CAPACITY	16u
 
@@ -58,7 +59,7 @@ int ivring_request(struct ivring *vm, struct ivring_peer to, const struct ivring
 	int ret;
 
 	if (requests->free == requests->capacity && grow(requests))
-		return -ENOMEM;
+		return ivr_fail_as(-ENOMEM, NULL);
 	request = &requests->table[requests->free];
 	copy.cookie = request->cookie;
 	ret = ivring_send(vm, to, &copy, 1, deadline);
@@ -79,7 +80,7 @@ int ivring_forget(struct ivring *vm, uint64_t id)
 	struct ivr_request *request = find(&vm->requests, id);
 
 	if (!request)
-		return -ENOENT;
+		return ivr_fail(-ENOENT, "No such request waits for a reply any more.");
 	take(&vm->requests, request);
 	return 0;
 }

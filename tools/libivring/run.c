@@ -9,6 +9,7 @@
 #include "barrier.h"
 #include "sys.h"
 #include "vm.h"
+#include "why.h"
 
 /* Looks again and again for a while; true if there is something. */
 static bool poll_for_work(struct ivring *vm, uint64_t until)
@@ -46,7 +47,7 @@ static int sleep_for_work(struct ivring *vm, uint64_t deadline)
 	if (!ivr_dispatcher_ends(vm))
 		ret = ivr_ioctl(vm->fd, IVRING_WAIT, &call);
 	ivr_store(&dispatcher->sleeping, 0);
-	return ret == -EINTR ? 0 : ret;
+	return ret && ret != -EINTR ? ivr_fail_as(ret, ivr_wait_reasons) : 0;
 }
 
 static int wait_for_work(struct ivring *vm, uint64_t deadline)
@@ -84,8 +85,9 @@ int ivring_run(struct ivring *vm)
 {
 	int ret;
 
-	if (vm->dispatcher.active)
-		return -EBUSY;
+	ret = ivr_refuse_in_handler(vm);
+	if (ret)
+		return ret;
 	ret = run(vm, IVRING_DEADLINE_NEVER);
 	ivr_store(&vm->dispatcher.stop, 0);
 	return ret;
@@ -114,6 +116,11 @@ void ivring_stop(struct ivring *vm)
 	errno = saved;
 }
 
+static const struct ivr_reason reply_reasons[] = {
+	{ -EPIPE, "The VM that was asked has left the region without a reply." },
+	{ 0 },
+};
+
 struct call {
 	bool answered;
 	int status;
@@ -139,20 +146,23 @@ int ivring_call(struct ivring *vm, struct ivring_peer to, const struct ivring_it
 	uint64_t id;
 	int ret;
 
-	if (vm->dispatcher.active)
-		return -EBUSY;
+	ret = ivr_refuse_in_handler(vm);
+	if (ret)
+		return ret;
 	ret = ivring_request(vm, to, item, deadline, on_answer, &call, &id);
 	if (ret)
 		return ret;
 	ret = run(vm, deadline);
 	vm->dispatcher.answered = false;
 	if (call.answered)
-		return call.status;
+		return call.status ? ivr_fail_as(call.status, reply_reasons) : 0;
 	ivring_forget(vm, id);
+	if (ret == -ETIMEDOUT)
+		return ivr_fail(ret, "The deadline passed before the reply came.");
 	if (ret)
 		return ret;
 	ivr_store(&vm->dispatcher.stop, 0);
-	return -ECANCELED;
+	return ivr_fail(-ECANCELED, "The wait for the reply was ended by ivring_stop().");
 }
 
 void ivring_set_polling(struct ivring *vm, uint64_t max_ns)

@@ -4,11 +4,26 @@
 
 #include "sys.h"
 #include "vm.h"
+#include "why.h"
 
 /* The block that an item's payload lies in; NULL if it lies in none. */
 static struct ivr_block *block_of(struct ivring *vm, const struct ivring_item *item)
 {
 	return ivr_outbox_find(&vm->outbox, item->offset, item->length);
+}
+
+/* What is wrong with an item for which the receiver would close a lane; or NULL. */
+static const char *fault_of(const struct ivring_item *item)
+{
+	if (item->from || item->from_gen)
+		return "An item to be sent has zero in from and from_gen.";
+	if (item->flags & ~IVRING_ITEM_FLAGS)
+		return "The item has an unknown flag.";
+	if (item->inline_len > IVRING_INLINE_BYTES)
+		return "The inline_len of the item is larger than IVRING_INLINE_BYTES.";
+	if (item->offset && !item->length)
+		return "The item has an offset, but no length.";
+	return NULL;
 }
 
 /*
@@ -20,25 +35,37 @@ static int check_items(struct ivring *vm, const struct ivring_item *items, unsig
 	unsigned int i;
 
 	for (i = 0; i < count; i++) {
-		const struct ivring_item *item = &items[i];
+		const char *fault = fault_of(&items[i]);
 		struct ivr_block *block;
 
-		if (item->from || item->from_gen || (item->flags & ~IVRING_ITEM_FLAGS) ||
-		    item->inline_len > IVRING_INLINE_BYTES)
-			return -EINVAL;
-		if (!item->length) {
-			if (item->offset)
-				return -EINVAL;
+		if (fault)
+			return ivr_fail(-EINVAL, fault);
+		if (!items[i].length)
 			continue;
-		}
-		block = block_of(vm, item);
+		block = block_of(vm, &items[i]);
 		if (!block)
-			return -EINVAL;
+			return ivr_fail(-EINVAL, ivr_not_in_a_block);
 		if (ivr_block_reserve(block))
-			return -ENOMEM;
+			return ivr_fail_as(-ENOMEM, NULL);
 	}
 	return 0;
 }
+
+static const struct ivr_reason inbox_reasons[] = {
+	{ -EAGAIN, "The inbox is full, and there is no deadline to wait until." },
+	{ -ETIMEDOUT, "The inbox was full until the deadline." },
+	{ -EPROTO, "The receiver has broken its inbox by a bad consumer index." },
+	{ -EINVAL, "The module refused an item, which another thread may have changed." },
+	{ 0 },
+};
+
+static const struct ivr_reason flush_reasons[] = {
+	{ -ETIMEDOUT, "Not all that was sent had been read when the deadline passed." },
+	{ -EPIPE, "The VM has left the region, and what it had read is not known." },
+	{ -EPROTO, "The receiver has broken a ring by a bad consumer index." },
+	{ -ECONNRESET, "The receiver has closed the lane before it had read all of it." },
+	{ 0 },
+};
 
 /* The items went into a ring of @to, the last of them before @position. */
 static void mark_sent(struct ivring *vm, struct ivring_peer to, uint32_t lane,
@@ -85,7 +112,7 @@ static int send_to_inbox(struct ivring *vm, struct ivr_peer *peer,
 		if (call.done < call.count)
 			break;
 	}
-	return sent ? (int)sent : ret;
+	return sent ? (int)sent : ivr_fail_as(ret, inbox_reasons);
 }
 
 /* Once told that the lane has been closed, the caller goes on without it. */
@@ -127,7 +154,7 @@ int ivring_send(struct ivring *vm, struct ivring_peer to, const struct ivring_it
 	int ret;
 
 	if (!count || count > INT32_MAX)
-		return -EINVAL;
+		return ivr_fail(-EINVAL, "The number of items is zero, or larger than INT32_MAX.");
 	ret = check_items(vm, items, count);
 	if (ret)
 		return ret;
@@ -208,9 +235,10 @@ int ivring_flush(struct ivring *vm, struct ivring_peer to, uint64_t deadline)
 	int ret;
 
 	ret = ivr_peer_get(vm, to, &peer);
-	if (!ret)
-		ret = flush_inbox(vm, peer, deadline);
+	if (ret)
+		return ret;
+	ret = flush_inbox(vm, peer, deadline);
 	if (!ret && peer->by_lane)
 		ret = told(peer, flush_lane(&peer->lane, deadline));
-	return ret;
+	return ret ? ivr_fail_as(ret, flush_reasons) : 0;
 }

@@ -2,27 +2,20 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 
 #include "arm.h"
 #include "barrier.h"
 #include "sys.h"
 #include "vm.h"
+#include "why.h"
 
-#define LOOK_FOR_NAME_NS	10000000ULL
-
-/* Copies a name that may be NULL; the rest of @to is NUL already. */
-static int set_name(uint8_t *to, const char *name)
-{
-	size_t length = name ? strlen(name) : 0;
-
-	if (length >= IVRING_NAME_SIZE)
-		return -EINVAL;
-	if (length)
-		memcpy(to, name, length);
-	return 0;
-}
+static const struct ivr_reason set_up_reasons[] = {
+	{ -EPROTONOSUPPORT, "The module has another version of the interface than the library." },
+	{ -EACCES, "The areas of the region cannot be mapped by this process." },
+	{ -EAGAIN, "The process has locked as much memory as it may." },
+	{ 0 },
+};
 
 static int map_areas(struct ivring *vm)
 {
@@ -92,15 +85,14 @@ static int set_up_peers(struct ivring *vm)
 	return 0;
 }
 
-/* Makes the VM of a file that has been attached. */
-static int set_up(struct ivring *vm)
+int ivr_vm_set_up(struct ivring *vm)
 {
 	struct ivring_info info;
 	int ret;
 
 	ret = ivr_ioctl(vm->fd, IVRING_INFO, &info);
 	if (ret)
-		return ret;
+		return ivr_fail_as(ret, set_up_reasons);
 	vm->slots = info.slots;
 	vm->outbox_bytes = info.outbox_bytes;
 	vm->region_bytes = sizeof(*vm->region) + (size_t)info.slots * sizeof(uint32_t);
@@ -114,7 +106,7 @@ static int set_up(struct ivring *vm)
 	if (!ret)
 		ret = set_up_peers(vm);
 	if (ret)
-		return ret;
+		return ivr_fail_as(ret, set_up_reasons);
 
 	vm->state.word = &vm->area->state;
 	vm->state.fd = vm->fd;
@@ -126,83 +118,15 @@ static int set_up(struct ivring *vm)
 	return 0;
 }
 
-/* Opens the device, and attaches: to the region that @create makes, or else by @attach. */
-static int open_vm(const struct ivring_create *create, struct ivring_attach *attach,
-		   struct ivring **out)
-{
-	struct ivring *vm = calloc(1, sizeof(*vm));
-	int ret;
-
-	if (!vm)
-		return -ENOMEM;
-	ret = vm->fd = ivr_open();
-	if (ret < 0) {
-		free(vm);
-		return ret;
-	}
-	if (create)
-		ret = ivr_ioctl(vm->fd, IVRING_CREATE, (void *)create);
-	else
-		ret = ivr_ioctl(vm->fd, IVRING_ATTACH, attach);
-	if (!ret) {
-		vm->self.id = attach->id;
-		vm->self.generation = attach->generation;
-		ret = set_up(vm);
-	}
-	if (ret) {
-		ivring_close(vm);
-		return ret;
-	}
-	*out = vm;
-	return 0;
-}
-
-int ivring_create(const struct ivring_options *options, struct ivring **vm)
-{
-	struct ivring_create create = {
-		.flags = IVRING_CREATE_ATTACH,
-		.slots = options->slots,
-		.inbox_entries = options->inbox_entries,
-		.mode = options->mode,
-		.outbox_bytes = options->outbox_bytes,
-	};
-	struct ivring_attach attach = { .id = 0, .generation = 1 };
-	int ret = set_name(create.name, options->name);
-
-	return ret ? ret : open_vm(&create, &attach, vm);
-}
-
-int ivring_join(const char *name, uint32_t id, uint64_t deadline, struct ivring **vm)
+int ivring_close(struct ivring *vm)
 {
 	int ret;
 
-	for (;;) {
-		struct ivring_attach attach = { .region_fd = -1, .id = id };
-		uint64_t next = ivr_now() + LOOK_FOR_NAME_NS;
-
-		ret = set_name(attach.name, name);
-		if (ret)
-			return ret;
-		ret = open_vm(NULL, &attach, vm);
-		if (ret != -ENOENT || next > deadline)
-			return ret;
-		ret = ivr_sleep(next);
-		if (ret)
-			return ret;
-	}
-}
-
-int ivring_join_fd(int region_fd, uint32_t id, struct ivring **vm)
-{
-	struct ivring_attach attach = { .region_fd = region_fd, .id = id };
-
-	return open_vm(NULL, &attach, vm);
-}
-
-void ivring_close(struct ivring *vm)
-{
 	if (!vm)
-		return;
+		return 0;
+	ret = ivr_refuse_in_handler(vm);
+	if (ret)
+		return ret;
 	if (vm->peers)
 		ivr_peers_drop(vm);
 	ivr_lanes_drop(vm);
@@ -220,6 +144,7 @@ void ivring_close(struct ivring *vm)
 	free(vm->requests.table);
 	free(vm->dispatcher.handlers);
 	free(vm);
+	return 0;
 }
 
 int ivring_fd(const struct ivring *vm)
@@ -234,13 +159,20 @@ struct ivring_peer ivring_self(const struct ivring *vm)
 
 int ivring_info(const struct ivring *vm, struct ivring_info *info)
 {
-	return ivr_ioctl(vm->fd, IVRING_INFO, info);
+	int ret = ivr_ioctl(vm->fd, IVRING_INFO, info);
+
+	return ret ? ivr_fail_as(ret, NULL) : 0;
 }
 
 int ivring_vm_info(const struct ivring *vm, uint32_t id, struct ivring_vm_info *info)
 {
+	int ret;
+
 	*info = (struct ivring_vm_info){ .id = id };
-	return ivr_ioctl(vm->fd, IVRING_VM_INFO, info);
+	ret = ivr_ioctl(vm->fd, IVRING_VM_INFO, info);
+	if (ret == -EINVAL)
+		return ivr_fail(ret, IVR_NO_SUCH_SLOT);
+	return ret ? ivr_fail_as(ret, NULL) : 0;
 }
 
 int ivring_set_eventfd(struct ivring *vm, int eventfd)
@@ -248,10 +180,14 @@ int ivring_set_eventfd(struct ivring *vm, int eventfd)
 	struct ivring_eventfd call = { .fd = eventfd };
 	int ret = ivr_ioctl(vm->fd, IVRING_EVENTFD, &call);
 
+	if (ret == -EINVAL)
+		return ivr_fail(ret, "The descriptor is not of an eventfd.");
+	if (ret)
+		return ivr_fail_as(ret, NULL);
 	/* What was rung before does not count. */
-	if (!ret && eventfd >= 0 && !vm->dispatcher.active)
+	if (eventfd >= 0 && !vm->dispatcher.active)
 		ivr_settle(vm);
-	return ret;
+	return 0;
 }
 
 uint64_t ivring_deadline_ms(uint32_t ms)

@@ -75,4 +75,7 @@ struct ivring {
 	struct ivr_polling room_polling;
 };
 
+/* Makes the VM of a file that has been attached; @self is set. */
+int ivr_vm_set_up(struct ivring *vm);
+
 #endif /* IVR_VM_H */

@@ -7,7 +7,8 @@
  * called from elsewhere. A child made by fork() has the descriptor but none of
  * the mappings: it may ask for ivring_fd() and close that, and nothing else.
  *
- * Functions that can fail return a negative errno value. Deadlines are
+ * Functions that can fail return a negative errno value, and ivring_why() says in a sentence
+ * which argument or condition it was. Deadlines are
  * CLOCK_MONOTONIC times in nanoseconds: zero does not wait, IVRING_DEADLINE_NEVER
  * waits for ever. Those that wait return -ETIMEDOUT when the deadline has
  * passed, and -EINTR when a signal was handled.
@@ -37,6 +38,15 @@ extern "C" {
 struct ivring;
 
 /**
+ * ivring_why() - why the last call of this thread that failed did so.
+ *
+ * As errno, it means something only right after a call that has failed, for this thread.
+ *
+ * Return: a sentence, which is valid for ever and not to be freed.
+ */
+const char *ivring_why(void);
+
+/**
  * struct ivring_peer - a VM of the region, and no successor of it.
  * @id:		its slot
  * @generation:	its generation, odd
@@ -46,13 +56,18 @@ struct ivring_peer {
 	uint32_t generation;
 };
 
+/* As the mode of a region: nobody may join it by its name, but for CAP_DAC_OVERRIDE. */
+#define IVRING_MODE_NOBODY		0x80000000u
+
 /**
- * struct ivring_options - the region that ivring_create() makes.
+ * struct ivring_options - the region that ivring_create() or ivring_open() makes.
  * @name:		what others join it by; NULL if only by descriptor
  * @slots:		how many VMs it can hold
  * @inbox_entries:	items in each inbox, a power of two
  * @outbox_bytes:	bytes in each outbox, a power of two
- * @mode:		permission bits for joining by name; zero without a name
+ * @mode:		who may join by name: permission bits, as of a file of the caller's.
+ *			Zero means 0600: the caller's user. IVRING_MODE_NOBODY lets nobody.
+ *			A region without a name has no mode: zero
  */
 struct ivring_options {
 	const char *name;
@@ -71,8 +86,9 @@ struct ivring_options {
  * @options:	what it is to be
  * @vm:		out: the VM, to be closed with ivring_close()
  *
- * Return: 0; -EEXIST if the name is taken, -EINVAL for bad options, or what
- * opening /dev/ivring, IVRING_CREATE or mmap() fail with.
+ * Return: 0; -EEXIST if the name is taken, -EINVAL for bad options; -ENODEV if there is no
+ * /dev/ivring, -EACCES if this user may not open it; or what opening it, IVRING_CREATE or
+ * mmap() fail with.
  */
 int ivring_create(const struct ivring_options *options, struct ivring **vm);
 
@@ -84,11 +100,38 @@ int ivring_create(const struct ivring_options *options, struct ivring **vm);
  *		it every 10 ms
  * @vm:		out: the VM, to be closed with ivring_close()
  *
- * Return: 0; -ENOENT if there is none, at the deadline too; -EACCES without the
- * right; -EBUSY if the slot is taken, -ENOSPC if all are; or what opening
- * /dev/ivring, IVRING_ATTACH or mmap() fail with.
+ * It waits only while no region has that name. Any other error is returned at once, because
+ * it may never go away: a device that is missing or may not be opened, a region that this
+ * user may not join, a slot that is taken, a region that is full, a limit of the process or
+ * the user that has been reached.
+ *
+ * Return: 0; -ENOENT if there is no such region, at the deadline too; -EACCES if this user
+ * may not join it, or not open /dev/ivring; -ENODEV if there is no /dev/ivring; -EBUSY if the
+ * slot is taken, -ENOSPC if all are; -EDQUOT, -EMFILE; -EINVAL for a bad name or no such
+ * slot; or what opening /dev/ivring, IVRING_ATTACH or mmap() fail with.
  */
 int ivring_join(const char *name, uint32_t id, uint64_t deadline, struct ivring **vm);
+
+/* What ivring_open() did. */
+enum {
+	IVRING_JOINED = 0,
+	IVRING_CREATED = 1,
+};
+
+/**
+ * ivring_open() - make a region and become VM 0 of it, or join the one that has its name.
+ * @options:	what it is to be, if it is made; it has a name
+ * @deadline:	how long to try again if the region of that name comes and goes
+ * @vm:		out: the VM, to be closed with ivring_close(); in any slot if it has joined
+ *
+ * For programs of which each may be the first. A region that is there stays as it is, though it
+ * may have another size, mode or creator than the options say: ivring_info() tells.
+ *
+ * Return: IVRING_CREATED or IVRING_JOINED; -EAGAIN if the region came and went again and again
+ * until the deadline, a few tries at least; or as ivring_create() and ivring_join(), but for
+ * -EEXIST and -ENOENT.
+ */
+int ivring_open(const struct ivring_options *options, uint64_t deadline, struct ivring **vm);
 
 /**
  * ivring_join_fd() - become a VM of the region that a descriptor belongs to.
@@ -96,15 +139,17 @@ int ivring_join(const char *name, uint32_t id, uint64_t deadline, struct ivring 
  * @id:		the slot wanted, or IVRING_ID_ANY
  * @vm:		out: the VM, to be closed with ivring_close()
  *
- * Return: 0; -EBADF or -EINVAL for a bad descriptor; else as ivring_join().
+ * Return: 0; -EBADF or -EINVAL for a bad descriptor; else as ivring_join(), at once.
  */
 int ivring_join_fd(int region_fd, uint32_t id, struct ivring **vm);
 
 /**
  * ivring_close() - leave the region, and free the VM.
- * @vm:		the VM, or NULL; not from one of its own handlers
+ * @vm:		the VM, or NULL
+ *
+ * Return: 0; -EBUSY from a handler of the VM, and then it stays as it was.
  */
-void ivring_close(struct ivring *vm);
+int ivring_close(struct ivring *vm);
 
 /**
  * ivring_fd() - the VM's descriptor, for poll() and for passing on.

@@ -65,6 +65,11 @@ struct ivring_region_area *region_table(void)
 	return region.at;
 }
 
+uint32_t device_mode(void)
+{
+	return geometry.mode;
+}
+
 struct ivring_vm_area *device_area(uint32_t id)
 {
 	return vms[id].area.at;
@@ -144,6 +149,8 @@ static void members_changed(uint32_t id)
 
 int ivr_open(void)
 {
+	if (device.open_error)
+		return device.open_error;
 	if (files == FILES)
 		abort();
 	slot_of_file[files] = -1;
@@ -218,11 +225,23 @@ void ivr_unmap(const void *memory, size_t length)
 
 static int attach(int fd, struct ivring_attach *call);
 
+static uint32_t slots_taken(void)
+{
+	uint32_t id, taken = 0;
+
+	for (id = 0; id < geometry.slots; id++)
+		taken += region_table()->generation[id] & 1;
+	return taken;
+}
+
 static int create(int fd, const struct ivring_create *call)
 {
 	struct ivring_attach first = { .id = 0 };
 
-	if (call->slots > SLOTS || call->flags != IVRING_CREATE_ATTACH)
+	if (region.at && slots_taken())
+		return -EEXIST;
+	drop_memory(&region);
+	if (!call->slots || call->slots > SLOTS || call->flags != IVRING_CREATE_ATTACH)
 		return -EINVAL;
 	geometry = *call;
 	region = new_memory(sizeof(struct ivring_region_area) + 4 * call->slots);
@@ -237,8 +256,10 @@ static int attach(int fd, struct ivring_attach *call)
 	uint32_t id = call->id == IVRING_ID_ANY ? 0 : call->id;
 	struct vm *vm;
 
-	if (!region.at)
+	if (!region.at || (call->name[0] && !slots_taken()))
 		return -ENOENT;
+	if (call->id != IVRING_ID_ANY && call->id >= geometry.slots)
+		return -EINVAL;
 	while (call->id == IVRING_ID_ANY && id < geometry.slots && (region_table()->generation[id] & 1))
 		id++;
 	if (id >= geometry.slots)
@@ -295,12 +316,28 @@ int ivr_ioctl(int fd, unsigned long request, void *arg)
 		return make_fence();
 	/* Two threads may make one at a time. */
 	__atomic_fetch_add(&device.calls, 1, __ATOMIC_RELAXED);
+	if (request == device.fail) {
+		device.fail = 0;
+		return device.fail_error;
+	}
 	switch (request) {
+	case IVRING_API:
+		*(struct ivring_api *)arg = (struct ivring_api){
+			.version = device.version,
+			.max_slots = SLOTS,
+			.max_inbox_entries = IVRING_MAX_INBOX_ENTRIES,
+			.max_outbox_bytes = IVRING_MAX_OUTBOX_BYTES,
+		};
+		return 0;
 	case IVRING_CREATE:
 		return create(fd, arg);
 	case IVRING_ATTACH:
 		return attach(fd, arg);
 	case IVRING_INFO:
+		if (device.info_error)
+			return device.info_error;
+		if (slot_of_file[fd] < 0)
+			return -ENXIO;
 		*(struct ivring_info *)arg = (struct ivring_info){
 			.slots = geometry.slots,
 			.inbox_entries = geometry.inbox_entries,
@@ -311,6 +348,8 @@ int ivr_ioctl(int fd, unsigned long request, void *arg)
 		return 0;
 	case IVRING_VM_INFO:
 		id = ((struct ivring_vm_info *)arg)->id;
+		if (id >= geometry.slots)
+			return -EINVAL;
 		((struct ivring_vm_info *)arg)->stats = vms[id].stats;
 		return 0;
 	case IVRING_EVENTFD:
@@ -341,6 +380,8 @@ int ivr_poll_members(int fd, uint64_t deadline)
 {
 	uint32_t id = (uint32_t)slot_of_file[fd];
 
+	if (device.poll_error)
+		return device.poll_error;
 	if (region_table()->members != device_area(id)->members_seen)
 		return 0;
 	if (deadline)

@@ -29,6 +29,11 @@ struct device {
 	bool flush_lies;		/* IVRING_FLUSH says that all of a lane was read */
 	int lane_map_error;		/* what the next mmap() of a lane fails with */
 	int fence_error;		/* what IVRING_FENCE fails with */
+	int open_error;			/* what opening it fails with */
+	int info_error;			/* what IVRING_INFO fails with */
+	int poll_error;			/* what poll() fails with */
+	unsigned long fail;		/* the next such ioctl fails with @fail_error */
+	int fail_error;
 	unsigned int cpus;
 	uint64_t tick;			/* what the clock moves on by at each look */
 	uint64_t nap;			/* and while a VM sleeps */
@@ -56,6 +61,9 @@ struct ivring_ring_area *device_inbox(uint32_t id);
 
 /* The memory of the last lane that was opened between two slots. */
 struct ivring_ring_area *device_lane(uint32_t from, uint32_t to);
+
+/* The mode of the region that was made last. */
+uint32_t device_mode(void);
 
 /* Sets the index of the next item into that inbox, behind the sender's back. */
 void device_set_producer(uint32_t id, uint32_t producer);

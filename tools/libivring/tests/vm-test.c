@@ -37,7 +37,7 @@ static void failures_leave_nothing(void)
 	name[IVRING_NAME_SIZE] = 0;
 	CHECK_EQ(ivring_join(name, 2, 0, &third), -EINVAL);
 	CHECK_EQ(ivring_join("test", 1, 0, &third), -EBUSY);
-	CHECK_EQ(ivring_join("test", 4, 0, &third), -ENOSPC);
+	CHECK_EQ(ivring_join("test", 4, 0, &third), -EINVAL);
 	CHECK(!third);
 	CHECK_EQ(device.maps, 6);
 	close_all();
@@ -53,6 +53,27 @@ static void another_version(void)
 	device.version = IVRING_API_VERSION + 1;
 	CHECK_EQ(ivring_create(&options, &vm), -EPROTONOSUPPORT);
 	CHECK_EQ(device.maps, 0);
+}
+
+/* What the module is asked for, by those options. */
+static uint32_t mode_of(const char *name, uint32_t mode)
+{
+	struct ivring_options options = { name, 1, ENTRIES, OUTBOX, mode };
+
+	device_reset();
+	CHECK_EQ(ivring_create(&options, &vm), 0);
+	ivring_close(vm);
+	vm = NULL;
+	return device_mode();
+}
+
+static void who_may_join_by_name(void)
+{
+	CHECK_EQ(mode_of("test", 0), 0600);
+	CHECK_EQ(mode_of("test", 0660), 0660);
+	CHECK_EQ(mode_of("test", IVRING_MODE_NOBODY), 0);
+	CHECK_EQ(mode_of(NULL, 0), 0);
+	CHECK_EQ(mode_of(NULL, IVRING_MODE_NOBODY), 0);
 }
 
 static void make_region(void)
@@ -241,6 +262,7 @@ int main(void)
 	RUN(create_and_join);
 	RUN(failures_leave_nothing);
 	RUN(another_version);
+	RUN(who_may_join_by_name);
 	RUN(join_waits_for_the_name);
 	RUN(wait_for_a_peer);
 	RUN(area_of_the_right_generation);

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "vm.h"
+#include "why.h"
+
+static __thread const char *last;
+
+/* What an error means that has one cause, whichever call returns it. */
+static const struct ivr_reason common[] = {
+	{ -ENOMEM, "There is no memory, or none left in the memory cgroup." },
+	{ -EINTR, "A signal was handled while the call waited." },
+	{ -ETIMEDOUT, "The deadline passed." },
+	{ -EPIPE, "The VM has left the region, and its slot is free." },
+	{ -ESTALE, "The VM has left the region, and another VM has had its slot since." },
+	{ -EPROTO, "The VM that reads the ring has broken it by a bad consumer index." },
+	{ -EBADF, "The descriptor is not open." },
+	{ -EMFILE, "The process has as many open files as it may have." },
+	{ -ENFILE, "The system has as many open files as it may have." },
+	{ -ENOTTY, "The module does not know the call, because it is older than the library." },
+	{ -EFAULT, "The call was given an address that cannot be read or written." },
+	{ 0 },
+};
+
+int ivr_fail(int error, const char *why)
+{
+	last = why;
+	return error;
+}
+
+static const char *find(int error, const struct ivr_reason *reasons)
+{
+	while (reasons && reasons->error && reasons->error != error)
+		reasons++;
+	return reasons ? reasons->why : NULL;
+}
+
+int ivr_fail_as(int error, const struct ivr_reason *reasons)
+{
+	const char *why = find(error, reasons);
+
+	if (!why)
+		why = find(error, common);
+	if (!why)
+		why = "The system refused the call for a reason that the library does not know.";
+	return ivr_fail(error, why);
+}
+
+int ivr_refuse_in_handler(const struct ivring *vm)
+{
+	if (!vm->dispatcher.active)
+		return 0;
+	return ivr_fail(-EBUSY, "A handler of the VM is running, which may not call this.");
+}
+
+const char *ivring_why(void)
+{
+	return last ? last : "No call of this thread has failed.";
+}
