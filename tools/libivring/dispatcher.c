@@ -83,14 +83,20 @@ static void deliver(struct ivring *vm, const struct ivring_item *item)
 		return;
 	}
 	/* It has woken the VM, and that is all it can do, whoever sent it. */
-	if (item->port == IVRING_PORT_RESERVED)
+	if (item->port == IVRING_PORT_RESERVED && !(item->flags & IVRING_ITEM_REQUEST))
 		return;
 	at = find(dispatcher, item->port);
 	if (at < dispatcher->count && dispatcher->handlers[at].port == item->port &&
 	    dispatcher->handlers[at].fn)
 		handler = dispatcher->handlers[at];
-	if (handler.fn)
+	if (handler.fn && item->port != IVRING_PORT_RESERVED) {
+		vm->counters.handled++;
 		handler.fn(vm, item, handler.arg);
+		return;
+	}
+	vm->counters.unhandled++;
+	if (item->flags & IVRING_ITEM_REQUEST)
+		ivr_requests_refuse(vm, item);
 }
 
 static int see_to_members(struct ivring *vm)

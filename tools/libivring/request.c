@@ -62,6 +62,7 @@ int ivring_request(struct ivring *vm, struct ivring_peer to, const struct ivring
 		return ivr_fail_as(-ENOMEM, NULL);
 	request = &requests->table[requests->free];
 	copy.cookie = request->cookie;
+	copy.flags |= IVRING_ITEM_REQUEST;
 	ret = ivring_send(vm, to, &copy, 1, deadline);
 	if (ret < 0)
 		return ret;
@@ -89,10 +90,29 @@ void ivr_requests_answer(struct ivring *vm, const struct ivring_item *reply)
 {
 	struct ivr_request *request = find(&vm->requests, reply->cookie), answered;
 
-	if (!request || request->to.id != reply->from || request->to.generation != reply->from_gen)
+	if (!request || request->to.id != reply->from ||
+	    request->to.generation != reply->from_gen) {
+		vm->counters.stray++;
 		return;
+	}
+	vm->counters.replies++;
 	answered = take(&vm->requests, request);
-	answered.fn(vm, 0, reply, answered.arg);
+	if (reply->flags & IVRING_ITEM_REFUSED)
+		answered.fn(vm, -ECONNREFUSED, NULL, answered.arg);
+	else
+		answered.fn(vm, 0, reply, answered.arg);
+}
+
+void ivr_requests_refuse(struct ivring *vm, const struct ivring_item *request)
+{
+	struct ivring_item answer = { .flags = IVRING_ITEM_REFUSED, .port = request->port };
+	int ret = ivring_reply(vm, request, &answer, 0);
+
+	if (!ret)
+		vm->counters.refused++;
+	/* That is told once, and to the caller, who did not send this. */
+	if (ret == -ECONNRESET)
+		ivr_peer_find(vm, ivring_sender(request))->by_lane = true;
 }
 
 void ivr_requests_fail(struct ivring *vm)

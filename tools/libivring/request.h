@@ -40,6 +40,9 @@ struct ivr_requests {
 /* Gives a reply to whoever waits for it, if anybody does. */
 void ivr_requests_answer(struct ivring *vm, const struct ivring_item *reply);
 
+/* Tells the sender of a request that nobody handles its port, unless it has no room for that. */
+void ivr_requests_refuse(struct ivring *vm, const struct ivring_item *request);
+
 /* Tells those that wait for VMs of which all has been read, and which have left. */
 void ivr_requests_fail(struct ivring *vm);
 

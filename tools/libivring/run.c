@@ -118,6 +118,7 @@ void ivring_stop(struct ivring *vm)
 
 static const struct ivr_reason reply_reasons[] = {
 	{ -EPIPE, "The VM that was asked has left the region without a reply." },
+	{ -ECONNREFUSED, "The VM that was asked has no handler of that port." },
 	{ 0 },
 };
 

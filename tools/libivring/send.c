@@ -197,7 +197,7 @@ int ivring_reply(struct ivring *vm, const struct ivring_item *request,
 	struct ivring_item item = *answer;
 
 	item.cookie = request->cookie;
-	item.flags |= IVRING_ITEM_REPLY;
+	item.flags = (item.flags & ~IVRING_ITEM_REQUEST) | IVRING_ITEM_REPLY;
 	return send_one(vm, ivring_sender(request), &item, deadline);
 }
 

@@ -175,6 +175,11 @@ int ivring_vm_info(const struct ivring *vm, uint32_t id, struct ivring_vm_info *
 	return ret ? ivr_fail_as(ret, NULL) : 0;
 }
 
+void ivring_get_counters(const struct ivring *vm, struct ivring_counters *counters)
+{
+	*counters = vm->counters;
+}
+
 int ivring_set_eventfd(struct ivring *vm, int eventfd)
 {
 	struct ivring_eventfd call = { .fd = eventfd };

@@ -41,6 +41,7 @@
  * @asked_members:	the caller has called ivring_members(), so news of them wake it
  * @dispatcher:		handlers, and what ivring_run() is doing
  * @requests:		those that wait for their reply
+ * @counters:		what ivring_get_counters() tells
  * @wake_items:		what @area->wake_items ought to be
  * @idle_polling:	how long to poll before going idle
  * @room_polling:	how long to poll before sleeping for room in a lane
@@ -70,6 +71,7 @@ struct ivring {
 	bool asked_members;
 	struct ivr_dispatcher dispatcher;
 	struct ivr_requests requests;
+	struct ivring_counters counters;
 	uint32_t wake_items;
 	struct ivr_polling idle_polling;
 	struct ivr_polling room_polling;

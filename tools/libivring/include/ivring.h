@@ -186,6 +186,31 @@ int ivring_info(const struct ivring *vm, struct ivring_info *info);
 int ivring_vm_info(const struct ivring *vm, uint32_t id, struct ivring_vm_info *info);
 
 /**
+ * struct ivring_counters - what the library counts of a VM since it attached.
+ * @handled:	items given to the handler of their port, or to that of ivring_on_other()
+ * @replies:	replies to requests of this VM, refusals among them
+ * @unhandled:	items that were dropped, because there was no handler of their port
+ * @refused:	requests among them whose senders have been told so
+ * @stray:	replies that were dropped, because nobody waited for them
+ *
+ * Each is counted when it happens, so handlers see them grow.
+ */
+struct ivring_counters {
+	uint64_t handled;
+	uint64_t replies;
+	uint64_t unhandled;
+	uint64_t refused;
+	uint64_t stray;
+};
+
+/**
+ * ivring_get_counters() - read the library's counters of a VM.
+ * @vm:		the VM
+ * @counters:	out
+ */
+void ivring_get_counters(const struct ivring *vm, struct ivring_counters *counters);
+
+/**
  * ivring_set_eventfd() - have each doorbell signal an eventfd.
  * @vm:		the VM
  * @eventfd:	the eventfd, or -1 for none; it stays the caller's

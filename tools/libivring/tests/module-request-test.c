@@ -100,6 +100,22 @@ static void server_that_does_not_answer(void)
 	close_vm();
 }
 
+/* The call ends at once, not at its deadline. */
+static void port_without_handler(bool by_lane)
+{
+	struct ivring_item request = { .port = ASK + 1 }, reply;
+	struct ivring_peer server;
+	pid_t pid;
+
+	create();
+	pid = fork_server(1, by_lane);
+	server = wait_child(1);
+	CHECK_EQ(ivring_call(vm, server, &request, soon(), ivring_keep_reply, &reply),
+		 -ECONNREFUSED);
+	kill_server(pid);
+	close_vm();
+}
+
 static void on_reply(struct ivring *self, int status, const struct ivring_item *reply, void *arg)
 {
 	uint64_t *sum = arg, number;
@@ -344,6 +360,8 @@ int main(int argc, char **argv)
 	RUN_AS(calls(true, 0), "calls by lane");
 	RUN_AS(calls(true, 200000), "calls by lane, polling");
 	RUN(server_that_does_not_answer);
+	RUN_AS(port_without_handler(false), "port without handler, inbox");
+	RUN_AS(port_without_handler(true), "port without handler, lane");
 	RUN(requests_in_flight);
 	RUN(one_block_for_all);
 	RUN(woken_for_ten);

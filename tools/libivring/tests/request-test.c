@@ -147,6 +147,7 @@ static void many_at_a_time(void)
 static void replies_to_nobody(void)
 {
 	struct ivring_item reply = { .flags = IVRING_ITEM_REPLY, .port = 1 };
+	struct ivring_counters counters;
 	uint64_t first, second;
 
 	set_up_server(false);
@@ -177,6 +178,9 @@ static void replies_to_nobody(void)
 	CHECK_EQ(ivring_send(other, ivring_self(vm), &reply, 1, 0), 1);
 	CHECK_EQ(ivring_send(other, ivring_self(vm), &reply, 1, 0), 1);
 	CHECK_EQ(ivring_dispatch(vm, 10), 3);
+	ivring_get_counters(vm, &counters);
+	CHECK_EQ((long long)counters.stray, 7);
+	CHECK_EQ((long long)counters.replies, 1);
 	CHECK_EQ(seen.replies, 1);
 	CHECK_EQ((long long)seen.reply.cookie, (long long)second);
 	CHECK_EQ(ivring_forget(vm, second), -ENOENT);
@@ -234,6 +238,85 @@ static void not_sent_not_asked(void)
 	CHECK_EQ(ivring_request(vm, gone, &item, 0, on_reply, &seen, NULL), -EPIPE);
 	CHECK_EQ(ivring_dispatch(vm, 10), 0);
 	CHECK_EQ(seen.replies, 0);
+	close_all();
+}
+
+/* To a port without a handler, and to the one that the library keeps. */
+static void refused(bool by_lane)
+{
+	static const uint32_t ports[] = { ASK + 1, IVRING_PORT_RESERVED };
+	struct ivring_counters counters;
+	struct ivring_item item = { 0 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ports); i++) {
+		set_up_server(by_lane);
+		item.port = ports[i];
+		device.asleep = let_other_answer;
+		CHECK_EQ(ivring_call(vm, ivring_self(other), &item, IVRING_DEADLINE_NEVER,
+				     on_reply, &seen), -ECONNREFUSED);
+		CHECK_EQ(seen.replies, 0);
+		CHECK_EQ(ivring_request(vm, ivring_self(other), &item, 0, on_reply, &seen, NULL), 0);
+		/* An item that is no request is dropped as well, and nobody is told. */
+		item.port = ASK + 1;
+		CHECK_EQ(ivring_send(vm, ivring_self(other), &item, 1, 0), 1);
+		let_other_answer();
+		CHECK_EQ(ivring_dispatch(vm, 10), 1);
+		CHECK_EQ(seen.replies, 1);
+		CHECK_EQ(seen.status, -ECONNREFUSED);
+		ivring_get_counters(other, &counters);
+		CHECK_EQ((long long)counters.unhandled, 3);
+		CHECK_EQ((long long)counters.refused, 2);
+		ivring_get_counters(vm, &counters);
+		CHECK_EQ((long long)counters.replies, 2);
+		close_all();
+	}
+}
+
+/* Whoever handles all other ports answers for them, too. */
+static void not_refused(void)
+{
+	struct ivring_counters counters;
+	struct ivring_item item = question(1);
+
+	set_up_server(false);
+	item.port = ASK + 1;
+	ivring_on_other(other, answer, NULL);
+	CHECK_EQ(ivring_request(vm, ivring_self(other), &item, 0, on_reply, &seen, NULL), 0);
+	let_other_answer();
+	CHECK_EQ(ivring_dispatch(vm, 10), 1);
+	check_reply(1);
+	ivring_get_counters(other, &counters);
+	CHECK_EQ((long long)counters.handled, 1);
+	CHECK_EQ((long long)counters.unhandled, 0);
+	close_all();
+}
+
+/* A refusal that finds no room, or a lane that is closed, costs the dispatcher nothing. */
+static void refusal_that_fails(void)
+{
+	struct ivring_item item = { .port = ASK + 1 };
+	struct ivring_counters counters;
+
+	set_up_server(false);
+	CHECK_EQ(ivring_request(vm, ivring_self(other), &item, 0, on_reply, &seen, NULL), 0);
+	send_items(other, vm, 0, ENTRIES);
+	CHECK_EQ(ivring_dispatch(other, 10), 1);
+	ivring_get_counters(other, &counters);
+	CHECK_EQ((long long)counters.unhandled, 1);
+	CHECK_EQ((long long)counters.refused, 0);
+	close_all();
+
+	set_up_server(true);
+	CHECK_EQ(ivring_request(vm, ivring_self(other), &item, 0, on_reply, &seen, NULL), 0);
+	send_items(other, vm, 0, 4);
+	CHECK_EQ(ivring_dispatch(vm, 1), 1);
+	send_items(other, vm, 0, 1);
+	CHECK_EQ(ivring_close_lane(vm, ivring_self(other)), 0);
+	CHECK_EQ(ivring_dispatch(other, 10), 1);
+	/* The sender is told of its lane by a call of its own. */
+	CHECK_EQ(ivring_send(other, ivring_self(vm), &item, 1, 0), -ECONNRESET);
+	CHECK_EQ(ivring_send(other, ivring_self(vm), &item, 1, 0), 1);
 	close_all();
 }
 
@@ -343,6 +426,10 @@ int main(void)
 	RUN_AS(asked_one_leaves(true), "asked_one_leaves, lane");
 	RUN(answers_and_leaves_during_other_news);
 	RUN(not_sent_not_asked);
+	RUN_AS(refused(false), "refused, inbox");
+	RUN_AS(refused(true), "refused, lane");
+	RUN(not_refused);
+	RUN(refusal_that_fails);
 	RUN_AS(call(false), "call, inbox");
 	RUN_AS(call(true), "call, lane");
 	RUN(late_reply);

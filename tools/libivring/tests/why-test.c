@@ -404,6 +404,11 @@ static void stop(void)
 	ivring_stop(vm);
 }
 
+static void let_other_refuse(void)
+{
+	CHECK(ivring_dispatch(other, 10) >= 0);
+}
+
 static int call(uint64_t deadline)
 {
 	struct ivring_item item = { .port = 1 };
@@ -423,6 +428,8 @@ static void requests(void)
 			   &(struct ivring_item){ 0 }, 0), -EINVAL, "generation yet");
 	FAILS(ivring_forget(vm, 99), -ENOENT, "No such request");
 	FAILS(call(0), -ETIMEDOUT, "reply");
+	device.asleep = let_other_refuse;
+	FAILS(call(SOON), -ECONNREFUSED, "no handler");
 	device.asleep = stop;
 	FAILS(call(SOON), -ECANCELED, "ivring_stop()");
 	CHECK_EQ(ivring_dispatch(vm, 10), 1);

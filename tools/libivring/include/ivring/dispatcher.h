@@ -47,8 +47,12 @@ int ivring_on(struct ivring *vm, uint32_t port, ivring_item_fn fn, void *arg);
 /**
  * ivring_on_other() - register the handler of all ports that have none.
  * @vm:		the VM
- * @fn:		the handler; without one (NULL), their items are dropped
+ * @fn:		the handler, or NULL for none
  * @arg:	passed on to it
+ *
+ * An item that no handler takes is dropped and counted in ivring_get_counters(). If it is a
+ * request (IVRING_ITEM_REQUEST), its sender is told so by a reply that is marked as
+ * IVRING_ITEM_REFUSED, unless there is no room for that.
  */
 void ivring_on_other(struct ivring *vm, ivring_item_fn fn, void *arg);
 

@@ -2,10 +2,12 @@
 /*
  * libivring: requests, which are items that expect a reply.
  *
- * The library chooses the cookie of a request. A reply carries it, and IVRING_ITEM_REPLY
- * (see ivring_reply()), and dispatchers give it to whoever sent the request, never to
- * the handler of a port. A reply that nobody waits for, or that comes from anyone else than the
- * VM that was asked, is dropped. Requests and replies go by lanes where they are open.
+ * The library chooses the cookie of a request, and marks it as IVRING_ITEM_REQUEST. A reply
+ * carries the cookie, and IVRING_ITEM_REPLY (see ivring_reply()), and dispatchers give it to
+ * whoever sent the request, never to the handler of a port. A reply that nobody waits for, or that
+ * comes from anyone else than the VM that was asked, is dropped and counted. A dispatcher that has
+ * no handler of the port answers with IVRING_ITEM_REFUSED as well; so can a handler, by setting
+ * that flag in its answer. Requests and replies go by lanes where they are open.
  */
 #ifndef _IVRING_REQUEST_H
 #define _IVRING_REQUEST_H
@@ -20,7 +22,8 @@ extern "C" {
 /**
  * typedef ivring_reply_fn - handles the reply to a request.
  * @vm:		the VM that sent the request; the handler may do what those of items may
- * @status:	0; or -EPIPE if the VM that was asked has left without a reply
+ * @status:	0; -EPIPE if the VM that was asked has left without a reply; or -ECONNREFUSED if
+ *		it has no handler of that port
  * @reply:	a copy of the item, which with its payload is valid until the handler
  *		returns; NULL if there is none
  * @arg:	as given with the request
@@ -69,7 +72,8 @@ int ivring_forget(struct ivring *vm, uint64_t id);
  * by the handler of a timer or of another descriptor.
  *
  * Return: 0 after @fn has been called. Else it has not been: -ETIMEDOUT if there was no
- * reply; -EPIPE if the VM that was asked has left; -ECANCELED after ivring_stop(); -EBUSY
+ * reply; -ECONNREFUSED if the VM that was asked has no handler of that port; -EPIPE if it has
+ * left; -ECANCELED after ivring_stop(); -EBUSY
  * from a handler; or as ivring_request(), ivring_run().
  */
 int ivring_call(struct ivring *vm, struct ivring_peer to, const struct ivring_item *item,

@@ -70,7 +70,8 @@ unsigned int ivring_send_many(struct ivring *vm, const struct ivring_peer *to,
  * @vm:		the VM
  * @request:	the item that is answered
  * @answer:	the answer; the request's cookie takes the place of its own, and it is
- *		marked as IVRING_ITEM_REPLY: see ivring_request()
+ *		marked as IVRING_ITEM_REPLY: see ivring_request(). With IVRING_ITEM_REFUSED it
+ *		says that the request is not handled, and nothing else of it is passed on
  * @deadline:	how long to wait for room
  *
  * Return: 0, or as ivring_send().
