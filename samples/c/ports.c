@@ -38,11 +38,11 @@ static void on_maximum(struct ivring *vm, const struct ivring_item *item, void *
 	results->items++;
 }
 
-static void on_members(struct ivring *vm, void *arg)
+static void on_members(struct ivring *vm, const struct ivring_change *change, void *arg)
 {
 	struct results *results = arg;
 
-	if (!ivring_is_member(vm, results->sender))
+	if (has_left(change, results->sender))
 		ivring_stop(vm);
 }
 

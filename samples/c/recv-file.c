@@ -89,11 +89,11 @@ static void on_end(struct ivring *vm, const struct ivring_item *item, void *arg)
 }
 
 /* The sender looks at our counters before it leaves, so it leaves first. */
-static void on_members(struct ivring *vm, void *arg)
+static void on_members(struct ivring *vm, const struct ivring_change *change, void *arg)
 {
 	struct transfer *transfer = arg;
 
-	if (transfer->file >= 0 && !ivring_is_member(vm, transfer->sender))
+	if (transfer->file >= 0 && has_left(change, transfer->sender))
 		ivring_stop(vm);
 }
 

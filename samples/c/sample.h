@@ -8,6 +8,7 @@
 #include <err.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -27,6 +28,13 @@ static inline int check(int ret, const char *what)
 static inline uint64_t now(void)
 {
 	return ivring_deadline_ms(0);
+}
+
+/* Whether that member has left. */
+static inline bool has_left(const struct ivring_change *change, struct ivring_peer peer)
+{
+	return change->event == IVRING_MEMBER_LEFT && change->peer.id == peer.id &&
+	       change->peer.generation == peer.generation;
 }
 
 /*

@@ -62,8 +62,11 @@ void ivring_on_members(struct ivring *vm, ivring_members_fn fn, void *arg)
 {
 	vm->dispatcher.on_members = fn;
 	vm->dispatcher.members_arg = arg;
+	if (!fn)
+		return;
 	/* From now on these news wake the VM, also those that it was armed in spite of. */
-	if (fn && !vm->dispatcher.active)
+	ivr_members_again(vm);
+	if (!vm->dispatcher.active)
 		ivr_settle(vm);
 }
 
@@ -102,13 +105,19 @@ static void deliver(struct ivring *vm, const struct ivring_item *item)
 static int see_to_members(struct ivring *vm)
 {
 	struct ivr_dispatcher *dispatcher = &vm->dispatcher;
+	struct ivring_change change;
 	int ret = ivr_members(vm);
 
 	if (ret <= 0)
 		return ret;
 	ivr_requests_fail(vm);
-	if (dispatcher->on_members)
-		dispatcher->on_members(vm, dispatcher->members_arg);
+	while (dispatcher->on_members && ivr_next_change(vm, &change)) {
+		dispatcher->on_members(vm, &change, dispatcher->members_arg);
+		if (ivr_dispatcher_ends(vm)) {
+			ivr_members_again(vm);
+			break;
+		}
+	}
 	return 0;
 }
 

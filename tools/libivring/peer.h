@@ -69,9 +69,6 @@ void ivr_peers_mark(struct ivring *vm);
  */
 void ivr_peers_sweep(struct ivring *vm);
 
-/* What ivring_members() does, for the dispatcher, which acts upon news unasked. */
-int ivr_members(struct ivring *vm);
-
 /* Forgets all. */
 void ivr_peers_drop(struct ivring *vm);
 

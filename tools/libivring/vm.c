@@ -105,6 +105,8 @@ int ivr_vm_set_up(struct ivring *vm)
 		ret = set_up_reader(vm, info.inbox_entries);
 	if (!ret)
 		ret = set_up_peers(vm);
+	if (!ret)
+		ret = ivr_members_init(vm);
 	if (ret)
 		return ivr_fail_as(ret, set_up_reasons);
 
@@ -139,6 +141,7 @@ int ivring_close(struct ivring *vm)
 	ivr_close(vm->fd);
 	ivr_outbox_drop(&vm->outbox);
 	free(vm->peers);
+	free(vm->slot);
 	free(vm->reader.rings);
 	free(vm->reader.lanes.from);
 	free(vm->requests.table);

@@ -8,6 +8,7 @@
 #include "dispatcher.h"
 #include "ivring.h"
 #include "lane.h"
+#include "members.h"
 #include "outbox.h"
 #include "peer.h"
 #include "polling.h"
@@ -38,6 +39,8 @@
  * @members_next:	differs from @members while there is news that is held back
  * @members_due:	until the inbox has been read up to here, and the lanes of those that
  *			left to their end
+ * @slot:		what is known of each slot
+ * @next_slot:		changes of the slots before it have been told
  * @asked_members:	the caller has called ivring_members(), so news of them wake it
  * @dispatcher:		handlers, and what ivring_run() is doing
  * @requests:		those that wait for their reply
@@ -68,6 +71,8 @@ struct ivring {
 	uint32_t members;
 	uint32_t members_next;
 	uint32_t members_due;
+	struct ivr_slot *slot;
+	uint32_t next_slot;
 	bool asked_members;
 	struct ivr_dispatcher dispatcher;
 	struct ivr_requests requests;

@@ -265,7 +265,7 @@ int ivring_wait_peer(struct ivring *vm, uint32_t id, uint64_t deadline,
 		     struct ivring_peer *peer);
 
 /**
- * ivring_members() - whether VMs came or went since the last call.
+ * ivring_members() - whether VMs came or went since the last call: see ivring_next_change().
  * @vm:		the VM
  *
  * For callers that have no dispatcher. From the first call on, news of the members keep
@@ -276,6 +276,40 @@ int ivring_wait_peer(struct ivring *vm, uint32_t id, uint64_t deadline,
  * Return: 1 if so, 0 if not; -EPROTO if the inbox is broken.
  */
 int ivring_members(struct ivring *vm);
+
+/* What happened to a member. */
+enum ivring_member_event {
+	IVRING_MEMBER_JOINED,
+	IVRING_MEMBER_LEFT,
+};
+
+/**
+ * struct ivring_change - a VM that has come or gone.
+ * @peer:	who
+ * @event:	which of the two
+ * @skipped:	VMs that came to this slot and went again just before, and are not told of
+ */
+struct ivring_change {
+	struct ivring_peer peer;
+	enum ivring_member_event event;
+	uint32_t skipped;
+};
+
+/**
+ * ivring_next_change() - who has come or gone, after ivring_members() has said that there is news.
+ * @vm:		the VM
+ * @change:	out: the next change, in the order in which they happened in each slot
+ *
+ * Each VM is told of, also one that came and went between two looks. But of a slot that
+ * has changed more than 16 times in between, VMs that came and went are left out, the
+ * oldest first, until 16 changes are left; @skipped of the next change is their number. That a VM
+ * has left which was told of before is always told.
+ *
+ * For callers that have no dispatcher; else see ivring_on_members().
+ *
+ * Return: 1; 0 if there is no more; -EBUSY from a handler.
+ */
+int ivring_next_change(struct ivring *vm, struct ivring_change *change);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

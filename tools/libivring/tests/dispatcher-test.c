@@ -43,9 +43,10 @@ static void on_other(struct ivring *self, const struct ivring_item *item, void *
 	seen.others++;
 }
 
-static void on_members(struct ivring *self, void *arg)
+static void on_members(struct ivring *self, const struct ivring_change *change, void *arg)
 {
 	(void)self;
+	(void)change;
 	CHECK(arg == &seen);
 	seen.members++;
 	seen.result = (int)seen.items;

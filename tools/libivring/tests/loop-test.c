@@ -245,9 +245,10 @@ static void members_count_when_asked_for(void)
 	close_all();
 }
 
-static void on_members(struct ivring *self, void *arg)
+static void on_members(struct ivring *self, const struct ivring_change *change, void *arg)
 {
 	(void)self;
+	(void)change;
 	(void)arg;
 	handled++;
 }

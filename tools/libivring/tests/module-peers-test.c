@@ -249,10 +249,11 @@ static void on_lane_item(struct ivring *self, const struct ivring_item *item, vo
 	}
 }
 
-static void on_lane_members(struct ivring *self, void *arg)
+static void on_lane_members(struct ivring *self, const struct ivring_change *change, void *arg)
 {
 	(void)arg;
-	if (seen.items && !ivring_is_member(self, seen.child))
+	if (seen.items && change->event == IVRING_MEMBER_LEFT &&
+	    change->peer.id == seen.child.id && change->peer.generation == seen.child.generation)
 		ivring_stop(self);
 }
 

@@ -164,11 +164,11 @@ static void one_that_is_closed(void)
 
 static unsigned int news, items;
 
-static void on_members(struct ivring *self, void *arg)
+static void on_members(struct ivring *self, const struct ivring_change *change, void *arg)
 {
 	(void)self;
 	(void)arg;
-	news++;
+	news += change->event == IVRING_MEMBER_LEFT;
 }
 
 static void on_item(struct ivring *self, const struct ivring_item *item, void *arg)

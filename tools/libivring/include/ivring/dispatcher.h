@@ -27,11 +27,13 @@ extern "C" {
 typedef void (*ivring_item_fn)(struct ivring *vm, const struct ivring_item *item, void *arg);
 
 /**
- * typedef ivring_members_fn - handles news of the members, as ivring_members().
+ * typedef ivring_members_fn - handles a VM that has come or gone.
  * @vm:		the VM
+ * @change:	who, and what happened, as ivring_next_change() tells
  * @arg:	as registered
  */
-typedef void (*ivring_members_fn)(struct ivring *vm, void *arg);
+typedef void (*ivring_members_fn)(struct ivring *vm, const struct ivring_change *change,
+				  void *arg);
 
 /**
  * ivring_on() - register the handler of a port, in place of any before.
@@ -59,8 +61,8 @@ void ivring_on_other(struct ivring *vm, ivring_item_fn fn, void *arg);
 /**
  * ivring_on_members() - register the handler of VMs that come or go.
  * @vm:		the VM
- * @fn:		the handler, or NULL for none; it is called for those that are
- *		there at first, too
+ * @fn:		the handler, or NULL for none; it is called once for each change, and for
+ *		those that were there before this VM as if they came
  * @arg:	passed on to it
  */
 void ivring_on_members(struct ivring *vm, ivring_members_fn fn, void *arg);

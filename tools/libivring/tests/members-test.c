@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * Who came and who went, told in order, each once.
+ */
+
+#include <errno.h>
+
+#include "vms.h"
+
+/* What the handler was told, and at which change it stops the dispatcher. */
+static struct {
+	struct ivring_change changes[64];
+	unsigned int count, stop_at;
+} seen;
+
+static void on_members(struct ivring *self, const struct ivring_change *change, void *arg)
+{
+	struct ivring_change inside;
+
+	CHECK(arg == &seen);
+	CHECK_EQ(ivring_next_change(self, &inside), -EBUSY);
+	CHECK_EQ(ivring_members(self), -EBUSY);
+	seen.changes[seen.count++] = *change;
+	if (seen.count == seen.stop_at)
+		ivring_stop(self);
+}
+
+static void set_up_members(void)
+{
+	memset(&seen, 0, sizeof(seen));
+	set_up();
+}
+
+static void check(const struct ivring_change *change, enum ivring_member_event event, uint32_t id,
+		  uint32_t generation)
+{
+	CHECK_EQ(change->event, event);
+	CHECK_EQ(change->peer.id, id);
+	CHECK_EQ(change->peer.generation, generation);
+	CHECK_EQ(change->skipped, 0);
+}
+
+static void check_next(enum ivring_member_event event, uint32_t id, uint32_t generation)
+{
+	struct ivring_change change;
+
+	CHECK_EQ(ivring_next_change(vm, &change), 1);
+	check(&change, event, id, generation);
+}
+
+static void check_no_more(void)
+{
+	struct ivring_change change;
+
+	CHECK_EQ(ivring_next_change(vm, &change), 0);
+}
+
+static void each_change_in_order(void)
+{
+	set_up_members();
+	check_no_more();
+	CHECK_EQ(ivring_members(vm), 1);
+	check_next(IVRING_MEMBER_JOINED, 1, 1);
+	check_no_more();
+	/* One comes and goes between two looks, and another takes over a slot. */
+	join_third();
+	ivring_close(third);
+	third = NULL;
+	replace_other();
+	CHECK_EQ(ivring_members(vm), 1);
+	check_next(IVRING_MEMBER_LEFT, 1, 1);
+	check_next(IVRING_MEMBER_JOINED, 1, 3);
+	check_next(IVRING_MEMBER_JOINED, 2, 1);
+	check_next(IVRING_MEMBER_LEFT, 2, 1);
+	check_no_more();
+	CHECK_EQ(ivring_members(vm), 0);
+	close_all();
+}
+
+/* What was before the VM came is nothing that it is told. */
+static void no_history(void)
+{
+	set_up_members();
+	replace_other();
+	replace_other();
+	join_third();
+	CHECK_EQ(ivring_members(third), 1);
+	ivring_close(vm);
+	vm = third;
+	third = NULL;
+	CHECK_EQ(ivring_members(vm), 1);
+	check_next(IVRING_MEMBER_JOINED, 0, 1);
+	check_next(IVRING_MEMBER_LEFT, 0, 1);
+	check_next(IVRING_MEMBER_JOINED, 1, 5);
+	check_no_more();
+	close_all();
+}
+
+static void many_on_one_slot(void)
+{
+	struct ivring_change change;
+	uint32_t i;
+
+	set_up_members();
+	CHECK_EQ(ivring_members(vm), 1);
+	check_next(IVRING_MEMBER_JOINED, 1, 1);
+	for (i = 0; i < 20; i++)
+		replace_other();
+	CHECK_EQ(ivring_members(vm), 1);
+	/* The one that was told of has left; those of 3 to 25 are left out. */
+	check_next(IVRING_MEMBER_LEFT, 1, 1);
+	CHECK_EQ(ivring_next_change(vm, &change), 1);
+	CHECK_EQ(change.event, IVRING_MEMBER_JOINED);
+	CHECK_EQ(change.peer.generation, 27);
+	CHECK_EQ(change.skipped, 12);
+	for (i = 27; i < 41; i += 2) {
+		check_next(IVRING_MEMBER_LEFT, 1, i);
+		check_next(IVRING_MEMBER_JOINED, 1, i + 2);
+	}
+	check_no_more();
+	close_all();
+}
+
+static void left_is_told_after_the_last_item(void)
+{
+	struct ivring_item item;
+
+	set_up_members();
+	CHECK_EQ(ivring_members(vm), 1);
+	check_next(IVRING_MEMBER_JOINED, 1, 1);
+	send_items(other, vm, 0, 1);
+	replace_other();
+	CHECK_EQ(ivring_members(vm), 0);
+	check_no_more();
+	/* What comes later is no part of that news. */
+	send_items(other, vm, 0, 1);
+	close_other();
+	CHECK_EQ(ivring_receive(vm, &item, 1), 1);
+	CHECK_EQ(ivring_consume(vm, 1), 0);
+	CHECK_EQ(ivring_members(vm), 1);
+	check_next(IVRING_MEMBER_LEFT, 1, 1);
+	check_next(IVRING_MEMBER_JOINED, 1, 3);
+	check_no_more();
+	CHECK_EQ(ivring_members(vm), 0);
+	CHECK_EQ(ivring_receive(vm, &item, 1), 1);
+	CHECK_EQ(ivring_consume(vm, 1), 0);
+	CHECK_EQ(ivring_members(vm), 1);
+	check_next(IVRING_MEMBER_LEFT, 1, 3);
+	check_no_more();
+	close_all();
+}
+
+static void by_the_dispatcher(void)
+{
+	set_up_members();
+	ivring_on_members(vm, on_members, &seen);
+	CHECK_EQ(ivring_dispatch(vm, 10), 0);
+	CHECK_EQ(seen.count, 1);
+	check(&seen.changes[0], IVRING_MEMBER_JOINED, 1, 1);
+	replace_other();
+	CHECK_EQ(ivring_dispatch(vm, 10), 0);
+	CHECK_EQ(seen.count, 3);
+	check(&seen.changes[1], IVRING_MEMBER_LEFT, 1, 1);
+	check(&seen.changes[2], IVRING_MEMBER_JOINED, 1, 3);
+	CHECK_EQ(ivring_dispatch(vm, 10), 0);
+	CHECK_EQ(seen.count, 3);
+	close_all();
+}
+
+/* Whom the dispatcher has seen without a handler is told to one that is registered later. */
+static void handler_that_is_late(void)
+{
+	set_up_members();
+	CHECK_EQ(ivring_dispatch(vm, 10), 0);
+	join_third();
+	CHECK_EQ(ivring_dispatch(vm, 10), 0);
+	ivring_on_members(vm, on_members, &seen);
+	CHECK_EQ(ivring_wait(vm, IVRING_EVENT_MEMBERS, 0), IVRING_EVENT_MEMBERS);
+	CHECK_EQ(ivring_dispatch(vm, 10), 0);
+	CHECK_EQ(seen.count, 2);
+	close_all();
+}
+
+static void stopped_in_between(void)
+{
+	set_up_members();
+	join_third();
+	seen.stop_at = 1;
+	ivring_on_members(vm, on_members, &seen);
+	CHECK_EQ(ivring_run(vm), 0);
+	CHECK_EQ(seen.count, 1);
+	/* The rest still is news, for which a loop comes back. */
+	CHECK_EQ(ivring_wait(vm, IVRING_EVENT_MEMBERS, 0), IVRING_EVENT_MEMBERS);
+	CHECK_EQ(ivring_dispatch(vm, 10), 0);
+	CHECK_EQ(seen.count, 2);
+	check(&seen.changes[1], IVRING_MEMBER_JOINED, 2, 1);
+	close_all();
+}
+
+int main(void)
+{
+	RUN(each_change_in_order);
+	RUN(no_history);
+	RUN(many_on_one_slot);
+	RUN(left_is_told_after_the_last_item);
+	RUN(by_the_dispatcher);
+	RUN(handler_that_is_late);
+	RUN(stopped_in_between);
+	return tap_end();
+}
