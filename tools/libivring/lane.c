@@ -32,6 +32,7 @@ static uint32_t entries_of(const struct ivring_lane *lane)
 
 const struct ivr_reason ivr_lane_reasons[] = {
 	{ -EAGAIN, "The lane is full, and there is no deadline to wait until." },
+	{ -EDEADLK, "The lane is full, and it is the sender that has to read it." },
 	{ -ECONNRESET, "The receiver has closed the lane." },
 	{ -ENOENT, "There is no lane to that VM any more." },
 	{ -EPROTO, "The receiver has broken the lane by a bad consumer index." },
@@ -162,6 +163,8 @@ int ivring_lane_wait(struct ivring_lane *lane, uint64_t deadline)
 		return ret;
 	if (!deadline)
 		return fail(ret);
+	if (lane->to.id == lane->vm->self.id)
+		return fail(-EDEADLK);
 
 	start = ivr_now();
 	if (polling->window)

@@ -13,9 +13,14 @@
 static void tell(struct ivring *vm, struct ivring_peer from, enum ivring_lane_event event)
 {
 	const struct ivr_lanes *lanes = &vm->reader.lanes;
+	bool active = vm->dispatcher.active;
 
-	if (lanes->fn)
-		lanes->fn(vm, from, event, lanes->arg);
+	if (!lanes->fn)
+		return;
+	/* Also where the dispatcher is not what looks at the rings. */
+	vm->dispatcher.active = true;
+	lanes->fn(vm, from, event, lanes->arg);
+	vm->dispatcher.active = active;
 }
 
 static int close_in_kernel(const struct ivring *vm, struct ivring_peer from)

@@ -16,7 +16,7 @@ static const struct ivr_reason alloc_reasons[] = {
 	{ -EINVAL, "A block has at least one byte." },
 	{ -EMSGSIZE, "The block would be larger than the outbox." },
 	{ -EAGAIN, "There is no room in the outbox, and there is no deadline to wait until." },
-	{ -EDEADLK, "There is no room in the outbox, and its oldest block has not been sent." },
+	{ -EDEADLK, "There is no room in the outbox, and only this VM can make any." },
 	{ 0 },
 };
 
@@ -39,6 +39,8 @@ static int wait_for(struct ivring *vm, struct ivr_delivery *delivery, uint64_t d
 {
 	int ret;
 
+	if (deadline && delivery->to.id == vm->self.id)
+		return -EDEADLK;
 	if (delivery->lane)
 		ret = ivr_lane_flush(&ivr_peer_find(vm, delivery->to)->lane, delivery->position,
 				     deadline);

@@ -54,6 +54,7 @@ static int check_items(struct ivring *vm, const struct ivring_item *items, unsig
 static const struct ivr_reason inbox_reasons[] = {
 	{ -EAGAIN, "The inbox is full, and there is no deadline to wait until." },
 	{ -ETIMEDOUT, "The inbox was full until the deadline." },
+	{ -EDEADLK, "The inbox is full, and it is the sender that has to read it." },
 	{ -EPROTO, "The receiver has broken its inbox by a bad consumer index." },
 	{ -EINVAL, "The module refused an item, which another thread may have changed." },
 	{ 0 },
@@ -61,6 +62,7 @@ static const struct ivr_reason inbox_reasons[] = {
 
 static const struct ivr_reason flush_reasons[] = {
 	{ -ETIMEDOUT, "Not all that was sent had been read when the deadline passed." },
+	{ -EDEADLK, "The VM has to read by itself what it has sent to itself." },
 	{ -EPIPE, "The VM has left the region, and what it had read is not known." },
 	{ -EPROTO, "The receiver has broken a ring by a bad consumer index." },
 	{ -ECONNRESET, "The receiver has closed the lane before it had read all of it." },
@@ -88,6 +90,8 @@ static void mark_sent(struct ivring *vm, struct ivring_peer to, uint32_t lane,
 static int send_to_inbox(struct ivring *vm, struct ivr_peer *peer,
 			 const struct ivring_item *items, unsigned int count, uint64_t deadline)
 {
+	/* Nobody else reads what is in its own inbox. */
+	bool wait = deadline && peer->peer.id != vm->self.id;
 	unsigned int sent = 0;
 	int ret = 0;
 
@@ -97,9 +101,9 @@ static int send_to_inbox(struct ivring *vm, struct ivr_peer *peer,
 			.id = peer->peer.id,
 			.generation = peer->peer.generation,
 			.count = left < IVRING_MAX_BATCH ? left : IVRING_MAX_BATCH,
-			.flags = deadline ? IVRING_ENQUEUE_WAIT : 0,
+			.flags = wait ? IVRING_ENQUEUE_WAIT : 0,
 			.items = (uintptr_t)&items[sent],
-			.deadline = deadline,
+			.deadline = wait ? deadline : 0,
 		};
 
 		ret = ivr_ioctl(vm->fd, IVRING_ENQUEUE, &call);
@@ -112,6 +116,8 @@ static int send_to_inbox(struct ivring *vm, struct ivr_peer *peer,
 		if (call.done < call.count)
 			break;
 	}
+	if (ret == -EAGAIN && deadline && !wait)
+		ret = -EDEADLK;
 	return sent ? (int)sent : ivr_fail_as(ret, inbox_reasons);
 }
 
@@ -212,6 +218,8 @@ static int flush_inbox(const struct ivring *vm, const struct ivr_peer *peer, uin
 
 	if (has_read_inbox(vm, peer))
 		return 0;
+	if (deadline && peer->peer.id == vm->self.id)
+		return -EDEADLK;
 	ret = ivr_peer_flush(vm, peer->peer, peer->position, deadline);
 	/* It may have read all before it left. */
 	return ret && has_read_inbox(vm, peer) ? 0 : ret;
@@ -225,6 +233,8 @@ static int flush_lane(struct ivring_lane *lane, uint64_t deadline)
 		ret = ivring_lane_publish(lane);
 	if (ret || ivr_lane_has_read(lane, (uint32_t)lane->staged))
 		return ret;
+	if (deadline && lane->to.id == lane->vm->self.id)
+		return -EDEADLK;
 	ret = ivr_lane_flush(lane, (uint32_t)lane->staged, deadline);
 	return ret && ivr_lane_has_read(lane, (uint32_t)lane->staged) ? 0 : ret;
 }

@@ -265,6 +265,10 @@ static void sending(void)
 	FAILS(send_to(1, 1), -EINTR, "signal");
 	fail_next(IVRING_ENQUEUE, -EINVAL);
 	FAILS(send_to(1, 1), -EINVAL, "item");
+	send_items(vm, vm, 0, ENTRIES);
+	FAILS(ivring_send(vm, ivring_self(vm), &(struct ivring_item){ 0 }, 1, SOON), -EDEADLK,
+	      "the sender that has to read");
+	FAILS(ivring_flush(vm, ivring_self(vm), SOON), -EDEADLK, "by itself");
 	send_items(vm, other, 0, ENTRIES);
 	FAILS(send_to(1, 1), -EAGAIN, "inbox is full");
 	FAILS(ivring_flush(vm, old, 0), -ETIMEDOUT, "read");
@@ -384,6 +388,22 @@ static void receiving(void)
 	close_all();
 }
 
+static void busy_in(struct ivring *self, const struct ivring_item *item, void *arg)
+{
+	(void)item;
+	(void)arg;
+	FAILS(ivring_arm(self), -EBUSY, "handler");
+}
+
+static void in_a_handler(void)
+{
+	set_up();
+	CHECK_EQ(ivring_on(vm, 1, busy_in, NULL), 0);
+	send_items(other, vm, 0, 1);
+	CHECK_EQ(ivring_dispatch(vm, 1), 1);
+	close_all();
+}
+
 static void on_item(struct ivring *self, const struct ivring_item *item, void *arg)
 {
 	(void)self;
@@ -451,7 +471,7 @@ static void payload(void)
 	CHECK_EQ(ivring_alloc(vm, 64, 0, &data), 0);
 	CHECK_EQ(ivring_alloc(vm, OUTBOX - 64, 0, &rest), 0);
 	FAILS(ivring_alloc(vm, 64, 0, &rest), -EAGAIN, "no deadline");
-	FAILS(ivring_alloc(vm, 64, SOON, &rest), -EDEADLK, "has not been sent");
+	FAILS(ivring_alloc(vm, 64, SOON, &rest), -EDEADLK, "only this VM");
 	FAILS(ivring_set_payload(vm, &item, buffer, 1), -EINVAL, "one block");
 	FAILS(ivring_set_payload(vm, &item, data, 65), -EINVAL, "one block");
 	CHECK_EQ(ivring_set_payload(vm, &item, data, 64), 0);
@@ -507,6 +527,7 @@ int main(void)
 	RUN(sending);
 	RUN(lanes);
 	RUN(receiving);
+	RUN(in_a_handler);
 	RUN(requests);
 	RUN(payload);
 	RUN(each_thread_has_its_own);

@@ -2,6 +2,31 @@
 /*
  * libivring: the dispatcher, which gives each item to the handler of its port, from the
  * inbox and the lanes in turn.
+ *
+ * What handlers may do: those of items, replies, members and lanes alike, whichever function
+ * called them. A function that is refused returns -EBUSY and changes nothing.
+ *
+ *	ivring_run(), ivring_dispatch(), ivring_call()		refused: a handler ends first. It
+ *								can send a request instead
+ *	ivring_receive(), ivring_consume(), ivring_wait(),	refused: the dispatcher does that
+ *	ivring_arm(), ivring_members(), ivring_next_change()
+ *	ivring_close()						refused: stop, and close then
+ *	ivring_stop()						allowed: ends what runs, after
+ *								this handler
+ *	ivring_send(), ivring_send_many(), ivring_reply(),	allowed, but see below where they
+ *	ivring_alloc(), ivring_flush(), ivring_open_lane(),	wait
+ *	ivring_lane_push(), ivring_lane_publish(),
+ *	ivring_lane_wait(), ivring_wait_peer()
+ *	ivring_request(), ivring_forget()			allowed, also in the handler of a
+ *								reply
+ *	ivring_close_lane()					allowed, also of the lane that the
+ *								item came by: no more of it comes
+ *	ivring_on(), ivring_on_other(), ivring_on_members(),	allowed: for what comes next
+ *	ivring_on_lane()
+ *	any other function, and all of another VM		allowed
+ *
+ * A handler that waits keeps its VM from reading: two that wait for each other's room with
+ * IVRING_DEADLINE_NEVER wait for ever. Waiting for the VM itself fails with -EDEADLK.
  */
 #ifndef _IVRING_DISPATCHER_H
 #define _IVRING_DISPATCHER_H
@@ -15,14 +40,10 @@ extern "C" {
 
 /**
  * typedef ivring_item_fn - handles an item.
- * @vm:		the VM that received it; the handler may send, reply, stop and close
- *		lanes, but not receive, dispatch, call or leave
+ * @vm:		the VM that received it
  * @item:	a copy of the item, which with its payload is valid until the
  *		handler returns
  * @arg:	as registered
- *
- * A handler that waits keeps its VM from reading: two that wait for each
- * other's room with IVRING_DEADLINE_NEVER wait for ever.
  */
 typedef void (*ivring_item_fn)(struct ivring *vm, const struct ivring_item *item, void *arg);
 

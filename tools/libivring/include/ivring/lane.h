@@ -154,8 +154,8 @@ static inline int ivring_lane_publish(struct ivring_lane *lane)
  *
  * Mostly until half of a full lane has been read, so that it sleeps once for so many.
  *
- * Return: 0; -EAGAIN if there is no room and no deadline; -EPIPE, -ESTALE, -ECONNRESET,
- * -EPROTO; -ETIMEDOUT, -EINTR.
+ * Return: 0; -EAGAIN if there is no room and no deadline; -EDEADLK if there is one, but the
+ * sender itself reads the lane; -EPIPE, -ESTALE, -ECONNRESET, -EPROTO; -ETIMEDOUT, -EINTR.
  */
 int ivring_lane_wait(struct ivring_lane *lane, uint64_t deadline);
 

@@ -28,8 +28,8 @@ extern "C" {
  * given back with ivring_cancel().
  *
  * Return: 0; -EINVAL for no length, -EMSGSIZE for more than the outbox holds;
- * -EAGAIN if there is no room and no deadline; -EDEADLK if waiting is in vain,
- * since the oldest block has not been sent; -ENOMEM, -ETIMEDOUT, -EINTR.
+ * -EAGAIN if there is no room and no deadline; -EDEADLK if waiting is in vain, because
+ * the oldest block has not been sent, or this VM itself has to read it; -ENOMEM, -ETIMEDOUT, -EINTR.
  */
 int ivring_alloc(struct ivring *vm, size_t length, uint64_t deadline, void **data);
 

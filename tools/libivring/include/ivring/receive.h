@@ -122,7 +122,7 @@ enum ivring_lane_event {
 
 /**
  * typedef ivring_lane_fn - handles an event of a lane.
- * @vm:		the VM; the handler may send and close lanes, but not receive or dispatch
+ * @vm:		the VM; what the handler may do is listed in ivring/dispatcher.h
  * @from:	the VM that opened it
  * @event:	what happened, once for each lane
  * @arg:	as registered

@@ -21,7 +21,8 @@ extern "C" {
 
 /**
  * typedef ivring_reply_fn - handles the reply to a request.
- * @vm:		the VM that sent the request; the handler may do what those of items may
+ * @vm:		the VM that sent the request; what the handler may do is listed in
+ *		ivring/dispatcher.h
  * @status:	0; -EPIPE if the VM that was asked has left without a reply; or -ECONNREFUSED if
  *		it has no handler of that port
  * @reply:	a copy of the item, which with its payload is valid until the handler

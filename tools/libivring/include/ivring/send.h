@@ -45,6 +45,7 @@ static inline struct ivring_peer ivring_sender(const struct ivring_item *item)
  * receiver is gone, -ESTALE if another VM has its slot; -EPROTO if the receiver
  * broke its inbox, or the lane; -ECONNRESET, once, if it has closed the lane: what it had not
  * read there is lost, and from then on items go to the inbox, until a lane is opened again;
+ * -EDEADLK if there is no room, and a deadline, but the sender itself has to make room;
  * -EINVAL for a bad item or peer; -ENOMEM, -ETIMEDOUT, -EINTR; or what mmap() fails with.
  */
 int ivring_send(struct ivring *vm, struct ivring_peer to, const struct ivring_item *items,
@@ -88,7 +89,8 @@ int ivring_reply(struct ivring *vm, const struct ivring_item *request,
  * That is what it got by the inbox and by the lane.
  *
  * Return: 0; -EPIPE or -ESTALE if it left before that, as far as can be known;
- * -ECONNRESET if it closed the lane before that; -EPROTO, -EINVAL, -ETIMEDOUT, -EINTR.
+ * -ECONNRESET if it closed the lane before that; -EDEADLK if the VM itself has to read that, and
+ * there is a deadline; -EPROTO, -EINVAL, -ETIMEDOUT, -EINTR.
  */
 int ivring_flush(struct ivring *vm, struct ivring_peer to, uint64_t deadline);
 
