@@ -3,6 +3,8 @@
 //! The work dispatcher.
 
 use std::fmt;
+use std::mem;
+use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::result;
 use std::time::Duration;
@@ -69,7 +71,7 @@ pub enum Dispatched {
     All,
     /// The budget is used up, and there may be more.
     More,
-    /// Somebody wants it to stop. There may be more.
+    /// Somebody wants it to stop. There may be more, and then the VM has rung its own doorbell.
     Stopped,
 }
 
@@ -158,6 +160,9 @@ impl<'h> Dispatcher<'h> {
     /// Sends a request, and dispatches until the reply is there, which `reply` is given. A reply
     /// that comes after the deadline is dropped.
     ///
+    /// When it returns the VM is [armed](Vm#busy-and-armed), so it can be called in an event loop
+    /// when a timer or another descriptor has woken that.
+    ///
     /// # Errors
     ///
     /// - as [`Handle::send`] or [`Lane::send`](crate::Lane::send);
@@ -179,7 +184,7 @@ impl<'h> Dispatcher<'h> {
         let mut answer = |received: Result<&Received<'_>>| {
             result = reply.take().map(|reply| received.map(reply));
         };
-        let outcome = self.run_for(&mut Call::new(&mut answer), deadline);
+        let outcome = Settling(self).run_for(&mut Call::new(&mut answer), deadline);
         self.shared.requests.forget(cookie);
         outcome?;
         result.expect("a call that is done has a result")
@@ -220,12 +225,17 @@ impl<'h> Dispatcher<'h> {
         self.vm
     }
 
-    /// Dispatches until told to stop. Sleeps while there is nothing to do.
+    /// Dispatches until told to stop. Sleeps while there is nothing to do. When it returns the VM is
+    /// [armed](Vm#busy-and-armed).
     ///
     /// # Errors
     ///
     /// [`Error::Protocol`] if the inbox is broken.
     pub fn run(&mut self) -> Result<()> {
+        Settling(self).run_until_stopped()
+    }
+
+    fn run_until_stopped(&mut self) -> Result<()> {
         loop {
             self.drain(u32::MAX, None)?;
             if self.shared.stopper.take() {
@@ -239,16 +249,29 @@ impl<'h> Dispatcher<'h> {
     }
 
     /// Dispatches up to `budget` items, and does not sleep: for a caller who has an event loop, in
-    /// which the descriptor is asked for `EPOLLIN` and `EPOLLPRI`.
+    /// which the descriptor is asked for `EPOLLIN` and `EPOLLPRI`, or an eventfd is set.
     ///
-    /// After [`Dispatched::All`] the caller may sleep in whichever way: level-triggered,
-    /// edge-triggered, or on the eventfd. After [`Dispatched::More`] it must call again without
-    /// sleeping, unless it is the descriptor's level that made it call.
+    /// After [`Dispatched::All`] and [`Dispatched::Stopped`] the VM is
+    /// [armed](Vm#busy-and-armed), and the caller may sleep in whichever way: level-triggered,
+    /// edge-triggered, or on the eventfd. After [`Dispatched::More`] the VM is busy, and the caller
+    /// dispatches again before it sleeps. It need not if it made this call because `poll()` or
+    /// level-triggered epoll reported the descriptor, which they will do once more; it must if a timer
+    /// or another descriptor has woken it.
     ///
     /// # Errors
     ///
     /// [`Error::Protocol`] if the inbox is broken.
     pub fn dispatch(&mut self, budget: u32) -> Result<Dispatched> {
+        let mut settling = Settling(self);
+        let dispatched = settling.dispatch_some(budget)?;
+        if dispatched != Dispatched::Stopped {
+            // It is armed, or its caller has been told to go on.
+            mem::forget(settling);
+        }
+        Ok(dispatched)
+    }
+
+    fn dispatch_some(&mut self, budget: u32) -> Result<Dispatched> {
         let mut left = budget;
         loop {
             left = self.drain(left, None)?;
@@ -258,7 +281,7 @@ impl<'h> Dispatcher<'h> {
             if left == 0 {
                 return Ok(Dispatched::More);
             }
-            if self.vm.arm() {
+            if self.vm.arm_for(true) {
                 return Ok(Dispatched::All);
             }
         }
@@ -266,7 +289,7 @@ impl<'h> Dispatcher<'h> {
 
     fn idle(&mut self, deadline: Deadline) -> Result<()> {
         let Self { vm, shared, .. } = self;
-        vm.idle_unless(|| shared.stopper.is_wanted(), deadline)
+        vm.idle_unless(|| shared.stopper.is_wanted(), true, deadline)
     }
 
     /// Handles items until there are none, or as many as `budget`, or it is to stop, or a call is
@@ -328,6 +351,30 @@ impl<'h> Dispatcher<'h> {
             }
         }
         Ok(true)
+    }
+}
+
+/// A dispatcher at work. When it is done, by a panic of a handler too, its caller may sleep next, in
+/// whichever way.
+struct Settling<'d, 'h>(&'d mut Dispatcher<'h>);
+
+impl<'h> Deref for Settling<'_, 'h> {
+    type Target = Dispatcher<'h>;
+
+    fn deref(&self) -> &Dispatcher<'h> {
+        self.0
+    }
+}
+
+impl<'h> DerefMut for Settling<'_, 'h> {
+    fn deref_mut(&mut self) -> &mut Dispatcher<'h> {
+        self.0
+    }
+}
+
+impl Drop for Settling<'_, '_> {
+    fn drop(&mut self) {
+        self.0.vm.settle(true);
     }
 }
 

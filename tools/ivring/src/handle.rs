@@ -87,9 +87,20 @@ impl Handle {
 
     /// Has each doorbell signal an eventfd, or none any more.
     ///
-    /// Who sleeps on the eventfd alone must [`arm`](crate::Vm::arm) before.
+    /// The eventfd is signalled at once, because there may be something to do for which no doorbell
+    /// will be rung any more. Later on a caller that sleeps on the eventfd alone makes sure that the
+    /// VM is [armed](crate::Vm#busy-and-armed) each time before it does.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if it is no eventfd.
     pub fn set_eventfd(&self, eventfd: Option<BorrowedFd<'_>>) -> Result<()> {
-        sys::eventfd(self.as_fd(), eventfd)
+        sys::eventfd(self.as_fd(), eventfd)?;
+        if let Some(eventfd) = eventfd {
+            // It fails only if the eventfd counts as many signals as it can, and so is signalled.
+            let _ = rustix::io::write(eventfd, &1u64.to_ne_bytes());
+        }
+        Ok(())
     }
 
     /// Takes a block of `len` bytes in this VM's outbox, and waits for room until the deadline.

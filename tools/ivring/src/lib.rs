@@ -18,6 +18,31 @@
 //!
 //! Needs the kernel module `ivring`.
 //!
+//! # Event loops
+//!
+//! [`Dispatcher::dispatch`] is for programs with an event loop of their own, level-triggered or
+//! edge-triggered, on the descriptor or on an eventfd. [Busy and armed](Vm#busy-and-armed) says for
+//! every method whether the loop may sleep after it.
+//!
+//! ```no_run
+//! # use std::os::fd::AsFd;
+//! use ivring::{Dispatched, Dispatcher, Vm};
+//! use rustix::event::{EventfdFlags, eventfd};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let vm = Vm::join("name", None, ivring::Deadline::NOW)?;
+//! let bell = eventfd(0, EventfdFlags::CLOEXEC)?;
+//! vm.set_eventfd(Some(bell.as_fd()))?;
+//! let mut dispatcher = Dispatcher::new(vm);
+//! loop {
+//!     // Sleeps until a doorbell is rung. In its place: any event loop, with timers and other files.
+//!     rustix::io::read(&bell, &mut [0; 8])?;
+//!     // No item of this VM would wake it now, so all are dispatched before it sleeps again.
+//!     while dispatcher.dispatch(32)? == Dispatched::More {}
+//! }
+//! # }
+//! ```
+//!
 //! # The protocol alone
 //!
 //! What the two ends of a lane do, and in which order, stands in [`writer`], [`ring`] and [`state`],

@@ -206,10 +206,12 @@ impl Reader {
             .map(|(_, lane)| (lane.peer, lane.area.entries()))
     }
 
-    /// Closes the lane from a peer. False if there is none.
+    /// Closes the lane from a peer, mapped or not yet. False if there is none.
     pub(crate) fn close_from(&mut self, core: &Core, peer: Peer) -> bool {
         let ring = self.lanes().find(|(_, lane)| lane.peer == peer);
-        let Some((ring, _)) = ring else { return false };
+        let Some((ring, _)) = ring else {
+            return sys::close_lane(core.fd(), peer).is_ok();
+        };
         self.close(core, ring);
         true
     }

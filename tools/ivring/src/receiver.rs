@@ -91,21 +91,24 @@ impl<R: ReaderMemory, S: StateMemory, T> Receiver<R, S, T> {
         self.polling = polling;
     }
 
-    /// Finds the next ring that has items; `None` if none has. The VM is busy from here on.
+    /// Finds the next ring that has items; `None` if none has. If one has, the VM is busy from here
+    /// on; else it stays as it was, so that a look that finds nothing leaves an armed VM armed.
     ///
     /// # Errors
     ///
     /// The next ring, if it is broken. The others have their turn after it.
     #[inline]
     pub fn turn(&mut self) -> std::result::Result<Option<Turn>, Broken> {
-        self.state.busy();
         let count = self.rings.len();
         for _ in 0..count {
             let ring = if self.next < count { self.next } else { 0 };
             self.next = ring + 1;
             match self.rings[ring].0.readable() {
                 Ok(0) => {}
-                Ok(readable) => return Ok(Some(Turn { ring, readable })),
+                Ok(readable) => {
+                    self.state.busy();
+                    return Ok(Some(Turn { ring, readable }));
+                }
                 Err(error) => return Err(Broken { ring, error }),
             }
         }

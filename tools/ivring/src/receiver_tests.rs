@@ -139,6 +139,20 @@ fn arming_looks_at_each_ring_and_at_the_rest() {
 }
 
 #[test]
+fn a_look_in_vain_leaves_it_as_it_was() {
+    let memories = memories::<2>();
+    let mut receiver = receiver(&memories);
+    assert_eq!(receiver.turn().unwrap(), None);
+    assert_eq!(memories[0].state.get(), BUSY);
+    assert!(receiver.arm(|| false));
+    assert_eq!(receiver.turn().unwrap(), None);
+    assert_eq!(memories[0].state.get(), IDLE);
+    memories[1].send(0);
+    assert!(receiver.turn().unwrap().is_some());
+    assert_eq!(memories[0].state.get(), BUSY);
+}
+
+#[test]
 fn all_items_count_for_unfenced() {
     let memories = memories::<2>();
     let mut receiver = receiver(&memories);

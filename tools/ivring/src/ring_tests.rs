@@ -141,7 +141,7 @@ fn a_producer_index_that_goes_back_is_an_error() {
 #[test]
 fn an_item_is_copied_once_and_the_copy_is_checked() {
     let good = Item {
-        flags: ITEM_REPLY,
+        flags: ITEM_FLAGS,
         inline_len: INLINE_BYTES as u8,
         offset: OUTBOX - 10,
         length: 10,
@@ -157,10 +157,16 @@ fn an_item_is_copied_once_and_the_copy_is_checked() {
             },
             Some("an item has too much inline data"),
         ),
-        (Item { flags: 2, ..good }, Some("an item has unknown flags")),
         (
             Item {
-                flags: 0x80 | ITEM_REPLY,
+                flags: ITEM_FLAGS + 1,
+                ..good
+            },
+            Some("an item has unknown flags"),
+        ),
+        (
+            Item {
+                flags: 0x80 | ITEM_FLAGS,
                 ..good
             },
             Some("an item has unknown flags"),

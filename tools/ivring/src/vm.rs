@@ -34,6 +34,38 @@ const RETRY: Duration = Duration::from_millis(10);
 /// A child that was made by `fork()` has the descriptor but not the mappings: using a VM
 /// there ends in `SIGSEGV`.
 ///
+/// # Busy and armed
+///
+/// A VM is *busy*, and then nobody wakes it, or *armed*, and then the next item does.
+/// [`Vm::wait`], [`Dispatcher::run`](crate::Dispatcher::run), `poll()` and `select()` arm it
+/// themselves. A caller that sleeps in epoll, level-triggered or edge-triggered, in `io_uring` or on
+/// an eventfd makes sure that the VM is armed before it sleeps:
+///
+/// | this | leaves the VM |
+/// |---|---|
+/// | [`Dispatcher::dispatch`](crate::Dispatcher::dispatch) | busy after [`Dispatched::More`](crate::Dispatched::More), else armed |
+/// | [`Dispatcher::run`](crate::Dispatcher::run) | armed |
+/// | [`Dispatcher::call`](crate::Dispatcher::call) | armed, also if it fails |
+/// | [`Vm::receive`] | busy if the batch has items, else as it was |
+/// | [`Vm::wait`], [`Vm::wait_items`], [`Vm::idle`] | busy if they succeed, else armed |
+/// | [`Vm::wait_peer`] | armed |
+/// | [`Vm::arm`] | armed if it returns true, else busy |
+/// | everything else | as it was |
+///
+/// A VM that has just joined is busy: it may have items, and has not looked.
+///
+/// An event loop therefore calls `dispatch` again while that returns `More`, and [`Vm::receive`]
+/// until there is nothing left and [`Vm::arm`] returns true. It may do without that only after
+/// level-triggered epoll has reported the descriptor, because epoll then asks the kernel again before
+/// it sleeps, and the kernel arms. It may not do without after a timer or another descriptor has woken
+/// it, because epoll does not ask again then.
+///
+/// Where a method that leaves the VM armed finds that there is something to do already, it rings the
+/// VM's own doorbell: the descriptor has an event, for edge-triggered epoll too, and the eventfd is
+/// signalled. So a loop that only waits comes back.
+///
+/// # Examples
+///
 /// ```no_run
 /// use ivring::{Deadline, Message, Vm};
 ///
@@ -57,6 +89,8 @@ pub struct Vm {
     seen: u32,
     told: Vec<u32>,
     news: Option<News>,
+    /// Whether the caller has ever asked for news of the members, and so acts upon them.
+    has_asked: bool,
     waits: u64,
 }
 
@@ -96,6 +130,7 @@ impl Vm {
             seen: 0,
             told: vec![0; handle.core().geometry.slots as usize],
             news: None,
+            has_asked: false,
             waits: 0,
             handle,
         })
@@ -145,8 +180,7 @@ impl Vm {
     /// Looks for up to `max` items in the next ring that has any: the inbox and the lanes that lead
     /// to this VM have turns. Does not sleep.
     ///
-    /// The VM is busy from here on. Before it sleeps in any other way than [`Vm::wait`], or
-    /// `poll()` and its like on the descriptor, it must [`Vm::arm`].
+    /// If there are any, the VM is [busy](Vm#busy-and-armed) from here on.
     ///
     /// # Errors
     ///
@@ -181,7 +215,6 @@ impl Vm {
     /// Closes the lane from a peer, and drops what is in it. The peer gets [`Error::Closed`]; it
     /// can open another one. Returns whether there was one.
     pub fn close_lane(&mut self, peer: Peer) -> bool {
-        self.reader.refresh(self.handle.core(), &mut Vec::new());
         self.reader.close_from(self.handle.core(), peer)
     }
 
@@ -191,16 +224,24 @@ impl Vm {
     ///
     /// [`Error::TimedOut`], [`Error::Interrupted`]; [`Error::Protocol`] if the inbox is broken.
     pub fn wait(&mut self, deadline: Deadline) -> Result<Events> {
-        let events = self.wait_for(abi::EVENT_MEMBERS, deadline)?;
+        let events = self.wait_for(abi::EVENT_MEMBERS, deadline);
+        let events = events.inspect_err(|_| self.settle(true))?;
         Ok(Events {
             items: events & abi::EVENT_ITEMS != 0,
             members: events & abi::EVENT_MEMBERS != 0,
         })
     }
 
-    /// Sleeps until there are items, else as [`Vm::wait`].
+    /// Sleeps until there are items.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vm::wait`].
     pub fn wait_items(&mut self, deadline: Deadline) -> Result<()> {
-        self.wait_for(0, deadline).map(|_| ())
+        let events = self.wait_for(0, deadline);
+        events
+            .map(|_| ())
+            .inspect_err(|_| self.settle(self.has_asked))
     }
 
     fn wait_for(&mut self, flags: u32, deadline: Deadline) -> Result<u32> {
@@ -211,12 +252,36 @@ impl Vm {
     /// Says that the VM is idle, then looks again whether there are items or news of the members.
     ///
     /// True if there are none: whatever comes next rings a doorbell, so the caller may sleep on the
-    /// descriptor, edge-triggered too, or on the eventfd. False if there are: the VM is busy, and
-    /// must look.
+    /// descriptor, in epoll of either kind, or on the eventfd. False if there are: the VM is busy,
+    /// and must look.
+    ///
+    /// News of the members count only for a caller that has asked for them once, by
+    /// [`Vm::members_changed`].
     pub fn arm(&mut self) -> bool {
+        self.arm_for(self.has_asked)
+    }
+
+    /// As [`Vm::arm`]; news of the members count if `members` says so.
+    pub(crate) fn arm_for(&mut self, members: bool) -> bool {
         let (core, seen) = (self.handle.core(), self.seen);
         // A broken inbox is to be looked at too.
-        self.reader.arm(core, || core.members() != seen)
+        self.reader.arm(core, || members && core.members() != seen)
+    }
+
+    /// Arms a VM whose caller may sleep next, in whichever way. If there is something to do already,
+    /// for which nobody would ring any more, the VM rings its own doorbell. News of the members count
+    /// if `members` says so.
+    pub(crate) fn settle(&mut self, members: bool) {
+        if self.arm_for(members) {
+            return;
+        }
+        // UNFENCED stays: it is there only if IVRING_FENCE has failed.
+        let state = self.handle.core().area.state();
+        let relaxed = Ordering::Relaxed;
+        let _ = state.compare_exchange(abi::BUSY, abi::IDLE, relaxed, relaxed);
+        let flags = if members { abi::EVENT_MEMBERS } else { 0 };
+        // It looks for itself. On its way out it turns IDLE into BUSY, and whoever does that rings.
+        let _ = self.wait_for(flags, Deadline::NOW);
     }
 
     /// How [`Vm::idle`] looks again before it sleeps; at first, not at all.
@@ -232,28 +297,34 @@ impl Vm {
         self.reader.receiver().set_asymmetric(asymmetric);
     }
 
-    /// Sleeps until there may be items, or [news of the members](Vm::members_changed): looks again
-    /// for a while, as [`Polling`] has it, then arms and waits. It may return for nothing; and until
-    /// the news have been asked for, it returns at once.
+    /// Sleeps until there may be items: looks again for a while, as [`Polling`] has it, then arms and
+    /// waits. It may return for nothing. For a caller that has asked for
+    /// [news of the members](Vm::members_changed) once, it returns for those too, and as long as they
+    /// have not been asked for again.
     ///
     /// # Errors
     ///
     /// As [`Vm::wait`].
     pub fn idle(&mut self, deadline: Deadline) -> Result<()> {
-        self.idle_unless(|| false, deadline)
+        let members = self.has_asked;
+        self.idle_unless(|| false, members, deadline)
+            .inspect_err(|_| self.settle(members))
     }
 
-    /// As [`Vm::idle`]; does not sleep if `stop` says so.
+    /// As [`Vm::idle`]; does not sleep if `stop` says so. News of the members count if `members` says
+    /// so. If it fails the VM is busy.
     pub(crate) fn idle_unless(
         &mut self,
         stop: impl Fn() -> bool,
+        members: bool,
         deadline: Deadline,
     ) -> Result<()> {
         let (core, seen) = (self.handle.core(), self.seen);
-        let news = || core.members() != seen;
+        let news = || members && core.members() != seen;
         if self.reader.poll(core, || news() || stop()) || !self.reader.arm(core, news) {
             return Ok(());
         }
+        // A doorbell for members ends an armed wait, whoever asked for them.
         let woken = self.wait_for(abi::EVENT_MEMBERS | abi::WAIT_ARMED, deadline);
         self.reader.receiver().woken();
         woken.map(|_| ())
@@ -279,6 +350,7 @@ impl Vm {
     ///
     /// [`Error::Protocol`] if the inbox is broken.
     pub fn members_changed(&mut self) -> Result<bool> {
+        self.has_asked = true;
         self.members_changed_with(&mut Vec::new())
     }
 
@@ -323,7 +395,8 @@ impl Vm {
         peer.has_left(&self.told)
     }
 
-    /// Sleeps until there is a VM in a slot. What comes into the inbox meanwhile stays there.
+    /// Sleeps until there is a VM in a slot. What comes into the inbox meanwhile stays there. The VM is
+    /// [armed](Vm#busy-and-armed) afterwards.
     ///
     /// # Errors
     ///
@@ -333,6 +406,8 @@ impl Vm {
         let peer = self.poll_peer(id, deadline);
         // News that the caller has not been told of is news again.
         self.acknowledge(self.seen);
+        // `poll()` has gone idle, and a doorbell may have turned that into busy.
+        self.settle(self.has_asked);
         peer
     }
 

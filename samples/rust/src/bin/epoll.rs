@@ -81,7 +81,8 @@ fn event_loop(dispatcher: &mut Dispatcher<'_>) -> Result<u64> {
     timerfd_settime(&timer, TimerfdTimerFlags::empty(), &every)?;
 
     let loop_fd = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-    // Level-triggered. Items make the VM readable, and news of its members are urgent.
+    // Level-triggered, and dispatched when epoll reports the VM: so items may be left, for which epoll
+    // reports it once more. Items make the VM readable, and news of its members are urgent.
     let wanted = epoll::EventFlags::IN | epoll::EventFlags::PRI;
     epoll::add(
         &loop_fd,

@@ -5,7 +5,7 @@
 use std::mem::offset_of;
 use std::sync::atomic::Ordering;
 
-use ivring::abi::{Item, LaneEnd, RingArea, VmArea};
+use ivring::abi::{ITEM_FLAGS, Item, LaneEnd, RingArea, VmArea};
 use ivring::{Deadline, Dispatcher, Error, Lane, LaneEvent, Message, Vm};
 
 use crate::support::*;
@@ -71,7 +71,7 @@ pub fn senders() {
         (
             "an item has unknown flags",
             Item {
-                flags: 6,
+                flags: ITEM_FLAGS + 1,
                 ..Item::default()
             },
         ),

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Tests of the crate against the running module. Prints TAP.
+//! usage: ivring-selftest [NAME]...
+//!
+//! Tests of the crate against the running module: all, or those whose names hold one of the arguments.
+//! Prints TAP.
 
 mod cheating;
 mod dispatching;
 mod lanes;
 mod leaving;
+mod looping;
 mod requests;
 mod sending;
 mod sharing;
@@ -13,6 +17,7 @@ mod sleeping;
 mod support;
 mod waking;
 
+use std::env;
 use std::panic;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -87,6 +92,15 @@ const TESTS: &[(&str, fn())] = tests! {
         an_idle_vm_costs_nothing
         who_polls_is_not_rung
         wishes;
+    looping:
+        a_call_beside_the_loop
+        a_call_that_leaves_items
+        a_dispatch_that_ends_early
+        looks_and_waits
+        waiting_for_a_peer_with_items
+        an_eventfd_is_signalled_at_once
+        without_asking_for_members
+        closing_a_lane_tells_of_the_others;
     sleeping:
         in_wait
         in_wait_unarmed
@@ -99,9 +113,12 @@ const TESTS: &[(&str, fn())] = tests! {
 };
 
 fn main() -> ExitCode {
-    println!("TAP version 13\n1..{}", TESTS.len());
+    let names: Vec<String> = env::args().skip(1).collect();
+    let is_wanted = |name: &str| names.is_empty() || names.iter().any(|part| name.contains(part));
+    let wanted: Vec<_> = TESTS.iter().filter(|(name, _)| is_wanted(name)).collect();
+    println!("TAP version 13\n1..{}", wanted.len());
     let mut failed = 0;
-    for (number, (name, test)) in (1..).zip(TESTS) {
+    for (number, (name, test)) in (1..).zip(wanted) {
         let start = Instant::now();
         let ok = panic::catch_unwind(test).is_ok() && start.elapsed() < PATIENCE;
         failed += u32::from(!ok);

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! VMs in event loops of their programs: whatever a method did, the VM is armed when it returns to the
+//! loop, or has rung its own doorbell, or says that the loop must not sleep.
+
+use std::cell::Cell;
+use std::mem::offset_of;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use ivring::abi::{self, Item, VmArea};
+use ivring::{Deadline, Dispatched, Dispatcher, Error, Lane, Message, Polling, Received, Vm};
+use rustix::buffer::spare_capacity;
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, poll};
+
+use crate::support::*;
+
+/// The VM's state, read behind the library's back.
+struct Watch(Words);
+
+impl Watch {
+    fn on(vm: &Vm) -> Self {
+        Self(Words::of(vm))
+    }
+
+    fn state(&self) -> u32 {
+        let word = self.0.at(offset_of!(VmArea, state));
+        word.load(Ordering::Relaxed)
+    }
+
+    fn assert_armed(&self, after: &str) {
+        assert_eq!(self.state(), abi::IDLE, "after {after}");
+    }
+}
+
+fn timeout(duration: Duration) -> Timespec {
+    Timespec::try_from(duration).unwrap()
+}
+
+/// Whether a descriptor is readable before the time is over.
+fn is_readable(fd: &OwnedFd, duration: Duration) -> bool {
+    let mut fds = [PollFd::new(fd, PollFlags::IN)];
+    poll(&mut fds, Some(&timeout(duration))).unwrap() == 1
+}
+
+/// What an event loop sleeps in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Sleep {
+    Level,
+    Edge,
+    Eventfd,
+}
+
+const SLEEPS: [Sleep; 3] = [Sleep::Level, Sleep::Edge, Sleep::Eventfd];
+
+/// Where what is there already is announced by the VM itself.
+const RUNG: [Sleep; 2] = [Sleep::Level, Sleep::Edge];
+
+/// Where it sleeps.
+struct EventLoop {
+    sleep: Sleep,
+    fd: OwnedFd,
+}
+
+impl EventLoop {
+    /// Of a VM that is armed. What was there already is no event any more.
+    fn new(vm: &mut Vm, sleep: Sleep) -> Self {
+        let fd = match sleep {
+            Sleep::Eventfd => {
+                let bell = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
+                vm.set_eventfd(Some(bell.as_fd())).unwrap();
+                bell
+            }
+            Sleep::Level | Sleep::Edge => {
+                let fd = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+                let mut flags = epoll::EventFlags::IN | epoll::EventFlags::PRI;
+                flags.set(epoll::EventFlags::ET, sleep == Sleep::Edge);
+                epoll::add(&fd, &*vm, epoll::EventData::new_u64(0), flags).unwrap();
+                fd
+            }
+        };
+        let this = Self { sleep, fd };
+        vm.members_changed().unwrap();
+        assert!(vm.arm());
+        while this.wakes(Duration::from_millis(1)) {}
+        assert!(vm.arm());
+        this
+    }
+
+    /// Sleeps until there is an event. Whether there was one.
+    fn wakes(&self, duration: Duration) -> bool {
+        if self.sleep == Sleep::Eventfd {
+            let wakes = is_readable(&self.fd, duration);
+            if wakes {
+                rustix::io::read(&self.fd, &mut [0; 8]).unwrap();
+            }
+            return wakes;
+        }
+        let mut events = Vec::with_capacity(1);
+        epoll::wait(
+            &self.fd,
+            spare_capacity(&mut events),
+            Some(&timeout(duration)),
+        )
+        .unwrap();
+        !events.is_empty()
+    }
+}
+
+/// Answers a request by a lane, and publishes `more` items together with the reply.
+fn answer(server: &mut Vm, lane: &mut Lane, more: u64) {
+    server.wait_items(soon()).unwrap();
+    let mut batch = server.receive(1).unwrap();
+    let request = batch.take().unwrap().unwrap();
+    lane.push_message(Message::new(1).reply_to(&request))
+        .unwrap();
+    for cookie in 0..more {
+        let item = Item {
+            port: 1,
+            cookie,
+            ..Item::default()
+        };
+        lane.push(&item).unwrap();
+    }
+    lane.publish().unwrap();
+}
+
+/// A program makes a call because of a timer, and then sleeps in its loop: the next item wakes it.
+pub fn a_call_beside_the_loop() {
+    for sleep in SLEEPS {
+        let (mut client, mut server) = pair();
+        let (own, to) = (client.own(), server.own());
+        let mut lane = server.open_lane(own, 16).unwrap();
+        let watch = Watch::on(&client);
+        let event_loop = EventLoop::new(&mut client, sleep);
+        let calls = Cell::new(0);
+        let mut client = Dispatcher::new(client);
+        // So that the reply comes while it polls, under BUSY.
+        client.set_polling(Polling::new(Duration::from_secs(2)));
+        client.on(1, |_, _| calls.set(calls.get() + 1));
+        for round in 0..10 {
+            thread::scope(|scope| {
+                scope.spawn(|| answer(&mut server, &mut lane, 0));
+                client.call(to, number(0), soon(), |_| ()).unwrap();
+            });
+            watch.assert_armed("a call");
+            // Of a doorbell for the reply.
+            while event_loop.wakes(Duration::ZERO) {}
+            watch.assert_armed("an event for nothing");
+            server.send(own, number(0), Deadline::NOW).unwrap();
+            assert!(event_loop.wakes(PATIENCE / 4), "{sleep:?}");
+            assert_eq!(client.dispatch(8).unwrap(), Dispatched::All);
+            assert_eq!(calls.get(), round + 1);
+        }
+    }
+}
+
+/// What came with the reply wakes nobody but the caller itself.
+pub fn a_call_that_leaves_items() {
+    for sleep in RUNG {
+        let (mut client, mut server) = pair();
+        let (own, to) = (client.own(), server.own());
+        let mut lane = server.open_lane(own, 16).unwrap();
+        let event_loop = EventLoop::new(&mut client, sleep);
+        let calls = Cell::new(0);
+        let mut client = Dispatcher::new(client);
+        client.on(1, |_, _| calls.set(calls.get() + 1));
+        for _ in 0..10 {
+            calls.set(0);
+            thread::scope(|scope| {
+                scope.spawn(|| answer(&mut server, &mut lane, 3));
+                client.call(to, number(0), soon(), |_| ()).unwrap();
+            });
+            assert_eq!(calls.get(), 0);
+            assert!(event_loop.wakes(PATIENCE / 4), "{sleep:?}");
+            assert_eq!(client.dispatch(8).unwrap(), Dispatched::All);
+            assert_eq!(calls.get(), 3);
+        }
+    }
+}
+
+/// A dispatch that ends early leaves items.
+pub fn a_dispatch_that_ends_early() {
+    for sleep in RUNG {
+        let (mut receiver, sender) = pair();
+        let to = receiver.own();
+        let event_loop = EventLoop::new(&mut receiver, sleep);
+        let (calls, panics_at) = (Cell::new(0), Cell::new(0));
+        let mut receiver = Dispatcher::new(receiver);
+        receiver.on(1, |context, item| {
+            calls.set(calls.get() + 1);
+            match item.cookie() {
+                1 => context.stop(),
+                2 => {
+                    panics_at.set(calls.get());
+                    panic!("it is meant to");
+                }
+                _ => {}
+            }
+        });
+        for cookie in [1, 2, 1, 0] {
+            sender.send(to, number(cookie), Deadline::NOW).unwrap();
+        }
+        assert!(event_loop.wakes(PATIENCE / 4), "{sleep:?}");
+        assert_eq!(receiver.dispatch(8).unwrap(), Dispatched::Stopped);
+        assert!(event_loop.wakes(PATIENCE / 4), "{sleep:?}");
+        assert!(panics(|| receiver.dispatch(8)));
+        assert_eq!(panics_at.get(), 2);
+        assert!(event_loop.wakes(PATIENCE / 4), "{sleep:?}");
+        // And `run` likewise.
+        receiver.run().unwrap();
+        assert!(event_loop.wakes(PATIENCE / 4), "{sleep:?}");
+        assert_eq!(receiver.dispatch(8).unwrap(), Dispatched::All);
+        assert_eq!(calls.get(), 4);
+    }
+}
+
+/// Methods of a VM without a dispatcher.
+pub fn looks_and_waits() {
+    let (mut vm, sender) = pair();
+    let watch = Watch::on(&vm);
+    let own = vm.own();
+    assert!(vm.arm());
+    watch.assert_armed("arming");
+
+    // A look that finds nothing leaves it as it was; one that finds something, busy.
+    assert!(vm.receive(1).unwrap().is_empty());
+    watch.assert_armed("a look in vain");
+    sender.send(own, number(0), Deadline::NOW).unwrap();
+    assert_eq!(read(&mut vm).len(), 1);
+    assert_eq!(watch.state(), abi::BUSY);
+
+    for (wait, name) in [
+        (Vm::wait_items as fn(&mut Vm, Deadline) -> _, "wait_items"),
+        (Vm::idle, "idle"),
+        (
+            |vm, deadline| vm.wait_peer(3, deadline).map(|_| ()),
+            "wait_peer",
+        ),
+        (
+            |vm, deadline| {
+                vm.members_changed()?;
+                vm.wait(deadline).map(|_| ())
+            },
+            "wait",
+        ),
+    ] {
+        sender.send(own, number(0), Deadline::NOW).unwrap();
+        assert_eq!(read(&mut vm).len(), 1);
+        assert!(matches!(wait(&mut vm, shortly()), Err(Error::TimedOut)));
+        watch.assert_armed(name);
+    }
+
+    // A peer that comes ends the wait by a doorbell.
+    let third = thread::scope(|scope| {
+        let third = scope.spawn(|| {
+            thread::sleep(Duration::from_millis(50));
+            Vm::join_fd(&sender, Some(3)).unwrap()
+        });
+        vm.wait_peer(3, soon()).unwrap();
+        third.join().unwrap()
+    });
+    // It has asked for members before, and these are news: so it has rung.
+    assert_eq!(watch.state(), abi::BUSY);
+    assert!(vm.members_changed().unwrap() && vm.arm());
+    drop(third);
+}
+
+/// Items that are there when a wait for something else ends.
+pub fn waiting_for_a_peer_with_items() {
+    for sleep in RUNG {
+        let (mut vm, sender) = pair();
+        let own = vm.own();
+        let event_loop = EventLoop::new(&mut vm, sleep);
+        sender.send(own, number(0), Deadline::NOW).unwrap();
+        assert!(event_loop.wakes(PATIENCE / 4), "{sleep:?}");
+        assert!(matches!(vm.wait_peer(3, shortly()), Err(Error::TimedOut)));
+        assert!(event_loop.wakes(PATIENCE / 4), "{sleep:?}");
+        assert_eq!(read(&mut vm).len(), 1);
+    }
+}
+
+/// Items that were there before the eventfd was.
+pub fn an_eventfd_is_signalled_at_once() {
+    let (vm, sender) = pair();
+    sender.send(vm.own(), number(0), Deadline::NOW).unwrap();
+    let bell = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
+    vm.set_eventfd(Some(bell.as_fd())).unwrap();
+    assert!(is_readable(&bell, Duration::ZERO));
+    assert!(vm.set_eventfd(Some(vm.as_fd())).is_err());
+}
+
+/// Who never asks for news of the members is not kept from sleeping by them.
+pub fn without_asking_for_members() {
+    let (mut vm, second) = pair();
+    assert!(vm.arm());
+    assert!(matches!(vm.idle(shortly()), Err(Error::TimedOut)));
+    drop(second);
+    assert!(vm.arm());
+    // From the first question on they count.
+    assert!(vm.members_changed().unwrap());
+    assert!(vm.arm());
+    let second = Vm::join_fd(&vm, None).unwrap();
+    assert!(!vm.arm());
+    vm.idle(Deadline::NEVER).unwrap();
+    assert!(vm.members_changed().unwrap() && vm.arm());
+    // A dispatcher always acts upon them.
+    let client = Dispatcher::new(vm);
+    let to = second.own();
+    let done = Cell::new(false);
+    let (sending, asked) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            asked.recv().unwrap();
+            drop(second);
+        });
+        let mut client = client;
+        let answer = |_: &ivring::Context<'_, '_>, reply: ivring::Result<&Received<'_>>| {
+            done.set(matches!(reply, Err(Error::Gone)));
+        };
+        client.request(to, number(0), soon(), answer).unwrap();
+        assert_eq!(client.dispatch(8).unwrap(), Dispatched::All);
+        sending.send(()).unwrap();
+        let mut fds = [PollFd::new(&client, PollFlags::IN | PollFlags::PRI)];
+        assert_eq!(poll(&mut fds, Some(&timeout(PATIENCE / 4))).unwrap(), 1);
+        client.dispatch(8).unwrap();
+    });
+    assert!(done.get());
+}
+
+/// A lane that is closed before it was looked at: the others are announced still.
+pub fn closing_a_lane_tells_of_the_others() {
+    let receiver = region().create().unwrap();
+    let senders = [(); 2].map(|()| Vm::join_fd(&receiver, None).unwrap());
+    let opened = Cell::new(0);
+    let to = receiver.own();
+    let mut receiver = Dispatcher::new(receiver);
+    receiver.on_lane(|_, _| opened.set(opened.get() + 1));
+    let _lanes = [&senders[0], &senders[1]].map(|sender| sender.open_lane(to, 4).unwrap());
+    assert!(receiver.close_lane(senders[0].own()));
+    assert!(!receiver.close_lane(senders[0].own()));
+    receiver.dispatch(8).unwrap();
+    assert_eq!(opened.get(), 1);
+}
