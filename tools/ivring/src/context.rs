@@ -7,6 +7,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::result;
 
+use crate::counters::{Counters, Counts};
 use crate::deadline::Deadline;
 use crate::error::{Result, SendError};
 use crate::handle::Handle;
@@ -22,6 +23,7 @@ pub(crate) struct Shared<'h> {
     pub(crate) requests: Requests<'h>,
     /// Whose lanes are to be closed.
     pub(crate) closing: RefCell<Vec<Peer>>,
+    pub(crate) counters: Counters,
 }
 
 impl Shared<'_> {
@@ -30,6 +32,7 @@ impl Shared<'_> {
             stopper,
             requests: Requests::default(),
             closing: RefCell::default(),
+            counters: Counters::default(),
         }
     }
 
@@ -59,6 +62,11 @@ impl<'d, 'h> Context<'d, 'h> {
     /// it. The peer gets [`Error::Closed`](crate::Error::Closed); it can open another one.
     pub fn close_lane(&self, peer: Peer) {
         self.shared.closing.borrow_mut().push(peer);
+    }
+
+    /// What became of the items so far, this one included.
+    pub fn counts(&self) -> Counts {
+        self.shared.counters.counts()
     }
 
     /// Sends a request, as [`Dispatcher::request`](crate::Dispatcher::request).

@@ -10,6 +10,7 @@ use std::result;
 use std::time::Duration;
 
 use crate::context::{Context, Shared};
+use crate::counters::Counts;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result, SendError};
 use crate::handle::Handle;
@@ -109,7 +110,11 @@ impl<'h> Dispatcher<'h> {
         self
     }
 
-    /// Has `handler` called for each item to a port that has none. Without it they are dropped.
+    /// Has `handler` called for each item to a port that has none.
+    ///
+    /// Without it such items are dropped and [counted](Counts::unhandled), and a request among them
+    /// is answered by a refusal, if the inbox of its sender has room at the time: the call there ends
+    /// with [`Error::Refused`]. A handler does that with [`Received::refuse`].
     pub fn on_other(
         &mut self,
         handler: impl FnMut(&Context<'_, 'h>, &Received<'_>) + 'h,
@@ -139,8 +144,8 @@ impl<'h> Dispatcher<'h> {
     }
 
     /// Sends a request, to a peer's inbox or by a lane, and has `done` called with the
-    /// [reply](Message::reply_to), or with [`Error::Gone`] if the peer leaves without one. Its
-    /// cookie is the library's to choose.
+    /// [reply](Message::reply_to), with [`Error::Refused`] if nobody handles the port there, or with
+    /// [`Error::Gone`] if the peer leaves without a reply. The library chooses its cookie.
     ///
     /// The deadline is for room. Nobody waits for the reply, and there is no deadline for it.
     ///
@@ -166,6 +171,7 @@ impl<'h> Dispatcher<'h> {
     /// # Errors
     ///
     /// - as [`Handle::send`] or [`Lane::send`](crate::Lane::send);
+    /// - [`Error::Refused`] if the peer has no handler for the port;
     /// - [`Error::Gone`] if the peer leaves without a reply;
     /// - [`Error::TimedOut`], [`Error::Interrupted`];
     /// - [`Error::Stopped`] if the dispatcher is told to stop; whatever runs next is to stop still;
@@ -211,6 +217,11 @@ impl<'h> Dispatcher<'h> {
     /// The system calls that dispatching has taken so far.
     pub fn calls(&self) -> Calls {
         self.vm.calls()
+    }
+
+    /// What became of the items so far.
+    pub fn counts(&self) -> Counts {
+        self.shared.counters.counts()
     }
 
     /// The sending side of the VM.

@@ -34,6 +34,9 @@ pub enum Error {
     /// The receiver has closed the lane.
     #[error("the receiver has closed the lane")]
     Closed,
+    /// The peer has no handler for the port of a request.
+    #[error("the peer has no handler for the port of the request")]
+    Refused,
     /// A dispatcher was told to stop while it waited for a reply.
     #[error("told to stop")]
     Stopped,
@@ -107,6 +110,7 @@ impl From<Error> for std::io::Error {
             Error::Interrupted => ErrorKind::Interrupted,
             Error::Gone | Error::Stale => ErrorKind::BrokenPipe,
             Error::Closed => ErrorKind::ConnectionReset,
+            Error::Refused => ErrorKind::ConnectionRefused,
             Error::Stopped => ErrorKind::Other,
             Error::Protocol(_) | Error::Lane { .. } => ErrorKind::InvalidData,
             Error::Version(_) => ErrorKind::Unsupported,

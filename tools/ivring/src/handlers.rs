@@ -5,6 +5,8 @@
 use rustc_hash::FxHashMap;
 
 use crate::context::Context;
+use crate::counters::count;
+use crate::deadline::Deadline;
 use crate::reader::LaneEvent;
 use crate::received::Received;
 use crate::request::Call;
@@ -71,12 +73,20 @@ impl<'h> Handlers<'h> {
             context.shared.requests.answer(context, item, call);
             return;
         }
-        if item.port() == PORT_RESERVED && item.peer() == context.own() {
+        if item.port() == PORT_RESERVED {
+            // It has woken the VM, which is all that it can do, whoever sent it.
+            if item.is_request() {
+                drop_unhandled(context, item);
+            }
             return;
         }
         let handler = self.ports.get(item.port());
-        if let Some(handler) = handler.or(self.other.as_mut()) {
-            handler(context, item);
+        match handler.or(self.other.as_mut()) {
+            Some(handler) => {
+                count(&context.shared.counters.handled);
+                handler(context, item);
+            }
+            None => drop_unhandled(context, item),
         }
     }
 
@@ -94,5 +104,17 @@ impl<'h> Handlers<'h> {
                 handler(context, event);
             }
         }
+    }
+}
+
+/// Counts an item to a port that has no handler. If it is a request, its sender is told, unless its
+/// inbox is full: it is not waited for.
+#[cold]
+#[inline(never)]
+fn drop_unhandled(context: &Context<'_, '_>, item: &Received<'_>) {
+    let counters = &context.shared.counters;
+    count(&counters.unhandled);
+    if item.is_request() && item.refuse(Deadline::NOW).is_ok() {
+        count(&counters.refused);
     }
 }

@@ -67,6 +67,7 @@ mod atomic;
 mod block;
 mod context;
 mod core;
+mod counters;
 mod deadline;
 mod dispatcher;
 mod error;
@@ -98,6 +99,7 @@ mod testing;
 
 pub use block::{Block, SharedBlock};
 pub use context::Context;
+pub use counters::Counts;
 pub use deadline::Deadline;
 pub use dispatcher::{Dispatched, Dispatcher};
 pub use error::{Error, Result, SendError};

@@ -2,7 +2,9 @@
 
 //! What is sent, and what is known of it afterwards.
 
-use crate::abi::{INLINE_BYTES, ITEM_REPLY, Item};
+use std::mem;
+
+use crate::abi::{INLINE_BYTES, ITEM_REFUSED, ITEM_REPLY, ITEM_REQUEST, Item};
 use crate::block::{Block, SharedBlock};
 use crate::error::{Error, Result};
 use crate::peer::Peer;
@@ -58,6 +60,25 @@ impl Message {
     pub fn reply_to(mut self, request: &Received<'_>) -> Self {
         self.item.flags |= ITEM_REPLY;
         self.cookie(request.cookie())
+    }
+
+    /// Makes it the answer to a request whose port nobody handles.
+    pub(crate) fn refusal_of(request: &Received<'_>) -> Self {
+        let mut message = Self::new(request.port()).reply_to(request);
+        message.item.flags |= ITEM_REFUSED;
+        message
+    }
+
+    /// Makes it a request with that cookie. Returns the cookie that it had.
+    pub(crate) fn ask(&mut self, cookie: u64) -> u64 {
+        self.item.flags |= ITEM_REQUEST;
+        mem::replace(&mut self.item.cookie, cookie)
+    }
+
+    /// Makes it no request any more, and gives it back the cookie that it had.
+    pub(crate) fn unask(&mut self, cookie: u64) {
+        self.item.flags &= !ITEM_REQUEST;
+        self.item.cookie = cookie;
     }
 
     /// Data that rides in the item.

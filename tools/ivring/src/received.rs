@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::result;
 use std::sync::Arc;
 
-use crate::abi::{ITEM_REPLY, Item};
+use crate::abi::{ITEM_REFUSED, ITEM_REPLY, ITEM_REQUEST, Item};
 use crate::area::PeerArea;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result, SendError};
@@ -182,6 +182,18 @@ impl Received<'_> {
         self.item().flags & ITEM_REPLY != 0
     }
 
+    /// Whether its sender expects a reply.
+    #[inline]
+    pub fn is_request(&self) -> bool {
+        self.item().flags & ITEM_REQUEST != 0
+    }
+
+    /// Whether it is a reply that says that nobody handles the port of the request.
+    #[inline]
+    pub fn is_refusal(&self) -> bool {
+        self.is_reply() && self.item().flags & ITEM_REFUSED != 0
+    }
+
     /// The data that rode in the item.
     #[inline]
     pub fn inline(&self) -> &[u8] {
@@ -210,10 +222,26 @@ impl Received<'_> {
         })
     }
 
-    /// Sends whoever sent this the answer, to its inbox: a message with the cookie of this. See
-    /// [`Handle::send`]. To send it by a lane, [make it a reply](Message::reply_to) first.
+    /// Sends whoever sent this the answer, to its inbox: a message with the cookie of this. To send it
+    /// by a lane, [make it a reply](Message::reply_to) first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Handle::send`].
     pub fn reply(&self, message: Message, deadline: Deadline) -> result::Result<Sent, SendError> {
         let message = message.reply_to(self);
+        self.batch.handle.send(self.peer(), message, deadline)
+    }
+
+    /// Tells whoever sent this request that nobody handles its port: its call ends with
+    /// [`Error::Refused`]. A [`Dispatcher`](crate::Dispatcher) does so for each request to a port that
+    /// has no handler.
+    ///
+    /// # Errors
+    ///
+    /// As [`Handle::send`].
+    pub fn refuse(&self, deadline: Deadline) -> result::Result<Sent, SendError> {
+        let message = Message::refusal_of(self);
         self.batch.handle.send(self.peer(), message, deadline)
     }
 }

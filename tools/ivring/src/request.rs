@@ -8,6 +8,7 @@ use std::result;
 use rustc_hash::FxHashMap;
 
 use crate::context::Context;
+use crate::counters::count;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result, SendError};
 use crate::handle::Handle;
@@ -68,7 +69,7 @@ mod sealed {
     }
 }
 
-/// Called with the reply, or with [`Error::Gone`].
+/// Called with the reply, or with [`Error::Gone`] or [`Error::Refused`].
 pub(crate) type Callback<'h> = Box<dyn FnOnce(&Context<'_, 'h>, Result<&Received<'_>>) + 'h>;
 
 /// A caller that waits for the reply to its request.
@@ -113,7 +114,7 @@ impl<'h> Requests<'h> {
         &self,
         handle: &Handle,
         route: impl Route,
-        message: Message,
+        mut message: Message,
         deadline: Deadline,
         waiter: Waiter<'h>,
     ) -> result::Result<u64, SendError> {
@@ -123,7 +124,13 @@ impl<'h> Requests<'h> {
             return Err(SendError::new(error, message));
         }
         let cookie = handle.core().cookie();
-        route.send(handle, message.cookie(cookie), deadline)?;
+        let before = message.ask(cookie);
+        route
+            .send(handle, message, deadline)
+            .map_err(|mut failed| {
+                failed.message.unask(before);
+                failed
+            })?;
         let pending = Pending { peer, waiter };
         self.0.borrow_mut().insert(cookie, pending);
         Ok(cookie)
@@ -143,11 +150,19 @@ impl<'h> Requests<'h> {
     ) {
         let mut pending = self.0.borrow_mut();
         let is_from = |pending: &Pending<'_>| pending.peer == reply.peer();
-        if pending.get(&reply.cookie()).is_some_and(is_from) {
-            let waiter = pending.remove(&reply.cookie());
-            drop(pending);
-            tell(waiter, context, Ok(reply), call);
+        if !pending.get(&reply.cookie()).is_some_and(is_from) {
+            count(&context.shared.counters.stray);
+            return;
         }
+        count(&context.shared.counters.replies);
+        let waiter = pending.remove(&reply.cookie());
+        drop(pending);
+        let result = if reply.is_refusal() {
+            Err(Error::Refused)
+        } else {
+            Ok(reply)
+        };
+        tell(waiter, context, result, call);
     }
 
     /// Tells those who wait for a peer that has left.

@@ -11,7 +11,8 @@ use crate::deadline::Deadline;
 use crate::handle::Handle;
 use crate::sys;
 
-/// The port that the library keeps for itself: an item of a VM to itself there only wakes it.
+/// The port that the library keeps for itself: an item to it only wakes the VM, whoever sent it, and a
+/// request to it is refused.
 pub const PORT_RESERVED: u32 = 0xffff_ffff;
 
 /// Stops a [`Dispatcher`](crate::Dispatcher), from any thread or from a signal handler.

@@ -13,7 +13,7 @@ use crate::support::*;
 pub fn ports() {
     let (first, second) = pair();
     let to = first.own();
-    for (cookie, port) in [(0, 1), (1, 2), (2, 3), (3, PORT_RESERVED), (4, 1)] {
+    for (cookie, port) in [(0, 1), (1, 2), (2, 3), (3, PORT_RESERVED), (4, 1), (5, 9)] {
         second
             .send(to, Message::new(port).cookie(cookie), Deadline::NOW)
             .unwrap();
@@ -32,8 +32,8 @@ pub fn ports() {
     assert_eq!(dispatcher.dispatch(1).unwrap(), Dispatched::More);
     dispatcher.on_other(|_, item| calls.borrow_mut().push(("other", item.cookie())));
     assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::All);
-    // A peer stops nobody by an item to the reserved port.
-    let expected = [("one", 0), ("two", 1), ("other", 3), ("one", 4)];
+    // An item to the reserved port is for nobody, whoever sent it.
+    let expected = [("one", 0), ("two", 1), ("one", 4), ("other", 5)];
     assert_eq!(*calls.borrow(), expected);
     drop(dispatcher);
     assert!(!second.is_present(to));

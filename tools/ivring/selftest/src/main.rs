@@ -86,7 +86,11 @@ const TESTS: &[(&str, fn())] = tests! {
         other_items_are_handled_meanwhile
         the_peer_leaves
         a_call_ends_when_the_peer_leaves
-        a_call_can_be_stopped;
+        a_call_can_be_stopped
+        a_port_that_nobody_handles
+        a_refusal_waits_for_nobody
+        a_request_that_comes_back_is_none
+        a_refusal_of_what_was_not_asked;
     waking:
         states
         an_idle_vm_costs_nothing

@@ -7,8 +7,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use ivring::abi::{ITEM_REPLY, Item};
-use ivring::{Context, Deadline, Dispatcher, Error, Lane, Message, Peer, Received, Result, Vm};
+use ivring::abi::{ITEM_REFUSED, ITEM_REPLY, Item};
+use ivring::{
+    Context, Deadline, Dispatched, Dispatcher, Error, Lane, Message, Peer, Received, Result, Vm,
+};
 
 use crate::support::*;
 
@@ -237,4 +239,132 @@ pub fn a_call_can_be_stopped() {
     // Whatever runs next is told as well.
     client.run().unwrap();
     drop(server);
+}
+
+pub fn a_port_that_nobody_handles() {
+    let (server, client) = pair();
+    let to = server.own();
+    let results = RefCell::new(Vec::new());
+    let mut client = Dispatcher::new(client);
+    thread::scope(|scope| {
+        let (stoppers, stopper) = mpsc::channel();
+        let serving = scope.spawn(move || {
+            let mut server = Dispatcher::new(server);
+            stoppers.send(server.stopper()).unwrap();
+            server.on(1, |_, request| {
+                assert!(request.is_request() && !request.is_reply());
+                request.reply(Message::new(1), soon()).unwrap();
+            });
+            server.run().unwrap();
+            server.counts()
+        });
+        let stopper = stopper.recv().unwrap();
+        let _stop = StopAtEnd(stopper.clone());
+        let mut lane = client.handle().open_lane(to, 4).unwrap();
+        let to_port = |port| Message::new(port).cookie(7);
+        // The call ends at once, long before its deadline.
+        for port in [2, 100, 0xffff_ffff] {
+            let failed = client.call(to, to_port(port), soon(), |_| ());
+            assert!(matches!(failed, Err(Error::Refused)), "{failed:?}");
+            let failed = client.call(&mut lane, to_port(port), soon(), |_| ());
+            assert!(matches!(failed, Err(Error::Refused)), "{failed:?}");
+        }
+        client.call(to, to_port(1), soon(), |_| ()).unwrap();
+        let done = |context: &Context<'_, '_>, reply: Result<&Received<'_>>| {
+            results.borrow_mut().push(reply.map(|_| ()));
+            context.stop();
+        };
+        client.request(to, to_port(2), soon(), done).unwrap();
+        client.run().unwrap();
+        // Items that are no requests are counted, and answered by nothing.
+        let sent = client.handle().send(to, Message::new(3), soon());
+        client.handle().flush(&sent.unwrap(), soon()).unwrap();
+        stopper.stop();
+        let counts = serving.join().unwrap();
+        assert_eq!(
+            (counts.handled, counts.unhandled, counts.refused),
+            (1, 8, 7)
+        );
+    });
+    assert!(matches!(results.take()[..], [Err(Error::Refused)]));
+    assert_eq!(client.dispatch(8).unwrap(), Dispatched::All);
+    assert_eq!((client.counts().unhandled, client.counts().replies), (0, 8));
+}
+
+pub fn a_refusal_waits_for_nobody() {
+    let (refused, result) = (Cell::new(0), Cell::new(None));
+    let (server, mut client) = pair();
+    let to = server.own();
+    // Its inbox is full, and it does not read.
+    for n in 0..8 {
+        server.send(client.own(), number(n), Deadline::NOW).unwrap();
+    }
+    let mut server = Dispatcher::new(server);
+    client = {
+        let client = Dispatcher::new(client);
+        for _ in 0..3 {
+            client
+                .request(to, number(0), Deadline::NOW, |_, _| ())
+                .unwrap();
+        }
+        client.into_vm()
+    };
+    assert_eq!(server.dispatch(8).unwrap(), Dispatched::All);
+    assert_eq!((server.counts().unhandled, server.counts().refused), (3, 0));
+    assert_eq!(read(&mut client).len(), 8);
+    // A handler for other ports takes them, and may refuse as well.
+    server.on_other(|context, item| {
+        refused.set(context.counts().handled);
+        item.refuse(Deadline::NOW).unwrap();
+    });
+    let mut client = Dispatcher::new(client);
+    let done = |_: &Context<'_, '_>, reply: Result<&Received<'_>>| {
+        result.set(Some(matches!(reply, Err(Error::Refused))));
+    };
+    client.request(to, number(0), Deadline::NOW, done).unwrap();
+    server.dispatch(8).unwrap();
+    client.dispatch(8).unwrap();
+    assert_eq!(
+        (result.get(), server.counts().unhandled, refused.get()),
+        (Some(true), 3, 1)
+    );
+}
+
+pub fn a_request_that_comes_back_is_none() {
+    let (server, client) = pair();
+    let to = server.own();
+    let client = Dispatcher::new(client);
+    for n in 0..8 {
+        client.handle().send(to, number(n), Deadline::NOW).unwrap();
+    }
+    let failed = client.request(to, number(42), Deadline::NOW, |_, _| ());
+    let failed = failed.unwrap_err();
+    assert!(matches!(failed.error, Error::Full));
+    let mut server = server;
+    assert_eq!(read(&mut server).len(), 8);
+    client
+        .handle()
+        .send(to, *failed.message, Deadline::NOW)
+        .unwrap();
+    let mut batch = server.receive(1).unwrap();
+    let item = batch.take().unwrap().unwrap();
+    assert_eq!((item.is_request(), item.cookie()), (false, 42));
+}
+
+pub fn a_refusal_of_what_was_not_asked() {
+    let (receiver, sender) = pair();
+    let to = receiver.own();
+    let mut receiver = Dispatcher::new(receiver);
+    receiver.on_other(|_, item| panic!("{item:?}"));
+    let mut lane = sender.open_lane(to, 4).unwrap();
+    for flags in [ITEM_REPLY | ITEM_REFUSED, ITEM_REPLY] {
+        let item = Item {
+            flags,
+            ..Item::default()
+        };
+        lane.push(&item).unwrap();
+    }
+    lane.publish().unwrap();
+    assert_eq!(receiver.dispatch(8).unwrap(), Dispatched::All);
+    assert_eq!((receiver.counts().stray, receiver.counts().replies), (2, 0));
 }
