@@ -59,7 +59,9 @@ int ivr_reader_next(struct ivring *vm, uint32_t enough, struct ivr_ring **ring)
 
 	reader->quiet.turns++;
 	if (ivr_quiet_is_due(&reader->quiet)) {
-		ivr_state_fence(&vm->state);
+		/* Not if the kernel has gone idle for the VM, which then stays so. */
+		if (ivr_load(vm->state.word) == IVRING_BUSY_UNFENCED)
+			ivr_state_fence(&vm->state);
 		if (!vm->state.unfenced)
 			ivr_quiet_sweep(vm);
 	}

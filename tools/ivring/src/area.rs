@@ -90,6 +90,12 @@ impl InboxArea {
         self.map.word(at)
     }
 
+    /// Moves on whenever a lane to this VM is quiet no more.
+    pub(crate) fn woken(&self) -> &AtomicU32 {
+        let at = self.geometry.lanes() + offset_of!(abi::Lanes, woken);
+        self.map.word(at)
+    }
+
     /// The generation and the capacity of the lane from a slot of the region.
     pub(crate) fn lane(&self, id: u32) -> (&AtomicU32, &AtomicU32) {
         let entry = size_of::<abi::LaneInfo>() * id as usize;
@@ -166,6 +172,17 @@ impl VmArea {
 
     pub(crate) fn state(&self) -> &AtomicU32 {
         self.map.word(offset_of!(abi::VmArea, state))
+    }
+
+    /// The whole of its header, mapped for as long as this lives.
+    pub(crate) fn area(&self) -> NonNull<abi::VmArea> {
+        self.map.at(0, size_of::<abi::VmArea>())
+    }
+
+    /// Which lanes are quiet, of 32 slots.
+    pub(crate) fn quiet(&self, word: usize) -> &AtomicU32 {
+        self.map
+            .word(offset_of!(abi::VmArea, quiet) + word * size_of::<u32>())
     }
 
     pub(crate) fn consumer(&self) -> &AtomicU32 {

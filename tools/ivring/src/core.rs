@@ -85,6 +85,20 @@ impl Core {
         changes
     }
 
+    /// Moves on whenever a lane is quiet no more. What is read of the marks after it is at least as new.
+    pub(crate) fn lanes_woken(&self) -> u32 {
+        let woken = self.inbox.woken().load(Ordering::Relaxed);
+        // Pairs with the kernel's release store of the word, after it has cleared a mark.
+        fence(Ordering::Acquire);
+        woken
+    }
+
+    /// Whether any lane has changed, or is quiet no more, since the two words had these values.
+    #[inline]
+    pub(crate) fn has_lane_news(&self, (changes, woken): (u32, u32)) -> bool {
+        self.lane_changes() != changes || self.inbox.woken().load(Ordering::Relaxed) != woken
+    }
+
     /// The area of a peer, mapped if need be.
     pub(crate) fn area_of(&self, peer: Peer) -> Result<Arc<PeerArea>> {
         let mut peers = self.peers();

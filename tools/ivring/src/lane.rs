@@ -112,6 +112,8 @@ impl Lane {
         //   the words of areas only as atomics.
         let memory =
             unsafe { RawWriter::new(area.ring(), entries, end.lane_end(core.own.id), end.area()) };
+        // SAFETY: as above.
+        let memory = unsafe { memory.with_mark(core.own.id) };
         let writer = Writer::new(memory, producer);
         let bell = Doorbell {
             handle: handle.clone(),

@@ -36,6 +36,14 @@ pub trait ReaderMemory: Memory {
     fn item(&self, index: u32) -> Item;
     /// Stores the reader's own consumer index, with release order.
     fn set_consumer(&self, index: u32);
+    /// The slot of the sender, if this is a lane that can be [marked](Self::mark) as quiet.
+    fn lane(&self) -> Option<u32> {
+        None
+    }
+    /// Marks the lane as quiet: its sender must ring, whatever the reader's state is.
+    fn mark(&self) {}
+    /// Takes the mark back. It may be gone already.
+    fn unmark(&self) {}
 }
 
 /// A ring as its writer has it, with the words of its reader.
@@ -52,6 +60,10 @@ pub trait WriterMemory: Memory {
     fn closed(&self) -> u32;
     /// Loads the reader's state word.
     fn state(&self) -> u32;
+    /// Whether the reader has marked the lane as quiet.
+    fn is_quiet(&self) -> bool {
+        false
+    }
     /// Loads the number of items for which the reader wants to be woken early.
     fn wake_items(&self) -> u32;
     /// The sender's half of an asymmetric fence: the order of the compiler.

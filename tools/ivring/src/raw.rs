@@ -12,7 +12,7 @@ use std::fmt;
 use std::mem::transmute;
 use std::ptr::NonNull;
 
-use crate::abi::{Item, LaneEnd, RingArea, VmArea};
+use crate::abi::{Item, LaneEnd, MAX_SLOTS, RingArea, VmArea};
 use crate::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::memory::{Memory, ReaderMemory, StateMemory, WriterMemory};
 
@@ -54,6 +54,34 @@ unsafe fn store(word: *mut u32, value: u32, order: Ordering) {
     unsafe { AtomicU32::from_ptr(word) }.store(value, order);
 }
 
+/// A bit by which a reader says that a lane is quiet.
+///
+/// Invariant: `word` is aligned and mapped for as long as this lives, and nobody of this process uses
+/// it but by atomics.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    word: NonNull<u32>,
+    bit: u32,
+    id: u32,
+}
+
+impl Mark {
+    /// That of the lane from the VM of slot `id`, which is below `MAX_SLOTS`, in the area of its reader.
+    ///
+    /// # Safety
+    ///
+    /// As the invariant has it for all words of `vm.quiet`.
+    unsafe fn new(vm: NonNull<VmArea>, id: u32) -> Self {
+        assert!(id < MAX_SLOTS);
+        // SAFETY: it lies within the area.
+        let words: *mut u32 = unsafe { &raw mut (*vm.as_ptr()).quiet }.cast();
+        // SAFETY: as above: there is a word for 32 slots each.
+        let word = unsafe { NonNull::new_unchecked(words.add(id as usize / 32)) };
+        let bit = 1 << (id % 32);
+        Self { word, bit, id }
+    }
+}
+
 /// Where a ring lies.
 ///
 /// Invariant: `area`, and `mask + 1` items behind it, are mapped for as long as this lives, and
@@ -90,6 +118,7 @@ pub struct RawReader {
     place: Place,
     /// Invariant: as the constructor has it.
     consumer: NonNull<u32>,
+    mark: Option<Mark>,
 }
 
 // SAFETY: what is mapped belongs to the process, not to a thread, and all is reached by atomics.
@@ -116,6 +145,26 @@ impl RawReader {
         Self {
             place: Place::new(area, capacity),
             consumer,
+            mark: None,
+        }
+    }
+
+    /// A lane from the VM of slot `id`, which may become quiet. Its reader's own area is at `vm`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such slot.
+    ///
+    /// # Safety
+    ///
+    /// For as long as it lives a [`VmArea`] is mapped at `vm`, writable and aligned to 4 bytes, and
+    /// this process uses its words by atomics only.
+    #[must_use]
+    pub unsafe fn with_mark(self, vm: NonNull<VmArea>, id: u32) -> Self {
+        Self {
+            // SAFETY: the caller's promise.
+            mark: Some(unsafe { Mark::new(vm, id) }),
+            ..self
         }
     }
 }
@@ -166,6 +215,25 @@ impl ReaderMemory for RawReader {
         // SAFETY: by the invariant.
         unsafe { store(self.consumer.as_ptr(), index, Ordering::Release) };
     }
+
+    #[inline]
+    fn lane(&self) -> Option<u32> {
+        self.mark.map(|mark| mark.id)
+    }
+
+    fn mark(&self) {
+        if let Some(Mark { word, bit, .. }) = self.mark {
+            // SAFETY: by the invariant; `with_mark` was promised that it is writable.
+            unsafe { AtomicU32::from_ptr(word.as_ptr()) }.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+
+    fn unmark(&self) {
+        if let Some(Mark { word, bit, .. }) = self.mark {
+            // SAFETY: as above.
+            unsafe { AtomicU32::from_ptr(word.as_ptr()) }.fetch_and(!bit, Ordering::Relaxed);
+        }
+    }
 }
 
 /// A ring as its writer has it.
@@ -175,6 +243,7 @@ pub struct RawWriter {
     /// Invariant: as the constructor has it, and so below.
     end: NonNull<LaneEnd>,
     vm: NonNull<VmArea>,
+    mark: Option<Mark>,
 }
 
 // SAFETY: what is mapped belongs to the process, not to a thread. (It is not `Sync`, for items are
@@ -207,6 +276,27 @@ impl RawWriter {
             place: Place::new(area, capacity),
             end,
             vm,
+            mark: None,
+        }
+    }
+
+    /// A lane whose reader may mark it as quiet, as that of a [`Vm`](crate::Vm) does; `id` is the slot
+    /// of its writer.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such slot.
+    ///
+    /// # Safety
+    ///
+    /// For as long as it lives all of the [`VmArea`] at `vm` is mapped, and this process uses its
+    /// words by atomics only.
+    #[must_use]
+    pub unsafe fn with_mark(self, id: u32) -> Self {
+        Self {
+            // SAFETY: the caller's promise.
+            mark: Some(unsafe { Mark::new(self.vm, id) }),
+            ..self
         }
     }
 }
@@ -254,6 +344,14 @@ impl WriterMemory for RawWriter {
     fn state(&self) -> u32 {
         // SAFETY: by the invariant.
         unsafe { load(&raw mut (*self.vm.as_ptr()).state) }
+    }
+
+    #[inline]
+    fn is_quiet(&self) -> bool {
+        self.mark.is_some_and(|mark| {
+            // SAFETY: by the invariant.
+            unsafe { load(mark.word.as_ptr()) & mark.bit != 0 }
+        })
     }
 
     #[inline]

@@ -78,6 +78,10 @@ pub(crate) struct Reader {
     receiver: Receiver<RawReader, RawState, Source>,
     /// What the word for changes of the lanes said when they were looked at last.
     changes: u32,
+    /// What the word for lanes that are quiet no more said then.
+    woken: u32,
+    /// By slot, the generation of the VM whose lane has been opened; or zero.
+    opened: Vec<u32>,
     /// How often senders were told of room.
     rooms: u64,
 }
@@ -108,6 +112,8 @@ impl Reader {
             receiver,
             // The word moves on from zero when a lane is opened.
             changes: 0,
+            woken: 0,
+            opened: vec![0; core.geometry.slots as usize],
             rooms: 0,
         }
     }
@@ -162,16 +168,14 @@ impl Reader {
     /// Looks for a while whether there is something in a ring or in the table of lanes, or `other`
     /// work. Returns whether there is.
     pub(crate) fn poll(&mut self, core: &Core, mut other: impl FnMut() -> bool) -> bool {
-        let changes = self.changes;
-        self.receiver
-            .poll(|| core.lane_changes() != changes || other())
+        let seen = (self.changes, self.woken);
+        self.receiver.poll(|| core.has_lane_news(seen) || other())
     }
 
     /// Says that the VM is idle, then looks for the same once more. True if there is nothing.
     pub(crate) fn arm(&mut self, core: &Core, other: impl FnOnce() -> bool) -> bool {
-        let changes = self.changes;
-        self.receiver
-            .arm(|| core.lane_changes() != changes || other())
+        let seen = (self.changes, self.woken);
+        self.receiver.arm(|| core.has_lane_news(seen) || other())
     }
 
     /// Closes the lane that an error is about, and names it.
@@ -189,6 +193,7 @@ impl Reader {
 
     pub(crate) fn close(&mut self, core: &Core, ring: usize) {
         if let Source::Lane(lane) = self.receiver.remove(ring) {
+            self.opened[lane.peer.id as usize] = 0;
             // It fails if the kernel has no such lane any more, which is as well.
             let _ = sys::close_lane(core.fd(), lane.peer);
         }
@@ -202,12 +207,16 @@ impl Reader {
 
     /// The peers that have lanes to this VM, and the capacities of those.
     pub(crate) fn incoming(&self) -> impl Iterator<Item = (Peer, u32)> {
-        self.lanes()
-            .map(|(_, lane)| (lane.peer, lane.area.entries()))
+        let quiet = self.receiver.quiet().filter_map(Source::lane);
+        let awake = self.lanes().map(|(_, lane)| lane);
+        awake
+            .chain(quiet)
+            .map(|lane| (lane.peer, lane.area.entries()))
     }
 
     /// Closes the lane from a peer, mapped or not yet. False if there is none.
     pub(crate) fn close_from(&mut self, core: &Core, peer: Peer) -> bool {
+        self.receiver.wake(peer.id);
         let ring = self.lanes().find(|(_, lane)| lane.peer == peer);
         let Some((ring, _)) = ring else {
             return sys::close_lane(core.fd(), peer).is_ok();
@@ -216,21 +225,24 @@ impl Reader {
         true
     }
 
-    /// Whether lanes were opened since [`Reader::refresh`].
+    /// Whether lanes were opened since [`Reader::refresh`], or quiet ones rung for.
     #[inline]
     pub(crate) fn has_changes(&self, core: &Core) -> bool {
-        core.lane_changes() != self.changes
+        core.has_lane_news((self.changes, self.woken))
     }
 
-    /// Maps the lanes that were opened since.
+    /// Maps the lanes that were opened since, and has those read again that were rung for.
     pub(crate) fn refresh(&mut self, core: &Core, events: &mut Vec<LaneEvent>) {
-        while self.has_changes(core) {
+        self.woken = core.lanes_woken();
+        let marks = |word| core.area.quiet(word).load(Ordering::Relaxed);
+        self.receiver.wake_rung(marks);
+        while core.lane_changes() != self.changes {
             self.changes = core.lane_changes();
             for id in 0..core.geometry.slots {
                 let (generation, entries) = core.inbox.lane(id);
                 let generation = generation.load(Ordering::Relaxed);
                 let peer = Peer { id, generation };
-                if generation == 0 || self.lanes().any(|(_, lane)| lane.peer == peer) {
+                if generation == 0 || self.opened[id as usize] == generation {
                     continue;
                 }
                 // Pairs with the kernel's release store of the generation, after the capacity.
@@ -265,6 +277,8 @@ impl Reader {
         // core; it is this VM's own, and used by atomics only.
         let memory =
             unsafe { RawReader::new(area.ring(), entries, NonNull::from(consumer).cast()) };
+        // SAFETY: as above, of the VM's own area.
+        let memory = unsafe { memory.with_mark(core.area.area(), peer.id) };
         // Where the kernel has both start. From here on only this VM writes it.
         let start = consumer.load(Ordering::Relaxed);
         let ring = Ring::new(memory, start, core.geometry.outbox_bytes as u64);
@@ -272,12 +286,22 @@ impl Reader {
         let sender = core.area_of(peer).ok();
         let lane = Incoming { peer, area, sender };
         self.receiver.add(ring, Source::Lane(lane));
+        self.opened[peer.id as usize] = peer.generation;
         Ok(())
     }
 
     /// The producer index of the inbox.
     pub(crate) fn inbox_producer(&mut self) -> Result<u32> {
         self.receiver.ring(INBOX).producer()
+    }
+
+    /// Has the lanes looked at of those who had left when the slots had these generations: what they have
+    /// sent is to be read, and then the lanes are closed.
+    pub(crate) fn wake_departed(&mut self, generations: &[u32]) {
+        let quiet = self.receiver.quiet().filter_map(Source::lane);
+        let departed = quiet.filter(|lane| lane.peer.has_left(generations));
+        let departed: Vec<_> = departed.map(|lane| lane.peer.id).collect();
+        departed.into_iter().for_each(|id| self.receiver.wake(id));
     }
 
     /// Whether the inbox has been read up to `until`, and to their ends the lanes of those who had

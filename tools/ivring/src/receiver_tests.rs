@@ -182,3 +182,100 @@ fn polling_looks_at_each_ring_and_stays_busy() {
     assert!(!receiver.poll(|| false));
     assert_eq!(memories[0].state.get(), BUSY);
 }
+
+/// Rings that become quiet, all but the first, when they have stood still for two looks.
+fn quiet_soon(memories: &[Plain]) -> PlainReceiver<'_> {
+    for (id, memory) in (0..).zip(memories).skip(1) {
+        memory.lane.set(Some(id));
+    }
+    let mut receiver = receiver(memories);
+    receiver.set_patience(1, 0);
+    receiver
+}
+
+/// As the senders' doorbells have left the marks.
+fn marks(memories: &[Plain]) -> u32 {
+    let bits = (0..).zip(memories);
+    bits.fold(0, |bits, (id, memory)| {
+        bits | u32::from(memory.quiet.get()) << id
+    })
+}
+
+#[test]
+fn rings_that_stand_still_are_not_looked_at() {
+    let memories = memories::<4>();
+    let mut receiver = quiet_soon(&memories);
+    for _ in 0..3 {
+        memories[2].send(0);
+        assert_eq!(drain(&mut receiver, 1), [('c', 1)]);
+    }
+    assert_eq!(marks(&memories), 0b1010);
+    memories[1].steps();
+    assert!(receiver.arm(|| false));
+    assert!(!memories[1].steps().contains(&"producer"));
+    let mut quiet: Vec<_> = receiver.quiet().copied().collect();
+    quiet.sort_unstable();
+    assert_eq!(quiet, ['b', 'c', 'd'], "and now the other one is as well");
+
+    // A doorbell wakes it, and only it.
+    memories[1].send(0);
+    memories[3].send(0);
+    assert_eq!(receiver.turn().unwrap(), None);
+    memories[1].quiet.set(false);
+    receiver.wake_rung(|word| if word == 0 { marks(&memories) } else { 0 });
+    assert_eq!(drain(&mut receiver, 1), [('b', 1)]);
+    receiver.wake(3);
+    assert!(!memories[3].quiet.get());
+    assert_eq!(drain(&mut receiver, 1), [('d', 1)]);
+}
+
+#[test]
+fn few_rings_are_all_looked_at() {
+    let memories = memories::<4>();
+    let mut receiver = quiet_soon(&memories);
+    receiver.set_patience(1, 4);
+    for _ in 0..10 {
+        assert!(receiver.arm(|| false));
+        assert_eq!(receiver.turn().unwrap(), None);
+    }
+    assert_eq!(marks(&memories), 0);
+}
+
+#[test]
+fn a_ring_is_looked_at_once_more_behind_its_mark() {
+    let memories = memories::<2>();
+    let mut receiver = quiet_soon(&memories);
+    receiver.set_patience(2, 0);
+    // The first sweep, of which nothing is known to stand still.
+    assert_eq!(receiver.turn().unwrap(), None);
+    assert!(receiver.arm(|| false));
+    memories[1].steps();
+    memories[0].steps();
+    assert_eq!(receiver.turn().unwrap(), None);
+    let steps = memories[1].steps();
+    let mark = steps.iter().position(|step| *step == "mark");
+    assert!(mark.is_none_or(|mark| steps[mark..].contains(&"producer")));
+    // Nothing in between: no item is seen only by the look before.
+    while receiver.quiet().count() == 0 {
+        assert!(receiver.arm(|| false));
+        assert_eq!(receiver.turn().unwrap(), None);
+    }
+    assert!(memories[0].steps().contains(&"full"));
+}
+
+#[test]
+fn a_busy_receiver_fences_its_senders_before_it_marks() {
+    let memories = memories::<3>();
+    let mut receiver = quiet_soon(&memories);
+    receiver.set_patience(2 * UNFENCED_AFTER, 0);
+    receiver.set_asymmetric(true);
+    for _ in 0..5 * UNFENCED_AFTER {
+        memories[1].send(0);
+        assert_eq!(receiver.turn().unwrap().unwrap().ring, 1);
+        let _ = receiver.advance(1, 1);
+    }
+    assert_eq!(marks(&memories), 0b100);
+    let steps = memories[0].steps();
+    let heavy = steps.iter().position(|step| *step == "heavy");
+    assert!(heavy.is_some_and(|heavy| steps[heavy..].contains(&"full")));
+}

@@ -30,6 +30,8 @@ pub struct Ring<M> {
     /// Something was there at each look since the ring was last found empty.
     flowing: bool,
     outbox_bytes: u64,
+    /// What the consumer index was when it was last asked whether the ring stands still.
+    swept: u32,
 }
 
 impl<M: ReaderMemory> Ring<M> {
@@ -42,6 +44,7 @@ impl<M: ReaderMemory> Ring<M> {
             producer: consumer,
             flowing: false,
             outbox_bytes,
+            swept: consumer.wrapping_sub(1),
         }
     }
 
@@ -101,6 +104,28 @@ impl<M: ReaderMemory> Ring<M> {
     #[inline]
     pub fn has_work(&self) -> bool {
         self.memory.producer() != self.consumer
+    }
+
+    /// Which lane this is, if it can be [quiet](ReaderMemory::mark).
+    pub(crate) fn lane(&self) -> Option<u32> {
+        self.memory.lane()
+    }
+
+    /// Whether nothing was read since this was asked last, and nothing is known to be there.
+    pub(crate) fn stands_still(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.swept, self.consumer);
+        before == self.consumer && self.producer == self.consumer
+    }
+
+    /// Marks it as quiet. See [`ReaderMemory::mark`].
+    pub(crate) fn mark(&self) {
+        self.memory.mark();
+    }
+
+    /// It is not quiet any more, and not soon again.
+    pub(crate) fn unmark(&mut self) {
+        self.swept = self.consumer.wrapping_sub(1);
+        self.memory.unmark();
     }
 
     /// Whether everything before the index `position` has been read. See [`is_read`].

@@ -68,7 +68,7 @@ impl<M: StateMemory> State<M> {
         self.handled = self.handled.saturating_add(items);
         if self.asymmetric && !self.unfenced && self.handled >= UNFENCED_AFTER {
             self.unfenced = true;
-            self.memory.set_state(BUSY_UNFENCED);
+            self.say_unfenced();
         }
     }
 
@@ -107,9 +107,36 @@ impl<M: StateMemory> State<M> {
         self.heavy_fences += 1;
         self.unfenced = !self.memory.heavy_fence();
         if self.unfenced {
-            self.memory.set_state(BUSY_UNFENCED);
+            self.say_unfenced();
         }
         !self.unfenced
+    }
+
+    fn say_unfenced(&self) {
+        // Q: pairs with the sender's acquire fence behind its look at the state: who sees this sees
+        // which lanes are quiet.
+        self.memory.fence(Ordering::Release);
+        self.memory.set_state(BUSY_UNFENCED);
+    }
+
+    /// Has each sender pass a fence of its own from now on. False if that cannot be. A VM that is idle
+    /// stays so.
+    pub(crate) fn fence_senders(&mut self) -> bool {
+        if !self.unfenced {
+            return true;
+        }
+        // Else the kernel has gone idle for the VM, which is the next arming's to settle.
+        if self.memory.state() != BUSY_UNFENCED {
+            return false;
+        }
+        self.memory.set_state(BUSY);
+        self.handled = 0;
+        self.settle()
+    }
+
+    /// A full fence.
+    pub(crate) fn fence(&self) {
+        self.memory.fence(Ordering::SeqCst);
     }
 }
 

@@ -17,6 +17,9 @@ pub(crate) struct Plain {
     pub(crate) closed: Cell<u32>,
     pub(crate) state: Cell<u32>,
     pub(crate) wake_items: Cell<u32>,
+    /// The slot of the sender, if it is a lane that can be quiet, and whether it is.
+    pub(crate) lane: Cell<Option<u32>>,
+    pub(crate) quiet: Cell<bool>,
     pub(crate) items: RefCell<Vec<Item>>,
     /// Whether heavy fences can be had.
     pub(crate) heavy: Cell<bool>,
@@ -34,6 +37,8 @@ impl Plain {
             closed: Cell::new(0),
             state: Cell::new(BUSY),
             wake_items: Cell::new(0),
+            lane: Cell::new(None),
+            quiet: Cell::new(false),
             items: RefCell::new(vec![Item::default(); capacity as usize]),
             heavy: Cell::new(true),
             steps: RefCell::default(),
@@ -70,6 +75,7 @@ impl Memory for &Plain {
     fn fence(&self, order: Ordering) {
         self.step(match order {
             Ordering::Acquire => "acquire",
+            Ordering::Release => "release",
             Ordering::SeqCst => "full",
             _ => panic!("a fence that the protocol does not know"),
         });
@@ -106,6 +112,20 @@ impl ReaderMemory for &Plain {
         self.step("consumer=");
         self.consumer.set(index);
     }
+
+    fn lane(&self) -> Option<u32> {
+        self.lane.get()
+    }
+
+    fn mark(&self) {
+        self.step("mark");
+        self.quiet.set(true);
+    }
+
+    fn unmark(&self) {
+        self.step("unmark");
+        self.quiet.set(false);
+    }
 }
 
 impl WriterMemory for &Plain {
@@ -138,6 +158,11 @@ impl WriterMemory for &Plain {
     fn state(&self) -> u32 {
         self.step("state");
         self.state.get()
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.step("quiet");
+        self.quiet.get()
     }
 
     fn wake_items(&self) -> u32 {

@@ -371,6 +371,7 @@ impl Vm {
             let members = core.members();
             let generations = peer::generations(&core.region);
             self.reader.refresh(core, events);
+            self.reader.wake_departed(&generations);
             self.news = Some(News {
                 members,
                 generations,

@@ -157,15 +157,25 @@ impl<M: WriterMemory> Writer<M> {
         // is about to sleep. The load below may go ahead of the store above in this CPU, but not in
         // the program.
         self.memory.light_fence();
-        self.memory.state() != BUSY_UNFENCED && self.must_ring()
+        if self.memory.state() == BUSY_UNFENCED {
+            // Q: pairs with the reader's release fence before UNFENCED: the mark is at least as new.
+            self.memory.fence(Ordering::Acquire);
+            if !self.memory.is_quiet() {
+                return false;
+            }
+        }
+        self.must_ring()
     }
 
     #[cold]
     #[inline(never)]
     fn must_ring(&self) -> bool {
-        // S: pairs with the reader's full barrier between its store of IDLE and its last look at
-        // the producer index.
+        // S, Q: pair with the reader's full barriers between its store of IDLE, or its mark, and its
+        // last look at the producer index.
         self.memory.fence(Ordering::SeqCst);
+        if self.memory.is_quiet() {
+            return true;
+        }
         match self.memory.state() {
             BUSY | BUSY_UNFENCED => false,
             // A timer wakes it, unless there are so many.

@@ -32,7 +32,8 @@ fn an_unfenced_reader_costs_no_fence() {
     assert_eq!(memory.steps(), ["item=", "item="]);
     assert_eq!(memory.producer.get(), u32::MAX);
     assert!(!writer.publish());
-    assert_eq!(memory.steps(), ["producer=", "light", "state"]);
+    let steps = ["producer=", "light", "state", "acquire", "quiet"];
+    assert_eq!(memory.steps(), steps);
     assert_eq!((memory.producer.get(), writer.sent()), (1, 2));
     // Nothing staged: nothing to tell.
     assert!(!writer.publish());
@@ -54,8 +55,24 @@ fn any_other_state_is_read_again_behind_a_fence() {
         assert!(writer.stage(&item(1)));
         memory.steps();
         assert_eq!(writer.publish(), rings, "{state}");
-        let steps = ["producer=", "light", "state", "full", "state"];
+        let steps = ["producer=", "light", "state", "full", "quiet", "state"];
         assert_eq!(memory.steps(), steps);
+    }
+}
+
+#[test]
+fn a_quiet_lane_is_rung_for_whatever_the_state() {
+    for state in [BUSY, BUSY_UNFENCED, IDLE, DELAYED, GONE] {
+        let memory = Plain::new(0, 4);
+        let mut writer = writer(&memory);
+        memory.state.set(state);
+        memory.wake_items.set(4);
+        memory.quiet.set(true);
+        assert!(writer.stage(&item(1)));
+        assert!(writer.publish(), "{state}");
+        memory.quiet.set(false);
+        assert!(writer.stage(&item(2)));
+        assert_eq!(writer.publish(), [IDLE, GONE].contains(&state));
     }
 }
 
