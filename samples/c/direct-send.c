@@ -35,7 +35,7 @@ int main(int argc, char **argv)
 	check(ivring_join(argv[1], SENDER_ID, ivring_deadline_ms(PATIENCE_MS), &vm), argv[1]);
 	check(ivring_wait_peer(vm, RECEIVER_ID, ivring_deadline_ms(PATIENCE_MS), &receiver),
 	      "receiver");
-	check(ivring_open_lane(vm, receiver, LANE_ENTRIES), "lane");
+	check(ivring_open_lane(vm, receiver, LANE_ENTRIES, 0), "lane");
 	lane = ivring_lane(vm, receiver);
 
 	start = now();

@@ -221,6 +221,7 @@ static int map_lane(struct ivring *vm, struct ivr_peer *peer, uint32_t entries)
 
 static const struct ivr_reason open_reasons[] = {
 	{ -EINVAL, "The number of lane entries is not a power of two within the limits." },
+	{ -ETIMEDOUT, "The VM read the lane of one that had this slot before until the deadline." },
 	{ 0 },
 };
 
@@ -237,12 +238,14 @@ static int open_failed(const struct ivr_peer *peer, int error)
 	return ivr_fail_as(error, open_reasons);
 }
 
-int ivring_open_lane(struct ivring *vm, struct ivring_peer to, uint32_t entries)
+int ivring_open_lane(struct ivring *vm, struct ivring_peer to, uint32_t entries, uint64_t deadline)
 {
 	struct ivring_open_lane call = {
 		.id = to.id,
 		.generation = to.generation,
 		.entries = entries,
+		.flags = deadline ? IVRING_OPEN_LANE_WAIT : 0,
+		.deadline = deadline,
 	};
 	struct ivr_peer *peer;
 	int ret;

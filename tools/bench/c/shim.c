@@ -27,7 +27,7 @@ int bench_open(int region_fd, uint32_t id, struct ivring_peer to, uint32_t entri
 	int ret = ivring_join_fd(region_fd, id, vm);
 
 	if (!ret)
-		ret = ivring_open_lane(*vm, to, entries);
+		ret = ivring_open_lane(*vm, to, entries, 0);
 	if (!ret)
 		*lane = ivring_lane(*vm, to);
 	return ret;

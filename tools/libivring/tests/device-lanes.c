@@ -71,7 +71,8 @@ int open_lane(uint32_t from, const struct ivring_open_lane *call)
 	struct lane *lane;
 	int ret = find(from, call->id, call->generation, &lane);
 
-	if (call->flags || call->entries < IVRING_MIN_LANE_ENTRIES ||
+	if ((call->flags & ~IVRING_OPEN_LANE_WAIT) || (call->deadline && !call->flags) ||
+	    call->entries < IVRING_MIN_LANE_ENTRIES ||
 	    call->entries > IVRING_MAX_LANE_ENTRIES || (call->entries & (call->entries - 1)))
 		return -EINVAL;
 	if (!ret)
@@ -80,6 +81,15 @@ int open_lane(uint32_t from, const struct ivring_open_lane *call)
 		return ret;
 	if (call->entries > device_area(call->id)->max_lane_entries)
 		return -ECONNREFUSED;
+	if (lanes_of(call->id)->lane[from].generation && (call->flags & IVRING_OPEN_LANE_WAIT)) {
+		if (call->deadline)
+			call_once(&device.asleep);
+		ret = check_peer(call->id, call->generation);
+		if (ret)
+			return ret;
+		if (lanes_of(call->id)->lane[from].generation)
+			return -ETIMEDOUT;
+	}
 	if (lanes_of(call->id)->lane[from].generation)
 		return -EBUSY;
 	drop_memory(&lane->area);

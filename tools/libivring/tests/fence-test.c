@@ -209,7 +209,7 @@ static void race(bool receiver_unfences, bool receiver_marks, bool sender_sleeps
 	sent = handled = ended = lost = 0;
 	unfenced = receiver_unfences;
 	waits_for_room = sender_sleeps;
-	CHECK_EQ(ivring_open_lane(other, ivring_self(vm), 2), 0);
+	CHECK_EQ(ivring_open_lane(other, ivring_self(vm), 2, 0), 0);
 	CHECK_EQ(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0), 0);
 	device.fence = fence;
 	CHECK_EQ(ivring_on(vm, 1, on_item, NULL), 0);

@@ -72,7 +72,7 @@ static void do_all_that_is_allowed(struct ivring *self)
 	CHECK_EQ(ivring_request(self, to, &item, 0, on_reply, NULL, &id), 0);
 	CHECK_EQ(ivring_forget(self, id), 0);
 	CHECK_EQ(ivring_wait_peer(self, to.id, 0, &peer), 0);
-	CHECK_EQ(ivring_open_lane(self, to, 2), 0);
+	CHECK_EQ(ivring_open_lane(self, to, 2, 0), 0);
 	lane = ivring_lane(self, to);
 	CHECK_EQ(ivring_lane_push(lane, &item), 0);
 	CHECK_EQ(ivring_lane_publish(lane), 0);

@@ -40,19 +40,19 @@ static void opening(void)
 
 	set_up();
 	CHECK(!ivring_lane(vm, ivring_self(other)));
-	CHECK_EQ(ivring_open_lane(vm, ivring_self(other), 3), -EINVAL);
-	CHECK_EQ(ivring_open_lane(vm, ivring_self(other), 1), -EINVAL);
-	CHECK_EQ(ivring_open_lane(vm, never, LANE), -EINVAL);
+	CHECK_EQ(ivring_open_lane(vm, ivring_self(other), 3, 0), -EINVAL);
+	CHECK_EQ(ivring_open_lane(vm, ivring_self(other), 1, 0), -EINVAL);
+	CHECK_EQ(ivring_open_lane(vm, never, LANE, 0), -EINVAL);
 	ivring_set_max_lane_entries(other, LANE / 2);
-	CHECK_EQ(ivring_open_lane(vm, ivring_self(other), LANE), -ECONNREFUSED);
+	CHECK_EQ(ivring_open_lane(vm, ivring_self(other), LANE, 0), -ECONNREFUSED);
 	ivring_set_max_lane_entries(other, LANE);
 	device.lane_map_error = -ENOMEM;
-	CHECK_EQ(ivring_open_lane(vm, ivring_self(other), LANE), -ENOMEM);
+	CHECK_EQ(ivring_open_lane(vm, ivring_self(other), LANE, 0), -ENOMEM);
 	CHECK(!ivring_lane(vm, ivring_self(other)));
 	replace_other();
 
 	lane = open_lane_of(vm, other, LANE);
-	CHECK_EQ(ivring_open_lane(vm, ivring_self(other), LANE), -EBUSY);
+	CHECK_EQ(ivring_open_lane(vm, ivring_self(other), LANE, 0), -EBUSY);
 	CHECK(ivring_lane(vm, ivring_self(other)) == lane);
 	CHECK_EQ(send_one(0), 1);
 	close_all();

@@ -118,7 +118,7 @@ static void open_lane(void)
 	uint32_t which = 1 + random_below(RINGS - 1), entries = 2u << random_below(5);
 	int expected = model[which].entries ? -EBUSY : 0;
 
-	CHECK_EQ(ivring_open_lane(sender_of(which), ivring_self(vm), entries), expected);
+	CHECK_EQ(ivring_open_lane(sender_of(which), ivring_self(vm), entries, 0), expected);
 	if (expected)
 		return;
 	model[which].entries = entries;
@@ -149,7 +149,7 @@ static void replace(uint32_t which, struct ivring **sender)
 		struct ivring_peer old = ivring_self(*sender);
 
 		old.generation -= 2;
-		CHECK_EQ(ivring_open_lane(*sender, ivring_self(vm), 2), -EBUSY);
+		CHECK_EQ(ivring_open_lane(*sender, ivring_self(vm), 2, 0), -EBUSY);
 		CHECK_EQ(ivring_close_lane(vm, ivring_self(*sender)), -ENOENT);
 		CHECK_EQ(ivring_close_lane(vm, old), 0);
 		forget(which);

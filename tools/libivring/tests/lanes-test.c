@@ -335,7 +335,7 @@ static void closed_by_a_handler(void)
 	CHECK_EQ(device.maps, maps - 1);
 	CHECK_EQ(seen.events, 0);
 	/* And opened again. */
-	CHECK_EQ(ivring_open_lane(other, ivring_self(vm), 2), 0);
+	CHECK_EQ(ivring_open_lane(other, ivring_self(vm), 2, 0), 0);
 	send_items(other, vm, 9, 2);
 	CHECK_EQ(ivring_dispatch(vm, 10), 2);
 	CHECK_EQ((long long)seen.cookies[6], 10);
@@ -394,7 +394,7 @@ static void refused_by_the_handler(void)
 	CHECK_EQ(ivring_send(other, ivring_self(vm), &(struct ivring_item){ 0 }, 1, 0),
 		 -ECONNRESET);
 	ivring_set_max_lane_entries(vm, 0);
-	CHECK_EQ(ivring_open_lane(other, ivring_self(vm), 2), -ECONNREFUSED);
+	CHECK_EQ(ivring_open_lane(other, ivring_self(vm), 2, 0), -ECONNREFUSED);
 	close_all();
 }
 
@@ -411,7 +411,7 @@ static void lane_of_the_dead(void)
 	CHECK_EQ(ivring_copy_payload(vm, &item, buffer, 10), 10);
 	replace_other();
 	/* Its place is not free until all of it has been read. */
-	CHECK_EQ(ivring_open_lane(other, ivring_self(vm), LANE), -EBUSY);
+	CHECK_EQ(ivring_open_lane(other, ivring_self(vm), LANE, 0), -EBUSY);
 	CHECK_EQ(ivring_members(vm), 0);
 	CHECK_EQ(ivring_consume(vm, 1), 0);
 	CHECK_EQ(ivring_members(vm), 0);
@@ -427,6 +427,29 @@ static void lane_of_the_dead(void)
 	send_items(other, vm, 3, 1);
 	CHECK_EQ(ivring_receive(vm, &item, 1), 1);
 	CHECK_EQ(item.from_gen, 3);
+	close_all();
+}
+
+static void read_all_and_close(void)
+{
+	CHECK(ivring_dispatch(vm, 10) >= 0);
+}
+
+/* A sender that comes back waits until the lane of the one before it has been read. */
+static void waits_for_the_lane_of_the_dead(void)
+{
+	set_up_lanes();
+	send_items(other, vm, 0, 2);
+	replace_other();
+	CHECK_EQ(ivring_open_lane(other, ivring_self(vm), LANE, SOON), -ETIMEDOUT);
+	device.asleep = read_all_and_close;
+	CHECK_EQ(ivring_open_lane(other, ivring_self(vm), LANE, SOON), 0);
+	send_items(other, vm, 3, 1);
+	CHECK_EQ(ivring_dispatch(vm, 10), 1);
+	/* One that it has itself is not waited for. */
+	device.asleep = read_all_and_close;
+	CHECK_EQ(ivring_open_lane(other, ivring_self(vm), LANE, IVRING_DEADLINE_NEVER), -EBUSY);
+	CHECK(device.asleep);
 	close_all();
 }
 
@@ -477,6 +500,7 @@ int main(void)
 	RUN(closed_before_another_is_consumed);
 	RUN(refused_by_the_handler);
 	RUN(lane_of_the_dead);
+	RUN(waits_for_the_lane_of_the_dead);
 	RUN(opened_and_left);
 	RUN(broken_lane_of_the_dead);
 	return tap_end();

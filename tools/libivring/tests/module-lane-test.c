@@ -42,7 +42,7 @@ static void send_bursts(uint32_t id)
 
 	seed += id;
 	own = join_parent(id, &parent);
-	if (ivring_open_lane(own, parent, 2u << random_below(8)))
+	if (ivring_open_lane(own, parent, 2u << random_below(8), 0))
 		_exit(3);
 	ivring_set_polling(own, random_below(2) ? 0 : 50000);
 	while (number < items_each) {
@@ -80,7 +80,7 @@ static void send_one_by_one(uint32_t id)
 	struct ivring *own;
 
 	own = join_parent(id, &parent);
-	if (ivring_open_lane(own, parent, 2))
+	if (ivring_open_lane(own, parent, 2, 0))
 		_exit(3);
 	lane = ivring_lane(own, parent);
 	for (; item.cookie < items_each; item.cookie++) {

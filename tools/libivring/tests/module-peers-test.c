@@ -213,7 +213,7 @@ static void receiver_of_a_lane_is_killed(void)
 			ivring_run(own);
 		}
 		child = meet_stopped(pid);
-		ret = ivring_open_lane(vm, child, 2u << random_below(6));
+		ret = ivring_open_lane(vm, child, 2u << random_below(6), 0);
 		CHECK(!ret || ret == -EPIPE);
 		do {
 			ret = ivring_send(vm, child, &item, 1, soon());
@@ -280,7 +280,7 @@ static void sender_by_a_lane_is_killed(void)
 			struct ivring_item item = { .port = PORT };
 			struct ivring *own = join_parent(1, &parent);
 
-			if (ivring_open_lane(own, parent, 64))
+			if (ivring_open_lane(own, parent, 64, 0))
 				_exit(3);
 			for (; ivring_send(own, parent, &item, 1, soon()) == 1; item.cookie++)
 				if (!item.cookie)
@@ -303,7 +303,7 @@ static int send_by_lanes(struct ivring *own, struct ivring_peer to, uint64_t cou
 
 	while (item.cookie < count) {
 		if (ret == -ECONNRESET)
-			ret = ivring_open_lane(own, to, 64);
+			ret = ivring_open_lane(own, to, 64, 0);
 		if (!ret)
 			ret = ivring_send(own, to, &item, 1, soon());
 		if (ret == 1) {

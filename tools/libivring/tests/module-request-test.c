@@ -37,7 +37,7 @@ static pid_t fork_server(uint32_t id, bool by_lane)
 		struct ivring_peer parent;
 		struct ivring *own = join_parent(id, &parent);
 
-		if (by_lane && ivring_open_lane(own, parent, 16))
+		if (by_lane && ivring_open_lane(own, parent, 16, 0))
 			_exit(5);
 		ivring_on(own, ASK, serve, NULL);
 		ivring_run(own);
@@ -63,7 +63,7 @@ static void calls(bool by_lane, uint64_t polling_ns)
 	pid = fork_server(1, by_lane);
 	server = wait_child(1);
 	if (by_lane)
-		CHECK_EQ(ivring_open_lane(vm, server, 16), 0);
+		CHECK_EQ(ivring_open_lane(vm, server, 16, 0), 0);
 	for (number = 0; number < CALLS && tap_good; number++) {
 		CHECK_EQ(ivring_set_inline(&request, &number, sizeof(number)), 0);
 		CHECK_EQ(ivring_call(vm, server, &request, soon(), ivring_keep_reply, &reply), 0);
@@ -141,7 +141,7 @@ static void requests_in_flight(void)
 		pids[i] = fork_server(i + 1, i != 1);
 		servers[i] = wait_child(i + 1);
 	}
-	CHECK_EQ(ivring_open_lane(vm, servers[0], 16), 0);
+	CHECK_EQ(ivring_open_lane(vm, servers[0], 16, 0), 0);
 	for (number = 0; number < CALLS; number++) {
 		CHECK_EQ(ivring_set_inline(&request, &number, sizeof(number)), 0);
 		for (i = 0; i < SENDERS; i++)
@@ -190,7 +190,7 @@ static void one_block_for_all(void)
 		}
 		children[i] = wait_child(i + 1);
 		if (i)
-			CHECK_EQ(ivring_open_lane(vm, children[i], 8), 0);
+			CHECK_EQ(ivring_open_lane(vm, children[i], 8, 0), 0);
 	}
 	for (number = 0; number < CALLS; number++) {
 		struct ivring_item item = { .port = PORT, .cookie = number };
@@ -241,7 +241,7 @@ static void woken_for_ten(void)
 		struct ivring *own = join_parent(1, &parent);
 		int i;
 
-		if (ivring_open_lane(own, parent, 64))
+		if (ivring_open_lane(own, parent, 64, 0))
 			_exit(3);
 		for (i = 0; i < 50; i++) {
 			usleep(2000);
@@ -284,7 +284,7 @@ static void woken_after_a_while(void)
 		struct ivring *own = join_parent(1, &parent);
 		uint64_t start;
 
-		if (ivring_open_lane(own, parent, 64))
+		if (ivring_open_lane(own, parent, 64, 0))
 			_exit(3);
 		usleep(200000);
 		start = ivring_deadline_ms(0);

@@ -115,7 +115,7 @@ static inline struct ivring_lane_end *lane_end(const struct ivring *from, const 
 static inline struct ivring_lane *open_lane_of(struct ivring *from, const struct ivring *to,
 					       uint32_t entries)
 {
-	CHECK_EQ(ivring_open_lane(from, ivring_self(to), entries), 0);
+	CHECK_EQ(ivring_open_lane(from, ivring_self(to), entries, 0), 0);
 	return ivring_lane(from, ivring_self(to));
 }
 

@@ -299,19 +299,19 @@ static void lanes(void)
 	forget_why();
 	CHECK(!ivring_lane(vm, to));
 	check_why(__LINE__, "No lane");
-	FAILS(ivring_open_lane(vm, to, 3), -EINVAL, "power of two");
-	FAILS(ivring_open_lane(vm, (struct ivring_peer){ 4, 1 }, 2), -EINVAL, "no slot");
+	FAILS(ivring_open_lane(vm, to, 3, 0), -EINVAL, "power of two");
+	FAILS(ivring_open_lane(vm, (struct ivring_peer){ 4, 1 }, 2, 0), -EINVAL, "no slot");
 	ivring_set_max_lane_entries(other, 4);
-	FAILS(ivring_open_lane(vm, to, 8), -ECONNREFUSED, "as large");
+	FAILS(ivring_open_lane(vm, to, 8, 0), -ECONNREFUSED, "as large");
 	ivring_set_max_lane_entries(other, 0);
-	FAILS(ivring_open_lane(vm, to, 8), -ECONNREFUSED, "no lanes");
+	FAILS(ivring_open_lane(vm, to, 8, 0), -ECONNREFUSED, "no lanes");
 	ivring_set_max_lane_entries(other, 8);
 	device.lane_map_error = -ENOMEM;
-	FAILS(ivring_open_lane(vm, to, 8), -ENOMEM, "memory");
+	FAILS(ivring_open_lane(vm, to, 8, 0), -ENOMEM, "memory");
 	device_lane(0, 1)->producer = 0;
 	CHECK_EQ(ivring_close_lane(other, ivring_self(vm)), 0);
 	lane = open_lane_of(vm, other, 2);
-	FAILS(ivring_open_lane(vm, to, 2), -EBUSY, "has a lane to that VM already");
+	FAILS(ivring_open_lane(vm, to, 2, 0), -EBUSY, "has a lane to that VM already");
 	for (i = 0; i < 2; i++)
 		CHECK_EQ(ivring_lane_push(lane, &item), 0);
 	FAILS(ivring_lane_push(lane, &item), -EAGAIN, "lane is full");
@@ -349,7 +349,8 @@ static void lanes(void)
 	CHECK_EQ(ivring_dispatch(vm, 1), 0);
 	send_items(other, vm, 0, 1);
 	replace_other();
-	FAILS(ivring_open_lane(other, ivring_self(vm), 2), -EBUSY, "had this slot before");
+	FAILS(ivring_open_lane(other, ivring_self(vm), 2, 0), -EBUSY, "had this slot before");
+	FAILS(ivring_open_lane(other, ivring_self(vm), 2, SOON), -ETIMEDOUT, "had this slot before");
 	close_all();
 }
 

@@ -70,16 +70,19 @@ struct ivring_lane {
  * @to:		the receiver; may be the sender itself
  * @entries:	capacity in items, a power of two from IVRING_MIN_LANE_ENTRIES to
  *		IVRING_MAX_LANE_ENTRIES
+ * @deadline:	how long to wait for the receiver to close the lane of a VM which had the
+ *		sender's slot before
  *
  * From then on ivring_send() and ivring_reply() to that VM go by the lane. There is no
  * order between what is in the lane and what was put into the inbox before.
  *
  * Return: 0; -EINVAL for bad @entries or no such VM; -EPIPE or -ESTALE if it is gone;
  * -ECONNREFUSED if it takes none so large, or none at all; -EBUSY if there is a lane to it
- * already, or it still reads that of a VM which had the sender's slot before; -ENOMEM;
- * or what mmap() fails with.
+ * already, or there is no deadline and it still reads the lane of a VM which had the sender's
+ * slot before; -ENOMEM; -ETIMEDOUT, -EINTR; or what mmap() fails with.
  */
-int ivring_open_lane(struct ivring *vm, struct ivring_peer to, uint32_t entries);
+int ivring_open_lane(struct ivring *vm, struct ivring_peer to, uint32_t entries,
+		     uint64_t deadline);
 
 /**
  * ivring_lane() - the lane to a VM, to be written by hand.
