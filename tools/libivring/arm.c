@@ -40,7 +40,7 @@ int ivr_arm(struct ivring *vm, bool members)
 
 int ivring_arm(struct ivring *vm)
 {
-	int ret = ivr_refuse_in_handler(vm);
+	int ret = ivr_refuse(vm);
 
 	if (ret)
 		return ret;

@@ -62,7 +62,7 @@ void ivring_on_members(struct ivring *vm, ivring_members_fn fn, void *arg)
 {
 	vm->dispatcher.on_members = fn;
 	vm->dispatcher.members_arg = arg;
-	if (!fn)
+	if (!fn || ivr_in_child(vm))
 		return;
 	/* From now on these news wake the VM, also those that it was armed in spite of. */
 	ivr_members_again(vm);
@@ -173,7 +173,7 @@ int ivring_dispatch(struct ivring *vm, unsigned int budget)
 	unsigned int done = 0;
 	int ret;
 
-	ret = ivr_refuse_in_handler(vm);
+	ret = ivr_refuse(vm);
 	if (ret)
 		return ret;
 	if (!budget)

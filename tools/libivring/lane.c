@@ -250,6 +250,9 @@ int ivring_open_lane(struct ivring *vm, struct ivring_peer to, uint32_t entries,
 	struct ivr_peer *peer;
 	int ret;
 
+	ret = ivr_refuse_in_child(vm);
+	if (ret)
+		return ret;
 	ret = ivr_peer_get(vm, to, &peer);
 	if (ret)
 		return ret;
@@ -261,6 +264,8 @@ struct ivring_lane *ivring_lane(const struct ivring *vm, struct ivring_peer to)
 {
 	struct ivr_peer *peer = ivr_peer_find(vm, to);
 
+	if (ivr_refuse_in_child(vm))
+		return NULL;
 	if (peer && peer->lane.ring)
 		return &peer->lane;
 	ivr_fail(-ENOENT, "No lane to that VM has been opened.");

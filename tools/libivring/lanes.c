@@ -192,8 +192,11 @@ static const struct ivr_reason close_reasons[] = {
 int ivring_close_lane(struct ivring *vm, struct ivring_peer from)
 {
 	struct ivr_ring *ring = from.id < vm->slots ? vm->reader.lanes.from[from.id] : NULL;
-	int ret = close_in_kernel(vm, from);
+	int ret = ivr_refuse_in_child(vm);
 
+	if (ret)
+		return ret;
+	ret = close_in_kernel(vm, from);
 	if (ret)
 		return ivr_fail_as(ret, close_reasons);
 	if (ring)
@@ -203,5 +206,6 @@ int ivring_close_lane(struct ivring *vm, struct ivring_peer from)
 
 void ivring_set_max_lane_entries(struct ivring *vm, uint32_t entries)
 {
-	ivr_store(&vm->area->max_lane_entries, entries);
+	if (!ivr_in_child(vm))
+		ivr_store(&vm->area->max_lane_entries, entries);
 }

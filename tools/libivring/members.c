@@ -15,6 +15,8 @@ bool ivring_next_peer(const struct ivring *vm, struct ivring_peer *peer)
 {
 	uint32_t id, generation;
 
+	if (ivr_refuse_in_child(vm))
+		return false;
 	for (id = peer->id + 1; id < vm->slots; id++) {
 		generation = ivr_load_acquire(&vm->region->generation[id]);
 		if (id == vm->self.id || !(generation & 1))
@@ -28,15 +30,17 @@ bool ivring_next_peer(const struct ivring *vm, struct ivring_peer *peer)
 
 bool ivring_is_member(const struct ivring *vm, struct ivring_peer peer)
 {
-	return !ivr_peer_check(vm, peer);
+	return !ivr_refuse_in_child(vm) && !ivr_peer_check(vm, peer);
 }
 
 int ivring_wait_peer(struct ivring *vm, uint32_t id, uint64_t deadline,
 		     struct ivring_peer *peer)
 {
 	uint32_t members, generation;
-	int ret = 0;
+	int ret = ivr_refuse_in_child(vm);
 
+	if (ret)
+		return ret;
 	if (id >= vm->slots)
 		return ivr_fail(-EINVAL, IVR_NO_SUCH_SLOT);
 	for (;;) {
@@ -112,7 +116,7 @@ bool ivr_next_change(struct ivring *vm, struct ivring_change *change)
 
 int ivring_next_change(struct ivring *vm, struct ivring_change *change)
 {
-	int ret = ivr_refuse_in_handler(vm);
+	int ret = ivr_refuse(vm);
 
 	return ret ? ret : ivr_next_change(vm, change);
 }
@@ -181,7 +185,7 @@ int ivr_members(struct ivring *vm)
 
 int ivring_members(struct ivring *vm)
 {
-	int ret = ivr_refuse_in_handler(vm);
+	int ret = ivr_refuse(vm);
 
 	if (ret)
 		return ret;

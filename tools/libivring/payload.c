@@ -66,8 +66,10 @@ int ivring_alloc(struct ivring *vm, size_t length, uint64_t deadline, void **dat
 {
 	struct ivr_delivery *waits_for;
 	uint64_t offset;
-	int ret;
+	int ret = ivr_refuse_in_child(vm);
 
+	if (ret)
+		return ret;
 	for (;;) {
 		waits_for = ivr_outbox_reclaim(&vm->outbox, settled, vm);
 		ret = ivr_outbox_alloc(&vm->outbox, length, &offset);
@@ -96,6 +98,8 @@ int ivring_cancel(struct ivring *vm, void *data)
 	uint64_t offset = offset_of(vm, data);
 	struct ivr_block *block = ivr_outbox_find(&vm->outbox, offset, 0);
 
+	if (ivr_refuse_in_child(vm))
+		return -EPERM;
 	if (!block || offset != (block->start & (vm->outbox_bytes - 1)))
 		return ivr_fail(-EINVAL, "No block that is in use begins there.");
 	if (block->state != IVR_BLOCK_HELD)
@@ -109,6 +113,8 @@ int ivring_set_payload(struct ivring *vm, struct ivring_item *item, const void *
 {
 	uint64_t offset = offset_of(vm, data);
 
+	if (ivr_refuse_in_child(vm))
+		return -EPERM;
 	if (length && !ivr_outbox_find(&vm->outbox, offset, length))
 		return ivr_fail(-EINVAL, ivr_not_in_a_block);
 	item->offset = length ? offset : 0;
@@ -122,8 +128,9 @@ int ivring_payload(struct ivring *vm, const struct ivring_item *item, const void
 	int ret;
 
 	*data = NULL;
-	if (!item->length)
-		return 0;
+	ret = ivr_refuse_in_child(vm);
+	if (ret || !item->length)
+		return ret;
 	if (item->offset > vm->outbox_bytes || item->length > vm->outbox_bytes - item->offset)
 		return ivr_fail(-EPROTO, "The item points outside of its sender's outbox.");
 	ret = ivr_peer_get(vm, ivring_sender(item), &sender);

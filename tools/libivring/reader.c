@@ -110,7 +110,7 @@ int ivring_receive(struct ivring *vm, struct ivring_item *items, unsigned int co
 	uint32_t copied;
 	int pending;
 
-	pending = ivr_refuse_in_handler(vm);
+	pending = ivr_refuse(vm);
 	if (pending)
 		return pending;
 	ivr_lanes_update(vm);
@@ -134,7 +134,7 @@ int ivring_consume(struct ivring *vm, unsigned int count)
 {
 	struct ivr_reader *reader = &vm->reader;
 	struct ivr_ring *ring = reader->rings[reader->turn];
-	int ret = ivr_refuse_in_handler(vm);
+	int ret = ivr_refuse(vm);
 
 	if (ret)
 		return ret;
@@ -152,7 +152,7 @@ int ivring_consume(struct ivring *vm, unsigned int count)
 int ivring_wait(struct ivring *vm, uint32_t flags, uint64_t deadline)
 {
 	struct ivring_wait call = { .flags = flags, .deadline = deadline };
-	int ret = ivr_refuse_in_handler(vm);
+	int ret = ivr_refuse(vm);
 
 	if (ret)
 		return ret;

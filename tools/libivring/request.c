@@ -80,6 +80,8 @@ int ivring_forget(struct ivring *vm, uint64_t id)
 {
 	struct ivr_request *request = find(&vm->requests, id);
 
+	if (ivr_refuse_in_child(vm))
+		return -EPERM;
 	if (!request)
 		return ivr_fail(-ENOENT, "No such request waits for a reply any more.");
 	take(&vm->requests, request);

@@ -85,7 +85,7 @@ int ivring_run(struct ivring *vm)
 {
 	int ret;
 
-	ret = ivr_refuse_in_handler(vm);
+	ret = ivr_refuse(vm);
 	if (ret)
 		return ret;
 	ret = run(vm, IVRING_DEADLINE_NEVER);
@@ -104,6 +104,8 @@ void ivring_stop(struct ivring *vm)
 	};
 	int saved = errno;
 
+	if (ivr_in_child(vm))
+		return;
 	ivr_store(&vm->dispatcher.stop, 1);
 	/* Pairs with ivring_run(): one of the two sees the other's store. */
 	ivr_full_barrier();
@@ -147,7 +149,7 @@ int ivring_call(struct ivring *vm, struct ivring_peer to, const struct ivring_it
 	uint64_t id;
 	int ret;
 
-	ret = ivr_refuse_in_handler(vm);
+	ret = ivr_refuse(vm);
 	if (ret)
 		return ret;
 	ret = ivring_request(vm, to, item, deadline, on_answer, &call, &id);
@@ -174,6 +176,8 @@ void ivring_set_polling(struct ivring *vm, uint64_t max_ns)
 
 void ivring_set_wake(struct ivring *vm, uint32_t items, uint32_t delay_us)
 {
+	if (ivr_in_child(vm))
+		return;
 	vm->wake_items = items;
 	ivr_store(&vm->area->wake_delay_us, delay_us);
 	ivr_store(&vm->area->wake_items, items);

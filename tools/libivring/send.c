@@ -161,6 +161,9 @@ int ivring_send(struct ivring *vm, struct ivring_peer to, const struct ivring_it
 
 	if (!count || count > INT32_MAX)
 		return ivr_fail(-EINVAL, "The number of items is zero, or larger than INT32_MAX.");
+	ret = ivr_refuse_in_child(vm);
+	if (ret)
+		return ret;
 	ret = check_items(vm, items, count);
 	if (ret)
 		return ret;
@@ -244,6 +247,9 @@ int ivring_flush(struct ivring *vm, struct ivring_peer to, uint64_t deadline)
 	struct ivr_peer *peer;
 	int ret;
 
+	ret = ivr_refuse_in_child(vm);
+	if (ret)
+		return ret;
 	ret = ivr_peer_get(vm, to, &peer);
 	if (ret)
 		return ret;

@@ -100,7 +100,8 @@ int ivr_vm_set_up(struct ivring *vm)
 			  sizeof(struct ivring_lanes) +
 			  (size_t)info.slots * sizeof(struct ivring_lane_info);
 	vm->area_bytes = IVRING_OUTBOX_OFFSET(info.slots) + info.outbox_bytes;
-	ret = map_areas(vm);
+	vm->owner = ivr_owner_new();
+	ret = vm->owner ? map_areas(vm) : -ENOMEM;
 	if (!ret)
 		ret = set_up_reader(vm, info.inbox_entries);
 	if (!ret)
@@ -126,7 +127,14 @@ int ivring_close(struct ivring *vm)
 
 	if (!vm)
 		return 0;
-	ret = ivr_refuse_in_handler(vm);
+	if (ivr_in_child(vm)) {
+		/* Where the mappings were there may be something else by now. */
+		ivr_close(vm->fd);
+		ivr_owner_drop(vm->owner);
+		free(vm);
+		return 0;
+	}
+	ret = ivr_refuse(vm);
 	if (ret)
 		return ret;
 	if (vm->peers)
@@ -140,6 +148,7 @@ int ivring_close(struct ivring *vm)
 		ivr_unmap(vm->region, vm->region_bytes);
 	ivr_close(vm->fd);
 	ivr_outbox_drop(&vm->outbox);
+	ivr_owner_drop(vm->owner);
 	free(vm->peers);
 	free(vm->slot);
 	free(vm->reader.rings);
@@ -162,8 +171,11 @@ struct ivring_peer ivring_self(const struct ivring *vm)
 
 int ivring_info(const struct ivring *vm, struct ivring_info *info)
 {
-	int ret = ivr_ioctl(vm->fd, IVRING_INFO, info);
+	int ret = ivr_refuse_in_child(vm);
 
+	if (ret)
+		return ret;
+	ret = ivr_ioctl(vm->fd, IVRING_INFO, info);
 	return ret ? ivr_fail_as(ret, NULL) : 0;
 }
 
@@ -171,6 +183,9 @@ int ivring_vm_info(const struct ivring *vm, uint32_t id, struct ivring_vm_info *
 {
 	int ret;
 
+	ret = ivr_refuse_in_child(vm);
+	if (ret)
+		return ret;
 	*info = (struct ivring_vm_info){ .id = id };
 	ret = ivr_ioctl(vm->fd, IVRING_VM_INFO, info);
 	if (ret == -EINVAL)
@@ -186,8 +201,11 @@ void ivring_get_counters(const struct ivring *vm, struct ivring_counters *counte
 int ivring_set_eventfd(struct ivring *vm, int eventfd)
 {
 	struct ivring_eventfd call = { .fd = eventfd };
-	int ret = ivr_ioctl(vm->fd, IVRING_EVENTFD, &call);
+	int ret = ivr_refuse_in_child(vm);
 
+	if (ret)
+		return ret;
+	ret = ivr_ioctl(vm->fd, IVRING_EVENTFD, &call);
 	if (ret == -EINVAL)
 		return ivr_fail(ret, "The descriptor is not of an eventfd.");
 	if (ret)

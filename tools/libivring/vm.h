@@ -10,6 +10,7 @@
 #include "lane.h"
 #include "members.h"
 #include "outbox.h"
+#include "owner.h"
 #include "peer.h"
 #include "polling.h"
 #include "reader.h"
@@ -19,6 +20,7 @@
 /**
  * struct ivring - a VM: an attached file, and its areas.
  * @fd:			the file
+ * @owner:		tells the process that attached from its children
  * @self:		who it is
  * @slots:		as the region has them
  * @outbox_bytes:	as the region has them
@@ -53,6 +55,7 @@
  */
 struct ivring {
 	int fd;
+	uint32_t *owner;
 	struct ivring_peer self;
 	uint32_t slots;
 	uint64_t outbox_bytes;

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stddef.h>
 
-#include "vm.h"
 #include "why.h"
 
 static __thread const char *last;
@@ -46,13 +45,6 @@ int ivr_fail_as(int error, const struct ivr_reason *reasons)
 	if (!why)
 		why = "The system refused the call for a reason that the library does not know.";
 	return ivr_fail(error, why);
-}
-
-int ivr_refuse_in_handler(const struct ivring *vm)
-{
-	if (!vm->dispatcher.active)
-		return 0;
-	return ivr_fail(-EBUSY, "A handler of the VM is running, which may not call this.");
 }
 
 const char *ivring_why(void)

@@ -23,7 +23,4 @@ int ivr_fail(int error, const char *why);
  */
 int ivr_fail_as(int error, const struct ivr_reason *reasons);
 
-/* Refuses a call from a handler of @vm: 0 or -EBUSY. */
-int ivr_refuse_in_handler(const struct ivring *vm);
-
 #endif /* IVR_WHY_H */

@@ -4,8 +4,13 @@
  *
  * A struct ivring is one VM of a region: an attached /dev/ivring file with its
  * areas mapped. One thread at a time may use it; only ivring_stop() may be
- * called from elsewhere. A child made by fork() has the descriptor but none of
- * the mappings: it may ask for ivring_fd() and close that, and nothing else.
+ * called from elsewhere.
+ *
+ * A VM is of the process that made it. A child made by fork() has its descriptor but none of its
+ * mappings: there ivring_fd(), ivring_self() and ivring_close() work, which closes the child's
+ * descriptor and leaves the VM alone. All else fails with -EPERM, says false or does nothing,
+ * but for the inline functions of a lane, which end the child by SIGSEGV. A child that wants to
+ * be a member attaches by itself: ivring_join_fd().
  *
  * Functions that can fail return a negative errno value, and ivring_why() says in a sentence
  * which argument or condition it was. Deadlines are

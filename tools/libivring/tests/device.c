@@ -159,7 +159,7 @@ int ivr_open(void)
 
 void ivr_close(int fd)
 {
-	if (slot_of_file[fd] >= 0) {
+	if (slot_of_file[fd] >= 0 && !device.in_child) {
 		leave_lanes((uint32_t)slot_of_file[fd]);
 		ivr_store(&device_area((uint32_t)slot_of_file[fd])->state, IVRING_GONE);
 		members_changed((uint32_t)slot_of_file[fd]);

@@ -32,6 +32,7 @@ struct device {
 	int open_error;			/* what opening it fails with */
 	int info_error;			/* what IVRING_INFO fails with */
 	int poll_error;			/* what poll() fails with */
+	bool in_child;			/* another process has the descriptors, too */
 	unsigned long fail;		/* the next such ioctl fails with @fail_error */
 	int fail_error;
 	unsigned int cpus;

@@ -372,6 +372,28 @@ static void wait_for_a_peer_among_items(void)
 	close_vm();
 }
 
+/* A child has the handle, and none of the mappings: it is told so, and the VM stays. */
+static void handle_in_a_child(void)
+{
+	struct ivring_item item = { .port = PORT };
+	pid_t pid;
+
+	create();
+	pid = fork();
+	if (!pid) {
+		if (ivring_send(vm, ivring_self(vm), &item, 1, 0) != -EPERM ||
+		    ivring_receive(vm, &item, 1) != -EPERM || ivring_run(vm) != -EPERM)
+			_exit(1);
+		ivring_stop(vm);
+		_exit(ivring_close(vm) ? 2 : 0);
+	}
+	reap(pid);
+	CHECK_EQ(ivring_send(vm, ivring_self(vm), &item, 1, 0), 1);
+	CHECK_EQ(ivring_receive(vm, &item, 1), 1);
+	CHECK_EQ(ivring_consume(vm, 1), 0);
+	close_vm();
+}
+
 int main(int argc, char **argv)
 {
 	begin(argc, argv);
@@ -384,5 +406,6 @@ int main(int argc, char **argv)
 	RUN(sender_by_a_lane_is_killed);
 	RUN(lane_closed_again_and_again);
 	RUN(wait_for_a_peer_among_items);
+	RUN(handle_in_a_child);
 	return tap_end();
 }
