@@ -15,6 +15,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Result, SendError};
 use crate::handle::Handle;
 use crate::handlers::Handlers;
+use crate::members::MemberEvent;
 use crate::message::Message;
 use crate::peer::Peer;
 use crate::polling::Polling;
@@ -123,8 +124,19 @@ impl<'h> Dispatcher<'h> {
         self
     }
 
-    /// Has `handler` called when VMs came or went, and once at first; see
-    /// [`Vm::members_changed`].
+    /// Has `handler` called for each VM that came or went, in order for each slot, also for one that
+    /// came and went since the last look; at first for those that are there. It is called when all has
+    /// been handled that was there before; see [`Vm::members_changed`].
+    pub fn on_member(
+        &mut self,
+        handler: impl FnMut(&Context<'_, 'h>, MemberEvent) + 'h,
+    ) -> &mut Self {
+        self.handlers.member = Some(Box::new(handler));
+        self
+    }
+
+    /// Has `handler` called when VMs came or went, and once at first, after the handler of
+    /// [`Dispatcher::on_member`].
     pub fn on_members(&mut self, handler: impl FnMut(&Context<'_, 'h>) + 'h) -> &mut Self {
         self.handlers.members = Some(Box::new(handler));
         self
@@ -329,7 +341,7 @@ impl<'h> Dispatcher<'h> {
         self.handlers.lanes(&context, &mut self.events);
         let has_left = |peer| self.vm.has_told_of_leaving(peer);
         self.shared.requests.fail(&context, has_left, call);
-        self.handlers.members(&context);
+        self.handlers.members(&context, self.vm.member_events());
     }
 
     /// Handles items of the next ring that has any, up to as many as are `left`. False if there are

@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 use crate::context::Context;
 use crate::counters::count;
 use crate::deadline::Deadline;
+use crate::members::MemberEvent;
 use crate::reader::LaneEvent;
 use crate::received::Received;
 use crate::request::Call;
@@ -14,6 +15,7 @@ use crate::stopper::PORT_RESERVED;
 
 pub(crate) type ItemHandler<'h> = Box<dyn FnMut(&Context<'_, 'h>, &Received<'_>) + 'h>;
 pub(crate) type MembersHandler<'h> = Box<dyn FnMut(&Context<'_, 'h>) + 'h>;
+pub(crate) type MemberHandler<'h> = Box<dyn FnMut(&Context<'_, 'h>, MemberEvent) + 'h>;
 pub(crate) type LaneHandler<'h> = Box<dyn FnMut(&Context<'_, 'h>, LaneEvent) + 'h>;
 
 /// Ports below this are found without hashing.
@@ -57,6 +59,7 @@ pub(crate) struct Handlers<'h> {
     pub(crate) ports: Ports<'h>,
     pub(crate) other: Option<ItemHandler<'h>>,
     pub(crate) members: Option<MembersHandler<'h>>,
+    pub(crate) member: Option<MemberHandler<'h>>,
     pub(crate) lanes: Option<LaneHandler<'h>>,
 }
 
@@ -90,7 +93,13 @@ impl<'h> Handlers<'h> {
         }
     }
 
-    pub(crate) fn members(&mut self, context: &Context<'_, 'h>) {
+    /// Tells who came and who went.
+    pub(crate) fn members(&mut self, context: &Context<'_, 'h>, events: &[MemberEvent]) {
+        if let Some(handler) = &mut self.member {
+            for &event in events {
+                handler(context, event);
+            }
+        }
         if let Some(handler) = &mut self.members {
             handler(context);
         }

@@ -16,7 +16,8 @@ use crate::abi;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::handle::Handle;
-use crate::peer::{self, Peer};
+use crate::members::{self, MemberEvent, Members};
+use crate::peer::Peer;
 use crate::polling::Polling;
 use crate::reader::{LaneEvent, Reader};
 use crate::received::Batch;
@@ -85,21 +86,10 @@ const RETRY: Duration = Duration::from_millis(10);
 pub struct Vm {
     handle: Handle,
     reader: Reader,
-    /// The members word that the caller has been told of, and who was there then.
-    seen: u32,
-    told: Vec<u32>,
-    news: Option<News>,
+    members: Members,
     /// Whether the caller has ever asked for news of the members, and so acts upon them.
     has_asked: bool,
     waits: u64,
-}
-
-/// News of the members, to be told when all that was there before has been read.
-struct News {
-    members: u32,
-    /// The generations of the slots, and the producer index of the inbox, when it was noticed.
-    generations: Vec<u32>,
-    until: u32,
 }
 
 /// What a VM was woken for.
@@ -127,9 +117,7 @@ impl Vm {
         let handle = Handle::new(fd, own)?;
         Ok(Self {
             reader: Reader::new(&handle),
-            seen: 0,
-            told: vec![0; handle.core().geometry.slots as usize],
-            news: None,
+            members: Members::new(handle.core()),
             has_asked: false,
             waits: 0,
             handle,
@@ -263,9 +251,10 @@ impl Vm {
 
     /// As [`Vm::arm`]; news of the members count if `members` says so.
     pub(crate) fn arm_for(&mut self, members: bool) -> bool {
-        let (core, seen) = (self.handle.core(), self.seen);
+        let (core, known) = (self.handle.core(), &self.members);
         // A broken inbox is to be looked at too.
-        self.reader.arm(core, || members && core.members() != seen)
+        self.reader
+            .arm(core, || members && known.have_changed(core))
     }
 
     /// Arms a VM whose caller may sleep next, in whichever way. If there is something to do already,
@@ -319,8 +308,8 @@ impl Vm {
         members: bool,
         deadline: Deadline,
     ) -> Result<()> {
-        let (core, seen) = (self.handle.core(), self.seen);
-        let news = || members && core.members() != seen;
+        let (core, known) = (self.handle.core(), &self.members);
+        let news = || members && known.have_changed(core);
         if self.reader.poll(core, || news() || stop()) || !self.reader.arm(core, news) {
             return Ok(());
         }
@@ -340,7 +329,8 @@ impl Vm {
         }
     }
 
-    /// Whether VMs came or went since this was asked last, or since this VM came.
+    /// Whether VMs came or went since this was asked last; true at first.
+    /// [`Vm::member_events`] says which.
     ///
     /// It is told only when all has been read that was in the inbox at the time, and in the lanes of
     /// those who went. So nothing more comes from them; and their payload is out of reach from here
@@ -357,43 +347,22 @@ impl Vm {
     /// As [`Vm::members_changed`]; and tells of lanes whose senders went.
     #[inline]
     pub(crate) fn members_changed_with(&mut self, events: &mut Vec<LaneEvent>) -> Result<bool> {
-        if self.news.is_none() && self.handle.core().members() == self.seen {
+        let core = self.handle.core();
+        if !self.members.have_news(core) {
             return Ok(false);
         }
-        self.tell_news(events)
+        self.members.tell(core, &mut self.reader, events)
     }
 
-    #[cold]
-    fn tell_news(&mut self, events: &mut Vec<LaneEvent>) -> Result<bool> {
-        let core = self.handle.core();
-        if self.news.is_none() {
-            // First who has left, then what there is from them.
-            let members = core.members();
-            let generations = peer::generations(&core.region);
-            self.reader.refresh(core, events);
-            self.reader.wake_departed(&generations);
-            self.news = Some(News {
-                members,
-                generations,
-                until: self.reader.inbox_producer()?,
-            });
-        }
-        let is_done = |news: &mut News| self.reader.is_done(news.until, &news.generations);
-        let Some(news) = self.news.take_if(is_done) else {
-            return Ok(false);
-        };
-
-        self.reader.close_departed(core, &news.generations, events);
-        core.peers().forget_departed(&news.generations);
-        self.told = news.generations;
-        self.seen = news.members;
-        self.acknowledge(self.seen);
-        Ok(true)
+    /// Who came and who went, as [`Vm::members_changed`] told last: in order for each slot, also one that
+    /// came and went since the time before. At first, that the others are there.
+    pub fn member_events(&self) -> &[MemberEvent] {
+        self.members.events()
     }
 
     /// Whether the caller has been told that a peer has left.
     pub(crate) fn has_told_of_leaving(&self, peer: Peer) -> bool {
-        peer.has_left(&self.told)
+        self.members.has_told_of_leaving(peer)
     }
 
     /// Sleeps until there is a VM in a slot. What comes into the inbox meanwhile stays there. The VM is
@@ -406,7 +375,7 @@ impl Vm {
     pub fn wait_peer(&mut self, id: u32, deadline: Deadline) -> Result<Peer> {
         let peer = self.poll_peer(id, deadline);
         // News that the caller has not been told of is news again.
-        self.acknowledge(self.seen);
+        self.members.acknowledge(self.handle.core());
         // `poll()` has gone idle, and a doorbell may have turned that into busy.
         self.settle(self.has_asked);
         peer
@@ -417,7 +386,8 @@ impl Vm {
             return Err(Error::of("wait_peer")(Errno::INVAL));
         }
         loop {
-            self.acknowledge(self.handle.core().members());
+            let core = self.handle.core();
+            members::acknowledge(core, core.members());
             if let Some(peer) = self.peer(id) {
                 return Ok(peer);
             }
@@ -434,12 +404,6 @@ impl Vm {
                 return self.peer(id).ok_or(Error::TimedOut);
             }
         }
-    }
-
-    /// Tells the kernel which news need not wake this VM.
-    fn acknowledge(&self, members: u32) {
-        let seen = self.handle.core().area.members_seen();
-        seen.store(members, Ordering::Relaxed);
     }
 }
 

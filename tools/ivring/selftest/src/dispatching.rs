@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::thread;
 use std::time::Duration;
 
+use ivring::MemberEvent::*;
 use ivring::{Deadline, Dispatched, Dispatcher, Error, LaneEvent, Message, PORT_RESERVED, Vm};
 
 use crate::support::*;
@@ -130,6 +131,31 @@ pub fn members() {
     drop(second);
     dispatcher.dispatch(8).unwrap();
     assert_eq!(*log.borrow(), [true, true, false]);
+}
+
+pub fn each_member() {
+    let (first, second) = pair();
+    let (to, from) = (first.own(), second.own());
+    let log = RefCell::new(Vec::new());
+    let mut dispatcher = Dispatcher::new(first);
+    dispatcher
+        .on_members(|_| log.borrow_mut().push(None))
+        .on_member(|_, event| log.borrow_mut().push(Some(event)));
+    dispatcher.dispatch(8).unwrap();
+    assert_eq!(log.take(), [Some(Joined(from)), None]);
+    // Its request, then that it has left, and another that it never saw.
+    let third = Vm::join_fd(&second, None).unwrap();
+    let third_was = third.own();
+    second.send(to, number(0), Deadline::NOW).unwrap();
+    drop((second, third));
+    dispatcher.dispatch(8).unwrap();
+    let gone = [Left(from), Joined(third_was), Left(third_was)];
+    let [events @ .., None] = &log.take()[..] else {
+        panic!("the handler of all comes last");
+    };
+    assert_eq!(events, gone.map(Some));
+    dispatcher.dispatch(8).unwrap();
+    assert!(log.take().is_empty());
 }
 
 pub fn budget() {

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
+use ivring::MemberEvent::*;
 use ivring::abi::VmArea;
 use ivring::{Deadline, Error, Message, Vm};
 
@@ -241,4 +242,49 @@ pub fn news_come_after_the_items() {
     assert!(first.members_changed().unwrap());
     assert_eq!(read(&mut first), [(own, 2)]);
     assert!(matches!(first.wait(shortly()), Err(Error::TimedOut)));
+}
+
+pub fn who_came_and_who_went() {
+    let (mut first, second) = pair();
+    let second_was = second.own();
+    assert!(first.members_changed().unwrap());
+    assert_eq!(first.member_events(), [Joined(second_was)]);
+    assert!(!first.members_changed().unwrap());
+
+    // One that comes and goes between two looks, and a successor in a slot.
+    let third = Vm::join_fd(&first, Some(3)).unwrap();
+    let third_was = third.own();
+    third.send(first.own(), number(1), Deadline::NOW).unwrap();
+    drop((second, third));
+    let second = Vm::join_fd(&first, Some(1)).unwrap();
+    // What it sent comes first.
+    assert!(!first.members_changed().unwrap());
+    assert_eq!(read(&mut first), [(third_was, 1)]);
+    assert!(first.members_changed().unwrap());
+    let expected = [
+        Left(second_was),
+        Joined(second.own()),
+        Joined(third_was),
+        Left(third_was),
+    ];
+    assert_eq!(first.member_events(), expected);
+
+    // More than are told one by one.
+    let mut last = second.own();
+    for _ in 0..20 {
+        last = Vm::join_fd(&first, Some(2)).unwrap().own();
+    }
+    assert!(first.members_changed().unwrap());
+    let [Joined(came), Skipped { id: 2, events: 38 }, Left(went)] = *first.member_events() else {
+        panic!("{:?}", first.member_events());
+    };
+    assert_eq!((came.id, came.generation, went), (2, 1, last));
+
+    // For a VM that comes later, only those are news that are there.
+    let mut late = Vm::join_fd(&first, None).unwrap();
+    assert!(late.members_changed().unwrap());
+    assert_eq!(
+        late.member_events(),
+        [Joined(first.own()), Joined(second.own())]
+    );
 }

@@ -49,7 +49,8 @@ const TESTS: &[(&str, fn())] = tests! {
         mappings_do_not_pile_up
         a_broken_inbox
         waiting_for_a_peer
-        news_come_after_the_items;
+        news_come_after_the_items
+        who_came_and_who_went;
     lanes:
         items_come_in_order
         payload
@@ -77,6 +78,7 @@ const TESTS: &[(&str, fn())] = tests! {
         stop_with_a_full_inbox
         a_panic_in_a_handler
         members
+        each_member
         budget
         lanes_have_turns
         closing_a_lane_from_a_handler;
