@@ -49,7 +49,7 @@ static void gather(struct party *party, uint32_t lanes)
 	CHECK_EQ(ivring_create(&options, &party->to), 0);
 	CHECK_EQ(ivring_join_fd(ivring_fd(party->to), IVRING_ID_ANY, &party->from), 0);
 	party->peer = ivring_self(party->to);
-	CHECK_EQ(ivring_open_lane(party->from, party->peer, LANE), 0);
+	CHECK_EQ(ivring_open_lane(party->from, party->peer, LANE, 0), 0);
 	for (party->lanes = 1; party->lanes < lanes && tap_good; party->lanes++)
 		party->others[party->lanes] = open_another(party);
 }

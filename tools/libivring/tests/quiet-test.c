@@ -196,12 +196,12 @@ static void its_sender_leaves(void)
 	CHECK_EQ(items, 1);
 	CHECK_EQ(news, 1);
 	join_third();
-	CHECK_EQ(ivring_open_lane(third, ivring_self(vm), LANE), 0);
+	CHECK_EQ(ivring_open_lane(third, ivring_self(vm), LANE, 0), 0);
 	/* Of one that has left nothing behind the lane is closed all the same. */
 	close_other();
 	CHECK_EQ(ivring_dispatch(vm, 2), 0);
 	other = join(1);
-	CHECK_EQ(ivring_open_lane(other, ivring_self(vm), LANE), 0);
+	CHECK_EQ(ivring_open_lane(other, ivring_self(vm), LANE, 0), 0);
 	close_all();
 }
 
