@@ -394,6 +394,42 @@ static void handle_in_a_child(void)
 	close_vm();
 }
 
+/* In a child: makes a region of that name or joins it, and leaves, again and again. */
+static void open_and_close(const char *name)
+{
+	struct ivring_options options = {
+		.name = name, .slots = 16, .inbox_entries = 2, .outbox_bytes = 4096,
+	};
+	struct ivring *own;
+	int i, ret;
+
+	for (i = 0; i < 100; i++) {
+		ret = ivring_open(&options, soon(), &own);
+		if (ret == -ENOSPC || ret == -EDQUOT)
+			continue;
+		if (ret != IVRING_CREATED && ret != IVRING_JOINED)
+			_exit(1);
+		ivring_close(own);
+	}
+	_exit(0);
+}
+
+/* Whoever is first creates it; nobody finds it neither there nor to be made. */
+static void each_may_be_the_first(void)
+{
+	pid_t pids[10];
+	unsigned int i;
+
+	alarm(TIME_LIMIT_S);
+	for (i = 0; i < ARRAY_SIZE(pids); i++) {
+		pids[i] = fork();
+		if (!pids[i])
+			open_and_close("each may be the first");
+	}
+	for (i = 0; i < ARRAY_SIZE(pids); i++)
+		reap(pids[i]);
+}
+
 int main(int argc, char **argv)
 {
 	begin(argc, argv);
@@ -407,5 +443,6 @@ int main(int argc, char **argv)
 	RUN(lane_closed_again_and_again);
 	RUN(wait_for_a_peer_among_items);
 	RUN(handle_in_a_child);
+	RUN(each_may_be_the_first);
 	return tap_end();
 }
