@@ -4,7 +4,8 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::ptr;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,22 @@ use crate::outbox::Outbox;
 use crate::peer::{self, Peer, Peers};
 use crate::ring::has_read;
 use crate::sys;
+
+/// A lane that this VM has opened.
+pub(crate) struct OwnLane {
+    /// Its capacity; zero while it is being opened.
+    pub(crate) entries: u32,
+    /// The number of the [`Lane`](crate::Lane) that writes it; `None` if that was dropped.
+    pub(crate) writer: Option<u64>,
+}
+
+/// A number of this thread that no other thread has as long as this one lives. Never zero.
+fn this_thread() -> usize {
+    thread_local! {
+        static HERE: u8 = const { 0 };
+    }
+    HERE.with(|here| ptr::from_ref(here).addr())
+}
 
 /// The descriptor that is the VM, with its areas.
 pub(crate) struct Core {
@@ -31,9 +48,11 @@ pub(crate) struct Core {
     outbox: Mutex<Outbox>,
     /// A block of the outbox was released, and somebody was waiting for that.
     released: Condvar,
-    /// The lanes that were opened and whose [`Lane`](crate::Lane) was dropped, with their capacity.
-    idle_lanes: Mutex<HashMap<Peer, u32>>,
-    cookies: AtomicU64,
+    /// The lanes that this VM has opened.
+    lanes: Mutex<HashMap<Peer, OwnLane>>,
+    /// The thread whose handlers are being called, zero if none is.
+    handling: AtomicUsize,
+    numbers: AtomicU64,
 }
 
 impl Core {
@@ -56,8 +75,9 @@ impl Core {
             mapped: (0..geometry.slots).map(|_| AtomicU32::new(0)).collect(),
             outbox: Mutex::new(Outbox::new(geometry.outbox_bytes)),
             released: Condvar::new(),
-            idle_lanes: Mutex::default(),
-            cookies: AtomicU64::new(0),
+            lanes: Mutex::default(),
+            handling: AtomicUsize::new(0),
+            numbers: AtomicU64::new(0),
             fd,
         })
     }
@@ -126,15 +146,25 @@ impl Core {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn idle_lanes(&self) -> MutexGuard<'_, HashMap<Peer, u32>> {
-        self.idle_lanes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lanes(&self) -> MutexGuard<'_, HashMap<Peer, OwnLane>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A cookie that no request of this VM had before.
-    pub(crate) fn cookie(&self) -> u64 {
-        self.cookies.fetch_add(1, Ordering::Relaxed)
+    /// Says that this thread calls handlers of the VM from here on, or no more.
+    pub(crate) fn set_handling(&self, handling: bool) {
+        let thread = if handling { this_thread() } else { 0 };
+        self.handling.store(thread, Ordering::Relaxed);
+    }
+
+    /// Whether a wait for that peer would be one of a handler for its own VM.
+    pub(crate) fn would_wait_for_itself(&self, peer: Peer) -> bool {
+        // Only this thread stores its own number, so it finds that if and only if it has.
+        peer == self.own && self.handling.load(Ordering::Relaxed) == this_thread()
+    }
+
+    /// A number that no request and no lane of this VM had before.
+    pub(crate) fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Does `release` with a held block: it is sent, or given back.

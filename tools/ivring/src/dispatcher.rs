@@ -3,7 +3,6 @@
 //! The work dispatcher.
 
 use std::fmt;
-use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::result;
@@ -202,7 +201,7 @@ impl<'h> Dispatcher<'h> {
         let mut answer = |received: Result<&Received<'_>>| {
             result = reply.take().map(|reply| received.map(reply));
         };
-        let outcome = Settling(self).run_for(&mut Call::new(&mut answer), deadline);
+        let outcome = Settling::new(self).run_for(&mut Call::new(&mut answer), deadline);
         self.shared.requests.forget(cookie);
         outcome?;
         result.expect("a call that is done has a result")
@@ -255,7 +254,7 @@ impl<'h> Dispatcher<'h> {
     ///
     /// [`Error::Protocol`] if the inbox is broken.
     pub fn run(&mut self) -> Result<()> {
-        Settling(self).run_until_stopped()
+        Settling::new(self).run_until_stopped()
     }
 
     fn run_until_stopped(&mut self) -> Result<()> {
@@ -285,12 +284,10 @@ impl<'h> Dispatcher<'h> {
     ///
     /// [`Error::Protocol`] if the inbox is broken.
     pub fn dispatch(&mut self, budget: u32) -> Result<Dispatched> {
-        let mut settling = Settling(self);
+        let mut settling = Settling::new(self);
         let dispatched = settling.dispatch_some(budget)?;
-        if dispatched != Dispatched::Stopped {
-            // It is armed, or its caller has been told to go on.
-            mem::forget(settling);
-        }
+        // Else it is armed, or its caller has been told to go on.
+        settling.is_due = dispatched == Dispatched::Stopped;
         Ok(dispatched)
     }
 
@@ -379,25 +376,39 @@ impl<'h> Dispatcher<'h> {
 
 /// A dispatcher at work. When it is done, by a panic of a handler too, its caller may sleep next, in
 /// whichever way.
-struct Settling<'d, 'h>(&'d mut Dispatcher<'h>);
+struct Settling<'d, 'h> {
+    dispatcher: &'d mut Dispatcher<'h>,
+    is_due: bool,
+}
+
+impl<'d, 'h> Settling<'d, 'h> {
+    fn new(dispatcher: &'d mut Dispatcher<'h>) -> Self {
+        dispatcher.handle().core().set_handling(true);
+        let is_due = true;
+        Self { dispatcher, is_due }
+    }
+}
 
 impl<'h> Deref for Settling<'_, 'h> {
     type Target = Dispatcher<'h>;
 
     fn deref(&self) -> &Dispatcher<'h> {
-        self.0
+        self.dispatcher
     }
 }
 
 impl<'h> DerefMut for Settling<'_, 'h> {
     fn deref_mut(&mut self) -> &mut Dispatcher<'h> {
-        self.0
+        self.dispatcher
     }
 }
 
 impl Drop for Settling<'_, '_> {
     fn drop(&mut self) {
-        self.0.vm.settle(true);
+        self.handle().core().set_handling(false);
+        if self.is_due {
+            self.vm.settle(true);
+        }
     }
 }
 

@@ -11,52 +11,122 @@ use crate::peer::Peer;
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// What went wrong.
+///
+/// Each variant has one cause, which its text says in a sentence.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There was no room, in the receiver's inbox or in one's own outbox, and the
+    /// There was no room, in the receiver's inbox, in the lane, or in one's own outbox, and the
     /// call was not to wait for any.
-    #[error("no room")]
+    #[error("There is no room, and the call was not to wait for any.")]
     Full,
     /// The deadline has passed.
-    #[error("the deadline has passed")]
+    #[error("The deadline has passed.")]
     TimedOut,
     /// A signal handler ran that was installed without `SA_RESTART`. Deadlines are
     /// points in time, so the call can be made again as it was.
-    #[error("interrupted by a signal")]
+    #[error("A signal was handled while the call waited.")]
     Interrupted,
     /// The peer has left, and nobody has its slot.
-    #[error("the peer has left")]
+    #[error("The peer has left the region.")]
     Gone,
-    /// The peer has left, and another VM has its slot.
-    #[error("the peer has left and its slot is another's")]
+    /// The peer has left, and another VM has had its slot since.
+    #[error("The peer has left the region, and another VM has had its slot since.")]
     Stale,
-    /// The receiver has closed the lane.
-    #[error("the receiver has closed the lane")]
+    /// The receiver has closed the lane, and reads it no more.
+    #[error("The receiver has closed the lane.")]
     Closed,
     /// The peer has no handler for the port of a request.
-    #[error("the peer has no handler for the port of the request")]
+    #[error("The peer has no handler for the port of the request.")]
     Refused,
     /// A dispatcher was told to stop while it waited for a reply.
-    #[error("told to stop")]
+    #[error("The dispatcher was told to stop.")]
     Stopped,
+    /// A handler would have waited for its own VM to read something, which goes on only when
+    /// the handler returns.
+    #[error("The handler would wait for its own VM, which goes on only when it returns.")]
+    WaitsForItself,
     /// Somebody who shares memory with this VM broke the protocol: an index, a
     /// length or an offset that cannot be.
-    #[error("protocol broken: {0}")]
+    #[error("The protocol is broken: {0}.")]
     Protocol(&'static str),
     /// A peer broke the protocol in its lane to this VM, which has been closed.
-    #[error("the lane from VM {} (generation {}): {reason}", peer.id, peer.generation)]
+    #[error("VM {} (generation {}) has broken its lane: {reason}.", peer.id, peer.generation)]
     Lane {
         /// Who.
         peer: Peer,
         /// What it did.
         reason: &'static str,
     },
+    /// There is no `/dev/ivring`.
+    #[error("There is no /dev/ivring, because the module is not loaded.")]
+    NoDevice,
+    /// This user may not open `/dev/ivring`.
+    #[error("The permissions of /dev/ivring do not let this user open it.")]
+    DeviceDenied,
+    /// The process or the system has as many open files as it may have.
+    #[error("The process or the system has as many open files as it may have.")]
+    TooManyFiles,
     /// The module speaks another version of the ABI than this crate.
-    #[error("the module has API version {0}, not {expected}", expected = crate::abi::API_VERSION)]
+    #[error("The module has API version {0}, not {expected}.", expected = crate::abi::API_VERSION)]
     Version(u32),
+    /// No region has that name.
+    #[error("No region has that name.")]
+    NoRegion,
+    /// A region has that name already.
+    #[error("A region of that name exists already.")]
+    RegionExists,
+    /// The mode of the region does not let this user join it by its name.
+    #[error("The mode of the region does not let this user join it by its name.")]
+    RegionDenied,
+    /// A descriptor is none of `/dev/ivring`, or has no region.
+    #[error("The descriptor belongs to no region.")]
+    NotARegion,
+    /// The user holds as many regions as one user may.
+    #[error("The user holds as many regions as one user may hold.")]
+    TooManyRegions,
+    /// All slots of the region are taken.
+    #[error("All slots of the region are taken.")]
+    RegionFull,
+    /// The slot that was asked for is taken.
+    #[error("Slot {0} of the region is taken.")]
+    SlotTaken(u32),
+    /// The region has no such slot.
+    #[error("The region has no slot {0}.")]
+    NoSuchSlot(u32),
+    /// The user has half of the slots of a region that another user made, which is the most.
+    #[error("The user has half of the slots of another user's region, which is the most.")]
+    TooManySlots,
+    /// The region never had a VM of that slot and generation.
+    #[error("The region never had VM {} (generation {}).", .0.id, .0.generation)]
+    NoSuchPeer(Peer),
+    /// The receiver accepts no lanes, or none so large.
+    #[error("The receiver does not accept a lane of that many entries.")]
+    LaneRefused,
+    /// This VM has a [`Lane`](crate::Lane) to the peer, which is in use.
+    #[error("This VM has a lane to that peer, which is in use.")]
+    LaneInUse,
+    /// The receiver has yet to close the lane of a VM that had this slot before.
+    #[error("The receiver has yet to close the lane of a VM that had this slot before.")]
+    LaneUnread,
+    /// An argument is not possible.
+    #[error("The argument `{argument}` is not possible: {reason}.")]
+    Argument {
+        /// Which.
+        argument: &'static str,
+        /// What it has to be.
+        reason: &'static str,
+    },
+    /// An item that was to be sent is not possible.
+    #[error("Item {index} of those to be sent is not possible: {reason}.")]
+    Item {
+        /// Which of them, from zero.
+        index: usize,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// A name, or data, that is longer than it can be.
-    #[error("{length} bytes where at most {max} fit")]
+    #[error("There are {length} bytes where at most {max} fit.")]
     TooLong {
         /// The length asked for, in bytes.
         length: usize,
@@ -64,10 +134,16 @@ pub enum Error {
         max: usize,
     },
     /// A message holds a block of another VM's outbox than the one that sends it.
-    #[error("the block belongs to another VM's outbox")]
+    #[error("The block belongs to the outbox of another VM.")]
     ForeignBlock,
+    /// There is no memory, or none left in the memory cgroup.
+    #[error("There is no memory, or none left in the memory cgroup.")]
+    NoMemory,
+    /// The process that joined the region has ended, and the VM has left with it.
+    #[error("The process that joined the region has ended.")]
+    OwnerDead,
     /// Any other error of a system call.
-    #[error("{call}: {errno}")]
+    #[error("{call} failed: {errno}.")]
     Os {
         /// The call that failed.
         call: &'static str,
@@ -77,7 +153,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Translates the error of a system call.
+    /// Translates the error of a system call, as far as it has one cause whatever the call.
     pub(crate) fn of(call: &'static str) -> impl Fn(Errno) -> Self {
         move |errno| match errno {
             Errno::AGAIN => Self::Full,
@@ -86,17 +162,40 @@ impl Error {
             Errno::PIPE => Self::Gone,
             Errno::STALE => Self::Stale,
             Errno::CONNRESET => Self::Closed,
-            Errno::PROTO => Self::Protocol("the consumer index of an inbox is broken"),
+            Errno::PROTO => Self::Protocol("the consumer index of an inbox cannot be"),
+            Errno::NOMEM => Self::NoMemory,
+            Errno::OWNERDEAD => Self::OwnerDead,
             errno => Self::Os { call, errno },
         }
     }
 
-    /// The error number, if this is [`Error::Os`].
+    /// The error number, if it is one that a system call fails with.
     pub fn errno(&self) -> Option<Errno> {
-        match self {
-            Self::Os { errno, .. } => Some(*errno),
-            _ => None,
-        }
+        Some(match self {
+            Self::Full => Errno::AGAIN,
+            Self::TimedOut => Errno::TIMEDOUT,
+            Self::Interrupted => Errno::INTR,
+            Self::Gone => Errno::PIPE,
+            Self::Stale => Errno::STALE,
+            Self::Closed => Errno::CONNRESET,
+            Self::LaneRefused => Errno::CONNREFUSED,
+            Self::NoDevice => Errno::NODEV,
+            Self::DeviceDenied | Self::RegionDenied => Errno::ACCESS,
+            Self::TooManyFiles | Self::TooManyRegions => Errno::MFILE,
+            Self::NoRegion => Errno::NOENT,
+            Self::RegionExists => Errno::EXIST,
+            Self::RegionFull => Errno::NOSPC,
+            Self::SlotTaken(_) | Self::LaneInUse | Self::LaneUnread => Errno::BUSY,
+            Self::TooManySlots => Errno::DQUOT,
+            Self::NotARegion | Self::NoSuchSlot(_) | Self::NoSuchPeer(_) => Errno::INVAL,
+            Self::Argument { .. } | Self::Item { .. } => Errno::INVAL,
+            Self::NoMemory => Errno::NOMEM,
+            Self::OwnerDead => Errno::OWNERDEAD,
+            Self::Os { errno, .. } => *errno,
+            Self::Refused | Self::Stopped | Self::WaitsForItself => return None,
+            Self::Protocol(_) | Self::Lane { .. } | Self::Version(_) => return None,
+            Self::TooLong { .. } | Self::ForeignBlock => return None,
+        })
     }
 }
 
@@ -105,17 +204,16 @@ impl From<Error> for std::io::Error {
         use std::io::ErrorKind;
 
         let kind = match &error {
-            Error::Full => ErrorKind::WouldBlock,
-            Error::TimedOut => ErrorKind::TimedOut,
-            Error::Interrupted => ErrorKind::Interrupted,
-            Error::Gone | Error::Stale => ErrorKind::BrokenPipe,
-            Error::Closed => ErrorKind::ConnectionReset,
+            Error::Gone | Error::Stale | Error::OwnerDead => ErrorKind::BrokenPipe,
             Error::Refused => ErrorKind::ConnectionRefused,
-            Error::Stopped => ErrorKind::Other,
+            Error::WaitsForItself => ErrorKind::Deadlock,
             Error::Protocol(_) | Error::Lane { .. } => ErrorKind::InvalidData,
+            Error::NoDevice => ErrorKind::NotFound,
             Error::Version(_) => ErrorKind::Unsupported,
             Error::TooLong { .. } | Error::ForeignBlock => ErrorKind::InvalidInput,
-            Error::Os { errno, .. } => Self::from(*errno).kind(),
+            error => error
+                .errno()
+                .map_or(ErrorKind::Other, |errno| Self::from(errno).kind()),
         };
         Self::new(kind, error)
     }
@@ -149,3 +247,7 @@ impl From<SendError> for std::io::Error {
         failed.error.into()
     }
 }
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

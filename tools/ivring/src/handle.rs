@@ -8,17 +8,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rustix::io::Errno;
-
 use crate::abi;
 use crate::block::Block;
 use crate::core::Core;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result, SendError};
 use crate::lane::Lane;
-use crate::message::{Message, Sent};
+use crate::message::{Message, Sent, Way};
 use crate::peer::{Peer, present};
-use crate::sys;
+use crate::sys::{self, Enqueued};
 
 /// The sending side of a VM. Clones of it are the same VM, and can be sent to other threads.
 ///
@@ -52,6 +50,10 @@ impl Handle {
     }
 
     /// The region: its size, name, mode and owner.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OwnerDead`].
     pub fn info(&self) -> Result<abi::Info> {
         sys::info(self.as_fd())
     }
@@ -60,7 +62,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`Error::Gone`] and [`Error::Stale`] if the peer has left.
+    /// [`Error::Gone`] and [`Error::Stale`] if the peer has left; [`Error::NoSuchSlot`].
     pub fn stats(&self, peer: Peer) -> Result<abi::Stats> {
         let info = sys::vm_info(self.as_fd(), peer.id)?;
         match info.generation {
@@ -93,7 +95,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if it is no eventfd.
+    /// [`Error::Argument`] if it is no eventfd.
     pub fn set_eventfd(&self, eventfd: Option<BorrowedFd<'_>>) -> Result<()> {
         sys::eventfd(self.as_fd(), eventfd)?;
         if let Some(eventfd) = eventfd {
@@ -157,8 +159,10 @@ impl Handle {
     ///
     /// - [`Error::Full`] if there is no room and the deadline is [`Deadline::NOW`];
     /// - [`Error::TimedOut`], [`Error::Interrupted`];
-    /// - [`Error::Gone`] or [`Error::Stale`] if the peer has left;
+    /// - [`Error::Gone`] or [`Error::Stale`] if the peer has left, [`Error::NoSuchPeer`] if it never
+    ///   was;
     /// - [`Error::Protocol`] if the peer broke its inbox;
+    /// - [`Error::WaitsForItself`] from a handler, if it would wait for room in its own VM's inbox;
     /// - [`Error::ForeignBlock`].
     pub fn send(
         &self,
@@ -168,7 +172,7 @@ impl Handle {
     ) -> std::result::Result<Sent, SendError> {
         let sent = self
             .item(peer, &message)
-            .and_then(|item| sys::enqueue(self.as_fd(), peer, &[item], deadline));
+            .and_then(|item| self.enqueue(peer, &[item], deadline));
         match sent {
             Ok(done) => {
                 let sent = Sent::by_inbox(peer, done);
@@ -187,14 +191,20 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// If none was sent, as [`Handle::send`] has them, and `EINVAL` if there was none to send.
-    /// `messages` is as it was.
+    /// If none was sent, as [`Handle::send`] has them, and [`Error::Argument`] if there was none to
+    /// send. `messages` is as it was.
     pub fn send_all(
         &self,
         peer: Peer,
         messages: &mut Vec<Message>,
         deadline: Deadline,
     ) -> Result<Sent> {
+        if messages.is_empty() {
+            return Err(Error::Argument {
+                argument: "messages",
+                reason: "there are none",
+            });
+        }
         let mut all: Option<Sent> = None;
         loop {
             let count = messages.len().min(abi::MAX_BATCH as usize);
@@ -203,7 +213,7 @@ impl Handle {
                 .map(|message| self.item(peer, message));
             let done = items
                 .collect::<Result<Vec<_>>>()
-                .and_then(|items| sys::enqueue(self.as_fd(), peer, &items, deadline));
+                .and_then(|items| self.enqueue(peer, &items, deadline));
             let sent = match (done, all) {
                 (Ok(done), _) => Sent::by_inbox(peer, done),
                 (Err(_), Some(all)) => return Ok(all),
@@ -228,15 +238,21 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// As [`Handle::send`] has them, but for the message; `EINVAL` for a bad item, or one with
-    /// payload: blocks go with messages.
+    /// As [`Handle::send`] has them, but for the message; [`Error::Argument`] if there are none or too
+    /// many; [`Error::Item`] for a bad item, or one with payload: blocks go with messages.
     pub fn send_items(&self, peer: Peer, items: &[abi::Item], deadline: Deadline) -> Result<Sent> {
-        if items.iter().any(|item| item.length > 0) {
-            return Err(Error::of("send_items")(Errno::INVAL));
+        if !(1..=abi::MAX_BATCH as usize).contains(&items.len()) {
+            return Err(Error::Argument {
+                argument: "items",
+                reason: "there are none, or more than MAX_BATCH",
+            });
+        }
+        for (index, item) in items.iter().enumerate() {
+            check_item(item).map_err(|reason| Error::Item { index, reason })?;
         }
         // If it has left already the kernel says so, and what it had read is not asked.
         let _ = self.0.keep_area(peer);
-        let done = sys::enqueue(self.as_fd(), peer, items, deadline)?;
+        let done = self.enqueue(peer, items, deadline)?;
         Ok(Sent::by_inbox(peer, done))
     }
 
@@ -246,16 +262,51 @@ impl Handle {
     ///
     /// - [`Error::TimedOut`], [`Error::Interrupted`];
     /// - [`Error::Gone`] or [`Error::Stale`] if the receiver left before, as far as is known;
+    /// - [`Error::Argument`] if `sent` is of another region;
+    /// - [`Error::WaitsForItself`] from a handler, if it would wait for its own VM to read;
     /// - [`Error::Closed`] if the receiver closed the lane that it went by;
     /// - [`Error::Protocol`] if the receiver broke its inbox.
     pub fn flush(&self, sent: &Sent, deadline: Deadline) -> Result<()> {
         if self.0.has_consumed(sent) == Some(true) {
             return Ok(());
         }
-        match sys::flush(self.as_fd(), sent.peer, sent.way, sent.position, deadline) {
+        match self.wait_until_read(sent.peer, sent.way, sent.position, deadline) {
             Err(Error::Gone | Error::Stale) if self.0.has_consumed(sent) == Some(true) => Ok(()),
+            Err(Error::NoSuchPeer(_)) => Err(Error::Argument {
+                argument: "sent",
+                reason: "no such items were sent in this region",
+            }),
             result => result,
         }
+    }
+
+    /// Puts good items into a peer's inbox.
+    fn enqueue(&self, peer: Peer, items: &[abi::Item], deadline: Deadline) -> Result<Enqueued> {
+        if !self.0.would_wait_for_itself(peer) {
+            return sys::enqueue(self.as_fd(), peer, items, deadline);
+        }
+        sys::enqueue(self.as_fd(), peer, items, Deadline::NOW).map_err(|error| match error {
+            Error::Full if deadline != Deadline::NOW => Error::WaitsForItself,
+            error => error,
+        })
+    }
+
+    /// Sleeps until a peer has read a ring that this VM fills, up to `position`.
+    pub(crate) fn wait_until_read(
+        &self,
+        peer: Peer,
+        way: Way,
+        position: u32,
+        deadline: Deadline,
+    ) -> Result<()> {
+        if !self.0.would_wait_for_itself(peer) {
+            return sys::flush(self.as_fd(), peer, way, position, deadline);
+        }
+        let flushed = sys::flush(self.as_fd(), peer, way, position, Deadline::NOW);
+        flushed.map_err(|error| match error {
+            Error::TimedOut if deadline != Deadline::NOW => Error::WaitsForItself,
+            error => error,
+        })
     }
 
     /// Says how large a lane may be that a peer opens to this VM: at first, as large as there are.
@@ -284,13 +335,26 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// - `ECONNREFUSED` if the peer accepts none, or none so large;
-    /// - `EBUSY` if there is one, or one of a VM that had this slot before, which the peer has not
-    ///   yet read to its end;
-    /// - `EINVAL` if no lane can be so large; [`Error::Gone`] or [`Error::Stale`] if the peer has
-    ///   left; `ENOMEM`.
+    /// - [`Error::LaneRefused`] if the peer accepts none, or none so large;
+    /// - [`Error::LaneInUse`] if this VM has one;
+    /// - [`Error::LaneUnread`] if there is one of a VM that had this slot before, which the peer has not
+    ///   yet read to its end: see [`Handle::open_lane_until`];
+    /// - [`Error::Argument`] if no lane can be so large;
+    /// - [`Error::Gone`] or [`Error::Stale`] if the peer has left; [`Error::NoSuchPeer`];
+    ///   [`Error::NoMemory`].
     pub fn open_lane(&self, peer: Peer, entries: u32) -> Result<Lane> {
-        Lane::open(self, peer, entries)
+        Lane::open(self, peer, entries, Deadline::NOW)
+    }
+
+    /// As [`Handle::open_lane`]; and if there is a lane of a VM that had this slot before, as after a
+    /// restart, waits until the peer has closed that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Handle::open_lane`], but [`Error::LaneUnread`] only if the deadline is [`Deadline::NOW`];
+    /// and [`Error::TimedOut`], [`Error::Interrupted`].
+    pub fn open_lane_until(&self, peer: Peer, entries: u32, deadline: Deadline) -> Result<Lane> {
+        Lane::open(self, peer, entries, deadline)
     }
 
     /// The item that carries a message to `peer`.
@@ -305,6 +369,23 @@ impl Handle {
         }
         Ok(message.item())
     }
+}
+
+/// Whether an item without payload can be sent.
+fn check_item(item: &abi::Item) -> std::result::Result<(), &'static str> {
+    if item.length > 0 || item.offset != 0 {
+        return Err("it has payload, which goes with messages only");
+    }
+    if item.from != 0 || item.from_gen != 0 {
+        return Err("it says who sends it, which is for the kernel to say");
+    }
+    if item.flags & !abi::ITEM_FLAGS != 0 {
+        return Err("it has unknown flags");
+    }
+    if usize::from(item.inline_len) > abi::INLINE_BYTES {
+        return Err("it has too much inline data");
+    }
+    Ok(())
 }
 
 impl AsFd for Handle {

@@ -10,10 +10,11 @@ use std::result;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::abi::Item;
+use crate::abi::{self, Item};
 use crate::area::{LaneArea, PeerArea};
+use crate::core::{Core, OwnLane};
 use crate::deadline::Deadline;
-use crate::error::{Result, SendError};
+use crate::error::{Error, Result, SendError};
 use crate::handle::Handle;
 use crate::message::{Message, Sent, Way};
 use crate::peer::{self, Peer};
@@ -53,6 +54,8 @@ pub struct Lane {
     area: LaneArea,
     #[expect(dead_code, reason = "keeps the receiver's area mapped")]
     end: Arc<PeerArea>,
+    /// Which of the writers that there were.
+    number: u64,
 }
 
 /// The module as a bell.
@@ -69,7 +72,8 @@ impl Bell for Doorbell {
     fn wait(&self, position: u32, deadline: Deadline) -> Result<()> {
         // For the kernel it makes no difference how large the lane is.
         let way = Way::Lane { entries: 0 };
-        sys::flush(self.handle.as_fd(), self.peer, way, position, deadline)
+        self.handle
+            .wait_until_read(self.peer, way, position, deadline)
     }
 
     fn check(&self) -> Result<()> {
@@ -78,30 +82,39 @@ impl Bell for Doorbell {
 }
 
 impl Lane {
-    pub(crate) fn open(handle: &Handle, peer: Peer, entries: u32) -> Result<Self> {
+    pub(crate) fn open(
+        handle: &Handle,
+        peer: Peer,
+        entries: u32,
+        deadline: Deadline,
+    ) -> Result<Self> {
+        let limits = abi::MIN_LANE_ENTRIES..=abi::MAX_LANE_ENTRIES;
+        if !entries.is_power_of_two() || !limits.contains(&entries) {
+            return Err(Error::Argument {
+                argument: "entries",
+                reason: "it is no power of two, or outside of the limits",
+            });
+        }
         let core = handle.core();
-        let fd = handle.as_fd();
-        // Held throughout, so that the lane which is mapped is the one that was opened.
-        let mut idle = core.idle_lanes();
-        idle.retain(|&peer, _| peer::check(&core.region, peer).is_ok());
         // Mapped before the peer can leave.
         let end = core.area_of(peer)?;
-        let closed = end.lane_closed(core.own.id).load(Ordering::Relaxed) != 0;
-        let entries = match idle.get(&peer) {
-            Some(&entries) if !closed => entries,
-            _ => {
-                sys::open_lane(fd, peer, entries)?;
-                // None of an earlier lane will be read any more.
-                core.outbox().forget_lane(peer);
-                idle.insert(peer, entries);
-                entries
+        let is_closed = end.lane_closed(core.own.id).load(Ordering::Relaxed) != 0;
+        let number = core.number();
+        let before = claim(core, peer, number, is_closed)?;
+        let mapped = map(handle, peer, entries, before, deadline);
+        let mut lanes = core.lanes();
+        let (entries, area) = match mapped {
+            Ok(mapped) => mapped,
+            Err(error) => {
+                match lanes.get_mut(&peer) {
+                    // It is there, to be opened again.
+                    Some(lane) if lane.entries != 0 => lane.writer = None,
+                    _ => drop(lanes.remove(&peer)),
+                }
+                return Err(error);
             }
         };
-        let area = LaneArea::map_to(fd, peer.id, entries)?;
-        // It was the lane to that peer if the peer is still there.
-        peer::check(&core.region, peer)?;
-        idle.remove(&peer);
-        drop(idle);
+        drop(lanes);
 
         // Where the kernel has it start, or this VM has left it.
         let producer = area.producer().load(Ordering::Relaxed);
@@ -123,6 +136,7 @@ impl Lane {
             sender: Sender::new(writer, bell),
             area,
             end,
+            number,
         })
     }
 
@@ -288,9 +302,57 @@ impl Drop for Lane {
         // If that fails nobody reads it any more.
         let _ = self.publish();
         let Doorbell { handle, peer } = self.sender.bell();
-        let mut idle = handle.core().idle_lanes();
-        idle.insert(*peer, self.entries());
+        // Another lane may have taken its place, after the receiver had closed it.
+        let mut lanes = handle.core().lanes();
+        let own = lanes.get_mut(peer);
+        if let Some(lane) = own.filter(|lane| lane.writer == Some(self.number)) {
+            lane.writer = None;
+        }
     }
+}
+
+/// Takes the place of the one writer to a peer, so that no other thread opens the lane meanwhile.
+/// Returns the capacity of the lane, if this VM has one that nobody writes.
+fn claim(core: &Core, peer: Peer, number: u64, is_closed: bool) -> Result<Option<u32>> {
+    let mut lanes = core.lanes();
+    lanes.retain(|&peer, _| peer::check(&core.region, peer).is_ok());
+    let before = match lanes.get(&peer) {
+        Some(OwnLane {
+            writer: Some(_), ..
+        }) if !is_closed => return Err(Error::LaneInUse),
+        Some(lane) if !is_closed => Some(lane.entries),
+        _ => None,
+    };
+    let (entries, writer) = (before.unwrap_or(0), Some(number));
+    lanes.insert(peer, OwnLane { entries, writer });
+    Ok(before)
+}
+
+/// Has the lane made, unless there is one that this VM has left, and maps it. Returns its capacity.
+fn map(
+    handle: &Handle,
+    peer: Peer,
+    entries: u32,
+    before: Option<u32>,
+    deadline: Deadline,
+) -> Result<(u32, LaneArea)> {
+    let core = handle.core();
+    let entries = match before {
+        Some(entries) => entries,
+        None => {
+            sys::open_lane(handle.as_fd(), peer, entries, deadline)?;
+            // None of an earlier lane will be read any more.
+            core.outbox().forget_lane(peer);
+            if let Some(lane) = core.lanes().get_mut(&peer) {
+                lane.entries = entries;
+            }
+            entries
+        }
+    };
+    let area = LaneArea::map_to(handle.as_fd(), peer.id, entries)?;
+    // It was the lane to that peer if the peer is still there.
+    peer::check(&core.region, peer)?;
+    Ok((entries, area))
 }
 
 impl fmt::Debug for Lane {

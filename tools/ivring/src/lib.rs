@@ -112,7 +112,7 @@ pub use peer::Peer;
 pub use polling::Polling;
 pub use reader::LaneEvent;
 pub use received::{Batch, Payload, Received};
-pub use region::RegionOptions;
+pub use region::{Opened, RegionOptions};
 pub use request::Route;
 pub use stopper::{PORT_RESERVED, Stopper};
 pub use vm::{Calls, Events, Vm};

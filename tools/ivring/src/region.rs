@@ -3,12 +3,22 @@
 //! Making regions.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::thread;
+use std::time::Duration;
+
+use rustix::io::Errno;
 
 use crate::abi;
+use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::peer::Peer;
 use crate::sys;
 use crate::vm::Vm;
+
+/// How often a region that is not there yet is looked for.
+pub(crate) const RETRY: Duration = Duration::from_millis(10);
+/// How often to try at once whether a region can be made or joined.
+const TRIES_AT_ONCE: u32 = 16;
 
 /// The region that is to be made. Limits are those of [`abi`].
 ///
@@ -76,15 +86,53 @@ impl RegionOptions {
     ///
     /// # Errors
     ///
-    /// - what opening the device fails with;
-    /// - `EEXIST` if the name is taken; `EINVAL` if a size is none that is possible;
-    /// - `EMFILE` if the user has too many regions; `ENOMEM`.
+    /// - [`Error::NoDevice`], [`Error::DeviceDenied`], [`Error::TooManyFiles`], [`Error::Version`];
+    /// - [`Error::Argument`] if a size or the mode is not possible, or the name, which is
+    ///   [`Error::TooLong`] if it has more than 63 bytes;
+    /// - [`Error::RegionExists`] if the name is taken;
+    /// - [`Error::TooManyRegions`], [`Error::NoMemory`].
     pub fn create(&self) -> Result<Vm> {
         let first = Peer {
             id: 0,
             generation: 1,
         };
         Vm::new(self.make(abi::CREATE_ATTACH)?, first)
+    }
+
+    /// Makes the region and becomes VM 0 of it; or joins the one that has its name, in any slot, if there
+    /// is one. For programs of which each may be the first.
+    ///
+    /// A region that is there stays as it is, though it may have another size, mode or creator than
+    /// these options say: [`Handle::info`](crate::Handle::info) tells.
+    ///
+    /// # Errors
+    ///
+    /// - as [`RegionOptions::create`] and [`Vm::join`], but for [`Error::RegionExists`] and
+    ///   [`Error::NoRegion`];
+    /// - [`Error::Argument`] if there is no name;
+    /// - [`Error::TimedOut`] if a region of that name came and went again and again until the deadline,
+    ///   a few tries at least.
+    pub fn create_or_join(&self, deadline: Deadline) -> Result<(Vm, Opened)> {
+        nonempty(&self.name)?;
+        for tries in 1.. {
+            match self.create() {
+                Err(Error::RegionExists) => {}
+                vm => return vm.map(|vm| (vm, Opened::Created)),
+            }
+            match Vm::join(&self.name, None, Deadline::NOW) {
+                // It went in between: others are as quick, so that may happen again and again.
+                Err(Error::NoRegion) => {}
+                vm => return vm.map(|vm| (vm, Opened::Joined)),
+            }
+            if tries < TRIES_AT_ONCE {
+                continue;
+            }
+            match deadline.remaining() {
+                Some(Duration::ZERO) => break,
+                left => thread::sleep(left.map_or(RETRY, |left| left.min(RETRY))),
+            }
+        }
+        Err(Error::TimedOut)
     }
 
     /// Makes the region without becoming a VM of it.
@@ -108,9 +156,55 @@ impl RegionOptions {
             outbox_bytes: self.outbox_bytes,
             name: name(&self.name)?,
         };
-        sys::create(fd.as_fd(), arg)?;
-        Ok(fd)
+        match sys::create(fd.as_fd(), arg) {
+            Ok(()) => Ok(fd),
+            Err(error) if error.errno() == Some(Errno::INVAL) => {
+                Err(self.fault(&sys::api(fd.as_fd())?).unwrap_or(error))
+            }
+            Err(error) => Err(error),
+        }
     }
+
+    /// What the module does not like about it, which may have higher limits than [`abi`].
+    fn fault(&self, api: &abi::Api) -> Option<Error> {
+        let is_size =
+            |size: u64, min: u64, max: u64| size.is_power_of_two() && (min..=max).contains(&size);
+        let (argument, reason) = if !(1..=api.max_slots).contains(&self.slots) {
+            ("slots", "it is zero, or more than the module allows")
+        } else if !is_size(
+            self.inbox_entries.into(),
+            abi::MIN_INBOX_ENTRIES.into(),
+            api.max_inbox_entries.into(),
+        ) {
+            (
+                "inbox_entries",
+                "it is no power of two, or outside of the module's limits",
+            )
+        } else if !is_size(
+            self.outbox_bytes,
+            abi::MIN_OUTBOX_BYTES,
+            api.max_outbox_bytes,
+        ) {
+            (
+                "outbox_bytes",
+                "it is no power of two, or outside of the module's limits",
+            )
+        } else if self.mode > 0o777 {
+            ("mode", "it has other bits than permission bits")
+        } else {
+            return None;
+        };
+        Some(Error::Argument { argument, reason })
+    }
+}
+
+/// What [`RegionOptions::create_or_join`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// It made the region.
+    Created,
+    /// It joined the region, which was there.
+    Joined,
 }
 
 impl Default for RegionOptions {
@@ -119,12 +213,29 @@ impl Default for RegionOptions {
     }
 }
 
+/// Fails if there is no name.
+pub(crate) fn nonempty(name: &str) -> Result<()> {
+    if name.is_empty() {
+        return Err(Error::Argument {
+            argument: "name",
+            reason: "it is empty",
+        });
+    }
+    Ok(())
+}
+
 /// A name as the ABI wants it.
 pub(crate) fn name(name: &str) -> Result<[u8; abi::NAME_SIZE]> {
     let mut bytes = [0; abi::NAME_SIZE];
     let (length, max) = (name.len(), abi::NAME_SIZE - 1);
     if length > max {
         return Err(Error::TooLong { length, max });
+    }
+    if name.contains(['/', '\0']) {
+        return Err(Error::Argument {
+            argument: "name",
+            reason: "it holds a slash or a NUL",
+        });
     }
     bytes[..length].copy_from_slice(name.as_bytes());
     Ok(bytes)
@@ -151,5 +262,8 @@ mod tests {
                 max: 63
             })
         ));
+        for bad in ["a/b", "a\0b"] {
+            assert!(matches!(name(bad), Err(Error::Argument { .. })));
+        }
     }
 }

@@ -123,7 +123,7 @@ impl<'h> Requests<'h> {
         if let Err(error) = peer::check(&handle.core().region, peer) {
             return Err(SendError::new(error, message));
         }
-        let cookie = handle.core().cookie();
+        let cookie = handle.core().number();
         let before = message.ask(cookie);
         route
             .send(handle, message, deadline)

@@ -7,7 +7,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
-use rustix::io;
+use rustix::io::{self, Errno};
 use rustix::ioctl::{self, Getter, Ioctl, IoctlOutput, NoArg, Opcode, Setter, Updater};
 
 use crate::abi;
@@ -19,7 +19,12 @@ use crate::peer::Peer;
 /// Opens the device and checks that it speaks this crate's version of the ABI.
 pub(crate) fn open() -> Result<OwnedFd> {
     let fd = rustix::fs::open("/dev/ivring", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
-        .map_err(Error::of("open /dev/ivring"))?;
+        .map_err(|errno| match errno {
+            Errno::NOENT | Errno::NXIO | Errno::NODEV => Error::NoDevice,
+            Errno::ACCESS | Errno::PERM => Error::DeviceDenied,
+            Errno::MFILE | Errno::NFILE => Error::TooManyFiles,
+            errno => Error::of("open /dev/ivring")(errno),
+        })?;
     match api(fd.as_fd())?.version {
         abi::API_VERSION => Ok(fd),
         version => Err(Error::Version(version)),
@@ -35,8 +40,13 @@ pub(crate) fn api(fd: BorrowedFd<'_>) -> Result<abi::Api> {
 
 pub(crate) fn create(fd: BorrowedFd<'_>, arg: abi::Create) -> Result<()> {
     // SAFETY: IVRING_CREATE reads a struct ivring_create and writes nothing.
-    unsafe { ioctl::ioctl(fd, Setter::<{ abi::CREATE }, abi::Create>::new(arg)) }
-        .map_err(Error::of("IVRING_CREATE"))
+    unsafe { ioctl::ioctl(fd, Setter::<{ abi::CREATE }, abi::Create>::new(arg)) }.map_err(|errno| {
+        match errno {
+            Errno::EXIST => Error::RegionExists,
+            Errno::MFILE => Error::TooManyRegions,
+            errno => Error::of("IVRING_CREATE")(errno),
+        }
+    })
 }
 
 /// Attaches `fd` to the region of `region`, or to the one of that name, or, where
@@ -56,8 +66,19 @@ pub(crate) fn attach(
     };
     // SAFETY: IVRING_ATTACH reads and writes a struct ivring_attach, any bytes of which are a
     // valid `Attach`.
-    unsafe { ioctl::ioctl(fd, Updater::<{ abi::ATTACH }, abi::Attach>::new(&mut arg)) }
-        .map_err(Error::of("IVRING_ATTACH"))?;
+    unsafe { ioctl::ioctl(fd, Updater::<{ abi::ATTACH }, abi::Attach>::new(&mut arg)) }.map_err(
+        |errno| match errno {
+            Errno::NOENT => Error::NoRegion,
+            Errno::ACCESS => Error::RegionDenied,
+            Errno::MFILE => Error::TooManyRegions,
+            Errno::BUSY => Error::SlotTaken(id),
+            Errno::NOSPC => Error::RegionFull,
+            Errno::DQUOT => Error::TooManySlots,
+            // The descriptor belongs to a region, the name is good, and there are no flags.
+            Errno::INVAL => Error::NoSuchSlot(id),
+            errno => Error::of("IVRING_ATTACH")(errno),
+        },
+    )?;
     Ok(Peer {
         id: arg.id,
         generation: arg.generation,
@@ -77,8 +98,12 @@ pub(crate) fn vm_info(fd: BorrowedFd<'_>, id: u32) -> Result<abi::VmInfo> {
     };
     // SAFETY: IVRING_VM_INFO reads and writes a struct ivring_vm_info, any bytes of which are a
     // valid `VmInfo`.
-    unsafe { ioctl::ioctl(fd, Updater::<{ abi::VM_INFO }, abi::VmInfo>::new(&mut arg)) }
-        .map_err(Error::of("IVRING_VM_INFO"))?;
+    unsafe { ioctl::ioctl(fd, Updater::<{ abi::VM_INFO }, abi::VmInfo>::new(&mut arg)) }.map_err(
+        |errno| match errno {
+            Errno::INVAL => Error::NoSuchSlot(id),
+            errno => Error::of("IVRING_VM_INFO")(errno),
+        },
+    )?;
     Ok(arg)
 }
 
@@ -89,8 +114,8 @@ pub(crate) struct Enqueued {
     pub(crate) rung: u32,
 }
 
-/// Puts `items`, 1 to [`abi::MAX_BATCH`], on the peer's work queue, and waits for room until
-/// the deadline.
+/// Puts `items`, 1 to [`abi::MAX_BATCH`] good ones, on the peer's work queue, and waits for room
+/// until the deadline.
 pub(crate) fn enqueue(
     fd: BorrowedFd<'_>,
     peer: Peer,
@@ -114,7 +139,7 @@ pub(crate) fn enqueue(
     // - reads and writes a struct ivring_enqueue, any bytes of which are a valid `Enqueue`;
     // - reads at most `count` items at `items`, which are there while the slice is borrowed.
     unsafe { ioctl::ioctl(fd, Updater::<{ abi::ENQUEUE }, abi::Enqueue>::new(&mut arg)) }
-        .map_err(Error::of("IVRING_ENQUEUE"))?;
+        .map_err(of_peer("IVRING_ENQUEUE", peer))?;
     Ok(Enqueued {
         done: arg.done,
         position: arg.position,
@@ -144,8 +169,15 @@ pub(crate) fn eventfd(fd: BorrowedFd<'_>, eventfd: Option<BorrowedFd<'_>>) -> Re
     };
     // SAFETY: IVRING_EVENTFD reads a struct ivring_eventfd and writes nothing. The kernel holds a
     // reference of its own to the eventfd.
-    unsafe { ioctl::ioctl(fd, Setter::<{ abi::EVENTFD }, abi::Eventfd>::new(arg)) }
-        .map_err(Error::of("IVRING_EVENTFD"))
+    unsafe { ioctl::ioctl(fd, Setter::<{ abi::EVENTFD }, abi::Eventfd>::new(arg)) }.map_err(
+        |errno| match errno {
+            Errno::INVAL => Error::Argument {
+                argument: "eventfd",
+                reason: "it is no eventfd",
+            },
+            errno => Error::of("IVRING_EVENTFD")(errno),
+        },
+    )
 }
 
 /// Wakes the senders that wait for this VM's progress with its inbox, or with the lane from a VM.
@@ -177,21 +209,36 @@ pub(crate) fn flush(
     };
     // SAFETY: IVRING_FLUSH reads a struct ivring_flush and writes nothing.
     unsafe { ioctl::ioctl(fd, Setter::<{ abi::FLUSH }, abi::Flush>::new(arg)) }
-        .map_err(Error::of("IVRING_FLUSH"))
+        .map_err(of_peer("IVRING_FLUSH", peer))
 }
 
-/// Has a lane made to the peer.
-pub(crate) fn open_lane(fd: BorrowedFd<'_>, peer: Peer, entries: u32) -> Result<()> {
+/// Has a lane made to the peer, of a capacity that is possible. Waits until the deadline for the
+/// receiver to close the lane of a VM that had this slot before.
+pub(crate) fn open_lane(
+    fd: BorrowedFd<'_>,
+    peer: Peer,
+    entries: u32,
+    deadline: Deadline,
+) -> Result<()> {
     let arg = abi::OpenLane {
         id: peer.id,
         generation: peer.generation,
         entries,
-        flags: 0,
-        deadline: 0,
+        flags: match deadline {
+            Deadline::NOW => 0,
+            _ => abi::OPEN_LANE_WAIT,
+        },
+        deadline: deadline.as_nanos(),
     };
     // SAFETY: IVRING_OPEN_LANE reads a struct ivring_open_lane and writes nothing.
-    unsafe { ioctl::ioctl(fd, Setter::<{ abi::OPEN_LANE }, abi::OpenLane>::new(arg)) }
-        .map_err(Error::of("IVRING_OPEN_LANE"))
+    unsafe { ioctl::ioctl(fd, Setter::<{ abi::OPEN_LANE }, abi::OpenLane>::new(arg)) }.map_err(
+        |errno| match errno {
+            Errno::CONNREFUSED => Error::LaneRefused,
+            // This VM has no other one.
+            Errno::BUSY => Error::LaneUnread,
+            errno => of_peer("IVRING_OPEN_LANE", peer)(errno),
+        },
+    )
 }
 
 /// Is done with the lane from a peer.
@@ -213,13 +260,23 @@ pub(crate) fn doorbell(fd: BorrowedFd<'_>, peer: Peer) -> Result<bool> {
     };
     // SAFETY: IVRING_DOORBELL reads a struct ivring_doorbell and writes nothing.
     let rung = unsafe { ioctl::ioctl(fd, Asker::<{ abi::DOORBELL }, abi::Doorbell>(arg)) };
-    Ok(rung.map_err(Error::of("IVRING_DOORBELL"))? != 0)
+    Ok(rung.map_err(of_peer("IVRING_DOORBELL", peer))? != 0)
 }
 
 /// Has every CPU pass a full barrier.
 pub(crate) fn fence(fd: BorrowedFd<'_>) -> Result<()> {
     // SAFETY: IVRING_FENCE has no argument.
     unsafe { ioctl::ioctl(fd, NoArg::<{ abi::FENCE }>::new()) }.map_err(Error::of("IVRING_FENCE"))
+}
+
+/// Translates the error of a call about a peer, whose other arguments are good.
+fn of_peer(call: &'static str, peer: Peer) -> impl Fn(Errno) -> Error {
+    move |errno| match errno {
+        Errno::INVAL => Error::NoSuchPeer(peer),
+        // There is no lane to it any more: nothing of it will be read.
+        Errno::NOENT => Error::Closed,
+        errno => Error::of(call)(errno),
+    }
 }
 
 /// An ioctl that reads a structure and answers by what it returns.

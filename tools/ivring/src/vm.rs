@@ -10,7 +10,6 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 
 use crate::abi;
 use crate::deadline::Deadline;
@@ -21,11 +20,8 @@ use crate::peer::Peer;
 use crate::polling::Polling;
 use crate::reader::{LaneEvent, Reader};
 use crate::received::Batch;
-use crate::region;
+use crate::region::{self, RETRY};
 use crate::sys;
-
-/// How often a region that is not there yet is looked for.
-const RETRY: Duration = Duration::from_millis(10);
 
 /// A VM: one member of a region.
 ///
@@ -127,20 +123,25 @@ impl Vm {
     /// Becomes a VM of the region that has this name, in the slot `id` or any. Waits until the
     /// deadline for a region to have the name.
     ///
+    /// It waits for nothing else: any other error is returned at once, because it may never go away.
+    ///
     /// # Errors
     ///
-    /// - what opening the device fails with;
-    /// - `ENOENT` if there is no region of that name; `EACCES` if its mode forbids;
-    /// - `EBUSY` if the slot is taken, `ENOSPC` if all are; `EINVAL` if there is no such slot.
+    /// - [`Error::NoRegion`] if no region has that name, at the deadline too;
+    /// - [`Error::NoDevice`], [`Error::DeviceDenied`], [`Error::TooManyFiles`], [`Error::Version`];
+    /// - [`Error::RegionDenied`] if the mode of the region forbids it;
+    /// - [`Error::SlotTaken`], [`Error::RegionFull`], [`Error::NoSuchSlot`], [`Error::TooManySlots`],
+    ///   [`Error::TooManyRegions`], [`Error::NoMemory`];
+    /// - [`Error::Argument`] or [`Error::TooLong`] if the name is not possible.
     pub fn join(name: &str, id: Option<u32>, deadline: Deadline) -> Result<Self> {
+        region::nonempty(name)?;
         let name = region::name(name)?;
         let fd = sys::open()?;
         let own = loop {
             match sys::attach(fd.as_fd(), None, name, region::slot(id)) {
-                Err(error) if error.errno() == Some(Errno::NOENT) => match deadline.remaining() {
-                    Some(Duration::ZERO) => return Err(error),
-                    Some(left) => thread::sleep(left.min(RETRY)),
-                    None => thread::sleep(RETRY),
+                Err(Error::NoRegion) => match deadline.remaining() {
+                    Some(Duration::ZERO) => return Err(Error::NoRegion),
+                    left => thread::sleep(left.map_or(RETRY, |left| left.min(RETRY))),
                 },
                 own => break own?,
             }
@@ -152,11 +153,15 @@ impl Vm {
     ///
     /// # Errors
     ///
-    /// As [`Vm::join`], and `EINVAL` if the descriptor belongs to no region.
+    /// As [`Vm::join`], and [`Error::NotARegion`] if the descriptor belongs to none.
     pub fn join_fd(region: impl AsFd, id: Option<u32>) -> Result<Self> {
         let fd = sys::open()?;
         let no_name = [0; abi::NAME_SIZE];
-        let own = sys::attach(fd.as_fd(), Some(region.as_fd()), no_name, region::slot(id))?;
+        let own = sys::attach(fd.as_fd(), Some(region.as_fd()), no_name, region::slot(id));
+        let own = own.map_err(|error| match error {
+            Error::NoSuchSlot(_) if !has_region(fd.as_fd(), region.as_fd()) => Error::NotARegion,
+            error => error,
+        })?;
         Self::new(fd, own)
     }
 
@@ -371,7 +376,7 @@ impl Vm {
     /// # Errors
     ///
     /// [`Error::TimedOut`]; [`Error::Interrupted`], whatever the flags of the signal's handler;
-    /// [`Error::Protocol`] if the inbox is broken; `EINVAL` if there is no such slot.
+    /// [`Error::Protocol`] if the inbox is broken; [`Error::NoSuchSlot`].
     pub fn wait_peer(&mut self, id: u32, deadline: Deadline) -> Result<Peer> {
         let peer = self.poll_peer(id, deadline);
         // News that the caller has not been told of is news again.
@@ -383,7 +388,7 @@ impl Vm {
 
     fn poll_peer(&self, id: u32, deadline: Deadline) -> Result<Peer> {
         if self.handle.core().region.generation(id).is_none() {
-            return Err(Error::of("wait_peer")(Errno::INVAL));
+            return Err(Error::NoSuchSlot(id));
         }
         loop {
             let core = self.handle.core();
@@ -405,6 +410,12 @@ impl Vm {
             }
         }
     }
+}
+
+/// Whether `fd` is of the same device as `device`, and belongs to a region.
+fn has_region(device: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> bool {
+    let rdev = |fd| rustix::fs::fstat(fd).map(|stat| stat.st_rdev);
+    rdev(device).is_ok_and(|device| rdev(fd) == Ok(device)) && sys::info(fd).is_ok()
 }
 
 impl Deref for Vm {

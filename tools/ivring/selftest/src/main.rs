@@ -7,6 +7,7 @@
 
 mod cheating;
 mod dispatching;
+mod failing;
 mod lanes;
 mod leaving;
 mod looping;
@@ -98,6 +99,15 @@ const TESTS: &[(&str, fn())] = tests! {
         an_idle_vm_costs_nothing
         who_polls_is_not_rung
         wishes;
+    failing:
+        without_the_device
+        without_the_right
+        names_and_slots
+        options
+        peers_and_items
+        lanes
+        handlers_that_wait_for_themselves
+        who_comes_first;
     looping:
         a_call_beside_the_loop
         a_call_that_leaves_items

@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Each cause of a failure has an error of its own, and what cannot get better by waiting fails at once.
+
+#![allow(unsafe_code)]
+
+use std::cell::RefCell;
+use std::os::fd::AsFd;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ivring::abi::{self, Item};
+use ivring::{Deadline, Dispatcher, Error, Message, Opened, Peer, RegionOptions, Result, Vm};
+use rustix::fs::{CWD, FileType, Mode, Uid, chmod, fstat, mknodat};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{UnshareFlags, set_thread_res_uid, unshare_unsafe};
+
+use crate::support::*;
+
+const NAME: &str = "ivring-selftest";
+const DEVICE: &str = "/dev/ivring";
+
+/// The error, which came at once.
+fn at_once<T>(call: impl FnOnce() -> Result<T>) -> Error {
+    let start = Instant::now();
+    let Err(error) = call() else {
+        panic!("it cannot succeed");
+    };
+    assert!(start.elapsed() < PATIENCE / 4, "{error}");
+    error
+}
+
+macro_rules! assert_fails {
+    ($call:expr, $error:pat) => {{
+        let error: Error = at_once(|| $call);
+        assert!(matches!(error, $error), "{error:?}");
+    }};
+}
+
+/// Runs `f` in a thread that has a `/dev` of its own, with nothing in it.
+fn with_empty_dev(f: impl FnOnce() + Send) {
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            // SAFETY: descriptors stay shared.
+            unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.unwrap();
+            let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+            mount_change("/", private).unwrap();
+            mount("none", "/dev", "tmpfs", MountFlags::empty(), None).unwrap();
+            f();
+        });
+        thread.join().unwrap();
+    });
+}
+
+/// Makes this thread one of a user without rights.
+fn become_another_user() {
+    let nobody = Uid::from_raw(65534);
+    set_thread_res_uid(nobody, nobody, nobody).unwrap();
+}
+
+pub fn without_the_device() {
+    with_empty_dev(|| {
+        assert_fails!(Vm::join(NAME, None, Deadline::NEVER), Error::NoDevice);
+        assert_fails!(region().create(), Error::NoDevice);
+        assert_fails!(
+            region().name(NAME).create_or_join(Deadline::NEVER),
+            Error::NoDevice
+        );
+    });
+    let limit = getrlimit(Resource::Nofile);
+    let none = Rlimit {
+        current: Some(0),
+        ..limit
+    };
+    setrlimit(Resource::Nofile, none).unwrap();
+    let error = at_once(|| Vm::join(NAME, None, Deadline::NEVER));
+    setrlimit(Resource::Nofile, limit).unwrap();
+    assert!(matches!(error, Error::TooManyFiles), "{error:?}");
+}
+
+pub fn without_the_right() {
+    // Nobody may join the first by its name, and anybody the second, in half of its slots.
+    let closed = region().name(NAME).create().unwrap();
+    let open_name = "ivring-selftest-open";
+    let _open = region().name(open_name).mode(0o666).create().unwrap();
+    let device = fstat(&closed).unwrap().st_rdev;
+    with_empty_dev(|| {
+        let (kind, mode) = (FileType::CharacterDevice, Mode::from_raw_mode(0o600));
+        mknodat(CWD, DEVICE, kind, mode, device).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                become_another_user();
+                assert_fails!(Vm::join(NAME, None, Deadline::NEVER), Error::DeviceDenied);
+            });
+        });
+        chmod(DEVICE, Mode::from_raw_mode(0o666)).unwrap();
+        become_another_user();
+        assert_fails!(Vm::join(NAME, None, Deadline::NEVER), Error::RegionDenied);
+        assert_fails!(
+            region().name(NAME).create_or_join(Deadline::NEVER),
+            Error::RegionDenied
+        );
+        let _vms = [(); 2].map(|()| Vm::join(open_name, None, Deadline::NOW).unwrap());
+        assert_fails!(
+            Vm::join(open_name, None, Deadline::NEVER),
+            Error::TooManySlots
+        );
+        let small = region().slots(1).inbox_entries(2);
+        let mut regions = Vec::new();
+        let error = loop {
+            match small.create_only() {
+                Ok(region) => regions.push(region),
+                Err(error) => break error,
+            }
+            assert!(regions.len() <= 256);
+        };
+        assert!(matches!(error, Error::TooManyRegions), "{error:?}");
+    });
+}
+
+pub fn names_and_slots() {
+    assert_fails!(
+        Vm::join("", None, Deadline::NEVER),
+        Error::Argument {
+            argument: "name",
+            ..
+        }
+    );
+    assert_fails!(
+        Vm::join("a/b", None, Deadline::NEVER),
+        Error::Argument {
+            argument: "name",
+            ..
+        }
+    );
+    assert_fails!(
+        Vm::join(&"x".repeat(64), None, Deadline::NEVER),
+        Error::TooLong {
+            length: 64,
+            max: 63
+        }
+    );
+    assert_fails!(Vm::join(NAME, None, Deadline::NOW), Error::NoRegion);
+    assert_fails!(Vm::join(NAME, None, shortly()), Error::NoRegion);
+
+    let vm = region().slots(2).name(NAME).create().unwrap();
+    assert_fails!(region().name(NAME).create(), Error::RegionExists);
+    assert_fails!(
+        Vm::join(NAME, Some(0), Deadline::NEVER),
+        Error::SlotTaken(0)
+    );
+    assert_fails!(
+        Vm::join(NAME, Some(2), Deadline::NEVER),
+        Error::NoSuchSlot(2)
+    );
+    assert_fails!(Vm::join_fd(&vm, Some(2)), Error::NoSuchSlot(2));
+    let second = Vm::join(NAME, None, Deadline::NOW).unwrap();
+    assert_fails!(Vm::join(NAME, None, Deadline::NEVER), Error::RegionFull);
+    drop(second);
+
+    let null = std::fs::File::open("/dev/null").unwrap();
+    assert_fails!(Vm::join_fd(&null, None), Error::NotARegion);
+    assert_fails!(Vm::join_fd(&null, Some(1)), Error::NotARegion);
+    let device = std::fs::File::options().read(true).write(true).open(DEVICE);
+    assert_fails!(Vm::join_fd(device.unwrap(), None), Error::NotARegion);
+}
+
+pub fn options() {
+    let fails = |options: RegionOptions, name| {
+        let error = at_once(|| options.create());
+        assert!(
+            matches!(error, Error::Argument { argument, .. } if argument == name),
+            "{error:?}"
+        );
+    };
+    fails(region().slots(0), "slots");
+    fails(region().slots(abi::MAX_SLOTS + 1), "slots");
+    for entries in [0, 1, 3, 2 * abi::MAX_INBOX_ENTRIES] {
+        fails(region().inbox_entries(entries), "inbox_entries");
+    }
+    for bytes in [0, 2048, 4097, 2 * abi::MAX_OUTBOX_BYTES] {
+        fails(region().outbox_bytes(bytes), "outbox_bytes");
+    }
+    fails(region().name(NAME).mode(0o1000), "mode");
+    fails(region().name("a/b"), "name");
+    // Whoever says nothing lets its own user join by the name.
+    let vm = region().name(NAME).create().unwrap();
+    assert_eq!(vm.info().unwrap().mode, 0o600);
+    let vm = region().create().unwrap();
+    assert_eq!(vm.info().unwrap().mode, 0);
+}
+
+pub fn peers_and_items() {
+    let (mut vm, second) = pair();
+    let to = second.own();
+    assert_fails!(vm.wait_peer(4, Deadline::NEVER), Error::NoSuchSlot(4));
+    let nowhere = Peer {
+        id: 4,
+        generation: 1,
+    };
+    let not_yet = Peer {
+        generation: to.generation + 2,
+        ..to
+    };
+    for peer in [nowhere, not_yet] {
+        let sent = || Ok(vm.send(peer, number(1), Deadline::NEVER)?);
+        assert!(matches!(at_once(sent), Error::NoSuchPeer(found) if found == peer));
+    }
+    assert_fails!(vm.stats(nowhere), Error::NoSuchSlot(4));
+
+    assert_fails!(
+        vm.send_all(to, &mut Vec::new(), Deadline::NEVER),
+        Error::Argument {
+            argument: "messages",
+            ..
+        }
+    );
+    let many = vec![Item::default(); abi::MAX_BATCH as usize + 1];
+    for items in [&[][..], &many] {
+        assert_fails!(
+            vm.send_items(to, items, Deadline::NEVER),
+            Error::Argument {
+                argument: "items",
+                ..
+            }
+        );
+    }
+    let good = Item::default();
+    for bad in [
+        Item { length: 1, ..good },
+        Item { offset: 1, ..good },
+        Item { from: 1, ..good },
+        Item {
+            from_gen: 1,
+            ..good
+        },
+        Item {
+            flags: abi::ITEM_FLAGS + 1,
+            ..good
+        },
+        Item {
+            inline_len: 33,
+            ..good
+        },
+    ] {
+        assert_fails!(
+            vm.send_items(to, &[good, bad], Deadline::NEVER),
+            Error::Item { index: 1, .. }
+        );
+    }
+    assert_fails!(
+        vm.set_eventfd(Some(second.as_fd())),
+        Error::Argument {
+            argument: "eventfd",
+            ..
+        }
+    );
+    // Of another region, in which more has been sent.
+    let (other, third) = pair();
+    let sent = other.send(third.own(), number(1), Deadline::NOW).unwrap();
+    assert_fails!(
+        vm.flush(&sent, Deadline::NEVER),
+        Error::Argument {
+            argument: "sent",
+            ..
+        }
+    );
+}
+
+pub fn lanes() {
+    let (sender, mut receiver) = pair();
+    let (to, from) = (receiver.own(), sender.own());
+    for entries in [0, 1, 3, 2 * abi::MAX_LANE_ENTRIES] {
+        assert_fails!(
+            sender.open_lane(to, entries),
+            Error::Argument {
+                argument: "entries",
+                ..
+            }
+        );
+    }
+    receiver.accept_lanes(16);
+    assert_fails!(sender.open_lane(to, 32), Error::LaneRefused);
+    let first = sender.open_lane(to, 16).unwrap();
+    assert_fails!(sender.open_lane(to, 16), Error::LaneInUse);
+    assert_fails!(
+        sender.open_lane_until(to, 16, Deadline::NEVER),
+        Error::LaneInUse
+    );
+
+    // Another takes the place of one that the receiver has closed. That is dropped later, and has no say
+    // any more.
+    assert!(receiver.close_lane(from));
+    let mut second = sender.open_lane(to, 8).unwrap();
+    drop(first);
+    assert_fails!(sender.open_lane(to, 8), Error::LaneInUse);
+    second.send(number(5), Deadline::NOW).unwrap();
+    assert_eq!(numbers(&mut receiver, from), [5]);
+    drop(second);
+    assert_eq!(sender.open_lane(to, 8).unwrap().entries(), 8);
+
+    let id = sender.id();
+    drop(sender);
+    let sender = Vm::join_fd(&receiver, Some(id)).unwrap();
+    assert_fails!(sender.open_lane(to, 8), Error::LaneUnread);
+    assert!(receiver.members_changed().unwrap());
+    sender.open_lane(to, 8).unwrap();
+    drop(receiver);
+    assert_fails!(sender.open_lane(to, 8), Error::Gone);
+}
+
+/// A handler cannot wait for what only its dispatcher does.
+pub fn handlers_that_wait_for_themselves() {
+    let (first, second) = pair();
+    let to = first.own();
+    let errors = RefCell::new(Vec::new());
+    let mut lane = first.open_lane(to, 2).unwrap();
+    let mut dispatcher = Dispatcher::new(first);
+    let log = &errors;
+    dispatcher.on(1, move |context, _| {
+        let mut errors = log.borrow_mut();
+        // What is read of its inbox is not given up before the batch is over.
+        let flushed = context.send(to, Message::new(2), Deadline::NOW).unwrap();
+        errors.push(context.flush(&flushed, Deadline::NEVER).unwrap_err());
+        errors.push(context.flush(&flushed, Deadline::NOW).unwrap_err());
+        while context.send(to, Message::new(2), Deadline::NOW).is_ok() {}
+        let failed = context.send(to, Message::new(2), Deadline::NEVER);
+        errors.push(failed.unwrap_err().into());
+        let failed = context.send(to, Message::new(2), Deadline::NOW);
+        errors.push(failed.unwrap_err().into());
+        while lane.send(Message::new(2), Deadline::NOW).is_ok() {}
+        errors.push(lane.wait_room(Deadline::NEVER).unwrap_err());
+    });
+    second.send(to, number(0), Deadline::NOW).unwrap();
+    dispatcher.dispatch(1).unwrap();
+    let [
+        Error::WaitsForItself,
+        Error::TimedOut,
+        Error::WaitsForItself,
+        Error::Full,
+        Error::WaitsForItself,
+    ] = errors.borrow()[..]
+    else {
+        panic!("{:?}", errors.borrow());
+    };
+    // Outside of handlers another thread may well read, and what a handler sends to others waits.
+    dispatcher.dispatch(100).unwrap();
+    let handle = dispatcher.handle().clone();
+    let sent = handle.send(to, Message::new(2), Deadline::NEVER).unwrap();
+    assert!(matches!(
+        handle.flush(&sent, shortly()),
+        Err(Error::TimedOut)
+    ));
+}
+
+/// Programs of which each may be the first: one of them makes the region, whenever they come.
+pub fn who_comes_first() {
+    let options = region().slots(8).name(NAME);
+    assert_fails!(
+        region().create_or_join(Deadline::NEVER),
+        Error::Argument {
+            argument: "name",
+            ..
+        }
+    );
+    for _ in 0..20 {
+        thread::scope(|scope| {
+            let open = || options.create_or_join(soon()).unwrap();
+            let threads = [(); 4].map(|()| scope.spawn(open));
+            let opened = threads.map(|thread| thread.join().unwrap());
+            let is_first = |(_, how): &&(Vm, Opened)| *how == Opened::Created;
+            assert_eq!(opened.iter().filter(is_first).count(), 1);
+            for (vm, how) in &opened {
+                assert_eq!(vm.id() == 0, *how == Opened::Created);
+                assert_eq!(vm.info().unwrap().attached, 4);
+            }
+        });
+    }
+    // While others come and go.
+    thread::scope(|scope| {
+        let threads = [(); 4].map(|()| {
+            scope.spawn(|| {
+                let end = Instant::now() + Duration::from_secs(1);
+                let mut created = 0;
+                while Instant::now() < end {
+                    let (_, how) = options.create_or_join(soon()).unwrap();
+                    created += u32::from(how == Opened::Created);
+                }
+                created
+            })
+        });
+        let created = threads.map(|thread| thread.join().unwrap());
+        println!("# {created:?} times the first");
+        assert!(created.iter().sum::<u32>() > 1);
+    });
+}
