@@ -35,8 +35,7 @@ const QUANTUM: u32 = 32;
 /// while, as [`Polling`] has it; and to senders whose items come often it says that they need no
 /// fence.
 ///
-/// A handler that waits keeps its VM from reading. Two that wait for each other's room with
-/// [`Deadline::NEVER`] wait for ever. If a handler panics, its item counts as read.
+/// [Rules for handlers](crate#rules-for-handlers) says what handlers may do.
 ///
 /// ```no_run
 /// use ivring::{Deadline, Dispatcher, Message, RegionOptions};

@@ -43,6 +43,91 @@
 //! # }
 //! ```
 //!
+//! # Rules for handlers
+//!
+//! These hold for the handlers of a [`Dispatcher`], of items, members and lanes, and for the callbacks of
+//! [requests](Dispatcher::request). [`Dispatcher::run`], [`dispatch`](Dispatcher::dispatch) and
+//! [`call`](Dispatcher::call) call them one at a time, on their own thread.
+//!
+//! A handler may
+//!
+//! - do with its [`Context`] what any thread may do with a [`Handle`]: look, send, take blocks, flush,
+//!   open lanes; and send by lanes that it owns;
+//! - [reply](Received::reply), or [refuse](Received::refuse);
+//! - make requests by [`Context::request`], from the callback of another one too. What it sends
+//!   is sent at once, and the reply comes when the handler has returned;
+//! - [stop](Context::stop) the dispatcher, and [close a lane](Context::close_lane): both take effect when
+//!   the handler returns, before another item is handled;
+//! - use other VMs and their dispatchers, and make calls with those;
+//! - wait, with a deadline, for peers. Its own VM reads nothing meanwhile, so two
+//!   handlers that wait for each other's room with [`Deadline::NEVER`] wait for ever;
+//! - panic: its item counts as read, and the dispatcher can be used again.
+//!
+//! A handler may not
+//!
+//! - wait for its own VM: for room in its inbox or in a lane to itself, or for what it has sent there to be
+//!   read. That fails with [`Error::WaitsForItself`];
+//! - run its own dispatcher, have it make a call, add handlers to it, or receive from its VM: the dispatcher
+//!   is borrowed;
+//!
+//!   ```compile_fail
+//!   # let vm = ivring::RegionOptions::new().create().unwrap();
+//!   let mut dispatcher = ivring::Dispatcher::new(vm);
+//!   dispatcher.on(1, |_, _| {
+//!       let _ = dispatcher.dispatch(1);
+//!   });
+//!   # dispatcher.run().unwrap();
+//!   ```
+//!
+//!   ```compile_fail
+//!   # let vm = ivring::RegionOptions::new().create().unwrap();
+//!   let mut dispatcher = ivring::Dispatcher::new(vm);
+//!   dispatcher.on(1, |_, _| {
+//!       dispatcher.on(2, |_, _| {});
+//!   });
+//!   # dispatcher.run().unwrap();
+//!   ```
+//!
+//! - keep the item, its payload or the context: all are borrowed until it returns. It copies what it
+//!   needs, and keeps a clone of the [`Handle`];
+//!
+//!   ```compile_fail
+//!   # let vm = ivring::RegionOptions::new().create().unwrap();
+//!   let mut kept = None;
+//!   let mut dispatcher = ivring::Dispatcher::new(vm);
+//!   dispatcher.on(1, |_, item| kept = Some(item));
+//!   ```
+//!
+//!   ```compile_fail
+//!   # let vm = ivring::RegionOptions::new().create().unwrap();
+//!   let mut kept = None;
+//!   let mut dispatcher = ivring::Dispatcher::new(vm);
+//!   dispatcher.on(1, |_, item| kept = item.payload().ok());
+//!   ```
+//!
+//!   ```compile_fail
+//!   # let vm = ivring::RegionOptions::new().create().unwrap();
+//!   let mut kept = None;
+//!   let mut dispatcher = ivring::Dispatcher::new(vm);
+//!   dispatcher.on(1, |context, _| kept = Some(context));
+//!   ```
+//!
+//!   ```
+//!   # fn handlers(vm: ivring::Vm) {
+//!   let mut kept = None;
+//!   let mut dispatcher = ivring::Dispatcher::new(vm);
+//!   dispatcher.on(1, |context, item| kept = Some((ivring::Handle::clone(context), item.cookie())));
+//!   # }
+//!   ```
+//!
+//! Handlers need not be `Send`, so a dispatcher stays in the thread that made it:
+//!
+//! ```compile_fail
+//! # let vm = ivring::RegionOptions::new().create().unwrap();
+//! let mut dispatcher = ivring::Dispatcher::new(vm);
+//! std::thread::spawn(move || dispatcher.run());
+//! ```
+//!
 //! # The protocol alone
 //!
 //! What the two ends of a lane do, and in which order, stands in [`writer`], [`ring`] and [`state`],

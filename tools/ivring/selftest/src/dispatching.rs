@@ -7,7 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use ivring::MemberEvent::*;
-use ivring::{Deadline, Dispatched, Dispatcher, Error, LaneEvent, Message, PORT_RESERVED, Vm};
+use ivring::{
+    Deadline, Dispatched, Dispatcher, Error, Handle, LaneEvent, Message, PORT_RESERVED, Vm,
+};
 
 use crate::support::*;
 
@@ -243,4 +245,48 @@ pub fn closing_a_lane_from_a_handler() {
     assert!(matches!(failed.error, Error::Closed));
     dispatcher.dispatch(100).unwrap();
     assert_eq!(calls.get(), 7);
+}
+
+/// What the documentation lets handlers do, but for what other tests do.
+pub fn handlers_may() {
+    let (first, second) = pair();
+    let (to, from) = (first.own(), second.own());
+    let third = Vm::join_fd(&second, None).unwrap();
+    let (third_was, answers) = (third.own(), Cell::new(0));
+    let mut other = Dispatcher::new(third);
+    let mut kept = None;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // Answers the call, and reads what the handler waits for.
+            let mut second = second;
+            second.send(to, number(0), Deadline::NOW).unwrap();
+            for _ in 0..2 {
+                second.wait_items(soon()).unwrap();
+                let mut batch = second.receive(1).unwrap();
+                let item = batch.take().unwrap().unwrap();
+                if item.is_request() {
+                    item.reply(Message::new(1), soon()).unwrap();
+                }
+            }
+        });
+        let mut dispatcher = Dispatcher::new(first);
+        dispatcher.on(1, |context, _| {
+            // A call of another VM, a block, and a wait for a peer.
+            other.call(from, number(1), soon(), |_| ()).unwrap();
+            answers.set(answers.get() + 1);
+            let mut block = context.alloc(4, Deadline::NOW).unwrap();
+            block.copy_from_slice(b"text");
+            let sent = context
+                .send(from, Message::new(2).block(block), soon())
+                .unwrap();
+            context.flush(&sent, soon()).unwrap();
+            // Nobody reads what is sent to this one.
+            context.send(third_was, number(0), Deadline::NOW).unwrap();
+            kept = Some(Handle::clone(context));
+            context.stop();
+        });
+        dispatcher.run().unwrap();
+    });
+    assert_eq!(answers.get(), 1);
+    assert_eq!(kept.map(|handle| handle.own()), Some(to));
 }

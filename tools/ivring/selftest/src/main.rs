@@ -82,7 +82,8 @@ const TESTS: &[(&str, fn())] = tests! {
         each_member
         budget
         lanes_have_turns
-        closing_a_lane_from_a_handler;
+        closing_a_lane_from_a_handler
+        handlers_may;
     requests:
         calls
         callbacks
