@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::message::{Sent, Way};
 use crate::outbox::Outbox;
 use crate::peer::{self, Peer, Peers};
+use crate::process::Process;
 use crate::ring::has_read;
 use crate::sys;
 
@@ -37,6 +38,8 @@ fn this_thread() -> usize {
 /// The descriptor that is the VM, with its areas.
 pub(crate) struct Core {
     fd: OwnedFd,
+    /// The one that made it, and has the mappings.
+    process: Process,
     pub(crate) own: Peer,
     pub(crate) geometry: Geometry,
     pub(crate) region: RegionArea,
@@ -66,6 +69,7 @@ impl Core {
             outbox_bytes: usize::try_from(info.outbox_bytes).map_err(too_large)?,
         };
         Ok(Self {
+            process: Process::current(),
             own,
             geometry,
             region: RegionArea::map(fd.as_fd(), &geometry)?,
@@ -80,6 +84,20 @@ impl Core {
             numbers: AtomicU64::new(0),
             fd,
         })
+    }
+
+    /// Whether this process has the mappings.
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.process == Process::current()
+    }
+
+    /// Fails if this process has not.
+    pub(crate) fn check_process(&self) -> Result<()> {
+        if self.is_mapped() {
+            Ok(())
+        } else {
+            Err(Error::Forked)
+        }
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {

@@ -253,6 +253,7 @@ impl<'h> Dispatcher<'h> {
     ///
     /// [`Error::Protocol`] if the inbox is broken.
     pub fn run(&mut self) -> Result<()> {
+        self.handle().core().check_process()?;
         Settling::new(self).run_until_stopped()
     }
 
@@ -283,6 +284,7 @@ impl<'h> Dispatcher<'h> {
     ///
     /// [`Error::Protocol`] if the inbox is broken.
     pub fn dispatch(&mut self, budget: u32) -> Result<Dispatched> {
+        self.handle().core().check_process()?;
         let mut settling = Settling::new(self);
         let dispatched = settling.dispatch_some(budget)?;
         // Else it is armed, or its caller has been told to go on.

@@ -142,6 +142,9 @@ pub enum Error {
     /// The process that joined the region has ended, and the VM has left with it.
     #[error("The process that joined the region has ended.")]
     OwnerDead,
+    /// This process is a child, made by `fork()`, of the one that has the VM.
+    #[error("This process is a child of the one that has the VM, and cannot use it.")]
+    Forked,
     /// Any other error of a system call.
     #[error("{call} failed: {errno}.")]
     Os {
@@ -194,7 +197,7 @@ impl Error {
             Self::Os { errno, .. } => *errno,
             Self::Refused | Self::Stopped | Self::WaitsForItself => return None,
             Self::Protocol(_) | Self::Lane { .. } | Self::Version(_) => return None,
-            Self::TooLong { .. } | Self::ForeignBlock => return None,
+            Self::TooLong { .. } | Self::ForeignBlock | Self::Forked => return None,
         })
     }
 }

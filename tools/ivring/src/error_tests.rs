@@ -22,7 +22,7 @@ fn all() -> Vec<Error> {
         Version(_) | NoRegion | RegionExists | RegionDenied | NotARegion | TooManyRegions => {}
         RegionFull | SlotTaken(_) | NoSuchSlot(_) | TooManySlots | NoSuchPeer(_) => {}
         LaneRefused | LaneInUse | LaneUnread | Argument { .. } | Item { .. } | TooLong { .. } => {}
-        ForeignBlock | NoMemory | OwnerDead | Os { .. } => {}
+        ForeignBlock | NoMemory | OwnerDead | Forked | Os { .. } => {}
     }
     let (reason, argument, call) = ("it cannot be", "slots", "mmap");
     vec![
@@ -60,6 +60,7 @@ fn all() -> Vec<Error> {
         ForeignBlock,
         NoMemory,
         OwnerDead,
+        Forked,
         Os {
             call,
             errno: Errno::ACCESS,

@@ -72,8 +72,11 @@ impl Handle {
         }
     }
 
-    /// The VM in a slot, if there is one now.
+    /// The VM in a slot, if there is one now. In a [child](crate::Vm#children) none is seen.
     pub fn peer(&self, id: u32) -> Option<Peer> {
+        if !self.0.is_mapped() {
+            return None;
+        }
         present(&self.0.region, id)
     }
 
@@ -123,6 +126,7 @@ impl Handle {
         if len > max {
             return Err(Error::TooLong { length: len, max });
         }
+        self.0.check_process()?;
         // The ring of which the kernel has said that nothing more will be read.
         let mut dead = None;
         let mut outbox = self.0.outbox();
@@ -250,6 +254,7 @@ impl Handle {
         for (index, item) in items.iter().enumerate() {
             check_item(item).map_err(|reason| Error::Item { index, reason })?;
         }
+        self.0.check_process()?;
         // If it has left already the kernel says so, and what it had read is not asked.
         let _ = self.0.keep_area(peer);
         let done = self.enqueue(peer, items, deadline)?;
@@ -267,6 +272,7 @@ impl Handle {
     /// - [`Error::Closed`] if the receiver closed the lane that it went by;
     /// - [`Error::Protocol`] if the receiver broke its inbox.
     pub fn flush(&self, sent: &Sent, deadline: Deadline) -> Result<()> {
+        self.0.check_process()?;
         if self.0.has_consumed(sent) == Some(true) {
             return Ok(());
         }
@@ -359,6 +365,7 @@ impl Handle {
 
     /// The item that carries a message to `peer`.
     pub(crate) fn item(&self, peer: Peer, message: &Message) -> Result<abi::Item> {
+        self.0.check_process()?;
         let kept = self.0.keep_area(peer);
         if let Some(block) = message.payload() {
             if !Arc::ptr_eq(&self.0, &block.handle().0) {

@@ -96,6 +96,7 @@ impl Lane {
             });
         }
         let core = handle.core();
+        core.check_process()?;
         // Mapped before the peer can leave.
         let end = core.area_of(peer)?;
         let is_closed = end.lane_closed(core.own.id).load(Ordering::Relaxed) != 0;
@@ -299,8 +300,10 @@ impl Lane {
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        // If that fails nobody reads it any more.
-        let _ = self.publish();
+        if self.sender.bell().handle.core().is_mapped() {
+            // If that fails nobody reads it any more.
+            let _ = self.publish();
+        }
         let Doorbell { handle, peer } = self.sender.bell();
         // Another lane may have taken its place, after the receiver had closed it.
         let mut lanes = handle.core().lanes();

@@ -165,6 +165,7 @@ mod message;
 mod outbox;
 mod peer;
 mod polling;
+mod process;
 mod reader;
 mod received;
 mod region;

@@ -17,14 +17,17 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use crate::error::{Error, Result};
+use crate::process::Process;
 
 /// A mapping of an area, unmapped when dropped.
 ///
-/// Invariant: `len` bytes at `base` are mapped for as long as this lives, `base` is page-aligned,
+/// Invariant: in `process`, `len` bytes at `base` are mapped for as long as this lives, `base` is page-aligned,
 /// and the file's pages never go away below a mapping.
 pub(crate) struct Mapping {
     base: NonNull<u8>,
     len: usize,
+    /// Of which it is; a child has other things there.
+    process: Process,
 }
 
 // SAFETY: a mapping belongs to the process, not to a thread, and what is reached through a shared
@@ -48,7 +51,8 @@ impl Mapping {
                 errno => Error::of("mmap")(errno),
             })?;
         let base = NonNull::new(base.cast()).expect("nothing is mapped at address zero");
-        Ok(Self { base, len })
+        let process = Process::current();
+        Ok(Self { base, len, process })
     }
 
     /// A pointer to `len` bytes at `offset`, good for as long as this lives.
@@ -108,6 +112,9 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        if self.process != Process::current() {
+            return;
+        }
         // SAFETY: the mapping is this value's own, and nothing borrowed from it outlives it. It is
         // the kernel's to refuse, never to half do, so there is nothing to handle.
         let _ = unsafe { munmap(self.base.as_ptr().cast(), self.len) };

@@ -20,6 +20,7 @@ fn memory() -> Mapping {
     Mapping {
         base: NonNull::new(base.unwrap().cast()).unwrap(),
         len: LEN,
+        process: Process::current(),
     }
 }
 

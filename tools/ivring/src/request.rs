@@ -119,6 +119,9 @@ impl<'h> Requests<'h> {
         waiter: Waiter<'h>,
     ) -> result::Result<u64, SendError> {
         let peer = route.peer();
+        if let Err(error) = handle.core().check_process() {
+            return Err(SendError::new(error, message));
+        }
         // Whoever is there now will be news when it leaves. A lane alone does not say for sure.
         if let Err(error) = peer::check(&handle.core().region, peer) {
             return Err(SendError::new(error, message));

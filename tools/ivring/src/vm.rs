@@ -28,8 +28,12 @@ use crate::sys;
 /// There is one of it, so that one thread at a time reads its inbox and the lanes that lead to it;
 /// what any thread may do is its [`Handle`]'s, to which it dereferences.
 ///
-/// A child that was made by `fork()` has the descriptor but not the mappings: using a VM
-/// there ends in `SIGSEGV`.
+/// # Children
+///
+/// A child that was made by `fork()` has the descriptor but not the mappings, and cannot use the VM:
+/// methods that wait, send or dispatch fail with [`Error::Forked`] there, and dropping it is harmless.
+/// [`Vm::receive`], [`Vm::arm`], [`Lane::push`](crate::Lane::push) and payload are not checked, so that
+/// they cost nothing more: they end in `SIGSEGV`. The child can join the region as a VM of its own.
 ///
 /// # Busy and armed
 ///
@@ -238,6 +242,7 @@ impl Vm {
     }
 
     fn wait_for(&mut self, flags: u32, deadline: Deadline) -> Result<u32> {
+        self.handle.core().check_process()?;
         self.waits += 1;
         sys::wait(self.as_fd(), flags, deadline)
     }
@@ -266,6 +271,9 @@ impl Vm {
     /// for which nobody would ring any more, the VM rings its own doorbell. News of the members count
     /// if `members` says so.
     pub(crate) fn settle(&mut self, members: bool) {
+        if !self.handle.core().is_mapped() {
+            return;
+        }
         if self.arm_for(members) {
             return;
         }
@@ -314,6 +322,7 @@ impl Vm {
         deadline: Deadline,
     ) -> Result<()> {
         let (core, known) = (self.handle.core(), &self.members);
+        core.check_process()?;
         let news = || members && known.have_changed(core);
         if self.reader.poll(core, || news() || stop()) || !self.reader.arm(core, news) {
             return Ok(());
@@ -345,6 +354,7 @@ impl Vm {
     ///
     /// [`Error::Protocol`] if the inbox is broken.
     pub fn members_changed(&mut self) -> Result<bool> {
+        self.handle.core().check_process()?;
         self.has_asked = true;
         self.members_changed_with(&mut Vec::new())
     }
@@ -378,6 +388,7 @@ impl Vm {
     /// [`Error::TimedOut`]; [`Error::Interrupted`], whatever the flags of the signal's handler;
     /// [`Error::Protocol`] if the inbox is broken; [`Error::NoSuchSlot`].
     pub fn wait_peer(&mut self, id: u32, deadline: Deadline) -> Result<Peer> {
+        self.handle.core().check_process()?;
         let peer = self.poll_peer(id, deadline);
         // News that the caller has not been told of is news again.
         self.members.acknowledge(self.handle.core());

@@ -8,6 +8,7 @@
 mod cheating;
 mod dispatching;
 mod failing;
+mod forking;
 mod lanes;
 mod leaving;
 mod looping;
@@ -109,6 +110,9 @@ const TESTS: &[(&str, fn())] = tests! {
         lanes
         handlers_that_wait_for_themselves
         who_comes_first;
+    forking:
+        a_child_cannot_use_the_vm
+        a_child_does_not_disturb_its_parent;
     looping:
         a_call_beside_the_loop
         a_call_that_leaves_items

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! A VM in a child of its process.
+
+#![allow(unsafe_code)]
+
+use std::panic::{self, AssertUnwindSafe};
+
+use ivring::{Deadline, Dispatcher, Error, Vm};
+
+use crate::support::*;
+
+/// Whether `f` comes to its end in a child of this process.
+fn succeeds_in_a_child(f: impl FnOnce()) -> bool {
+    // SAFETY: there is one thread, so the child has all that this process has.
+    match unsafe { libc::fork() } {
+        0 => {
+            let ok = panic::catch_unwind(AssertUnwindSafe(f)).is_ok();
+            // SAFETY: the child ends here, without the harness.
+            unsafe { libc::_exit(i32::from(!ok)) }
+        }
+        child => {
+            assert!(child > 0);
+            let mut status = -1;
+            // SAFETY: it writes the status.
+            assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+            status == 0
+        }
+    }
+}
+
+pub fn a_child_cannot_use_the_vm() {
+    let (mut first, second) = pair();
+    let to = second.own();
+    let mut lane = first.open_lane(to, 4).unwrap();
+    let block = first.alloc(64, Deadline::NOW).unwrap();
+    let sent = first.send(to, number(1), Deadline::NOW).unwrap();
+    lane.push(&Default::default()).unwrap();
+    let is_forked = |error: Error| matches!(error, Error::Forked);
+    assert!(succeeds_in_a_child(|| {
+        assert!(is_forked(first.wait(Deadline::NEVER).unwrap_err()));
+        assert!(is_forked(first.wait_items(Deadline::NEVER).unwrap_err()));
+        assert!(is_forked(first.idle(Deadline::NEVER).unwrap_err()));
+        assert!(is_forked(first.wait_peer(1, Deadline::NEVER).unwrap_err()));
+        assert!(is_forked(first.members_changed().unwrap_err()));
+        assert!(is_forked(first.flush(&sent, Deadline::NEVER).unwrap_err()));
+        assert!(is_forked(first.alloc(1, Deadline::NEVER).unwrap_err()));
+        assert!(is_forked(first.open_lane(to, 4).unwrap_err()));
+        let failed = first.send(to, number(1), Deadline::NEVER);
+        assert!(is_forked(failed.unwrap_err().error));
+        let failed = first.send_items(to, &[Default::default()], Deadline::NEVER);
+        assert!(is_forked(failed.unwrap_err()));
+        assert_eq!((first.peer(0), first.peers().count()), (None, 0));
+
+        // It can join as a VM of its own, before and after it drops what it cannot use.
+        let mut own = Vm::join_fd(&second, None).unwrap();
+        own.send(own.own(), number(7), Deadline::NOW).unwrap();
+        drop((lane, block));
+        let mut dispatcher = Dispatcher::new(first);
+        assert!(is_forked(dispatcher.run().unwrap_err()));
+        assert!(is_forked(dispatcher.dispatch(1).unwrap_err()));
+        assert!(is_forked(
+            dispatcher.call(to, number(1), soon(), |_| ()).unwrap_err()
+        ));
+        drop(dispatcher);
+        let own_was = own.own();
+        assert_eq!(read(&mut own), [(own_was, 7)]);
+    }));
+}
+
+pub fn a_child_does_not_disturb_its_parent() {
+    let (first, mut second) = pair();
+    let to = second.own();
+    let mut lane = first.open_lane(to, 4).unwrap();
+    lane.push(&Default::default()).unwrap();
+    let own = first.own();
+    assert!(succeeds_in_a_child(|| {
+        // SAFETY: the child never gets to the end of the function that has the other copy.
+        drop(unsafe { std::ptr::read(&lane) });
+    }));
+    assert_eq!(read(&mut second), []);
+    lane.publish().unwrap();
+    assert_eq!(numbers(&mut second, own), [0]);
+}
