@@ -12,7 +12,10 @@ use kernel::{
     prelude::*,
     seq_file::SeqFile,
     seq_print,
-    sync::{Arc, Mutex, SetOnce},
+    sync::{
+        atomic::{Acquire, Atomic, Release},
+        Arc, Mutex, SetOnce,
+    },
 };
 
 use crate::{
@@ -33,14 +36,32 @@ const EPOLLRDNORM: u32 = 0x040;
 ///
 /// # Invariants
 ///
-/// `vm` is only set after `region`, and is a VM of it. Both are set under `setup`, and for good.
+/// `vm` is only set after `region`, and is a VM of it. Both are set by who has a [`Setup`], and for
+/// good.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Endpoint {
     pub(crate) region: SetOnce<Handle>,
     pub(crate) vm: SetOnce<Arc<Vm>>,
-    /// Held while `region`, `vm` or a lane of it is being set.
+    /// There is a [`Setup`].
+    setting_up: Atomic<bool>,
+    /// Held while a lane of the VM is listed. Nothing under it accesses user memory or allocates.
     #[pin]
-    pub(crate) setup: Mutex<()>,
+    pub(crate) opening: Mutex<()>,
+}
+
+/// The right to set up a file, of one call at a time.
+///
+/// The call accesses user memory, which may take forever, so no other call waits for it.
+///
+/// # Invariants
+///
+/// There is one at most for each endpoint, whose `setting_up` is set meanwhile.
+pub(crate) struct Setup<'a>(&'a Endpoint);
+
+impl Drop for Setup<'_> {
+    fn drop(&mut self) {
+        self.0.setting_up.store(false, Release);
+    }
 }
 
 /// An endpoint that is a VM.
@@ -51,6 +72,15 @@ pub(crate) struct Member<'a> {
 }
 
 impl Endpoint {
+    /// `EBUSY` if another call is setting the file up.
+    pub(crate) fn set_up(&self) -> Result<Setup<'_>> {
+        // INVARIANT: There was none.
+        match self.setting_up.cmpxchg(false, true, Acquire) {
+            Ok(_) => Ok(Setup(self)),
+            Err(_) => Err(EBUSY),
+        }
+    }
+
     /// `ENOTCONN` unless the file is attached.
     pub(crate) fn member(&self) -> Result<Member<'_>> {
         let vm = self.vm.as_ref().ok_or(ENOTCONN)?;
@@ -162,7 +192,8 @@ impl MiscDevice for Endpoint {
             pin_init!(Self {
                 region: SetOnce::new(),
                 vm: SetOnce::new(),
-                setup <- new_mutex!((), "ivring_setup"),
+                setting_up: Atomic::new(false),
+                opening <- new_mutex!((), "ivring_opening"),
             }),
             memory::charged(),
         )

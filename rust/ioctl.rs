@@ -13,7 +13,7 @@ use kernel::{
 use crate::{
     batch, cpus, device,
     doorbell::EventFd,
-    endpoint::{Endpoint, Member},
+    endpoint::{Endpoint, Member, Setup},
     geometry::Geometry,
     ioctl_lane::{close_lane, doorbell, open_lane, with_lane},
     name::{uid_in_current_ns, Name, Permissions},
@@ -105,7 +105,7 @@ fn create(endpoint: &Endpoint, argument: User<uapi::Create>) -> Result {
     require(create.flags & !uapi::CREATE_ATTACH == 0)?;
     require(create.mode & !0o777 == 0 && (create.mode == 0 || !name.is_empty()))?;
 
-    let _setup = endpoint.setup.lock();
+    let setup = endpoint.set_up()?;
     if endpoint.region.as_ref().is_some() {
         return Err(EBUSY);
     }
@@ -116,10 +116,10 @@ fn create(endpoint: &Endpoint, argument: User<uapi::Create>) -> Result {
         _ => Some(Joining::new(&region, Some(0))?),
     };
     let region = Handle::register(region)?;
-    // INVARIANT: `setup` is held, and the region is set before its VM.
+    // INVARIANT: The region is set before its VM.
     endpoint.region.populate(region);
     if let Some(joining) = joining {
-        joining.finish(endpoint);
+        joining.finish(endpoint, &setup);
     }
     Ok(())
 }
@@ -129,8 +129,12 @@ fn attach(endpoint: &Endpoint, argument: User<uapi::Attach>) -> Result {
     let name = Name::new(attach.name)?;
     require(attach.flags == 0)?;
 
-    let _setup = endpoint.setup.lock();
-    if endpoint.vm.as_ref().is_some() {
+    let is_attached = || endpoint.vm.as_ref().is_some();
+    if is_attached() {
+        return Err(EISCONN);
+    }
+    let setup = endpoint.set_up()?;
+    if is_attached() {
         return Err(EISCONN);
     }
     let found = match (attach.region_fd, name.is_empty()) {
@@ -155,12 +159,12 @@ fn attach(endpoint: &Endpoint, argument: User<uapi::Attach>) -> Result {
     // The last thing that can fail.
     argument.write(&attach)?;
 
-    // INVARIANT: `setup` is held, and the region is set before its VM.
+    // INVARIANT: The region is set before its VM.
     if let Some(found) = found {
         // Where it is set, to the same, it stays.
         endpoint.region.populate(found);
     }
-    joining.finish(endpoint);
+    joining.finish(endpoint, &setup);
     Ok(())
 }
 
@@ -183,7 +187,7 @@ impl Joining {
     }
 
     /// Makes it the endpoint's, and a member of the region.
-    fn finish(self, endpoint: &Endpoint) {
+    fn finish(self, endpoint: &Endpoint, _: &Setup<'_>) {
         endpoint.vm.populate(self.vm.clone());
         self.reservation.fill(self.vm);
     }

@@ -10,7 +10,7 @@ use crate::{
     lane::Lane,
     uapi,
     user::User,
-    vm::VmId,
+    vm::{Vm, VmId},
 };
 
 pub(crate) fn open_lane(endpoint: &Endpoint, argument: User<uapi::OpenLane>) -> Result {
@@ -20,22 +20,33 @@ pub(crate) fn open_lane(endpoint: &Endpoint, argument: User<uapi::OpenLane>) -> 
     require((uapi::MIN_LANE_ENTRIES..=uapi::MAX_LANE_ENTRIES).contains(&open.entries))?;
     let receiver = member.region.vm(open.id, open.generation)?;
 
-    // One at a time: what is found of the VM's lanes holds until the new one is listed.
-    let _setup = endpoint.setup.lock();
-    if let Ok(old) = member.vm.lane_to(open.id) {
-        if old.receiver().is_ok_and(|to| Arc::ptr_eq(&to, &receiver)) {
-            // One whose `mmap()` has failed, say: nobody can have written into it.
-            let unused = !old.is_mapped() && old.entries == open.entries;
-            return unused.then_some(()).ok_or(EBUSY);
-        }
+    if let Some(outcome) = open_again(member, &receiver, open.entries) {
+        return outcome;
     }
     if open.entries > receiver.max_lane_entries() {
         return Err(ECONNREFUSED);
     }
     let lane = Lane::new(member.vm.id, receiver.clone(), open.entries)?;
+    // One at a time: what is found of the VM's lanes holds until the new one is listed. Others
+    // wait for this lock whatever their signals, so all that takes time is done before.
+    let _opening = endpoint.opening.lock();
+    if let Some(outcome) = open_again(member, &receiver, open.entries) {
+        return outcome;
+    }
     receiver.add_lane(&lane)?;
     member.vm.set_lane_to(lane);
     Ok(())
+}
+
+/// What comes of opening a lane where the caller has one to the receiver, if it has.
+fn open_again(member: Member<'_>, receiver: &Arc<Vm>, entries: u32) -> Option<Result> {
+    let old = member.vm.lane_to(u32::from(receiver.id.slot)).ok()?;
+    if !old.receiver().is_ok_and(|to| Arc::ptr_eq(&to, receiver)) {
+        return None;
+    }
+    // One whose `mmap()` has failed, say: nobody can have written into it.
+    let unused = !old.is_mapped() && old.entries == entries;
+    Some(unused.then_some(()).ok_or(EBUSY))
 }
 
 pub(crate) fn close_lane(member: Member<'_>, argument: User<uapi::CloseLane>) -> Result {
