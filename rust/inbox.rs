@@ -7,9 +7,10 @@ use kernel::{new_spinlock, prelude::*, sync::SpinLock};
 
 use crate::{
     area::Area,
+    progress::{Progress, Seen, Wish},
     ring::{Producer, Ring, Room},
     uapi::{Item, RingArea, VmArea},
-    waitqueue::{Deadline, WaitQueue},
+    waitqueue::Deadline,
 };
 
 /// The inbox of a VM.
@@ -21,9 +22,9 @@ pub(crate) struct Inbox {
     entries: u32,
     #[pin]
     side: SpinLock<Side>,
-    /// Where senders wait for the VM's progress.
+    /// The senders that wait for the VM's progress. Its lock is taken before `side`.
     #[pin]
-    progress: WaitQueue,
+    progress: Progress,
 }
 
 /// The kernel's side.
@@ -43,17 +44,8 @@ pub(crate) struct Counts {
     pub(crate) pushes: u64,
     /// Times a sender found no room for all its items.
     pub(crate) full: u64,
-    /// Times senders had to be told of progress.
+    /// Times that senders who waited for progress were woken by the VM, or on its behalf.
     pub(crate) room: u64,
-}
-
-impl Side {
-    /// Takes back that somebody waits for progress; true if somebody did, and has to be woken.
-    fn take_back(&mut self, ring: Ring<'_>) -> bool {
-        let wanted = ring.room.take_back();
-        self.counts.room += u64::from(wanted);
-        wanted
-    }
 }
 
 /// What became of the items that were offered to an inbox.
@@ -71,7 +63,6 @@ fn ring<'a>(area: &'a Area, vm_area: &'a Area, entries: u32) -> Ring<'a> {
     Ring {
         producer: area.word(offset_of!(RingArea, producer)),
         consumer: vm_area.word(offset_of!(VmArea, inbox_consumer)),
-        room: Room::of(area),
         items: area.items(offset_of!(RingArea, item), entries),
     }
 }
@@ -88,7 +79,7 @@ impl Inbox {
                 closed: false,
                 counts: Counts::default(),
             }, "ivring_inbox"),
-            progress <- WaitQueue::new(c"ivring_progress", kernel::static_lock_class!()),
+            progress <- Progress::new(*entries),
         })
     }
 
@@ -116,61 +107,60 @@ impl Inbox {
     }
 
     /// Sleeps until there is room.
+    ///
+    /// `EPIPE` when the VM leaves, `EPROTO` if it has broken its inbox, else what the wait fails with.
     pub(crate) fn wait_for_room(&self, vm_area: &Area, deadline: Deadline) -> Result {
-        self.wait(vm_area, deadline, |producer, ring| {
-            let room = producer.room(ring)? > 0;
-            Ok((room, producer.next_room()))
-        })
+        self.wait(Wish::Room, vm_area, deadline)
     }
 
     /// Sleeps until the VM has read all items before `position`.
+    ///
+    /// `EINVAL` for a position that no item has reached yet. Else as [`Inbox::wait_for_room`].
     pub(crate) fn wait_until_read(
         &self,
         vm_area: &Area,
         position: u32,
         deadline: Deadline,
     ) -> Result {
-        self.wait(vm_area, deadline, |producer, ring| {
-            producer.pending(ring)?;
-            Ok((producer.has_read(ring, position)?, position))
+        let ring = self.ring(vm_area);
+        let mut side = self.side.lock();
+        side.producer.pending(ring)?;
+        let is_read = side.producer.has_read(ring, position)?;
+        drop(side);
+        if is_read {
+            return Ok(());
+        }
+        self.wait(Wish::Read(position), vm_area, deadline)
+    }
+
+    fn wait(&self, wish: Wish, vm_area: &Area, deadline: Deadline) -> Result {
+        let room = Room::of(&self.area);
+        self.progress
+            .wait(wish, deadline, room, || self.look(vm_area))
+    }
+
+    /// How far the VM has read; `EPROTO` if it has broken its inbox.
+    fn look(&self, vm_area: &Area) -> Result<Seen> {
+        let mut side = self.side.lock();
+        let room = side.producer.room(self.ring(vm_area))?;
+        Ok(Seen {
+            consumer: side.producer.consumer(),
+            room,
+            end: side.closed.then_some(EPIPE),
         })
     }
 
-    /// Sleeps until `look` says that the VM has read enough; until which position, it says too.
-    ///
-    /// `EPIPE` when the VM leaves, else what `look` or the wait fails with.
-    fn wait(
-        &self,
-        vm_area: &Area,
-        deadline: Deadline,
-        look: impl Fn(&mut Producer, Ring<'_>) -> Result<(bool, u32)>,
-    ) -> Result {
-        let ring = self.ring(vm_area);
-        self.progress.wait(deadline, || {
-            let mut side = self.side.lock();
-            let mut seen = look(&mut side.producer, ring);
-            if let Ok((false, position)) = seen {
-                // What it had read when it left, it has read.
-                if side.closed {
-                    return Some(Err(EPIPE));
-                }
-                // Who does not sleep need not be told.
-                if deadline != Deadline::NOW {
-                    side.producer.want(ring, position);
-                    seen = look(&mut side.producer, ring);
-                }
-            }
-            match seen {
-                Ok((false, _)) => None,
-                seen => Some(seen.map(|_| ())),
-            }
-        })?
+    /// Wakes a few of those that wait for the VM's progress, after it has read on, left or broken its
+    /// inbox. True if there were any.
+    pub(crate) fn tell(&self, vm_area: &Area) -> bool {
+        let room = Room::of(&self.area);
+        self.progress.tell(room, || self.look(vm_area)).wake()
     }
 
     /// The VM rings back: those who wait for its progress look again.
     pub(crate) fn ring_back(&self, vm_area: &Area) {
-        if self.side.lock().take_back(self.ring(vm_area)) {
-            self.progress.wake_all();
+        if self.tell(vm_area) {
+            self.side.lock().counts.room += 1;
         }
     }
 
@@ -178,14 +168,12 @@ impl Inbox {
     ///
     /// Rings back on behalf of a VM that has read on, or broken its inbox, and did not say so.
     pub(crate) fn has_items(&self, vm_area: &Area) -> Result<bool> {
-        let ring = self.ring(vm_area);
         let mut side = self.side.lock();
-        let pending = side.producer.pending(ring);
-        let due = pending.is_err() || side.producer.is_reached(ring);
-        let wanted = due && side.take_back(ring);
+        let pending = side.producer.pending(self.ring(vm_area));
+        let consumer = side.producer.consumer();
         drop(side);
-        if wanted {
-            self.progress.wake_all();
+        if pending.is_err() || self.progress.is_due(consumer) {
+            self.ring_back(vm_area);
         }
         Ok(pending? > 0)
     }
@@ -195,15 +183,10 @@ impl Inbox {
         self.side.lock().producer.check()
     }
 
-    /// Wakes all who wait for progress.
-    pub(crate) fn wake_all(&self) {
-        self.progress.wake_all();
-    }
-
     /// The VM has left its region. Senders that wait get `EPIPE`.
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(&self, vm_area: &Area) {
         self.side.lock().closed = true;
-        self.progress.wake_all();
+        self.tell(vm_area);
     }
 
     pub(crate) fn counts(&self) -> Counts {

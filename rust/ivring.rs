@@ -25,6 +25,7 @@ mod mapping;
 mod memory;
 mod name;
 mod nospec;
+mod progress;
 mod quiet;
 mod region;
 mod registry;
@@ -34,6 +35,7 @@ mod state;
 mod uapi;
 mod user;
 mod vm;
+mod waiter;
 mod waitqueue;
 
 use kernel::prelude::*;

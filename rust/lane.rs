@@ -17,10 +17,12 @@ use kernel::{
 use crate::{
     area::{Area, Word},
     memory,
-    ring::{is_read, Room},
+    progress::{Progress, Seen, Wish},
+    ring::Room,
     uapi::{Item, LaneEnd, RingArea, VmArea},
     vm::{Vm, VmId},
-    waitqueue::{Deadline, WaitQueue},
+    waiter::Woken,
+    waitqueue::Deadline,
 };
 
 /// A lane. It lives until both its ends have let go of it.
@@ -40,12 +42,9 @@ pub(crate) struct Lane {
     seen: Atomic<u32>,
     #[pin]
     end: SpinLock<End>,
-    /// Where the sender waits for the receiver's progress.
+    /// The tasks that wait for the receiver's progress. Its lock is taken before `end`.
     #[pin]
-    sleepers: WaitQueue,
-    /// Held while the sender's words of room are written on its behalf.
-    #[pin]
-    wanting: SpinLock<()>,
+    progress: Progress,
 }
 
 /// The receiver's end of a lane.
@@ -76,8 +75,7 @@ impl Lane {
                 mapped: Atomic::new(false),
                 seen: Atomic::new(start(*entries)),
                 end <- new_spinlock!(End::Open(receiver), "ivring_end"),
-                sleepers <- WaitQueue::new(c"ivring_progress", kernel::static_lock_class!()),
-                wanting <- new_spinlock!((), "ivring_wanting"),
+                progress <- Progress::new(*entries),
             }),
             memory::charged(),
         )
@@ -115,13 +113,18 @@ impl Lane {
         }
     }
 
-    /// How far it has been read, and whether it will be read on: errors as [`Lane::receiver`].
-    fn progress(&self) -> (u32, Result) {
-        match &*self.end.lock() {
-            End::Open(receiver) => (self.consumer(&receiver.area).load_acquire(), Ok(())),
-            End::Closed(consumer) => (*consumer, Err(ECONNRESET)),
-            End::Left(consumer) => (*consumer, Err(EPIPE)),
-        }
+    /// How far it has been read. No error: the sender alone would have broken it.
+    fn look(&self) -> Result<Seen> {
+        let (consumer, end) = match &*self.end.lock() {
+            End::Open(receiver) => (self.consumer(&receiver.area).load_acquire(), None),
+            End::Closed(consumer) => (*consumer, Some(ECONNRESET)),
+            End::Left(consumer) => (*consumer, Some(EPIPE)),
+        };
+        Ok(Seen {
+            consumer,
+            room: 0,
+            end,
+        })
     }
 
     /// The sender has mapped it, and may have written.
@@ -153,57 +156,51 @@ impl Lane {
     }
 
     fn is_room_due(&self, receiver: &Area) -> bool {
-        let consumer = self.consumer(receiver).load();
-        Room::of(&self.area).is_reached(consumer, self.entries)
+        self.progress.is_due(self.consumer(receiver).load())
     }
 
     /// Sleeps until the receiver has read all items before `position`.
     ///
-    /// `EPIPE` or `ECONNRESET` when nothing more will be read.
+    /// `EPIPE` or `ECONNRESET` when nothing more will be read, else what the wait fails with.
     pub(crate) fn wait_until_read(&self, position: u32, deadline: Deadline) -> Result {
-        let is_read = |consumer| is_read(position, consumer, self.entries);
-        self.sleepers.wait(deadline, || {
-            let (mut consumer, mut open) = self.progress();
-            if !is_read(consumer) && open.is_ok() && deadline != Deadline::NOW {
-                let wanting = self.wanting.lock();
-                Room::of(&self.area).want(position, consumer, self.entries);
-                drop(wanting);
-                (consumer, open) = self.progress();
-            }
-            if is_read(consumer) {
-                return Some(Ok(()));
-            }
-            open.is_err().then_some(open)
-        })?
+        self.wait(Wish::Read(position), deadline)
     }
 
-    /// The receiver rings back: the sender looks again. True if it has asked for that.
-    pub(crate) fn ring_back(&self) -> bool {
-        let wanting = self.wanting.lock();
-        let wanted = Room::of(&self.area).take_back();
-        drop(wanting);
-        if wanted {
-            self.sleepers.wake_all();
+    /// Sleeps until the receiver has closed the lane, or left.
+    pub(crate) fn wait_for_end(&self, deadline: Deadline) -> Result {
+        self.wait(Wish::End, deadline)
+    }
+
+    fn wait(&self, wish: Wish, deadline: Deadline) -> Result {
+        let room = Room::of(&self.area);
+        self.progress.wait(wish, deadline, room, || self.look())
+    }
+
+    /// Takes out a few of those that wait for progress, after the receiver has read on, closed the
+    /// lane or left.
+    pub(crate) fn tell(&self) -> Woken {
+        self.progress.tell(Room::of(&self.area), || self.look())
+    }
+
+    /// The same on behalf of a receiver, whose area this is, that has read on and did not say so.
+    pub(crate) fn tell_if_due(&self, receiver: &Area) -> Woken {
+        if self.is_room_due(receiver) {
+            self.tell()
+        } else {
+            Woken::new()
         }
-        wanted
     }
 
-    /// Rings back on behalf of a receiver that has read on and did not say so.
-    pub(crate) fn ring_back_if_due(&self, receiver: &Area) -> bool {
-        self.is_room_due(receiver) && self.ring_back()
-    }
-
-    /// The receiver has closed it, and has yet to let others open one in its place.
+    /// The receiver has closed it, and has yet to let others open one in its place; then
+    /// [`Lane::tell`] follows.
     pub(crate) fn close(&self, receiver: &Area) {
         self.end_as(End::Closed, receiver);
         self.closed_word(receiver).store(1);
-        self.sleepers.wake_all();
     }
 
-    /// The receiver has left.
+    /// The receiver has left; [`Lane::tell`] follows.
     pub(crate) fn leave(&self, receiver: &Area) {
         self.end_as(End::Left, receiver);
-        self.sleepers.wake_all();
     }
 
     /// Called by the receiver, which so is not dropped here.

@@ -24,8 +24,6 @@ pub(crate) struct Ring<'a> {
     /// Written by the reader, who may write anything.
     pub(crate) consumer: Word<'a>,
     /// Written by the producer.
-    pub(crate) room: Room<'a>,
-    /// Written by the producer.
     pub(crate) items: Items<'a>,
 }
 
@@ -109,10 +107,9 @@ impl Producer {
         Ok(count)
     }
 
-    /// Asks the reader to ring back at `position`. Look at its index after this, before the sleep.
-    pub(crate) fn want(&self, ring: Ring<'_>, position: u32) {
-        ring.room
-            .want(position, self.consumer, ring.items.capacity());
+    /// The reader's index as last seen.
+    pub(crate) fn consumer(&self) -> u32 {
+        self.consumer
     }
 
     /// Whether the reader, as last seen, has read all items before `position`.
@@ -124,16 +121,6 @@ impl Producer {
         }
         let ahead = position.wrapping_sub(self.consumer);
         (ahead <= self.held()).then_some(false).ok_or(EINVAL)
-    }
-
-    /// Whether the reader, as last seen, has come as far as was asked for by [`Producer::want`].
-    pub(crate) fn is_reached(&self, ring: Ring<'_>) -> bool {
-        ring.room.is_reached(self.consumer, ring.items.capacity())
-    }
-
-    /// The next position of the reader that makes room in a ring that is full.
-    pub(crate) fn next_room(&self) -> u32 {
-        self.consumer.wrapping_add(1)
     }
 }
 
@@ -148,7 +135,8 @@ pub(crate) fn is_read(position: u32, consumer: u32, capacity: u32) -> bool {
 
 /// The words by which a producer says that it waits for its reader's progress.
 ///
-/// They are written under one lock, but in a lane its sender may write anything there too.
+/// The kernel writes them under one lock, and reads nothing from them that matters: in a lane, its
+/// sender may write anything there too.
 #[derive(Clone, Copy)]
 pub(crate) struct Room<'a> {
     wanted: Word<'a>,
@@ -164,34 +152,20 @@ impl<'a> Room<'a> {
         }
     }
 
-    /// Asks the reader, whose index was `consumer`, to ring back at `position`, or earlier if that
-    /// was asked for already. Look at its index after this, before the sleep.
-    pub(crate) fn want(self, position: u32, consumer: u32, capacity: u32) {
-        let ahead = |position: u32| position.wrapping_sub(consumer);
-        let at = self.at.load();
-        // One that has been read stays: whoever waits for it has yet to be told.
-        let nearer = ahead(position) < ahead(at) && !is_read(at, consumer, capacity);
-        if self.wanted.load() == 0 || nearer {
-            self.at.store(position);
-        }
+    /// Asks the reader to ring back at `position`. Look at its index after this, before the sleep.
+    pub(crate) fn want(self, position: u32) {
+        self.at.store(position);
         self.wanted.store_release(1);
         // Barrier R: between this and the next look at the reader's index. The reader has its own
         // between publishing that index and reading these words.
         smp_mb(Full);
     }
 
-    /// Whether a reader whose index is `consumer` has come as far as was asked for.
-    pub(crate) fn is_reached(self, consumer: u32, capacity: u32) -> bool {
-        self.wanted.load() != 0 && is_read(self.at.load(), consumer, capacity)
-    }
-
-    /// Takes back what was asked for; true if it had been asked for.
-    pub(crate) fn take_back(self) -> bool {
-        let wanted = self.wanted.load() != 0;
-        if wanted {
+    /// Takes back what was asked for.
+    pub(crate) fn take_back(self) {
+        if self.wanted.load() != 0 {
             self.wanted.store(0);
         }
-        wanted
     }
 }
 
@@ -223,7 +197,6 @@ mod tests {
             Ring {
                 producer: self.area.word(offset_of!(RingArea, producer)),
                 consumer: self.reader.word(0),
-                room: Room::of(&self.area),
                 items: self.area.items(offset_of!(RingArea, item), CAPACITY),
             }
         }
@@ -383,33 +356,18 @@ mod tests {
         Ok(())
     }
 
-    /// The nearest position that somebody waits for counts, until it is taken back.
     #[test]
     fn room_wanted() -> Result {
         let memory = Memory::new()?;
-        let room = memory.ring().room;
-        assert!(!room.is_reached(0, CAPACITY));
-        assert!(!room.take_back());
-        for start in [0, START, u32::MAX, 1 << 31] {
-            let at = |ahead: u32| start.wrapping_add(ahead);
-            room.want(at(5), at(0), CAPACITY);
-            assert_eq!(room.at.load(), at(5));
-            room.want(at(7), at(0), CAPACITY);
-            assert_eq!(room.at.load(), at(5));
-            room.want(at(3), at(0), CAPACITY);
-            assert_eq!(room.at.load(), at(3));
-            assert!(!room.is_reached(at(2), CAPACITY));
-            assert!(room.is_reached(at(3), CAPACITY));
-            // What has been read stays, for those who have yet to be told.
-            room.want(at(8), at(4), CAPACITY);
-            assert_eq!(room.at.load(), at(3));
-            assert!(room.take_back());
-            assert!(!room.is_reached(at(3), CAPACITY));
-            assert!(!room.take_back());
-            room.want(at(8), at(4), CAPACITY);
-            assert_eq!(room.at.load(), at(8));
-            assert!(room.take_back());
+        let room = Room::of(&memory.area);
+        for position in [START, u32::MAX, 0, 5, 3] {
+            room.want(position);
+            assert_eq!((room.wanted.load(), room.at.load()), (1, position));
         }
+        room.take_back();
+        assert_eq!(room.wanted.load(), 0);
+        room.take_back();
+        assert_eq!(room.wanted.load(), 0);
         Ok(())
     }
 }

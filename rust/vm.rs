@@ -26,6 +26,7 @@ use crate::{
     quiet::Quiet,
     state::{Due, State},
     uapi::{self, Item, Stats, VmArea},
+    waiter::Woken,
     waitqueue::Deadline,
 };
 
@@ -187,10 +188,11 @@ impl Vm {
         }
     }
 
-    /// Wakes all who wait for a VM that has broken its inbox, and itself.
+    /// Wakes a few of those that wait for a VM that has broken its inbox, who wake the others, and the
+    /// VM itself.
     fn tell_if_broken(&self, error: Error) {
         if error == EPROTO {
-            self.inbox.wake_all();
+            self.inbox.tell(&self.area);
             self.notify();
         }
     }
@@ -225,11 +227,15 @@ impl Vm {
     /// Rings back on behalf of a VM that did not.
     pub(crate) fn has_items(&self) -> Result<bool> {
         let mut any = self.inbox.has_items(&self.area)?;
+        let mut woken = Woken::new();
         for lane in self.lanes.lock().awake(&self.area) {
             any |= lane.held(&self.area) != 0;
-            let wanted = lane.ring_back_if_due(&self.area);
-            self.counters.room.add(u64::from(wanted));
+            let due = lane.tell_if_due(&self.area);
+            self.counters.room.add(u64::from(due.count() > 0));
+            woken.append(due);
         }
+        // Outside the lock.
+        woken.wake();
         Ok(any)
     }
 
@@ -324,14 +330,15 @@ impl Vm {
 
     /// Lets go of the lane from a VM; `ENOENT` if there is none.
     pub(crate) fn close_lane(&self, from: VmId) -> Result {
-        // Dropped after the lock.
-        let _lane = self.lanes.lock().remove(from, &self.area, self.table())?;
+        // Those that wait are woken after the lock.
+        let lane = self.lanes.lock().remove(from, &self.area, self.table())?;
+        lane.tell().wake();
         Ok(())
     }
 
     /// Rings back to who waits for room in a lane.
     pub(crate) fn ring_back_lane(&self, from: u32) -> Result {
-        let wanted = self.lane_from(from)?.ring_back();
+        let wanted = self.lane_from(from)?.tell().wake();
         self.counters.room.add(u64::from(wanted));
         Ok(())
     }
@@ -365,12 +372,12 @@ impl Vm {
 
     /// The VM has left its region: whoever sends to it, waits for it or rings it is told so.
     pub(crate) fn close(&self) {
-        self.inbox.close();
+        self.inbox.close(&self.area);
         let (incoming, outgoing) = self.lanes.lock().take();
-        incoming
-            .iter()
-            .flatten()
-            .for_each(|lane| lane.leave(&self.area));
+        for lane in incoming.iter().flatten() {
+            lane.leave(&self.area);
+            lane.tell().wake();
+        }
         self.state().leave();
         // Outside the lock: lanes may end here.
         drop((incoming, outgoing));

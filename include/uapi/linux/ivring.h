@@ -127,10 +127,10 @@ struct ivring_region_area {
  *			passes the wrap of the index, and none is surprised by it
  * @room_wanted:	nonzero while the sender waits for the reader's progress (for
  *			room, or for its items to be read)
- * @room_at:		how far it waits for: once the reader has moved its consumer
- *			index to here or beyond, and passed a full barrier, and
- *			@room_wanted is set, it calls IVRING_ROOM. Written before
- *			@room_wanted is set
+ * @room_at:		how far it waits for, or the nearest index if several tasks
+ *			wait: once the reader has moved its consumer index to here or
+ *			beyond, and passed a full barrier, and @room_wanted is set, it
+ *			calls IVRING_ROOM. Written before @room_wanted is set
  * @item:		the ring; the item of index i is item[i % capacity]
  *
  * A lane area is sizeof(struct ivring_ring_area) + 64 * capacity bytes, rounded up
@@ -470,9 +470,11 @@ struct ivring_flush {
 };
 
 /**
- * struct ivring_room - let senders go on that wait for progress (IVRING_ROOM).
+ * struct ivring_room - wake senders that wait for progress (IVRING_ROOM).
  * @from:	the VM whose lane it is about, or IVRING_ID_ANY for the inbox
  * @flags:	none defined; zero
+ *
+ * Wakes a few of the tasks that have what they wait for, and these wake the others.
  */
 struct ivring_room {
 	__u32	from;

@@ -32,7 +32,20 @@ pub fn is_documented(call: Call, error: i32, waits: bool) -> bool {
         Call::Eventfd => &[EFAULT, ENOTCONN, EINVAL, EBADF],
         Call::Room | Call::CloseLane => &[EFAULT, ENOTCONN, EINVAL, ENOENT],
         Call::Flush => &[
-            EFAULT, ENOTCONN, EINVAL, EPIPE, ESTALE, ENOENT, ECONNRESET, EPROTO, ETIMEDOUT, EINTR,
+            EFAULT, ENOTCONN, EINVAL, EPIPE, ESTALE, ENOENT, ECONNRESET, EPROTO, ENOMEM, ETIMEDOUT,
+            EINTR,
+        ],
+        Call::OpenLane if waits => &[
+            EFAULT,
+            ENOTCONN,
+            EINVAL,
+            EPIPE,
+            ESTALE,
+            EBUSY,
+            ECONNREFUSED,
+            ENOMEM,
+            ETIMEDOUT,
+            EINTR,
         ],
         Call::OpenLane => &[
             EFAULT,

@@ -68,7 +68,8 @@ RoomLook ==
   /\ rcv' = [rcv EXCEPT !.at = IF RoomIsDue(ring) /\ ~Forgets THEN "room" ELSE "handled"]
   /\ UNCHANGED <<mem, buf, krn, snd>>
 
-\* Lane::ring_back(), Inbox::ring_back(): under the lock that the sender holds for its wish
+\* Progress::tell(): under the lock that the sender holds for its wish.  One task waits for a ring
+\* here, and loom has several.
 RingBack(s) ==
   /\ Empty(R)
   /\ snd[s].at # "room barrier"

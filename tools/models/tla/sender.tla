@@ -125,7 +125,7 @@ Full(s) ==
      ELSE Go(s, "queue")
   /\ UNCHANGED <<mem, buf, krn, rcv>>
 
-\* Lane::wait_until_read(), Inbox::wait(): on the queue before it looks
+\* Progress::wait(): in the queue before it looks
 Queue(s) ==
   /\ snd[s].at = "queue"
   /\ Empty(s)

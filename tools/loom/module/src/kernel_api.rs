@@ -4,7 +4,7 @@
 
 pub(crate) mod prelude {
     use ivring_loom::machine;
-    pub(crate) use ivring_loom_kunit::kunit_tests;
+    pub(crate) use ivring_loom_kunit::{kunit_tests, pin_data, pin_init};
 
     /// A number of `errno.h`.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,8 @@ pub(crate) mod prelude {
 
     pub const ECONNRESET: Error = Error("ECONNRESET");
     pub(crate) const EINVAL: Error = Error("EINVAL");
-    pub(crate) const EPIPE: Error = Error("EPIPE");
+    pub const EPIPE: Error = Error("EPIPE");
+    pub(crate) const ETIMEDOUT: Error = Error("ETIMEDOUT");
     pub(crate) const EPROTO: Error = Error("EPROTO");
 
     #[derive(Clone, Copy)]
@@ -28,6 +29,17 @@ pub(crate) mod prelude {
     }
 
     pub(crate) const __GFP_ZERO: Flags = Flags;
+
+    /// Nothing has to stay in place.
+    pub(crate) trait PinInit<T> {
+        fn made(self) -> T;
+    }
+
+    impl<T> PinInit<T> for T {
+        fn made(self) -> T {
+            self
+        }
+    }
 
     /// Memory of the machine.
     pub(crate) struct VVec<T>(*mut T);
@@ -48,8 +60,49 @@ pub(crate) mod prelude {
     }
 }
 
+/// As the kernel's.
+#[macro_export]
+macro_rules! new_spinlock {
+    ($value:expr, $name:literal) => {
+        $crate::sync::SpinLock::new($value)
+    };
+}
+
 pub(crate) mod sync {
+    /// A lock of the model.
+    pub(crate) struct SpinLock<T>(loom::sync::Mutex<T>);
+
+    impl<T> SpinLock<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+            self.0.lock().unwrap()
+        }
+    }
+
     pub(crate) mod atomic {
+        /// A word of the kernel's own.
+        pub(crate) struct Atomic<T>(loom::sync::atomic::AtomicU64, core::marker::PhantomData<T>);
+
+        impl Atomic<u64> {
+            pub(crate) fn new(value: u64) -> Self {
+                Self(
+                    loom::sync::atomic::AtomicU64::new(value),
+                    core::marker::PhantomData,
+                )
+            }
+
+            pub(crate) fn load<O: Order>(&self, _: O) -> u64 {
+                self.0.load(O::ORDER)
+            }
+
+            pub(crate) fn store<O: Order>(&self, value: u64, _: O) {
+                self.0.store(value, O::ORDER);
+            }
+        }
+
         use ivring_loom::machine;
         use std::sync::atomic::Ordering;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The module's ring and state code, as it ships, on the atomics of loom.
+//! The module's code of rings, of waiting for progress and of the state, as it ships, on the atomics
+//! of loom.
 //!
 //! The files of `rust/` are compiled here once more. What they want of the kernel is in
 //! [`kernel_api`]; the rest of the module, as far as it is needed, is in [`vm`].
@@ -8,7 +9,9 @@
 extern crate self as kernel;
 
 mod kernel_api;
+mod rbtree;
 pub mod vm;
+mod waiter;
 mod waitqueue;
 
 pub(crate) use kernel_api::{page, prelude, sync};
@@ -16,6 +19,9 @@ pub(crate) use kernel_api::{page, prelude, sync};
 #[path = "../../../../rust/area.rs"]
 #[allow(dead_code, clippy::undocumented_unsafe_blocks)]
 mod area;
+#[path = "../../../../rust/progress.rs"]
+#[allow(dead_code)]
+mod progress;
 #[path = "../../../../rust/ring.rs"]
 #[allow(dead_code)]
 mod ring;
@@ -25,6 +31,20 @@ mod state;
 #[path = "../../../../rust/uapi.rs"]
 #[allow(dead_code)]
 mod uapi;
+
+mod list {
+    //! In the place of the kernel's `list.rs`.
+
+    use std::sync::Arc;
+
+    pub(crate) struct ListArc<T>(pub(crate) Arc<T>);
+
+    impl<T> ListArc<T> {
+        pub(crate) fn clone_arc(&self) -> Arc<T> {
+            self.0.clone()
+        }
+    }
+}
 
 mod memory {
     //! In the place of `rust/memory.rs`.

@@ -13,14 +13,16 @@ use std::sync::{
 use ivring_loom::machine;
 use loom::sync::Mutex;
 
-pub use crate::prelude::{Error, ECONNRESET};
+pub use crate::prelude::{Error, ECONNRESET, EPIPE};
 use crate::{
     area::{Area, Word},
     prelude::*,
-    ring::{is_read, Producer, Ring, Room},
+    progress::{Progress, Seen, Wish},
+    ring::{Producer, Ring, Room},
     state::{Due, State},
     uapi::{Item, LaneEnd, RingArea, VmArea, MAX_WAKE_DELAY_US},
-    waitqueue::WaitQueue,
+    waiter::{self, Woken},
+    waitqueue::{Deadline, WaitQueue},
 };
 
 /// A receiver, with its inbox and the lanes that lead to it, from the VMs of slot 0, 1 and so on.
@@ -31,7 +33,7 @@ pub struct Vm {
     inbox: Memory,
     side: Mutex<Side>,
     lanes: Vec<Lane>,
-    progress: WaitQueue,
+    progress: Progress,
     sleepers: WaitQueue,
     /// What others tell it besides items, as `members` does.
     news: Memory,
@@ -41,8 +43,8 @@ pub struct Vm {
     pub asked: AtomicU32,
     /// Times that somebody said for it that it is idle.
     pub idled: AtomicU32,
-    /// Times that it rang back though who waits did not have what it wanted.
-    pub too_early: AtomicU32,
+    /// Times that a task was woken that did not have what it waited for.
+    pub in_vain: AtomicU32,
 }
 
 /// Memory with a ring.
@@ -61,8 +63,7 @@ struct Lane {
     ring: Memory,
     slot: usize,
     end: Mutex<End>,
-    progress: WaitQueue,
-    wanting: Mutex<()>,
+    progress: Progress,
 }
 
 /// The receiver's end of a lane, and, once the lane has ended, how far it was read.
@@ -137,12 +138,12 @@ impl Vm {
                 ring,
                 slot,
                 end: Mutex::new(End::Open),
-                progress: WaitQueue::new(),
-                wanting: Mutex::new(()),
+                progress: Progress::new(*entries).made(),
             }
         };
         let lanes = lanes.iter().enumerate().map(lane).collect();
         let producer = Producer::new(ring(&inbox, &area));
+        let progress = Progress::new(inbox.entries).made();
         Arc::new(Self {
             area,
             memory,
@@ -152,13 +153,13 @@ impl Vm {
                 closed: false,
             }),
             lanes,
-            progress: WaitQueue::new(),
+            progress,
             sleepers: WaitQueue::new(),
             news: Memory::new(1),
             rung: 0.into(),
             asked: 0.into(),
             idled: 0.into(),
-            too_early: 0.into(),
+            in_vain: 0.into(),
         })
     }
 
@@ -215,18 +216,12 @@ impl Vm {
 
     /// Sleeps until there is room: `Inbox::wait_for_room()`.
     pub fn wait_for_room(&self) -> Result {
-        self.wait_progress(|producer, ring| {
-            let room = producer.room(ring)? > 0;
-            Ok((room, producer.next_room()))
-        })
+        self.wait_progress(Wish::Room)
     }
 
     /// `FLUSH` of the inbox: `Inbox::wait_until_read()`.
     pub fn flush(&self, position: u32) -> Result {
-        self.wait_progress(|producer, ring| {
-            producer.pending(ring)?;
-            Ok((producer.has_read(ring, position)?, position))
-        })
+        self.wait_progress(Wish::Read(position))
     }
 
     /// The producer index of the inbox.
@@ -235,59 +230,58 @@ impl Vm {
     }
 
     /// `Inbox::wait()`.
-    fn wait_progress(
-        &self,
-        look: impl Fn(&mut Producer, Ring<'_>) -> Result<(bool, u32)>,
-    ) -> Result {
+    fn wait_progress(&self, wish: Wish) -> Result {
         let _call = machine::system_call();
-        let ring = ring(&self.inbox, &self.area);
-        self.progress.wait(|| {
-            let mut side = self.side.lock().unwrap();
-            let mut seen = look(&mut side.producer, ring);
-            if let Ok((false, position)) = seen {
-                if side.closed {
-                    return Some(Err(EPIPE));
-                }
-                side.producer.want(ring, position);
-                seen = look(&mut side.producer, ring);
-            }
-            match seen {
-                Ok((false, _)) => None,
-                seen => Some(seen.map(|_| ())),
-            }
+        let room = Room::of(&self.inbox.area);
+        let wait = || {
+            self.progress
+                .wait(wish, Deadline::Never, room, || self.look())
+        };
+        self.count_in_vain(wait)
+    }
+
+    /// `Inbox::look()`.
+    fn look(&self) -> Result<Seen> {
+        let mut side = self.side.lock().unwrap();
+        let room = side.producer.room(ring(&self.inbox, &self.area))?;
+        Ok(Seen {
+            consumer: side.producer.consumer(),
+            room,
+            end: side.closed.then_some(EPIPE),
         })
     }
 
     /// `ROOM` for the inbox: `Inbox::ring_back()`.
     pub fn ring_back(&self) {
         let _call = machine::system_call();
-        let side = self.side.lock().unwrap();
-        let ring = ring(&self.inbox, &self.area);
-        let wanted = self.take_back(ring.room, ring.consumer, self.inbox.entries);
-        drop(side);
-        if wanted {
-            self.progress.wake_all();
-        }
+        self.tell();
     }
 
-    /// `ROOM` for a lane: `Lane::ring_back()`.
+    /// `ROOM` for a lane: `Vm::ring_back_lane()`.
     pub fn ring_back_lane(&self, slot: usize) {
         let _call = machine::system_call();
-        let lane = &self.lanes[slot];
-        let wanting = lane.wanting.lock().unwrap();
-        let room = Room::of(&lane.ring.area);
-        let wanted = self.take_back(room, self.consumer(lane), lane.ring.entries);
-        drop(wanting);
-        if wanted {
-            lane.progress.wake_all();
-        }
+        self.tell_lane(&self.lanes[slot]).wake();
     }
 
-    fn take_back(&self, room: Room<'_>, consumer: Word<'_>, entries: u32) -> bool {
-        let early = !room.is_reached(consumer.load(), entries);
-        let wanted = room.take_back();
-        self.too_early.fetch_add((wanted && early).into(), Relaxed);
-        wanted
+    /// Waits, and counts how often it was woken in vain, if nobody else waits.
+    fn count_in_vain(&self, wait: impl FnOnce() -> Result) -> Result {
+        let before = waiter::sleeps();
+        let result = wait();
+        let in_vain = (waiter::sleeps() - before).saturating_sub(1);
+        self.in_vain.fetch_add(in_vain, Relaxed);
+        result
+    }
+
+    /// `Inbox::tell()`.
+    fn tell(&self) {
+        let room = Room::of(&self.inbox.area);
+        self.progress.tell(room, || self.look()).wake();
+    }
+
+    /// `Lane::tell()`.
+    fn tell_lane(&self, lane: &Lane) -> Woken {
+        let room = Room::of(&lane.ring.area);
+        lane.progress.tell(room, || self.look_at_lane(lane))
     }
 
     /// `DOORBELL`: `Vm::ring_lane()`. True if this has woken the receiver.
@@ -307,13 +301,18 @@ impl Vm {
         }
     }
 
-    /// `Lane::progress()`.
-    fn progress(&self, lane: &Lane) -> (u32, Result) {
-        match *lane.end.lock().unwrap() {
-            End::Open => (self.consumer(lane).load_acquire(), Ok(())),
-            End::Closed(consumer) => (consumer, Err(ECONNRESET)),
-            End::Left(consumer) => (consumer, Err(EPIPE)),
-        }
+    /// `Lane::look()`.
+    fn look_at_lane(&self, lane: &Lane) -> Result<Seen> {
+        let (consumer, end) = match *lane.end.lock().unwrap() {
+            End::Open => (self.consumer(lane).load_acquire(), None),
+            End::Closed(consumer) => (consumer, Some(ECONNRESET)),
+            End::Left(consumer) => (consumer, Some(EPIPE)),
+        };
+        Ok(Seen {
+            consumer,
+            room: 0,
+            end,
+        })
     }
 
     /// `Lane::held()`.
@@ -327,20 +326,13 @@ impl Vm {
     pub fn flush_lane(&self, slot: usize, position: u32) -> Result {
         let _call = machine::system_call();
         let lane = &self.lanes[slot];
-        let is_read = |consumer| is_read(position, consumer, lane.ring.entries);
-        lane.progress.wait(|| {
-            let (mut consumer, mut open) = self.progress(lane);
-            if !is_read(consumer) && open.is_ok() {
-                let wanting = lane.wanting.lock().unwrap();
-                Room::of(&lane.ring.area).want(position, consumer, lane.ring.entries);
-                drop(wanting);
-                (consumer, open) = self.progress(lane);
-            }
-            if is_read(consumer) {
-                return Some(Ok(()));
-            }
-            open.is_err().then_some(open)
-        })
+        let room = Room::of(&lane.ring.area);
+        let wish = Wish::Read(position);
+        let wait = || {
+            lane.progress
+                .wait(wish, Deadline::Never, room, || self.look_at_lane(lane))
+        };
+        self.count_in_vain(wait)
     }
 
     /// `Vm::interrupt()`.
@@ -386,23 +378,24 @@ impl Vm {
         self.news().load_acquire() != 0
     }
 
-    /// `Vm::has_items()`.
+    /// `Inbox::has_items()`, and `Vm::has_items()`.
     fn has_items(&self) -> bool {
         let mut side = self.side.lock().unwrap();
         let ring = ring(&self.inbox, &self.area);
         let mut any = side.producer.pending(ring).unwrap() > 0;
-        let wanted = side.producer.is_reached(ring) && ring.room.take_back();
+        let consumer = side.producer.consumer();
         drop(side);
-        if wanted {
-            self.progress.wake_all();
+        if self.progress.is_due(consumer) {
+            self.tell();
         }
+        let mut woken = Woken::new();
         for lane in &self.lanes {
             any |= self.held(lane) != 0;
-            let room = Room::of(&lane.ring.area);
-            if room.is_reached(self.consumer(lane).load(), lane.ring.entries) {
-                self.ring_back_lane(lane.slot);
+            if lane.progress.is_due(self.consumer(lane).load()) {
+                woken.append(self.tell_lane(lane));
             }
         }
+        woken.wake();
         any
     }
 
@@ -439,17 +432,17 @@ impl Vm {
         self.area
             .word(end(slot, offset_of!(LaneEnd, closed)))
             .store(1);
-        lane.progress.wake_all();
+        self.tell_lane(lane).wake();
     }
 
     /// `Vm::close()`, and `Lane::leave()`.
     pub fn leave(&self) {
         let _call = machine::system_call();
         self.side.lock().unwrap().closed = true;
-        self.progress.wake_all();
+        self.tell();
         for lane in &self.lanes {
             self.end_as(End::Left, lane);
-            lane.progress.wake_all();
+            self.tell_lane(lane).wake();
         }
         self.state().leave();
     }
@@ -465,7 +458,6 @@ fn ring<'a>(inbox: &'a Memory, vm_area: &'a Area) -> Ring<'a> {
     Ring {
         producer: inbox.area.word(offset_of!(RingArea, producer)),
         consumer: vm_area.word(offset_of!(VmArea, inbox_consumer)),
-        room: Room::of(&inbox.area),
         items: inbox.area.items(offset_of!(RingArea, item), inbox.entries),
     }
 }

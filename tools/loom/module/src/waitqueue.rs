@@ -8,6 +8,18 @@
 use ivring_loom::machine;
 use loom::sync::{Condvar, Mutex};
 
+/// There is none but never.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deadline {
+    #[allow(dead_code)]
+    Now,
+    Never,
+}
+
+impl Deadline {
+    pub(crate) const NOW: Self = Self::Now;
+}
+
 pub(crate) struct WaitQueue {
     wakeups: Mutex<u32>,
     woken: Condvar,

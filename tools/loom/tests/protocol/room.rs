@@ -10,7 +10,7 @@ use ivring_loom::atomic::AtomicU32;
 use ivring_loom::error::Error;
 use ivring_loom::machine::{Process, add_items, allocate, check};
 use ivring_loom::ring::has_read;
-use ivring_loom_module::vm::Vm;
+use ivring_loom_module::vm::{self, Vm};
 
 /// A ring of two, and more items than that.
 fn full(sleep: Sleep, is_lane: bool, items: u64, batch: u32) {
@@ -26,7 +26,7 @@ fn full(sleep: Sleep, is_lane: bool, items: u64, batch: u32) {
         });
         reader.read_all([items, 0]);
         sender.join().unwrap();
-        assert_eq!(vm.too_early.load(Relaxed), 0);
+        assert_eq!(vm.in_vain.load(Relaxed), 0);
     });
 }
 
@@ -74,7 +74,69 @@ fn flush() {
         });
         reader.read_all([3, 0]);
         sender.join().unwrap();
-        assert_eq!(vm.too_early.load(Relaxed), 0);
+        assert_eq!(vm.in_vain.load(Relaxed), 0);
+    });
+}
+
+/// Two senders that wait for room in one inbox: the first that is woken wakes the second.
+#[test]
+fn two_senders() {
+    check(2, || {
+        let vm = Vm::new(2, &[]);
+        let mut reader = Reader::new(&vm, 0, Sleep::Armed, false).by(2);
+        assert_eq!(vm.enqueue(&[cookie(0, 1), cookie(0, 2)]), Ok(2));
+        let senders = [cookie(0, 3), cookie(1, 1)].map(|cookie| {
+            let vm = vm.clone();
+            start_process(Process::default(), move || {
+                while vm.enqueue(&[cookie]).unwrap() == 0 {
+                    vm.wait_for_room().unwrap();
+                }
+            })
+        });
+        reader.read_all([3, 1]);
+        for sender in senders {
+            sender.join().unwrap();
+        }
+    });
+}
+
+/// Two tasks of one sender wait for the same items, and another for later ones. The reader wakes one.
+#[test]
+fn three_that_flush() {
+    check(2, || {
+        let vm = Vm::new(4, &[]);
+        let mut reader = Reader::new(&vm, 0, Sleep::Armed, false);
+        for number in 1..=2 {
+            assert_eq!(vm.enqueue(&[cookie(0, number)]), Ok(1));
+        }
+        let last = vm.position();
+        let tasks = [1, 1, 0].map(|before_last| {
+            let vm = vm.clone();
+            let position = last.wrapping_sub(before_last);
+            start_process(Process::default(), move || vm.flush(position).unwrap())
+        });
+        reader.read_all([2, 0]);
+        for task in tasks {
+            task.join().unwrap();
+        }
+    });
+}
+
+/// The receiver leaves while two tasks wait: it tells one, which tells the other.
+#[test]
+fn receiver_leaves() {
+    check(2, || {
+        let vm = Vm::new(2, &[]);
+        assert_eq!(vm.enqueue(&[cookie(0, 1)]), Ok(1));
+        let position = vm.position();
+        let tasks = [0, 1].map(|_| {
+            let vm = vm.clone();
+            start_process(Process::default(), move || vm.flush(position))
+        });
+        vm.leave();
+        for task in tasks {
+            assert_eq!(task.join().unwrap(), Some(Err(vm::EPIPE)));
+        }
     });
 }
 

@@ -1,0 +1,614 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The tasks that wait for a ring's reader to read on.
+//!
+//! There may be any number of tasks, so nobody wakes them all. A call that finds that the reader has
+//! read on wakes a few, [`Woken::FEW`] at most, and each task that has been woken wakes a few more
+//! before it returns. So the reader pays for a few wakeups, and the tasks pay for the others.
+
+use kernel::{
+    list::ListArc,
+    new_spinlock,
+    prelude::*,
+    rbtree::{RBTree, RBTreeNodeReservation},
+    sync::{
+        atomic::{Atomic, Relaxed},
+        SpinLock,
+    },
+};
+
+use crate::{
+    memory,
+    ring::{is_read, Room},
+    waiter::{Waiter, Woken},
+    waitqueue::Deadline,
+};
+
+/// What a task waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// Room for an item.
+    Room,
+    /// That all items before this index have been read.
+    Read(u32),
+    /// That the reader reads no more.
+    End,
+}
+
+/// What a look at a ring has found.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen {
+    /// The reader's index.
+    pub(crate) consumer: u32,
+    /// How many more items fit; zero in a ring where nobody waits for room.
+    pub(crate) room: u32,
+    /// Why the reader reads no more, if that is so.
+    pub(crate) end: Option<Error>,
+}
+
+/// The tasks that wait for a ring's reader to read on.
+#[pin_data]
+pub(crate) struct Progress {
+    /// Capacity of the ring, a power of two.
+    entries: u32,
+    #[pin]
+    queue: SpinLock<Queue>,
+    look_at: LookAt,
+}
+
+/// The tasks that wait, sorted by what they wait for.
+///
+/// A task is due if the last look at the ring has found what it waits for: its index or the end, or
+/// room that was not promised to others.
+///
+/// # Invariants
+///
+/// While the lock is not held:
+///
+/// - If a task is due, then there is another one that was taken out and has yet to come back, which
+///   is to lock the queue and call [`Queue::settle`].
+/// - Else, if some wait for an index of the reader or for room, the ring's words of room and
+///   [`LookAt`] say the nearest index that one of them waits for, or one before it, and the ring was
+///   looked at after that was written. So a reader that has come there since, and passes barrier R,
+///   finds the words.
+///
+/// `promised` is the number of tasks that were taken out for room and have yet to come back.
+struct Queue {
+    tasks: RBTree<Place, ListArc<Waiter>>,
+    promised: u32,
+    /// The index of the reader at the last look. The upper half counts its rounds, so that the whole
+    /// only grows.
+    reader: u64,
+    /// The number of the next place.
+    number: u64,
+}
+
+/// The place of a task in the queue.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    /// The index that the task waits for, extended as [`Queue::reader`], or [`ROOM`] or [`END`].
+    position: u64,
+    /// Tells the places of one position apart, in the order in which they were taken.
+    number: u64,
+}
+
+/// The position of tasks that wait for room.
+const ROOM: u64 = 0;
+/// The position of tasks that wait for the end.
+const END: u64 = u64::MAX;
+
+/// The first place of a position.
+fn first_of(position: u64) -> Place {
+    Place {
+        position,
+        number: 0,
+    }
+}
+
+impl Queue {
+    fn new() -> Self {
+        // INVARIANT: Nobody waits.
+        Self {
+            tasks: RBTree::new(),
+            promised: 0,
+            reader: 0,
+            number: 0,
+        }
+    }
+
+    /// An index of the ring, which is taken to lie ahead of the reader's.
+    fn extend(&self, index: u32) -> u64 {
+        // CAST: The lower half is the index.
+        let ahead = index.wrapping_sub(self.reader as u32);
+        self.reader.wrapping_add(ahead.into())
+    }
+
+    /// Remembers the reader's index.
+    ///
+    /// A reader that has gone back seems to have gone round: the tasks that it lies to are woken, and
+    /// find out.
+    fn see(&mut self, seen: Result<Seen>) {
+        if let Ok(seen) = seen {
+            self.reader = self.extend(seen.consumer);
+        }
+    }
+
+    /// Queues a task whose wish the last look has not found.
+    fn add(
+        &mut self,
+        wish: Wish,
+        task: ListArc<Waiter>,
+        node: RBTreeNodeReservation<Place, ListArc<Waiter>>,
+    ) -> Place {
+        let place = Place {
+            position: match wish {
+                Wish::Room => ROOM,
+                Wish::Read(index) => self.extend(index),
+                Wish::End => END,
+            },
+            number: self.number,
+        };
+        self.number = self.number.wrapping_add(1);
+        self.tasks.insert(node.into_node(place, task));
+        place
+    }
+
+    /// Takes out the first task whose position is one of these.
+    fn take_one(&mut self, from: u64, to: u64) -> Option<ListArc<Waiter>> {
+        let cursor = self.tasks.cursor_lower_bound_mut(&first_of(from))?;
+        if cursor.current().0.position > to {
+            return None;
+        }
+        let (_, node) = cursor.remove_current();
+        Some(node.to_key_value().1)
+    }
+
+    /// Takes out tasks that are due, until `woken` holds a few.
+    fn take_due(&mut self, seen: Result<Seen>, woken: &mut Woken) {
+        self.see(seen);
+        let (to, room) = match seen {
+            Ok(seen) if seen.end.is_none() => (self.reader, seen.room),
+            _ => (END, u32::MAX),
+        };
+        while !woken.is_few() {
+            let Some(task) = self.take_one(ROOM + 1, to) else {
+                break;
+            };
+            woken.push(task);
+        }
+        while !woken.is_few() && self.promised < room {
+            let Some(task) = self.take_one(ROOM, ROOM) else {
+                break;
+            };
+            // INVARIANT: It has yet to come back.
+            self.promised += 1;
+            woken.push(task);
+        }
+    }
+
+    /// The nearest index ahead of the reader that somebody waits for.
+    fn nearest(&self) -> Option<u32> {
+        let next = self.reader.wrapping_add(1);
+        let position = match self.tasks.cursor_front()?.current().0.position {
+            // Each item that is read makes room.
+            ROOM => next,
+            _ => {
+                let cursor = self.tasks.cursor_lower_bound(&first_of(next))?;
+                cursor.current().0.position
+            }
+        };
+        // CAST: The lower half is the index.
+        (position != END).then_some(position as u32)
+    }
+
+    /// Takes out a few of the tasks that are due, and says in the ring what the others wait for.
+    fn settle(
+        &mut self,
+        look_at: &LookAt,
+        room: Room<'_>,
+        look: impl Fn() -> Result<Seen>,
+    ) -> Woken {
+        let mut woken = Woken::new();
+        let mut said = false;
+        // Each round but the first and the last takes out one at least.
+        loop {
+            let before = woken.count();
+            self.take_due(look(), &mut woken);
+            if said && woken.count() == before {
+                // INVARIANT: None is due, and this look came after the words.
+                break;
+            }
+            let more = woken.is_few();
+            let nearest = self.nearest();
+            // CAST: The lower half is the index.
+            let here = (more && !self.tasks.is_empty()).then_some(self.reader as u32);
+            look_at.set(here.or(nearest));
+            let Some(nearest) = nearest else {
+                // INVARIANT: Nobody waits for the reader; if some are due, those taken out come back.
+                room.take_back();
+                break;
+            };
+            // Barrier R: the reader finds these words, or the next look finds the reader's index.
+            room.want(nearest);
+            if more {
+                // INVARIANT: Those that were taken out come back.
+                break;
+            }
+            said = true;
+        }
+        woken
+    }
+}
+
+impl Progress {
+    /// Nobody waits yet. `entries` is the ring's capacity.
+    pub(crate) fn new(entries: u32) -> impl PinInit<Self> {
+        pin_init!(Self {
+            entries,
+            queue <- new_spinlock!(Queue::new(), "ivring_progress"),
+            look_at: LookAt::new(),
+        })
+    }
+
+    /// What a task is told that has this wish; `None` if it is to wait on.
+    fn answer(&self, wish: Wish, seen: Result<Seen>) -> Option<Result> {
+        let seen = match seen {
+            Ok(seen) => seen,
+            Err(error) => return Some(Err(error)),
+        };
+        let holds = match wish {
+            Wish::Room => seen.room > 0,
+            Wish::Read(position) => is_read(position, seen.consumer, self.entries),
+            Wish::End => seen.end.is_some(),
+        };
+        if holds {
+            return Some(Ok(()));
+        }
+        seen.end.map(Err)
+    }
+
+    /// Sleeps until `look` finds what is wished for. `room` are the words of the ring.
+    ///
+    /// Fails with what `look` fails with, with why the reader reads no more, with what the wait fails
+    /// with, and with `ENOMEM` before it sleeps.
+    pub(crate) fn wait(
+        &self,
+        wish: Wish,
+        deadline: Deadline,
+        room: Room<'_>,
+        look: impl Fn() -> Result<Seen>,
+    ) -> Result {
+        if let Some(answer) = self.answer(wish, look()) {
+            return answer;
+        }
+        if deadline == Deadline::NOW {
+            return Err(ETIMEDOUT);
+        }
+        loop {
+            let waiter = Waiter::new()?;
+            let node = RBTreeNodeReservation::new(memory::charged())?;
+            let task = waiter.clone_arc();
+
+            let mut queue = self.queue.lock();
+            let seen = look();
+            if let Some(answer) = self.answer(wish, seen) {
+                return answer;
+            }
+            queue.see(seen);
+            let place = queue.add(wish, waiter, node);
+            // Looks again, so this task itself may be among those taken out.
+            let woken = queue.settle(&self.look_at, room, &look);
+            drop(queue);
+            woken.wake();
+
+            let slept = task.sleep(deadline);
+
+            let mut queue = self.queue.lock();
+            let answer = self.answer(wish, look());
+            let taken_out = queue.tasks.remove(&place).is_none();
+            let was_promised = taken_out && wish == Wish::Room;
+            let uses = answer == Some(Ok(()));
+            // What was promised to this task stays so while the others are looked at, if the task is
+            // about to use it.
+            queue.promised -= u32::from(was_promised && !uses);
+            let woken = queue.settle(&self.look_at, room, &look);
+            queue.promised -= u32::from(was_promised && uses);
+            drop(queue);
+            woken.wake();
+            match (answer, slept) {
+                (Some(answer), _) => return answer,
+                (None, Err(error)) => return Err(error),
+                // Others were faster, or the reader has lied.
+                (None, Ok(())) => {}
+            }
+        }
+    }
+
+    /// Takes out a few of the tasks that are due. To be called after the reader has read on, or the
+    /// ring has ended.
+    pub(crate) fn tell(&self, room: Room<'_>, look: impl Fn() -> Result<Seen>) -> Woken {
+        self.queue.lock().settle(&self.look_at, room, look)
+    }
+
+    /// Whether [`Progress::tell`] is to be called on behalf of a reader whose index this is.
+    pub(crate) fn is_due(&self, consumer: u32) -> bool {
+        let index = self.look_at.get();
+        index.is_some_and(|index| is_read(index, consumer, self.entries))
+    }
+}
+
+/// The reader's index at which the kernel has to look at the queue on its behalf, if it has to.
+///
+/// It is written under the lock of the queue, and read without. In a lane the words of room say the
+/// same, but its sender can write anything there.
+struct LookAt(Atomic<u64>);
+
+impl LookAt {
+    /// Added to an index, so that zero says that there is none.
+    const SOME: u64 = 1 << 32;
+
+    fn new() -> Self {
+        Self(Atomic::new(0))
+    }
+
+    fn set(&self, index: Option<u32>) {
+        let word = index.map_or(0, |index| Self::SOME + u64::from(index));
+        self.0.store(word, Relaxed);
+    }
+
+    fn get(&self) -> Option<u32> {
+        let word = self.0.load(Relaxed);
+        // CAST: The lower half is the index.
+        (word != 0).then_some(word as u32)
+    }
+}
+
+#[kunit_tests(ivring_progress)]
+mod tests {
+    use core::{
+        cell::Cell,
+        mem::{offset_of, size_of},
+    };
+
+    use kernel::sync::Arc;
+
+    use super::*;
+    use crate::{area::Area, uapi::RingArea};
+
+    const ENTRIES: u32 = 64;
+    const FEW: usize = Woken::FEW;
+
+    /// A ring whose reader is where `seen` says.
+    struct Ring {
+        progress: Arc<Progress>,
+        area: Area,
+        seen: Cell<Result<Seen>>,
+    }
+
+    impl Ring {
+        fn new(consumer: u32) -> Result<Self> {
+            let ring = Self {
+                progress: Arc::pin_init(Progress::new(ENTRIES), GFP_KERNEL)?,
+                area: Area::new(size_of::<RingArea>())?,
+                seen: Cell::new(Err(EINVAL)),
+            };
+            ring.see(consumer, 0, None);
+            Ok(ring)
+        }
+
+        fn see(&self, consumer: u32, room: u32, end: Option<Error>) {
+            self.seen.set(Ok(Seen {
+                consumer,
+                room,
+                end,
+            }));
+        }
+
+        /// Queues a task, and says which place it has got.
+        fn add(&self, wish: Wish) -> Result<Place> {
+            let waiter = Waiter::new()?;
+            let node = RBTreeNodeReservation::new(GFP_KERNEL)?;
+            let mut queue = self.progress.queue.lock();
+            queue.see(self.seen.get());
+            Ok(queue.add(wish, waiter, node))
+        }
+
+        fn words(&self) -> Room<'_> {
+            Room::of(&self.area)
+        }
+
+        /// How many tasks are woken.
+        fn tell(&self) -> usize {
+            let woken = self.progress.tell(self.words(), || self.seen.get());
+            let count = woken.count();
+            woken.wake();
+            count
+        }
+
+        /// The index that the ring says, and that at which the kernel looks.
+        fn said(&self) -> (Option<u32>, Option<u32>) {
+            let word = |offset| self.area.word(offset).load();
+            let asked = word(offset_of!(RingArea, room_wanted)) != 0;
+            let at = asked.then(|| word(offset_of!(RingArea, room_at)));
+            (at, self.progress.look_at.get())
+        }
+    }
+
+    /// Who waits for the nearest index is woken first, also where the index wraps.
+    #[test]
+    fn by_index() -> Result {
+        for start in [0, 7, u32::MAX - 3, 1 << 31] {
+            let at = |ahead: u32| start.wrapping_add(ahead);
+            let ring = Ring::new(start)?;
+            for ahead in [9, 3, 5, 3] {
+                ring.add(Wish::Read(at(ahead)))?;
+            }
+            assert_eq!(ring.tell(), 0);
+            assert_eq!(ring.said(), (Some(at(3)), Some(at(3))));
+            for (consumer, woken, nearest) in [
+                (2, 0, Some(3)),
+                (3, 2, Some(5)),
+                (4, 0, Some(5)),
+                (8, 1, Some(9)),
+                (20, 1, None),
+            ] {
+                ring.see(at(consumer), 0, None);
+                assert_eq!(ring.progress.is_due(at(consumer)), woken > 0);
+                assert_eq!(ring.tell(), woken);
+                let nearest = nearest.map(at);
+                assert_eq!(ring.said(), (nearest, nearest));
+            }
+        }
+        Ok(())
+    }
+
+    /// A few at a time; the kernel is to look again, and the ring does not ask the reader to.
+    #[test]
+    fn crowd() -> Result {
+        let ring = Ring::new(0)?;
+        for _ in 0..2 * FEW + 1 {
+            ring.add(Wish::Read(1))?;
+        }
+        ring.add(Wish::Read(5))?;
+        ring.see(2, 0, None);
+        for _ in 0..2 {
+            assert_eq!(ring.tell(), FEW);
+            assert_eq!(ring.said(), (Some(5), Some(2)));
+            assert!(ring.progress.is_due(2) && ring.progress.is_due(3));
+        }
+        assert_eq!(ring.tell(), 1);
+        assert_eq!(ring.said(), (Some(5), Some(5)));
+        assert_eq!(ring.tell(), 0);
+        ring.see(5, 0, None);
+        assert_eq!(ring.tell(), 1);
+        assert_eq!(ring.said(), (None, None));
+        Ok(())
+    }
+
+    /// No more are woken than there is room for, and room is promised once.
+    #[test]
+    fn room() -> Result {
+        let ring = Ring::new(0)?;
+        for _ in 0..5 {
+            ring.add(Wish::Room)?;
+        }
+        assert_eq!(ring.tell(), 0);
+        assert_eq!(ring.said(), (Some(1), Some(1)));
+        ring.see(2, 2, None);
+        assert_eq!(ring.tell(), 2);
+        assert_eq!(ring.said(), (Some(3), Some(3)));
+        assert_eq!(ring.tell(), 0);
+        ring.see(3, 3, None);
+        assert_eq!(ring.tell(), 1);
+        // One of them comes back and does not use it.
+        ring.progress.queue.lock().promised -= 1;
+        assert_eq!(ring.tell(), 1);
+        assert_eq!(ring.progress.queue.lock().promised, 3);
+        Ok(())
+    }
+
+    /// Room goes to those who came first, and those who wait for an index are not behind them.
+    #[test]
+    fn room_and_index() -> Result {
+        let ring = Ring::new(0)?;
+        let first = ring.add(Wish::Room)?;
+        let second = ring.add(Wish::Room)?;
+        ring.add(Wish::Read(4))?;
+        ring.tell();
+        assert_eq!(ring.said().0, Some(1));
+        ring.see(4, 1, None);
+        assert_eq!(ring.tell(), 2);
+        let mut queue = ring.progress.queue.lock();
+        assert!(queue.tasks.remove(&first).is_none());
+        assert!(queue.tasks.remove(&second).is_some());
+        Ok(())
+    }
+
+    /// At the end all are due, and only then who waits for it.
+    #[test]
+    fn end() -> Result {
+        for end in [Ok(EPIPE), Err(EPROTO)] {
+            let ring = Ring::new(0)?;
+            for wish in [Wish::End, Wish::Room, Wish::Read(3)] {
+                ring.add(wish)?;
+            }
+            ring.see(3, 1, None);
+            assert_eq!(ring.tell(), 2);
+            assert_eq!(ring.said(), (None, None));
+            for _ in 0..FEW {
+                ring.add(Wish::Read(9))?;
+            }
+            match end {
+                Ok(error) => ring.see(3, 0, Some(error)),
+                Err(error) => ring.seen.set(Err(error)),
+            }
+            assert_eq!(ring.tell(), FEW);
+            assert_eq!(ring.tell(), 1);
+            assert_eq!(ring.tell(), 0);
+            assert!(ring.progress.queue.lock().tasks.is_empty());
+        }
+        Ok(())
+    }
+
+    /// A reader that goes back wakes those it lies to, and is taken at its word from there.
+    #[test]
+    fn reader_that_goes_back() -> Result {
+        let ring = Ring::new(10)?;
+        ring.add(Wish::Read(12))?;
+        assert_eq!(ring.tell(), 0);
+        ring.see(9, 0, None);
+        assert_eq!(ring.tell(), 1);
+        ring.add(Wish::Read(12))?;
+        assert_eq!(ring.tell(), 0);
+        assert_eq!(ring.said(), (Some(12), Some(12)));
+        ring.see(12, 0, None);
+        assert_eq!(ring.tell(), 1);
+        Ok(())
+    }
+
+    /// The reader comes to the index at the moment at which it is asked for.
+    #[test]
+    fn second_look() -> Result {
+        let ring = Ring::new(0)?;
+        ring.add(Wish::Read(1))?;
+        ring.add(Wish::Read(2))?;
+        let looks = Cell::new(0);
+        let look = || {
+            looks.set(looks.get() + 1);
+            ring.see(looks.get() - 1, 0, None);
+            ring.seen.get()
+        };
+        let woken = ring.progress.tell(ring.words(), look);
+        assert_eq!(woken.count(), 2);
+        woken.wake();
+        assert_eq!(looks.get(), 3);
+        assert_eq!(ring.said(), (None, None));
+        Ok(())
+    }
+
+    #[test]
+    fn wait_without_sleep() -> Result {
+        let ring = Ring::new(5)?;
+        let wait = |wish, deadline| {
+            let look = || ring.seen.get();
+            ring.progress.wait(wish, deadline, ring.words(), look)
+        };
+        let past = Deadline(1);
+        assert_eq!(wait(Wish::Read(5), past), Ok(()));
+        for deadline in [Deadline::NOW, past] {
+            for wish in [Wish::Read(6), Wish::Room, Wish::End] {
+                assert_eq!(wait(wish, deadline), Err(ETIMEDOUT));
+                assert!(ring.progress.queue.lock().tasks.is_empty());
+                assert_eq!(ring.said(), (None, None));
+            }
+        }
+        ring.see(5, 1, Some(EPIPE));
+        assert_eq!(wait(Wish::Read(5), past), Ok(()));
+        assert_eq!(wait(Wish::Read(6), past), Err(EPIPE));
+        assert_eq!(wait(Wish::Room, past), Ok(()));
+        assert_eq!(wait(Wish::End, past), Ok(()));
+        ring.seen.set(Err(EPROTO));
+        assert_eq!(wait(Wish::Read(5), past), Err(EPROTO));
+        Ok(())
+    }
+}

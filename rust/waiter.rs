@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A task that waits to be woken by another one.
+
+use kernel::{
+    impl_list_arc_safe, impl_list_item,
+    list::{List, ListArc, ListLinks},
+    prelude::*,
+    sync::atomic::{Atomic, Relaxed},
+};
+
+use crate::{
+    memory,
+    waitqueue::{Deadline, WaitQueue},
+};
+
+/// A task that waits.
+#[pin_data]
+pub(crate) struct Waiter {
+    /// It has been woken.
+    woken: Atomic<bool>,
+    /// Where the task sleeps, and nobody else.
+    #[pin]
+    queue: WaitQueue,
+    /// In a list of [`Woken`].
+    #[pin]
+    links: ListLinks,
+}
+
+impl_list_arc_safe! {
+    impl ListArcSafe<0> for Waiter { untracked; }
+}
+impl_list_item! {
+    impl ListItem<0> for Waiter { using ListLinks { self.links }; }
+}
+
+impl Waiter {
+    pub(crate) fn new() -> Result<ListArc<Self>> {
+        ListArc::pin_init(
+            try_pin_init!(Self {
+                woken: Atomic::new(false),
+                queue <- WaitQueue::new(c"ivring_waiter", kernel::static_lock_class!()),
+                links <- ListLinks::new(),
+            }),
+            memory::charged(),
+        )
+    }
+
+    /// Sleeps until the waiter has been woken; errors as [`WaitQueue::wait`].
+    pub(crate) fn sleep(&self, deadline: Deadline) -> Result {
+        // The queue's own lock orders this load and the store in `wake`: the task is on the queue
+        // when it loads.
+        self.queue
+            .wait(deadline, || self.woken.load(Relaxed).then_some(()))
+    }
+
+    fn wake(&self) {
+        self.woken.store(true, Relaxed);
+        self.queue.wake_all();
+    }
+}
+
+/// Waiters that are to be woken when no lock is held any more.
+#[must_use = "the tasks sleep on if nobody wakes them"]
+pub(crate) struct Woken {
+    waiters: List<Waiter>,
+    count: usize,
+}
+
+impl Woken {
+    /// How many tasks one call wakes of those that wait for one ring.
+    pub(crate) const FEW: usize = 4;
+
+    pub(crate) fn new() -> Self {
+        Self {
+            waiters: List::new(),
+            count: 0,
+        }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Whether it holds as many as one call wakes.
+    pub(crate) fn is_few(&self) -> bool {
+        self.count >= Self::FEW
+    }
+
+    pub(crate) fn push(&mut self, waiter: ListArc<Waiter>) {
+        self.waiters.push_back(waiter);
+        self.count += 1;
+    }
+
+    /// Adds those of `more`.
+    pub(crate) fn append(&mut self, mut more: Self) {
+        self.waiters.push_all_back(&mut more.waiters);
+        self.count += more.count;
+    }
+
+    /// Wakes them. True if there were any.
+    pub(crate) fn wake(mut self) -> bool {
+        while let Some(waiter) = self.waiters.pop_front() {
+            waiter.wake();
+        }
+        self.count > 0
+    }
+}

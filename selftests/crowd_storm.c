@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tasks that wait for room and for reading, with deadlines and without, are
+ * interrupted and killed while their reader reads on: it forgets none of the others.
+ */
+#include <pthread.h>
+
+#include "ivring_test.h"
+#include "lane.h"
+
+#define PROCESSES	4
+#define THREADS		6
+#define LANE_ENTRIES	4
+#define LATE_MS		8000	/* a call that takes so long was forgotten */
+
+struct storm {
+	__u32 stop;
+	__u32 calls[PROCESSES];	/* in all lives of the process */
+	__u32 late;
+};
+
+struct member {
+	struct vm vm;
+	struct lane_out out;
+	const struct vm *to;
+	struct storm *storm;
+	int number;
+};
+
+struct task {
+	struct member *me;
+	bool writes;		/* the process's lane */
+	__u64 seed;
+};
+
+FIXTURE(storm) {
+	struct vm vm;		/* reads */
+	struct storm *storm;
+	struct lane_in in[PROCESSES];
+	pid_t pid[PROCESSES];
+	__u64 seed;
+};
+
+FIXTURE_SETUP(storm)
+{
+	self->storm = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			   -1, 0);
+	ASSERT_EQ(0, vm_create(&self->vm, PROCESSES + 1, LANE_ENTRIES, 4096));
+	self->seed = rng_seed();
+}
+
+FIXTURE_TEARDOWN(storm)
+{
+	vm_close(&self->vm);
+	munmap(self->storm, PAGE);
+}
+
+/* A thread's own random numbers. */
+static __u32 below(struct task *t, __u32 bound)
+{
+	t->seed = t->seed * 6364136223846793005ULL + 1442695040888963407ULL;
+	return (t->seed >> 33) % bound;
+}
+
+static int wait_once_more(struct task *t, __u32 *position, __u64 deadline)
+{
+	const struct member *me = t->me;
+	struct ivring_item item = { 0 };
+	struct ivring_enqueue e;
+	int ret;
+
+	switch (below(t, 3)) {
+	case 0:
+		e = enqueue_args(me->to->id, me->to->generation, &item, 1);
+		e.flags = IVRING_ENQUEUE_WAIT;
+		e.deadline = deadline;
+		ret = dev_ioctl(me->vm.fd, IVRING_ENQUEUE, &e);
+		if (!ret)
+			*position = e.position;
+		return ret;
+	case 1:
+		return dev_flush(me->vm.fd, me->to->id, me->to->generation, *position, deadline);
+	default:
+		return lane_flush(&me->out, LOAD(&me->out.ring->producer) - below(t, 3), deadline);
+	}
+}
+
+static void *wait_in_turns(void *arg)
+{
+	struct task *t = arg;
+	struct member *me = t->me;
+	__u32 position = -LANE_ENTRIES;
+	__u64 start;
+	int ret;
+
+	while (!LOAD(&me->storm->stop)) {
+		start = now();
+		ret = wait_once_more(t, &position, below(t, 3) ? IVRING_DEADLINE_NEVER :
+				     start + below(t, 20) * MSEC);
+		if (ret && ret != -ETIMEDOUT && ret != -EINTR)
+			_exit(-ret);
+		if (now() - start > LATE_MS * MSEC * slowness)
+			__atomic_fetch_add(&me->storm->late, 1, __ATOMIC_SEQ_CST);
+		__atomic_fetch_add(&me->storm->calls[me->number], 1, __ATOMIC_SEQ_CST);
+		if (t->writes && !lane_full(&me->out))
+			lane_send(&me->out, 1);
+	}
+	return NULL;
+}
+
+static void no_action(int signal)
+{
+}
+
+static void live(FIXTURE_DATA(storm) *self, int number)
+{
+	struct member me = { .to = &self->vm, .storm = self->storm, .number = number };
+	struct sigaction action = { .sa_handler = no_action };
+	pthread_t thread[THREADS];
+	struct task task[THREADS];
+	int i;
+
+	action.sa_flags = rng_below(2) ? SA_RESTART : 0;
+	sigaction(SIGUSR1, &action, NULL);
+	if (vm_join_slot(&me.vm, self->vm.fd, number + 1) ||
+	    lane_open(&me.out, &me.vm, me.to, LANE_ENTRIES))
+		_exit(200);
+	for (i = 0; i < THREADS; i++) {
+		task[i] = (struct task) { &me, !i, rng + i };
+		if (pthread_create(&thread[i], NULL, wait_in_turns, &task[i]))
+			_exit(201);
+	}
+	for (i = 0; i < THREADS; i++)
+		pthread_join(thread[i], NULL);
+	_exit(0);
+}
+
+static void start_life(FIXTURE_DATA(storm) *self, int number)
+{
+	rng_below(2);
+	self->pid[number] = child_fork();
+	if (!self->pid[number])
+		live(self, number);
+}
+
+/* Read all that there is in all rings, and ring back or leave that to WAIT. */
+static int read_on(FIXTURE_DATA(storm) *self, bool forget)
+{
+	struct ivring_item item;
+	int i, ret;
+
+	while (vm_take(&self->vm, &item))
+		;
+	ret = forget ? 0 : vm_ring_back(&self->vm);
+	for (i = 0; i < PROCESSES && !ret; i++) {
+		struct lane_in *in = &self->in[i];
+
+		if (!in->ring && lane_accept(in, &self->vm, i + 1)) {
+			in->ring = NULL;
+			continue;
+		}
+		while (lane_take(in, &item))
+			;
+		ret = forget ? 0 : lane_ring_back(in);
+	}
+	if (ret)
+		return ret;
+	ret = dev_wait(self->vm.fd, 0, in_ms(rng_below(3)), NULL);
+	return ret == -ETIMEDOUT ? 0 : ret;
+}
+
+TEST_F_TIMEOUT(storm, nobody_is_forgotten, 60)
+{
+	__u64 end = now() + 5 * SEC, stopped;
+	struct sigaction action = { .sa_handler = no_action };
+	int i, lives = PROCESSES, left = PROCESSES, status;
+
+	/* Processes that are about to begin have it from here. */
+	sigaction(SIGUSR1, &action, NULL);
+	for (i = 0; i < PROCESSES; i++)
+		start_life(self, i);
+	while (now() < end) {
+		ASSERT_EQ(0, read_on(self, rng_below(2)));
+		i = rng_below(PROCESSES);
+		if (!rng_below(4))
+			kill(self->pid[i], SIGUSR1);
+		if (rng_below(60))
+			continue;
+		kill(self->pid[i], SIGKILL);
+		ASSERT_EQ(-SIGKILL, child_wait(self->pid[i]));
+		if (self->in[i].ring || !lane_accept(&self->in[i], &self->vm, i + 1)) {
+			ASSERT_EQ(0, lane_close(&self->in[i]));
+		}
+		self->in[i].ring = NULL;
+		start_life(self, i);
+		lives++;
+	}
+	STORE(&self->storm->stop, 1);
+	stopped = now();
+	while (left && now() - stopped < 15 * SEC * slowness) {
+		ASSERT_EQ(0, read_on(self, rng_below(2)));
+		for (i = 0; i < PROCESSES; i++) {
+			if (waitpid(self->pid[i], &status, WNOHANG) <= 0)
+				continue;
+			EXPECT_EQ(0, status);
+			left--;
+		}
+	}
+	EXPECT_EQ(0, left) TH_LOG("%d of them never end", left);
+	EXPECT_EQ(0, self->storm->late);
+	EXPECT_LT(10, lives);
+	for (i = 0; i < PROCESSES; i++)
+		EXPECT_LT(20, self->storm->calls[i]);
+	TH_LOG("seed %#llx: %d lives, %u + %u + %u + %u calls", self->seed, lives,
+	       self->storm->calls[0], self->storm->calls[1], self->storm->calls[2],
+	       self->storm->calls[3]);
+}
+
+TEST_HARNESS_MAIN

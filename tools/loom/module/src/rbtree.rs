@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! In the place of the kernel's `rbtree.rs`: as much of it as is used, on a tree of `std`.
+
+use std::collections::BTreeMap;
+
+use crate::prelude::{Flags, Result};
+
+pub(crate) struct RBTree<K, V>(BTreeMap<K, V>);
+
+pub(crate) struct RBTreeNode<K, V>(K, V);
+
+pub(crate) struct RBTreeNodeReservation<K, V>(core::marker::PhantomData<(K, V)>);
+
+/// Where there is something.
+pub(crate) struct Cursor<'a, K, V>(&'a K, &'a V);
+
+/// As above.
+pub(crate) struct CursorMut<'a, K, V>(&'a mut BTreeMap<K, V>, K);
+
+impl<K, V> RBTreeNodeReservation<K, V> {
+    pub(crate) fn new(_: Flags) -> Result<Self> {
+        Ok(Self(core::marker::PhantomData))
+    }
+
+    pub(crate) fn into_node(self, key: K, value: V) -> RBTreeNode<K, V> {
+        RBTreeNode(key, value)
+    }
+}
+
+impl<K, V> RBTreeNode<K, V> {
+    pub(crate) fn to_key_value(self) -> (K, V) {
+        (self.0, self.1)
+    }
+}
+
+impl<K: Ord + Copy, V> RBTree<K, V> {
+    pub(crate) fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn insert(&mut self, node: RBTreeNode<K, V>) {
+        self.0.insert(node.0, node.1);
+    }
+
+    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
+        self.0.remove(key)
+    }
+
+    pub(crate) fn cursor_front(&self) -> Option<Cursor<'_, K, V>> {
+        self.0.iter().next().map(|(key, value)| Cursor(key, value))
+    }
+
+    pub(crate) fn cursor_lower_bound(&self, from: &K) -> Option<Cursor<'_, K, V>> {
+        let mut range = self.0.range(from..);
+        range.next().map(|(key, value)| Cursor(key, value))
+    }
+
+    pub(crate) fn cursor_lower_bound_mut(&mut self, from: &K) -> Option<CursorMut<'_, K, V>> {
+        let key = *self.0.range(from..).next()?.0;
+        Some(CursorMut(&mut self.0, key))
+    }
+}
+
+impl<K, V> Cursor<'_, K, V> {
+    pub(crate) fn current(&self) -> (&K, &V) {
+        (self.0, self.1)
+    }
+}
+
+impl<K: Ord + Copy, V> CursorMut<'_, K, V> {
+    pub(crate) fn current(&self) -> (&K, &V) {
+        (&self.1, &self.0[&self.1])
+    }
+
+    pub(crate) fn remove_current(self) -> (Option<Self>, RBTreeNode<K, V>) {
+        let value = self.0.remove(&self.1).unwrap();
+        (None, RBTreeNode(self.1, value))
+    }
+}

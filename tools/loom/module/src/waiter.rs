@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! In the place of `rust/waiter.rs`. There are neither deadlines nor signals.
+
+use std::{cell::Cell, sync::Arc};
+
+use loom::sync::Mutex;
+
+use crate::{
+    list::ListArc,
+    prelude::*,
+    waitqueue::{Deadline, WaitQueue},
+};
+
+thread_local! {
+    static SLEEPS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// How often one has slept.
+pub(crate) fn sleeps() -> u32 {
+    SLEEPS.get()
+}
+
+pub(crate) struct Waiter {
+    woken: Mutex<bool>,
+    queue: WaitQueue,
+}
+
+impl Waiter {
+    pub(crate) fn new() -> Result<ListArc<Self>> {
+        Ok(ListArc(Arc::new(Self {
+            woken: Mutex::new(false),
+            queue: WaitQueue::new(),
+        })))
+    }
+
+    pub(crate) fn sleep(&self, _: Deadline) -> Result {
+        SLEEPS.set(SLEEPS.get() + 1);
+        self.queue.wait(|| self.woken.lock().unwrap().then_some(()));
+        Ok(())
+    }
+}
+
+pub(crate) struct Woken(Vec<ListArc<Waiter>>);
+
+impl Woken {
+    /// One wakes the next.
+    const FEW: usize = 1;
+
+    pub(crate) fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn is_few(&self) -> bool {
+        self.count() >= Self::FEW
+    }
+
+    pub(crate) fn push(&mut self, waiter: ListArc<Waiter>) {
+        self.0.push(waiter);
+    }
+
+    pub(crate) fn append(&mut self, more: Self) {
+        self.0.extend(more.0);
+    }
+
+    pub(crate) fn wake(self) -> bool {
+        for ListArc(waiter) in &self.0 {
+            *waiter.woken.lock().unwrap() = true;
+            waiter.queue.wake_all();
+        }
+        !self.0.is_empty()
+    }
+}
