@@ -11,14 +11,22 @@ use crate::{
     uapi,
     user::User,
     vm::{Vm, VmId},
+    waitqueue::Deadline,
 };
 
 pub(crate) fn open_lane(endpoint: &Endpoint, argument: User<uapi::OpenLane>) -> Result {
     let member = endpoint.member()?;
     let open = argument.read()?;
-    require(open.flags == 0 && open.entries.is_power_of_two())?;
+    let waits = open.flags & uapi::OPEN_LANE_WAIT != 0;
+    require(open.flags & !uapi::OPEN_LANE_WAIT == 0 && open.entries.is_power_of_two())?;
     require((uapi::MIN_LANE_ENTRIES..=uapi::MAX_LANE_ENTRIES).contains(&open.entries))?;
+    require(waits || open.deadline == 0)?;
     let receiver = member.region.vm(open.id, open.generation)?;
+    if waits {
+        wait_for_old_lane(member, &receiver, Deadline(open.deadline))?;
+        // If the receiver has left meanwhile, the error says whether another has its slot.
+        member.region.vm(open.id, open.generation)?;
+    }
 
     if let Some(outcome) = open_again(member, &receiver, open.entries) {
         return outcome;
@@ -47,6 +55,17 @@ fn open_again(member: Member<'_>, receiver: &Arc<Vm>, entries: u32) -> Option<Re
     // One whose `mmap()` has failed, say: nobody can have written into it.
     let unused = !old.is_mapped() && old.entries == entries;
     Some(unused.then_some(()).ok_or(EBUSY))
+}
+
+/// Sleeps until the receiver has closed, or left, the lane from an earlier VM of the member's slot.
+///
+/// There is one at most, and none after it: only the member can open another.
+fn wait_for_old_lane(member: Member<'_>, receiver: &Vm, deadline: Deadline) -> Result {
+    match receiver.lane_from(member.vm.id.slot.into()) {
+        Ok(lane) if lane.from != member.vm.id => lane.wait_for_end(deadline),
+        // None, or the receiver has left.
+        _ => Ok(()),
+    }
 }
 
 pub(crate) fn close_lane(member: Member<'_>, argument: User<uapi::CloseLane>) -> Result {

@@ -205,8 +205,16 @@ TEST_F(lane, bad_receiver)
 	}, o = good;
 	unsigned int i;
 
-	for (i = 0; i < 32; i++) {
+	for (i = 1; i < 32; i++) {
 		o.flags = 1U << i;
+		EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_OPEN_LANE, &o));
+		o.flags |= IVRING_OPEN_LANE_WAIT;
+		EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_OPEN_LANE, &o));
+	}
+	/* A deadline is for who waits. */
+	for (i = 0; i < 64; i++) {
+		o = good;
+		o.deadline = 1ULL << i;
 		EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_OPEN_LANE, &o));
 	}
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {

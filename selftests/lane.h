@@ -21,6 +21,21 @@ static inline int dev_open_lane(int fd, __u32 id, __u32 generation, __u32 entrie
 	return dev_ioctl(fd, IVRING_OPEN_LANE, &o);
 }
 
+/* The same, and wait until the lane of an earlier VM of the slot has been closed. */
+static inline int dev_open_lane_wait(int fd, __u32 id, __u32 generation, __u32 entries,
+				     __u64 deadline)
+{
+	struct ivring_open_lane o = {
+		.id = id,
+		.generation = generation,
+		.entries = entries,
+		.flags = IVRING_OPEN_LANE_WAIT,
+		.deadline = deadline,
+	};
+
+	return dev_ioctl(fd, IVRING_OPEN_LANE, &o);
+}
+
 static inline int dev_close_lane(int fd, __u32 from, __u32 generation)
 {
 	struct ivring_close_lane c = { .from = from, .generation = generation };

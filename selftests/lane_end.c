@@ -132,6 +132,158 @@ TEST_F(lane_end, dead_sender)
 	vm_close(&a);
 }
 
+/* A successor that waits for the old lane to be closed. */
+
+FIXTURE(successor) {
+	struct vm b;		/* has a lane from a VM that has left */
+	struct vm old;		/* that VM */
+	struct vm a;		/* has its slot now */
+	struct vm c;		/* another member */
+};
+
+FIXTURE_SETUP(successor)
+{
+	ASSERT_EQ(0, vm_create(&self->b, 4, 8, 4096));
+	ASSERT_EQ(0, vm_join(&self->c, self->b.fd));
+	ASSERT_EQ(0, vm_join(&self->old, self->b.fd));
+	ASSERT_EQ(0, open_lane(&self->old, &self->b));
+	vm_close(&self->old);
+	ASSERT_EQ(0, vm_join_slot(&self->a, self->b.fd, self->old.id));
+}
+
+FIXTURE_TEARDOWN(successor)
+{
+	vm_close(&self->a);
+	vm_close(&self->b);
+	vm_close(&self->c);
+}
+
+static int open_lane_wait(const struct vm *from, const struct vm *to, __u64 deadline)
+{
+	return dev_open_lane_wait(from->fd, to->id, to->generation, ENTRIES, deadline);
+}
+
+/* A process that waits, and exits with the error. */
+static pid_t opener(const struct vm *from, const struct vm *to)
+{
+	pid_t pid = child_fork();
+
+	if (!pid) {
+		/* It does not keep the receiver alive. */
+		close(to->fd);
+		_exit(-open_lane_wait(from, to, IVRING_DEADLINE_NEVER));
+	}
+	usleep(50000);
+	return pid;
+}
+
+TEST_F(successor, waits)
+{
+	pid_t pid[3];
+	int i, opened = 0, ret;
+
+	for (i = 0; i < 3; i++)
+		pid[i] = opener(&self->a, &self->b);
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(0, waitpid(pid[i], NULL, WNOHANG));
+	EXPECT_EQ(self->old.generation, self->b.lanes->lane[self->a.id].generation);
+	/* What is told of reading is not the end. */
+	EXPECT_EQ(0, dev_room(self->b.fd, self->a.id));
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, NULL));
+	EXPECT_EQ(0, waitpid(pid[0], NULL, WNOHANG));
+	EXPECT_EQ(0, close_lane(&self->b, &self->old));
+	for (i = 0; i < 3; i++) {
+		/* The others find the lane of the first, which nobody has mapped. */
+		ret = child_wait(pid[i]);
+		EXPECT_EQ(0, ret);
+		opened += !ret;
+	}
+	EXPECT_EQ(3, opened);
+	EXPECT_EQ(self->a.generation, self->b.lanes->lane[self->a.id].generation);
+	EXPECT_EQ(0, doorbell(&self->a, &self->b));
+}
+
+TEST_F(successor, deadline)
+{
+	__u64 start = now();
+
+	EXPECT_EQ(-EBUSY, open_lane(&self->a, &self->b));
+	EXPECT_EQ(-ETIMEDOUT, open_lane_wait(&self->a, &self->b, 0));
+	EXPECT_EQ(-ETIMEDOUT, open_lane_wait(&self->a, &self->b, 1));
+	EXPECT_EQ(-ETIMEDOUT, open_lane_wait(&self->a, &self->b, start));
+	EXPECT_GT(SEC, now() - start);
+	start = now();
+	EXPECT_EQ(-ETIMEDOUT, open_lane_wait(&self->a, &self->b, start + 50 * MSEC));
+	EXPECT_LE(50 * MSEC, now() - start);
+	EXPECT_GT(2 * SEC, now() - start);
+	EXPECT_EQ(self->old.generation, self->b.lanes->lane[self->a.id].generation);
+}
+
+/* Nothing is in the way: there is nothing to wait for. */
+TEST_F(successor, no_old_lane)
+{
+	EXPECT_EQ(0, open_lane_wait(&self->a, &self->c, 0));
+	EXPECT_EQ(0, close_lane(&self->b, &self->old));
+	EXPECT_EQ(0, open_lane_wait(&self->a, &self->b, 0));
+}
+
+/* A lane of its own that is open does not go away by waiting. */
+TEST_F(successor, own_lane)
+{
+	struct lane_out out;
+
+	ASSERT_EQ(0, lane_open(&out, &self->a, &self->c, ENTRIES));
+	EXPECT_EQ(-EBUSY, open_lane_wait(&self->a, &self->c, IVRING_DEADLINE_NEVER));
+	lane_unmap(&out, &self->a);
+}
+
+static void no_action(int signal)
+{
+}
+
+TEST_F(successor, signal)
+{
+	struct sigaction action = { .sa_handler = no_action };
+	pid_t pid;
+
+	sigaction(SIGUSR1, &action, NULL);
+	pid = opener(&self->a, &self->b);
+	kill(pid, SIGUSR1);
+	EXPECT_EQ(EINTR, child_wait(pid));
+
+	action.sa_flags = SA_RESTART;
+	sigaction(SIGUSR1, &action, NULL);
+	pid = opener(&self->a, &self->b);
+	kill(pid, SIGUSR1);
+	usleep(50000);
+	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
+	EXPECT_EQ(0, close_lane(&self->b, &self->old));
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+TEST_F(successor, receiver_leaves)
+{
+	pid_t pid = opener(&self->a, &self->b);
+
+	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
+	vm_close(&self->b);
+	EXPECT_EQ(EPIPE, child_wait(pid));
+	ASSERT_EQ(0, vm_join_slot(&self->b, self->a.fd, self->b.id));
+}
+
+/* Meanwhile others that share the file open lanes with it. */
+TEST_F(successor, file_is_free)
+{
+	pid_t pid = opener(&self->a, &self->b);
+	__u64 start = now();
+
+	EXPECT_EQ(0, open_lane(&self->a, &self->c));
+	EXPECT_EQ(-EBUSY, open_lane(&self->a, &self->b));
+	EXPECT_GT(5 * SEC, now() - start);
+	kill(pid, SIGKILL);
+	EXPECT_EQ(-SIGKILL, child_wait(pid));
+}
+
 /* Both ends gone, in either order, and nothing is in the way of the next two. */
 TEST_F(lane_end, both_dead)
 {

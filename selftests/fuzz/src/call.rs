@@ -48,7 +48,7 @@ calls! {
     Eventfd "eventfd" 3 (fd: FILE, eventfd: FILE_OR_NONE, flags: FLAG, at: PLACE);
     Room "room" 4 (fd: FILE, from: ID, flags: FLAG, at: PLACE);
     Flush "flush" 6 (fd: FILE, to: SLOT, gen: GENERATION, position: POSITION, flags: ENQUEUE_FLAGS, deadline: DEADLINE, at: PLACE);
-    OpenLane "open-lane" 5 (fd: FILE, to: SLOT, gen: GENERATION, entries: ENTRIES, flags: FLAG, at: PLACE);
+    OpenLane "open-lane" 5 (fd: FILE, to: SLOT, gen: GENERATION, entries: ENTRIES, flags: ENQUEUE_FLAGS, deadline: DEADLINE, at: PLACE);
     CloseLane "close-lane" 4 (fd: FILE, from: SLOT, gen: GENERATION, at: PLACE);
     Doorbell "doorbell" 8 (fd: FILE, to: SLOT, gen: GENERATION, at: PLACE);
     /// It has no argument, and is given one.

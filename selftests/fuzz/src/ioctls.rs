@@ -149,9 +149,10 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
                 generation,
                 entries: a3 as u32,
                 flags: a4 as u32,
-                deadline: 0,
+                deadline: time(a5),
             };
-            call(track, step, fd, abi::OPEN_LANE, a5, open, false).0
+            let waits = open.flags & abi::OPEN_LANE_WAIT != 0;
+            call(track, step, fd, abi::OPEN_LANE, a6, open, waits).0
         }
         Call::CloseLane => {
             let close = abi::CloseLane {

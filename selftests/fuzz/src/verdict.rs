@@ -11,7 +11,7 @@ use libc::{
 use crate::call::Call;
 
 /// Whether the page about the call lists the error. `waits`: an ENQUEUE with
-/// `IVRING_ENQUEUE_WAIT`.
+/// `IVRING_ENQUEUE_WAIT`, or an OPEN_LANE with `IVRING_OPEN_LANE_WAIT`.
 pub fn is_documented(call: Call, error: i32, waits: bool) -> bool {
     let errors: &[i32] = match call {
         Call::Api => &[EFAULT],
