@@ -192,7 +192,7 @@ TEST_F(enqueue, item)
 	}
 	e.count = IVRING_MAX_BATCH;
 	memset(self->item, 0, sizeof(self->item));
-	self->item[IVRING_MAX_BATCH - 1].flags = 2;
+	self->item[IVRING_MAX_BATCH - 1].flags = 8;
 	EXPECT_REFUSED(EINVAL, e);
 }
 
@@ -293,7 +293,7 @@ TEST_F(enqueue, array_ends_early_and_is_bad)
 	struct ivring_item *end = (void *)fenced_pages(1) + PAGE;
 	struct ivring_enqueue e = self->good;
 
-	end[-2].flags = 2;
+	end[-2].flags = 8;
 	e.items = (uintptr_t)(end - 3);
 	e.count = 5;
 	EXPECT_REFUSED(EINVAL, e);

@@ -99,7 +99,7 @@ TEST_F(order, enqueue)
 	EXPECT_EQ(-EAGAIN, dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
 	EXPECT_BEFORE(EPROTO, self->b.area->inbox_consumer -= 1,
 		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
-	EXPECT_BEFORE(EINVAL, item.flags = 2,
+	EXPECT_BEFORE(EINVAL, item.flags = 8,
 		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
 	EXPECT_BEFORE(EFAULT, e.items = 1,
 		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
@@ -130,7 +130,7 @@ TEST_F(order, enqueue_full)
 		;
 	EXPECT_EQ(-EAGAIN, dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
 	/* What is wrong is wrong with and without room. */
-	EXPECT_BEFORE(EINVAL, item.flags = 2,
+	EXPECT_BEFORE(EINVAL, item.flags = 8,
 		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
 	e.flags = IVRING_ENQUEUE_WAIT;
 	EXPECT_BEFORE(EINVAL, e.deadline = IVRING_DEADLINE_NEVER,
