@@ -392,6 +392,6 @@ pub fn who_comes_first() {
         });
         let created = threads.map(|thread| thread.join().unwrap());
         println!("# {created:?} times the first");
-        assert!(created.iter().sum::<u32>() > 1);
+        assert_ne!(created, [0; 4]);
     });
 }
