@@ -56,9 +56,6 @@ enum Sleep {
 
 const SLEEPS: [Sleep; 3] = [Sleep::Level, Sleep::Edge, Sleep::Eventfd];
 
-/// Where what is there already is announced by the VM itself.
-const RUNG: [Sleep; 2] = [Sleep::Level, Sleep::Edge];
-
 /// Where it sleeps.
 struct EventLoop {
     sleep: Sleep,
@@ -160,7 +157,7 @@ pub fn a_call_beside_the_loop() {
 
 /// What came with the reply wakes nobody but the caller itself.
 pub fn a_call_that_leaves_items() {
-    for sleep in RUNG {
+    for sleep in SLEEPS {
         let (mut client, mut server) = pair();
         let (own, to) = (client.own(), server.own());
         let mut lane = server.open_lane(own, 16).unwrap();
@@ -184,7 +181,7 @@ pub fn a_call_that_leaves_items() {
 
 /// A dispatch that ends early leaves items.
 pub fn a_dispatch_that_ends_early() {
-    for sleep in RUNG {
+    for sleep in SLEEPS {
         let (mut receiver, sender) = pair();
         let to = receiver.own();
         let event_loop = EventLoop::new(&mut receiver, sleep);
@@ -271,7 +268,7 @@ pub fn looks_and_waits() {
 
 /// Items that are there when a wait for something else ends.
 pub fn waiting_for_a_peer_with_items() {
-    for sleep in RUNG {
+    for sleep in SLEEPS {
         let (mut vm, sender) = pair();
         let own = vm.own();
         let event_loop = EventLoop::new(&mut vm, sleep);
