@@ -341,6 +341,42 @@ pub fn the_sender_leaves() {
     assert_eq!(numbers(&mut receiver, now), [11]);
 }
 
+pub fn a_successor_waits_for_the_old_lane() {
+    let (mut receiver, sender) = pair();
+    let (to, id) = (receiver.own(), sender.id());
+    let mut lane = sender.open_lane(to, 8).unwrap();
+    lane.send(number(1), Deadline::NOW).unwrap();
+    drop((lane, sender));
+
+    let sender = Vm::join_fd(&receiver, Some(id)).unwrap();
+    let open = |deadline| sender.open_lane_until(to, 8, deadline);
+    assert!(matches!(open(Deadline::NOW), Err(Error::LaneUnread)));
+    assert!(matches!(open(shortly()), Err(Error::TimedOut)));
+    thread::scope(|scope| {
+        let opening = scope.spawn(|| open(soon()));
+        thread::sleep(Duration::from_millis(50));
+        // Meanwhile nobody else opens it, and lanes to others can be opened.
+        assert!(!opening.is_finished());
+        assert!(matches!(open(soon()), Err(Error::LaneInUse)));
+        drop(sender.open_lane_until(sender.own(), 8, soon()).unwrap());
+        assert_eq!(read(&mut receiver).len(), 1);
+        assert!(receiver.members_changed().unwrap());
+        let mut lane = opening.join().unwrap().unwrap();
+        lane.send(number(2), Deadline::NOW).unwrap();
+    });
+    assert_eq!(numbers(&mut receiver, sender.own()), [2]);
+
+    // The receiver leaves without having read the old one.
+    drop(sender);
+    let sender = Vm::join_fd(&receiver, Some(id)).unwrap();
+    thread::scope(|scope| {
+        let opening = scope.spawn(|| sender.open_lane_until(to, 8, soon()));
+        thread::sleep(Duration::from_millis(50));
+        drop(receiver);
+        assert!(matches!(opening.join().unwrap(), Err(Error::Gone)));
+    });
+}
+
 pub fn rings_have_turns() {
     let mut receiver = region().create().unwrap();
     let to = receiver.own();

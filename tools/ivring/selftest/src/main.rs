@@ -63,6 +63,7 @@ const TESTS: &[(&str, fn())] = tests! {
         the_receiver_closes_it
         the_receiver_leaves
         the_sender_leaves
+        a_successor_waits_for_the_old_lane
         rings_have_turns;
     cheating:
         senders
