@@ -9,15 +9,19 @@ use core::{marker::PhantomData, mem::size_of, ptr::NonNull};
 use kernel::{
     page::{page_align, PAGE_SIZE},
     prelude::*,
-    sync::atomic::{self, Acquire, Full, Relaxed, Release},
+    sync::{
+        atomic::{self, Acquire, Full, Relaxed, Release},
+        Arc,
+    },
 };
 
-use crate::{bits, memory, uapi::Item};
+use crate::{account::Charge, bits, memory, uapi::Item};
 
-/// Zeroed, page-aligned memory, charged to the memory cgroup of the task that made it.
+/// Zeroed, page-aligned memory, charged to the memory cgroup of the task that made it, and on the
+/// account of its user.
 ///
-/// The pages live as long as someone maps them; the kernel's own view of them as long as the
-/// `Area`.
+/// The pages and the charge live as long as someone maps them; the kernel's own view of them as
+/// long as the `Area`.
 ///
 /// # Invariants
 ///
@@ -26,15 +30,23 @@ use crate::{bits, memory, uapi::Item};
 pub(crate) struct Area {
     memory: VVec<u8>,
     size: usize,
+    charge: Arc<Charge>,
 }
 
 impl Area {
     /// Makes an area of at least `bytes` bytes.
+    ///
+    /// `ENOBUFS` if the current task's user has as much as an administrator allows.
     pub(crate) fn new(bytes: usize) -> Result<Self> {
         let size = page_align(bytes).ok_or(EINVAL)?;
+        let charge = Charge::new(size)?;
         let memory = VVec::with_capacity(size, memory::charged() | __GFP_ZERO)?;
         // INVARIANT: The allocation holds `size` bytes, all of them zero.
-        Ok(Self { memory, size })
+        Ok(Self {
+            memory,
+            size,
+            charge,
+        })
     }
 
     fn at(&self, offset: usize, bytes: usize) -> NonNull<u8> {
@@ -72,6 +84,11 @@ impl Area {
     /// Bytes, a multiple of the page size.
     pub(crate) fn size(&self) -> usize {
         self.size
+    }
+
+    /// What whoever maps the area keeps on the account of its user.
+    pub(crate) fn charge(&self) -> &Arc<Charge> {
+        &self.charge
     }
 
     /// Where the page with this number begins.

@@ -1,20 +1,87 @@
 // SPDX-License-Identifier: GPL-2.0
 
 #include <linux/atomic.h>
+#include <linux/capability.h>
 #include <linux/context_tracking_state.h>
+#include <linux/cred.h>
 #include <linux/fault-inject-usercopy.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/nospec.h>
 #include <linux/rcupdate.h>
 #include <linux/smp.h>
 #include <linux/time_namespace.h>
 #include <linux/uaccess.h>
 #include <linux/unroll.h>
+#include <linux/user_namespace.h>
 
 #include "helpers.h"
 
 const gfp_t ivring_gfp_charged = GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+
+/* Not set by whoever loads the module. */
+#define DEFAULT_LIMIT	ULONG_MAX
+
+static unsigned long user_memory_mib = DEFAULT_LIMIT;
+module_param(user_memory_mib, ulong, 0644);
+MODULE_PARM_DESC(user_memory_mib,
+		 "MiB of areas that one user may have (an eighth of the machine's memory)");
+
+static unsigned long total_memory_mib = DEFAULT_LIMIT;
+module_param(total_memory_mib, ulong, 0644);
+MODULE_PARM_DESC(total_memory_mib,
+		 "MiB of areas that all users together may have (half of the machine's memory)");
+
+void ivring_init_memory_limits(void)
+{
+	unsigned long mib = totalram_pages() >> (20 - PAGE_SHIFT);
+
+	if (user_memory_mib == DEFAULT_LIMIT)
+		user_memory_mib = max(mib / 8, 1UL);
+	if (total_memory_mib == DEFAULT_LIMIT)
+		total_memory_mib = max(mib / 2, 1UL);
+}
+
+static u64 bytes_of_mib(u64 mib)
+{
+	return min(mib, U64_MAX >> 20) << 20;
+}
+
+u64 ivring_user_memory(void)
+{
+	return bytes_of_mib(READ_ONCE(user_memory_mib));
+}
+
+u64 ivring_total_memory(void)
+{
+	return bytes_of_mib(READ_ONCE(total_memory_mib));
+}
+
+bool ivring_may_exceed_memory(void)
+{
+	return ns_capable_noaudit(&init_user_ns, CAP_SYS_RESOURCE);
+}
+
+/*
+ * A user can make namespaces with thousands of subordinate users, and become each of them. All
+ * are on the account of the user who made the outermost one. Those that root has made for
+ * others (containers) are told apart by whom root has made root in there.
+ */
+kuid_t ivring_accountable_user(void)
+{
+	struct user_namespace *ns = current_user_ns();
+	kuid_t root;
+
+	if (ns == &init_user_ns)
+		return current_euid();
+	while (ns->parent != &init_user_ns)
+		ns = ns->parent;
+	if (!uid_eq(ns->owner, GLOBAL_ROOT_UID))
+		return ns->owner;
+	root = make_kuid(ns, 0);
+	return uid_valid(root) ? root : current_euid();
+}
 
 const vm_flags_t ivring_vm_mayshare = VM_MAYSHARE;
 

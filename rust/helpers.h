@@ -10,6 +10,7 @@
 #include <linux/ktime.h>
 #include <linux/mm_types.h>
 #include <linux/types.h>
+#include <linux/uidgid_types.h>
 
 /* waitqueue.rs: to a CLOCK_MONOTONIC time as the kernel itself counts. */
 ktime_t ivring_timens_ktime_to_host(ktime_t monotonic);
@@ -22,6 +23,15 @@ extern const vm_flags_t ivring_vm_mayshare;
 
 /* nospec.rs: array_index_nospec(). */
 size_t ivring_index_nospec(size_t index, size_t length);
+
+/* ivring.rs: sets the limits of memory that no parameter of the module has set. */
+void ivring_init_memory_limits(void);
+
+/* account.rs: the user whose limits apply to the current task, and what they are, in bytes. */
+kuid_t ivring_accountable_user(void);
+u64 ivring_user_memory(void);
+u64 ivring_total_memory(void);
+bool ivring_may_exceed_memory(void);
 
 /* cpus.rs: sleeps until each CPU has passed a full barrier. */
 void ivring_barrier_on_all_cpus(void);

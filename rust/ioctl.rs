@@ -11,7 +11,7 @@ use kernel::{
 };
 
 use crate::{
-    batch, cpus, device,
+    account, batch, cpus, device,
     doorbell::EventFd,
     endpoint::{Endpoint, Member, Setup},
     geometry::Geometry,
@@ -181,7 +181,7 @@ impl Joining {
             uid: Kuid::current_euid(),
             tgid: current!().tgid(),
         };
-        let reservation = region.reserve(wanted, owner.uid)?;
+        let reservation = region.reserve(wanted, account::current_user())?;
         let vm = Vm::new(reservation.id, owner, &region.geometry)?;
         Ok(Self { reservation, vm })
     }

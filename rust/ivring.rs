@@ -5,6 +5,7 @@
 //! A sender puts work items into a receiver's inbox, in memory that both map, and the receiver is
 //! interrupted only if it is idle. `Documentation/design.rst` says how, and why it is right.
 
+mod account;
 mod area;
 mod batch;
 mod bits;
@@ -48,6 +49,11 @@ module! {
     license: "GPL",
 }
 
+extern "C" {
+    /// In `helpers.c`: sets the limits of memory that no parameter of the module has set.
+    fn ivring_init_memory_limits();
+}
+
 #[pin_data]
 struct Ivring {
     #[pin]
@@ -58,7 +64,11 @@ struct Ivring {
 impl kernel::InPlaceModule for Ivring {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         // SAFETY: Once, and before the device is registered.
+        unsafe { account::init() };
+        // SAFETY: As above.
         unsafe { registry::init() };
+        // SAFETY: As above.
+        unsafe { ivring_init_memory_limits() };
         try_pin_init!(Self {
             _device <- device::Device::register(),
             _debugfs: debugfs::Directory::create(),

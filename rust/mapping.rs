@@ -4,12 +4,15 @@
 
 use kernel::{
     alloc::allocator::VmallocPageIter,
+    bindings,
     mm::virt::{vm_flags_t, VmaNew},
     page::{PAGE_SHIFT, PAGE_SIZE},
     prelude::*,
+    sync::Arc,
+    types::ForeignOwnable,
 };
 
-use crate::{area::Area, nospec};
+use crate::{account::Charge, area::Area, nospec};
 
 extern "C" {
     /// In `helpers.c`: `VM_MAYSHARE`. `vm::flags::MAYSHARE` is another flag before Linux 7.3.
@@ -59,5 +62,52 @@ pub(crate) fn map(area: &Area, vma: &VmaNew, first_page: usize, access: Access) 
     for (index, page) in pages.take(count).enumerate() {
         mixed.vm_insert_page(vma.start() + (index << PAGE_SHIFT), &page)?;
     }
+    // Last of all: the kernel closes no mapping that has failed.
+    // SAFETY: The VMA is being set up, so nobody else changes it.
+    unsafe {
+        // INVARIANT: The mapping has a charge.
+        (*vma.as_ptr()).vm_private_data = area.charge().clone().into_foreign();
+        (*vma.as_ptr()).vm_ops = &raw const OPERATIONS.0;
+    }
     Ok(())
+}
+
+/// The operations of a mapping of an area.
+///
+/// # Invariants
+///
+/// `vm_private_data` of a mapping with these operations is a reference to a [`Charge`]. So memory
+/// that a peer maps stays on the account of whoever made it, after that one has left too.
+static OPERATIONS: Operations = Operations(bindings::vm_operations_struct {
+    open: Some(open),
+    close: Some(close),
+    ..pin_init::zeroed()
+});
+
+#[repr(transparent)]
+struct Operations(bindings::vm_operations_struct);
+
+// SAFETY: It is never written.
+unsafe impl Sync for Operations {}
+
+/// The mapping is split or moved, and `vma` is a copy of it.
+///
+/// # Safety
+///
+/// `vma` has the [`OPERATIONS`].
+unsafe extern "C" fn open(vma: *mut bindings::vm_area_struct) {
+    // SAFETY: By the invariant of the operations; the original keeps its reference.
+    let charge = unsafe { <Arc<Charge> as ForeignOwnable>::borrow((*vma).vm_private_data) };
+    // INVARIANT: The same pointer, of which the copy has a reference of its own now.
+    Arc::<Charge>::from(charge).into_foreign();
+}
+
+/// The mapping ends.
+///
+/// # Safety
+///
+/// `vma` has the [`OPERATIONS`], and is not used afterwards.
+unsafe extern "C" fn close(vma: *mut bindings::vm_area_struct) {
+    // SAFETY: By the invariant of the operations.
+    drop(unsafe { <Arc<Charge> as ForeignOwnable>::from_foreign((*vma).vm_private_data) });
 }

@@ -11,6 +11,7 @@ use kernel::{
 };
 
 use crate::{
+    account,
     area::{Area, Word},
     geometry::Geometry,
     memory,
@@ -26,6 +27,8 @@ pub(crate) struct Region {
     pub(crate) geometry: Geometry,
     pub(crate) name: Name,
     pub(crate) permissions: Permissions,
+    /// Whose limits applied to who made it.
+    creator: Kuid,
     /// `struct ivring_region_area`, written by the kernel alone.
     pub(crate) area: Area,
     #[pin]
@@ -42,6 +45,12 @@ struct Table {
     slots: KVec<Slot>,
     attached: u32,
     members: u32,
+}
+
+impl Table {
+    fn count(&self, is_it: impl Fn(&Slot) -> bool) -> usize {
+        self.slots.iter().filter(|slot| is_it(slot)).count()
+    }
 }
 
 struct Slot {
@@ -108,6 +117,7 @@ impl Region {
                 geometry,
                 name,
                 permissions,
+                creator: account::current_user(),
                 area,
                 table <- new_spinlock!(table, "ivring_table"),
             }),
@@ -161,12 +171,14 @@ impl Region {
         }
     }
 
-    /// Keeps a slot for a VM to come: the one that is `wanted`, or with `None` the first free one.
+    /// Keeps a slot for a VM of `user` to come: the one that is `wanted`, or with `None` the first
+    /// free one.
     ///
-    /// Who did not create the region gets half of its slots at most, so that nobody can take all.
+    /// Who did not create the region gets half of its slots at most, and not the last one that is
+    /// free while the creator has none. So nobody can take all, and the creator always gets one.
     ///
     /// `EBUSY` if it is taken, `ENOSPC` if all are, `EINVAL` if there is no such slot; `EDQUOT` if
-    /// `user` has as many as he may.
+    /// `user` has as many as there may be.
     pub(crate) fn reserve(
         self: &Arc<Self>,
         wanted: Option<u32>,
@@ -183,11 +195,13 @@ impl Region {
                     .ok_or(EBUSY)?
             }
         };
-        let held = |slot: &&Slot| slot.holder.is_of(user);
-        if user != self.permissions.uid
-            && table.slots.iter().filter(held).count() >= table.slots.len().div_ceil(2)
-        {
-            return Err(EDQUOT);
+        if user != self.creator {
+            let held = table.count(|slot| slot.holder.is_of(user));
+            let is_kept = table.count(|slot| slot.holder.is_of(self.creator)) == 0
+                && table.count(Slot::is_free) == 1;
+            if is_kept || held >= table.slots.len().div_ceil(2) {
+                return Err(EDQUOT);
+            }
         }
         let slot = &mut table.slots[index];
         slot.holder = Holder::Reserved(user);
@@ -201,6 +215,7 @@ impl Region {
         Ok(Reservation {
             region: self.clone(),
             id,
+            user,
             open: true,
         })
     }
@@ -258,6 +273,7 @@ impl Region {
 pub(crate) struct Reservation {
     region: Arc<Region>,
     pub(crate) id: VmId,
+    user: Kuid,
     open: bool,
 }
 
@@ -266,7 +282,7 @@ impl Reservation {
     pub(crate) fn fill(mut self, vm: Arc<Vm>) {
         let slot = usize::from(self.id.slot);
         self.open = false;
-        self.region.set_holder(slot, Holder::Vm(vm.owner.uid, vm));
+        self.region.set_holder(slot, Holder::Vm(self.user, vm));
         self.region.announce(slot);
     }
 }
@@ -300,7 +316,7 @@ mod tests {
     use kernel::bindings::kuid_t;
 
     fn owner() -> Kuid {
-        Kuid::current_euid()
+        account::current_user()
     }
 
     fn stranger() -> Kuid {
@@ -351,24 +367,49 @@ mod tests {
         Ok(())
     }
 
-    /// Half of them, rounded up, to who is not the owner, reserved or taken.
+    /// Half of them, rounded up, to who is not the creator, reserved or taken.
     #[test]
     fn share() -> Result {
-        for (slots, share) in [(1, 1), (2, 1), (3, 2), (8, 4)] {
+        for (slots, share) in [(2, 1), (3, 2), (8, 4)] {
             let region = Region::for_test(slots)?;
             let mut held = KVec::new();
             for _ in 0..share {
                 held.push(region.reserve(None, stranger())?, GFP_KERNEL)?;
             }
-            let full = if slots == share { ENOSPC } else { EDQUOT };
-            assert!(region.reserve(None, stranger()).err() == Some(full));
+            assert!(region.reserve(None, stranger()).err() == Some(EDQUOT));
             assert!(region.reserve(Some(0), stranger()).err() == Some(EBUSY));
             for _ in share..slots {
                 held.push(region.reserve(None, owner())?, GFP_KERNEL)?;
             }
             assert!(region.reserve(None, owner()).err() == Some(ENOSPC));
             held.truncate(share as usize - 1);
+            // The only ones left are the stranger's, but one slot is the creator's.
             region.reserve(None, stranger())?;
+        }
+        Ok(())
+    }
+
+    /// One of them to the creator, however many others there are, as long as the creator has none.
+    #[test]
+    fn kept() -> Result {
+        let user = |val| Kuid::from_raw(kuid_t { val });
+        for slots in [1, 2, 3, 8] {
+            let region = Region::for_test(slots)?;
+            let mut held = KVec::new();
+            for other in 1..slots {
+                held.push(region.reserve(None, user(4711 + other))?, GFP_KERNEL)?;
+            }
+            assert!(region.reserve(None, stranger()).err() == Some(EDQUOT));
+            assert!(region.reserve(Some(slots - 1), stranger()).err() == Some(EDQUOT));
+            let own = region.reserve(None, owner())?;
+            assert!(region.reserve(None, stranger()).err() == Some(ENOSPC));
+            if held.pop().is_some() {
+                region.reserve(None, stranger())?;
+                // Two are free now, and one of them is for others.
+                drop(own);
+                held.push(region.reserve(None, stranger())?, GFP_KERNEL)?;
+                assert!(region.reserve(None, user(1)).err() == Some(EDQUOT));
+            }
         }
         Ok(())
     }

@@ -5,7 +5,7 @@
 use core::ops::Deref;
 use kernel::{prelude::*, sync::Arc, task::Kuid};
 
-use crate::{name::Name, region::Region};
+use crate::{account, name::Name, region::Region};
 
 /// How many regions one user may hold at a time.
 const MAX_REGIONS_PER_USER: usize = 256;
@@ -115,7 +115,7 @@ impl Handle {
         if !region.name.is_empty() && holds.find(&region.name).is_some() {
             return Err(EEXIST);
         }
-        holds.add(region, Kuid::current_euid())
+        holds.add(region, account::current_user())
     }
 
     /// The region of that name: `ENOENT` if there is none, `EACCES` if the current task may not
@@ -124,14 +124,14 @@ impl Handle {
         let mut holds = REGISTRY.lock();
         let region = holds.find(name).ok_or(ENOENT)?.clone();
         region.permissions.check()?;
-        holds.add(region, Kuid::current_euid())
+        holds.add(region, account::current_user())
     }
 
     /// The same region for the current task's user; `EMFILE` if he holds too many.
     pub(crate) fn share(&self) -> Result<Self> {
         REGISTRY
             .lock()
-            .add(self.region.clone(), Kuid::current_euid())
+            .add(self.region.clone(), account::current_user())
     }
 
     pub(crate) fn region(&self) -> &Arc<Region> {

@@ -127,12 +127,12 @@ TEST_F_TIMEOUT(limits, one_region, 100)
 	close(fd);
 }
 
-/* Half of the slots of another's region, rounded up. */
+/* Half of the slots of another's region, rounded up, but for the one that is the creator's. */
 TEST_F(limits, slots)
 {
 	static const struct {
 		int slots, share;
-	} cases[] = { { 1, 1 }, { 2, 1 }, { 3, 2 }, { 8, 4 } };
+	} cases[] = { { 1, 0 }, { 2, 1 }, { 3, 2 }, { 8, 4 } };
 	struct snapshot before;
 	struct vm *vm, more;
 	unsigned int i;
@@ -143,14 +143,14 @@ TEST_F(limits, slots)
 		ASSERT_LE(0, self->region);
 		for (n = 0, vm = self->vm; n < cases[i].share; n++, vm++)
 			EXPECT_EQ(0, join(vm, STRANGER, self->region));
-		if (n < cases[i].slots) {
+		if (n)
 			before = vm_snapshot(&self->vm[0]);
-			EXPECT_EQ(-EDQUOT, join(&more, STRANGER, self->region));
-			EXPECT_EQ(-EDQUOT, join_slot(&more, STRANGER, self->region,
-						     cases[i].slots - 1));
+		EXPECT_EQ(-EDQUOT, join(&more, STRANGER, self->region));
+		EXPECT_EQ(-EDQUOT, join_slot(&more, STRANGER, self->region,
+					     cases[i].slots - 1));
+		EXPECT_EQ(-EINVAL, join_slot(&more, STRANGER, self->region, cases[i].slots));
+		if (n) {
 			EXPECT_EQ(-EBUSY, join_slot(&more, STRANGER, self->region, 0));
-			EXPECT_EQ(-EINVAL, join_slot(&more, STRANGER, self->region,
-						     cases[i].slots));
 			EXPECT_UNCHANGED(before, &self->vm[0]);
 		}
 		/* The others, and root is one of them, have the rest; or the owner has. */
@@ -160,15 +160,48 @@ TEST_F(limits, slots)
 		EXPECT_EQ(-ENOSPC, join(&more, STRANGER, self->region));
 		EXPECT_EQ(-ENOSPC, join(&more, OWNER, self->region));
 
-		/* One that he has left he may have again. */
+		/* One that is left can be had again. */
 		vm_close(&self->vm[0]);
-		EXPECT_EQ(0, join(&self->vm[0], STRANGER, self->region));
+		EXPECT_EQ(0, join(&self->vm[0], cases[i].share ? STRANGER : OWNER,
+				  self->region));
 		leave_all(self->vm, cases[i].slots);
 
 		/* All of them are the owner's. */
 		for (n = 0; n < cases[i].slots; n++)
 			EXPECT_EQ(0, join(&self->vm[n], OWNER, self->region));
 		leave_all(self->vm, cases[i].slots);
+		close(self->region);
+	}
+	self->region = -1;
+}
+
+/* However many others there are, the creator can always attach. */
+TEST_F(limits, slot_of_the_creator)
+{
+	int slots, i;
+	struct vm *vm, own, more;
+
+	for (slots = 1; slots <= 8; slots++) {
+		self->region = create(OWNER, slots);
+		ASSERT_LE(0, self->region);
+		for (i = 0, vm = self->vm; i < slots - 1; i++, vm++)
+			EXPECT_EQ(0, join(vm, 2000 + i, self->region));
+		EXPECT_EQ(-EDQUOT, join(&more, ANOTHER, self->region));
+		EXPECT_EQ(-EDQUOT, join(&more, 0, self->region));
+		EXPECT_EQ(-EDQUOT, join_slot(&more, ANOTHER, self->region, slots - 1));
+		EXPECT_EQ(0, join(&own, OWNER, self->region));
+		EXPECT_EQ(-ENOSPC, join(&more, ANOTHER, self->region));
+		/* With one of its own, the creator has none kept for it. */
+		if (slots > 1) {
+			vm_close(&self->vm[0]);
+			EXPECT_EQ(0, join(&self->vm[0], ANOTHER, self->region));
+		}
+		/* And without one it has again. */
+		vm_close(&own);
+		EXPECT_EQ(-EDQUOT, join(&more, STRANGER, self->region));
+		EXPECT_EQ(0, join(&own, OWNER, self->region));
+		vm_close(&own);
+		leave_all(self->vm, slots - 1);
 		close(self->region);
 	}
 	self->region = -1;
@@ -222,6 +255,91 @@ TEST_F(limits, user_namespace)
 	if (ret == 2)
 		SKIP(return, "no user namespaces here");
 	EXPECT_EQ(EDQUOT, ret);
+}
+
+/*
+ * What a process becomes: a user in a namespace that @uid has made, in which the numbers of
+ * @map exist. 0, or which step failed.
+ */
+static int become_in_namespace(uid_t uid, const char *map, uid_t inside)
+{
+	int start[2], fd;
+	char path[64], c;
+	pid_t pid;
+
+	if (pipe(start))
+		return 1;
+	snprintf(path, sizeof(path), "/proc/%d/uid_map", getpid());
+	pid = child_fork();
+	if (!pid) {
+		/* Root writes the map, as newuidmap does. */
+		(void)!read(start[0], &c, 1);
+		fd = open(path, O_WRONLY);
+		_exit(write(fd, map, strlen(map)) != (ssize_t)strlen(map));
+	}
+	if (setgroups(0, NULL) || setresuid(uid, uid, uid))
+		return 1;
+	prctl(PR_SET_DUMPABLE, 1);
+	if (unshare(CLONE_NEWUSER))
+		return 2;
+	if (write(start[1], "", 1) != 1 || child_wait(pid))
+		return 3;
+	return setresuid(inside, inside, inside) ? 3 : 0;
+}
+
+/* What joining the region returns to that user; -EPERM if there are no such namespaces. */
+static int join_in_namespace(int region, uid_t uid, const char *map, uid_t inside)
+{
+	pid_t pid = child_fork();
+	struct vm vm;
+	int ret;
+
+	if (!pid) {
+		ret = become_in_namespace(uid, map, inside);
+		_exit(ret ? 200 + ret : -vm_join(&vm, region));
+	}
+	ret = child_wait(pid);
+	return ret == 202 ? -EPERM : -ret;
+}
+
+/* With subordinate numbers, and in namespaces within namespaces, it is the same user. */
+TEST_F(limits, subordinate_users)
+{
+	static const char map[] = "0 1001 1\n1 100000 10";
+	int ret;
+
+	self->region = create(OWNER, 4);
+	ASSERT_LE(0, self->region);
+	ASSERT_EQ(0, join(&self->vm[0], STRANGER, self->region));
+	ret = join_in_namespace(self->region, STRANGER, map, 5);
+	if (ret == -EPERM)
+		SKIP(return, "no user namespaces here");
+	EXPECT_EQ(0, ret);
+	ASSERT_EQ(0, join(&self->vm[1], STRANGER, self->region));
+	EXPECT_EQ(-EDQUOT, join_in_namespace(self->region, STRANGER, map, 0));
+	EXPECT_EQ(-EDQUOT, join_in_namespace(self->region, STRANGER, map, 5));
+	EXPECT_EQ(0, join(&self->vm[2], ANOTHER, self->region));
+}
+
+/* A container that root has made is one user, whoever it has in it, and not root. */
+TEST_F(limits, containers)
+{
+	static const char map[] = "0 200000 10", other[] = "0 300000 10";
+	struct vm *vm = self->vm;
+	int region = create(0, 4), ret;
+
+	ASSERT_LE(0, region);
+	self->region = region;
+	ret = join_in_namespace(region, 0, map, 0);
+	if (ret == -EPERM)
+		SKIP(return, "no user namespaces here");
+	EXPECT_EQ(0, ret);
+	/* From outside it is the user who is root in there. */
+	ASSERT_EQ(0, join(&vm[0], 200000, region));
+	ASSERT_EQ(0, join(&vm[1], 200000, region));
+	EXPECT_EQ(-EDQUOT, join_in_namespace(region, 0, map, 0));
+	EXPECT_EQ(-EDQUOT, join_in_namespace(region, 0, map, 7));
+	EXPECT_EQ(0, join_in_namespace(region, 0, other, 7));
 }
 
 /* All the lanes that one user can open to a VM keep no other from opening his. */

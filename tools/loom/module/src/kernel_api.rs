@@ -69,6 +69,7 @@ macro_rules! new_spinlock {
 }
 
 pub(crate) mod sync {
+    pub(crate) use std::sync::Arc;
     /// A lock of the model.
     pub(crate) struct SpinLock<T>(loom::sync::Mutex<T>);
 

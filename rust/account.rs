@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Accounts: how much memory each user has in areas, and whose account a task is on.
+//!
+//! Areas are pinned, and on no process's RSS. So without a memory cgroup nothing else limits them,
+//! and the OOM killer would look for their memory in other processes.
+
+use kernel::{bindings::kuid_t, prelude::*, sync::Arc, task::Kuid};
+
+use crate::memory;
+
+extern "C" {
+    /// In `helpers.c`: the user whose limits apply to the current task.
+    fn ivring_accountable_user() -> kuid_t;
+    /// In `helpers.c`: bytes that one user may have, as an administrator has set it.
+    fn ivring_user_memory() -> u64;
+    /// In `helpers.c`: bytes that all users together may have.
+    fn ivring_total_memory() -> u64;
+    /// In `helpers.c`: whether the current task may exceed both.
+    fn ivring_may_exceed_memory() -> bool;
+}
+
+/// The user whose limits apply to the current task.
+///
+/// It is the effective user, but for a task in a user namespace: then it is the one who made the
+/// outermost namespace, so that no user gets further limits by numbers that exist in there only.
+pub(crate) fn current_user() -> Kuid {
+    // SAFETY: May be called by any task.
+    Kuid::from_raw(unsafe { ivring_accountable_user() })
+}
+
+kernel::sync::global_lock! {
+    // SAFETY: Initialized by `init`, before the device can be opened.
+    unsafe(uninit) static ACCOUNTS: Mutex<Accounts> = Accounts::new();
+}
+
+/// What a user has.
+struct Account {
+    user: Kuid,
+    bytes: u64,
+}
+
+/// All of them.
+///
+/// # Invariants
+///
+/// There is one for each user who has anything, and `total` is the sum of their bytes. So there are
+/// at most as many as there are pages in areas.
+struct Accounts {
+    users: KVVec<Account>,
+    total: u64,
+}
+
+impl Accounts {
+    const fn new() -> Self {
+        // INVARIANT: Nobody has anything.
+        Self {
+            users: KVVec::new(),
+            total: 0,
+        }
+    }
+
+    fn of(&mut self, user: Kuid) -> Option<usize> {
+        self.users.iter().position(|account| account.user == user)
+    }
+
+    /// Puts `bytes`, which is not zero, on the account of `user`.
+    ///
+    /// `ENOBUFS` if that makes it more than `limit`, or all of them more than `total`.
+    fn add(&mut self, user: Kuid, bytes: u64, limit: u64, total: u64) -> Result {
+        let index = self.of(user);
+        let held = index.map_or(0, |index| self.users[index].bytes);
+        let held = held.checked_add(bytes).ok_or(ENOMEM)?;
+        let all = self.total.checked_add(bytes).ok_or(ENOMEM)?;
+        if held > limit || all > total {
+            return Err(ENOBUFS);
+        }
+        // INVARIANT: The user has something from here on, and `total` is as much more.
+        match index {
+            Some(index) => self.users[index].bytes = held,
+            // Charged to nobody: it outlives the one who happens to make it grow.
+            None => self.users.push(Account { user, bytes }, GFP_KERNEL)?,
+        }
+        self.total = all;
+        Ok(())
+    }
+
+    /// Takes back what `add` has put on an account.
+    fn remove(&mut self, user: Kuid, bytes: u64) {
+        let Some(index) = self.of(user) else {
+            return;
+        };
+        let account = &mut self.users[index];
+        account.bytes -= bytes;
+        if account.bytes == 0 {
+            // Not found only if there is no such index, and there is.
+            let _ = self.users.remove(index);
+        }
+        self.total -= bytes;
+        if self.users.is_empty() {
+            // A static is never dropped: its memory would outlive the module.
+            self.users = KVVec::new();
+        }
+    }
+}
+
+/// Initializes the accounts.
+///
+/// # Safety
+///
+/// To be called once, before anything else of this file.
+pub(crate) unsafe fn init() {
+    // SAFETY: By this function's requirement.
+    unsafe { ACCOUNTS.init() };
+}
+
+/// Memory on the account of a user, until this is dropped.
+pub(crate) struct Charge {
+    user: Kuid,
+    bytes: u64,
+}
+
+impl Charge {
+    /// Puts `bytes`, which is not zero, on the account of the current task's user.
+    ///
+    /// `ENOBUFS` if an administrator allows that user, or all users together, less than that.
+    pub(crate) fn new(bytes: usize) -> Result<Arc<Self>> {
+        let user = current_user();
+        let bytes = bytes as u64;
+        // SAFETY: May be called at any time.
+        let (limit, total) = unsafe { (ivring_user_memory(), ivring_total_memory()) };
+        let added = ACCOUNTS.lock().add(user, bytes, limit, total);
+        match added {
+            // SAFETY: May be called at any time.
+            Err(error) if error == ENOBUFS && unsafe { ivring_may_exceed_memory() } => {
+                ACCOUNTS.lock().add(user, bytes, u64::MAX, u64::MAX)?;
+            }
+            added => added?,
+        }
+        // From here on it is given back by `drop`, where there is no memory too.
+        Arc::new(Self { user, bytes }, memory::charged()).map_err(Into::into)
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        ACCOUNTS.lock().remove(self.user, self.bytes);
+    }
+}
+
+#[kunit_tests(ivring_account)]
+mod tests {
+    use super::*;
+
+    fn user(number: u32) -> Kuid {
+        Kuid::from_raw(kuid_t { val: number })
+    }
+
+    #[test]
+    fn limits() -> Result {
+        let mut accounts = Accounts::new();
+        accounts.add(user(1), 60, 100, 150)?;
+        assert_eq!(accounts.add(user(1), 41, 100, 150), Err(ENOBUFS));
+        accounts.add(user(1), 40, 100, 150)?;
+        assert_eq!(accounts.add(user(2), 51, 100, 150), Err(ENOBUFS));
+        accounts.add(user(2), 50, 100, 150)?;
+        assert_eq!(accounts.add(user(3), 1, 100, 150), Err(ENOBUFS));
+        assert_eq!(
+            accounts.add(user(3), u64::MAX, u64::MAX, u64::MAX),
+            Err(ENOMEM)
+        );
+        assert_eq!((accounts.users.len(), accounts.total), (2, 150));
+        Ok(())
+    }
+
+    /// What is given back can be had again, and nothing stays.
+    #[test]
+    fn given_back() -> Result {
+        let mut accounts = Accounts::new();
+        accounts.add(user(1), 60, 100, 150)?;
+        accounts.add(user(1), 40, 100, 150)?;
+        accounts.add(user(2), 50, 100, 150)?;
+        accounts.remove(user(1), 60);
+        assert_eq!((accounts.users.len(), accounts.total), (2, 90));
+        accounts.add(user(3), 60, 100, 150)?;
+        accounts.remove(user(1), 40);
+        accounts.remove(user(3), 60);
+        assert_eq!((accounts.users.len(), accounts.total), (1, 50));
+        accounts.remove(user(2), 50);
+        assert_eq!((accounts.users.capacity(), accounts.total), (0, 0));
+        Ok(())
+    }
+
+    #[test]
+    fn charge() -> Result {
+        let before = ACCOUNTS.lock().total;
+        let charge = Charge::new(4096)?;
+        let other = charge.clone();
+        drop(charge);
+        assert!(ACCOUNTS.lock().total >= 4096);
+        drop(other);
+        assert_eq!(ACCOUNTS.lock().total, before);
+        Ok(())
+    }
+}
