@@ -7,8 +7,8 @@ extern "C" {
     fn ivring_barrier_on_all_cpus();
 }
 
-/// Has every CPU pass a full barrier, and waits until all have: mostly for tens of microseconds.
-/// Those who call it at the same time share what is done for it, where RCU does it.
+/// Has every CPU pass a full barrier, and waits until all have: mostly for tens of microseconds,
+/// however RCU is configured. Those who call it at the same time share what is done for it.
 ///
 /// What a CPU has stored before its barrier can be seen after this; what it loads after its barrier
 /// is at least as new as what was stored before this.

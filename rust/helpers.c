@@ -4,13 +4,16 @@
 #include <linux/capability.h>
 #include <linux/context_tracking_state.h>
 #include <linux/cred.h>
+#include <linux/delay.h>
 #include <linux/fault-inject-usercopy.h>
 #include <linux/gfp.h>
+#include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/nospec.h>
 #include <linux/rcupdate.h>
 #include <linux/smp.h>
+#include <linux/spinlock.h>
 #include <linux/time_namespace.h>
 #include <linux/uaccess.h>
 #include <linux/unroll.h>
@@ -102,16 +105,57 @@ static void full_barrier(void *unused)
 }
 
 /*
- * A grace period ends when each CPU has passed a full barrier: those that run
+ * Interrupts all CPUs, at most once in so many microseconds, so that members who ask for
+ * it all the time take no more than some hundredths of other CPUs' time.
+ */
+#define ROUND_US	50
+
+static DEFINE_SPINLOCK(round_lock);	/* held during a round of interrupts */
+static unsigned long rounds;		/* that have begun */
+static u64 next_round;			/* when the next one may begin, by ktime_get_ns() */
+
+/*
+ * A caller needs a round that begins after this call did, and shares it with all that called
+ * before it began. So it waits for two at most, however many call: the one that has begun
+ * already, and the one that is its own. The task that makes it cannot be preempted while
+ * others wait for it, or on real-time kernels inherits their priority.
+ */
+static void interrupt_all_cpus(void)
+{
+	/* Whoever sees the number of a round sees when the next one may begin: see below. */
+	unsigned long seen = smp_load_acquire(&rounds);
+	s64 early = READ_ONCE(next_round) - ktime_get_ns();
+
+	if (early > 0)
+		usleep_range(early / NSEC_PER_USEC + 1, early / NSEC_PER_USEC + 1);
+	spin_lock(&round_lock);
+	if (rounds == seen) {
+		WRITE_ONCE(next_round, ktime_get_ns() + ROUND_US * NSEC_PER_USEC);
+		/* Pairs with the acquire above. */
+		smp_store_release(&rounds, seen + 1);
+		/* Between that store and the barriers: those who have not seen it share them. */
+		full_barrier(NULL);
+		on_each_cpu(full_barrier, NULL, 1);
+	}
+	spin_unlock(&round_lock);
+}
+
+/* Exported to modules, but declared in kernel/rcu/rcu.h alone. */
+bool rcu_gp_is_normal(void);
+
+/*
+ * An expedited grace period ends when each CPU has passed a full barrier: those that run
  * something are interrupted for it, those that are idle are left alone. Where RCU is told
  * of each entry to user space (nohz_full, CONTEXT_TRACKING_USER_FORCE) CPUs are left alone
- * there too, and on real-time kernels it may not be expedited: then all are interrupted.
+ * there too, and on real-time kernels, and with rcu_normal, none is expedited, which takes
+ * milliseconds: then all CPUs are interrupted.
  */
 void ivring_barrier_on_all_cpus(void)
 {
 	full_barrier(NULL);
-	if (IS_ENABLED(CONFIG_PREEMPT_RT) || context_tracking_enabled())
-		smp_call_function(full_barrier, NULL, 1);
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) || IS_ENABLED(CONFIG_TINY_RCU) ||
+	    context_tracking_enabled() || rcu_gp_is_normal())
+		interrupt_all_cpus();
 	else
 		synchronize_rcu_expedited();
 	full_barrier(NULL);

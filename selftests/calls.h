@@ -164,6 +164,18 @@ static inline int dev_poll(int fd, short events)
 	return poll(&p, 1, 0) < 0 ? -errno : p.revents;
 }
 
+/* Whether RCU shall expedite no grace period: 0 or -errno. */
+static inline int set_rcu_normal(bool normal)
+{
+	int fd = open("/sys/kernel/rcu_normal", O_WRONLY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, normal ? "1" : "0", 1) == 1 ? 0 : -errno;
+	close(fd);
+	return ret;
+}
+
 /* Addresses that no call may read or write. */
 
 #define KERNEL_ADDRESS							\

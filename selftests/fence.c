@@ -3,11 +3,16 @@
  * IVRING_FENCE: a member has all CPUs pass a barrier. What that is for shows
  * lane_sleep.c.
  */
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+
 #include "ivring_test.h"
 
 #define CALLERS	4
 #define ROUNDS	200
 #define LATE_MS	1000
+#define CALLS	100		/* of each caller */
+#define ROUND_US	50
 
 FIXTURE(fence) {
 	struct vm vm;
@@ -88,6 +93,133 @@ TEST_F(fence, storm)
 		kill(pid[c], SIGKILL);
 		EXPECT_EQ(-SIGKILL, child_wait(pid[c]));
 	}
+}
+
+/*
+ * It takes microseconds also where RCU expedites nothing and a grace period takes
+ * milliseconds, one of which membarrier() waits for.
+ */
+
+FIXTURE(fence_rcu_normal) {
+	struct vm vm;
+};
+
+FIXTURE_SETUP(fence_rcu_normal)
+{
+	ASSERT_EQ(0, vm_create(&self->vm, 2, 8, 4096));
+	if (set_rcu_normal(true))
+		SKIP(return, "RCU does not let itself be told");
+}
+
+FIXTURE_TEARDOWN(fence_rcu_normal)
+{
+	set_rcu_normal(false);
+	vm_close(&self->vm);
+}
+
+static int grace_period(int fd)
+{
+	return syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) ? -errno : 0;
+}
+
+static int fence(int fd)
+{
+	return dev_ioctl(fd, IVRING_FENCE, NULL);
+}
+
+static int compare(const void *a, const void *b)
+{
+	__u64 left = *(const __u64 *)a, right = *(const __u64 *)b;
+
+	return (left > right) - (left < right);
+}
+
+/*
+ * The time that all but some of the quickest calls take at least, so that it does not count
+ * when the machine has something else to do; 0 for an error.
+ */
+static __u64 quick_time(int (*call)(int fd), int fd)
+{
+	__u64 time[CALLS];
+	int i;
+
+	for (i = 0; i < CALLS; i++) {
+		usleep(100);
+		time[i] = now();
+		if (call(fd))
+			return 0;
+		time[i] = now() - time[i];
+	}
+	qsort(time, CALLS, sizeof(*time), compare);
+	return time[CALLS / 10];
+}
+
+TEST_F(fence_rcu_normal, takes_no_grace_period)
+{
+	__u64 slow = quick_time(grace_period, -1), quick;
+
+	if (!slow)
+		SKIP(return, "nothing to compare with");
+	quick = quick_time(fence, self->vm.fd);
+	TH_LOG("a fence takes %llu us, a grace period %llu us", quick / 1000, slow / 1000);
+	EXPECT_LT(0, quick);
+	EXPECT_GT(slow / 4, quick);
+}
+
+#define TRACING	"/sys/kernel/tracing/"
+
+static int tell(const char *file, const char *text)
+{
+	int fd = open(file, O_WRONLY | O_APPEND | O_CLOEXEC);
+	bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	close(fd);
+	return good ? 0 : -errno;
+}
+
+/* How often all CPUs were interrupted since the probe was set. */
+static long long rounds(void)
+{
+	FILE *file = fopen(TRACING "kprobe_profile", "r");
+	long long hits = -1;
+
+	if (file && fscanf(file, " ivring_round %lld", &hits) != 1)
+		hits = -1;
+	if (file)
+		fclose(file);
+	return hits;
+}
+
+/* However many call it all the time, the CPUs are interrupted once in ROUND_US at most. */
+TEST_F(fence_rcu_normal, is_limited)
+{
+	pid_t pid[CALLERS];
+	long long count;
+	int c, calls;
+	__u64 time;
+
+	if (tell(TRACING "kprobe_events", "p:ivring_round on_each_cpu_cond_mask") ||
+	    tell(TRACING "events/kprobes/ivring_round/enable", "1"))
+		SKIP(return, "nothing counts them");
+	time = now();
+	for (c = 0; c < CALLERS; c++) {
+		pid[c] = child_fork();
+		if (!pid[c]) {
+			for (calls = 0; calls < CALLS; calls++)
+				if (fence(self->vm.fd))
+					_exit(1);
+			_exit(0);
+		}
+	}
+	for (c = 0; c < CALLERS; c++)
+		EXPECT_EQ(0, child_wait(pid[c]));
+	count = rounds();
+	time = (now() - time) / 1000;
+	TH_LOG("%d fences interrupted all CPUs %lld times in %llu us", CALLERS * CALLS, count, time);
+	EXPECT_LE(CALLS, count);
+	EXPECT_GE(time / ROUND_US + 1, count);
+	EXPECT_EQ(0, tell(TRACING "events/kprobes/ivring_round/enable", "0"));
+	EXPECT_EQ(0, tell(TRACING "kprobe_events", "-:ivring_round"));
 }
 
 TEST_HARNESS_MAIN

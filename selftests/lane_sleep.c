@@ -31,6 +31,7 @@ FIXTURE_VARIANT(lane_sleep) {
 	const struct way *way;
 	int items;
 	bool quiet;
+	bool rcu_normal;	/* RCU expedites nothing */
 };
 
 FIXTURE_VARIANT_ADD(lane_sleep, sender_wait) { SENDER, &way_wait, 5000 };
@@ -70,14 +71,24 @@ FIXTURE_VARIANT_ADD(lane_sleep, kernel_epoll_level) { KERNEL, &way_epoll_level, 
 FIXTURE_VARIANT_ADD(lane_sleep, kernel_uring) { KERNEL, &way_uring, 5000 };
 FIXTURE_VARIANT_ADD(lane_sleep, kernel_spin_poll) { KERNEL, &way_spin_poll, 200000 };
 
+/* Where the barrier is made in another way. */
+FIXTURE_VARIANT_ADD(lane_sleep, rcu_normal_wait_armed) { FENCE, &way_wait_armed, 5000, true };
+FIXTURE_VARIANT_ADD(lane_sleep, rcu_normal_spin) { FENCE, &way_spin, 200000, true };
+FIXTURE_VARIANT_ADD(lane_sleep, rcu_normal_poll) { KERNEL, &way_poll, 5000, true };
+FIXTURE_VARIANT_ADD(lane_sleep, rcu_normal_spin_poll) { KERNEL, &way_spin_poll, 200000, true };
+
 FIXTURE_SETUP(lane_sleep)
 {
 	ASSERT_EQ(0, vm_create(&self->vm, 2, 2, OUTBOX));
+	if (variant && variant->rcu_normal && set_rcu_normal(true))
+		SKIP(return, "RCU does not let itself be told");
 	self->seed = rng_seed();
 }
 
 FIXTURE_TEARDOWN(lane_sleep)
 {
+	if (variant && variant->rcu_normal)
+		set_rcu_normal(false);
 	vm_close(&self->vm);
 }
 
