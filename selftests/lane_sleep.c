@@ -72,10 +72,10 @@ FIXTURE_VARIANT_ADD(lane_sleep, kernel_uring) { KERNEL, &way_uring, 5000 };
 FIXTURE_VARIANT_ADD(lane_sleep, kernel_spin_poll) { KERNEL, &way_spin_poll, 200000 };
 
 /* Where the barrier is made in another way. */
-FIXTURE_VARIANT_ADD(lane_sleep, rcu_normal_wait_armed) { FENCE, &way_wait_armed, 5000, true };
-FIXTURE_VARIANT_ADD(lane_sleep, rcu_normal_spin) { FENCE, &way_spin, 200000, true };
-FIXTURE_VARIANT_ADD(lane_sleep, rcu_normal_poll) { KERNEL, &way_poll, 5000, true };
-FIXTURE_VARIANT_ADD(lane_sleep, rcu_normal_spin_poll) { KERNEL, &way_spin_poll, 200000, true };
+FIXTURE_VARIANT_ADD(lane_sleep, rcu_normal_wait_armed) { FENCE, &way_wait_armed, 5000, .rcu_normal = true };
+FIXTURE_VARIANT_ADD(lane_sleep, rcu_normal_spin) { FENCE, &way_spin, 200000, .rcu_normal = true };
+FIXTURE_VARIANT_ADD(lane_sleep, rcu_normal_poll) { KERNEL, &way_poll, 5000, .rcu_normal = true };
+FIXTURE_VARIANT_ADD(lane_sleep, rcu_normal_spin_poll) { KERNEL, &way_spin_poll, 200000, .rcu_normal = true };
 
 FIXTURE_SETUP(lane_sleep)
 {
