@@ -134,16 +134,11 @@ impl Word<'_> {
         unsafe { atomic::atomic_store(self.0.as_ptr(), value, Release) }
     }
 
-    /// Stores `value` and returns what was there, fully ordered.
-    pub(crate) fn exchange(self, value: u32) -> u32 {
+    /// Turns `old` into `new`, fully ordered. If the word is not `old`, the error is what it is, and
+    /// nothing is ordered.
+    pub(crate) fn compare_exchange(self, old: u32, new: u32) -> Result<(), u32> {
         // SAFETY: By the type invariant.
-        unsafe { atomic::xchg(self.0.as_ptr(), value, Full) }
-    }
-
-    /// Turns `old` into `new`, fully ordered; true if the word was `old`.
-    pub(crate) fn compare_exchange(self, old: u32, new: u32) -> bool {
-        // SAFETY: By the type invariant.
-        unsafe { atomic::cmpxchg(self.0.as_ptr(), old, new, Full) }.is_ok()
+        unsafe { atomic::cmpxchg(self.0.as_ptr(), old, new, Full) }.map(|_| ())
     }
 
     /// Sets `bits`, fully ordered.
@@ -207,10 +202,10 @@ mod tests {
             let word = area.word(offset);
             assert_eq!(word.load(), 0);
             word.store(1);
-            assert_eq!(word.exchange(2), 1);
-            assert!(!word.compare_exchange(1, 3));
+            assert_eq!(word.compare_exchange(1, 2), Ok(()));
+            assert_eq!(word.compare_exchange(1, 3), Err(2));
             assert_eq!(word.load_acquire(), 2);
-            assert!(word.compare_exchange(2, 3));
+            assert_eq!(word.compare_exchange(2, 3), Ok(()));
             word.store_release(word.load() + 1);
             assert_eq!(word.load(), 4);
             word.set_bits(6);

@@ -6,18 +6,19 @@ use kernel::sync::atomic::{Atomic, Relaxed};
 
 use crate::{inbox::Counts, uapi::Stats};
 
-/// What happened to a VM, but for what its inbox counts.
+/// What happened to a VM, but for what its inbox counts. Each is counted as it happens, and none is
+/// ever taken back.
 #[derive(Default)]
 pub(crate) struct Counters {
     pub(crate) items_out: Counter,
-    /// Doorbells that were asked for, but for those of the inbox.
-    pub(crate) asked: Counter,
-    /// Of all that were asked for.
+    /// Doorbells that a sender rang.
     pub(crate) rung: Counter,
-    /// As above.
+    /// Doorbells that started a delay instead.
     pub(crate) delayed: Counter,
-    /// Rung at the end of a delay.
+    /// Doorbells that a timer rang, at the end of a delay.
     pub(crate) timed: Counter,
+    /// Doorbells that were neither rung nor delayed.
+    pub(crate) suppressed: Counter,
     pub(crate) spurious: Counter,
     pub(crate) waits: Counter,
     pub(crate) room: Counter,
@@ -27,19 +28,16 @@ pub(crate) struct Counters {
 impl Counters {
     /// All of it, with what the inbox counts.
     pub(crate) fn stats(&self, inbox: Counts) -> Stats {
-        let asked = inbox.pushes + self.asked.get();
-        let (rung, delayed) = (self.rung.get(), self.delayed.get());
         Stats {
             items_in: inbox.items,
             items_out: self.items_out.get(),
-            rung: rung + self.timed.get(),
-            // The three are not read at one time.
-            suppressed: asked.saturating_sub(rung + delayed),
+            rung: self.rung.get() + self.timed.get(),
+            suppressed: self.suppressed.get(),
             spurious: self.spurious.get(),
             full: inbox.full,
             waits: self.waits.get(),
             room: inbox.room + self.room.get(),
-            delayed,
+            delayed: self.delayed.get(),
             pointless: self.pointless.get(),
         }
     }

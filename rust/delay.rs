@@ -53,13 +53,16 @@ impl_has_hr_timer! {
 impl HrTimerCallback for Vm {
     type Pointer<'a> = Pin<&'a Self>;
 
+    // By an interrupt, or by a softirq on a real-time kernel, as the timer's mode is not one of those
+    // that are "hard": so this may take spinlocks.
     fn run(vm: Pin<&Self>, _context: HrTimerCallbackContext<'_, Self>) -> HrTimerRestart {
         vm.timer_rings();
         HrTimerRestart::NoRestart
     }
 }
 
-/// Starts the timer. Only who turned the state word to DELAYED may call this.
+/// Starts the timer. Whoever has turned the state word to DELAYED calls this, and nobody else. May be
+/// called with interrupts off, on real-time kernels too: it takes raw spinlocks alone.
 pub(crate) fn start(vm: ArcBorrow<'_, Vm>, delay: Delay) {
     let vm: *const Vm = &*vm;
     // SAFETY:

@@ -42,7 +42,10 @@ impl Drop for EventFd {
     }
 }
 
-/// The doorbell of a VM. It can be rung in any context.
+/// The doorbell of a VM, and before there is one, of the file that may become one.
+///
+/// It can be rung where spinlocks may be taken: by tasks, and by timers. On real-time kernels
+/// spinlocks sleep, so never with interrupts off or under a raw spinlock.
 ///
 /// # Invariants
 ///
@@ -67,8 +70,8 @@ impl Doorbell {
 
     /// Rings: wakes the wait queue and signals the eventfd.
     ///
-    /// Only who turned the state word to BUSY may call this, so that any number of senders makes
-    /// one interrupt.
+    /// Whoever has turned the state word from IDLE or DELAYED to BUSY calls this, and nobody else:
+    /// then any number of senders makes one interrupt, and no task stays asleep under BUSY.
     pub(crate) fn ring(&self) {
         self.sleepers.wake_all();
         let _guard = rcu::read_lock();

@@ -19,6 +19,7 @@ use kernel::{
 };
 
 use crate::{
+    doorbell::Doorbell,
     ioctl,
     mapping::{map, Access},
     memory,
@@ -36,12 +37,14 @@ const EPOLLRDNORM: u32 = 0x040;
 ///
 /// # Invariants
 ///
-/// `vm` is only set after `region`, and is a VM of it. Both are set by who has a [`Setup`], and for
-/// good.
+/// `vm` is only set after `region`, and is a VM of it, with this `doorbell`. Both are set by who has
+/// a [`Setup`], and for good.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Endpoint {
     pub(crate) region: SetOnce<Handle>,
     pub(crate) vm: SetOnce<Arc<Vm>>,
+    /// Those who poll the file are on its wait queue, also if they came before there was a VM.
+    pub(crate) doorbell: Arc<Doorbell>,
     /// There is a [`Setup`].
     setting_up: Atomic<bool>,
     /// Held while a lane of the VM is listed. Nothing under it accesses user memory or allocates.
@@ -88,6 +91,13 @@ impl Endpoint {
         Ok(Member { region, vm })
     }
 
+    /// The file has become a VM: all that poll it look again.
+    pub(crate) fn attached(&self) {
+        // Barrier D: the lock of the queue, which comes after the store of `vm`. A poller that was
+        // not on the queue yet takes the lock later, and then finds the VM. Pairs with `poll`.
+        self.doorbell.sleepers.wake_all();
+    }
+
     /// Registers a poller, arms the doorbell, and tells what there is.
     ///
     /// # Safety
@@ -98,13 +108,14 @@ impl Endpoint {
         file: *mut bindings::file,
         table: *mut bindings::poll_table_struct,
     ) -> u32 {
+        // SAFETY:
+        // - By this function's requirements.
+        // - The endpoint, and with it the doorbell, lives until the file is released.
+        unsafe { self.doorbell.sleepers.register(file, table) };
+        // Barrier D: this has been on the queue since before this look. Pairs with `attached`.
         let Ok(member) = self.member() else {
             return EPOLLERR;
         };
-        // SAFETY:
-        // - By this function's requirements.
-        // - The endpoint, and with it the VM, lives until the file is released.
-        unsafe { member.vm.doorbell.sleepers.register(file, table) };
         // SAFETY: By this function's requirements.
         let interest = match unsafe { table.as_ref() } {
             Some(table) => table._key,
@@ -187,11 +198,13 @@ impl MiscDevice for Endpoint {
     type Ptr = Pin<KBox<Self>>;
 
     fn open(_file: &File, _misc: &MiscDeviceRegistration<Self>) -> Result<Self::Ptr> {
+        let doorbell = Arc::pin_init(Doorbell::new(), memory::charged())?;
         KBox::pin_init(
             // INVARIANT: Neither is set.
             pin_init!(Self {
                 region: SetOnce::new(),
                 vm: SetOnce::new(),
+                doorbell,
                 setting_up: Atomic::new(false),
                 opening <- new_mutex!((), "ivring_opening"),
             }),

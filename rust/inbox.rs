@@ -40,8 +40,6 @@ struct Side {
 pub(crate) struct Counts {
     /// Items that went in.
     pub(crate) items: u64,
-    /// Times that some did.
-    pub(crate) pushes: u64,
     /// Times a sender found no room for all its items.
     pub(crate) full: u64,
     /// Times that senders who waited for progress were woken by the VM, or on its behalf.
@@ -97,7 +95,6 @@ impl Inbox {
         }
         let done = side.producer.push(self.ring(vm_area), items)?;
         side.counts.items += done as u64;
-        side.counts.pushes += u64::from(done > 0);
         side.counts.full += u64::from(done < items.len());
         Ok(Pushed {
             done,

@@ -113,7 +113,7 @@ fn create(endpoint: &Endpoint, argument: User<uapi::Create>) -> Result {
     // Before anyone can find the region.
     let joining = match create.flags & uapi::CREATE_ATTACH {
         0 => None,
-        _ => Some(Joining::new(&region, Some(0))?),
+        _ => Some(Joining::new(endpoint, &region, Some(0))?),
     };
     let region = Handle::register(region)?;
     // INVARIANT: The region is set before its VM.
@@ -153,7 +153,7 @@ fn attach(endpoint: &Endpoint, argument: User<uapi::Attach>) -> Result {
     }
 
     let wanted = (attach.id != uapi::ID_ANY).then_some(attach.id);
-    let joining = Joining::new(region, wanted)?;
+    let joining = Joining::new(endpoint, region, wanted)?;
     attach.id = u32::from(joining.vm.id.slot);
     attach.generation = joining.vm.id.generation;
     // The last thing that can fail.
@@ -176,13 +176,14 @@ struct Joining {
 
 impl Joining {
     /// Keeps a slot, the one that is `wanted` or any, and makes a VM for it.
-    fn new(region: &Arc<Region>, wanted: Option<u32>) -> Result<Self> {
+    fn new(endpoint: &Endpoint, region: &Arc<Region>, wanted: Option<u32>) -> Result<Self> {
         let owner = Owner {
             uid: Kuid::current_euid(),
             tgid: current!().tgid(),
         };
         let reservation = region.reserve(wanted, account::current_user())?;
-        let vm = Vm::new(reservation.id, owner, &region.geometry)?;
+        let doorbell = endpoint.doorbell.clone();
+        let vm = Vm::new(reservation.id, owner, &region.geometry, doorbell)?;
         Ok(Self { reservation, vm })
     }
 
@@ -190,6 +191,8 @@ impl Joining {
     fn finish(self, endpoint: &Endpoint, _: &Setup<'_>) {
         endpoint.vm.populate(self.vm.clone());
         self.reservation.fill(self.vm);
+        // After all that a poller looks at has changed.
+        endpoint.attached();
     }
 }
 
@@ -242,9 +245,8 @@ fn enqueue(member: Member<'_>, argument: User<uapi::Enqueue>) -> Result {
         enqueue.count as usize,
         member.vm.id,
         outbox_bytes,
-        |items| send(&receiver, items, deadline, &mut enqueued),
+        |items| send(member.vm, &receiver, items, deadline, &mut enqueued),
     )?;
-    member.vm.count_sent(enqueued.done as usize);
     argument
         .part(offset_of!(uapi::Enqueue, done))
         .write(&enqueued)
@@ -254,6 +256,7 @@ fn enqueue(member: Member<'_>, argument: User<uapi::Enqueue>) -> Result {
 ///
 /// Succeeds if one of them went in.
 fn send(
+    sender: &Vm,
     receiver: &Arc<Vm>,
     items: &[Item],
     deadline: Option<Deadline>,
@@ -271,6 +274,7 @@ fn send(
                 result.position = position;
             }
             result.rung += u32::from(rung);
+            sender.count_sent(done);
             left = &left[done..];
             match deadline {
                 _ if left.is_empty() => Ok(()),

@@ -15,6 +15,11 @@ use crate::{
     uapi::{BUSY, BUSY_UNFENCED, DELAYED, GONE, IDLE},
 };
 
+/// How often [`State::go_idle`] tries to change a word that others change at the same time. Each
+/// doorbell, each delay and each sleeper changes it once, so more tries are needed only against a VM
+/// that writes it all the time.
+const MAX_TRIES: u32 = 128;
+
 /// The state word of a VM.
 #[derive(Clone, Copy)]
 pub(crate) struct State<'a>(pub(crate) Word<'a>);
@@ -31,15 +36,39 @@ pub(crate) enum Due {
 }
 
 impl State<'_> {
-    /// The receiver's half: from here on it must be rung. Look at the rings after this. May sleep.
-    pub(crate) fn go_idle(self) {
-        // Barriers S and M: between this store and the look at the rings and the members. Pairs
-        // with the one in `due`.
-        if self.0.exchange(IDLE) == BUSY_UNFENCED {
-            // Barrier A: senders that have read UNFENCED have passed none of their own. A receiver
-            // that arms by itself has IVRING_FENCE for it.
-            cpus::barrier_on_all();
+    /// The receiver's half: from here on it will be rung. Look at the rings after this. May sleep.
+    ///
+    /// A delay stays as it is: its timer or a fuller ring will end it, and wakes all sleepers then.
+    /// GONE stays too. A member that keeps overwriting the word may find it not IDLE after this.
+    ///
+    /// `before` is called before IDLE takes the place of something else: of BUSY, say, by which a
+    /// doorbell has told another task of the VM.
+    pub(crate) fn go_idle(self, before: impl Fn()) {
+        let mut found = self.0.load();
+        for _ in 0..MAX_TRIES {
+            if matches!(found, DELAYED | GONE) {
+                break;
+            }
+            if found != IDLE {
+                before();
+            }
+            // Barriers S and M: between this store and the look at the rings and the members. Pairs
+            // with the one in `due`.
+            match self.0.compare_exchange(found, IDLE) {
+                Ok(()) => {
+                    if found == BUSY_UNFENCED {
+                        // Barrier A: senders that have read UNFENCED have passed none of their
+                        // own. A receiver that arms by itself has IVRING_FENCE for it.
+                        cpus::barrier_on_all();
+                    }
+                    return;
+                }
+                Err(now) => found = now,
+            }
         }
+        // Barriers S and M: between the look that found DELAYED, which is as good as a store of
+        // it, and that at the rings and the members. Pairs with the one in `due`.
+        smp_mb(Full);
     }
 
     /// The sender's half, after it has published: does the receiver have to be rung?
@@ -50,26 +79,38 @@ impl State<'_> {
         // with the one in `go_idle`, and with user space's when it arms.
         smp_mb(Full);
         match (self.0.load(), few) {
-            (IDLE, true) if self.0.compare_exchange(IDLE, DELAYED) => Due::Delay,
+            (IDLE, true) if self.0.compare_exchange(IDLE, DELAYED).is_ok() => Due::Delay,
             (IDLE | DELAYED, false) if self.turn_busy() => Due::Ring,
             _ => Due::Nothing,
         }
     }
 
     /// Whether the receiver has to be rung, now or by a timer.
+    ///
+    /// What was stored before [`State::go_idle`] said so can be seen after this.
     pub(crate) fn sleeps(self) -> bool {
-        matches!(self.0.load(), IDLE | DELAYED)
+        matches!(self.0.load_acquire(), IDLE | DELAYED)
+    }
+
+    /// The same, for a sleeper that looks at the rings afterwards. An IDLE that another task stores
+    /// after that look says nothing of what came in between.
+    pub(crate) fn sleeps_before_look(self) -> bool {
+        let sleeps = self.sleeps();
+        // Barriers S and M: IDLE may be another task's. Pairs with the one in `due`.
+        smp_mb(Full);
+        sleeps
     }
 
     /// The end of a delay; true if it is still on.
     pub(crate) fn end_delay(self) -> bool {
-        self.0.compare_exchange(DELAYED, BUSY)
+        self.0.compare_exchange(DELAYED, BUSY).is_ok()
     }
 
-    /// Turns IDLE or DELAYED into BUSY; true if this call did. Who gets true wakes those that slept.
+    /// Turns IDLE or DELAYED into BUSY; true if this call did. Then the caller rings the doorbell: no
+    /// task may stay asleep while the state is BUSY.
     pub(crate) fn turn_busy(self) -> bool {
         // Mostly it is busy already, and a look is cheaper than an exchange that fails.
-        self.sleeps() && (self.0.compare_exchange(IDLE, BUSY) || self.end_delay())
+        self.sleeps() && (self.0.compare_exchange(IDLE, BUSY).is_ok() || self.end_delay())
     }
 
     /// The VM has left: whoever looks must ring, and is told so. Nothing above changes that.
@@ -82,6 +123,7 @@ impl State<'_> {
 mod tests {
     use super::*;
     use crate::area::Area;
+    use core::cell::Cell;
 
     /// All that a VM may have written there.
     const ALL: [u32; 8] = [
@@ -107,7 +149,14 @@ mod tests {
     fn receiver_goes_idle() -> Result {
         let area = Area::new(1)?;
         for old in ALL {
-            assert_eq!(from(&area, old, |state| state.go_idle()).0, IDLE);
+            let new = match old {
+                DELAYED | GONE => old,
+                _ => IDLE,
+            };
+            let told = Cell::new(false);
+            let tell = || told.set(true);
+            assert_eq!(from(&area, old, |state| state.go_idle(tell)).0, new);
+            assert_eq!(told.get(), new != old);
         }
         Ok(())
     }
@@ -168,8 +217,11 @@ mod tests {
     fn once() -> Result {
         let area = Area::new(1)?;
         let state = State(area.word(0));
-        state.go_idle();
+        state.go_idle(|| ());
         assert!(state.due(true) == Due::Delay);
+        assert!(state.due(true) == Due::Nothing);
+        // Another sleeper does not end the delay.
+        state.go_idle(|| ());
         assert!(state.due(true) == Due::Nothing);
         assert!(state.due(false) == Due::Ring);
         assert!(state.due(false) == Due::Nothing);

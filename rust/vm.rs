@@ -8,7 +8,10 @@ use kernel::{
     interrupt::local_interrupt_disable,
     new_spinlock,
     prelude::*,
-    sync::{Arc, ArcBorrow, SpinLock},
+    sync::{
+        atomic::{Atomic, Full, Relaxed},
+        Arc, ArcBorrow, SpinLock,
+    },
     task::{Kuid, Pid},
     time::hrtimer::HrTimer,
 };
@@ -16,7 +19,7 @@ use kernel::{
 use crate::{
     area::{Area, Word},
     counters::Counters,
-    delay,
+    delay::{self, Delay},
     doorbell::Doorbell,
     geometry::Geometry,
     inbox::Inbox,
@@ -63,9 +66,12 @@ pub(crate) struct Vm {
     lanes: SpinLock<Lanes>,
     /// Where the table of its lanes begins in the inbox area.
     table: usize,
-    /// Rung when the VM is idle and there is something for it.
-    #[pin]
-    pub(crate) doorbell: Doorbell,
+    /// Rung when the VM is idle and there is something for it. The VM's file has it too, and has
+    /// had it before there was a VM.
+    pub(crate) doorbell: Arc<Doorbell>,
+    /// A task has gone idle, maybe over a doorbell that another one, which has armed by itself, has yet
+    /// to notice.
+    overridden: Atomic<bool>,
     /// Rings it when a delay is over. Started only as `delay` says.
     #[pin]
     pub(crate) timer: HrTimer<Self>,
@@ -85,7 +91,12 @@ pub(crate) struct Sent {
 
 impl Vm {
     /// Makes the VM with areas of its own, not yet a member of anything.
-    pub(crate) fn new(id: VmId, owner: Owner, geometry: &Geometry) -> Result<Arc<Self>> {
+    pub(crate) fn new(
+        id: VmId,
+        owner: Owner,
+        geometry: &Geometry,
+        doorbell: Arc<Doorbell>,
+    ) -> Result<Arc<Self>> {
         let area = Area::new(geometry.vm_bytes())?;
         area.word(offset_of!(VmArea, max_lane_entries))
             .store(uapi::MAX_LANE_ENTRIES);
@@ -100,7 +111,8 @@ impl Vm {
                 inbox <- inbox,
                 lanes <- new_spinlock!(lanes, "ivring_lanes"),
                 table: geometry.lanes_offset(),
-                doorbell <- Doorbell::new(),
+                doorbell,
+                overridden: Atomic::new(false),
                 timer <- HrTimer::new(),
                 counters: Counters::default(),
             }),
@@ -151,33 +163,42 @@ impl Vm {
     /// After something was published in a ring that holds `held` items now: rings the VM if it is
     /// idle and wants to be woken for so many. True if this has rung it.
     pub(crate) fn interrupt(self: ArcBorrow<'_, Self>, held: u32) -> bool {
-        let delay = delay::wanted(&self.area);
-        // Who has turned the state to DELAYED starts the timer, however low its priority.
-        let _undisturbed = delay.map(|_| local_interrupt_disable());
-        let due = self
-            .state()
-            .due(delay.is_some_and(|delay| held < delay.items));
-        match (due, delay) {
-            (Due::Ring, _) => {
-                self.counters.rung.add(1);
-                self.doorbell.ring();
+        match delay::wanted(&self.area).filter(|delay| held < delay.items) {
+            None => self.notify(),
+            Some(delay) => {
+                self.delay(delay);
+                false
             }
-            (Due::Delay, Some(delay)) => {
-                self.counters.delayed.add(1);
-                delay::start(self, delay);
-            }
-            _ => {}
         }
-        due == Due::Ring
     }
 
-    /// Rings the VM if it is idle, for another reason than an item.
-    pub(crate) fn notify(&self) {
-        self.counters.asked.add(1);
-        if self.state().due(false) == Due::Ring {
+    /// Has a timer ring the VM if it is idle.
+    fn delay(self: ArcBorrow<'_, Self>, delay: Delay) {
+        // Whoever has turned the state to DELAYED starts the timer at once, however low its priority:
+        // until then nothing ends the delay. Only these two are done with interrupts off. Ringing
+        // is not, as the locks of wait queues and eventfds sleep on real-time kernels.
+        let interrupts = local_interrupt_disable();
+        let due = self.state().due(true) == Due::Delay;
+        if due {
+            self.counters.delayed.add(1);
+            delay::start(self, delay);
+        }
+        drop(interrupts);
+        if !due {
+            self.counters.suppressed.add(1);
+        }
+    }
+
+    /// Rings the VM if it is idle. True if this has rung it.
+    pub(crate) fn notify(&self) -> bool {
+        let due = self.state().due(false) == Due::Ring;
+        if due {
             self.counters.rung.add(1);
             self.doorbell.ring();
+        } else {
+            self.counters.suppressed.add(1);
         }
+        due
     }
 
     /// The end of a delay.
@@ -241,7 +262,9 @@ impl Vm {
 
     /// Says that the VM must be rung from now on. Look for work after this, before it sleeps.
     pub(crate) fn go_idle(&self) {
-        self.state().go_idle();
+        // The exchange of the state releases it, and `sleeps` acquires.
+        self.state()
+            .go_idle(|| self.overridden.store(true, Relaxed));
         self.lanes.lock().quieten(&self.area);
     }
 
@@ -260,48 +283,50 @@ impl Vm {
         armed: bool,
         look: impl Fn() -> Result<Option<u32>>,
     ) -> Result<u32> {
-        let mut sleeps: u64 = 0;
-        let mut spurious: u64 = 0;
         let mut rung = false;
         let outcome = loop {
             if !armed {
                 if let Some(found) = look().transpose() {
                     break found;
                 }
-                spurious += u64::from(rung);
-                // Whoever keeps the state from staying IDLE keeps this from sleeping, not from ending.
+                self.counters.spurious.add(u64::from(rung));
+                // A member that keeps overwriting IDLE can prevent this sleep, but not defeat its
+                // deadline.
                 if let Err(error) = deadline.check() {
                     break Err(error);
                 }
                 self.go_idle();
             }
             // Some(None): rung, and the rest is to be found out.
-            let woken = self.doorbell.sleepers.wait(deadline, || {
-                let found = if armed { None } else { look().transpose() };
-                let woken = found
-                    .map(Some)
-                    .or_else(|| (!self.state().sleeps()).then_some(None));
-                sleeps += u64::from(woken.is_none());
-                woken
-            });
-            match woken {
+            let ready = || {
+                if armed {
+                    let rung = !self.state().sleeps() || self.overridden.load(Relaxed);
+                    return rung.then_some(None);
+                }
+                if !self.state().sleeps_before_look() {
+                    return Some(None);
+                }
+                look().transpose().map(Some)
+            };
+            let count = || self.counters.waits.add(1);
+            match self.doorbell.sleepers.wait_and(deadline, ready, count) {
                 Ok(Some(found)) => break found,
                 // What there is to do, the VM finds out by itself.
-                Ok(None) if armed => break self.inbox.check().map(|()| 0),
-                Ok(None) => rung = true,
-                Err(error) => {
-                    // The last look in vain came before a deadline or a signal.
-                    sleeps -= 1;
-                    break Err(error);
+                Ok(None) if armed => {
+                    // Cleared only where it was seen, and before the caller looks and arms again.
+                    if self.overridden.load(Relaxed) {
+                        self.overridden.xchg(false, Full);
+                    }
+                    break self.inbox.check().map(|()| 0);
                 }
+                Ok(None) => rung = true,
+                Err(error) => break Err(error),
             }
         };
         if self.state().turn_busy() {
-            // Nobody may sleep under BUSY who was not woken for it.
-            self.doorbell.sleepers.wake_all();
+            // Others may have armed too, and sleep on the wait queue or the eventfd.
+            self.doorbell.ring();
         }
-        self.counters.waits.add(sleeps);
-        self.counters.spurious.add(spurious);
         outcome
     }
 
@@ -353,7 +378,6 @@ impl Vm {
             return Ok(false);
         }
         receiver.wake_lane(lane.from.slot);
-        receiver.counters.asked.add(1);
         Ok(receiver.as_arc_borrow().interrupt(held))
     }
 
@@ -409,6 +433,7 @@ impl Vm {
             inbox_entries: 2,
             outbox_bytes: 4096,
         };
-        Self::new(id, owner, &geometry)
+        let doorbell = Arc::pin_init(Doorbell::new(), GFP_KERNEL)?;
+        Self::new(id, owner, &geometry, doorbell)
     }
 }

@@ -98,7 +98,18 @@ impl WaitQueue {
     pub(crate) fn wait<T>(
         &self,
         deadline: Deadline,
+        ready: impl FnMut() -> Option<T>,
+    ) -> Result<T> {
+        self.wait_and(deadline, ready, || {})
+    }
+
+    /// As [`WaitQueue::wait`], and calls `before_sleep`, which must not sleep, each time that the task
+    /// is about to.
+    pub(crate) fn wait_and<T>(
+        &self,
+        deadline: Deadline,
         mut ready: impl FnMut() -> Option<T>,
+        before_sleep: impl Fn(),
     ) -> Result<T> {
         let entry = Opaque::<bindings::wait_queue_entry>::uninit();
         // SAFETY: `entry` is valid for writes, and stays in place until `finish_wait`.
@@ -124,6 +135,7 @@ impl WaitQueue {
             if signal != 0 {
                 break Err(ERESTARTSYS);
             }
+            before_sleep();
             timed_out = sleep(deadline);
         };
         // SAFETY: As above; this takes the entry off the queue before it goes out of scope.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IVRING_EVENTFD: each doorbell, and nothing else, signals the eventfd.
+ * IVRING_EVENTFD: each doorbell signals the eventfd, and so does a WAIT that turns
+ * the state BUSY, but nothing else.
  */
 #include <sys/eventfd.h>
 
@@ -71,6 +72,33 @@ TEST_F(eventfd, members)
 	STORE(&self->b.area->state, IVRING_IDLE);
 	vm_close(&c);
 	EXPECT_EQ(1, signals(self->efd));
+}
+
+/* Who turns the state BUSY otherwise than by a doorbell signals too: there may be one who sleeps. */
+TEST_F(eventfd, end_of_wait)
+{
+	vm_see_members(&self->b);
+	ASSERT_EQ(0, dev_eventfd(self->b.fd, self->efd));
+	STORE(&self->b.area->state, IVRING_IDLE);
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, NULL));
+	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(1, signals(self->efd));
+	STORE(&self->b.area->state, IVRING_IDLE);
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, IVRING_WAIT_ARMED, 0, NULL));
+	EXPECT_EQ(1, signals(self->efd));
+	/* At the end of a delay that is not waited for. */
+	STORE(&self->b.area->wake_items, 8);
+	STORE(&self->b.area->wake_delay_us, 900000);
+	EXPECT_EQ(0, send_to_idle(&self->a, &self->b));
+	EXPECT_EQ(IVRING_DELAYED, vm_state(&self->b));
+	EXPECT_EQ(0, signals(self->efd));
+	EXPECT_EQ(0, dev_wait(self->b.fd, 0, 0, NULL));
+	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(1, signals(self->efd));
+	/* It is busy: nobody sleeps. */
+	EXPECT_EQ(0, dev_wait(self->b.fd, 0, 0, NULL));
+	EXPECT_EQ(0, signals(self->efd));
+	EXPECT_EQ(0, vm_stats(&self->b).rung);
 }
 
 TEST_F(eventfd, replace_and_remove)

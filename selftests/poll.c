@@ -138,6 +138,112 @@ TEST_F(poll, epoll_edge)
 	close(epfd);
 }
 
+/*
+ * Who has put the file into an epoll before it was attached is told of the items that come
+ * afterwards, whether or not that it was not attached had been told.
+ */
+FIXTURE(poll_first) {
+	struct vm a;
+	struct vm b;
+	int epfd;
+};
+
+FIXTURE_VARIANT(poll_first) {
+	__u32 events;
+	bool told;		/* of EPOLLERR */
+	bool create;		/* by IVRING_CREATE_ATTACH */
+};
+
+FIXTURE_VARIANT_ADD(poll_first, level) { EPOLLIN, false, false };
+FIXTURE_VARIANT_ADD(poll_first, level_told) { EPOLLIN, true, false };
+FIXTURE_VARIANT_ADD(poll_first, level_create) { EPOLLIN, true, true };
+FIXTURE_VARIANT_ADD(poll_first, edge) { EPOLLIN | EPOLLET, false, false };
+FIXTURE_VARIANT_ADD(poll_first, edge_told) { EPOLLIN | EPOLLET, true, false };
+FIXTURE_VARIANT_ADD(poll_first, edge_create) { EPOLLIN | EPOLLET, true, true };
+
+FIXTURE_SETUP(poll_first)
+{
+	self->a = no_vm;
+	self->b = no_vm;
+	self->b.fd = dev_open();
+	ASSERT_LE(0, self->b.fd);
+	if (!variant->create)
+		ASSERT_EQ(0, vm_create(&self->a, 4, 8, 4096));
+	self->epfd = epoll_create1(0);
+}
+
+FIXTURE_TEARDOWN(poll_first)
+{
+	close(self->epfd);
+	vm_close(&self->b);
+	vm_close(&self->a);
+}
+
+static int become_a_vm(struct vm *b, struct vm *a, bool create)
+{
+	struct ivring_create c = create_args(4, 8, 4096);
+	int ret;
+
+	if (!create)
+		return vm_attach(b, b->fd, a->fd, IVRING_ID_ANY);
+	c.flags = IVRING_CREATE_ATTACH;
+	ret = dev_ioctl(b->fd, IVRING_CREATE, &c);
+	if (!ret)
+		ret = vm_map(b, b->fd);
+	return ret ? ret : vm_join(a, b->fd);
+}
+
+TEST_F(poll_first, before_it_sleeps)
+{
+	struct epoll_event event = { .events = variant->events };
+
+	ASSERT_EQ(0, epoll_ctl(self->epfd, EPOLL_CTL_ADD, self->b.fd, &event));
+	if (variant->told) {
+		EXPECT_EQ(1, epoll_wait(self->epfd, &event, 1, 0));
+		EXPECT_EQ(EPOLLERR, event.events);
+	}
+	ASSERT_EQ(0, become_a_vm(&self->b, &self->a, variant->create));
+	EXPECT_EQ(0, epoll_wait(self->epfd, &event, 1, 0));
+	EXPECT_EQ(IVRING_IDLE, vm_state(&self->b));
+	ASSERT_EQ(0, send(&self->a, &self->b));
+	EXPECT_EQ(1, epoll_wait(self->epfd, &event, 1, 0));
+	EXPECT_EQ(EPOLLIN, event.events);
+	EXPECT_EQ(1, vm_stats(&self->b).rung);
+}
+
+/* An edge-triggered one that sleeps already is woken, and arms. */
+TEST_F(poll_first, while_it_sleeps)
+{
+	struct epoll_event event = { .events = variant->events };
+	pid_t pid;
+
+	if (!(variant->events & EPOLLET) || !variant->told)
+		SKIP(return, "it would not sleep");
+	ASSERT_EQ(0, epoll_ctl(self->epfd, EPOLL_CTL_ADD, self->b.fd, &event));
+	EXPECT_EQ(1, epoll_wait(self->epfd, &event, 1, 0));
+	EXPECT_EQ(EPOLLERR, event.events);
+	pid = child_fork();
+	if (!pid)
+		_exit(epoll_wait(self->epfd, &event, 1, 5000) != 1 ||
+		      event.events != EPOLLIN);
+	usleep(50000);
+	ASSERT_EQ(0, become_a_vm(&self->b, &self->a, variant->create));
+	EXPECT_TRUE(SOON(vm_state(&self->b) == IVRING_IDLE));
+	ASSERT_EQ(0, send(&self->a, &self->b));
+	EXPECT_EQ(0, child_wait(pid));
+}
+
+/* Its descriptor may be closed before it was ever attached. */
+TEST_F(poll_first, never_attached)
+{
+	struct epoll_event event = { .events = variant->events };
+
+	ASSERT_EQ(0, epoll_ctl(self->epfd, EPOLL_CTL_ADD, self->b.fd, &event));
+	close(self->b.fd);
+	self->b.fd = -1;
+	EXPECT_EQ(0, epoll_wait(self->epfd, &event, 1, 0));
+}
+
 /* An epoll that outlives the file, and a file that leaves while polled. */
 TEST_F(poll, close_while_polled)
 {

@@ -114,6 +114,58 @@ TEST_F(wait, item_comes)
 	EXPECT_EQ(0, vm_stats(&self->b).spurious);
 }
 
+/* What happens to a VM is counted when it happens, not when the call returns. */
+TEST_F(wait, counts_while_it_sleeps)
+{
+	pid_t pid = sleeper(&self->b, 0, IVRING_DEADLINE_NEVER);
+	struct vm c;
+
+	EXPECT_TRUE(SOON(vm_stats(&self->b).waits == 1));
+	ASSERT_EQ(0, vm_join(&c, self->a.fd));
+	EXPECT_TRUE(SOON(vm_stats(&self->b).waits == 2));
+	EXPECT_EQ(1, vm_stats(&self->b).spurious);
+	vm_close(&c);
+	EXPECT_TRUE(SOON(vm_stats(&self->b).waits == 3));
+	EXPECT_EQ(2, vm_stats(&self->b).spurious);
+	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
+	ASSERT_EQ(0, send(&self->a, &self->b));
+	EXPECT_EQ(IVRING_EVENT_ITEMS, child_wait(pid));
+	EXPECT_EQ(3, vm_stats(&self->b).waits);
+	EXPECT_EQ(2, vm_stats(&self->b).spurious);
+}
+
+/* A look that ends at its deadline has not slept, and is never counted as if. */
+TEST_F(wait, counts_no_look)
+{
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, NULL));
+	STORE(&self->b.area->state, IVRING_IDLE);
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, IVRING_WAIT_ARMED, 0, NULL));
+	EXPECT_EQ(0, vm_stats(&self->b).waits);
+	EXPECT_EQ(0, vm_stats(&self->b).spurious);
+}
+
+/* So are the items that a sender has sent which still waits for room. */
+TEST_F(wait, counts_items_of_a_send_that_waits)
+{
+	struct ivring_item items[12] = { 0 }, item;
+	struct ivring_enqueue e = enqueue_args(self->b.id, self->b.generation, items, 12);
+	pid_t pid = child_fork();
+	int i;
+
+	e.flags = IVRING_ENQUEUE_WAIT;
+	e.deadline = IVRING_DEADLINE_NEVER;
+	if (!pid)
+		_exit(dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e) || e.done != 12);
+	EXPECT_TRUE(SOON(vm_stats(&self->b).full == 1));
+	EXPECT_TRUE(SOON(vm_stats(&self->a).items_out == 8));
+	EXPECT_EQ(8, vm_stats(&self->b).items_in);
+	for (i = 0; i < 4; i++)
+		EXPECT_TRUE(vm_take(&self->b, &item));
+	EXPECT_EQ(0, vm_ring_back(&self->b));
+	EXPECT_EQ(0, child_wait(pid));
+	EXPECT_EQ(12, vm_stats(&self->a).items_out);
+}
+
 TEST_F(wait, members)
 {
 	__u32 events;

@@ -141,10 +141,6 @@ pub(crate) mod sync {
             machine::store(at, value, O::ORDER);
         }
 
-        pub(crate) unsafe fn xchg<O: Order>(at: *mut u32, new: u32, _: O) -> u32 {
-            machine::exchange(at, None, new, is_full::<O>())
-        }
-
         pub(crate) unsafe fn cmpxchg<O: Order>(
             at: *mut u32,
             old: u32,

@@ -6,12 +6,15 @@
 
 use core::mem::{offset_of, size_of};
 use std::sync::{
-    atomic::{AtomicU32, Ordering::Relaxed},
+    atomic::{
+        AtomicU32,
+        Ordering::{AcqRel, Relaxed},
+    },
     Arc,
 };
 
 use ivring_loom::machine;
-use loom::sync::Mutex;
+use loom::sync::{atomic::AtomicBool, Mutex};
 
 pub use crate::prelude::{Error, ECONNRESET, EPIPE};
 use crate::{
@@ -35,6 +38,7 @@ pub struct Vm {
     lanes: Vec<Lane>,
     progress: Progress,
     sleepers: WaitQueue,
+    overridden: AtomicBool,
     /// What others tell it besides items, as `members` does.
     news: Memory,
     /// Doorbells that have woken it, by a timer too.
@@ -155,6 +159,7 @@ impl Vm {
             lanes,
             progress,
             sleepers: WaitQueue::new(),
+            overridden: AtomicBool::new(false),
             news: Memory::new(1),
             rung: 0.into(),
             asked: 0.into(),
@@ -335,7 +340,7 @@ impl Vm {
         self.count_in_vain(wait)
     }
 
-    /// `Vm::interrupt()`.
+    /// `Vm::interrupt()`, and `Vm::delay()`.
     fn interrupt(self: &Arc<Self>, held: u32) -> bool {
         self.asked.fetch_add(1, Relaxed);
         let items = self.area.word(offset_of!(VmArea, wake_items)).load();
@@ -409,19 +414,59 @@ impl Vm {
                     break;
                 }
                 self.idled.fetch_add(1, Relaxed);
-                self.state().go_idle();
+                self.go_idle();
             }
             let found = self.sleepers.wait(|| {
-                let found = !armed && look();
-                (found || !self.state().sleeps()).then_some(found)
+                if armed {
+                    let rung = !self.state().sleeps() || self.overridden.load(Relaxed);
+                    return rung.then_some(false);
+                }
+                if !self.state().sleeps_before_look() {
+                    return Some(false);
+                }
+                look().then_some(true)
             });
+            if armed && self.overridden.load(Relaxed) {
+                self.overridden.swap(false, AcqRel);
+            }
             if found || armed {
                 break;
             }
         }
+        self.end_wait();
+    }
+
+    /// `Vm::go_idle()`.
+    fn go_idle(&self) {
+        self.state()
+            .go_idle(|| self.overridden.store(true, Relaxed));
+    }
+
+    /// The end of `Vm::wait()`.
+    fn end_wait(&self) {
         if self.state().turn_busy() {
             self.sleepers.wake_all();
         }
+    }
+
+    /// `WAIT` by another task, which finds nothing until its deadline.
+    pub fn wait_in_vain(&self) {
+        let _call = machine::system_call();
+        self.idled.fetch_add(1, Relaxed);
+        self.go_idle();
+        self.end_wait();
+    }
+
+    /// `Endpoint::poll()` for another task, which finds nothing of what it asks for.
+    pub fn poll_in_vain(&self) {
+        let _call = machine::system_call();
+        self.idled.fetch_add(1, Relaxed);
+        self.go_idle();
+    }
+
+    /// The word that says whether it is busy.
+    pub fn state_word(&self) -> *mut u32 {
+        self.memory.wrapping_add(offset_of!(VmArea, state)).cast()
     }
 
     /// `CLOSE_LANE`: `Lane::close()`.

@@ -6,7 +6,8 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::world::{Reader, Sleep, enqueue, send, start_process};
-use ivring_loom::machine::{Process, check};
+use ivring_loom::abi::{BUSY, IDLE};
+use ivring_loom::machine::{self, Process, check};
 use ivring_loom_module::vm::Vm;
 
 const LAZY: Process = Process {
@@ -149,6 +150,64 @@ fn delayed_doorbell() {
         });
         reader.read_all([2, 0]);
         sender.join().unwrap();
+    });
+}
+
+/// A reader whose doorbell is delayed, and another task of its VM that does something.
+fn delayed_with(sleep: Sleep, other: fn(&Vm)) {
+    check(2, move || {
+        let vm = Vm::new(2, &[2]);
+        vm.set_delay(2, 100);
+        let mut reader = Reader::new(&vm, 1, sleep, false);
+        let processes = [
+            start_process(Process::default(), {
+                let vm = vm.clone();
+                move || send(&vm, 0, 1).unwrap()
+            }),
+            start_process(Process::default(), {
+                let vm = vm.clone();
+                move || other(&vm)
+            }),
+        ];
+        reader.read_all([1, 0]);
+        for process in processes {
+            process.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn delay_of_armed_reader_and_another_poller() {
+    delayed_with(Sleep::Armed, Vm::poll_in_vain);
+}
+
+#[test]
+fn delay_of_reader_armed_by_the_kernel_and_another_poller() {
+    delayed_with(Sleep::Kernel, Vm::poll_in_vain);
+}
+
+#[test]
+fn delay_of_armed_reader_and_the_end_of_another_wait() {
+    delayed_with(Sleep::Armed, Vm::wait_in_vain);
+}
+
+/// What `go_idle` is there to avoid: nothing ends the delay.
+#[test]
+#[should_panic(expected = "deadlock")]
+fn delay_that_is_overwritten_is_noticed() {
+    delayed_with(Sleep::Armed, |vm| {
+        let _call = machine::system_call();
+        machine::exchange(vm.state_word(), None, IDLE, true);
+    });
+}
+
+/// What the end of WAIT is there to avoid: the reader sleeps under BUSY.
+#[test]
+#[should_panic(expected = "deadlock")]
+fn end_of_wait_that_wakes_nobody_is_noticed() {
+    delayed_with(Sleep::Armed, |vm| {
+        let _call = machine::system_call();
+        machine::exchange(vm.state_word(), Some(IDLE), BUSY, true);
     });
 }
 

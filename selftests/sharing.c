@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Several tasks that poll and wait by one file: whatever one of them does, the
+ * others are woken for the next item.
+ */
+#include "ivring_test.h"
+#include "ways.h"
+
+#define DELAY	(500 * MSEC)
+#define LATE	(3 * SEC)
+#define LATE_MS	5000
+
+FIXTURE(sharing) {
+	struct vm a;		/* sends to b */
+	struct vm b;
+};
+
+FIXTURE_VARIANT(sharing) {
+	const struct way *way;	/* how the first task of b sleeps */
+};
+
+FIXTURE_VARIANT_ADD(sharing, wait) { &way_wait };
+FIXTURE_VARIANT_ADD(sharing, wait_members) { &way_wait_members };
+FIXTURE_VARIANT_ADD(sharing, wait_armed) { &way_wait_armed };
+FIXTURE_VARIANT_ADD(sharing, poll) { &way_poll };
+FIXTURE_VARIANT_ADD(sharing, select) { &way_select };
+FIXTURE_VARIANT_ADD(sharing, epoll_level) { &way_epoll_level };
+FIXTURE_VARIANT_ADD(sharing, epoll_edge) { &way_epoll_edge };
+FIXTURE_VARIANT_ADD(sharing, eventfd) { &way_eventfd };
+FIXTURE_VARIANT_ADD(sharing, uring) { &way_uring };
+FIXTURE_VARIANT_ADD(sharing, uring_multishot) { &way_uring_multishot };
+
+FIXTURE_SETUP(sharing)
+{
+	ASSERT_EQ(0, vm_create(&self->a, 4, 64, 4096));
+	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	vm_see_members(&self->b);
+}
+
+FIXTURE_TEARDOWN(sharing)
+{
+	vm_close(&self->b);
+	vm_close(&self->a);
+}
+
+/* What others do with the file meanwhile: 0, or another number for an error. */
+
+static int poll_for_members(int fd)
+{
+	return dev_poll(fd, POLLPRI);
+}
+
+static int poll_for_nothing(int fd)
+{
+	return dev_poll(fd, 0);
+}
+
+static int select_exceptions(int fd)
+{
+	struct timeval zero = { 0 };
+	fd_set set;
+
+	FD_ZERO(&set);
+	FD_SET(fd, &set);
+	return select(fd + 1, NULL, NULL, &set, &zero);
+}
+
+static int add_to_epoll(int fd)
+{
+	struct epoll_event event = { .events = EPOLLPRI };
+	int epfd = epoll_create1(0), ret;
+
+	ret = epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &event) ? -errno :
+	      epoll_wait(epfd, &event, 1, 0);
+	close(epfd);
+	return ret;
+}
+
+static int wait_a_while(int fd)
+{
+	return dev_wait(fd, 0, in_ms(20), NULL) + ETIMEDOUT;
+}
+
+static int only_look(int fd)
+{
+	return dev_wait(fd, 0, 0, NULL) + ETIMEDOUT;
+}
+
+static int wait_though_not_armed(int fd)
+{
+	int ret = dev_wait(fd, IVRING_WAIT_ARMED, in_ms(20), NULL);
+
+	/* It may find that somebody else has armed. */
+	return ret && ret != -ETIMEDOUT;
+}
+
+/*
+ * Another task with the files, while the first one sleeps. With @delay it is during a delay that
+ * each of @others is called, else before the item comes.
+ */
+static int other_task(const struct vm *a, const struct vm *b, bool delay,
+		      int (*const others[])(int fd), __u64 *sent)
+{
+	const struct ivring_vm_area *area = vm_peer(a, b->id);
+	int i;
+
+	if (area == MAP_FAILED || !SOON(LOAD(&area->state) == IVRING_IDLE))
+		return 1;
+	usleep(20000);
+	*sent = now();
+	if (delay && vm_send(a, b->id, b->generation, 1))
+		return 2;
+	for (i = 0; others[i]; i++) {
+		if (delay && LOAD(&area->state) != IVRING_DELAYED)
+			return 3;
+		if (others[i](b->fd))
+			return 10 + i;
+	}
+	if (delay)
+		return LOAD(&area->state) == IVRING_DELAYED ? 0 : 4;
+	usleep(20000);
+	*sent = now();
+	return vm_send(a, b->id, b->generation, 1) ? 5 : 0;
+}
+
+/* How long the first task sleeps after the item was sent; 0 if that fails. */
+static __u64 sleep_meanwhile(struct __test_metadata *_metadata, struct vm *a, struct vm *b,
+			     const struct way *way, bool delay, int (*const others[])(int fd))
+{
+	__u64 *sent = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	__u64 end = now() + LATE_MS * MSEC;
+	struct sleeper s = { .vm = b };
+	struct ivring_item item;
+	__u64 slept = 0;
+	pid_t pid;
+	int ret;
+
+	ret = way->open(&s);
+	if (ret == -ENOSYS || ret == -EPERM)
+		SKIP(return LATE - 1, "no io_uring here");
+	EXPECT_EQ(0, ret);
+	pid = child_fork();
+	if (!pid)
+		_exit(other_task(a, b, delay, others, sent));
+	/* Who waits for the doorbell may be woken for nothing, and goes on. */
+	do
+		ret = way->sleep(&s, LATE_MS);
+	while (ret == 1 && !vm_pending(b) && now() < end);
+	EXPECT_EQ(1, ret);
+	if (vm_take(b, &item))
+		slept = now() - *sent;
+	EXPECT_EQ(0, child_wait(pid));
+	munmap(sent, PAGE);
+	return slept;
+}
+
+/* A delay is ended by nobody who asks for something else, and always ends. */
+TEST_F(sharing, delay_and_pollers)
+{
+	static int (*const others[])(int) = {
+		poll_for_members, poll_for_nothing, select_exceptions, add_to_epoll, NULL,
+	};
+	__u64 slept;
+
+	STORE(&self->b.area->wake_items, 8);
+	STORE(&self->b.area->wake_delay_us, DELAY / 1000);
+	slept = sleep_meanwhile(_metadata, &self->a, &self->b, variant->way, true, others);
+	EXPECT_LE(DELAY, slept);
+	EXPECT_GT(LATE, slept);
+}
+
+/* Whoever ends a WAIT leaves nobody asleep under BUSY, also at the eventfd. */
+TEST_F(sharing, end_of_wait)
+{
+	static int (*const others[][2])(int) = {
+		{ wait_a_while, NULL }, { only_look, NULL }, { wait_though_not_armed, NULL },
+	};
+	unsigned int i;
+	__u64 slept;
+
+	for (i = 0; i < ARRAY_SIZE(others); i++) {
+		slept = sleep_meanwhile(_metadata, &self->a, &self->b, variant->way, false,
+					others[i]);
+		EXPECT_LT(0, slept) TH_LOG("%u", i);
+		EXPECT_GT(LATE, slept) TH_LOG("%u", i);
+		dev_eventfd(self->b.fd, -1);
+		STORE(&self->b.area->state, IVRING_BUSY);
+	}
+}
+
+FIXTURE(sharing_delay) {
+	struct vm a;
+	struct vm b;
+};
+
+FIXTURE_SETUP(sharing_delay)
+{
+	sharing_setup(_metadata, (void *)self, NULL);
+}
+
+FIXTURE_TEARDOWN(sharing_delay)
+{
+	sharing_teardown(_metadata, (void *)self, NULL);
+}
+
+/* A task that goes to sleep during a delay, and is woken at its end as well. */
+TEST_F(sharing_delay, second_sleeper)
+{
+	struct ivring_item item;
+	pid_t pid;
+	int i;
+
+	STORE(&self->b.area->wake_items, 8);
+	STORE(&self->b.area->wake_delay_us, DELAY / 1000);
+	for (i = 0; i < 2; i++) {
+		STORE(&self->b.area->state, IVRING_IDLE);
+		ASSERT_EQ(0, vm_send(&self->a, self->b.id, self->b.generation, 1));
+		ASSERT_EQ(IVRING_DELAYED, vm_state(&self->b));
+		/* The first has read it, and does not say that it is busy. */
+		ASSERT_TRUE(vm_take(&self->b, &item));
+		pid = child_fork();
+		if (!pid) {
+			struct pollfd p = { .fd = self->b.fd, .events = POLLIN };
+
+			if (i)
+				_exit(-dev_wait(self->b.fd, 0, in_ms(LATE_MS), NULL));
+			_exit(poll(&p, 1, LATE_MS) != 1);
+		}
+		usleep(DELAY / 1000 / 4);
+		EXPECT_EQ(IVRING_DELAYED, vm_state(&self->b));
+		ASSERT_EQ(0, vm_send(&self->a, self->b.id, self->b.generation, 1));
+		EXPECT_EQ(IVRING_DELAYED, vm_state(&self->b));
+		EXPECT_EQ(0, child_wait(pid));
+		ASSERT_TRUE(vm_take(&self->b, &item));
+	}
+	EXPECT_EQ(2, vm_stats(&self->b).delayed);
+	EXPECT_EQ(2, vm_stats(&self->b).rung);
+}
+
+TEST_HARNESS_MAIN
