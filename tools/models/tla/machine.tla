@@ -20,6 +20,7 @@ CONSTANTS
   Unfences,     \* whether it may say BUSY_UNFENCED
   Forgets,      \* whether it leaves IVRING_ROOM to WAIT and poll()
   Mortal,       \* who may die: senders, and the receiver
+  Others,       \* what another task of the receiver's VM may do once: "poll", "wait"
   Without       \* what is taken out of the protocol
 
 R == 0          \* the receiver
@@ -47,6 +48,8 @@ Init ==
   /\ krn = [sleeper |-> "no",                   \* on the doorbell's wait queue: no, on, woken
             waits |-> [s \in Senders |-> "no"], \* and on those of the rings
             timer |-> FALSE,
+            overridden |-> FALSE,               \* somebody has gone idle, maybe over a doorbell
+            other |-> "here",                   \* where the other task is
             due |-> 0]                          \* doorbells that may be rung: one for an IDLE
   /\ snd = [s \in Senders |-> [at |-> "top", sent |-> 0, seen |-> 0, few |-> FALSE,
                                dies |-> FALSE, late |-> FALSE]]

@@ -133,10 +133,12 @@ QueueArmed ==
 
 StateLook ==
   /\ rcv.at = "state look"
-  /\ To(IF ~Sleeps THEN "end of wait" ELSE IF "queue" \in Without THEN "queue" ELSE "asleep")
-  /\ UNCHANGED <<mem, buf, krn, snd>>
+  /\ LET rung == ~Sleeps \/ (krn.overridden /\ "overridden" \notin Without) IN
+     /\ To(IF rung THEN "end of wait" ELSE IF "queue" \in Without THEN "queue" ELSE "asleep")
+     /\ krn' = IF rung THEN [krn EXCEPT !.overridden = FALSE] ELSE krn
+  /\ UNCHANGED <<mem, buf, snd>>
 
-\* WAIT: look, go idle, queue, look again, sleep.  poll(): queue, look, go idle, look again, sleep.
+\* WAIT: look, go idle, queue, state, look again, sleep.  poll(): queue, look, go idle, look again, sleep.
 StartOfPoll ==
   /\ rcv.at = "poll"
   /\ Empty(R)
@@ -153,21 +155,27 @@ KernelLooks ==
      THEN /\ NextRing
           /\ IF RoomIsDue(ring) THEN RingBack(ring) ELSE UNCHANGED <<mem, krn>>
      ELSE /\ To(CASE rcv.at = "wait" -> "idle of wait"
-                  [] rcv.at = "look of wait" -> "state of wait"
+                  [] rcv.at = "look of wait" ->
+                     IF "state first" \in Without THEN "state of wait" ELSE "asleep"
                   [] rcv.at = "look of poll" -> "idle of poll"
                   [] rcv.at = "last look of poll" -> "asleep")
           /\ UNCHANGED <<mem, krn>>
   /\ UNCHANGED <<buf, snd>>
 
-\* State::go_idle(): an exchange; without barrier S it is but a store
+\* State::go_idle(): a compare and exchange, but of DELAYED it is a look and a barrier; without
+\* barrier S it is but a store
+GoneIdle ==
+  IF mem.state = "DELAYED" /\ "delay that stays" \notin Without THEN UNCHANGED <<mem, krn>>
+  ELSE /\ mem' = [mem EXCEPT !.state = "IDLE"]
+       /\ krn' = [krn EXCEPT !.due = 1, !.overridden = @ \/ mem.state # "IDLE"]
+
 GoIdle ==
   /\ rcv.at \in {"idle of wait", "idle of poll"}
   /\ LET next == IF rcv.at = "idle of wait" THEN "queue of wait" ELSE "last look of poll" IN
      IF "S of going idle" \in Without
      THEN Put(R, <<"state", R, "IDLE">>) /\ To(next) /\ UNCHANGED <<mem, krn>>
      ELSE /\ Empty(R)
-          /\ mem' = [mem EXCEPT !.state = "IDLE"]
-          /\ krn' = [krn EXCEPT !.due = 1]
+          /\ GoneIdle
           /\ UNCHANGED buf
           /\ To(IF mem.state # "BUSY_UNFENCED" \/ "A of the kernel" \in Without THEN next
                 ELSE IF rcv.at = "idle of wait" THEN "barriers of wait" ELSE "barriers of poll")
@@ -184,12 +192,14 @@ QueueOfWait ==
   /\ rcv.at = "queue of wait"
   /\ "S of going idle" \in Without \/ Empty(R)
   /\ krn' = [krn EXCEPT !.sleeper = "on"]
-  /\ To("look of wait")
+  /\ To(IF "state first" \in Without THEN "look of wait" ELSE "state of wait")
   /\ UNCHANGED <<mem, buf, snd>>
 
+\* State::sleeps_before_look()
 StateOfWait ==
   /\ rcv.at = "state of wait"
-  /\ To(IF OwnState \in {"IDLE", "DELAYED"} THEN "asleep" ELSE "wait")
+  /\ To(IF OwnState \notin {"IDLE", "DELAYED"} THEN "wait"
+        ELSE IF "state first" \in Without THEN "asleep" ELSE "look of wait")
   /\ UNCHANGED <<mem, buf, krn, snd>>
 
 Woke ==
@@ -207,6 +217,32 @@ EndOfWait ==
   /\ krn' = [krn EXCEPT !.sleeper = "no"]
   /\ To("busy")
   /\ UNCHANGED <<buf, snd>>
+
+\* Another task of the VM: a poll() that does not find what it asks for, or a WAIT that does not
+\* until its deadline. It has no stores of its own.
+OtherGoesIdle ==
+  /\ krn.other = "here"
+  /\ \E what \in Others :
+       LET idle == [krn EXCEPT !.other = IF what = "poll" THEN "gone" ELSE "end of wait"] IN
+       IF mem.state = "DELAYED" /\ "delay that stays" \notin Without
+       THEN krn' = idle /\ UNCHANGED mem
+       ELSE /\ mem' = [mem EXCEPT !.state = "IDLE"]
+            /\ krn' = [idle EXCEPT !.due = 1, !.overridden = @ \/ mem.state # "IDLE"]
+  /\ UNCHANGED <<buf, snd, rcv>>
+
+\* The end of Vm::wait(): an exchange, and who succeeds rings.
+OtherEnds ==
+  /\ krn.other = "end of wait"
+  /\ mem' = IF Sleeps THEN [mem EXCEPT !.state = "BUSY"] ELSE mem
+  /\ krn' = [krn EXCEPT !.other = IF Sleeps /\ "ring of WAIT" \notin Without
+                                  THEN "ring" ELSE "gone",
+                        !.due = IF Sleeps THEN @ - 1 ELSE @]
+  /\ UNCHANGED <<buf, snd, rcv>>
+
+OtherRings ==
+  /\ krn.other = "ring"
+  /\ krn' = [krn EXCEPT !.other = "gone", !.sleeper = Woken(@)]
+  /\ UNCHANGED <<mem, buf, snd, rcv>>
 
 \* Vm::close(): the rings end, who waits is woken, then GONE.
 Leave ==
@@ -236,4 +272,5 @@ Receiver ==
   \/ Arm \/ ArmBarrier \/ Fence \/ LastLook \/ QueueArmed \/ StateLook
   \/ StartOfPoll \/ KernelLooks \/ GoIdle \/ Barriers \/ QueueOfWait \/ StateOfWait
   \/ Woke \/ EndOfWait \/ Leave \/ WakeWaiters \/ SayGone
+  \/ OtherGoesIdle \/ OtherEnds \/ OtherRings
 =============================================================================

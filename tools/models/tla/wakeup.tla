@@ -17,6 +17,7 @@ Rest ==
                         \/ snd[s].at = "asleep" /\ krn.waits[s] = "on"
   /\ rcv.at = "gone" \/ (rcv.at = "asleep" /\ krn.sleeper = "on")
   /\ ~krn.timer
+  /\ krn.other \in {"here", "gone"}
 
 Next ==
   \/ \E c \in CPUs : Drain(c)
