@@ -66,7 +66,7 @@ struct call {
 
 static void provide(const struct call *call)
 {
-	static char source[PAGE] __attribute__((aligned(PAGE)));
+	static char source[PAGE];
 	struct uffdio_copy copy = {
 		.dst = (uintptr_t)call->page,
 		.src = (uintptr_t)source,
