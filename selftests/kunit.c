@@ -13,6 +13,7 @@
 static const char * const suites[] = {
 	"ivring_area", "ivring_batch", "ivring_delay", "ivring_endpoint",
 	"ivring_geometry", "ivring_ioctl", "ivring_lanes", "ivring_name",
+	"ivring_nospec",
 	"ivring_region", "ivring_registry", "ivring_ring", "ivring_state",
 	"ivring_user",
 };
