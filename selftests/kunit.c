@@ -11,6 +11,7 @@
 
 /* One for each file that has a suite. */
 static const char * const suites[] = {
+	"ivring_account",
 	"ivring_area", "ivring_batch", "ivring_delay", "ivring_endpoint",
 	"ivring_geometry", "ivring_ioctl", "ivring_lanes", "ivring_name",
 	"ivring_nospec",
