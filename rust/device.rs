@@ -26,6 +26,7 @@ static OPERATIONS: Operations = Operations(bindings::file_operations {
     // Kernels before 7.3 leave it out, and then the module could go while a file is open.
     owner: this_module::<crate::LocalModule>().as_ptr(),
     poll: Some(poll),
+    flush: Some(flush),
     // SAFETY: `into_raw` makes it point to a constant.
     ..unsafe { *RAW.fops }
 });
@@ -103,6 +104,17 @@ unsafe extern "C" fn poll(
 ) -> bindings::__poll_t {
     // SAFETY: By this function's requirements.
     unsafe { endpoint(file).poll(file, table) }
+}
+
+/// The `flush` file operation: one of the file's descriptors is being closed.
+///
+/// # Safety
+///
+/// `file` is open and has the [`OPERATIONS`].
+unsafe extern "C" fn flush(file: *mut bindings::file, _: bindings::fl_owner_t) -> c_int {
+    // SAFETY: By this function's requirements.
+    unsafe { endpoint(file) }.flush();
+    0
 }
 
 /// The region of the current task's descriptor `fd`.

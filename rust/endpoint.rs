@@ -13,7 +13,7 @@ use kernel::{
     seq_file::SeqFile,
     seq_print,
     sync::{
-        atomic::{Acquire, Atomic, Release},
+        atomic::{Acquire, Atomic, Full, Release},
         Arc, Mutex, SetOnce,
     },
 };
@@ -23,6 +23,7 @@ use crate::{
     ioctl,
     mapping::{map, Access},
     memory,
+    process::Process,
     registry::Handle,
     uapi::{self, EVENT_ITEMS, EVENT_MEMBERS},
     vm::Vm,
@@ -31,6 +32,7 @@ use crate::{
 const EPOLLIN: u32 = 0x001;
 const EPOLLPRI: u32 = 0x002;
 const EPOLLERR: u32 = 0x008;
+const EPOLLHUP: u32 = 0x010;
 const EPOLLRDNORM: u32 = 0x040;
 
 /// What an open file is.
@@ -47,6 +49,11 @@ pub(crate) struct Endpoint {
     pub(crate) doorbell: Arc<Doorbell>,
     /// There is a [`Setup`].
     setting_up: Atomic<bool>,
+    /// The VM has left its region, while the file is still open.
+    left: Atomic<bool>,
+    /// The process whose end the VM does not survive, if there is one.
+    #[pin]
+    process: Mutex<Option<Process>>,
     /// Held while a lane of the VM is listed. Nothing under it accesses user memory or allocates.
     #[pin]
     pub(crate) opening: Mutex<()>,
@@ -72,6 +79,7 @@ impl Drop for Setup<'_> {
 pub(crate) struct Member<'a> {
     pub(crate) region: &'a Handle,
     pub(crate) vm: &'a Arc<Vm>,
+    left: &'a Atomic<bool>,
 }
 
 impl Endpoint {
@@ -84,11 +92,48 @@ impl Endpoint {
         }
     }
 
-    /// `ENOTCONN` unless the file is attached.
+    /// `ENOTCONN` unless the file is attached, `EOWNERDEAD` if its VM has left.
     pub(crate) fn member(&self) -> Result<Member<'_>> {
-        let vm = self.vm.as_ref().ok_or(ENOTCONN)?;
-        let region = self.region.as_ref().ok_or(ENOTCONN)?;
-        Ok(Member { region, vm })
+        let member = Member {
+            vm: self.vm.as_ref().ok_or(ENOTCONN)?,
+            region: self.region.as_ref().ok_or(ENOTCONN)?,
+            left: &self.left,
+        };
+        member.check()?;
+        Ok(member)
+    }
+
+    /// Watches the current process: the VM leaves when it ends. For who has a [`Setup`].
+    pub(crate) fn watch_process(self: Pin<&Self>) -> Result<Process> {
+        let me: *const Self = self.get_ref();
+        // SAFETY: `release` stops the watch before the endpoint is dropped.
+        unsafe { Process::watch_current(process_ended, me.cast_mut().cast()) }
+    }
+
+    /// Keeps that watch for as long as the file is open.
+    pub(crate) fn keep_watch(&self, process: Option<Process>) {
+        *self.process.lock() = process;
+    }
+
+    /// A descriptor of the file is being closed.
+    pub(crate) fn flush(&self) {
+        let ends = self.process.lock().as_ref().is_some_and(Process::is_ending);
+        if ends {
+            // So that whoever waits for the process finds that the VM is gone.
+            self.leave();
+        }
+    }
+
+    /// Takes the VM out of its region, if there is one that has not left.
+    fn leave(&self) {
+        let (Some(region), Some(vm)) = (self.region.as_ref(), self.vm.as_ref()) else {
+            return;
+        };
+        if !self.left.xchg(true, Full) {
+            region.leave(vm);
+            // Whoever sleeps for the VM itself finds out that it has left.
+            vm.doorbell.ring();
+        }
     }
 
     /// The file has become a VM: all that poll it look again.
@@ -113,8 +158,10 @@ impl Endpoint {
         // - The endpoint, and with it the doorbell, lives until the file is released.
         unsafe { self.doorbell.sleepers.register(file, table) };
         // Barrier D: this has been on the queue since before this look. Pairs with `attached`.
-        let Ok(member) = self.member() else {
-            return EPOLLERR;
+        let member = match self.member() {
+            Ok(member) => member,
+            Err(error) if error == EOWNERDEAD => return EPOLLERR | EPOLLHUP,
+            Err(_) => return EPOLLERR,
         };
         // SAFETY: By this function's requirements.
         let interest = match unsafe { table.as_ref() } {
@@ -130,6 +177,14 @@ impl Endpoint {
         member.vm.go_idle();
         member.poll_events()
     }
+}
+
+/// # Safety
+///
+/// `endpoint` is an [`Endpoint`] that outlives this call.
+unsafe extern "C" fn process_ended(endpoint: *mut c_void) {
+    // SAFETY: By this function's requirement.
+    unsafe { &*endpoint.cast::<Endpoint>() }.leave();
 }
 
 /// To map what is not there is `ENXIO`, as it is for the area of a VM.
@@ -170,10 +225,23 @@ impl Mapped {
 }
 
 impl Member<'_> {
+    /// `EOWNERDEAD` if the VM has left, because its process has ended. To be asked again by calls
+    /// that have slept.
+    pub(crate) fn check(self) -> Result {
+        if !self.left.load(Acquire) {
+            return Ok(());
+        }
+        // The caller may have stored something else there since the VM left.
+        self.vm.state().leave();
+        Err(EOWNERDEAD)
+    }
+
     /// What there is to do, as `poll()` says it.
     fn poll_events(self) -> u32 {
-        let Ok(events) = self.events(EVENT_ITEMS | EVENT_MEMBERS) else {
-            return EPOLLERR;
+        let events = match self.events(EVENT_ITEMS | EVENT_MEMBERS) {
+            Ok(events) => events,
+            Err(error) if error == EOWNERDEAD => return EPOLLERR | EPOLLHUP,
+            Err(_) => return EPOLLERR,
         };
         let items = (events & EVENT_ITEMS != 0).then_some(EPOLLIN | EPOLLRDNORM);
         let members = (events & EVENT_MEMBERS != 0).then_some(EPOLLPRI);
@@ -182,6 +250,7 @@ impl Member<'_> {
 
     /// What there is to do, of what the caller is interested in: `IVRING_EVENT_*`.
     pub(crate) fn events(self, interest: u32) -> Result<u32> {
+        self.check()?;
         let mut events = 0;
         if self.vm.has_items()? {
             events |= EVENT_ITEMS;
@@ -206,14 +275,22 @@ impl MiscDevice for Endpoint {
                 vm: SetOnce::new(),
                 doorbell,
                 setting_up: Atomic::new(false),
+                left: Atomic::new(false),
+                process <- new_mutex!(None, "ivring_process"),
                 opening <- new_mutex!((), "ivring_opening"),
             }),
             memory::charged(),
         )
     }
 
+    fn release(me: Self::Ptr, _file: &File) {
+        // Dropped outside the lock, and before the endpoint.
+        let process = me.process.lock().take();
+        drop(process);
+    }
+
     fn mmap(me: Pin<&Self>, _file: &File, vma: &VmaNew) -> Result {
-        let Member { region, vm } = me.get_ref().member()?;
+        let Member { region, vm, .. } = me.get_ref().member()?;
         // SAFETY: The VMA is being set up, so nobody changes it.
         let page = unsafe { (*vma.as_ptr()).vm_pgoff } as u64;
         let shift = uapi::MAP_SHIFT - PAGE_SHIFT as u32;
@@ -242,11 +319,11 @@ impl MiscDevice for Endpoint {
     }
 
     fn ioctl(me: Pin<&Self>, _file: &File, command: u32, argument: usize) -> Result<isize> {
-        ioctl::call(me.get_ref(), command, argument)
+        ioctl::call(me, command, argument)
     }
 
     fn show_fdinfo(me: Pin<&Self>, seq: &SeqFile, _file: &File) {
-        let Ok(Member { region, vm }) = me.get_ref().member() else {
+        let Ok(Member { region, vm, .. }) = me.get_ref().member() else {
             return;
         };
         let stats = vm.stats();
@@ -268,9 +345,7 @@ impl MiscDevice for Endpoint {
 #[pinned_drop]
 impl PinnedDrop for Endpoint {
     fn drop(self: Pin<&mut Self>) {
-        if let Ok(Member { region, vm }) = self.member() {
-            region.leave(vm);
-        }
+        self.leave();
     }
 }
 

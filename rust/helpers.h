@@ -33,6 +33,15 @@ u64 ivring_user_memory(void);
 u64 ivring_total_memory(void);
 bool ivring_may_exceed_memory(void);
 
+/*
+ * process.rs: to be told when the current process has ended. What is told is called from a work
+ * queue, once; after the stop it is not called any more.
+ */
+struct ivring_watch;
+struct ivring_watch *ivring_watch_current(void (*ended)(void *data), void *data);
+bool ivring_watch_is_ending(const struct ivring_watch *watch);
+void ivring_watch_stop(struct ivring_watch *watch);
+
 /* cpus.rs: sleeps until each CPU has passed a full barrier. */
 void ivring_barrier_on_all_cpus(void);
 

@@ -17,6 +17,7 @@ use crate::{
     geometry::Geometry,
     ioctl_lane::{close_lane, doorbell, open_lane, with_lane},
     name::{uid_in_current_ns, Name, Permissions},
+    process::Process,
     region::{Region, Reservation},
     registry::Handle,
     uapi::{self, Item, IOC_MAGIC},
@@ -56,11 +57,12 @@ pub(crate) fn require(good: bool) -> Result {
     good.then_some(()).ok_or(EINVAL)
 }
 
-pub(crate) fn call(endpoint: &Endpoint, command: u32, address: usize) -> Result<isize> {
+pub(crate) fn call(file: Pin<&Endpoint>, command: u32, address: usize) -> Result<isize> {
+    let endpoint = file.get_ref();
     match command {
         API => api(User::at(address))?,
-        CREATE => create(endpoint, User::at(address))?,
-        ATTACH => attach(endpoint, User::at(address))?,
+        CREATE => create(file, User::at(address))?,
+        ATTACH => attach(file, User::at(address))?,
         INFO => info(endpoint, User::at(address))?,
         VM_INFO => vm_info(endpoint.member()?, User::at(address))?,
         ENQUEUE => enqueue(endpoint.member()?, User::at(address))?,
@@ -93,7 +95,7 @@ fn api(argument: User<uapi::Api>) -> Result {
     })
 }
 
-fn create(endpoint: &Endpoint, argument: User<uapi::Create>) -> Result {
+fn create(endpoint: Pin<&Endpoint>, argument: User<uapi::Create>) -> Result {
     let create = argument.read()?;
     let geometry = Geometry {
         slots: create.slots,
@@ -102,7 +104,10 @@ fn create(endpoint: &Endpoint, argument: User<uapi::Create>) -> Result {
     }
     .check()?;
     let name = Name::new(create.name)?;
-    require(create.flags & !uapi::CREATE_ATTACH == 0)?;
+    let attach = create.flags & uapi::CREATE_ATTACH != 0;
+    let process = create.flags & uapi::CREATE_PROCESS != 0;
+    require(create.flags & !(uapi::CREATE_ATTACH | uapi::CREATE_PROCESS) == 0)?;
+    require(attach || !process)?;
     require(create.mode & !0o777 == 0 && (create.mode == 0 || !name.is_empty()))?;
 
     let setup = endpoint.set_up()?;
@@ -111,32 +116,32 @@ fn create(endpoint: &Endpoint, argument: User<uapi::Create>) -> Result {
     }
     let region = Region::new(geometry, name, Permissions::of_current(create.mode))?;
     // Before anyone can find the region.
-    let joining = match create.flags & uapi::CREATE_ATTACH {
-        0 => None,
-        _ => Some(Joining::new(endpoint, &region, Some(0))?),
+    let joining = match attach {
+        false => None,
+        true => Some(Joining::new(endpoint, &region, Some(0), process)?),
     };
     let region = Handle::register(region)?;
     // INVARIANT: The region is set before its VM.
     endpoint.region.populate(region);
     if let Some(joining) = joining {
-        joining.finish(endpoint, &setup);
+        joining.finish(&endpoint, &setup);
     }
     Ok(())
 }
 
-fn attach(endpoint: &Endpoint, argument: User<uapi::Attach>) -> Result {
+fn attach(endpoint: Pin<&Endpoint>, argument: User<uapi::Attach>) -> Result {
     let mut attach = argument.read()?;
     let name = Name::new(attach.name)?;
-    require(attach.flags == 0)?;
+    require(attach.flags & !uapi::ATTACH_PROCESS == 0)?;
 
-    let is_attached = || endpoint.vm.as_ref().is_some();
-    if is_attached() {
-        return Err(EISCONN);
-    }
+    let is_new = || match endpoint.member() {
+        Ok(_) => Err(EISCONN),
+        Err(error) if error == ENOTCONN => Ok(()),
+        Err(error) => Err(error),
+    };
+    is_new()?;
     let setup = endpoint.set_up()?;
-    if is_attached() {
-        return Err(EISCONN);
-    }
+    is_new()?;
     let found = match (attach.region_fd, name.is_empty()) {
         (-1, true) => None,
         (-1, false) => Some(Handle::find(&name)?),
@@ -153,7 +158,8 @@ fn attach(endpoint: &Endpoint, argument: User<uapi::Attach>) -> Result {
     }
 
     let wanted = (attach.id != uapi::ID_ANY).then_some(attach.id);
-    let joining = Joining::new(endpoint, region, wanted)?;
+    let process = attach.flags & uapi::ATTACH_PROCESS != 0;
+    let joining = Joining::new(endpoint, region, wanted, process)?;
     attach.id = u32::from(joining.vm.id.slot);
     attach.generation = joining.vm.id.generation;
     // The last thing that can fail.
@@ -164,7 +170,7 @@ fn attach(endpoint: &Endpoint, argument: User<uapi::Attach>) -> Result {
         // Where it is set, to the same, it stays.
         endpoint.region.populate(found);
     }
-    joining.finish(endpoint, &setup);
+    joining.finish(&endpoint, &setup);
     Ok(())
 }
 
@@ -172,11 +178,18 @@ fn attach(endpoint: &Endpoint, argument: User<uapi::Attach>) -> Result {
 struct Joining {
     reservation: Reservation,
     vm: Arc<Vm>,
+    /// The current process, if the VM shall leave with it.
+    process: Option<Process>,
 }
 
 impl Joining {
     /// Keeps a slot, the one that is `wanted` or any, and makes a VM for it.
-    fn new(endpoint: &Endpoint, region: &Arc<Region>, wanted: Option<u32>) -> Result<Self> {
+    fn new(
+        endpoint: Pin<&Endpoint>,
+        region: &Arc<Region>,
+        wanted: Option<u32>,
+        process: bool,
+    ) -> Result<Self> {
         let owner = Owner {
             uid: Kuid::current_euid(),
             tgid: current!().tgid(),
@@ -184,13 +197,20 @@ impl Joining {
         let reservation = region.reserve(wanted, account::current_user())?;
         let doorbell = endpoint.doorbell.clone();
         let vm = Vm::new(reservation.id, owner, &region.geometry, doorbell)?;
-        Ok(Self { reservation, vm })
+        let process = process.then(|| endpoint.watch_process()).transpose()?;
+        Ok(Self {
+            reservation,
+            vm,
+            process,
+        })
     }
 
     /// Makes it the endpoint's, and a member of the region.
     fn finish(self, endpoint: &Endpoint, _: &Setup<'_>) {
         endpoint.vm.populate(self.vm.clone());
         self.reservation.fill(self.vm);
+        // The process cannot have ended: this is one of its threads.
+        endpoint.keep_watch(self.process);
         // After all that a poller looks at has changed.
         endpoint.attached();
     }
@@ -198,7 +218,7 @@ impl Joining {
 
 fn info(endpoint: &Endpoint, argument: User<uapi::Info>) -> Result {
     let region = endpoint.region.as_ref().ok_or(ENXIO)?;
-    let vm = endpoint.vm.as_ref();
+    let vm = endpoint.member().ok().map(|member| member.vm);
     argument.write(&uapi::Info {
         slots: region.geometry.slots,
         inbox_entries: region.geometry.inbox_entries,
@@ -245,7 +265,7 @@ fn enqueue(member: Member<'_>, argument: User<uapi::Enqueue>) -> Result {
         enqueue.count as usize,
         member.vm.id,
         outbox_bytes,
-        |items| send(member.vm, &receiver, items, deadline, &mut enqueued),
+        |items| send(member, &receiver, items, deadline, &mut enqueued),
     )?;
     argument
         .part(offset_of!(uapi::Enqueue, done))
@@ -256,7 +276,7 @@ fn enqueue(member: Member<'_>, argument: User<uapi::Enqueue>) -> Result {
 ///
 /// Succeeds if one of them went in.
 fn send(
-    sender: &Vm,
+    member: Member<'_>,
     receiver: &Arc<Vm>,
     items: &[Item],
     deadline: Option<Deadline>,
@@ -264,7 +284,10 @@ fn send(
 ) -> Result {
     let mut left = items;
     loop {
-        let step = receiver.as_arc_borrow().push(left).and_then(|sent| {
+        let pushed = member
+            .check()
+            .and_then(|()| receiver.as_arc_borrow().push(left));
+        let step = pushed.and_then(|sent| {
             let Sent {
                 done,
                 position,
@@ -274,7 +297,7 @@ fn send(
                 result.position = position;
             }
             result.rung += u32::from(rung);
-            sender.count_sent(done);
+            member.vm.count_sent(done);
             left = &left[done..];
             match deadline {
                 _ if left.is_empty() => Ok(()),
@@ -299,7 +322,9 @@ fn wait(member: Member<'_>, argument: User<uapi::Wait>) -> Result {
     let interest = wait.flags & uapi::EVENT_MEMBERS | uapi::EVENT_ITEMS;
     let armed = wait.flags & uapi::WAIT_ARMED != 0;
     let look = || Ok(Some(member.events(interest)?).filter(|&events| events != 0));
-    wait.events = member.vm.wait(Deadline(wait.deadline), armed, look)?;
+    let events = member.vm.wait(Deadline(wait.deadline), armed, look);
+    member.check()?;
+    wait.events = events?;
     argument.write(&wait)
 }
 

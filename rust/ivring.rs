@@ -26,6 +26,7 @@ mod mapping;
 mod memory;
 mod name;
 mod nospec;
+mod process;
 mod progress;
 mod quiet;
 mod region;

@@ -72,7 +72,7 @@ TEST_F(slots, after_failed_attach)
 		a = attach_args(self->vm.fd, SLOTS);
 		ASSERT_EQ(-EINVAL, dev_ioctl(fd, IVRING_ATTACH, &a));
 		a = attach_args(self->vm.fd, 1);
-		a.flags = 1;
+		a.flags = 1U << 31;
 		ASSERT_EQ(-EINVAL, dev_ioctl(fd, IVRING_ATTACH, &a));
 		a = attach_args(self->vm.fd, 1);
 		ASSERT_EQ(-EBUSY, dev_ioctl(other, IVRING_ATTACH, &a));

@@ -39,7 +39,7 @@ macro_rules! calls {
 calls! {
     Open "open" 3 (fd: FILE, mode: OPEN_MODE);
     Create "create" 2 (fd: FILE, flags: CREATE_FLAGS, slots: SLOTS, entries: ENTRIES, outbox: OUTBOX, mode: MODE, name: NAME, at: PLACE);
-    Attach "attach" 5 (fd: FILE, from: FILE_OR_NONE, name: NAME, id: ID, flags: FLAG, at: PLACE);
+    Attach "attach" 5 (fd: FILE, from: FILE_OR_NONE, name: NAME, id: ID, flags: ATTACH_FLAGS, at: PLACE);
     Api "api" 1 (fd: FILE, at: PLACE);
     Info "info" 1 (fd: FILE, at: PLACE);
     VmInfo "vm-info" 2 (fd: FILE, id: SLOT, reserved: FLAG, at: PLACE);

@@ -4,8 +4,8 @@
 
 use libc::{
     EACCES, EAGAIN, EBADF, EBUSY, ECONNREFUSED, ECONNRESET, EDQUOT, EEXIST, EFAULT, EINTR, EINVAL,
-    EISCONN, EMFILE, ENOENT, ENOMEM, ENOSPC, ENOTCONN, ENOTTY, ENXIO, EPERM, EPIPE, EPROTO, ESTALE,
-    ETIMEDOUT,
+    EISCONN, EMFILE, ENOBUFS, ENOENT, ENOMEM, ENOSPC, ENOTCONN, ENOTTY, ENXIO, EOWNERDEAD, EPERM,
+    EPIPE, EPROTO, ESTALE, ETIMEDOUT,
 };
 
 use crate::call::Call;
@@ -15,23 +15,26 @@ use crate::call::Call;
 pub fn is_documented(call: Call, error: i32, waits: bool) -> bool {
     let errors: &[i32] = match call {
         Call::Api => &[EFAULT],
-        Call::Create => &[EFAULT, EINVAL, EBUSY, ENOMEM, EEXIST, EMFILE],
+        Call::Create => &[EFAULT, EINVAL, EBUSY, ENOBUFS, ENOMEM, EEXIST, EMFILE],
         Call::Attach => &[
             EFAULT, EINVAL, EISCONN, ENXIO, ENOENT, EACCES, EBADF, EBUSY, EMFILE, ENOSPC, EDQUOT,
-            ENOMEM,
+            ENOBUFS, ENOMEM, EOWNERDEAD,
         ],
         Call::Info => &[EFAULT, ENXIO],
-        Call::VmInfo => &[EFAULT, ENOTCONN, EINVAL],
+        Call::VmInfo => &[EFAULT, ENOTCONN, EOWNERDEAD, EINVAL],
         Call::Enqueue if waits => &[
-            EFAULT, ENOTCONN, EINVAL, EPIPE, ESTALE, ENOMEM, EPROTO, ETIMEDOUT, EINTR,
+            EFAULT, ENOTCONN, EOWNERDEAD, EINVAL, EPIPE, ESTALE, ENOMEM, EPROTO, ETIMEDOUT, EINTR,
         ],
         Call::Enqueue => &[
-            EFAULT, ENOTCONN, EINVAL, EPIPE, ESTALE, ENOMEM, EPROTO, EAGAIN,
+            EFAULT, ENOTCONN, EOWNERDEAD, EINVAL, EPIPE, ESTALE, ENOMEM, EPROTO, EAGAIN,
         ],
-        Call::Wait => &[EFAULT, ENOTCONN, EINVAL, EPROTO, ETIMEDOUT, EINTR],
-        Call::Eventfd => &[EFAULT, ENOTCONN, EINVAL, EBADF],
-        Call::Room | Call::CloseLane => &[EFAULT, ENOTCONN, EINVAL, ENOENT],
+        Call::Wait => &[
+            EFAULT, ENOTCONN, EOWNERDEAD, EINVAL, EPROTO, ETIMEDOUT, EINTR,
+        ],
+        Call::Eventfd => &[EFAULT, ENOTCONN, EOWNERDEAD, EINVAL, EBADF],
+        Call::Room | Call::CloseLane => &[EFAULT, ENOTCONN, EOWNERDEAD, EINVAL, ENOENT],
         Call::Flush => &[
+<<<<<<< HEAD
             EFAULT, ENOTCONN, EINVAL, EPIPE, ESTALE, ENOENT, ECONNRESET, EPROTO, ENOMEM, ETIMEDOUT,
             EINTR,
         ],
@@ -46,21 +49,29 @@ pub fn is_documented(call: Call, error: i32, waits: bool) -> bool {
             ENOMEM,
             ETIMEDOUT,
             EINTR,
+=======
+            EFAULT, ENOTCONN, EOWNERDEAD, EINVAL, EPIPE, ESTALE, ENOENT, ECONNRESET, EPROTO,
+            ETIMEDOUT, EINTR,
+>>>>>>> 8bd8904 (ivring: let a VM leave when its process ends)
         ],
         Call::OpenLane => &[
             EFAULT,
             ENOTCONN,
+            EOWNERDEAD,
             EINVAL,
             EPIPE,
             ESTALE,
             EBUSY,
             ECONNREFUSED,
+            ENOBUFS,
             ENOMEM,
         ],
-        Call::Doorbell => &[EFAULT, ENOTCONN, EINVAL, EPIPE, ESTALE, ENOENT, ECONNRESET],
-        Call::Fence => &[ENOTCONN],
+        Call::Doorbell => &[
+            EFAULT, ENOTCONN, EOWNERDEAD, EINVAL, EPIPE, ESTALE, ENOENT, ECONNRESET,
+        ],
+        Call::Fence => &[ENOTCONN, EOWNERDEAD],
         Call::Ioctl => &[ENOTTY],
-        Call::Map => &[ENOTCONN, EINVAL, ENXIO, EACCES, EPERM, ENOMEM],
+        Call::Map => &[ENOTCONN, EOWNERDEAD, EINVAL, ENXIO, EACCES, EPERM, ENOMEM],
         _ => return true,
     };
     errors.contains(&error)

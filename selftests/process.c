@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * IVRING_ATTACH_PROCESS: a VM leaves when the process that attached it ends, also if others still
+ * have a descriptor of its file.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+
+#include "ivring_test.h"
+#include "lane.h"
+
+#define SLOT	1
+
+/* What the test and the processes that it makes share. */
+struct shared {
+	int attached;		/* the attacher's result, plus 1 */
+	int kept;		/* the keeper's, plus 1 */
+	bool sleeps;		/* the keeper is about to sleep */
+	bool close;		/* let the keeper close the file */
+	bool closed;
+};
+
+FIXTURE(process) {
+	struct vm vm;		/* of another process, in slot 0 */
+	struct shared *shared;
+	pid_t attacher;
+};
+
+FIXTURE_SETUP(process)
+{
+	ASSERT_EQ(0, vm_create(&self->vm, 4, 8, 4096));
+	self->shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	self->attacher = 0;
+}
+
+FIXTURE_TEARDOWN(process)
+{
+	STORE(&self->shared->close, true);
+	if (self->attacher > 0) {
+		kill(self->attacher, SIGKILL);
+		waitpid(self->attacher, NULL, 0);
+	}
+	vm_close(&self->vm);
+}
+
+static int attach(int fd, int region_fd, __u32 flags)
+{
+	struct ivring_attach a = attach_args(region_fd, SLOT);
+
+	a.flags = flags;
+	return dev_ioctl(fd, IVRING_ATTACH, &a);
+}
+
+/* A process that has the descriptor of the attacher, and outlives it. */
+static void fork_keeper(struct shared *shared, int fd, int (*keep)(struct shared *shared, int fd))
+{
+	if (fork())
+		return;
+	alarm(60);
+	STORE(&shared->kept, 1 - keep(shared, fd));
+	while (!LOAD(&shared->close))
+		usleep(200);
+	close(fd);
+	STORE(&shared->closed, true);
+	_exit(0);
+}
+
+/* A process that attaches, hands its descriptor on, and does what @live does. */
+static pid_t attach_in_process(struct shared *shared, int region_fd, __u32 flags,
+			       int (*keep)(struct shared *shared, int fd), void (*live)(int fd))
+{
+	pid_t pid = child_fork();
+	int fd, ret;
+
+	if (pid)
+		return SOON(LOAD(&shared->attached)) && shared->attached == 1 ? pid : -1;
+	fd = dev_open();
+	ret = attach(fd, region_fd, flags);
+	if (!ret && keep)
+		fork_keeper(shared, fd, keep);
+	STORE(&shared->attached, 1 - ret);
+	live(fd);
+	_exit(0);
+}
+
+#define START(flags, keep, live)							\
+do {											\
+	self->attacher = attach_in_process(self->shared, self->vm.fd, flags, keep,	\
+					   live);					\
+	ASSERT_LT(0, self->attacher);							\
+	ASSERT_EQ(1, vm_generation(&self->vm, SLOT));					\
+} while (0)
+
+/* Have the attacher end, and wait for it. */
+#define END()										\
+do {											\
+	kill(self->attacher, SIGKILL);							\
+	EXPECT_EQ(-SIGKILL, child_wait(self->attacher));				\
+	self->attacher = 0;								\
+} while (0)
+
+static void wait_for_ever(int fd)
+{
+	for (;;)
+		pause();
+}
+
+static int keep(struct shared *shared, int fd)
+{
+	return 0;
+}
+
+/* Each call that the keeper makes afterwards; 0, or minus the number of one that is wrong. */
+static int calls_fail(struct shared *shared, int fd)
+{
+	struct ivring_vm_info v = { .id = SLOT };
+	struct ivring_item item = {};
+	struct ivring_enqueue e = enqueue_args(0, 1, &item, 1);
+	struct ivring_attach a = attach_args(fd, IVRING_ID_ANY);
+	struct ivring_create c = create_args(2, 2, 4096);
+	struct ivring_info info;
+	int other = dev_open();
+
+	if (!SOON(dev_room(fd, IVRING_ID_ANY) == -EOWNERDEAD))
+		return -1;
+	if (dev_ioctl(fd, IVRING_VM_INFO, &v) != -EOWNERDEAD)
+		return -2;
+	if (dev_ioctl(fd, IVRING_ENQUEUE, &e) != -EOWNERDEAD)
+		return -3;
+	if (dev_wait(fd, 0, 0, NULL) != -EOWNERDEAD)
+		return -4;
+	if (dev_wait(fd, IVRING_WAIT_ARMED, IVRING_DEADLINE_NEVER, NULL) != -EOWNERDEAD)
+		return -5;
+	if (dev_eventfd(fd, -1) != -EOWNERDEAD)
+		return -6;
+	if (dev_flush(fd, 0, 1, 0, 0) != -EOWNERDEAD)
+		return -7;
+	if (dev_open_lane(fd, 0, 1, 8) != -EOWNERDEAD)
+		return -8;
+	if (dev_close_lane(fd, 0, 1) != -EOWNERDEAD)
+		return -9;
+	if (dev_doorbell(fd, 0, 1) != -EOWNERDEAD)
+		return -10;
+	if (dev_ioctl(fd, IVRING_FENCE, NULL) != -EOWNERDEAD)
+		return -11;
+	if (dev_map(fd, PAGE, PROT_READ, IVRING_MAP_REGION) != MAP_FAILED || errno != EOWNERDEAD)
+		return -12;
+	if (dev_poll(fd, POLLIN) != (POLLERR | POLLHUP))
+		return -13;
+	if (dev_ioctl(fd, IVRING_ATTACH, &a) != -EOWNERDEAD)
+		return -14;
+	if (dev_ioctl(fd, IVRING_CREATE, &c) != -EBUSY)
+		return -15;
+	if (dev_ioctl(fd, IVRING_INFO, &info) || info.id != IVRING_ID_ANY || info.generation)
+		return -16;
+	/* It still holds the region. */
+	a.id = 3;
+	if (dev_ioctl(other, IVRING_ATTACH, &a))
+		return -17;
+	close(other);
+	return 0;
+}
+
+TEST_F(process, killed)
+{
+	struct vm next;
+
+	START(IVRING_ATTACH_PROCESS, calls_fail, wait_for_ever);
+	EXPECT_EQ(0, vm_send(&self->vm, SLOT, 1, 1));
+	END();
+	/* Whoever has waited for the process finds the slot free. */
+	EXPECT_EQ(2, vm_generation(&self->vm, SLOT));
+	EXPECT_EQ(-EPIPE, vm_send(&self->vm, SLOT, 1, 1));
+	ASSERT_EQ(0, vm_join_slot(&next, self->vm.fd, SLOT));
+	ASSERT_TRUE(SOON(LOAD(&self->shared->kept)));
+	EXPECT_EQ(1, self->shared->kept);
+
+	/* When the file is closed at last, the successor stays. */
+	STORE(&self->shared->close, true);
+	ASSERT_TRUE(SOON(LOAD(&self->shared->closed)));
+	EXPECT_EQ(3, vm_generation(&self->vm, SLOT));
+	EXPECT_EQ(0, vm_send(&self->vm, SLOT, 3, 1));
+	vm_close(&next);
+}
+
+static void exit_soon(int fd)
+{
+	usleep(50000);
+	exit(7);
+}
+
+TEST_F(process, exits)
+{
+	START(IVRING_ATTACH_PROCESS, keep, exit_soon);
+	EXPECT_EQ(7, child_wait(self->attacher));
+	self->attacher = 0;
+	EXPECT_EQ(2, vm_generation(&self->vm, SLOT));
+}
+
+/* The process has closed its own descriptor before; a mapping that it has holds the file too. */
+static void close_and_wait(int fd)
+{
+	dev_map(fd, PAGE, PROT_READ, IVRING_MAP_REGION);
+	close(fd);
+	wait_for_ever(fd);
+}
+
+TEST_F(process, closed_before)
+{
+	START(IVRING_ATTACH_PROCESS, keep, close_and_wait);
+	usleep(50000);
+	EXPECT_EQ(1, vm_generation(&self->vm, SLOT));
+	END();
+	EXPECT_TRUE(SOON(vm_generation(&self->vm, SLOT) == 2));
+}
+
+/* Another process that shares the table of descriptors. */
+static int live_on(void *data)
+{
+	sleep(30);
+	return 0;
+}
+
+static void share_files(int fd)
+{
+	char *stack = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			   -1, 0);
+
+	clone(live_on, stack + 4 * PAGE, CLONE_FILES | CLONE_VM, NULL);
+	wait_for_ever(fd);
+}
+
+TEST_F(process, shared_descriptors)
+{
+	START(IVRING_ATTACH_PROCESS, NULL, share_files);
+	usleep(50000);
+	END();
+	EXPECT_TRUE(SOON(vm_generation(&self->vm, SLOT) == 2));
+}
+
+/* Sleepers that have the descriptor. */
+
+static int sleeps_in_wait(struct shared *shared, int fd)
+{
+	STORE(&shared->sleeps, true);
+	return dev_wait(fd, 0, IVRING_DEADLINE_NEVER, NULL);
+}
+
+static int sleeps_armed(struct shared *shared, int fd)
+{
+	struct ivring_vm_area *area = dev_map(fd, PAGE, PROT_READ | PROT_WRITE,
+					      IVRING_MAP_VM(SLOT));
+
+	STORE(&area->state, IVRING_IDLE);
+	STORE(&shared->sleeps, true);
+	return dev_wait(fd, IVRING_WAIT_ARMED, IVRING_DEADLINE_NEVER, NULL);
+}
+
+static int sleeps_in_poll(struct shared *shared, int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	STORE(&shared->sleeps, true);
+	return poll(&p, 1, -1) == 1 && p.revents == (POLLERR | POLLHUP) ? -EOWNERDEAD : -EIO;
+}
+
+static int sleeps_in_epoll(struct shared *shared, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+	int epfd = epoll_create1(0);
+
+	epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &event);
+	STORE(&shared->sleeps, true);
+	return epoll_wait(epfd, &event, 1, -1) == 1 && event.events == (EPOLLERR | EPOLLHUP) ?
+	       -EOWNERDEAD : -EIO;
+}
+
+TEST_F(process, sleepers)
+{
+	static int (*const sleepers[])(struct shared *shared, int fd) = {
+		sleeps_in_wait, sleeps_armed, sleeps_in_poll, sleeps_in_epoll,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sleepers); i++) {
+		memset(self->shared, 0, sizeof(*self->shared));
+		self->attacher = attach_in_process(self->shared, self->vm.fd,
+						   IVRING_ATTACH_PROCESS, sleepers[i],
+						   wait_for_ever);
+		ASSERT_LT(0, self->attacher);
+		ASSERT_TRUE(SOON(LOAD(&self->shared->sleeps)));
+		usleep(100000);
+		EXPECT_EQ(0, self->shared->kept);
+		END();
+		EXPECT_TRUE(SOON(LOAD(&self->shared->kept)));
+		EXPECT_EQ(1 + EOWNERDEAD, self->shared->kept)
+			TH_LOG("sleeper %u", i);
+		STORE(&self->shared->close, true);
+		ASSERT_TRUE(SOON(LOAD(&self->shared->closed)));
+	}
+}
+
+/* What does not end it. */
+
+TEST_F(process, without_flag)
+{
+	START(0, keep, wait_for_ever);
+	END();
+	usleep(100000);
+	EXPECT_EQ(1, vm_generation(&self->vm, SLOT));
+	EXPECT_EQ(0, vm_send(&self->vm, SLOT, 1, 1));
+	STORE(&self->shared->close, true);
+	EXPECT_TRUE(SOON(vm_generation(&self->vm, SLOT) == 2));
+}
+
+static void *exit_thread(void *data)
+{
+	/* A table of its own, which is closed at the end of the thread. */
+	if (data)
+		unshare(CLONE_FILES);
+	return NULL;
+}
+
+static void exit_threads(int fd)
+{
+	pthread_t thread;
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		pthread_create(&thread, NULL, exit_thread, i % 2 ? &thread : NULL);
+		pthread_join(thread, NULL);
+	}
+	/* And a child, which has the descriptor too. */
+	if (!fork())
+		_exit(0);
+	wait(NULL);
+	wait_for_ever(fd);
+}
+
+TEST_F(process, threads_and_children)
+{
+	START(IVRING_ATTACH_PROCESS, keep, exit_threads);
+	usleep(300000);
+	EXPECT_EQ(1, vm_generation(&self->vm, SLOT));
+	EXPECT_EQ(0, vm_send(&self->vm, SLOT, 1, 1));
+	END();
+	EXPECT_EQ(2, vm_generation(&self->vm, SLOT));
+}
+
+static void *outlive_leader(void *data)
+{
+	usleep(400000);
+	_exit(0);
+}
+
+static void exit_leader(int fd)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, outlive_leader, NULL);
+	syscall(__NR_exit, 0);
+}
+
+/* The process ends with its last thread. */
+TEST_F(process, leader)
+{
+	START(IVRING_ATTACH_PROCESS, keep, exit_leader);
+	usleep(100000);
+	EXPECT_EQ(1, vm_generation(&self->vm, SLOT));
+	EXPECT_EQ(0, child_wait(self->attacher));
+	self->attacher = 0;
+	EXPECT_EQ(2, vm_generation(&self->vm, SLOT));
+}
+
+static void exec_another(int fd)
+{
+	fcntl(fd, F_SETFD, 0);
+	execlp("sleep", "sleep", "100", NULL);
+}
+
+TEST_F(process, exec)
+{
+	START(IVRING_ATTACH_PROCESS, keep, exec_another);
+	usleep(200000);
+	EXPECT_EQ(1, vm_generation(&self->vm, SLOT));
+	END();
+	EXPECT_EQ(2, vm_generation(&self->vm, SLOT));
+}
+
+/* By IVRING_CREATE. */
+TEST_F(process, create)
+{
+	struct ivring_create c = create_args(4, 8, 4096);
+	struct vm vm;
+	int fd = dev_open();
+	pid_t pid;
+
+	c.flags = IVRING_CREATE_PROCESS;
+	EXPECT_EQ(-EINVAL, dev_ioctl(fd, IVRING_CREATE, &c));
+	c.flags = IVRING_CREATE_PROCESS | IVRING_CREATE_ATTACH;
+	pid = child_fork();
+	if (!pid)
+		_exit(-dev_ioctl(fd, IVRING_CREATE, &c) || dev_poll(fd, POLLIN));
+	EXPECT_EQ(0, child_wait(pid));
+	EXPECT_EQ(-EOWNERDEAD, dev_room(fd, IVRING_ID_ANY));
+	ASSERT_EQ(0, vm_join_slot(&vm, fd, 0));
+	EXPECT_EQ(3, vm.generation);
+	vm_close(&vm);
+	close(fd);
+}
+
+/* The file goes just as the process ends. */
+TEST_F_TIMEOUT(process, race_with_close, 60)
+{
+	__u32 generation = 1;
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		memset(self->shared, 0, sizeof(*self->shared));
+		self->attacher = attach_in_process(self->shared, self->vm.fd,
+						   IVRING_ATTACH_PROCESS, keep,
+						   i % 2 ? close_and_wait : wait_for_ever);
+		ASSERT_LT(0, self->attacher);
+		ASSERT_TRUE(SOON(LOAD(&self->shared->kept)));
+		ASSERT_EQ(generation, vm_generation(&self->vm, SLOT));
+		kill(self->attacher, SIGKILL);
+		spin(i * 1000);
+		STORE(&self->shared->close, true);
+		ASSERT_TRUE(SOON(LOAD(&self->shared->closed)));
+		EXPECT_EQ(-SIGKILL, child_wait(self->attacher));
+		self->attacher = 0;
+		ASSERT_TRUE(SOON(vm_generation(&self->vm, SLOT) == generation + 1));
+		generation += 2;
+	}
+}
+
+TEST_HARNESS_MAIN
