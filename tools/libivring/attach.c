@@ -155,7 +155,7 @@ static int read_options(const struct ivring_options *options, struct ivring_crea
 	if (fault)
 		return ivr_fail(-EINVAL, fault);
 	*create = (struct ivring_create){
-		.flags = IVRING_CREATE_ATTACH,
+		.flags = IVRING_CREATE_ATTACH | (options->lasting ? 0 : IVRING_CREATE_PROCESS),
 		.slots = options->slots,
 		.inbox_entries = options->inbox_entries,
 		.mode = options->mode,
@@ -182,9 +182,13 @@ int ivring_create(const struct ivring_options *options, struct ivring **vm)
 }
 
 /* Attaches to the region that has a name, if there is one. */
-static int attach_by_name(struct ivring *vm, const char *name, uint32_t id)
+static int attach_by_name(struct ivring *vm, const char *name, uint32_t id, bool lasting)
 {
-	struct ivring_attach call = { .region_fd = -1, .id = id };
+	struct ivring_attach call = {
+		.flags = lasting ? 0 : IVRING_ATTACH_PROCESS,
+		.region_fd = -1,
+		.id = id,
+	};
 
 	memcpy(call.name, name, strlen(name));
 	return attach(vm, &call);
@@ -204,7 +208,8 @@ static bool sleep_until_next_look(uint64_t deadline, int *ret)
 	return !slept;
 }
 
-int ivring_join(const char *name, uint32_t id, uint64_t deadline, struct ivring **vm)
+static int join(const char *name, uint32_t id, uint64_t deadline, bool lasting,
+		struct ivring **vm)
 {
 	const char *fault = fault_of_name(name);
 	struct ivring *joined;
@@ -219,9 +224,19 @@ int ivring_join(const char *name, uint32_t id, uint64_t deadline, struct ivring 
 		return ret;
 	/* Nothing but the lack of a region of that name is mended by waiting. */
 	do
-		ret = attach_by_name(joined, name, id);
+		ret = attach_by_name(joined, name, id, lasting);
 	while (ret == -ENOENT && sleep_until_next_look(deadline, &ret));
 	return finish(joined, ret, vm);
+}
+
+int ivring_join(const char *name, uint32_t id, uint64_t deadline, struct ivring **vm)
+{
+	return join(name, id, deadline, false, vm);
+}
+
+int ivring_join_lasting(const char *name, uint32_t id, uint64_t deadline, struct ivring **vm)
+{
+	return join(name, id, deadline, true, vm);
 }
 
 int ivring_open(const struct ivring_options *options, uint64_t deadline, struct ivring **vm)
@@ -242,7 +257,7 @@ int ivring_open(const struct ivring_options *options, uint64_t deadline, struct 
 	do {
 		ret = made = make(opened, &create);
 		if (ret == -EEXIST)
-			ret = attach_by_name(opened, options->name, IVRING_ID_ANY);
+			ret = attach_by_name(opened, options->name, IVRING_ID_ANY, options->lasting);
 		/* It went in between: others are as quick, so that may happen again and again. */
 	} while (ret == -ENOENT &&
 		 (++tries < TRIES_AT_ONCE || sleep_until_next_look(deadline, &ret)));
@@ -254,9 +269,13 @@ int ivring_open(const struct ivring_options *options, uint64_t deadline, struct 
 	return made ? IVRING_JOINED : IVRING_CREATED;
 }
 
-int ivring_join_fd(int region_fd, uint32_t id, struct ivring **vm)
+static int join_fd(int region_fd, uint32_t id, bool lasting, struct ivring **vm)
 {
-	struct ivring_attach call = { .region_fd = region_fd, .id = id };
+	struct ivring_attach call = {
+		.flags = lasting ? 0 : IVRING_ATTACH_PROCESS,
+		.region_fd = region_fd,
+		.id = id,
+	};
 	struct ivring *joined;
 	int ret;
 
@@ -264,4 +283,14 @@ int ivring_join_fd(int region_fd, uint32_t id, struct ivring **vm)
 		return ivr_fail_as(-EBADF, attach_reasons);
 	ret = open_device(&joined);
 	return ret ? ret : finish(joined, attach(joined, &call), vm);
+}
+
+int ivring_join_fd(int region_fd, uint32_t id, struct ivring **vm)
+{
+	return join_fd(region_fd, id, false, vm);
+}
+
+int ivring_join_fd_lasting(int region_fd, uint32_t id, struct ivring **vm)
+{
+	return join_fd(region_fd, id, true, vm);
 }

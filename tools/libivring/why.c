@@ -15,6 +15,7 @@ static const struct ivr_reason common[] = {
 	{ -EPIPE, "The VM has left the region, and its slot is free." },
 	{ -ESTALE, "The VM has left the region, and another VM has had its slot since." },
 	{ -EPROTO, "The VM that reads the ring has broken it by a bad consumer index." },
+	{ -EOWNERDEAD, "The process that attached the VM has ended, and the VM with it." },
 	{ -EBADF, "The descriptor is not open." },
 	{ -EMFILE, "The process has as many open files as it may have." },
 	{ -ENFILE, "The system has as many open files as it may have." },

@@ -6,7 +6,8 @@
  * areas mapped. One thread at a time may use it; only ivring_stop() may be
  * called from elsewhere.
  *
- * A VM is of the process that made it. A child made by fork() has its descriptor but none of its
+ * A VM is of the process that made it, and leaves when that ends: see ivring_join_lasting()
+ * for one that does not. A child made by fork() has its descriptor but none of its
  * mappings: there ivring_fd(), ivring_self() and ivring_close() work, which closes the child's
  * descriptor and leaves the VM alone. All else fails with -EPERM, says false or does nothing,
  * but for the inline functions of a lane, which end the child by SIGSEGV. A child that wants to
@@ -73,6 +74,8 @@ struct ivring_peer {
  * @mode:		who may join by name: permission bits, as of a file of the caller's.
  *			Zero means 0600: the caller's user. IVRING_MODE_NOBODY lets nobody.
  *			A region without a name has no mode: zero
+ * @lasting:	the VM stays as long as any process has a descriptor of it, as
+ *		ivring_join_lasting() says
  */
 struct ivring_options {
 	const char *name;
@@ -80,6 +83,7 @@ struct ivring_options {
 	uint32_t inbox_entries;
 	uint64_t outbox_bytes;
 	uint32_t mode;
+	bool lasting;
 };
 
 /*
@@ -117,6 +121,21 @@ int ivring_create(const struct ivring_options *options, struct ivring **vm);
  */
 int ivring_join(const char *name, uint32_t id, uint64_t deadline, struct ivring **vm);
 
+/**
+ * ivring_join_lasting() - as ivring_join(), but the VM outlives the process.
+ * @name:	the region's name
+ * @id:		the slot wanted, or IVRING_ID_ANY
+ * @deadline:	how long to wait for a region of that name
+ * @vm:		out: the VM, to be closed with ivring_close()
+ *
+ * A VM leaves when the process that attached it ends, though a child made by fork() still has the
+ * descriptor (IVRING_ATTACH_PROCESS). This one stays until the last descriptor is closed, so
+ * that a process that was given one by SCM_RIGHTS or across exec() can go on with it.
+ *
+ * Return: as ivring_join().
+ */
+int ivring_join_lasting(const char *name, uint32_t id, uint64_t deadline, struct ivring **vm);
+
 /* What ivring_open() did. */
 enum {
 	IVRING_JOINED = 0,
@@ -147,6 +166,16 @@ int ivring_open(const struct ivring_options *options, uint64_t deadline, struct 
  * Return: 0; -EBADF or -EINVAL for a bad descriptor; else as ivring_join(), at once.
  */
 int ivring_join_fd(int region_fd, uint32_t id, struct ivring **vm);
+
+/**
+ * ivring_join_fd_lasting() - as ivring_join_fd(), but the VM outlives the process.
+ * @region_fd:	an ivring descriptor; it stays the caller's
+ * @id:		the slot wanted, or IVRING_ID_ANY
+ * @vm:		out: the VM, to be closed with ivring_close(); see ivring_join_lasting()
+ *
+ * Return: as ivring_join_fd().
+ */
+int ivring_join_fd_lasting(int region_fd, uint32_t id, struct ivring **vm);
 
 /**
  * ivring_close() - leave the region, and free the VM.

@@ -65,6 +65,13 @@ struct ivring_region_area *region_table(void)
 	return region.at;
 }
 
+static bool ends_with_process;
+
+bool device_ends_with_process(void)
+{
+	return ends_with_process;
+}
+
 uint32_t device_mode(void)
 {
 	return geometry.mode;
@@ -238,10 +245,14 @@ static int create(int fd, const struct ivring_create *call)
 {
 	struct ivring_attach first = { .id = 0 };
 
+	if (call->flags & IVRING_CREATE_PROCESS)
+		first.flags = IVRING_ATTACH_PROCESS;
+
 	if (region.at && slots_taken())
 		return -EEXIST;
 	drop_memory(&region);
-	if (!call->slots || call->slots > SLOTS || call->flags != IVRING_CREATE_ATTACH)
+	if (!call->slots || call->slots > SLOTS || !(call->flags & IVRING_CREATE_ATTACH) ||
+	    (call->flags & ~(IVRING_CREATE_ATTACH | IVRING_CREATE_PROCESS)))
 		return -EINVAL;
 	geometry = *call;
 	region = new_memory(sizeof(struct ivring_region_area) + 4 * call->slots);
@@ -256,6 +267,8 @@ static int attach(int fd, struct ivring_attach *call)
 	uint32_t id = call->id == IVRING_ID_ANY ? 0 : call->id;
 	struct vm *vm;
 
+	if (call->flags & ~IVRING_ATTACH_PROCESS)
+		return -EINVAL;
 	if (!region.at || (call->name[0] && !slots_taken()))
 		return -ENOENT;
 	if (call->id != IVRING_ID_ANY && call->id >= geometry.slots)
@@ -278,6 +291,7 @@ static int attach(int fd, struct ivring_attach *call)
 	device_area(id)->max_lane_entries = IVRING_MAX_LANE_ENTRIES;
 	device_inbox(id)->producer = device.first_index;
 	slot_of_file[fd] = (int)id;
+	ends_with_process = call->flags & IVRING_ATTACH_PROCESS;
 	members_changed(id);
 	call->id = id;
 	call->generation = region_table()->generation[id];

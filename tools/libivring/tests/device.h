@@ -63,6 +63,9 @@ struct ivring_ring_area *device_inbox(uint32_t id);
 /* The memory of the last lane that was opened between two slots. */
 struct ivring_ring_area *device_lane(uint32_t from, uint32_t to);
 
+/* Whether the VM that came last leaves with its process. */
+bool device_ends_with_process(void);
+
 /* The mode of the region that was made last. */
 uint32_t device_mode(void);
 

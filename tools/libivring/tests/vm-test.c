@@ -58,7 +58,7 @@ static void another_version(void)
 /* What the module is asked for, by those options. */
 static uint32_t mode_of(const char *name, uint32_t mode)
 {
-	struct ivring_options options = { name, 1, ENTRIES, OUTBOX, mode };
+	struct ivring_options options = { name, 1, ENTRIES, OUTBOX, mode, false };
 
 	device_reset();
 	CHECK_EQ(ivring_create(&options, &vm), 0);
@@ -74,6 +74,37 @@ static void who_may_join_by_name(void)
 	CHECK_EQ(mode_of("test", IVRING_MODE_NOBODY), 0);
 	CHECK_EQ(mode_of(NULL, 0), 0);
 	CHECK_EQ(mode_of(NULL, IVRING_MODE_NOBODY), 0);
+}
+
+/* Unless the caller says otherwise, and however it attached. */
+static void leaves_with_its_process(void)
+{
+	struct ivring_options options = {
+		.name = "test", .slots = 4, .inbox_entries = ENTRIES, .outbox_bytes = OUTBOX,
+	};
+
+	device_reset();
+	CHECK_EQ(ivring_create(&options, &vm), 0);
+	CHECK(device_ends_with_process());
+	CHECK_EQ(ivring_join_lasting("test", 1, 0, &other), 0);
+	CHECK(!device_ends_with_process());
+	CHECK_EQ(ivring_join("test", 2, 0, &third), 0);
+	CHECK(device_ends_with_process());
+	ivring_close(third);
+	CHECK_EQ(ivring_join_fd_lasting(ivring_fd(vm), 2, &third), 0);
+	CHECK(!device_ends_with_process());
+	ivring_close(third);
+	CHECK_EQ(ivring_join_fd(ivring_fd(vm), 2, &third), 0);
+	CHECK(device_ends_with_process());
+	ivring_close(third);
+	options.lasting = true;
+	CHECK_EQ(ivring_open(&options, 0, &third), IVRING_JOINED);
+	CHECK(!device_ends_with_process());
+	close_all();
+	device_reset();
+	CHECK_EQ(ivring_open(&options, 0, &vm), IVRING_CREATED);
+	CHECK(!device_ends_with_process());
+	close_all();
 }
 
 static void make_region(void)
@@ -263,6 +294,7 @@ int main(void)
 	RUN(failures_leave_nothing);
 	RUN(another_version);
 	RUN(who_may_join_by_name);
+	RUN(leaves_with_its_process);
 	RUN(join_waits_for_the_name);
 	RUN(wait_for_a_peer);
 	RUN(area_of_the_right_generation);
