@@ -164,9 +164,6 @@ int main(int argc, char **argv)
 			RUN_AS(calls_in_a_loop(way, polling[i], true),
 			       "%s, polling limit %lld, the next item later", names[way],
 			       (long long)polling[i]);
-			/* There, the VM rings itself, and the kernel its eventfd as well. */
-			if (way == EVENTFD)
-				continue;
 			RUN_AS(calls_in_a_loop(way, polling[i], false),
 			       "%s, polling limit %lld, the next item at once", names[way],
 			       (long long)polling[i]);
