@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use crate::abi;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
+use crate::join::JoinOptions;
 use crate::peer::Peer;
 use crate::sys;
 use crate::vm::Vm;
@@ -37,6 +38,7 @@ pub struct RegionOptions {
     outbox_bytes: u64,
     name: String,
     mode: u32,
+    outlives_process: bool,
 }
 
 impl RegionOptions {
@@ -48,6 +50,7 @@ impl RegionOptions {
             outbox_bytes: 1 << 20,
             name: String::new(),
             mode: 0o600,
+            outlives_process: false,
         }
     }
 
@@ -82,6 +85,13 @@ impl RegionOptions {
         self
     }
 
+    /// Whether the VM stays when the process ends that made the region, as
+    /// [`JoinOptions::outlives_process`].
+    pub fn outlives_process(mut self, outlives: bool) -> Self {
+        self.outlives_process = outlives;
+        self
+    }
+
     /// Makes the region, and becomes VM 0 of it before anyone else can find it.
     ///
     /// # Errors
@@ -96,7 +106,12 @@ impl RegionOptions {
             id: 0,
             generation: 1,
         };
-        Vm::new(self.make(abi::CREATE_ATTACH)?, first)
+        let process = if self.outlives_process {
+            0
+        } else {
+            abi::CREATE_PROCESS
+        };
+        Vm::new(self.make(abi::CREATE_ATTACH | process)?, first)
     }
 
     /// Makes the region and becomes VM 0 of it; or joins the one that has its name, in any slot, if there
@@ -119,7 +134,8 @@ impl RegionOptions {
                 Err(Error::RegionExists) => {}
                 vm => return vm.map(|vm| (vm, Opened::Created)),
             }
-            match Vm::join(&self.name, None, Deadline::NOW) {
+            let join = JoinOptions::new().outlives_process(self.outlives_process);
+            match join.join(&self.name, Deadline::NOW) {
                 // It went in between: others are as quick, so that may happen again and again.
                 Err(Error::NoRegion) => {}
                 vm => return vm.map(|vm| (vm, Opened::Joined)),

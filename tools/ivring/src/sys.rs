@@ -50,15 +50,16 @@ pub(crate) fn create(fd: BorrowedFd<'_>, arg: abi::Create) -> Result<()> {
 }
 
 /// Attaches `fd` to the region of `region`, or to the one of that name, or, where
-/// neither is given, to its own.
+/// neither is given, to its own. `flags` are `IVRING_ATTACH_*`.
 pub(crate) fn attach(
     fd: BorrowedFd<'_>,
     region: Option<BorrowedFd<'_>>,
     name: [u8; abi::NAME_SIZE],
     id: u32,
+    flags: u32,
 ) -> Result<Peer> {
     let mut arg = abi::Attach {
-        flags: 0,
+        flags,
         region_fd: region.map_or(-1, |region| region.as_raw_fd()),
         id,
         generation: 0,
@@ -74,7 +75,7 @@ pub(crate) fn attach(
             Errno::BUSY => Error::SlotTaken(id),
             Errno::NOSPC => Error::RegionFull,
             Errno::DQUOT => Error::TooManySlots,
-            // The descriptor belongs to a region, the name is good, and there are no flags.
+            // The descriptor belongs to a region, and the name and the flags are good.
             Errno::INVAL => Error::NoSuchSlot(id),
             errno => Error::of("IVRING_ATTACH")(errno),
         },

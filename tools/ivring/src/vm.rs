@@ -6,8 +6,6 @@ use std::fmt;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
-use std::thread;
-use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -15,12 +13,12 @@ use crate::abi;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::handle::Handle;
+use crate::join::JoinOptions;
 use crate::members::{self, MemberEvent, Members};
 use crate::peer::Peer;
 use crate::polling::Polling;
 use crate::reader::{LaneEvent, Reader};
 use crate::received::Batch;
-use crate::region::{self, RETRY};
 use crate::sys;
 
 /// A VM: one member of a region.
@@ -34,6 +32,9 @@ use crate::sys;
 /// methods that wait, send or dispatch fail with [`Error::Forked`] there, and dropping it is harmless.
 /// [`Vm::receive`], [`Vm::arm`], [`Lane::push`](crate::Lane::push) and payload are not checked, so that
 /// they cost nothing more: they end in `SIGSEGV`. The child can join the region as a VM of its own.
+///
+/// A VM leaves its region when the process ends that joined, also if a child has the descriptor still:
+/// see [`JoinOptions::outlives_process`].
 ///
 /// # Busy and armed
 ///
@@ -128,6 +129,7 @@ impl Vm {
     /// deadline for a region to have the name.
     ///
     /// It waits for nothing else: any other error is returned at once, because it may never go away.
+    /// [`JoinOptions`] has more to choose.
     ///
     /// # Errors
     ///
@@ -138,19 +140,7 @@ impl Vm {
     ///   [`Error::TooManyRegions`], [`Error::NoMemory`];
     /// - [`Error::Argument`] or [`Error::TooLong`] if the name is not possible.
     pub fn join(name: &str, id: Option<u32>, deadline: Deadline) -> Result<Self> {
-        region::nonempty(name)?;
-        let name = region::name(name)?;
-        let fd = sys::open()?;
-        let own = loop {
-            match sys::attach(fd.as_fd(), None, name, region::slot(id)) {
-                Err(Error::NoRegion) => match deadline.remaining() {
-                    Some(Duration::ZERO) => return Err(Error::NoRegion),
-                    left => thread::sleep(left.map_or(RETRY, |left| left.min(RETRY))),
-                },
-                own => break own?,
-            }
-        };
-        Self::new(fd, own)
+        join_options(id).join(name, deadline)
     }
 
     /// Becomes a VM of the region that a descriptor belongs to, in the slot `id` or any.
@@ -159,14 +149,7 @@ impl Vm {
     ///
     /// As [`Vm::join`], and [`Error::NotARegion`] if the descriptor belongs to none.
     pub fn join_fd(region: impl AsFd, id: Option<u32>) -> Result<Self> {
-        let fd = sys::open()?;
-        let no_name = [0; abi::NAME_SIZE];
-        let own = sys::attach(fd.as_fd(), Some(region.as_fd()), no_name, region::slot(id));
-        let own = own.map_err(|error| match error {
-            Error::NoSuchSlot(_) if !has_region(fd.as_fd(), region.as_fd()) => Error::NotARegion,
-            error => error,
-        })?;
-        Self::new(fd, own)
+        join_options(id).join_fd(region)
     }
 
     /// What other threads may use of this VM.
@@ -423,10 +406,8 @@ impl Vm {
     }
 }
 
-/// Whether `fd` is of the same device as `device`, and belongs to a region.
-fn has_region(device: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> bool {
-    let rdev = |fd| rustix::fs::fstat(fd).map(|stat| stat.st_rdev);
-    rdev(device).is_ok_and(|device| rdev(fd) == Ok(device)) && sys::info(fd).is_ok()
+fn join_options(id: Option<u32>) -> JoinOptions {
+    id.into_iter().fold(JoinOptions::new(), JoinOptions::slot)
 }
 
 impl Deref for Vm {

@@ -6,9 +6,59 @@
 
 use std::panic::{self, AssertUnwindSafe};
 
-use ivring::{Deadline, Dispatcher, Error, Vm};
+use ivring::{Deadline, Dispatcher, Error, JoinOptions, Vm};
 
 use crate::support::*;
+
+/// Has `join` called in a child, which ends while a child of its own has the descriptor. Returns that
+/// grandchild, which waits to be killed.
+fn leave_to_a_grandchild(join: impl FnOnce() -> Vm) -> i32 {
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    assert!(succeeds_in_a_child(|| {
+        let vm = join();
+        // SAFETY: there is one thread.
+        let grandchild = unsafe { libc::fork() };
+        if grandchild == 0 {
+            loop {
+                // SAFETY: it only sleeps.
+                unsafe { libc::pause() };
+            }
+        }
+        rustix::io::write(&writer, &grandchild.to_ne_bytes()).unwrap();
+        drop(vm);
+    }));
+    let mut grandchild = [0; 4];
+    rustix::io::read(&reader, &mut grandchild).unwrap();
+    i32::from_ne_bytes(grandchild)
+}
+
+fn kill(process: i32) {
+    // SAFETY: it is one that this process has made.
+    unsafe { libc::kill(process, libc::SIGKILL) };
+}
+
+pub fn a_vm_leaves_with_its_process() {
+    let (mut first, second) = pair();
+    drop(second);
+    assert!(first.members_changed().unwrap());
+    for outlives in [false, true] {
+        let options = JoinOptions::new().slot(1).outlives_process(outlives);
+        let grandchild = leave_to_a_grandchild(|| options.join_fd(&first).unwrap());
+        assert_eq!(first.peer(1).is_some(), outlives);
+        kill(grandchild);
+        until("it does not leave", || first.peer(1).is_none());
+
+        let options = region().name("ivring-selftest").outlives_process(outlives);
+        let grandchild = leave_to_a_grandchild(|| options.create().unwrap());
+        let join = Vm::join("ivring-selftest", None, Deadline::NOW);
+        assert_eq!(join.is_ok_and(|vm| vm.peer(0).is_some()), outlives);
+        kill(grandchild);
+        until("the region does not end", || {
+            let join = Vm::join("ivring-selftest", None, Deadline::NOW);
+            matches!(join, Err(Error::NoRegion))
+        });
+    }
+}
 
 /// Whether `f` comes to its end in a child of this process.
 fn succeeds_in_a_child(f: impl FnOnce()) -> bool {

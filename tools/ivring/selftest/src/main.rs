@@ -113,7 +113,8 @@ const TESTS: &[(&str, fn())] = tests! {
         who_comes_first;
     forking:
         a_child_cannot_use_the_vm
-        a_child_does_not_disturb_its_parent;
+        a_child_does_not_disturb_its_parent
+        a_vm_leaves_with_its_process;
     looping:
         a_call_beside_the_loop
         a_call_that_leaves_items
