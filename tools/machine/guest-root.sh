@@ -4,7 +4,18 @@
 # How ./boot runs a guest whose root file system is the one that all else is run in: by virtme-ng.
 
 # What runs in the guest: in a file, since a kernel's command line is short.
+# virtme-ng lays an overlay over /tmp if the kernel has that file system built in. Without it /tmp gets
+# a tmpfs, in which the directories that the root file system has there are mounted again.
 cat >"$JOB/command" <<END
+if [ ! -w /tmp ]; then
+	mkdir /run/ivring-tmp
+	mount -t tmpfs -o mode=1777 tmp /run/ivring-tmp
+	for name in /tmp/*/; do
+		mkdir "/run/ivring-\${name#/}"
+		mount --rbind "\$name" "/run/ivring-\${name#/}"
+	done
+	mount --rbind /run/ivring-tmp /tmp
+fi
 echo "the command begins" >/dev/ttyS1
 . /tmp/job/environment
 cd ${SRC@Q}
