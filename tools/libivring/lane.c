@@ -266,8 +266,10 @@ struct ivring_lane *ivring_lane(const struct ivring *vm, struct ivring_peer to)
 
 	if (ivr_refuse_in_child(vm))
 		return NULL;
-	if (peer && peer->lane.ring)
+	if (peer && peer->lane.ring) {
+		peer->by_hand = true;
 		return &peer->lane;
+	}
 	ivr_fail(-ENOENT, "No lane to that VM has been opened.");
 	return NULL;
 }

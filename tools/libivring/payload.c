@@ -138,6 +138,8 @@ int ivring_payload(struct ivring *vm, const struct ivring_item *item, const void
 		return ivr_fail(-ESTALE, "The sender has left, and its outbox was not mapped before.");
 	if (ret)
 		return ret;
+	/* Until what has been received so far is consumed; in a handler, until that returns. */
+	sender->lent = vm->reader.consumed + (vm->reader.handed ? vm->reader.handed : 1);
 	*data = (const char *)sender->area + IVRING_OUTBOX_OFFSET(vm->slots) + item->offset;
 	return 0;
 }

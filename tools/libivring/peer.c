@@ -85,32 +85,55 @@ static bool has_left(const struct ivr_peer *peer)
 	return peer->left;
 }
 
-/* And a caller that holds on to the lane has been told. */
+/* A caller that writes the lane by hand has not been told that it has ended. */
+static bool is_held(const struct ivr_peer *peer)
+{
+	return peer->by_hand && !peer->lane.error;
+}
+
 static bool is_useless(const struct ivr_peer *peer)
 {
-	return peer->left && (!peer->lane.ring || peer->lane.error);
+	return peer->left && !is_held(peer);
+}
+
+/* Takes the VM out of its list, and unmaps what is mapped of it. */
+static void drop(struct ivring *vm, struct ivr_peer **link)
+{
+	struct ivr_peer *peer = *link;
+
+	*link = peer->next;
+	if (peer->lane.ring)
+		ivr_unmap(peer->lane.ring, ivr_lane_bytes(peer->lane.mask + 1));
+	if (peer->area != vm->area)
+		ivr_unmap(peer->area, vm->area_bytes);
+	free(peer);
 }
 
 static void drop_where(struct ivring *vm, bool (*match)(const struct ivr_peer *peer))
 {
+	struct ivr_peer **link;
 	uint32_t id;
 
-	for (id = 0; id < vm->slots; id++) {
-		struct ivr_peer **link = &vm->peers[id];
+	for (id = 0; id < vm->slots; id++)
+		for (link = &vm->peers[id]; *link; )
+			if (match(*link))
+				drop(vm, link);
+			else
+				link = &(*link)->next;
+}
 
-		while (*link) {
-			struct ivr_peer *peer = *link;
+/* Drops those of a slot before the latest two. The latest is first in the list. */
+static void drop_old(struct ivring *vm, uint32_t id)
+{
+	struct ivr_peer **link = &vm->peers[id];
+	uint32_t kept = 0;
 
-			if (!match(peer)) {
-				link = &peer->next;
-				continue;
-			}
-			*link = peer->next;
-			if (peer->lane.ring)
-				ivr_unmap(peer->lane.ring, ivr_lane_bytes(peer->lane.mask + 1));
-			if (peer->area != vm->area)
-				ivr_unmap(peer->area, vm->area_bytes);
-			free(peer);
+	while (*link) {
+		if (kept < 2 || (*link)->lent > vm->reader.consumed || is_held(*link)) {
+			kept++;
+			link = &(*link)->next;
+		} else {
+			drop(vm, link);
 		}
 	}
 }
@@ -138,6 +161,8 @@ int ivr_peer_get(struct ivring *vm, struct ivring_peer peer, struct ivr_peer **o
 		found->peer = peer;
 		found->next = vm->peers[peer.id];
 		vm->peers[peer.id] = found;
+		/* It is there, so those before it have left. */
+		drop_old(vm, peer.id);
 	}
 	*out = found;
 	return 0;

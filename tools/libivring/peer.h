@@ -15,8 +15,10 @@
  * @left:	it has been seen to be gone; what it sent may still be unread
  * @sent:	whether anything was put into its inbox
  * @position:	its index behind the last item that was
+ * @lent:	its payload is in use until vm->reader.consumed has come this far
  * @lane:	the sender's end of the lane to it; no @lane.ring if there never was one
  * @by_lane:	items go by the lane
+ * @by_hand:	the caller has a pointer to @lane, which is valid until an error of it is told
  */
 struct ivr_peer {
 	struct ivr_peer *next;
@@ -25,8 +27,10 @@ struct ivr_peer {
 	bool left;
 	bool sent;
 	uint32_t position;
+	uint64_t lent;
 	struct ivring_lane lane;
 	bool by_lane;
+	bool by_hand;
 };
 
 /*
@@ -46,6 +50,10 @@ struct ivr_peer *ivr_peer_find(const struct ivring *vm, struct ivring_peer peer)
 /*
  * The VM, and maps its area if it is not. Fails as ivr_peer_check(), with
  * -ENOMEM, or as mmap().
+ *
+ * Of each slot two areas stay mapped, of the latest VM and of the one before it, whose items
+ * may be unread; and those of earlier VMs whose payload or lane is in use. So other VMs cannot
+ * make this one keep any number of areas by coming and going.
  */
 int ivr_peer_get(struct ivring *vm, struct ivring_peer peer, struct ivr_peer **out);
 

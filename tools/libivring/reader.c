@@ -91,12 +91,12 @@ void ivr_reader_pass(struct ivr_reader *reader, const struct ivr_ring *ring)
 		reader->turn = 0;
 }
 
-int ivr_reader_consume(const struct ivring *vm, struct ivr_ring *ring, uint32_t count)
+int ivr_reader_consume(struct ivring *vm, struct ivr_ring *ring, uint32_t count)
 {
 	struct ivring_room call = { .from = ring->from.id };
-
 	int ret;
 
+	vm->reader.consumed += count;
 	if (!count || !ivr_ring_consume(ring, count))
 		return 0;
 	ret = ivr_ioctl(vm->fd, IVRING_ROOM, &call);

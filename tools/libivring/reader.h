@@ -19,6 +19,7 @@
  * @turn:	which of @rings is looked at next
  * @handed:	items of that one that ivring_receive() has copied, and that have not been
  *		consumed
+ * @consumed:	how many items have been consumed, of all rings
  */
 struct ivr_reader {
 	struct ivr_ring inbox;
@@ -28,6 +29,7 @@ struct ivr_reader {
 	uint32_t count;
 	uint32_t turn;
 	uint32_t handed;
+	uint64_t consumed;
 };
 
 /* What errors mean where a VM looks at its own rings, or waits for something in them. */
@@ -51,6 +53,6 @@ int ivr_reader_next(struct ivring *vm, uint32_t enough, struct ivr_ring **ring);
 void ivr_reader_pass(struct ivr_reader *reader, const struct ivr_ring *ring);
 
 /* Gives up items of a ring, and rings back if its writer waits for it. */
-int ivr_reader_consume(const struct ivring *vm, struct ivr_ring *ring, uint32_t count);
+int ivr_reader_consume(struct ivring *vm, struct ivr_ring *ring, uint32_t count);
 
 #endif /* IVR_READER_H */

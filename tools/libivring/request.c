@@ -126,8 +126,8 @@ void ivr_requests_fail(struct ivring *vm)
 	for (i = 0; i < requests->capacity; i++) {
 		struct ivr_request *request = &requests->table[i], failed;
 
-		/* A VM that was asked is known until all of it has been read. */
-		if (!request->fn || ivr_peer_find(vm, request->to))
+		/* The news is told once all has been read of those that have left. */
+		if (!request->fn || vm->slot[request->to.id].known <= request->to.generation)
 			continue;
 		failed = take(requests, request);
 		failed.fn(vm, -EPIPE, NULL, failed.arg);

@@ -64,8 +64,8 @@ int ivring_set_payload(struct ivring *vm, struct ivring_item *item, const void *
  *		copied first
  *
  * Return: 0; -EPROTO if the item points outside of the outbox; -ESTALE if the
- * sender is gone and nothing of its outbox was mapped before; or what mmap()
- * fails with.
+ * sender is gone and nothing of its outbox was mapped before, or two later VMs
+ * of its slot have been mapped since; or what mmap() fails with.
  */
 int ivring_payload(struct ivring *vm, const struct ivring_item *item, const void **data);
 

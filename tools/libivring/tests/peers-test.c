@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * VMs that come, send and go, one after the other in one slot, while the receiver asks for no
+ * news of the members: how many of their areas stay mapped.
+ */
+
+#include <errno.h>
+
+#include "vms.h"
+
+#define MANY	12u
+
+/* The next VM in the slot sends one item with a block, of which the first byte is @number. */
+static void come_and_send(unsigned int number)
+{
+	replace_other();
+	*send_block(other, ivring_self(vm), 64) = (char)number;
+}
+
+/* Receives the items that have come, and finds the payload of the one at @at, the last. */
+static const char *receive_one(unsigned int at)
+{
+	struct ivring_item items[MANY];
+	const void *data = NULL;
+
+	CHECK_EQ(ivring_receive(vm, items, MANY), at + 1);
+	CHECK_EQ(ivring_payload(vm, &items[at], &data), 0);
+	return data;
+}
+
+/* Areas that are mapped but for those of VMs that are there: each maps three of its own. */
+static unsigned int areas_kept(void)
+{
+	close_other();
+	return device.maps - 3;
+}
+
+static void areas_of_the_departed_are_dropped(void)
+{
+	unsigned int i;
+
+	set_up();
+	for (i = 0; i < MANY; i++) {
+		come_and_send(i);
+		CHECK_EQ(*receive_one(0), (char)i);
+		CHECK_EQ(ivring_consume(vm, 1), 0);
+	}
+	CHECK_EQ(areas_kept(), 2);
+	close_all();
+}
+
+static void by_receiving_ahead_of_consuming(void)
+{
+	unsigned int i;
+
+	set_up();
+	for (i = 0; i < MANY; i++) {
+		come_and_send(i);
+		CHECK_EQ(*receive_one(!!i), (char)i);
+		if (i)
+			CHECK_EQ(ivring_consume(vm, 1), 0);
+	}
+	/* The latest one, the one before it, and one whose item was consumed last. */
+	CHECK(areas_kept() <= 3);
+	close_all();
+}
+
+static void payload_stays_until_it_is_consumed(void)
+{
+	const char *data[ENTRIES];
+	unsigned int i;
+
+	set_up();
+	for (i = 0; i < ENTRIES; i++) {
+		come_and_send(i);
+		data[i] = receive_one(i);
+	}
+	for (i = 0; i < ENTRIES; i++)
+		CHECK_EQ(*data[i], (char)i);
+	CHECK_EQ(ivring_consume(vm, ENTRIES), 0);
+	come_and_send(0);
+	receive_one(0);
+	CHECK_EQ(areas_kept(), 2);
+	close_all();
+}
+
+/* Other VMs have the slot of the sender, one after the other, while its payload is in use. */
+static void on_item(struct ivring *self, const struct ivring_item *item, void *arg)
+{
+	struct ivring_item none = { .port = 2 };
+	const void *data;
+	unsigned int i;
+
+	(void)arg;
+	CHECK_EQ(ivring_payload(self, item, &data), 0);
+	for (i = 0; i < 4; i++) {
+		replace_other();
+		CHECK_EQ(ivring_send(self, ivring_self(other), &none, 1, 0), 1);
+	}
+	CHECK_EQ(*(const char *)data, 7);
+}
+
+static void payload_stays_while_its_handler_runs(void)
+{
+	set_up();
+	ivring_on(vm, 1, on_item, NULL);
+	come_and_send(7);
+	CHECK_EQ(ivring_dispatch(vm, 1), 1);
+	close_all();
+}
+
+/* The receiver answers by lanes, and so has one to each. */
+static void lanes_to_the_departed_are_dropped(void)
+{
+	unsigned int i;
+
+	set_up();
+	for (i = 0; i < MANY; i++) {
+		come_and_send(i);
+		receive_one(0);
+		CHECK_EQ(ivring_open_lane(vm, ivring_self(other), 4, 0), 0);
+		send_items(vm, other, 0, 1);
+		CHECK_EQ(ivring_consume(vm, 1), 0);
+	}
+	CHECK_EQ(areas_kept(), 4);
+	close_all();
+}
+
+static void lane_by_hand_stays_until_its_end_is_told(void)
+{
+	struct ivring_item item = { .port = 1 };
+	struct ivring_lane *lane;
+	unsigned int i;
+
+	set_up();
+	lane = open_lane_of(vm, other, 4);
+	for (i = 0; i < MANY; i++) {
+		come_and_send(i);
+		receive_one(0);
+		CHECK_EQ(ivring_consume(vm, 1), 0);
+	}
+	CHECK_EQ(ivring_lane_push(lane, &item), 0);
+	CHECK_EQ(ivring_lane_publish(lane), -ESTALE);
+	come_and_send(i);
+	receive_one(0);
+	CHECK_EQ(areas_kept(), 2);
+	close_all();
+}
+
+int main(void)
+{
+	RUN(areas_of_the_departed_are_dropped);
+	RUN(by_receiving_ahead_of_consuming);
+	RUN(payload_stays_until_it_is_consumed);
+	RUN(payload_stays_while_its_handler_runs);
+	RUN(lanes_to_the_departed_are_dropped);
+	RUN(lane_by_hand_stays_until_its_end_is_told);
+	return tap_end();
+}
