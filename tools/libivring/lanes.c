@@ -139,11 +139,13 @@ void ivr_lanes_mark(struct ivring *vm)
 	for (id = 0; id < vm->slots; id++) {
 		struct ivr_ring *ring = vm->reader.lanes.from[id];
 
-		if (!ring)
+		if (!ring || ring->left || !ivr_peer_check(vm, ring->from))
 			continue;
-		ring->left = ivr_peer_check(vm, ring->from) != 0;
-		if (ring->left && ring->quiet)
+		if (ring->quiet)
 			ivr_quiet_wake(vm, ring);
+		/* If that finds the lane broken, the next look for items closes it. */
+		ivr_ring_pending(ring, ring->entries);
+		ring->left = true;
 	}
 }
 

@@ -35,10 +35,14 @@ void ivr_lanes_update(struct ivring *vm);
 /* Closes a lane that is broken, and tells. */
 void ivr_lanes_fail(struct ivring *vm, struct ivr_ring *ring);
 
-/* Notes which of their senders have left. */
+/*
+ * Notes which of their senders have left, and up to where their lanes are read: what has been
+ * published by now. A VM can go on writing after it has left, through pages of its mapping that
+ * the kernel has pinned for it, and would else never be done with.
+ */
 void ivr_lanes_mark(struct ivring *vm);
 
-/* Closes those of which that was noted and all has been read; true if none is left. */
+/* Closes those of which that was noted and which have been read that far; true if none is left. */
 bool ivr_lanes_sweep(struct ivring *vm);
 
 /* Unmaps all; the kernel closes them when the VM leaves. */

@@ -149,9 +149,9 @@ static void tell_slots(struct ivring *vm)
 }
 
 /*
- * A VM that has left sent nothing after it did: all its items lie before the
- * producer indices that are read after the news. Until those have been consumed its
- * area stays mapped, and the news are held back.
+ * What a VM has sent before it left lies before the producer indices that are read after the
+ * news. Until that has been consumed, its area stays mapped and the news is held back. What it
+ * publishes in a lane later, through pinned pages, is not read.
  */
 int ivr_members(struct ivring *vm)
 {

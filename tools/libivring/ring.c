@@ -18,7 +18,7 @@ int ivr_ring_pending(struct ivr_ring *ring, uint32_t enough)
 
 	if (ring->fault)
 		return -EPROTO;
-	if (known >= enough)
+	if (known >= enough || ring->left)
 		return (int)known;
 	/* P: pairs with the sender's release; the items before it can be read. */
 	producer = ivr_load_acquire(&ring->area->producer);

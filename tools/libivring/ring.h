@@ -18,7 +18,7 @@
  * @from:	who writes the lane. The inbox is of all: { .id = IVRING_ID_ANY }
  * @outbox_bytes: what the payload of a lane's items lies within
  * @fault:	why it is broken, or IVRING_LANE_OPENED; there is no way back
- * @left:	the writer of the lane has been seen to be gone
+ * @left:	the writer of the lane has left: nothing behind @producer is read any more
  * @quiet:	the lane is not looked at until its sender rings
  * @swept:	what @consumer was when lanes were last looked for that stand still
  * @closed:	the lane is not read any more, and @area about to be unmapped
@@ -42,7 +42,7 @@ struct ivr_ring {
 
 /*
  * How many items there are to be read; -EPROTO if the ring is broken. Looks at the ring if
- * it knows of less than @enough.
+ * it knows of less than @enough, unless its writer has left.
  */
 int ivr_ring_pending(struct ivr_ring *ring, uint32_t enough);
 

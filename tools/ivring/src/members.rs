@@ -93,7 +93,7 @@ impl Members {
             let members = core.members();
             let generations = peer::generations(&core.region);
             reader.refresh(core, lanes);
-            reader.wake_departed(&generations);
+            reader.end_departed(&generations);
             self.news = Some(News {
                 members,
                 generations,

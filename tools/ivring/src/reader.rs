@@ -295,17 +295,21 @@ impl Reader {
         self.receiver.ring(INBOX).producer()
     }
 
-    /// Has the lanes looked at of those who had left when the slots had these generations: what they have
-    /// sent is to be read, and then the lanes are closed.
-    pub(crate) fn wake_departed(&mut self, generations: &[u32]) {
+    /// Ends the lanes of those who had left when the slots had these generations: what is published
+    /// by now is to be read, and then the lanes are closed.
+    pub(crate) fn end_departed(&mut self, generations: &[u32]) {
         let quiet = self.receiver.quiet().filter_map(Source::lane);
         let departed = quiet.filter(|lane| lane.peer.has_left(generations));
         let departed: Vec<_> = departed.map(|lane| lane.peer.id).collect();
         departed.into_iter().for_each(|id| self.receiver.wake(id));
+        let departed: Vec<_> = self.departed(generations).collect();
+        for (ring, _) in departed {
+            self.receiver.ring(ring).end();
+        }
     }
 
-    /// Whether the inbox has been read up to `until`, and to their ends the lanes of those who had
-    /// left when the slots had these generations.
+    /// Whether the inbox has been read up to `until`, and the lanes that [`Reader::end_departed`] has
+    /// ended for these generations to their ends.
     pub(crate) fn is_done(&self, until: u32, generations: &[u32]) -> bool {
         let rings = self.receiver.rings();
         let mut lanes = self.departed(generations);

@@ -15,6 +15,8 @@ const FEW: u32 = 64;
 /// published by itself: without it 64 ns an item, with 8 of these 39, with 48 of them 20.
 const PAUSES: u32 = 48;
 
+const OUT_OF_RANGE: Error = Error::Protocol("the producer index is out of range");
+
 /// The reader of one ring: its private consumer index, and the rules.
 ///
 /// Both indices are free-running; the item of index `i` is in slot `i % capacity`, also when
@@ -27,11 +29,23 @@ pub struct Ring<M> {
     consumer: u32,
     /// The last producer index seen: at most the capacity ahead of the consumer index.
     producer: u32,
+    /// Whether the sender's index is looked at.
+    looks: Looks,
     /// Something was there at each look since the ring was last found empty.
     flowing: bool,
     outbox_bytes: u64,
     /// What the consumer index was when it was last asked whether the ring stands still.
     swept: u32,
+}
+
+/// Whether the sender's index is still looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Looks {
+    On,
+    /// Not any more, because the sender has left.
+    Ended,
+    /// Not any more, because the sender has left, and the last look found the index out of range.
+    Broken,
 }
 
 impl<M: ReaderMemory> Ring<M> {
@@ -42,6 +56,7 @@ impl<M: ReaderMemory> Ring<M> {
             memory,
             consumer,
             producer: consumer,
+            looks: Looks::On,
             flowing: false,
             outbox_bytes,
             swept: consumer.wrapping_sub(1),
@@ -61,6 +76,11 @@ impl<M: ReaderMemory> Ring<M> {
     /// [`Error::Protocol`] if it is farther ahead than the capacity allows, or has gone back.
     #[inline]
     pub fn producer(&mut self) -> Result<u32> {
+        match self.looks {
+            Looks::On => {}
+            Looks::Ended => return Ok(self.producer),
+            Looks::Broken => return Err(OUT_OF_RANGE),
+        }
         let producer = self.memory.producer();
         // P: pairs with the release store of the index by the sender, after the items. A load and
         // a fence, for Rust promises no acquire load of memory that is mapped read-only.
@@ -68,10 +88,22 @@ impl<M: ReaderMemory> Ring<M> {
         let room = self.capacity() - self.producer.wrapping_sub(self.consumer);
         // One that has gone back is far ahead.
         if producer.wrapping_sub(self.producer) > room {
-            return Err(Error::Protocol("the producer index is out of range"));
+            return Err(OUT_OF_RANGE);
         }
         self.producer = producer;
         Ok(producer)
+    }
+
+    /// Looks at the sender's index for the last time: what is published later is not read.
+    ///
+    /// For a sender that has left. It can go on writing, through pages of its mapping that the kernel
+    /// has pinned for it, and its reader would else never be done. If the ring is found broken, each
+    /// later look for items fails.
+    pub(crate) fn end(&mut self) {
+        self.looks = match self.producer() {
+            Ok(_) => Looks::Ended,
+            Err(_) => Looks::Broken,
+        };
     }
 
     /// How many items can be read. They stay readable until [`Ring::advance`].
@@ -103,7 +135,11 @@ impl<M: ReaderMemory> Ring<M> {
     /// checks nor orders anything.
     #[inline]
     pub fn has_work(&self) -> bool {
-        self.memory.producer() != self.consumer
+        match self.looks {
+            Looks::On => self.memory.producer() != self.consumer,
+            Looks::Ended => self.producer != self.consumer,
+            Looks::Broken => true,
+        }
     }
 
     /// Which lane this is, if it can be [quiet](ReaderMemory::mark).

@@ -298,3 +298,36 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn nothing_is_read_that_is_published_after_the_end() {
+    let memory = Plain::new(u32::MAX, 4);
+    let mut ring = ring(&memory);
+    memory.send(0);
+    memory.send(1);
+    ring.end();
+    memory.send(2);
+    memory.steps();
+    assert_eq!(ring.readable().unwrap(), 2);
+    assert!(ring.has_work());
+    assert!(!ring.advance(2));
+    // It may have gone anywhere.
+    memory.producer.set(77);
+    assert!(!ring.has_work());
+    assert_eq!(ring.readable().unwrap(), 0);
+    assert_eq!(ring.producer().unwrap(), 1);
+    assert_eq!(memory.steps(), ["consumer=", "full", "room_wanted"]);
+}
+
+#[test]
+fn what_is_broken_at_the_end_stays_broken() {
+    let memory = Plain::new(0, 4);
+    let mut ring = ring(&memory);
+    memory.producer.set(5);
+    ring.end();
+    memory.producer.set(0);
+    assert!(ring.has_work());
+    let out_of_range = "the producer index is out of range";
+    assert_eq!(reason(ring.readable()), out_of_range);
+    assert_eq!(reason(ring.producer()), out_of_range);
+}

@@ -470,6 +470,43 @@ static void opened_and_left(void)
 	close_all();
 }
 
+/* For each item that is read, one more is published. */
+static void publish_one_more(struct ivring *self, const struct ivring_item *item, void *arg)
+{
+	(void)self;
+	(void)item;
+	((struct ivring_ring_area *)arg)->producer++;
+}
+
+/* The dead can write by pages that the kernel has pinned for them, as those of io_uring. */
+static void dead_that_goes_on_writing(void)
+{
+	struct ivring_item item;
+
+	set_up_lanes();
+	ivring_on_other(vm, publish_one_more, lane_area(other, vm));
+	send_items(other, vm, 0, 2);
+	close_other();
+	CHECK_EQ(ivring_dispatch(vm, 100), 2);
+	CHECK_EQ(vm->members, vm->region->members);
+	CHECK(!vm->reader.lanes.from[1]);
+	other = join(1);
+	open_lane_of(other, vm, LANE);
+	send_items(other, vm, 0, 1);
+	lane_area(other, vm)->producer++;
+	close_other();
+	/* Also by a caller who receives: what was there when the news was noticed. */
+	CHECK_EQ(ivring_members(vm), 0);
+	device_lane(1, 0)->producer++;
+	CHECK_EQ(ivring_receive(vm, &item, 1), 1);
+	CHECK_EQ(ivring_consume(vm, 1), 0);
+	CHECK_EQ(ivring_receive(vm, &item, 1), 1);
+	CHECK_EQ(ivring_consume(vm, 1), 0);
+	CHECK_EQ(ivring_receive(vm, &item, 1), 0);
+	CHECK_EQ(ivring_members(vm), 1);
+	close_all();
+}
+
 static void broken_lane_of_the_dead(void)
 {
 	set_up_lanes();
@@ -502,6 +539,7 @@ int main(void)
 	RUN(lane_of_the_dead);
 	RUN(waits_for_the_lane_of_the_dead);
 	RUN(opened_and_left);
+	RUN(dead_that_goes_on_writing);
 	RUN(broken_lane_of_the_dead);
 	return tap_end();
 }
