@@ -115,11 +115,14 @@ fn create(endpoint: Pin<&Endpoint>, argument: User<uapi::Create>) -> Result {
         return Err(EBUSY);
     }
     let region = Region::new(geometry, name, Permissions::of_current(create.mode))?;
-    // Before anyone can find the region.
-    let joining = match attach {
+    let mut joining = match attach {
         false => None,
         true => Some(Joining::new(endpoint, &region, Some(0), process)?),
     };
+    if let Some(joining) = &mut joining {
+        // Before anyone can find the region. If it cannot be registered, it goes, and with it the VM.
+        joining.fill();
+    }
     let region = Handle::register(region)?;
     // INVARIANT: The region is set before its VM.
     endpoint.region.populate(region);
@@ -159,7 +162,7 @@ fn attach(endpoint: Pin<&Endpoint>, argument: User<uapi::Attach>) -> Result {
 
     let wanted = (attach.id != uapi::ID_ANY).then_some(attach.id);
     let process = attach.flags & uapi::ATTACH_PROCESS != 0;
-    let joining = Joining::new(endpoint, region, wanted, process)?;
+    let mut joining = Joining::new(endpoint, region, wanted, process)?;
     attach.id = u32::from(joining.vm.id.slot);
     attach.generation = joining.vm.id.generation;
     // The last thing that can fail.
@@ -170,6 +173,7 @@ fn attach(endpoint: Pin<&Endpoint>, argument: User<uapi::Attach>) -> Result {
         // Where it is set, to the same, it stays.
         endpoint.region.populate(found);
     }
+    joining.fill();
     joining.finish(&endpoint, &setup);
     Ok(())
 }
@@ -205,10 +209,14 @@ impl Joining {
         })
     }
 
-    /// Makes it the endpoint's, and a member of the region.
+    /// Makes the VM a member of the region.
+    fn fill(&mut self) {
+        self.reservation.fill(self.vm.clone());
+    }
+
+    /// Makes the VM, which is a member by now, the endpoint's.
     fn finish(self, endpoint: &Endpoint, _: &Setup<'_>) {
-        endpoint.vm.populate(self.vm.clone());
-        self.reservation.fill(self.vm);
+        endpoint.vm.populate(self.vm);
         // The process cannot have ended: this is one of its threads.
         endpoint.keep_watch(self.process);
         // After all that a poller looks at has changed.

@@ -278,8 +278,9 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
-    /// Makes `vm`, which was made with this reservation's `id`, a member of the region.
-    pub(crate) fn fill(mut self, vm: Arc<Vm>) {
+    /// Makes `vm`, which was made with this reservation's `id`, a member of the region. To be called
+    /// once.
+    pub(crate) fn fill(&mut self, vm: Arc<Vm>) {
         let slot = usize::from(self.id.slot);
         self.open = false;
         self.region.set_holder(slot, Holder::Vm(self.user, vm));
@@ -325,7 +326,7 @@ mod tests {
 
     /// Attaches to a slot, and says to which.
     fn attach(region: &Arc<Region>, wanted: Option<u32>) -> Result<Arc<Vm>> {
-        let reservation = region.reserve(wanted, owner())?;
+        let mut reservation = region.reserve(wanted, owner())?;
         let vm = Vm::for_test(reservation.id, region.geometry.slots)?;
         reservation.fill(vm.clone());
         Ok(vm)

@@ -3,6 +3,8 @@
  * IVRING_CREATE: what it makes, and each of its errors. A failed call leaves
  * the file without a region and takes no name.
  */
+#include <sched.h>
+
 #include "ivring_test.h"
 
 FIXTURE(create) {
@@ -145,6 +147,77 @@ TEST_F(create, and_attach)
 	EXPECT_EQ(-ENXIO, dev_ioctl(other, IVRING_INFO, &info));
 	EXPECT_EQ(-EBUSY, create(self->fd, &c));
 	close(other);
+}
+
+/* The VM is refused with the region, and neither is to be found. */
+TEST_F(create, and_attach_fails)
+{
+	struct ivring_create c = good;
+	struct vm vm;
+	int i, other;
+
+	ASSERT_EQ(0, create(self->fd, &good));
+	c.flags = IVRING_CREATE_ATTACH;
+	other = dev_open();
+	for (i = 0; i < 100; i++) {
+		ASSERT_EQ(-EEXIST, create(other, &c));
+		ASSERT_EQ(-ENOTCONN, dev_wait(other, 0, 0, NULL));
+	}
+	/* The file can become a VM still, of generation 1. */
+	c.name[0] = 'x';
+	ASSERT_EQ(0, create(other, &c));
+	ASSERT_EQ(0, vm_map(&vm, other));
+	EXPECT_EQ(1, vm.generation);
+	vm_close(&vm);
+}
+
+#define JOINS	20000
+
+/* Whoever finds the region finds VM 0 in it: here one that runs whenever the creator lets it. */
+TEST_F(create, and_attach_before_it_is_found)
+{
+	const struct sched_param fifo = { .sched_priority = 10 };
+	struct ivring_create c = good;
+	struct ivring_attach a;
+	struct ivring_vm_info v;
+	__u64 end = in_ms(10000);
+	int joins = 0, fd, ret;
+	cpu_set_t one;
+	pid_t pid;
+
+	rng_seed();
+	c.flags = IVRING_CREATE_ATTACH;
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(one), &one));
+	pid = child_fork();
+	while (!pid) {
+		fd = dev_open();
+		create(fd, &c);
+		usleep(200);
+		close(fd);
+	}
+	if (sched_setscheduler(0, SCHED_FIFO, &fifo))
+		SKIP(return, "needs the right to set SCHED_FIFO");
+	while (joins < JOINS && now() < end) {
+		fd = dev_open();
+		a = attach_args(-1, 1);
+		memcpy(a.name, c.name, sizeof(a.name));
+		ret = dev_ioctl(fd, IVRING_ATTACH, &a);
+		if (!ret) {
+			v = (struct ivring_vm_info) { .id = 0 };
+			ASSERT_EQ(0, dev_ioctl(fd, IVRING_VM_INFO, &v));
+			/* It may have left by now. */
+			ASSERT_LE(1, v.generation);
+			joins++;
+		}
+		close(fd);
+		ASSERT_TRUE(!ret || ret == -ENOENT);
+		usleep(rng_below(60));
+	}
+	EXPECT_LE(100, joins);
+	kill(pid, SIGKILL);
+	child_wait(pid);
 }
 
 TEST_F(create, mode)
