@@ -24,21 +24,23 @@ use crate::{
 /// What a VM says of when it wants to be woken.
 #[derive(Clone, Copy)]
 pub(crate) struct Delay {
-    /// For how many items in a ring.
+    /// For how many items in the ring, at most its capacity.
     pub(crate) items: u32,
     /// Or so long after the first.
     us: u32,
 }
 
-/// What the VM of an area says now; `None` if each item shall wake it.
-pub(crate) fn wanted(area: &Area) -> Option<Delay> {
+/// What the VM of an area says now of a ring with that capacity, which is two at least; `None` if
+/// each item shall wake it.
+pub(crate) fn wanted(area: &Area, capacity: u32) -> Option<Delay> {
     let items = area.word(offset_of!(VmArea, wake_items)).load();
     if items < 2 {
         return None;
     }
     let us = area.word(offset_of!(VmArea, wake_delay_us)).load();
     (us > 0).then_some(Delay {
-        items,
+        // No more items come to a full ring before the VM reads.
+        items: items.min(capacity),
         us: us.min(MAX_WAKE_DELAY_US),
     })
 }
@@ -84,11 +86,13 @@ pub(crate) fn cancel(vm: &Vm) {
 mod tests {
     use super::*;
 
+    const CAPACITY: u32 = 8;
+
     /// What is wanted of a VM that has written these.
     fn of(area: &Area, items: u32, us: u32) -> Option<(u32, u32)> {
         area.word(offset_of!(VmArea, wake_items)).store(items);
         area.word(offset_of!(VmArea, wake_delay_us)).store(us);
-        wanted(area).map(|delay| (delay.items, delay.us))
+        wanted(area, CAPACITY).map(|delay| (delay.items, delay.us))
     }
 
     #[test]
@@ -97,12 +101,12 @@ mod tests {
         for items in [0, 1] {
             assert_eq!(of(&area, items, 100), None);
         }
-        for items in [2, 3, u32::MAX] {
+        for (items, most) in [(2, 2), (3, 3), (8, 8), (9, 8), (u32::MAX, 8)] {
             assert_eq!(of(&area, items, 0), None);
-            assert_eq!(of(&area, items, 1), Some((items, 1)));
-            assert_eq!(of(&area, items, 1_000_000), Some((items, 1_000_000)));
-            assert_eq!(of(&area, items, 1_000_001), Some((items, 1_000_000)));
-            assert_eq!(of(&area, items, u32::MAX), Some((items, 1_000_000)));
+            assert_eq!(of(&area, items, 1), Some((most, 1)));
+            assert_eq!(of(&area, items, 1_000_000), Some((most, 1_000_000)));
+            assert_eq!(of(&area, items, 1_000_001), Some((most, 1_000_000)));
+            assert_eq!(of(&area, items, u32::MAX), Some((most, 1_000_000)));
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ pub(crate) struct Inbox {
     /// `struct ivring_ring_area`, and `struct ivring_lanes` behind the ring.
     pub(crate) area: Area,
     /// Capacity, a power of two.
-    entries: u32,
+    pub(crate) entries: u32,
     #[pin]
     side: SpinLock<Side>,
     /// The senders that wait for the VM's progress. Its lock is taken before `side`.

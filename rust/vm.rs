@@ -156,14 +156,14 @@ impl Vm {
         Ok(Sent {
             done: pushed.done,
             position: pushed.position,
-            rung: pushed.done > 0 && self.interrupt(pushed.held),
+            rung: pushed.done > 0 && self.interrupt(pushed.held, self.inbox.entries),
         })
     }
 
-    /// After something was published in a ring that holds `held` items now: rings the VM if it is
-    /// idle and wants to be woken for so many. True if this has rung it.
-    pub(crate) fn interrupt(self: ArcBorrow<'_, Self>, held: u32) -> bool {
-        match delay::wanted(&self.area).filter(|delay| held < delay.items) {
+    /// After something was published in a ring that holds `held` items now, of `capacity`: rings the VM
+    /// if it is idle and wants to be woken for this many. True if this has rung it.
+    pub(crate) fn interrupt(self: ArcBorrow<'_, Self>, held: u32, capacity: u32) -> bool {
+        match delay::wanted(&self.area, capacity).filter(|delay| held < delay.items) {
             None => self.notify(),
             Some(delay) => {
                 self.delay(delay);
@@ -378,7 +378,7 @@ impl Vm {
             return Ok(false);
         }
         receiver.wake_lane(lane.from.slot);
-        Ok(receiver.as_arc_borrow().interrupt(held))
+        Ok(receiver.as_arc_borrow().interrupt(held, lane.entries))
     }
 
     /// The VM is about to leave, maybe killed between its last publish and the doorbell: has its

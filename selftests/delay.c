@@ -304,6 +304,69 @@ TEST_F(delay, busy)
 	EXPECT_EQ(0, vm_stats(&self->b).delayed);
 }
 
+#define SMALL	4
+
+/* A ring that is full holds enough, also if it can never hold what is wanted. */
+TEST_F(delay, full)
+{
+	struct lane_out out;
+	__u64 start;
+	struct vm c, d;
+	int i;
+
+	ASSERT_EQ(0, vm_create(&c, 2, SMALL, 4096));
+	ASSERT_EQ(0, vm_join(&d, c.fd));
+	ASSERT_EQ(0, lane_open(&out, &c, &d, SMALL));
+	vm_see_members(&d);
+	set_delay(&d, SMALL + 1, LONG);
+	arm_by_hand(&d);
+	start = now();
+	for (i = 1; i < SMALL; i++) {
+		EXPECT_EQ(0, send(&c, &d, variant->lane ? &out : NULL));
+		EXPECT_EQ(IVRING_DELAYED, vm_state(&d));
+	}
+	EXPECT_EQ(1, send(&c, &d, variant->lane ? &out : NULL));
+	EXPECT_EQ(IVRING_BUSY, vm_state(&d));
+	EXPECT_GT(LONG, wait_armed(&d, start));
+	EXPECT_EQ(0, vm_stats(&c).pointless);
+	lane_unmap(&out, &c);
+	vm_close(&d);
+	vm_close(&c);
+}
+
+/* Nor is a batch that fills the ring at once put off. */
+TEST_F(delay, full_at_once)
+{
+	struct ivring_item items[SMALL + 1] = { 0 };
+	struct ivring_enqueue e;
+	struct lane_out out;
+	struct vm c, d;
+	int i;
+
+	ASSERT_EQ(0, vm_create(&c, 2, SMALL, 4096));
+	ASSERT_EQ(0, vm_join(&d, c.fd));
+	ASSERT_EQ(0, lane_open(&out, &c, &d, SMALL));
+	vm_see_members(&d);
+	set_delay(&d, 2 * SMALL, LONG);
+	arm_by_hand(&d);
+	if (variant->lane) {
+		for (i = 0; i < SMALL; i++)
+			lane_write(&out, items);
+		lane_publish(&out);
+		EXPECT_EQ(1, lane_tell(&out));
+	} else {
+		e = enqueue_args(d.id, d.generation, items, SMALL + 1);
+		ASSERT_EQ(0, dev_ioctl(c.fd, IVRING_ENQUEUE, &e));
+		EXPECT_EQ(SMALL, e.done);
+		EXPECT_EQ(1, e.rung);
+	}
+	EXPECT_EQ(IVRING_BUSY, vm_state(&d));
+	EXPECT_EQ(0, vm_stats(&d).delayed);
+	lane_unmap(&out, &c);
+	vm_close(&d);
+	vm_close(&c);
+}
+
 /* A doorbell for too few is not without a point, but rings nobody. */
 TEST_F(delay, doorbell)
 {

@@ -172,7 +172,7 @@ static inline int lane_tell(const struct lane_out *lane)
 	case IVRING_BUSY_UNFENCED:
 		return 0;
 	case IVRING_DELAYED:
-		if (lane->next - LOAD(&lane->end->consumer) <
+		if (!lane_full(lane) && lane->next - LOAD(&lane->end->consumer) <
 		    LOAD(&lane->area->wake_items))
 			return 0;
 	}

@@ -182,7 +182,7 @@ struct ivring_lanes {
 /*
  * The state word. A sender that has published an item passes a full barrier and
  * reads it: IDLE and GONE must be rung; DELAYED must be if the ring holds
- * wake_items or more; the others need not be. A sender by a lane reads the bit of its
+ * wake_items or more, or is full; the others need not be. A sender by a lane reads the bit of its
  * slot in ivring_vm_area.quiet as well: if it is set, the receiver must be rung,
  * whatever the state is.
  *
@@ -219,7 +219,8 @@ struct ivring_lane_end {
  *			looks at the rings once more before it sleeps; a doorbell
  *			turns IDLE into BUSY
  * @wake_items:		how many items a ring shall hold before the VM is woken, as
- *			long as the first of them has not waited for @wake_delay_us
+ *			long as the first of them has not waited for @wake_delay_us.
+ *			A ring that is full always holds enough
  * @wake_delay_us:	microseconds; if it is zero, or @wake_items is below two, every
  *			item wakes an idle VM
  * @inbox_consumer:	free-running index of the next inbox item to be read;

@@ -214,7 +214,7 @@ impl Vm {
         let held = side.producer.held();
         drop(side);
         if done > 0 {
-            self.interrupt(held);
+            self.interrupt(held, self.inbox.entries);
         }
         Ok(done)
     }
@@ -294,7 +294,7 @@ impl Vm {
         let _call = machine::system_call();
         self.check(slot)?;
         let held = self.held(&self.lanes[slot]);
-        Ok(held != 0 && self.interrupt(held))
+        Ok(held != 0 && self.interrupt(held, self.lanes[slot].ring.entries))
     }
 
     /// `Lane::receiver()`.
@@ -341,12 +341,12 @@ impl Vm {
     }
 
     /// `Vm::interrupt()`, and `Vm::delay()`.
-    fn interrupt(self: &Arc<Self>, held: u32) -> bool {
+    fn interrupt(self: &Arc<Self>, held: u32, capacity: u32) -> bool {
         self.asked.fetch_add(1, Relaxed);
         let items = self.area.word(offset_of!(VmArea, wake_items)).load();
         let us = self.area.word(offset_of!(VmArea, wake_delay_us)).load();
         let delayed = items >= 2 && us.min(MAX_WAKE_DELAY_US) > 0;
-        let due = self.state().due(delayed && held < items);
+        let due = self.state().due(delayed && held < items.min(capacity));
         match due {
             Due::Ring => self.ring(),
             Due::Delay => {
