@@ -267,7 +267,7 @@ fn enqueue(member: Member<'_>, argument: User<uapi::Enqueue>) -> Result {
     let mut enqueued = uapi::Enqueued::default();
     let items = User::at(usize::try_from(enqueue.items).map_err(|_| EFAULT)?);
     let outbox_bytes = member.region.geometry.outbox_bytes;
-    let deadline = waits.then_some(Deadline(enqueue.deadline));
+    let deadline = waits.then_some(Deadline::of_user(enqueue.deadline));
     batch::with_items(
         items,
         enqueue.count as usize,
@@ -330,7 +330,7 @@ fn wait(member: Member<'_>, argument: User<uapi::Wait>) -> Result {
     let interest = wait.flags & uapi::EVENT_MEMBERS | uapi::EVENT_ITEMS;
     let armed = wait.flags & uapi::WAIT_ARMED != 0;
     let look = || Ok(Some(member.events(interest)?).filter(|&events| events != 0));
-    let events = member.vm.wait(Deadline(wait.deadline), armed, look);
+    let events = member.vm.wait(Deadline::of_user(wait.deadline), armed, look);
     member.check()?;
     wait.events = events?;
     argument.write(&wait)
@@ -351,7 +351,7 @@ fn flush(member: Member<'_>, argument: User<uapi::Flush>) -> Result {
     let flush = argument.read()?;
     require(flush.flags & !uapi::FLUSH_LANE == 0)?;
     let (id, generation) = (flush.id, flush.generation);
-    let deadline = Deadline(flush.deadline);
+    let deadline = Deadline::of_user(flush.deadline);
     if flush.flags & uapi::FLUSH_LANE == 0 {
         let receiver = member.region.vm(id, generation)?;
         return receiver.wait_until_read(flush.position, deadline);

@@ -23,7 +23,7 @@ pub(crate) fn open_lane(endpoint: &Endpoint, argument: User<uapi::OpenLane>) -> 
     require(waits || open.deadline == 0)?;
     let receiver = member.region.vm(open.id, open.generation)?;
     if waits {
-        wait_for_old_lane(member, &receiver, Deadline(open.deadline))?;
+        wait_for_old_lane(member, &receiver, Deadline::of_user(open.deadline))?;
         // If the receiver has left meanwhile, the error says whether another has its slot.
         member.region.vm(open.id, open.generation)?;
     }

@@ -25,6 +25,18 @@ impl Deadline {
     /// Past for as long as anyone can remember: look, and don't sleep.
     pub(crate) const NOW: Self = Self(0);
 
+    /// What a user has asked for. A deadline that has passed is [`Deadline::NOW`] from the start, so
+    /// that a call with it does nothing but look: nobody is asked to ring back, and no sleep is
+    /// counted.
+    pub(crate) fn of_user(nanoseconds: u64) -> Self {
+        let deadline = Self(nanoseconds);
+        // Most calls say this, and need no clock for it.
+        if deadline == Self::NOW || deadline.has_passed() {
+            return Self::NOW;
+        }
+        deadline
+    }
+
     /// As the kernel itself counts; `None` for never.
     fn expires(self) -> Option<bindings::ktime_t> {
         let monotonic = i64::try_from(self.0).unwrap_or(i64::MAX);
@@ -32,12 +44,16 @@ impl Deadline {
         (self.0 != DEADLINE_NEVER).then(|| unsafe { ivring_timens_ktime_to_host(monotonic) })
     }
 
+    fn has_passed(self) -> bool {
+        // SAFETY: May be called at any time.
+        let has_passed = |expires| expires <= unsafe { bindings::ktime_get() };
+        self.expires().is_some_and(has_passed)
+    }
+
     /// Whether a call with this deadline may go on: `ETIMEDOUT` if it has passed, `ERESTARTSYS` if
     /// there is a signal. To be asked where [`WaitQueue::wait`] may return at once time and again.
     pub(crate) fn check(self) -> Result {
-        // SAFETY: May be called at any time.
-        let has_passed = |expires| expires <= unsafe { bindings::ktime_get() };
-        if self.expires().is_some_and(has_passed) {
+        if self.has_passed() {
             return Err(ETIMEDOUT);
         }
         if current!().signal_pending() {
@@ -161,4 +177,25 @@ fn sleep(deadline: Deadline) -> bool {
         bindings::schedule_hrtimeout_range(expires, slack, bindings::hrtimer_mode_HRTIMER_MODE_ABS)
     };
     woken == 0
+}
+
+#[kunit_tests(ivring_waitqueue)]
+mod tests {
+    use super::*;
+
+    /// Those that have passed are all alike.
+    #[test]
+    fn deadlines_of_users() {
+        // SAFETY: May be called at any time.
+        let now = unsafe { bindings::ktime_get() } as u64;
+        for past in [0, 1, now - 1, now] {
+            assert!(Deadline::of_user(past) == Deadline::NOW);
+        }
+        let minute = 60_000_000_000;
+        for future in [now + minute, i64::MAX as u64, i64::MAX as u64 + 1, DEADLINE_NEVER] {
+            assert!(Deadline::of_user(future) == Deadline(future));
+            assert_eq!(Deadline::of_user(future).check(), Ok(()));
+        }
+        assert_eq!(Deadline::NOW.check(), Err(ETIMEDOUT));
+    }
 }

@@ -116,6 +116,22 @@ TEST_F(lane_room, deadline)
 }
 
 /* It asks for a position, is told when that has been read, and takes it back. */
+/* Nothing is written where the receiver looks for who waits. */
+TEST_F(lane_room, past_deadline)
+{
+	const __u64 past[] = { 0, 1, 1000, now() };
+	unsigned int i;
+
+	while (lane_send(&self->out, 0) >= 0)
+		;
+	STORE(&self->out.ring->room_at, 4711);
+	for (i = 0; i < ARRAY_SIZE(past); i++)
+		EXPECT_EQ(-ETIMEDOUT, lane_flush(&self->out, self->out.next, past[i]));
+	EXPECT_EQ(4711, LOAD(&self->out.ring->room_at));
+	EXPECT_EQ(-ETIMEDOUT, lane_flush(&self->out, self->out.next, in_ms(20)));
+	EXPECT_NE(4711, LOAD(&self->out.ring->room_at));
+}
+
 TEST_F(lane_room, ring_back)
 {
 	pid_t pid;

@@ -71,6 +71,26 @@ TEST_F(room, deadline)
 	EXPECT_EQ(before.full + 4, vm_stats(&self->b).full);
 }
 
+/* Who does not sleep asks nobody to ring back: room_at is written before each sleep, and stays. */
+TEST_F(room, past_deadline)
+{
+	__u32 before = LOAD(&self->b.inbox->room_at);
+	const __u64 past[] = { 0, 1, 1000, now() };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(past); i++) {
+		EXPECT_EQ(-ETIMEDOUT, vm_send_wait(&self->a, self->b.id, self->b.generation,
+						   9, past[i]));
+		EXPECT_EQ(-ETIMEDOUT, dev_flush(self->a.fd, self->b.id, self->b.generation,
+						self->b.start + ENTRIES, past[i]));
+		EXPECT_EQ(before, LOAD(&self->b.inbox->room_at));
+		EXPECT_EQ(0, LOAD(&self->b.inbox->room_wanted));
+	}
+	EXPECT_EQ(-ETIMEDOUT, vm_send_wait(&self->a, self->b.id, self->b.generation, 9,
+					   in_ms(20)));
+	EXPECT_NE(before, LOAD(&self->b.inbox->room_at));
+}
+
 /* With room there is nothing to wait for, whatever the deadline. */
 TEST_F(room, deadline_unneeded)
 {

@@ -283,6 +283,25 @@ TEST_F(wait, returns_busy)
 	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
 }
 
+/* A deadline that has passed is no reason to sleep, nor to count that. */
+TEST_F(wait, past_deadline)
+{
+	struct ivring_stats before = vm_stats(&self->a);
+	const __u64 past[] = { 0, 1, 1000, now() };
+	unsigned int i;
+
+	vm_see_members(&self->a);
+	for (i = 0; i < ARRAY_SIZE(past); i++) {
+		EXPECT_EQ(-ETIMEDOUT, dev_wait(self->a.fd, 0, past[i], NULL));
+		EXPECT_EQ(IVRING_BUSY, vm_state(&self->a));
+		STORE(&self->a.area->state, IVRING_IDLE);
+		EXPECT_EQ(-ETIMEDOUT, dev_wait(self->a.fd, IVRING_WAIT_ARMED, past[i], NULL));
+		EXPECT_EQ(IVRING_BUSY, vm_state(&self->a));
+	}
+	EXPECT_EQ(before.waits, vm_stats(&self->a).waits);
+	EXPECT_EQ(before.spurious, vm_stats(&self->a).spurious);
+}
+
 TEST_F(wait, errors)
 {
 	struct snapshot before;
