@@ -75,22 +75,28 @@ int ivring_lane_refresh(struct ivring_lane *lane)
 	return ret == -EAGAIN ? fail(ret) : ret;
 }
 
+/* Whether the lane holds enough to wake a receiver that waits for more; a full one does. */
+static bool holds_enough(const struct ivring_lane *lane)
+{
+	uint32_t held = (uint32_t)lane->staged - ivr_load(&lane->end->consumer);
+
+	return held >= entries_of(lane) || held >= ivr_load(&lane->receiver->wake_items);
+}
+
 /* Whether a receiver that has not looked yet has to be woken. */
 static bool must_ring(const struct ivring_lane *lane)
 {
-	uint32_t consumer;
-
 	if (ivr_load(lane->quiet) & lane->quiet_bit)
 		return true;
 	switch (ivr_load(&lane->receiver->state)) {
-	case IVRING_BUSY:
-	case IVRING_BUSY_UNFENCED:
-		return false;
-	case IVRING_DELAYED:
-		consumer = ivr_load(&lane->end->consumer);
-		return (uint32_t)lane->staged - consumer >= ivr_load(&lane->receiver->wake_items);
-	default:
+	case IVRING_IDLE:
+	case IVRING_GONE:
 		return true;
+	case IVRING_DELAYED:
+		return holds_enough(lane);
+	default:
+		/* BUSY, UNFENCED, or a receiver that does not say what it does. */
+		return false;
 	}
 }
 

@@ -322,9 +322,9 @@ impl Handle {
         word.store(max_entries, Ordering::Relaxed);
     }
 
-    /// Says that this VM, when it is idle, would rather be woken when a ring holds so many items, or
-    /// when the first of them has waited for so long. At first, and if `items` is below two or
-    /// `delay` below a microsecond, each item wakes it.
+    /// Says that this VM, when it is idle, would rather be woken when a ring holds this many items or
+    /// is full, or when the first of them has waited for this long. At first, and if `items` is below
+    /// two or `delay` below a microsecond, each item wakes it.
     ///
     /// A delay longer than a second counts as a second.
     pub fn set_wake(&self, items: u32, delay: Duration) {

@@ -140,9 +140,9 @@ impl<'m> Lane<'m> {
         self.memory.wake_items.set(wake_items);
         let rings = match state {
             _ if self.staged == self.published => false,
-            BUSY | BUSY_UNFENCED => false,
-            DELAYED => self.staged - self.read >= wake_items.into(),
-            _ => true,
+            IDLE | GONE => true,
+            DELAYED => self.staged - self.read >= self.capacity.min(wake_items.into()),
+            _ => false,
         };
         self.memory.steps();
         prop_assert_eq!(self.writer.publish(), rings);

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::abi::{BUSY, BUSY_UNFENCED, DELAYED, Item};
+use crate::abi::{BUSY_UNFENCED, DELAYED, GONE, IDLE, Item};
 use crate::error::{Error, Result};
 use crate::memory::WriterMemory;
 
@@ -177,14 +177,15 @@ impl<M: WriterMemory> Writer<M> {
             return true;
         }
         match self.memory.state() {
-            BUSY | BUSY_UNFENCED => false,
-            // A timer wakes it, unless there are so many.
+            IDLE | GONE => true,
+            // A timer wakes it, unless the lane holds as many items as it waits for. A full lane
+            // always does, because nothing more can come.
             DELAYED => {
                 let held = self.producer.wrapping_sub(self.memory.consumer());
-                held >= self.memory.wake_items()
+                held >= self.capacity() || held >= self.memory.wake_items()
             }
-            // IDLE, and whatever else it may say: the kernel knows.
-            _ => true,
+            // BUSY, UNFENCED, or a receiver that does not say what it does.
+            _ => false,
         }
     }
 }

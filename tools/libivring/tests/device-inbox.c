@@ -77,7 +77,8 @@ int enqueue_items(uint32_t from, struct ivring_enqueue *call)
 	vm->stats.items_in += call->done;
 	call->position = vm->producer;
 	pthread_mutex_unlock(&indices);
-	call->rung = device_ring(call->id, are_few(call->id, (uint32_t)pending(call->id)));
+	call->rung = device_ring(call->id, are_few(call->id, (uint32_t)pending(call->id),
+						   geometry.inbox_entries));
 	return 0;
 }
 

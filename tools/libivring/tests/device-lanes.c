@@ -152,7 +152,7 @@ int ring_lane(uint32_t from, const struct ivring_doorbell *call)
 	if (!items)
 		return 0;
 	wake_lane(from, call->id);
-	return device_ring(call->id, are_few(call->id, items));
+	return device_ring(call->id, are_few(call->id, items, lane->entries));
 }
 
 int flush_lane(uint32_t from, const struct ivring_flush *call)

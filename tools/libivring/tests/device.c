@@ -107,11 +107,12 @@ void call_once(hook **call)
 		fn();
 }
 
-bool are_few(uint32_t id, uint32_t items)
+bool are_few(uint32_t id, uint32_t items, uint32_t entries)
 {
 	const struct ivring_vm_area *area = device_area(id);
 
-	return ivr_load(&area->wake_delay_us) && items < ivr_load(&area->wake_items);
+	return ivr_load(&area->wake_delay_us) && items < entries &&
+	       items < ivr_load(&area->wake_items);
 }
 
 static bool turn(uint32_t *state, uint32_t from, uint32_t to)

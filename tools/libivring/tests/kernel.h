@@ -44,7 +44,7 @@ int check_peer(uint32_t id, uint32_t generation);
 bool turn_busy(uint32_t id);
 
 /* Whether that many items are few for the VM. */
-bool are_few(uint32_t id, uint32_t items);
+bool are_few(uint32_t id, uint32_t items, uint32_t entries);
 
 /* Inboxes, and sleeping: device-inbox.c. */
 int enqueue_items(uint32_t from, struct ivring_enqueue *call);

@@ -75,10 +75,11 @@ static void publish(void)
 	uint32_t state = random_below(7) ? states[random_below(6)] : (uint32_t)random_word();
 	uint32_t wake_items = random_below(model.entries + 2);
 	uint64_t doorbells = lane->doorbells;
-	bool rings = state != IVRING_BUSY && state != IVRING_BUSY_UNFENCED;
+	uint64_t held = model.staged - model.read;
+	bool rings = state == IVRING_IDLE || state == IVRING_GONE;
 
 	if (state == IVRING_DELAYED)
-		rings = model.staged - model.read >= wake_items;
+		rings = held >= wake_items || held == model.entries;
 	device_area(0)->state = state;
 	device_area(0)->wake_items = wake_items;
 	CHECK_EQ(ivring_lane_publish(lane), 0);

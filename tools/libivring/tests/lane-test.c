@@ -144,7 +144,7 @@ static void rings_whom_it_must(void)
 		unsigned int rings;
 	} states[] = {
 		{ IVRING_BUSY, 0 }, { IVRING_BUSY_UNFENCED, 0 }, { IVRING_IDLE, 1 },
-		{ 77, 1 },
+		{ 77, 0 }, { IVRING_GONE, 1 },
 	};
 	unsigned int i;
 
@@ -178,6 +178,20 @@ static void rings_for_so_many(void)
 	CHECK_EQ(device.doorbells, 2);
 	CHECK_EQ((long long)lane->doorbells, 2);
 	CHECK_EQ((long long)lane->rung, 1);
+	close_all();
+}
+
+/* Nothing more can come, so the receiver need not wait for more. */
+static void rings_when_it_is_full(void)
+{
+	set_up();
+	lane = open_lane_of(vm, other, 2);
+	ivring_set_wake(other, 8, 1000);
+	set_state(IVRING_IDLE);
+	CHECK_EQ(send_one(0), 1);
+	CHECK_EQ(device_area(1)->state, IVRING_DELAYED);
+	CHECK_EQ(send_one(0), 1);
+	CHECK_EQ(device_area(1)->state, IVRING_BUSY);
 	close_all();
 }
 
@@ -448,6 +462,7 @@ int main(void)
 	RUN(bad_items_are_not_sent);
 	RUN(rings_whom_it_must);
 	RUN(rings_for_so_many);
+	RUN(rings_when_it_is_full);
 	RUN(full);
 	RUN(polls_for_room);
 	RUN(receiver_that_claims_too_much);

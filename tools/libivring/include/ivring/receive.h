@@ -99,7 +99,8 @@ int ivring_arm(struct ivring *vm);
  * @delay_us:	microseconds after which a single one wakes it all the same, at most
  *		IVRING_MAX_WAKE_DELAY_US
  *
- * If @items is below two or @delay_us zero, each item wakes it, as at first.
+ * A ring that is full wakes it, whatever @items is. If @items is below two or @delay_us zero,
+ * each item wakes it, as at first.
  */
 void ivring_set_wake(struct ivring *vm, uint32_t items, uint32_t delay_us);
 
