@@ -115,9 +115,12 @@ impl Lanes {
         words.flat_map(move |(index, &open)| self.of(index, open & !Quiet(area).bits(index)))
     }
 
-    /// The VM, whose area this is, has gone idle, and each sender passes a barrier of its own. Marks
-    /// lanes as quiet that have stood still for long, if there are many. Look at the others after this.
-    pub(crate) fn quieten(&mut self, area: &Area) {
+    /// The VM, whose area this is, has gone idle. Marks lanes as quiet that have stood still for long,
+    /// if there are many. Look at the others after this.
+    ///
+    /// `fenced` says whether each sender that has not seen the marks passes a barrier of its own, or has
+    /// passed one. Another task of the VM may have stored UNFENCED.
+    pub(crate) fn quieten(&mut self, area: &Area, fenced: impl Fn() -> bool) {
         self.idled = self.idled.wrapping_add(1);
         if self.idled % IDLED != 0 || self.awake(area).nth(FEW).is_none() {
             return;
@@ -131,8 +134,12 @@ impl Lanes {
                 continue;
             }
             quiet.mark(index, still);
-            for lane in self.of(index, still).filter(|lane| lane.is_due(area)) {
-                quiet.unmark(lane.from.slot);
+            // After the marks: a sender that has read UNFENCED read it before them.
+            let fenced = fenced();
+            for lane in self.of(index, still) {
+                if !fenced || lane.is_due(area) {
+                    quiet.unmark(lane.from.slot);
+                }
             }
         }
     }
@@ -295,7 +302,7 @@ mod tests {
         let mut lanes = Lanes::new(64)?;
         let producer = |lane: &Arc<Lane>| lane.area.word(offset_of!(uapi::RingArea, producer));
         let woken = || inbox.word(offset_of!(uapi::Lanes, woken)).load();
-        let idle = |lanes: &mut Lanes| (0..IDLED).for_each(|_| lanes.quieten(&vm.area));
+        let idle = |lanes: &mut Lanes| (0..IDLED).for_each(|_| lanes.quieten(&vm.area, || true));
         for slot in 0..8 {
             lanes.add(&Lane::new(id(slot * 5, 1), vm.clone(), 8)?, &vm.area, table)?;
         }

@@ -41,16 +41,16 @@ impl State<'_> {
     /// A delay stays as it is: its timer or a fuller ring will end it, and wakes all sleepers then.
     /// GONE stays too. A member that keeps overwriting the word may find it not IDLE after this.
     ///
-    /// `before` is called before IDLE takes the place of something else: of BUSY, say, by which a
-    /// doorbell has told another task of the VM.
-    pub(crate) fn go_idle(self, before: impl Fn()) {
+    /// `before` is called with a state other than IDLE, before IDLE is to take its place: with BUSY,
+    /// say, by which a doorbell has told another task of the VM.
+    pub(crate) fn go_idle(self, before: impl Fn(u32)) {
         let mut found = self.0.load();
         for _ in 0..MAX_TRIES {
             if matches!(found, DELAYED | GONE) {
                 break;
             }
             if found != IDLE {
-                before();
+                before(found);
             }
             // Barriers S and M: between this store and the look at the rings and the members. Pairs
             // with the one in `due`.
@@ -154,7 +154,7 @@ mod tests {
                 _ => IDLE,
             };
             let told = Cell::new(false);
-            let tell = || told.set(true);
+            let tell = |found| told.set(found == old);
             assert_eq!(from(&area, old, |state| state.go_idle(tell)).0, new);
             assert_eq!(told.get(), new != old);
         }
@@ -217,11 +217,11 @@ mod tests {
     fn once() -> Result {
         let area = Area::new(1)?;
         let state = State(area.word(0));
-        state.go_idle(|| ());
+        state.go_idle(|_| ());
         assert!(state.due(true) == Due::Delay);
         assert!(state.due(true) == Due::Nothing);
         // Another sleeper does not end the delay.
-        state.go_idle(|| ());
+        state.go_idle(|_| ());
         assert!(state.due(true) == Due::Nothing);
         assert!(state.due(false) == Due::Ring);
         assert!(state.due(false) == Due::Nothing);

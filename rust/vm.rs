@@ -2,7 +2,7 @@
 
 //! A VM: one member of a region, with its area, its inbox, its lanes and its doorbell.
 
-use core::mem::offset_of;
+use core::{cell::Cell, mem::offset_of};
 use kernel::{
     fmt,
     interrupt::local_interrupt_disable,
@@ -28,7 +28,7 @@ use crate::{
     memory,
     quiet::Quiet,
     state::{Due, State},
-    uapi::{self, Item, Stats, VmArea},
+    uapi::{self, Item, Stats, VmArea, BUSY_UNFENCED},
     waiter::Woken,
     waitqueue::Deadline,
 };
@@ -72,6 +72,8 @@ pub(crate) struct Vm {
     /// A task has gone idle, maybe over a doorbell that another one, which has armed by itself, has yet
     /// to notice.
     overridden: Atomic<bool>,
+    /// How many tasks may have stored IDLE over UNFENCED without having passed barrier A since.
+    fencing: Atomic<u32>,
     /// Rings it when a delay is over. Started only as `delay` says.
     #[pin]
     pub(crate) timer: HrTimer<Self>,
@@ -113,6 +115,7 @@ impl Vm {
                 table: geometry.lanes_offset(),
                 doorbell,
                 overridden: Atomic::new(false),
+                fencing: Atomic::new(0),
                 timer <- HrTimer::new(),
                 counters: Counters::default(),
             }),
@@ -262,10 +265,24 @@ impl Vm {
 
     /// Says that the VM must be rung from now on. Look for work after this, before it sleeps.
     pub(crate) fn go_idle(&self) {
-        // The exchange of the state releases it, and `sleeps` acquires.
-        self.state()
-            .go_idle(|| self.overridden.store(true, Relaxed));
-        self.lanes.lock().quieten(&self.area);
+        let fences = Cell::new(0u32);
+        self.state().go_idle(|found| {
+            // The exchange of the state releases it, and `sleeps` acquires.
+            self.overridden.store(true, Relaxed);
+            if found == BUSY_UNFENCED {
+                self.fencing.fetch_add(1, Full);
+                fences.set(fences.get() + 1);
+            }
+        });
+        if fences.get() > 0 {
+            self.fencing.fetch_add(0u32.wrapping_sub(fences.get()), Full);
+            // Another task that has gone idle during barrier A has looked too early: it looks again.
+            self.doorbell.sleepers.wake_all();
+        }
+        // If an IDLE that is seen here has taken the place of UNFENCED, either barrier A has been
+        // passed, or the task that has yet to pass it is counted.
+        let fenced = || self.state().sleeps() && self.fencing.load(Relaxed) == 0;
+        self.lanes.lock().quieten(&self.area, fenced);
     }
 
     /// After something was published in the lane from a slot: has the VM look at it if it is quiet.

@@ -5,6 +5,7 @@
 //! signals, and nobody breaks a ring.
 
 use core::mem::{offset_of, size_of};
+use std::cell::Cell;
 use std::sync::{
     atomic::{
         AtomicU32,
@@ -23,7 +24,7 @@ use crate::{
     progress::{Progress, Seen, Wish},
     ring::{Producer, Ring, Room},
     state::{Due, State},
-    uapi::{Item, LaneEnd, RingArea, VmArea, MAX_WAKE_DELAY_US},
+    uapi::{Item, LaneEnd, RingArea, VmArea, BUSY_UNFENCED, MAX_WAKE_DELAY_US},
     waiter::{self, Woken},
     waitqueue::{Deadline, WaitQueue},
 };
@@ -438,8 +439,14 @@ impl Vm {
 
     /// `Vm::go_idle()`.
     fn go_idle(&self) {
-        self.state()
-            .go_idle(|| self.overridden.store(true, Relaxed));
+        let over_unfenced = Cell::new(false);
+        self.state().go_idle(|found| {
+            self.overridden.store(true, Relaxed);
+            over_unfenced.set(over_unfenced.get() || found == BUSY_UNFENCED);
+        });
+        if over_unfenced.get() {
+            self.sleepers.wake_all();
+        }
     }
 
     /// The end of `Vm::wait()`.
