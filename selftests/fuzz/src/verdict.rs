@@ -34,25 +34,22 @@ pub fn is_documented(call: Call, error: i32, waits: bool) -> bool {
         Call::Eventfd => &[EFAULT, ENOTCONN, EOWNERDEAD, EINVAL, EBADF],
         Call::Room | Call::CloseLane => &[EFAULT, ENOTCONN, EOWNERDEAD, EINVAL, ENOENT],
         Call::Flush => &[
-<<<<<<< HEAD
-            EFAULT, ENOTCONN, EINVAL, EPIPE, ESTALE, ENOENT, ECONNRESET, EPROTO, ENOMEM, ETIMEDOUT,
-            EINTR,
+            EFAULT, ENOTCONN, EOWNERDEAD, EINVAL, EPIPE, ESTALE, ENOENT, ECONNRESET, EPROTO, ENOMEM,
+            ETIMEDOUT, EINTR,
         ],
         Call::OpenLane if waits => &[
             EFAULT,
             ENOTCONN,
+            EOWNERDEAD,
             EINVAL,
             EPIPE,
             ESTALE,
             EBUSY,
             ECONNREFUSED,
+            ENOBUFS,
             ENOMEM,
             ETIMEDOUT,
             EINTR,
-=======
-            EFAULT, ENOTCONN, EOWNERDEAD, EINVAL, EPIPE, ESTALE, ENOENT, ECONNRESET, EPROTO,
-            ETIMEDOUT, EINTR,
->>>>>>> 8bd8904 (ivring: let a VM leave when its process ends)
         ],
         Call::OpenLane => &[
             EFAULT,
