@@ -34,8 +34,8 @@ pub fn is_documented(call: Call, error: i32, waits: bool) -> bool {
         Call::Eventfd => &[EFAULT, ENOTCONN, EOWNERDEAD, EINVAL, EBADF],
         Call::Room | Call::CloseLane => &[EFAULT, ENOTCONN, EOWNERDEAD, EINVAL, ENOENT],
         Call::Flush => &[
-            EFAULT, ENOTCONN, EOWNERDEAD, EINVAL, EPIPE, ESTALE, ENOENT, ECONNRESET, EPROTO, ENOMEM,
-            ETIMEDOUT, EINTR,
+            EFAULT, ENOTCONN, EOWNERDEAD, EINVAL, EPIPE, ESTALE, ENOENT, ECONNRESET, EPROTO,
+            ENOMEM, ETIMEDOUT, EINTR,
         ],
         Call::OpenLane if waits => &[
             EFAULT,
