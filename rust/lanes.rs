@@ -105,7 +105,8 @@ impl Lanes {
 
     /// The lanes from the slots whose bits are set in the word `index`.
     fn of(&self, index: usize, bits: u32) -> impl Iterator<Item = &Arc<Lane>> {
-        slots_in(index, bits).filter_map(|slot| self.incoming.get(usize::from(slot))?.as_ref())
+        slots_in(index, bits)
+            .filter_map(|slot| nospec::get(&self.incoming, usize::from(slot))?.as_ref())
     }
 
     /// The lanes to look at: all that lead to the VM, whose area this is, and are not quiet. Costs as
@@ -300,7 +301,9 @@ mod tests {
         };
         let vm = Vm::for_test(id(0, 1), 64)?;
         let mut lanes = Lanes::new(64)?;
-        let producer = |lane: &Arc<Lane>| lane.area.word(offset_of!(uapi::RingArea, producer));
+        fn producer(lane: &Lane) -> Word<'_> {
+            lane.area.word(offset_of!(uapi::RingArea, producer))
+        }
         let woken = || inbox.word(offset_of!(uapi::Lanes, woken)).load();
         let idle = |lanes: &mut Lanes| (0..IDLED).for_each(|_| lanes.quieten(&vm.area, || true));
         for slot in 0..8 {
@@ -325,10 +328,7 @@ mod tests {
         }
         producer(&moves).store(0u32.wrapping_sub(6));
         idle(&mut lanes);
-        assert!(lanes
-            .awake(&vm.area)
-            .map(|lane| lane.from.slot)
-            .eq([1, 33]));
+        assert!(lanes.awake(&vm.area).map(|lane| lane.from.slot).eq([1, 33]));
         assert_eq!(woken(), 0);
 
         // Few are left as they are.
