@@ -12,6 +12,7 @@ mod forking;
 mod lanes;
 mod leaving;
 mod looping;
+mod quiet;
 mod requests;
 mod sending;
 mod sharing;
@@ -65,6 +66,9 @@ const TESTS: &[(&str, fn())] = tests! {
         the_sender_leaves
         a_successor_waits_for_the_old_lane
         rings_have_turns;
+    quiet:
+        each_is_heard
+        many_cost_as_much_as_one;
     cheating:
         senders
         a_sender_that_says_who_it_is
