@@ -121,7 +121,7 @@ impl Lanes {
     ///
     /// `fenced` says whether each sender that has not seen the marks passes a barrier of its own, or has
     /// passed one. Another task of the VM may have stored UNFENCED.
-    pub(crate) fn quieten(&mut self, area: &Area, fenced: impl Fn() -> bool) {
+    pub(crate) fn quieten(&mut self, area: &Area, table: Table<'_>, fenced: impl Fn() -> bool) {
         self.idled = self.idled.wrapping_add(1);
         if self.idled % IDLED != 0 || self.awake(area).nth(FEW).is_none() {
             return;
@@ -139,14 +139,14 @@ impl Lanes {
             let fenced = fenced();
             for lane in self.of(index, still) {
                 if !fenced || lane.is_due(area) {
-                    quiet.unmark(lane.from.slot);
+                    self.wake(lane.from.slot, area, table);
                 }
             }
         }
     }
 
     /// Has the lane from a slot looked at again by the VM, whose area this is, and tells the VM.
-    pub(crate) fn wake(&mut self, slot: u16, area: &Area, table: Table<'_>) {
+    pub(crate) fn wake(&self, slot: u16, area: &Area, table: Table<'_>) {
         if Quiet(area).unmark(slot) {
             table.count_woken();
         }
@@ -305,7 +305,8 @@ mod tests {
             lane.area.word(offset_of!(uapi::RingArea, producer))
         }
         let woken = || inbox.word(offset_of!(uapi::Lanes, woken)).load();
-        let idle = |lanes: &mut Lanes| (0..IDLED).for_each(|_| lanes.quieten(&vm.area, || true));
+        let idle =
+            |lanes: &mut Lanes| (0..IDLED).for_each(|_| lanes.quieten(&vm.area, table, || true));
         for slot in 0..8 {
             lanes.add(&Lane::new(id(slot * 5, 1), vm.clone(), 8)?, &vm.area, table)?;
         }

@@ -275,14 +275,15 @@ impl Vm {
             }
         });
         if fences.get() > 0 {
-            self.fencing.fetch_add(0u32.wrapping_sub(fences.get()), Full);
+            self.fencing
+                .fetch_add(0u32.wrapping_sub(fences.get()), Full);
             // Another task that has gone idle during barrier A has looked too early: it looks again.
             self.doorbell.sleepers.wake_all();
         }
         // If an IDLE that is seen here has taken the place of UNFENCED, either barrier A has been
         // passed, or the task that has yet to pass it is counted.
         let fenced = || self.state().sleeps() && self.fencing.load(Relaxed) == 0;
-        self.lanes.lock().quieten(&self.area, fenced);
+        self.lanes.lock().quieten(&self.area, self.table(), fenced);
     }
 
     /// After something was published in the lane from a slot: has the VM look at it if it is quiet.
