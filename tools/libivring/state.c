@@ -30,8 +30,7 @@ void ivr_state_handled(struct ivr_state *state, uint32_t items)
 	if (state->handled < MANY)
 		return;
 	state->unfenced = true;
-	/* Q: pairs with the sender's acquire: who sees this sees the marks of quiet lanes. */
-	ivr_store_release(state->word, IVRING_BUSY_UNFENCED);
+	ivr_store(state->word, IVRING_BUSY_UNFENCED);
 }
 
 /* Stores a state over UNFENCED, so that senders cannot miss it. */
@@ -43,7 +42,7 @@ static int leave_unfenced(struct ivr_state *state, uint32_t to)
 	/* A: pairs with the compiler barrier between the sender's publish and its look. */
 	ret = ivr_ioctl(state->fd, IVRING_FENCE, NULL);
 	if (ret) {
-		ivr_store_release(state->word, IVRING_BUSY_UNFENCED);
+		ivr_store(state->word, IVRING_BUSY_UNFENCED);
 		return ret;
 	}
 	state->unfenced = false;

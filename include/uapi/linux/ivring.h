@@ -191,7 +191,7 @@ struct ivring_lanes {
  * finds UNFENCED, and behind that load the bit clear. Otherwise it passes the barrier and
  * reads both again. So whoever turns UNFENCED into anything else makes all CPUs pass a
  * barrier before it looks at the rings for the last time, and before it sets a bit of
- * quiet: by IVRING_FENCE, or in the kernel. UNFENCED is stored with release order.
+ * quiet: by IVRING_FENCE, or in the kernel.
  */
 #define IVRING_BUSY			0u	/* will look at its rings again by itself */
 #define IVRING_IDLE			1u	/* must be rung: the sender raises a doorbell */

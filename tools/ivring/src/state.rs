@@ -68,7 +68,7 @@ impl<M: StateMemory> State<M> {
         self.handled = self.handled.saturating_add(items);
         if self.asymmetric && !self.unfenced && self.handled >= UNFENCED_AFTER {
             self.unfenced = true;
-            self.say_unfenced();
+            self.memory.set_state(BUSY_UNFENCED);
         }
     }
 
@@ -107,16 +107,9 @@ impl<M: StateMemory> State<M> {
         self.heavy_fences += 1;
         self.unfenced = !self.memory.heavy_fence();
         if self.unfenced {
-            self.say_unfenced();
+            self.memory.set_state(BUSY_UNFENCED);
         }
         !self.unfenced
-    }
-
-    fn say_unfenced(&self) {
-        // Q: pairs with the sender's acquire fence behind its look at the state: who sees this sees
-        // which lanes are quiet.
-        self.memory.fence(Ordering::Release);
-        self.memory.set_state(BUSY_UNFENCED);
     }
 
     /// Has each sender pass a fence of its own from now on. False if that cannot be. A VM that is idle

@@ -72,7 +72,7 @@ impl Senders {
                 "unfenced" => self.store(BUSY_UNFENCED),
                 "full" => self.fenced = true,
                 "heavy" if memory.heavy.get() => self.barrier(),
-                "heavy" | "release" => {}
+                "heavy" => {}
                 step => panic!("{step}"),
             }
         }

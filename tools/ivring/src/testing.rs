@@ -75,7 +75,6 @@ impl Memory for &Plain {
     fn fence(&self, order: Ordering) {
         self.step(match order {
             Ordering::Acquire => "acquire",
-            Ordering::Release => "release",
             Ordering::SeqCst => "full",
             _ => panic!("a fence that the protocol does not know"),
         });

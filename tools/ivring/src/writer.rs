@@ -158,7 +158,8 @@ impl<M: WriterMemory> Writer<M> {
         // the program.
         self.memory.light_fence();
         if self.memory.state() == BUSY_UNFENCED {
-            // Q: pairs with the reader's release fence before UNFENCED: the mark is at least as new.
+            // Q: pairs with the reader's full fence behind its mark, which comes before it says UNFENCED
+            // again: what is read of the mark is at least as new.
             self.memory.fence(Ordering::Acquire);
             if !self.memory.is_quiet() {
                 return false;

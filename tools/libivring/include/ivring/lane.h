@@ -142,7 +142,7 @@ static inline int ivring_lane_publish(struct ivring_lane *lane)
 	__atomic_store_n(&lane->ring->producer, (uint32_t)lane->staged, __ATOMIC_RELEASE);
 	/* A: pairs with the barrier on all CPUs between the reader's IDLE and its last look. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	/* Q: the acquire keeps the look at the bit behind it, which is as new as UNFENCED then. */
+	/* Q: pairs with the barrier behind the reader's mark: the bit is as new as UNFENCED. */
 	if (__builtin_expect(__atomic_load_n(&lane->receiver->state, __ATOMIC_ACQUIRE) ==
 			     IVRING_BUSY_UNFENCED, 1) &&
 	    __builtin_expect(!(__atomic_load_n(lane->quiet, __ATOMIC_RELAXED) & lane->quiet_bit), 1))
