@@ -66,6 +66,14 @@ pub mod atomic {
         pub(crate) fn store(&self, value: u32, order: Ordering) {
             crate::machine::store(self.0, value, order);
         }
+
+        pub(crate) fn fetch_or(&self, bits: u32, _: Ordering) -> u32 {
+            crate::machine::update(self.0, false, |word| word | bits)
+        }
+
+        pub(crate) fn fetch_and(&self, bits: u32, _: Ordering) -> u32 {
+            crate::machine::update(self.0, false, |word| word & bits)
+        }
     }
 
     /// A word of an item.

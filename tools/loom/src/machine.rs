@@ -333,6 +333,27 @@ pub fn exchange(at: *mut u32, old: Option<u32>, new: u32, ordered: bool) -> u32 
     result.unwrap_or_else(|now| now)
 }
 
+/// Makes something else of a word. Fully ordered as the kernel's operations are, or not at all. Returns
+/// what the word was.
+pub fn update(at: *mut u32, ordered: bool, make: impl Fn(u32) -> u32) -> u32 {
+    step();
+    come_late();
+    let word = word(at as usize);
+    if ordered {
+        loom_fence(Ordering::SeqCst);
+    }
+    let order = if ordered {
+        Ordering::AcqRel
+    } else {
+        Ordering::Relaxed
+    };
+    let result = word.fetch_update(order, Ordering::Relaxed, |now| Some(make(now)));
+    if ordered {
+        loom_fence(Ordering::SeqCst);
+    }
+    result.unwrap_or_else(|now| now)
+}
+
 /// Loads a word of an item.
 pub fn load_item(at: *mut u64) -> u64 {
     step();

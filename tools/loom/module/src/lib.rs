@@ -22,9 +22,15 @@ mod area;
 #[path = "../../../../rust/progress.rs"]
 #[allow(dead_code)]
 mod progress;
+#[path = "../../../../rust/quiet.rs"]
+#[allow(dead_code)]
+mod quiet;
 #[path = "../../../../rust/ring.rs"]
 #[allow(dead_code)]
 mod ring;
+#[path = "../../../../rust/slots.rs"]
+#[allow(dead_code)]
+mod slots;
 #[path = "../../../../rust/state.rs"]
 #[allow(dead_code)]
 mod state;
@@ -57,6 +63,20 @@ mod list {
         pub(crate) fn clone_arc(&self) -> Arc<T> {
             self.0.clone()
         }
+    }
+}
+
+mod bits {
+    //! In the place of `rust/bits.rs`.
+
+    use ivring_loom::machine;
+
+    pub(crate) unsafe fn fetch_or(word: *mut u32, bits: u32) -> u32 {
+        machine::update(word, true, |word| word | bits)
+    }
+
+    pub(crate) unsafe fn fetch_andnot(word: *mut u32, bits: u32) -> u32 {
+        machine::update(word, true, |word| word & !bits)
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
     area::{Area, Word},
     prelude::*,
     progress::{Progress, Seen, Wish},
+    quiet::Quiet,
     ring::{Producer, Ring, Room},
     state::{Due, State},
     uapi::{Item, LaneEnd, RingArea, VmArea, BUSY_UNFENCED, MAX_WAKE_DELAY_US},
@@ -42,6 +43,11 @@ pub struct Vm {
     overridden: AtomicBool,
     /// What others tell it besides items, as `members` does.
     news: Memory,
+    /// Its lanes may be quiet: its senders look whether they are, and the kernel marks them.
+    pub may_be_quiet: bool,
+    /// `struct ivring_lanes`, for its word `woken`, and the lock of the lanes.
+    table: Mutex<Memory>,
+    table_memory: *mut u8,
     /// Doorbells that have woken it, by a timer too.
     pub rung: AtomicU32,
     /// Doorbells that were asked for.
@@ -118,8 +124,17 @@ fn end(slot: usize, field: usize) -> usize {
 }
 
 impl Vm {
-    /// With an inbox and lanes of so many entries.
+    /// With an inbox and lanes of so many entries, which are never quiet.
     pub fn new(inbox: u32, lanes: &[u32]) -> Arc<Self> {
+        Arc::new(Self::make(inbox, lanes, false))
+    }
+
+    /// The same, and lanes may be quiet.
+    pub fn with_quiet_lanes(inbox: u32, lanes: &[u32]) -> Arc<Self> {
+        Arc::new(Self::make(inbox, lanes, true))
+    }
+
+    fn make(inbox: u32, lanes: &[u32], may_be_quiet: bool) -> Self {
         let (area, memory) = allocate(size_of::<VmArea>() + lanes.len() * size_of::<LaneEnd>());
         let fields = [
             offset_of!(VmArea, state),
@@ -149,7 +164,14 @@ impl Vm {
         let lanes = lanes.iter().enumerate().map(lane).collect();
         let producer = Producer::new(ring(&inbox, &area));
         let progress = Progress::new(inbox.entries).made();
-        Arc::new(Self {
+        let table = Memory::new(1);
+        if may_be_quiet {
+            area.word(offset_of!(VmArea, quiet)).load();
+        }
+        Self {
+            may_be_quiet,
+            table_memory: table.memory,
+            table: Mutex::new(table),
             area,
             memory,
             inbox,
@@ -166,7 +188,51 @@ impl Vm {
             asked: 0.into(),
             idled: 0.into(),
             in_vain: 0.into(),
-        })
+        }
+    }
+
+    /// Where its process sees the word `woken`.
+    pub fn woken(&self) -> *mut u32 {
+        let offset = offset_of!(RingArea, producer);
+        self.table_memory.wrapping_add(offset).cast()
+    }
+
+    fn quiet(&self) -> Quiet<'_> {
+        Quiet(&self.area)
+    }
+
+    /// `Vm::wake_lane()` and `Lanes::wake()`.
+    fn wake_lane(&self, lane: &Lane) {
+        // CAST: There are few.
+        let slot = lane.slot as u16;
+        if !self.may_be_quiet || !self.quiet().is_marked(slot) {
+            return;
+        }
+        self.unmark(slot, &self.table.lock().unwrap());
+    }
+
+    fn unmark(&self, slot: u16, table: &Memory) {
+        if self.quiet().unmark(slot) {
+            let woken = table.area.word(offset_of!(RingArea, producer));
+            woken.store_release(woken.load() + 1);
+        }
+    }
+
+    /// `Lanes::quieten()`, of lanes that all stand still, if they are empty.
+    fn quieten(&self) {
+        if !self.may_be_quiet {
+            return;
+        }
+        let table = self.table.lock().unwrap();
+        let quiet = self.quiet().bits(0);
+        for lane in self.lanes.iter().filter(|lane| quiet & 1 << lane.slot == 0) {
+            if self.held(lane) == 0 {
+                self.quiet().mark(0, 1 << lane.slot);
+                if !self.state().sleeps() || self.held(lane) != 0 {
+                    self.unmark(lane.slot as u16, &table);
+                }
+            }
+        }
     }
 
     /// The inbox.
@@ -295,7 +361,11 @@ impl Vm {
         let _call = machine::system_call();
         self.check(slot)?;
         let held = self.held(&self.lanes[slot]);
-        Ok(held != 0 && self.interrupt(held, self.lanes[slot].ring.entries))
+        if held == 0 {
+            return Ok(false);
+        }
+        self.wake_lane(&self.lanes[slot]);
+        Ok(self.interrupt(held, self.lanes[slot].ring.entries))
     }
 
     /// `Lane::receiver()`.
@@ -395,7 +465,13 @@ impl Vm {
             self.tell();
         }
         let mut woken = Woken::new();
+        // Under the lock, as in the module: a mark that is gone has been counted.
+        let table = self.may_be_quiet.then(|| self.table.lock().unwrap());
+        let quiet = table.as_ref().map_or(0, |_| self.quiet().bits(0));
         for lane in &self.lanes {
+            if quiet & 1 << lane.slot != 0 {
+                continue;
+            }
             any |= self.held(lane) != 0;
             if lane.progress.is_due(self.consumer(lane).load()) {
                 woken.append(self.tell_lane(lane));
@@ -447,6 +523,7 @@ impl Vm {
         if over_unfenced.get() {
             self.sleepers.wake_all();
         }
+        self.quieten();
     }
 
     /// The end of `Vm::wait()`.

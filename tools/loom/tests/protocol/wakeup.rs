@@ -70,6 +70,35 @@ fn two(sleep: Sleep, is_lane: bool) {
     });
 }
 
+/// One sender, whose lane becomes quiet while the receiver is busy or goes to sleep.
+fn quiet(sleep: Sleep, unfenced: bool, process: Process, items: u64) {
+    check(3, move || {
+        let vm = Vm::with_quiet_lanes(2, &[2]);
+        let mut reader = Reader::new(&vm, 1, sleep, unfenced);
+        let sender = start_process(process, {
+            let vm = vm.clone();
+            move || send(&vm, 0, items).unwrap()
+        });
+        reader.read_all_quietly([items, 0]);
+        sender.join().unwrap();
+    });
+}
+
+#[test]
+fn quiet_lane_to_armed_reader() {
+    quiet(Sleep::Armed, false, Process::default(), 2);
+}
+
+#[test]
+fn quiet_lane_to_reader_armed_by_the_kernel() {
+    quiet(Sleep::Kernel, false, Process::default(), 1);
+}
+
+#[test]
+fn quiet_lane_to_unfenced_reader() {
+    quiet(Sleep::Armed, true, EAGER, 1);
+}
+
 #[test]
 fn lane_to_armed_reader() {
     lane(Sleep::Armed, 2);

@@ -5,7 +5,7 @@
 use std::mem::offset_of;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 
 use ivring_loom::abi::{BUSY_UNFENCED, Item, VmArea};
@@ -49,6 +49,8 @@ pub struct Reader {
     batch: u32,
     /// The last item of each sender.
     pub last: [u64; 2],
+    /// What the word said of lanes that are quiet no more when it was looked at last.
+    woken: u32,
     /// What an item is read for.
     payload: Option<*mut u64>,
 }
@@ -71,17 +73,26 @@ impl Reader {
         let mut state = State::new(unsafe { RawState::new(at(word), fence) });
         state.set_asymmetric(unfenced);
         let mut receiver = Receiver::new(state);
-        let mut add = |ring: &Memory, consumer| {
+        let mut add = |ring: &Memory, consumer, slot: Option<u32>| {
             // SAFETY: as above.
             let memory = unsafe { RawReader::new(at(ring.memory), ring.entries, at(consumer)) };
+            let memory = match slot.filter(|_| vm.may_be_quiet) {
+                // SAFETY: as above.
+                Some(slot) => unsafe { memory.with_mark(at(vm.memory), slot) },
+                None => memory,
+            };
             receiver.add(Ring::new(memory, start(ring.entries), 0), ());
         };
         let consumer = offset_of!(VmArea, inbox_consumer);
-        add(vm.inbox(), vm.memory.wrapping_add(consumer));
+        add(vm.inbox(), vm.memory.wrapping_add(consumer), None);
         for slot in 0..lanes {
-            add(vm.lane(slot), vm.lane_end(slot));
+            add(vm.lane(slot), vm.lane_end(slot), Some(slot as u32));
+        }
+        if vm.may_be_quiet {
+            receiver.set_patience(1, 0);
         }
         Self {
+            woken: 0,
             receiver,
             vm: vm.clone(),
             sleep,
@@ -105,6 +116,9 @@ impl Reader {
 
     /// Reads some items, if there are any: each sender's in order, none torn.
     pub fn read(&mut self) -> bool {
+        if self.vm.may_be_quiet {
+            self.wake_rung();
+        }
         let turn = self.receiver.turn().expect("no ring is broken");
         let Some(turn) = turn else { return false };
         let count = turn.readable.min(self.batch);
@@ -135,8 +149,36 @@ impl Reader {
             return;
         }
         self.vm.idled.fetch_add(1, Relaxed);
-        if self.receiver.arm(other) {
+        let (vm, woken) = (&self.vm, self.woken);
+        let is_woken = || vm.may_be_quiet && machine::load(vm.woken(), Relaxed) != woken;
+        if self.receiver.arm(|| other() || is_woken()) {
             self.vm.wait(true);
+        }
+    }
+
+    /// As `Reader::refresh()` of the library, for lanes that are quiet no more.
+    fn wake_rung(&mut self) {
+        let woken = machine::load(self.vm.woken(), Relaxed);
+        machine::fence(Acquire);
+        if woken == self.woken {
+            return;
+        }
+        self.woken = woken;
+        let quiet = self.vm.memory.wrapping_add(offset_of!(VmArea, quiet));
+        let marks = |word| match word {
+            0 => machine::load(quiet.cast(), Relaxed),
+            _ => 0,
+        };
+        self.receiver.wake_rung(marks);
+    }
+
+    /// Reads until it has so many items of each sender. Before it sleeps it looks twice, so that lanes
+    /// become quiet while it is busy as well.
+    pub fn read_all_quietly(&mut self, items: [u64; 2]) {
+        while self.last != items {
+            if !self.read() && !self.read() {
+                self.sleep(|| false);
+            }
         }
     }
 
@@ -186,7 +228,12 @@ pub fn sender(vm: &Arc<Vm>, slot: usize) -> Sender<RawWriter, Call> {
     // SAFETY: all of it lives as long as the model.
     let memory = unsafe {
         let end = vm.lane_end(slot);
-        RawWriter::new(at(ring.memory), ring.entries, at(end), at(vm.memory))
+        let memory = RawWriter::new(at(ring.memory), ring.entries, at(end), at(vm.memory));
+        if vm.may_be_quiet {
+            memory.with_mark(slot as u32)
+        } else {
+            memory
+        }
     };
     let vm = vm.clone();
     let writer = Writer::new(memory, start(ring.entries));
