@@ -194,15 +194,15 @@ static int attach_by_name(struct ivring *vm, const char *name, uint32_t id, bool
 	return attach(vm, &call);
 }
 
-/* Sleeps between two looks; false if the deadline comes before the next one. */
+/* Sleeps between two looks, of which the last is at the deadline; false if that has passed. */
 static bool sleep_until_next_look(uint64_t deadline, int *ret)
 {
-	uint64_t next = ivr_now() + LOOK_FOR_NAME_NS;
+	uint64_t now = ivr_now();
 	int slept;
 
-	if (next > deadline)
+	if (now >= deadline)
 		return false;
-	slept = ivr_sleep(next);
+	slept = ivr_sleep(deadline - now < LOOK_FOR_NAME_NS ? deadline : now + LOOK_FOR_NAME_NS);
 	if (slept)
 		*ret = ivr_fail_as(slept, NULL);
 	return !slept;

@@ -419,7 +419,8 @@ uint64_t ivr_now(void)
 
 int ivr_sleep(uint64_t deadline)
 {
-	(void)deadline;
+	if (device.now < deadline)
+		device.now = deadline;
 	call_once(&device.asleep);
 	return 0;
 }

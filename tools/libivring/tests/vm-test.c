@@ -127,6 +127,15 @@ static void join_waits_for_the_name(void)
 	close_all();
 }
 
+/* A region that has been made until the deadline is found, though no whole wait fits any more. */
+static void join_looks_at_the_deadline(void)
+{
+	device_reset();
+	device.asleep = make_region;
+	CHECK_EQ(ivring_join("test", 1, device.now + 1, &other), 0);
+	close_all();
+}
+
 static void wait_for_a_peer(void)
 {
 	struct ivring_item item = { .port = 1 };
@@ -296,6 +305,7 @@ int main(void)
 	RUN(who_may_join_by_name);
 	RUN(leaves_with_its_process);
 	RUN(join_waits_for_the_name);
+	RUN(join_looks_at_the_deadline);
 	RUN(wait_for_a_peer);
 	RUN(area_of_the_right_generation);
 	RUN(payload_of_the_dead);
