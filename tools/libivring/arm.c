@@ -20,10 +20,10 @@ static bool minds_members(const struct ivring *vm)
 	return vm->asked_members || vm->dispatcher.on_members || vm->requests.waiting;
 }
 
-bool ivr_is_quiet(struct ivring *vm, bool members)
+bool ivr_has_work(struct ivring *vm, bool members)
 {
-	return ivr_reader_is_empty(&vm->reader) &&
-	       (!members || ivr_load(&vm->region->members) == vm->members);
+	return !ivr_reader_is_empty(&vm->reader) ||
+	       (members && ivr_load(&vm->region->members) != vm->members);
 }
 
 int ivr_arm(struct ivring *vm, bool members)
@@ -32,7 +32,7 @@ int ivr_arm(struct ivring *vm, bool members)
 
 	if (ret)
 		return ivr_fail_as(ret, NULL);
-	if (ivr_is_quiet(vm, members) && !ivr_quiet_sweep(vm))
+	if (!ivr_has_work(vm, members) && !ivr_quiet_sweep(vm))
 		return 1;
 	ivr_state_busy(&vm->state);
 	return vm->reader.inbox.fault ? ivr_fail_as(-EPROTO, ivr_wait_reasons) : 0;
@@ -52,7 +52,7 @@ void ivr_settle(struct ivring *vm)
 	bool members = minds_members(vm);
 	struct ivring_wait call = { .flags = members ? IVRING_EVENT_MEMBERS : 0 };
 
-	if (!ivr_state_idle(&vm->state) && ivr_is_quiet(vm, members) && !ivr_quiet_sweep(vm))
+	if (!ivr_state_idle(&vm->state) && !ivr_has_work(vm, members) && !ivr_quiet_sweep(vm))
 		return;
 	/* On its way out this turns IDLE into BUSY, and who does that rings. */
 	ivr_ioctl(vm->fd, IVRING_WAIT, &call);

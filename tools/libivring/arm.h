@@ -7,10 +7,10 @@
 #include "ivring.h"
 
 /*
- * Whether there is neither an item in a ring nor news of lanes, nor, if @members is set, news
- * of the members.
+ * Whether there is an item in a ring that is looked at, or news of lanes, or, if @members is set,
+ * news of the members.
  */
-bool ivr_is_quiet(struct ivring *vm, bool members);
+bool ivr_has_work(struct ivring *vm, bool members);
 
 /* What ivring_arm() does; news of the members count if @members is set. */
 int ivr_arm(struct ivring *vm, bool members);

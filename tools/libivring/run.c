@@ -18,7 +18,7 @@ static bool poll_for_work(struct ivring *vm, uint64_t until)
 
 	do {
 		for (i = 0; i < IVR_POLLING_LOOKS; i++) {
-			if (!ivr_is_quiet(vm, true) || ivr_dispatcher_ends(vm))
+			if (ivr_has_work(vm, true) || ivr_dispatcher_ends(vm))
 				return true;
 			ivr_pause();
 		}
