@@ -31,6 +31,12 @@ static inline void ivr_store_release(uint32_t *word, uint32_t value)
 	__atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
+/* Stores zero; what was there. What its last writer did before is seen after it. */
+static inline uint32_t ivr_take(uint32_t *word)
+{
+	return __atomic_exchange_n(word, 0, __ATOMIC_ACQUIRE);
+}
+
 static inline void ivr_set_bits(uint32_t *word, uint32_t bits)
 {
 	__atomic_fetch_or(word, bits, __ATOMIC_RELAXED);

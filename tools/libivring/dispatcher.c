@@ -75,6 +75,11 @@ bool ivr_dispatcher_ends(const struct ivring *vm)
 	return ivr_load(&vm->dispatcher.stop) || vm->dispatcher.answered;
 }
 
+bool ivr_dispatcher_take_stop(struct ivring *vm)
+{
+	return ivr_load(&vm->dispatcher.stop) && ivr_take(&vm->dispatcher.stop);
+}
+
 static void deliver(struct ivring *vm, const struct ivring_item *item)
 {
 	struct ivr_dispatcher *dispatcher = &vm->dispatcher;
@@ -186,7 +191,7 @@ int ivring_dispatch(struct ivring *vm, unsigned int budget)
 			break;
 		done += (unsigned int)ret;
 		/* Whatever the caller sleeps in, it finds the VM armed. */
-		if (ivr_dispatcher_ends(vm)) {
+		if (ivr_dispatcher_take_stop(vm)) {
 			ivr_settle(vm);
 			break;
 		}
@@ -194,6 +199,5 @@ int ivring_dispatch(struct ivring *vm, unsigned int budget)
 			break;
 		ret = ivr_arm(vm, true);
 	} while (!ret);
-	ivr_store(&vm->dispatcher.stop, 0);
 	return ret < 0 ? ret : (int)done;
 }

@@ -20,7 +20,7 @@ struct ivr_handler {
  * @on_members:		for news of the members
  * @members_arg:	passed on to it
  * @active:		a handler may be running: no second dispatch inside of it
- * @stop:		nonzero after ivring_stop(), until a run or dispatch has ended
+ * @stop:		nonzero after ivring_stop(), until a run, dispatch or call has ended for it
  * @sleeping:		nonzero while ivring_run() does not look at @stop
  * @answered:		ivring_call() has got its reply
  */
@@ -38,6 +38,9 @@ struct ivr_dispatcher {
 
 /* Whether no more items are to be handled, since what the dispatcher runs for has come. */
 bool ivr_dispatcher_ends(const struct ivring *vm);
+
+/* Whether the dispatcher is to stop; not any more after this. */
+bool ivr_dispatcher_take_stop(struct ivring *vm);
 
 /* Handles up to @budget items, until there are none, or it ends: how many, or negative. */
 int ivr_dispatcher_drain(struct ivring *vm, unsigned int budget);

@@ -89,7 +89,8 @@ int ivring_run(struct ivring *vm)
 	if (ret)
 		return ret;
 	ret = run(vm, IVRING_DEADLINE_NEVER);
-	ivr_store(&vm->dispatcher.stop, 0);
+	if (!ret)
+		ivr_dispatcher_take_stop(vm);
 	return ret;
 }
 
@@ -106,7 +107,8 @@ void ivring_stop(struct ivring *vm)
 
 	if (ivr_in_child(vm))
 		return;
-	ivr_store(&vm->dispatcher.stop, 1);
+	/* Who takes it sees what the caller has done before. */
+	ivr_store_release(&vm->dispatcher.stop, 1);
 	/* Pairs with ivring_run(): one of the two sees the other's store. */
 	ivr_full_barrier();
 	if (ivr_load_acquire(&vm->dispatcher.sleeping)) {
@@ -164,7 +166,7 @@ int ivring_call(struct ivring *vm, struct ivring_peer to, const struct ivring_it
 		return ivr_fail(ret, "The deadline passed before the reply came.");
 	if (ret)
 		return ret;
-	ivr_store(&vm->dispatcher.stop, 0);
+	ivr_dispatcher_take_stop(vm);
 	return ivr_fail(-ECANCELED, "The wait for the reply was ended by ivring_stop().");
 }
 

@@ -327,6 +327,19 @@ static void send_four(void)
 	send_items(other, vm, 0, 4);
 }
 
+/* A dispatch that ends for something else leaves the stop to the one after it. */
+static void stop_in_the_last_moment(void)
+{
+	set_up_lane();
+	send_many();
+	device.in_fence = stop;
+	CHECK_EQ(ivring_dispatch(vm, 2 * MANY), MANY);
+	send_few();
+	CHECK_EQ(ivring_dispatch(vm, 1), 0);
+	CHECK_EQ(ivring_dispatch(vm, 1), 1);
+	close_all();
+}
+
 static void stop_is_not_delayed(void)
 {
 	set_up_lane();
@@ -358,6 +371,7 @@ int main(void)
 	RUN(polling_sees_all_there_is);
 	RUN(polling_is_off_on_one_cpu);
 	RUN(woken_for_so_many);
+	RUN(stop_in_the_last_moment);
 	RUN(stop_is_not_delayed);
 	return tap_end();
 }
