@@ -56,6 +56,8 @@ pub(crate) struct Core {
     /// The thread whose handlers are being called, zero if none is.
     handling: AtomicUsize,
     numbers: AtomicU64,
+    /// The `wake_items` that the caller has set; those in the area are zero after a stop.
+    wake_items: AtomicU32,
 }
 
 impl Core {
@@ -82,6 +84,7 @@ impl Core {
             lanes: Mutex::default(),
             handling: AtomicUsize::new(0),
             numbers: AtomicU64::new(0),
+            wake_items: AtomicU32::new(0),
             fd,
         })
     }
@@ -183,6 +186,26 @@ impl Core {
     /// A number that no request and no lane of this VM had before.
     pub(crate) fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Sets how many items a ring shall hold before the VM is woken.
+    pub(crate) fn set_wake_items(&self, items: u32) {
+        self.wake_items.store(items, Ordering::Relaxed);
+        self.area.wake_items().store(items, Ordering::Relaxed);
+    }
+
+    /// Has each item wake the VM, until [`Core::restore_wake_items`].
+    pub(crate) fn clear_wake_items(&self) {
+        self.area.wake_items().store(0, Ordering::Relaxed);
+    }
+
+    /// Sets `wake_items` to what the caller has set.
+    pub(crate) fn restore_wake_items(&self) {
+        let (items, word) = (&self.wake_items, self.area.wake_items());
+        let items = items.load(Ordering::Relaxed);
+        if word.load(Ordering::Relaxed) != items {
+            word.store(items, Ordering::Relaxed);
+        }
     }
 
     /// Does `release` with a held block: it is sent, or given back.

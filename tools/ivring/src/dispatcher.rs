@@ -243,6 +243,7 @@ impl<'h> Dispatcher<'h> {
     pub fn into_vm(mut self) -> Vm {
         self.vm.set_asymmetric(false);
         self.vm.set_polling(Polling::new(Duration::ZERO));
+        self.handle().core().restore_wake_items();
         self.vm
     }
 
@@ -302,7 +303,9 @@ impl<'h> Dispatcher<'h> {
             if left == 0 {
                 return Ok(Dispatched::More);
             }
-            if self.vm.arm_for(true) {
+            self.handle().core().restore_wake_items();
+            // Who stops it after this look finds the VM armed.
+            if self.vm.arm_for(true) && !self.shared.stopper.is_wanted() {
                 return Ok(Dispatched::All);
             }
         }

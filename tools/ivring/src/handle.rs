@@ -328,11 +328,11 @@ impl Handle {
     ///
     /// A delay longer than a second counts as a second.
     pub fn set_wake(&self, items: u32, delay: Duration) {
-        let area = &self.0.area;
         let most = abi::MAX_WAKE_DELAY_US;
         let delay = u32::try_from(delay.as_micros()).map_or(most, |delay| delay.min(most));
-        area.wake_delay_us().store(delay, Ordering::Relaxed);
-        area.wake_items().store(items, Ordering::Relaxed);
+        let word = self.0.area.wake_delay_us();
+        word.store(delay, Ordering::Relaxed);
+        self.0.set_wake_items(items);
     }
 
     /// Opens a lane to a peer: a ring of `entries` items, a power of two, that this VM writes by

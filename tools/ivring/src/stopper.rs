@@ -32,13 +32,21 @@ impl Stopper {
 
     /// Has the dispatcher return, now or when it is run next.
     ///
-    /// It allocates nothing, takes no lock and waits for nothing.
+    /// It allocates nothing, takes no lock and waits for nothing, nor for a delay that
+    /// [`Handle::set_wake`] has set. In a [child](crate::Vm#children) it does nothing.
     pub fn stop(&self) {
+        let core = self.handle.core();
+        if !core.is_mapped() {
+            return;
+        }
         self.want();
         // Pairs with the fence of `Ring::advance`, which the dispatcher passes when it has read all
         // of an inbox, and before it sleeps; then it reads the flag. So if the inbox is full here,
-        // it sees the flag there.
+        // it sees the flag there. And with the fence of `State::arm`, before which the dispatcher
+        // restores `wake_items`, and after which it reads the flag. So if it restores them after they
+        // are cleared here, it sees the flag, and does not sleep.
         fence(Ordering::SeqCst);
+        core.clear_wake_items();
         let item = Item {
             port: PORT_RESERVED,
             ..Item::default()

@@ -306,8 +306,12 @@ impl Vm {
     ) -> Result<()> {
         let (core, known) = (self.handle.core(), &self.members);
         core.check_process()?;
-        let news = || members && known.have_changed(core);
-        if self.reader.poll(core, || news() || stop()) || !self.reader.arm(core, news) {
+        let work = || members && known.have_changed(core) || stop();
+        if self.reader.poll(core, work) {
+            return Ok(());
+        }
+        core.restore_wake_items();
+        if !self.reader.arm(core, work) {
             return Ok(());
         }
         // A doorbell for members ends an armed wait, whoever asked for them.

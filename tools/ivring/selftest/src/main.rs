@@ -136,6 +136,7 @@ const TESTS: &[(&str, fn())] = tests! {
         in_epoll_edge
         in_epoll_with_some_left
         on_an_eventfd
+        a_stop_is_not_delayed
         stopping;
 };
 

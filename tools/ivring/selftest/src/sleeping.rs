@@ -225,6 +225,44 @@ pub fn on_an_eventfd() {
     }
 }
 
+/// A stop does not wait for the delay that the VM grants its senders, which it has again afterwards.
+pub fn a_stop_is_not_delayed() {
+    let (receiver, sender) = pair();
+    let to = receiver.own();
+    let words = Words::of(&receiver);
+    let wake_items = || {
+        words
+            .at(offset_of!(VmArea, wake_items))
+            .load(Ordering::Relaxed)
+    };
+    let delayed = || sender.stats(to).unwrap().delayed;
+    receiver.set_wake(8, Duration::from_secs(1));
+    let mut dispatcher = Dispatcher::new(receiver);
+    dispatcher.set_polling(Polling::new(Duration::ZERO));
+    let stopper = dispatcher.stopper();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(100));
+            stopper.stop();
+        });
+        dispatcher.run().unwrap();
+    });
+    assert_eq!(delayed(), 0);
+
+    // In an event loop as well.
+    assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::All);
+    assert_eq!(wake_items(), 8);
+    stopper.stop();
+    assert_eq!(delayed(), 0);
+    assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::Stopped);
+    assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::All);
+    sender.send(to, number(0), Deadline::NOW).unwrap();
+    assert_eq!(delayed(), 1);
+    stopper.stop();
+    drop(dispatcher.into_vm());
+    assert_eq!(wake_items(), 8);
+}
+
 pub fn stopping() {
     let (receiver, sender) = pair();
     let to = receiver.own();
