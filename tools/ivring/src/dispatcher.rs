@@ -161,7 +161,8 @@ impl<'h> Dispatcher<'h> {
     ///
     /// # Errors
     ///
-    /// As [`Handle::send`] or [`Lane::send`](crate::Lane::send); then `done` is not called.
+    /// As [`Handle::send`] or [`Lane::send`](crate::Lane::send), and [`Error::ForeignLane`] for a lane
+    /// of another VM; then `done` is not called.
     pub fn request(
         &self,
         route: impl Route,
@@ -180,7 +181,8 @@ impl<'h> Dispatcher<'h> {
     ///
     /// # Errors
     ///
-    /// - as [`Handle::send`] or [`Lane::send`](crate::Lane::send);
+    /// - as [`Handle::send`] or [`Lane::send`](crate::Lane::send); [`Error::ForeignLane`] for a lane of
+    ///   another VM;
     /// - [`Error::Refused`] if the peer has no handler for the port;
     /// - [`Error::Gone`] if the peer leaves without a reply;
     /// - [`Error::TimedOut`], [`Error::Interrupted`];

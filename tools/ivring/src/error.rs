@@ -136,6 +136,9 @@ pub enum Error {
     /// A message holds a block of another VM's outbox than the one that sends it.
     #[error("The block belongs to the outbox of another VM.")]
     ForeignBlock,
+    /// A request by a lane of another VM than the one that asks, to which the reply would go.
+    #[error("The lane belongs to another VM, to which the reply would go.")]
+    ForeignLane,
     /// There is no memory, or none left in the memory cgroup.
     #[error("There is no memory, or none left in the memory cgroup.")]
     NoMemory,
@@ -197,7 +200,8 @@ impl Error {
             Self::Os { errno, .. } => *errno,
             Self::Refused | Self::Stopped | Self::WaitsForItself => return None,
             Self::Protocol(_) | Self::Lane { .. } | Self::Version(_) => return None,
-            Self::TooLong { .. } | Self::ForeignBlock | Self::Forked => return None,
+            Self::TooLong { .. } | Self::ForeignBlock | Self::ForeignLane => return None,
+            Self::Forked => return None,
         })
     }
 }
@@ -213,7 +217,9 @@ impl From<Error> for std::io::Error {
             Error::Protocol(_) | Error::Lane { .. } => ErrorKind::InvalidData,
             Error::NoDevice => ErrorKind::NotFound,
             Error::Version(_) => ErrorKind::Unsupported,
-            Error::TooLong { .. } | Error::ForeignBlock => ErrorKind::InvalidInput,
+            Error::TooLong { .. } | Error::ForeignBlock | Error::ForeignLane => {
+                ErrorKind::InvalidInput
+            }
             error => error
                 .errno()
                 .map_or(ErrorKind::Other, |errno| Self::from(errno).kind()),

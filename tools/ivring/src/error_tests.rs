@@ -22,7 +22,7 @@ fn all() -> Vec<Error> {
         Version(_) | NoRegion | RegionExists | RegionDenied | NotARegion | TooManyRegions => {}
         RegionFull | SlotTaken(_) | NoSuchSlot(_) | TooManySlots | NoSuchPeer(_) => {}
         LaneRefused | LaneInUse | LaneUnread | Argument { .. } | Item { .. } | TooLong { .. } => {}
-        ForeignBlock | NoMemory | OwnerDead | Forked | Os { .. } => {}
+        ForeignBlock | ForeignLane | NoMemory | OwnerDead | Forked | Os { .. } => {}
     }
     let (reason, argument, call) = ("it cannot be", "slots", "mmap");
     vec![
@@ -58,6 +58,7 @@ fn all() -> Vec<Error> {
         Item { index: 7, reason },
         TooLong { length: 9, max: 7 },
         ForeignBlock,
+        ForeignLane,
         NoMemory,
         OwnerDead,
         Forked,
@@ -97,6 +98,7 @@ fn kinds() {
     assert_eq!(kind(Error::RegionExists), ErrorKind::AlreadyExists);
     assert_eq!(kind(Error::RegionDenied), ErrorKind::PermissionDenied);
     assert_eq!(kind(Error::ForeignBlock), ErrorKind::InvalidInput);
+    assert_eq!(kind(Error::ForeignLane), ErrorKind::InvalidInput);
 }
 
 #[test]

@@ -34,6 +34,11 @@ impl Handle {
         &self.0
     }
 
+    /// Whether both are handles of one VM.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// This VM, as its peers know it. A VM can send to itself.
     pub fn own(&self) -> Peer {
         self.0.own
@@ -368,7 +373,7 @@ impl Handle {
         self.0.check_process()?;
         let kept = self.0.keep_area(peer);
         if let Some(block) = message.payload() {
-            if !Arc::ptr_eq(&self.0, &block.handle().0) {
+            if !self.is_same(block.handle()) {
                 return Err(Error::ForeignBlock);
             }
             // Nothing else says when the block is free.

@@ -146,6 +146,11 @@ impl Lane {
         self.sender.bell().peer
     }
 
+    /// The VM that it belongs to.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.sender.bell().handle
+    }
+
     /// How many items it can hold.
     pub fn entries(&self) -> u32 {
         self.area.entries()
@@ -281,7 +286,7 @@ impl Lane {
     }
 
     fn item(&self, message: &Message) -> Result<Item> {
-        self.sender.bell().handle.item(self.peer(), message)
+        self.handle().item(self.peer(), message)
     }
 
     /// What became of the last `items` that were staged.
@@ -300,7 +305,7 @@ impl Lane {
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        if self.sender.bell().handle.core().is_mapped() {
+        if self.handle().core().is_mapped() {
             // If that fails nobody reads it any more.
             let _ = self.publish();
         }

@@ -30,6 +30,9 @@ mod sealed {
     pub trait Route {
         fn peer(&self) -> Peer;
 
+        /// Whether it begins at that VM.
+        fn is_of(&self, handle: &Handle) -> bool;
+
         fn send(
             self,
             handle: &Handle,
@@ -41,6 +44,10 @@ mod sealed {
     impl Route for Peer {
         fn peer(&self) -> Peer {
             *self
+        }
+
+        fn is_of(&self, _: &Handle) -> bool {
+            true
         }
 
         fn send(
@@ -56,6 +63,10 @@ mod sealed {
     impl Route for &mut Lane {
         fn peer(&self) -> Peer {
             Lane::peer(self)
+        }
+
+        fn is_of(&self, handle: &Handle) -> bool {
+            handle.is_same(self.handle())
         }
 
         fn send(
@@ -121,6 +132,9 @@ impl<'h> Requests<'h> {
         let peer = route.peer();
         if let Err(error) = handle.core().check_process() {
             return Err(SendError::new(error, message));
+        }
+        if !route.is_of(handle) {
+            return Err(SendError::new(Error::ForeignLane, message));
         }
         // Whoever is there now will be news when it leaves. A lane alone does not say for sure.
         if let Err(error) = peer::check(&handle.core().region, peer) {

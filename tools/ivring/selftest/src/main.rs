@@ -97,6 +97,7 @@ const TESTS: &[(&str, fn())] = tests! {
         the_peer_leaves
         a_call_ends_when_the_peer_leaves
         a_call_can_be_stopped
+        a_lane_of_another_vm
         a_port_that_nobody_handles
         a_refusal_waits_for_nobody
         a_request_that_comes_back_is_none

@@ -241,6 +241,23 @@ pub fn a_call_can_be_stopped() {
     drop(server);
 }
 
+/// The reply would go to the VM that the lane is of.
+pub fn a_lane_of_another_vm() {
+    let (server, client) = pair();
+    let third = Vm::join_fd(&server, None).unwrap();
+    let mut lane = third.open_lane(server.own(), 8).unwrap();
+    let mut client = Dispatcher::new(client);
+    let failed = client.call(&mut lane, number(0), soon(), |_| ());
+    assert!(matches!(failed, Err(Error::ForeignLane)));
+    let failed = client.request(&mut lane, number(7), soon(), |_, _| unreachable!());
+    let failed = failed.unwrap_err();
+    assert!(matches!(failed.error, Error::ForeignLane));
+    // The message comes back, and nothing was sent.
+    lane.send(*failed.message, soon()).unwrap();
+    assert_eq!(lane.stats().sent, 1);
+    drop(server);
+}
+
 pub fn a_port_that_nobody_handles() {
     let (server, client) = pair();
     let to = server.own();
