@@ -169,8 +169,9 @@ impl Endpoint {
             None => u32::MAX,
         };
         let found = member.poll_events();
-        // Not for EPOLLPRI, which select() always adds to what its caller asks for.
-        if found & interest & EPOLLIN != 0 {
+        // Not for EPOLLPRI, which select() always adds to what its caller asks for. Every caller is
+        // interested in EPOLLERR.
+        if found & (interest & EPOLLIN | EPOLLERR) != 0 {
             // The caller does not sleep.
             return found;
         }

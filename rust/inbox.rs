@@ -163,16 +163,16 @@ impl Inbox {
 
     /// Whether it holds something; `EPROTO` if the VM has broken it.
     ///
-    /// Rings back on behalf of a VM that has read on, or broken its inbox, and did not say so.
+    /// Rings back on behalf of a VM that has read on and did not say so.
     pub(crate) fn has_items(&self, vm_area: &Area) -> Result<bool> {
         let mut side = self.side.lock();
-        let pending = side.producer.pending(self.ring(vm_area));
+        let pending = side.producer.pending(self.ring(vm_area))?;
         let consumer = side.producer.consumer();
         drop(side);
-        if pending.is_err() || self.progress.is_due(consumer) {
+        if self.progress.is_due(consumer) {
             self.ring_back(vm_area);
         }
-        Ok(pending? > 0)
+        Ok(pending > 0)
     }
 
     /// `EPROTO` if the VM was found to have broken it.

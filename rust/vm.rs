@@ -243,14 +243,21 @@ impl Vm {
     /// The VM rings back: those who wait for room in its inbox look again.
     pub(crate) fn ring_back(&self) {
         self.inbox.ring_back(&self.area);
+        if let Err(error) = self.inbox.check() {
+            self.tell_if_broken(error);
+        }
     }
 
     /// Whether there is something in the inbox or in a lane that is not quiet; `EPROTO` if the VM has broken the
     /// inbox.
     ///
-    /// Rings back on behalf of a VM that did not.
+    /// Rings back on behalf of a VM that did not, and tells everybody that it has broken its inbox, other
+    /// tasks of the VM among them.
     pub(crate) fn has_items(&self) -> Result<bool> {
-        let mut any = self.inbox.has_items(&self.area)?;
+        let mut any = self
+            .inbox
+            .has_items(&self.area)
+            .inspect_err(|&error| self.tell_if_broken(error))?;
         let mut woken = Woken::new();
         for lane in self.lanes.lock().awake(&self.area) {
             any |= lane.held(&self.area) != 0;

@@ -175,4 +175,49 @@ TEST_F(index, blocked_flush_and_wait)
 	EXPECT_EQ(EPROTO, child_wait(pid));
 }
 
+/* The VM's own tasks that sleep are told as well, if another one makes the kernel look. */
+
+static int look_by_poll(int fd)
+{
+	return dev_poll(fd, POLLIN) == POLLERR ? -EPROTO : 0;
+}
+
+static int look_by_room(int fd)
+{
+	return dev_room(fd, IVRING_ID_ANY) ? : -EPROTO;
+}
+
+static int look_by_wait(int fd)
+{
+	return dev_wait(fd, 0, 0, NULL);
+}
+
+TEST_F(index, own_sleeper)
+{
+	int (*const look[])(int fd) = { look_by_poll, look_by_room, look_by_wait };
+	struct ivring_item item;
+	struct vm c;
+	__u64 start;
+	unsigned int i;
+	pid_t pid;
+
+	for (i = 0; i < ARRAY_SIZE(look); i++) {
+		ASSERT_EQ(0, vm_join(&c, self->a.fd));
+		ASSERT_EQ(0, vm_send(&self->a, c.id, c.generation, 1));
+		ASSERT_TRUE(vm_take(&c, &item));
+		start = now();
+		pid = child_fork();
+		if (!pid)
+			_exit(-dev_wait(c.fd, 0, start + 8 * SEC, NULL));
+		ASSERT_TRUE(SOON(vm_state(&c) == IVRING_IDLE));
+		usleep(20000);
+		break_inbox(&c, variant->consumer == 1 ? 2 : variant->consumer);
+		EXPECT_EQ(-EPROTO, look[i](c.fd));
+		EXPECT_EQ(EPROTO, child_wait(pid));
+		/* Not because its deadline had it look. */
+		EXPECT_GT(8 * SEC, now() - start);
+		vm_close(&c);
+	}
+}
+
 TEST_HARNESS_MAIN
