@@ -87,7 +87,8 @@ pub(crate) fn doorbell(member: Member<'_>, argument: User<uapi::Doorbell>) -> Re
 
 /// Does `use_lane` with the caller's lane to this very VM.
 ///
-/// `ENOENT` if it has none. If that VM has left, the error says whether another has its slot.
+/// `ENOENT` if it has none. If that VM has left, the error says so and whether another has its slot,
+/// also if it had closed the lane before: there is no point in opening another one to it.
 pub(crate) fn with_lane<T>(
     member: Member<'_>,
     id: u32,
@@ -101,7 +102,7 @@ pub(crate) fn with_lane<T>(
         .filter(|lane| lane.to.generation == generation);
     let result = lane.map_or(Err(ENOENT), |lane| use_lane(&lane));
     match result {
-        Err(error) if error == ENOENT || error == EPIPE => {
+        Err(error) if error == ENOENT || error == EPIPE || error == ECONNRESET => {
             member.region.vm(id, generation)?;
             Err(error)
         }

@@ -207,6 +207,31 @@ TEST_F(order, lanes)
 	lane_unmap(&lane, &self->a);
 }
 
+/* That a VM has left counts for more than that it had closed the lane before. */
+TEST_F(order, closed_and_left)
+{
+	struct ivring_flush f = {
+		.id = self->b.id,
+		.generation = self->b.generation,
+		.position = -ENTRIES + 1,
+		.flags = IVRING_FLUSH_LANE,
+	};
+	struct lane_out lane;
+	__u32 id = self->b.id;
+
+	ASSERT_EQ(0, lane_open(&lane, &self->a, &self->b, ENTRIES));
+	ASSERT_EQ(0, dev_close_lane(self->b.fd, self->a.id, self->a.generation));
+	EXPECT_EQ(-ECONNRESET, lane_doorbell(&lane));
+	EXPECT_EQ(-ECONNRESET, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
+	vm_close(&self->b);
+	EXPECT_EQ(-EPIPE, lane_doorbell(&lane));
+	EXPECT_EQ(-EPIPE, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
+	ASSERT_EQ(0, vm_join_slot(&self->b, self->a.fd, id));
+	EXPECT_EQ(-ESTALE, lane_doorbell(&lane));
+	EXPECT_EQ(-ESTALE, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
+	lane_unmap(&lane, &self->a);
+}
+
 TEST_F(order, mmap)
 {
 	int rw = PROT_READ | PROT_WRITE;
