@@ -34,14 +34,15 @@ impl Name {
 }
 
 impl fmt::Display for Name {
-    /// One word, whatever the bytes; `-` if there are none.
+    /// One word, whatever the bytes; `-` if there are none, and for no other name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_empty() {
             return f.write_str("-");
         }
+        let is_dash = self.0.starts_with(b"-\0");
         for &byte in self.0.iter().take_while(|&&byte| byte != 0) {
             match byte {
-                b'!'..=b'~' if byte != b'\\' => write!(f, "{}", char::from(byte))?,
+                b'!'..=b'~' if byte != b'\\' && !is_dash => write!(f, "{}", char::from(byte))?,
                 _ => write!(f, "\\x{byte:02x}")?,
             }
         }
@@ -140,6 +141,9 @@ mod tests {
             (&b""[..], &b"-"[..]),
             (b"a.b-c!~", b"a.b-c!~"),
             (b"a b\\", b"a\\x20b\\x5c"),
+            (b"-", b"\\x2d"),
+            (b"--", b"--"),
+            (b"-a", b"-a"),
             (b"\x01\x7f\xff", b"\\x01\\x7f\\xff"),
         ] {
             let text = CString::try_from_fmt(fmt!("{}", Name::new(bytes(name))?))?;

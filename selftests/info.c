@@ -194,6 +194,38 @@ TEST_F(info, fdinfo)
 	EXPECT_EQ(-1, fdinfo(self->fd, "ivring-vm"));
 }
 
+/* Whether a line of @path begins with @text. */
+static bool is_in(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "r");
+	bool found = false;
+	char line[1024];
+
+	while (f && fgets(line, sizeof(line), f))
+		found |= !strncmp(line, text, strlen(text));
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* A region that is called "-" is not taken for one without a name. */
+TEST_F(info, dash)
+{
+	struct ivring_create c = create_args(2, 4, 4096);
+	char path[64];
+
+	memcpy(c.name, "-", 2);
+	c.flags = IVRING_CREATE_ATTACH;
+	c.mode = 0600;
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_CREATE, &c));
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->fd);
+	EXPECT_TRUE(is_in(path, "ivring-region:\t\\x2d\n"));
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->a.fd);
+	EXPECT_TRUE(is_in(path, "ivring-region:\t-\n"));
+	if (!access(DEBUGFS_VMS, R_OK))
+		EXPECT_TRUE(is_in(DEBUGFS_VMS, "\\x2d 0:1 "));
+}
+
 /* How many lines the table of all VMs has; their words counted up in @words. */
 static int debugfs(const char *name, int *words)
 {
