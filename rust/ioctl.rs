@@ -105,9 +105,13 @@ fn create(endpoint: Pin<&Endpoint>, argument: User<uapi::Create>) -> Result {
     .check()?;
     let name = Name::new(create.name)?;
     let attach = create.flags & uapi::CREATE_ATTACH != 0;
-    let process = create.flags & uapi::CREATE_PROCESS != 0;
-    require(create.flags & !(uapi::CREATE_ATTACH | uapi::CREATE_PROCESS) == 0)?;
-    require(attach || !process)?;
+    let options = Options {
+        process: create.flags & uapi::CREATE_PROCESS != 0,
+        no_lanes: create.flags & uapi::CREATE_NO_LANES != 0,
+    };
+    let of_the_vm = uapi::CREATE_PROCESS | uapi::CREATE_NO_LANES;
+    require(create.flags & !(uapi::CREATE_ATTACH | of_the_vm) == 0)?;
+    require(attach || create.flags & of_the_vm == 0)?;
     require(create.mode & !0o777 == 0 && (create.mode == 0 || !name.is_empty()))?;
 
     let setup = endpoint.set_up()?;
@@ -117,7 +121,7 @@ fn create(endpoint: Pin<&Endpoint>, argument: User<uapi::Create>) -> Result {
     let region = Region::new(geometry, name, Permissions::of_current(create.mode))?;
     let mut joining = match attach {
         false => None,
-        true => Some(Joining::new(endpoint, &region, Some(0), process)?),
+        true => Some(Joining::new(endpoint, &region, Some(0), options)?),
     };
     if let Some(joining) = &mut joining {
         // Before anyone can find the region. If it cannot be registered, it goes, and with it the VM.
@@ -135,7 +139,7 @@ fn create(endpoint: Pin<&Endpoint>, argument: User<uapi::Create>) -> Result {
 fn attach(endpoint: Pin<&Endpoint>, argument: User<uapi::Attach>) -> Result {
     let mut attach = argument.read()?;
     let name = Name::new(attach.name)?;
-    require(attach.flags & !uapi::ATTACH_PROCESS == 0)?;
+    require(attach.flags & !(uapi::ATTACH_PROCESS | uapi::ATTACH_NO_LANES) == 0)?;
 
     let is_new = || match endpoint.member() {
         Ok(_) => Err(EISCONN),
@@ -161,8 +165,11 @@ fn attach(endpoint: Pin<&Endpoint>, argument: User<uapi::Attach>) -> Result {
     }
 
     let wanted = (attach.id != uapi::ID_ANY).then_some(attach.id);
-    let process = attach.flags & uapi::ATTACH_PROCESS != 0;
-    let mut joining = Joining::new(endpoint, region, wanted, process)?;
+    let options = Options {
+        process: attach.flags & uapi::ATTACH_PROCESS != 0,
+        no_lanes: attach.flags & uapi::ATTACH_NO_LANES != 0,
+    };
+    let mut joining = Joining::new(endpoint, region, wanted, options)?;
     attach.id = u32::from(joining.vm.id.slot);
     attach.generation = joining.vm.id.generation;
     // The last thing that can fail.
@@ -176,6 +183,14 @@ fn attach(endpoint: Pin<&Endpoint>, argument: User<uapi::Attach>) -> Result {
     joining.fill();
     joining.finish(&endpoint, &setup);
     Ok(())
+}
+
+/// What a task asks for with the VM that it is to become.
+struct Options {
+    /// The VM leaves with the current process.
+    process: bool,
+    /// The VM refuses lanes at first.
+    no_lanes: bool,
 }
 
 /// A VM for the current task, and the slot that is kept for it.
@@ -192,7 +207,7 @@ impl Joining {
         endpoint: Pin<&Endpoint>,
         region: &Arc<Region>,
         wanted: Option<u32>,
-        process: bool,
+        options: Options,
     ) -> Result<Self> {
         let owner = Owner {
             uid: Kuid::current_euid(),
@@ -201,7 +216,11 @@ impl Joining {
         let reservation = region.reserve(wanted, account::current_user())?;
         let doorbell = endpoint.doorbell.clone();
         let vm = Vm::new(reservation.id, owner, &region.geometry, doorbell)?;
-        let process = process.then(|| endpoint.watch_process()).transpose()?;
+        if options.no_lanes {
+            vm.refuse_lanes();
+        }
+        let watch = || endpoint.watch_process();
+        let process = options.process.then(watch).transpose()?;
         Ok(Self {
             reservation,
             vm,

@@ -143,6 +143,11 @@ impl Vm {
         self.word(offset_of!(VmArea, members_seen)).load()
     }
 
+    /// Lets nobody open a lane to the VM, until it says otherwise itself.
+    pub(crate) fn refuse_lanes(&self) {
+        self.word(offset_of!(VmArea, max_lane_entries)).store(0);
+    }
+
     /// The largest lane that the VM lets others open to it.
     pub(crate) fn max_lane_entries(&self) -> u32 {
         self.word(offset_of!(VmArea, max_lane_entries)).load()

@@ -171,6 +171,21 @@ TEST_F(create, and_attach_fails)
 	vm_close(&vm);
 }
 
+/* What is said of the VM needs one. */
+TEST_F(create, flags_of_the_vm)
+{
+	struct ivring_create c = good;
+	struct vm vm;
+
+	c.flags = IVRING_CREATE_NO_LANES;
+	EXPECT_TRUE(refused(self->fd, EINVAL, &c));
+	c.flags |= IVRING_CREATE_ATTACH;
+	ASSERT_EQ(0, create(self->fd, &c));
+	ASSERT_EQ(0, vm_map(&vm, dup(self->fd)));
+	EXPECT_EQ(0, LOAD(&vm.area->max_lane_entries));
+	vm_close(&vm);
+}
+
 #define JOINS	20000
 
 /* Whoever finds the region finds VM 0 in it: here one that runs whenever the creator lets it. */

@@ -371,4 +371,23 @@ TEST_F(lane, largest_region)
 	vm_close(&last);
 }
 
+/* A VM that reads no lanes can say so before anybody can open one to it. */
+TEST_F(lane, refused_from_the_start)
+{
+	struct ivring_attach a = attach_args(self->a.fd, IVRING_ID_ANY);
+	struct vm c;
+	int fd = dev_open();
+
+	a.flags = IVRING_ATTACH_NO_LANES;
+	ASSERT_EQ(0, dev_ioctl(fd, IVRING_ATTACH, &a));
+	EXPECT_EQ(-ECONNREFUSED, dev_open_lane(self->a.fd, a.id, a.generation, 2));
+	ASSERT_EQ(0, vm_map(&c, fd));
+	EXPECT_EQ(0, LOAD(&c.area->max_lane_entries));
+	/* It may change its mind. */
+	STORE(&c.area->max_lane_entries, 2);
+	EXPECT_EQ(-ECONNREFUSED, dev_open_lane(self->a.fd, c.id, c.generation, 4));
+	EXPECT_EQ(0, dev_open_lane(self->a.fd, c.id, c.generation, 2));
+	vm_close(&c);
+}
+
 TEST_HARNESS_MAIN

@@ -71,7 +71,7 @@ TEST_F(order, attach)
 		      dev_ioctl(self->fd, IVRING_ATTACH, &a));
 	EXPECT_BEFORE(EINVAL, a.name[0] = 'x', dev_ioctl(self->fd, IVRING_ATTACH, &a));
 	EXPECT_EQ(-EISCONN, dev_ioctl(self->a.fd, IVRING_ATTACH, &a));
-	EXPECT_BEFORE(EINVAL, a.flags = 2, dev_ioctl(self->a.fd, IVRING_ATTACH, &a));
+	EXPECT_BEFORE(EINVAL, a.flags = 1U << 31, dev_ioctl(self->a.fd, IVRING_ATTACH, &a));
 
 	a = attach_args(-1, 7);
 	a.name[0] = 'x';

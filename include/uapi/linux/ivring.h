@@ -229,7 +229,8 @@ struct ivring_lane_end {
  * @members_seen:	the value of ivring_region_area.members that the VM has
  *			acted upon
  * @max_lane_entries:	the largest lane that may be opened to the VM; zero refuses
- *			all. It starts at IVRING_MAX_LANE_ENTRIES
+ *			all. It starts at IVRING_MAX_LANE_ENTRIES, or with
+ *			IVRING_ATTACH_NO_LANES at zero
  * @quiet:		a bit for each slot, that of slot i is bit i % 32 of word i / 32. As long
  *			as it is set, the VM does not look at the lane from the VM of that
  *			slot, and each item in it must be announced by IVRING_DOORBELL. The VM
@@ -283,12 +284,14 @@ struct ivring_api {
 /* Flags of struct ivring_create. */
 #define IVRING_CREATE_ATTACH		(1u << 0)	/* and become VM 0 of it */
 #define IVRING_CREATE_PROCESS		(1u << 1)	/* and as IVRING_ATTACH_PROCESS */
+#define IVRING_CREATE_NO_LANES		(1u << 2)	/* and as IVRING_ATTACH_NO_LANES */
 
 /**
  * struct ivring_create - make a region (IVRING_CREATE).
  * @flags:		IVRING_CREATE_*. With IVRING_CREATE_ATTACH the descriptor is
  *			the VM of slot 0, of generation 1, before anyone else can
- *			find the region
+ *			find the region; the other flags are about that VM, and need
+ *			this one
  * @slots:		how many VMs it can hold, 1 to IVRING_MAX_SLOTS
  * @inbox_entries:	a power of two within the limits
  * @mode:		who may attach by name: permission bits 0777 as of a file
@@ -309,12 +312,14 @@ struct ivring_create {
 
 /* Flags of struct ivring_attach. */
 #define IVRING_ATTACH_PROCESS		(1u << 0)	/* leave when this process ends */
+#define IVRING_ATTACH_NO_LANES		(1u << 1)	/* let nobody open a lane to the VM */
 
 /**
  * struct ivring_attach - become a VM of a region (IVRING_ATTACH).
  * @flags:	IVRING_ATTACH_*. With IVRING_ATTACH_PROCESS the VM leaves the region when
  *		the process that attached ends, also if another process still has a
- *		descriptor of the file; calls on that descriptor then fail with EOWNERDEAD
+ *		descriptor of the file; calls on that descriptor then fail with EOWNERDEAD.
+ *		With IVRING_ATTACH_NO_LANES ivring_vm_area.max_lane_entries starts at zero
  * @region_fd:	an ivring descriptor whose region is meant, or -1
  * @id:		in: the slot wanted, or IVRING_ID_ANY; out: the slot got
  * @generation:	out: the VM's generation, odd

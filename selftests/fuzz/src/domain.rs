@@ -178,8 +178,8 @@ domain! {
     MODE (open) { 0x1b6, 0, 0x180, 0x1a0; 0x36, 0x1ff, 0x200, 0x49, max = MAX }
     NAME { none = name::NONE, 1, 2; 3, slash = name::SLASH, endless = name::ENDLESS, padded = name::PADDED, bytes = name::BYTES }
     FLAG (open) { 0; 1, 2, 4, 8, max = MAX }
-    CREATE_FLAGS (open) { 1, 0, 3; 2, 4, 7, max = MAX }
-    ATTACH_FLAGS (open) { 0, 1; 2, 4, max = MAX }
+    CREATE_FLAGS (open) { 1, 0, 3, 5; 2, 4, 7, max = MAX }
+    ATTACH_FLAGS (open) { 0, 1, 2; 3, 4, max = MAX }
     ID (open) { any = MAX, 0, 1, 2; 3, 63, 1023, 1024, 0xffff, 0x10000, max1 = MAX - 1 }
     SLOT (open) { 0, 1, 2; 3, 4, 1023, 1024, 0x10000, max1 = MAX - 1, any = MAX }
     GENERATION { now = generation::NOW; before = generation::BEFORE, next = generation::NEXT, even = generation::EVEN,

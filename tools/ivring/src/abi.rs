@@ -219,7 +219,9 @@ pub struct VmInfo {
 
 pub const CREATE_ATTACH: u32 = 1 << 0;
 pub const CREATE_PROCESS: u32 = 1 << 1;
+pub const CREATE_NO_LANES: u32 = 1 << 2;
 pub const ATTACH_PROCESS: u32 = 1 << 0;
+pub const ATTACH_NO_LANES: u32 = 1 << 1;
 pub const ENQUEUE_WAIT: u32 = 1 << 0;
 
 #[repr(C)]

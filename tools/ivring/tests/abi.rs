@@ -75,7 +75,7 @@ macro_rules! common {
         constants!($to: ITEM_REQUEST ITEM_REFUSED ITEM_FLAGS CREATE_PROCESS ATTACH_PROCESS OPEN_LANE_WAIT);
         constants!($to: MAP_SHIFT MAGIC BUSY IDLE BUSY_UNFENCED DELAYED GONE);
         constants!($to: CREATE_ATTACH ENQUEUE_WAIT EVENT_ITEMS EVENT_MEMBERS WAIT_ARMED);
-        constants!($to: FLUSH_LANE IOC_MAGIC);
+        constants!($to: CREATE_NO_LANES ATTACH_NO_LANES FLUSH_LANE IOC_MAGIC);
 
         layout!($to: "ivring_item" Item {
             from flags inline_len from_gen port length offset cookie data
