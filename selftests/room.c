@@ -81,8 +81,9 @@ TEST_F(room, past_deadline)
 	for (i = 0; i < ARRAY_SIZE(past); i++) {
 		EXPECT_EQ(-ETIMEDOUT, vm_send_wait(&self->a, self->b.id, self->b.generation,
 						   9, past[i]));
+		EXPECT_EQ(before, LOAD(&self->b.inbox->room_at));
 		EXPECT_EQ(-ETIMEDOUT, dev_flush(self->a.fd, self->b.id, self->b.generation,
-						self->b.start + ENTRIES, past[i]));
+						self->b.start + ENTRIES - 1, past[i]));
 		EXPECT_EQ(before, LOAD(&self->b.inbox->room_at));
 		EXPECT_EQ(0, LOAD(&self->b.inbox->room_wanted));
 	}
