@@ -192,7 +192,12 @@ mod tests {
             assert!(Deadline::of_user(past) == Deadline::NOW);
         }
         let minute = 60_000_000_000;
-        for future in [now + minute, i64::MAX as u64, i64::MAX as u64 + 1, DEADLINE_NEVER] {
+        for future in [
+            now + minute,
+            i64::MAX as u64,
+            i64::MAX as u64 + 1,
+            DEADLINE_NEVER,
+        ] {
             assert!(Deadline::of_user(future) == Deadline(future));
             assert_eq!(Deadline::of_user(future).check(), Ok(()));
         }
