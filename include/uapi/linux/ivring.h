@@ -197,7 +197,7 @@ struct ivring_lanes {
 #define IVRING_IDLE			1u	/* must be rung: the sender raises a doorbell */
 #define IVRING_BUSY_UNFENCED		2u	/* as BUSY, and needs no barrier of the sender */
 #define IVRING_DELAYED			3u	/* will be woken by a timer; only the kernel says so */
-#define IVRING_GONE			4u	/* has left: who rings is told so; only the kernel says so */
+#define IVRING_GONE			4u	/* has left: who rings is told so; the kernel says so */
 
 /**
  * struct ivring_lane_end - the reader's end of a lane that leads to a VM.
@@ -358,7 +358,7 @@ struct ivring_info {
  * @items_in:		items written into its inbox
  * @items_out:		items it has sent to inboxes
  * @rung:		doorbells that interrupted it: it was idle
- * @suppressed:		doorbells that were not raised: it was busy
+ * @suppressed:		doorbells that were not raised: it was busy, or delayed already
  * @spurious:		wakeups in IVRING_WAIT that found nothing to do
  * @full:		times a sender found no room for all its items
  * @waits:		times it slept in IVRING_WAIT
