@@ -349,7 +349,8 @@ fn wait(member: Member<'_>, argument: User<uapi::Wait>) -> Result {
     let interest = wait.flags & uapi::EVENT_MEMBERS | uapi::EVENT_ITEMS;
     let armed = wait.flags & uapi::WAIT_ARMED != 0;
     let look = || Ok(Some(member.events(interest)?).filter(|&events| events != 0));
-    let events = member.vm.wait(Deadline::of_user(wait.deadline), armed, look);
+    let deadline = Deadline::of_user(wait.deadline);
+    let events = member.vm.wait(deadline, armed, look);
     member.check()?;
     wait.events = events?;
     argument.write(&wait)
