@@ -172,7 +172,7 @@ static int read_options(const struct ivring_options *options, struct ivring_crea
 int ivring_create(const struct ivring_options *options, struct ivring **vm)
 {
 	struct ivring_create create;
-	struct ivring *made;
+	struct ivring *made = NULL;
 	int ret;
 
 	ret = read_options(options, &create);
@@ -212,7 +212,7 @@ static int join(const char *name, uint32_t id, uint64_t deadline, bool lasting,
 		struct ivring **vm)
 {
 	const char *fault = fault_of_name(name);
-	struct ivring *joined;
+	struct ivring *joined = NULL;
 	int ret;
 
 	if (!name[0])
@@ -242,7 +242,7 @@ int ivring_join_lasting(const char *name, uint32_t id, uint64_t deadline, struct
 int ivring_open(const struct ivring_options *options, uint64_t deadline, struct ivring **vm)
 {
 	struct ivring_create create;
-	struct ivring *opened;
+	struct ivring *opened = NULL;
 	unsigned int tries = 0;
 	int ret, made;
 
@@ -276,7 +276,7 @@ static int join_fd(int region_fd, uint32_t id, bool lasting, struct ivring **vm)
 		.region_fd = region_fd,
 		.id = id,
 	};
-	struct ivring *joined;
+	struct ivring *joined = NULL;
 	int ret;
 
 	if (region_fd < 0)
