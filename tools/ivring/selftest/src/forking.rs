@@ -4,15 +4,18 @@
 
 #![allow(unsafe_code)]
 
+use std::mem;
 use std::panic::{self, AssertUnwindSafe};
+use std::thread;
+use std::time::Duration;
 
 use ivring::{Deadline, Dispatcher, Error, JoinOptions, Vm};
 
 use crate::support::*;
 
-/// Has `join` called in a child, which ends while a child of its own has the descriptor. Returns that
-/// grandchild, which waits to be killed.
-fn leave_to_a_grandchild(join: impl FnOnce() -> Vm) -> i32 {
+/// Has `join` called in a child, which ends while a child of its own has the descriptor, and has closed
+/// its own before if `closes` says so. Returns that grandchild, which waits to be killed.
+fn leave_to_a_grandchild(closes: bool, join: impl FnOnce() -> Vm) -> i32 {
     let (reader, writer) = rustix::pipe::pipe().unwrap();
     assert!(succeeds_in_a_child(|| {
         let vm = join();
@@ -25,7 +28,11 @@ fn leave_to_a_grandchild(join: impl FnOnce() -> Vm) -> i32 {
             }
         }
         rustix::io::write(&writer, &grandchild.to_ne_bytes()).unwrap();
-        drop(vm);
+        if closes {
+            drop(vm);
+        } else {
+            mem::forget(vm);
+        }
     }));
     let mut grandchild = [0; 4];
     rustix::io::read(&reader, &mut grandchild).unwrap();
@@ -43,15 +50,28 @@ pub fn a_vm_leaves_with_its_process() {
     assert!(first.members_changed().unwrap());
     for outlives in [false, true] {
         let options = JoinOptions::new().slot(1).outlives_process(outlives);
-        let grandchild = leave_to_a_grandchild(|| options.join_fd(&first).unwrap());
+        let join = || options.join_fd(&first).unwrap();
+        // It has left when its parent knows that the process has ended.
+        let grandchild = leave_to_a_grandchild(false, join);
         assert_eq!(first.peer(1).is_some(), outlives);
+        kill(grandchild);
+        until("it does not leave", || first.peer(1).is_none());
+        // Of a process that has closed its descriptor, soon after.
+        let grandchild = leave_to_a_grandchild(true, join);
+        if outlives {
+            thread::sleep(Duration::from_millis(100));
+            assert!(first.peer(1).is_some());
+        } else {
+            until("it does not leave", || first.peer(1).is_none());
+        }
         kill(grandchild);
         until("it does not leave", || first.peer(1).is_none());
 
         let options = region().name("ivring-selftest").outlives_process(outlives);
-        let grandchild = leave_to_a_grandchild(|| options.create().unwrap());
+        let grandchild = leave_to_a_grandchild(false, || options.create().unwrap());
         let join = Vm::join("ivring-selftest", None, Deadline::NOW);
-        assert_eq!(join.is_ok_and(|vm| vm.peer(0).is_some()), outlives);
+        // Else slot 0 is free.
+        assert_eq!(join.is_ok_and(|vm| vm.id() != 0), outlives);
         kill(grandchild);
         until("the region does not end", || {
             let join = Vm::join("ivring-selftest", None, Deadline::NOW);
