@@ -129,7 +129,7 @@ static void make_history(struct vm *a, struct vm *b)
 	}
 	for (i = 0; i < 2; i++)
 		vm_send(b, a->id, a->generation, i);
-	dev_wait(b->fd, 0, in_ms(1), NULL);
+	dev_wait(b->fd, 0, in_ms(50), NULL);
 }
 
 TEST_F(info, counters)
