@@ -11,12 +11,11 @@
 
 /* One for each file that has a suite. */
 static const char * const suites[] = {
-	"ivring_account",
-	"ivring_area", "ivring_batch", "ivring_delay", "ivring_endpoint",
-	"ivring_geometry", "ivring_ioctl", "ivring_lanes", "ivring_name",
-	"ivring_nospec",
+	"ivring_account", "ivring_area", "ivring_batch", "ivring_delay",
+	"ivring_endpoint", "ivring_geometry", "ivring_ioctl", "ivring_lanes",
+	"ivring_name", "ivring_nospec", "ivring_progress", "ivring_quiet",
 	"ivring_region", "ivring_registry", "ivring_ring", "ivring_state",
-	"ivring_user",
+	"ivring_user", "ivring_waitqueue",
 };
 
 FIXTURE(kunit) {
