@@ -120,19 +120,26 @@ impl Endpoint {
         let ends = self.process.lock().as_ref().is_some_and(Process::is_ending);
         if ends {
             // So that whoever waits for the process finds that the VM is gone.
-            self.leave();
+            self.leave_open();
         }
     }
 
-    /// Takes the VM out of its region, if there is one that has not left.
-    fn leave(&self) {
+    /// Takes the VM out of its region, if there is one that has not left. True if there was.
+    fn leave(&self) -> bool {
         let (Some(region), Some(vm)) = (self.region.as_ref(), self.vm.as_ref()) else {
-            return;
+            return false;
         };
-        if !self.left.xchg(true, Full) {
+        let leaves = !self.left.xchg(true, Full);
+        if leaves {
             region.leave(vm);
-            // Whoever sleeps for the VM itself finds out that it has left.
-            vm.doorbell.ring();
+        }
+        leaves
+    }
+
+    /// The VM leaves while the file is open: whoever sleeps for the VM finds out.
+    fn leave_open(&self) {
+        if self.leave() {
+            self.doorbell.ring();
         }
     }
 
@@ -185,7 +192,7 @@ impl Endpoint {
 /// `endpoint` is an [`Endpoint`] that outlives this call.
 unsafe extern "C" fn process_ended(endpoint: *mut c_void) {
     // SAFETY: By this function's requirement.
-    unsafe { &*endpoint.cast::<Endpoint>() }.leave();
+    unsafe { &*endpoint.cast::<Endpoint>() }.leave_open();
 }
 
 /// To map what is not there is `ENXIO`, as it is for the area of a VM.
