@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use super::*;
-use crate::abi::{BUSY_UNFENCED, IDLE};
+use crate::abi::{BUSY_UNFENCED, GONE, IDLE};
 use crate::testing::Plain;
 
 /// What a bell has been asked, and what it is to answer.
@@ -91,7 +91,7 @@ fn it_rings_only_who_is_idle() {
     }
     assert_eq!(pair.asked(), ["ring"]);
     // A doorbell that another has raised meanwhile is no wakeup.
-    pair.memory.state.set(7);
+    pair.memory.state.set(GONE);
     push(&mut sender).unwrap();
     assert!(!sender.publish().unwrap());
     let stats = sender.stats();

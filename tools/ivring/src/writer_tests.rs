@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::abi::{GONE, IDLE};
+use crate::abi::{BUSY, GONE, IDLE};
 use crate::ring::Ring;
 use crate::testing::Plain;
 
