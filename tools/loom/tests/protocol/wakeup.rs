@@ -220,30 +220,6 @@ fn delay_of_armed_reader_and_the_end_of_another_wait() {
     delayed_with(Sleep::Armed, Vm::wait_in_vain);
 }
 
-/// Another task goes idle over UNFENCED. While it passes the barrier on all CPUs, the reader finds IDLE,
-/// looks too early and sleeps.
-#[test]
-fn unfenced_reader_armed_by_the_kernel_and_another_poller() {
-    check(2, || {
-        let vm = Vm::new(2, &[2]);
-        let mut reader = Reader::new(&vm, 1, Sleep::Kernel, true);
-        let processes = [
-            start_process(Process::default(), {
-                let vm = vm.clone();
-                move || send(&vm, 0, 1).unwrap()
-            }),
-            start_process(Process::default(), {
-                let vm = vm.clone();
-                move || vm.poll_in_vain()
-            }),
-        ];
-        reader.read_all([1, 0]);
-        for process in processes {
-            process.join().unwrap();
-        }
-    });
-}
-
 /// What `go_idle` is there to avoid: nothing ends the delay.
 #[test]
 #[should_panic(expected = "deadlock")]
