@@ -142,7 +142,7 @@ int wait_for_events(uint32_t id, struct ivring_wait *call)
 		printf("Bail out! a VM sleeps for ever\n");
 		exit(EXIT_FAILURE);
 	}
-	device.kicks += turn_busy(id);
+	__atomic_fetch_add(&device.kicks, turn_busy(id), __ATOMIC_RELAXED);
 	ivr_store(&device_area(id)->state, IVRING_BUSY);
 	return ret;
 }

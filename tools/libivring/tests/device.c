@@ -127,7 +127,7 @@ bool turn_busy(uint32_t id)
 
 	if (!turn(state, IVRING_IDLE, IVRING_BUSY) && !turn(state, IVRING_DELAYED, IVRING_BUSY))
 		return false;
-	device.signals += vms[id].has_eventfd;
+	__atomic_fetch_add(&device.signals, vms[id].has_eventfd, __ATOMIC_RELAXED);
 	return true;
 }
 
