@@ -42,8 +42,8 @@ impl State<'_> {
     /// GONE stays too. A member that keeps overwriting the word may find it not IDLE after this.
     ///
     /// `before` is called with a state other than IDLE, before IDLE is to take its place: with BUSY,
-    /// say, by which a doorbell has told another task of the VM.
-    pub(crate) fn go_idle(self, before: impl Fn(u32)) {
+    /// say, by which a doorbell has told another task of the VM. True if IDLE has taken its place.
+    pub(crate) fn go_idle(self, before: impl Fn(u32)) -> bool {
         let mut found = self.0.load();
         for _ in 0..MAX_TRIES {
             if matches!(found, DELAYED | GONE) {
@@ -61,7 +61,7 @@ impl State<'_> {
                         // own. A receiver that arms by itself has IVRING_FENCE for it.
                         cpus::barrier_on_all();
                     }
-                    return;
+                    return found != IDLE;
                 }
                 Err(now) => found = now,
             }
@@ -69,6 +69,7 @@ impl State<'_> {
         // Barriers S and M: between the look that found DELAYED, which is as good as a store of
         // it, and that at the rings and the members. Pairs with the one in `due`.
         smp_mb(Full);
+        false
     }
 
     /// The sender's half, after it has published: does the receiver have to be rung?

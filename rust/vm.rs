@@ -278,9 +278,7 @@ impl Vm {
     /// Says that the VM must be rung from now on. Look for work after this, before it sleeps.
     pub(crate) fn go_idle(&self) {
         let fences = Cell::new(0u32);
-        self.state().go_idle(|found| {
-            // The exchange of the state releases it, and `sleeps` acquires.
-            self.overridden.store(true, Relaxed);
+        let overrides = self.state().go_idle(|found| {
             if found == BUSY_UNFENCED {
                 self.fencing.fetch_add(1, Full);
                 fences.set(fences.get() + 1);
@@ -289,7 +287,13 @@ impl Vm {
         if fences.get() > 0 {
             self.fencing
                 .fetch_add(0u32.wrapping_sub(fences.get()), Full);
-            // Another task that has gone idle during barrier A has looked too early: it looks again.
+        }
+        // Where the flag is set already, an armed task that slept then has been woken for it, and has yet
+        // to clear it. But a task that has gone idle during barrier A has looked too early.
+        if overrides && (fences.get() > 0 || !self.overridden.load(Relaxed)) {
+            self.overridden.store(true, Relaxed);
+            // Barrier D: a task that is on the queue is woken, and finds the flag, and an armed one
+            // that is not will find it.
             self.doorbell.sleepers.wake_all();
         }
         // If an IDLE that is seen here has taken the place of UNFENCED, either barrier A has been

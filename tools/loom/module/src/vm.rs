@@ -516,11 +516,11 @@ impl Vm {
     /// `Vm::go_idle()`.
     fn go_idle(&self) {
         let over_unfenced = Cell::new(false);
-        self.state().go_idle(|found| {
-            self.overridden.store(true, Relaxed);
+        let overrides = self.state().go_idle(|found| {
             over_unfenced.set(over_unfenced.get() || found == BUSY_UNFENCED);
         });
-        if over_unfenced.get() {
+        if overrides && (over_unfenced.get() || !self.overridden.load(Relaxed)) {
+            self.overridden.store(true, Relaxed);
             self.sleepers.wake_all();
         }
         self.quieten();
