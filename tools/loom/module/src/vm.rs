@@ -9,13 +9,16 @@ use std::cell::Cell;
 use std::sync::{
     atomic::{
         AtomicU32,
-        Ordering::{AcqRel, Relaxed},
+        Ordering::{AcqRel, Relaxed, SeqCst},
     },
     Arc,
 };
 
 use ivring_loom::machine;
-use loom::sync::{atomic::AtomicBool, Mutex};
+use loom::sync::{
+    atomic::{AtomicBool, AtomicUsize},
+    Mutex,
+};
 
 pub use crate::prelude::{Error, ECONNRESET, EPIPE};
 use crate::{
@@ -41,6 +44,7 @@ pub struct Vm {
     progress: Progress,
     sleepers: WaitQueue,
     overridden: AtomicBool,
+    fencing: AtomicUsize,
     /// What others tell it besides items, as `members` does.
     news: Memory,
     /// Its lanes may be quiet: its senders look whether they are, and the kernel marks them.
@@ -183,6 +187,7 @@ impl Vm {
             progress,
             sleepers: WaitQueue::new(),
             overridden: AtomicBool::new(false),
+            fencing: AtomicUsize::new(0),
             news: Memory::new(1),
             rung: 0.into(),
             asked: 0.into(),
@@ -228,7 +233,8 @@ impl Vm {
         for lane in self.lanes.iter().filter(|lane| quiet & 1 << lane.slot == 0) {
             if self.held(lane) == 0 {
                 self.quiet().mark(0, 1 << lane.slot);
-                if !self.state().sleeps() || self.held(lane) != 0 {
+                let fenced = self.state().sleeps() && self.fencing.load(Relaxed) == 0;
+                if !fenced || self.held(lane) != 0 {
                     self.unmark(lane.slot as u16, &table);
                 }
             }
@@ -515,11 +521,15 @@ impl Vm {
 
     /// `Vm::go_idle()`.
     fn go_idle(&self) {
-        let over_unfenced = Cell::new(false);
+        let fences = Cell::new(0);
         let overrides = self.state().go_idle(|found| {
-            over_unfenced.set(over_unfenced.get() || found == BUSY_UNFENCED);
+            if found == BUSY_UNFENCED {
+                self.fencing.fetch_add(1, SeqCst);
+                fences.set(fences.get() + 1);
+            }
         });
-        if overrides && (over_unfenced.get() || !self.overridden.load(Relaxed)) {
+        self.fencing.fetch_sub(fences.get(), SeqCst);
+        if overrides && (fences.get() > 0 || !self.overridden.load(Relaxed)) {
             self.overridden.store(true, Relaxed);
             self.sleepers.wake_all();
         }

@@ -3,6 +3,7 @@
 //! No wakeup is lost, no item is lost, doubled, torn or out of order, and doorbells are bounded: for
 //! each way to send and each way to sleep.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::world::{Reader, Sleep, enqueue, send, start_process};
@@ -218,6 +219,47 @@ fn delay_of_reader_armed_by_the_kernel_and_another_poller() {
 #[test]
 fn delay_of_armed_reader_and_the_end_of_another_wait() {
     delayed_with(Sleep::Armed, Vm::wait_in_vain);
+}
+
+/// A reader with asymmetric fences, and another task of its VM that goes idle over UNFENCED: while that
+/// task passes the barrier on all CPUs, the reader finds IDLE.
+///
+/// Only the kernel makes lanes quiet.
+fn unfenced_beside_poller(vm: fn(u32, &[u32]) -> Arc<Vm>, sleep: Sleep) {
+    check(2, move || {
+        let vm = vm(2, &[2]);
+        let mut reader = Reader::new(&vm, 1, sleep, true);
+        reader.receiver.set_patience(u32::MAX, 0);
+        let processes = [
+            start_process(LAZY, {
+                let vm = vm.clone();
+                move || send(&vm, 0, 1).unwrap()
+            }),
+            start_process(Process::default(), {
+                let vm = vm.clone();
+                move || vm.poll_in_vain()
+            }),
+        ];
+        reader.read_all([1, 0]);
+        for process in processes {
+            process.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn asymmetric_fence_of_armed_reader_and_another_poller() {
+    unfenced_beside_poller(Vm::new, Sleep::Armed);
+}
+
+#[test]
+fn asymmetric_fence_of_the_kernel_and_another_poller() {
+    unfenced_beside_poller(Vm::new, Sleep::Kernel);
+}
+
+#[test]
+fn quiet_lane_to_unfenced_reader_and_another_poller() {
+    unfenced_beside_poller(Vm::with_quiet_lanes, Sleep::Kernel);
 }
 
 /// What `go_idle` is there to avoid: nothing ends the delay.
