@@ -13,7 +13,7 @@ use kernel::{
     seq_file::SeqFile,
     seq_print,
     sync::{
-        atomic::{Acquire, Atomic, Full, Release},
+        atomic::{Acquire, Atomic, Release},
         Arc, Mutex, SetOnce,
     },
 };
@@ -22,11 +22,13 @@ use crate::{
     doorbell::Doorbell,
     ioctl,
     mapping::{map, Access},
+    membership::{Membership, Patience},
     memory,
     process::Process,
     registry::Handle,
     uapi::{self, EVENT_ITEMS, EVENT_MEMBERS},
     vm::Vm,
+    waitqueue::Deadline,
 };
 
 const EPOLLIN: u32 = 0x001;
@@ -49,8 +51,9 @@ pub(crate) struct Endpoint {
     pub(crate) doorbell: Arc<Doorbell>,
     /// There is a [`Setup`].
     setting_up: Atomic<bool>,
-    /// The VM has left its region, while the file is still open.
-    left: Atomic<bool>,
+    /// Ends if the VM leaves while the file is still open.
+    #[pin]
+    membership: Membership,
     /// The process whose end the VM does not survive, if there is one.
     #[pin]
     process: Mutex<Option<Process>>,
@@ -79,7 +82,7 @@ impl Drop for Setup<'_> {
 pub(crate) struct Member<'a> {
     pub(crate) region: &'a Handle,
     pub(crate) vm: &'a Arc<Vm>,
-    left: &'a Atomic<bool>,
+    membership: &'a Membership,
 }
 
 impl Endpoint {
@@ -97,10 +100,19 @@ impl Endpoint {
         let member = Member {
             vm: self.vm.as_ref().ok_or(ENOTCONN)?,
             region: self.region.as_ref().ok_or(ENOTCONN)?,
-            left: &self.left,
+            membership: &self.membership,
         };
         member.check()?;
         Ok(member)
+    }
+
+    /// Does a call of a member. Errors as [`Endpoint::member`], also if the VM leaves during the call,
+    /// which may have slept: if nowhere else, then at a page of its argument.
+    pub(crate) fn as_member<T>(&self, call: impl FnOnce(Member<'_>) -> Result<T>) -> Result<T> {
+        let member = self.member()?;
+        let result = call(member);
+        member.check()?;
+        result
     }
 
     /// Watches the current process: the VM leaves when it ends. For who has a [`Setup`].
@@ -129,16 +141,17 @@ impl Endpoint {
         let (Some(region), Some(vm)) = (self.region.as_ref(), self.vm.as_ref()) else {
             return false;
         };
-        let leaves = !self.left.xchg(true, Full);
+        let leaves = self.membership.end();
         if leaves {
             region.leave(vm);
         }
         leaves
     }
 
-    /// The VM leaves while the file is open: whoever sleeps for the VM finds out.
+    /// The VM leaves while the file is open: all tasks of the VM that sleep find out.
     fn leave_open(&self) {
         if self.leave() {
+            self.membership.sleepers.wake_all();
             self.doorbell.ring();
         }
     }
@@ -236,12 +249,18 @@ impl Member<'_> {
     /// `EOWNERDEAD` if the VM has left, because its process has ended. To be asked again by calls
     /// that have slept.
     pub(crate) fn check(self) -> Result {
-        if !self.left.load(Acquire) {
-            return Ok(());
-        }
         // The caller may have stored something else there since the VM left.
-        self.vm.state().leave();
-        Err(EOWNERDEAD)
+        self.membership
+            .check()
+            .inspect_err(|_| self.vm.state().leave())
+    }
+
+    /// How long a task of the VM may sleep that waits for another VM.
+    pub(crate) fn patience(&self, deadline: Deadline) -> Patience<'_> {
+        Patience {
+            deadline,
+            membership: self.membership,
+        }
     }
 
     /// What there is to do, as `poll()` says it.
@@ -283,7 +302,7 @@ impl MiscDevice for Endpoint {
                 vm: SetOnce::new(),
                 doorbell,
                 setting_up: Atomic::new(false),
-                left: Atomic::new(false),
+                membership <- Membership::new(),
                 process <- new_mutex!(None, "ivring_process"),
                 opening <- new_mutex!((), "ivring_opening"),
             }),

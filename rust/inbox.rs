@@ -7,10 +7,10 @@ use kernel::{new_spinlock, prelude::*, sync::SpinLock};
 
 use crate::{
     area::Area,
+    membership::Patience,
     progress::{Progress, Seen, Wish},
     ring::{Producer, Ring, Room},
     uapi::{Item, RingArea, VmArea},
-    waitqueue::Deadline,
 };
 
 /// The inbox of a VM.
@@ -106,8 +106,8 @@ impl Inbox {
     /// Sleeps until there is room.
     ///
     /// `EPIPE` when the VM leaves, `EPROTO` if it has broken its inbox, else what the wait fails with.
-    pub(crate) fn wait_for_room(&self, vm_area: &Area, deadline: Deadline) -> Result {
-        self.wait(Wish::Room, vm_area, deadline)
+    pub(crate) fn wait_for_room(&self, vm_area: &Area, patience: Patience<'_>) -> Result {
+        self.wait(Wish::Room, vm_area, patience)
     }
 
     /// Sleeps until the VM has read all items before `position`.
@@ -117,7 +117,7 @@ impl Inbox {
         &self,
         vm_area: &Area,
         position: u32,
-        deadline: Deadline,
+        patience: Patience<'_>,
     ) -> Result {
         let ring = self.ring(vm_area);
         let mut side = self.side.lock();
@@ -127,13 +127,13 @@ impl Inbox {
         if is_read {
             return Ok(());
         }
-        self.wait(Wish::Read(position), vm_area, deadline)
+        self.wait(Wish::Read(position), vm_area, patience)
     }
 
-    fn wait(&self, wish: Wish, vm_area: &Area, deadline: Deadline) -> Result {
+    fn wait(&self, wish: Wish, vm_area: &Area, patience: Patience<'_>) -> Result {
         let room = Room::of(&self.area);
         self.progress
-            .wait(wish, deadline, room, || self.look(vm_area))
+            .wait(wish, patience, room, || self.look(vm_area))
     }
 
     /// How far the VM has read; `EPROTO` if it has broken its inbox.

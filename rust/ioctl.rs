@@ -64,15 +64,18 @@ pub(crate) fn call(file: Pin<&Endpoint>, command: u32, address: usize) -> Result
         CREATE => create(file, User::at(address))?,
         ATTACH => attach(file, User::at(address))?,
         INFO => info(endpoint, User::at(address))?,
-        VM_INFO => vm_info(endpoint.member()?, User::at(address))?,
+        VM_INFO => endpoint.as_member(|member| vm_info(member, User::at(address)))?,
         ENQUEUE => enqueue(endpoint.member()?, User::at(address))?,
-        WAIT => wait(endpoint.member()?, User::at(address))?,
-        EVENTFD => eventfd(endpoint.member()?, User::at(address))?,
-        ROOM => room(endpoint.member()?, User::at(address))?,
-        FLUSH => flush(endpoint.member()?, User::at(address))?,
-        OPEN_LANE => open_lane(endpoint, User::at(address))?,
-        CLOSE_LANE => close_lane(endpoint.member()?, User::at(address))?,
-        DOORBELL => return doorbell(endpoint.member()?, User::at(address)).map(isize::from),
+        WAIT => endpoint.as_member(|member| wait(member, User::at(address)))?,
+        EVENTFD => endpoint.as_member(|member| eventfd(member, User::at(address)))?,
+        ROOM => endpoint.as_member(|member| room(member, User::at(address)))?,
+        FLUSH => endpoint.as_member(|member| flush(member, User::at(address)))?,
+        OPEN_LANE => endpoint.as_member(|member| open_lane(endpoint, member, User::at(address)))?,
+        CLOSE_LANE => endpoint.as_member(|member| close_lane(member, User::at(address)))?,
+        DOORBELL => {
+            let rung = endpoint.as_member(|member| doorbell(member, User::at(address)))?;
+            return Ok(rung.into());
+        }
         FENCE => fence(endpoint.member()?),
         _ => return Err(ENOTTY),
     }
@@ -275,6 +278,7 @@ fn vm_info(member: Member<'_>, argument: User<uapi::VmInfo>) -> Result {
 
 fn enqueue(member: Member<'_>, argument: User<uapi::Enqueue>) -> Result {
     let (enqueue, writable) = argument.read_and_touch::<uapi::Enqueued>()?;
+    member.check()?;
     let waits = enqueue.flags & uapi::ENQUEUE_WAIT != 0;
     require(enqueue.flags & !uapi::ENQUEUE_WAIT == 0 && enqueue.reserved == 0)?;
     require((1..=uapi::MAX_BATCH).contains(&enqueue.count))?;
@@ -329,7 +333,11 @@ fn send(
             match deadline {
                 _ if left.is_empty() => Ok(()),
                 None => Err(EAGAIN),
-                Some(deadline) => receiver.wait_for_room(deadline),
+                Some(deadline) => {
+                    let waited = receiver.wait_for_room(member.patience(deadline));
+                    member.check()?;
+                    waited
+                }
             }
         });
         // CAST: At most `MAX_BATCH`.
@@ -348,11 +356,12 @@ fn wait(member: Member<'_>, argument: User<uapi::Wait>) -> Result {
     require(wait.flags & !(uapi::EVENT_MEMBERS | uapi::WAIT_ARMED) == 0)?;
     let interest = wait.flags & uapi::EVENT_MEMBERS | uapi::EVENT_ITEMS;
     let armed = wait.flags & uapi::WAIT_ARMED != 0;
-    let look = || Ok(Some(member.events(interest)?).filter(|&events| events != 0));
+    let look = || match armed {
+        true => member.check().map(|()| None),
+        false => Ok(Some(member.events(interest)?).filter(|&events| events != 0)),
+    };
     let deadline = Deadline::of_user(wait.deadline);
-    let events = member.vm.wait(deadline, armed, look);
-    member.check()?;
-    wait.events = events?;
+    wait.events = member.vm.wait(deadline, armed, look)?;
     argument.write(&wait)
 }
 
@@ -371,13 +380,13 @@ fn flush(member: Member<'_>, argument: User<uapi::Flush>) -> Result {
     let flush = argument.read()?;
     require(flush.flags & !uapi::FLUSH_LANE == 0)?;
     let (id, generation) = (flush.id, flush.generation);
-    let deadline = Deadline::of_user(flush.deadline);
+    let patience = member.patience(Deadline::of_user(flush.deadline));
     if flush.flags & uapi::FLUSH_LANE == 0 {
         let receiver = member.region.vm(id, generation)?;
-        return receiver.wait_until_read(flush.position, deadline);
+        return receiver.wait_until_read(flush.position, patience);
     }
     with_lane(member, id, generation, |lane| {
-        lane.wait_until_read(flush.position, deadline)
+        lane.wait_until_read(flush.position, patience)
     })
 }
 

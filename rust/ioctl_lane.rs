@@ -14,8 +14,11 @@ use crate::{
     waitqueue::Deadline,
 };
 
-pub(crate) fn open_lane(endpoint: &Endpoint, argument: User<uapi::OpenLane>) -> Result {
-    let member = endpoint.member()?;
+pub(crate) fn open_lane(
+    endpoint: &Endpoint,
+    member: Member<'_>,
+    argument: User<uapi::OpenLane>,
+) -> Result {
     let open = argument.read()?;
     let waits = open.flags & uapi::OPEN_LANE_WAIT != 0;
     require(open.flags & !uapi::OPEN_LANE_WAIT == 0 && open.entries.is_power_of_two())?;
@@ -42,8 +45,11 @@ pub(crate) fn open_lane(endpoint: &Endpoint, argument: User<uapi::OpenLane>) -> 
         return outcome;
     }
     receiver.add_lane(&lane)?;
-    member.vm.set_lane_to(lane);
-    Ok(())
+    member.vm.set_lane_to(&lane).inspect_err(|_| {
+        // The receiver does not keep a lane of a VM that has left already. If it has left too, it has
+        // no lanes.
+        let _ = receiver.close_lane(member.vm.id);
+    })
 }
 
 /// What comes of opening a lane where the caller has one to the receiver, if it has.
@@ -62,7 +68,7 @@ fn open_again(member: Member<'_>, receiver: &Arc<Vm>, entries: u32) -> Option<Re
 /// There is one at most, and none after it: only the member can open another.
 fn wait_for_old_lane(member: Member<'_>, receiver: &Vm, deadline: Deadline) -> Result {
     match receiver.lane_from(member.vm.id.slot.into()) {
-        Ok(lane) if lane.from != member.vm.id => lane.wait_for_end(deadline),
+        Ok(lane) if lane.from != member.vm.id => lane.wait_for_end(member.patience(deadline)),
         // None, or the receiver has left.
         _ => Ok(()),
     }

@@ -23,6 +23,7 @@ mod ioctl_lane;
 mod lane;
 mod lanes;
 mod mapping;
+mod membership;
 mod memory;
 mod name;
 mod nospec;

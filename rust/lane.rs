@@ -16,13 +16,13 @@ use kernel::{
 
 use crate::{
     area::{Area, Word},
+    membership::Patience,
     memory,
     progress::{Progress, Seen, Wish},
     ring::Room,
     uapi::{Item, LaneEnd, RingArea, VmArea},
     vm::{Vm, VmId},
     waiter::Woken,
-    waitqueue::Deadline,
 };
 
 /// A lane. It lives until both its ends have let go of it.
@@ -162,18 +162,18 @@ impl Lane {
     /// Sleeps until the receiver has read all items before `position`.
     ///
     /// `EPIPE` or `ECONNRESET` when nothing more will be read, else what the wait fails with.
-    pub(crate) fn wait_until_read(&self, position: u32, deadline: Deadline) -> Result {
-        self.wait(Wish::Read(position), deadline)
+    pub(crate) fn wait_until_read(&self, position: u32, patience: Patience<'_>) -> Result {
+        self.wait(Wish::Read(position), patience)
     }
 
     /// Sleeps until the receiver has closed the lane, or left.
-    pub(crate) fn wait_for_end(&self, deadline: Deadline) -> Result {
-        self.wait(Wish::End, deadline)
+    pub(crate) fn wait_for_end(&self, patience: Patience<'_>) -> Result {
+        self.wait(Wish::End, patience)
     }
 
-    fn wait(&self, wish: Wish, deadline: Deadline) -> Result {
+    fn wait(&self, wish: Wish, patience: Patience<'_>) -> Result {
         let room = Room::of(&self.area);
-        self.progress.wait(wish, deadline, room, || self.look())
+        self.progress.wait(wish, patience, room, || self.look())
     }
 
     /// Takes out a few of those that wait for progress, after the receiver has read on, closed the

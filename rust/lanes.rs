@@ -196,9 +196,11 @@ impl Lanes {
     }
 
     /// Lists a lane that the VM writes, and returns the one that it had to that slot before.
-    pub(crate) fn set_to(&mut self, lane: Arc<Lane>) -> Option<Arc<Lane>> {
-        let place = nospec::get_mut(&mut self.outgoing, usize::from(lane.to.slot))?;
-        place.replace(lane)
+    /// `EOWNERDEAD` if the VM has left.
+    pub(crate) fn set_to(&mut self, lane: &Arc<Lane>) -> Result<Option<Arc<Lane>>> {
+        let slot = usize::from(lane.to.slot);
+        let place = nospec::get_mut(&mut self.outgoing, slot).ok_or(EOWNERDEAD)?;
+        Ok(place.replace(lane.clone()))
     }
 
     /// The VM leaves: takes all of them.
@@ -367,10 +369,10 @@ mod tests {
         let vm = Vm::for_test(id(2, 1), SLOTS)?;
         let old = Lane::new(id(0, 1), vm.clone(), 8)?;
         let new = Lane::new(id(0, 1), vm, 8)?;
-        assert!(lanes.set_to(old.clone()).is_none());
+        assert!(lanes.set_to(&old)?.is_none());
         assert!(lanes.to(2)?.is_some_and(|lane| Arc::ptr_eq(lane, &old)));
         assert!(lanes.to(0)?.is_none());
-        let replaced = lanes.set_to(new.clone());
+        let replaced = lanes.set_to(&new)?;
         assert!(replaced.is_some_and(|lane| Arc::ptr_eq(&lane, &old)));
         assert!(lanes.to(2)?.is_some_and(|lane| Arc::ptr_eq(lane, &new)));
         Ok(())
@@ -388,12 +390,13 @@ mod tests {
         let lane = Lane::new(id(1, 1), vm.clone(), 8)?;
         let mut lanes = Lanes::new(SLOTS)?;
         lanes.add(&lane, &vm.area, table)?;
-        lanes.set_to(lane.clone());
+        lanes.set_to(&lane)?;
         let (incoming, outgoing) = lanes.take();
         assert_eq!(incoming.iter().flatten().count(), 1);
         assert_eq!(outgoing.iter().flatten().count(), 1);
         assert_eq!(lanes.awake(&vm.area).count(), 0);
         assert_eq!(lanes.add(&lane, &vm.area, table), Err(EPIPE));
+        assert!(lanes.set_to(&lane).err() == Some(EOWNERDEAD));
         assert!(lanes.remove(id(1, 1), &vm.area, table).err() == Some(ENOENT));
         assert!(lanes.from(1).err() == Some(EINVAL));
         lane.leave(&vm.area);

@@ -18,6 +18,7 @@ use kernel::{
 };
 
 use crate::{
+    membership::Patience,
     memory,
     ring::{is_read, Room},
     waiter::{Waiter, Woken},
@@ -269,19 +270,19 @@ impl Progress {
 
     /// Sleeps until `look` finds what is wished for. `room` are the words of the ring.
     ///
-    /// Fails with what `look` fails with, with why the reader reads no more, with what the wait fails
-    /// with, and with `ENOMEM` before it sleeps.
+    /// Fails with what `look` fails with, with why the reader reads no more, with what
+    /// [`Waiter::sleep`] fails with, and with `ENOMEM` before it sleeps.
     pub(crate) fn wait(
         &self,
         wish: Wish,
-        deadline: Deadline,
+        patience: Patience<'_>,
         room: Room<'_>,
         look: impl Fn() -> Result<Seen>,
     ) -> Result {
         if let Some(answer) = self.answer(wish, look()) {
             return answer;
         }
-        if deadline == Deadline::NOW {
+        if patience.deadline == Deadline::NOW {
             return Err(ETIMEDOUT);
         }
         loop {
@@ -301,7 +302,7 @@ impl Progress {
             drop(queue);
             woken.wake();
 
-            let slept = task.sleep(deadline);
+            let slept = task.sleep(patience);
 
             let mut queue = self.queue.lock();
             let answer = self.answer(wish, look());
@@ -373,7 +374,11 @@ mod tests {
     use kernel::sync::Arc;
 
     use super::*;
-    use crate::{area::Area, uapi::RingArea};
+    use crate::{
+        area::Area,
+        membership::Membership,
+        uapi::{self, RingArea},
+    };
 
     const ENTRIES: u32 = 64;
     const FEW: usize = Woken::FEW;
@@ -589,9 +594,14 @@ mod tests {
     #[test]
     fn wait_without_sleep() -> Result {
         let ring = Ring::new(5)?;
+        let membership = KBox::pin_init(Membership::new(), GFP_KERNEL)?;
         let wait = |wish, deadline| {
+            let patience = Patience {
+                deadline,
+                membership: &membership,
+            };
             let look = || ring.seen.get();
-            ring.progress.wait(wish, deadline, ring.words(), look)
+            ring.progress.wait(wish, patience, ring.words(), look)
         };
         let past = Deadline(1);
         assert_eq!(wait(Wish::Read(5), past), Ok(()));
@@ -609,6 +619,15 @@ mod tests {
         assert_eq!(wait(Wish::End, past), Ok(()));
         ring.seen.set(Err(EPROTO));
         assert_eq!(wait(Wish::Read(5), past), Err(EPROTO));
+
+        // The task's own VM has left, however long the task may wait.
+        assert!(membership.end() && !membership.end());
+        ring.see(5, 0, None);
+        for wish in [Wish::Read(6), Wish::Room, Wish::End] {
+            assert_eq!(wait(wish, Deadline(uapi::DEADLINE_NEVER)), Err(EOWNERDEAD));
+            assert!(ring.progress.queue.lock().tasks.is_empty());
+            assert_eq!(ring.said(), (None, None));
+        }
         Ok(())
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     inbox::Inbox,
     lane::Lane,
     lanes::{Lanes, Table},
+    membership::Patience,
     memory,
     quiet::Quiet,
     state::{Due, State},
@@ -232,16 +233,16 @@ impl Vm {
     }
 
     /// Sleeps until the VM's inbox has room.
-    pub(crate) fn wait_for_room(&self, deadline: Deadline) -> Result {
+    pub(crate) fn wait_for_room(&self, patience: Patience<'_>) -> Result {
         self.inbox
-            .wait_for_room(&self.area, deadline)
+            .wait_for_room(&self.area, patience)
             .inspect_err(|&error| self.tell_if_broken(error))
     }
 
     /// Sleeps until the VM has read all items of its inbox before `position`.
-    pub(crate) fn wait_until_read(&self, position: u32, deadline: Deadline) -> Result {
+    pub(crate) fn wait_until_read(&self, position: u32, patience: Patience<'_>) -> Result {
         self.inbox
-            .wait_until_read(&self.area, position, deadline)
+            .wait_until_read(&self.area, position, patience)
             .inspect_err(|&error| self.tell_if_broken(error))
     }
 
@@ -310,7 +311,7 @@ impl Vm {
     }
 
     /// Sleeps until `look` finds something, or, if the VM has `armed` by itself, until the doorbell
-    /// rings. The VM is neither idle nor delayed when this returns.
+    /// rings or `look` fails. The VM is neither idle nor delayed when this returns.
     pub(crate) fn wait(
         &self,
         deadline: Deadline,
@@ -335,7 +336,11 @@ impl Vm {
             let ready = || {
                 if armed {
                     let rung = !self.state().sleeps() || self.overridden.load(Relaxed);
-                    return rung.then_some(None);
+                    if rung {
+                        return Some(None);
+                    }
+                    // Another task may have armed again after the last doorbell.
+                    return look().err().map(|error| Some(Err(error)));
                 }
                 if !self.state().sleeps_before_look() {
                     return Some(None);
@@ -343,7 +348,7 @@ impl Vm {
                 look().transpose().map(Some)
             };
             let count = || self.counters.waits.add(1);
-            match self.doorbell.sleepers.wait_and(deadline, ready, count) {
+            match self.doorbell.sleepers.wait(deadline, ready, count) {
                 Ok(Some(found)) => break found,
                 // What there is to do, the VM finds out by itself.
                 Ok(None) if armed => {
@@ -369,10 +374,12 @@ impl Vm {
         self.lanes.lock().add(lane, &self.area, self.table())
     }
 
-    /// Lists a lane that this VM writes, in place of any to that slot before.
-    pub(crate) fn set_lane_to(&self, lane: Arc<Lane>) {
+    /// Lists a lane that this VM writes, in place of any to that slot before. `EOWNERDEAD` if this VM
+    /// has left.
+    pub(crate) fn set_lane_to(&self, lane: &Arc<Lane>) -> Result {
         // Dropped after the lock.
-        let _old = self.lanes.lock().set_to(lane);
+        let _old = self.lanes.lock().set_to(lane)?;
+        Ok(())
     }
 
     /// The lane to the VM of a slot, of whatever generation.

@@ -9,17 +9,14 @@ use kernel::{
     sync::atomic::{Atomic, Relaxed},
 };
 
-use crate::{
-    memory,
-    waitqueue::{Deadline, WaitQueue},
-};
+use crate::{membership::Patience, memory, waitqueue::WaitQueue};
 
 /// A task that waits.
 #[pin_data]
 pub(crate) struct Waiter {
     /// It has been woken.
     woken: Atomic<bool>,
-    /// Where the task sleeps, and nobody else.
+    /// Where the task sleeps, and no other does. It sleeps on the queue of its membership as well.
     #[pin]
     queue: WaitQueue,
     /// In a list of [`Woken`].
@@ -46,12 +43,23 @@ impl Waiter {
         )
     }
 
-    /// Sleeps until the waiter has been woken; errors as [`WaitQueue::wait`].
-    pub(crate) fn sleep(&self, deadline: Deadline) -> Result {
-        // The queue's own lock orders this load and the store in `wake`: the task is on the queue
-        // when it loads.
+    /// Sleeps until the waiter has been woken; errors as [`WaitQueue::wait`], and `EOWNERDEAD` once
+    /// the task's VM has left.
+    pub(crate) fn sleep(&self, patience: Patience<'_>) -> Result {
+        let Patience {
+            deadline,
+            membership,
+        } = patience;
+        let ready = || {
+            // The queue's own lock orders this load and the store in `wake`: the task is on the queue
+            // when it loads.
+            if self.woken.load(Relaxed) {
+                return Some(Ok(()));
+            }
+            membership.check().err().map(Err)
+        };
         self.queue
-            .wait(deadline, || self.woken.load(Relaxed).then_some(()))
+            .wait_on_both(&membership.sleepers, deadline, ready)?
     }
 
     fn wake(&self) {

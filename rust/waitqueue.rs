@@ -111,52 +111,25 @@ impl WaitQueue {
     /// anything else and again after each wakeup.
     ///
     /// `ETIMEDOUT` when the deadline has passed, `ERESTARTSYS` for a signal.
+    ///
+    /// Calls `before_sleep`, which must not sleep, each time that the task is about to.
     pub(crate) fn wait<T>(
         &self,
         deadline: Deadline,
         ready: impl FnMut() -> Option<T>,
-    ) -> Result<T> {
-        self.wait_and(deadline, ready, || {})
-    }
-
-    /// As [`WaitQueue::wait`], and calls `before_sleep`, which must not sleep, each time that the task
-    /// is about to.
-    pub(crate) fn wait_and<T>(
-        &self,
-        deadline: Deadline,
-        mut ready: impl FnMut() -> Option<T>,
         before_sleep: impl Fn(),
     ) -> Result<T> {
-        let entry = Opaque::<bindings::wait_queue_entry>::uninit();
-        // SAFETY: `entry` is valid for writes, and stays in place until `finish_wait`.
-        unsafe { bindings::init_wait_entry(entry.get(), 0) };
+        wait_on([self], deadline, ready, before_sleep)
+    }
 
-        let mut timed_out = deadline == Deadline::NOW;
-        let result = loop {
-            // SAFETY: `head` and `entry` are initialized. Setting the task's state is matched by
-            // `finish_wait` below.
-            let signal = unsafe {
-                bindings::prepare_to_wait_event(
-                    self.head.get(),
-                    entry.get(),
-                    TASK_INTERRUPTIBLE | TASK_FREEZABLE,
-                )
-            };
-            if let Some(value) = ready() {
-                break Ok(value);
-            }
-            if timed_out {
-                break Err(ETIMEDOUT);
-            }
-            if signal != 0 {
-                break Err(ERESTARTSYS);
-            }
-            before_sleep();
-            timed_out = sleep(deadline);
-        };
-        // SAFETY: As above; this takes the entry off the queue before it goes out of scope.
-        unsafe { bindings::finish_wait(self.head.get(), entry.get()) };
-        result
+    /// As [`WaitQueue::wait`], on this queue and on `other`: either wakes the task.
+    pub(crate) fn wait_on_both<T>(
+        &self,
+        other: &Self,
+        deadline: Deadline,
+        ready: impl FnMut() -> Option<T>,
+    ) -> Result<T> {
+        wait_on([self, other], deadline, ready, || {})
     }
 }
 
@@ -164,6 +137,57 @@ extern "C" {
     /// In `helpers.c`: a `CLOCK_MONOTONIC` time of the current task's time namespace, as the kernel
     /// itself counts.
     fn ivring_timens_ktime_to_host(monotonic: bindings::ktime_t) -> bindings::ktime_t;
+}
+
+fn wait_on<T, const N: usize>(
+    queues: [&WaitQueue; N],
+    deadline: Deadline,
+    mut ready: impl FnMut() -> Option<T>,
+    before_sleep: impl Fn(),
+) -> Result<T> {
+    let entries = [const { Opaque::<bindings::wait_queue_entry>::uninit() }; N];
+    let on_queues = || queues.iter().zip(&entries);
+    for entry in &entries {
+        // SAFETY: `entry` is valid for writes, and stays in place until `finish_wait`.
+        unsafe { bindings::init_wait_entry(entry.get(), 0) };
+    }
+
+    let mut timed_out = deadline == Deadline::NOW;
+    let result = loop {
+        let mut signal = false;
+        for (queue, entry) in on_queues() {
+            // A wakeup by the first queue may come before the last of these sets the task's state
+            // again. What it woke the task for is then seen by `ready`: setting the state contains a
+            // full barrier.
+            //
+            // SAFETY: `head` and `entry` are initialized. Setting the task's state is matched by
+            // `finish_wait` below.
+            let prepared = unsafe {
+                bindings::prepare_to_wait_event(
+                    queue.head.get(),
+                    entry.get(),
+                    TASK_INTERRUPTIBLE | TASK_FREEZABLE,
+                )
+            };
+            signal |= prepared != 0;
+        }
+        if let Some(value) = ready() {
+            break Ok(value);
+        }
+        if timed_out {
+            break Err(ETIMEDOUT);
+        }
+        if signal {
+            break Err(ERESTARTSYS);
+        }
+        before_sleep();
+        timed_out = sleep(deadline);
+    };
+    for (queue, entry) in on_queues() {
+        // SAFETY: As above; this takes the entry off the queue before it goes out of scope.
+        unsafe { bindings::finish_wait(queue.head.get(), entry.get()) };
+    }
+    result
 }
 
 /// Sleeps till the task is woken; true if the deadline came first.

@@ -1,26 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * IVRING_ATTACH_PROCESS: a VM leaves when the process that attached it ends, also if others still
- * have a descriptor of its file.
+ * have a descriptor of its file. Those who sleep meanwhile: process_sleep.c.
  */
 #include <pthread.h>
 #include <sched.h>
-#include <sys/epoll.h>
 #include <sys/syscall.h>
 
-#include "ivring_test.h"
-#include "lane.h"
-
-#define SLOT	1
-
-/* What the test and the processes that it makes share. */
-struct shared {
-	int attached;		/* the attacher's result, plus 1 */
-	int kept;		/* the keeper's, plus 1 */
-	bool sleeps;		/* the keeper is about to sleep */
-	bool close;		/* let the keeper close the file */
-	bool closed;
-};
+#include "process.h"
 
 FIXTURE(process) {
 	struct vm vm;		/* of another process, in slot 0 */
@@ -45,46 +32,6 @@ FIXTURE_TEARDOWN(process)
 	vm_close(&self->vm);
 }
 
-static int attach(int fd, int region_fd, __u32 flags)
-{
-	struct ivring_attach a = attach_args(region_fd, SLOT);
-
-	a.flags = flags;
-	return dev_ioctl(fd, IVRING_ATTACH, &a);
-}
-
-/* A process that has the descriptor of the attacher, and outlives it. */
-static void fork_keeper(struct shared *shared, int fd, int (*keep)(struct shared *shared, int fd))
-{
-	if (fork())
-		return;
-	alarm(60);
-	STORE(&shared->kept, 1 - keep(shared, fd));
-	while (!LOAD(&shared->close))
-		usleep(200);
-	close(fd);
-	STORE(&shared->closed, true);
-	_exit(0);
-}
-
-/* A process that attaches, hands its descriptor on, and does what @live does. */
-static pid_t attach_in_process(struct shared *shared, int region_fd, __u32 flags,
-			       int (*keep)(struct shared *shared, int fd), void (*live)(int fd))
-{
-	pid_t pid = child_fork();
-	int fd, ret;
-
-	if (pid)
-		return SOON(LOAD(&shared->attached)) && shared->attached == 1 ? pid : -1;
-	fd = dev_open();
-	ret = attach(fd, region_fd, flags);
-	if (!ret && keep)
-		fork_keeper(shared, fd, keep);
-	STORE(&shared->attached, 1 - ret);
-	live(fd);
-	_exit(0);
-}
-
 #define START(flags, keep, live)							\
 do {											\
 	self->attacher = attach_in_process(self->shared, self->vm.fd, flags, keep,	\
@@ -100,12 +47,6 @@ do {											\
 	EXPECT_EQ(-SIGKILL, child_wait(self->attacher));				\
 	self->attacher = 0;								\
 } while (0)
-
-static void wait_for_ever(int fd)
-{
-	for (;;)
-		pause();
-}
 
 static int keep(struct shared *shared, int fd)
 {
@@ -238,68 +179,6 @@ TEST_F(process, shared_descriptors)
 	usleep(50000);
 	END();
 	EXPECT_TRUE(SOON(vm_generation(&self->vm, SLOT) == 2));
-}
-
-/* Sleepers that have the descriptor. */
-
-static int sleeps_in_wait(struct shared *shared, int fd)
-{
-	STORE(&shared->sleeps, true);
-	return dev_wait(fd, 0, IVRING_DEADLINE_NEVER, NULL);
-}
-
-static int sleeps_armed(struct shared *shared, int fd)
-{
-	struct ivring_vm_area *area = dev_map(fd, PAGE, PROT_READ | PROT_WRITE,
-					      IVRING_MAP_VM(SLOT));
-
-	STORE(&area->state, IVRING_IDLE);
-	STORE(&shared->sleeps, true);
-	return dev_wait(fd, IVRING_WAIT_ARMED, IVRING_DEADLINE_NEVER, NULL);
-}
-
-static int sleeps_in_poll(struct shared *shared, int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-
-	STORE(&shared->sleeps, true);
-	return poll(&p, 1, -1) == 1 && p.revents == (POLLERR | POLLHUP) ? -EOWNERDEAD : -EIO;
-}
-
-static int sleeps_in_epoll(struct shared *shared, int fd)
-{
-	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
-	int epfd = epoll_create1(0);
-
-	epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &event);
-	STORE(&shared->sleeps, true);
-	return epoll_wait(epfd, &event, 1, -1) == 1 && event.events == (EPOLLERR | EPOLLHUP) ?
-	       -EOWNERDEAD : -EIO;
-}
-
-TEST_F(process, sleepers)
-{
-	static int (*const sleepers[])(struct shared *shared, int fd) = {
-		sleeps_in_wait, sleeps_armed, sleeps_in_poll, sleeps_in_epoll,
-	};
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(sleepers); i++) {
-		memset(self->shared, 0, sizeof(*self->shared));
-		self->attacher = attach_in_process(self->shared, self->vm.fd,
-						   IVRING_ATTACH_PROCESS, sleepers[i],
-						   wait_for_ever);
-		ASSERT_LT(0, self->attacher);
-		ASSERT_TRUE(SOON(LOAD(&self->shared->sleeps)));
-		usleep(100000);
-		EXPECT_EQ(0, self->shared->kept);
-		END();
-		EXPECT_TRUE(SOON(LOAD(&self->shared->kept)));
-		EXPECT_EQ(1 + EOWNERDEAD, self->shared->kept)
-			TH_LOG("sleeper %u", i);
-		STORE(&self->shared->close, true);
-		ASSERT_TRUE(SOON(LOAD(&self->shared->closed)));
-	}
 }
 
 /* What does not end it. */
