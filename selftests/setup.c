@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A call whose user memory does not come holds up no other call of the same file: tasks that
- * share the descriptor get their result at once, and can be killed.
+ * share the descriptor get their result at once, and can be killed. Here the memory does not
+ * come because of userfaultfd, in setup_fuse.c because of FUSE.
  */
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 
-#include "ivring_test.h"
-#include "lane.h"
+#include "setup.h"
 
 FIXTURE(setup) {
 	struct vm vm;		/* of a region with three slots */
@@ -130,16 +129,6 @@ static int call_end(struct call *call)
 	.command = (cmd),							\
 })
 
-/* What the call returns to another process that has the descriptor. */
-static int in_a_child(int fd, unsigned long command, const void *argument)
-{
-	pid_t pid = child_fork();
-
-	if (!pid)
-		_exit(-dev_ioctl(fd, command, argument));
-	return -child_wait(pid);
-}
-
 TEST_F(setup, attach_that_writes)
 {
 	struct ivring_create c = create_args(2, 2, 4096);
@@ -181,99 +170,20 @@ TEST_F(setup, create_that_reads)
 	EXPECT_EQ(-EBUSY, call_end(&call));
 }
 
-/* Every call of a member, in a child; what they return matters only where they must succeed. */
-static int call_all(const struct vm *vm, const struct vm *to)
-{
-	struct ivring_vm_info v = { .id = vm->id };
-	struct ivring_create c = create_args(2, 2, 4096);
-	struct ivring_attach a = attach_args(-1, 0);
-	struct ivring_info info;
-	struct ivring_api api;
-	char line[256];
-	int fd, bad = 0;
-	pid_t pid;
-
-	pid = child_fork();
-	if (pid)
-		return child_wait(pid);
-	bad |= dev_ioctl(vm->fd, IVRING_API, &api);
-	bad |= dev_ioctl(vm->fd, IVRING_INFO, &info);
-	bad |= dev_ioctl(vm->fd, IVRING_VM_INFO, &v);
-	bad |= dev_ioctl(vm->fd, IVRING_CREATE, &c) != -EBUSY;
-	bad |= dev_ioctl(vm->fd, IVRING_ATTACH, &a) != -EISCONN;
-	bad |= vm_send(vm, to->id, to->generation, 1);
-	bad |= vm_send(vm, vm->id, vm->generation, 1);
-	bad |= dev_wait(vm->fd, 0, 0, NULL);
-	bad |= dev_eventfd(vm->fd, -1);
-	bad |= dev_room(vm->fd, IVRING_ID_ANY);
-	bad |= dev_flush(vm->fd, to->id, to->generation, to->start, 0);
-	bad |= dev_open_lane(vm->fd, vm->id, vm->generation, 8);
-	bad |= dev_close_lane(vm->fd, vm->id, vm->generation);
-	bad |= dev_doorbell(vm->fd, to->id, to->generation) < 0;
-	bad |= dev_ioctl(vm->fd, IVRING_FENCE, NULL);
-	bad |= dev_poll(vm->fd, POLLIN) < 0;
-	bad |= dev_map(vm->fd, vm->region_size, PROT_READ, IVRING_MAP_REGION) == MAP_FAILED;
-	snprintf(line, sizeof(line), "/proc/self/fdinfo/%d", vm->fd);
-	fd = open(line, O_RDONLY);
-	bad |= read(fd, line, sizeof(line)) <= 0;
-	_exit(!!bad);
-}
-
 TEST_F_TIMEOUT(setup, each_call, 60)
 {
-	struct ivring_item item = { .cookie = 1 }, taken;
-	struct ivring_vm_info v = { .id = self->vm.id };
-	struct ivring_create c = create_args(2, 2, 4096);
-	struct ivring_attach a = attach_args(-1, 0);
-	struct ivring_enqueue e = enqueue_args(self->other.id, self->other.generation, &item, 1);
-	struct ivring_enqueue far = enqueue_args(self->other.id, self->other.generation,
-						 self->page, 1);
-	struct ivring_wait w = {};
-	struct ivring_eventfd efd = { .fd = -1 };
-	struct ivring_room r = { .from = IVRING_ID_ANY };
-	struct ivring_flush f = { .id = self->other.id, .generation = self->other.generation,
-				  .position = self->other.start };
-	struct ivring_open_lane o = { .id = self->other.id, .generation = self->other.generation,
-				      .entries = 8 };
-	struct ivring_close_lane l = { .from = self->vm.id, .generation = self->vm.generation };
-	struct ivring_doorbell d = { .id = self->other.id, .generation = self->other.generation };
-	struct ivring_info info = {};
-	struct ivring_api api = {};
-	const struct {
-		unsigned long command;
-		void *argument;
-		size_t size;
-		bool writes;
-		int result;
-		void *at;
-	} calls[] = {
-		{ IVRING_API, &api, sizeof(api), true, 0 },
-		{ IVRING_INFO, &info, sizeof(info), true, 0 },
-		{ IVRING_VM_INFO, &v, sizeof(v), false, 0 },
-		{ IVRING_VM_INFO, &v, sizeof(v), true, 0 },
-		{ IVRING_CREATE, &c, sizeof(c), false, -EBUSY },
-		{ IVRING_ATTACH, &a, sizeof(a), false, -EISCONN },
-		{ IVRING_ENQUEUE, &e, sizeof(e), false, 0 },
-		{ IVRING_ENQUEUE, &e, sizeof(e), true, 0 },
-		{ IVRING_ENQUEUE, &item, sizeof(item), false, 0, &far },
-		{ IVRING_WAIT, &w, sizeof(w), false, 0 },
-		{ IVRING_WAIT, &w, sizeof(w), true, 0 },
-		{ IVRING_EVENTFD, &efd, sizeof(efd), false, 0 },
-		{ IVRING_ROOM, &r, sizeof(r), false, 0 },
-		{ IVRING_FLUSH, &f, sizeof(f), false, 0 },
-		{ IVRING_OPEN_LANE, &o, sizeof(o), false, 0 },
-		{ IVRING_CLOSE_LANE, &l, sizeof(l), false, -ENOENT },
-		{ IVRING_DOORBELL, &d, sizeof(d), false, 0 },
-	};
-	unsigned int i;
+	struct member_call calls[MEMBER_CALLS];
+	struct ivring_item taken;
+	unsigned int i, count;
 
+	count = member_calls(calls, &self->vm, &self->other, self->page);
 	ASSERT_EQ(0, vm_send(&self->vm, self->vm.id, self->vm.generation, 1));
-	for (i = 0; i < ARRAY_SIZE(calls); i++) {
+	for (i = 0; i < count; i++) {
 		struct call call = {
 			.uffd = self->uffd,
 			.page = self->page,
-			.argument = { calls[i].argument, calls[i].size },
-			.writes = calls[i].writes,
+			.argument = calls[i].argument,
+			.writes = calls[i].hangs != READS,
 			.fd = self->vm.fd,
 			.command = calls[i].command,
 			.at = calls[i].at,

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Calls that hang because their user memory does not come, and what others call meanwhile.
+ */
+#ifndef SETUP_H
+#define SETUP_H
+
+#include <sys/uio.h>
+
+#include "ivring_test.h"
+#include "lane.h"
+
+/* What the call returns to another process that has the descriptor. */
+static inline int in_a_child(int fd, unsigned long command, const void *argument)
+{
+	pid_t pid = child_fork();
+
+	if (!pid)
+		_exit(-dev_ioctl(fd, command, argument));
+	return -child_wait(pid);
+}
+
+/* Every call of a member, in a child; what they return matters only where they must succeed. */
+static inline int call_all(const struct vm *vm, const struct vm *to)
+{
+	struct ivring_vm_info v = { .id = vm->id };
+	struct ivring_create c = create_args(2, 2, 4096);
+	struct ivring_attach a = attach_args(-1, 0);
+	struct ivring_info info;
+	struct ivring_api api;
+	char line[256];
+	int fd, bad = 0;
+	pid_t pid;
+
+	pid = child_fork();
+	if (pid)
+		return child_wait(pid);
+	bad |= dev_ioctl(vm->fd, IVRING_API, &api);
+	bad |= dev_ioctl(vm->fd, IVRING_INFO, &info);
+	bad |= dev_ioctl(vm->fd, IVRING_VM_INFO, &v);
+	bad |= dev_ioctl(vm->fd, IVRING_CREATE, &c) != -EBUSY;
+	bad |= dev_ioctl(vm->fd, IVRING_ATTACH, &a) != -EISCONN;
+	bad |= vm_send(vm, to->id, to->generation, 1);
+	bad |= vm_send(vm, vm->id, vm->generation, 1);
+	bad |= dev_wait(vm->fd, 0, 0, NULL);
+	bad |= dev_eventfd(vm->fd, -1);
+	bad |= dev_room(vm->fd, IVRING_ID_ANY);
+	bad |= dev_flush(vm->fd, to->id, to->generation, to->start, 0);
+	bad |= dev_open_lane(vm->fd, vm->id, vm->generation, 8);
+	bad |= dev_close_lane(vm->fd, vm->id, vm->generation);
+	bad |= dev_doorbell(vm->fd, to->id, to->generation) < 0;
+	bad |= dev_ioctl(vm->fd, IVRING_FENCE, NULL);
+	bad |= dev_poll(vm->fd, POLLIN) < 0;
+	bad |= dev_map(vm->fd, vm->region_size, PROT_READ, IVRING_MAP_REGION) == MAP_FAILED;
+	snprintf(line, sizeof(line), "/proc/self/fdinfo/%d", vm->fd);
+	fd = open(line, O_RDONLY);
+	bad |= read(fd, line, sizeof(line)) <= 0;
+	_exit(!!bad);
+}
+
+/* A call of a member that hangs at a page. */
+struct member_call {
+	unsigned long command;
+	struct iovec argument;	/* what belongs into the page */
+	enum {
+		READS,		/* the call hangs when it reads the page, */
+		WRITES,		/* or when it writes the page, which it does not read, */
+		REWRITES,	/* or when it writes the page, after having read it */
+	} hangs;
+	int result;		/* once the page has come */
+	void *at;		/* the call's argument, if that is not what the page holds */
+};
+
+#define MEMBER_CALLS	17
+
+/* All such calls of @vm, which has an item in its inbox and a lane of 8 items to @other. */
+static inline unsigned int member_calls(struct member_call calls[MEMBER_CALLS],
+					const struct vm *vm, const struct vm *other, void *page)
+{
+	static struct ivring_item item = { .cookie = 1 };
+	static struct ivring_vm_info v;
+	static struct ivring_create c;
+	static struct ivring_attach a;
+	static struct ivring_enqueue e, far;
+	static struct ivring_wait w;
+	static struct ivring_eventfd efd = { .fd = -1 };
+	static struct ivring_room r = { .from = IVRING_ID_ANY };
+	static struct ivring_flush f;
+	static struct ivring_open_lane o;
+	static struct ivring_close_lane l;
+	static struct ivring_doorbell d;
+	static struct ivring_info info;
+	static struct ivring_api api;
+	const struct member_call all[] = {
+		{ IVRING_API, { &api, sizeof(api) }, WRITES, 0 },
+		{ IVRING_INFO, { &info, sizeof(info) }, WRITES, 0 },
+		{ IVRING_VM_INFO, { &v, sizeof(v) }, READS, 0 },
+		{ IVRING_VM_INFO, { &v, sizeof(v) }, REWRITES, 0 },
+		{ IVRING_CREATE, { &c, sizeof(c) }, READS, -EBUSY },
+		{ IVRING_ATTACH, { &a, sizeof(a) }, READS, -EISCONN },
+		{ IVRING_ENQUEUE, { &e, sizeof(e) }, READS, 0 },
+		{ IVRING_ENQUEUE, { &e, sizeof(e) }, REWRITES, 0 },
+		{ IVRING_ENQUEUE, { &item, sizeof(item) }, READS, 0, &far },
+		{ IVRING_WAIT, { &w, sizeof(w) }, READS, 0 },
+		{ IVRING_WAIT, { &w, sizeof(w) }, REWRITES, 0 },
+		{ IVRING_EVENTFD, { &efd, sizeof(efd) }, READS, 0 },
+		{ IVRING_ROOM, { &r, sizeof(r) }, READS, 0 },
+		{ IVRING_FLUSH, { &f, sizeof(f) }, READS, 0 },
+		{ IVRING_OPEN_LANE, { &o, sizeof(o) }, READS, 0 },
+		{ IVRING_CLOSE_LANE, { &l, sizeof(l) }, READS, -ENOENT },
+		{ IVRING_DOORBELL, { &d, sizeof(d) }, READS, 0 },
+	};
+
+	v = (struct ivring_vm_info) { .id = vm->id };
+	c = create_args(2, 2, 4096);
+	a = attach_args(-1, 0);
+	e = enqueue_args(other->id, other->generation, &item, 1);
+	far = enqueue_args(other->id, other->generation, page, 1);
+	w = (struct ivring_wait) { .flags = 0 };
+	f = (struct ivring_flush) { .id = other->id, .generation = other->generation,
+				    .position = other->start };
+	o = (struct ivring_open_lane) { .id = other->id, .generation = other->generation,
+					.entries = 8 };
+	l = (struct ivring_close_lane) { .from = vm->id, .generation = vm->generation };
+	d = (struct ivring_doorbell) { .id = other->id, .generation = other->generation };
+	memcpy(calls, all, sizeof(all));
+	return ARRAY_SIZE(all);
+}
+
+#endif /* SETUP_H */

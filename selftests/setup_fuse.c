@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * As setup.c, with a page of a FUSE file whose server, another process, keeps its answer back.
+ */
+#include <linux/fuse.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "process.h"
+#include "setup.h"
+
+#define MAX_HELD	8
+
+/* What the server and the test share. */
+struct server {
+	char content[PAGE];	/* of the file */
+	bool hold;		/* keep back the answers to reads */
+	bool evict;		/* drop the page from the page cache; cleared once that is done */
+	__u32 reads;		/* how many have come */
+	__u32 held;		/* answers that are kept back */
+};
+
+static void answer(int fuse, __u64 unique, int error, const void *data, size_t size)
+{
+	struct fuse_out_header header = { sizeof(header) + size, error, unique };
+	struct iovec parts[2] = { { &header, sizeof(header) }, { (void *)data, size } };
+
+	(void)!writev(fuse, parts, 2);
+}
+
+static void evict_page(int fuse)
+{
+	struct fuse_notify_inval_inode_out what = { .ino = FUSE_ROOT_ID };
+
+	answer(fuse, 0, FUSE_NOTIFY_INVAL_INODE, &what, sizeof(what));
+}
+
+static const struct fuse_attr root = {
+	.ino = FUSE_ROOT_ID,
+	.size = PAGE,
+	.blocks = PAGE / 512,
+	.mode = S_IFREG | 0600,
+	.nlink = 1,
+	.blksize = PAGE,
+};
+
+/* All that a file system needs that is one file. */
+static void serve(struct server *server, int fuse)
+{
+	static const struct fuse_init_out init = {
+		.major = FUSE_KERNEL_VERSION,
+		.minor = 31,
+		/* A task that waits for what is read ahead can be killed. */
+		.max_readahead = 16 * PAGE,
+		.flags = FUSE_ASYNC_READ,
+		.max_background = 16,
+		.max_write = PAGE,
+	};
+	static const struct fuse_attr_out attributes = { .attr_valid = 1000, .attr = root };
+	static const struct fuse_open_out opened = { .open_flags = FOPEN_KEEP_CACHE };
+	struct pollfd p = { .fd = fuse, .events = POLLIN };
+	static char buffer[1 << 17];
+	const struct fuse_in_header *request = (const void *)buffer;
+	__u64 held[MAX_HELD];
+
+	for (;;) {
+		if (LOAD(&server->evict)) {
+			evict_page(fuse);
+			STORE(&server->evict, false);
+		}
+		while (server->held && !LOAD(&server->hold)) {
+			answer(fuse, held[server->held - 1], 0, server->content, PAGE);
+			STORE(&server->held, server->held - 1);
+		}
+		if (poll(&p, 1, 1) <= 0)
+			continue;
+		if (read(fuse, buffer, sizeof(buffer)) < 0) {
+			if (errno == EINTR || errno == EAGAIN || errno == ENOENT)
+				continue;
+			_exit(0);
+		}
+		switch (request->opcode) {
+		case FUSE_INIT:
+			answer(fuse, request->unique, 0, &init, sizeof(init));
+			break;
+		case FUSE_GETATTR:
+			answer(fuse, request->unique, 0, &attributes, sizeof(attributes));
+			break;
+		case FUSE_OPEN:
+			answer(fuse, request->unique, 0, &opened, sizeof(opened));
+			break;
+		case FUSE_READ:
+			if (LOAD(&server->hold) && server->held < MAX_HELD) {
+				held[server->held] = request->unique;
+				STORE(&server->held, server->held + 1);
+			} else {
+				answer(fuse, request->unique, 0, server->content, PAGE);
+			}
+			STORE(&server->reads, server->reads + 1);
+			break;
+		case FUSE_FORGET:
+		case FUSE_BATCH_FORGET:
+		case FUSE_INTERRUPT:
+			break;
+		default:
+			answer(fuse, request->unique, -ENOSYS, NULL, 0);
+		}
+	}
+}
+
+FIXTURE(setup_fuse) {
+	struct vm vm;		/* of a region with three slots */
+	struct vm other;	/* the second */
+	int fd;			/* attached to nothing */
+	struct server *server;
+	pid_t server_pid;
+	char *page;		/* that the server has to provide */
+	pid_t caller;
+};
+
+/* Mount the file, in a namespace that ends with the test, and map it: 0 or -errno. */
+static int mount_page(struct server *server, pid_t *pid, char **page)
+{
+	char path[] = "/tmp/ivring-fuse-XXXXXX", options[64];
+	int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC), file = -1, ret = 0;
+	struct stat status;
+
+	if (fuse < 0)
+		return -errno;
+	snprintf(options, sizeof(options), "fd=%d,rootmode=100600,user_id=0,group_id=0", fuse);
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("none", "/tmp", "tmpfs", 0, NULL))
+		ret = -errno;
+	if (!ret)
+		file = mkstemp(path);
+	if (!ret && (file < 0 || mount("ivring", path, "fuse", MS_NOSUID | MS_NODEV, options)))
+		ret = -errno;
+	close(file);
+	if (ret) {
+		close(fuse);
+		return ret;
+	}
+	*pid = child_fork();
+	if (!*pid)
+		serve(server, fuse);
+	/* The server alone has it: when that ends, so does the mount. */
+	close(fuse);
+	file = open(path, O_RDWR | O_CLOEXEC);
+	if (file < 0)
+		return -errno;
+	/* Only then the kernel knows the file's size. */
+	if (fstat(file, &status) || status.st_size != PAGE)
+		return -EIO;
+	*page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+	close(file);
+	return *page == MAP_FAILED ? -errno : 0;
+}
+
+FIXTURE_SETUP(setup_fuse)
+{
+	int ret;
+
+	self->server_pid = 0;
+	self->caller = 0;
+	self->server = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			    -1, 0);
+	ret = mount_page(self->server, &self->server_pid, &self->page);
+	if (ret == -ENOENT || ret == -ENODEV || ret == -ENXIO)
+		SKIP(return, "no FUSE here");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, vm_create(&self->vm, 3, 8, 4096));
+	ASSERT_EQ(0, vm_join(&self->other, self->vm.fd));
+	ASSERT_EQ(0, dev_open_lane(self->vm.fd, self->other.id, self->other.generation, 8));
+	self->fd = dev_open();
+	ASSERT_LE(0, self->fd);
+}
+
+static void end_server(pid_t *pid)
+{
+	if (*pid <= 0)
+		return;
+	kill(*pid, SIGKILL);
+	waitpid(*pid, NULL, 0);
+	*pid = 0;
+}
+
+FIXTURE_TEARDOWN(setup_fuse)
+{
+	end_server(&self->server_pid);
+	if (self->caller > 0)
+		kill(self->caller, SIGKILL);
+	close(self->fd);
+	vm_close(&self->other);
+	vm_close(&self->vm);
+}
+
+/* Have the server provide @argument, in time or not, to whoever asks for the page again. */
+static bool prepare(struct server *server, struct iovec argument, bool hold)
+{
+	STORE(&server->hold, false);
+	if (!SOON(!LOAD(&server->held)))
+		return false;
+	memcpy(server->content, argument.iov_base, argument.iov_len);
+	STORE(&server->evict, true);
+	if (!SOON(!LOAD(&server->evict)))
+		return false;
+	STORE(&server->hold, hold);
+	return true;
+}
+
+/* A process that makes a call and ends with minus its result. */
+static pid_t call_start(int fd, unsigned long command, const void *argument)
+{
+	pid_t pid = child_fork();
+
+	if (!pid)
+		_exit(-dev_ioctl(fd, command, argument));
+	return pid;
+}
+
+static bool hangs(const struct server *server)
+{
+	return SOON(LOAD(&server->held));
+}
+
+/* Let it go on: its result. */
+static int call_end(struct server *server, pid_t pid)
+{
+	STORE(&server->hold, false);
+	return -child_wait(pid);
+}
+
+/* Kill it while the server still keeps the page back: 0 if that is how it ended. */
+static int call_kill(const struct server *server, pid_t pid)
+{
+	int ret;
+
+	kill(pid, SIGKILL);
+	ret = child_wait(pid);
+	return ret == -SIGKILL && LOAD(&server->held) ? 0 : ret ?: -ENOENT;
+}
+
+TEST_F_TIMEOUT(setup_fuse, each_call, 60)
+{
+	struct member_call calls[MEMBER_CALLS];
+	struct ivring_item taken;
+	unsigned int i, count;
+	int ret;
+
+	count = member_calls(calls, &self->vm, &self->other, self->page);
+	ASSERT_EQ(0, vm_send(&self->vm, self->vm.id, self->vm.generation, 1));
+	for (i = 0; i < 2 * count; i++) {
+		const struct member_call *call = &calls[i / 2];
+
+		if (call->hangs == REWRITES)
+			continue;
+		ASSERT_TRUE(prepare(self->server, call->argument, true));
+		self->caller = call_start(self->vm.fd, call->command, call->at ?: self->page);
+		ASSERT_TRUE(hangs(self->server))
+			TH_LOG("call %u", i / 2);
+		EXPECT_EQ(0, call_all(&self->vm, &self->other))
+			TH_LOG("while call %u hangs", i / 2);
+		ret = i % 2 ? call_kill(self->server, self->caller) :
+			      call_end(self->server, self->caller);
+		EXPECT_EQ(i % 2 ? 0 : call->result, ret)
+			TH_LOG("call %u, round %u", i / 2, i % 2);
+		while (vm_take(&self->other, &taken))
+			;
+		while (vm_pending(&self->vm) > 1)
+			vm_take(&self->vm, &taken);
+	}
+}
+
+/* The page is there when the call begins, and not any more when it has slept. */
+TEST_F(setup_fuse, wait_that_writes)
+{
+	struct ivring_wait w = { .deadline = IVRING_DEADLINE_NEVER };
+	struct iovec argument = { &w, sizeof(w) };
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		ASSERT_TRUE(prepare(self->server, argument, false));
+		self->caller = call_start(self->vm.fd, IVRING_WAIT, self->page);
+		ASSERT_TRUE(SOON(vm_state(&self->vm) == IVRING_IDLE));
+		ASSERT_TRUE(prepare(self->server, argument, true));
+		ASSERT_EQ(0, vm_send(&self->other, self->vm.id, self->vm.generation, 1));
+		ASSERT_TRUE(hangs(self->server));
+		EXPECT_EQ(0, call_all(&self->vm, &self->other));
+		EXPECT_EQ(0, i ? call_kill(self->server, self->caller) :
+				 call_end(self->server, self->caller));
+		STORE(&self->vm.area->inbox_consumer, LOAD(&self->vm.inbox->producer));
+	}
+}
+
+/* Calls that are not a member's. The one that is faster wins. */
+
+TEST_F(setup_fuse, attach_that_reads)
+{
+	struct ivring_attach a = attach_args(self->vm.fd, IVRING_ID_ANY);
+	struct iovec argument = { &a, sizeof(a) };
+
+	ASSERT_TRUE(prepare(self->server, argument, true));
+	self->caller = call_start(self->fd, IVRING_ATTACH, self->page);
+	ASSERT_TRUE(hangs(self->server));
+	EXPECT_EQ(0, in_a_child(self->fd, IVRING_ATTACH, &a));
+	EXPECT_EQ(-EISCONN, call_end(self->server, self->caller));
+}
+
+TEST_F(setup_fuse, create_that_reads)
+{
+	struct ivring_create c = create_args(2, 2, 4096);
+	struct iovec argument = { &c, sizeof(c) };
+
+	ASSERT_TRUE(prepare(self->server, argument, true));
+	self->caller = call_start(self->fd, IVRING_CREATE, self->page);
+	ASSERT_TRUE(hangs(self->server));
+	EXPECT_EQ(0, in_a_child(self->fd, IVRING_CREATE, &c));
+	EXPECT_EQ(-EBUSY, call_end(self->server, self->caller));
+}
+
+/*
+ * An ATTACH that has read its argument, and hangs when it writes the result: the page goes while
+ * the call allocates a large outbox. True if it was at that point.
+ */
+static bool attach_hangs(struct server *server, int fd, const char *page, int region_fd,
+			 unsigned int us, pid_t *caller)
+{
+	struct ivring_attach a = attach_args(region_fd, 1), mine = a;
+	struct iovec argument = { &a, sizeof(a) };
+	int other = dev_open(), ret;
+	__u32 reads;
+
+	if (!prepare(server, argument, false))
+		return false;
+	reads = LOAD(&server->reads);
+	*caller = call_start(fd, IVRING_ATTACH, page);
+	if (!SOON(LOAD(&server->reads) != reads))
+		return false;
+	usleep(us);
+	if (!prepare(server, argument, true))
+		return false;
+	usleep(100000);
+	ret = LOAD(&server->held) ? dev_ioctl(other, IVRING_ATTACH, &mine) : 0;
+	close(other);
+	return ret == -EBUSY;
+}
+
+TEST_F_TIMEOUT(setup_fuse, attach_that_writes, 60)
+{
+	struct ivring_create c = create_args(2, 2, 64 << 20), small = create_args(2, 2, 4096);
+	struct ivring_attach a;
+	unsigned int us = 200, done = 0;
+	int owner = dev_open(), fd;
+
+	ASSERT_EQ(0, dev_ioctl(owner, IVRING_CREATE, &c));
+	a = attach_args(owner, 1);
+	for (; us < 200000 && done < 2; us *= 2) {
+		fd = dev_open();
+		if (attach_hangs(self->server, fd, self->page, owner, us, &self->caller)) {
+			EXPECT_EQ(-EBUSY, in_a_child(fd, IVRING_CREATE, &small));
+			EXPECT_EQ(-EBUSY, in_a_child(fd, IVRING_ATTACH, &a));
+			if (!done++) {
+				EXPECT_EQ(0, call_kill(self->server, self->caller));
+				/* Nothing has come of it. */
+				EXPECT_EQ(0, in_a_child(fd, IVRING_ATTACH, &a));
+			} else {
+				EXPECT_EQ(0, call_end(self->server, self->caller));
+				EXPECT_EQ(-EISCONN, in_a_child(fd, IVRING_ATTACH, &a));
+			}
+			us /= 2;
+		} else {
+			call_end(self->server, self->caller);
+		}
+		close(fd);
+	}
+	if (!done)
+		SKIP(return, "never at that point");
+	close(owner);
+}
+
+/* The page never comes, since its server dies. */
+TEST_F(setup_fuse, dead_server)
+{
+	struct ivring_attach a = attach_args(self->vm.fd, IVRING_ID_ANY);
+	struct iovec argument = { &a, sizeof(a) };
+	struct snapshot before = vm_snapshot(&self->vm);
+
+	ASSERT_TRUE(prepare(self->server, argument, true));
+	self->caller = call_start(self->fd, IVRING_ATTACH, self->page);
+	ASSERT_TRUE(hangs(self->server));
+	end_server(&self->server_pid);
+	EXPECT_EQ(EFAULT, child_wait(self->caller));
+	EXPECT_UNCHANGED(before, &self->vm);
+	EXPECT_EQ(0, dev_ioctl(self->fd, IVRING_ATTACH, &a));
+}
+
+/*
+ * The process ends to which the VM is tied, while another process hangs in a call: the former is
+ * not held up, and the latter finds that the VM has left.
+ */
+static const void *call_argument;
+static unsigned long call_command;
+
+static int hang_in_call(struct shared *shared, int fd)
+{
+	return dev_ioctl(fd, call_command, call_argument);
+}
+
+TEST_F_TIMEOUT(setup_fuse, process_ends, 60)
+{
+	struct shared *shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct member_call calls[MEMBER_CALLS];
+	unsigned int i, count;
+	struct vm creator;
+
+	ASSERT_EQ(0, vm_create(&creator, 2, 8, 4096));
+	count = member_calls(calls, &creator, &creator, self->page);
+	for (i = 0; i < count; i++) {
+		if (calls[i].hangs != READS || calls[i].command == IVRING_CREATE)
+			continue;
+		memset(shared, 0, sizeof(*shared));
+		call_command = calls[i].command;
+		call_argument = calls[i].at ?: self->page;
+		ASSERT_TRUE(prepare(self->server, calls[i].argument, true));
+		self->caller = attach_in_process(shared, creator.fd, IVRING_ATTACH_PROCESS,
+						 hang_in_call, wait_for_ever);
+		ASSERT_LT(0, self->caller);
+		ASSERT_TRUE(hangs(self->server));
+		kill(self->caller, SIGKILL);
+		EXPECT_EQ(-SIGKILL, child_wait(self->caller));
+		EXPECT_EQ(0, vm_generation(&creator, SLOT) % 2);
+		EXPECT_EQ(0, LOAD(&shared->kept));
+		STORE(&self->server->hold, false);
+		EXPECT_TRUE(SOON(LOAD(&shared->kept)));
+		EXPECT_EQ(1 + EOWNERDEAD, LOAD(&shared->kept))
+			TH_LOG("call %u", i);
+		EXPECT_EQ(0, LOAD(&creator.lanes->lane[SLOT].generation));
+		STORE(&shared->close, true);
+		EXPECT_TRUE(SOON(LOAD(&shared->closed)));
+	}
+	vm_close(&creator);
+}
+
+TEST_HARNESS_MAIN
