@@ -108,7 +108,7 @@ impl WaitQueue {
     }
 
     /// Sleeps until `ready` returns something. `ready` must not sleep, and is called once before
-    /// anything else and again after each wakeup.
+    /// anything else and again after each wakeup. The freezer may freeze the task where it sleeps.
     ///
     /// `ETIMEDOUT` when the deadline has passed, `ERESTARTSYS` for a signal.
     ///
@@ -119,17 +119,21 @@ impl WaitQueue {
         ready: impl FnMut() -> Option<T>,
         before_sleep: impl Fn(),
     ) -> Result<T> {
-        wait_on([self], deadline, ready, before_sleep)
+        let state = TASK_INTERRUPTIBLE | TASK_FREEZABLE;
+        wait_on([self], state, deadline, ready, before_sleep)
     }
 
     /// As [`WaitQueue::wait`], on this queue and on `other`: either wakes the task.
+    ///
+    /// `ERESTARTSYS` also when the task is to be frozen: others may wait for what this task does when
+    /// it returns, so it is not frozen where it sleeps.
     pub(crate) fn wait_on_both<T>(
         &self,
         other: &Self,
         deadline: Deadline,
         ready: impl FnMut() -> Option<T>,
     ) -> Result<T> {
-        wait_on([self, other], deadline, ready, || {})
+        wait_on([self, other], TASK_INTERRUPTIBLE, deadline, ready, || {})
     }
 }
 
@@ -141,6 +145,7 @@ extern "C" {
 
 fn wait_on<T, const N: usize>(
     queues: [&WaitQueue; N],
+    state: c_int,
     deadline: Deadline,
     mut ready: impl FnMut() -> Option<T>,
     before_sleep: impl Fn(),
@@ -162,13 +167,8 @@ fn wait_on<T, const N: usize>(
             //
             // SAFETY: `head` and `entry` are initialized. Setting the task's state is matched by
             // `finish_wait` below.
-            let prepared = unsafe {
-                bindings::prepare_to_wait_event(
-                    queue.head.get(),
-                    entry.get(),
-                    TASK_INTERRUPTIBLE | TASK_FREEZABLE,
-                )
-            };
+            let prepared =
+                unsafe { bindings::prepare_to_wait_event(queue.head.get(), entry.get(), state) };
             signal |= prepared != 0;
         }
         if let Some(value) = ready() {

@@ -3,6 +3,7 @@
  * The freezer, of a control group and of the whole system, with an item queued and
  * the receiver asleep: it sleeps on while it is frozen, and finds the item after it.
  */
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "ivring_test.h"
@@ -195,6 +196,100 @@ TEST_F(frozen_sender, goes_on)
 	EXPECT_EQ(0, child_wait(pid));
 	EXPECT_EQ(!variant->flush, vm_pending(other));
 	EXPECT_EQ(0, rmdir(GROUP));
+}
+
+/*
+ * The freezer of cgroup v1, as that of the system, freezes a task in the middle of a sleep. Senders
+ * that wait pass wakeups on to each other, and must not wait for one that is frozen.
+ */
+
+FIXTURE(frozen_crowd) {
+	struct vm vm;
+	struct vm other;
+	char root[32];
+};
+
+FIXTURE_VARIANT(frozen_crowd) {
+	bool flush;
+};
+
+FIXTURE_VARIANT_ADD(frozen_crowd, room) { .flush = false };
+FIXTURE_VARIANT_ADD(frozen_crowd, flush) { .flush = true };
+
+FIXTURE_SETUP(frozen_crowd)
+{
+	freezer_setup(_metadata, (void *)self, NULL);
+	strcpy(self->root, "/tmp/ivring-freezer-XXXXXX");
+	ASSERT_NE(NULL, mkdtemp(self->root));
+}
+
+FIXTURE_TEARDOWN(frozen_crowd)
+{
+	umount(self->root);
+	rmdir(self->root);
+	freezer_teardown(_metadata, (void *)self, NULL);
+}
+
+static int wait_for_reader(const struct vm *vm, const struct vm *to, bool flush, __u64 deadline)
+{
+	if (flush)
+		return dev_flush(vm->fd, to->id, to->generation, to->start + 2, deadline);
+	return vm_send_wait(vm, to->id, to->generation, 3, deadline);
+}
+
+TEST_F(frozen_crowd, holds_up_nobody)
+{
+	struct vm *vm = &self->vm, *other = &self->other;
+	char group[64], procs[96], state[96];
+	struct ivring_item item;
+	pid_t frozen[4], pid;
+	__u64 start;
+	int i;
+
+	if (mount("none", self->root, "cgroup", 0, "freezer"))
+		SKIP(return, "no cgroup v1 with a freezer here");
+	snprintf(group, sizeof(group), "%s/ivring", self->root);
+	snprintf(procs, sizeof(procs), "%s/cgroup.procs", group);
+	snprintf(state, sizeof(state), "%s/freezer.state", group);
+	ASSERT_EQ(0, mkdir(group, 0755));
+	ASSERT_EQ(0, send(vm, other, 1));
+	ASSERT_EQ(0, send(vm, other, 2));
+	for (i = 0; i < 4; i++) {
+		frozen[i] = child_fork();
+		if (!frozen[i])
+			_exit(put(procs, "0") ? 100 :
+			      -wait_for_reader(vm, other, variant->flush, IVRING_DEADLINE_NEVER));
+	}
+	ASSERT_TRUE(SOON(LOAD(&other->inbox->room_wanted)));
+	usleep(50000);
+	ASSERT_EQ(0, put(state, "FROZEN"));
+	ASSERT_TRUE(SOON(contains(state, "FROZEN")));
+
+	/* Another one, behind these. */
+	pid = child_fork();
+	if (!pid)
+		_exit(-wait_for_reader(vm, other, variant->flush, in_ms(LATE_MS * slowness)));
+	ASSERT_TRUE(SOON(LOAD(&other->inbox->room_wanted)));
+	usleep(50000);
+	EXPECT_TRUE(vm_take(other, &item));
+	EXPECT_TRUE(vm_take(other, &item));
+	start = now();
+	EXPECT_EQ(0, dev_room(other->fd, IVRING_ID_ANY));
+	EXPECT_EQ(0, child_wait(pid));
+	/* It was woken. At its deadline it would have looked by itself. */
+	EXPECT_GT(LATE_MS * MSEC * slowness / 2, now() - start);
+
+	/* They go on where they were. */
+	for (i = 0; i < 4; i++)
+		EXPECT_EQ(0, waitpid(frozen[i], NULL, WNOHANG));
+	ASSERT_EQ(0, put(state, "THAWED"));
+	for (i = 0; !variant->flush && i < 5; i++) {
+		EXPECT_TRUE(SOON(vm_take(other, &item)));
+		EXPECT_EQ(0, dev_room(other->fd, IVRING_ID_ANY));
+	}
+	for (i = 0; i < 4; i++)
+		EXPECT_EQ(0, child_wait(frozen[i]));
+	EXPECT_EQ(0, rmdir(group));
 }
 
 /*
