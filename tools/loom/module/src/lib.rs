@@ -80,6 +80,27 @@ mod bits {
     }
 }
 
+mod membership {
+    //! In the place of `rust/membership.rs`: no sender leaves while it sleeps.
+
+    use std::marker::PhantomData;
+
+    use crate::waitqueue::Deadline;
+
+    #[derive(Clone, Copy)]
+    pub(crate) struct Patience<'a> {
+        pub(crate) deadline: Deadline,
+        membership: PhantomData<&'a ()>,
+    }
+
+    impl Patience<'_> {
+        pub(crate) const ENDLESS: Self = Self {
+            deadline: Deadline::Never,
+            membership: PhantomData,
+        };
+    }
+}
+
 mod memory {
     //! In the place of `rust/memory.rs`.
 

@@ -23,6 +23,7 @@ use loom::sync::{
 pub use crate::prelude::{Error, ECONNRESET, EPIPE};
 use crate::{
     area::{Area, Word},
+    membership::Patience,
     prelude::*,
     progress::{Progress, Seen, Wish},
     quiet::Quiet,
@@ -30,7 +31,7 @@ use crate::{
     state::{Due, State},
     uapi::{Item, LaneEnd, RingArea, VmArea, BUSY_UNFENCED, MAX_WAKE_DELAY_US},
     waiter::{self, Woken},
-    waitqueue::{Deadline, WaitQueue},
+    waitqueue::WaitQueue,
 };
 
 /// A receiver, with its inbox and the lanes that lead to it, from the VMs of slot 0, 1 and so on.
@@ -313,7 +314,7 @@ impl Vm {
         let room = Room::of(&self.inbox.area);
         let wait = || {
             self.progress
-                .wait(wish, Deadline::Never, room, || self.look())
+                .wait(wish, Patience::ENDLESS, room, || self.look())
         };
         self.count_in_vain(wait)
     }
@@ -412,7 +413,7 @@ impl Vm {
         let wish = Wish::Read(position);
         let wait = || {
             lane.progress
-                .wait(wish, Deadline::Never, room, || self.look_at_lane(lane))
+                .wait(wish, Patience::ENDLESS, room, || self.look_at_lane(lane))
         };
         self.count_in_vain(wait)
     }

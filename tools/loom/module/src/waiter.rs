@@ -6,11 +6,7 @@ use std::{cell::Cell, sync::Arc};
 
 use loom::sync::Mutex;
 
-use crate::{
-    list::ListArc,
-    prelude::*,
-    waitqueue::{Deadline, WaitQueue},
-};
+use crate::{list::ListArc, membership::Patience, prelude::*, waitqueue::WaitQueue};
 
 thread_local! {
     static SLEEPS: Cell<u32> = const { Cell::new(0) };
@@ -34,7 +30,7 @@ impl Waiter {
         })))
     }
 
-    pub(crate) fn sleep(&self, _: Deadline) -> Result {
+    pub(crate) fn sleep(&self, _: Patience<'_>) -> Result {
         SLEEPS.set(SLEEPS.get() + 1);
         self.queue.wait(|| self.woken.lock().unwrap().then_some(()));
         Ok(())
