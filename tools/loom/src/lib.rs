@@ -26,6 +26,7 @@ pub mod raw;
 #[path = "../../ivring/src/receiver.rs"]
 pub mod receiver;
 #[path = "../../ivring/src/ring.rs"]
+#[allow(dead_code)]
 pub mod ring;
 #[path = "../../ivring/src/sender.rs"]
 #[allow(dead_code)]
