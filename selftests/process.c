@@ -62,6 +62,7 @@ static int calls_fail(struct shared *shared, int fd)
 	struct ivring_attach a = attach_args(fd, IVRING_ID_ANY);
 	struct ivring_create c = create_args(2, 2, 4096);
 	struct ivring_info info;
+	struct ivring_api api;
 	int other = dev_open();
 
 	if (!SOON(dev_room(fd, IVRING_ID_ANY) == -EOWNERDEAD))
@@ -96,10 +97,12 @@ static int calls_fail(struct shared *shared, int fd)
 		return -15;
 	if (dev_ioctl(fd, IVRING_INFO, &info) || info.id != IVRING_ID_ANY || info.generation)
 		return -16;
+	if (dev_ioctl(fd, IVRING_API, &api))
+		return -17;
 	/* It still holds the region. */
 	a.id = 3;
 	if (dev_ioctl(other, IVRING_ATTACH, &a))
-		return -17;
+		return -18;
 	close(other);
 	return 0;
 }

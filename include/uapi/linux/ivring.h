@@ -318,7 +318,7 @@ struct ivring_create {
  * struct ivring_attach - become a VM of a region (IVRING_ATTACH).
  * @flags:	IVRING_ATTACH_*. With IVRING_ATTACH_PROCESS the VM leaves the region when
  *		the process that attached ends, also if another process still has a
- *		descriptor of the file; calls on that descriptor then fail with EOWNERDEAD.
+ *		descriptor of the file; calls as that VM then fail with EOWNERDEAD.
  *		With IVRING_ATTACH_NO_LANES ivring_vm_area.max_lane_entries starts at zero
  * @region_fd:	an ivring descriptor whose region is meant, or -1
  * @id:		in: the slot wanted, or IVRING_ID_ANY; out: the slot got
