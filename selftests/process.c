@@ -143,6 +143,35 @@ TEST_F(process, exits)
 	EXPECT_EQ(2, vm_generation(&self->vm, SLOT));
 }
 
+static void wait_here_for_ever(int fd)
+{
+	struct sched_param none = { 0 };
+
+	sched_setscheduler(0, SCHED_OTHER, &none);
+	wait_for_ever(fd);
+}
+
+/*
+ * A supervisor that runs before any work queue can: it has a real-time priority on the CPU on which
+ * the process ends.
+ */
+TEST_F(process, supervisor)
+{
+	struct sched_param first = { .sched_priority = 10 };
+	cpu_set_t cpu;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(0, &cpu);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(cpu), &cpu));
+	if (sched_setscheduler(0, SCHED_FIFO, &first))
+		SKIP(return, "no real-time priority here");
+	START(IVRING_ATTACH_PROCESS, keep, wait_here_for_ever);
+	kill(self->attacher, SIGKILL);
+	EXPECT_EQ(self->attacher, waitpid(self->attacher, NULL, 0));
+	EXPECT_EQ(2, vm_generation(&self->vm, SLOT));
+	self->attacher = 0;
+}
+
 /* The process has closed its own descriptor before; a mapping that it has holds the file too. */
 static void close_and_wait(int fd)
 {
@@ -265,6 +294,30 @@ static void exec_another(int fd)
 TEST_F(process, exec)
 {
 	START(IVRING_ATTACH_PROCESS, keep, exec_another);
+	usleep(200000);
+	EXPECT_EQ(1, vm_generation(&self->vm, SLOT));
+	END();
+	EXPECT_EQ(2, vm_generation(&self->vm, SLOT));
+}
+
+static void *exec_in_thread(void *fd)
+{
+	exec_another((intptr_t)fd);
+	return NULL;
+}
+
+static void exec_by_thread(int fd)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, exec_in_thread, (void *)(intptr_t)fd);
+	wait_for_ever(fd);
+}
+
+/* The thread takes the place of the process's leader, which ends. */
+TEST_F(process, thread_exec)
+{
+	START(IVRING_ATTACH_PROCESS, keep, exec_by_thread);
 	usleep(200000);
 	EXPECT_EQ(1, vm_generation(&self->vm, SLOT));
 	END();

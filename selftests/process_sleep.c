@@ -72,16 +72,50 @@ static void *arm_all_the_time(void *area)
 	return NULL;
 }
 
+/* Many at a time: the result of one that is not -EOWNERDEAD, if there is one. */
+
+struct one_of_many {
+	pthread_t thread;
+	int fd;
+	int result;
+};
+
+static int with_others(struct shared *shared, int fd, void *(*call)(void *one))
+{
+	struct one_of_many all[64];
+	unsigned int i;
+	int result = -EOWNERDEAD;
+
+	for (i = 0; i < ARRAY_SIZE(all); i++) {
+		all[i].fd = fd;
+		pthread_create(&all[i].thread, NULL, call, &all[i]);
+	}
+	STORE(&shared->sleeps, true);
+	for (i = 0; i < ARRAY_SIZE(all); i++) {
+		pthread_join(all[i].thread, NULL);
+		if (all[i].result != -EOWNERDEAD)
+			result = all[i].result;
+	}
+	return result;
+}
+
+static void *wait_armed_with_others(void *data)
+{
+	struct one_of_many *one = data;
+
+	one->result = dev_wait(one->fd, IVRING_WAIT_ARMED, IVRING_DEADLINE_NEVER, NULL);
+	return NULL;
+}
+
 /* Another thread arms at the moment at which the VM leaves. */
-static int in_armed_wait_of_two(struct shared *shared, int fd)
+static int in_armed_wait_of_many(struct shared *shared, int fd)
 {
 	struct ivring_vm_area *area = map_area(fd);
 	pthread_t thread;
 
 	STORE(&area->state, IVRING_IDLE);
 	pthread_create(&thread, NULL, arm_all_the_time, area);
-	STORE(&shared->sleeps, true);
-	return dev_wait(fd, IVRING_WAIT_ARMED, IVRING_DEADLINE_NEVER, NULL);
+	return with_others(shared, fd, wait_armed_with_others);
 }
 
 static int in_poll(struct shared *shared, int fd)
@@ -196,14 +230,6 @@ static int in_open_lane(struct shared *shared, int fd)
 	return dev_open_lane_wait(fd, OWNER, 1, ENTRIES, IVRING_DEADLINE_NEVER);
 }
 
-/* Many at a time. */
-
-struct one_of_many {
-	pthread_t thread;
-	int fd;
-	int result;
-};
-
 static void *flush_with_others(void *data)
 {
 	struct one_of_many *one = data;
@@ -214,28 +240,12 @@ static void *flush_with_others(void *data)
 
 static int in_many_flushes(struct shared *shared, int fd)
 {
-	struct one_of_many all[64];
-	unsigned int i;
-	int result = -EOWNERDEAD;
-
-	if (enqueue(fd, OWNER, 1))
-		return -EIO;
-	for (i = 0; i < ARRAY_SIZE(all); i++) {
-		all[i].fd = fd;
-		pthread_create(&all[i].thread, NULL, flush_with_others, &all[i]);
-	}
-	STORE(&shared->sleeps, true);
-	for (i = 0; i < ARRAY_SIZE(all); i++) {
-		pthread_join(all[i].thread, NULL);
-		if (all[i].result != -EOWNERDEAD)
-			result = all[i].result;
-	}
-	return result;
+	return enqueue(fd, OWNER, 1) ?: with_others(shared, fd, flush_with_others);
 }
 
 FIXTURE_VARIANT_ADD(process_sleep, wait) { in_wait };
 FIXTURE_VARIANT_ADD(process_sleep, armed_wait) { in_armed_wait };
-FIXTURE_VARIANT_ADD(process_sleep, armed_wait_of_two) { in_armed_wait_of_two };
+FIXTURE_VARIANT_ADD(process_sleep, armed_wait_of_many) { in_armed_wait_of_many };
 FIXTURE_VARIANT_ADD(process_sleep, poll) { in_poll };
 FIXTURE_VARIANT_ADD(process_sleep, epoll) { in_epoll };
 FIXTURE_VARIANT_ADD(process_sleep, eventfd) { in_eventfd };
