@@ -97,7 +97,7 @@ style-crates:
 
 style-module:
 	@mkdir -p $(IVRING_BUILD)/clippy
-	$(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(IVRING_BUILD)/clippy CLIPPY=1 KRUSTFLAGS=-Dwarnings modules
+	$(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(IVRING_BUILD)/clippy CLIPPY=1 CLIPPY_CONF_DIR=$(KERNEL_SOURCE) KRUSTFLAGS=-Dwarnings modules
 
 # What is told of kernel code and does not hold in user space is ignored.
 style-c:

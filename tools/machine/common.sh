@@ -23,6 +23,9 @@ esac
 # Where the kernel's Rust sources, test harness and style tools are in the root file system.
 KERNEL_SOURCE=/usr/src/ivring-kernel
 
+# The headers of the root file system's own kernel, completed by their Rust metadata.
+COMPLETE_HEADERS=/usr/src/ivring-headers
+
 say()
 {
 	echo "ivring: $*" >&2
@@ -138,7 +141,7 @@ enter_checkout()
 		done
 	done
 	if [ "$KERNEL" = stock ]; then
-		kdir=(--setenv KDIR "/lib/modules/$(cat "$root/kernel")/build")
+		kdir=(--setenv KDIR "$COMPLETE_HEADERS")
 	else
 		module=module-$KERNEL
 		kernel=$("$MACHINE/kernel" "$KERNEL")
