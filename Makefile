@@ -7,22 +7,27 @@ MACHINE := tools/machine
 
 .PHONY: modules modules_install clean help root demo check check-all soak fuzz coverage bench lint
 
+# A kernel that clang built wants its modules built by clang.
+LLVM ?= $(shell grep -qsx CONFIG_CC_IS_CLANG=y '$(KDIR)/include/config/auto.conf' && echo 1)
+RUSTC ?= rustc
+KBUILD_ARGS = $(if $(LLVM),LLVM=$(LLVM)) RUSTC='$(RUSTC)' M='$(CURDIR)'
+
+# In the shell of a recipe: the directory to build against.
+HEADERS = headers=$$(RUSTC='$(RUSTC)' $(MACHINE)/headers '$(KDIR)')
+
 modules:
-	@[ -e "$(KDIR)/Makefile" ] || { echo "there are no kernel headers in $(KDIR): install those of the running kernel, or name others with KDIR=" >&2; exit 1; }
-	@grep -qx CONFIG_RUST=y "$(KDIR)/include/config/auto.conf" || { echo "the kernel of $(KDIR) is built without CONFIG_RUST: boot one that is, or name another with KDIR=" >&2; exit 1; }
-	@[ -e "$(KDIR)/rust/libkernel.rmeta" ] || { echo "the headers in $(KDIR) lack their Rust metadata: on Debian $(MACHINE)/complete-headers makes it, as root" >&2; exit 1; }
-	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+	@$(HEADERS) && $(MAKE) -C "$$headers" $(KBUILD_ARGS) modules
 
 modules_install:
-	$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
+	$(MAKE) -C '$(KDIR)' $(KBUILD_ARGS) modules_install
 
 clean:
-	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+	$(MAKE) -C '$(KDIR)' $(KBUILD_ARGS) clean
 
 help:
 	@echo 'make                  build ivring.ko for the running kernel, or for KDIR=...'
 	@echo 'make modules_install  install it below /lib/modules'
-	@echo 'make clean            remove what these two made'
+	@echo 'make clean            remove what make has built'
 	@echo
 	@echo 'On a machine with nothing prepared; what they need is kept in ~/.cache/ivring:'
 	@echo 'make demo             boot a virtual machine, load the module, run the samples'
@@ -67,13 +72,13 @@ lint:
 # What follows runs inside the root file system, whose scripts set the variables.
 .PHONY: all-parts unit-tests style style-format style-crates style-module style-c style-shell
 
-# The kernels that tell of errors have none of their own.
+# The kernels that ./tools/machine/kernel builds have none of their own.
 DEBUG_INFO := $(if $(LLVM),KRUSTFLAGS=-Cdebuginfo=2 KCFLAGS=-g)
 
 all-parts:
 	@echo 'building the module, the libraries, the samples and the tests'
 	@mkdir -p $(dir $(IVRING_MODULE))
-	@$(MAKE) -s -C $(KDIR) M=$(CURDIR) MO=$(patsubst %/,%,$(dir $(IVRING_MODULE))) $(DEBUG_INFO) modules
+	@$(HEADERS) && $(MAKE) -s -C "$$headers" $(KBUILD_ARGS) MO=$(patsubst %/,%,$(dir $(IVRING_MODULE))) $(DEBUG_INFO) modules
 	@$(MAKE) -s -C tools/libivring OUTPUT=$(IVRING_BUILD)/c/libivring all tests
 	@$(MAKE) -s -C samples OUTPUT=$(IVRING_BUILD)/c/samples
 	@$(MAKE) -s -C selftests OUTPUT=$(IVRING_BUILD)/c/selftests KSELFTEST_DIR=$(KSELFTEST_DIR)
@@ -97,7 +102,7 @@ style-crates:
 
 style-module:
 	@mkdir -p $(IVRING_BUILD)/clippy
-	$(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(IVRING_BUILD)/clippy CLIPPY=1 CLIPPY_CONF_DIR=$(KERNEL_SOURCE) KRUSTFLAGS=-Dwarnings modules
+	$(MAKE) -C $(KDIR) $(KBUILD_ARGS) MO=$(IVRING_BUILD)/clippy CLIPPY=1 CLIPPY_CONF_DIR=$(KERNEL_SOURCE) KRUSTFLAGS=-Dwarnings modules
 
 # What is told of kernel code and does not hold in user space is ignored.
 style-c:

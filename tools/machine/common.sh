@@ -146,7 +146,6 @@ enter_checkout()
 		module=module-$KERNEL
 		kernel=$("$MACHINE/kernel" "$KERNEL")
 		kdir=(--ro-bind "$kernel" /kernel --setenv KDIR /kernel)
-		[ "$KERNEL" = rt ] || kdir+=(--setenv LLVM 1)
 	fi
 	[ ! -e "$cargo/config.toml" ] || set -- --ro-bind "$cargo/config.toml" "$CACHE/cargo/config.toml" "$@"
 	enter "$root/tree" "${dirs[@]}" --bind "$SRC" "$SRC" --bind "$build" "$build" --bind "$CACHE/cargo" "$CACHE/cargo" \
