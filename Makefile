@@ -5,28 +5,39 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 MACHINE := tools/machine
 
-.PHONY: modules modules_install clean help root demo check check-all soak fuzz coverage bench lint
+.PHONY: modules modules_install modules_uninstall clean help root demo check check-all soak fuzz coverage bench lint
 
 # A kernel that clang built wants its modules built by clang.
 LLVM ?= $(shell grep -qsx CONFIG_CC_IS_CLANG=y '$(KDIR)/include/config/auto.conf' && echo 1)
 RUSTC ?= rustc
 KBUILD_ARGS = $(if $(LLVM),LLVM=$(LLVM)) RUSTC='$(RUSTC)' M='$(CURDIR)'
 
-# In the shell of a recipe: the directory to build against.
+# In the shell of a recipe: the directory to build against, and the kernel's release.
 HEADERS = headers=$$(RUSTC='$(RUSTC)' $(MACHINE)/headers '$(KDIR)')
+RELEASE = release=$$($(MACHINE)/headers --release '$(KDIR)')
 
 modules:
 	@$(HEADERS) && $(MAKE) -C "$$headers" $(KBUILD_ARGS) modules
 
+# The kernel's own build leaves depmod out where the headers come without System.map, as Debian's do.
+# The compilers are not looked for, because root may have another PATH.
+DEPMOD ?= depmod
+INSTALL_MOD_DIR ?= updates
+RUN_DEPMOD = PATH="$$PATH:/usr/sbin:/sbin" $(DEPMOD) $(if $(INSTALL_MOD_PATH),-b '$(INSTALL_MOD_PATH)') "$$release"
+
 modules_install:
-	$(MAKE) -C '$(KDIR)' $(KBUILD_ARGS) modules_install
+	@$(RELEASE) && $(MAKE) -C '$(KDIR)' $(KBUILD_ARGS) INSTALL_MOD_DIR='$(INSTALL_MOD_DIR)' modules_install && \
+		{ [ -r '$(KDIR)/System.map' ] || { echo "  DEPMOD  $$release" && $(RUN_DEPMOD); }; }
+
+modules_uninstall:
+	@$(RELEASE) && rm -f '$(INSTALL_MOD_PATH)'/lib/modules/"$$release"/'$(INSTALL_MOD_DIR)'/ivring.ko* && $(RUN_DEPMOD)
 
 clean:
 	$(MAKE) -C '$(KDIR)' $(KBUILD_ARGS) clean
 
 help:
 	@echo 'make                  build ivring.ko for the running kernel, or for KDIR=...'
-	@echo 'make modules_install  install it below /lib/modules'
+	@echo 'make modules_install  install it below /lib/modules; modules_uninstall removes it from there'
 	@echo 'make clean            remove what make has built'
 	@echo
 	@echo 'On a machine with nothing prepared; what they need is kept in ~/.cache/ivring:'
