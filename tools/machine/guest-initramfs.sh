@@ -24,7 +24,9 @@ echo "the command begins"
 . /environment
 cd ${SRC@Q}
 ${@@Q} >/dev/ttyS0 2>&1 </dev/null
-echo "== exit \$?" >/dev/ttyS0
+status=\$?
+echo "the command ended with status \$status."
+echo "== exit \$status" >/dev/ttyS0
 poweroff -f
 END
 

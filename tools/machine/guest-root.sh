@@ -20,6 +20,9 @@ echo "the command begins" >/dev/ttyS1
 . /tmp/job/environment
 cd ${SRC@Q}
 ${@@Q}
+status=\$?
+echo "the command ended with status \$status." >/dev/ttyS1
+exit \$status
 END
 
 # What runs in the root file system. All that it leaves behind ends with it.
