@@ -311,7 +311,8 @@ impl Vm {
     }
 
     /// Sleeps until `look` finds something, or, if the VM has `armed` by itself, until the doorbell
-    /// rings or `look` fails. The VM is neither idle nor delayed when this returns.
+    /// rings, another task has gone idle, or `look` fails. If it was another task, the state may still be
+    /// IDLE or DELAYED when this returns; else it is neither.
     pub(crate) fn wait(
         &self,
         deadline: Deadline,
@@ -356,7 +357,10 @@ impl Vm {
                     if self.overridden.load(Relaxed) {
                         self.overridden.xchg(false, Full);
                     }
-                    break self.inbox.check().map(|()| 0);
+                    // A state that is IDLE still is the other task's, which sleeps. Turning it busy would
+                    // mean to ring that task, which would go idle again and set the flag for the
+                    // caller's next sleep, and so without end.
+                    return self.inbox.check().map(|()| 0);
                 }
                 Ok(None) => rung = true,
                 Err(error) => break Err(error),

@@ -237,4 +237,49 @@ TEST_F(sharing_delay, second_sleeper)
 	EXPECT_EQ(2, vm_stats(&self->b).rung);
 }
 
+/* Another task of the same file, which sleeps until it is killed. */
+static void sleep_by(int fd, bool by_poll)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	for (;;)
+		if (by_poll)
+			poll(&p, 1, -1);
+		else
+			dev_wait(fd, 0, IVRING_DEADLINE_NEVER, NULL);
+}
+
+/*
+ * An armed task that works for a while between its sleeps, and another one that
+ * sleeps: when nothing is sent, they let each other sleep.
+ */
+TEST_F(sharing_delay, sleepers_do_not_wake_each_other)
+{
+	struct vm *b = &self->b;
+	int i, woken, ret;
+	pid_t pid;
+
+	for (i = 0; i < 2; i++) {
+		STORE(&b->area->state, IVRING_BUSY);
+		pid = child_fork();
+		if (!pid)
+			sleep_by(b->fd, i);
+		ASSERT_TRUE(SOON(vm_state(b) == IVRING_IDLE));
+		for (woken = 0; woken < 20; woken++) {
+			STORE(&b->area->state, IVRING_IDLE);
+			FULL_BARRIER();
+			ASSERT_FALSE(vm_pending(b));
+			ret = dev_wait(b->fd, IVRING_WAIT_ARMED, in_ms(500), NULL);
+			if (ret)
+				break;
+			STORE(&b->area->state, IVRING_BUSY);
+			usleep(20000);
+		}
+		EXPECT_EQ(-ETIMEDOUT, ret);
+		EXPECT_GT(5, woken);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+}
+
 TEST_HARNESS_MAIN

@@ -510,10 +510,13 @@ impl Vm {
                 }
                 look().then_some(true)
             });
-            if armed && self.overridden.load(Relaxed) {
-                self.overridden.swap(false, AcqRel);
+            if armed {
+                if self.overridden.load(Relaxed) {
+                    self.overridden.swap(false, AcqRel);
+                }
+                return;
             }
-            if found || armed {
+            if found {
                 break;
             }
         }
