@@ -16,7 +16,7 @@ CONSTANTS
   Items,        \* how many each of them sends
   Capacity,     \* of a ring
   WakeItems,    \* as wake_items of the receiver, or 0
-  Ways,         \* how the receiver sleeps: "armed", "wait", "poll"
+  Ways,         \* how the receiver sleeps: "armed", "wait", "poll", "eventfd"
   Unfences,     \* whether it may say BUSY_UNFENCED
   Forgets,      \* whether it leaves IVRING_ROOM to WAIT and poll()
   Mortal,       \* who may die: senders, and the receiver

@@ -29,14 +29,19 @@ Turn ==
   /\ rcv.at = "turn"
   /\ IF ring > Last
      THEN IF mem.members # rcv.members
-          THEN rcv' = [rcv EXCEPT !.members = mem.members, !.ring = 1]
-          ELSE \E way \in Ways : rcv' = [rcv EXCEPT !.way = way, !.at = way, !.ring = 1]
-     ELSE IF rcv.known[ring] = rcv.consumed[ring] /\ ~HasItem(ring)
-     THEN NextRing
-     ELSE rcv' = [rcv EXCEPT !.at = IF "C" \in Without THEN "consume" ELSE "copy",
-                             !.known[ring] = IF @ = rcv.consumed[ring]
-                                             THEN mem.producer[ring] ELSE @]
-  /\ UNCHANGED <<mem, buf, krn, snd>>
+          THEN rcv' = [rcv EXCEPT !.members = mem.members, !.ring = 1] /\ UNCHANGED krn
+          ELSE \E way \in Ways :
+                 /\ rcv' = [rcv EXCEPT !.way = way, !.ring = 1,
+                                       !.at = IF way = "eventfd" THEN "armed" ELSE way]
+                 \* The eventfd, which has been read, stands in for the wait queue.
+                 /\ krn' = IF way = "eventfd" THEN [krn EXCEPT !.sleeper = "on"] ELSE krn
+     ELSE /\ UNCHANGED krn
+          /\ IF rcv.known[ring] = rcv.consumed[ring] /\ ~HasItem(ring)
+             THEN NextRing
+             ELSE rcv' = [rcv EXCEPT !.at = IF "C" \in Without THEN "consume" ELSE "copy",
+                                     !.known[ring] = IF @ = rcv.consumed[ring]
+                                                     THEN mem.producer[ring] ELSE @]
+  /\ UNCHANGED <<mem, buf, snd>>
 
 \* Ring::item(), ivr_ring_copy()
 Copy ==
@@ -120,7 +125,9 @@ LastLook ==
      THEN Put(R, <<"state", R, "BUSY">>) /\ To("turn")
      ELSE /\ UNCHANGED buf
           /\ IF ring <= Last THEN NextRing
-             ELSE To(IF "queue" \in Without THEN "state look" ELSE "queue")
+             ELSE To(CASE rcv.way = "eventfd" -> "asleep"
+                       [] "queue" \in Without -> "state look"
+                       [] OTHER -> "queue")
   /\ UNCHANGED <<mem, krn, snd>>
 
 \* Vm::wait() of a caller that has armed: on the queue before it looks
@@ -134,8 +141,9 @@ QueueArmed ==
 StateLook ==
   /\ rcv.at = "state look"
   /\ LET rung == ~Sleeps \/ (krn.overridden /\ "overridden" \notin Without) IN
-     /\ To(IF rung THEN "end of wait" ELSE IF "queue" \in Without THEN "queue" ELSE "asleep")
-     /\ krn' = IF rung THEN [krn EXCEPT !.overridden = FALSE] ELSE krn
+     \* The state is not looked at again: it may be the IDLE of another task, and stays.
+     /\ To(IF rung THEN "busy" ELSE IF "queue" \in Without THEN "queue" ELSE "asleep")
+     /\ krn' = IF rung THEN [krn EXCEPT !.overridden = FALSE, !.sleeper = "no"] ELSE krn
   /\ UNCHANGED <<mem, buf, snd>>
 
 \* WAIT: look, go idle, queue, state, look again, sleep.  poll(): queue, look, go idle, look again, sleep.
@@ -206,14 +214,14 @@ Woke ==
   /\ rcv.at = "asleep"
   /\ krn.sleeper = "woken"
   /\ To(CASE rcv.way = "armed" -> "queue" [] rcv.way = "wait" -> "queue of wait"
-          [] rcv.way = "poll" -> "poll")
+          [] rcv.way = "poll" -> "poll" [] rcv.way = "eventfd" -> "end of wait")
   /\ UNCHANGED <<mem, buf, krn, snd>>
 
-\* WAIT leaves BUSY; poll() leaves the state as it is, and is followed by Busy.
+\* WAIT leaves BUSY; poll() and a read of the eventfd leave the state as it is, and are followed by Busy.
 EndOfWait ==
   /\ rcv.at = "end of wait"
   /\ Empty(R)
-  /\ mem' = IF rcv.way # "poll" /\ Sleeps THEN [mem EXCEPT !.state = "BUSY"] ELSE mem
+  /\ mem' = IF rcv.way \notin {"poll", "eventfd"} /\ Sleeps THEN [mem EXCEPT !.state = "BUSY"] ELSE mem
   /\ krn' = [krn EXCEPT !.sleeper = "no"]
   /\ To("busy")
   /\ UNCHANGED <<buf, snd>>
@@ -223,12 +231,24 @@ EndOfWait ==
 OtherGoesIdle ==
   /\ krn.other = "here"
   /\ \E what \in Others :
-       LET idle == [krn EXCEPT !.other = IF what = "poll" THEN "gone" ELSE "end of wait"] IN
+       LET next == IF what = "poll" THEN "gone" ELSE "end of wait" IN
        IF mem.state = "DELAYED" /\ "delay that stays" \notin Without
-       THEN krn' = idle /\ UNCHANGED mem
+       THEN krn' = [krn EXCEPT !.other = next] /\ UNCHANGED mem
        ELSE /\ mem' = [mem EXCEPT !.state = "IDLE"]
-            /\ krn' = [idle EXCEPT !.due = 1, !.overridden = @ \/ mem.state # "IDLE"]
+            /\ krn' = [krn EXCEPT !.due = 1,
+                                  !.other = IF mem.state = "IDLE" THEN next ELSE IF what = "poll" THEN "flag of poll" ELSE "flag of wait"]
   /\ UNCHANGED <<buf, snd, rcv>>
+
+\* The rest of Vm::go_idle() where the IDLE took the place of something else: the flag, then the wait
+\* queue, whose lock orders the two.
+OtherTells ==
+  /\ krn.other \in {"flag of poll", "flag of wait"}
+  /\ krn' = [krn EXCEPT !.overridden = TRUE,
+                        !.sleeper = IF krn.overridden \/ rcv.way = "eventfd"
+                                       \/ "wake of going idle" \in Without
+                                    THEN @ ELSE Woken(@),
+                        !.other = IF @ = "flag of poll" THEN "gone" ELSE "end of wait"]
+  /\ UNCHANGED <<mem, buf, snd, rcv>>
 
 \* The end of Vm::wait(): an exchange, and who succeeds rings.
 OtherEnds ==
@@ -272,5 +292,5 @@ Receiver ==
   \/ Arm \/ ArmBarrier \/ Fence \/ LastLook \/ QueueArmed \/ StateLook
   \/ StartOfPoll \/ KernelLooks \/ GoIdle \/ Barriers \/ QueueOfWait \/ StateOfWait
   \/ Woke \/ EndOfWait \/ Leave \/ WakeWaiters \/ SayGone
-  \/ OtherGoesIdle \/ OtherEnds \/ OtherRings
+  \/ OtherGoesIdle \/ OtherTells \/ OtherEnds \/ OtherRings
 =============================================================================
