@@ -389,7 +389,7 @@ TEST_F(race, no_lost_wakeup)
 	ASSERT_TRUE(SOON(LOAD(&self->vm.lanes->lane[1].generation)));
 	ASSERT_EQ(0, lane_accept(&lane, &self->vm, 1));
 	while (item.cookie != LAST) {
-		if (!variant->forgets)
+		if (!variant->forgets || !rng_below(4))
 			let_it_wait(&lane);
 		spin(rng_below(1 << rng_below(12)));
 		if (lane_take(&lane, &item)) {

@@ -308,7 +308,7 @@ TEST_F(room, no_lost_wakeup)
 		send_and_flush(&self->vm, ITEMS);
 	}
 	while (read < ITEMS) {
-		if (!variant->forgets)
+		if (!variant->forgets || !rng_below(4))
 			let_it_wait(&self->vm);
 		spin(rng_below(1 << rng_below(12)));
 		if (vm_take(&self->vm, &item)) {
