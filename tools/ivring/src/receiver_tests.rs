@@ -197,7 +197,7 @@ fn quiet_soon(memories: &[Plain]) -> PlainReceiver<'_> {
 fn marks(memories: &[Plain]) -> u32 {
     let bits = (0..).zip(memories);
     bits.fold(0, |bits, (id, memory)| {
-        bits | u32::from(memory.quiet.get()) << id
+        bits | (u32::from(memory.quiet.get()) << id)
     })
 }
 

@@ -29,6 +29,8 @@ impl<K, V> RBTreeNodeReservation<K, V> {
 }
 
 impl<K, V> RBTreeNode<K, V> {
+    // As the kernel names it.
+    #[allow(clippy::wrong_self_convention)]
     pub(crate) fn to_key_value(self) -> (K, V) {
         (self.0, self.1)
     }

@@ -231,8 +231,8 @@ impl Vm {
         }
         let table = self.table.lock().unwrap();
         let quiet = self.quiet().bits(0);
-        for lane in self.lanes.iter().filter(|lane| quiet & 1 << lane.slot == 0) {
-            if self.held(lane) == 0 {
+        for lane in &self.lanes {
+            if quiet & (1 << lane.slot) == 0 && self.held(lane) == 0 {
                 self.quiet().mark(0, 1 << lane.slot);
                 let fenced = self.state().sleeps() && self.fencing.load(Relaxed) == 0;
                 if !fenced || self.held(lane) != 0 {
@@ -476,7 +476,7 @@ impl Vm {
         let table = self.may_be_quiet.then(|| self.table.lock().unwrap());
         let quiet = table.as_ref().map_or(0, |_| self.quiet().bits(0));
         for lane in &self.lanes {
-            if quiet & 1 << lane.slot != 0 {
+            if quiet & (1 << lane.slot) != 0 {
                 continue;
             }
             any |= self.held(lane) != 0;
