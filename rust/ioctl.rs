@@ -353,8 +353,11 @@ fn send(
 
 fn wait(member: Member<'_>, argument: User<uapi::Wait>) -> Result {
     let mut wait = argument.read()?;
-    require(wait.flags & !(uapi::EVENT_MEMBERS | uapi::WAIT_ARMED) == 0)?;
-    let interest = wait.flags & uapi::EVENT_MEMBERS | uapi::EVENT_ITEMS;
+    require(wait.flags & !(uapi::WAIT_MEMBERS | uapi::WAIT_ARMED) == 0)?;
+    let interest = match wait.flags & uapi::WAIT_MEMBERS {
+        0 => uapi::EVENT_ITEMS,
+        _ => uapi::EVENT_ITEMS | uapi::EVENT_MEMBERS,
+    };
     let armed = wait.flags & uapi::WAIT_ARMED != 0;
     let look = || match armed {
         true => member.check().map(|()| None),

@@ -54,9 +54,10 @@ pub(crate) const CREATE_NO_LANES: u32 = 1 << 2;
 pub(crate) const ATTACH_PROCESS: u32 = 1 << 0;
 pub(crate) const ATTACH_NO_LANES: u32 = 1 << 1;
 pub(crate) const ENQUEUE_WAIT: u32 = 1 << 0;
+pub(crate) const WAIT_MEMBERS: u32 = 1 << 0;
+pub(crate) const WAIT_ARMED: u32 = 1 << 1;
 pub(crate) const EVENT_ITEMS: u32 = 1 << 0;
 pub(crate) const EVENT_MEMBERS: u32 = 1 << 1;
-pub(crate) const WAIT_ARMED: u32 = 1 << 2;
 pub(crate) const FLUSH_LANE: u32 = 1 << 0;
 pub(crate) const OPEN_LANE_WAIT: u32 = 1 << 0;
 

@@ -75,7 +75,7 @@ TEST_F(index, wait)
 	STORE(&self->b.area->state, IVRING_IDLE);
 	EXPECT_EQ(-EPROTO, dev_wait(self->b.fd, 0, IVRING_DEADLINE_NEVER, NULL));
 	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
-	EXPECT_EQ(-EPROTO, dev_wait(self->b.fd, IVRING_EVENT_MEMBERS, 0, NULL));
+	EXPECT_EQ(-EPROTO, dev_wait(self->b.fd, IVRING_WAIT_MEMBERS, 0, NULL));
 }
 
 TEST_F(index, poll)

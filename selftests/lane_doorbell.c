@@ -187,7 +187,7 @@ TEST_F(lane_doorbell, wait_armed)
 	STORE(&self->b.area->state, IVRING_IDLE);
 	pid = child_fork();
 	if (!pid) {
-		if (dev_wait(self->b.fd, IVRING_WAIT_ARMED | IVRING_EVENT_MEMBERS,
+		if (dev_wait(self->b.fd, IVRING_WAIT_ARMED | IVRING_WAIT_MEMBERS,
 			     IVRING_DEADLINE_NEVER, &events))
 			_exit(100);
 		_exit(events);
@@ -244,7 +244,7 @@ TEST_F(lane_doorbell, dead_sender)
 	pid = child_fork();
 	if (!pid) {
 		close(vm.fd);
-		if (dev_wait(self->b.fd, IVRING_EVENT_MEMBERS, IVRING_DEADLINE_NEVER,
+		if (dev_wait(self->b.fd, IVRING_WAIT_MEMBERS, IVRING_DEADLINE_NEVER,
 			     &events))
 			_exit(100);
 		_exit(events);

@@ -50,7 +50,7 @@ static void receive(const struct vm *from)
 	for (;;) {
 		switch (rng_below(6)) {
 		case 0:
-			dev_wait(me.fd, rng_below(4) & IVRING_EVENT_MEMBERS,
+			dev_wait(me.fd, rng_below(4) & IVRING_WAIT_MEMBERS,
 				 now() + rng_below(1000000), NULL);
 			break;
 		case 1:
@@ -193,7 +193,7 @@ TEST_F(lane_leave, sender)
 				lane_accept(&in, &self->vm, SLOT);
 			if (in.ring)
 				ASSERT_TRUE(receive_some(&in, &read));
-			ret = dev_wait(self->vm.fd, IVRING_EVENT_MEMBERS,
+			ret = dev_wait(self->vm.fd, IVRING_WAIT_MEMBERS,
 				       joined ? in_ms(LATE_MS) : now() + MSEC, NULL);
 			ASSERT_TRUE(!ret || (!joined && ret == -ETIMEDOUT));
 		}

@@ -227,7 +227,7 @@ TEST_F(leave, wait_returns)
 		leave(&self->other, variant->how);
 		_exit(0);
 	}
-	EXPECT_EQ(0, dev_wait(self->vm.fd, IVRING_EVENT_MEMBERS, in_ms(10000), &events));
+	EXPECT_EQ(0, dev_wait(self->vm.fd, IVRING_WAIT_MEMBERS, in_ms(10000), &events));
 	EXPECT_EQ(IVRING_EVENT_MEMBERS, events);
 	EXPECT_GT(5 * SEC, now() - start);
 	EXPECT_EQ(self->other.generation + 1, vm_generation(&self->vm, SLOT));

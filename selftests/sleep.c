@@ -228,7 +228,7 @@ TEST_F(members, no_lost_wakeup)
 		if (variant->poll) {
 			ASSERT_EQ(1, poll(&p, 1, 2 * SLEEP_MS));
 		} else {
-			ASSERT_EQ(0, dev_wait(self->vm.fd, IVRING_EVENT_MEMBERS,
+			ASSERT_EQ(0, dev_wait(self->vm.fd, IVRING_WAIT_MEMBERS,
 					      in_ms(2 * SLEEP_MS), NULL));
 		}
 		vm_see_members(&self->vm);

@@ -61,10 +61,10 @@ TEST_F(wait, nothing)
 
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, NULL));
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 1, NULL));
-	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, IVRING_EVENT_MEMBERS, start, NULL));
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, IVRING_WAIT_MEMBERS, start, NULL));
 	EXPECT_GT(SEC, now() - start);
 	start = now();
-	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, IVRING_EVENT_MEMBERS,
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, IVRING_WAIT_MEMBERS,
 				       start + 50 * MSEC, NULL));
 	EXPECT_LE(50 * MSEC, now() - start);
 	EXPECT_GT(2 * SEC, now() - start);
@@ -80,7 +80,7 @@ TEST_F(wait, items)
 	ASSERT_EQ(0, send(&self->a, &self->b));
 	EXPECT_EQ(0, dev_wait(self->b.fd, 0, 0, &events));
 	EXPECT_EQ(IVRING_EVENT_ITEMS, events);
-	EXPECT_EQ(0, dev_wait(self->b.fd, IVRING_EVENT_MEMBERS,
+	EXPECT_EQ(0, dev_wait(self->b.fd, IVRING_WAIT_MEMBERS,
 			      IVRING_DEADLINE_NEVER, &events));
 	EXPECT_EQ(IVRING_EVENT_ITEMS, events);
 	EXPECT_EQ(0, vm_stats(&self->b).waits);
@@ -172,17 +172,17 @@ TEST_F(wait, members)
 	struct vm c;
 	pid_t pid;
 
-	pid = sleeper(&self->b, IVRING_EVENT_MEMBERS, IVRING_DEADLINE_NEVER);
+	pid = sleeper(&self->b, IVRING_WAIT_MEMBERS, IVRING_DEADLINE_NEVER);
 	ASSERT_TRUE(sleeps(&self->b));
 	ASSERT_EQ(0, vm_join(&c, self->a.fd));
 	EXPECT_EQ(IVRING_EVENT_MEMBERS, child_wait(pid));
 	/* Until they have been seen. */
-	EXPECT_EQ(0, dev_wait(self->b.fd, IVRING_EVENT_MEMBERS, 0, &events));
+	EXPECT_EQ(0, dev_wait(self->b.fd, IVRING_WAIT_MEMBERS, 0, &events));
 	EXPECT_EQ(IVRING_EVENT_MEMBERS, events);
 	vm_see_members(&self->b);
-	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, IVRING_EVENT_MEMBERS, 0, &events));
+	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, IVRING_WAIT_MEMBERS, 0, &events));
 
-	pid = sleeper_without(c.fd, &self->b, IVRING_EVENT_MEMBERS,
+	pid = sleeper_without(c.fd, &self->b, IVRING_WAIT_MEMBERS,
 			      IVRING_DEADLINE_NEVER);
 	ASSERT_TRUE(sleeps(&self->b));
 	vm_close(&c);
@@ -190,7 +190,7 @@ TEST_F(wait, members)
 
 	/* Both at once. */
 	ASSERT_EQ(0, send(&self->a, &self->b));
-	EXPECT_EQ(0, dev_wait(self->b.fd, IVRING_EVENT_MEMBERS, 0, &events));
+	EXPECT_EQ(0, dev_wait(self->b.fd, IVRING_WAIT_MEMBERS, 0, &events));
 	EXPECT_EQ(IVRING_EVENT_MEMBERS | IVRING_EVENT_ITEMS, events);
 	EXPECT_EQ(0, dev_wait(self->b.fd, 0, 0, &events));
 	EXPECT_EQ(IVRING_EVENT_ITEMS, events);
@@ -312,7 +312,7 @@ TEST_F(wait, errors)
 	ASSERT_EQ(0, send(&self->a, &self->b));
 	before = vm_snapshot(&self->a);
 	for (bit = 0; bit < 32; bit++)
-		if (~(IVRING_EVENT_MEMBERS | IVRING_WAIT_ARMED) & 1U << bit)
+		if (~(IVRING_WAIT_MEMBERS | IVRING_WAIT_ARMED) & 1U << bit)
 			EXPECT_EQ(-EINVAL, dev_wait(self->b.fd, 1U << bit, 0, NULL));
 	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_WAIT, NULL));
 	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_WAIT, KERNEL_ADDRESS));

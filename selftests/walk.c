@@ -126,7 +126,7 @@ static void look_for_work(struct vm *vm)
 
 	ret = dev_poll(vm->fd, POLLIN | POLLPRI);
 	CHECK(45, ret >= 0 && !(ret & POLLERR));
-	ret = dev_wait(vm->fd, IVRING_EVENT_MEMBERS, now() + rng_below(50000), NULL);
+	ret = dev_wait(vm->fd, IVRING_WAIT_MEMBERS, now() + rng_below(50000), NULL);
 	CHECK(46, !ret || ret == -ETIMEDOUT);
 	ret = dev_close_lane(vm->fd, id, LOAD(&vm->lanes->lane[id].generation));
 	CHECK(47, !ret || ret == -ENOENT);

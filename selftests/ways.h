@@ -72,7 +72,7 @@ static inline int sleep_wait_forever(struct sleeper *s, int ms)
 
 static inline int sleep_wait_members(struct sleeper *s, int ms)
 {
-	int ret = dev_wait(s->vm->fd, IVRING_EVENT_MEMBERS, in_ms(ms), NULL);
+	int ret = dev_wait(s->vm->fd, IVRING_WAIT_MEMBERS, in_ms(ms), NULL);
 
 	vm_see_members(s->vm);
 	return ret == -ETIMEDOUT ? 0 : ret ? ret : 1;

@@ -50,7 +50,7 @@ int ivring_arm(struct ivring *vm)
 void ivr_settle(struct ivring *vm)
 {
 	bool members = minds_members(vm);
-	struct ivring_wait call = { .flags = members ? IVRING_EVENT_MEMBERS : 0 };
+	struct ivring_wait call = { .flags = members ? IVRING_WAIT_MEMBERS : 0 };
 
 	if (!ivr_state_idle(&vm->state) && !ivr_has_work(vm, members) && !ivr_quiet_sweep(vm))
 		return;

@@ -11,7 +11,7 @@
 
 const struct ivr_reason ivr_wait_reasons[] = {
 	{ -EPROTO, "The VM's own inbox is broken: not only the library wrote its memory." },
-	{ -EINVAL, "The only flag is IVRING_EVENT_MEMBERS." },
+	{ -EINVAL, "The only flag is IVRING_WAIT_MEMBERS." },
 	{ 0 },
 };
 

@@ -30,7 +30,7 @@ static bool poll_for_work(struct ivring *vm, uint64_t until)
 static int sleep_for_work(struct ivring *vm, uint64_t deadline)
 {
 	struct ivring_wait call = {
-		.flags = IVRING_EVENT_MEMBERS | IVRING_WAIT_ARMED,
+		.flags = IVRING_WAIT_MEMBERS | IVRING_WAIT_ARMED,
 		.deadline = deadline,
 	};
 	struct ivr_dispatcher *dispatcher = &vm->dispatcher;

@@ -432,16 +432,17 @@ struct ivring_enqueue {
 	__u32	reserved;
 };
 
-/* Flags of struct ivring_wait, and what it returns in events. */
+/* Flags of struct ivring_wait. */
+#define IVRING_WAIT_MEMBERS		(1u << 0)	/* return for news of the members too */
+#define IVRING_WAIT_ARMED		(1u << 1)	/* the caller has armed: sleep while it is */
+
+/* What struct ivring_wait returns in events. */
 #define IVRING_EVENT_ITEMS		(1u << 0)	/* there is something in the inbox or a lane */
 #define IVRING_EVENT_MEMBERS		(1u << 1)	/* members differs from members_seen */
 
-/* A further flag of struct ivring_wait. */
-#define IVRING_WAIT_ARMED		(1u << 2)	/* the caller has armed: sleep while it is */
-
 /**
  * struct ivring_wait - sleep until there is work (IVRING_WAIT).
- * @flags:	IVRING_EVENT_MEMBERS to return for that too; items always count.
+ * @flags:	IVRING_WAIT_MEMBERS to return for news of the members too; items always count.
  *		IVRING_WAIT_ARMED: the caller has set the state to IDLE, made the barrier
  *		that this takes, and looked; so sleep until a doorbell ends that
  * @events:	out: IVRING_EVENT_*; zero with IVRING_WAIT_ARMED

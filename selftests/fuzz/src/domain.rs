@@ -191,7 +191,7 @@ domain! {
     PLACE { own = place::OWN; null = place::NULL, kernel = place::KERNEL, edge = place::EDGE, readonly = place::READONLY,
         odd = place::ODD, map0 = place::MAP, map1 = place::MAP + 1, map2 = place::MAP + 2, map3 = place::MAP + 3 }
     ENQUEUE_FLAGS (open) { 0, 1; 2, 3, max = MAX }
-    WAIT_FLAGS (open) { 0, 2, 4, 6; 1, 8, max = MAX }
+    WAIT_FLAGS (open) { 0, 1, 2, 3; 4, 8, max = MAX }
     DEADLINE { none = deadline::NONE, soon = deadline::SOON; past = deadline::PAST, later = deadline::LATER, never = deadline::NEVER }
     /// How far from the position that the last ENQUEUE returned.
     POSITION (open) { 0, minus1 = u64::MAX, 1; 2, minus4 = u64::MAX - 3, 64, half = 0x8000_0000 }

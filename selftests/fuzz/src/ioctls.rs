@@ -106,7 +106,10 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
             let (outcome, after) = call(track, step, fd, abi::WAIT, a3, wait, false);
             if let (Ok(0), Some(after)) = (outcome, after) {
                 let armed = wait.flags & abi::WAIT_ARMED != 0;
-                let asked = wait.flags & abi::EVENT_MEMBERS | abi::EVENT_ITEMS;
+                let mut asked = abi::EVENT_ITEMS;
+                if wait.flags & abi::WAIT_MEMBERS != 0 {
+                    asked |= abi::EVENT_MEMBERS;
+                }
                 if armed && after.events != 0
                     || !armed && (after.events == 0 || after.events & !asked != 0)
                 {

@@ -239,10 +239,11 @@ pub struct Enqueue {
     pub reserved: u32,
 }
 
+pub const WAIT_MEMBERS: u32 = 1 << 0;
+pub const WAIT_ARMED: u32 = 1 << 1;
+
 pub const EVENT_ITEMS: u32 = 1 << 0;
 pub const EVENT_MEMBERS: u32 = 1 << 1;
-
-pub const WAIT_ARMED: u32 = 1 << 2;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]

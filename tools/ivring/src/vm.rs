@@ -204,7 +204,7 @@ impl Vm {
     ///
     /// [`Error::TimedOut`], [`Error::Interrupted`]; [`Error::Protocol`] if the inbox is broken.
     pub fn wait(&mut self, deadline: Deadline) -> Result<Events> {
-        let events = self.wait_for(abi::EVENT_MEMBERS, deadline);
+        let events = self.wait_for(abi::WAIT_MEMBERS, deadline);
         let events = events.inspect_err(|_| self.settle(true))?;
         Ok(Events {
             items: events & abi::EVENT_ITEMS != 0,
@@ -264,7 +264,7 @@ impl Vm {
         let state = self.handle.core().area.state();
         let relaxed = Ordering::Relaxed;
         let _ = state.compare_exchange(abi::BUSY, abi::IDLE, relaxed, relaxed);
-        let flags = if members { abi::EVENT_MEMBERS } else { 0 };
+        let flags = if members { abi::WAIT_MEMBERS } else { 0 };
         // It looks for itself. On its way out it turns IDLE into BUSY, and whoever does that rings.
         let _ = self.wait_for(flags, Deadline::NOW);
     }
@@ -315,7 +315,7 @@ impl Vm {
             return Ok(());
         }
         // A doorbell for members ends an armed wait, whoever asked for them.
-        let woken = self.wait_for(abi::EVENT_MEMBERS | abi::WAIT_ARMED, deadline);
+        let woken = self.wait_for(abi::WAIT_MEMBERS | abi::WAIT_ARMED, deadline);
         self.reader.receiver().woken();
         woken.map(|_| ())
     }

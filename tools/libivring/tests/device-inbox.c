@@ -109,7 +109,7 @@ static int look(uint32_t id, uint32_t interest, uint32_t *events)
 	if (ret < 0)
 		return ret;
 	*events = ret || lanes_hold_items(id) ? IVRING_EVENT_ITEMS : 0;
-	if ((interest & IVRING_EVENT_MEMBERS) &&
+	if ((interest & IVRING_WAIT_MEMBERS) &&
 	    region_table()->members != device_area(id)->members_seen)
 		*events |= IVRING_EVENT_MEMBERS;
 	return 0;

@@ -175,7 +175,7 @@ static void handler_that_is_late(void)
 	join_third();
 	CHECK_EQ(ivring_dispatch(vm, 10), 0);
 	ivring_on_members(vm, on_members, &seen);
-	CHECK_EQ(ivring_wait(vm, IVRING_EVENT_MEMBERS, 0), IVRING_EVENT_MEMBERS);
+	CHECK_EQ(ivring_wait(vm, IVRING_WAIT_MEMBERS, 0), IVRING_EVENT_MEMBERS);
 	CHECK_EQ(ivring_dispatch(vm, 10), 0);
 	CHECK_EQ(seen.count, 2);
 	close_all();
@@ -190,7 +190,7 @@ static void stopped_in_between(void)
 	CHECK_EQ(ivring_run(vm), 0);
 	CHECK_EQ(seen.count, 1);
 	/* The rest still is news, for which a loop comes back. */
-	CHECK_EQ(ivring_wait(vm, IVRING_EVENT_MEMBERS, 0), IVRING_EVENT_MEMBERS);
+	CHECK_EQ(ivring_wait(vm, IVRING_WAIT_MEMBERS, 0), IVRING_EVENT_MEMBERS);
 	CHECK_EQ(ivring_dispatch(vm, 10), 0);
 	CHECK_EQ(seen.count, 2);
 	check(&seen.changes[1], IVRING_MEMBER_JOINED, 2, 1);

@@ -152,7 +152,7 @@ static void wait_for_a_peer(void)
 	CHECK_EQ(peer.generation, 1);
 	/* The news is still there for whoever acts upon it. */
 	CHECK(vm->area->members_seen != vm->region->members);
-	CHECK_EQ(ivring_wait(vm, IVRING_EVENT_MEMBERS, 0),
+	CHECK_EQ(ivring_wait(vm, IVRING_WAIT_MEMBERS, 0),
 		 IVRING_EVENT_ITEMS | IVRING_EVENT_MEMBERS);
 	read_items(vm, 1);
 	CHECK_EQ(ivring_members(vm), 1);

@@ -359,7 +359,7 @@ static void receiving(void)
 	struct ivring_item item;
 
 	set_up();
-	FAILS(ivring_wait(vm, IVRING_EVENT_MEMBERS, 0) - IVRING_EVENT_MEMBERS, 0, "bytes");
+	FAILS(ivring_wait(vm, IVRING_WAIT_MEMBERS, 0) - IVRING_EVENT_MEMBERS, 0, "bytes");
 	FAILS(ivring_wait(vm, 0, 0), -ETIMEDOUT, "deadline");
 	fail_next(IVRING_WAIT, -EINVAL);
 	FAILS(ivring_wait(vm, 64, 0), -EINVAL, "flag");

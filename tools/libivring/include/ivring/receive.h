@@ -41,7 +41,7 @@ extern "C" {
 /**
  * ivring_wait() - sleep until there is work (IVRING_WAIT).
  * @vm:		the VM
- * @flags:	IVRING_EVENT_MEMBERS to return for news of the members too
+ * @flags:	IVRING_WAIT_MEMBERS to return for news of the members too
  * @deadline:	how long
  *
  * If it returns events the VM is busy from then on, until it is armed: see ivring_arm().
