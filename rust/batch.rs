@@ -6,9 +6,9 @@ use core::mem::MaybeUninit;
 use kernel::prelude::*;
 
 use crate::{
+    member::MemberId,
     uapi::{Item, INLINE_BYTES, ITEM_FLAGS},
     user::{Plain, User},
-    vm::VmId,
 };
 
 /// As many items as are kept on the stack: 512 bytes.
@@ -24,7 +24,7 @@ unsafe impl Plain for Item {}
 pub(crate) fn with_items<T>(
     array: User<Item>,
     count: usize,
-    sender: VmId,
+    sender: MemberId,
     outbox_bytes: u64,
     send: impl FnOnce(&[Item]) -> Result<T>,
 ) -> Result<T> {
@@ -40,7 +40,7 @@ pub(crate) fn with_items<T>(
 fn take(
     array: User<Item>,
     place: &mut [MaybeUninit<Item>],
-    sender: VmId,
+    sender: MemberId,
     outbox_bytes: u64,
 ) -> Result<&mut [Item]> {
     let items = array.read_array(place);

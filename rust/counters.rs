@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is counted of a VM.
+//! What is counted of a member.
 
 use kernel::sync::atomic::{Atomic, Relaxed};
 
 use crate::{inbox::Counts, uapi::Stats};
 
-/// What happened to a VM, but for what its inbox counts. Each is counted as it happens, and none is
+/// What happened to a member, but for what its inbox counts. Each is counted as it happens, and none is
 /// ever taken back.
 #[derive(Default)]
 pub(crate) struct Counters {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/sys/kernel/debug/ivring/vms`: every VM of every region, with its counters.
+//! `/sys/kernel/debug/ivring/members`: every member of every region, with its counters.
 //!
 //! `kernel::debugfs` names no owner in its file operations, so a file that is still open would
 //! outlive the module's code. Hence a table of our own.
@@ -45,7 +45,7 @@ impl Directory {
         unsafe {
             let directory = bindings::debugfs_create_dir(c"ivring".as_char_ptr(), ptr::null_mut());
             bindings::debugfs_create_file_full(
-                c"vms".as_char_ptr(),
+                c"members".as_char_ptr(),
                 0o400,
                 directory,
                 ptr::null_mut(),
@@ -85,21 +85,21 @@ unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int
     let seq = unsafe { SeqFile::from_raw(seq) };
     seq_print!(
         seq,
-        "region vm uid tgid in out rung suppressed spurious full waits room delayed pointless\n"
+        "region member uid tgid in out rung suppressed spurious full waits room delayed pointless\n"
     );
     registry::for_each(|region| {
         for slot in 0..region.geometry.slots {
-            let Ok((_, Some(vm))) = region.slot(slot) else {
+            let Ok((_, Some(member))) = region.slot(slot) else {
                 continue;
             };
-            let stats = vm.stats();
+            let stats = member.stats();
             seq_print!(
                 seq,
                 "{} {} {} {} {} {} {} {} {} {} {} {} {} {}\n",
                 region.name,
-                vm.id,
-                uid_in_current_ns(vm.owner.uid),
-                vm.owner.tgid,
+                member.id,
+                uid_in_current_ns(member.owner.uid),
+                member.owner.tgid,
                 stats.items_in,
                 stats.items_out,
                 stats.rung,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Delayed doorbells: a VM that would rather be woken for many items at once.
+//! Delayed doorbells: a member that would rather be woken for many items at once.
 
 use core::mem::offset_of;
 use kernel::{
@@ -17,11 +17,11 @@ use kernel::{
 
 use crate::{
     area::Area,
-    uapi::{VmArea, MAX_WAKE_DELAY_US},
-    vm::Vm,
+    member::Member,
+    uapi::{MemberArea, MAX_WAKE_DELAY_US},
 };
 
-/// What a VM says of when it wants to be woken.
+/// What a member says of when it wants to be woken.
 #[derive(Clone, Copy)]
 pub(crate) struct Delay {
     /// For how many items in the ring, at most its capacity.
@@ -30,54 +30,54 @@ pub(crate) struct Delay {
     us: u32,
 }
 
-/// What the VM of an area says now of a ring with that capacity, which is two at least; `None` if
+/// What the member of an area says now of a ring with that capacity, which is two at least; `None` if
 /// each item shall wake it.
 pub(crate) fn wanted(area: &Area, capacity: u32) -> Option<Delay> {
-    let items = area.word(offset_of!(VmArea, wake_items)).load();
+    let items = area.word(offset_of!(MemberArea, wake_items)).load();
     if items < 2 {
         return None;
     }
-    let us = area.word(offset_of!(VmArea, wake_delay_us)).load();
+    let us = area.word(offset_of!(MemberArea, wake_delay_us)).load();
     (us > 0).then_some(Delay {
-        // No more items come to a full ring before the VM reads.
+        // No more items come to a full ring before the member reads.
         items: items.min(capacity),
         us: us.min(MAX_WAKE_DELAY_US),
     })
 }
 
 impl_has_hr_timer! {
-    impl HasHrTimer<Self> for Vm {
+    impl HasHrTimer<Self> for Member {
         mode: RelativeMode<Monotonic>,
         field: self.timer
     }
 }
 
-impl HrTimerCallback for Vm {
+impl HrTimerCallback for Member {
     type Pointer<'a> = Pin<&'a Self>;
 
     // By an interrupt, or by a softirq on a real-time kernel, as the timer's mode is not one of those
     // that are "hard": so this may take spinlocks.
-    fn run(vm: Pin<&Self>, _context: HrTimerCallbackContext<'_, Self>) -> HrTimerRestart {
-        vm.timer_rings();
+    fn run(member: Pin<&Self>, _context: HrTimerCallbackContext<'_, Self>) -> HrTimerRestart {
+        member.timer_rings();
         HrTimerRestart::NoRestart
     }
 }
 
 /// Starts the timer. Whoever has turned the state word to DELAYED calls this, and nobody else. May be
 /// called with interrupts off, on real-time kernels too: it takes raw spinlocks alone.
-pub(crate) fn start(vm: ArcBorrow<'_, Vm>, delay: Delay) {
-    let vm: *const Vm = &*vm;
+pub(crate) fn start(member: ArcBorrow<'_, Member>, delay: Delay) {
+    let member: *const Member = &*member;
     // SAFETY:
-    // - The VM is pinned, as all that is in an `Arc`, and its timer is initialized.
+    // - The member is pinned, as all that is in an `Arc`, and its timer is initialized.
     // - It cancels the timer before it goes.
-    unsafe { <Vm as HasHrTimer<Vm>>::start(vm, Delta::from_micros(delay.us.into())) };
+    unsafe { <Member as HasHrTimer<Member>>::start(member, Delta::from_micros(delay.us.into())) };
 }
 
 /// Stops the timer, and waits for it if it is just ringing.
-pub(crate) fn cancel(vm: &Vm) {
-    // SAFETY: The VM is valid, and so is its timer.
+pub(crate) fn cancel(member: &Member) {
+    // SAFETY: The member is valid, and so is its timer.
     unsafe {
-        let timer = <Vm as HasHrTimer<Vm>>::c_timer_ptr(vm);
+        let timer = <Member as HasHrTimer<Member>>::c_timer_ptr(member);
         bindings::hrtimer_cancel(timer.cast_mut());
     }
 }
@@ -88,10 +88,10 @@ mod tests {
 
     const CAPACITY: u32 = 8;
 
-    /// What is wanted of a VM that has written these.
+    /// What is wanted of a member that has written these.
     fn of(area: &Area, items: u32, us: u32) -> Option<(u32, u32)> {
-        area.word(offset_of!(VmArea, wake_items)).store(items);
-        area.word(offset_of!(VmArea, wake_delay_us)).store(us);
+        area.word(offset_of!(MemberArea, wake_items)).store(items);
+        area.word(offset_of!(MemberArea, wake_delay_us)).store(us);
         wanted(area, CAPACITY).map(|delay| (delay.items, delay.us))
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The doorbell: what interrupts an idle VM.
+//! The doorbell: what interrupts an idle member.
 
 use core::ptr;
 use kernel::{
@@ -42,7 +42,7 @@ impl Drop for EventFd {
     }
 }
 
-/// The doorbell of a VM, and before there is one, of the file that may become one.
+/// The doorbell of a member, and before there is one, of the file that may become one.
 ///
 /// It can be rung where spinlocks may be taken: by tasks, and by timers. On real-time kernels
 /// spinlocks sleep, so never with interrupts off or under a raw spinlock.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An open `/dev/ivring` file: at first nothing, then the holder of a region, then a VM of it.
+//! An open `/dev/ivring` file: at first nothing, then the holder of a region, then a member of it.
 
 use kernel::{
     bindings,
@@ -22,12 +22,12 @@ use crate::{
     doorbell::Doorbell,
     ioctl,
     mapping::{map, Access},
+    member::Member,
     membership::{Membership, Patience},
     memory,
     process::Process,
     registry::Handle,
     uapi::{self, EVENT_ITEMS, EVENT_MEMBERS},
-    vm::Vm,
     waitqueue::Deadline,
 };
 
@@ -41,23 +41,23 @@ const EPOLLRDNORM: u32 = 0x040;
 ///
 /// # Invariants
 ///
-/// `vm` is only set after `region`, and is a VM of it, with this `doorbell`. Both are set by who has
-/// a [`Setup`], and for good.
+/// `member` is only set after `region`, and is a member of it, with this `doorbell`. Both are set by
+/// who has a [`Setup`], and for good.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Endpoint {
     pub(crate) region: SetOnce<Handle>,
-    pub(crate) vm: SetOnce<Arc<Vm>>,
-    /// Those who poll the file are on its wait queue, also if they came before there was a VM.
+    pub(crate) member: SetOnce<Arc<Member>>,
+    /// Those who poll the file are on its wait queue, also if they came before there was a member.
     pub(crate) doorbell: Arc<Doorbell>,
     /// There is a [`Setup`].
     setting_up: Atomic<bool>,
-    /// Ends if the VM leaves while the file is still open.
+    /// Ends if the member leaves while the file is still open.
     #[pin]
     membership: Membership,
-    /// The process whose end the VM does not survive, if there is one.
+    /// The process whose end the member does not survive, if there is one.
     #[pin]
     process: Mutex<Option<Process>>,
-    /// Held while a lane of the VM is listed. Nothing under it accesses user memory or allocates.
+    /// Held while a lane of the member is listed. Nothing under it accesses user memory or allocates.
     #[pin]
     pub(crate) opening: Mutex<()>,
 }
@@ -77,11 +77,11 @@ impl Drop for Setup<'_> {
     }
 }
 
-/// An endpoint that is a VM.
+/// An endpoint that is a member.
 #[derive(Clone, Copy)]
-pub(crate) struct Member<'a> {
+pub(crate) struct Caller<'a> {
     pub(crate) region: &'a Handle,
-    pub(crate) vm: &'a Arc<Vm>,
+    pub(crate) member: &'a Arc<Member>,
     membership: &'a Membership,
 }
 
@@ -95,27 +95,27 @@ impl Endpoint {
         }
     }
 
-    /// `ENOTCONN` unless the file is attached, `EOWNERDEAD` if its VM has left.
-    pub(crate) fn member(&self) -> Result<Member<'_>> {
-        let member = Member {
-            vm: self.vm.as_ref().ok_or(ENOTCONN)?,
+    /// `ENOTCONN` unless the file is attached, `EOWNERDEAD` if its member has left.
+    pub(crate) fn caller(&self) -> Result<Caller<'_>> {
+        let caller = Caller {
+            member: self.member.as_ref().ok_or(ENOTCONN)?,
             region: self.region.as_ref().ok_or(ENOTCONN)?,
             membership: &self.membership,
         };
-        member.check()?;
-        Ok(member)
+        caller.check()?;
+        Ok(caller)
     }
 
-    /// Does a call of a member. Errors as [`Endpoint::member`], also if the VM leaves during the call,
-    /// which may have slept: if nowhere else, then at a page of its argument.
-    pub(crate) fn as_member<T>(&self, call: impl FnOnce(Member<'_>) -> Result<T>) -> Result<T> {
-        let member = self.member()?;
-        let result = call(member);
-        member.check()?;
+    /// Does a call of a member. Errors as [`Endpoint::member`], also if the member leaves during the
+    /// call, which may have slept: if nowhere else, then at a page of its argument.
+    pub(crate) fn as_member<T>(&self, call: impl FnOnce(Caller<'_>) -> Result<T>) -> Result<T> {
+        let caller = self.caller()?;
+        let result = call(caller);
+        caller.check()?;
         result
     }
 
-    /// Watches the current process: the VM leaves when it ends. For who has a [`Setup`].
+    /// Watches the current process: the member leaves when it ends. For who has a [`Setup`].
     pub(crate) fn watch_process(self: Pin<&Self>) -> Result<Process> {
         let me: *const Self = self.get_ref();
         // SAFETY: `release` stops the watch before the endpoint is dropped.
@@ -131,24 +131,24 @@ impl Endpoint {
     pub(crate) fn flush(&self) {
         let ends = self.process.lock().as_ref().is_some_and(Process::is_ending);
         if ends {
-            // So that whoever waits for the process finds that the VM is gone.
+            // So that whoever waits for the process finds that the member is gone.
             self.leave_open();
         }
     }
 
-    /// Takes the VM out of its region, if there is one that has not left. True if there was.
+    /// Takes the member out of its region, if there is one that has not left. True if there was.
     fn leave(&self) -> bool {
-        let (Some(region), Some(vm)) = (self.region.as_ref(), self.vm.as_ref()) else {
+        let (Some(region), Some(member)) = (self.region.as_ref(), self.member.as_ref()) else {
             return false;
         };
         let leaves = self.membership.end();
         if leaves {
-            region.leave(vm);
+            region.leave(member);
         }
         leaves
     }
 
-    /// The VM leaves while the file is open: all tasks of the VM that sleep find out.
+    /// The member leaves while the file is open: all tasks of the member that sleep find out.
     fn leave_open(&self) {
         if self.leave() {
             self.membership.sleepers.wake_all();
@@ -156,10 +156,10 @@ impl Endpoint {
         }
     }
 
-    /// The file has become a VM: all that poll it look again.
+    /// The file has become a member: all that poll it look again.
     pub(crate) fn attached(&self) {
-        // Barrier D: the lock of the queue, which comes after the store of `vm`. A poller that was
-        // not on the queue yet takes the lock later, and then finds the VM. Pairs with `poll`.
+        // Barrier D: the lock of the queue, which comes after the store of `member`. A poller that was
+        // not on the queue yet takes the lock later, and then finds the member. Pairs with `poll`.
         self.doorbell.sleepers.wake_all();
     }
 
@@ -178,8 +178,8 @@ impl Endpoint {
         // - The endpoint, and with it the doorbell, lives until the file is released.
         unsafe { self.doorbell.sleepers.register(file, table) };
         // Barrier D: this has been on the queue since before this look. Pairs with `attached`.
-        let member = match self.member() {
-            Ok(member) => member,
+        let caller = match self.caller() {
+            Ok(caller) => caller,
             Err(error) if error == EOWNERDEAD => return EPOLLERR | EPOLLHUP,
             Err(_) => return EPOLLERR,
         };
@@ -188,15 +188,15 @@ impl Endpoint {
             Some(table) => table._key,
             None => u32::MAX,
         };
-        let found = member.poll_events();
+        let found = caller.poll_events();
         // Not for EPOLLPRI, which select() always adds to what its caller asks for. Every caller is
         // interested in EPOLLERR.
         if found & (interest & EPOLLIN | EPOLLERR) != 0 {
             // The caller does not sleep.
             return found;
         }
-        member.vm.go_idle();
-        member.poll_events()
+        caller.member.go_idle();
+        caller.poll_events()
     }
 }
 
@@ -208,7 +208,7 @@ unsafe extern "C" fn process_ended(endpoint: *mut c_void) {
     unsafe { &*endpoint.cast::<Endpoint>() }.leave_open();
 }
 
-/// To map what is not there is `ENXIO`, as it is for the area of a VM.
+/// To map what is not there is `ENXIO`, as it is for the area of a member.
 fn no_lane(error: Error) -> Error {
     if error == ENOENT {
         ENXIO
@@ -221,7 +221,7 @@ fn no_lane(error: Error) -> Error {
 enum Mapped {
     Region,
     Inbox,
-    Vm(u32),
+    Member(u32),
     LaneTo(u32),
     LaneFrom(u32),
 }
@@ -233,7 +233,7 @@ impl Mapped {
         Ok(match number {
             uapi::MAP_REGION => Self::Region,
             uapi::MAP_INBOX => Self::Inbox,
-            uapi::MAP_VM..uapi::MAP_LANE_TO => Self::Vm((number - uapi::MAP_VM) as u32),
+            uapi::MAP_MEMBER..uapi::MAP_LANE_TO => Self::Member((number - uapi::MAP_MEMBER) as u32),
             uapi::MAP_LANE_TO..uapi::MAP_LANE_FROM => {
                 Self::LaneTo((number - uapi::MAP_LANE_TO) as u32)
             }
@@ -245,17 +245,17 @@ impl Mapped {
     }
 }
 
-impl Member<'_> {
-    /// `EOWNERDEAD` if the VM has left, because its process has ended. To be asked again by calls
+impl Caller<'_> {
+    /// `EOWNERDEAD` if the member has left, because its process has ended. To be asked again by calls
     /// that have slept.
     pub(crate) fn check(self) -> Result {
-        // The caller may have stored something else there since the VM left.
+        // The caller may have stored something else there since the member left.
         self.membership
             .check()
-            .inspect_err(|_| self.vm.state().leave())
+            .inspect_err(|_| self.member.state().leave())
     }
 
-    /// How long a task of the VM may sleep that waits for another VM.
+    /// How long a task of the member may sleep that waits for another member.
     pub(crate) fn patience(&self, deadline: Deadline) -> Patience<'_> {
         Patience {
             deadline,
@@ -279,10 +279,10 @@ impl Member<'_> {
     pub(crate) fn events(self, interest: u32) -> Result<u32> {
         self.check()?;
         let mut events = 0;
-        if self.vm.has_items()? {
+        if self.member.has_items()? {
             events |= EVENT_ITEMS;
         }
-        if self.region.members() != self.vm.members_seen() {
+        if self.region.members() != self.member.members_seen() {
             events |= EVENT_MEMBERS;
         }
         Ok(events & interest)
@@ -299,7 +299,7 @@ impl MiscDevice for Endpoint {
             // INVARIANT: Neither is set.
             pin_init!(Self {
                 region: SetOnce::new(),
-                vm: SetOnce::new(),
+                member: SetOnce::new(),
                 doorbell,
                 setting_up: Atomic::new(false),
                 membership <- Membership::new(),
@@ -317,29 +317,29 @@ impl MiscDevice for Endpoint {
     }
 
     fn mmap(me: Pin<&Self>, _file: &File, vma: &VmaNew) -> Result {
-        let Member { region, vm, .. } = me.get_ref().member()?;
+        let Caller { region, member, .. } = me.get_ref().caller()?;
         // SAFETY: The VMA is being set up, so nobody changes it.
         let page = unsafe { (*vma.as_ptr()).vm_pgoff } as u64;
         let shift = uapi::MAP_SHIFT - PAGE_SHIFT as u32;
         let first_page = (page & ((1 << shift) - 1)) as usize;
         match Mapped::at(page >> shift)? {
             Mapped::Region => map(&region.area, vma, first_page, Access::Reader),
-            Mapped::Inbox => map(&vm.inbox.area, vma, first_page, Access::Reader),
-            Mapped::Vm(id) if id == u32::from(vm.id.slot) => {
-                map(&vm.area, vma, first_page, Access::Writer)
+            Mapped::Inbox => map(&member.inbox.area, vma, first_page, Access::Reader),
+            Mapped::Member(id) if id == u32::from(member.id.slot) => {
+                map(&member.area, vma, first_page, Access::Writer)
             }
-            Mapped::Vm(id) => {
+            Mapped::Member(id) => {
                 let (_, peer) = region.slot(id)?;
                 map(&peer.ok_or(ENXIO)?.area, vma, first_page, Access::Reader)
             }
             Mapped::LaneTo(id) => {
-                let lane = vm.lane_to(id).map_err(no_lane)?;
+                let lane = member.lane_to(id).map_err(no_lane)?;
                 map(&lane.area, vma, first_page, Access::Writer)?;
                 lane.set_mapped();
                 Ok(())
             }
             Mapped::LaneFrom(id) => {
-                let lane = vm.lane_from(id).map_err(no_lane)?;
+                let lane = member.lane_from(id).map_err(no_lane)?;
                 map(&lane.area, vma, first_page, Access::Reader)
             }
         }
@@ -350,12 +350,12 @@ impl MiscDevice for Endpoint {
     }
 
     fn show_fdinfo(me: Pin<&Self>, seq: &SeqFile, _file: &File) {
-        let Ok(Member { region, vm, .. }) = me.get_ref().member() else {
+        let Ok(Caller { region, member, .. }) = me.get_ref().caller() else {
             return;
         };
-        let stats = vm.stats();
+        let stats = member.stats();
         seq_print!(seq, "ivring-region:\t{}\n", region.name);
-        seq_print!(seq, "ivring-vm:\t{}\n", vm.id);
+        seq_print!(seq, "ivring-member:\t{}\n", member.id);
         seq_print!(seq, "ivring-items-in:\t{}\n", stats.items_in);
         seq_print!(seq, "ivring-items-out:\t{}\n", stats.items_out);
         seq_print!(seq, "ivring-rung:\t{}\n", stats.rung);
@@ -385,8 +385,8 @@ mod tests {
     fn map_offsets() {
         assert!(matches!(Mapped::at(0), Ok(Mapped::Region)));
         assert!(matches!(Mapped::at(1), Ok(Mapped::Inbox)));
-        assert!(matches!(Mapped::at(2), Ok(Mapped::Vm(0))));
-        assert!(matches!(Mapped::at(1025), Ok(Mapped::Vm(1023))));
+        assert!(matches!(Mapped::at(2), Ok(Mapped::Member(0))));
+        assert!(matches!(Mapped::at(1025), Ok(Mapped::Member(1023))));
         assert!(matches!(Mapped::at(1026), Ok(Mapped::LaneTo(0))));
         assert!(matches!(Mapped::at(2049), Ok(Mapped::LaneTo(1023))));
         assert!(matches!(Mapped::at(2050), Ok(Mapped::LaneFrom(0))));

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The shape of a region: how many VMs, and how much memory each of them has.
+//! The shape of a region: how many members, and how much memory each of them has.
 
 use core::mem::size_of;
 use kernel::prelude::*;
 
-use crate::uapi::{self, Item, LaneEnd, LaneInfo, Lanes, RegionArea, RingArea, VmArea};
+use crate::uapi::{self, Item, LaneEnd, LaneInfo, Lanes, MemberArea, RegionArea, RingArea};
 
 /// The shape of a region, checked. Sizes and offsets that follow from it are in bytes.
 #[derive(Clone, Copy)]
@@ -45,10 +45,10 @@ impl Geometry {
 
     /// `IVRING_OUTBOX_OFFSET`.
     pub(crate) fn outbox_offset(&self) -> usize {
-        size_of::<VmArea>() + self.for_each_slot::<LaneEnd>().next_multiple_of(4096)
+        size_of::<MemberArea>() + self.for_each_slot::<LaneEnd>().next_multiple_of(4096)
     }
 
-    pub(crate) fn vm_bytes(&self) -> usize {
+    pub(crate) fn member_bytes(&self) -> usize {
         self.outbox_offset() + self.outbox_bytes as usize
     }
 }
@@ -99,13 +99,13 @@ mod tests {
         assert_eq!(SMALLEST.lanes_offset(), 4096 + 128);
         assert_eq!(SMALLEST.inbox_bytes(), 4096 + 128 + 64 + 8);
         assert_eq!(SMALLEST.outbox_offset(), 8192);
-        assert_eq!(SMALLEST.vm_bytes(), 12288);
+        assert_eq!(SMALLEST.member_bytes(), 12288);
 
         assert_eq!(LARGEST.region_bytes(), 64 + 4096);
         assert_eq!(LARGEST.lanes_offset(), 4096 + (4 << 20));
         assert_eq!(LARGEST.inbox_bytes(), 4096 + (4 << 20) + 64 + 8192);
         assert_eq!(LARGEST.outbox_offset(), 4096 + 65536);
-        assert_eq!(LARGEST.vm_bytes(), 4096 + 65536 + (256 << 20));
+        assert_eq!(LARGEST.member_bytes(), 4096 + 65536 + (256 << 20));
 
         // The ends of 64 lanes fill a page.
         for (slots, offset) in [(64, 8192), (65, 12288)] {
@@ -116,7 +116,7 @@ mod tests {
     /// No size is near what an index, or the part of an offset that is one area's, can hold.
     #[test]
     fn fits() {
-        assert!(LARGEST.vm_bytes() < 1 << uapi::MAP_SHIFT);
+        assert!(LARGEST.member_bytes() < 1 << uapi::MAP_SHIFT);
         assert!(LARGEST.inbox_bytes() < 1 << uapi::MAP_SHIFT);
         assert!(LARGEST.region_bytes() < 1 << uapi::MAP_SHIFT);
     }

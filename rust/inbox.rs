@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An inbox: the ring that the kernel writes for one VM, on behalf of every sender.
+//! An inbox: the ring that the kernel writes for one member, on behalf of every sender.
 
 use core::mem::offset_of;
 use kernel::{new_spinlock, prelude::*, sync::SpinLock};
@@ -10,10 +10,10 @@ use crate::{
     membership::Patience,
     progress::{Progress, Seen, Wish},
     ring::{Producer, Ring, Room},
-    uapi::{Item, RingArea, VmArea},
+    uapi::{Item, MemberArea, RingArea},
 };
 
-/// The inbox of a VM.
+/// The inbox of a member.
 #[pin_data]
 pub(crate) struct Inbox {
     /// `struct ivring_ring_area`, and `struct ivring_lanes` behind the ring.
@@ -22,7 +22,7 @@ pub(crate) struct Inbox {
     pub(crate) entries: u32,
     #[pin]
     side: SpinLock<Side>,
-    /// The senders that wait for the VM's progress. Its lock is taken before `side`.
+    /// The senders that wait for the member's progress. Its lock is taken before `side`.
     #[pin]
     progress: Progress,
 }
@@ -30,7 +30,7 @@ pub(crate) struct Inbox {
 /// The kernel's side.
 struct Side {
     producer: Producer,
-    /// The VM has left its region.
+    /// The member has left its region.
     closed: bool,
     counts: Counts,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Counts {
     pub(crate) items: u64,
     /// Times a sender found no room for all its items.
     pub(crate) full: u64,
-    /// Times that senders who waited for progress were woken by the VM, or on its behalf.
+    /// Times that senders who waited for progress were woken by the member, or on its behalf.
     pub(crate) room: u64,
 }
 
@@ -57,18 +57,18 @@ pub(crate) struct Pushed {
     pub(crate) held: u32,
 }
 
-fn ring<'a>(area: &'a Area, vm_area: &'a Area, entries: u32) -> Ring<'a> {
+fn ring<'a>(area: &'a Area, member_area: &'a Area, entries: u32) -> Ring<'a> {
     Ring {
         producer: area.word(offset_of!(RingArea, producer)),
-        consumer: vm_area.word(offset_of!(VmArea, inbox_consumer)),
+        consumer: member_area.word(offset_of!(MemberArea, inbox_consumer)),
         items: area.items(offset_of!(RingArea, item), entries),
     }
 }
 
 impl Inbox {
-    /// The inbox of a VM, in an inbox area. The VM writes in `vm_area`.
-    pub(crate) fn new(area: Area, vm_area: &Area, entries: u32) -> impl PinInit<Self> {
-        let producer = Producer::new(ring(&area, vm_area, entries));
+    /// The inbox of a member, in an inbox area. The member writes in `member_area`.
+    pub(crate) fn new(area: Area, member_area: &Area, entries: u32) -> impl PinInit<Self> {
+        let producer = Producer::new(ring(&area, member_area, entries));
         pin_init!(Self {
             area,
             entries,
@@ -81,19 +81,19 @@ impl Inbox {
         })
     }
 
-    fn ring<'a>(&'a self, vm_area: &'a Area) -> Ring<'a> {
-        ring(&self.area, vm_area, self.entries)
+    fn ring<'a>(&'a self, member_area: &'a Area) -> Ring<'a> {
+        ring(&self.area, member_area, self.entries)
     }
 
     /// Puts as many of `items` in as there is room for.
     ///
-    /// `EPIPE` if the VM has left, `EPROTO` if it has broken its inbox.
-    pub(crate) fn push(&self, vm_area: &Area, items: &[Item]) -> Result<Pushed> {
+    /// `EPIPE` if the member has left, `EPROTO` if it has broken its inbox.
+    pub(crate) fn push(&self, member_area: &Area, items: &[Item]) -> Result<Pushed> {
         let mut side = self.side.lock();
         if side.closed {
             return Err(EPIPE);
         }
-        let done = side.producer.push(self.ring(vm_area), items)?;
+        let done = side.producer.push(self.ring(member_area), items)?;
         side.counts.items += done as u64;
         side.counts.full += u64::from(done < items.len());
         Ok(Pushed {
@@ -105,21 +105,22 @@ impl Inbox {
 
     /// Sleeps until there is room.
     ///
-    /// `EPIPE` when the VM leaves, `EPROTO` if it has broken its inbox, else what the wait fails with.
-    pub(crate) fn wait_for_room(&self, vm_area: &Area, patience: Patience<'_>) -> Result {
-        self.wait(Wish::Room, vm_area, patience)
+    /// `EPIPE` when the member leaves, `EPROTO` if it has broken its inbox, else what the wait fails
+    /// with.
+    pub(crate) fn wait_for_room(&self, member_area: &Area, patience: Patience<'_>) -> Result {
+        self.wait(Wish::Room, member_area, patience)
     }
 
-    /// Sleeps until the VM has read all items before `position`.
+    /// Sleeps until the member has read all items before `position`.
     ///
     /// `EINVAL` for a position that no item has reached yet. Else as [`Inbox::wait_for_room`].
     pub(crate) fn wait_until_read(
         &self,
-        vm_area: &Area,
+        member_area: &Area,
         position: u32,
         patience: Patience<'_>,
     ) -> Result {
-        let ring = self.ring(vm_area);
+        let ring = self.ring(member_area);
         let mut side = self.side.lock();
         side.producer.pending(ring)?;
         let is_read = side.producer.has_read(ring, position)?;
@@ -127,19 +128,19 @@ impl Inbox {
         if is_read {
             return Ok(());
         }
-        self.wait(Wish::Read(position), vm_area, patience)
+        self.wait(Wish::Read(position), member_area, patience)
     }
 
-    fn wait(&self, wish: Wish, vm_area: &Area, patience: Patience<'_>) -> Result {
+    fn wait(&self, wish: Wish, member_area: &Area, patience: Patience<'_>) -> Result {
         let room = Room::of(&self.area);
         self.progress
-            .wait(wish, patience, room, || self.look(vm_area))
+            .wait(wish, patience, room, || self.look(member_area))
     }
 
-    /// How far the VM has read; `EPROTO` if it has broken its inbox.
-    fn look(&self, vm_area: &Area) -> Result<Seen> {
+    /// How far the member has read; `EPROTO` if it has broken its inbox.
+    fn look(&self, member_area: &Area) -> Result<Seen> {
         let mut side = self.side.lock();
-        let room = side.producer.room(self.ring(vm_area))?;
+        let room = side.producer.room(self.ring(member_area))?;
         Ok(Seen {
             consumer: side.producer.consumer(),
             room,
@@ -147,43 +148,43 @@ impl Inbox {
         })
     }
 
-    /// Wakes a few of those that wait for the VM's progress, after it has read on, left or broken its
-    /// inbox. True if there were any.
-    pub(crate) fn tell(&self, vm_area: &Area) -> bool {
+    /// Wakes a few of those that wait for the member's progress, after it has read on, left or broken
+    /// its inbox. True if there were any.
+    pub(crate) fn tell(&self, member_area: &Area) -> bool {
         let room = Room::of(&self.area);
-        self.progress.tell(room, || self.look(vm_area)).wake()
+        self.progress.tell(room, || self.look(member_area)).wake()
     }
 
-    /// The VM rings back: those who wait for its progress look again.
-    pub(crate) fn ring_back(&self, vm_area: &Area) {
-        if self.tell(vm_area) {
+    /// The member rings back: those who wait for its progress look again.
+    pub(crate) fn ring_back(&self, member_area: &Area) {
+        if self.tell(member_area) {
             self.side.lock().counts.room += 1;
         }
     }
 
-    /// Whether it holds something; `EPROTO` if the VM has broken it.
+    /// Whether it holds something; `EPROTO` if the member has broken it.
     ///
-    /// Rings back on behalf of a VM that has read on and did not say so.
-    pub(crate) fn has_items(&self, vm_area: &Area) -> Result<bool> {
+    /// Rings back on behalf of a member that has read on and did not say so.
+    pub(crate) fn has_items(&self, member_area: &Area) -> Result<bool> {
         let mut side = self.side.lock();
-        let pending = side.producer.pending(self.ring(vm_area))?;
+        let pending = side.producer.pending(self.ring(member_area))?;
         let consumer = side.producer.consumer();
         drop(side);
         if self.progress.is_due(consumer) {
-            self.ring_back(vm_area);
+            self.ring_back(member_area);
         }
         Ok(pending > 0)
     }
 
-    /// `EPROTO` if the VM was found to have broken it.
+    /// `EPROTO` if the member was found to have broken it.
     pub(crate) fn check(&self) -> Result {
         self.side.lock().producer.check()
     }
 
-    /// The VM has left its region. Senders that wait get `EPIPE`.
-    pub(crate) fn close(&self, vm_area: &Area) {
+    /// The member has left its region. Senders that wait get `EPIPE`.
+    pub(crate) fn close(&self, member_area: &Area) {
         self.side.lock().closed = true;
-        self.tell(vm_area);
+        self.tell(member_area);
     }
 
     pub(crate) fn counts(&self) -> Counts {

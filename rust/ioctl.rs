@@ -13,33 +13,33 @@ use kernel::{
 use crate::{
     account, batch, cpus, device,
     doorbell::EventFd,
-    endpoint::{Endpoint, Member, Setup},
+    endpoint::{Caller, Endpoint, Setup},
     geometry::Geometry,
     ioctl_lane::{close_lane, doorbell, open_lane, with_lane},
+    member::{Member, Owner, Sent},
     name::{uid_in_current_ns, Name, Permissions},
     process::Process,
     region::{Region, Reservation},
     registry::Handle,
     uapi::{self, Item, IOC_MAGIC},
     user::{Plain, User},
-    vm::{Owner, Sent, Vm},
     waitqueue::Deadline,
 };
 
-const API: u32 = _IOR::<uapi::Api>(IOC_MAGIC, uapi::NR_API);
-const CREATE: u32 = _IOW::<uapi::Create>(IOC_MAGIC, uapi::NR_CREATE);
-const ATTACH: u32 = _IOWR::<uapi::Attach>(IOC_MAGIC, uapi::NR_ATTACH);
-const INFO: u32 = _IOR::<uapi::Info>(IOC_MAGIC, uapi::NR_INFO);
-const VM_INFO: u32 = _IOWR::<uapi::VmInfo>(IOC_MAGIC, uapi::NR_VM_INFO);
-const ENQUEUE: u32 = _IOWR::<uapi::Enqueue>(IOC_MAGIC, uapi::NR_ENQUEUE);
-const WAIT: u32 = _IOWR::<uapi::Wait>(IOC_MAGIC, uapi::NR_WAIT);
-const EVENTFD: u32 = _IOW::<uapi::Eventfd>(IOC_MAGIC, uapi::NR_EVENTFD);
-const ROOM: u32 = _IOW::<uapi::Room>(IOC_MAGIC, uapi::NR_ROOM);
-const FLUSH: u32 = _IOW::<uapi::Flush>(IOC_MAGIC, uapi::NR_FLUSH);
-const OPEN_LANE: u32 = _IOW::<uapi::OpenLane>(IOC_MAGIC, uapi::NR_OPEN_LANE);
-const CLOSE_LANE: u32 = _IOW::<uapi::CloseLane>(IOC_MAGIC, uapi::NR_CLOSE_LANE);
-const DOORBELL: u32 = _IOW::<uapi::Doorbell>(IOC_MAGIC, uapi::NR_DOORBELL);
-const FENCE: u32 = _IO(IOC_MAGIC, uapi::NR_FENCE);
+const IOC_API: u32 = _IOR::<uapi::Api>(IOC_MAGIC, uapi::NR_API);
+const IOC_CREATE: u32 = _IOW::<uapi::Create>(IOC_MAGIC, uapi::NR_CREATE);
+const IOC_ATTACH: u32 = _IOWR::<uapi::Attach>(IOC_MAGIC, uapi::NR_ATTACH);
+const IOC_INFO: u32 = _IOR::<uapi::Info>(IOC_MAGIC, uapi::NR_INFO);
+const IOC_MEMBER_INFO: u32 = _IOWR::<uapi::MemberInfo>(IOC_MAGIC, uapi::NR_MEMBER_INFO);
+const IOC_ENQUEUE: u32 = _IOWR::<uapi::Enqueue>(IOC_MAGIC, uapi::NR_ENQUEUE);
+const IOC_WAIT: u32 = _IOWR::<uapi::Wait>(IOC_MAGIC, uapi::NR_WAIT);
+const IOC_EVENTFD: u32 = _IOW::<uapi::Eventfd>(IOC_MAGIC, uapi::NR_EVENTFD);
+const IOC_ROOM: u32 = _IOW::<uapi::Room>(IOC_MAGIC, uapi::NR_ROOM);
+const IOC_FLUSH: u32 = _IOW::<uapi::Flush>(IOC_MAGIC, uapi::NR_FLUSH);
+const IOC_OPEN_LANE: u32 = _IOW::<uapi::OpenLane>(IOC_MAGIC, uapi::NR_OPEN_LANE);
+const IOC_CLOSE_LANE: u32 = _IOW::<uapi::CloseLane>(IOC_MAGIC, uapi::NR_CLOSE_LANE);
+const IOC_DOORBELL: u32 = _IOW::<uapi::Doorbell>(IOC_MAGIC, uapi::NR_DOORBELL);
+const IOC_FENCE: u32 = _IO(IOC_MAGIC, uapi::NR_FENCE);
 
 macro_rules! plain {
     ($($type:ident),*) => { $(
@@ -48,7 +48,7 @@ macro_rules! plain {
     )* };
 }
 plain!(
-    Api, Create, Attach, Info, VmInfo, Enqueue, Enqueued, Wait, Eventfd, Flush, Room, OpenLane,
+    Api, Create, Attach, Info, MemberInfo, Enqueue, Enqueued, Wait, Eventfd, Flush, Room, OpenLane,
     CloseLane, Doorbell
 );
 
@@ -60,23 +60,25 @@ pub(crate) fn require(good: bool) -> Result {
 pub(crate) fn call(file: Pin<&Endpoint>, command: u32, address: usize) -> Result<isize> {
     let endpoint = file.get_ref();
     match command {
-        API => api(User::at(address))?,
-        CREATE => create(file, User::at(address))?,
-        ATTACH => attach(file, User::at(address))?,
-        INFO => info(endpoint, User::at(address))?,
-        VM_INFO => endpoint.as_member(|member| vm_info(member, User::at(address)))?,
-        ENQUEUE => enqueue(endpoint.member()?, User::at(address))?,
-        WAIT => endpoint.as_member(|member| wait(member, User::at(address)))?,
-        EVENTFD => endpoint.as_member(|member| eventfd(member, User::at(address)))?,
-        ROOM => endpoint.as_member(|member| room(member, User::at(address)))?,
-        FLUSH => endpoint.as_member(|member| flush(member, User::at(address)))?,
-        OPEN_LANE => endpoint.as_member(|member| open_lane(endpoint, member, User::at(address)))?,
-        CLOSE_LANE => endpoint.as_member(|member| close_lane(member, User::at(address)))?,
-        DOORBELL => {
-            let rung = endpoint.as_member(|member| doorbell(member, User::at(address)))?;
+        IOC_API => api(User::at(address))?,
+        IOC_CREATE => create(file, User::at(address))?,
+        IOC_ATTACH => attach(file, User::at(address))?,
+        IOC_INFO => info(endpoint, User::at(address))?,
+        IOC_MEMBER_INFO => endpoint.as_member(|caller| member_info(caller, User::at(address)))?,
+        IOC_ENQUEUE => enqueue(endpoint.caller()?, User::at(address))?,
+        IOC_WAIT => endpoint.as_member(|caller| wait(caller, User::at(address)))?,
+        IOC_EVENTFD => endpoint.as_member(|caller| eventfd(caller, User::at(address)))?,
+        IOC_ROOM => endpoint.as_member(|caller| room(caller, User::at(address)))?,
+        IOC_FLUSH => endpoint.as_member(|caller| flush(caller, User::at(address)))?,
+        IOC_OPEN_LANE => {
+            endpoint.as_member(|caller| open_lane(endpoint, caller, User::at(address)))?
+        }
+        IOC_CLOSE_LANE => endpoint.as_member(|caller| close_lane(caller, User::at(address)))?,
+        IOC_DOORBELL => {
+            let rung = endpoint.as_member(|caller| doorbell(caller, User::at(address)))?;
             return Ok(rung.into());
         }
-        FENCE => fence(endpoint.member()?),
+        IOC_FENCE => fence(endpoint.caller()?),
         _ => return Err(ENOTTY),
     }
     Ok(0)
@@ -112,9 +114,9 @@ fn create(endpoint: Pin<&Endpoint>, argument: User<uapi::Create>) -> Result {
         process: create.flags & uapi::CREATE_PROCESS != 0,
         no_lanes: create.flags & uapi::CREATE_NO_LANES != 0,
     };
-    let of_the_vm = uapi::CREATE_PROCESS | uapi::CREATE_NO_LANES;
-    require(create.flags & !(uapi::CREATE_ATTACH | of_the_vm) == 0)?;
-    require(attach || create.flags & of_the_vm == 0)?;
+    let of_the_member = uapi::CREATE_PROCESS | uapi::CREATE_NO_LANES;
+    require(create.flags & !(uapi::CREATE_ATTACH | of_the_member) == 0)?;
+    require(attach || create.flags & of_the_member == 0)?;
     require(create.mode & !0o777 == 0 && (create.mode == 0 || !name.is_empty()))?;
 
     let setup = endpoint.set_up()?;
@@ -127,11 +129,12 @@ fn create(endpoint: Pin<&Endpoint>, argument: User<uapi::Create>) -> Result {
         true => Some(Joining::new(endpoint, &region, Some(0), options)?),
     };
     if let Some(joining) = &mut joining {
-        // Before anyone can find the region. If it cannot be registered, it goes, and with it the VM.
+        // Before anyone can find the region. If it cannot be registered, it goes, and with it the
+        // member.
         joining.fill();
     }
     let region = Handle::register(region)?;
-    // INVARIANT: The region is set before its VM.
+    // INVARIANT: The region is set before its member.
     endpoint.region.populate(region);
     if let Some(joining) = joining {
         joining.finish(&endpoint, &setup);
@@ -144,7 +147,7 @@ fn attach(endpoint: Pin<&Endpoint>, argument: User<uapi::Attach>) -> Result {
     let name = Name::new(attach.name)?;
     require(attach.flags & !(uapi::ATTACH_PROCESS | uapi::ATTACH_NO_LANES) == 0)?;
 
-    let is_new = || match endpoint.member() {
+    let is_new = || match endpoint.caller() {
         Ok(_) => Err(EISCONN),
         Err(error) if error == ENOTCONN => Ok(()),
         Err(error) => Err(error),
@@ -173,12 +176,12 @@ fn attach(endpoint: Pin<&Endpoint>, argument: User<uapi::Attach>) -> Result {
         no_lanes: attach.flags & uapi::ATTACH_NO_LANES != 0,
     };
     let mut joining = Joining::new(endpoint, region, wanted, options)?;
-    attach.id = u32::from(joining.vm.id.slot);
-    attach.generation = joining.vm.id.generation;
+    attach.id = u32::from(joining.member.id.slot);
+    attach.generation = joining.member.id.generation;
     // The last thing that can fail.
     argument.write(&attach)?;
 
-    // INVARIANT: The region is set before its VM.
+    // INVARIANT: The region is set before its member.
     if let Some(found) = found {
         // Where it is set, to the same, it stays.
         endpoint.region.populate(found);
@@ -188,24 +191,24 @@ fn attach(endpoint: Pin<&Endpoint>, argument: User<uapi::Attach>) -> Result {
     Ok(())
 }
 
-/// What a task asks for with the VM that it is to become.
+/// What a task asks for with the member that it is to become.
 struct Options {
-    /// The VM leaves with the current process.
+    /// The member leaves with the current process.
     process: bool,
-    /// The VM refuses lanes at first.
+    /// The member refuses lanes at first.
     no_lanes: bool,
 }
 
-/// A VM for the current task, and the slot that is kept for it.
+/// A member for the current task, and the slot that is kept for it.
 struct Joining {
     reservation: Reservation,
-    vm: Arc<Vm>,
-    /// The current process, if the VM shall leave with it.
+    member: Arc<Member>,
+    /// The current process, if the member shall leave with it.
     process: Option<Process>,
 }
 
 impl Joining {
-    /// Keeps a slot, the one that is `wanted` or any, and makes a VM for it.
+    /// Keeps a slot, the one that is `wanted` or any, and makes a member for it.
     fn new(
         endpoint: Pin<&Endpoint>,
         region: &Arc<Region>,
@@ -218,27 +221,27 @@ impl Joining {
         };
         let reservation = region.reserve(wanted, account::current_user())?;
         let doorbell = endpoint.doorbell.clone();
-        let vm = Vm::new(reservation.id, owner, &region.geometry, doorbell)?;
+        let member = Member::new(reservation.id, owner, &region.geometry, doorbell)?;
         if options.no_lanes {
-            vm.refuse_lanes();
+            member.refuse_lanes();
         }
         let watch = || endpoint.watch_process();
         let process = options.process.then(watch).transpose()?;
         Ok(Self {
             reservation,
-            vm,
+            member,
             process,
         })
     }
 
-    /// Makes the VM a member of the region.
+    /// Makes the member a member of the region.
     fn fill(&mut self) {
-        self.reservation.fill(self.vm.clone());
+        self.reservation.fill(self.member.clone());
     }
 
-    /// Makes the VM, which is a member by now, the endpoint's.
+    /// Makes the member, which is a member by now, the endpoint's.
     fn finish(self, endpoint: &Endpoint, _: &Setup<'_>) {
-        endpoint.vm.populate(self.vm);
+        endpoint.member.populate(self.member);
         // The process cannot have ended: this is one of its threads.
         endpoint.keep_watch(self.process);
         // After all that a poller looks at has changed.
@@ -248,13 +251,13 @@ impl Joining {
 
 fn info(endpoint: &Endpoint, argument: User<uapi::Info>) -> Result {
     let region = endpoint.region.as_ref().ok_or(ENXIO)?;
-    let vm = endpoint.member().ok().map(|member| member.vm);
+    let member = endpoint.caller().ok().map(|caller| caller.member);
     argument.write(&uapi::Info {
         slots: region.geometry.slots,
         inbox_entries: region.geometry.inbox_entries,
         outbox_bytes: region.geometry.outbox_bytes,
-        id: vm.map_or(uapi::ID_ANY, |vm| u32::from(vm.id.slot)),
-        generation: vm.map_or(0, |vm| vm.id.generation),
+        id: member.map_or(uapi::ID_ANY, |member| u32::from(member.id.slot)),
+        generation: member.map_or(0, |member| member.id.generation),
         attached: region.attached(),
         mode: region.permissions.mode,
         uid: uid_in_current_ns(region.permissions.uid),
@@ -263,40 +266,42 @@ fn info(endpoint: &Endpoint, argument: User<uapi::Info>) -> Result {
     })
 }
 
-fn vm_info(member: Member<'_>, argument: User<uapi::VmInfo>) -> Result {
+fn member_info(caller: Caller<'_>, argument: User<uapi::MemberInfo>) -> Result {
     let asked = argument.read()?;
     require(asked.reserved == 0)?;
-    let (generation, vm) = member.region.slot(asked.id)?;
-    argument.write(&uapi::VmInfo {
+    let (generation, member) = caller.region.slot(asked.id)?;
+    argument.write(&uapi::MemberInfo {
         id: asked.id,
         generation,
-        uid: vm.as_ref().map_or(0, |vm| uid_in_current_ns(vm.owner.uid)),
+        uid: member
+            .as_ref()
+            .map_or(0, |member| uid_in_current_ns(member.owner.uid)),
         reserved: 0,
-        stats: vm.map(|vm| vm.stats()).unwrap_or_default(),
+        stats: member.map(|member| member.stats()).unwrap_or_default(),
     })
 }
 
-fn enqueue(member: Member<'_>, argument: User<uapi::Enqueue>) -> Result {
+fn enqueue(caller: Caller<'_>, argument: User<uapi::Enqueue>) -> Result {
     let (enqueue, writable) = argument.read_and_touch::<uapi::Enqueued>()?;
-    member.check()?;
+    caller.check()?;
     let waits = enqueue.flags & uapi::ENQUEUE_WAIT != 0;
     require(enqueue.flags & !uapi::ENQUEUE_WAIT == 0 && enqueue.reserved == 0)?;
     require((1..=uapi::MAX_BATCH).contains(&enqueue.count))?;
     require(waits || enqueue.deadline == 0)?;
-    let receiver = member.region.vm(enqueue.id, enqueue.generation)?;
+    let receiver = caller.region.member(enqueue.id, enqueue.generation)?;
     // Nothing goes in if the result can't be told.
     writable.then_some(()).ok_or(EFAULT)?;
 
     let mut enqueued = uapi::Enqueued::default();
     let items = User::at(usize::try_from(enqueue.items).map_err(|_| EFAULT)?);
-    let outbox_bytes = member.region.geometry.outbox_bytes;
+    let outbox_bytes = caller.region.geometry.outbox_bytes;
     let deadline = waits.then_some(Deadline::of_user(enqueue.deadline));
     batch::with_items(
         items,
         enqueue.count as usize,
-        member.vm.id,
+        caller.member.id,
         outbox_bytes,
-        |items| send(member, &receiver, items, deadline, &mut enqueued),
+        |items| send(caller, &receiver, items, deadline, &mut enqueued),
     )?;
     argument
         .part(offset_of!(uapi::Enqueue, done))
@@ -307,15 +312,15 @@ fn enqueue(member: Member<'_>, argument: User<uapi::Enqueue>) -> Result {
 ///
 /// Succeeds if one of them went in.
 fn send(
-    member: Member<'_>,
-    receiver: &Arc<Vm>,
+    caller: Caller<'_>,
+    receiver: &Arc<Member>,
     items: &[Item],
     deadline: Option<Deadline>,
     result: &mut uapi::Enqueued,
 ) -> Result {
     let mut left = items;
     loop {
-        let pushed = member
+        let pushed = caller
             .check()
             .and_then(|()| receiver.as_arc_borrow().push(left));
         let step = pushed.and_then(|sent| {
@@ -328,14 +333,14 @@ fn send(
                 result.position = position;
             }
             result.rung += u32::from(rung);
-            member.vm.count_sent(done);
+            caller.member.count_sent(done);
             left = &left[done..];
             match deadline {
                 _ if left.is_empty() => Ok(()),
                 None => Err(EAGAIN),
                 Some(deadline) => {
-                    let waited = receiver.wait_for_room(member.patience(deadline));
-                    member.check()?;
+                    let waited = receiver.wait_for_room(caller.patience(deadline));
+                    caller.check()?;
                     waited
                 }
             }
@@ -351,7 +356,7 @@ fn send(
     }
 }
 
-fn wait(member: Member<'_>, argument: User<uapi::Wait>) -> Result {
+fn wait(caller: Caller<'_>, argument: User<uapi::Wait>) -> Result {
     let mut wait = argument.read()?;
     require(wait.flags & !(uapi::WAIT_MEMBERS | uapi::WAIT_ARMED) == 0)?;
     let interest = match wait.flags & uapi::WAIT_MEMBERS {
@@ -360,51 +365,51 @@ fn wait(member: Member<'_>, argument: User<uapi::Wait>) -> Result {
     };
     let armed = wait.flags & uapi::WAIT_ARMED != 0;
     let look = || match armed {
-        true => member.check().map(|()| None),
-        false => Ok(Some(member.events(interest)?).filter(|&events| events != 0)),
+        true => caller.check().map(|()| None),
+        false => Ok(Some(caller.events(interest)?).filter(|&events| events != 0)),
     };
     let deadline = Deadline::of_user(wait.deadline);
-    wait.events = member.vm.wait(deadline, armed, look)?;
+    wait.events = caller.member.wait(deadline, armed, look)?;
     argument.write(&wait)
 }
 
-fn eventfd(member: Member<'_>, argument: User<uapi::Eventfd>) -> Result {
+fn eventfd(caller: Caller<'_>, argument: User<uapi::Eventfd>) -> Result {
     let eventfd = argument.read()?;
     require(eventfd.flags == 0)?;
     let eventfd = match eventfd.fd {
         -1 => None,
         fd => Some(EventFd::from_fd(fd)?),
     };
-    member.vm.doorbell.set_eventfd(eventfd);
+    caller.member.doorbell.set_eventfd(eventfd);
     Ok(())
 }
 
-fn flush(member: Member<'_>, argument: User<uapi::Flush>) -> Result {
+fn flush(caller: Caller<'_>, argument: User<uapi::Flush>) -> Result {
     let flush = argument.read()?;
     require(flush.flags & !uapi::FLUSH_LANE == 0)?;
     let (id, generation) = (flush.id, flush.generation);
-    let patience = member.patience(Deadline::of_user(flush.deadline));
+    let patience = caller.patience(Deadline::of_user(flush.deadline));
     if flush.flags & uapi::FLUSH_LANE == 0 {
-        let receiver = member.region.vm(id, generation)?;
+        let receiver = caller.region.member(id, generation)?;
         return receiver.wait_until_read(flush.position, patience);
     }
-    with_lane(member, id, generation, |lane| {
+    with_lane(caller, id, generation, |lane| {
         lane.wait_until_read(flush.position, patience)
     })
 }
 
-fn room(member: Member<'_>, argument: User<uapi::Room>) -> Result {
+fn room(caller: Caller<'_>, argument: User<uapi::Room>) -> Result {
     let room = argument.read()?;
     require(room.flags == 0)?;
     match room.from {
-        uapi::ID_ANY => member.vm.ring_back(),
-        from => member.vm.ring_back_lane(from)?,
+        uapi::ID_ANY => caller.member.ring_back(),
+        from => caller.member.ring_back_lane(from)?,
     }
     Ok(())
 }
 
 /// A member's: the device's mode says who may become one.
-fn fence(_: Member<'_>) {
+fn fence(_: Caller<'_>) {
     // Barrier A, of a receiver that has stored IDLE over UNFENCED by itself.
     cpus::barrier_on_all();
 }
@@ -417,20 +422,20 @@ mod tests {
     /// As a compiler of C makes them of the header.
     #[test]
     fn numbers() {
-        assert_eq!(API, 0x8028_be40);
-        assert_eq!(CREATE, 0x4058_be41);
-        assert_eq!(ATTACH, 0xc050_be42);
-        assert_eq!(INFO, 0x8068_be43);
-        assert_eq!(VM_INFO, 0xc060_be44);
-        assert_eq!(ENQUEUE, 0xc030_be45);
-        assert_eq!(WAIT, 0xc010_be46);
-        assert_eq!(EVENTFD, 0x4008_be47);
-        assert_eq!(ROOM, 0x4008_be48);
-        assert_eq!(FLUSH, 0x4018_be49);
-        assert_eq!(OPEN_LANE, 0x4018_be4a);
-        assert_eq!(CLOSE_LANE, 0x4008_be4b);
-        assert_eq!(DOORBELL, 0x4008_be4c);
-        assert_eq!(FENCE, 0xbe4d);
+        assert_eq!(IOC_API, 0x8028_be40);
+        assert_eq!(IOC_CREATE, 0x4058_be41);
+        assert_eq!(IOC_ATTACH, 0xc050_be42);
+        assert_eq!(IOC_INFO, 0x8068_be43);
+        assert_eq!(IOC_MEMBER_INFO, 0xc060_be44);
+        assert_eq!(IOC_ENQUEUE, 0xc030_be45);
+        assert_eq!(IOC_WAIT, 0xc010_be46);
+        assert_eq!(IOC_EVENTFD, 0x4008_be47);
+        assert_eq!(IOC_ROOM, 0x4008_be48);
+        assert_eq!(IOC_FLUSH, 0x4018_be49);
+        assert_eq!(IOC_OPEN_LANE, 0x4018_be4a);
+        assert_eq!(IOC_CLOSE_LANE, 0x4008_be4b);
+        assert_eq!(IOC_DOORBELL, 0x4008_be4c);
+        assert_eq!(IOC_FENCE, 0xbe4d);
     }
 
     /// What is written back is the end of the structure.
@@ -449,11 +454,11 @@ mod tests {
         assert_eq!(size_of::<uapi::RingArea>(), 4096);
         assert_eq!(size_of::<uapi::Lanes>(), 64);
         assert_eq!(size_of::<uapi::LaneInfo>(), 8);
-        assert_eq!(size_of::<uapi::VmArea>(), 4096);
+        assert_eq!(size_of::<uapi::MemberArea>(), 4096);
         assert_eq!(size_of::<uapi::LaneEnd>(), 64);
         assert_eq!(offset_of!(uapi::RingArea, room_wanted), 64);
-        assert_eq!(offset_of!(uapi::VmArea, inbox_consumer), 64);
-        assert_eq!(offset_of!(uapi::VmArea, members_seen), 128);
+        assert_eq!(offset_of!(uapi::MemberArea, inbox_consumer), 64);
+        assert_eq!(offset_of!(uapi::MemberArea, members_seen), 128);
     }
 
     #[test]

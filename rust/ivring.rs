@@ -23,6 +23,7 @@ mod ioctl_lane;
 mod lane;
 mod lanes;
 mod mapping;
+mod member;
 mod membership;
 mod memory;
 mod name;
@@ -37,7 +38,6 @@ mod slots;
 mod state;
 mod uapi;
 mod user;
-mod vm;
 mod waiter;
 mod waitqueue;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A lane: a ring that one VM writes for another, both in user space.
+//! A lane: a ring that one member writes for another, both in user space.
 //!
 //! The kernel believes neither of its indices: all it asks is whether they differ.
 
@@ -16,12 +16,12 @@ use kernel::{
 
 use crate::{
     area::{Area, Word},
+    member::{Member, MemberId},
     membership::Patience,
     memory,
     progress::{Progress, Seen, Wish},
     ring::Room,
-    uapi::{Item, LaneEnd, RingArea, VmArea},
-    vm::{Vm, VmId},
+    uapi::{Item, LaneEnd, MemberArea, RingArea},
     waiter::Woken,
 };
 
@@ -29,9 +29,9 @@ use crate::{
 #[pin_data]
 pub(crate) struct Lane {
     /// Who writes it.
-    pub(crate) from: VmId,
+    pub(crate) from: MemberId,
     /// Who reads it.
-    pub(crate) to: VmId,
+    pub(crate) to: MemberId,
     /// What the sender writes: `struct ivring_ring_area`.
     pub(crate) area: Area,
     /// Capacity, a power of two.
@@ -53,7 +53,7 @@ pub(crate) struct Lane {
 /// how far that has read.
 enum End {
     /// It is open. The receiver lists the lane, and ends it when it leaves.
-    Open(Arc<Vm>),
+    Open(Arc<Member>),
     /// The receiver has closed it.
     Closed(u32),
     /// The receiver has left.
@@ -62,7 +62,7 @@ enum End {
 
 impl Lane {
     /// Makes a lane that nobody else sees yet. `entries` is a power of two.
-    pub(crate) fn new(from: VmId, receiver: Arc<Vm>, entries: u32) -> Result<Arc<Self>> {
+    pub(crate) fn new(from: MemberId, receiver: Arc<Member>, entries: u32) -> Result<Arc<Self>> {
         let area = Area::new(size_of::<RingArea>() + entries as usize * size_of::<Item>())?;
         area.word(offset_of!(RingArea, producer))
             .store(start(entries));
@@ -95,7 +95,7 @@ impl Lane {
     }
 
     fn end_offset(&self) -> usize {
-        offset_of!(VmArea, lane) + usize::from(self.from.slot) * size_of::<LaneEnd>()
+        offset_of!(MemberArea, lane) + usize::from(self.from.slot) * size_of::<LaneEnd>()
     }
 
     /// Makes the receiver's end ready, which is nobody else's until it is announced.
@@ -105,7 +105,7 @@ impl Lane {
     }
 
     /// Who reads it: `ECONNRESET` if the receiver has closed it, `EPIPE` if it has left.
-    pub(crate) fn receiver(&self) -> Result<Arc<Vm>> {
+    pub(crate) fn receiver(&self) -> Result<Arc<Member>> {
         match &*self.end.lock() {
             End::Open(receiver) => Ok(receiver.clone()),
             End::Closed(_) => Err(ECONNRESET),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The lanes of a VM: those that lead to it, and those that it writes.
+//! The lanes of a member: those that lead to it, and those that it writes.
 
 use core::mem::{offset_of, size_of};
 use kernel::{prelude::*, sync::Arc};
@@ -8,34 +8,35 @@ use kernel::{prelude::*, sync::Arc};
 use crate::{
     area::{Area, Word},
     lane::Lane,
+    member::MemberId,
     memory, nospec,
     quiet::Quiet,
     slots::{bit_of, slots_in, WORDS},
     uapi::{self, LaneInfo},
-    vm::VmId,
 };
 
 type Slots = KVec<Option<Arc<Lane>>>;
 
-/// The lanes of a VM, by the slot of the VM at the other end.
+/// The lanes of a member, by the slot of the member at the other end.
 ///
 /// # Invariants
 ///
-/// Until the VM leaves, `incoming` and `outgoing` have an entry for each slot of the region, and
-/// the VM's `struct ivring_lanes` shows `incoming`. Afterwards both are empty. `open` has a bit for
+/// Until the member leaves, `incoming` and `outgoing` have an entry for each slot of the region, and
+/// the member's `struct ivring_lanes` shows `incoming`. Afterwards both are empty. `open` has a bit for
 /// each slot that `incoming` holds a lane of, and for no other.
 pub(crate) struct Lanes {
     incoming: Slots,
     outgoing: Slots,
     open: [u32; WORDS],
-    /// How often the VM has gone idle, but for how often it wraps.
+    /// How often the member has gone idle, but for how often it wraps.
     idled: u32,
 }
 
 /// As long as no more lanes than this are looked at, none is marked as quiet.
 const FEW: usize = 8;
 
-/// After the VM has gone idle this often, lanes that have stood still meanwhile are marked as quiet.
+/// After the member has gone idle this often, lanes that have stood still meanwhile are marked as
+/// quiet.
 const IDLED: u32 = 16;
 
 fn slots(count: u32) -> Result<Slots> {
@@ -46,7 +47,7 @@ fn slots(count: u32) -> Result<Slots> {
     Ok(slots)
 }
 
-/// The `struct ivring_lanes` of a VM, which the kernel writes.
+/// The `struct ivring_lanes` of a member, which the kernel writes.
 #[derive(Clone, Copy)]
 pub(crate) struct Table<'a> {
     pub(crate) area: &'a Area,
@@ -91,13 +92,13 @@ impl Lanes {
         })
     }
 
-    /// The lane from the VM of a slot; `EINVAL` if there is no such slot.
+    /// The lane from the member of a slot; `EINVAL` if there is no such slot.
     pub(crate) fn from(&self, slot: u32) -> Result<Option<&Arc<Lane>>> {
         let lane = nospec::get(&self.incoming, slot as usize).ok_or(EINVAL)?;
         Ok(lane.as_ref())
     }
 
-    /// The lane to the VM of a slot, of whatever generation; `EINVAL` if there is no such slot.
+    /// The lane to the member of a slot, of whatever generation; `EINVAL` if there is no such slot.
     pub(crate) fn to(&self, slot: u32) -> Result<Option<&Arc<Lane>>> {
         let lane = nospec::get(&self.outgoing, slot as usize).ok_or(EINVAL)?;
         Ok(lane.as_ref())
@@ -109,18 +110,18 @@ impl Lanes {
             .filter_map(|slot| nospec::get(&self.incoming, usize::from(slot))?.as_ref())
     }
 
-    /// The lanes to look at: all that lead to the VM, whose area this is, and are not quiet. Costs as
-    /// much as there are of those, not as there are slots.
+    /// The lanes to look at: all that lead to the member, whose area this is, and are not quiet. Costs
+    /// as much as there are of those, not as there are slots.
     pub(crate) fn awake<'a>(&'a self, area: &'a Area) -> impl Iterator<Item = &'a Arc<Lane>> {
         let words = self.open.iter().enumerate().filter(|(_, open)| **open != 0);
         words.flat_map(move |(index, &open)| self.of(index, open & !Quiet(area).bits(index)))
     }
 
-    /// The VM, whose area this is, has gone idle. Marks lanes as quiet that have stood still for long,
-    /// if there are many. Look at the others after this.
+    /// The member, whose area this is, has gone idle. Marks lanes as quiet that have stood still for
+    /// long, if there are many. Look at the others after this.
     ///
     /// `fenced` says whether each sender that has not seen the marks passes a barrier of its own, or has
-    /// passed one. Another task of the VM may have stored UNFENCED.
+    /// passed one. Another task of the member may have stored UNFENCED.
     pub(crate) fn quieten(&mut self, area: &Area, table: Table<'_>, fenced: impl Fn() -> bool) {
         self.idled = self.idled.wrapping_add(1);
         if self.idled % IDLED != 0 || self.awake(area).nth(FEW).is_none() {
@@ -145,16 +146,17 @@ impl Lanes {
         }
     }
 
-    /// Has the lane from a slot looked at again by the VM, whose area this is, and tells the VM.
+    /// Has the lane from a slot looked at again by the member, whose area this is, and tells the
+    /// member.
     pub(crate) fn wake(&self, slot: u16, area: &Area, table: Table<'_>) {
         if Quiet(area).unmark(slot) {
             table.count_woken();
         }
     }
 
-    /// Lists a lane that leads to the VM, whose area this is, and tells the VM.
+    /// Lists a lane that leads to the member, whose area this is, and tells the member.
     ///
-    /// `EPIPE` if the VM has left, `EBUSY` if it has yet to let go of a lane from that slot.
+    /// `EPIPE` if the member has left, `EBUSY` if it has yet to let go of a lane from that slot.
     pub(crate) fn add(&mut self, lane: &Arc<Lane>, area: &Area, table: Table<'_>) -> Result {
         let slot = lane.from.slot;
         let (word, bit) = bit_of(slot);
@@ -173,11 +175,11 @@ impl Lanes {
         }
     }
 
-    /// Closes the lane from this very VM, takes it off the list, and tells the VM, whose area this
-    /// is. `ENOENT` if there is none.
+    /// Closes the lane from this very member, takes it off the list, and tells the member, whose area
+    /// this is. `ENOENT` if there is none.
     pub(crate) fn remove(
         &mut self,
-        from: VmId,
+        from: MemberId,
         area: &Area,
         table: Table<'_>,
     ) -> Result<Arc<Lane>> {
@@ -195,15 +197,15 @@ impl Lanes {
         Ok(lane)
     }
 
-    /// Lists a lane that the VM writes, and returns the one that it had to that slot before.
-    /// `EOWNERDEAD` if the VM has left.
+    /// Lists a lane that the member writes, and returns the one that it had to that slot before.
+    /// `EOWNERDEAD` if the member has left.
     pub(crate) fn set_to(&mut self, lane: &Arc<Lane>) -> Result<Option<Arc<Lane>>> {
         let slot = usize::from(lane.to.slot);
         let place = nospec::get_mut(&mut self.outgoing, slot).ok_or(EOWNERDEAD)?;
         Ok(place.replace(lane.clone()))
     }
 
-    /// The VM leaves: takes all of them.
+    /// The member leaves: takes all of them.
     pub(crate) fn take(&mut self) -> (Slots, Slots) {
         // INVARIANT: Both are empty, and no bit is set.
         self.open = [0; WORDS];
@@ -217,7 +219,7 @@ impl Lanes {
 #[kunit_tests(ivring_lanes)]
 mod tests {
     use super::*;
-    use crate::{uapi::VmArea, vm::Vm};
+    use crate::{member::Member, uapi::MemberArea};
 
     const SLOTS: u32 = 4;
     const OFFSET: usize = 128;
@@ -228,8 +230,8 @@ mod tests {
         [OFFSET, entry, entry + 4].map(|offset| area.word(offset).load())
     }
 
-    fn id(slot: u16, generation: u32) -> VmId {
-        VmId { slot, generation }
+    fn id(slot: u16, generation: u32) -> MemberId {
+        MemberId { slot, generation }
     }
 
     #[test]
@@ -239,32 +241,32 @@ mod tests {
             area: &area,
             offset: OFFSET,
         };
-        let vm = Vm::for_test(id(0, 1), SLOTS)?;
+        let member = Member::for_test(id(0, 1), SLOTS)?;
         let mut lanes = Lanes::new(SLOTS)?;
-        let old = Lane::new(id(3, 5), vm.clone(), 8)?;
-        let new = Lane::new(id(3, 7), vm.clone(), 2)?;
-        let other = Lane::new(id(2, 1), vm.clone(), 4)?;
-        assert_eq!(lanes.awake(&vm.area).count(), 0);
+        let old = Lane::new(id(3, 5), member.clone(), 8)?;
+        let new = Lane::new(id(3, 7), member.clone(), 2)?;
+        let other = Lane::new(id(2, 1), member.clone(), 4)?;
+        assert_eq!(lanes.awake(&member.area).count(), 0);
 
-        lanes.add(&old, &vm.area, table)?;
+        lanes.add(&old, &member.area, table)?;
         assert_eq!(shown(&area, 3), [1, 5, 8]);
-        assert_eq!(lanes.add(&new, &vm.area, table), Err(EBUSY));
-        lanes.add(&other, &vm.area, table)?;
+        assert_eq!(lanes.add(&new, &member.area, table), Err(EBUSY));
+        lanes.add(&other, &member.area, table)?;
         assert_eq!(shown(&area, 2), [2, 1, 4]);
         assert_eq!(shown(&area, 3), [2, 5, 8]);
-        assert_eq!(lanes.awake(&vm.area).count(), 2);
+        assert_eq!(lanes.awake(&member.area).count(), 2);
         assert!(lanes.from(3)?.is_some_and(|lane| Arc::ptr_eq(lane, &old)));
 
         // Another's, or of another generation.
         for from in [id(1, 1), id(3, 7), id(3, 3), id(4, 5), id(u16::MAX, 5)] {
-            assert!(lanes.remove(from, &vm.area, table).err() == Some(ENOENT));
+            assert!(lanes.remove(from, &member.area, table).err() == Some(ENOENT));
         }
         assert!(old.receiver().is_ok());
-        assert!(lanes.remove(id(3, 5), &vm.area, table).is_ok());
+        assert!(lanes.remove(id(3, 5), &member.area, table).is_ok());
         assert!(old.receiver().err() == Some(ECONNRESET));
         assert_eq!(shown(&area, 3), [3, 0, 0]);
         assert!(lanes.from(3)?.is_none());
-        lanes.add(&new, &vm.area, table)?;
+        lanes.add(&new, &member.area, table)?;
         assert_eq!(shown(&area, 3), [4, 7, 2]);
         assert_eq!(shown(&area, 0), [4, 0, 0]);
         Ok(())
@@ -279,16 +281,26 @@ mod tests {
             area: &inbox,
             offset: 0,
         };
-        let vm = Vm::for_test(id(0, 1), uapi::MAX_SLOTS)?;
+        let member = Member::for_test(id(0, 1), uapi::MAX_SLOTS)?;
         let mut lanes = Lanes::new(uapi::MAX_SLOTS)?;
         for slot in slots {
-            lanes.add(&Lane::new(id(slot, 1), vm.clone(), 2)?, &vm.area, table)?;
+            lanes.add(
+                &Lane::new(id(slot, 1), member.clone(), 2)?,
+                &member.area,
+                table,
+            )?;
         }
-        assert!(lanes.awake(&vm.area).map(|lane| lane.from.slot).eq(slots));
+        assert!(lanes
+            .awake(&member.area)
+            .map(|lane| lane.from.slot)
+            .eq(slots));
         for (removed, slot) in slots.into_iter().enumerate() {
-            assert!(lanes.remove(id(slot, 1), &vm.area, table).is_ok());
+            assert!(lanes.remove(id(slot, 1), &member.area, table).is_ok());
             let left = slots[removed + 1..].iter().copied();
-            assert!(lanes.awake(&vm.area).map(|lane| lane.from.slot).eq(left));
+            assert!(lanes
+                .awake(&member.area)
+                .map(|lane| lane.from.slot)
+                .eq(left));
         }
         Ok(())
     }
@@ -301,52 +313,65 @@ mod tests {
             area: &inbox,
             offset: 0,
         };
-        let vm = Vm::for_test(id(0, 1), 64)?;
+        let member = Member::for_test(id(0, 1), 64)?;
         let mut lanes = Lanes::new(64)?;
         fn producer(lane: &Lane) -> Word<'_> {
             lane.area.word(offset_of!(uapi::RingArea, producer))
         }
         let woken = || inbox.word(offset_of!(uapi::Lanes, woken)).load();
-        let idle =
-            |lanes: &mut Lanes| (0..IDLED).for_each(|_| lanes.quieten(&vm.area, table, || true));
+        let idle = |lanes: &mut Lanes| {
+            (0..IDLED).for_each(|_| lanes.quieten(&member.area, table, || true))
+        };
         for slot in 0..8 {
-            lanes.add(&Lane::new(id(slot * 5, 1), vm.clone(), 8)?, &vm.area, table)?;
+            lanes.add(
+                &Lane::new(id(slot * 5, 1), member.clone(), 8)?,
+                &member.area,
+                table,
+            )?;
         }
         idle(&mut lanes);
-        assert_eq!(lanes.awake(&vm.area).count(), 8);
+        assert_eq!(lanes.awake(&member.area).count(), 8);
 
         // One that moves, one that holds something, and one that does neither.
         let [moves, holds, still] =
-            [id(1, 1), id(33, 1), id(63, 1)].map(|id| Lane::new(id, vm.clone(), 8));
+            [id(1, 1), id(33, 1), id(63, 1)].map(|id| Lane::new(id, member.clone(), 8));
         let [moves, holds, still] = [moves?, holds?, still?];
         for lane in [&moves, &holds, &still] {
-            lanes.add(lane, &vm.area, table)?;
+            lanes.add(lane, &member.area, table)?;
         }
         for lane in [&moves, &holds] {
             producer(lane).store(0u32.wrapping_sub(7));
         }
         // Its item has been read.
-        vm.area
-            .word(offset_of!(VmArea, lane) + 64 * usize::from(moves.from.slot))
+        member
+            .area
+            .word(offset_of!(MemberArea, lane) + 64 * usize::from(moves.from.slot))
             .store(0u32.wrapping_sub(7));
         idle(&mut lanes);
-        assert!(lanes.awake(&vm.area).map(|lane| lane.from.slot).eq([1, 33]));
+        assert!(lanes
+            .awake(&member.area)
+            .map(|lane| lane.from.slot)
+            .eq([1, 33]));
         assert_eq!(woken(), 0);
 
         // Few are left as they are.
         idle(&mut lanes);
-        assert_eq!(lanes.awake(&vm.area).count(), 2);
+        assert_eq!(lanes.awake(&member.area).count(), 2);
 
-        lanes.wake(5, &vm.area, table);
+        lanes.wake(5, &member.area, table);
         assert_eq!(woken(), 1);
-        assert_eq!(lanes.awake(&vm.area).count(), 3);
-        lanes.wake(5, &vm.area, table);
+        assert_eq!(lanes.awake(&member.area).count(), 3);
+        lanes.wake(5, &member.area, table);
         assert_eq!(woken(), 1);
 
         // One that takes the place of a quiet one is not quiet.
-        lanes.remove(id(10, 1), &vm.area, table)?;
-        lanes.add(&Lane::new(id(10, 3), vm.clone(), 8)?, &vm.area, table)?;
-        assert_eq!(lanes.awake(&vm.area).count(), 4);
+        lanes.remove(id(10, 1), &member.area, table)?;
+        lanes.add(
+            &Lane::new(id(10, 3), member.clone(), 8)?,
+            &member.area,
+            table,
+        )?;
+        assert_eq!(lanes.awake(&member.area).count(), 4);
         assert_eq!(woken(), 1);
         Ok(())
     }
@@ -366,9 +391,9 @@ mod tests {
     #[test]
     fn written() -> Result {
         let mut lanes = Lanes::new(SLOTS)?;
-        let vm = Vm::for_test(id(2, 1), SLOTS)?;
-        let old = Lane::new(id(0, 1), vm.clone(), 8)?;
-        let new = Lane::new(id(0, 1), vm, 8)?;
+        let member = Member::for_test(id(2, 1), SLOTS)?;
+        let old = Lane::new(id(0, 1), member.clone(), 8)?;
+        let new = Lane::new(id(0, 1), member, 8)?;
         assert!(lanes.set_to(&old)?.is_none());
         assert!(lanes.to(2)?.is_some_and(|lane| Arc::ptr_eq(lane, &old)));
         assert!(lanes.to(0)?.is_none());
@@ -386,20 +411,20 @@ mod tests {
             area: &area,
             offset: OFFSET,
         };
-        let vm = Vm::for_test(id(0, 1), SLOTS)?;
-        let lane = Lane::new(id(1, 1), vm.clone(), 8)?;
+        let member = Member::for_test(id(0, 1), SLOTS)?;
+        let lane = Lane::new(id(1, 1), member.clone(), 8)?;
         let mut lanes = Lanes::new(SLOTS)?;
-        lanes.add(&lane, &vm.area, table)?;
+        lanes.add(&lane, &member.area, table)?;
         lanes.set_to(&lane)?;
         let (incoming, outgoing) = lanes.take();
         assert_eq!(incoming.iter().flatten().count(), 1);
         assert_eq!(outgoing.iter().flatten().count(), 1);
-        assert_eq!(lanes.awake(&vm.area).count(), 0);
-        assert_eq!(lanes.add(&lane, &vm.area, table), Err(EPIPE));
+        assert_eq!(lanes.awake(&member.area).count(), 0);
+        assert_eq!(lanes.add(&lane, &member.area, table), Err(EPIPE));
         assert!(lanes.set_to(&lane).err() == Some(EOWNERDEAD));
-        assert!(lanes.remove(id(1, 1), &vm.area, table).err() == Some(ENOENT));
+        assert!(lanes.remove(id(1, 1), &member.area, table).err() == Some(ENOENT));
         assert!(lanes.from(1).err() == Some(EINVAL));
-        lane.leave(&vm.area);
+        lane.leave(&member.area);
         assert!(lane.receiver().err() == Some(EPIPE));
         Ok(())
     }

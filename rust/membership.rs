@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A VM's membership in its region, which may end while tasks of the VM sleep.
+//! A member's membership in its region, which may end while tasks of the member sleep.
 
 use kernel::{
     prelude::*,
@@ -9,11 +9,11 @@ use kernel::{
 
 use crate::waitqueue::{Deadline, WaitQueue};
 
-/// Whether the VM of a file is still a member, for as long as the file is open.
+/// Whether the member of a file is still a member, for as long as the file is open.
 #[pin_data]
 pub(crate) struct Membership {
     ended: Atomic<bool>,
-    /// The tasks of the VM that sleep until another VM does something.
+    /// The tasks of the member that sleep until another member does something.
     #[pin]
     pub(crate) sleepers: WaitQueue,
 }
@@ -40,7 +40,7 @@ impl Membership {
     }
 }
 
-/// How long a task of a member sleeps: until the deadline, and only while the VM is a member.
+/// How long a task of a member sleeps: until the deadline, and only while the member is a member.
 #[derive(Clone, Copy)]
 pub(crate) struct Patience<'a> {
     pub(crate) deadline: Deadline,

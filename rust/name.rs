@@ -10,7 +10,7 @@ use kernel::{
 
 use crate::uapi::NAME_SIZE;
 
-/// The bits that a VM needs: it reads what others send, and writes what it sends.
+/// The bits that a member needs: it reads what others send, and writes what it sends.
 const READ_WRITE: u32 = 0o6;
 
 /// The name of a region, NUL-padded; empty if it has none.

@@ -620,7 +620,7 @@ mod tests {
         ring.seen.set(Err(EPROTO));
         assert_eq!(wait(Wish::Read(5), past), Err(EPROTO));
 
-        // The task's own VM has left, however long the task may wait.
+        // The task's own member has left, however long the task may wait.
         assert!(membership.end() && !membership.end());
         ring.see(5, 0, None);
         for wish in [Wish::Read(6), Wish::Room, Wish::End] {

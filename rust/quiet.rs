@@ -14,16 +14,16 @@ use kernel::{
 use crate::{
     area::{Area, Word},
     slots::bit_of,
-    uapi::VmArea,
+    uapi::MemberArea,
 };
 
-/// The marks of a VM, whose area this is.
+/// The marks of a member, whose area this is.
 #[derive(Clone, Copy)]
 pub(crate) struct Quiet<'a>(pub(crate) &'a Area);
 
 impl<'a> Quiet<'a> {
     fn word(self, index: usize) -> Word<'a> {
-        let offset = offset_of!(VmArea, quiet) + index * size_of::<u32>();
+        let offset = offset_of!(MemberArea, quiet) + index * size_of::<u32>();
         self.0.word(offset)
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A region: a fixed number of slots, and the VMs that hold them.
+//! A region: a fixed number of slots, and the members that hold them.
 
 use core::mem::{offset_of, size_of};
 use kernel::{
@@ -14,14 +14,14 @@ use crate::{
     account,
     area::{Area, Word},
     geometry::Geometry,
+    member::{Member, MemberId},
     memory,
     name::{Name, Permissions},
     nospec,
     uapi::{self, RegionArea},
-    vm::{Vm, VmId},
 };
 
-/// What a set of VMs share.
+/// What a set of members share.
 #[pin_data]
 pub(crate) struct Region {
     pub(crate) geometry: Geometry,
@@ -39,7 +39,7 @@ pub(crate) struct Region {
 ///
 /// # Invariants
 ///
-/// `generation` of a slot is odd exactly while a VM holds it, and moves on by one at each change.
+/// `generation` of a slot is odd exactly while a member holds it, and moves on by one at each change.
 /// The region area shows the same generations and the same `members`.
 struct Table {
     slots: KVec<Slot>,
@@ -60,9 +60,9 @@ struct Slot {
 
 enum Holder {
     Nobody,
-    /// Someone of that user is about to become a VM here, and may still fail.
+    /// Someone of that user is about to become a member here, and may still fail.
     Reserved(Kuid),
-    Vm(Kuid, Arc<Vm>),
+    Member(Kuid, Arc<Member>),
 }
 
 impl Holder {
@@ -70,7 +70,7 @@ impl Holder {
     fn is_of(&self, user: Kuid) -> bool {
         match self {
             Holder::Nobody => false,
-            Holder::Reserved(holder) | Holder::Vm(holder, _) => *holder == user,
+            Holder::Reserved(holder) | Holder::Member(holder, _) => *holder == user,
         }
     }
 }
@@ -134,44 +134,44 @@ impl Region {
         self.area.word(offset_of!(RegionArea, members))
     }
 
-    /// Moves on whenever a VM comes or goes.
+    /// Moves on whenever a member comes or goes.
     pub(crate) fn members(&self) -> u32 {
         self.members_word().load()
     }
 
-    /// How many VMs there are.
+    /// How many members there are.
     pub(crate) fn attached(&self) -> u32 {
         self.table.lock().attached
     }
 
-    /// The generation of a slot, and the VM that holds it; `EINVAL` if there is no such slot.
-    pub(crate) fn slot(&self, slot: u32) -> Result<(u32, Option<Arc<Vm>>)> {
+    /// The generation of a slot, and the member that holds it; `EINVAL` if there is no such slot.
+    pub(crate) fn slot(&self, slot: u32) -> Result<(u32, Option<Arc<Member>>)> {
         let table = self.table.lock();
         let slot = nospec::get(&table.slots, slot as usize).ok_or(EINVAL)?;
-        let vm = match &slot.holder {
-            Holder::Vm(_, vm) => Some(vm.clone()),
+        let member = match &slot.holder {
+            Holder::Member(_, member) => Some(member.clone()),
             _ => None,
         };
-        Ok((slot.generation, vm))
+        Ok((slot.generation, member))
     }
 
-    /// The VM with this very generation.
+    /// The member with this very generation.
     ///
     /// `EPIPE` if it has left, `ESTALE` if another has taken its slot since, `EINVAL` if there never
-    /// was such a VM.
-    pub(crate) fn vm(&self, id: u32, generation: u32) -> Result<Arc<Vm>> {
-        let (current, vm) = self.slot(id)?;
+    /// was such a member.
+    pub(crate) fn member(&self, id: u32, generation: u32) -> Result<Arc<Member>> {
+        let (current, member) = self.slot(id)?;
         if generation % 2 == 0 || generation > current {
             return Err(EINVAL);
         }
-        match vm {
-            Some(vm) if current == generation => Ok(vm),
+        match member {
+            Some(member) if current == generation => Ok(member),
             _ if current == generation + 1 => Err(EPIPE),
             _ => Err(ESTALE),
         }
     }
 
-    /// Keeps a slot for a VM of `user` to come: the one that is `wanted`, or with `None` the first
+    /// Keeps a slot for a member of `user` to come: the one that is `wanted`, or with `None` the first
     /// free one.
     ///
     /// Who did not create the region gets half of its slots at most, and not the last one that is
@@ -205,7 +205,7 @@ impl Region {
         }
         let slot = &mut table.slots[index];
         slot.holder = Holder::Reserved(user);
-        let id = VmId {
+        let id = MemberId {
             // CAST: There are at most `MAX_SLOTS` slots.
             slot: index as u16,
             generation: slot.generation + 1,
@@ -227,8 +227,8 @@ impl Region {
         let entry = &mut table.slots[slot];
         let old = core::mem::replace(&mut entry.holder, holder);
         let (was, is) = (
-            matches!(old, Holder::Vm(..)),
-            matches!(entry.holder, Holder::Vm(..)),
+            matches!(old, Holder::Member(..)),
+            matches!(entry.holder, Holder::Member(..)),
         );
         if was != is {
             // INVARIANT: The slot is held exactly if it was not before, so one step keeps the
@@ -242,48 +242,49 @@ impl Region {
         old
     }
 
-    /// Tells every VM but the one in slot `but` that the members have changed.
+    /// Tells every member but the one in slot `but` that the members have changed.
     fn announce(&self, but: usize) {
         // One slot at a time, so that the table is never locked for long.
         for slot in (0..self.geometry.slots).filter(|&slot| slot as usize != but) {
-            if let Ok((_, Some(vm))) = self.slot(slot) {
-                vm.notify();
+            if let Ok((_, Some(member))) = self.slot(slot) {
+                member.notify();
             }
         }
     }
 
-    /// Takes `vm` out of the region.
-    pub(crate) fn leave(&self, vm: &Vm) {
-        let slot = usize::from(vm.id.slot);
-        vm.wake_receivers(self.geometry.slots);
+    /// Takes `member` out of the region.
+    pub(crate) fn leave(&self, member: &Member) {
+        let slot = usize::from(member.id.slot);
+        member.wake_receivers(self.geometry.slots);
         // From here on nobody finds it.
         let holder = self.set_holder(slot, Holder::Nobody);
         // Whoever has found it already is sent away.
-        vm.close();
+        member.close();
         self.announce(slot);
         drop(holder);
     }
 }
 
-/// A slot that is kept for a VM to come; given back if none does.
+/// A slot that is kept for a member to come; given back if none does.
 ///
 /// # Invariants
 ///
 /// While `open`, the slot of `id` is reserved, and for this value only.
 pub(crate) struct Reservation {
     region: Arc<Region>,
-    pub(crate) id: VmId,
+    pub(crate) id: MemberId,
     user: Kuid,
     open: bool,
 }
 
 impl Reservation {
-    /// Makes `vm`, which was made with this reservation's `id`, a member of the region. To be called
-    /// once.
-    pub(crate) fn fill(&mut self, vm: Arc<Vm>) {
+    /// Makes `member`, which was made with this reservation's `id`, a member of the region. To be
+    /// called once.
+    pub(crate) fn fill(&mut self, member: Arc<Member>) {
         let slot = usize::from(self.id.slot);
         self.open = false;
-        self.region.set_holder(slot, Holder::Vm(self.user, vm));
+        self.region
+            .set_holder(slot, Holder::Member(self.user, member));
         self.region.announce(slot);
     }
 }
@@ -325,11 +326,11 @@ mod tests {
     }
 
     /// Attaches to a slot, and says to which.
-    fn attach(region: &Arc<Region>, wanted: Option<u32>) -> Result<Arc<Vm>> {
+    fn attach(region: &Arc<Region>, wanted: Option<u32>) -> Result<Arc<Member>> {
         let mut reservation = region.reserve(wanted, owner())?;
-        let vm = Vm::for_test(reservation.id, region.geometry.slots)?;
-        reservation.fill(vm.clone());
-        Ok(vm)
+        let member = Member::for_test(reservation.id, region.geometry.slots)?;
+        reservation.fill(member.clone());
+        Ok(member)
     }
 
     #[test]
@@ -344,7 +345,7 @@ mod tests {
         assert!(attach(&region, None).err() == Some(ENOSPC));
         assert_eq!(region.attached(), 3);
         for slot in 0..3 {
-            region.leave(&*region.vm(slot, 1)?);
+            region.leave(&*region.member(slot, 1)?);
         }
         assert_eq!(region.attached(), 0);
         assert_eq!(region.members(), 6);
@@ -418,24 +419,24 @@ mod tests {
     #[test]
     fn generations() -> Result {
         let region = Region::for_test(1)?;
-        assert!(region.vm(0, 0).err() == Some(EINVAL));
-        assert!(region.vm(0, 1).err() == Some(EINVAL));
+        assert!(region.member(0, 0).err() == Some(EINVAL));
+        assert!(region.member(0, 1).err() == Some(EINVAL));
         for generation in [1, 3, 5] {
-            let vm = attach(&region, None)?;
-            assert_eq!(vm.id.generation, generation);
-            assert!(region.vm(0, generation)?.id == vm.id);
-            assert!(region.vm(0, generation + 1).err() == Some(EINVAL));
-            assert!(region.vm(0, generation + 2).err() == Some(EINVAL));
+            let member = attach(&region, None)?;
+            assert_eq!(member.id.generation, generation);
+            assert!(region.member(0, generation)?.id == member.id);
+            assert!(region.member(0, generation + 1).err() == Some(EINVAL));
+            assert!(region.member(0, generation + 2).err() == Some(EINVAL));
             if generation > 1 {
-                assert!(region.vm(0, generation - 2).err() == Some(ESTALE));
+                assert!(region.member(0, generation - 2).err() == Some(ESTALE));
             }
-            region.leave(&vm);
-            assert!(region.vm(0, generation).err() == Some(EPIPE));
+            region.leave(&member);
+            assert!(region.member(0, generation).err() == Some(EPIPE));
             assert_eq!(region.generation_word(0).load(), generation + 1);
         }
-        assert!(region.vm(0, 1).err() == Some(ESTALE));
-        assert!(region.vm(0, u32::MAX).err() == Some(EINVAL));
-        assert!(region.vm(1, 1).err() == Some(EINVAL));
+        assert!(region.member(0, 1).err() == Some(ESTALE));
+        assert!(region.member(0, u32::MAX).err() == Some(EINVAL));
+        assert!(region.member(1, 1).err() == Some(EINVAL));
         Ok(())
     }
 
@@ -444,14 +445,14 @@ mod tests {
     fn last_generation() -> Result {
         let region = Region::for_test(1)?;
         region.table.lock().slots[0].generation = u32::MAX - 3;
-        let vm = attach(&region, None)?;
-        assert_eq!(vm.id.generation, u32::MAX - 2);
-        region.leave(&vm);
+        let member = attach(&region, None)?;
+        assert_eq!(member.id.generation, u32::MAX - 2);
+        region.leave(&member);
         assert_eq!(region.slot(0)?.0, u32::MAX - 1);
         assert!(attach(&region, None).err() == Some(ENOSPC));
         assert!(attach(&region, Some(0)).err() == Some(EBUSY));
-        assert!(region.vm(0, u32::MAX - 2).err() == Some(EPIPE));
-        assert!(region.vm(0, u32::MAX).err() == Some(EINVAL));
+        assert!(region.member(0, u32::MAX - 2).err() == Some(EPIPE));
+        assert!(region.member(0, u32::MAX).err() == Some(EINVAL));
         Ok(())
     }
 }

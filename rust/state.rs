@@ -2,7 +2,8 @@
 
 //! The state word: is the receiver busy?
 //!
-//! The word stands in memory that its VM can write. Nothing but that VM's own sleep depends on it.
+//! The word stands in memory that its member can write. Nothing but that member's own sleep depends on
+//! it.
 
 use kernel::{
     prelude::*,
@@ -16,11 +17,11 @@ use crate::{
 };
 
 /// How often [`State::go_idle`] tries to change a word that others change at the same time. Each
-/// doorbell, each delay and each sleeper changes it once, so more tries are needed only against a VM
-/// that writes it all the time.
+/// doorbell, each delay and each sleeper changes it once, so more tries are needed only against a
+/// member that writes it all the time.
 const MAX_TRIES: u32 = 128;
 
-/// The state word of a VM.
+/// The state word of a member.
 #[derive(Clone, Copy)]
 pub(crate) struct State<'a>(pub(crate) Word<'a>);
 
@@ -42,7 +43,7 @@ impl State<'_> {
     /// GONE stays too. A member that keeps overwriting the word may find it not IDLE after this.
     ///
     /// `before` is called with a state other than IDLE, before IDLE is to take its place: with BUSY,
-    /// say, by which a doorbell has told another task of the VM. True if IDLE has taken its place.
+    /// say, by which a doorbell has told another task of the member. True if IDLE has taken its place.
     pub(crate) fn go_idle(self, before: impl Fn(u32)) -> bool {
         let mut found = self.0.load();
         for _ in 0..MAX_TRIES {
@@ -58,7 +59,7 @@ impl State<'_> {
                 Ok(()) => {
                     if found == BUSY_UNFENCED {
                         // Barrier A: senders that have read UNFENCED have passed none of their
-                        // own. A receiver that arms by itself has IVRING_FENCE for it.
+                        // own. A receiver that arms by itself has IVRING_IOC_FENCE for it.
                         cpus::barrier_on_all();
                     }
                     return found != IDLE;
@@ -114,7 +115,7 @@ impl State<'_> {
         self.sleeps() && (self.0.compare_exchange(IDLE, BUSY).is_ok() || self.end_delay())
     }
 
-    /// The VM has left: whoever looks must ring, and is told so. Nothing above changes that.
+    /// The member has left: whoever looks must ring, and is told so. Nothing above changes that.
     pub(crate) fn leave(self) {
         self.0.store(GONE);
     }
@@ -126,7 +127,7 @@ mod tests {
     use crate::area::Area;
     use core::cell::Cell;
 
-    /// All that a VM may have written there.
+    /// All that a member may have written there.
     const ALL: [u32; 8] = [
         BUSY,
         IDLE,

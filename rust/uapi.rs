@@ -31,8 +31,8 @@ pub(crate) const DEADLINE_NEVER: u64 = u64::MAX;
 pub(crate) const MAP_SHIFT: u32 = 30;
 pub(crate) const MAP_REGION: u64 = 0;
 pub(crate) const MAP_INBOX: u64 = 1;
-pub(crate) const MAP_VM: u64 = 2;
-pub(crate) const MAP_LANE_TO: u64 = MAP_VM + MAX_SLOTS as u64;
+pub(crate) const MAP_MEMBER: u64 = 2;
+pub(crate) const MAP_LANE_TO: u64 = MAP_MEMBER + MAX_SLOTS as u64;
 pub(crate) const MAP_LANE_FROM: u64 = MAP_LANE_TO + MAX_SLOTS as u64;
 pub(crate) const MAP_END: u64 = MAP_LANE_FROM + MAX_SLOTS as u64;
 
@@ -119,7 +119,7 @@ pub(crate) struct LaneEnd {
 }
 
 #[repr(C)]
-pub(crate) struct VmArea {
+pub(crate) struct MemberArea {
     pub(crate) state: u32,
     pub(crate) wake_items: u32,
     pub(crate) wake_delay_us: u32,
@@ -200,7 +200,7 @@ pub(crate) struct Stats {
 
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub(crate) struct VmInfo {
+pub(crate) struct MemberInfo {
     pub(crate) id: u32,
     pub(crate) generation: u32,
     pub(crate) uid: u32,
@@ -294,7 +294,7 @@ pub(crate) const NR_API: u32 = 0x40;
 pub(crate) const NR_CREATE: u32 = 0x41;
 pub(crate) const NR_ATTACH: u32 = 0x42;
 pub(crate) const NR_INFO: u32 = 0x43;
-pub(crate) const NR_VM_INFO: u32 = 0x44;
+pub(crate) const NR_MEMBER_INFO: u32 = 0x44;
 pub(crate) const NR_ENQUEUE: u32 = 0x45;
 pub(crate) const NR_WAIT: u32 = 0x46;
 pub(crate) const NR_EVENTFD: u32 = 0x47;

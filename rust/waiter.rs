@@ -44,7 +44,7 @@ impl Waiter {
     }
 
     /// Sleeps until the waiter has been woken; errors as [`WaitQueue::wait`], and `EOWNERDEAD` once
-    /// the task's VM has left.
+    /// the task's member has left.
     pub(crate) fn sleep(&self, patience: Patience<'_>) -> Result {
         let Patience {
             deadline,

@@ -55,15 +55,15 @@ TEST(areas)
 	EXPECT_EQ(4096 + 64 * 2, IVRING_LANES_OFFSET(2));
 	EXPECT_EQ(4096 + 64 * 65536, IVRING_LANES_OFFSET(65536));
 
-	EXPECT_EQ(4096, sizeof(struct ivring_vm_area));
-	EXPECT_FIELD(0, 4, ivring_vm_area, state);
-	EXPECT_FIELD(4, 4, ivring_vm_area, wake_items);
-	EXPECT_FIELD(8, 4, ivring_vm_area, wake_delay_us);
-	EXPECT_FIELD(64, 4, ivring_vm_area, inbox_consumer);
-	EXPECT_FIELD(128, 4, ivring_vm_area, members_seen);
-	EXPECT_FIELD(132, 4, ivring_vm_area, max_lane_entries);
-	EXPECT_FIELD(192, 128, ivring_vm_area, quiet);
-	EXPECT_EQ(4096, offsetof(struct ivring_vm_area, lane));
+	EXPECT_EQ(4096, sizeof(struct ivring_member_area));
+	EXPECT_FIELD(0, 4, ivring_member_area, state);
+	EXPECT_FIELD(4, 4, ivring_member_area, wake_items);
+	EXPECT_FIELD(8, 4, ivring_member_area, wake_delay_us);
+	EXPECT_FIELD(64, 4, ivring_member_area, inbox_consumer);
+	EXPECT_FIELD(128, 4, ivring_member_area, members_seen);
+	EXPECT_FIELD(132, 4, ivring_member_area, max_lane_entries);
+	EXPECT_FIELD(192, 128, ivring_member_area, quiet);
+	EXPECT_EQ(4096, offsetof(struct ivring_member_area, lane));
 	EXPECT_EQ(64, sizeof(struct ivring_lane_end));
 	EXPECT_FIELD(0, 4, ivring_lane_end, consumer);
 	EXPECT_FIELD(4, 4, ivring_lane_end, closed);
@@ -124,12 +124,12 @@ TEST(arguments)
 	EXPECT_FIELD(64, 8, ivring_stats, delayed);
 	EXPECT_FIELD(72, 8, ivring_stats, pointless);
 
-	EXPECT_EQ(96, sizeof(struct ivring_vm_info));
-	EXPECT_FIELD(0, 4, ivring_vm_info, id);
-	EXPECT_FIELD(4, 4, ivring_vm_info, generation);
-	EXPECT_FIELD(8, 4, ivring_vm_info, uid);
-	EXPECT_FIELD(12, 4, ivring_vm_info, reserved);
-	EXPECT_FIELD(16, 80, ivring_vm_info, stats);
+	EXPECT_EQ(96, sizeof(struct ivring_member_info));
+	EXPECT_FIELD(0, 4, ivring_member_info, id);
+	EXPECT_FIELD(4, 4, ivring_member_info, generation);
+	EXPECT_FIELD(8, 4, ivring_member_info, uid);
+	EXPECT_FIELD(12, 4, ivring_member_info, reserved);
+	EXPECT_FIELD(16, 80, ivring_member_info, stats);
 
 	EXPECT_EQ(48, sizeof(struct ivring_enqueue));
 	EXPECT_FIELD(0, 4, ivring_enqueue, id);
@@ -181,20 +181,20 @@ TEST(arguments)
 
 TEST(ioctl_numbers)
 {
-	EXPECT_EQ(0x8028be40U, IVRING_API);
-	EXPECT_EQ(0x4058be41U, IVRING_CREATE);
-	EXPECT_EQ(0xc050be42U, IVRING_ATTACH);
-	EXPECT_EQ(0x8068be43U, IVRING_INFO);
-	EXPECT_EQ(0xc060be44U, IVRING_VM_INFO);
-	EXPECT_EQ(0xc030be45U, IVRING_ENQUEUE);
-	EXPECT_EQ(0xc010be46U, IVRING_WAIT);
-	EXPECT_EQ(0x4008be47U, IVRING_EVENTFD);
-	EXPECT_EQ(0x4008be48U, IVRING_ROOM);
-	EXPECT_EQ(0x4018be49U, IVRING_FLUSH);
-	EXPECT_EQ(0x4018be4aU, IVRING_OPEN_LANE);
-	EXPECT_EQ(0x4008be4bU, IVRING_CLOSE_LANE);
-	EXPECT_EQ(0x4008be4cU, IVRING_DOORBELL);
-	EXPECT_EQ(0xbe4dU, IVRING_FENCE);
+	EXPECT_EQ(0x8028be40U, IVRING_IOC_API);
+	EXPECT_EQ(0x4058be41U, IVRING_IOC_CREATE);
+	EXPECT_EQ(0xc050be42U, IVRING_IOC_ATTACH);
+	EXPECT_EQ(0x8068be43U, IVRING_IOC_INFO);
+	EXPECT_EQ(0xc060be44U, IVRING_IOC_MEMBER_INFO);
+	EXPECT_EQ(0xc030be45U, IVRING_IOC_ENQUEUE);
+	EXPECT_EQ(0xc010be46U, IVRING_IOC_WAIT);
+	EXPECT_EQ(0x4008be47U, IVRING_IOC_EVENTFD);
+	EXPECT_EQ(0x4008be48U, IVRING_IOC_ROOM);
+	EXPECT_EQ(0x4018be49U, IVRING_IOC_FLUSH);
+	EXPECT_EQ(0x4018be4aU, IVRING_IOC_OPEN_LANE);
+	EXPECT_EQ(0x4008be4bU, IVRING_IOC_CLOSE_LANE);
+	EXPECT_EQ(0x4008be4cU, IVRING_IOC_DOORBELL);
+	EXPECT_EQ(0xbe4dU, IVRING_IOC_FENCE);
 }
 
 TEST(constants)
@@ -230,8 +230,8 @@ TEST(constants)
 	EXPECT_EQ(0, memcmp("ivng", &(__u32) { IVRING_MAGIC }, 4));
 	EXPECT_EQ(0U, IVRING_MAP_REGION);
 	EXPECT_EQ(0x40000000U, IVRING_MAP_INBOX);
-	EXPECT_EQ(0x80000000U, IVRING_MAP_VM(0));
-	EXPECT_EQ(0x10040000000ULL, IVRING_MAP_VM(1023));
+	EXPECT_EQ(0x80000000U, IVRING_MAP_MEMBER(0));
+	EXPECT_EQ(0x10040000000ULL, IVRING_MAP_MEMBER(1023));
 	EXPECT_EQ(0x10080000000ULL, IVRING_MAP_LANE_TO(0));
 	EXPECT_EQ(0x20080000000ULL, IVRING_MAP_LANE_FROM(0));
 	EXPECT_EQ(0x30040000000ULL, IVRING_MAP_LANE_FROM(1023));
@@ -266,7 +266,7 @@ TEST_F(device, api)
 	struct ivring_api api;
 
 	memset(&api, 0xff, sizeof(api));
-	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_API, &api));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_API, &api));
 	EXPECT_EQ(IVRING_API_VERSION, api.version);
 	EXPECT_EQ(IVRING_FEATURE_INBOX | IVRING_FEATURE_EVENTFD |
 		  IVRING_FEATURE_LANES | IVRING_FEATURE_DELAY, api.features);
@@ -277,18 +277,18 @@ TEST_F(device, api)
 	EXPECT_EQ(IVRING_MAX_LANE_ENTRIES, api.max_lane_entries);
 	EXPECT_EQ(0, api.reserved);
 
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->fd, IVRING_API, NULL));
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->fd, IVRING_API, KERNEL_ADDRESS));
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->fd, IVRING_API, unmapped_address()));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->fd, IVRING_IOC_API, NULL));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->fd, IVRING_IOC_API, KERNEL_ADDRESS));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->fd, IVRING_IOC_API, unmapped_address()));
 }
 
 TEST_F(device, unknown_ioctl)
 {
 	static const unsigned long known[] = {
-		IVRING_API, IVRING_CREATE, IVRING_ATTACH, IVRING_INFO,
-		IVRING_VM_INFO, IVRING_ENQUEUE, IVRING_WAIT, IVRING_EVENTFD,
-		IVRING_ROOM, IVRING_FLUSH, IVRING_OPEN_LANE, IVRING_CLOSE_LANE,
-		IVRING_DOORBELL, IVRING_FENCE,
+		IVRING_IOC_API, IVRING_IOC_CREATE, IVRING_IOC_ATTACH, IVRING_IOC_INFO,
+		IVRING_IOC_MEMBER_INFO, IVRING_IOC_ENQUEUE, IVRING_IOC_WAIT, IVRING_IOC_EVENTFD,
+		IVRING_IOC_ROOM, IVRING_IOC_FLUSH, IVRING_IOC_OPEN_LANE, IVRING_IOC_CLOSE_LANE,
+		IVRING_IOC_DOORBELL, IVRING_IOC_FENCE,
 	};
 	__u64 arg[64] = { 0 };
 	unsigned int i;

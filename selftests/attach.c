@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IVRING_ATTACH: how a file becomes a VM, and each of its errors. A failed
+ * IVRING_IOC_ATTACH: how a file becomes a member, and each of its errors. A failed
  * call leaves the region and the file as they were.
  */
 #include "ivring_test.h"
@@ -8,7 +8,7 @@
 #define SLOTS	4
 
 FIXTURE(attach) {
-	struct vm vm;		/* of a named region */
+	struct member member;	/* of a named region */
 	int fd;			/* not attached */
 	struct snapshot before;
 };
@@ -22,22 +22,22 @@ FIXTURE_SETUP(attach)
 
 	c.mode = 0600;
 	memcpy(c.name, name, sizeof(name));
-	ASSERT_EQ(0, dev_ioctl(fd, IVRING_CREATE, &c));
-	ASSERT_EQ(0, vm_attach(&self->vm, fd, -1, 1));
+	ASSERT_EQ(0, dev_ioctl(fd, IVRING_IOC_CREATE, &c));
+	ASSERT_EQ(0, member_attach(&self->member, fd, -1, 1));
 	self->fd = dev_open();
 	ASSERT_LE(0, self->fd);
-	self->before = vm_snapshot(&self->vm);
+	self->before = member_snapshot(&self->member);
 }
 
 FIXTURE_TEARDOWN(attach)
 {
 	close(self->fd);
-	vm_close(&self->vm);
+	member_close(&self->member);
 }
 
 static int attach(int fd, const struct ivring_attach *a)
 {
-	return dev_ioctl(fd, IVRING_ATTACH, a);
+	return dev_ioctl(fd, IVRING_IOC_ATTACH, a);
 }
 
 static struct ivring_attach by_name(const char *n)
@@ -53,13 +53,13 @@ do {								\
 	struct ivring_info __info;				\
 								\
 	EXPECT_EQ(-(error), attach(fd, a));			\
-	EXPECT_EQ(-ENXIO, dev_ioctl(fd, IVRING_INFO, &__info));	\
-	EXPECT_UNCHANGED(self->before, &self->vm);		\
+	EXPECT_EQ(-ENXIO, dev_ioctl(fd, IVRING_IOC_INFO, &__info));	\
+	EXPECT_UNCHANGED(self->before, &self->member);		\
 } while (0)
 
 TEST_F(attach, any_slot)
 {
-	struct ivring_attach a = attach_args(self->vm.fd, IVRING_ID_ANY);
+	struct ivring_attach a = attach_args(self->member.fd, IVRING_ID_ANY);
 	struct ivring_info info;
 
 	a.generation = 0xdeadbeef;	/* out, so ignored */
@@ -67,9 +67,9 @@ TEST_F(attach, any_slot)
 	EXPECT_LT(a.id, SLOTS);
 	EXPECT_NE(1, a.id);
 	EXPECT_EQ(1, a.generation % 2);
-	EXPECT_EQ(a.generation, vm_generation(&self->vm, a.id));
-	EXPECT_NE(self->before.members, vm_members(&self->vm));
-	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_INFO, &info));
+	EXPECT_EQ(a.generation, member_generation(&self->member, a.id));
+	EXPECT_NE(self->before.members, member_changes_word(&self->member));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_INFO, &info));
 	EXPECT_EQ(a.id, info.id);
 	EXPECT_EQ(a.generation, info.generation);
 	EXPECT_EQ(2, info.attached);
@@ -77,7 +77,7 @@ TEST_F(attach, any_slot)
 
 TEST_F(attach, wanted_slot)
 {
-	struct ivring_attach a = attach_args(self->vm.fd, 3);
+	struct ivring_attach a = attach_args(self->member.fd, 3);
 
 	ASSERT_EQ(0, attach(self->fd, &a));
 	EXPECT_EQ(3, a.id);
@@ -99,12 +99,12 @@ TEST_F(attach, own_region)
 
 	/* The one this very file created, if it has. */
 	EXPECT_REFUSED(ENXIO, self->fd, &a);
-	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_CREATE, &c));
-	a.region_fd = self->vm.fd;
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_CREATE, &c));
+	a.region_fd = self->member.fd;
 	EXPECT_EQ(-EBUSY, attach(self->fd, &a));
 	a = by_name(name);
 	EXPECT_EQ(-EBUSY, attach(self->fd, &a));
-	EXPECT_UNCHANGED(self->before, &self->vm);
+	EXPECT_UNCHANGED(self->before, &self->member);
 	/* Its own descriptor says the same as none. */
 	a = attach_args(self->fd, 1);
 	EXPECT_EQ(0, attach(self->fd, &a));
@@ -113,37 +113,37 @@ TEST_F(attach, own_region)
 
 TEST_F(attach, fresh_areas)
 {
-	struct vm vm;
+	struct member member;
 	size_t i;
 
-	ASSERT_EQ(0, vm_join(&vm, self->vm.fd));
-	EXPECT_EQ(-8, (int)vm.area->inbox_consumer);
-	EXPECT_EQ(-8, (int)vm.inbox->producer);
-	EXPECT_EQ(IVRING_MAX_LANE_ENTRIES, vm.area->max_lane_entries);
+	ASSERT_EQ(0, member_join(&member, self->member.fd));
+	EXPECT_EQ(-8, (int)member.area->inbox_consumer);
+	EXPECT_EQ(-8, (int)member.inbox->producer);
+	EXPECT_EQ(IVRING_MAX_LANE_ENTRIES, member.area->max_lane_entries);
 	/* All else is zero. */
-	vm.area->inbox_consumer = 0;
-	vm.area->max_lane_entries = 0;
-	for (i = 0; i < vm.area_size; i++)
-		if (((char *)vm.area)[i])
+	member.area->inbox_consumer = 0;
+	member.area->max_lane_entries = 0;
+	for (i = 0; i < member.area_size; i++)
+		if (((char *)member.area)[i])
 			break;
-	EXPECT_EQ(vm.area_size, i);
-	for (i = sizeof(vm.inbox->producer); i < vm.inbox_size; i++)
-		if (((const char *)vm.inbox)[i])
+	EXPECT_EQ(member.area_size, i);
+	for (i = sizeof(member.inbox->producer); i < member.inbox_size; i++)
+		if (((const char *)member.inbox)[i])
 			break;
-	EXPECT_EQ(vm.inbox_size, i);
-	EXPECT_EQ(IVRING_MAGIC, vm.region->magic);
-	EXPECT_EQ(IVRING_API_VERSION, vm.region->version);
-	EXPECT_EQ(SLOTS, vm.region->slots);
-	EXPECT_EQ(8, vm.region->inbox_entries);
-	EXPECT_EQ(4096, vm.region->outbox_bytes);
-	for (i = 0; i < ARRAY_SIZE(vm.region->reserved); i++)
-		EXPECT_EQ(0, vm.region->reserved[i]);
-	vm_close(&vm);
+	EXPECT_EQ(member.inbox_size, i);
+	EXPECT_EQ(IVRING_MAGIC, member.region->magic);
+	EXPECT_EQ(IVRING_API_VERSION, member.region->version);
+	EXPECT_EQ(SLOTS, member.region->slots);
+	EXPECT_EQ(8, member.region->inbox_entries);
+	EXPECT_EQ(4096, member.region->outbox_bytes);
+	for (i = 0; i < ARRAY_SIZE(member.region->reserved); i++)
+		EXPECT_EQ(0, member.region->reserved[i]);
+	member_close(&member);
 }
 
 TEST_F(attach, flags)
 {
-	struct ivring_attach a = attach_args(self->vm.fd, IVRING_ID_ANY);
+	struct ivring_attach a = attach_args(self->member.fd, IVRING_ID_ANY);
 	int bit;
 
 	for (bit = 0; bit < 32; bit++) {
@@ -157,7 +157,7 @@ TEST_F(attach, flags)
 TEST_F(attach, slot)
 {
 	static const __u32 bad[] = { SLOTS, SLOTS + 1, 0x10001, 0x7fffffff, 0xfffffffe };
-	struct ivring_attach a = attach_args(self->vm.fd, 0);
+	struct ivring_attach a = attach_args(self->member.fd, 0);
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -170,23 +170,23 @@ TEST_F(attach, slot)
 
 TEST_F(attach, no_slot)
 {
-	struct ivring_attach a = attach_args(self->vm.fd, IVRING_ID_ANY);
-	struct vm vm[SLOTS - 1];
+	struct ivring_attach a = attach_args(self->member.fd, IVRING_ID_ANY);
+	struct member member[SLOTS - 1];
 	int i;
 
 	for (i = 0; i < SLOTS - 1; i++)
-		ASSERT_EQ(0, vm_join(&vm[i], self->vm.fd));
-	self->before = vm_snapshot(&self->vm);
+		ASSERT_EQ(0, member_join(&member[i], self->member.fd));
+	self->before = member_snapshot(&self->member);
 	EXPECT_REFUSED(ENOSPC, self->fd, &a);
 	for (i = 0; i < SLOTS; i++) {
 		a.id = i;
 		EXPECT_REFUSED(EBUSY, self->fd, &a);
 	}
-	vm_close(&vm[2]);
+	member_close(&member[2]);
 	a.id = IVRING_ID_ANY;
 	EXPECT_EQ(0, attach(self->fd, &a));
-	EXPECT_EQ(vm[2].id, a.id);
-	EXPECT_EQ(vm[2].generation + 2, a.generation);
+	EXPECT_EQ(member[2].id, a.id);
+	EXPECT_EQ(member[2].generation + 2, a.generation);
 }
 
 TEST_F(attach, name)
@@ -209,7 +209,7 @@ TEST_F(attach, name)
 
 	/* One of the two, not both. */
 	a = by_name(name);
-	a.region_fd = self->vm.fd;
+	a.region_fd = self->member.fd;
 	EXPECT_REFUSED(EINVAL, self->fd, &a);
 }
 
@@ -255,18 +255,18 @@ TEST_F(attach, twice)
 	struct ivring_create c = create_args(2, 2, 4096);
 	struct ivring_attach a = attach_args(-1, IVRING_ID_ANY);
 
-	EXPECT_EQ(-EISCONN, attach(self->vm.fd, &a));
-	a.region_fd = self->vm.fd;
-	EXPECT_EQ(-EISCONN, attach(self->vm.fd, &a));
-	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_CREATE, &c));
+	EXPECT_EQ(-EISCONN, attach(self->member.fd, &a));
+	a.region_fd = self->member.fd;
+	EXPECT_EQ(-EISCONN, attach(self->member.fd, &a));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_CREATE, &c));
 	a.region_fd = self->fd;
-	EXPECT_EQ(-EISCONN, attach(self->vm.fd, &a));
-	EXPECT_UNCHANGED(self->before, &self->vm);
+	EXPECT_EQ(-EISCONN, attach(self->member.fd, &a));
+	EXPECT_UNCHANGED(self->before, &self->member);
 }
 
 TEST_F(attach, pointer)
 {
-	struct ivring_attach good = attach_args(self->vm.fd, IVRING_ID_ANY);
+	struct ivring_attach good = attach_args(self->member.fd, IVRING_ID_ANY);
 	char *fenced = fenced_pages(1);
 	struct ivring_attach *partly = (void *)(fenced + PAGE - sizeof(good) + 4);
 	struct ivring_attach *readonly = (void *)fenced;
@@ -288,30 +288,30 @@ TEST_F(attach, largest)
 {
 	struct ivring_create c = create_args(1, IVRING_MAX_INBOX_ENTRIES,
 					     IVRING_MAX_OUTBOX_BYTES);
-	struct vm vm;
+	struct member member;
 	int fd = dev_open(), ret;
 
-	ASSERT_EQ(0, dev_ioctl(fd, IVRING_CREATE, &c));
-	ret = vm_attach(&vm, fd, -1, 0);
+	ASSERT_EQ(0, dev_ioctl(fd, IVRING_IOC_CREATE, &c));
+	ret = member_attach(&member, fd, -1, 0);
 	if (ret == -ENOMEM)
 		SKIP(return, "too little memory");
 	ASSERT_EQ(0, ret);
-	vm_outbox(&vm, vm.area)[IVRING_MAX_OUTBOX_BYTES - 1] = 1;
-	EXPECT_EQ(0, vm.inbox->item[IVRING_MAX_INBOX_ENTRIES - 1].from);
-	vm_close(&vm);
+	member_outbox(&member, member.area)[IVRING_MAX_OUTBOX_BYTES - 1] = 1;
+	EXPECT_EQ(0, member.inbox->item[IVRING_MAX_INBOX_ENTRIES - 1].from);
+	member_close(&member);
 }
 
 TEST_F(attach, last_slot)
 {
 	struct ivring_create c = create_args(IVRING_MAX_SLOTS, 2, 4096);
-	struct vm vm;
+	struct member member;
 
-	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_CREATE, &c));
-	ASSERT_EQ(0, vm_attach(&vm, self->fd, -1, IVRING_MAX_SLOTS - 1));
-	EXPECT_EQ(1, vm_generation(&vm, IVRING_MAX_SLOTS - 1));
-	EXPECT_EQ(0, vm_send(&vm, vm.id, vm.generation, 7));
-	EXPECT_EQ(vm.id, vm.inbox->item[0].from);
-	vm_unmap(&vm);
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_CREATE, &c));
+	ASSERT_EQ(0, member_attach(&member, self->fd, -1, IVRING_MAX_SLOTS - 1));
+	EXPECT_EQ(1, member_generation(&member, IVRING_MAX_SLOTS - 1));
+	EXPECT_EQ(0, member_send(&member, member.id, member.generation, 7));
+	EXPECT_EQ(member.id, member.inbox->item[0].from);
+	member_unmap(&member);
 }
 
 /* While another call sets the file up it is EBUSY. */
@@ -340,12 +340,12 @@ TEST_F(attach, race)
 	for (i = 0; i < 10; i++) {
 		int fd = dev_open();
 
-		ASSERT_EQ(0, dev_ioctl(fd, IVRING_CREATE, &c));
+		ASSERT_EQ(0, dev_ioctl(fd, IVRING_IOC_CREATE, &c));
 		EXPECT_EQ(1, race(take_any_slot, fd, -EISCONN));
 		close(fd);
-		EXPECT_EQ(1, race(take_last_slot, self->vm.fd, -EBUSY));
+		EXPECT_EQ(1, race(take_last_slot, self->member.fd, -EBUSY));
 	}
-	EXPECT_EQ(20, vm_generation(&self->vm, SLOTS - 1));
+	EXPECT_EQ(20, member_generation(&self->member, SLOTS - 1));
 }
 
 TEST_HARNESS_MAIN

@@ -121,7 +121,7 @@ static inline struct ivring_enqueue enqueue_args(__u32 id, __u32 generation,
 static inline int dev_wait(int fd, __u32 flags, __u64 deadline, __u32 *events)
 {
 	struct ivring_wait w = { .flags = flags, .deadline = deadline };
-	int ret = dev_ioctl(fd, IVRING_WAIT, &w);
+	int ret = dev_ioctl(fd, IVRING_IOC_WAIT, &w);
 
 	if (events)
 		*events = ret ? 0 : w.events;
@@ -138,7 +138,7 @@ static inline int dev_flush(int fd, __u32 id, __u32 generation, __u32 position,
 		.deadline = deadline,
 	};
 
-	return dev_ioctl(fd, IVRING_FLUSH, &f);
+	return dev_ioctl(fd, IVRING_IOC_FLUSH, &f);
 }
 
 /* For the lane from @from, or with IVRING_ID_ANY for the inbox. */
@@ -146,14 +146,14 @@ static inline int dev_room(int fd, __u32 from)
 {
 	struct ivring_room r = { .from = from };
 
-	return dev_ioctl(fd, IVRING_ROOM, &r);
+	return dev_ioctl(fd, IVRING_IOC_ROOM, &r);
 }
 
 static inline int dev_eventfd(int fd, int eventfd)
 {
 	struct ivring_eventfd e = { .fd = eventfd };
 
-	return dev_ioctl(fd, IVRING_EVENTFD, &e);
+	return dev_ioctl(fd, IVRING_IOC_EVENTFD, &e);
 }
 
 /* poll() that does not sleep: revents of @events, POLLERR and POLLHUP. */

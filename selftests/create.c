@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IVRING_CREATE: what it makes, and each of its errors. A failed call leaves
+ * IVRING_IOC_CREATE: what it makes, and each of its errors. A failed call leaves
  * the file without a region and takes no name.
  */
 #include <sched.h>
@@ -32,7 +32,7 @@ static const struct ivring_create good = {
 
 static int create(int fd, const struct ivring_create *c)
 {
-	return dev_ioctl(fd, IVRING_CREATE, c);
+	return dev_ioctl(fd, IVRING_IOC_CREATE, c);
 }
 
 /* @c is refused with @error, and has no effect. */
@@ -42,11 +42,11 @@ static bool refused(int fd, int error, const struct ivring_create *c)
 	struct ivring_info info;
 	int other, ret;
 
-	if (create(fd, c) != -error || dev_ioctl(fd, IVRING_INFO, &info) != -ENXIO)
+	if (create(fd, c) != -error || dev_ioctl(fd, IVRING_IOC_INFO, &info) != -ENXIO)
 		return false;
 	memcpy(by_name.name, good.name, sizeof(by_name.name));
 	other = dev_open();
-	ret = dev_ioctl(other, IVRING_ATTACH, &by_name);
+	ret = dev_ioctl(other, IVRING_IOC_ATTACH, &by_name);
 	close(other);
 	return ret == -ENOENT;
 }
@@ -56,7 +56,7 @@ TEST_F(create, geometry)
 	struct ivring_info info;
 
 	ASSERT_EQ(0, create(self->fd, &good));
-	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_INFO, &info));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_INFO, &info));
 	EXPECT_EQ(4, info.slots);
 	EXPECT_EQ(8, info.inbox_entries);
 	EXPECT_EQ(4096, info.outbox_bytes);
@@ -129,7 +129,7 @@ TEST_F(create, flags)
 	}
 }
 
-/* One call makes the region and its VM 0, or neither. */
+/* One call makes the region and its member 0, or neither. */
 TEST_F(create, and_attach)
 {
 	struct ivring_create c = good;
@@ -138,22 +138,22 @@ TEST_F(create, and_attach)
 
 	c.flags = IVRING_CREATE_ATTACH;
 	ASSERT_EQ(0, create(self->fd, &c));
-	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_INFO, &info));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_INFO, &info));
 	EXPECT_EQ(0, info.id);
 	EXPECT_EQ(1, info.generation);
 	EXPECT_EQ(1, info.attached);
 
 	EXPECT_EQ(-EEXIST, create(other, &c));
-	EXPECT_EQ(-ENXIO, dev_ioctl(other, IVRING_INFO, &info));
+	EXPECT_EQ(-ENXIO, dev_ioctl(other, IVRING_IOC_INFO, &info));
 	EXPECT_EQ(-EBUSY, create(self->fd, &c));
 	close(other);
 }
 
-/* The VM is refused with the region, and neither is to be found. */
+/* The member is refused with the region, and neither is to be found. */
 TEST_F(create, and_attach_fails)
 {
 	struct ivring_create c = good;
-	struct vm vm;
+	struct member member;
 	int i, other;
 
 	ASSERT_EQ(0, create(self->fd, &good));
@@ -163,38 +163,41 @@ TEST_F(create, and_attach_fails)
 		ASSERT_EQ(-EEXIST, create(other, &c));
 		ASSERT_EQ(-ENOTCONN, dev_wait(other, 0, 0, NULL));
 	}
-	/* The file can become a VM still, of generation 1. */
+	/* The file can become a member still, of generation 1. */
 	c.name[0] = 'x';
 	ASSERT_EQ(0, create(other, &c));
-	ASSERT_EQ(0, vm_map(&vm, other));
-	EXPECT_EQ(1, vm.generation);
-	vm_close(&vm);
+	ASSERT_EQ(0, member_map(&member, other));
+	EXPECT_EQ(1, member.generation);
+	member_close(&member);
 }
 
-/* What is said of the VM needs one. */
-TEST_F(create, flags_of_the_vm)
+/* What is said of the member needs one. */
+TEST_F(create, flags_of_the_member)
 {
 	struct ivring_create c = good;
-	struct vm vm;
+	struct member member;
 
 	c.flags = IVRING_CREATE_NO_LANES;
 	EXPECT_TRUE(refused(self->fd, EINVAL, &c));
 	c.flags |= IVRING_CREATE_ATTACH;
 	ASSERT_EQ(0, create(self->fd, &c));
-	ASSERT_EQ(0, vm_map(&vm, dup(self->fd)));
-	EXPECT_EQ(0, LOAD(&vm.area->max_lane_entries));
-	vm_close(&vm);
+	ASSERT_EQ(0, member_map(&member, dup(self->fd)));
+	EXPECT_EQ(0, LOAD(&member.area->max_lane_entries));
+	member_close(&member);
 }
 
 #define JOINS	20000
 
-/* Whoever finds the region finds VM 0 in it: here one that runs whenever the creator lets it. */
+/*
+ * Whoever finds the region finds member 0 in it: here one that runs whenever the creator lets
+ * it.
+ */
 TEST_F(create, and_attach_before_it_is_found)
 {
 	const struct sched_param fifo = { .sched_priority = 10 };
 	struct ivring_create c = good;
 	struct ivring_attach a;
-	struct ivring_vm_info v;
+	struct ivring_member_info v;
 	__u64 end = in_ms(10000);
 	int joins = 0, fd, ret;
 	cpu_set_t one;
@@ -218,10 +221,10 @@ TEST_F(create, and_attach_before_it_is_found)
 		fd = dev_open();
 		a = attach_args(-1, 1);
 		memcpy(a.name, c.name, sizeof(a.name));
-		ret = dev_ioctl(fd, IVRING_ATTACH, &a);
+		ret = dev_ioctl(fd, IVRING_IOC_ATTACH, &a);
 		if (!ret) {
-			v = (struct ivring_vm_info) { .id = 0 };
-			ASSERT_EQ(0, dev_ioctl(fd, IVRING_VM_INFO, &v));
+			v = (struct ivring_member_info) { .id = 0 };
+			ASSERT_EQ(0, dev_ioctl(fd, IVRING_IOC_MEMBER_INFO, &v));
 			/* It may have left by now. */
 			ASSERT_LE(1, v.generation);
 			joins++;
@@ -308,7 +311,7 @@ TEST_F(create, pointer)
 	/* At the end of the page is good enough. */
 	memcpy(partly - 1, &good, sizeof(good));
 	EXPECT_EQ(0, create(self->fd, partly - 1));
-	EXPECT_EQ(0, dev_ioctl(self->fd, IVRING_INFO, &info));
+	EXPECT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_INFO, &info));
 }
 
 TEST_F(create, limits)
@@ -331,10 +334,10 @@ TEST_F(create, twice)
 	struct ivring_info before, after;
 
 	ASSERT_EQ(0, create(self->fd, &good));
-	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_INFO, &before));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_INFO, &before));
 	EXPECT_EQ(-EBUSY, create(self->fd, &c));
 	EXPECT_EQ(-EBUSY, create(self->fd, &good));
-	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_INFO, &after));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_INFO, &after));
 	EXPECT_EQ(0, memcmp(&before, &after, sizeof(before)));
 }
 
@@ -342,13 +345,13 @@ TEST_F(create, attached_file)
 {
 	struct ivring_create c = create_args(2, 16, 8192);
 	struct snapshot before;
-	struct vm vm;
+	struct member member;
 
 	ASSERT_EQ(0, create(self->fd, &good));
-	ASSERT_EQ(0, vm_join(&vm, self->fd));
-	before = vm_snapshot(&vm);
-	EXPECT_EQ(-EBUSY, create(vm.fd, &c));
-	EXPECT_UNCHANGED(before, &vm);
+	ASSERT_EQ(0, member_join(&member, self->fd));
+	before = member_snapshot(&member);
+	EXPECT_EQ(-EBUSY, create(member.fd, &c));
+	EXPECT_UNCHANGED(before, &member);
 }
 
 TEST_F(create, name_taken)
@@ -359,7 +362,7 @@ TEST_F(create, name_taken)
 
 	ASSERT_EQ(0, create(self->fd, &good));
 	EXPECT_EQ(-EEXIST, create(other, &good));
-	EXPECT_EQ(-ENXIO, dev_ioctl(other, IVRING_INFO, &info));
+	EXPECT_EQ(-ENXIO, dev_ioctl(other, IVRING_IOC_INFO, &info));
 
 	/* Names that begin alike are not the same. */
 	c.name[strlen((char *)c.name)] = 'x';

@@ -28,15 +28,15 @@ struct shared {
 
 /* What the crowd is in: one of the calls that wait. */
 struct crowd {
-	struct vm *from;
-	const struct vm *to;
+	struct member *from;
+	const struct member *to;
 	struct shared *shared;
 	int (*call)(const struct crowd *crowd);
 };
 
 static int enqueue(const struct crowd *c)
 {
-	return vm_send_wait(c->from, c->to->id, c->to->generation, 1, IVRING_DEADLINE_NEVER);
+	return member_send_wait(c->from, c->to->id, c->to->generation, 1, IVRING_DEADLINE_NEVER);
 }
 
 static int flush(const struct crowd *c)
@@ -127,8 +127,8 @@ static int by_value(const void *a, const void *b)
 
 /* A sender, whose crowd it is, and its reader. */
 struct scene {
-	struct vm from;
-	struct vm to;		/* reads */
+	struct member from;
+	struct member to;	/* reads */
 	struct lane_out out;
 	struct shared *shared;
 	__u32 position;		/* behind the last item of the lane or the inbox */
@@ -197,12 +197,12 @@ FIXTURE_SETUP(crowd)
 {
 	self->scene.shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			    -1, 0);
-	ASSERT_EQ(0, vm_create(&self->scene.from, 4, ENTRIES, 4096));
+	ASSERT_EQ(0, member_create(&self->scene.from, 4, ENTRIES, 4096));
 }
 
 FIXTURE_TEARDOWN(crowd)
 {
-	vm_close(&self->scene.from);
+	member_close(&self->scene.from);
 	munmap(self->scene.shared, PAGE);
 }
 
@@ -213,7 +213,7 @@ static int fill(struct scene *scene, bool lane)
 
 	do {
 		ret = lane ? lane_send(&scene->out, 1) :
-		      vm_send(&scene->from, scene->to.id, scene->to.generation, 1);
+		      member_send(&scene->from, scene->to.id, scene->to.generation, 1);
 	} while (ret >= 0);
 	scene->position = lane ? scene->out.next : LOAD(&scene->to.inbox->producer);
 	return ret == -EAGAIN ? 0 : ret;
@@ -226,9 +226,9 @@ static bool drain(struct scene *scene, __u32 returned)
 	struct ivring_item item;
 
 	while (LOAD(&scene->shared->returned) != returned && now() < end) {
-		while (vm_take(&scene->to, &item))
+		while (member_take(&scene->to, &item))
 			;
-		if (vm_ring_back(&scene->to))
+		if (member_ring_back(&scene->to))
 			return false;
 		usleep(100);
 	}
@@ -247,7 +247,7 @@ static int costs(struct scene *scene, struct __test_metadata *_metadata,
 
 	for (i = 0; i < (way->result ? 5 : 1); i++) {
 		memset(scene->shared, 0, sizeof(*scene->shared));
-		ASSERT_EQ(0, vm_join(&scene->to, scene->from.fd));
+		ASSERT_EQ(0, member_join(&scene->to, scene->from.fd));
 		if (lane)
 			ASSERT_EQ(0, lane_open(&scene->out, &scene->from, &scene->to, ENTRIES));
 		pid = crowd_start(&c, count);
@@ -257,7 +257,7 @@ static int costs(struct scene *scene, struct __test_metadata *_metadata,
 			ASSERT_TRUE(all_wait(scene->shared, (j + 1) * count, count));
 			ASSERT_EQ(j * count, LOAD(&scene->shared->returned));
 			if (way->tell == leave)
-				vm_unmap(&scene->to);
+				member_unmap(&scene->to);
 			else if (lane && !way->result)
 				STORE(&scene->to.area->lane[scene->from.id].consumer, scene->position);
 			else if (!way->result)
@@ -276,7 +276,7 @@ static int costs(struct scene *scene, struct __test_metadata *_metadata,
 		if (lane)
 			lane_unmap(&scene->out, &scene->from);
 		if (way->tell != leave)
-			vm_close(&scene->to);
+			member_close(&scene->to);
 	}
 	qsort(times, calls, sizeof(*times), by_value);
 	return calls;

@@ -19,22 +19,22 @@ struct storm {
 	__u32 late;
 };
 
-struct member {
-	struct vm vm;
+struct party {
+	struct member member;
 	struct lane_out out;
-	const struct vm *to;
+	const struct member *to;
 	struct storm *storm;
 	int number;
 };
 
 struct task {
-	struct member *me;
+	struct party *me;
 	bool writes;		/* the process's lane */
 	__u64 seed;
 };
 
 struct reader {
-	struct vm vm;
+	struct member member;
 	struct storm *storm;
 	struct lane_in in[PROCESSES];
 	pid_t pid[PROCESSES];
@@ -49,13 +49,13 @@ FIXTURE_SETUP(storm)
 {
 	self->reader.storm = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			   -1, 0);
-	ASSERT_EQ(0, vm_create(&self->reader.vm, PROCESSES + 1, LANE_ENTRIES, 4096));
+	ASSERT_EQ(0, member_create(&self->reader.member, PROCESSES + 1, LANE_ENTRIES, 4096));
 	self->seed = rng_seed();
 }
 
 FIXTURE_TEARDOWN(storm)
 {
-	vm_close(&self->reader.vm);
+	member_close(&self->reader.member);
 	munmap(self->reader.storm, PAGE);
 }
 
@@ -68,7 +68,7 @@ static __u32 below(struct task *t, __u32 bound)
 
 static int wait_once_more(struct task *t, __u32 *position, __u64 deadline)
 {
-	const struct member *me = t->me;
+	const struct party *me = t->me;
 	struct ivring_item item = { 0 };
 	struct ivring_enqueue e;
 	int ret;
@@ -78,12 +78,12 @@ static int wait_once_more(struct task *t, __u32 *position, __u64 deadline)
 		e = enqueue_args(me->to->id, me->to->generation, &item, 1);
 		e.flags = IVRING_ENQUEUE_WAIT;
 		e.deadline = deadline;
-		ret = dev_ioctl(me->vm.fd, IVRING_ENQUEUE, &e);
+		ret = dev_ioctl(me->member.fd, IVRING_IOC_ENQUEUE, &e);
 		if (!ret)
 			*position = e.position;
 		return ret;
 	case 1:
-		return dev_flush(me->vm.fd, me->to->id, me->to->generation, *position, deadline);
+		return dev_flush(me->member.fd, me->to->id, me->to->generation, *position, deadline);
 	default:
 		return lane_flush(&me->out, LOAD(&me->out.ring->producer) - below(t, 3), deadline);
 	}
@@ -92,7 +92,7 @@ static int wait_once_more(struct task *t, __u32 *position, __u64 deadline)
 static void *wait_in_turns(void *arg)
 {
 	struct task *t = arg;
-	struct member *me = t->me;
+	struct party *me = t->me;
 	__u32 position = -LANE_ENTRIES;
 	__u64 start;
 	int ret;
@@ -118,7 +118,7 @@ static void no_action(int signal)
 
 static void live(struct reader *reader, int number)
 {
-	struct member me = { .to = &reader->vm, .storm = reader->storm, .number = number };
+	struct party me = { .to = &reader->member, .storm = reader->storm, .number = number };
 	struct sigaction action = { .sa_handler = no_action };
 	pthread_t thread[THREADS];
 	struct task task[THREADS];
@@ -126,8 +126,8 @@ static void live(struct reader *reader, int number)
 
 	action.sa_flags = rng_below(2) ? SA_RESTART : 0;
 	sigaction(SIGUSR1, &action, NULL);
-	if (vm_join_slot(&me.vm, reader->vm.fd, number + 1) ||
-	    lane_open(&me.out, &me.vm, me.to, LANE_ENTRIES))
+	if (member_join_slot(&me.member, reader->member.fd, number + 1) ||
+	    lane_open(&me.out, &me.member, me.to, LANE_ENTRIES))
 		_exit(200);
 	for (i = 0; i < THREADS; i++) {
 		task[i] = (struct task) { &me, !i, rng + i };
@@ -153,13 +153,13 @@ static int read_on(struct reader *reader, bool forget)
 	struct ivring_item item;
 	int i, ret;
 
-	while (vm_take(&reader->vm, &item))
+	while (member_take(&reader->member, &item))
 		;
-	ret = forget ? 0 : vm_ring_back(&reader->vm);
+	ret = forget ? 0 : member_ring_back(&reader->member);
 	for (i = 0; i < PROCESSES && !ret; i++) {
 		struct lane_in *in = &reader->in[i];
 
-		if (!in->ring && lane_accept(in, &reader->vm, i + 1)) {
+		if (!in->ring && lane_accept(in, &reader->member, i + 1)) {
 			in->ring = NULL;
 			continue;
 		}
@@ -169,7 +169,7 @@ static int read_on(struct reader *reader, bool forget)
 	}
 	if (ret)
 		return ret;
-	ret = dev_wait(reader->vm.fd, 0, in_ms(rng_below(3)), NULL);
+	ret = dev_wait(reader->member.fd, 0, in_ms(rng_below(3)), NULL);
 	return ret == -ETIMEDOUT ? 0 : ret;
 }
 
@@ -179,7 +179,7 @@ static int close_lane_of(struct reader *reader, int number)
 	struct lane_in *in = &reader->in[number];
 	int ret = 0;
 
-	if (in->ring || !lane_accept(in, &reader->vm, number + 1))
+	if (in->ring || !lane_accept(in, &reader->member, number + 1))
 		ret = lane_close(in);
 	in->ring = NULL;
 	return ret;

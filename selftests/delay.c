@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * wake_items and wake_delay_us: a VM that would rather be woken for many items
+ * wake_items and wake_delay_us: a member that would rather be woken for many items
  * at once, and after a while for fewer.
  */
 #include "ivring_test.h"
@@ -12,8 +12,8 @@
 #define LONG	(900 * MSEC)	/* nothing takes so long but a delay */
 
 FIXTURE(delay) {
-	struct vm a;		/* sends to b */
-	struct vm b;
+	struct member a;	/* sends to b */
+	struct member b;
 	struct lane_out out;
 	struct lane_in in;
 };
@@ -27,28 +27,28 @@ FIXTURE_VARIANT_ADD(delay, lane) { .lane = true };
 
 FIXTURE_SETUP(delay)
 {
-	ASSERT_EQ(0, vm_create(&self->a, 4, 64, 4096));
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create(&self->a, 4, 64, 4096));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
 	ASSERT_EQ(0, lane_open(&self->out, &self->a, &self->b, 64));
 	ASSERT_EQ(0, lane_accept(&self->in, &self->b, self->a.id));
-	vm_see_members(&self->b);
+	member_see_members(&self->b);
 }
 
 FIXTURE_TEARDOWN(delay)
 {
 	lane_unmap(&self->out, &self->a);
-	vm_close(&self->b);
-	vm_close(&self->a);
+	member_close(&self->b);
+	member_close(&self->a);
 }
 
-static void set_delay(const struct vm *vm, __u32 items, __u64 ns)
+static void set_delay(const struct member *member, __u32 items, __u64 ns)
 {
-	STORE(&vm->area->wake_items, items);
-	STORE(&vm->area->wake_delay_us, ns / 1000);
+	STORE(&member->area->wake_items, items);
+	STORE(&member->area->wake_delay_us, ns / 1000);
 }
 
 /* Send an item: 1 if that rang, 0, or -errno. */
-static int send(struct vm *a, struct vm *b, struct lane_out *out)
+static int send(struct member *a, struct member *b, struct lane_out *out)
 {
 	struct ivring_item item = { 0 };
 	struct ivring_enqueue e = enqueue_args(b->id, b->generation, &item, 1);
@@ -56,31 +56,31 @@ static int send(struct vm *a, struct vm *b, struct lane_out *out)
 
 	if (out)
 		return lane_send(out, 0);
-	ret = dev_ioctl(a->fd, IVRING_ENQUEUE, &e);
+	ret = dev_ioctl(a->fd, IVRING_IOC_ENQUEUE, &e);
 	return ret ? ret : e.rung;
 }
 
 #define SEND()	send(&self->a, &self->b, variant->lane ? &self->out : NULL)
 
-static void drain(struct vm *b, const struct lane_in *in)
+static void drain(struct member *b, const struct lane_in *in)
 {
 	struct ivring_item item;
 
-	while (vm_take(b, &item) || lane_take(in, &item))
+	while (member_take(b, &item) || lane_take(in, &item))
 		;
 }
 
 /* As user space does before it sleeps. */
-static void arm_by_hand(struct vm *vm)
+static void arm_by_hand(struct member *member)
 {
-	STORE(&vm->area->state, IVRING_IDLE);
+	STORE(&member->area->state, IVRING_IDLE);
 	FULL_BARRIER();
 }
 
 /* Sleep until the state is BUSY: how long that was after @start, or 0. */
-static __u64 wait_armed(struct vm *vm, __u64 start)
+static __u64 wait_armed(struct member *member, __u64 start)
 {
-	if (dev_wait(vm->fd, IVRING_WAIT_ARMED, in_ms(5000), NULL))
+	if (dev_wait(member->fd, IVRING_WAIT_ARMED, in_ms(5000), NULL))
 		return 0;
 	return now() - start;
 }
@@ -88,7 +88,7 @@ static __u64 wait_armed(struct vm *vm, __u64 start)
 /* The first item starts the delay, and all but the last are silent. */
 TEST_F(delay, items)
 {
-	struct ivring_stats before = vm_stats(&self->b);
+	struct ivring_stats before = member_stats(&self->b);
 	__u64 start;
 	int i;
 
@@ -97,21 +97,21 @@ TEST_F(delay, items)
 	start = now();
 	for (i = 1; i < ITEMS; i++) {
 		EXPECT_EQ(0, SEND());
-		EXPECT_EQ(IVRING_DELAYED, vm_state(&self->b));
+		EXPECT_EQ(IVRING_DELAYED, member_state(&self->b));
 	}
 	EXPECT_EQ(1, SEND());
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 	EXPECT_EQ(0, SEND());
 	EXPECT_GT(LONG, wait_armed(&self->b, start));
-	EXPECT_EQ(before.delayed + 1, vm_stats(&self->b).delayed);
-	EXPECT_EQ(before.rung + 1, vm_stats(&self->b).rung);
-	EXPECT_EQ(0, vm_stats(&self->a).pointless);
+	EXPECT_EQ(before.delayed + 1, member_stats(&self->b).delayed);
+	EXPECT_EQ(before.rung + 1, member_stats(&self->b).rung);
+	EXPECT_EQ(0, member_stats(&self->a).pointless);
 	/* The timer that is still running rings nobody, busy or idle. */
 	arm_by_hand(&self->b);
 	usleep((LONG + 50 * MSEC) / 1000);
-	EXPECT_EQ(IVRING_IDLE, vm_state(&self->b));
-	EXPECT_EQ(before.rung + 1, vm_stats(&self->b).rung);
-	EXPECT_EQ(before.spurious, vm_stats(&self->b).spurious);
+	EXPECT_EQ(IVRING_IDLE, member_state(&self->b));
+	EXPECT_EQ(before.rung + 1, member_stats(&self->b).rung);
+	EXPECT_EQ(before.spurious, member_stats(&self->b).spurious);
 }
 
 /* A batch counts as what the ring holds then. */
@@ -130,18 +130,18 @@ TEST_F(delay, batch)
 		lane_publish(&self->out);
 		EXPECT_EQ(1, lane_tell(&self->out));
 	} else {
-		ASSERT_EQ(0, dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+		ASSERT_EQ(0, dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e));
 		EXPECT_EQ(1, e.rung);
 	}
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
-	EXPECT_EQ(0, vm_stats(&self->b).delayed);
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
+	EXPECT_EQ(0, member_stats(&self->b).delayed);
 
 	/* What has been read counts no more. */
 	drain(&self->b, &self->in);
 	arm_by_hand(&self->b);
 	EXPECT_EQ(0, SEND());
-	EXPECT_EQ(IVRING_DELAYED, vm_state(&self->b));
-	EXPECT_EQ(1, vm_stats(&self->b).delayed);
+	EXPECT_EQ(IVRING_DELAYED, member_state(&self->b));
+	EXPECT_EQ(1, member_stats(&self->b).delayed);
 }
 
 TEST_F(delay, time)
@@ -161,8 +161,8 @@ TEST_F(delay, time)
 		EXPECT_GT(2 * SEC, waited);
 		drain(&self->b, &self->in);
 	}
-	EXPECT_EQ(5, vm_stats(&self->b).delayed);
-	EXPECT_EQ(5, vm_stats(&self->b).rung);
+	EXPECT_EQ(5, member_stats(&self->b).delayed);
+	EXPECT_EQ(5, member_stats(&self->b).rung);
 }
 
 /* However one sleeps. The sender is another process, so that it comes during the sleep. */
@@ -174,26 +174,26 @@ TEST_F(delay, sleepers)
 	};
 	__u64 *start = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	const struct ivring_vm_area *area;
+	const struct ivring_member_area *area;
 	struct lane_out out;
 	__u64 waited;
 	unsigned int i;
-	struct vm c;
+	struct member c;
 	pid_t pid;
 	int ret;
 
 	set_delay(&self->b, ITEMS, SHORT);
 	for (i = 0; i < ARRAY_SIZE(ways); i++) {
-		struct sleeper s = { .vm = &self->b };
+		struct sleeper s = { .member = &self->b };
 
 		ASSERT_EQ(0, ways[i]->open(&s));
-		vm_see_members(&self->b);
+		member_see_members(&self->b);
 		pid = child_fork();
 		if (!pid) {
 			/* Coming and going would wake it. */
-			if (vm_map(&c, self->a.fd))
+			if (member_map(&c, self->a.fd))
 				_exit(1);
-			area = vm_peer(&c, self->b.id);
+			area = member_peer(&c, self->b.id);
 			out = self->out;
 			out.area = area;
 			out.end = &area->lane[c.id];
@@ -209,7 +209,7 @@ TEST_F(delay, sleepers)
 		/* An armed WAIT may return for nothing. */
 		do
 			ret = ways[i]->sleep(&s, 5000);
-		while (ret == 1 && !vm_pending(&self->b) && !lane_pending(&self->in));
+		while (ret == 1 && !member_pending(&self->b) && !lane_pending(&self->in));
 		EXPECT_EQ(1, ret);
 		waited = now() - *start;
 		EXPECT_LE(SHORT, waited) TH_LOG("%s", ways[i]->name);
@@ -222,7 +222,7 @@ TEST_F(delay, sleepers)
 			close(s.fd);
 		STORE(&self->b.area->state, IVRING_BUSY);
 	}
-	EXPECT_EQ(i, vm_stats(&self->b).delayed);
+	EXPECT_EQ(i, member_stats(&self->b).delayed);
 }
 
 /* Rings are counted one by one: so few in each have to wait. */
@@ -246,20 +246,20 @@ TEST_F(delay, two_rings)
 TEST_F(delay, members)
 {
 	__u64 start;
-	struct vm c;
+	struct member c;
 
 	set_delay(&self->b, ITEMS, LONG);
 	arm_by_hand(&self->b);
-	ASSERT_EQ(0, vm_join(&c, self->a.fd));
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	ASSERT_EQ(0, member_join(&c, self->a.fd));
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 	arm_by_hand(&self->b);
 	start = now();
 	EXPECT_EQ(0, SEND());
-	EXPECT_EQ(IVRING_DELAYED, vm_state(&self->b));
-	vm_close(&c);
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(IVRING_DELAYED, member_state(&self->b));
+	member_close(&c);
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 	EXPECT_GT(LONG, wait_armed(&self->b, start));
-	EXPECT_EQ(2, vm_stats(&self->b).rung);
+	EXPECT_EQ(2, member_stats(&self->b).rung);
 }
 
 /* No delay without a number and a time. */
@@ -275,10 +275,10 @@ TEST_F(delay, none)
 		STORE(&self->b.area->wake_delay_us, none[i][1]);
 		arm_by_hand(&self->b);
 		EXPECT_EQ(1, SEND());
-		EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+		EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 		drain(&self->b, &self->in);
 	}
-	EXPECT_EQ(0, vm_stats(&self->b).delayed);
+	EXPECT_EQ(0, member_stats(&self->b).delayed);
 }
 
 /* The longest is a second, whatever is asked for. */
@@ -305,8 +305,8 @@ TEST_F(delay, busy)
 	set_delay(&self->b, ITEMS, SHORT);
 	for (i = 0; i < 2 * ITEMS; i++)
 		EXPECT_EQ(0, SEND());
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
-	EXPECT_EQ(0, vm_stats(&self->b).delayed);
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
+	EXPECT_EQ(0, member_stats(&self->b).delayed);
 }
 
 #define SMALL	4
@@ -316,27 +316,27 @@ TEST_F(delay, full)
 {
 	struct lane_out out;
 	__u64 start;
-	struct vm c, d;
+	struct member c, d;
 	int i;
 
-	ASSERT_EQ(0, vm_create(&c, 2, SMALL, 4096));
-	ASSERT_EQ(0, vm_join(&d, c.fd));
+	ASSERT_EQ(0, member_create(&c, 2, SMALL, 4096));
+	ASSERT_EQ(0, member_join(&d, c.fd));
 	ASSERT_EQ(0, lane_open(&out, &c, &d, SMALL));
-	vm_see_members(&d);
+	member_see_members(&d);
 	set_delay(&d, SMALL + 1, LONG);
 	arm_by_hand(&d);
 	start = now();
 	for (i = 1; i < SMALL; i++) {
 		EXPECT_EQ(0, send(&c, &d, variant->lane ? &out : NULL));
-		EXPECT_EQ(IVRING_DELAYED, vm_state(&d));
+		EXPECT_EQ(IVRING_DELAYED, member_state(&d));
 	}
 	EXPECT_EQ(1, send(&c, &d, variant->lane ? &out : NULL));
-	EXPECT_EQ(IVRING_BUSY, vm_state(&d));
+	EXPECT_EQ(IVRING_BUSY, member_state(&d));
 	EXPECT_GT(LONG, wait_armed(&d, start));
-	EXPECT_EQ(0, vm_stats(&c).pointless);
+	EXPECT_EQ(0, member_stats(&c).pointless);
 	lane_unmap(&out, &c);
-	vm_close(&d);
-	vm_close(&c);
+	member_close(&d);
+	member_close(&c);
 }
 
 /* Nor is a batch that fills the ring at once put off. */
@@ -345,13 +345,13 @@ TEST_F(delay, full_at_once)
 	struct ivring_item items[SMALL + 1] = { 0 };
 	struct ivring_enqueue e;
 	struct lane_out out;
-	struct vm c, d;
+	struct member c, d;
 	int i;
 
-	ASSERT_EQ(0, vm_create(&c, 2, SMALL, 4096));
-	ASSERT_EQ(0, vm_join(&d, c.fd));
+	ASSERT_EQ(0, member_create(&c, 2, SMALL, 4096));
+	ASSERT_EQ(0, member_join(&d, c.fd));
 	ASSERT_EQ(0, lane_open(&out, &c, &d, SMALL));
-	vm_see_members(&d);
+	member_see_members(&d);
 	set_delay(&d, 2 * SMALL, LONG);
 	arm_by_hand(&d);
 	if (variant->lane) {
@@ -361,15 +361,15 @@ TEST_F(delay, full_at_once)
 		EXPECT_EQ(1, lane_tell(&out));
 	} else {
 		e = enqueue_args(d.id, d.generation, items, SMALL + 1);
-		ASSERT_EQ(0, dev_ioctl(c.fd, IVRING_ENQUEUE, &e));
+		ASSERT_EQ(0, dev_ioctl(c.fd, IVRING_IOC_ENQUEUE, &e));
 		EXPECT_EQ(SMALL, e.done);
 		EXPECT_EQ(1, e.rung);
 	}
-	EXPECT_EQ(IVRING_BUSY, vm_state(&d));
-	EXPECT_EQ(0, vm_stats(&d).delayed);
+	EXPECT_EQ(IVRING_BUSY, member_state(&d));
+	EXPECT_EQ(0, member_stats(&d).delayed);
 	lane_unmap(&out, &c);
-	vm_close(&d);
-	vm_close(&c);
+	member_close(&d);
+	member_close(&c);
 }
 
 /* A doorbell for too few is not without a point, but rings nobody. */
@@ -380,13 +380,13 @@ TEST_F(delay, doorbell)
 	set_delay(&self->b, ITEMS, LONG);
 	arm_by_hand(&self->b);
 	EXPECT_EQ(0, lane_send(&self->out, 0));
-	before = vm_stats(&self->b);
+	before = member_stats(&self->b);
 	EXPECT_EQ(0, lane_doorbell(&self->out));
-	EXPECT_EQ(IVRING_DELAYED, vm_state(&self->b));
-	EXPECT_EQ(0, vm_stats(&self->a).pointless);
-	EXPECT_EQ(before.delayed, vm_stats(&self->b).delayed);
-	EXPECT_EQ(before.suppressed + 1, vm_stats(&self->b).suppressed);
-	EXPECT_EQ(before.rung, vm_stats(&self->b).rung);
+	EXPECT_EQ(IVRING_DELAYED, member_state(&self->b));
+	EXPECT_EQ(0, member_stats(&self->a).pointless);
+	EXPECT_EQ(before.delayed, member_stats(&self->b).delayed);
+	EXPECT_EQ(before.suppressed + 1, member_stats(&self->b).suppressed);
+	EXPECT_EQ(before.rung, member_stats(&self->b).rung);
 }
 
 /* Each delay has its own length, also if the timer of the last one still runs. */
@@ -425,13 +425,13 @@ TEST_F(delay, looks)
 	EXPECT_EQ(0, SEND());
 	EXPECT_EQ(POLLIN, dev_poll(self->b.fd, POLLIN));
 	EXPECT_EQ(0, dev_wait(self->b.fd, 0, 0, NULL));
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 
 	drain(&self->b, &self->in);
 	arm_by_hand(&self->b);
 	EXPECT_EQ(0, SEND());
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, IVRING_WAIT_ARMED, in_ms(20), NULL));
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 
 	drain(&self->b, &self->in);
 	arm_by_hand(&self->b);
@@ -443,32 +443,32 @@ TEST_F(delay, looks)
 	/* Until one comes while it waits. */
 	EXPECT_TRUE(SOON(kill(pid, SIGUSR1) || waitpid(pid, &status, WNOHANG) == pid));
 	EXPECT_EQ(EINTR, WEXITSTATUS(status));
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 }
 
-/* A VM that leaves during its delay, again and again; its successor is not rung. */
+/* A member that leaves during its delay, again and again; its successor is not rung. */
 TEST_F(delay, leaves)
 {
 	struct lane_out out;
 	__u64 seed = rng_seed();
-	struct vm c;
+	struct member c;
 	int i;
 
 	for (i = 0; i < 300; i++) {
-		ASSERT_EQ(0, vm_join_slot(&c, self->a.fd, 3));
+		ASSERT_EQ(0, member_join_slot(&c, self->a.fd, 3));
 		ASSERT_EQ(0, lane_open(&out, &self->a, &c, 8));
 		set_delay(&c, ITEMS, rng_below(2000) * 1000);
 		arm_by_hand(&c);
 		ASSERT_LE(0, send(&self->a, &c, variant->lane ? &out : NULL));
-		vm_close(&c);
+		member_close(&c);
 		ASSERT_EQ(IVRING_GONE, LOAD(&out.area->state));
-		ASSERT_EQ(0, vm_join_slot(&c, self->a.fd, 3));
+		ASSERT_EQ(0, member_join_slot(&c, self->a.fd, 3));
 		STORE(&c.area->state, IVRING_IDLE);
 		usleep(rng_below(2000));
-		ASSERT_EQ(IVRING_IDLE, vm_state(&c));
+		ASSERT_EQ(IVRING_IDLE, member_state(&c));
 		ASSERT_EQ(IVRING_GONE, LOAD(&out.area->state));
 		lane_unmap(&out, &self->a);
-		vm_close(&c);
+		member_close(&c);
 	}
 	TH_LOG("seed %#llx", seed);
 }

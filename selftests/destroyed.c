@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A region, a VM or a lane that is destroyed while it is mapped: its memory stays
+ * A region, a member or a lane that is destroyed while it is mapped: its memory stays
  * what it was, for as long as someone has it, and nobody gets another's.
  */
 #include <sys/uio.h>
@@ -13,8 +13,8 @@
 #define NAME	"destroyed-test"
 
 FIXTURE(destroyed) {
-	struct vm a;
-	struct vm b;
+	struct member a;
+	struct member b;
 	__u64 seed;
 };
 
@@ -25,9 +25,9 @@ FIXTURE_SETUP(destroyed)
 
 	c.mode = 0600;
 	strcpy((char *)c.name, NAME);
-	ASSERT_EQ(0, dev_ioctl(fd, IVRING_CREATE, &c));
-	ASSERT_EQ(0, vm_attach(&self->a, fd, -1, IVRING_ID_ANY));
-	ASSERT_EQ(0, vm_join(&self->b, fd));
+	ASSERT_EQ(0, dev_ioctl(fd, IVRING_IOC_CREATE, &c));
+	ASSERT_EQ(0, member_attach(&self->a, fd, -1, IVRING_ID_ANY));
+	ASSERT_EQ(0, member_join(&self->b, fd));
 	self->seed = rng_seed();
 }
 
@@ -41,7 +41,7 @@ static int attach_by_name(void)
 	int fd = dev_open(), ret;
 
 	strcpy((char *)a.name, NAME);
-	ret = dev_ioctl(fd, IVRING_ATTACH, &a);
+	ret = dev_ioctl(fd, IVRING_IOC_ATTACH, &a);
 	close(fd);
 	return ret;
 }
@@ -49,14 +49,14 @@ static int attach_by_name(void)
 /* All descriptors are closed: the last mapping has the region to itself. */
 TEST_F(destroyed, region)
 {
-	const struct ivring_vm_area *peer = vm_peer(&self->a, self->b.id);
-	__u8 *outbox = vm_outbox(&self->b, self->b.area);
-	struct vm *a = &self->a;
+	const struct ivring_member_area *peer = member_peer(&self->a, self->b.id);
+	__u8 *outbox = member_outbox(&self->b, self->b.area);
+	struct member *a = &self->a;
 	size_t i;
 
 	ASSERT_NE(MAP_FAILED, peer);
 	memset(outbox, 0xb5, OUTBOX);
-	vm_close(&self->b);
+	member_close(&self->b);
 	close(a->fd);
 	EXPECT_EQ(IVRING_MAGIC, LOAD(&a->region->magic));
 	EXPECT_EQ(1, LOAD(&a->region->generation[a->id]));
@@ -64,15 +64,15 @@ TEST_F(destroyed, region)
 	EXPECT_EQ(0, attach_by_name());
 	munmap((void *)a->region, a->region_size);
 	munmap((void *)a->inbox, a->inbox_size);
-	memset(vm_outbox(a, a->area), 0xa5, OUTBOX);
-	EXPECT_EQ(0xa5, vm_outbox(a, a->area)[OUTBOX - 1]);
+	memset(member_outbox(a, a->area), 0xa5, OUTBOX);
+	EXPECT_EQ(0xa5, member_outbox(a, a->area)[OUTBOX - 1]);
 	EXPECT_EQ(0, attach_by_name());
 	munmap(a->area, a->area_size);
 
 	/* What is left of it is the memory of one that had gone before. */
 	EXPECT_EQ(0, attach_by_name());
 	for (i = 0; i < OUTBOX; i++)
-		ASSERT_EQ(0xb5, vm_outbox(a, peer)[i]);
+		ASSERT_EQ(0xb5, member_outbox(a, peer)[i]);
 	EXPECT_EQ(IVRING_GONE, LOAD(&peer->state));
 	munmap((void *)peer, a->area_size);
 	EXPECT_EQ(-ENOENT, attach_by_name());
@@ -81,7 +81,7 @@ TEST_F(destroyed, region)
 /* Pages that a pipe holds outlive every mapping and the region. */
 TEST_F(destroyed, region_whose_pages_are_in_a_pipe)
 {
-	struct iovec part = { vm_outbox(&self->b, self->b.area), 8 * 1024 };
+	struct iovec part = { member_outbox(&self->b, self->b.area), 8 * 1024 };
 	__u8 read_back[8 * 1024];
 	int end[2], other;
 	size_t i;
@@ -89,16 +89,16 @@ TEST_F(destroyed, region_whose_pages_are_in_a_pipe)
 	ASSERT_EQ(0, pipe(end));
 	memset(part.iov_base, 0x3c, part.iov_len);
 	ASSERT_EQ(part.iov_len, vmsplice(end[1], &part, 1, 0));
-	vm_close(&self->b);
-	vm_close(&self->a);
+	member_close(&self->b);
+	member_close(&self->a);
 	EXPECT_EQ(-ENOENT, attach_by_name());
 	/* Were they free, these would get them. */
 	for (i = 0; i < 64; i++) {
-		struct vm vm;
+		struct member member;
 
-		ASSERT_EQ(0, vm_create(&vm, 2, 2, OUTBOX));
-		memset(vm_outbox(&vm, vm.area), 0xff, OUTBOX);
-		vm_close(&vm);
+		ASSERT_EQ(0, member_create(&member, 2, 2, OUTBOX));
+		memset(member_outbox(&member, member.area), 0xff, OUTBOX);
+		member_close(&member);
 	}
 	other = read(end[0], read_back, sizeof(read_back));
 	EXPECT_EQ(sizeof(read_back), other);
@@ -109,15 +109,15 @@ TEST_F(destroyed, region_whose_pages_are_in_a_pipe)
 }
 
 /* One that comes, marks all that it may write with its generation, and leaves. */
-static void come_and_go(const struct vm *other)
+static void come_and_go(const struct member *other)
 {
 	for (;;) {
 		struct lane_out out;
-		struct vm me;
+		struct member me;
 
-		if (vm_join_slot(&me, other->fd, 2))
+		if (member_join_slot(&me, other->fd, 2))
 			_exit(1);
-		memset(vm_outbox(&me, me.area), me.generation, OUTBOX);
+		memset(member_outbox(&me, me.area), me.generation, OUTBOX);
 		STORE(&me.area->members_seen, me.generation);
 		if (!lane_open(&out, &me, other, ENTRIES)) {
 			memset(out.ring->item, me.generation, 64 * ENTRIES);
@@ -125,7 +125,7 @@ static void come_and_go(const struct vm *other)
 			lane_unmap(&out, &me);
 		}
 		spin(rng_below(1 << rng_below(16)));
-		vm_close(&me);
+		member_close(&me);
 	}
 }
 
@@ -144,40 +144,40 @@ static bool is_of(const __u8 *bytes, size_t size, __u8 mark, bool marked)
  * Areas and lanes are mapped and read while the one who writes them comes and goes:
  * what was mapped of one generation never shows another's.
  */
-TEST_F(destroyed, vm_while_it_is_mapped)
+TEST_F(destroyed, member_while_it_is_mapped)
 {
 	__u64 end = now() + 4 * SEC;
 	__u32 generation, marked, areas = 0, corpses = 0, lanes = 0;
-	struct vm *vm = &self->a;
+	struct member *member = &self->a;
 	struct lane_in in;
 	pid_t pid;
 
 	pid = child_fork();
 	if (!pid)
-		come_and_go(vm);
+		come_and_go(member);
 	while (now() < end || areas <= 20 || !corpses || lanes <= 20) {
-		const struct ivring_vm_area *peer;
+		const struct ivring_member_area *peer;
 
-		generation = vm_generation(vm, 2);
-		peer = vm_peer(vm, 2);
-		if (peer != MAP_FAILED && generation % 2 && vm_generation(vm, 2) == generation) {
+		generation = member_generation(member, 2);
+		peer = member_peer(member, 2);
+		if (peer != MAP_FAILED && generation % 2 && member_generation(member, 2) == generation) {
 			spin(rng_below(1 << rng_below(18)));
 			marked = LOAD(&peer->members_seen);
 			ASSERT_TRUE(!marked || marked == generation);
-			ASSERT_TRUE(is_of(vm_outbox(vm, peer), OUTBOX, generation, marked));
+			ASSERT_TRUE(is_of(member_outbox(member, peer), OUTBOX, generation, marked));
 			areas++;
-			corpses += vm_generation(vm, 2) != generation;
+			corpses += member_generation(member, 2) != generation;
 		}
 		if (peer != MAP_FAILED)
-			munmap((void *)peer, vm->area_size);
-		if (lane_accept(&in, vm, 2))
+			munmap((void *)peer, member->area_size);
+		if (lane_accept(&in, member, 2))
 			continue;
 		/* Nobody but this one closes it, so it is the one that was listed. */
 		spin(rng_below(1 << rng_below(18)));
 		marked = LOAD(&in.ring->pad0[0]);
 		ASSERT_TRUE(!marked || marked == in.generation);
 		ASSERT_TRUE(is_of((__u8 *)in.ring->item, 64 * ENTRIES, in.generation, marked));
-		ASSERT_EQ(0, dev_close_lane(vm->fd, 2, in.generation));
+		ASSERT_EQ(0, dev_close_lane(member->fd, 2, in.generation));
 		/* Closed, it still is. */
 		marked = LOAD(&in.ring->pad0[0]);
 		ASSERT_TRUE(!marked || marked == in.generation);
@@ -187,9 +187,9 @@ TEST_F(destroyed, vm_while_it_is_mapped)
 	kill(pid, SIGKILL);
 	EXPECT_EQ(-SIGKILL, child_wait(pid));
 	TH_LOG("seed %#llx: %u areas, %u of them of the dead, and %u lanes of %u generations",
-	       self->seed, areas, corpses, lanes, vm_generation(vm, 2));
-	vm_close(&self->b);
-	vm_close(&self->a);
+	       self->seed, areas, corpses, lanes, member_generation(member, 2));
+	member_close(&self->b);
+	member_close(&self->a);
 }
 
 TEST_HARNESS_MAIN

@@ -7,33 +7,33 @@
 #define SENDERS	10
 
 FIXTURE(doorbell) {
-	struct vm a;		/* sends to b */
-	struct vm b;
+	struct member a;	/* sends to b */
+	struct member b;
 };
 
 FIXTURE_SETUP(doorbell)
 {
-	ASSERT_EQ(0, vm_create(&self->a, 4, 64, 4096));
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create(&self->a, 4, 64, 4096));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
 }
 
 FIXTURE_TEARDOWN(doorbell)
 {
-	vm_close(&self->b);
-	vm_close(&self->a);
+	member_close(&self->b);
+	member_close(&self->a);
 }
 
 /* Send an item; how many doorbells it raised, or -1. */
-static int send(struct vm *from, struct vm *to)
+static int send(struct member *from, struct member *to)
 {
 	struct ivring_item item = { 0 };
 	struct ivring_enqueue e = enqueue_args(to->id, to->generation, &item, 1);
 
-	return dev_ioctl(from->fd, IVRING_ENQUEUE, &e) ? -1 : e.rung;
+	return dev_ioctl(from->fd, IVRING_IOC_ENQUEUE, &e) ? -1 : e.rung;
 }
 
 /* Processes that send at the same moment; how many doorbells they raised. */
-static int send_from_many(struct vm *from, struct vm *to)
+static int send_from_many(struct member *from, struct member *to)
 {
 	int start[2], rung = 0, i;
 	pid_t pid[SENDERS];
@@ -64,10 +64,10 @@ TEST_F(doorbell, busy)
 
 	for (i = 0; i < 1000; i++) {
 		ASSERT_EQ(0, send(&self->a, &self->b));
-		ASSERT_TRUE(vm_take(&self->b, &item));
+		ASSERT_TRUE(member_take(&self->b, &item));
 	}
-	EXPECT_EQ(0, vm_stats(&self->b).rung);
-	EXPECT_EQ(1000, vm_stats(&self->b).suppressed);
+	EXPECT_EQ(0, member_stats(&self->b).rung);
+	EXPECT_EQ(1000, member_stats(&self->b).suppressed);
 }
 
 /* Who is idle is interrupted by the first, and busy for the others. */
@@ -77,11 +77,11 @@ TEST_F(doorbell, idle)
 
 	STORE(&self->b.area->state, IVRING_IDLE);
 	EXPECT_EQ(1, send(&self->a, &self->b));
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 	for (i = 1; i < SENDERS; i++)
 		EXPECT_EQ(0, send(&self->a, &self->b));
-	EXPECT_EQ(1, vm_stats(&self->b).rung);
-	EXPECT_EQ(SENDERS - 1, vm_stats(&self->b).suppressed);
+	EXPECT_EQ(1, member_stats(&self->b).rung);
+	EXPECT_EQ(SENDERS - 1, member_stats(&self->b).suppressed);
 }
 
 TEST_F(doorbell, ten_senders_at_once)
@@ -92,11 +92,11 @@ TEST_F(doorbell, ten_senders_at_once)
 	for (round = 0; round < 20; round++) {
 		STORE(&self->b.area->state, IVRING_IDLE);
 		ASSERT_EQ(1, send_from_many(&self->a, &self->b));
-		while (vm_take(&self->b, &item))
+		while (member_take(&self->b, &item))
 			;
 	}
-	EXPECT_EQ(round, vm_stats(&self->b).rung);
-	EXPECT_EQ(round * (SENDERS - 1), vm_stats(&self->b).suppressed);
+	EXPECT_EQ(round, member_stats(&self->b).rung);
+	EXPECT_EQ(round * (SENDERS - 1), member_stats(&self->b).suppressed);
 }
 
 /* The same with one that does sleep, and does not sleep again. */
@@ -110,17 +110,17 @@ TEST_F(doorbell, ten_senders_to_one_sleeper)
 		pid = child_fork();
 		if (!pid)
 			_exit(-dev_wait(self->b.fd, 0, IVRING_DEADLINE_NEVER, NULL));
-		ASSERT_TRUE(SOON(vm_state(&self->b) == IVRING_IDLE));
+		ASSERT_TRUE(SOON(member_state(&self->b) == IVRING_IDLE));
 		ASSERT_EQ(1, send_from_many(&self->a, &self->b));
 		ASSERT_EQ(0, child_wait(pid));
-		while (vm_take(&self->b, &item))
+		while (member_take(&self->b, &item))
 			;
 	}
-	EXPECT_EQ(round, vm_stats(&self->b).rung);
+	EXPECT_EQ(round, member_stats(&self->b).rung);
 	/* A few may have found their item before they slept. */
-	EXPECT_LT(0, vm_stats(&self->b).waits);
-	EXPECT_GE(round, vm_stats(&self->b).waits);
-	EXPECT_EQ(0, vm_stats(&self->b).spurious);
+	EXPECT_LT(0, member_stats(&self->b).waits);
+	EXPECT_GE(round, member_stats(&self->b).waits);
+	EXPECT_EQ(0, member_stats(&self->b).spurious);
 }
 
 /* A batch, and a batch that waits for room, too. */
@@ -130,31 +130,31 @@ TEST_F(doorbell, batch)
 	struct ivring_enqueue e = enqueue_args(self->b.id, self->b.generation, items, 60);
 
 	STORE(&self->b.area->state, IVRING_IDLE);
-	ASSERT_EQ(0, dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+	ASSERT_EQ(0, dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e));
 	EXPECT_EQ(60, e.done);
 	EXPECT_EQ(1, e.rung);
-	EXPECT_EQ(1, vm_stats(&self->b).rung);
-	EXPECT_EQ(0, vm_stats(&self->b).suppressed);
+	EXPECT_EQ(1, member_stats(&self->b).rung);
+	EXPECT_EQ(0, member_stats(&self->b).suppressed);
 	/* None for what did not go in. */
 	e.count = 100;
-	ASSERT_EQ(0, dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+	ASSERT_EQ(0, dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e));
 	EXPECT_EQ(4, e.done);
 	STORE(&self->b.area->state, IVRING_IDLE);
-	EXPECT_EQ(-EAGAIN, dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
-	EXPECT_EQ(IVRING_IDLE, vm_state(&self->b));
-	EXPECT_EQ(1, vm_stats(&self->b).rung);
+	EXPECT_EQ(-EAGAIN, dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e));
+	EXPECT_EQ(IVRING_IDLE, member_state(&self->b));
+	EXPECT_EQ(1, member_stats(&self->b).rung);
 }
 
-/* A state that is none is that VM's own harm: it is not rung. */
+/* A state that is none is that member's own harm: it is not rung. */
 TEST_F(doorbell, state_that_is_none)
 {
 	STORE(&self->b.area->state, 0xffffffff);
 	EXPECT_EQ(0, send(&self->a, &self->b));
-	EXPECT_EQ(0xffffffff, vm_state(&self->b));
+	EXPECT_EQ(0xffffffff, member_state(&self->b));
 	/* Sleep puts it right. */
-	EXPECT_TRUE(vm_take(&self->b, &(struct ivring_item) { 0 }));
+	EXPECT_TRUE(member_take(&self->b, &(struct ivring_item) { 0 }));
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, in_ms(1), NULL));
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 }
 
 /* The sender's state is not asked, only the receiver's. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IVRING_ENQUEUE: what it checks. Where it fails nothing goes in.
+ * IVRING_IOC_ENQUEUE: what it checks. Where it fails nothing goes in.
  */
 #include "ivring_test.h"
 
@@ -8,8 +8,8 @@
 #define OUTBOX		8192ULL
 
 FIXTURE(enqueue) {
-	struct vm a;		/* sends to b */
-	struct vm b;
+	struct member a;	/* sends to b */
+	struct member b;
 	struct ivring_item item[IVRING_MAX_BATCH + 1];
 	struct ivring_enqueue good;
 	struct snapshot before;
@@ -17,22 +17,22 @@ FIXTURE(enqueue) {
 
 FIXTURE_SETUP(enqueue)
 {
-	ASSERT_EQ(0, vm_create(&self->a, 4, ENTRIES, OUTBOX));
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create(&self->a, 4, ENTRIES, OUTBOX));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
 	memset(self->item, 0, sizeof(self->item));
 	self->good = enqueue_args(self->b.id, self->b.generation, self->item, 1);
-	self->before = vm_snapshot(&self->a);
+	self->before = member_snapshot(&self->a);
 }
 
 FIXTURE_TEARDOWN(enqueue)
 {
-	vm_close(&self->b);
-	vm_close(&self->a);
+	member_close(&self->b);
+	member_close(&self->a);
 }
 
-static int enqueue(const struct vm *vm, struct ivring_enqueue *e)
+static int enqueue(const struct member *member, struct ivring_enqueue *e)
 {
-	return dev_ioctl(vm->fd, IVRING_ENQUEUE, e);
+	return dev_ioctl(member->fd, IVRING_IOC_ENQUEUE, e);
 }
 
 #define EXPECT_REFUSED(error, e)				\
@@ -40,7 +40,7 @@ do {								\
 	struct ivring_enqueue __e = (e);			\
 								\
 	EXPECT_EQ(-(error), enqueue(&self->a, &__e));		\
-	EXPECT_EQ(0, vm_pending(&self->b));			\
+	EXPECT_EQ(0, member_pending(&self->b));			\
 	EXPECT_UNCHANGED(self->before, &self->a);		\
 } while (0)
 
@@ -62,7 +62,7 @@ TEST_F(enqueue, result)
 	EXPECT_EQ(3, e.done);
 	EXPECT_EQ(self->b.start + 4, e.position);
 	EXPECT_EQ(1, e.rung);
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 }
 
 TEST_F(enqueue, count)
@@ -110,7 +110,7 @@ TEST_F(enqueue, receiver)
 		e.id = bad[i];
 		EXPECT_REFUSED(EINVAL, e);
 	}
-	/* No VM has an even generation, or has had one that is to come. */
+	/* No member has an even generation, or has had one that is to come. */
 	e = self->good;
 	for (i = 0; i < 4; i++) {
 		e.generation = 2 * i;
@@ -130,14 +130,14 @@ TEST_F(enqueue, dead_receiver)
 {
 	struct ivring_enqueue e = self->good;
 
-	vm_close(&self->b);
+	member_close(&self->b);
 	EXPECT_EQ(-EPIPE, enqueue(&self->a, &e));
-	ASSERT_EQ(0, vm_join_slot(&self->b, self->a.fd, self->b.id));
-	self->before = vm_snapshot(&self->a);
+	ASSERT_EQ(0, member_join_slot(&self->b, self->a.fd, self->b.id));
+	self->before = member_snapshot(&self->a);
 	EXPECT_REFUSED(ESTALE, e);
-	vm_close(&self->b);
+	member_close(&self->b);
 	EXPECT_EQ(-ESTALE, enqueue(&self->a, &e));
-	ASSERT_EQ(0, vm_join_slot(&self->b, self->a.fd, self->b.id));
+	ASSERT_EQ(0, member_join_slot(&self->b, self->a.fd, self->b.id));
 }
 
 TEST_F(enqueue, not_attached)
@@ -145,9 +145,9 @@ TEST_F(enqueue, not_attached)
 	struct ivring_create c = create_args(1, 2, 4096);
 	int fd = dev_open();
 
-	EXPECT_EQ(-ENOTCONN, dev_ioctl(fd, IVRING_ENQUEUE, &self->good));
-	ASSERT_EQ(0, dev_ioctl(fd, IVRING_CREATE, &c));
-	EXPECT_EQ(-ENOTCONN, dev_ioctl(fd, IVRING_ENQUEUE, &self->good));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(fd, IVRING_IOC_ENQUEUE, &self->good));
+	ASSERT_EQ(0, dev_ioctl(fd, IVRING_IOC_CREATE, &c));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(fd, IVRING_IOC_ENQUEUE, &self->good));
 	close(fd);
 }
 
@@ -212,7 +212,7 @@ TEST_F(enqueue, item_at_its_limits)
 	e.count = ARRAY_SIZE(edge);
 	ASSERT_EQ(0, enqueue(&self->a, &e));
 	for (i = 0; i < ARRAY_SIZE(edge); i++) {
-		ASSERT_TRUE(vm_take(&self->b, &item));
+		ASSERT_TRUE(member_take(&self->b, &item));
 		EXPECT_EQ(self->a.id, item.from);
 		EXPECT_EQ(self->a.generation, item.from_gen);
 		item.from = 0;
@@ -236,7 +236,7 @@ TEST_F(enqueue, pointer)
 	*readonly = self->good;
 	mprotect(readonly, PAGE, PROT_READ);
 	EXPECT_EQ(-EFAULT, enqueue(&self->a, readonly));
-	EXPECT_EQ(0, vm_pending(&self->b));
+	EXPECT_EQ(0, member_pending(&self->b));
 	EXPECT_UNCHANGED(self->before, &self->a);
 }
 
@@ -284,8 +284,8 @@ TEST_F(enqueue, array_ends_early)
 	ASSERT_EQ(0, enqueue(&self->a, &e));
 	EXPECT_EQ(3, e.done);
 	EXPECT_EQ(self->b.start + 6, e.position);
-	EXPECT_EQ(6, vm_stats(&self->b).items_in);
-	EXPECT_EQ(6, vm_stats(&self->a).items_out);
+	EXPECT_EQ(6, member_stats(&self->b).items_in);
+	EXPECT_EQ(6, member_stats(&self->a).items_out);
 }
 
 TEST_F(enqueue, array_ends_early_and_is_bad)
@@ -303,14 +303,14 @@ TEST_F(enqueue, outboxes_differ_by_region)
 {
 	struct ivring_item item = { .length = 4096, .offset = 4096 };
 	struct ivring_enqueue e;
-	struct vm small;
+	struct member small;
 
-	ASSERT_EQ(0, vm_create(&small, 1, 2, 4096));
+	ASSERT_EQ(0, member_create(&small, 1, 2, 4096));
 	e = enqueue_args(small.id, small.generation, &item, 1);
 	EXPECT_EQ(-EINVAL, enqueue(&small, &e));
 	e = enqueue_args(self->b.id, self->b.generation, &item, 1);
 	EXPECT_EQ(0, enqueue(&self->a, &e));
-	vm_close(&small);
+	member_close(&small);
 }
 
 TEST_HARNESS_MAIN

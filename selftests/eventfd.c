@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IVRING_EVENTFD: each doorbell signals the eventfd, and so does a WAIT that turns
+ * IVRING_IOC_EVENTFD: each doorbell signals the eventfd, and so does a WAIT that turns
  * the state BUSY, but nothing else.
  */
 #include <sys/eventfd.h>
@@ -8,15 +8,15 @@
 #include "ivring_test.h"
 
 FIXTURE(eventfd) {
-	struct vm a;
-	struct vm b;
+	struct member a;
+	struct member b;
 	int efd;
 };
 
 FIXTURE_SETUP(eventfd)
 {
-	ASSERT_EQ(0, vm_create(&self->a, 4, 64, 4096));
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create(&self->a, 4, 64, 4096));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
 	self->efd = eventfd(0, EFD_NONBLOCK);
 	ASSERT_LE(0, self->efd);
 }
@@ -24,8 +24,8 @@ FIXTURE_SETUP(eventfd)
 FIXTURE_TEARDOWN(eventfd)
 {
 	close(self->efd);
-	vm_close(&self->b);
-	vm_close(&self->a);
+	member_close(&self->b);
+	member_close(&self->a);
 }
 
 /* Signals since the last look. */
@@ -36,10 +36,10 @@ static __u64 signals(int efd)
 	return read(efd, &count, sizeof(count)) == sizeof(count) ? count : 0;
 }
 
-static int send_to_idle(struct vm *from, struct vm *to)
+static int send_to_idle(struct member *from, struct member *to)
 {
 	STORE(&to->area->state, IVRING_IDLE);
-	return vm_send(from, to->id, to->generation, 1);
+	return member_send(from, to->id, to->generation, 1);
 }
 
 TEST_F(eventfd, doorbell)
@@ -48,12 +48,12 @@ TEST_F(eventfd, doorbell)
 
 	ASSERT_EQ(0, dev_eventfd(self->b.fd, self->efd));
 	/* Busy: no doorbell. */
-	EXPECT_EQ(0, vm_send(&self->a, self->b.id, self->b.generation, 1));
+	EXPECT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, 1));
 	EXPECT_EQ(0, signals(self->efd));
 	/* Idle: one, for however many items. */
 	EXPECT_EQ(0, send_to_idle(&self->a, &self->b));
 	for (i = 0; i < 9; i++)
-		EXPECT_EQ(0, vm_send(&self->a, self->b.id, self->b.generation, 1));
+		EXPECT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, 1));
 	EXPECT_EQ(1, signals(self->efd));
 	/* One for each time that it was idle. */
 	for (i = 0; i < 3; i++)
@@ -63,25 +63,25 @@ TEST_F(eventfd, doorbell)
 
 TEST_F(eventfd, members)
 {
-	struct vm c;
+	struct member c;
 
 	ASSERT_EQ(0, dev_eventfd(self->b.fd, self->efd));
 	STORE(&self->b.area->state, IVRING_IDLE);
-	ASSERT_EQ(0, vm_join(&c, self->a.fd));
+	ASSERT_EQ(0, member_join(&c, self->a.fd));
 	EXPECT_EQ(1, signals(self->efd));
 	STORE(&self->b.area->state, IVRING_IDLE);
-	vm_close(&c);
+	member_close(&c);
 	EXPECT_EQ(1, signals(self->efd));
 }
 
 /* Who turns the state BUSY otherwise than by a doorbell signals too: there may be one who sleeps. */
 TEST_F(eventfd, end_of_wait)
 {
-	vm_see_members(&self->b);
+	member_see_members(&self->b);
 	ASSERT_EQ(0, dev_eventfd(self->b.fd, self->efd));
 	STORE(&self->b.area->state, IVRING_IDLE);
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, NULL));
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 	EXPECT_EQ(1, signals(self->efd));
 	STORE(&self->b.area->state, IVRING_IDLE);
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, IVRING_WAIT_ARMED, 0, NULL));
@@ -90,15 +90,15 @@ TEST_F(eventfd, end_of_wait)
 	STORE(&self->b.area->wake_items, 8);
 	STORE(&self->b.area->wake_delay_us, 900000);
 	EXPECT_EQ(0, send_to_idle(&self->a, &self->b));
-	EXPECT_EQ(IVRING_DELAYED, vm_state(&self->b));
+	EXPECT_EQ(IVRING_DELAYED, member_state(&self->b));
 	EXPECT_EQ(0, signals(self->efd));
 	EXPECT_EQ(0, dev_wait(self->b.fd, 0, 0, NULL));
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 	EXPECT_EQ(1, signals(self->efd));
 	/* It is busy: nobody sleeps. */
 	EXPECT_EQ(0, dev_wait(self->b.fd, 0, 0, NULL));
 	EXPECT_EQ(0, signals(self->efd));
-	EXPECT_EQ(0, vm_stats(&self->b).rung);
+	EXPECT_EQ(0, member_stats(&self->b).rung);
 }
 
 TEST_F(eventfd, replace_and_remove)
@@ -131,7 +131,7 @@ TEST_F(eventfd, shared_by_two)
 TEST_F(eventfd, lifetimes)
 {
 	int other = eventfd(0, EFD_NONBLOCK);
-	struct vm c;
+	struct member c;
 
 	/* The descriptor that named it is closed; a duplicate hears it. */
 	ASSERT_EQ(0, dev_eventfd(self->b.fd, other));
@@ -141,14 +141,14 @@ TEST_F(eventfd, lifetimes)
 	EXPECT_EQ(0, send_to_idle(&self->a, &self->b));
 	EXPECT_EQ(1, signals(self->efd));
 
-	/* A VM that is gone does not signal, nor does its successor. */
-	ASSERT_EQ(0, vm_join_slot(&c, self->a.fd, 3));
+	/* A member that is gone does not signal, nor does its successor. */
+	ASSERT_EQ(0, member_join_slot(&c, self->a.fd, 3));
 	ASSERT_EQ(0, dev_eventfd(c.fd, self->efd));
-	vm_close(&c);
-	ASSERT_EQ(0, vm_join_slot(&c, self->a.fd, 3));
+	member_close(&c);
+	ASSERT_EQ(0, member_join_slot(&c, self->a.fd, 3));
 	EXPECT_EQ(0, send_to_idle(&self->a, &c));
 	EXPECT_EQ(0, signals(self->efd));
-	vm_close(&c);
+	member_close(&c);
 }
 
 /* A doorbell that cannot be counted any more is not lost, and blocks nobody. */
@@ -159,22 +159,22 @@ TEST_F(eventfd, full)
 	ASSERT_EQ(0, dev_eventfd(self->b.fd, self->efd));
 	ASSERT_EQ(sizeof(most), write(self->efd, &most, sizeof(most)));
 	EXPECT_EQ(0, send_to_idle(&self->a, &self->b));
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 	EXPECT_LE(most, signals(self->efd));
 }
 
 TEST_F(eventfd, errors)
 {
-	struct snapshot before = vm_snapshot(&self->a);
+	struct snapshot before = member_snapshot(&self->a);
 	struct ivring_eventfd e = { .fd = self->efd };
 	int closed = dup(0), ends[2], null, bit, fd;
 
 	ASSERT_EQ(0, dev_eventfd(self->b.fd, self->efd));
 	for (bit = 0; bit < 32; bit++) {
 		e.flags = 1U << bit;
-		EXPECT_EQ(-EINVAL, dev_ioctl(self->b.fd, IVRING_EVENTFD, &e));
+		EXPECT_EQ(-EINVAL, dev_ioctl(self->b.fd, IVRING_IOC_EVENTFD, &e));
 		e.fd = -1;
-		EXPECT_EQ(-EINVAL, dev_ioctl(self->b.fd, IVRING_EVENTFD, &e));
+		EXPECT_EQ(-EINVAL, dev_ioctl(self->b.fd, IVRING_IOC_EVENTFD, &e));
 	}
 
 	close(closed);
@@ -192,9 +192,9 @@ TEST_F(eventfd, errors)
 	close(ends[1]);
 	close(null);
 
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_EVENTFD, NULL));
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_EVENTFD, KERNEL_ADDRESS));
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_EVENTFD, unmapped_address()));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_IOC_EVENTFD, NULL));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_IOC_EVENTFD, KERNEL_ADDRESS));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_IOC_EVENTFD, unmapped_address()));
 	EXPECT_UNCHANGED(before, &self->a);
 
 	fd = dev_open();

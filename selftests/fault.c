@@ -20,8 +20,8 @@ enum { NO_MEMORY = 1, BAD_ADDRESS = 2, BOTH = 3 };
 struct state {
 	int files;
 	int maps;
-	int info;		/* what IVRING_INFO says of the file of the call */
-	struct snapshot vm;
+	int info;		/* what IVRING_IOC_INFO says of the file of the call */
+	struct snapshot member;
 	char debugfs[4096];
 };
 
@@ -51,16 +51,16 @@ static int count_maps(void)
 static void get_state(const struct setting *s, struct state *state)
 {
 	struct ivring_info info;
-	int fd = open(DEBUGFS_VMS, O_RDONLY);
+	int fd = open(DEBUGFS_MEMBERS, O_RDONLY);
 
 	memset(state, 0, sizeof(*state));
 	(void)!read(fd, state->debugfs, sizeof(state->debugfs) - 1);
 	close(fd);
 	state->files = count_files();
 	state->maps = count_maps();
-	state->info = dev_ioctl(s->file, IVRING_INFO, &info);
+	state->info = dev_ioctl(s->file, IVRING_IOC_INFO, &info);
 	if (s->a.fd >= 0)
-		state->vm = vm_snapshot(&s->a);
+		state->member = member_snapshot(&s->a);
 }
 
 /*
@@ -137,8 +137,8 @@ FIXTURE_VARIANT_ADD(fault, info) {
 	call_info, undo_nothing, BAD_ADDRESS
 };
 
-FIXTURE_VARIANT_ADD(fault, vm_info) {
-	call_vm_info, undo_nothing, BAD_ADDRESS
+FIXTURE_VARIANT_ADD(fault, member_info) {
+	call_member_info, undo_nothing, BAD_ADDRESS
 };
 
 FIXTURE_VARIANT_ADD(fault, enqueue) {
@@ -189,8 +189,8 @@ FIXTURE_VARIANT_ADD(fault, map_inbox) {
 	call_map_inbox, undo_map, NO_MEMORY
 };
 
-FIXTURE_VARIANT_ADD(fault, map_vm) {
-	call_map_vm, undo_map, NO_MEMORY
+FIXTURE_VARIANT_ADD(fault, map_member) {
+	call_map_member, undo_map, NO_MEMORY
 };
 
 FIXTURE_VARIANT_ADD(fault, map_peer) {
@@ -253,16 +253,16 @@ FIXTURE_SETUP(fault)
 	self->nth = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, self->nth);
 
-	s->a = no_vm;
+	s->a = no_member;
 	ASSERT_EQ(0, open_file(DEVICE, O_RDWR, &s->file));
-	ASSERT_EQ(0, open_file(DEBUGFS_VMS, O_RDONLY, &s->debugfs));
+	ASSERT_EQ(0, open_file(DEBUGFS_MEMBERS, O_RDONLY, &s->debugfs));
 	if (variant->alone)
 		return;
-	/* Two VMs, and a lane that holds an item. */
+	/* Two members, and a lane that holds an item. */
 	ASSERT_EQ(0, call_create_name(s));
-	ASSERT_EQ(0, vm_attach(&s->a, s->file, -1, 0));
+	ASSERT_EQ(0, member_attach(&s->a, s->file, -1, 0));
 	ASSERT_EQ(0, open_file(DEVICE, O_RDWR, &s->file));
-	ASSERT_EQ(0, vm_join(&s->b, s->a.fd));
+	ASSERT_EQ(0, member_join(&s->b, s->a.fd));
 	ASSERT_EQ(0, lane_open(&s->lane, &s->a, &s->b, 64));
 	ASSERT_EQ(0, lane_send(&s->lane, 1));
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -333,7 +333,7 @@ TEST_F(fault, each)
 		ASSERT_NE(0, error_bit(ret) & variant->errors)
 			TH_LOG("fault %u: error %d", n, ret);
 		errors |= error_bit(ret);
-		if (variant->result_last && vm_pending(&s->b)) {
+		if (variant->result_last && member_pending(&s->b)) {
 			ASSERT_EQ(-EFAULT, ret);
 			sent++;
 			variant->undo(s);

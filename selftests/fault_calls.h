@@ -18,12 +18,12 @@
 struct setting {
 	int opened;		/* by call_open() and the like */
 	int file;		/* holds nothing */
-	int debugfs;		/* DEBUGFS_VMS */
+	int debugfs;		/* DEBUGFS_MEMBERS */
 	int epoll;
 	int eventfd;
 	void *map;
 	size_t map_size;
-	struct vm a, b;		/* of one region */
+	struct member a, b;	/* of one region */
 	struct lane_out lane;	/* from a to b, holds an item */
 };
 
@@ -47,7 +47,7 @@ static int call_api(struct setting *s)
 {
 	static struct ivring_api api;
 
-	return dev_ioctl(s->a.fd, IVRING_API, &api);
+	return dev_ioctl(s->a.fd, IVRING_IOC_API, &api);
 }
 
 static int create(struct setting *s, __u32 flags, const char *name)
@@ -57,7 +57,7 @@ static int create(struct setting *s, __u32 flags, const char *name)
 	c.flags = flags;
 	c.mode = *name ? 0600 : 0;
 	strcpy((char *)c.name, name);
-	return dev_ioctl(s->file, IVRING_CREATE, &c);
+	return dev_ioctl(s->file, IVRING_IOC_CREATE, &c);
 }
 
 static int call_create(struct setting *s)
@@ -86,7 +86,7 @@ static int call_attach(struct setting *s)
 {
 	struct ivring_attach a = attach_args(s->a.fd, 2);
 
-	return dev_ioctl(s->file, IVRING_ATTACH, &a);
+	return dev_ioctl(s->file, IVRING_IOC_ATTACH, &a);
 }
 
 static int call_attach_name(struct setting *s)
@@ -94,21 +94,21 @@ static int call_attach_name(struct setting *s)
 	struct ivring_attach a = attach_args(-1, 2);
 
 	strcpy((char *)a.name, NAME);
-	return dev_ioctl(s->file, IVRING_ATTACH, &a);
+	return dev_ioctl(s->file, IVRING_IOC_ATTACH, &a);
 }
 
 static int call_info(struct setting *s)
 {
 	static struct ivring_info info;
 
-	return dev_ioctl(s->a.fd, IVRING_INFO, &info);
+	return dev_ioctl(s->a.fd, IVRING_IOC_INFO, &info);
 }
 
-static int call_vm_info(struct setting *s)
+static int call_member_info(struct setting *s)
 {
-	struct ivring_vm_info info = { .id = s->b.id };
+	struct ivring_member_info info = { .id = s->b.id };
 
-	return dev_ioctl(s->a.fd, IVRING_VM_INFO, &info);
+	return dev_ioctl(s->a.fd, IVRING_IOC_MEMBER_INFO, &info);
 }
 
 static int enqueue(struct setting *s, __u32 count)
@@ -116,7 +116,7 @@ static int enqueue(struct setting *s, __u32 count)
 	static struct ivring_item items[IVRING_MAX_BATCH];
 	struct ivring_enqueue e = enqueue_args(s->b.id, s->b.generation, items, count);
 
-	return dev_ioctl(s->a.fd, IVRING_ENQUEUE, &e);
+	return dev_ioctl(s->a.fd, IVRING_IOC_ENQUEUE, &e);
 }
 
 static int call_enqueue(struct setting *s)
@@ -134,7 +134,7 @@ static void undo_enqueue(struct setting *s)
 {
 	struct ivring_item item;
 
-	while (vm_take(&s->b, &item))
+	while (member_take(&s->b, &item))
 		;
 }
 
@@ -221,15 +221,15 @@ static int call_map_inbox(struct setting *s)
 	return map(s, s->a.fd, s->a.inbox_size, PROT_READ, IVRING_MAP_INBOX);
 }
 
-static int call_map_vm(struct setting *s)
+static int call_map_member(struct setting *s)
 {
 	return map(s, s->a.fd, s->a.area_size, PROT_READ | PROT_WRITE,
-		   IVRING_MAP_VM(s->a.id));
+		   IVRING_MAP_MEMBER(s->a.id));
 }
 
 static int call_map_peer(struct setting *s)
 {
-	return map(s, s->a.fd, s->a.area_size, PROT_READ, IVRING_MAP_VM(s->b.id));
+	return map(s, s->a.fd, s->a.area_size, PROT_READ, IVRING_MAP_MEMBER(s->b.id));
 }
 
 static int call_map_lane_to(struct setting *s)
@@ -270,7 +270,7 @@ static int call_fence(struct setting *s)
 
 static int call_debugfs(struct setting *s)
 {
-	return open_file(DEBUGFS_VMS, O_RDONLY, &s->opened);
+	return open_file(DEBUGFS_MEMBERS, O_RDONLY, &s->opened);
 }
 
 static int call_debugfs_read(struct setting *s)
@@ -283,7 +283,7 @@ static int call_debugfs_read(struct setting *s)
 static void undo_debugfs_read(struct setting *s)
 {
 	close(s->debugfs);
-	open_file(DEBUGFS_VMS, O_RDONLY, &s->debugfs);
+	open_file(DEBUGFS_MEMBERS, O_RDONLY, &s->debugfs);
 }
 
 static void undo_nothing(struct setting *s)

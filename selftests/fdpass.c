@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Descriptors that travel from process to process: the region's, for the other
- * to become a VM of it, and a VM's own, for the other to go on as that VM.
+ * to become a member of it, and a member's own, for the other to go on as that member.
  */
 #include <sys/socket.h>
 
 #include "ivring_test.h"
 
 FIXTURE(fdpass) {
-	struct vm vm;
+	struct member member;
 	int socket[2];
 };
 
 FIXTURE_SETUP(fdpass)
 {
-	ASSERT_EQ(0, vm_create(&self->vm, 4, 8, 4096));
+	ASSERT_EQ(0, member_create(&self->member, 4, 8, 4096));
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, self->socket));
 }
 
 FIXTURE_TEARDOWN(fdpass)
 {
-	vm_close(&self->vm);
+	member_close(&self->member);
 	close(self->socket[0]);
 	close(self->socket[1]);
 }
@@ -63,13 +63,13 @@ static int accept_fd(int socket)
 }
 
 /* A process that has no ivring descriptor but what it is passed. */
-static pid_t stranger(const struct vm *vm, const int socket[2], int (*act)(int fd))
+static pid_t stranger(const struct member *member, const int socket[2], int (*act)(int fd))
 {
 	pid_t pid = child_fork();
 
 	if (pid)
 		return pid;
-	close(vm->fd);
+	close(member->fd);
 	close(socket[0]);
 	_exit(act(accept_fd(socket[1])));
 }
@@ -77,54 +77,54 @@ static pid_t stranger(const struct vm *vm, const int socket[2], int (*act)(int f
 static int join_and_greet(int fd)
 {
 	struct ivring_info info;
-	struct vm vm;
+	struct member member;
 
-	if (dev_ioctl(fd, IVRING_INFO, &info) || vm_join(&vm, fd))
+	if (dev_ioctl(fd, IVRING_IOC_INFO, &info) || member_join(&member, fd))
 		return 1;
 	close(fd);
-	if (vm_send(&vm, info.id, info.generation, 17))
+	if (member_send(&member, info.id, info.generation, 17))
 		return 2;
 	/* Its answer, and that is all. */
-	if (dev_wait(vm.fd, 0, in_ms(10000), NULL) || vm_pending(&vm) != 1)
+	if (dev_wait(member.fd, 0, in_ms(10000), NULL) || member_pending(&member) != 1)
 		return 3;
-	return vm.inbox->item[0].cookie;
+	return member.inbox->item[0].cookie;
 }
 
 TEST_F(fdpass, region)
 {
-	pid_t pid = stranger(&self->vm, self->socket, join_and_greet);
+	pid_t pid = stranger(&self->member, self->socket, join_and_greet);
 	struct ivring_item item;
 
-	ASSERT_EQ(0, pass(self->socket[0], self->vm.fd));
-	ASSERT_EQ(0, dev_wait(self->vm.fd, 0, in_ms(10000), NULL));
-	ASSERT_TRUE(vm_take(&self->vm, &item));
+	ASSERT_EQ(0, pass(self->socket[0], self->member.fd));
+	ASSERT_EQ(0, dev_wait(self->member.fd, 0, in_ms(10000), NULL));
+	ASSERT_TRUE(member_take(&self->member, &item));
 	EXPECT_EQ(17, item.cookie);
-	EXPECT_NE(self->vm.id, item.from);
-	EXPECT_EQ(0, vm_send(&self->vm, item.from, item.from_gen, 18));
+	EXPECT_NE(self->member.id, item.from);
+	EXPECT_EQ(0, member_send(&self->member, item.from, item.from_gen, 18));
 	EXPECT_EQ(18, child_wait(pid));
-	EXPECT_EQ(-EPIPE, vm_send(&self->vm, item.from, item.from_gen, 19));
+	EXPECT_EQ(-EPIPE, member_send(&self->member, item.from, item.from_gen, 19));
 }
 
 static int join(int fd)
 {
-	struct vm vm;
+	struct member member;
 
-	return -vm_join(&vm, fd);
+	return -member_join(&member, fd);
 }
 
-/* The descriptor of one that created the region and is no VM does as well. */
+/* The descriptor of one that created the region and is no member does as well. */
 TEST_F(fdpass, creator)
 {
 	struct ivring_create c = create_args(1, 2, 4096);
-	pid_t pid = stranger(&self->vm, self->socket, join);
+	pid_t pid = stranger(&self->member, self->socket, join);
 	int fd = dev_open();
 
-	ASSERT_EQ(0, dev_ioctl(fd, IVRING_CREATE, &c));
+	ASSERT_EQ(0, dev_ioctl(fd, IVRING_IOC_CREATE, &c));
 	ASSERT_EQ(0, pass(self->socket[0], fd));
 	EXPECT_EQ(0, child_wait(pid));
 	close(fd);
 
-	pid = stranger(&self->vm, self->socket, join);
+	pid = stranger(&self->member, self->socket, join);
 	ASSERT_EQ(0, pass(self->socket[0], 0));
 	EXPECT_EQ(EINVAL, child_wait(pid));
 }
@@ -133,48 +133,48 @@ TEST_F(fdpass, creator)
 static int go_on(int fd)
 {
 	struct ivring_item item;
-	struct vm vm;
+	struct member member;
 
-	if (vm_map(&vm, fd) || !vm_take(&vm, &item) || item.cookie != 2)
+	if (member_map(&member, fd) || !member_take(&member, &item) || item.cookie != 2)
 		return 1;
-	if (vm_take(&vm, &item))
+	if (member_take(&member, &item))
 		return 2;
-	return -vm_send(&vm, item.from, item.from_gen, 3);
+	return -member_send(&member, item.from, item.from_gen, 3);
 }
 
-TEST_F(fdpass, vm)
+TEST_F(fdpass, member)
 {
-	pid_t pid = stranger(&self->vm, self->socket, go_on);
+	pid_t pid = stranger(&self->member, self->socket, go_on);
 	struct ivring_item item;
-	struct vm vm;
+	struct member member;
 
-	ASSERT_EQ(0, vm_join(&vm, self->vm.fd));
-	ASSERT_EQ(0, vm_send(&self->vm, vm.id, vm.generation, 1));
-	ASSERT_EQ(0, vm_send(&self->vm, vm.id, vm.generation, 2));
-	ASSERT_TRUE(vm_take(&vm, &item));
-	ASSERT_EQ(0, pass(self->socket[0], vm.fd));
-	vm_close(&vm);
-	/* Same VM, another process. */
+	ASSERT_EQ(0, member_join(&member, self->member.fd));
+	ASSERT_EQ(0, member_send(&self->member, member.id, member.generation, 1));
+	ASSERT_EQ(0, member_send(&self->member, member.id, member.generation, 2));
+	ASSERT_TRUE(member_take(&member, &item));
+	ASSERT_EQ(0, pass(self->socket[0], member.fd));
+	member_close(&member);
+	/* Same member, another process. */
 	EXPECT_EQ(0, child_wait(pid));
-	ASSERT_TRUE(vm_take(&self->vm, &item));
+	ASSERT_TRUE(member_take(&self->member, &item));
 	EXPECT_EQ(3, item.cookie);
-	EXPECT_EQ(vm.id, item.from);
-	EXPECT_EQ(vm.generation, item.from_gen);
-	EXPECT_EQ(-EPIPE, vm_send(&self->vm, vm.id, vm.generation, 4));
+	EXPECT_EQ(member.id, item.from);
+	EXPECT_EQ(member.generation, item.from_gen);
+	EXPECT_EQ(-EPIPE, member_send(&self->member, member.id, member.generation, 4));
 }
 
-/* On its way, in nobody's hands, it is still a VM; until it is dropped. */
+/* On its way, in nobody's hands, it is still a member; until it is dropped. */
 TEST_F(fdpass, in_flight)
 {
-	struct vm vm;
+	struct member member;
 
-	ASSERT_EQ(0, vm_join(&vm, self->vm.fd));
-	ASSERT_EQ(0, pass(self->socket[0], vm.fd));
-	vm_close(&vm);
-	EXPECT_EQ(0, vm_send(&self->vm, vm.id, vm.generation, 1));
+	ASSERT_EQ(0, member_join(&member, self->member.fd));
+	ASSERT_EQ(0, pass(self->socket[0], member.fd));
+	member_close(&member);
+	EXPECT_EQ(0, member_send(&self->member, member.id, member.generation, 1));
 	close(self->socket[0]);
 	close(self->socket[1]);
-	EXPECT_TRUE(SOON(vm_send(&self->vm, vm.id, vm.generation, 1) == -EPIPE));
+	EXPECT_TRUE(SOON(member_send(&self->member, member.id, member.generation, 1) == -EPIPE));
 	self->socket[0] = self->socket[1] = -1;
 }
 
@@ -185,10 +185,10 @@ TEST_F(fdpass, reopened)
 	char path[64];
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->vm.fd);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->member.fd);
 	fd = open(path, O_RDWR);
 	ASSERT_LE(0, fd);
-	EXPECT_EQ(-ENXIO, dev_ioctl(fd, IVRING_INFO, &info));
+	EXPECT_EQ(-ENXIO, dev_ioctl(fd, IVRING_IOC_INFO, &info));
 	close(fd);
 }
 

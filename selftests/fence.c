@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IVRING_FENCE: a member has all CPUs pass a barrier. What that is for shows
+ * IVRING_IOC_FENCE: a member has all CPUs pass a barrier. What that is for shows
  * lane_sleep.c.
  */
 #include <linux/membarrier.h>
@@ -15,17 +15,17 @@
 #define ROUND_US	50
 
 FIXTURE(fence) {
-	struct vm vm;
+	struct member member;
 };
 
 FIXTURE_SETUP(fence)
 {
-	ASSERT_EQ(0, vm_create(&self->vm, 2, 8, 4096));
+	ASSERT_EQ(0, member_create(&self->member, 2, 8, 4096));
 }
 
 FIXTURE_TEARDOWN(fence)
 {
-	vm_close(&self->vm);
+	member_close(&self->member);
 }
 
 /* By members only, and there is no argument that could be wrong. */
@@ -34,27 +34,27 @@ TEST_F(fence, who)
 	struct ivring_create create = create_args(2, 8, 4096);
 	int fd = dev_open();
 
-	EXPECT_EQ(-ENOTCONN, dev_ioctl(fd, IVRING_FENCE, NULL));
-	EXPECT_EQ(0, dev_ioctl(fd, IVRING_CREATE, &create));
-	EXPECT_EQ(-ENOTCONN, dev_ioctl(fd, IVRING_FENCE, NULL));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(fd, IVRING_IOC_FENCE, NULL));
+	EXPECT_EQ(0, dev_ioctl(fd, IVRING_IOC_CREATE, &create));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(fd, IVRING_IOC_FENCE, NULL));
 	close(fd);
-	EXPECT_EQ(0, dev_ioctl(self->vm.fd, IVRING_FENCE, NULL));
-	EXPECT_EQ(0, dev_ioctl(self->vm.fd, IVRING_FENCE, (void *)-1UL));
+	EXPECT_EQ(0, dev_ioctl(self->member.fd, IVRING_IOC_FENCE, NULL));
+	EXPECT_EQ(0, dev_ioctl(self->member.fd, IVRING_IOC_FENCE, (void *)-1UL));
 }
 
 /* Sends back what it gets. */
-static void echo(const struct vm *to)
+static void echo(const struct member *to)
 {
 	struct ivring_item item;
-	struct vm me;
+	struct member me;
 
-	if (vm_join(&me, to->fd))
+	if (member_join(&me, to->fd))
 		_exit(1);
 	for (;;) {
 		if (dev_wait(me.fd, 0, IVRING_DEADLINE_NEVER, NULL))
 			_exit(2);
-		while (vm_take(&me, &item))
-			if (vm_send(&me, to->id, to->generation, item.cookie))
+		while (member_take(&me, &item))
+			if (member_send(&me, to->id, to->generation, item.cookie))
 				_exit(3);
 	}
 }
@@ -70,19 +70,19 @@ TEST_F(fence, storm)
 
 	pid[CALLERS] = child_fork();
 	if (!pid[CALLERS])
-		echo(&self->vm);
-	ASSERT_TRUE(SOON(vm_generation(&self->vm, 1) == 1));
+		echo(&self->member);
+	ASSERT_TRUE(SOON(member_generation(&self->member, 1) == 1));
 	for (c = 0; c < CALLERS; c++) {
 		pid[c] = child_fork();
 		while (!pid[c])
-			if (dev_ioctl(self->vm.fd, IVRING_FENCE, NULL))
+			if (dev_ioctl(self->member.fd, IVRING_IOC_FENCE, NULL))
 				_exit(1);
 	}
 	for (i = 0; i < ROUNDS; i++) {
 		time = now();
-		ASSERT_EQ(0, vm_send(&self->vm, 1, 1, i));
-		ASSERT_EQ(0, dev_wait(self->vm.fd, 0, in_ms(LATE_MS * slowness), NULL));
-		ASSERT_TRUE(vm_take(&self->vm, &item));
+		ASSERT_EQ(0, member_send(&self->member, 1, 1, i));
+		ASSERT_EQ(0, dev_wait(self->member.fd, 0, in_ms(LATE_MS * slowness), NULL));
+		ASSERT_TRUE(member_take(&self->member, &item));
 		ASSERT_EQ(i, item.cookie);
 		time = now() - time;
 		if (time > worst)
@@ -101,12 +101,12 @@ TEST_F(fence, storm)
  */
 
 FIXTURE(fence_rcu_normal) {
-	struct vm vm;
+	struct member member;
 };
 
 FIXTURE_SETUP(fence_rcu_normal)
 {
-	ASSERT_EQ(0, vm_create(&self->vm, 2, 8, 4096));
+	ASSERT_EQ(0, member_create(&self->member, 2, 8, 4096));
 	if (set_rcu_normal(true))
 		SKIP(return, "RCU does not let itself be told");
 }
@@ -114,7 +114,7 @@ FIXTURE_SETUP(fence_rcu_normal)
 FIXTURE_TEARDOWN(fence_rcu_normal)
 {
 	set_rcu_normal(false);
-	vm_close(&self->vm);
+	member_close(&self->member);
 }
 
 static int grace_period(int fd)
@@ -124,7 +124,7 @@ static int grace_period(int fd)
 
 static int fence(int fd)
 {
-	return dev_ioctl(fd, IVRING_FENCE, NULL);
+	return dev_ioctl(fd, IVRING_IOC_FENCE, NULL);
 }
 
 static int compare(const void *a, const void *b)
@@ -160,7 +160,7 @@ TEST_F(fence_rcu_normal, takes_no_grace_period)
 
 	if (!slow)
 		SKIP(return, "nothing to compare with");
-	quick = quick_time(fence, self->vm.fd);
+	quick = quick_time(fence, self->member.fd);
 	TH_LOG("a fence takes %llu us, a grace period %llu us", quick / 1000, slow / 1000);
 	EXPECT_LT(0, quick);
 	EXPECT_GT(slow / 4, quick);
@@ -206,7 +206,7 @@ TEST_F(fence_rcu_normal, is_limited)
 		pid[c] = child_fork();
 		if (!pid[c]) {
 			for (calls = 0; calls < CALLS; calls++)
-				if (fence(self->vm.fd))
+				if (fence(self->member.fd))
 					_exit(1);
 			_exit(0);
 		}

@@ -21,30 +21,30 @@ struct shared {
 };
 
 FIXTURE(flood) {
-	struct vm good;
+	struct member good;
 	struct shared *shared;
 	__u64 seed;
 };
 
 FIXTURE_VARIANT(flood) {
-	void (*flood)(struct vm *me, struct lane_out *out, const struct vm *to);
+	void (*flood)(struct member *me, struct lane_out *out, const struct member *to);
 };
 
 /* Each time with an item: the victim has to be rung if it is idle. */
-static void flood_lane(struct vm *me, struct lane_out *out, const struct vm *to)
+static void flood_lane(struct member *me, struct lane_out *out, const struct member *to)
 {
 	lane_send(out, 1);
 	lane_doorbell(out);
 }
 
 /* Without: it need not notice. */
-static void flood_empty_lane(struct vm *me, struct lane_out *out, const struct vm *to)
+static void flood_empty_lane(struct member *me, struct lane_out *out, const struct member *to)
 {
 	lane_doorbell(out);
 }
 
 /* An index that says that there is something, and never stays. */
-static void flood_false_lane(struct vm *me, struct lane_out *out, const struct vm *to)
+static void flood_false_lane(struct member *me, struct lane_out *out, const struct member *to)
 {
 	STORE(&out->ring->producer, out->next + 1);
 	lane_doorbell(out);
@@ -52,7 +52,7 @@ static void flood_false_lane(struct vm *me, struct lane_out *out, const struct v
 }
 
 /* It asks to be rung back at every turn. */
-static void flood_room(struct vm *me, struct lane_out *out, const struct vm *to)
+static void flood_room(struct member *me, struct lane_out *out, const struct member *to)
 {
 	STORE(&out->ring->room_at, LOAD(&out->end->consumer));
 	STORE(&out->ring->room_wanted, 1);
@@ -60,18 +60,18 @@ static void flood_room(struct vm *me, struct lane_out *out, const struct vm *to)
 	dev_flush_lane(me->fd, to->id, to->generation, out->next, 0);
 }
 
-static void flood_inbox(struct vm *me, struct lane_out *out, const struct vm *to)
+static void flood_inbox(struct member *me, struct lane_out *out, const struct member *to)
 {
-	vm_send(me, to->id, to->generation, 1);
+	member_send(me, to->id, to->generation, 1);
 }
 
 /* Whoever comes or goes rings everybody that is idle. */
-static void flood_members(struct vm *me, struct lane_out *out, const struct vm *to)
+static void flood_members(struct member *me, struct lane_out *out, const struct member *to)
 {
 	struct ivring_attach a = attach_args(me->fd, IVRING_ID_ANY);
 	int fd = dev_open();
 
-	dev_ioctl(fd, IVRING_ATTACH, &a);
+	dev_ioctl(fd, IVRING_IOC_ATTACH, &a);
 	close(fd);
 }
 
@@ -91,7 +91,7 @@ FIXTURE_SETUP(flood)
 
 FIXTURE_TEARDOWN(flood)
 {
-	vm_close(&self->good);
+	member_close(&self->good);
 }
 
 /*
@@ -99,48 +99,48 @@ FIXTURE_TEARDOWN(flood)
  * answers to what GOOD has sent.
  */
 
-static int take_some(struct vm *vm, const struct lane_in *in, struct shared *shared)
+static int take_some(struct member *member, const struct lane_in *in, struct shared *shared)
 {
 	struct ivring_item item;
 	int taken;
 
 	for (taken = 0; taken < ENTRIES / 2; taken++) {
-		if (!(in ? lane_take(in, &item) : vm_take(vm, &item)))
+		if (!(in ? lane_take(in, &item) : member_take(member, &item)))
 			break;
 		if ((in ? in->from : item.from) != GOOD) {
 			shared->items++;
 			continue;
 		}
-		if (vm_send(vm, GOOD, 1, item.cookie))
+		if (member_send(member, GOOD, 1, item.cookie))
 			_exit(20);
 		shared->answered++;
 	}
-	if (taken && (in ? lane_ring_back(in) : vm_ring_back(vm)))
+	if (taken && (in ? lane_ring_back(in) : member_ring_back(member)))
 		_exit(21);
 	return taken;
 }
 
 /* Reads lanes up to that of @last. */
-static void serve(struct shared *shared, struct vm *vm, __u32 last)
+static void serve(struct shared *shared, struct member *member, __u32 last)
 {
 	struct lane_in in[3] = { 0 };
-	__u32 id, changes = LOAD(&vm->lanes->changes) - 1;
+	__u32 id, changes = LOAD(&member->lanes->changes) - 1;
 	int taken, ret;
 
 	while (!LOAD(&shared->stop)) {
-		if (changes != LOAD(&vm->lanes->changes)) {
-			changes = LOAD(&vm->lanes->changes);
+		if (changes != LOAD(&member->lanes->changes)) {
+			changes = LOAD(&member->lanes->changes);
 			for (id = GOOD; id <= last; id++)
-				if (!in[id].ring && lane_accept(&in[id], vm, id))
+				if (!in[id].ring && lane_accept(&in[id], member, id))
 					in[id].ring = NULL;
 		}
-		taken = take_some(vm, NULL, shared);
+		taken = take_some(member, NULL, shared);
 		for (id = GOOD; id <= last; id++)
 			if (in[id].ring)
-				taken += take_some(vm, &in[id], shared);
+				taken += take_some(member, &in[id], shared);
 		if (taken)
 			continue;
-		ret = dev_wait(vm->fd, 0, in_ms(10 * LATE_MS), NULL);
+		ret = dev_wait(member->fd, 0, in_ms(10 * LATE_MS), NULL);
 		if (ret)
 			_exit(22);
 	}
@@ -148,7 +148,7 @@ static void serve(struct shared *shared, struct vm *vm, __u32 last)
 }
 
 /* One request and its answer: how long that took, or -1. */
-static __s64 ask(struct vm *good, struct lane_out *out, bool lane, __u64 cookie)
+static __s64 ask(struct member *good, struct lane_out *out, bool lane, __u64 cookie)
 {
 	__u64 start = now();
 	struct ivring_item item;
@@ -156,22 +156,22 @@ static __s64 ask(struct vm *good, struct lane_out *out, bool lane, __u64 cookie)
 
 	/* Room in the inbox is shared with the flood. */
 	ret = lane ? lane_send(out, cookie) :
-	      vm_send_wait(good, VICTIM, 1, cookie, start + 5 * LATE_MS * MSEC);
+	      member_send_wait(good, VICTIM, 1, cookie, start + 5 * LATE_MS * MSEC);
 	if (ret < 0)
 		return -1;
-	while (!vm_take(good, &item))
+	while (!member_take(good, &item))
 		if (dev_wait(good->fd, 0, start + 5 * LATE_MS * MSEC, NULL))
 			return -1;
 	return item.cookie == cookie ? (__s64)(now() - start) : -1;
 }
 
-static void flood(struct vm *region, struct shared *shared, const struct vm *to,
-		  void (*once)(struct vm *me, struct lane_out *out, const struct vm *to))
+static void flood(struct member *region, struct shared *shared, const struct member *to,
+		  void (*once)(struct member *me, struct lane_out *out, const struct member *to))
 {
 	struct lane_out out;
-	struct vm me;
+	struct member me;
 
-	if (vm_join_slot(&me, region->fd, BAD) || lane_open(&out, &me, to, ENTRIES))
+	if (member_join_slot(&me, region->fd, BAD) || lane_open(&out, &me, to, ENTRIES))
 		_exit(30);
 	for (;;) {
 		once(&me, &out, to);
@@ -181,7 +181,7 @@ static void flood(struct vm *region, struct shared *shared, const struct vm *to,
 
 TEST_F(flood, latency_stays_bounded)
 {
-	struct vm victim, *good = &self->good;
+	struct member victim, *good = &self->good;
 	struct shared *shared = self->shared;
 	struct ivring_stats before, after;
 	__u64 end, worst[2] = { 0 }, asked = 0, told;
@@ -189,20 +189,20 @@ TEST_F(flood, latency_stays_bounded)
 	pid_t pid[2];
 	__s64 took;
 
-	ASSERT_EQ(0, vm_create(&victim, 4, ENTRIES, 4096));
+	ASSERT_EQ(0, member_create(&victim, 4, ENTRIES, 4096));
 	ASSERT_EQ(VICTIM, victim.id);
-	ASSERT_EQ(0, vm_join_slot(good, victim.fd, GOOD));
+	ASSERT_EQ(0, member_join_slot(good, victim.fd, GOOD));
 	ASSERT_EQ(0, lane_open(&out, good, &victim, ENTRIES));
 	pid[0] = child_fork();
 	if (!pid[0]) {
-		struct vm vm;
+		struct member member;
 
-		if (vm_map(&vm, victim.fd))
+		if (member_map(&member, victim.fd))
 			_exit(10);
 		/* What an index falsely says that there is would keep it busy for ever. */
-		serve(shared, &vm, variant->flood == flood_false_lane ? GOOD : BAD);
+		serve(shared, &member, variant->flood == flood_false_lane ? GOOD : BAD);
 	}
-	before = vm_stats(&victim);
+	before = member_stats(&victim);
 	pid[1] = child_fork();
 	if (!pid[1])
 		flood(good, shared, &victim, variant->flood);
@@ -216,7 +216,7 @@ TEST_F(flood, latency_stays_bounded)
 	}
 	kill(pid[1], SIGKILL);
 	EXPECT_EQ(-SIGKILL, child_wait(pid[1]));
-	after = vm_stats(&victim);
+	after = member_stats(&victim);
 	STORE(&shared->stop, 1);
 	ASSERT_LE(0, lane_send(&out, 0));
 	EXPECT_EQ(0, child_wait(pid[0]));
@@ -243,7 +243,7 @@ TEST_F(flood, latency_stays_bounded)
 	       after.suppressed - before.suppressed, after.full - before.full,
 	       after.spurious - before.spurious);
 	lane_unmap(&out, good);
-	vm_close(&victim);
+	member_close(&victim);
 }
 
 TEST_HARNESS_MAIN

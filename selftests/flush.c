@@ -1,41 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IVRING_FLUSH: it returns when the items have been read, and not before.
+ * IVRING_IOC_FLUSH: it returns when the items have been read, and not before.
  */
 #include "ivring_test.h"
 
 #define ENTRIES	64
 
 FIXTURE(flush) {
-	struct vm a;		/* has sent three items to b */
-	struct vm b;
+	struct member a;	/* has sent three items to b */
+	struct member b;
 };
 
 FIXTURE_SETUP(flush)
 {
 	int i;
 
-	ASSERT_EQ(0, vm_create(&self->a, 4, ENTRIES, 4096));
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create(&self->a, 4, ENTRIES, 4096));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
 	for (i = 0; i < 3; i++)
-		ASSERT_EQ(0, vm_send(&self->a, self->b.id, self->b.generation, i));
+		ASSERT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, i));
 }
 
 FIXTURE_TEARDOWN(flush)
 {
-	vm_close(&self->b);
-	vm_close(&self->a);
+	member_close(&self->b);
+	member_close(&self->a);
 }
 
 /* Until @count items have been read. */
-static int flush(const struct vm *from, const struct vm *to, __u32 count,
+static int flush(const struct member *from, const struct member *to, __u32 count,
 		 __u64 deadline)
 {
 	return dev_flush(from->fd, to->id, to->generation, to->start + count,
 			 deadline);
 }
 
-static pid_t flusher(const struct vm *from, const struct vm *to, __u32 count)
+static pid_t flusher(const struct member *from, const struct member *to, __u32 count)
 {
 	pid_t pid = child_fork();
 
@@ -53,7 +53,7 @@ TEST_F(flush, ask)
 		for (count = 0; count <= 3; count++)
 			EXPECT_EQ(count <= read ? 0 : -ETIMEDOUT,
 				  flush(&self->a, &self->b, count, 0));
-		vm_take(&self->b, &item);
+		member_take(&self->b, &item);
 	}
 }
 
@@ -91,13 +91,13 @@ TEST_F(flush, sleeps)
 	pid_t pid = flusher(&self->a, &self->b, 2);
 
 	ASSERT_TRUE(SOON(LOAD(&self->b.inbox->room_wanted)));
-	ASSERT_TRUE(vm_take(&self->b, &item));
-	EXPECT_EQ(0, vm_ring_back(&self->b));
+	ASSERT_TRUE(member_take(&self->b, &item));
+	EXPECT_EQ(0, member_ring_back(&self->b));
 	/* One of two: it asks again. */
 	ASSERT_TRUE(SOON(LOAD(&self->b.inbox->room_wanted)));
 	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
-	ASSERT_TRUE(vm_take(&self->b, &item));
-	EXPECT_EQ(0, vm_ring_back(&self->b));
+	ASSERT_TRUE(member_take(&self->b, &item));
+	EXPECT_EQ(0, member_ring_back(&self->b));
 	EXPECT_EQ(0, child_wait(pid));
 }
 
@@ -108,15 +108,15 @@ TEST_F(flush, forgetful_reader)
 	pid_t pid = flusher(&self->a, &self->b, 3);
 
 	ASSERT_TRUE(SOON(LOAD(&self->b.inbox->room_wanted)));
-	while (vm_take(&self->b, &item))
+	while (member_take(&self->b, &item))
 		;
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, in_ms(50), NULL));
 	EXPECT_EQ(0, child_wait(pid));
 
-	ASSERT_EQ(0, vm_send(&self->a, self->b.id, self->b.generation, 3));
+	ASSERT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, 3));
 	pid = flusher(&self->a, &self->b, 4);
 	ASSERT_TRUE(SOON(LOAD(&self->b.inbox->room_wanted)));
-	ASSERT_TRUE(vm_take(&self->b, &item));
+	ASSERT_TRUE(member_take(&self->b, &item));
 	EXPECT_EQ(0, dev_poll(self->b.fd, POLLIN));
 	EXPECT_EQ(0, child_wait(pid));
 }
@@ -127,13 +127,13 @@ TEST_F(flush, forgetful_reader_of_a_full_inbox)
 	struct ivring_item item;
 	pid_t pid;
 
-	while (!vm_send(&self->a, self->b.id, self->b.generation, 9))
+	while (!member_send(&self->a, self->b.id, self->b.generation, 9))
 		;
 	pid = flusher(&self->a, &self->b, 1);
 	ASSERT_TRUE(SOON(LOAD(&self->b.inbox->room_wanted)));
-	ASSERT_TRUE(vm_take(&self->b, &item));
-	ASSERT_EQ(0, vm_send(&self->a, self->b.id, self->b.generation, 9));
-	ASSERT_EQ(ENTRIES, vm_pending(&self->b));
+	ASSERT_TRUE(member_take(&self->b, &item));
+	ASSERT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, 9));
+	ASSERT_EQ(ENTRIES, member_pending(&self->b));
 	EXPECT_EQ(0, dev_wait(self->b.fd, 0, 0, NULL));
 	EXPECT_EQ(0, child_wait(pid));
 }
@@ -162,15 +162,15 @@ TEST_F(flush, signal)
 	kill(pid, SIGUSR1);
 	usleep(50000);
 	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
-	ASSERT_TRUE(vm_take(&self->b, &item));
-	EXPECT_EQ(0, vm_ring_back(&self->b));
+	ASSERT_TRUE(member_take(&self->b, &item));
+	EXPECT_EQ(0, member_ring_back(&self->b));
 	EXPECT_EQ(0, child_wait(pid));
 }
 
 TEST_F(flush, errors)
 {
 	static const __u32 bad[] = { 4, 5, 65536, 0x80000000, IVRING_ID_ANY };
-	struct snapshot before = vm_snapshot(&self->a);
+	struct snapshot before = member_snapshot(&self->a);
 	struct ivring_flush good = {
 		.id = self->b.id,
 		.generation = self->b.generation,
@@ -179,45 +179,45 @@ TEST_F(flush, errors)
 	unsigned int i;
 	int fd;
 
-	EXPECT_EQ(0, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
+	EXPECT_EQ(0, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
 	for (i = 1; i < 32; i++) {
 		f.flags = 1U << i;
-		EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
+		EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
 	}
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		f = good;
 		f.id = bad[i];
-		EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
+		EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
 	}
 	for (i = 0; i < 4; i++) {
 		f = good;
 		f.generation = 2 * i;
-		EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
+		EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
 		f.generation = good.generation + 2 + i;
-		EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
+		EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
 	}
 	/* A position that no item has reached. */
 	EXPECT_EQ(-EINVAL, flush(&self->a, &self->b, 4, IVRING_DEADLINE_NEVER));
 	EXPECT_EQ(-EINVAL, flush(&self->a, &self->b, ENTRIES, IVRING_DEADLINE_NEVER));
 
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_FLUSH, NULL));
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_FLUSH, KERNEL_ADDRESS));
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_FLUSH, unmapped_address()));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, NULL));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, KERNEL_ADDRESS));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, unmapped_address()));
 	EXPECT_UNCHANGED(before, &self->a);
 	EXPECT_EQ(0, LOAD(&self->b.inbox->room_wanted));
 
 	fd = dev_open();
-	EXPECT_EQ(-ENOTCONN, dev_ioctl(fd, IVRING_FLUSH, &good));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(fd, IVRING_IOC_FLUSH, &good));
 	close(fd);
 }
 
 TEST_F(flush, dead_receiver)
 {
-	struct vm b = self->b;
+	struct member b = self->b;
 
-	vm_close(&self->b);
+	member_close(&self->b);
 	EXPECT_EQ(-EPIPE, flush(&self->a, &b, 3, IVRING_DEADLINE_NEVER));
-	ASSERT_EQ(0, vm_join_slot(&self->b, self->a.fd, b.id));
+	ASSERT_EQ(0, member_join_slot(&self->b, self->a.fd, b.id));
 	EXPECT_EQ(-ESTALE, flush(&self->a, &b, 3, IVRING_DEADLINE_NEVER));
 }
 

@@ -58,8 +58,8 @@ static pid_t fork_into_group(void)
 }
 
 FIXTURE(freezer) {
-	struct vm vm;		/* sends to the other */
-	struct vm other;
+	struct member member;	/* sends to the other */
+	struct member other;
 };
 
 FIXTURE_VARIANT(freezer) {
@@ -76,31 +76,31 @@ FIXTURE_VARIANT_ADD(freezer, uring_multishot) { &way_uring_multishot };
 
 FIXTURE_SETUP(freezer)
 {
-	ASSERT_EQ(0, vm_create(&self->vm, 4, 2, 4096));
-	ASSERT_EQ(0, vm_join(&self->other, self->vm.fd));
+	ASSERT_EQ(0, member_create(&self->member, 4, 2, 4096));
+	ASSERT_EQ(0, member_join(&self->other, self->member.fd));
 }
 
 FIXTURE_TEARDOWN(freezer)
 {
-	vm_close(&self->other);
-	vm_close(&self->vm);
+	member_close(&self->other);
+	member_close(&self->member);
 }
 
 /* Sleeps until there is an item, also through interruptions, and says what ended it. */
-static pid_t receiver(const struct vm *vm, const struct way *way, pid_t (*fork)(void))
+static pid_t receiver(const struct member *member, const struct way *way, pid_t (*fork)(void))
 {
 	struct sleeper s = { 0 };
 	pid_t pid = fork();
 	struct ivring_item item;
-	struct vm me;
+	struct member me;
 	int ret;
 
 	if (pid)
 		return pid;
-	s.vm = &me;
-	if (vm_map(&me, vm->fd) || way->open(&s))
+	s.member = &me;
+	if (member_map(&me, member->fd) || way->open(&s))
 		_exit(101);
-	while (!vm_take(&me, &item)) {
+	while (!member_take(&me, &item)) {
 		ret = way->sleep(&s, 20000);
 		if (ret == 0 || (ret < 0 && ret != -EINTR && errno != EINTR))
 			_exit(102);
@@ -108,9 +108,9 @@ static pid_t receiver(const struct vm *vm, const struct way *way, pid_t (*fork)(
 	_exit(item.cookie);
 }
 
-static int send(const struct vm *vm, const struct vm *to, __u64 cookie)
+static int send(const struct member *member, const struct member *to, __u64 cookie)
 {
-	return vm_send(vm, to->id, to->generation, cookie);
+	return member_send(member, to->id, to->generation, cookie);
 }
 
 TEST_F(freezer, item_is_found)
@@ -125,28 +125,28 @@ TEST_F(freezer, item_is_found)
 	if (put(GROUP "/cgroup.freeze", "0"))
 		SKIP(return, "no freezer of control groups here");
 	pid = receiver(&self->other, variant->way, fork_into_group);
-	ASSERT_TRUE(SOON(vm_state(&self->other) == IVRING_IDLE));
+	ASSERT_TRUE(SOON(member_state(&self->other) == IVRING_IDLE));
 	usleep(10000);
 	ASSERT_EQ(0, freeze(true));
-	EXPECT_EQ(0, send(&self->vm, &self->other, 7));
-	EXPECT_EQ(0, send(&self->vm, &self->other, 8));
+	EXPECT_EQ(0, send(&self->member, &self->other, 7));
+	EXPECT_EQ(0, send(&self->member, &self->other, 8));
 	/* Nobody waits for one that is frozen unless he asks to. */
-	EXPECT_EQ(-EAGAIN, send(&self->vm, &self->other, 9));
-	EXPECT_EQ(-ETIMEDOUT, vm_send_wait(&self->vm, self->other.id,
-					   self->other.generation, 9, in_ms(50)));
+	EXPECT_EQ(-EAGAIN, send(&self->member, &self->other, 9));
+	EXPECT_EQ(-ETIMEDOUT, member_send_wait(&self->member, self->other.id,
+					       self->other.generation, 9, in_ms(50)));
 	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
-	EXPECT_EQ(2, vm_pending(&self->other));
+	EXPECT_EQ(2, member_pending(&self->other));
 	ASSERT_EQ(0, freeze(false));
 	EXPECT_EQ(7, child_wait(pid));
-	EXPECT_EQ(1, vm_pending(&self->other));
+	EXPECT_EQ(1, member_pending(&self->other));
 	EXPECT_EQ(0, rmdir(GROUP));
 }
 
 /* The other way round: a sender that is frozen while it waits. */
 
 FIXTURE(frozen_sender) {
-	struct vm vm;
-	struct vm other;
+	struct member member;
+	struct member other;
 };
 
 FIXTURE_VARIANT(frozen_sender) {
@@ -168,7 +168,7 @@ FIXTURE_TEARDOWN(frozen_sender)
 
 TEST_F(frozen_sender, goes_on)
 {
-	struct vm *vm = &self->vm, *other = &self->other;
+	struct member *member = &self->member, *other = &self->other;
 	struct ivring_item item;
 	pid_t pid;
 
@@ -176,25 +176,25 @@ TEST_F(frozen_sender, goes_on)
 		SKIP(return, "no control groups here");
 	if (put(GROUP "/cgroup.freeze", "0"))
 		SKIP(return, "no freezer of control groups here");
-	ASSERT_EQ(0, send(vm, other, 1));
-	ASSERT_EQ(0, send(vm, other, 2));
+	ASSERT_EQ(0, send(member, other, 1));
+	ASSERT_EQ(0, send(member, other, 2));
 	pid = fork_into_group();
 	if (!pid && variant->flush)
-		_exit(-dev_flush(vm->fd, other->id, other->generation, other->start + 2,
+		_exit(-dev_flush(member->fd, other->id, other->generation, other->start + 2,
 				 IVRING_DEADLINE_NEVER));
 	if (!pid)
-		_exit(-vm_send_wait(vm, other->id, other->generation, 3,
-				    IVRING_DEADLINE_NEVER));
+		_exit(-member_send_wait(member, other->id, other->generation, 3,
+					IVRING_DEADLINE_NEVER));
 	ASSERT_TRUE(SOON(LOAD(&other->inbox->room_wanted)));
 	usleep(10000);
 	ASSERT_EQ(0, freeze(true));
-	EXPECT_TRUE(vm_take(other, &item));
-	EXPECT_TRUE(vm_take(other, &item));
+	EXPECT_TRUE(member_take(other, &item));
+	EXPECT_TRUE(member_take(other, &item));
 	EXPECT_EQ(0, dev_room(other->fd, IVRING_ID_ANY));
 	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
 	ASSERT_EQ(0, freeze(false));
 	EXPECT_EQ(0, child_wait(pid));
-	EXPECT_EQ(!variant->flush, vm_pending(other));
+	EXPECT_EQ(!variant->flush, member_pending(other));
 	EXPECT_EQ(0, rmdir(GROUP));
 }
 
@@ -204,8 +204,8 @@ TEST_F(frozen_sender, goes_on)
  */
 
 FIXTURE(frozen_crowd) {
-	struct vm vm;
-	struct vm other;
+	struct member member;
+	struct member other;
 	char root[32];
 };
 
@@ -230,16 +230,16 @@ FIXTURE_TEARDOWN(frozen_crowd)
 	freezer_teardown(_metadata, (void *)self, NULL);
 }
 
-static int wait_for_reader(const struct vm *vm, const struct vm *to, bool flush, __u64 deadline)
+static int wait_for_reader(const struct member *member, const struct member *to, bool flush, __u64 deadline)
 {
 	if (flush)
-		return dev_flush(vm->fd, to->id, to->generation, to->start + 2, deadline);
-	return vm_send_wait(vm, to->id, to->generation, 3, deadline);
+		return dev_flush(member->fd, to->id, to->generation, to->start + 2, deadline);
+	return member_send_wait(member, to->id, to->generation, 3, deadline);
 }
 
 TEST_F(frozen_crowd, holds_up_nobody)
 {
-	struct vm *vm = &self->vm, *other = &self->other;
+	struct member *member = &self->member, *other = &self->other;
 	char group[64], procs[96], state[96];
 	struct ivring_item item;
 	pid_t frozen[4], pid;
@@ -252,13 +252,13 @@ TEST_F(frozen_crowd, holds_up_nobody)
 	snprintf(procs, sizeof(procs), "%s/cgroup.procs", group);
 	snprintf(state, sizeof(state), "%s/freezer.state", group);
 	ASSERT_EQ(0, mkdir(group, 0755));
-	ASSERT_EQ(0, send(vm, other, 1));
-	ASSERT_EQ(0, send(vm, other, 2));
+	ASSERT_EQ(0, send(member, other, 1));
+	ASSERT_EQ(0, send(member, other, 2));
 	for (i = 0; i < 4; i++) {
 		frozen[i] = child_fork();
 		if (!frozen[i])
 			_exit(put(procs, "0") ? 100 :
-			      -wait_for_reader(vm, other, variant->flush, IVRING_DEADLINE_NEVER));
+			      -wait_for_reader(member, other, variant->flush, IVRING_DEADLINE_NEVER));
 	}
 	ASSERT_TRUE(SOON(LOAD(&other->inbox->room_wanted)));
 	usleep(50000);
@@ -268,11 +268,11 @@ TEST_F(frozen_crowd, holds_up_nobody)
 	/* Another one, behind these. */
 	pid = child_fork();
 	if (!pid)
-		_exit(-wait_for_reader(vm, other, variant->flush, in_ms(LATE_MS * slowness)));
+		_exit(-wait_for_reader(member, other, variant->flush, in_ms(LATE_MS * slowness)));
 	ASSERT_TRUE(SOON(LOAD(&other->inbox->room_wanted)));
 	usleep(50000);
-	EXPECT_TRUE(vm_take(other, &item));
-	EXPECT_TRUE(vm_take(other, &item));
+	EXPECT_TRUE(member_take(other, &item));
+	EXPECT_TRUE(member_take(other, &item));
 	start = now();
 	EXPECT_EQ(0, dev_room(other->fd, IVRING_ID_ANY));
 	EXPECT_EQ(0, child_wait(pid));
@@ -284,7 +284,7 @@ TEST_F(frozen_crowd, holds_up_nobody)
 		EXPECT_EQ(0, waitpid(frozen[i], NULL, WNOHANG));
 	ASSERT_EQ(0, put(state, "THAWED"));
 	for (i = 0; !variant->flush && i < 5; i++) {
-		EXPECT_TRUE(SOON(vm_take(other, &item)));
+		EXPECT_TRUE(SOON(member_take(other, &item)));
 		EXPECT_EQ(0, dev_room(other->fd, IVRING_ID_ANY));
 	}
 	for (i = 0; i < 4; i++)
@@ -298,8 +298,8 @@ TEST_F(frozen_crowd, holds_up_nobody)
  */
 
 FIXTURE(suspend) {
-	struct vm vm;
-	struct vm other;
+	struct member member;
+	struct member other;
 };
 
 FIXTURE_VARIANT(suspend) {
@@ -325,7 +325,7 @@ FIXTURE_TEARDOWN(suspend)
 
 TEST_F(suspend, item_is_found_afterwards)
 {
-	struct vm *other = &self->other;
+	struct member *other = &self->other;
 	__u64 start, asleep;
 	pid_t pid;
 
@@ -335,10 +335,10 @@ TEST_F(suspend, item_is_found_afterwards)
 	STORE(&other->area->wake_items, 2);
 	STORE(&other->area->wake_delay_us, 500000);
 	pid = receiver(other, variant->way, child_fork);
-	ASSERT_TRUE(SOON(vm_state(other) == IVRING_IDLE));
+	ASSERT_TRUE(SOON(member_state(other) == IVRING_IDLE));
 	usleep(10000);
-	EXPECT_EQ(0, send(&self->vm, other, 7));
-	EXPECT_EQ(IVRING_DELAYED, vm_state(other));
+	EXPECT_EQ(0, send(&self->member, other, 7));
+	EXPECT_EQ(IVRING_DELAYED, member_state(other));
 	start = now();
 	EXPECT_EQ(0, put("/sys/power/state", "freeze"));
 	asleep = now() - start;
@@ -347,7 +347,7 @@ TEST_F(suspend, item_is_found_afterwards)
 	EXPECT_LT(900 * MSEC, asleep);
 	EXPECT_EQ(7, child_wait(pid));
 	EXPECT_GT(LATE_MS * MSEC, now() - start - asleep);
-	EXPECT_EQ(1, vm_stats(other).delayed);
+	EXPECT_EQ(1, member_stats(other).delayed);
 	TH_LOG("frozen for %llu ms", asleep / MSEC);
 }
 

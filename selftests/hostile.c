@@ -11,22 +11,22 @@
 #define SECONDS		3
 
 FIXTURE(hostile) {
-	struct vm good;
-	struct vm bad;
+	struct member good;
+	struct member bad;
 	pid_t pid;
 };
 
 FIXTURE_SETUP(hostile)
 {
-	ASSERT_EQ(0, vm_create(&self->good, 4, ENTRIES, OUTBOX));
-	ASSERT_EQ(0, vm_join(&self->bad, self->good.fd));
+	ASSERT_EQ(0, member_create(&self->good, 4, ENTRIES, OUTBOX));
+	ASSERT_EQ(0, member_join(&self->bad, self->good.fd));
 	TH_LOG("seed %#llx", rng_seed());
 }
 
 FIXTURE_TEARDOWN(hostile)
 {
-	vm_close(&self->bad);
-	vm_close(&self->good);
+	member_close(&self->bad);
+	member_close(&self->good);
 }
 
 /* Something that is likely to be at a limit. */
@@ -70,8 +70,8 @@ TEST_F(hostile, items_that_change)
 	while (now() < end) {
 		e = enqueue_args(self->good.id, self->good.generation, items, ENTRIES);
 		tried++;
-		sent += !dev_ioctl(self->bad.fd, IVRING_ENQUEUE, &e);
-		for (; vm_take(&self->good, &item);) {
+		sent += !dev_ioctl(self->bad.fd, IVRING_IOC_ENQUEUE, &e);
+		for (; member_take(&self->good, &item);) {
 			ASSERT_EQ(self->bad.id, item.from);
 			ASSERT_EQ(self->bad.generation, item.from_gen);
 			ASSERT_EQ(0, item.flags & ~IVRING_ITEM_FLAGS);
@@ -93,69 +93,69 @@ TEST_F(hostile, area_that_changes)
 {
 	__u64 end = now() + SECONDS * SEC;
 	struct ivring_item item;
-	struct vm other;
+	struct member other;
 	int ret;
 
-	ASSERT_EQ(0, vm_join(&other, self->good.fd));
+	ASSERT_EQ(0, member_join(&other, self->good.fd));
 	self->pid = child_fork();
 	if (!self->pid) {
-		struct vm vm;
+		struct member member;
 
-		if (vm_map(&vm, self->bad.fd))
+		if (member_map(&member, self->bad.fd))
 			_exit(1);
 		for (;;) {
 			__u32 *word[] = {
-				&vm.area->state, &vm.area->members_seen,
-				&vm.area->inbox_consumer, &vm.area->wake_items,
-				&vm.area->wake_delay_us, &vm.area->max_lane_entries,
+				&member.area->state, &member.area->members_seen,
+				&member.area->inbox_consumer, &member.area->wake_items,
+				&member.area->wake_delay_us, &member.area->max_lane_entries,
 			};
 
 			STORE(word[rng_below(ARRAY_SIZE(word))], odd_number());
 			if (!rng_below(100)) {
 				/* With an inbox that is not broken yet. */
-				vm_close(&vm);
+				member_close(&member);
 				close(self->bad.fd);
-				if (vm_join(&vm, self->good.fd))
+				if (member_join(&member, self->good.fd))
 					_exit(2);
-				self->bad.fd = vm.fd;
+				self->bad.fd = member.fd;
 			}
-			dev_wait(vm.fd, rng_below(3), now() + rng_below(100000), NULL);
-			dev_poll(vm.fd, POLLIN | POLLPRI);
-			dev_room(vm.fd, IVRING_ID_ANY);
+			dev_wait(member.fd, rng_below(3), now() + rng_below(100000), NULL);
+			dev_poll(member.fd, POLLIN | POLLPRI);
+			dev_room(member.fd, IVRING_ID_ANY);
 		}
 	}
 	/* It is the only one to hold its descriptor. */
-	vm_close(&self->bad);
-	self->bad = no_vm;
+	member_close(&self->bad);
+	self->bad = no_member;
 	while (now() < end) {
 		__u32 id = rng_below(4);
 
-		ret = vm_send_wait(&self->good, id, vm_generation(&self->good, id),
-				   1, now() + rng_below(100000));
+		ret = member_send_wait(&self->good, id, member_generation(&self->good, id),
+				       1, now() + rng_below(100000));
 		ASSERT_TRUE(!ret || ret == -EPROTO || ret == -EPIPE ||
 			    ret == -ESTALE || ret == -EINVAL || ret == -ETIMEDOUT)
 			TH_LOG("%d", ret);
 		/* Good ones understand each other. */
-		ASSERT_EQ(0, vm_send(&self->good, other.id, other.generation, 7));
-		while (vm_take(&self->good, &item))
+		ASSERT_EQ(0, member_send(&self->good, other.id, other.generation, 7));
+		while (member_take(&self->good, &item))
 			;
-		while (vm_take(&other, &item))
+		while (member_take(&other, &item))
 			;
 		ASSERT_EQ(7, item.cookie);
 	}
 	kill(self->pid, SIGKILL);
 	EXPECT_EQ(-SIGKILL, child_wait(self->pid));
-	vm_close(&other);
+	member_close(&other);
 }
 
 /* Calls that make no sense, in no order. */
 static void misbehave(int region_fd)
 {
 	static const unsigned long calls[] = {
-		IVRING_API, IVRING_CREATE, IVRING_ATTACH, IVRING_INFO,
-		IVRING_VM_INFO, IVRING_ENQUEUE, IVRING_WAIT, IVRING_EVENTFD,
-		IVRING_ROOM, IVRING_FLUSH, IVRING_OPEN_LANE, IVRING_CLOSE_LANE,
-		IVRING_DOORBELL, IVRING_FENCE,
+		IVRING_IOC_API, IVRING_IOC_CREATE, IVRING_IOC_ATTACH, IVRING_IOC_INFO,
+		IVRING_IOC_MEMBER_INFO, IVRING_IOC_ENQUEUE, IVRING_IOC_WAIT, IVRING_IOC_EVENTFD,
+		IVRING_IOC_ROOM, IVRING_IOC_FLUSH, IVRING_IOC_OPEN_LANE, IVRING_IOC_CLOSE_LANE,
+		IVRING_IOC_DOORBELL, IVRING_IOC_FENCE,
 	};
 	int fd[8] = { region_fd }, i;
 	__u64 arg[64];
@@ -171,34 +171,34 @@ static void misbehave(int region_fd)
 		while (rng_below(3))
 			word[rng_below(24)] = odd_number();
 		switch (call) {
-		case IVRING_CREATE:
+		case IVRING_IOC_CREATE:
 			arg[1] = 8ULL | (__u64)(rng_below(8) ? 0 : odd_number()) << 32;
 			arg[2] = 4096 << rng_below(4);
 			word[1] = 1 + rng_below(4);
 			break;
-		case IVRING_ATTACH:
+		case IVRING_IOC_ATTACH:
 			word[1] = rng_below(2) ? fd[rng_below(8)] : -1;
 			if (rng_below(2))
 				word[2] = IVRING_ID_ANY;
 			break;
-		case IVRING_ENQUEUE:
+		case IVRING_IOC_ENQUEUE:
 			word[0] %= 5;
 			word[1] %= 4;
 			arg[2] = rng_below(4) ? (uintptr_t)arg : odd_number();
 			arg[3] = rng_below(2) ? 0 : now() + rng_below(1000000);
 			break;
-		case IVRING_WAIT:
+		case IVRING_IOC_WAIT:
 			arg[1] = now() + rng_below(1000000);
 			break;
-		case IVRING_EVENTFD:
+		case IVRING_IOC_EVENTFD:
 			word[0] = rng_below(16) - 1;
 			break;
-		case IVRING_FLUSH:
+		case IVRING_IOC_FLUSH:
 			arg[2] = now() + rng_below(1000000);
 			break;
-		case IVRING_OPEN_LANE:
-		case IVRING_CLOSE_LANE:
-		case IVRING_DOORBELL:
+		case IVRING_IOC_OPEN_LANE:
+		case IVRING_IOC_CLOSE_LANE:
+		case IVRING_IOC_DOORBELL:
 			word[0] %= 5;
 			word[1] %= 4;
 			word[2] = rng_below(4) ? 2U << rng_below(6) : word[2];
@@ -239,13 +239,13 @@ TEST_F(hostile, state_that_never_stays_idle)
 	for (s = 0; s < ARRAY_SIZE(states); s++) {
 		self->pid = child_fork();
 		if (!self->pid) {
-			struct vm vm;
+			struct member member;
 
-			if (vm_map(&vm, self->bad.fd))
+			if (member_map(&member, self->bad.fd))
 				_exit(1);
 			for (end = now() + 2 * late; now() < end;)
 				for (i = 0; i < 1000; i++)
-					STORE(&vm.area->state, states[s]);
+					STORE(&member.area->state, states[s]);
 			_exit(0);
 		}
 		end = now() + late;
@@ -265,11 +265,11 @@ TEST_F(hostile, calls)
 {
 	__u64 end = now() + SECONDS * SEC, seen = 0, cookie = 0x1234567890;
 	struct ivring_item item;
-	struct vm other;
+	struct member other;
 	pid_t pid[2];
 	int i;
 
-	ASSERT_EQ(0, vm_join(&other, self->good.fd));
+	ASSERT_EQ(0, member_join(&other, self->good.fd));
 	for (i = 0; i < 2; i++) {
 		rng_below(1);
 		pid[i] = child_fork();
@@ -282,15 +282,15 @@ TEST_F(hostile, calls)
 	}
 	/* Two good ones work on: what goes in comes out. */
 	while (now() < end) {
-		int ret = vm_send(&self->good, other.id, other.generation, cookie);
+		int ret = member_send(&self->good, other.id, other.generation, cookie);
 
 		/* The others may have filled it. */
 		ASSERT_TRUE(!ret || ret == -EAGAIN);
-		while (vm_take(&other, &item))
+		while (member_take(&other, &item))
 			seen += item.from == self->good.id && item.cookie == cookie;
 		cookie += !ret;
 		ASSERT_EQ(cookie, 0x1234567890 + seen);
-		while (vm_take(&self->good, &item))
+		while (member_take(&self->good, &item))
 			;
 	}
 	EXPECT_LT(0, seen);
@@ -298,7 +298,7 @@ TEST_F(hostile, calls)
 		kill(pid[i], SIGKILL);
 		EXPECT_EQ(-SIGKILL, child_wait(pid[i]));
 	}
-	vm_close(&other);
+	member_close(&other);
 }
 
 TEST_HARNESS_MAIN

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A consumer index that cannot be: the inbox is broken for good, for its VM
+ * A consumer index that cannot be: the inbox is broken for good, for its member
  * and for all who send to it, and for nobody else. It is never taken for an
  * empty or a full one.
  */
@@ -9,8 +9,8 @@
 #define ENTRIES	8
 
 FIXTURE(index) {
-	struct vm a;		/* has sent four items to b, which has read two */
-	struct vm b;
+	struct member a;	/* has sent four items to b, which has read two */
+	struct member b;
 };
 
 /* The index, after 2 of 4 items have been read. */
@@ -31,42 +31,42 @@ FIXTURE_SETUP(index)
 	struct ivring_item item;
 	int i;
 
-	ASSERT_EQ(0, vm_create(&self->a, 4, ENTRIES, 4096));
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create(&self->a, 4, ENTRIES, 4096));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
 	for (i = 0; i < 4; i++)
-		ASSERT_EQ(0, vm_send(&self->a, self->b.id, self->b.generation, i));
-	ASSERT_TRUE(vm_take(&self->b, &item));
-	ASSERT_TRUE(vm_take(&self->b, &item));
+		ASSERT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, i));
+	ASSERT_TRUE(member_take(&self->b, &item));
+	ASSERT_TRUE(member_take(&self->b, &item));
 	/* The kernel sees how far it is. */
 	ASSERT_EQ(0, dev_wait(self->b.fd, 0, 0, NULL));
 }
 
 FIXTURE_TEARDOWN(index)
 {
-	vm_close(&self->b);
-	vm_close(&self->a);
+	member_close(&self->b);
+	member_close(&self->a);
 }
 
 /* Say that @consumer items have been read. */
-static void break_inbox(struct vm *vm, __u32 consumer)
+static void break_inbox(struct member *member, __u32 consumer)
 {
-	STORE(&vm->area->inbox_consumer, vm->start + consumer);
+	STORE(&member->area->inbox_consumer, member->start + consumer);
 }
 
 /* Whoever looks first. */
 
 TEST_F(index, send)
 {
-	struct ivring_stats before = vm_stats(&self->b);
+	struct ivring_stats before = member_stats(&self->b);
 
 	break_inbox(&self->b, variant->consumer);
-	EXPECT_EQ(-EPROTO, vm_send(&self->a, self->b.id, self->b.generation, 9));
-	EXPECT_EQ(-EPROTO, vm_send_wait(&self->a, self->b.id, self->b.generation,
-					9, IVRING_DEADLINE_NEVER));
-	EXPECT_EQ(-EPROTO, vm_send(&self->b, self->b.id, self->b.generation, 9));
+	EXPECT_EQ(-EPROTO, member_send(&self->a, self->b.id, self->b.generation, 9));
+	EXPECT_EQ(-EPROTO, member_send_wait(&self->a, self->b.id, self->b.generation,
+					    9, IVRING_DEADLINE_NEVER));
+	EXPECT_EQ(-EPROTO, member_send(&self->b, self->b.id, self->b.generation, 9));
 	EXPECT_EQ(self->b.start + 4, LOAD(&self->b.inbox->producer));
-	EXPECT_EQ(before.items_in, vm_stats(&self->b).items_in);
-	EXPECT_EQ(before.full, vm_stats(&self->b).full);
+	EXPECT_EQ(before.items_in, member_stats(&self->b).items_in);
+	EXPECT_EQ(before.full, member_stats(&self->b).full);
 }
 
 TEST_F(index, wait)
@@ -74,7 +74,7 @@ TEST_F(index, wait)
 	break_inbox(&self->b, variant->consumer);
 	STORE(&self->b.area->state, IVRING_IDLE);
 	EXPECT_EQ(-EPROTO, dev_wait(self->b.fd, 0, IVRING_DEADLINE_NEVER, NULL));
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 	EXPECT_EQ(-EPROTO, dev_wait(self->b.fd, IVRING_WAIT_MEMBERS, 0, NULL));
 }
 
@@ -98,34 +98,34 @@ TEST_F(index, flush)
 TEST_F(index, for_good)
 {
 	struct ivring_item item;
-	struct vm c;
+	struct member c;
 
 	break_inbox(&self->b, variant->consumer);
-	EXPECT_EQ(-EPROTO, vm_send(&self->a, self->b.id, self->b.generation, 9));
+	EXPECT_EQ(-EPROTO, member_send(&self->a, self->b.id, self->b.generation, 9));
 	break_inbox(&self->b, 2);
-	EXPECT_EQ(-EPROTO, vm_send(&self->a, self->b.id, self->b.generation, 9));
+	EXPECT_EQ(-EPROTO, member_send(&self->a, self->b.id, self->b.generation, 9));
 	EXPECT_EQ(-EPROTO, dev_wait(self->b.fd, 0, 0, NULL));
 	EXPECT_EQ(POLLERR, dev_poll(self->b.fd, POLLIN));
 	break_inbox(&self->b, 4);
-	EXPECT_EQ(-EPROTO, vm_send(&self->a, self->b.id, self->b.generation, 9));
+	EXPECT_EQ(-EPROTO, member_send(&self->a, self->b.id, self->b.generation, 9));
 
 	/* Others get their mail, from the breaker too. */
-	EXPECT_EQ(0, vm_send(&self->b, self->a.id, self->a.generation, 9));
-	EXPECT_TRUE(vm_take(&self->a, &item));
+	EXPECT_EQ(0, member_send(&self->b, self->a.id, self->a.generation, 9));
+	EXPECT_TRUE(member_take(&self->a, &item));
 	EXPECT_EQ(self->b.id, item.from);
-	EXPECT_EQ(0, vm_send(&self->a, self->a.id, self->a.generation, 9));
+	EXPECT_EQ(0, member_send(&self->a, self->a.id, self->a.generation, 9));
 
 	/* Its successor starts afresh. */
-	vm_close(&self->b);
-	ASSERT_EQ(0, vm_join_slot(&c, self->a.fd, self->b.id));
-	EXPECT_EQ(0, vm_send(&self->a, c.id, c.generation, 9));
-	EXPECT_TRUE(vm_take(&c, &item));
+	member_close(&self->b);
+	ASSERT_EQ(0, member_join_slot(&c, self->a.fd, self->b.id));
+	EXPECT_EQ(0, member_send(&self->a, c.id, c.generation, 9));
+	EXPECT_TRUE(member_take(&c, &item));
 	self->b = c;
 }
 
 /* Who sleeps meanwhile is told. */
 
-static pid_t blocked(struct vm *a, struct vm *b, bool flush)
+static pid_t blocked(struct member *a, struct member *b, bool flush)
 {
 	pid_t pid = child_fork();
 
@@ -133,8 +133,8 @@ static pid_t blocked(struct vm *a, struct vm *b, bool flush)
 		_exit(-dev_flush(a->fd, b->id, b->generation, b->start + 4,
 				 IVRING_DEADLINE_NEVER));
 	if (!pid)
-		_exit(-vm_send_wait(a, b->id, b->generation, 9,
-				    IVRING_DEADLINE_NEVER));
+		_exit(-member_send_wait(a, b->id, b->generation, 9,
+					IVRING_DEADLINE_NEVER));
 	return pid;
 }
 
@@ -142,7 +142,7 @@ TEST_F(index, blocked_sender)
 {
 	pid_t pid;
 
-	while (!vm_send(&self->a, self->b.id, self->b.generation, 9))
+	while (!member_send(&self->a, self->b.id, self->b.generation, 9))
 		;
 	pid = blocked(&self->a, &self->b, false);
 	ASSERT_TRUE(SOON(LOAD(&self->b.inbox->room_wanted)));
@@ -175,7 +175,7 @@ TEST_F(index, blocked_flush_and_wait)
 	EXPECT_EQ(EPROTO, child_wait(pid));
 }
 
-/* The VM's own tasks that sleep are told as well, if another one makes the kernel look. */
+/* The member's own tasks that sleep are told as well, if another one makes the kernel look. */
 
 static int look_by_poll(int fd)
 {
@@ -196,27 +196,27 @@ TEST_F(index, own_sleeper)
 {
 	int (*const look[])(int fd) = { look_by_poll, look_by_room, look_by_wait };
 	struct ivring_item item;
-	struct vm c;
+	struct member c;
 	__u64 start;
 	unsigned int i;
 	pid_t pid;
 
 	for (i = 0; i < ARRAY_SIZE(look); i++) {
-		ASSERT_EQ(0, vm_join(&c, self->a.fd));
-		ASSERT_EQ(0, vm_send(&self->a, c.id, c.generation, 1));
-		ASSERT_TRUE(vm_take(&c, &item));
+		ASSERT_EQ(0, member_join(&c, self->a.fd));
+		ASSERT_EQ(0, member_send(&self->a, c.id, c.generation, 1));
+		ASSERT_TRUE(member_take(&c, &item));
 		start = now();
 		pid = child_fork();
 		if (!pid)
 			_exit(-dev_wait(c.fd, 0, start + 8 * SEC, NULL));
-		ASSERT_TRUE(SOON(vm_state(&c) == IVRING_IDLE));
+		ASSERT_TRUE(SOON(member_state(&c) == IVRING_IDLE));
 		usleep(20000);
 		break_inbox(&c, variant->consumer == 1 ? 2 : variant->consumer);
 		EXPECT_EQ(-EPROTO, look[i](c.fd));
 		EXPECT_EQ(EPROTO, child_wait(pid));
 		/* Not because its deadline had it look. */
 		EXPECT_GT(8 * SEC, now() - start);
-		vm_close(&c);
+		member_close(&c);
 	}
 }
 

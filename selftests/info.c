@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IVRING_INFO and IVRING_VM_INFO, and the counters: by ioctl, in fdinfo and in
+ * IVRING_IOC_INFO and IVRING_IOC_MEMBER_INFO, and the counters: by ioctl, in fdinfo and in
  * debugfs they are the same.
  */
 #include "ivring_test.h"
 
 FIXTURE(info) {
-	struct vm a;
-	struct vm b;
+	struct member a;
+	struct member b;
 	int fd;			/* holds no region */
 };
 
 FIXTURE_SETUP(info)
 {
-	ASSERT_EQ(0, vm_create(&self->a, 4, 4, 8192));
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create(&self->a, 4, 4, 8192));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
 	self->fd = dev_open();
 	ASSERT_LE(0, self->fd);
 }
@@ -22,8 +22,8 @@ FIXTURE_SETUP(info)
 FIXTURE_TEARDOWN(info)
 {
 	close(self->fd);
-	vm_close(&self->b);
-	vm_close(&self->a);
+	member_close(&self->b);
+	member_close(&self->a);
 }
 
 TEST_F(info, region)
@@ -31,7 +31,7 @@ TEST_F(info, region)
 	struct ivring_info info;
 
 	memset(&info, 0xff, sizeof(info));
-	ASSERT_EQ(0, dev_ioctl(self->b.fd, IVRING_INFO, &info));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, IVRING_IOC_INFO, &info));
 	EXPECT_EQ(4, info.slots);
 	EXPECT_EQ(4, info.inbox_entries);
 	EXPECT_EQ(8192, info.outbox_bytes);
@@ -51,84 +51,84 @@ TEST_F(info, region_errors)
 
 	memset(&info, 0xaa, sizeof(info));
 	untouched = info;
-	EXPECT_EQ(-ENXIO, dev_ioctl(self->fd, IVRING_INFO, &info));
+	EXPECT_EQ(-ENXIO, dev_ioctl(self->fd, IVRING_IOC_INFO, &info));
 	EXPECT_EQ(0, memcmp(&info, &untouched, sizeof(info)));
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_INFO, NULL));
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_INFO, KERNEL_ADDRESS));
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_INFO, unmapped_address()));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_IOC_INFO, NULL));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_IOC_INFO, KERNEL_ADDRESS));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_IOC_INFO, unmapped_address()));
 	/* Nor into an area that only the kernel may write. */
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_INFO, self->a.region));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_IOC_INFO, self->a.region));
 	EXPECT_EQ(IVRING_MAGIC, self->a.region->magic);
 }
 
-TEST_F(info, vm)
+TEST_F(info, member)
 {
-	struct ivring_vm_info v = { .id = self->a.id };
-	struct vm c;
+	struct ivring_member_info v = { .id = self->a.id };
+	struct member c;
 
-	/* A VM asks about another, and about a slot that is free. */
-	ASSERT_EQ(0, vm_send(&self->b, self->a.id, self->a.generation, 1));
-	ASSERT_EQ(0, dev_ioctl(self->b.fd, IVRING_VM_INFO, &v));
+	/* A member asks about another, and about a slot that is free. */
+	ASSERT_EQ(0, member_send(&self->b, self->a.id, self->a.generation, 1));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, IVRING_IOC_MEMBER_INFO, &v));
 	EXPECT_EQ(self->a.id, v.id);
 	EXPECT_EQ(self->a.generation, v.generation);
 	EXPECT_EQ(geteuid(), v.uid);
 	EXPECT_EQ(0, v.reserved);
 	EXPECT_EQ(1, v.stats.items_in);
 
-	ASSERT_EQ(0, vm_join_slot(&c, self->a.fd, 3));
-	ASSERT_EQ(0, vm_send(&self->b, 3, c.generation, 1));
-	vm_close(&c);
+	ASSERT_EQ(0, member_join_slot(&c, self->a.fd, 3));
+	ASSERT_EQ(0, member_send(&self->b, 3, c.generation, 1));
+	member_close(&c);
 	memset(&v, 0, sizeof(v));
 	v.id = 3;
 	v.uid = v.stats.rung = 77;	/* out, so ignored */
-	ASSERT_EQ(0, dev_ioctl(self->b.fd, IVRING_VM_INFO, &v));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, IVRING_IOC_MEMBER_INFO, &v));
 	EXPECT_EQ(3, v.id);
 	EXPECT_EQ(2, v.generation);
 	EXPECT_EQ(0, v.uid);
 	EXPECT_EQ(0, memcmp(&v.stats, &(struct ivring_stats) { 0 }, sizeof(v.stats)));
 }
 
-TEST_F(info, vm_errors)
+TEST_F(info, member_errors)
 {
 	static const __u32 bad[] = { 4, 5, 65536, 0x80000000, IVRING_ID_ANY };
-	struct snapshot before = vm_snapshot(&self->a);
-	struct ivring_vm_info v = { .id = 0 };
+	struct snapshot before = member_snapshot(&self->a);
+	struct ivring_member_info v = { .id = 0 };
 	struct ivring_create c = create_args(1, 2, 4096);
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		v.id = bad[i];
-		EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_VM_INFO, &v));
+		EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_IOC_MEMBER_INFO, &v));
 	}
-	v = (struct ivring_vm_info) { .id = 0, .reserved = 1 };
-	EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_VM_INFO, &v));
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_VM_INFO, NULL));
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_VM_INFO, KERNEL_ADDRESS));
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_VM_INFO, unmapped_address()));
+	v = (struct ivring_member_info) { .id = 0, .reserved = 1 };
+	EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_IOC_MEMBER_INFO, &v));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_IOC_MEMBER_INFO, NULL));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_IOC_MEMBER_INFO, KERNEL_ADDRESS));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_IOC_MEMBER_INFO, unmapped_address()));
 	EXPECT_UNCHANGED(before, &self->a);
 
-	v = (struct ivring_vm_info) { .id = 0 };
-	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_VM_INFO, &v));
-	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_CREATE, &c));
-	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_VM_INFO, &v));
+	v = (struct ivring_member_info) { .id = 0 };
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_IOC_MEMBER_INFO, &v));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_CREATE, &c));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_IOC_MEMBER_INFO, &v));
 }
 
 /* Make every counter but spurious differ from zero and from the others. */
-static void make_history(struct vm *a, struct vm *b)
+static void make_history(struct member *a, struct member *b)
 {
 	struct ivring_item item;
 	int i;
 
 	for (i = 0; i < 7; i++) {
-		vm_send(a, b->id, b->generation, i);
-		vm_take(b, &item);
+		member_send(a, b->id, b->generation, i);
+		member_take(b, &item);
 	}
 	for (i = 0; i < 4; i++) {
 		STORE(&a->area->state, IVRING_IDLE);
-		vm_send(b, a->id, a->generation, i);
+		member_send(b, a->id, a->generation, i);
 	}
 	for (i = 0; i < 2; i++)
-		vm_send(b, a->id, a->generation, i);
+		member_send(b, a->id, a->generation, i);
 	dev_wait(b->fd, 0, in_ms(50), NULL);
 }
 
@@ -137,8 +137,8 @@ TEST_F(info, counters)
 	struct ivring_stats a, b;
 
 	make_history(&self->a, &self->b);
-	a = vm_stats(&self->a);
-	b = vm_stats(&self->b);
+	a = member_stats(&self->a);
+	b = member_stats(&self->b);
 	EXPECT_EQ(7, a.items_out);
 	EXPECT_EQ(7, b.items_in);
 	EXPECT_EQ(4, b.items_out);
@@ -177,8 +177,8 @@ TEST_F(info, fdinfo)
 	struct ivring_stats a;
 
 	make_history(&self->a, &self->b);
-	a = vm_stats(&self->a);
-	EXPECT_EQ(self->a.id, fdinfo(self->a.fd, "ivring-vm"));
+	a = member_stats(&self->a);
+	EXPECT_EQ(self->a.id, fdinfo(self->a.fd, "ivring-member"));
 	EXPECT_EQ(a.items_in, fdinfo(self->a.fd, "ivring-items-in"));
 	EXPECT_EQ(a.items_out, fdinfo(self->a.fd, "ivring-items-out"));
 	EXPECT_EQ(a.rung, fdinfo(self->a.fd, "ivring-rung"));
@@ -189,9 +189,9 @@ TEST_F(info, fdinfo)
 	EXPECT_EQ(a.room, fdinfo(self->a.fd, "ivring-room"));
 	EXPECT_EQ(a.delayed, fdinfo(self->a.fd, "ivring-delayed"));
 	EXPECT_EQ(a.pointless, fdinfo(self->a.fd, "ivring-pointless"));
-	EXPECT_EQ(vm_stats(&self->b).suppressed,
+	EXPECT_EQ(member_stats(&self->b).suppressed,
 		  fdinfo(self->b.fd, "ivring-suppressed"));
-	EXPECT_EQ(-1, fdinfo(self->fd, "ivring-vm"));
+	EXPECT_EQ(-1, fdinfo(self->fd, "ivring-member"));
 }
 
 /* Whether a line of @path begins with @text. */
@@ -217,19 +217,19 @@ TEST_F(info, dash)
 	memcpy(c.name, "-", 2);
 	c.flags = IVRING_CREATE_ATTACH;
 	c.mode = 0600;
-	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_CREATE, &c));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_CREATE, &c));
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->fd);
 	EXPECT_TRUE(is_in(path, "ivring-region:\t\\x2d\n"));
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->a.fd);
 	EXPECT_TRUE(is_in(path, "ivring-region:\t-\n"));
-	if (!access(DEBUGFS_VMS, R_OK))
-		EXPECT_TRUE(is_in(DEBUGFS_VMS, "\\x2d 0:1 "));
+	if (!access(DEBUGFS_MEMBERS, R_OK))
+		EXPECT_TRUE(is_in(DEBUGFS_MEMBERS, "\\x2d 0:1 "));
 }
 
-/* How many lines the table of all VMs has; their words counted up in @words. */
+/* How many lines the table of all members has; their words counted up in @words. */
 static int debugfs(const char *name, int *words)
 {
-	FILE *f = fopen(DEBUGFS_VMS, "r");
+	FILE *f = fopen(DEBUGFS_MEMBERS, "r");
 	char line[1024], *word, *rest;
 	int lines = 0;
 
@@ -252,20 +252,20 @@ TEST_F(info, debugfs)
 {
 	struct ivring_create c = create_args(2, 4, 4096);
 	int before, words, columns;
-	struct vm vm;
+	struct member member;
 
 	before = debugfs("region", &columns);
 	if (before < 0)
-		SKIP(return, "no %s", DEBUGFS_VMS);
-	/* One line for each VM, of one word for each column, whatever its name. */
+		SKIP(return, "no %s", DEBUGFS_MEMBERS);
+	/* One line for each member, of one word for each column, whatever its name. */
 	memcpy(c.name, "debug\nfs test \t1 2 3\\", 21);
 	c.mode = 0600;
-	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_CREATE, &c));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_CREATE, &c));
 	EXPECT_EQ(before, debugfs("debug", &words));
-	ASSERT_EQ(0, vm_attach(&vm, self->fd, -1, 0));
+	ASSERT_EQ(0, member_attach(&member, self->fd, -1, 0));
 	EXPECT_EQ(before + 1, debugfs("debug", &words));
 	EXPECT_EQ(columns, words);
-	vm_unmap(&vm);
+	member_unmap(&member);
 	close(self->fd);
 	EXPECT_EQ(before, debugfs("debug", &words));
 	EXPECT_EQ(0, words);
@@ -275,16 +275,16 @@ TEST_F(info, debugfs)
 TEST_F(info, debugfs_of_two_users)
 {
 	int before, words;
-	struct vm vm;
+	struct member member;
 
 	before = debugfs("", &words);
 	if (before < 0)
-		SKIP(return, "no %s", DEBUGFS_VMS);
+		SKIP(return, "no %s", DEBUGFS_MEMBERS);
 	ASSERT_EQ(0, seteuid(1001));
-	ASSERT_EQ(0, vm_join(&vm, self->a.fd));
+	ASSERT_EQ(0, member_join(&member, self->a.fd));
 	ASSERT_EQ(0, seteuid(0));
 	EXPECT_EQ(before + 1, debugfs("", &words));
-	vm_close(&vm);
+	member_close(&member);
 	EXPECT_EQ(before, debugfs("", &words));
 }
 

@@ -28,7 +28,7 @@
 #include "kselftest_harness.h"
 
 #define DEVICE		"/dev/ivring"
-#define DEBUGFS_VMS	"/sys/kernel/debug/ivring/vms"
+#define DEBUGFS_MEMBERS	"/sys/kernel/debug/ivring/members"
 
 #define PAGE		4096UL
 #define MSEC		1000000ULL		/* in nanoseconds */
@@ -55,7 +55,7 @@ static void __attribute__((constructor)) more_time_on_debug_kernels(void)
 }
 
 #include "calls.h"
-#include "vm.h"
+#include "member.h"
 #include "child.h"
 
 #endif /* IVRING_TEST_H */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Lanes: IVRING_OPEN_LANE, what it checks, and the table of lanes. What may be
+ * Lanes: IVRING_IOC_OPEN_LANE, what it checks, and the table of lanes. What may be
  * mapped is the matter of lane_map.c, their end that of lane_end.c.
  */
 #include "ivring_test.h"
@@ -9,38 +9,38 @@
 #define ENTRIES	8
 
 FIXTURE(lane) {
-	struct vm a;		/* writes to b */
-	struct vm b;
+	struct member a;	/* writes to b */
+	struct member b;
 };
 
 FIXTURE_SETUP(lane)
 {
-	ASSERT_EQ(0, vm_create(&self->a, 4, 8, 4096));
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create(&self->a, 4, 8, 4096));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
 }
 
 FIXTURE_TEARDOWN(lane)
 {
-	vm_close(&self->b);
-	vm_close(&self->a);
+	member_close(&self->b);
+	member_close(&self->a);
 }
 
-static int open_lane(const struct vm *from, const struct vm *to)
+static int open_lane(const struct member *from, const struct member *to)
 {
 	return dev_open_lane(from->fd, to->id, to->generation, ENTRIES);
 }
 
-static int close_lane(const struct vm *to, const struct vm *from)
+static int close_lane(const struct member *to, const struct member *from)
 {
 	return dev_close_lane(to->fd, from->id, from->generation);
 }
 
-static int doorbell(const struct vm *from, const struct vm *to)
+static int doorbell(const struct member *from, const struct member *to)
 {
 	return dev_doorbell(from->fd, to->id, to->generation);
 }
 
-static int flush(const struct vm *from, const struct vm *to, __u32 position)
+static int flush(const struct member *from, const struct member *to, __u32 position)
 {
 	return dev_flush_lane(from->fd, to->id, to->generation, position, 0);
 }
@@ -68,8 +68,8 @@ TEST_F(lane, items)
 		ASSERT_EQ(read++, item.cookie);
 	EXPECT_EQ(i, read);
 	/* No call was made, so nothing was counted. */
-	EXPECT_EQ(0, vm_stats(&self->b).items_in);
-	EXPECT_EQ(0, vm_stats(&self->a).items_out);
+	EXPECT_EQ(0, member_stats(&self->b).items_in);
+	EXPECT_EQ(0, member_stats(&self->a).items_out);
 	lane_unmap(&out, &self->a);
 	EXPECT_EQ(0, lane_close(&in));
 }
@@ -77,7 +77,7 @@ TEST_F(lane, items)
 /* One in each direction, and one to oneself. */
 TEST_F(lane, three_at_once)
 {
-	struct vm *end[3][2] = {
+	struct member *end[3][2] = {
 		{ &self->a, &self->b }, { &self->b, &self->a }, { &self->a, &self->a },
 	};
 	struct ivring_item item;
@@ -106,13 +106,13 @@ TEST_F(lane, table)
 {
 	const struct ivring_lanes *lanes = self->b.lanes;
 	__u32 changes = LOAD(&lanes->changes), id;
-	struct vm c;
+	struct member c;
 
 	for (id = 0; id < 4; id++) {
 		EXPECT_EQ(0, lanes->lane[id].generation);
 		EXPECT_EQ(0, lanes->lane[id].entries);
 	}
-	ASSERT_EQ(0, vm_join(&c, self->a.fd));
+	ASSERT_EQ(0, member_join(&c, self->a.fd));
 	EXPECT_EQ(changes, LOAD(&lanes->changes));
 
 	ASSERT_EQ(0, open_lane(&self->a, &self->b));
@@ -139,7 +139,7 @@ TEST_F(lane, table)
 	EXPECT_EQ(c.generation, lanes->lane[c.id].generation);
 
 	/* A sender that is gone is still listed, and that it is gone is said elsewhere. */
-	vm_close(&c);
+	member_close(&c);
 	EXPECT_EQ(changes, LOAD(&lanes->changes));
 	EXPECT_EQ(c.generation, lanes->lane[c.id].generation);
 	ASSERT_EQ(0, close_lane(&self->b, &c));
@@ -178,7 +178,7 @@ TEST_F(lane, entries)
 		0x80000000, 0xffffffff,
 	};
 	__u32 changes = self->b.lanes->changes, entries;
-	struct snapshot before = vm_snapshot(&self->a);
+	struct snapshot before = member_snapshot(&self->a);
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
@@ -197,7 +197,7 @@ TEST_F(lane, entries)
 TEST_F(lane, bad_receiver)
 {
 	static const __u32 bad[] = { 4, 5, 65536, 0x10001, 0x80000000, IVRING_ID_ANY };
-	struct snapshot before = vm_snapshot(&self->a);
+	struct snapshot before = member_snapshot(&self->a);
 	struct ivring_open_lane good = {
 		.id = self->b.id,
 		.generation = self->b.generation,
@@ -207,15 +207,15 @@ TEST_F(lane, bad_receiver)
 
 	for (i = 1; i < 32; i++) {
 		o.flags = 1U << i;
-		EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_OPEN_LANE, &o));
+		EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_IOC_OPEN_LANE, &o));
 		o.flags |= IVRING_OPEN_LANE_WAIT;
-		EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_OPEN_LANE, &o));
+		EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_IOC_OPEN_LANE, &o));
 	}
 	/* A deadline is for who waits. */
 	for (i = 0; i < 64; i++) {
 		o = good;
 		o.deadline = 1ULL << i;
-		EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_OPEN_LANE, &o));
+		EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_IOC_OPEN_LANE, &o));
 	}
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		EXPECT_EQ(-EINVAL, dev_open_lane(self->a.fd, bad[i], 1, ENTRIES));
@@ -225,7 +225,7 @@ TEST_F(lane, bad_receiver)
 		if (bad[i] != IVRING_ID_ANY)
 			EXPECT_EQ(-EINVAL, dev_room(self->a.fd, bad[i]));
 	}
-	/* No VM has an even generation, or has had one that is to come. */
+	/* No member has an even generation, or has had one that is to come. */
 	for (i = 0; i < 4; i++) {
 		__u32 even = 2 * i, future = self->b.generation + 2 + i;
 
@@ -242,7 +242,7 @@ TEST_F(lane, bad_receiver)
 TEST_F(lane, pointer)
 {
 	static const unsigned long calls[] = {
-		IVRING_OPEN_LANE, IVRING_CLOSE_LANE, IVRING_DOORBELL, IVRING_ROOM,
+		IVRING_IOC_OPEN_LANE, IVRING_IOC_CLOSE_LANE, IVRING_IOC_DOORBELL, IVRING_IOC_ROOM,
 	};
 	unsigned int i;
 
@@ -265,7 +265,7 @@ TEST_F(lane, not_attached)
 		EXPECT_EQ(-ENOTCONN, dev_flush_lane(fd, 0, 1, 0, 0));
 		EXPECT_EQ(-ENOTCONN, dev_room(fd, 0));
 		if (!i)
-			ASSERT_EQ(0, dev_ioctl(fd, IVRING_CREATE, &c));
+			ASSERT_EQ(0, dev_ioctl(fd, IVRING_IOC_CREATE, &c));
 	}
 	close(fd);
 }
@@ -273,7 +273,7 @@ TEST_F(lane, not_attached)
 /* A call about a lane that there is not. */
 TEST_F(lane, without)
 {
-	struct snapshot before = vm_snapshot(&self->a);
+	struct snapshot before = member_snapshot(&self->a);
 	struct ivring_room r = { .from = self->a.id, .flags = 1 };
 
 	/* The one in the other direction is none. */
@@ -288,7 +288,7 @@ TEST_F(lane, without)
 	EXPECT_EQ(-ENOENT, dev_close_lane(self->a.fd, self->b.id,
 					  self->b.generation + 2));
 	EXPECT_EQ(-ENOENT, dev_close_lane(self->a.fd, 3, 1));
-	EXPECT_EQ(-EINVAL, dev_ioctl(self->b.fd, IVRING_ROOM, &r));
+	EXPECT_EQ(-EINVAL, dev_ioctl(self->b.fd, IVRING_IOC_ROOM, &r));
 	EXPECT_UNCHANGED(before, &self->a);
 	EXPECT_EQ(0, close_lane(&self->a, &self->b));
 	EXPECT_EQ(-ENOENT, close_lane(&self->a, &self->b));
@@ -298,22 +298,22 @@ TEST_F(lane, without)
 TEST_F(lane, open_twice)
 {
 	struct lane_out out;
-	struct vm c;
+	struct member c;
 
 	ASSERT_EQ(0, lane_open(&out, &self->a, &self->b, ENTRIES));
 	EXPECT_EQ(-EBUSY, open_lane(&self->a, &self->b));
 	lane_unmap(&out, &self->a);
 	EXPECT_EQ(-EBUSY, open_lane(&self->a, &self->b));
 	EXPECT_EQ(-EBUSY, dev_open_lane(self->a.fd, self->b.id, self->b.generation, 2));
-	ASSERT_EQ(0, vm_join(&c, self->a.fd));
+	ASSERT_EQ(0, member_join(&c, self->a.fd));
 	EXPECT_EQ(0, open_lane(&self->a, &c));
 	EXPECT_EQ(0, open_lane(&c, &self->b));
-	vm_close(&c);
+	member_close(&c);
 }
 
 TEST_F(lane, refused)
 {
-	struct snapshot before = vm_snapshot(&self->a);
+	struct snapshot before = member_snapshot(&self->a);
 	__u32 *most = &self->b.area->max_lane_entries;
 	__u32 changes = self->b.lanes->changes;
 
@@ -343,14 +343,14 @@ TEST_F(lane, largest_region)
 {
 	struct ivring_create c = create_args(IVRING_MAX_SLOTS, 2, 4096);
 	struct ivring_item item = { 0 };
-	struct vm first, last;
+	struct member first, last;
 	struct lane_out out;
 	struct lane_in in;
 	int fd = dev_open();
 
-	ASSERT_EQ(0, dev_ioctl(fd, IVRING_CREATE, &c));
-	ASSERT_EQ(0, vm_attach(&last, fd, -1, IVRING_MAX_SLOTS - 1));
-	ASSERT_EQ(0, vm_join_slot(&first, fd, 0));
+	ASSERT_EQ(0, dev_ioctl(fd, IVRING_IOC_CREATE, &c));
+	ASSERT_EQ(0, member_attach(&last, fd, -1, IVRING_MAX_SLOTS - 1));
+	ASSERT_EQ(0, member_join_slot(&first, fd, 0));
 	ASSERT_EQ(0, lane_open(&out, &last, &first, 4));
 	ASSERT_EQ(0, lane_accept(&in, &first, last.id));
 	ASSERT_EQ(0, lane_send(&out, 5));
@@ -367,27 +367,27 @@ TEST_F(lane, largest_region)
 	EXPECT_EQ(6, item.cookie);
 	lane_unmap(&out, &last);
 	munmap((void *)in.ring, lane_size(4));
-	vm_close(&first);
-	vm_close(&last);
+	member_close(&first);
+	member_close(&last);
 }
 
-/* A VM that reads no lanes can say so before anybody can open one to it. */
+/* A member that reads no lanes can say so before anybody can open one to it. */
 TEST_F(lane, refused_from_the_start)
 {
 	struct ivring_attach a = attach_args(self->a.fd, IVRING_ID_ANY);
-	struct vm c;
+	struct member c;
 	int fd = dev_open();
 
 	a.flags = IVRING_ATTACH_NO_LANES;
-	ASSERT_EQ(0, dev_ioctl(fd, IVRING_ATTACH, &a));
+	ASSERT_EQ(0, dev_ioctl(fd, IVRING_IOC_ATTACH, &a));
 	EXPECT_EQ(-ECONNREFUSED, dev_open_lane(self->a.fd, a.id, a.generation, 2));
-	ASSERT_EQ(0, vm_map(&c, fd));
+	ASSERT_EQ(0, member_map(&c, fd));
 	EXPECT_EQ(0, LOAD(&c.area->max_lane_entries));
 	/* It may change its mind. */
 	STORE(&c.area->max_lane_entries, 2);
 	EXPECT_EQ(-ECONNREFUSED, dev_open_lane(self->a.fd, c.id, c.generation, 4));
 	EXPECT_EQ(0, dev_open_lane(self->a.fd, c.id, c.generation, 2));
-	vm_close(&c);
+	member_close(&c);
 }
 
 TEST_HARNESS_MAIN

@@ -18,10 +18,10 @@ static inline int dev_open_lane(int fd, __u32 id, __u32 generation, __u32 entrie
 		.entries = entries,
 	};
 
-	return dev_ioctl(fd, IVRING_OPEN_LANE, &o);
+	return dev_ioctl(fd, IVRING_IOC_OPEN_LANE, &o);
 }
 
-/* The same, and wait until the lane of an earlier VM of the slot has been closed. */
+/* The same, and wait until the lane of an earlier member of the slot has been closed. */
 static inline int dev_open_lane_wait(int fd, __u32 id, __u32 generation, __u32 entries,
 				     __u64 deadline)
 {
@@ -33,21 +33,21 @@ static inline int dev_open_lane_wait(int fd, __u32 id, __u32 generation, __u32 e
 		.deadline = deadline,
 	};
 
-	return dev_ioctl(fd, IVRING_OPEN_LANE, &o);
+	return dev_ioctl(fd, IVRING_IOC_OPEN_LANE, &o);
 }
 
 static inline int dev_close_lane(int fd, __u32 from, __u32 generation)
 {
 	struct ivring_close_lane c = { .from = from, .generation = generation };
 
-	return dev_ioctl(fd, IVRING_CLOSE_LANE, &c);
+	return dev_ioctl(fd, IVRING_IOC_CLOSE_LANE, &c);
 }
 
 static inline int dev_doorbell(int fd, __u32 id, __u32 generation)
 {
 	struct ivring_doorbell d = { .id = id, .generation = generation };
 
-	return dev_ioctl(fd, IVRING_DOORBELL, &d);
+	return dev_ioctl(fd, IVRING_IOC_DOORBELL, &d);
 }
 
 static inline int dev_flush_lane(int fd, __u32 id, __u32 generation,
@@ -61,12 +61,12 @@ static inline int dev_flush_lane(int fd, __u32 id, __u32 generation,
 		.deadline = deadline,
 	};
 
-	return dev_ioctl(fd, IVRING_FLUSH, &f);
+	return dev_ioctl(fd, IVRING_IOC_FLUSH, &f);
 }
 
 static inline int dev_fence(int fd)
 {
-	return dev_ioctl(fd, IVRING_FENCE, NULL);
+	return dev_ioctl(fd, IVRING_IOC_FENCE, NULL);
 }
 
 static inline size_t lane_size(__u32 entries)
@@ -83,12 +83,12 @@ struct lane_out {
 	__u32 next;		/* index of the next item to be written */
 	bool unfenced;		/* passes no barrier where the receiver does */
 	struct ivring_ring_area *ring;
-	const struct ivring_vm_area *area;	/* the receiver's */
+	const struct ivring_member_area *area;	/* the receiver's */
 	const struct ivring_lane_end *end;	/* in there */
 };
 
-static inline int lane_open(struct lane_out *lane, const struct vm *from,
-			    const struct vm *to, __u32 entries)
+static inline int lane_open(struct lane_out *lane, const struct member *from,
+			    const struct member *to, __u32 entries)
 {
 	int ret = dev_open_lane(from->fd, to->id, to->generation, entries);
 
@@ -102,7 +102,7 @@ static inline int lane_open(struct lane_out *lane, const struct vm *from,
 		.next = -entries,
 		.ring = dev_map(from->fd, lane_size(entries), PROT_READ | PROT_WRITE,
 				IVRING_MAP_LANE_TO(to->id)),
-		.area = vm_peer(from, to->id),
+		.area = member_peer(from, to->id),
 	};
 	if (lane->ring == MAP_FAILED || lane->area == MAP_FAILED)
 		return -errno;
@@ -111,7 +111,7 @@ static inline int lane_open(struct lane_out *lane, const struct vm *from,
 }
 
 /* Forget it: there is no call by which a sender closes a lane. */
-static inline void lane_unmap(struct lane_out *lane, const struct vm *from)
+static inline void lane_unmap(struct lane_out *lane, const struct member *from)
 {
 	munmap(lane->ring, lane_size(lane->entries));
 	munmap((void *)lane->area, from->area_size);
@@ -145,7 +145,7 @@ static inline int lane_doorbell(const struct lane_out *lane)
 }
 
 /* The receiver does not look at the lane from slot @id until it is rung. */
-static inline bool is_quiet(const struct ivring_vm_area *area, __u32 id)
+static inline bool is_quiet(const struct ivring_member_area *area, __u32 id)
 {
 	return LOAD(&area->quiet[id / 32]) >> id % 32 & 1;
 }
@@ -197,7 +197,7 @@ static inline int lane_flush(const struct lane_out *lane, __u32 position, __u64 
 
 /* The end that reads. */
 struct lane_in {
-	struct vm *vm;
+	struct member *member;
 	__u32 from;
 	__u32 generation;
 	__u32 entries;
@@ -206,20 +206,20 @@ struct lane_in {
 };
 
 /* Map the lane from @from as the table has it, or -ENOENT. */
-static inline int lane_accept(struct lane_in *lane, struct vm *vm, __u32 from)
+static inline int lane_accept(struct lane_in *lane, struct member *member, __u32 from)
 {
-	const struct ivring_lane_info *info = &vm->lanes->lane[from];
+	const struct ivring_lane_info *info = &member->lanes->lane[from];
 
 	*lane = (struct lane_in) {
-		.vm = vm,
+		.member = member,
 		.from = from,
 		.generation = LOAD(&info->generation),
 		.entries = LOAD(&info->entries),
-		.end = &vm->area->lane[from],
+		.end = &member->area->lane[from],
 	};
 	if (!lane->generation)
 		return -ENOENT;
-	lane->ring = dev_map(vm->fd, lane_size(lane->entries), PROT_READ,
+	lane->ring = dev_map(member->fd, lane_size(lane->entries), PROT_READ,
 			     IVRING_MAP_LANE_FROM(from));
 	return lane->ring == MAP_FAILED ? -errno : 0;
 }
@@ -244,7 +244,7 @@ static inline bool lane_take(const struct lane_in *lane, struct ivring_item *ite
 /* Mark it as quiet; true if that could not be, since it holds something. */
 static inline bool lane_mark(const struct lane_in *lane)
 {
-	__u32 *word = &lane->vm->area->quiet[lane->from / 32], bit = 1u << lane->from % 32;
+	__u32 *word = &lane->member->area->quiet[lane->from / 32], bit = 1u << lane->from % 32;
 
 	__atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST);
 	FULL_BARRIER();		/* Q */
@@ -261,14 +261,14 @@ static inline int lane_ring_back(const struct lane_in *lane)
 	if (!LOAD(&lane->ring->room_wanted) ||
 	    !has_read(lane->end->consumer, LOAD(&lane->ring->room_at), lane->entries))
 		return 0;
-	return dev_room(lane->vm->fd, lane->from);
+	return dev_room(lane->member->fd, lane->from);
 }
 
 /* Let go of it. */
 static inline int lane_close(struct lane_in *lane)
 {
 	munmap((void *)lane->ring, lane_size(lane->entries));
-	return dev_close_lane(lane->vm->fd, lane->from, lane->generation);
+	return dev_close_lane(lane->member->fd, lane->from, lane->generation);
 }
 
 #endif /* LANE_H */

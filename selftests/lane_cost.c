@@ -12,17 +12,17 @@
 #define CALLS	50	/* in each sample */
 #define MANY	500	/* lanes */
 
-typedef void (*call_fn)(const struct vm *vm);
+typedef void (*call_fn)(const struct member *member);
 
-static void wait_once(const struct vm *vm)
+static void wait_once(const struct member *member)
 {
-	dev_wait(vm->fd, 0, 0, NULL);
+	dev_wait(member->fd, 0, 0, NULL);
 }
 
 /* That goes idle, and so looks twice. */
-static void poll_once(const struct vm *vm)
+static void poll_once(const struct member *member)
 {
-	dev_poll(vm->fd, POLLIN);
+	dev_poll(member->fd, POLLIN);
 }
 
 static const struct {
@@ -30,13 +30,13 @@ static const struct {
 	call_fn call;
 } calls[] = { { "WAIT", wait_once }, { "poll()", poll_once } };
 
-static __u64 time_of(call_fn call, const struct vm *vm)
+static __u64 time_of(call_fn call, const struct member *member)
 {
 	__u64 start = now();
 	int i;
 
 	for (i = 0; i < CALLS; i++)
-		call(vm);
+		call(member);
 	return (now() - start) / CALLS;
 }
 
@@ -53,8 +53,8 @@ static __u64 median(__u64 *samples)
 	return samples[SAMPLES / 2];
 }
 
-/* Nanoseconds that a call takes for each of two VMs, by turns. */
-static void measure(call_fn call, const struct vm *a, const struct vm *b, __u64 *of_a, __u64 *of_b)
+/* Nanoseconds that a call takes for each of two members, by turns. */
+static void measure(call_fn call, const struct member *a, const struct member *b, __u64 *of_a, __u64 *of_b)
 {
 	__u64 samples[2][SAMPLES];
 	int i;
@@ -72,13 +72,13 @@ TEST(one_lane_in_many_slots)
 {
 	__u64 none, one;
 	struct lane_out out;
-	struct vm a, b;
+	struct member a, b;
 	unsigned int i;
 
-	ASSERT_EQ(0, vm_create(&a, IVRING_MAX_SLOTS, 8, 4096));
-	ASSERT_EQ(0, vm_join_slot(&b, a.fd, IVRING_MAX_SLOTS - 1));
-	vm_see_members(&a);
-	vm_see_members(&b);
+	ASSERT_EQ(0, member_create(&a, IVRING_MAX_SLOTS, 8, 4096));
+	ASSERT_EQ(0, member_join_slot(&b, a.fd, IVRING_MAX_SLOTS - 1));
+	member_see_members(&a);
+	member_see_members(&b);
 	ASSERT_EQ(0, lane_open(&out, &b, &a, 2));
 	for (i = 0; i < ARRAY_SIZE(calls); i++) {
 		measure(calls[i].call, &b, &a, &none, &one);
@@ -87,14 +87,14 @@ TEST(one_lane_in_many_slots)
 		EXPECT_LE(one, 2 * none);
 	}
 	lane_unmap(&out, &b);
-	vm_close(&b);
-	vm_close(&a);
+	member_close(&b);
+	member_close(&a);
 }
 
-/* A VM with lanes from others, the first of which sends. */
+/* A member with lanes from others, the first of which sends. */
 struct many {
-	struct vm to;
-	struct vm from;
+	struct member to;
+	struct member from;
 	struct lane_out out;
 	struct lane_in in;
 	int fd[MANY];
@@ -104,10 +104,10 @@ struct many {
 static int make_many(struct many *m, int count)
 {
 	struct ivring_attach a;
-	int ret = vm_create(&m->to, MANY + 1, 8, 4096);
+	int ret = member_create(&m->to, MANY + 1, 8, 4096);
 
 	if (!ret)
-		ret = vm_join(&m->from, m->to.fd);
+		ret = member_join(&m->from, m->to.fd);
 	if (!ret)
 		ret = lane_open(&m->out, &m->from, &m->to, 8);
 	if (!ret)
@@ -115,11 +115,11 @@ static int make_many(struct many *m, int count)
 	for (m->count = 1; !ret && m->count < count; m->count++) {
 		m->fd[m->count] = dev_open();
 		a = attach_args(m->to.fd, IVRING_ID_ANY);
-		ret = dev_ioctl(m->fd[m->count], IVRING_ATTACH, &a);
+		ret = dev_ioctl(m->fd[m->count], IVRING_IOC_ATTACH, &a);
 		if (!ret)
 			ret = dev_open_lane(m->fd[m->count], m->to.id, m->to.generation, 8);
 	}
-	vm_see_members(&m->to);
+	member_see_members(&m->to);
 	return ret;
 }
 
@@ -129,8 +129,8 @@ static void drop_many(struct many *m)
 		close(m->fd[m->count]);
 	lane_close(&m->in);
 	lane_unmap(&m->out, &m->from);
-	vm_close(&m->from);
-	vm_close(&m->to);
+	member_close(&m->from);
+	member_close(&m->to);
 }
 
 static void exchange(struct many *m, int times)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IVRING_DOORBELL: who is idle is woken for what is in a lane, and for nothing
+ * IVRING_IOC_DOORBELL: who is idle is woken for what is in a lane, and for nothing
  * else. Who raises it for nothing is the only one to notice.
  */
 #include <sched.h>
@@ -12,16 +12,16 @@
 #define ENTRIES	8
 
 FIXTURE(lane_doorbell) {
-	struct vm a;		/* writes to b */
-	struct vm b;
+	struct member a;	/* writes to b */
+	struct member b;
 	struct lane_out out;
 	struct lane_in in;
 };
 
 FIXTURE_SETUP(lane_doorbell)
 {
-	ASSERT_EQ(0, vm_create(&self->a, 4, 8, 4096));
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create(&self->a, 4, 8, 4096));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
 	ASSERT_EQ(0, lane_open(&self->out, &self->a, &self->b, ENTRIES));
 	ASSERT_EQ(0, lane_accept(&self->in, &self->b, self->a.id));
 }
@@ -30,8 +30,8 @@ FIXTURE_TEARDOWN(lane_doorbell)
 {
 	lane_unmap(&self->out, &self->a);
 	lane_close(&self->in);
-	vm_close(&self->b);
-	vm_close(&self->a);
+	member_close(&self->b);
+	member_close(&self->a);
 }
 
 static void put(struct lane_out *out)
@@ -39,12 +39,12 @@ static void put(struct lane_out *out)
 	lane_put(out, &(struct ivring_item) { 0 });
 }
 
-static pid_t sleeper(const struct vm *vm)
+static pid_t sleeper(const struct member *member)
 {
 	pid_t pid = child_fork();
 
 	if (!pid)
-		_exit(-dev_wait(vm->fd, 0, IVRING_DEADLINE_NEVER, NULL));
+		_exit(-dev_wait(member->fd, 0, IVRING_DEADLINE_NEVER, NULL));
 	return pid;
 }
 
@@ -52,44 +52,44 @@ static pid_t sleeper(const struct vm *vm)
 TEST_F(lane_doorbell, states)
 {
 	static const __u32 busy[] = { IVRING_BUSY, IVRING_BUSY_UNFENCED, 99, 0xffffffff };
-	struct ivring_stats before = vm_stats(&self->b);
+	struct ivring_stats before = member_stats(&self->b);
 	unsigned int i;
 
 	put(&self->out);
 	for (i = 0; i < ARRAY_SIZE(busy); i++) {
 		STORE(&self->b.area->state, busy[i]);
 		EXPECT_EQ(0, lane_doorbell(&self->out));
-		EXPECT_EQ(busy[i], vm_state(&self->b));
+		EXPECT_EQ(busy[i], member_state(&self->b));
 	}
-	EXPECT_EQ(before.rung, vm_stats(&self->b).rung);
-	EXPECT_EQ(before.suppressed + i, vm_stats(&self->b).suppressed);
+	EXPECT_EQ(before.rung, member_stats(&self->b).rung);
+	EXPECT_EQ(before.suppressed + i, member_stats(&self->b).suppressed);
 	STORE(&self->b.area->state, IVRING_IDLE);
 	EXPECT_EQ(1, lane_doorbell(&self->out));
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 	EXPECT_EQ(0, lane_doorbell(&self->out));
-	EXPECT_EQ(before.rung + 1, vm_stats(&self->b).rung);
-	EXPECT_EQ(0, vm_stats(&self->a).pointless);
-	EXPECT_EQ(0, vm_stats(&self->b).items_in);
+	EXPECT_EQ(before.rung + 1, member_stats(&self->b).rung);
+	EXPECT_EQ(0, member_stats(&self->a).pointless);
+	EXPECT_EQ(0, member_stats(&self->b).items_in);
 }
 
 /* Only what is in the caller's own lane counts. */
 TEST_F(lane_doorbell, pointless)
 {
-	struct ivring_stats before = vm_stats(&self->b);
+	struct ivring_stats before = member_stats(&self->b);
 	struct ivring_item item;
 	struct lane_out other;
-	struct vm c;
+	struct member c;
 
-	ASSERT_EQ(0, vm_join(&c, self->a.fd));
+	ASSERT_EQ(0, member_join(&c, self->a.fd));
 	ASSERT_EQ(0, lane_open(&other, &c, &self->b, ENTRIES));
-	before = vm_stats(&self->b);
+	before = member_stats(&self->b);
 	put(&other);
 	STORE(&self->b.area->state, IVRING_IDLE);
 	EXPECT_EQ(0, lane_doorbell(&self->out));
-	EXPECT_EQ(IVRING_IDLE, vm_state(&self->b));
-	EXPECT_EQ(1, vm_stats(&self->a).pointless);
+	EXPECT_EQ(IVRING_IDLE, member_state(&self->b));
+	EXPECT_EQ(1, member_stats(&self->a).pointless);
 	EXPECT_EQ(1, lane_doorbell(&other));
-	EXPECT_EQ(0, vm_stats(&c).pointless);
+	EXPECT_EQ(0, member_stats(&c).pointless);
 
 	put(&self->out);
 	STORE(&self->b.area->state, IVRING_IDLE);
@@ -97,13 +97,13 @@ TEST_F(lane_doorbell, pointless)
 	ASSERT_TRUE(lane_take(&self->in, &item));
 	STORE(&self->b.area->state, IVRING_IDLE);
 	EXPECT_EQ(0, lane_doorbell(&self->out));
-	EXPECT_EQ(IVRING_IDLE, vm_state(&self->b));
-	EXPECT_EQ(2, vm_stats(&self->a).pointless);
-	EXPECT_EQ(before.rung + 2, vm_stats(&self->b).rung);
-	EXPECT_EQ(before.suppressed, vm_stats(&self->b).suppressed);
-	EXPECT_EQ(0, vm_stats(&self->b).pointless);
+	EXPECT_EQ(IVRING_IDLE, member_state(&self->b));
+	EXPECT_EQ(2, member_stats(&self->a).pointless);
+	EXPECT_EQ(before.rung + 2, member_stats(&self->b).rung);
+	EXPECT_EQ(before.suppressed, member_stats(&self->b).suppressed);
+	EXPECT_EQ(0, member_stats(&self->b).pointless);
 	lane_unmap(&other, &c);
-	vm_close(&c);
+	member_close(&c);
 }
 
 /* A flood of them: the sleeper sleeps, and is no wiser afterwards. */
@@ -116,14 +116,14 @@ TEST_F(lane_doorbell, flood)
 	__u64 count;
 
 	ASSERT_EQ(0, dev_eventfd(self->b.fd, efd));
-	ASSERT_TRUE(SOON(vm_state(&self->b) == IVRING_IDLE));
-	before = vm_stats(&self->b);
+	ASSERT_TRUE(SOON(member_state(&self->b) == IVRING_IDLE));
+	before = member_stats(&self->b);
 	for (i = 0; i < FLOOD; i++)
 		ASSERT_EQ(0, lane_doorbell(&self->out));
-	EXPECT_EQ(FLOOD, vm_stats(&self->a).pointless);
-	EXPECT_EQ(0, memcmp(&before, &(struct ivring_stats[]) { vm_stats(&self->b) },
+	EXPECT_EQ(FLOOD, member_stats(&self->a).pointless);
+	EXPECT_EQ(0, memcmp(&before, &(struct ivring_stats[]) { member_stats(&self->b) },
 			    sizeof(before)));
-	EXPECT_EQ(IVRING_IDLE, vm_state(&self->b));
+	EXPECT_EQ(IVRING_IDLE, member_state(&self->b));
 	EXPECT_EQ(-1, read(efd, &count, sizeof(count)));
 	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
 
@@ -132,8 +132,8 @@ TEST_F(lane_doorbell, flood)
 	EXPECT_EQ(0, child_wait(pid));
 	EXPECT_EQ(sizeof(count), read(efd, &count, sizeof(count)));
 	EXPECT_EQ(1, count);
-	EXPECT_EQ(0, vm_stats(&self->b).spurious);
-	EXPECT_EQ(1, vm_stats(&self->b).waits);
+	EXPECT_EQ(0, member_stats(&self->b).spurious);
+	EXPECT_EQ(1, member_stats(&self->b).waits);
 	close(efd);
 }
 
@@ -148,7 +148,7 @@ TEST_F(lane_doorbell, found_at_once)
 	EXPECT_EQ(POLLIN | POLLRDNORM, dev_poll(self->b.fd, POLLIN | POLLRDNORM));
 	EXPECT_EQ(0, dev_wait(self->b.fd, 0, 0, &events));
 	EXPECT_EQ(IVRING_EVENT_ITEMS, events);
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 	ASSERT_TRUE(lane_take(&self->in, &item));
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, &events));
 	EXPECT_EQ(0, dev_poll(self->b.fd, POLLIN | POLLRDNORM));
@@ -173,7 +173,7 @@ TEST_F(lane_doorbell, wait_armed)
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, IVRING_WAIT_ARMED,
 				       start + 50 * MSEC, NULL));
 	EXPECT_LE(50 * MSEC, now() - start);
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 
 	/* Rung between arming and the call. */
 	STORE(&self->b.area->state, IVRING_IDLE);
@@ -196,7 +196,7 @@ TEST_F(lane_doorbell, wait_armed)
 	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
 	EXPECT_EQ(1, lane_send(&self->out, 1));
 	EXPECT_EQ(0, child_wait(pid));
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 }
 
 /* Who is gone says so for good, so that who writes its lane comes to know. */
@@ -205,23 +205,23 @@ TEST_F(lane_doorbell, dead_receiver)
 	static const __u32 states[] = {
 		IVRING_BUSY, IVRING_IDLE, IVRING_BUSY_UNFENCED, IVRING_DELAYED, 99,
 	};
-	struct vm vm, next;
+	struct member member, next;
 	struct lane_out out;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(states); i++) {
-		ASSERT_EQ(0, vm_join_slot(&vm, self->a.fd, 3));
-		ASSERT_EQ(0, lane_open(&out, &self->a, &vm, ENTRIES));
-		STORE(&vm.area->state, states[i]);
-		vm_close(&vm);
+		ASSERT_EQ(0, member_join_slot(&member, self->a.fd, 3));
+		ASSERT_EQ(0, lane_open(&out, &self->a, &member, ENTRIES));
+		STORE(&member.area->state, states[i]);
+		member_close(&member);
 		EXPECT_EQ(IVRING_GONE, LOAD(&out.area->state));
 		EXPECT_EQ(-EPIPE, lane_send(&out, 1));
 		EXPECT_EQ(-EPIPE, lane_send(&out, 2));
-		ASSERT_EQ(0, vm_join_slot(&next, self->a.fd, 3));
+		ASSERT_EQ(0, member_join_slot(&next, self->a.fd, 3));
 		EXPECT_EQ(IVRING_GONE, LOAD(&out.area->state));
 		EXPECT_EQ(-ESTALE, lane_send(&out, 3));
-		EXPECT_EQ(IVRING_BUSY, vm_state(&next));
-		vm_close(&next);
+		EXPECT_EQ(IVRING_BUSY, member_state(&next));
+		member_close(&next);
 		EXPECT_EQ(-ESTALE, lane_send(&out, 4));
 		lane_unmap(&out, &self->a);
 	}
@@ -234,26 +234,26 @@ TEST_F(lane_doorbell, dead_sender)
 	struct lane_out out;
 	struct lane_in in;
 	__u32 events;
-	struct vm vm;
+	struct member member;
 	pid_t pid;
 
-	ASSERT_EQ(0, vm_join(&vm, self->a.fd));
-	ASSERT_EQ(0, lane_open(&out, &vm, &self->b, ENTRIES));
-	ASSERT_EQ(0, lane_accept(&in, &self->b, vm.id));
-	vm_see_members(&self->b);
+	ASSERT_EQ(0, member_join(&member, self->a.fd));
+	ASSERT_EQ(0, lane_open(&out, &member, &self->b, ENTRIES));
+	ASSERT_EQ(0, lane_accept(&in, &self->b, member.id));
+	member_see_members(&self->b);
 	pid = child_fork();
 	if (!pid) {
-		close(vm.fd);
+		close(member.fd);
 		if (dev_wait(self->b.fd, IVRING_WAIT_MEMBERS, IVRING_DEADLINE_NEVER,
 			     &events))
 			_exit(100);
 		_exit(events);
 	}
-	ASSERT_TRUE(SOON(vm_state(&self->b) == IVRING_IDLE));
+	ASSERT_TRUE(SOON(member_state(&self->b) == IVRING_IDLE));
 	/* It dies between publishing and ringing. */
 	put(&out);
-	lane_unmap(&out, &vm);
-	vm_close(&vm);
+	lane_unmap(&out, &member);
+	member_close(&member);
 	EXPECT_EQ(IVRING_EVENT_MEMBERS | IVRING_EVENT_ITEMS, child_wait(pid));
 	EXPECT_TRUE(lane_take(&in, &item));
 	EXPECT_EQ(0, lane_close(&in));
@@ -264,8 +264,8 @@ TEST_F(lane_doorbell, dead_sender)
 #define SENDERS	63
 
 FIXTURE(lane_doorbells) {
-	struct vm to;
-	struct vm from[SENDERS];
+	struct member to;
+	struct member from[SENDERS];
 	struct lane_out out[SENDERS];
 };
 
@@ -273,9 +273,9 @@ FIXTURE_SETUP(lane_doorbells)
 {
 	int i;
 
-	ASSERT_EQ(0, vm_create(&self->to, SENDERS + 1, 8, 4096));
+	ASSERT_EQ(0, member_create(&self->to, SENDERS + 1, 8, 4096));
 	for (i = 0; i < SENDERS; i++) {
-		ASSERT_EQ(0, vm_join(&self->from[i], self->to.fd));
+		ASSERT_EQ(0, member_join(&self->from[i], self->to.fd));
 		ASSERT_EQ(0, lane_open(&self->out[i], &self->from[i], &self->to, ENTRIES));
 	}
 }
@@ -286,14 +286,14 @@ FIXTURE_TEARDOWN(lane_doorbells)
 
 	for (i = 0; i < SENDERS; i++) {
 		lane_unmap(&self->out[i], &self->from[i]);
-		vm_close(&self->from[i]);
+		member_close(&self->from[i]);
 	}
-	vm_close(&self->to);
+	member_close(&self->to);
 }
 
-static void read_all(const struct vm *vm, const struct lane_out *out, const struct vm *from)
+static void read_all(const struct member *member, const struct lane_out *out, const struct member *from)
 {
-	vm->area->lane[from->id].consumer = out->next;
+	member->area->lane[from->id].consumer = out->next;
 }
 
 /* However many senders, one doorbell. */
@@ -304,7 +304,7 @@ TEST_F(lane_doorbells, one)
 
 	for (round = 1; round <= 20; round++) {
 		pid = sleeper(&self->to);
-		ASSERT_TRUE(SOON(vm_state(&self->to) == IVRING_IDLE));
+		ASSERT_TRUE(SOON(member_state(&self->to) == IVRING_IDLE));
 		for (i = rung = 0; i < SENDERS; i++) {
 			put(&self->out[i]);
 			rung += lane_tell(&self->out[i]);
@@ -317,9 +317,9 @@ TEST_F(lane_doorbells, one)
 	}
 	/* A few may have found their item before they slept. */
 	EXPECT_LT(0, woken);
-	EXPECT_LT(0, vm_stats(&self->to).waits);
-	EXPECT_GE(20, vm_stats(&self->to).waits);
-	EXPECT_EQ(0, vm_stats(&self->to).spurious);
+	EXPECT_LT(0, member_stats(&self->to).waits);
+	EXPECT_GE(20, member_stats(&self->to).waits);
+	EXPECT_EQ(0, member_stats(&self->to).spurious);
 }
 
 static void run_on(int cpu)
@@ -354,7 +354,7 @@ TEST_F(lane_doorbells, between_look_and_sleep)
 	}
 	for (round = 0; round < 2 * ROUNDS && now() < end; round += 2) {
 		i = rng_below(SENDERS);
-		while (vm_state(&self->to) != IVRING_IDLE)
+		while (member_state(&self->to) != IVRING_IDLE)
 			continue;
 		spin(rng_below(1 << rng_below(12)));
 		put(&self->out[i]);
@@ -367,7 +367,7 @@ TEST_F(lane_doorbells, between_look_and_sleep)
 	kill(pid, SIGKILL);
 	EXPECT_EQ(-SIGKILL, child_wait(pid));
 	EXPECT_LT(0, rung);
-	EXPECT_EQ(0, vm_stats(&self->to).spurious);
+	EXPECT_EQ(0, member_stats(&self->to).spurious);
 	TH_LOG("seed %#llx: %d of %d sends rang", seed, rung, round / 2);
 }
 

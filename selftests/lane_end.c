@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The end of a lane: IVRING_CLOSE_LANE, or one that leaves; and who may have the
+ * The end of a lane: IVRING_IOC_CLOSE_LANE, or one that leaves; and who may have the
  * next one. With processes that are killed: lane_leave.c.
  */
 #include <sys/resource.h>
@@ -11,38 +11,38 @@
 #define ENTRIES	8
 
 FIXTURE(lane_end) {
-	struct vm a;		/* writes to b */
-	struct vm b;
+	struct member a;	/* writes to b */
+	struct member b;
 };
 
 FIXTURE_SETUP(lane_end)
 {
-	ASSERT_EQ(0, vm_create(&self->a, 4, 8, 4096));
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create(&self->a, 4, 8, 4096));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
 }
 
 FIXTURE_TEARDOWN(lane_end)
 {
-	vm_close(&self->b);
-	vm_close(&self->a);
+	member_close(&self->b);
+	member_close(&self->a);
 }
 
-static int open_lane(const struct vm *from, const struct vm *to)
+static int open_lane(const struct member *from, const struct member *to)
 {
 	return dev_open_lane(from->fd, to->id, to->generation, ENTRIES);
 }
 
-static int close_lane(const struct vm *to, const struct vm *from)
+static int close_lane(const struct member *to, const struct member *from)
 {
 	return dev_close_lane(to->fd, from->id, from->generation);
 }
 
-static int doorbell(const struct vm *from, const struct vm *to)
+static int doorbell(const struct member *from, const struct member *to)
 {
 	return dev_doorbell(from->fd, to->id, to->generation);
 }
 
-static int flush(const struct vm *from, const struct vm *to, __u32 position)
+static int flush(const struct member *from, const struct member *to, __u32 position)
 {
 	return dev_flush_lane(from->fd, to->id, to->generation, position, 0);
 }
@@ -80,15 +80,15 @@ TEST_F(lane_end, closed)
 
 TEST_F(lane_end, dead_receiver)
 {
-	struct vm next;
+	struct member next;
 
 	ASSERT_EQ(0, open_lane(&self->a, &self->b));
-	vm_close(&self->b);
+	member_close(&self->b);
 	EXPECT_EQ(-EPIPE, open_lane(&self->a, &self->b));
 	EXPECT_EQ(-EPIPE, doorbell(&self->a, &self->b));
 	EXPECT_EQ(-EPIPE, flush(&self->a, &self->b, -ENTRIES + 1));
 	/* Its successor is another, to which nothing has been opened. */
-	ASSERT_EQ(0, vm_join_slot(&next, self->a.fd, self->b.id));
+	ASSERT_EQ(0, member_join_slot(&next, self->a.fd, self->b.id));
 	EXPECT_EQ(-ESTALE, open_lane(&self->a, &self->b));
 	EXPECT_EQ(-ESTALE, doorbell(&self->a, &self->b));
 	EXPECT_EQ(-ESTALE, flush(&self->a, &self->b, -ENTRIES + 1));
@@ -105,17 +105,17 @@ TEST_F(lane_end, dead_sender)
 	struct ivring_item item;
 	struct lane_out out;
 	struct lane_in in;
-	struct vm a;
+	struct member a;
 	__u32 id;
 
-	ASSERT_EQ(0, vm_join(&a, self->b.fd));
+	ASSERT_EQ(0, member_join(&a, self->b.fd));
 	id = a.id;
 	ASSERT_EQ(0, lane_open(&out, &a, &self->b, ENTRIES));
 	ASSERT_EQ(0, lane_send(&out, 77));
 	lane_unmap(&out, &a);
-	vm_close(&a);
+	member_close(&a);
 
-	ASSERT_EQ(0, vm_join_slot(&a, self->b.fd, id));
+	ASSERT_EQ(0, member_join_slot(&a, self->b.fd, id));
 	EXPECT_EQ(-EBUSY, open_lane(&a, &self->b));
 	EXPECT_EQ(-ENOENT, doorbell(&a, &self->b));
 	EXPECT_EQ(-ENOENT, close_lane(&self->b, &a));
@@ -129,42 +129,42 @@ TEST_F(lane_end, dead_sender)
 
 	EXPECT_EQ(0, open_lane(&a, &self->b));
 	EXPECT_EQ(a.generation, self->b.lanes->lane[id].generation);
-	vm_close(&a);
+	member_close(&a);
 }
 
 /* A successor that waits for the old lane to be closed. */
 
 FIXTURE(successor) {
-	struct vm b;		/* has a lane from a VM that has left */
-	struct vm old;		/* that VM */
-	struct vm a;		/* has its slot now */
-	struct vm c;		/* another member */
+	struct member b;	/* has a lane from a member that has left */
+	struct member old;	/* that member */
+	struct member a;	/* has its slot now */
+	struct member c;	/* another member */
 };
 
 FIXTURE_SETUP(successor)
 {
-	ASSERT_EQ(0, vm_create(&self->b, 4, 8, 4096));
-	ASSERT_EQ(0, vm_join(&self->c, self->b.fd));
-	ASSERT_EQ(0, vm_join(&self->old, self->b.fd));
+	ASSERT_EQ(0, member_create(&self->b, 4, 8, 4096));
+	ASSERT_EQ(0, member_join(&self->c, self->b.fd));
+	ASSERT_EQ(0, member_join(&self->old, self->b.fd));
 	ASSERT_EQ(0, open_lane(&self->old, &self->b));
-	vm_close(&self->old);
-	ASSERT_EQ(0, vm_join_slot(&self->a, self->b.fd, self->old.id));
+	member_close(&self->old);
+	ASSERT_EQ(0, member_join_slot(&self->a, self->b.fd, self->old.id));
 }
 
 FIXTURE_TEARDOWN(successor)
 {
-	vm_close(&self->a);
-	vm_close(&self->b);
-	vm_close(&self->c);
+	member_close(&self->a);
+	member_close(&self->b);
+	member_close(&self->c);
 }
 
-static int open_lane_wait(const struct vm *from, const struct vm *to, __u64 deadline)
+static int open_lane_wait(const struct member *from, const struct member *to, __u64 deadline)
 {
 	return dev_open_lane_wait(from->fd, to->id, to->generation, ENTRIES, deadline);
 }
 
 /* A process that waits, and exits with the error. */
-static pid_t opener(const struct vm *from, const struct vm *to)
+static pid_t opener(const struct member *from, const struct member *to)
 {
 	pid_t pid = child_fork();
 
@@ -266,9 +266,9 @@ TEST_F(successor, receiver_leaves)
 	pid_t pid = opener(&self->a, &self->b);
 
 	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
-	vm_close(&self->b);
+	member_close(&self->b);
 	EXPECT_EQ(EPIPE, child_wait(pid));
-	ASSERT_EQ(0, vm_join_slot(&self->b, self->a.fd, self->b.id));
+	ASSERT_EQ(0, member_join_slot(&self->b, self->a.fd, self->b.id));
 }
 
 /* Meanwhile others that share the file open lanes with it. */
@@ -287,17 +287,17 @@ TEST_F(successor, file_is_free)
 /* Both ends gone, in either order, and nothing is in the way of the next two. */
 TEST_F(lane_end, both_dead)
 {
-	struct vm c, d;
+	struct member c, d;
 	int i;
 
 	for (i = 0; i < 4; i++) {
-		ASSERT_EQ(0, vm_join_slot(&c, self->a.fd, 2));
-		ASSERT_EQ(0, vm_join_slot(&d, self->a.fd, 3));
+		ASSERT_EQ(0, member_join_slot(&c, self->a.fd, 2));
+		ASSERT_EQ(0, member_join_slot(&d, self->a.fd, 3));
 		ASSERT_EQ(0, open_lane(&c, &d));
 		ASSERT_EQ(0, open_lane(&d, &c));
 		ASSERT_EQ(0, open_lane(&d, &d));
-		vm_close(i % 2 ? &c : &d);
-		vm_close(i % 2 ? &d : &c);
+		member_close(i % 2 ? &c : &d);
+		member_close(i % 2 ? &d : &c);
 	}
 }
 
@@ -305,7 +305,7 @@ TEST_F(lane_end, both_dead)
 TEST_F(lane_end, never_mapped)
 {
 	const size_t size = lane_size(IVRING_MAX_LANE_ENTRIES);
-	struct vm *a = &self->a, *b = &self->b;
+	struct member *a = &self->a, *b = &self->b;
 	struct rlimit limit, old;
 	struct lane_out out;
 	struct lane_in in;
@@ -345,7 +345,7 @@ TEST_F(lane_end, never_mapped)
 /* One that is closed while its sender sleeps was not read, whatever comes in its place. */
 TEST_F(lane_end, closed_for_one_that_sleeps)
 {
-	struct vm *a = &self->a, *b = &self->b;
+	struct member *a = &self->a, *b = &self->b;
 	__u64 end = now() + SEC;
 	struct lane_in in;
 	pid_t pid;
@@ -449,15 +449,15 @@ TEST_F(lane_end, race_to_succeed)
 {
 	enum { SLOT = 2 };
 	struct ivring_lane_end *end = &self->b.area->lane[SLOT];
-	struct vm c, next;
+	struct member c, next;
 	int i, ret, busy = 0;
 	pid_t pid;
 
 	for (i = 0; i < 300; i++) {
-		ASSERT_EQ(0, vm_join_slot(&c, self->a.fd, SLOT));
+		ASSERT_EQ(0, member_join_slot(&c, self->a.fd, SLOT));
 		ASSERT_EQ(0, open_lane(&c, &self->b));
-		vm_close(&c);
-		ASSERT_EQ(0, vm_join_slot(&next, self->a.fd, SLOT));
+		member_close(&c);
+		ASSERT_EQ(0, member_join_slot(&next, self->a.fd, SLOT));
 		pid = child_fork();
 		if (!pid) {
 			usleep(200);
@@ -470,7 +470,7 @@ TEST_F(lane_end, race_to_succeed)
 		ASSERT_EQ(0, LOAD(&end->closed));
 		ASSERT_EQ(-ENTRIES, (int)LOAD(&end->consumer));
 		ASSERT_EQ(next.generation, self->b.lanes->lane[SLOT].generation);
-		vm_close(&next);
+		member_close(&next);
 		ASSERT_EQ(0, close_lane(&self->b, &next));
 	}
 	EXPECT_LT(0, busy);

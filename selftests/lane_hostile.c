@@ -25,15 +25,15 @@ struct shared {
 };
 
 FIXTURE(lane_hostile) {
-	struct vm vm;		/* GOOD */
+	struct member member;	/* GOOD */
 	struct shared *shared;
 	__u64 seed;
 };
 
 FIXTURE_SETUP(lane_hostile)
 {
-	ASSERT_EQ(0, vm_create(&self->vm, SLOTS, 8, 4096));
-	ASSERT_EQ(GOOD, self->vm.id);
+	ASSERT_EQ(0, member_create(&self->member, SLOTS, 8, 4096));
+	ASSERT_EQ(GOOD, self->member.id);
 	self->shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	self->seed = rng_seed();
@@ -41,7 +41,7 @@ FIXTURE_SETUP(lane_hostile)
 
 FIXTURE_TEARDOWN(lane_hostile)
 {
-	vm_close(&self->vm);
+	member_close(&self->member);
 }
 
 static __u32 near(__u32 index)
@@ -59,15 +59,15 @@ static void misbehave(int region_fd, struct shared *shared)
 {
 	struct ivring_ring_area *ring[SLOTS] = { NULL };
 	__u32 id, to, index;
-	struct vm me;
+	struct member me;
 	void *p;
 
-	if (vm_join_slot(&me, region_fd, BAD))
+	if (member_join_slot(&me, region_fd, BAD))
 		_exit(20);
 	close(region_fd);
 	for (;;) {
 		to = rng_below(SLOTS);
-		if (!dev_open_lane(me.fd, to, vm_generation(&me, to),
+		if (!dev_open_lane(me.fd, to, member_generation(&me, to),
 				   rng_below(16) ? ENTRIES : 65536)) {
 			if (ring[to])
 				munmap(ring[to], lane_size(ENTRIES));
@@ -102,7 +102,7 @@ static void misbehave(int region_fd, struct shared *shared)
 			dev_room(me.fd, rng_below(SLOTS));
 			break;
 		case 3:
-			dev_flush_lane(me.fd, to, vm_generation(&me, to),
+			dev_flush_lane(me.fd, to, member_generation(&me, to),
 				       near(-ENTRIES), now() + rng_below(100000));
 			break;
 		case 4:
@@ -110,7 +110,7 @@ static void misbehave(int region_fd, struct shared *shared)
 			dev_close_lane(me.fd, index, me.lanes->lane[index].generation);
 			break;
 		default:
-			dev_doorbell(me.fd, to, vm_generation(&me, to));
+			dev_doorbell(me.fd, to, member_generation(&me, to));
 		}
 	}
 }
@@ -118,7 +118,7 @@ static void misbehave(int region_fd, struct shared *shared)
 /* OTHER: reads all lanes by the rules. */
 
 struct reader {
-	struct vm vm;
+	struct member member;
 	struct lane_in in[SLOTS];
 	__u32 seen[SLOTS];	/* producer indices */
 	__u32 changes;
@@ -128,7 +128,7 @@ struct reader {
 /* Map what is new; who else closes a lane but its reader? */
 static void look_for_lanes(struct reader *r)
 {
-	__u32 changes = LOAD(&r->vm.lanes->changes), id;
+	__u32 changes = LOAD(&r->member.lanes->changes), id;
 	int ret;
 
 	if (changes == r->changes)
@@ -137,7 +137,7 @@ static void look_for_lanes(struct reader *r)
 	for (id = 0; id < SLOTS; id++) {
 		if (r->in[id].ring)
 			continue;
-		ret = lane_accept(&r->in[id], &r->vm, id);
+		ret = lane_accept(&r->in[id], &r->member, id);
 		if (ret && ret != -ENOENT)
 			_exit(30);
 		r->seen[id] = r->in[id].end->consumer;
@@ -197,24 +197,24 @@ static void receive(int region_fd, struct shared *shared)
 	struct reader r = { .shared = shared };
 	int ret;
 
-	if (vm_join_slot(&r.vm, region_fd, OTHER))
+	if (member_join_slot(&r.member, region_fd, OTHER))
 		_exit(21);
 	close(region_fd);
-	r.changes = LOAD(&r.vm.lanes->changes) - 1;
+	r.changes = LOAD(&r.member.lanes->changes) - 1;
 	for (;;) {
 		if (read_all(&r))
 			continue;
 		if (rng_below(2)) {
-			STORE(&r.vm.area->state, IVRING_IDLE);
+			STORE(&r.member.area->state, IVRING_IDLE);
 			FULL_BARRIER();
 			if (read_all(&r))
 				ret = 0;
 			else
-				ret = dev_wait(r.vm.fd, IVRING_WAIT_ARMED, in_ms(2 * LATE_MS),
+				ret = dev_wait(r.member.fd, IVRING_WAIT_ARMED, in_ms(2 * LATE_MS),
 					       NULL);
-			STORE(&r.vm.area->state, IVRING_BUSY);
+			STORE(&r.member.area->state, IVRING_BUSY);
 		} else {
-			ret = dev_wait(r.vm.fd, 0, in_ms(2 * LATE_MS), NULL);
+			ret = dev_wait(r.member.fd, 0, in_ms(2 * LATE_MS), NULL);
 		}
 		if (ret)
 			_exit(34);
@@ -233,7 +233,7 @@ TEST_F(lane_hostile, words)
 	__u64 end = now() + SECONDS * SEC, late;
 	struct lane_out out, to_bad = { .ring = NULL };
 	struct shared *shared = self->shared;
-	struct vm other, bad;
+	struct member other, bad;
 	pid_t pid[2];
 	__u64 sent;
 	__u32 id;
@@ -241,16 +241,16 @@ TEST_F(lane_hostile, words)
 
 	pid[0] = child_fork();
 	if (!pid[0])
-		receive(self->vm.fd, shared);
-	ASSERT_TRUE(SOON(vm_generation(&self->vm, OTHER)));
-	other = (struct vm) { .id = OTHER, .generation = 1 };
-	ASSERT_EQ(0, lane_open(&out, &self->vm, &other, ENTRIES));
+		receive(self->member.fd, shared);
+	ASSERT_TRUE(SOON(member_generation(&self->member, OTHER)));
+	other = (struct member) { .id = OTHER, .generation = 1 };
+	ASSERT_EQ(0, lane_open(&out, &self->member, &other, ENTRIES));
 	rng_below(1);
 	pid[1] = child_fork();
 	if (!pid[1])
-		misbehave(self->vm.fd, shared);
-	ASSERT_TRUE(SOON(vm_generation(&self->vm, BAD)));
-	bad = (struct vm) { .id = BAD, .generation = 1 };
+		misbehave(self->member.fd, shared);
+	ASSERT_TRUE(SOON(member_generation(&self->member, BAD)));
+	bad = (struct member) { .id = BAD, .generation = 1 };
 
 	for (sent = 0; now() < end || sent <= 1000 || !all_happened(shared); ) {
 		ret = lane_send(&out, sent);
@@ -265,21 +265,21 @@ TEST_F(lane_hostile, words)
 			ret = lane_doorbell(&to_bad);
 			ASSERT_TRUE(ret >= 0 || ret == -ECONNRESET);
 			if (ret == -ECONNRESET) {
-				lane_unmap(&to_bad, &self->vm);
+				lane_unmap(&to_bad, &self->member);
 				to_bad.ring = NULL;
 			} else {
 				lane_put(&to_bad, &(struct ivring_item) { 0 });
 				lane_flush(&to_bad, to_bad.next, now() + rng_below(10000));
 			}
 		} else {
-			ret = lane_open(&to_bad, &self->vm, &bad, ENTRIES);
+			ret = lane_open(&to_bad, &self->member, &bad, ENTRIES);
 			ASSERT_TRUE(!ret || ret == -ECONNREFUSED);
 			if (ret)
 				to_bad.ring = NULL;
 		}
-		id = self->vm.lanes->lane[BAD].generation;
+		id = self->member.lanes->lane[BAD].generation;
 		if (id && !rng_below(16))
-			ASSERT_EQ(0, dev_close_lane(self->vm.fd, BAD, id));
+			ASSERT_EQ(0, dev_close_lane(self->member.fd, BAD, id));
 	}
 	late = in_ms(LATE_MS);
 	while (LOAD(&shared->read) != sent && now() < late)

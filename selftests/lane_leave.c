@@ -14,35 +14,35 @@
 #define LATE_MS	5000		/* news that come so late are lost */
 
 FIXTURE(lane_leave) {
-	struct vm vm;		/* stays */
+	struct member member;	/* stays */
 	__u64 seed;
 };
 
 FIXTURE_SETUP(lane_leave)
 {
-	ASSERT_EQ(0, vm_create(&self->vm, 4, 8, 4096));
+	ASSERT_EQ(0, member_create(&self->member, 4, 8, 4096));
 	self->seed = rng_seed();
 }
 
 FIXTURE_TEARDOWN(lane_leave)
 {
-	vm_close(&self->vm);
+	member_close(&self->member);
 }
 
-/* A VM in SLOT, in a process of its own that does not keep this one's. */
-static void join_alone(struct vm *me, const struct vm *other)
+/* A member in SLOT, in a process of its own that does not keep this one's. */
+static void join_alone(struct member *me, const struct member *other)
 {
-	if (vm_join_slot(me, other->fd, SLOT))
+	if (member_join_slot(me, other->fd, SLOT))
 		_exit(1);
 	close(other->fd);
 }
 
 /* It reads, in all ways, until it is killed. */
-static void receive(const struct vm *from)
+static void receive(const struct member *from)
 {
 	struct ivring_item item;
 	struct lane_in in;
-	struct vm me;
+	struct member me;
 
 	join_alone(&me, from);
 	while (lane_accept(&in, &me, from->id))
@@ -95,7 +95,7 @@ TEST_F(lane_leave, receiver)
 {
 	__u64 end = now() + 3 * SEC;
 	struct lane_out out;
-	struct vm to;
+	struct member to;
 	int lives, ret;
 	pid_t pid, ringer;
 
@@ -103,10 +103,10 @@ TEST_F(lane_leave, receiver)
 		rng_below(1);
 		pid = child_fork();
 		if (!pid)
-			receive(&self->vm);
-		ASSERT_TRUE(SOON(vm_generation(&self->vm, SLOT) == 2 * lives + 1));
-		to = (struct vm) { .id = SLOT, .generation = 2 * lives + 1 };
-		ret = lane_open(&out, &self->vm, &to, ENTRIES);
+			receive(&self->member);
+		ASSERT_TRUE(SOON(member_generation(&self->member, SLOT) == 2 * lives + 1));
+		to = (struct member) { .id = SLOT, .generation = 2 * lives + 1 };
+		ret = lane_open(&out, &self->member, &to, ENTRIES);
 		ASSERT_EQ(0, ret);
 		out.unfenced = lives % 2;
 		/* Others ring as well: that does not make it look alive. */
@@ -114,7 +114,7 @@ TEST_F(lane_leave, receiver)
 		if (!ringer) {
 			usleep(rng_below(1 << rng_below(13)));
 			kill(pid, SIGKILL);
-			while (vm_send(&self->vm, SLOT, to.generation, 1) != -EPIPE)
+			while (member_send(&self->member, SLOT, to.generation, 1) != -EPIPE)
 				;
 			_exit(0);
 		}
@@ -125,16 +125,16 @@ TEST_F(lane_leave, receiver)
 		ASSERT_EQ(IVRING_GONE, LOAD(&out.area->state));
 		ret = lane_flush(&out, LOAD(&out.end->consumer) + 1, IVRING_DEADLINE_NEVER);
 		ASSERT_EQ(-EPIPE, ret);
-		lane_unmap(&out, &self->vm);
+		lane_unmap(&out, &self->member);
 	}
 	TH_LOG("seed %#llx: %d lives", self->seed, lives);
 }
 
 /* It opens a lane, and sends for as long as it lives. */
-static void transmit(const struct vm *to)
+static void transmit(const struct member *to)
 {
 	struct lane_out out = { 0 };
-	struct vm me;
+	struct member me;
 	int i, ret;
 
 	join_alone(&me, to);
@@ -172,11 +172,11 @@ TEST_F(lane_leave, sender)
 
 	for (lives = 0; now() < end || (now() < last && (opened <= 5 || total <= lives)); lives++) {
 		/* It may not even live until it has joined. */
-		generation = vm_generation(&self->vm, SLOT) + 1;
+		generation = member_generation(&self->member, SLOT) + 1;
 		rng_below(1);
 		pid = child_fork();
 		if (!pid)
-			transmit(&self->vm);
+			transmit(&self->member);
 		killer = child_fork();
 		if (!killer) {
 			usleep(slowness * rng_below(1 << rng_below(14)));
@@ -186,14 +186,14 @@ TEST_F(lane_leave, sender)
 		read = 0;
 		in.ring = NULL;
 		while (!waitpid(pid, &status, WNOHANG)) {
-			bool joined = vm_generation(&self->vm, SLOT) == generation;
+			bool joined = member_generation(&self->member, SLOT) == generation;
 
-			vm_see_members(&self->vm);
+			member_see_members(&self->member);
 			if (!in.ring)
-				lane_accept(&in, &self->vm, SLOT);
+				lane_accept(&in, &self->member, SLOT);
 			if (in.ring)
 				ASSERT_TRUE(receive_some(&in, &read));
-			ret = dev_wait(self->vm.fd, IVRING_WAIT_MEMBERS,
+			ret = dev_wait(self->member.fd, IVRING_WAIT_MEMBERS,
 				       joined ? in_ms(LATE_MS) : now() + MSEC, NULL);
 			ASSERT_TRUE(!ret || (!joined && ret == -ETIMEDOUT));
 		}
@@ -201,7 +201,7 @@ TEST_F(lane_leave, sender)
 		ASSERT_EQ(0, child_wait(killer));
 		/* All that it has published is there. */
 		if (!in.ring)
-			lane_accept(&in, &self->vm, SLOT);
+			lane_accept(&in, &self->member, SLOT);
 		if (in.ring) {
 			ASSERT_EQ(generation, in.generation);
 			left += !!lane_pending(&in);
@@ -211,8 +211,8 @@ TEST_F(lane_leave, sender)
 			opened++;
 		}
 		/* Nothing of it is left. */
-		ASSERT_EQ(0, self->vm.lanes->lane[SLOT].generation);
-		ret = dev_wait(self->vm.fd, 0, 0, NULL);
+		ASSERT_EQ(0, self->member.lanes->lane[SLOT].generation);
+		ret = dev_wait(self->member.fd, 0, 0, NULL);
 		ASSERT_EQ(-ETIMEDOUT, ret);
 		total += read;
 	}
@@ -226,14 +226,14 @@ TEST_F(lane_leave, sender)
  * The same without processes, so that it is often: one end comes and goes while
  * the other makes every call it can.
  */
-static void come_and_go(const struct vm *other)
+static void come_and_go(const struct member *other)
 {
 	struct lane_out out;
 	struct lane_in in;
-	struct vm me;
+	struct member me;
 
 	for (;;) {
-		if (vm_join_slot(&me, other->fd, SLOT))
+		if (member_join_slot(&me, other->fd, SLOT))
 			_exit(1);
 		in.ring = NULL;
 		if (rng_below(2) && !lane_open(&out, &me, other, ENTRIES)) {
@@ -249,42 +249,42 @@ static void come_and_go(const struct vm *other)
 		spin(rng_below(1 << rng_below(14)));
 		if (in.ring)
 			munmap((void *)in.ring, lane_size(in.entries));
-		vm_close(&me);
+		member_close(&me);
 	}
 }
 
 TEST_F(lane_leave, calls_meanwhile)
 {
 	__u64 end = now() + 3 * SEC, calls = 0;
-	const struct ivring_lane_info *info = &self->vm.lanes->lane[SLOT];
+	const struct ivring_lane_info *info = &self->member.lanes->lane[SLOT];
 	__u32 generation, lanes = 0;
-	struct vm next;
+	struct member next;
 	int ret = 0;
 	pid_t pid;
 	void *p;
 
 	pid = child_fork();
 	if (!pid)
-		come_and_go(&self->vm);
-	while (now() < end || lanes <= 10 || vm_generation(&self->vm, SLOT) <= 100) {
-		generation = vm_generation(&self->vm, SLOT) | 1;
+		come_and_go(&self->member);
+	while (now() < end || lanes <= 10 || member_generation(&self->member, SLOT) <= 100) {
+		generation = member_generation(&self->member, SLOT) | 1;
 		switch (rng_below(5)) {
 		case 0:
-			ret = dev_open_lane(self->vm.fd, SLOT, generation, ENTRIES);
+			ret = dev_open_lane(self->member.fd, SLOT, generation, ENTRIES);
 			lanes += !ret;
 			break;
 		case 1:
-			ret = dev_doorbell(self->vm.fd, SLOT, generation);
+			ret = dev_doorbell(self->member.fd, SLOT, generation);
 			break;
 		case 2:
-			ret = dev_flush_lane(self->vm.fd, SLOT, generation, -ENTRIES + 1,
+			ret = dev_flush_lane(self->member.fd, SLOT, generation, -ENTRIES + 1,
 					     now() + rng_below(100000));
 			break;
 		case 3:
-			ret = dev_close_lane(self->vm.fd, SLOT, LOAD(&info->generation));
+			ret = dev_close_lane(self->member.fd, SLOT, LOAD(&info->generation));
 			break;
 		case 4:
-			p = dev_map(self->vm.fd, PAGE, PROT_READ,
+			p = dev_map(self->member.fd, PAGE, PROT_READ,
 				    rng_below(2) ? IVRING_MAP_LANE_TO(SLOT) :
 						   IVRING_MAP_LANE_FROM(SLOT));
 			if (p != MAP_FAILED)
@@ -298,17 +298,17 @@ TEST_F(lane_leave, calls_meanwhile)
 	}
 	kill(pid, SIGKILL);
 	EXPECT_EQ(-SIGKILL, child_wait(pid));
-	generation = vm_generation(&self->vm, SLOT);
+	generation = member_generation(&self->member, SLOT);
 	TH_LOG("seed %#llx: %u generations, %llu calls, %u lanes", self->seed,
 	       generation, calls, lanes);
 
 	/* After all that, the place is free for whoever comes. */
 	if (LOAD(&info->generation))
-		EXPECT_EQ(0, dev_close_lane(self->vm.fd, SLOT, info->generation));
-	ASSERT_EQ(0, vm_join_slot(&next, self->vm.fd, SLOT));
-	EXPECT_EQ(0, dev_open_lane(self->vm.fd, SLOT, next.generation, ENTRIES));
-	EXPECT_EQ(0, dev_open_lane(next.fd, self->vm.id, self->vm.generation, ENTRIES));
-	vm_close(&next);
+		EXPECT_EQ(0, dev_close_lane(self->member.fd, SLOT, info->generation));
+	ASSERT_EQ(0, member_join_slot(&next, self->member.fd, SLOT));
+	EXPECT_EQ(0, dev_open_lane(self->member.fd, SLOT, next.generation, ENTRIES));
+	EXPECT_EQ(0, dev_open_lane(next.fd, self->member.id, self->member.generation, ENTRIES));
+	member_close(&next);
 }
 
 TEST_HARNESS_MAIN

@@ -12,18 +12,18 @@
 #define SIZE	(3 * PAGE)
 
 FIXTURE(lane_map) {
-	struct vm a;		/* writes to b */
-	struct vm b;
-	struct vm c;
+	struct member a;	/* writes to b */
+	struct member b;
+	struct member c;
 	struct lane_out out;
 	struct lane_in in;
 };
 
 FIXTURE_SETUP(lane_map)
 {
-	ASSERT_EQ(0, vm_create(&self->a, 4, 8, 4096));
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
-	ASSERT_EQ(0, vm_join(&self->c, self->a.fd));
+	ASSERT_EQ(0, member_create(&self->a, 4, 8, 4096));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_join(&self->c, self->a.fd));
 	ASSERT_EQ(0, lane_open(&self->out, &self->a, &self->b, ENTRIES));
 	ASSERT_EQ(0, lane_accept(&self->in, &self->b, self->a.id));
 	ASSERT_EQ(SIZE, lane_size(ENTRIES));
@@ -33,14 +33,14 @@ FIXTURE_TEARDOWN(lane_map)
 {
 	lane_unmap(&self->out, &self->a);
 	munmap((void *)self->in.ring, SIZE);
-	vm_close(&self->c);
-	vm_close(&self->b);
-	vm_close(&self->a);
+	member_close(&self->c);
+	member_close(&self->b);
+	member_close(&self->a);
 }
 
-static int refused(int error, const struct vm *vm, int prot, __u64 offset)
+static int refused(int error, const struct member *member, int prot, __u64 offset)
 {
-	return map_refused(error, vm->fd, PAGE, prot, MAP_SHARED, offset);
+	return map_refused(error, member->fd, PAGE, prot, MAP_SHARED, offset);
 }
 
 /* By its two ends, each by the way that is its own. */
@@ -149,7 +149,7 @@ TEST_F(lane_map, readonly)
 	EXPECT_EQ(-1, pwrite(fd, garbage, sizeof(garbage), (uintptr_t)target));
 	EXPECT_EQ(-1, process_vm_writev(getpid(), &from, 1, &to, 1, 0));
 	EXPECT_TRUE(errno == EFAULT || errno == ENOSYS);
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_API, target));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_IOC_API, target));
 	close(fd);
 	pid = child_fork();
 	if (!pid) {
@@ -206,18 +206,18 @@ TEST_F(lane_map, closed)
 TEST_F(lane_map, dead_sender)
 {
 	struct lane_out out;
-	struct vm next;
+	struct member next;
 
 	self->out.ring->item[0].cookie = 42;
 	lane_unmap(&self->out, &self->a);
-	vm_close(&self->a);
+	member_close(&self->a);
 	EXPECT_EQ(42, self->in.ring->item[0].cookie);
 	/* It can still be mapped, to be read to its end. */
 	munmap((void *)self->in.ring, SIZE);
 	ASSERT_EQ(0, lane_accept(&self->in, &self->b, self->a.id));
 	EXPECT_EQ(42, self->in.ring->item[0].cookie);
 	ASSERT_EQ(0, lane_close(&self->in));
-	ASSERT_EQ(0, vm_join_slot(&next, self->b.fd, self->a.id));
+	ASSERT_EQ(0, member_join_slot(&next, self->b.fd, self->a.id));
 	ASSERT_EQ(0, lane_open(&out, &next, &self->b, ENTRIES));
 	ASSERT_EQ(0, lane_accept(&self->in, &self->b, next.id));
 	EXPECT_EQ(0, self->in.ring->item[0].cookie);
@@ -228,14 +228,14 @@ TEST_F(lane_map, dead_sender)
 TEST_F(lane_map, dead_receiver)
 {
 	struct lane_out out;
-	struct vm next;
+	struct member next;
 
 	munmap((void *)self->in.ring, SIZE);
-	vm_close(&self->b);
+	member_close(&self->b);
 	self->out.ring->item[0].cookie = 42;
 	EXPECT_EQ(42, self->out.ring->item[0].cookie);
 	EXPECT_EQ(IVRING_GONE, LOAD(&self->out.area->state));
-	ASSERT_EQ(0, vm_join_slot(&next, self->a.fd, self->b.id));
+	ASSERT_EQ(0, member_join_slot(&next, self->a.fd, self->b.id));
 	EXPECT_EQ(0, refused(ENXIO, &next, PROT_READ, IVRING_MAP_LANE_FROM(self->a.id)));
 	ASSERT_EQ(0, lane_open(&out, &self->a, &next, ENTRIES));
 	EXPECT_EQ(0, out.ring->item[0].cookie);
@@ -246,17 +246,17 @@ TEST_F(lane_map, dead_receiver)
 	ASSERT_EQ(0, lane_accept(&self->in, &self->b, self->a.id));
 }
 
-/* A mapping of a lane keeps its VM as any other does. */
-TEST_F(lane_map, keeps_the_vm)
+/* A mapping of a lane keeps its member as any other does. */
+TEST_F(lane_map, keeps_the_member)
 {
 	munmap((void *)self->in.ring, SIZE);
 	ASSERT_EQ(0, lane_accept(&self->in, &self->b, self->a.id));
-	vm_close(&self->b);
-	EXPECT_EQ(0, vm_send(&self->a, self->b.id, self->b.generation, 1));
+	member_close(&self->b);
+	EXPECT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, 1));
 	munmap((void *)self->in.ring, SIZE);
-	EXPECT_EQ(-EPIPE, vm_send(&self->a, self->b.id, self->b.generation, 1));
+	EXPECT_EQ(-EPIPE, member_send(&self->a, self->b.id, self->b.generation, 1));
 	self->in.ring = NULL;
-	ASSERT_EQ(0, vm_join_slot(&self->b, self->a.fd, self->b.id));
+	ASSERT_EQ(0, member_join_slot(&self->b, self->a.fd, self->b.id));
 }
 
 TEST_HARNESS_MAIN

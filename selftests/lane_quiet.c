@@ -12,8 +12,8 @@
 #define ENOUGH	64		/* times idle, after which what stands still is quiet */
 
 FIXTURE(lane_quiet) {
-	struct vm to;
-	struct vm from[LANES];
+	struct member to;
+	struct member from[LANES];
 	struct lane_out out[LANES];
 	struct lane_in in[LANES];
 };
@@ -22,13 +22,13 @@ FIXTURE_SETUP(lane_quiet)
 {
 	int i;
 
-	ASSERT_EQ(0, vm_create(&self->to, LANES + 1, 8, 4096));
+	ASSERT_EQ(0, member_create(&self->to, LANES + 1, 8, 4096));
 	for (i = 0; i < LANES; i++) {
-		ASSERT_EQ(0, vm_join(&self->from[i], self->to.fd));
+		ASSERT_EQ(0, member_join(&self->from[i], self->to.fd));
 		ASSERT_EQ(0, lane_open(&self->out[i], &self->from[i], &self->to, ENTRIES));
 		ASSERT_EQ(0, lane_accept(&self->in[i], &self->to, self->from[i].id));
 	}
-	vm_see_members(&self->to);
+	member_see_members(&self->to);
 }
 
 FIXTURE_TEARDOWN(lane_quiet)
@@ -38,9 +38,9 @@ FIXTURE_TEARDOWN(lane_quiet)
 	for (i = 0; i < LANES; i++) {
 		lane_close(&self->in[i]);
 		lane_unmap(&self->out[i], &self->from[i]);
-		vm_close(&self->from[i]);
+		member_close(&self->from[i]);
 	}
-	vm_close(&self->to);
+	member_close(&self->to);
 }
 
 static void put(struct lane_out *out)
@@ -48,9 +48,9 @@ static void put(struct lane_out *out)
 	lane_put(out, &(struct ivring_item) { 0 });
 }
 
-static __u32 woken(const struct vm *vm)
+static __u32 woken(const struct member *member)
 {
-	return LOAD(&vm->lanes->woken);
+	return LOAD(&member->lanes->woken);
 }
 
 /* How many lanes are quiet. */
@@ -63,23 +63,23 @@ static int count(const struct lane_out *out)
 	return count;
 }
 
-static void idle(const struct vm *vm, int times)
+static void idle(const struct member *member, int times)
 {
 	while (times--)
-		dev_poll(vm->fd, POLLIN);
+		dev_poll(member->fd, POLLIN);
 }
 
 /* Whether a look of the kernel finds something, and one by poll(), which goes idle. */
-static bool holds(const struct vm *vm)
+static bool holds(const struct member *member)
 {
-	bool waited = !dev_wait(vm->fd, 0, 0, NULL), polled = dev_poll(vm->fd, POLLIN) & POLLIN;
+	bool waited = !dev_wait(member->fd, 0, 0, NULL), polled = dev_poll(member->fd, POLLIN) & POLLIN;
 
 	if (waited != polled)
 		abort();
 	return polled;
 }
 
-/* The kernel marks those that stand still for a VM that has it look. */
+/* The kernel marks those that stand still for a member that has it look. */
 TEST_F(lane_quiet, marked_by_kernel)
 {
 	struct ivring_item item;
@@ -141,7 +141,7 @@ TEST_F(lane_quiet, doorbell)
 		EXPECT_TRUE(lane_take(&self->in[1], &item));
 		STORE(&self->to.area->state, IVRING_BUSY);
 	}
-	EXPECT_EQ(0, vm_stats(&self->from[1]).pointless);
+	EXPECT_EQ(0, member_stats(&self->from[1]).pointless);
 }
 
 /* A doorbell for nothing leaves it quiet. */
@@ -151,9 +151,9 @@ TEST_F(lane_quiet, pointless)
 	STORE(&self->to.area->state, IVRING_IDLE);
 	EXPECT_EQ(0, lane_doorbell(&self->out[1]));
 	EXPECT_TRUE(lane_quiet(&self->out[1]));
-	EXPECT_EQ(IVRING_IDLE, vm_state(&self->to));
+	EXPECT_EQ(IVRING_IDLE, member_state(&self->to));
 	EXPECT_EQ(0, woken(&self->to));
-	EXPECT_EQ(1, vm_stats(&self->from[1]).pointless);
+	EXPECT_EQ(1, member_stats(&self->from[1]).pointless);
 }
 
 /* One that does not ring is not heard, and keeps nobody else from being. */
@@ -174,7 +174,7 @@ TEST_F(lane_quiet, silent_sender)
 /* One that marks what it should not harms itself alone. */
 TEST_F(lane_quiet, liar)
 {
-	struct vm *from = &self->from[0];
+	struct member *from = &self->from[0];
 	struct lane_out back;
 	unsigned int i;
 
@@ -185,7 +185,7 @@ TEST_F(lane_quiet, liar)
 	idle(&self->to, ENOUGH);
 	/* Another one does not notice. */
 	ASSERT_EQ(0, lane_open(&back, &self->to, from, ENTRIES));
-	vm_see_members(from);
+	member_see_members(from);
 	EXPECT_FALSE(holds(from));
 	EXPECT_EQ(1, lane_send(&back, 1));
 	EXPECT_TRUE(holds(from));
@@ -202,18 +202,18 @@ TEST_F(lane_quiet, successor)
 	__u32 id = self->from[4].id;
 
 	EXPECT_FALSE(lane_mark(&self->in[4]));
-	vm_close(&self->from[4]);
+	member_close(&self->from[4]);
 	lane_unmap(&self->out[4], &self->to);
 	EXPECT_EQ(0, lane_close(&self->in[4]));
 	EXPECT_FALSE(is_quiet(self->to.area, id));
 	/* Nor one that was made in between. */
 	self->to.area->quiet[id / 32] = 1u << id % 32;
-	ASSERT_EQ(0, vm_join_slot(&self->from[4], self->to.fd, id));
+	ASSERT_EQ(0, member_join_slot(&self->from[4], self->to.fd, id));
 	ASSERT_EQ(0, lane_open(&self->out[4], &self->from[4], &self->to, ENTRIES));
 	EXPECT_FALSE(lane_quiet(&self->out[4]));
 	ASSERT_EQ(0, lane_accept(&self->in[4], &self->to, id));
 	put(&self->out[4]);
-	vm_see_members(&self->to);
+	member_see_members(&self->to);
 	EXPECT_TRUE(holds(&self->to));
 }
 
@@ -227,17 +227,17 @@ TEST_F(lane_quiet, sender_leaves)
 	put(&self->out[6]);
 	EXPECT_FALSE(holds(&self->to));
 	lane_unmap(&self->out[6], &self->from[6]);
-	vm_close(&self->from[6]);
+	member_close(&self->from[6]);
 	EXPECT_TRUE(holds(&self->to));
 	EXPECT_EQ(1, woken(&self->to));
 	EXPECT_FALSE(is_quiet(self->to.area, id));
 	/* Where it has published nothing there is no news. */
 	lane_unmap(&self->out[7], &self->from[7]);
-	vm_close(&self->from[7]);
+	member_close(&self->from[7]);
 	EXPECT_EQ(1, woken(&self->to));
 	for (id = 6; id < 8; id++) {
 		ASSERT_EQ(0, lane_close(&self->in[id]));
-		ASSERT_EQ(0, vm_join(&self->from[id], self->to.fd));
+		ASSERT_EQ(0, member_join(&self->from[id], self->to.fd));
 		ASSERT_EQ(0, lane_open(&self->out[id], &self->from[id], &self->to, ENTRIES));
 		ASSERT_EQ(0, lane_accept(&self->in[id], &self->to, self->from[id].id));
 	}
@@ -246,7 +246,7 @@ TEST_F(lane_quiet, sender_leaves)
 /* The first item of a quiet lane starts a delay, as any other. */
 TEST_F(lane_quiet, delay)
 {
-	struct ivring_stats before = vm_stats(&self->to);
+	struct ivring_stats before = member_stats(&self->to);
 
 	self->to.area->wake_delay_us = 50000;
 	STORE(&self->to.area->wake_items, 3);
@@ -254,11 +254,11 @@ TEST_F(lane_quiet, delay)
 	STORE(&self->to.area->state, IVRING_IDLE);
 	put(&self->out[1]);
 	EXPECT_EQ(0, lane_tell(&self->out[1]));
-	EXPECT_EQ(IVRING_DELAYED, vm_state(&self->to));
+	EXPECT_EQ(IVRING_DELAYED, member_state(&self->to));
 	EXPECT_FALSE(lane_quiet(&self->out[1]));
 	EXPECT_EQ(1, woken(&self->to));
-	EXPECT_TRUE(SOON(vm_state(&self->to) == IVRING_BUSY));
-	EXPECT_EQ(before.delayed + 1, vm_stats(&self->to).delayed);
+	EXPECT_TRUE(SOON(member_state(&self->to) == IVRING_BUSY));
+	EXPECT_EQ(before.delayed + 1, member_stats(&self->to).delayed);
 
 	/* Nor does another one in the meantime stay unseen. */
 	EXPECT_FALSE(lane_mark(&self->in[2]));
@@ -268,7 +268,7 @@ TEST_F(lane_quiet, delay)
 	put(&self->out[2]);
 	EXPECT_EQ(0, lane_tell(&self->out[2]));
 	EXPECT_FALSE(lane_quiet(&self->out[2]));
-	EXPECT_TRUE(SOON(vm_state(&self->to) == IVRING_BUSY));
+	EXPECT_TRUE(SOON(member_state(&self->to) == IVRING_BUSY));
 }
 
 /* A reader that never rings back leaves nobody waiting, however often it goes idle. */
@@ -301,10 +301,10 @@ TEST(receiver_ends)
 {
 	struct lane_out out;
 	struct lane_in in;
-	struct vm a, b;
+	struct member a, b;
 
-	ASSERT_EQ(0, vm_create(&a, 2, 8, 4096));
-	ASSERT_EQ(0, vm_join(&b, a.fd));
+	ASSERT_EQ(0, member_create(&a, 2, 8, 4096));
+	ASSERT_EQ(0, member_join(&b, a.fd));
 	ASSERT_EQ(0, lane_open(&out, &a, &b, ENTRIES));
 	ASSERT_EQ(0, lane_accept(&in, &b, a.id));
 	EXPECT_FALSE(lane_mark(&in));
@@ -317,11 +317,11 @@ TEST(receiver_ends)
 	ASSERT_EQ(0, lane_accept(&in, &b, a.id));
 	EXPECT_FALSE(lane_mark(&in));
 	munmap((void *)in.ring, lane_size(ENTRIES));
-	vm_close(&b);
+	member_close(&b);
 	put(&out);
 	EXPECT_EQ(-EPIPE, lane_tell(&out));
 	lane_unmap(&out, &a);
-	vm_close(&a);
+	member_close(&a);
 }
 
 TEST_HARNESS_MAIN

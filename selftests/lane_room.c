@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A sender that waits for progress in its lane: IVRING_FLUSH_LANE, the words by
- * which it asks to be rung back, and IVRING_ROOM.
+ * which it asks to be rung back, and IVRING_IOC_ROOM.
  */
 #include <sched.h>
 #include <sys/resource.h>
@@ -13,8 +13,8 @@
 #define ENTRIES	64
 
 FIXTURE(lane_room) {
-	struct vm a;		/* has filled its lane to b */
-	struct vm b;
+	struct member a;	/* has filled its lane to b */
+	struct member b;
 	struct lane_out out;
 	struct lane_in in;
 	__u32 start;		/* of the lane's indices */
@@ -24,21 +24,21 @@ FIXTURE_SETUP(lane_room)
 {
 	int i;
 
-	ASSERT_EQ(0, vm_create(&self->a, 4, 8, 4096));
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create(&self->a, 4, 8, 4096));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
 	ASSERT_EQ(0, lane_open(&self->out, &self->a, &self->b, ENTRIES));
 	ASSERT_EQ(0, lane_accept(&self->in, &self->b, self->a.id));
 	self->start = -ENTRIES;
 	for (i = 0; i < ENTRIES; i++)
 		ASSERT_EQ(0, lane_send(&self->out, i));
-	vm_see_members(&self->b);
+	member_see_members(&self->b);
 }
 
 FIXTURE_TEARDOWN(lane_room)
 {
 	lane_unmap(&self->out, &self->a);
-	vm_close(&self->b);
-	vm_close(&self->a);
+	member_close(&self->b);
+	member_close(&self->a);
 }
 
 static bool take(const struct lane_in *in, int count)
@@ -138,7 +138,7 @@ TEST_F(lane_room, ring_back)
 
 	/* Nobody waits: no effect. */
 	EXPECT_EQ(0, dev_room(self->b.fd, self->a.id));
-	EXPECT_EQ(0, vm_stats(&self->b).room);
+	EXPECT_EQ(0, member_stats(&self->b).room);
 
 	pid = flusher(&self->out, self->start + 3);
 	ASSERT_TRUE(is_asked(&self->out, self->start + 3));
@@ -150,8 +150,8 @@ TEST_F(lane_room, ring_back)
 	EXPECT_EQ(0, lane_ring_back(&self->in));
 	EXPECT_EQ(0, child_wait(pid));
 	EXPECT_EQ(0, LOAD(&self->out.ring->room_wanted));
-	EXPECT_EQ(1, vm_stats(&self->b).room);
-	EXPECT_EQ(0, vm_stats(&self->a).room);
+	EXPECT_EQ(1, member_stats(&self->b).room);
+	EXPECT_EQ(0, member_stats(&self->a).room);
 }
 
 /* Told too early it asks again. */
@@ -186,11 +186,11 @@ TEST_F(lane_room, woken_once)
 			ASSERT_EQ(POLLIN, dev_poll(self->b.fd, POLLIN));
 		usleep(1000);
 	}
-	EXPECT_EQ(0, vm_stats(&self->b).room);
+	EXPECT_EQ(0, member_stats(&self->b).room);
 	ASSERT_TRUE(take(&self->in, 1));
 	ASSERT_EQ(0, lane_ring_back(&self->in));
 	EXPECT_EQ(0, child_wait(pid));
-	EXPECT_EQ(1, vm_stats(&self->b).room);
+	EXPECT_EQ(1, member_stats(&self->b).room);
 	/* There are other reasons to sleep, but not so many. */
 	EXPECT_GT(10, sleeps() - before);
 }
@@ -259,8 +259,8 @@ TEST_F(lane_room, receiver_closes)
 /* A reader that forgets to ring back, but looks for more: its sender goes on. */
 
 FIXTURE(forgetful) {
-	struct vm a;
-	struct vm b;
+	struct member a;
+	struct member b;
 	struct lane_out out;
 	struct lane_in in;
 	__u32 start;
@@ -287,7 +287,7 @@ FIXTURE_TEARDOWN(forgetful)
 
 TEST_F(forgetful, empties)
 {
-	struct sleeper s = { .vm = &self->b };
+	struct sleeper s = { .member = &self->b };
 	pid_t pid = flusher(&self->out, self->out.next);
 
 	ASSERT_EQ(0, variant->way->open(&s));
@@ -295,13 +295,13 @@ TEST_F(forgetful, empties)
 	ASSERT_TRUE(take(&self->in, ENTRIES));
 	EXPECT_EQ(0, variant->way->sleep(&s, 20));
 	EXPECT_EQ(0, child_wait(pid));
-	EXPECT_EQ(1, vm_stats(&self->b).room);
+	EXPECT_EQ(1, member_stats(&self->b).room);
 }
 
 /* It is full again by the time of the look. */
 TEST_F(forgetful, has_read_half)
 {
-	struct sleeper s = { .vm = &self->b };
+	struct sleeper s = { .member = &self->b };
 	pid_t pid = flusher(&self->out, self->start + ENTRIES / 2);
 
 	ASSERT_EQ(0, variant->way->open(&s));
@@ -316,7 +316,7 @@ TEST_F(forgetful, has_read_half)
 /* No wakeup is lost on the way back either. */
 
 FIXTURE(race) {
-	struct vm vm;
+	struct member member;
 	__u64 seed;
 };
 
@@ -330,27 +330,27 @@ FIXTURE_VARIANT_ADD(race, forgets_but_polls) { .forgets = &way_poll };
 
 FIXTURE_SETUP(race)
 {
-	ASSERT_EQ(0, vm_create(&self->vm, 2, 2, 4096));
+	ASSERT_EQ(0, member_create(&self->member, 2, 2, 4096));
 	self->seed = rng_seed();
 }
 
 FIXTURE_TEARDOWN(race)
 {
-	vm_close(&self->vm);
+	member_close(&self->member);
 }
 
 #define LATE_MS	5000		/* a wakeup that comes so late is lost */
 #define LAST	UINT64_MAX	/* a cookie */
 
 /* Always as much as there is room for, then a wait for room of any size. */
-static void fill_and_flush(struct vm *to, int count)
+static void fill_and_flush(struct member *to, int count)
 {
 	__u64 enough = now() + 4 * SEC;
 	struct lane_out lane;
-	struct vm me;
+	struct member me;
 	int i, ret;
 
-	if (vm_join(&me, to->fd) || lane_open(&lane, &me, to, 4))
+	if (member_join(&me, to->fd) || lane_open(&lane, &me, to, 4))
 		_exit(10);
 	for (i = 0; i < count && now() < enough; i++) {
 		while ((ret = lane_send(&lane, i)) == -EAGAIN)
@@ -375,7 +375,7 @@ static void let_it_wait(const struct lane_in *lane)
 
 TEST_F(race, no_lost_wakeup)
 {
-	struct sleeper s = { .vm = &self->vm };
+	struct sleeper s = { .member = &self->member };
 	struct ivring_item item = { 0 };
 	struct lane_in lane;
 	int read = 0;
@@ -384,10 +384,10 @@ TEST_F(race, no_lost_wakeup)
 	pid = child_fork();
 	if (!pid) {
 		rng ^= 0x5555555555555555;
-		fill_and_flush(&self->vm, 3000);
+		fill_and_flush(&self->member, 3000);
 	}
-	ASSERT_TRUE(SOON(LOAD(&self->vm.lanes->lane[1].generation)));
-	ASSERT_EQ(0, lane_accept(&lane, &self->vm, 1));
+	ASSERT_TRUE(SOON(LOAD(&self->member.lanes->lane[1].generation)));
+	ASSERT_EQ(0, lane_accept(&lane, &self->member, 1));
 	while (item.cookie != LAST) {
 		if (!variant->forgets || !rng_below(4))
 			let_it_wait(&lane);
@@ -402,11 +402,11 @@ TEST_F(race, no_lost_wakeup)
 		}
 	}
 	/* The last one may be waited for. */
-	EXPECT_EQ(0, dev_room(self->vm.fd, 1));
+	EXPECT_EQ(0, dev_room(self->member.fd, 1));
 	EXPECT_EQ(0, child_wait(pid));
-	EXPECT_LT(read / 50, vm_stats(&self->vm).room);
+	EXPECT_LT(read / 50, member_stats(&self->member).room);
 	TH_LOG("seed %#llx, rang back %llu times for %d items", self->seed,
-	       vm_stats(&self->vm).room, read);
+	       member_stats(&self->member).room, read);
 }
 
 TEST_HARNESS_MAIN

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * No wakeup is lost on the direct path, however one sleeps and whoever makes
- * the barrier: the sender for each item; the receiver by IVRING_FENCE when it
+ * the barrier: the sender for each item; the receiver by IVRING_IOC_FENCE when it
  * arms, so that senders have none; or the kernel, for a receiver that has told
  * senders to have none and goes to sleep without arming. And whether or not the
  * receiver marks the lane as quiet at the same moment, and does not look at it any
@@ -22,7 +22,7 @@
 enum barrier { SENDER, FENCE, KERNEL };
 
 FIXTURE(lane_sleep) {
-	struct vm vm;		/* the receiver */
+	struct member member;	/* the receiver */
 	__u64 seed;
 };
 
@@ -79,7 +79,7 @@ FIXTURE_VARIANT_ADD(lane_sleep, rcu_normal_spin_poll) { KERNEL, &way_spin_poll, 
 
 FIXTURE_SETUP(lane_sleep)
 {
-	ASSERT_EQ(0, vm_create(&self->vm, 2, 2, OUTBOX));
+	ASSERT_EQ(0, member_create(&self->member, 2, 2, OUTBOX));
 	if (variant && variant->rcu_normal && set_rcu_normal(true))
 		SKIP(return, "RCU does not let itself be told");
 	self->seed = rng_seed();
@@ -89,14 +89,14 @@ FIXTURE_TEARDOWN(lane_sleep)
 {
 	if (variant && variant->rcu_normal)
 		set_rcu_normal(false);
-	vm_close(&self->vm);
+	member_close(&self->member);
 }
 
-/* A VM of its own in this process, with a lane. */
-static void join_as_sender(struct vm *me, struct lane_out *lane, struct vm *to,
+/* A member of its own in this process, with a lane. */
+static void join_as_sender(struct member *me, struct lane_out *lane, struct member *to,
 			   bool unfenced)
 {
-	if (vm_join(me, to->fd))
+	if (member_join(me, to->fd))
 		_exit(10);
 	if (lane_open(lane, me, to, ENTRIES))
 		_exit(11);
@@ -136,17 +136,17 @@ static void fill_store_buffer(__u8 *outbox)
 }
 
 /* Send items that carry the time at moments at which the receiver goes to sleep. */
-static void send_items(struct vm *to, enum barrier by, int count, bool close)
+static void send_items(struct member *to, enum barrier by, int count, bool close)
 {
 	struct ivring_item item = { .inline_len = sizeof(__u64) };
 	__u64 time, end = now() + 3 * SEC;
 	struct lane_out lane;
 	__u8 *outbox;
-	struct vm me;
+	struct member me;
 	int i;
 
 	join_as_sender(&me, &lane, to, by != SENDER);
-	outbox = vm_outbox(&me, me.area);
+	outbox = member_outbox(&me, me.area);
 	for (i = 0; !item.port; i++) {
 		switch (close ? 4 : rng_below(4)) {
 		case 0:
@@ -188,7 +188,7 @@ static struct lane_in lane;
 /* Whether there is something where it looks. */
 static bool lane_holds_some(void)
 {
-	return !is_quiet(lane.vm->area, lane.from) && lane_pending(&lane);
+	return !is_quiet(lane.member->area, lane.from) && lane_pending(&lane);
 }
 
 static bool mark(void)
@@ -200,7 +200,7 @@ TEST_F(lane_sleep, no_lost_wakeup)
 {
 	bool close = variant->way == &way_spin || variant->way == &way_spin_poll;
 	struct sleeper s = {
-		.vm = &self->vm,
+		.member = &self->member,
 		.more = lane_holds_some,
 		.mark = variant->quiet ? mark : NULL,
 		.unfenced = variant->by == FENCE,
@@ -220,10 +220,10 @@ TEST_F(lane_sleep, no_lost_wakeup)
 	pid = child_fork();
 	if (!pid) {
 		rng ^= 0x5555555555555555;
-		send_items(&self->vm, variant->by, variant->items, close);
+		send_items(&self->member, variant->by, variant->items, close);
 	}
-	ASSERT_TRUE(SOON(LOAD(&self->vm.lanes->lane[1].generation)));
-	ASSERT_EQ(0, lane_accept(&lane, &self->vm, 1));
+	ASSERT_TRUE(SOON(LOAD(&self->member.lanes->lane[1].generation)));
+	ASSERT_EQ(0, lane_accept(&lane, &self->member, 1));
 	while (!item.port) {
 		if (lane_holds_some() && lane_take(&lane, &item)) {
 			ASSERT_EQ(read++, item.cookie);
@@ -245,13 +245,13 @@ TEST_F(lane_sleep, no_lost_wakeup)
 			ASSERT_EQ(0, lane_pending(&lane))
 				TH_LOG("overslept item %d", read);
 		if (ret && variant->by != SENDER)
-			STORE(&self->vm.area->state, IVRING_BUSY_UNFENCED);
+			STORE(&self->member.area->state, IVRING_BUSY_UNFENCED);
 	}
 	EXPECT_EQ(0, lane_ring_back(&lane));
 	EXPECT_EQ(0, child_wait(pid));
 
 	/* It did sleep, and often. */
-	stats = vm_stats(&self->vm);
+	stats = member_stats(&self->member);
 	EXPECT_LT(read / (close ? 2000 : 50), stats.rung);
 	TH_LOG("seed %#llx, %llu of %d sends rang, the slowest took %llu us",
 	       self->seed, stats.rung, read, worst / 1000);
@@ -263,7 +263,7 @@ TEST_F(lane_sleep, no_lost_wakeup)
  */
 
 FIXTURE(first_item) {
-	struct vm vm;
+	struct member member;
 	__u64 seed;
 };
 
@@ -288,15 +288,15 @@ FIXTURE_TEARDOWN(first_item)
 #define LAST	UINT64_MAX	/* a cookie */
 
 /* Open a lane, send an item, and so on. */
-static void open_and_send(struct vm *to, int count)
+static void open_and_send(struct member *to, int count)
 {
 	struct lane_out lane;
 	__u64 end, enough = now() + 2 * SEC;
-	struct vm me;
+	struct member me;
 	bool last = false;
 	int i, ret;
 
-	if (vm_join(&me, to->fd))
+	if (member_join(&me, to->fd))
 		_exit(20);
 	for (i = 0; !last; i++) {
 		end = in_ms(LATE_MS);
@@ -318,21 +318,21 @@ static void open_and_send(struct vm *to, int count)
 }
 
 /* Arm and sleep, unless a lane has come or gone. */
-static int sleep_without_news(struct vm *vm, __u32 changes)
+static int sleep_without_news(struct member *member, __u32 changes)
 {
 	int ret = 0;
 
-	STORE(&vm->area->state, IVRING_IDLE);
+	STORE(&member->area->state, IVRING_IDLE);
 	FULL_BARRIER();
-	if (LOAD(&vm->lanes->changes) == changes)
-		ret = dev_wait(vm->fd, IVRING_WAIT_ARMED, in_ms(SLEEP_MS), NULL);
-	STORE(&vm->area->state, IVRING_BUSY);
+	if (LOAD(&member->lanes->changes) == changes)
+		ret = dev_wait(member->fd, IVRING_WAIT_ARMED, in_ms(SLEEP_MS), NULL);
+	STORE(&member->area->state, IVRING_BUSY);
 	return ret;
 }
 
 TEST_F(first_item, is_found)
 {
-	struct sleeper s = { .vm = &self->vm };
+	struct sleeper s = { .member = &self->member };
 	struct ivring_item item = { 0 };
 	int read = 0, ret;
 	__u32 changes;
@@ -341,7 +341,7 @@ TEST_F(first_item, is_found)
 	pid = child_fork();
 	if (!pid) {
 		rng ^= 0x5555555555555555;
-		open_and_send(&self->vm, 3000);
+		open_and_send(&self->member, 3000);
 	}
 	while (item.cookie != LAST) {
 		spin(rng_below(1 << rng_below(12)));
@@ -349,12 +349,12 @@ TEST_F(first_item, is_found)
 			/* It has looked at all lanes, so there is one. */
 			ASSERT_EQ(1, variant->way->sleep(&s, SLEEP_MS))
 				TH_LOG("overslept item %d", read);
-			ASSERT_EQ(0, lane_accept(&lane, &self->vm, 1));
+			ASSERT_EQ(0, lane_accept(&lane, &self->member, 1));
 		} else {
-			changes = LOAD(&self->vm.lanes->changes);
-			ret = lane_accept(&lane, &self->vm, 1);
+			changes = LOAD(&self->member.lanes->changes);
+			ret = lane_accept(&lane, &self->member, 1);
 			if (ret == -ENOENT) {
-				ASSERT_EQ(0, sleep_without_news(&self->vm, changes))
+				ASSERT_EQ(0, sleep_without_news(&self->member, changes))
 					TH_LOG("overslept item %d", read);
 				continue;
 			}
@@ -366,7 +366,7 @@ TEST_F(first_item, is_found)
 		ASSERT_EQ(0, lane_close(&lane));
 	}
 	EXPECT_EQ(0, child_wait(pid));
-	TH_LOG("seed %#llx, %llu of %d rang", self->seed, vm_stats(&self->vm).rung, read);
+	TH_LOG("seed %#llx, %llu of %d rang", self->seed, member_stats(&self->member).rung, read);
 }
 
 TEST_HARNESS_MAIN

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Many VMs with lanes from all to all, some killed and replaced. They sleep in
+ * Many members with lanes from all to all, some killed and replaced. They sleep in
  * all ways, with and without barriers of their senders, and have doorbells
  * delayed. Nothing is lost, doubled, out of order or taken for another's, and
  * nobody oversleeps. See stress.c for the same with inboxes and payload.
@@ -13,7 +13,7 @@
 #include "lane.h"
 #include "ways.h"
 
-#define VMS		8
+#define MEMBERS		8
 #define ENTRIES		16
 #define BATCH		8
 
@@ -23,7 +23,7 @@ static const struct way *const ways[] = {
 	&way_uring_multishot,
 };
 
-/* Another VM, as one process sees it. */
+/* Another member, as one process sees it. */
 struct peer {
 	struct lane_out out;	/* to it, if ring is set */
 	__u64 sent;
@@ -35,14 +35,14 @@ struct peer {
 /* What one process tells the others when it has sent its last. */
 struct account {
 	__u32 generation;
-	__u32 to[VMS];		/* generations */
-	__u64 sent[VMS];
+	__u32 to[MEMBERS];	/* generations */
+	__u64 sent[MEMBERS];
 };
 
 struct shared {
 	int stop;
 	int done;
-	struct account account[VMS];
+	struct account account[MEMBERS];
 	__u64 items;
 	__u64 lanes;
 	__u64 rung;
@@ -50,14 +50,14 @@ struct shared {
 };
 
 static struct shared *shared;
-static struct vm me;
-static struct peer peers[VMS];
+static struct member me;
+static struct peer peers[MEMBERS];
 static __u32 changes;
 
 #define CHECK(cond, fmt, ...)						\
 do {									\
 	if (!(cond)) {							\
-		fprintf(stderr, "# lane_stress.c:%d: VM %u:%u: " fmt "\n", \
+		fprintf(stderr, "# lane_stress.c:%d: member %u:%u: " fmt "\n", \
 			__LINE__, me.id, me.generation, ##__VA_ARGS__);	\
 		_exit(1);						\
 	}								\
@@ -68,10 +68,10 @@ static void count(__u64 *counter, __u64 by)
 	__atomic_fetch_add(counter, by, __ATOMIC_RELAXED);
 }
 
-/* A lane to the VM that is in slot @id now; false if there is none to be had. */
+/* A lane to the member that is in slot @id now; false if there is none to be had. */
 static bool meet(__u32 id)
 {
-	struct vm to = { .id = id, .generation = vm_generation(&me, id) };
+	struct member to = { .id = id, .generation = member_generation(&me, id) };
 	struct lane_out *out = &peers[id].out;
 	int ret;
 
@@ -99,7 +99,7 @@ static bool meet(__u32 id)
 static void send_some(__u32 id)
 {
 	struct lane_out *out = &peers[id].out;
-	struct ivring_item item = { .port = me.id * VMS + id };
+	struct ivring_item item = { .port = me.id * MEMBERS + id };
 	int i, ret;
 
 	if (!meet(id))
@@ -130,7 +130,7 @@ static void look_for_lanes(void)
 	if (now_at == changes)
 		return;
 	changes = now_at;
-	for (id = 0; id < VMS; id++) {
+	for (id = 0; id < MEMBERS; id++) {
 		if (peers[id].in.ring)
 			continue;
 		ret = lane_accept(&peers[id].in, &me, id);
@@ -150,10 +150,10 @@ static void read_lane(__u32 id)
 	bool gone;
 
 	/* What it has published before it left can be seen after this. */
-	gone = vm_generation(&me, id) != peer->in.generation;
+	gone = member_generation(&me, id) != peer->in.generation;
 	while (lane_take(&peer->in, &item)) {
 		memcpy(&generation, item.data, sizeof(generation));
-		CHECK(item.port == id * VMS + me.id && generation == peer->in.generation,
+		CHECK(item.port == id * MEMBERS + me.id && generation == peer->in.generation,
 		      "port %u of %u in lane of %u:%u", item.port, generation, id,
 		      peer->in.generation);
 		CHECK(item.cookie == peer->received, "item %llu of %u:%u, expected %llu",
@@ -177,7 +177,7 @@ static void receive_all(void)
 	__u32 id;
 
 	look_for_lanes();
-	for (id = 0; id < VMS; id++)
+	for (id = 0; id < MEMBERS; id++)
 		if (peers[id].in.ring)
 			read_lane(id);
 }
@@ -189,7 +189,7 @@ static bool lanes_hold_some(void)
 
 	if (LOAD(&me.lanes->changes) != changes)
 		return true;
-	for (id = 0; id < VMS; id++)
+	for (id = 0; id < MEMBERS; id++)
 		if (peers[id].in.ring && lane_pending(&peers[id].in))
 			return true;
 	return false;
@@ -206,19 +206,19 @@ static void sleep_some(const struct way *way, struct sleeper *s)
 	CHECK(ret >= 0, "%s: %d", way->name, ret);
 	CHECK(ret || ms < 3000 || !lanes_hold_some(), "overslept in %s", way->name);
 	count(&shared->sleeps, 1);
-	vm_see_members(&me);
+	member_see_members(&me);
 	/* As long as this is said, no sleep begins without a barrier for all. */
 	s->unfenced = ret && rng_below(2);
 	if (s->unfenced)
 		STORE(&me.area->state, IVRING_BUSY_UNFENCED);
 }
 
-/* The books: all that was sent to this VM by those who are still there came. */
+/* The books: all that was sent to this member by those who are still there came. */
 static void compare(void)
 {
 	__u32 id;
 
-	for (id = 0; id < VMS; id++) {
+	for (id = 0; id < MEMBERS; id++) {
 		struct account *a = &shared->account[id];
 		struct peer *peer = &peers[id];
 
@@ -231,15 +231,15 @@ static void compare(void)
 	}
 }
 
-static void run_vm(int region_fd, __u32 id)
+static void run_member(int region_fd, __u32 id)
 {
 	const struct way *way = ways[rng_below(ARRAY_SIZE(ways))];
-	struct sleeper s = { .vm = &me, .more = lanes_hold_some };
+	struct sleeper s = { .member = &me, .more = lanes_hold_some };
 	struct account *account;
 	int ret;
 	__u32 i;
 
-	ret = vm_succeed(&me, region_fd, id);
+	ret = member_succeed(&me, region_fd, id);
 	CHECK(!ret, "attach to slot %u: %d", id, ret);
 	close(region_fd);
 	if (way->open(&s))
@@ -247,18 +247,18 @@ static void run_vm(int region_fd, __u32 id)
 	while (!LOAD(&shared->stop)) {
 		receive_all();
 		if (rng_below(4))
-			send_some(rng_below(VMS));
+			send_some(rng_below(MEMBERS));
 		else
 			sleep_some(way, &s);
 	}
 	account = &shared->account[id];
 	account->generation = me.generation;
-	for (i = 0; i < VMS; i++) {
+	for (i = 0; i < MEMBERS; i++) {
 		account->to[i] = peers[i].out.ring ? peers[i].out.generation : 0;
 		account->sent[i] = peers[i].sent;
 	}
 	__atomic_fetch_add(&shared->done, 1, __ATOMIC_ACQ_REL);
-	while (LOAD(&shared->done) < VMS) {
+	while (LOAD(&shared->done) < MEMBERS) {
 		receive_all();
 		usleep(1000);
 	}
@@ -274,7 +274,7 @@ static int seconds(void)
 	return s ? atoi(s) : 8;
 }
 
-static pid_t start_vm(int region_fd, __u32 id)
+static pid_t start_member(int region_fd, __u32 id)
 {
 	pid_t pid;
 
@@ -283,7 +283,7 @@ static pid_t start_vm(int region_fd, __u32 id)
 	pid = child_fork();
 	if (!pid) {
 		rng += id + 1;
-		run_vm(region_fd, id);
+		run_member(region_fd, id);
 	}
 	return pid;
 }
@@ -294,10 +294,10 @@ FIXTURE(lane_stress) {
 
 FIXTURE_SETUP(lane_stress)
 {
-	struct ivring_create c = create_args(VMS, 2, 4096);
+	struct ivring_create c = create_args(MEMBERS, 2, 4096);
 
 	self->fd = dev_open();
-	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_CREATE, &c));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_CREATE, &c));
 }
 
 FIXTURE_TEARDOWN(lane_stress)
@@ -309,26 +309,26 @@ TEST_F_TIMEOUT(lane_stress, all_to_all, seconds() + 60)
 {
 	__u64 seed = rng_seed(), end = now() + seconds() * SEC;
 	int i, kills = 0;
-	pid_t pid[VMS];
+	pid_t pid[MEMBERS];
 
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	for (i = 0; i < VMS; i++)
-		pid[i] = start_vm(self->fd, i);
+	for (i = 0; i < MEMBERS; i++)
+		pid[i] = start_member(self->fd, i);
 	while (now() < end) {
 		usleep(50000 + rng_below(200000));
-		i = rng_below(VMS);
+		i = rng_below(MEMBERS);
 		kill(pid[i], SIGKILL);
 		/* Or it has failed before. */
 		ASSERT_EQ(-SIGKILL, child_wait(pid[i]));
-		pid[i] = start_vm(self->fd, i);
+		pid[i] = start_member(self->fd, i);
 		kills++;
 	}
 	STORE(&shared->stop, 1);
-	for (i = 0; i < VMS; i++)
+	for (i = 0; i < MEMBERS; i++)
 		ASSERT_EQ(0, child_wait(pid[i]));
 	EXPECT_LT(1000 * seconds(), shared->items);
-	EXPECT_LT(VMS, shared->lanes);
+	EXPECT_LT(MEMBERS, shared->lanes);
 	TH_LOG("seed %#llx: %llu items in %llu lanes, %llu rang, %llu sleeps, %d kills",
 	       seed, shared->items, shared->lanes, shared->rung, shared->sleeps, kills);
 }

@@ -9,7 +9,7 @@
 #include "lane.h"
 
 FIXTURE(leak) {
-	struct vm vm;		/* stays */
+	struct member member;	/* stays */
 };
 
 /* A number of /proc/meminfo, in KiB. */
@@ -29,12 +29,12 @@ static long long meminfo(const char *key)
 
 FIXTURE_SETUP(leak)
 {
-	ASSERT_EQ(0, vm_create(&self->vm, 4, 8, 65536));
+	ASSERT_EQ(0, member_create(&self->member, 4, 8, 65536));
 }
 
 FIXTURE_TEARDOWN(leak)
 {
-	vm_close(&self->vm);
+	member_close(&self->member);
 }
 
 /*
@@ -83,7 +83,7 @@ static bool create_and_close(void)
 	struct ivring_create c = create_args(16, 2, 4096);
 	int fd = dev_open(), ret;
 
-	ret = dev_ioctl(fd, IVRING_CREATE, &c);
+	ret = dev_ioctl(fd, IVRING_IOC_CREATE, &c);
 	close(fd);
 	return !ret;
 }
@@ -93,27 +93,27 @@ TEST_F(leak, region)
 	EXPECT_NO_LEAK(10000, create_and_close(), 128, 1024);
 }
 
-/* A VM that does a bit of everything. */
-static bool live(const struct vm *other)
+/* A member that does a bit of everything. */
+static bool live(const struct member *other)
 {
 	int efd = eventfd(0, 0);
-	struct vm vm;
+	struct member member;
 	bool ok;
 
-	ok = !vm_join(&vm, other->fd) && !dev_eventfd(vm.fd, efd) &&
-	     !vm_send(other, vm.id, vm.generation, 1) &&
-	     dev_poll(vm.fd, POLLIN) == POLLIN;
+	ok = !member_join(&member, other->fd) && !dev_eventfd(member.fd, efd) &&
+	     !member_send(other, member.id, member.generation, 1) &&
+	     dev_poll(member.fd, POLLIN) == POLLIN;
 	close(efd);
-	vm_close(&vm);
+	member_close(&member);
 	return ok;
 }
 
-TEST_F(leak, vm)
+TEST_F(leak, member)
 {
-	EXPECT_NO_LEAK(4000, live(&self->vm), 128, 1024);
+	EXPECT_NO_LEAK(4000, live(&self->member), 128, 1024);
 }
 
-static bool open_and_close_lane(const struct vm *from, const struct vm *to)
+static bool open_and_close_lane(const struct member *from, const struct member *to)
 {
 	struct lane_out lane = { 0 };
 	bool ok;
@@ -126,66 +126,66 @@ static bool open_and_close_lane(const struct vm *from, const struct vm *to)
 
 TEST_F(leak, lane)
 {
-	struct vm other;
+	struct member other;
 
-	ASSERT_EQ(0, vm_join(&other, self->vm.fd));
-	EXPECT_NO_LEAK(4000, open_and_close_lane(&self->vm, &other), 128, 1024);
+	ASSERT_EQ(0, member_join(&other, self->member.fd));
+	EXPECT_NO_LEAK(4000, open_and_close_lane(&self->member, &other), 128, 1024);
 	EXPECT_NO_LEAK(4000, open_and_close_lane(&other, &other), 128, 1024);
-	vm_close(&other);
+	member_close(&other);
 }
 
 /* Lanes whose ends leave. */
-static bool leave_lanes(const struct vm *other)
+static bool leave_lanes(const struct member *other)
 {
-	struct vm vm;
+	struct member member;
 	bool ok;
 
-	ok = !vm_join(&vm, other->fd) &&
-	     !dev_open_lane(vm.fd, other->id, other->generation, 8) &&
-	     !dev_open_lane(other->fd, vm.id, vm.generation, 8) &&
-	     !dev_open_lane(vm.fd, vm.id, vm.generation, 8);
-	vm_close(&vm);
-	return ok && !dev_close_lane(other->fd, vm.id, vm.generation);
+	ok = !member_join(&member, other->fd) &&
+	     !dev_open_lane(member.fd, other->id, other->generation, 8) &&
+	     !dev_open_lane(other->fd, member.id, member.generation, 8) &&
+	     !dev_open_lane(member.fd, member.id, member.generation, 8);
+	member_close(&member);
+	return ok && !dev_close_lane(other->fd, member.id, member.generation);
 }
 
 TEST_F(leak, lanes_of_the_dead)
 {
-	EXPECT_NO_LEAK(4000, leave_lanes(&self->vm), 128, 1024);
+	EXPECT_NO_LEAK(4000, leave_lanes(&self->member), 128, 1024);
 }
 
-static bool fail_to_open_lane(const struct vm *vm)
+static bool fail_to_open_lane(const struct member *member)
 {
-	return dev_open_lane(vm->fd, vm->id, vm->generation, 16) == -EBUSY;
+	return dev_open_lane(member->fd, member->id, member->generation, 16) == -EBUSY;
 }
 
 TEST_F(leak, failed_open_lane)
 {
-	ASSERT_EQ(0, dev_open_lane(self->vm.fd, self->vm.id, self->vm.generation, 8));
-	EXPECT_NO_LEAK(4000, fail_to_open_lane(&self->vm), 128, 1024);
+	ASSERT_EQ(0, dev_open_lane(self->member.fd, self->member.id, self->member.generation, 8));
+	EXPECT_NO_LEAK(4000, fail_to_open_lane(&self->member), 128, 1024);
 }
 
 /* The same where it is the receiver who has yet to let go of the last one. */
-static bool fail_to_succeed(const struct vm *vm, const struct vm *to)
+static bool fail_to_succeed(const struct member *member, const struct member *to)
 {
-	return dev_open_lane(vm->fd, to->id, to->generation, 8) == -EBUSY;
+	return dev_open_lane(member->fd, to->id, to->generation, 8) == -EBUSY;
 }
 
 TEST_F(leak, failed_successor)
 {
-	struct vm other;
+	struct member other;
 
-	ASSERT_EQ(0, vm_join(&other, self->vm.fd));
-	ASSERT_EQ(0, dev_open_lane(other.fd, self->vm.id, self->vm.generation, 8));
-	vm_close(&other);
-	ASSERT_EQ(0, vm_join_slot(&other, self->vm.fd, other.id));
-	EXPECT_NO_LEAK(4000, fail_to_succeed(&other, &self->vm), 128, 1024);
-	vm_close(&other);
+	ASSERT_EQ(0, member_join(&other, self->member.fd));
+	ASSERT_EQ(0, dev_open_lane(other.fd, self->member.id, self->member.generation, 8));
+	member_close(&other);
+	ASSERT_EQ(0, member_join_slot(&other, self->member.fd, other.id));
+	EXPECT_NO_LEAK(4000, fail_to_succeed(&other, &self->member), 128, 1024);
+	member_close(&other);
 }
 
 /* An ATTACH that fails at the very last. */
 static bool fail_to_attach(int fd, struct ivring_attach *readonly)
 {
-	return dev_ioctl(fd, IVRING_ATTACH, readonly) == -EFAULT;
+	return dev_ioctl(fd, IVRING_IOC_ATTACH, readonly) == -EFAULT;
 }
 
 TEST_F(leak, failed_attach)
@@ -193,7 +193,7 @@ TEST_F(leak, failed_attach)
 	struct ivring_attach *a = fenced_pages(1);
 	int fd = dev_open();
 
-	*a = attach_args(self->vm.fd, IVRING_ID_ANY);
+	*a = attach_args(self->member.fd, IVRING_ID_ANY);
 	mprotect(a, PAGE, PROT_READ);
 	EXPECT_NO_LEAK(4000, fail_to_attach(fd, a), 128, 1024);
 	close(fd);
@@ -202,7 +202,7 @@ TEST_F(leak, failed_attach)
 /* A CREATE that fails: the name is taken. */
 static bool fail_to_create(int fd, const struct ivring_create *c)
 {
-	return dev_ioctl(fd, IVRING_CREATE, c) == -EEXIST;
+	return dev_ioctl(fd, IVRING_IOC_CREATE, c) == -EEXIST;
 }
 
 TEST_F(leak, failed_create)
@@ -211,7 +211,7 @@ TEST_F(leak, failed_create)
 	int fd = dev_open(), other = dev_open();
 
 	strcpy((char *)c.name, "leak-test");
-	ASSERT_EQ(0, dev_ioctl(fd, IVRING_CREATE, &c));
+	ASSERT_EQ(0, dev_ioctl(fd, IVRING_IOC_CREATE, &c));
 	EXPECT_NO_LEAK(4000, fail_to_create(other, &c), 128, 1024);
 	close(fd);
 	close(other);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A VM leaves, in whatever way: its slot is free at once, those who wait for it
+ * A member leaves, in whatever way: its slot is free at once, those who wait for it
  * or send to it are told, the others too, and its successor gets nothing of it.
  */
 #include "ivring_test.h"
@@ -8,7 +8,7 @@
 #define ENTRIES	4
 #define SLOT	2
 
-/* A process that has a VM in SLOT, and leaves. */
+/* A process that has a member in SLOT, and leaves. */
 struct leaver {
 	pid_t pid;
 	int command;		/* a pipe to it */
@@ -17,7 +17,7 @@ struct leaver {
 };
 
 FIXTURE(leave) {
-	struct vm vm;		/* stays */
+	struct member member;	/* stays */
 	struct leaver other;
 };
 
@@ -37,9 +37,9 @@ FIXTURE_VARIANT_ADD(leave, exec) { .how = 'x' };
 static void run_leaver(int region_fd, int command, int reply)
 {
 	char c = 'a';
-	struct vm vm;
+	struct member member;
 
-	if (vm_join_slot(&vm, region_fd, SLOT))
+	if (member_join_slot(&member, region_fd, SLOT))
 		_exit(1);
 	close(region_fd);
 	do {
@@ -47,12 +47,12 @@ static void run_leaver(int region_fd, int command, int reply)
 		if (read(command, &c, 1) != 1)
 			_exit(2);
 		if (c == 'c')
-			vm_close(&vm);
+			member_close(&member);
 		if (c == 'e')
 			_exit(0);
 		if (c == 'x')
 			execlp("sleep", "sleep", "100", NULL);
-	} while (c != 'r' || SOON(LOAD(&vm.inbox->room_wanted)));
+	} while (c != 'r' || SOON(LOAD(&member.inbox->room_wanted)));
 	_exit(3);
 }
 
@@ -61,28 +61,28 @@ FIXTURE_SETUP(leave)
 	int command[2], reply[2];
 	char c = 0;
 
-	ASSERT_EQ(0, vm_create(&self->vm, 4, ENTRIES, 4096));
+	ASSERT_EQ(0, member_create(&self->member, 4, ENTRIES, 4096));
 	ASSERT_EQ(0, pipe2(command, O_CLOEXEC));
 	ASSERT_EQ(0, pipe2(reply, O_CLOEXEC));
 	self->other.pid = child_fork();
 	if (!self->other.pid) {
 		close(command[1]);
 		close(reply[0]);
-		run_leaver(self->vm.fd, command[0], reply[1]);
+		run_leaver(self->member.fd, command[0], reply[1]);
 	}
 	close(command[0]);
 	close(reply[1]);
 	self->other.command = command[1];
 	self->other.reply = reply[0];
 	ASSERT_EQ(1, read(self->other.reply, &c, 1));
-	self->other.generation = vm_generation(&self->vm, SLOT);
+	self->other.generation = member_generation(&self->member, SLOT);
 	ASSERT_EQ(1, self->other.generation % 2);
-	vm_see_members(&self->vm);
+	member_see_members(&self->member);
 }
 
 FIXTURE_TEARDOWN(leave)
 {
-	vm_close(&self->vm);
+	member_close(&self->member);
 	close(self->other.command);
 	close(self->other.reply);
 	kill(self->other.pid, SIGKILL);
@@ -106,85 +106,85 @@ static void leave(const struct leaver *other, char how)
 		child_wait(other->pid);
 }
 
-static int send(const struct vm *vm, const struct leaver *to)
+static int send(const struct member *member, const struct leaver *to)
 {
-	return vm_send(vm, SLOT, to->generation, 1);
+	return member_send(member, SLOT, to->generation, 1);
 }
 
 /* Processes that wait for the one that leaves, with no part in its file. */
-static pid_t blocked_sender(const struct vm *vm, const struct leaver *to)
+static pid_t blocked_sender(const struct member *member, const struct leaver *to)
 {
 	pid_t pid = child_fork();
 
 	if (!pid)
-		_exit(-vm_send_wait(vm, SLOT, to->generation, 1,
-				    IVRING_DEADLINE_NEVER));
+		_exit(-member_send_wait(member, SLOT, to->generation, 1,
+					IVRING_DEADLINE_NEVER));
 	return pid;
 }
 
-static pid_t blocked_flush(const struct vm *vm, const struct leaver *to)
+static pid_t blocked_flush(const struct member *member, const struct leaver *to)
 {
 	pid_t pid = child_fork();
 
 	if (!pid)
-		_exit(-dev_flush(vm->fd, SLOT, to->generation, vm->start + 1,
+		_exit(-dev_flush(member->fd, SLOT, to->generation, member->start + 1,
 				 IVRING_DEADLINE_NEVER));
 	return pid;
 }
 
 TEST_F(leave, generation)
 {
-	__u32 members = vm_members(&self->vm);
-	struct ivring_vm_info v = { .id = SLOT };
+	__u32 members = member_changes_word(&self->member);
+	struct ivring_member_info v = { .id = SLOT };
 	struct ivring_info info;
 
 	leave(&self->other, variant->how);
-	EXPECT_EQ(self->other.generation + 1, vm_generation(&self->vm, SLOT));
-	EXPECT_NE(members, vm_members(&self->vm));
-	ASSERT_EQ(0, dev_ioctl(self->vm.fd, IVRING_VM_INFO, &v));
+	EXPECT_EQ(self->other.generation + 1, member_generation(&self->member, SLOT));
+	EXPECT_NE(members, member_changes_word(&self->member));
+	ASSERT_EQ(0, dev_ioctl(self->member.fd, IVRING_IOC_MEMBER_INFO, &v));
 	EXPECT_EQ(self->other.generation + 1, v.generation);
-	ASSERT_EQ(0, dev_ioctl(self->vm.fd, IVRING_INFO, &info));
+	ASSERT_EQ(0, dev_ioctl(self->member.fd, IVRING_IOC_INFO, &info));
 	EXPECT_EQ(1, info.attached);
 }
 
 TEST_F(leave, send)
 {
-	struct vm next;
+	struct member next;
 
-	ASSERT_EQ(0, send(&self->vm, &self->other));
+	ASSERT_EQ(0, send(&self->member, &self->other));
 	leave(&self->other, variant->how);
-	EXPECT_EQ(-EPIPE, send(&self->vm, &self->other));
-	EXPECT_EQ(-EPIPE, vm_send_wait(&self->vm, SLOT, self->other.generation, 1,
-				       IVRING_DEADLINE_NEVER));
+	EXPECT_EQ(-EPIPE, send(&self->member, &self->other));
+	EXPECT_EQ(-EPIPE, member_send_wait(&self->member, SLOT, self->other.generation, 1,
+					   IVRING_DEADLINE_NEVER));
 	/* The slot can be taken at once. */
-	ASSERT_EQ(0, vm_join_slot(&next, self->vm.fd, SLOT));
+	ASSERT_EQ(0, member_join_slot(&next, self->member.fd, SLOT));
 	EXPECT_EQ(self->other.generation + 2, next.generation);
-	EXPECT_EQ(-ESTALE, send(&self->vm, &self->other));
-	EXPECT_EQ(-ESTALE, dev_flush(self->vm.fd, SLOT, self->other.generation,
-				     self->vm.start + 1, IVRING_DEADLINE_NEVER));
-	EXPECT_EQ(0, vm_send(&self->vm, SLOT, next.generation, 5));
-	vm_close(&next);
+	EXPECT_EQ(-ESTALE, send(&self->member, &self->other));
+	EXPECT_EQ(-ESTALE, dev_flush(self->member.fd, SLOT, self->other.generation,
+				     self->member.start + 1, IVRING_DEADLINE_NEVER));
+	EXPECT_EQ(0, member_send(&self->member, SLOT, next.generation, 5));
+	member_close(&next);
 }
 
 TEST_F(leave, successor_gets_nothing)
 {
 	struct ivring_item item;
-	struct vm next;
+	struct member next;
 	int i;
 
 	for (i = 0; i < ENTRIES; i++)
-		ASSERT_EQ(0, send(&self->vm, &self->other));
+		ASSERT_EQ(0, send(&self->member, &self->other));
 	leave(&self->other, variant->how);
-	ASSERT_EQ(0, vm_join_slot(&next, self->vm.fd, SLOT));
+	ASSERT_EQ(0, member_join_slot(&next, self->member.fd, SLOT));
 	EXPECT_EQ(next.start, next.inbox->producer);
 	EXPECT_EQ(0, memcmp(&next.inbox->item[0],
 			    &(struct ivring_item) { 0 }, sizeof(item)));
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(next.fd, 0, 0, NULL));
-	EXPECT_EQ(0, vm_stats(&next).items_in);
-	EXPECT_EQ(0, vm_send(&self->vm, SLOT, next.generation, 5));
-	EXPECT_TRUE(vm_take(&next, &item));
+	EXPECT_EQ(0, member_stats(&next).items_in);
+	EXPECT_EQ(0, member_send(&self->member, SLOT, next.generation, 5));
+	EXPECT_TRUE(member_take(&next, &item));
 	EXPECT_EQ(5, item.cookie);
-	vm_close(&next);
+	member_close(&next);
 }
 
 TEST_F(leave, blocked_sender)
@@ -193,9 +193,9 @@ TEST_F(leave, blocked_sender)
 	int i;
 
 	for (i = 0; i < ENTRIES; i++)
-		ASSERT_EQ(0, send(&self->vm, &self->other));
+		ASSERT_EQ(0, send(&self->member, &self->other));
 	for (i = 0; i < 3; i++)
-		pid[i] = blocked_sender(&self->vm, &self->other);
+		pid[i] = blocked_sender(&self->member, &self->other);
 	tell(&self->other, 'r');
 	usleep(20000);
 	leave(&self->other, variant->how);
@@ -207,8 +207,8 @@ TEST_F(leave, blocked_flush)
 {
 	pid_t pid;
 
-	ASSERT_EQ(0, send(&self->vm, &self->other));
-	pid = blocked_flush(&self->vm, &self->other);
+	ASSERT_EQ(0, send(&self->member, &self->other));
+	pid = blocked_flush(&self->member, &self->other);
 	tell(&self->other, 'r');
 	leave(&self->other, variant->how);
 	EXPECT_EQ(EPIPE, child_wait(pid));
@@ -227,16 +227,16 @@ TEST_F(leave, wait_returns)
 		leave(&self->other, variant->how);
 		_exit(0);
 	}
-	EXPECT_EQ(0, dev_wait(self->vm.fd, IVRING_WAIT_MEMBERS, in_ms(10000), &events));
+	EXPECT_EQ(0, dev_wait(self->member.fd, IVRING_WAIT_MEMBERS, in_ms(10000), &events));
 	EXPECT_EQ(IVRING_EVENT_MEMBERS, events);
 	EXPECT_GT(5 * SEC, now() - start);
-	EXPECT_EQ(self->other.generation + 1, vm_generation(&self->vm, SLOT));
+	EXPECT_EQ(self->other.generation + 1, member_generation(&self->member, SLOT));
 	child_wait(pid);
 }
 
 TEST_F(leave, poll_returns)
 {
-	struct pollfd p = { .fd = self->vm.fd, .events = POLLPRI };
+	struct pollfd p = { .fd = self->member.fd, .events = POLLPRI };
 	__u64 start = now();
 	pid_t pid = child_fork();
 
@@ -255,47 +255,47 @@ TEST_F(leave, poll_returns)
 TEST_F(leave, last_words)
 {
 	struct ivring_item item;
-	struct vm next;
+	struct member next;
 
-	ASSERT_EQ(0, vm_join(&next, self->vm.fd));
-	ASSERT_EQ(0, vm_send(&next, self->vm.id, self->vm.generation, 77));
-	vm_close(&next);
+	ASSERT_EQ(0, member_join(&next, self->member.fd));
+	ASSERT_EQ(0, member_send(&next, self->member.id, self->member.generation, 77));
+	member_close(&next);
 	leave(&self->other, variant->how);
-	EXPECT_EQ(0, dev_wait(self->vm.fd, 0, 0, NULL));
-	EXPECT_TRUE(vm_take(&self->vm, &item));
+	EXPECT_EQ(0, dev_wait(self->member.fd, 0, 0, NULL));
+	EXPECT_TRUE(member_take(&self->member, &item));
 	EXPECT_EQ(77, item.cookie);
 	EXPECT_EQ(next.id, item.from);
 	EXPECT_EQ(next.generation, item.from_gen);
 }
 
-/* What keeps a VM alive. */
+/* What keeps a member alive. */
 
 FIXTURE(alive) {
-	struct vm a;
-	struct vm b;
+	struct member a;
+	struct member b;
 };
 
 FIXTURE_SETUP(alive)
 {
-	ASSERT_EQ(0, vm_create(&self->a, 4, ENTRIES, 4096));
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create(&self->a, 4, ENTRIES, 4096));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
 }
 
 FIXTURE_TEARDOWN(alive)
 {
-	vm_close(&self->a);
+	member_close(&self->a);
 }
 
-static int ping(struct vm *from, struct vm *to)
+static int ping(struct member *from, struct member *to)
 {
-	return vm_send(from, to->id, to->generation, 1);
+	return member_send(from, to->id, to->generation, 1);
 }
 
 TEST_F(alive, duplicate)
 {
 	int copy = dup(self->b.fd);
 
-	vm_close(&self->b);
+	member_close(&self->b);
 	EXPECT_EQ(0, ping(&self->a, &self->b));
 	self->b.fd = copy;
 	EXPECT_EQ(0, ping(&self->b, &self->a));
@@ -329,7 +329,7 @@ TEST_F(alive, child)
 		close(end[1]);
 		_exit(read(end[0], &c, 1));
 	}
-	vm_close(&self->b);
+	member_close(&self->b);
 	EXPECT_EQ(0, ping(&self->a, &self->b));
 	close(end[1]);
 	EXPECT_EQ(0, child_wait(pid));
@@ -338,26 +338,26 @@ TEST_F(alive, child)
 
 TEST_F(alive, not_when_killed_asleep)
 {
-	const struct ivring_vm_area *area;
-	struct vm vm;
+	const struct ivring_member_area *area;
+	struct member member;
 	pid_t pid;
 
 	pid = child_fork();
 	if (!pid) {
-		if (vm_join_slot(&vm, self->a.fd, 3))
+		if (member_join_slot(&member, self->a.fd, 3))
 			_exit(1);
-		dev_wait(vm.fd, 0, IVRING_DEADLINE_NEVER, NULL);
+		dev_wait(member.fd, 0, IVRING_DEADLINE_NEVER, NULL);
 		_exit(2);
 	}
-	ASSERT_TRUE(SOON(vm_generation(&self->a, 3) == 1));
-	area = vm_peer(&self->a, 3);
+	ASSERT_TRUE(SOON(member_generation(&self->a, 3) == 1));
+	area = member_peer(&self->a, 3);
 	ASSERT_NE(MAP_FAILED, area);
 	ASSERT_TRUE(SOON(LOAD(&area->state) == IVRING_IDLE));
 	kill(pid, SIGKILL);
 	EXPECT_EQ(-SIGKILL, child_wait(pid));
-	EXPECT_EQ(-EPIPE, vm_send(&self->a, 3, 1, 1));
+	EXPECT_EQ(-EPIPE, member_send(&self->a, 3, 1, 1));
 	munmap((void *)area, self->a.area_size);
-	vm_close(&self->b);
+	member_close(&self->b);
 }
 
 TEST_F(alive, hundred_lives)
@@ -367,17 +367,17 @@ TEST_F(alive, hundred_lives)
 	int i;
 
 	for (i = 0; i < 100; i++) {
-		vm_close(&self->b);
-		ASSERT_EQ(generation + 1 + 2 * i, vm_generation(&self->a, id));
-		ASSERT_EQ(0, vm_join_slot(&self->b, self->a.fd, id));
+		member_close(&self->b);
+		ASSERT_EQ(generation + 1 + 2 * i, member_generation(&self->a, id));
+		ASSERT_EQ(0, member_join_slot(&self->b, self->a.fd, id));
 		ASSERT_EQ(generation + 2 + 2 * i, self->b.generation);
 		ASSERT_EQ(0, ping(&self->a, &self->b));
 		ASSERT_EQ(0, ping(&self->b, &self->a));
-		ASSERT_TRUE(vm_take(&self->a, &item));
+		ASSERT_TRUE(member_take(&self->a, &item));
 		ASSERT_EQ(id, item.from);
 		ASSERT_EQ(self->b.generation, item.from_gen);
 	}
-	vm_close(&self->b);
+	member_close(&self->b);
 }
 
 TEST_HARNESS_MAIN

@@ -15,7 +15,7 @@ enum { OWNER = 1000, STRANGER = 1001, ANOTHER = 1002 };
 #define MAX_REGIONS	256		/* that one user holds */
 
 FIXTURE(limits) {
-	struct vm vm[MAX_REGIONS + 8];
+	struct member member[MAX_REGIONS + 8];
 	int region;
 };
 
@@ -26,8 +26,8 @@ FIXTURE_SETUP(limits)
 
 	if (geteuid())
 		SKIP(return, "needs root");
-	for (i = 0; i < ARRAY_SIZE(self->vm); i++)
-		self->vm[i] = no_vm;
+	for (i = 0; i < ARRAY_SIZE(self->member); i++)
+		self->member[i] = no_member;
 	self->region = -1;
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
@@ -38,9 +38,9 @@ FIXTURE_TEARDOWN(limits)
 {
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(self->vm); i++)
-		if (self->vm[i].fd >= 0)
-			vm_close(&self->vm[i]);
+	for (i = 0; i < ARRAY_SIZE(self->member); i++)
+		if (self->member[i].fd >= 0)
+			member_close(&self->member[i]);
 	close(self->region);
 }
 
@@ -57,33 +57,33 @@ static int create(uid_t uid, __u32 slots)
 	int fd = dev_open(), ret;
 
 	become(uid);
-	ret = dev_ioctl(fd, IVRING_CREATE, &c);
+	ret = dev_ioctl(fd, IVRING_IOC_CREATE, &c);
 	become(0);
 	if (ret)
 		close(fd);
 	return ret ? ret : fd;
 }
 
-static int join_slot(struct vm *vm, uid_t uid, int region, __u32 id)
+static int join_slot(struct member *member, uid_t uid, int region, __u32 id)
 {
 	int ret;
 
 	become(uid);
-	ret = vm_join_slot(vm, region, id);
+	ret = member_join_slot(member, region, id);
 	become(0);
 	return ret;
 }
 
-static int join(struct vm *vm, uid_t uid, int region)
+static int join(struct member *member, uid_t uid, int region)
 {
-	return join_slot(vm, uid, region, IVRING_ID_ANY);
+	return join_slot(member, uid, region, IVRING_ID_ANY);
 }
 
-static void leave_all(struct vm *vm, int count)
+static void leave_all(struct member *member, int count)
 {
 	while (count--) {
-		vm_close(&vm[count]);
-		vm[count] = no_vm;
+		member_close(&member[count]);
+		member[count] = no_member;
 	}
 }
 
@@ -95,21 +95,21 @@ TEST_F_TIMEOUT(limits, regions_of_others, 100)
 	for (i = 0; i < MAX_REGIONS; i++) {
 		fd = create(OWNER, 2);
 		ASSERT_LE(0, fd);
-		ASSERT_EQ(0, join(&self->vm[i], STRANGER, fd));
+		ASSERT_EQ(0, join(&self->member[i], STRANGER, fd));
 		close(fd);
 	}
 	self->region = create(OWNER, 4);
 	ASSERT_LE(0, self->region);
 	EXPECT_EQ(-EMFILE, create(STRANGER, 2));
-	EXPECT_EQ(-EMFILE, join(&self->vm[i], STRANGER, self->region));
-	EXPECT_EQ(0, join(&self->vm[i], ANOTHER, self->region));
-	EXPECT_EQ(0, join(&self->vm[i + 1], OWNER, self->region));
+	EXPECT_EQ(-EMFILE, join(&self->member[i], STRANGER, self->region));
+	EXPECT_EQ(0, join(&self->member[i], ANOTHER, self->region));
+	EXPECT_EQ(0, join(&self->member[i + 1], OWNER, self->region));
 	fd = create(ANOTHER, 2);
 	EXPECT_LE(0, fd);
 	close(fd);
 
-	vm_close(&self->vm[0]);
-	EXPECT_EQ(0, join(&self->vm[0], STRANGER, self->region));
+	member_close(&self->member[0]);
+	EXPECT_EQ(0, join(&self->member[0], STRANGER, self->region));
 	EXPECT_EQ(-EMFILE, create(STRANGER, 2));
 }
 
@@ -121,7 +121,7 @@ TEST_F_TIMEOUT(limits, one_region, 100)
 	self->region = create(OWNER, IVRING_MAX_SLOTS);
 	ASSERT_LE(0, self->region);
 	for (i = 0; i < MAX_REGIONS + 1; i++)
-		EXPECT_EQ(0, join(&self->vm[i], STRANGER, self->region));
+		EXPECT_EQ(0, join(&self->member[i], STRANGER, self->region));
 	fd = create(STRANGER, 2);
 	EXPECT_LE(0, fd);
 	close(fd);
@@ -134,41 +134,41 @@ TEST_F(limits, slots)
 		int slots, share;
 	} cases[] = { { 1, 0 }, { 2, 1 }, { 3, 2 }, { 8, 4 } };
 	struct snapshot before;
-	struct vm *vm, more;
+	struct member *member, more;
 	unsigned int i;
 	int n;
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		self->region = create(OWNER, cases[i].slots);
 		ASSERT_LE(0, self->region);
-		for (n = 0, vm = self->vm; n < cases[i].share; n++, vm++)
-			EXPECT_EQ(0, join(vm, STRANGER, self->region));
+		for (n = 0, member = self->member; n < cases[i].share; n++, member++)
+			EXPECT_EQ(0, join(member, STRANGER, self->region));
 		if (n)
-			before = vm_snapshot(&self->vm[0]);
+			before = member_snapshot(&self->member[0]);
 		EXPECT_EQ(-EDQUOT, join(&more, STRANGER, self->region));
 		EXPECT_EQ(-EDQUOT, join_slot(&more, STRANGER, self->region,
 					     cases[i].slots - 1));
 		EXPECT_EQ(-EINVAL, join_slot(&more, STRANGER, self->region, cases[i].slots));
 		if (n) {
 			EXPECT_EQ(-EBUSY, join_slot(&more, STRANGER, self->region, 0));
-			EXPECT_UNCHANGED(before, &self->vm[0]);
+			EXPECT_UNCHANGED(before, &self->member[0]);
 		}
 		/* The others, and root is one of them, have the rest; or the owner has. */
-		for (; n < cases[i].slots; n++, vm++)
-			EXPECT_EQ(0, join(vm, n == 4 ? ANOTHER : n == 5 ? 0 : OWNER,
+		for (; n < cases[i].slots; n++, member++)
+			EXPECT_EQ(0, join(member, n == 4 ? ANOTHER : n == 5 ? 0 : OWNER,
 					  self->region));
 		EXPECT_EQ(-ENOSPC, join(&more, STRANGER, self->region));
 		EXPECT_EQ(-ENOSPC, join(&more, OWNER, self->region));
 
 		/* One that is left can be had again. */
-		vm_close(&self->vm[0]);
-		EXPECT_EQ(0, join(&self->vm[0], OWNER, self->region));
-		leave_all(self->vm, cases[i].slots);
+		member_close(&self->member[0]);
+		EXPECT_EQ(0, join(&self->member[0], OWNER, self->region));
+		leave_all(self->member, cases[i].slots);
 
 		/* All of them are the owner's. */
 		for (n = 0; n < cases[i].slots; n++)
-			EXPECT_EQ(0, join(&self->vm[n], OWNER, self->region));
-		leave_all(self->vm, cases[i].slots);
+			EXPECT_EQ(0, join(&self->member[n], OWNER, self->region));
+		leave_all(self->member, cases[i].slots);
 		close(self->region);
 	}
 	self->region = -1;
@@ -178,13 +178,13 @@ TEST_F(limits, slots)
 TEST_F(limits, slot_of_the_creator)
 {
 	int slots, i;
-	struct vm *vm, own, more;
+	struct member *member, own, more;
 
 	for (slots = 1; slots <= 8; slots++) {
 		self->region = create(OWNER, slots);
 		ASSERT_LE(0, self->region);
-		for (i = 0, vm = self->vm; i < slots - 1; i++, vm++)
-			EXPECT_EQ(0, join(vm, 2000 + i, self->region));
+		for (i = 0, member = self->member; i < slots - 1; i++, member++)
+			EXPECT_EQ(0, join(member, 2000 + i, self->region));
 		EXPECT_EQ(-EDQUOT, join(&more, ANOTHER, self->region));
 		EXPECT_EQ(-EDQUOT, join(&more, 0, self->region));
 		EXPECT_EQ(-EDQUOT, join_slot(&more, ANOTHER, self->region, slots - 1));
@@ -192,15 +192,15 @@ TEST_F(limits, slot_of_the_creator)
 		EXPECT_EQ(-ENOSPC, join(&more, ANOTHER, self->region));
 		/* With one of its own, the creator has none kept for it. */
 		if (slots > 1) {
-			vm_close(&self->vm[0]);
-			EXPECT_EQ(0, join(&self->vm[0], ANOTHER, self->region));
+			member_close(&self->member[0]);
+			EXPECT_EQ(0, join(&self->member[0], ANOTHER, self->region));
 		}
 		/* And without one it has again. */
-		vm_close(&own);
+		member_close(&own);
 		EXPECT_EQ(-EDQUOT, join(&more, STRANGER, self->region));
 		EXPECT_EQ(0, join(&own, OWNER, self->region));
-		vm_close(&own);
-		leave_all(self->vm, slots - 1);
+		member_close(&own);
+		leave_all(self->member, slots - 1);
 		close(self->region);
 	}
 	self->region = -1;
@@ -208,9 +208,9 @@ TEST_F(limits, slot_of_the_creator)
 
 static int join_one(int region)
 {
-	struct vm vm;
+	struct member member;
 
-	return join(&vm, STRANGER, region);
+	return join(&member, STRANGER, region);
 }
 
 TEST_F(limits, race_for_slots)
@@ -229,13 +229,13 @@ TEST_F(limits, race_for_slots)
 /* In a user namespace, where he may call himself root, he is the same user. */
 TEST_F(limits, user_namespace)
 {
-	struct vm vm;
+	struct member member;
 	pid_t pid;
 	int ret;
 
 	self->region = create(OWNER, 4);
 	ASSERT_LE(0, self->region);
-	ASSERT_EQ(0, join(&self->vm[0], STRANGER, self->region));
+	ASSERT_EQ(0, join(&self->member[0], STRANGER, self->region));
 	pid = child_fork();
 	if (!pid) {
 		if (setgroups(0, NULL) || setuid(STRANGER))
@@ -246,9 +246,9 @@ TEST_F(limits, user_namespace)
 		ret = open("/proc/self/uid_map", O_WRONLY);
 		if (write(ret, "0 1001 1", 8) != 8 || geteuid())
 			_exit(3);
-		if (vm_join(&vm, self->region))
+		if (member_join(&member, self->region))
 			_exit(4);
-		_exit(-vm_join(&vm, self->region));
+		_exit(-member_join(&member, self->region));
 	}
 	ret = child_wait(pid);
 	if (ret == 2)
@@ -290,12 +290,12 @@ static int become_in_namespace(uid_t uid, const char *map, uid_t inside)
 static int join_in_namespace(int region, uid_t uid, const char *map, uid_t inside)
 {
 	pid_t pid = child_fork();
-	struct vm vm;
+	struct member member;
 	int ret;
 
 	if (!pid) {
 		ret = become_in_namespace(uid, map, inside);
-		_exit(ret ? 200 + ret : -vm_join(&vm, region));
+		_exit(ret ? 200 + ret : -member_join(&member, region));
 	}
 	ret = child_wait(pid);
 	return ret == 202 ? -EPERM : -ret;
@@ -309,22 +309,22 @@ TEST_F(limits, subordinate_users)
 
 	self->region = create(OWNER, 4);
 	ASSERT_LE(0, self->region);
-	ASSERT_EQ(0, join(&self->vm[0], STRANGER, self->region));
+	ASSERT_EQ(0, join(&self->member[0], STRANGER, self->region));
 	ret = join_in_namespace(self->region, STRANGER, map, 5);
 	if (ret == -EPERM)
 		SKIP(return, "no user namespaces here");
 	EXPECT_EQ(0, ret);
-	ASSERT_EQ(0, join(&self->vm[1], STRANGER, self->region));
+	ASSERT_EQ(0, join(&self->member[1], STRANGER, self->region));
 	EXPECT_EQ(-EDQUOT, join_in_namespace(self->region, STRANGER, map, 0));
 	EXPECT_EQ(-EDQUOT, join_in_namespace(self->region, STRANGER, map, 5));
-	EXPECT_EQ(0, join(&self->vm[2], ANOTHER, self->region));
+	EXPECT_EQ(0, join(&self->member[2], ANOTHER, self->region));
 }
 
 /* A container that root has made is one user, whoever it has in it, and not root. */
 TEST_F(limits, containers)
 {
 	static const char map[] = "0 200000 10", other[] = "0 300000 10";
-	struct vm *vm = self->vm;
+	struct member *member = self->member;
 	int region = create(0, 4), ret;
 
 	ASSERT_LE(0, region);
@@ -334,17 +334,17 @@ TEST_F(limits, containers)
 		SKIP(return, "no user namespaces here");
 	EXPECT_EQ(0, ret);
 	/* From outside it is the user who is root in there. */
-	ASSERT_EQ(0, join(&vm[0], 200000, region));
-	ASSERT_EQ(0, join(&vm[1], 200000, region));
+	ASSERT_EQ(0, join(&member[0], 200000, region));
+	ASSERT_EQ(0, join(&member[1], 200000, region));
 	EXPECT_EQ(-EDQUOT, join_in_namespace(region, 0, map, 0));
 	EXPECT_EQ(-EDQUOT, join_in_namespace(region, 0, map, 7));
 	EXPECT_EQ(0, join_in_namespace(region, 0, other, 7));
 }
 
-/* All the lanes that one user can open to a VM keep no other from opening his. */
+/* All the lanes that one user can open to a member keep no other from opening his. */
 TEST_F(limits, lanes)
 {
-	struct vm *victim = &self->vm[0], *other = &self->vm[1], *vm;
+	struct member *victim = &self->member[0], *other = &self->member[1], *member;
 	struct lane_out out;
 	struct lane_in in;
 	int i;
@@ -353,11 +353,11 @@ TEST_F(limits, lanes)
 	ASSERT_LE(0, self->region);
 	ASSERT_EQ(0, join(victim, OWNER, self->region));
 	ASSERT_EQ(0, join(other, ANOTHER, self->region));
-	for (i = 0, vm = &self->vm[2]; i < 16; i++, vm++) {
-		ASSERT_EQ(0, join(vm, STRANGER, self->region));
-		ASSERT_EQ(0, dev_open_lane(vm->fd, victim->id, victim->generation,
+	for (i = 0, member = &self->member[2]; i < 16; i++, member++) {
+		ASSERT_EQ(0, join(member, STRANGER, self->region));
+		ASSERT_EQ(0, dev_open_lane(member->fd, victim->id, victim->generation,
 					   IVRING_MIN_LANE_ENTRIES));
-		EXPECT_EQ(-EBUSY, dev_open_lane(vm->fd, victim->id, victim->generation,
+		EXPECT_EQ(-EBUSY, dev_open_lane(member->fd, victim->id, victim->generation,
 						IVRING_MAX_LANE_ENTRIES));
 	}
 	ASSERT_EQ(0, lane_open(&out, other, victim, 8));

@@ -10,17 +10,17 @@
 #define OUTBOX	16384
 
 FIXTURE(map) {
-	struct vm a;		/* looks at b */
-	struct vm b;
+	struct member a;	/* looks at b */
+	struct member b;
 	__u8 *outbox;		/* of b */
 	int fd;			/* not attached */
 };
 
 FIXTURE_SETUP(map)
 {
-	ASSERT_EQ(0, vm_create(&self->a, 4, 64, OUTBOX));
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
-	self->outbox = vm_outbox(&self->b, self->b.area);
+	ASSERT_EQ(0, member_create(&self->a, 4, 64, OUTBOX));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	self->outbox = member_outbox(&self->b, self->b.area);
 	self->fd = dev_open();
 	ASSERT_LE(0, self->fd);
 }
@@ -28,8 +28,8 @@ FIXTURE_SETUP(map)
 FIXTURE_TEARDOWN(map)
 {
 	close(self->fd);
-	vm_close(&self->b);
-	vm_close(&self->a);
+	member_close(&self->b);
+	member_close(&self->a);
 }
 
 /* The size of an area, and where it is. */
@@ -38,31 +38,31 @@ struct area {
 	__u64 offset;
 };
 
-static void areas_of_a(const struct vm *a, const struct vm *b, struct area area[4])
+static void areas_of_a(const struct member *a, const struct member *b, struct area area[4])
 {
 	area[0] = (struct area) { a->region_size, IVRING_MAP_REGION };
 	area[1] = (struct area) { a->inbox_size, IVRING_MAP_INBOX };
-	area[2] = (struct area) { a->area_size, IVRING_MAP_VM(a->id) };
-	area[3] = (struct area) { b->area_size, IVRING_MAP_VM(b->id) };
+	area[2] = (struct area) { a->area_size, IVRING_MAP_MEMBER(a->id) };
+	area[3] = (struct area) { b->area_size, IVRING_MAP_MEMBER(b->id) };
 }
 
 TEST_F(map, shared_by_all)
 {
-	const struct ivring_vm_area *seen = vm_peer(&self->a, self->b.id);
-	struct vm c;
+	const struct ivring_member_area *seen = member_peer(&self->a, self->b.id);
+	struct member c;
 
 	/* What one writes, all others read, also those who map it later. */
 	ASSERT_NE(MAP_FAILED, seen);
 	STORE(&self->outbox[OUTBOX - 1], 42);
 	STORE(&self->b.area->members_seen, 43);
-	EXPECT_EQ(42, LOAD(&vm_outbox(&self->a, seen)[OUTBOX - 1]));
+	EXPECT_EQ(42, LOAD(&member_outbox(&self->a, seen)[OUTBOX - 1]));
 	EXPECT_EQ(43, LOAD(&seen->members_seen));
-	ASSERT_EQ(0, vm_join(&c, self->a.fd));
-	seen = vm_peer(&c, self->b.id);
+	ASSERT_EQ(0, member_join(&c, self->a.fd));
+	seen = member_peer(&c, self->b.id);
 	ASSERT_NE(MAP_FAILED, seen);
-	EXPECT_EQ(42, LOAD(&vm_outbox(&self->a, seen)[OUTBOX - 1]));
-	EXPECT_EQ(vm_members(&c), vm_members(&self->a));
-	vm_close(&c);
+	EXPECT_EQ(42, LOAD(&member_outbox(&self->a, seen)[OUTBOX - 1]));
+	EXPECT_EQ(member_changes_word(&c), member_changes_word(&self->a));
+	member_close(&c);
 	munmap((void *)seen, c.area_size);
 }
 
@@ -100,13 +100,13 @@ TEST_F(map, offsets)
 {
 	static const __u64 nothing[] = {
 		/* Between the areas, and behind the last slot. */
-		IVRING_MAP_INBOX - PAGE, IVRING_MAP_VM(0) - PAGE,
-		IVRING_MAP_VM(1) - PAGE, IVRING_MAP_VM(4), IVRING_MAP_VM(1023),
+		IVRING_MAP_INBOX - PAGE, IVRING_MAP_MEMBER(0) - PAGE,
+		IVRING_MAP_MEMBER(1) - PAGE, IVRING_MAP_MEMBER(4), IVRING_MAP_MEMBER(1023),
 		IVRING_MAP_LANE_TO(4), IVRING_MAP_LANE_TO(1023),
 		IVRING_MAP_LANE_FROM(4), IVRING_MAP_LANE_FROM(1023),
-		IVRING_MAP_LANE_FROM(1024), IVRING_MAP_VM(65536),
+		IVRING_MAP_LANE_FROM(1024), IVRING_MAP_MEMBER(65536),
 		/* Which a cast to 16 or 32 bits, or a shift, would make good. */
-		IVRING_MAP_VM(65536ULL + 1), IVRING_MAP_VM(1ULL << 32),
+		IVRING_MAP_MEMBER(65536ULL + 1), IVRING_MAP_MEMBER(1ULL << 32),
 		1ULL << 62, (1ULL << 63) - PAGE, -PAGE,
 	};
 	unsigned int i;
@@ -118,7 +118,7 @@ TEST_F(map, offsets)
 		EXPECT_TRUE(errno == EINVAL || errno == EOVERFLOW);
 	}
 	EXPECT_EQ(0, map_refused(ENXIO, self->a.fd, PAGE, PROT_READ, MAP_SHARED,
-				 IVRING_MAP_VM(3)));
+				 IVRING_MAP_MEMBER(3)));
 	EXPECT_EQ(0, map_refused(EINVAL, self->a.fd, 1UL << 30, PROT_READ,
 				 MAP_SHARED, IVRING_MAP_REGION));
 	EXPECT_EQ(0, map_refused(EINVAL, self->a.fd, self->a.region_size + PAGE,
@@ -133,7 +133,7 @@ TEST_F(map, not_attached)
 	for (i = 0; i < 4; i++)
 		EXPECT_EQ(0, map_refused(ENOTCONN, self->fd, PAGE, PROT_READ,
 					 MAP_SHARED, (__u64)i << IVRING_MAP_SHIFT));
-	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_CREATE, &c));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_CREATE, &c));
 	for (i = 0; i < 3; i++)
 		EXPECT_EQ(0, map_refused(ENOTCONN, self->fd, PAGE, PROT_READ,
 					 MAP_SHARED, (__u64)i << IVRING_MAP_SHIFT));
@@ -178,16 +178,16 @@ TEST_F(map, executable)
 {
 	struct ivring_attach a = attach_args(self->a.fd, 3);
 	struct area area[4];
-	struct vm vm;
+	struct member member;
 	int i;
 
 	close(self->fd);
 	self->fd = open_elsewhere();
 	if (self->fd < 0)
 		SKIP(return, "no file system to make a device node on");
-	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_ATTACH, &a));
-	ASSERT_EQ(0, vm_map(&vm, self->fd));
-	areas_of_a(&vm, &self->b, area);
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_ATTACH, &a));
+	ASSERT_EQ(0, member_map(&member, self->fd));
+	areas_of_a(&member, &self->b, area);
 	for (i = 0; i < 4; i++) {
 		void *p;
 
@@ -200,7 +200,7 @@ TEST_F(map, executable)
 		EXPECT_EQ(EACCES, errno);
 		munmap(p, PAGE);
 	}
-	vm_unmap(&vm);
+	member_unmap(&member);
 }
 
 /* A file that was opened for one access only cannot be mapped for another. */
@@ -210,10 +210,10 @@ TEST_F(map, opened_for_reading)
 	int fd = open(DEVICE, O_RDONLY);
 	void *p;
 
-	ASSERT_EQ(0, dev_ioctl(fd, IVRING_ATTACH, &a));
+	ASSERT_EQ(0, dev_ioctl(fd, IVRING_IOC_ATTACH, &a));
 	EXPECT_EQ(0, map_refused(EACCES, fd, PAGE, PROT_READ | PROT_WRITE,
-				 MAP_SHARED, IVRING_MAP_VM(3)));
-	p = dev_map(fd, PAGE, PROT_READ, IVRING_MAP_VM(3));
+				 MAP_SHARED, IVRING_MAP_MEMBER(3)));
+	p = dev_map(fd, PAGE, PROT_READ, IVRING_MAP_MEMBER(3));
 	ASSERT_NE(MAP_FAILED, p);
 	EXPECT_EQ(-1, mprotect(p, PAGE, PROT_READ | PROT_WRITE));
 	munmap(p, PAGE);
@@ -225,9 +225,9 @@ TEST_F(map, opened_for_writing)
 	struct ivring_attach a = attach_args(self->a.fd, 3);
 	int fd = open(DEVICE, O_WRONLY), i;
 
-	ASSERT_EQ(0, dev_ioctl(fd, IVRING_ATTACH, &a));
-	EXPECT_EQ(0, vm_send(&(struct vm) { .fd = fd }, self->a.id,
-			     self->a.generation, 1));
+	ASSERT_EQ(0, dev_ioctl(fd, IVRING_IOC_ATTACH, &a));
+	EXPECT_EQ(0, member_send(&(struct member) { .fd = fd }, self->a.id,
+				 self->a.generation, 1));
 	for (i = 0; i < 6; i++)
 		EXPECT_EQ(0, map_refused(EACCES, fd, PAGE, PROT_WRITE, MAP_SHARED,
 					 (__u64)i << IVRING_MAP_SHIFT));
@@ -244,7 +244,7 @@ static bool is_mapped(const void *p)
 
 TEST_F(map, fork)
 {
-	const void *peer = vm_peer(&self->a, self->b.id);
+	const void *peer = member_peer(&self->a, self->b.id);
 	pid_t pid;
 
 	/* No mapping is inherited, whatever madvise() is asked for. */
@@ -258,60 +258,60 @@ TEST_F(map, fork)
 	EXPECT_EQ(0, child_wait(pid));
 	pid = child_fork();
 	if (!pid) {
-		*vm_outbox(&self->a, self->a.area) = 1;
+		*member_outbox(&self->a, self->a.area) = 1;
 		_exit(0);
 	}
 	EXPECT_EQ(-SIGSEGV, child_wait(pid));
-	EXPECT_EQ(0, *vm_outbox(&self->a, self->a.area));
-	/* The child's end is not the VM's. */
-	EXPECT_EQ(0, vm_send(&self->b, self->a.id, self->a.generation, 1));
+	EXPECT_EQ(0, *member_outbox(&self->a, self->a.area));
+	/* The child's end is not the member's. */
+	EXPECT_EQ(0, member_send(&self->b, self->a.id, self->a.generation, 1));
 	munmap((void *)peer, self->b.area_size);
 }
 
 /* The area lives on in its mappings. */
 TEST_F(map, after_close)
 {
-	const struct ivring_vm_area *peer = vm_peer(&self->a, self->b.id);
+	const struct ivring_member_area *peer = member_peer(&self->a, self->b.id);
 
 	self->outbox[7] = 7;
 	close(self->b.fd);
 	EXPECT_EQ(7, self->outbox[7]);
 	self->outbox[7] = 8;
-	EXPECT_EQ(8, vm_outbox(&self->a, peer)[7]);
-	/* And the VM with it. */
-	EXPECT_EQ(0, vm_send(&self->a, self->b.id, self->b.generation, 1));
-	EXPECT_EQ(1, vm_pending(&self->b));
-	vm_unmap(&self->b);
-	EXPECT_EQ(8, vm_outbox(&self->a, peer)[7]);
-	EXPECT_EQ(-EPIPE, vm_send(&self->a, self->b.id, self->b.generation, 1));
+	EXPECT_EQ(8, member_outbox(&self->a, peer)[7]);
+	/* And the member with it. */
+	EXPECT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, 1));
+	EXPECT_EQ(1, member_pending(&self->b));
+	member_unmap(&self->b);
+	EXPECT_EQ(8, member_outbox(&self->a, peer)[7]);
+	EXPECT_EQ(-EPIPE, member_send(&self->a, self->b.id, self->b.generation, 1));
 	munmap((void *)peer, self->b.area_size);
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
 }
 
 TEST_F(map, corpse)
 {
-	const struct ivring_vm_area *corpse = vm_peer(&self->a, self->b.id), *fresh;
-	const __u8 *left = vm_outbox(&self->a, corpse);
+	const struct ivring_member_area *corpse = member_peer(&self->a, self->b.id), *fresh;
+	const __u8 *left = member_outbox(&self->a, corpse);
 	__u8 *outbox;
-	struct vm c;
+	struct member c;
 	size_t i;
 
 	memset(self->outbox, 0xdd, OUTBOX);
-	vm_close(&self->b);
+	member_close(&self->b);
 	EXPECT_EQ(0xdd, left[OUTBOX - 1]);
 	EXPECT_EQ(0, map_refused(ENXIO, self->a.fd, PAGE, PROT_READ, MAP_SHARED,
-				 IVRING_MAP_VM(self->b.id)));
+				 IVRING_MAP_MEMBER(self->b.id)));
 
 	/* Its successor has pages of its own, and they are clean. */
-	ASSERT_EQ(0, vm_join_slot(&c, self->a.fd, self->b.id));
-	outbox = vm_outbox(&c, c.area);
+	ASSERT_EQ(0, member_join_slot(&c, self->a.fd, self->b.id));
+	outbox = member_outbox(&c, c.area);
 	for (i = 0; i < OUTBOX; i++)
 		ASSERT_EQ(0, outbox[i]);
 	memset(outbox, 0xcc, OUTBOX);
 	for (i = 0; i < OUTBOX; i++)
 		ASSERT_EQ(0xdd, left[i]);
-	fresh = vm_peer(&self->a, c.id);
-	EXPECT_EQ(0xcc, vm_outbox(&self->a, fresh)[OUTBOX - 1]);
+	fresh = member_peer(&self->a, c.id);
+	EXPECT_EQ(0xcc, member_outbox(&self->a, fresh)[OUTBOX - 1]);
 	munmap((void *)corpse, c.area_size);
 	munmap((void *)fresh, c.area_size);
 	self->b = c;
@@ -321,7 +321,7 @@ TEST_F(map, corpse)
 TEST_F(map, remap)
 {
 	size_t size = self->b.area_size;
-	char *peer = (char *)vm_peer(&self->a, self->b.id), *moved;
+	char *peer = (char *)member_peer(&self->a, self->b.id), *moved;
 
 	self->outbox[0] = 0x11;
 	self->outbox[OUTBOX - 1] = 0x22;
@@ -341,31 +341,31 @@ TEST_F(map, remap)
 	EXPECT_EQ(moved, mremap(moved, PAGE, PAGE, 0));
 	EXPECT_EQ(0, munmap(moved, size));
 
-	/* No half of it outlives the other as far as the VM is concerned. */
+	/* No half of it outlives the other as far as the member is concerned. */
 	close(self->b.fd);
 	EXPECT_EQ(0, munmap(self->b.area, PAGE));
 	munmap((void *)self->b.region, self->b.region_size);
 	munmap((void *)self->b.inbox, self->b.inbox_size);
-	EXPECT_EQ(0, vm_send(&self->a, self->b.id, self->b.generation, 1));
+	EXPECT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, 1));
 	EXPECT_EQ(0, munmap((char *)self->b.area + PAGE, size - PAGE));
-	EXPECT_EQ(-EPIPE, vm_send(&self->a, self->b.id, self->b.generation, 1));
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	EXPECT_EQ(-EPIPE, member_send(&self->a, self->b.id, self->b.generation, 1));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
 }
 
 /* Who drops its pages loses sight of them; nobody else does. */
 TEST_F(map, dropped_pages)
 {
-	const struct ivring_vm_area *peer;
-	struct vm c;
+	const struct ivring_member_area *peer;
+	struct member c;
 	pid_t pid;
 
-	peer = vm_peer(&self->a, self->b.id);
+	peer = member_peer(&self->a, self->b.id);
 	memset(self->outbox, 0x77, OUTBOX);
-	EXPECT_EQ(0, vm_send(&self->a, self->b.id, self->b.generation, 1));
+	EXPECT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, 1));
 	pid = child_fork();
 	if (!pid) {
-		/* The mappings are not inherited; those of the same VM again. */
-		if (vm_map(&c, self->b.fd))
+		/* The mappings are not inherited; those of the same member again. */
+		if (member_map(&c, self->b.fd))
 			_exit(1);
 		madvise(c.area, c.area_size, MADV_DONTNEED);
 		madvise(c.area, c.area_size, MADV_REMOVE);
@@ -373,16 +373,16 @@ TEST_F(map, dropped_pages)
 		madvise((void *)c.inbox, c.inbox_size, MADV_DONTNEED);
 		madvise((void *)c.region, c.region_size, MADV_DONTNEED);
 		/* May be fatal. */
-		*vm_outbox(&c, c.area) = 1;
-		_exit(vm_outbox(&c, c.area)[1] != 0x77);
+		*member_outbox(&c, c.area) = 1;
+		_exit(member_outbox(&c, c.area)[1] != 0x77);
 	}
 	EXPECT_EQ(child_wait(pid) == -SIGBUS ? 0x77 : 1, self->outbox[0]);
 	EXPECT_EQ(0x77, self->outbox[OUTBOX - 1]);
-	EXPECT_EQ(0x77, vm_outbox(&self->a, peer)[OUTBOX - 1]);
-	EXPECT_EQ(1, vm_pending(&self->b));
+	EXPECT_EQ(0x77, member_outbox(&self->a, peer)[OUTBOX - 1]);
+	EXPECT_EQ(1, member_pending(&self->b));
 	EXPECT_EQ(IVRING_MAGIC, self->b.region->magic);
-	EXPECT_EQ(0, vm_send(&self->a, self->b.id, self->b.generation, 2));
-	EXPECT_EQ(2, vm_pending(&self->b));
+	EXPECT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, 2));
+	EXPECT_EQ(2, member_pending(&self->b));
 	munmap((void *)peer, self->b.area_size);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a VM makes is charged to its memory cgroup, and at the cgroup's limit the call
+ * What a member makes is charged to its memory cgroup, and at the cgroup's limit the call
  * fails and nobody is killed. Needs root and cgroup v2.
  */
 #include <sys/mount.h>
@@ -149,22 +149,22 @@ static int call_in(int call, int result, int (*function)(void))
 #define CALL(function)	call_in(self->call, self->result, function)
 
 /* What that process has, and calls. Its parent's are the same until it is made. */
-static struct vm mine, other;
+static struct member mine, other;
 static int file = -1;
 
-static int create_vm(void)
+static int create_member(void)
 {
-	return vm_create(&mine, 2, 8, OUTBOX);
+	return member_create(&mine, 2, 8, OUTBOX);
 }
 
 static int join(void)
 {
-	return vm_join(&mine, other.fd);
+	return member_join(&mine, other.fd);
 }
 
 static int leave(void)
 {
-	vm_close(&mine);
+	member_close(&mine);
 	return 0;
 }
 
@@ -183,7 +183,7 @@ static int close_lane(void)
 	return dev_close_lane(mine.fd, other.id, other.generation);
 }
 
-/* The largest region, and its first VM, all at once. */
+/* The largest region, and its first member, all at once. */
 static int create_large(void)
 {
 	struct ivring_create c = create_args(IVRING_MAX_SLOTS, IVRING_MAX_INBOX_ENTRIES, LARGE);
@@ -191,14 +191,14 @@ static int create_large(void)
 	if (file < 0)
 		file = dev_open();
 	c.flags = IVRING_CREATE_ATTACH;
-	return dev_ioctl(file, IVRING_CREATE, &c);
+	return dev_ioctl(file, IVRING_IOC_CREATE, &c);
 }
 
 /* 1 if it holds a region. */
 static int has_region(void)
 {
 	struct ivring_info info;
-	int ret = dev_ioctl(file, IVRING_INFO, &info);
+	int ret = dev_ioctl(file, IVRING_IOC_INFO, &info);
 
 	return ret == -ENXIO ? 0 : ret ? ret : 1;
 }
@@ -209,7 +209,7 @@ static int attach_large(void)
 
 	if (file < 0)
 		file = dev_open();
-	return dev_ioctl(file, IVRING_ATTACH, &a);
+	return dev_ioctl(file, IVRING_IOC_ATTACH, &a);
 }
 
 /* Send as much as one call can, wait and read it, all by calls that do not allocate. */
@@ -222,7 +222,7 @@ static int talk(void)
 	int i, ret;
 
 	for (i = 0; i < 100; i++) {
-		ret = dev_ioctl(mine.fd, IVRING_ENQUEUE, &e);
+		ret = dev_ioctl(mine.fd, IVRING_IOC_ENQUEUE, &e);
 		if (ret || e.done != IVRING_MAX_BATCH)
 			return ret ? ret : -EAGAIN;
 		ret = dev_wait(mine.fd, 0, in_ms(1000), &events);
@@ -237,7 +237,7 @@ static int talk(void)
 
 static int create_talker(void)
 {
-	return vm_create(&mine, 2, IVRING_MAX_BATCH, 4096);
+	return member_create(&mine, 2, IVRING_MAX_BATCH, 4096);
 }
 
 TEST_F(memcg, attach)
@@ -248,7 +248,7 @@ TEST_F(memcg, attach)
 	before = charged(self->group);
 	stat = vmalloced(self->group);
 	ASSERT_LE(0, before);
-	ASSERT_EQ(0, CALL(create_vm));
+	ASSERT_EQ(0, CALL(create_member));
 	EXPECT_LE(before + OUTBOX, charged(self->group));
 	/* The outbox, and little more. */
 	areas = vmalloced(self->group) - stat;
@@ -267,10 +267,10 @@ TEST_F(memcg, lane)
 {
 	const long long size = lane_size(IVRING_MAX_LANE_ENTRIES);
 	long long before;
-	struct vm b;
+	struct member b;
 
-	ASSERT_EQ(0, vm_create(&mine, 2, 8, 4096));
-	ASSERT_EQ(0, vm_join(&b, mine.fd));
+	ASSERT_EQ(0, member_create(&mine, 2, 8, 4096));
+	ASSERT_EQ(0, member_join(&b, mine.fd));
 	other = b;
 	ENTER();
 	before = charged(self->group);
@@ -287,34 +287,34 @@ TEST_F(memcg, lane)
 	/* One that leads to it costs it nothing. */
 	ASSERT_EQ(0, dev_open_lane(b.fd, mine.id, mine.generation, IVRING_MAX_LANE_ENTRIES));
 	EXPECT_GT(before + size / 4, charged(self->group));
-	vm_close(&b);
-	vm_close(&mine);
+	member_close(&b);
+	member_close(&mine);
 }
 
-/* Others who have lanes to a VM do not keep what it was charged for once it has left. */
+/* Others who have lanes to a member do not keep what it was charged for once it has left. */
 TEST_F(memcg, dead_receiver)
 {
 	long long before;
 
-	ASSERT_EQ(0, vm_create(&other, 2, 8, OUTBOX));
+	ASSERT_EQ(0, member_create(&other, 2, 8, OUTBOX));
 	ENTER();
 	before = charged(self->group);
 	ASSERT_LE(0, before);
 	ASSERT_EQ(0, CALL(join));
 	EXPECT_LE(before + OUTBOX, charged(self->group));
-	ASSERT_EQ(0, dev_open_lane(other.fd, 1, vm_generation(&other, 1), 2));
+	ASSERT_EQ(0, dev_open_lane(other.fd, 1, member_generation(&other, 1), 2));
 	ASSERT_EQ(0, CALL(leave));
 	EXPECT_TRUE(SOON(charged(self->group) < before + OUTBOX / 4));
 
 	/* Nor a lane that it has closed before. */
 	ASSERT_EQ(0, CALL(join));
 	EXPECT_LE(before + OUTBOX, charged(self->group));
-	ASSERT_EQ(0, dev_open_lane(other.fd, 1, vm_generation(&other, 1), 2));
+	ASSERT_EQ(0, dev_open_lane(other.fd, 1, member_generation(&other, 1), 2));
 	ASSERT_EQ(0, CALL(close_lane));
-	ASSERT_EQ(-ECONNRESET, dev_doorbell(other.fd, 1, vm_generation(&other, 1)));
+	ASSERT_EQ(-ECONNRESET, dev_doorbell(other.fd, 1, member_generation(&other, 1)));
 	ASSERT_EQ(0, CALL(leave));
 	EXPECT_TRUE(SOON(charged(self->group) < before + OUTBOX / 4));
-	vm_close(&other);
+	member_close(&other);
 }
 
 #define EXPECT_NOBODY_KILLED()							\
@@ -348,10 +348,10 @@ TEST_F(memcg, attach_at_limit)
 	struct snapshot before;
 	int i;
 
-	ASSERT_EQ(0, vm_create(&other, 2, 8, LARGE));
+	ASSERT_EQ(0, member_create(&other, 2, 8, LARGE));
 	ENTER();
 	ASSERT_EQ(0, set_limit(self->group, SPACE));
-	before = vm_snapshot(&other);
+	before = member_snapshot(&other);
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(-ENOMEM, CALL(attach_large));
 		ASSERT_EQ(0, CALL(has_region));
@@ -360,18 +360,18 @@ TEST_F(memcg, attach_at_limit)
 	EXPECT_UNCHANGED(before, &other);
 	ASSERT_EQ(0, set_limit(self->group, -1));
 	EXPECT_EQ(0, CALL(attach_large));
-	EXPECT_EQ(1, vm_generation(&other, 1));
-	vm_close(&other);
+	EXPECT_EQ(1, member_generation(&other, 1));
+	member_close(&other);
 }
 
 TEST_F(memcg, open_lane_at_limit)
 {
-	struct vm b;
+	struct member b;
 	__u32 changes;
 	int i;
 
-	ASSERT_EQ(0, vm_create(&mine, 2, 8, 4096));
-	ASSERT_EQ(0, vm_join(&b, mine.fd));
+	ASSERT_EQ(0, member_create(&mine, 2, 8, 4096));
+	ASSERT_EQ(0, member_join(&b, mine.fd));
 	other = b;
 	ENTER();
 	ASSERT_EQ(0, set_limit(self->group, SPACE));
@@ -387,8 +387,8 @@ TEST_F(memcg, open_lane_at_limit)
 	EXPECT_EQ(0, dev_close_lane(b.fd, mine.id, mine.generation));
 	ASSERT_EQ(0, set_limit(self->group, -1));
 	EXPECT_EQ(0, CALL(open_lane));
-	vm_close(&b);
-	vm_close(&mine);
+	member_close(&b);
+	member_close(&mine);
 }
 
 /* Who is there already goes on, with nothing to spare. */

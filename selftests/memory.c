@@ -15,11 +15,11 @@
 enum { ONE = 1001, ANOTHER = 1002 };
 
 #define MIB	(1 << 20)
-#define OUTBOX	MIB		/* a VM takes a little more */
+#define OUTBOX	MIB		/* a member takes a little more */
 
 FIXTURE(memory) {
 	unsigned long user, total;	/* limits, as they were */
-	struct vm vm[16];
+	struct member member[16];
 	int region;
 };
 
@@ -49,8 +49,8 @@ FIXTURE_SETUP(memory)
 
 	if (geteuid())
 		SKIP(return, "needs root");
-	for (i = 0; i < ARRAY_SIZE(self->vm); i++)
-		self->vm[i] = no_vm;
+	for (i = 0; i < ARRAY_SIZE(self->member); i++)
+		self->member[i] = no_member;
 	self->user = limit(USER_LIMIT);
 	self->total = limit(TOTAL_LIMIT);
 	self->region = -1;
@@ -62,9 +62,9 @@ FIXTURE_TEARDOWN(memory)
 {
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(self->vm); i++)
-		if (self->vm[i].fd >= 0)
-			vm_close(&self->vm[i]);
+	for (i = 0; i < ARRAY_SIZE(self->member); i++)
+		if (self->member[i].fd >= 0)
+			member_close(&self->member[i]);
 	close(self->region);
 	if (self->total) {
 		set_limit(USER_LIMIT, self->user);
@@ -84,27 +84,27 @@ static int create(uid_t uid, __u64 outbox)
 	int fd = dev_open(), ret;
 
 	become(uid);
-	ret = dev_ioctl(fd, IVRING_CREATE, &c);
+	ret = dev_ioctl(fd, IVRING_IOC_CREATE, &c);
 	become(0);
 	if (ret)
 		close(fd);
 	return ret ? ret : fd;
 }
 
-static int join(struct vm *vm, uid_t uid, int region)
+static int join(struct member *member, uid_t uid, int region)
 {
 	int ret;
 
 	become(uid);
-	ret = vm_join(vm, region);
+	ret = member_join(member, region);
 	become(0);
 	return ret;
 }
 
-static void leave(struct vm *vm)
+static void leave(struct member *member)
 {
-	vm_close(vm);
-	*vm = no_vm;
+	member_close(member);
+	*member = no_member;
 }
 
 /* An eighth of the machine's memory, and half of it. */
@@ -120,7 +120,7 @@ TEST_F(memory, defaults)
 
 TEST_F(memory, of_one_user)
 {
-	struct vm *vm = self->vm, more;
+	struct member *member = self->member, more;
 	struct snapshot before;
 	int i;
 
@@ -128,45 +128,45 @@ TEST_F(memory, of_one_user)
 	self->region = create(ONE, OUTBOX);
 	ASSERT_LE(0, self->region);
 	for (i = 0; i < 3; i++)
-		ASSERT_EQ(0, join(&vm[i], ONE, self->region));
-	before = vm_snapshot(vm);
+		ASSERT_EQ(0, join(&member[i], ONE, self->region));
+	before = member_snapshot(member);
 	EXPECT_EQ(-ENOBUFS, join(&more, ONE, self->region));
 	EXPECT_EQ(-ENOBUFS, join(&more, ONE, self->region));
-	EXPECT_UNCHANGED(before, vm);
+	EXPECT_UNCHANGED(before, member);
 	/* Others have their own; and whoever has CAP_SYS_RESOURCE no limit. */
 	for (; i < 6; i++)
-		EXPECT_EQ(0, join(&vm[i], ANOTHER, self->region));
+		EXPECT_EQ(0, join(&member[i], ANOTHER, self->region));
 	EXPECT_EQ(-ENOBUFS, join(&more, ANOTHER, self->region));
 	for (; i < 12; i++)
-		EXPECT_EQ(0, join(&vm[i], 0, self->region));
+		EXPECT_EQ(0, join(&member[i], 0, self->region));
 	/* What is given back can be had again. */
 	for (i = 0; i < 100; i++) {
-		leave(&vm[0]);
-		ASSERT_EQ(0, join(&vm[0], ONE, self->region));
+		leave(&member[0]);
+		ASSERT_EQ(0, join(&member[0], ONE, self->region));
 	}
 	EXPECT_EQ(-ENOBUFS, join(&more, ONE, self->region));
 	/* And the limit can be changed at any time. */
 	set_limit(USER_LIMIT, 5);
-	EXPECT_EQ(0, join(&vm[12], ONE, self->region));
+	EXPECT_EQ(0, join(&member[12], ONE, self->region));
 	set_limit(USER_LIMIT, 0);
 	EXPECT_EQ(-ENOBUFS, create(ONE, OUTBOX));
 }
 
 TEST_F(memory, of_a_lane)
 {
-	struct vm *vm = self->vm;
+	struct member *member = self->member;
 
 	self->region = create(ONE, 4096);
 	ASSERT_LE(0, self->region);
-	ASSERT_EQ(0, join(&vm[0], ONE, self->region));
-	ASSERT_EQ(0, join(&vm[1], ONE, self->region));
+	ASSERT_EQ(0, join(&member[0], ONE, self->region));
+	ASSERT_EQ(0, join(&member[1], ONE, self->region));
 	set_limit(USER_LIMIT, 4);
 	become(ONE);
 	/* 4 MiB and a page. */
-	EXPECT_EQ(-ENOBUFS, dev_open_lane(vm[0].fd, vm[1].id, vm[1].generation,
+	EXPECT_EQ(-ENOBUFS, dev_open_lane(member[0].fd, member[1].id, member[1].generation,
 					  IVRING_MAX_LANE_ENTRIES));
-	EXPECT_EQ(-ENOENT, dev_doorbell(vm[0].fd, vm[1].id, vm[1].generation));
-	EXPECT_EQ(0, dev_open_lane(vm[0].fd, vm[1].id, vm[1].generation,
+	EXPECT_EQ(-ENOENT, dev_doorbell(member[0].fd, member[1].id, member[1].generation));
+	EXPECT_EQ(0, dev_open_lane(member[0].fd, member[1].id, member[1].generation,
 				   IVRING_MAX_LANE_ENTRIES / 2));
 	become(0);
 }
@@ -182,48 +182,48 @@ TEST_F(memory, of_failed_calls)
 	c.flags = IVRING_CREATE_ATTACH;
 	become(ONE);
 	for (i = 0; i < 3000; i++)
-		ASSERT_EQ(-ENOBUFS, dev_ioctl(fd, IVRING_CREATE, &c));
+		ASSERT_EQ(-ENOBUFS, dev_ioctl(fd, IVRING_IOC_CREATE, &c));
 	c.outbox_bytes = 2 * MIB;
-	EXPECT_EQ(0, dev_ioctl(fd, IVRING_CREATE, &c));
+	EXPECT_EQ(0, dev_ioctl(fd, IVRING_IOC_CREATE, &c));
 	become(0);
 	close(fd);
 }
 
 TEST_F(memory, of_all_users)
 {
-	struct vm *vm = self->vm, more;
+	struct member *member = self->member, more;
 	int i;
 
 	set_limit(TOTAL_LIMIT, 6);
 	self->region = create(ONE, OUTBOX);
 	ASSERT_LE(0, self->region);
 	for (i = 0; i < 5; i++)
-		ASSERT_EQ(0, join(&vm[i], 2000 + i, self->region));
+		ASSERT_EQ(0, join(&member[i], 2000 + i, self->region));
 	EXPECT_EQ(-ENOBUFS, join(&more, 3000, self->region));
 	EXPECT_EQ(-ENOBUFS, join(&more, ONE, self->region));
-	EXPECT_EQ(0, join(&vm[5], 0, self->region));
-	leave(&vm[0]);
+	EXPECT_EQ(0, join(&member[5], 0, self->region));
+	leave(&member[0]);
 	EXPECT_EQ(-ENOBUFS, join(&more, 3000, self->region));
-	leave(&vm[5]);
-	EXPECT_EQ(0, join(&vm[0], 3000, self->region));
+	leave(&member[5]);
+	EXPECT_EQ(0, join(&member[0], 3000, self->region));
 }
 
 /* Pages that a peer still maps are on the account of whoever made them. */
 TEST_F(memory, that_a_peer_maps)
 {
-	const struct ivring_vm_area *area;
-	struct vm *vm = self->vm, more;
+	const struct ivring_member_area *area;
+	struct member *member = self->member, more;
 	__u32 id;
 
 	self->region = create(ANOTHER, 2 * MIB);
 	ASSERT_LE(0, self->region);
-	ASSERT_EQ(0, join(&vm[0], ANOTHER, self->region));
+	ASSERT_EQ(0, join(&member[0], ANOTHER, self->region));
 	set_limit(USER_LIMIT, 3);
-	ASSERT_EQ(0, join(&vm[1], ONE, self->region));
-	id = vm[1].id;
-	area = vm_peer(&vm[0], id);
+	ASSERT_EQ(0, join(&member[1], ONE, self->region));
+	id = member[1].id;
+	area = member_peer(&member[0], id);
 	ASSERT_NE(MAP_FAILED, area);
-	leave(&vm[1]);
+	leave(&member[1]);
 	EXPECT_EQ(-ENOBUFS, join(&more, ONE, self->region));
 	/* A part of it counts as all of it, wherever it was moved. */
 	ASSERT_EQ(0, munmap((char *)area + PAGE, PAGE));
@@ -231,8 +231,8 @@ TEST_F(memory, that_a_peer_maps)
 		      mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 	ASSERT_NE(MAP_FAILED, area);
 	EXPECT_EQ(-ENOBUFS, join(&more, ONE, self->region));
-	/* vm[0] still maps the rest. */
-	leave(&vm[0]);
+	/* member[0] still maps the rest. */
+	leave(&member[0]);
 	munmap((void *)area, PAGE);
 	EXPECT_EQ(-ENOBUFS, join(&more, ONE, self->region));
 }
@@ -240,28 +240,28 @@ TEST_F(memory, that_a_peer_maps)
 /* The same when all of it is unmapped. */
 TEST_F(memory, that_no_peer_maps_any_more)
 {
-	const struct ivring_vm_area *area;
-	struct vm *vm = self->vm, more;
+	const struct ivring_member_area *area;
+	struct member *member = self->member, more;
 	pid_t pid;
 	int i;
 
 	self->region = create(ANOTHER, 2 * MIB);
 	ASSERT_LE(0, self->region);
-	ASSERT_EQ(0, join(&vm[0], ANOTHER, self->region));
+	ASSERT_EQ(0, join(&member[0], ANOTHER, self->region));
 	set_limit(USER_LIMIT, 3);
 	for (i = 0; i < 20; i++) {
-		ASSERT_EQ(0, join(&vm[1], ONE, self->region));
+		ASSERT_EQ(0, join(&member[1], ONE, self->region));
 		pid = child_fork();
 		if (!pid) {
-			area = vm_peer(&vm[0], vm[1].id);
+			area = member_peer(&member[0], member[1].id);
 			/* Split in three, of which one goes. */
 			munmap((char *)area + PAGE, PAGE);
-			close(vm[1].fd);
+			close(member[1].fd);
 			_exit(area == MAP_FAILED);
 		}
 		EXPECT_EQ(0, child_wait(pid));
 		EXPECT_EQ(-ENOBUFS, join(&more, ONE, self->region));
-		leave(&vm[1]);
+		leave(&member[1]);
 	}
 }
 

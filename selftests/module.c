@@ -33,7 +33,7 @@ static int unload(void)
 static int traces(void)
 {
 	static const char *const path[] = {
-		DEVICE, DEBUGFS_VMS, "/sys/module/ivring", "/sys/class/misc/ivring",
+		DEVICE, DEBUGFS_MEMBERS, "/sys/module/ivring", "/sys/class/misc/ivring",
 	};
 	unsigned int i;
 	int found = 0;
@@ -82,18 +82,18 @@ TEST_F(module, open_file)
 
 TEST_F(module, mapping)
 {
-	struct vm vm;
+	struct member member;
 
-	ASSERT_EQ(0, vm_create(&vm, 2, 8, 4096));
+	ASSERT_EQ(0, member_create(&member, 2, 8, 4096));
 	close(self->fd);
 	EXPECT_REFUSED();
-	close(vm.fd);
+	close(member.fd);
 	EXPECT_REFUSED();
-	munmap((void *)vm.region, vm.region_size);
-	munmap((void *)vm.inbox, vm.inbox_size);
+	munmap((void *)member.region, member.region_size);
+	munmap((void *)member.inbox, member.inbox_size);
 	EXPECT_REFUSED();
-	*vm_outbox(&vm, vm.area) = 1;
-	munmap(vm.area, vm.area_size);
+	*member_outbox(&member, member.area) = 1;
+	munmap(member.area, member.area_size);
 	EXPECT_UNLOADS();
 }
 
@@ -104,41 +104,41 @@ TEST_F(module, named_region)
 
 	c.mode = 0600;
 	strcpy((char *)c.name, "module-test");
-	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_CREATE, &c));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_CREATE, &c));
 	EXPECT_REFUSED();
 	close(self->fd);
 	EXPECT_UNLOADS();
 	ASSERT_EQ(0, load());
 	self->fd = dev_open();
 	memcpy(a.name, c.name, sizeof(a.name));
-	EXPECT_EQ(-ENOENT, dev_ioctl(self->fd, IVRING_ATTACH, &a));
+	EXPECT_EQ(-ENOENT, dev_ioctl(self->fd, IVRING_IOC_ATTACH, &a));
 }
 
 /* Asleep in it, in another process. */
 TEST_F(module, sleeper)
 {
-	struct vm vm;
+	struct member member;
 	pid_t pid;
 
-	ASSERT_EQ(0, vm_create(&vm, 2, 8, 4096));
+	ASSERT_EQ(0, member_create(&member, 2, 8, 4096));
 	close(self->fd);
 	pid = child_fork();
 	if (!pid) {
-		dev_wait(vm.fd, 0, IVRING_DEADLINE_NEVER, NULL);
+		dev_wait(member.fd, 0, IVRING_DEADLINE_NEVER, NULL);
 		_exit(1);
 	}
-	ASSERT_TRUE(SOON(vm_state(&vm) == IVRING_IDLE));
-	vm_close(&vm);
+	ASSERT_TRUE(SOON(member_state(&member) == IVRING_IDLE));
+	member_close(&member);
 	EXPECT_REFUSED();
 	kill(pid, SIGKILL);
 	child_wait(pid);
 	EXPECT_UNLOADS();
 }
 
-/* Whoever reads the list of VMs. */
+/* Whoever reads the list of members. */
 TEST_F(module, debugfs)
 {
-	int fd = open(DEBUGFS_VMS, O_RDONLY);
+	int fd = open(DEBUGFS_MEMBERS, O_RDONLY);
 	char byte;
 
 	close(self->fd);
@@ -153,7 +153,7 @@ TEST_F(module, debugfs)
 TEST_F(module, many_times)
 {
 	struct ivring_item item;
-	struct vm a, b;
+	struct member a, b;
 	int i;
 
 	close(self->fd);
@@ -162,14 +162,14 @@ TEST_F(module, many_times)
 		ASSERT_EQ(0, traces());
 		ASSERT_EQ(0, load());
 		ASSERT_EQ(4, traces());
-		ASSERT_EQ(0, vm_create(&a, 4, 8, 65536));
-		ASSERT_EQ(0, vm_join(&b, a.fd));
-		EXPECT_EQ(0, vm_send(&a, b.id, b.generation, i));
+		ASSERT_EQ(0, member_create(&a, 4, 8, 65536));
+		ASSERT_EQ(0, member_join(&b, a.fd));
+		EXPECT_EQ(0, member_send(&a, b.id, b.generation, i));
 		EXPECT_EQ(0, dev_wait(b.fd, 0, 0, NULL));
-		EXPECT_TRUE(vm_take(&b, &item));
+		EXPECT_TRUE(member_take(&b, &item));
 		EXPECT_EQ(i, item.cookie);
-		vm_close(&a);
-		vm_close(&b);
+		member_close(&a);
+		member_close(&b);
 	}
 }
 
@@ -177,22 +177,22 @@ TEST_F(module, many_times)
 TEST_F(module, lanes_and_delays)
 {
 	struct lane_out out;
-	struct vm a, b;
+	struct member a, b;
 	int i;
 
 	close(self->fd);
 	for (i = 0; i < 20; i++) {
-		ASSERT_EQ(0, vm_create(&a, 4, 8, 4096));
-		ASSERT_EQ(0, vm_join(&b, a.fd));
+		ASSERT_EQ(0, member_create(&a, 4, 8, 4096));
+		ASSERT_EQ(0, member_join(&b, a.fd));
 		ASSERT_EQ(0, lane_open(&out, &a, &b, 64));
 		STORE(&b.area->wake_items, 8);
 		STORE(&b.area->wake_delay_us, i < 10 ? 200000 : 500 * i);
 		STORE(&b.area->state, IVRING_IDLE);
 		EXPECT_EQ(0, lane_send(&out, 1));
-		EXPECT_EQ(1, vm_stats(&b).delayed);
-		vm_close(i % 2 ? &a : &b);
+		EXPECT_EQ(1, member_stats(&b).delayed);
+		member_close(i % 2 ? &a : &b);
 		lane_unmap(&out, &a);
-		vm_close(i % 2 ? &b : &a);
+		member_close(i % 2 ? &b : &a);
 		EXPECT_UNLOADS();
 		ASSERT_EQ(0, load());
 	}
@@ -206,7 +206,7 @@ TEST_F(module, under_use)
 	/* Where it takes seconds, that is as many chances to meet. */
 	int wanted = slowness > 1 ? 5 : 20;
 	int i, unloaded = 0;
-	struct vm vm;
+	struct member member;
 	pid_t pid[3];
 
 	close(self->fd);
@@ -215,10 +215,10 @@ TEST_F(module, under_use)
 		if (pid[i])
 			continue;
 		for (;;) {
-			if (!vm_create(&vm, 2, 8, 4096)) {
-				vm_send(&vm, vm.id, vm.generation, 1);
-				dev_poll(vm.fd, POLLIN);
-				vm_close(&vm);
+			if (!member_create(&member, 2, 8, 4096)) {
+				member_send(&member, member.id, member.generation, 1);
+				dev_poll(member.fd, POLLIN);
+				member_close(&member);
 			}
 			usleep(1000);
 		}

@@ -55,7 +55,7 @@ static int create(const char *n, __u32 mode)
 	c.mode = mode;
 	snprintf((char *)c.name, sizeof(c.name), "%s", n);
 	fd = dev_open();
-	ret = dev_ioctl(fd, IVRING_CREATE, &c);
+	ret = dev_ioctl(fd, IVRING_IOC_CREATE, &c);
 	become_root();
 	if (ret)
 		close(fd);
@@ -72,7 +72,7 @@ static int attach(uid_t uid, gid_t gid, gid_t other_group)
 		memcpy(a.name, name, sizeof(a.name));
 		if (setgroups(1, &other_group) || setgid(gid) || setuid(uid))
 			_exit(255);
-		_exit(-dev_ioctl(dev_open(), IVRING_ATTACH, &a));
+		_exit(-dev_ioctl(dev_open(), IVRING_IOC_ATTACH, &a));
 	}
 	return -child_wait(pid);
 }
@@ -122,83 +122,83 @@ TEST_F(names, mode)
 TEST_F(names, refusal_changes_nothing)
 {
 	struct snapshot before;
-	struct vm vm;
+	struct member member;
 
 	self->fd = create(name, 0600);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, vm_join(&vm, self->fd));
-	before = vm_snapshot(&vm);
+	ASSERT_EQ(0, member_join(&member, self->fd));
+	before = member_snapshot(&member);
 	EXPECT_EQ(-EACCES, attach(STRANGER, STRANGER, STRANGER));
-	EXPECT_UNCHANGED(before, &vm);
-	vm_close(&vm);
+	EXPECT_UNCHANGED(before, &member);
+	member_close(&member);
 }
 
 TEST_F(names, owner)
 {
-	struct ivring_vm_info v = { 0 };
+	struct ivring_member_info v = { 0 };
 	struct ivring_info info;
-	struct vm vm, root;
+	struct member member, root;
 	int ret;
 
 	self->fd = create(name, 0640);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_INFO, &info));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_INFO, &info));
 	EXPECT_EQ(OWNER, info.uid);
 	EXPECT_EQ(GROUP, info.gid);
 	EXPECT_EQ(0640, info.mode);
 	EXPECT_STREQ(name, (char *)info.name);
 
 	become(STRANGER, STRANGER);
-	ret = vm_join_slot(&vm, self->fd, 0);
+	ret = member_join_slot(&member, self->fd, 0);
 	become_root();
 	ASSERT_EQ(0, ret);
-	ASSERT_EQ(0, vm_join_slot(&root, self->fd, 1));
-	ASSERT_EQ(0, dev_ioctl(root.fd, IVRING_VM_INFO, &v));
+	ASSERT_EQ(0, member_join_slot(&root, self->fd, 1));
+	ASSERT_EQ(0, dev_ioctl(root.fd, IVRING_IOC_MEMBER_INFO, &v));
 	EXPECT_EQ(STRANGER, v.uid);
-	vm_close(&vm);
-	vm_close(&root);
+	member_close(&member);
+	member_close(&root);
 }
 
 /* Who holds a descriptor needs no name and no right. */
 TEST_F(names, descriptor_is_enough)
 {
-	struct vm vm;
+	struct member member;
 	int ret;
 
 	self->fd = create(name, 0000);
 	ASSERT_LE(0, self->fd);
 	become(STRANGER, STRANGER);
-	ret = vm_join(&vm, self->fd);
+	ret = member_join(&member, self->fd);
 	become_root();
 	ASSERT_EQ(0, ret);
-	vm_close(&vm);
+	member_close(&member);
 	/* Its creator attaches without the name. */
-	ASSERT_EQ(0, vm_attach(&vm, self->fd, -1, IVRING_ID_ANY));
-	vm_unmap(&vm);
+	ASSERT_EQ(0, member_attach(&member, self->fd, -1, IVRING_ID_ANY));
+	member_unmap(&member);
 }
 
 /* The name belongs to whoever came first, until the region is gone. */
 TEST_F(names, taken)
 {
 	struct ivring_create c = create_args(4, 2, 4096);
-	struct vm vm;
+	struct member member;
 	int fd;
 
 	self->fd = create(name, 0666);
 	ASSERT_LE(0, self->fd);
 	memcpy(c.name, name, sizeof(name));
 	fd = dev_open();
-	EXPECT_EQ(-EEXIST, dev_ioctl(fd, IVRING_CREATE, &c));
+	EXPECT_EQ(-EEXIST, dev_ioctl(fd, IVRING_IOC_CREATE, &c));
 
-	/* A VM keeps the region, and its name, when the creator has gone. */
-	ASSERT_EQ(0, vm_join(&vm, self->fd));
+	/* A member keeps the region, and its name, when the creator has gone. */
+	ASSERT_EQ(0, member_join(&member, self->fd));
 	close(self->fd);
 	self->fd = -1;
-	EXPECT_EQ(-EEXIST, dev_ioctl(fd, IVRING_CREATE, &c));
+	EXPECT_EQ(-EEXIST, dev_ioctl(fd, IVRING_IOC_CREATE, &c));
 	EXPECT_EQ(0, attach(STRANGER, STRANGER, STRANGER));
-	vm_close(&vm);
+	member_close(&member);
 	EXPECT_EQ(-ENOENT, attach(STRANGER, STRANGER, STRANGER));
-	EXPECT_EQ(0, dev_ioctl(fd, IVRING_CREATE, &c));
+	EXPECT_EQ(0, dev_ioctl(fd, IVRING_IOC_CREATE, &c));
 	close(fd);
 }
 
@@ -223,7 +223,7 @@ TEST_F(names, limit)
 	/* Another user is not concerned. */
 	become(STRANGER, STRANGER);
 	other = dev_open();
-	EXPECT_EQ(0, dev_ioctl(other, IVRING_CREATE,
+	EXPECT_EQ(0, dev_ioctl(other, IVRING_IOC_CREATE,
 			       &(struct ivring_create) {
 				       .slots = 1,
 				       .inbox_entries = 2,

@@ -9,8 +9,8 @@
 #define SLOT	2		/* once taken, now free */
 
 FIXTURE(order) {
-	struct vm a;
-	struct vm b;
+	struct member a;
+	struct member b;
 	int fd;			/* holds another region */
 	struct ivring_item *readonly;
 };
@@ -20,15 +20,15 @@ static const char name[IVRING_NAME_SIZE] = "order-test";
 FIXTURE_SETUP(order)
 {
 	struct ivring_create c = create_args(1, 2, 4096);
-	struct vm gone;
+	struct member gone;
 
-	ASSERT_EQ(0, vm_create(&self->a, 4, ENTRIES, 4096));
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
-	ASSERT_EQ(0, vm_join_slot(&gone, self->a.fd, SLOT));
-	vm_close(&gone);
+	ASSERT_EQ(0, member_create(&self->a, 4, ENTRIES, 4096));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_join_slot(&gone, self->a.fd, SLOT));
+	member_close(&gone);
 	memcpy(c.name, name, sizeof(name));
 	self->fd = dev_open();
-	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_CREATE, &c));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_CREATE, &c));
 	self->readonly = fenced_pages(1);
 	mprotect(self->readonly, PAGE, PROT_READ);
 }
@@ -36,8 +36,8 @@ FIXTURE_SETUP(order)
 FIXTURE_TEARDOWN(order)
 {
 	close(self->fd);
-	vm_close(&self->b);
-	vm_close(&self->a);
+	member_close(&self->b);
+	member_close(&self->a);
 }
 
 /* Add an error that comes before those there were. */
@@ -53,9 +53,9 @@ TEST_F(order, create)
 	int fd = dev_open();
 
 	memcpy(c.name, name, sizeof(name));
-	EXPECT_EQ(-EEXIST, dev_ioctl(fd, IVRING_CREATE, &c));
-	EXPECT_EQ(-EBUSY, dev_ioctl(self->fd, IVRING_CREATE, &c));
-	EXPECT_BEFORE(EINVAL, c.flags = 2, dev_ioctl(self->fd, IVRING_CREATE, &c));
+	EXPECT_EQ(-EEXIST, dev_ioctl(fd, IVRING_IOC_CREATE, &c));
+	EXPECT_EQ(-EBUSY, dev_ioctl(self->fd, IVRING_IOC_CREATE, &c));
+	EXPECT_BEFORE(EINVAL, c.flags = 2, dev_ioctl(self->fd, IVRING_IOC_CREATE, &c));
 	close(fd);
 }
 
@@ -64,26 +64,26 @@ TEST_F(order, attach)
 	struct ivring_attach *r = (void *)self->readonly, a = attach_args(-1, 7);
 	int fd = dev_open();
 
-	EXPECT_EQ(-EINVAL, dev_ioctl(self->fd, IVRING_ATTACH, &a));
+	EXPECT_EQ(-EINVAL, dev_ioctl(self->fd, IVRING_IOC_ATTACH, &a));
 	EXPECT_BEFORE(EBUSY, a.region_fd = self->a.fd,
-		      dev_ioctl(self->fd, IVRING_ATTACH, &a));
+		      dev_ioctl(self->fd, IVRING_IOC_ATTACH, &a));
 	EXPECT_BEFORE(EBADF, a.region_fd = 1000000,
-		      dev_ioctl(self->fd, IVRING_ATTACH, &a));
-	EXPECT_BEFORE(EINVAL, a.name[0] = 'x', dev_ioctl(self->fd, IVRING_ATTACH, &a));
-	EXPECT_EQ(-EISCONN, dev_ioctl(self->a.fd, IVRING_ATTACH, &a));
-	EXPECT_BEFORE(EINVAL, a.flags = 1U << 31, dev_ioctl(self->a.fd, IVRING_ATTACH, &a));
+		      dev_ioctl(self->fd, IVRING_IOC_ATTACH, &a));
+	EXPECT_BEFORE(EINVAL, a.name[0] = 'x', dev_ioctl(self->fd, IVRING_IOC_ATTACH, &a));
+	EXPECT_EQ(-EISCONN, dev_ioctl(self->a.fd, IVRING_IOC_ATTACH, &a));
+	EXPECT_BEFORE(EINVAL, a.flags = 1U << 31, dev_ioctl(self->a.fd, IVRING_IOC_ATTACH, &a));
 
 	a = attach_args(-1, 7);
 	a.name[0] = 'x';
-	EXPECT_EQ(-ENOENT, dev_ioctl(self->fd, IVRING_ATTACH, &a));
-	EXPECT_EQ(-ENXIO, dev_ioctl(fd, IVRING_ATTACH,
+	EXPECT_EQ(-ENOENT, dev_ioctl(self->fd, IVRING_IOC_ATTACH, &a));
+	EXPECT_EQ(-ENXIO, dev_ioctl(fd, IVRING_IOC_ATTACH,
 				    &(struct ivring_attach) { .region_fd = -1, .id = 7 }));
 
 	/* The result is the last that can go wrong. */
 	mprotect(r, PAGE, PROT_READ | PROT_WRITE);
 	*r = attach_args(self->a.fd, self->a.id);
 	mprotect(r, PAGE, PROT_READ);
-	EXPECT_EQ(-EBUSY, dev_ioctl(fd, IVRING_ATTACH, r));
+	EXPECT_EQ(-EBUSY, dev_ioctl(fd, IVRING_IOC_ATTACH, r));
 	close(fd);
 }
 
@@ -95,30 +95,30 @@ TEST_F(order, enqueue)
 	int i;
 
 	for (i = 0; i < ENTRIES; i++)
-		ASSERT_EQ(0, dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
-	EXPECT_EQ(-EAGAIN, dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+		ASSERT_EQ(0, dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e));
+	EXPECT_EQ(-EAGAIN, dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e));
 	EXPECT_BEFORE(EPROTO, self->b.area->inbox_consumer -= 1,
-		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+		      dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e));
 	EXPECT_BEFORE(EINVAL, item.flags = 8,
-		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+		      dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e));
 	EXPECT_BEFORE(EFAULT, e.items = 1,
-		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+		      dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e));
 	e.id = SLOT;
 	EXPECT_BEFORE(EPIPE, e.generation = 1,
-		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+		      dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e));
 	EXPECT_BEFORE(EINVAL, e.generation = 3,
-		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+		      dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e));
 	e.generation = 1;
 	EXPECT_BEFORE(EINVAL, e.count = 0,
-		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
-	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_ENQUEUE, &e));
-	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_ENQUEUE, NULL));
+		      dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_IOC_ENQUEUE, &e));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_IOC_ENQUEUE, NULL));
 
 	/* A structure that cannot be written comes before the items. */
 	mprotect(r, PAGE, PROT_READ | PROT_WRITE);
 	*r = enqueue_args(self->b.id, self->b.generation, &item, 1);
 	mprotect(r, PAGE, PROT_READ);
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_ENQUEUE, r));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, r));
 }
 
 TEST_F(order, enqueue_full)
@@ -126,15 +126,15 @@ TEST_F(order, enqueue_full)
 	struct ivring_item item = { 0 };
 	struct ivring_enqueue e = enqueue_args(self->b.id, self->b.generation, &item, 1);
 
-	while (!dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e))
+	while (!dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e))
 		;
-	EXPECT_EQ(-EAGAIN, dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+	EXPECT_EQ(-EAGAIN, dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e));
 	/* What is wrong is wrong with and without room. */
 	EXPECT_BEFORE(EINVAL, item.flags = 8,
-		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+		      dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e));
 	e.flags = IVRING_ENQUEUE_WAIT;
 	EXPECT_BEFORE(EINVAL, e.deadline = IVRING_DEADLINE_NEVER,
-		      dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+		      dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e));
 }
 
 TEST_F(order, others)
@@ -146,21 +146,21 @@ TEST_F(order, others)
 	};
 	struct ivring_eventfd e = { .fd = 1000000 };
 
-	EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
+	EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
 	EXPECT_BEFORE(EPROTO, self->b.area->inbox_consumer -= 1,
-		      dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
+		      dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
 	f.id = SLOT;
-	EXPECT_BEFORE(EPIPE, f.generation = 1, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
-	EXPECT_BEFORE(EINVAL, f.flags = 2, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
-	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_FLUSH, &f));
+	EXPECT_BEFORE(EPIPE, f.generation = 1, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
+	EXPECT_BEFORE(EINVAL, f.flags = 2, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_IOC_FLUSH, &f));
 
 	EXPECT_EQ(-EPROTO, dev_wait(self->b.fd, 0, 0, NULL));
 	EXPECT_EQ(-EINVAL, dev_wait(self->b.fd, 8, 0, NULL));
 	EXPECT_EQ(-ENOTCONN, dev_wait(self->fd, 8, 0, NULL));
 
-	EXPECT_EQ(-EBADF, dev_ioctl(self->a.fd, IVRING_EVENTFD, &e));
-	EXPECT_BEFORE(EINVAL, e.flags = 1, dev_ioctl(self->a.fd, IVRING_EVENTFD, &e));
-	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_EVENTFD, &e));
+	EXPECT_EQ(-EBADF, dev_ioctl(self->a.fd, IVRING_IOC_EVENTFD, &e));
+	EXPECT_BEFORE(EINVAL, e.flags = 1, dev_ioctl(self->a.fd, IVRING_IOC_EVENTFD, &e));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_IOC_EVENTFD, &e));
 }
 
 TEST_F(order, lanes)
@@ -178,36 +178,36 @@ TEST_F(order, lanes)
 	};
 	struct lane_out lane;
 
-	EXPECT_EQ(-ENOENT, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
+	EXPECT_EQ(-ENOENT, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
 	ASSERT_EQ(0, lane_open(&lane, &self->a, &self->b, ENTRIES));
-	EXPECT_EQ(-ETIMEDOUT, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
+	EXPECT_EQ(-ETIMEDOUT, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
 	EXPECT_EQ(-ECONNRESET, (dev_close_lane(self->b.fd, self->a.id, self->a.generation),
-				dev_ioctl(self->a.fd, IVRING_FLUSH, &f)));
-	EXPECT_BEFORE(EINVAL, f.flags |= 2, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
+				dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f)));
+	EXPECT_BEFORE(EINVAL, f.flags |= 2, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
 
 	STORE(&self->b.area->max_lane_entries, 0);
-	EXPECT_EQ(-ECONNREFUSED, dev_ioctl(self->a.fd, IVRING_OPEN_LANE, &o));
+	EXPECT_EQ(-ECONNREFUSED, dev_ioctl(self->a.fd, IVRING_IOC_OPEN_LANE, &o));
 	STORE(&self->b.area->max_lane_entries, ENTRIES);
-	ASSERT_EQ(0, dev_ioctl(self->a.fd, IVRING_OPEN_LANE, &o));
+	ASSERT_EQ(0, dev_ioctl(self->a.fd, IVRING_IOC_OPEN_LANE, &o));
 	o.entries = 2 * ENTRIES;
 	EXPECT_BEFORE(EBUSY, STORE(&self->b.area->max_lane_entries, 0),
-		      dev_ioctl(self->a.fd, IVRING_OPEN_LANE, &o));
+		      dev_ioctl(self->a.fd, IVRING_IOC_OPEN_LANE, &o));
 	o.id = SLOT;
-	EXPECT_BEFORE(EPIPE, o.generation = 1, dev_ioctl(self->a.fd, IVRING_OPEN_LANE, &o));
-	EXPECT_BEFORE(EINVAL, o.generation = 3, dev_ioctl(self->a.fd, IVRING_OPEN_LANE, &o));
+	EXPECT_BEFORE(EPIPE, o.generation = 1, dev_ioctl(self->a.fd, IVRING_IOC_OPEN_LANE, &o));
+	EXPECT_BEFORE(EINVAL, o.generation = 3, dev_ioctl(self->a.fd, IVRING_IOC_OPEN_LANE, &o));
 	o.generation = 1;
-	EXPECT_BEFORE(EINVAL, o.entries = 3, dev_ioctl(self->a.fd, IVRING_OPEN_LANE, &o));
+	EXPECT_BEFORE(EINVAL, o.entries = 3, dev_ioctl(self->a.fd, IVRING_IOC_OPEN_LANE, &o));
 
 	/* Who is no member is told so whatever he asks for. */
-	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_OPEN_LANE, &o));
-	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_OPEN_LANE, NULL));
-	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_CLOSE_LANE, NULL));
-	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_DOORBELL, NULL));
-	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_ROOM, NULL));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_IOC_OPEN_LANE, &o));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_IOC_OPEN_LANE, NULL));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_IOC_CLOSE_LANE, NULL));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_IOC_DOORBELL, NULL));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_IOC_ROOM, NULL));
 	lane_unmap(&lane, &self->a);
 }
 
-/* That a VM has left counts for more than that it had closed the lane before. */
+/* That a member has left counts for more than that it had closed the lane before. */
 TEST_F(order, closed_and_left)
 {
 	struct ivring_flush f = {
@@ -222,13 +222,13 @@ TEST_F(order, closed_and_left)
 	ASSERT_EQ(0, lane_open(&lane, &self->a, &self->b, ENTRIES));
 	ASSERT_EQ(0, dev_close_lane(self->b.fd, self->a.id, self->a.generation));
 	EXPECT_EQ(-ECONNRESET, lane_doorbell(&lane));
-	EXPECT_EQ(-ECONNRESET, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
-	vm_close(&self->b);
+	EXPECT_EQ(-ECONNRESET, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
+	member_close(&self->b);
 	EXPECT_EQ(-EPIPE, lane_doorbell(&lane));
-	EXPECT_EQ(-EPIPE, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
-	ASSERT_EQ(0, vm_join_slot(&self->b, self->a.fd, id));
+	EXPECT_EQ(-EPIPE, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
+	ASSERT_EQ(0, member_join_slot(&self->b, self->a.fd, id));
 	EXPECT_EQ(-ESTALE, lane_doorbell(&lane));
-	EXPECT_EQ(-ESTALE, dev_ioctl(self->a.fd, IVRING_FLUSH, &f));
+	EXPECT_EQ(-ESTALE, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
 	lane_unmap(&lane, &self->a);
 }
 
@@ -237,17 +237,17 @@ TEST_F(order, mmap)
 	int rw = PROT_READ | PROT_WRITE;
 
 	EXPECT_EQ(0, map_refused(EACCES, self->a.fd, PAGE, rw, MAP_SHARED,
-				 IVRING_MAP_VM(self->b.id)));
+				 IVRING_MAP_MEMBER(self->b.id)));
 	EXPECT_EQ(0, map_refused(EINVAL, self->a.fd, PAGE, rw, MAP_PRIVATE,
-				 IVRING_MAP_VM(self->b.id)));
+				 IVRING_MAP_MEMBER(self->b.id)));
 	EXPECT_EQ(0, map_refused(EINVAL, self->a.fd, PAGE, rw, MAP_SHARED,
-				 IVRING_MAP_VM(self->b.id) + (16 << 20)));
+				 IVRING_MAP_MEMBER(self->b.id) + (16 << 20)));
 	EXPECT_EQ(0, map_refused(ENXIO, self->a.fd, PAGE, rw, MAP_PRIVATE,
-				 IVRING_MAP_VM(SLOT) + (16 << 20)));
+				 IVRING_MAP_MEMBER(SLOT) + (16 << 20)));
 	EXPECT_EQ(0, map_refused(EINVAL, self->a.fd, PAGE, rw, MAP_PRIVATE,
-				 IVRING_MAP_VM(4)));
+				 IVRING_MAP_MEMBER(4)));
 	EXPECT_EQ(0, map_refused(ENOTCONN, self->fd, PAGE, rw, MAP_PRIVATE,
-				 IVRING_MAP_VM(4)));
+				 IVRING_MAP_MEMBER(4)));
 }
 
 TEST_HARNESS_MAIN

@@ -9,20 +9,20 @@
 #define ENTRIES	8
 
 FIXTURE(overflow) {
-	struct vm vm;
+	struct member member;
 	struct snapshot before;
 };
 
 FIXTURE_SETUP(overflow)
 {
-	ASSERT_EQ(0, vm_create(&self->vm, 4, ENTRIES, 4096));
-	self->before = vm_snapshot(&self->vm);
+	ASSERT_EQ(0, member_create(&self->member, 4, ENTRIES, 4096));
+	self->before = member_snapshot(&self->member);
 }
 
 FIXTURE_TEARDOWN(overflow)
 {
-	EXPECT_UNCHANGED(self->before, &self->vm);
-	vm_close(&self->vm);
+	EXPECT_UNCHANGED(self->before, &self->member);
+	member_close(&self->member);
 }
 
 /* Powers of two, which other checks let pass, and what is near them. */
@@ -44,13 +44,13 @@ do {									\
 static int create(__u32 slots, __u32 entries, __u64 outbox)
 {
 	struct ivring_create c = create_args(slots, entries, outbox);
-	int fd = dev_open(), ret = dev_ioctl(fd, IVRING_CREATE, &c);
+	int fd = dev_open(), ret = dev_ioctl(fd, IVRING_IOC_CREATE, &c);
 
 	close(fd);
 	return ret;
 }
 
-/* Four bytes of region area, and 64 of a VM area, for each slot. */
+/* Four bytes of region area, and 64 of a member area, for each slot. */
 TEST_F(overflow, slots)
 {
 	EACH_LARGE(20, 32, slots, EXPECT_EQ(-EINVAL, create(slots, 2, 4096)));
@@ -72,8 +72,8 @@ TEST_F(overflow, outbox_bytes)
 TEST_F(overflow, lane_entries)
 {
 	EACH_LARGE(20, 32, entries,
-		   EXPECT_EQ(-EINVAL, dev_open_lane(self->vm.fd, self->vm.id,
-						    self->vm.generation, entries)));
+		   EXPECT_EQ(-EINVAL, dev_open_lane(self->member.fd, self->member.id,
+						    self->member.generation, entries)));
 }
 
 /* Items: 64 bytes each, from an address that they would lead round. */
@@ -83,12 +83,12 @@ TEST_F(overflow, batch)
 	struct ivring_enqueue e;
 
 	EACH_LARGE(20, 32, count, {
-		e = enqueue_args(self->vm.id, self->vm.generation, &item, count);
-		EXPECT_EQ(-EINVAL, dev_ioctl(self->vm.fd, IVRING_ENQUEUE, &e));
+		e = enqueue_args(self->member.id, self->member.generation, &item, count);
+		EXPECT_EQ(-EINVAL, dev_ioctl(self->member.fd, IVRING_IOC_ENQUEUE, &e));
 	});
 	for (e.count = 1; e.count <= IVRING_MAX_BATCH; e.count++) {
 		e.items = -64ULL * e.count;
-		EXPECT_EQ(-EFAULT, dev_ioctl(self->vm.fd, IVRING_ENQUEUE, &e));
+		EXPECT_EQ(-EFAULT, dev_ioctl(self->member.fd, IVRING_IOC_ENQUEUE, &e));
 	}
 }
 
@@ -96,40 +96,40 @@ TEST_F(overflow, batch)
 TEST_F(overflow, payload)
 {
 	struct ivring_item item = { 0 };
-	struct ivring_enqueue e = enqueue_args(self->vm.id, self->vm.generation, &item, 1);
+	struct ivring_enqueue e = enqueue_args(self->member.id, self->member.generation, &item, 1);
 	__u32 length;
 
 	for (length = 1; length; length *= 2) {
 		item.length = length;
 		item.offset = -(__u64)length;
-		EXPECT_EQ(-EINVAL, dev_ioctl(self->vm.fd, IVRING_ENQUEUE, &e));
+		EXPECT_EQ(-EINVAL, dev_ioctl(self->member.fd, IVRING_IOC_ENQUEUE, &e));
 		item.offset = (__u32)-length;
 		if (item.offset)
-			EXPECT_EQ(-EINVAL, dev_ioctl(self->vm.fd, IVRING_ENQUEUE, &e));
+			EXPECT_EQ(-EINVAL, dev_ioctl(self->member.fd, IVRING_IOC_ENQUEUE, &e));
 		item.offset = 4096 - length + (1ULL << 32);
-		EXPECT_EQ(-EINVAL, dev_ioctl(self->vm.fd, IVRING_ENQUEUE, &e));
+		EXPECT_EQ(-EINVAL, dev_ioctl(self->member.fd, IVRING_IOC_ENQUEUE, &e));
 	}
 }
 
 /* A slot that an index of 16 bits, or an offset of 32, would take for another. */
 TEST_F(overflow, slot)
 {
-	struct vm *vm = &self->vm;
+	struct member *member = &self->member;
 	struct ivring_attach a;
-	struct ivring_vm_info v;
+	struct ivring_member_info v;
 	int fd = dev_open();
 
 	EACH_LARGE(20, 32, slot, {
-		a = attach_args(vm->fd, slot);
-		EXPECT_EQ(-EINVAL, dev_ioctl(fd, IVRING_ATTACH, &a));
-		v = (struct ivring_vm_info) { .id = slot };
-		EXPECT_EQ(-EINVAL, dev_ioctl(vm->fd, IVRING_VM_INFO, &v));
-		EXPECT_EQ(-EINVAL, vm_send(vm, slot, vm->generation, 1));
-		EXPECT_EQ(-EINVAL, dev_flush(vm->fd, slot, vm->generation, 1, 0));
-		EXPECT_EQ(-EINVAL, dev_open_lane(vm->fd, slot, vm->generation, 8));
-		EXPECT_EQ(-EINVAL, dev_close_lane(vm->fd, slot, vm->generation));
-		EXPECT_EQ(-EINVAL, dev_doorbell(vm->fd, slot, vm->generation));
-		EXPECT_EQ(-EINVAL, dev_room(vm->fd, slot));
+		a = attach_args(member->fd, slot);
+		EXPECT_EQ(-EINVAL, dev_ioctl(fd, IVRING_IOC_ATTACH, &a));
+		v = (struct ivring_member_info) { .id = slot };
+		EXPECT_EQ(-EINVAL, dev_ioctl(member->fd, IVRING_IOC_MEMBER_INFO, &v));
+		EXPECT_EQ(-EINVAL, member_send(member, slot, member->generation, 1));
+		EXPECT_EQ(-EINVAL, dev_flush(member->fd, slot, member->generation, 1, 0));
+		EXPECT_EQ(-EINVAL, dev_open_lane(member->fd, slot, member->generation, 8));
+		EXPECT_EQ(-EINVAL, dev_close_lane(member->fd, slot, member->generation));
+		EXPECT_EQ(-EINVAL, dev_doorbell(member->fd, slot, member->generation));
+		EXPECT_EQ(-EINVAL, dev_room(member->fd, slot));
 	});
 	close(fd);
 }
@@ -138,7 +138,7 @@ TEST_F(overflow, slot)
 TEST_F(overflow, mapping)
 {
 	static const __u64 area[] = {
-		IVRING_MAP_REGION, IVRING_MAP_INBOX, IVRING_MAP_VM(0),
+		IVRING_MAP_REGION, IVRING_MAP_INBOX, IVRING_MAP_MEMBER(0),
 	};
 	unsigned int i;
 	size_t size;
@@ -148,10 +148,10 @@ TEST_F(overflow, mapping)
 		for (size = PAGE; size <= 1UL << 29; size *= 2) {
 			/* The end is that of the area's place, or within the next one. */
 			start = area[i] + (1ULL << IVRING_MAP_SHIFT) - size;
-			EXPECT_EQ(0, map_refused(EINVAL, self->vm.fd, size, PROT_READ,
+			EXPECT_EQ(0, map_refused(EINVAL, self->member.fd, size, PROT_READ,
 						 MAP_SHARED, start));
 			if (size > PAGE)
-				EXPECT_EQ(0, map_refused(EINVAL, self->vm.fd, size,
+				EXPECT_EQ(0, map_refused(EINVAL, self->member.fd, size,
 							 PROT_READ, MAP_SHARED,
 							 start + PAGE));
 		}
@@ -159,7 +159,7 @@ TEST_F(overflow, mapping)
 	/* Offsets beyond 2^44 are refused by the C library of 32-bit programs. */
 	if (sizeof(long) == 8)
 		EACH_LARGE(20, 62, offset,
-			   EXPECT_EQ(0, map_refused(EINVAL, self->vm.fd, 2 * PAGE, PROT_READ,
+			   EXPECT_EQ(0, map_refused(EINVAL, self->member.fd, 2 * PAGE, PROT_READ,
 						    MAP_SHARED,
 						    (offset & -PAGE) | 1ULL << 62)));
 }

@@ -10,26 +10,26 @@
 #define ALL	(POLLIN | POLLRDNORM | POLLPRI | POLLOUT | POLLRDHUP)
 
 FIXTURE(poll) {
-	struct vm a;		/* sends to b */
-	struct vm b;
+	struct member a;	/* sends to b */
+	struct member b;
 };
 
 FIXTURE_SETUP(poll)
 {
-	ASSERT_EQ(0, vm_create(&self->a, 4, 8, 4096));
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
-	vm_see_members(&self->b);
+	ASSERT_EQ(0, member_create(&self->a, 4, 8, 4096));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	member_see_members(&self->b);
 }
 
 FIXTURE_TEARDOWN(poll)
 {
-	vm_close(&self->b);
-	vm_close(&self->a);
+	member_close(&self->b);
+	member_close(&self->a);
 }
 
-static int send(struct vm *from, struct vm *to)
+static int send(struct member *from, struct member *to)
 {
-	return vm_send(from, to->id, to->generation, 1);
+	return member_send(from, to->id, to->generation, 1);
 }
 
 TEST_F(poll, items)
@@ -41,7 +41,7 @@ TEST_F(poll, items)
 	EXPECT_EQ(POLLIN | POLLRDNORM, dev_poll(self->b.fd, ALL));
 	EXPECT_EQ(POLLIN, dev_poll(self->b.fd, POLLIN));
 	EXPECT_EQ(0, dev_poll(self->b.fd, POLLPRI));
-	EXPECT_TRUE(vm_take(&self->b, &item));
+	EXPECT_TRUE(member_take(&self->b, &item));
 	EXPECT_EQ(0, dev_poll(self->b.fd, ALL));
 	/* What others have to read is their matter. */
 	EXPECT_EQ(0, dev_poll(self->a.fd, POLLIN));
@@ -49,15 +49,15 @@ TEST_F(poll, items)
 
 TEST_F(poll, members)
 {
-	struct vm c;
+	struct member c;
 
-	ASSERT_EQ(0, vm_join(&c, self->a.fd));
+	ASSERT_EQ(0, member_join(&c, self->a.fd));
 	EXPECT_EQ(POLLPRI, dev_poll(self->b.fd, ALL));
 	/* The newcomer has seen nobody yet. */
 	EXPECT_EQ(POLLPRI, dev_poll(c.fd, ALL));
-	vm_see_members(&self->b);
+	member_see_members(&self->b);
 	EXPECT_EQ(0, dev_poll(self->b.fd, ALL));
-	vm_close(&c);
+	member_close(&c);
 	EXPECT_EQ(POLLPRI, dev_poll(self->b.fd, ALL));
 	ASSERT_EQ(0, send(&self->a, &self->b));
 	EXPECT_EQ(POLLPRI | POLLIN | POLLRDNORM, dev_poll(self->b.fd, ALL));
@@ -69,7 +69,7 @@ TEST_F(poll, not_attached)
 	int fd = dev_open();
 
 	EXPECT_EQ(POLLERR, dev_poll(fd, ALL));
-	ASSERT_EQ(0, dev_ioctl(fd, IVRING_CREATE, &c));
+	ASSERT_EQ(0, dev_ioctl(fd, IVRING_IOC_CREATE, &c));
 	EXPECT_EQ(POLLERR, dev_poll(fd, ALL));
 	EXPECT_EQ(POLLERR, dev_poll(fd, 0));
 	close(fd);
@@ -94,7 +94,7 @@ TEST_F(poll, select)
 	EXPECT_EQ(1, SELECT());
 	EXPECT_TRUE(FD_ISSET(self->b.fd, &in));
 	EXPECT_FALSE(FD_ISSET(self->b.fd, &except));
-	STORE(&self->b.area->members_seen, vm_members(&self->b) + 1);
+	STORE(&self->b.area->members_seen, member_changes_word(&self->b) + 1);
 	EXPECT_EQ(2, SELECT());
 	EXPECT_TRUE(FD_ISSET(self->b.fd, &except));
 }
@@ -102,18 +102,18 @@ TEST_F(poll, select)
 /* After a look in vain the doorbell is armed, and rings once. */
 TEST_F(poll, arms)
 {
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 	EXPECT_EQ(0, dev_poll(self->b.fd, POLLIN));
-	EXPECT_EQ(IVRING_IDLE, vm_state(&self->b));
+	EXPECT_EQ(IVRING_IDLE, member_state(&self->b));
 	ASSERT_EQ(0, send(&self->a, &self->b));
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
-	EXPECT_EQ(1, vm_stats(&self->b).rung);
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
+	EXPECT_EQ(1, member_stats(&self->b).rung);
 	ASSERT_EQ(0, send(&self->a, &self->b));
-	EXPECT_EQ(1, vm_stats(&self->b).rung);
-	EXPECT_EQ(1, vm_stats(&self->b).suppressed);
+	EXPECT_EQ(1, member_stats(&self->b).rung);
+	EXPECT_EQ(1, member_stats(&self->b).suppressed);
 	/* A caller that is interested in nothing of it sleeps all the same. */
 	EXPECT_EQ(0, dev_poll(self->b.fd, 0));
-	EXPECT_EQ(IVRING_IDLE, vm_state(&self->b));
+	EXPECT_EQ(IVRING_IDLE, member_state(&self->b));
 }
 
 /* An edge for each doorbell, none while there is no news. */
@@ -123,7 +123,7 @@ TEST_F(poll, epoll_edge)
 	int epfd = epoll_create1(0);
 
 	ASSERT_EQ(0, epoll_ctl(epfd, EPOLL_CTL_ADD, self->b.fd, &event));
-	EXPECT_EQ(IVRING_IDLE, vm_state(&self->b));
+	EXPECT_EQ(IVRING_IDLE, member_state(&self->b));
 	EXPECT_EQ(0, epoll_wait(epfd, &event, 1, 0));
 	ASSERT_EQ(0, send(&self->a, &self->b));
 	EXPECT_EQ(1, epoll_wait(epfd, &event, 1, 0));
@@ -143,8 +143,8 @@ TEST_F(poll, epoll_edge)
  * afterwards, whether or not that it was not attached had been told.
  */
 FIXTURE(poll_first) {
-	struct vm a;
-	struct vm b;
+	struct member a;
+	struct member b;
 	int epfd;
 };
 
@@ -163,34 +163,34 @@ FIXTURE_VARIANT_ADD(poll_first, edge_create) { EPOLLIN | EPOLLET, true, true };
 
 FIXTURE_SETUP(poll_first)
 {
-	self->a = no_vm;
-	self->b = no_vm;
+	self->a = no_member;
+	self->b = no_member;
 	self->b.fd = dev_open();
 	ASSERT_LE(0, self->b.fd);
 	if (!variant->create)
-		ASSERT_EQ(0, vm_create(&self->a, 4, 8, 4096));
+		ASSERT_EQ(0, member_create(&self->a, 4, 8, 4096));
 	self->epfd = epoll_create1(0);
 }
 
 FIXTURE_TEARDOWN(poll_first)
 {
 	close(self->epfd);
-	vm_close(&self->b);
-	vm_close(&self->a);
+	member_close(&self->b);
+	member_close(&self->a);
 }
 
-static int become_a_vm(struct vm *b, struct vm *a, bool create)
+static int become_a_member(struct member *b, struct member *a, bool create)
 {
 	struct ivring_create c = create_args(4, 8, 4096);
 	int ret;
 
 	if (!create)
-		return vm_attach(b, b->fd, a->fd, IVRING_ID_ANY);
+		return member_attach(b, b->fd, a->fd, IVRING_ID_ANY);
 	c.flags = IVRING_CREATE_ATTACH;
-	ret = dev_ioctl(b->fd, IVRING_CREATE, &c);
+	ret = dev_ioctl(b->fd, IVRING_IOC_CREATE, &c);
 	if (!ret)
-		ret = vm_map(b, b->fd);
-	return ret ? ret : vm_join(a, b->fd);
+		ret = member_map(b, b->fd);
+	return ret ? ret : member_join(a, b->fd);
 }
 
 TEST_F(poll_first, before_it_sleeps)
@@ -202,13 +202,13 @@ TEST_F(poll_first, before_it_sleeps)
 		EXPECT_EQ(1, epoll_wait(self->epfd, &event, 1, 0));
 		EXPECT_EQ(EPOLLERR, event.events);
 	}
-	ASSERT_EQ(0, become_a_vm(&self->b, &self->a, variant->create));
+	ASSERT_EQ(0, become_a_member(&self->b, &self->a, variant->create));
 	EXPECT_EQ(0, epoll_wait(self->epfd, &event, 1, 0));
-	EXPECT_EQ(IVRING_IDLE, vm_state(&self->b));
+	EXPECT_EQ(IVRING_IDLE, member_state(&self->b));
 	ASSERT_EQ(0, send(&self->a, &self->b));
 	EXPECT_EQ(1, epoll_wait(self->epfd, &event, 1, 0));
 	EXPECT_EQ(EPOLLIN, event.events);
-	EXPECT_EQ(1, vm_stats(&self->b).rung);
+	EXPECT_EQ(1, member_stats(&self->b).rung);
 }
 
 /* An edge-triggered one that sleeps already is woken, and arms. */
@@ -227,8 +227,8 @@ TEST_F(poll_first, while_it_sleeps)
 		_exit(epoll_wait(self->epfd, &event, 1, 5000) != 1 ||
 		      event.events != EPOLLIN);
 	usleep(50000);
-	ASSERT_EQ(0, become_a_vm(&self->b, &self->a, variant->create));
-	EXPECT_TRUE(SOON(vm_state(&self->b) == IVRING_IDLE));
+	ASSERT_EQ(0, become_a_member(&self->b, &self->a, variant->create));
+	EXPECT_TRUE(SOON(member_state(&self->b) == IVRING_IDLE));
 	ASSERT_EQ(0, send(&self->a, &self->b));
 	EXPECT_EQ(0, child_wait(pid));
 }
@@ -249,13 +249,13 @@ TEST_F(poll, close_while_polled)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 	int epfd = epoll_create1(0);
-	struct vm c;
+	struct member c;
 
-	ASSERT_EQ(0, vm_join(&c, self->a.fd));
-	vm_see_members(&c);
+	ASSERT_EQ(0, member_join(&c, self->a.fd));
+	member_see_members(&c);
 	ASSERT_EQ(0, epoll_ctl(epfd, EPOLL_CTL_ADD, c.fd, &event));
 	EXPECT_EQ(0, epoll_wait(epfd, &event, 1, 0));
-	vm_close(&c);
+	member_close(&c);
 	EXPECT_EQ(0, epoll_wait(epfd, &event, 1, 0));
 	EXPECT_EQ(-EPIPE, send(&self->a, &c));
 	close(epfd);

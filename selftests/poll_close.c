@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * poll() and its kin race close(): one thread asks or sleeps, another closes the
- * descriptor, and a peer rings, at the same moment. The VM leaves each time, and what
+ * descriptor, and a peer rings, at the same moment. The member leaves each time, and what
  * polled it neither hangs nor touches what is gone.
  */
 #include <pthread.h>
@@ -15,7 +15,7 @@
 
 /* One that is polled and closed. */
 struct target {
-	struct vm vm;		/* the peer, which stays */
+	struct member member;	/* the peer, which stays */
 	int fd;			/* of the one that comes and goes */
 	__u32 generation;
 	int epfd;		/* outlives it */
@@ -95,7 +95,7 @@ FIXTURE_SETUP(poll_close)
 
 	if (variant->poll == uring_once && uring_open(&t->ring))
 		SKIP(return, "no io_uring here");
-	ASSERT_EQ(0, vm_create(&t->vm, 2, 8, 4096));
+	ASSERT_EQ(0, member_create(&t->member, 2, 8, 4096));
 	t->epfd = epoll_create1(EPOLL_CLOEXEC);
 	self->seed = rng_seed();
 }
@@ -103,7 +103,7 @@ FIXTURE_SETUP(poll_close)
 FIXTURE_TEARDOWN(poll_close)
 {
 	close(self->target.epfd);
-	vm_close(&self->target.vm);
+	member_close(&self->target.member);
 }
 
 static poller poll_of_thread;
@@ -127,7 +127,7 @@ TEST_F(poll_close, race)
 {
 	struct target *t = &self->target;
 	__u64 end = now() + SECONDS * SEC, rung = 0, held = 0;
-	const struct ivring_vm_area *area;
+	const struct ivring_member_area *area;
 	struct ivring_attach a;
 	pthread_t thread;
 	int fd, ret, turn;
@@ -140,21 +140,21 @@ TEST_F(poll_close, race)
 	for (turn = 1; now() < end || turn <= 20 || rung <= 5 || held < holds; turn++) {
 		t->fd = fd = dev_open();
 		ASSERT_LE(0, fd);
-		a = attach_args(t->vm.fd, 1);
-		ASSERT_EQ(0, dev_ioctl(fd, IVRING_ATTACH, &a));
+		a = attach_args(t->member.fd, 1);
+		ASSERT_EQ(0, dev_ioctl(fd, IVRING_IOC_ATTACH, &a));
 		STORE(&t->turn, turn);
 		/* At any moment, or when it has looked and is about to sleep. */
-		area = vm_peer(&t->vm, 1);
+		area = member_peer(&t->member, 1);
 		ASSERT_NE(MAP_FAILED, area);
 		asleep = rng_below(2);
 		ASSERT_TRUE(!asleep || SOON(LOAD(&area->state) == IVRING_IDLE));
 		spin(rng_below(1 << rng_below(16)));
-		munmap((void *)area, t->vm.area_size);
+		munmap((void *)area, t->member.area_size);
 		/* In either order. */
 		first = rng_below(2);
 		if (first)
 			close(fd);
-		ret = vm_send(&t->vm, 1, a.generation, turn);
+		ret = member_send(&t->member, 1, a.generation, turn);
 		ASSERT_TRUE(!ret || (first && ret == -EPIPE));
 		rung += !ret;
 		held += first && !ret;
@@ -162,8 +162,8 @@ TEST_F(poll_close, race)
 			close(fd);
 		/* It does not hang, whether or not it was rung. */
 		ASSERT_TRUE(SOON(LOAD(&t->done) == turn));
-		ASSERT_TRUE(SOON(vm_generation(&t->vm, 1) == a.generation + 1));
-		ASSERT_EQ(-EPIPE, vm_send(&t->vm, 1, a.generation, turn));
+		ASSERT_TRUE(SOON(member_generation(&t->member, 1) == a.generation + 1));
+		ASSERT_EQ(-EPIPE, member_send(&t->member, 1, a.generation, turn));
 		ASSERT_EQ(0, epoll_wait(t->epfd, &(struct epoll_event) { 0 }, 1, 0));
 	}
 	t->fd = -1;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IVRING_ATTACH_PROCESS: a VM leaves when the process that attached it ends, also if others still
- * have a descriptor of its file. Those who sleep meanwhile: process_sleep.c.
+ * IVRING_ATTACH_PROCESS: a member leaves when the process that attached it ends, also if others
+ * still have a descriptor of its file. Those who sleep meanwhile: process_sleep.c.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -10,14 +10,14 @@
 #include "process.h"
 
 FIXTURE(process) {
-	struct vm vm;		/* of another process, in slot 0 */
+	struct member member;	/* of another process, in slot 0 */
 	struct shared *shared;
 	pid_t attacher;
 };
 
 FIXTURE_SETUP(process)
 {
-	ASSERT_EQ(0, vm_create(&self->vm, 4, 8, 4096));
+	ASSERT_EQ(0, member_create(&self->member, 4, 8, 4096));
 	self->shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	self->attacher = 0;
 }
@@ -29,15 +29,15 @@ FIXTURE_TEARDOWN(process)
 		kill(self->attacher, SIGKILL);
 		waitpid(self->attacher, NULL, 0);
 	}
-	vm_close(&self->vm);
+	member_close(&self->member);
 }
 
 #define START(flags, keep, live)							\
 do {											\
-	self->attacher = attach_in_process(self->shared, self->vm.fd, flags, keep,	\
+	self->attacher = attach_in_process(self->shared, self->member.fd, flags, keep,	\
 					   live);					\
 	ASSERT_LT(0, self->attacher);							\
-	ASSERT_EQ(1, vm_generation(&self->vm, SLOT));					\
+	ASSERT_EQ(1, member_generation(&self->member, SLOT));				\
 } while (0)
 
 /* Have the attacher end, and wait for it. */
@@ -56,7 +56,7 @@ static int keep(struct shared *shared, int fd)
 /* Each call that the keeper makes afterwards; 0, or minus the number of one that is wrong. */
 static int calls_fail(struct shared *shared, int fd)
 {
-	struct ivring_vm_info v = { .id = SLOT };
+	struct ivring_member_info v = { .id = SLOT };
 	struct ivring_item item = {};
 	struct ivring_enqueue e = enqueue_args(0, 1, &item, 1);
 	struct ivring_attach a = attach_args(fd, IVRING_ID_ANY);
@@ -67,9 +67,9 @@ static int calls_fail(struct shared *shared, int fd)
 
 	if (!SOON(dev_room(fd, IVRING_ID_ANY) == -EOWNERDEAD))
 		return -1;
-	if (dev_ioctl(fd, IVRING_VM_INFO, &v) != -EOWNERDEAD)
+	if (dev_ioctl(fd, IVRING_IOC_MEMBER_INFO, &v) != -EOWNERDEAD)
 		return -2;
-	if (dev_ioctl(fd, IVRING_ENQUEUE, &e) != -EOWNERDEAD)
+	if (dev_ioctl(fd, IVRING_IOC_ENQUEUE, &e) != -EOWNERDEAD)
 		return -3;
 	if (dev_wait(fd, 0, 0, NULL) != -EOWNERDEAD)
 		return -4;
@@ -85,23 +85,23 @@ static int calls_fail(struct shared *shared, int fd)
 		return -9;
 	if (dev_doorbell(fd, 0, 1) != -EOWNERDEAD)
 		return -10;
-	if (dev_ioctl(fd, IVRING_FENCE, NULL) != -EOWNERDEAD)
+	if (dev_ioctl(fd, IVRING_IOC_FENCE, NULL) != -EOWNERDEAD)
 		return -11;
 	if (dev_map(fd, PAGE, PROT_READ, IVRING_MAP_REGION) != MAP_FAILED || errno != EOWNERDEAD)
 		return -12;
 	if (dev_poll(fd, POLLIN) != (POLLERR | POLLHUP))
 		return -13;
-	if (dev_ioctl(fd, IVRING_ATTACH, &a) != -EOWNERDEAD)
+	if (dev_ioctl(fd, IVRING_IOC_ATTACH, &a) != -EOWNERDEAD)
 		return -14;
-	if (dev_ioctl(fd, IVRING_CREATE, &c) != -EBUSY)
+	if (dev_ioctl(fd, IVRING_IOC_CREATE, &c) != -EBUSY)
 		return -15;
-	if (dev_ioctl(fd, IVRING_INFO, &info) || info.id != IVRING_ID_ANY || info.generation)
+	if (dev_ioctl(fd, IVRING_IOC_INFO, &info) || info.id != IVRING_ID_ANY || info.generation)
 		return -16;
-	if (dev_ioctl(fd, IVRING_API, &api))
+	if (dev_ioctl(fd, IVRING_IOC_API, &api))
 		return -17;
 	/* It still holds the region. */
 	a.id = 3;
-	if (dev_ioctl(other, IVRING_ATTACH, &a))
+	if (dev_ioctl(other, IVRING_IOC_ATTACH, &a))
 		return -18;
 	close(other);
 	return 0;
@@ -109,24 +109,24 @@ static int calls_fail(struct shared *shared, int fd)
 
 TEST_F(process, killed)
 {
-	struct vm next;
+	struct member next;
 
 	START(IVRING_ATTACH_PROCESS, calls_fail, wait_for_ever);
-	EXPECT_EQ(0, vm_send(&self->vm, SLOT, 1, 1));
+	EXPECT_EQ(0, member_send(&self->member, SLOT, 1, 1));
 	END();
 	/* Whoever has waited for the process finds the slot free. */
-	EXPECT_EQ(2, vm_generation(&self->vm, SLOT));
-	EXPECT_EQ(-EPIPE, vm_send(&self->vm, SLOT, 1, 1));
-	ASSERT_EQ(0, vm_join_slot(&next, self->vm.fd, SLOT));
+	EXPECT_EQ(2, member_generation(&self->member, SLOT));
+	EXPECT_EQ(-EPIPE, member_send(&self->member, SLOT, 1, 1));
+	ASSERT_EQ(0, member_join_slot(&next, self->member.fd, SLOT));
 	ASSERT_TRUE(SOON(LOAD(&self->shared->kept)));
 	EXPECT_EQ(1, self->shared->kept);
 
 	/* When the file is closed at last, the successor stays. */
 	STORE(&self->shared->close, true);
 	ASSERT_TRUE(SOON(LOAD(&self->shared->closed)));
-	EXPECT_EQ(3, vm_generation(&self->vm, SLOT));
-	EXPECT_EQ(0, vm_send(&self->vm, SLOT, 3, 1));
-	vm_close(&next);
+	EXPECT_EQ(3, member_generation(&self->member, SLOT));
+	EXPECT_EQ(0, member_send(&self->member, SLOT, 3, 1));
+	member_close(&next);
 }
 
 static void exit_soon(int fd)
@@ -140,7 +140,7 @@ TEST_F(process, exits)
 	START(IVRING_ATTACH_PROCESS, keep, exit_soon);
 	EXPECT_EQ(7, child_wait(self->attacher));
 	self->attacher = 0;
-	EXPECT_EQ(2, vm_generation(&self->vm, SLOT));
+	EXPECT_EQ(2, member_generation(&self->member, SLOT));
 }
 
 static void wait_here_for_ever(int fd)
@@ -168,7 +168,7 @@ TEST_F(process, supervisor)
 	START(IVRING_ATTACH_PROCESS, keep, wait_here_for_ever);
 	kill(self->attacher, SIGKILL);
 	EXPECT_EQ(self->attacher, waitpid(self->attacher, NULL, 0));
-	EXPECT_EQ(2, vm_generation(&self->vm, SLOT));
+	EXPECT_EQ(2, member_generation(&self->member, SLOT));
 	self->attacher = 0;
 }
 
@@ -184,9 +184,9 @@ TEST_F(process, closed_before)
 {
 	START(IVRING_ATTACH_PROCESS, keep, close_and_wait);
 	usleep(50000);
-	EXPECT_EQ(1, vm_generation(&self->vm, SLOT));
+	EXPECT_EQ(1, member_generation(&self->member, SLOT));
 	END();
-	EXPECT_TRUE(SOON(vm_generation(&self->vm, SLOT) == 2));
+	EXPECT_TRUE(SOON(member_generation(&self->member, SLOT) == 2));
 }
 
 /* Another process that shares the table of descriptors. */
@@ -210,7 +210,7 @@ TEST_F(process, shared_descriptors)
 	START(IVRING_ATTACH_PROCESS, NULL, share_files);
 	usleep(50000);
 	END();
-	EXPECT_TRUE(SOON(vm_generation(&self->vm, SLOT) == 2));
+	EXPECT_TRUE(SOON(member_generation(&self->member, SLOT) == 2));
 }
 
 /* What does not end it. */
@@ -220,10 +220,10 @@ TEST_F(process, without_flag)
 	START(0, keep, wait_for_ever);
 	END();
 	usleep(100000);
-	EXPECT_EQ(1, vm_generation(&self->vm, SLOT));
-	EXPECT_EQ(0, vm_send(&self->vm, SLOT, 1, 1));
+	EXPECT_EQ(1, member_generation(&self->member, SLOT));
+	EXPECT_EQ(0, member_send(&self->member, SLOT, 1, 1));
 	STORE(&self->shared->close, true);
-	EXPECT_TRUE(SOON(vm_generation(&self->vm, SLOT) == 2));
+	EXPECT_TRUE(SOON(member_generation(&self->member, SLOT) == 2));
 }
 
 static void *exit_thread(void *data)
@@ -254,10 +254,10 @@ TEST_F(process, threads_and_children)
 {
 	START(IVRING_ATTACH_PROCESS, keep, exit_threads);
 	usleep(300000);
-	EXPECT_EQ(1, vm_generation(&self->vm, SLOT));
-	EXPECT_EQ(0, vm_send(&self->vm, SLOT, 1, 1));
+	EXPECT_EQ(1, member_generation(&self->member, SLOT));
+	EXPECT_EQ(0, member_send(&self->member, SLOT, 1, 1));
 	END();
-	EXPECT_EQ(2, vm_generation(&self->vm, SLOT));
+	EXPECT_EQ(2, member_generation(&self->member, SLOT));
 }
 
 static void *outlive_leader(void *data)
@@ -279,10 +279,10 @@ TEST_F(process, leader)
 {
 	START(IVRING_ATTACH_PROCESS, keep, exit_leader);
 	usleep(100000);
-	EXPECT_EQ(1, vm_generation(&self->vm, SLOT));
+	EXPECT_EQ(1, member_generation(&self->member, SLOT));
 	EXPECT_EQ(0, child_wait(self->attacher));
 	self->attacher = 0;
-	EXPECT_EQ(2, vm_generation(&self->vm, SLOT));
+	EXPECT_EQ(2, member_generation(&self->member, SLOT));
 }
 
 static void exec_another(int fd)
@@ -295,9 +295,9 @@ TEST_F(process, exec)
 {
 	START(IVRING_ATTACH_PROCESS, keep, exec_another);
 	usleep(200000);
-	EXPECT_EQ(1, vm_generation(&self->vm, SLOT));
+	EXPECT_EQ(1, member_generation(&self->member, SLOT));
 	END();
-	EXPECT_EQ(2, vm_generation(&self->vm, SLOT));
+	EXPECT_EQ(2, member_generation(&self->member, SLOT));
 }
 
 static void *exec_in_thread(void *fd)
@@ -319,30 +319,30 @@ TEST_F(process, thread_exec)
 {
 	START(IVRING_ATTACH_PROCESS, keep, exec_by_thread);
 	usleep(200000);
-	EXPECT_EQ(1, vm_generation(&self->vm, SLOT));
+	EXPECT_EQ(1, member_generation(&self->member, SLOT));
 	END();
-	EXPECT_EQ(2, vm_generation(&self->vm, SLOT));
+	EXPECT_EQ(2, member_generation(&self->member, SLOT));
 }
 
-/* By IVRING_CREATE. */
+/* By IVRING_IOC_CREATE. */
 TEST_F(process, create)
 {
 	struct ivring_create c = create_args(4, 8, 4096);
-	struct vm vm;
+	struct member member;
 	int fd = dev_open();
 	pid_t pid;
 
 	c.flags = IVRING_CREATE_PROCESS;
-	EXPECT_EQ(-EINVAL, dev_ioctl(fd, IVRING_CREATE, &c));
+	EXPECT_EQ(-EINVAL, dev_ioctl(fd, IVRING_IOC_CREATE, &c));
 	c.flags = IVRING_CREATE_PROCESS | IVRING_CREATE_ATTACH;
 	pid = child_fork();
 	if (!pid)
-		_exit(-dev_ioctl(fd, IVRING_CREATE, &c) || dev_poll(fd, POLLIN));
+		_exit(-dev_ioctl(fd, IVRING_IOC_CREATE, &c) || dev_poll(fd, POLLIN));
 	EXPECT_EQ(0, child_wait(pid));
 	EXPECT_EQ(-EOWNERDEAD, dev_room(fd, IVRING_ID_ANY));
-	ASSERT_EQ(0, vm_join_slot(&vm, fd, 0));
-	EXPECT_EQ(3, vm.generation);
-	vm_close(&vm);
+	ASSERT_EQ(0, member_join_slot(&member, fd, 0));
+	EXPECT_EQ(3, member.generation);
+	member_close(&member);
 	close(fd);
 }
 
@@ -354,19 +354,19 @@ TEST_F_TIMEOUT(process, race_with_close, 60)
 
 	for (i = 0; i < 100; i++) {
 		memset(self->shared, 0, sizeof(*self->shared));
-		self->attacher = attach_in_process(self->shared, self->vm.fd,
+		self->attacher = attach_in_process(self->shared, self->member.fd,
 						   IVRING_ATTACH_PROCESS, keep,
 						   i % 2 ? close_and_wait : wait_for_ever);
 		ASSERT_LT(0, self->attacher);
 		ASSERT_TRUE(SOON(LOAD(&self->shared->kept)));
-		ASSERT_EQ(generation, vm_generation(&self->vm, SLOT));
+		ASSERT_EQ(generation, member_generation(&self->member, SLOT));
 		kill(self->attacher, SIGKILL);
 		spin(i * 1000);
 		STORE(&self->shared->close, true);
 		ASSERT_TRUE(SOON(LOAD(&self->shared->closed)));
 		EXPECT_EQ(-SIGKILL, child_wait(self->attacher));
 		self->attacher = 0;
-		ASSERT_TRUE(SOON(vm_generation(&self->vm, SLOT) == generation + 1));
+		ASSERT_TRUE(SOON(member_generation(&self->member, SLOT) == generation + 1));
 		generation += 2;
 	}
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A process that attaches a VM, and another one that has its descriptor and outlives it.
+ * A process that attaches a member, and another one that has its descriptor and outlives it.
  */
 #ifndef PROCESS_H
 #define PROCESS_H
@@ -24,7 +24,7 @@ static inline int attach(int fd, int region_fd, __u32 flags)
 	struct ivring_attach a = attach_args(region_fd, SLOT);
 
 	a.flags = flags;
-	return dev_ioctl(fd, IVRING_ATTACH, &a);
+	return dev_ioctl(fd, IVRING_IOC_ATTACH, &a);
 }
 
 /* A process that has the descriptor of the attacher, and outlives it. */

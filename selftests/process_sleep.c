@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A task sleeps for a VM that leaves because its process ends: the task wakes at once, and
+ * A task sleeps for a member that leaves because its process ends: the task wakes at once, and
  * gets the error that every later call gets.
  */
 #include <pthread.h>
@@ -10,26 +10,29 @@
 #include "process.h"
 
 #define ENTRIES	8
-#define OWNER	0		/* slot of the VM that creates the region and never reads */
+#define OWNER	0		/* slot of the member that creates the region and never reads */
 
-/* In a process that has the descriptor of the VM in SLOT: 0 or -errno of the call that sleeps. */
+/*
+ * In a process that has the descriptor of the member in SLOT: 0 or -errno of the call that
+ * sleeps.
+ */
 typedef int (*sleeper_t)(struct shared *shared, int fd);
 
 FIXTURE(process_sleep) {
-	struct vm vm;		/* in slot OWNER */
+	struct member member;	/* in slot OWNER */
 	struct shared *shared;
 	pid_t attacher;
 };
 
 FIXTURE_VARIANT(process_sleep) {
 	sleeper_t sleeper;
-	bool old_lane;		/* an earlier VM in SLOT had a lane that is still open */
+	bool old_lane;		/* an earlier member in SLOT had a lane that is still open */
 	int result;		/* 0 stands for -EOWNERDEAD */
 };
 
 FIXTURE_SETUP(process_sleep)
 {
-	ASSERT_EQ(0, vm_create(&self->vm, 4, ENTRIES, 4096));
+	ASSERT_EQ(0, member_create(&self->member, 4, ENTRIES, 4096));
 	self->shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	self->attacher = 0;
 }
@@ -41,7 +44,7 @@ FIXTURE_TEARDOWN(process_sleep)
 		kill(self->attacher, SIGKILL);
 		waitpid(self->attacher, NULL, 0);
 	}
-	vm_close(&self->vm);
+	member_close(&self->member);
 	munmap(self->shared, PAGE);
 }
 
@@ -53,9 +56,9 @@ static int in_wait(struct shared *shared, int fd)
 	return dev_wait(fd, 0, IVRING_DEADLINE_NEVER, NULL);
 }
 
-static struct ivring_vm_area *map_area(int fd)
+static struct ivring_member_area *map_area(int fd)
 {
-	return dev_map(fd, PAGE, PROT_READ | PROT_WRITE, IVRING_MAP_VM(SLOT));
+	return dev_map(fd, PAGE, PROT_READ | PROT_WRITE, IVRING_MAP_MEMBER(SLOT));
 }
 
 static int in_armed_wait(struct shared *shared, int fd)
@@ -68,7 +71,7 @@ static int in_armed_wait(struct shared *shared, int fd)
 static void *arm_all_the_time(void *area)
 {
 	for (;;)
-		STORE(&((struct ivring_vm_area *)area)->state, IVRING_IDLE);
+		STORE(&((struct ivring_member_area *)area)->state, IVRING_IDLE);
 	return NULL;
 }
 
@@ -107,10 +110,10 @@ static void *wait_armed_with_others(void *data)
 	return NULL;
 }
 
-/* Another thread arms at the moment at which the VM leaves. */
+/* Another thread arms at the moment at which the member leaves. */
 static int in_armed_wait_of_many(struct shared *shared, int fd)
 {
-	struct ivring_vm_area *area = map_area(fd);
+	struct ivring_member_area *area = map_area(fd);
 	pthread_t thread;
 
 	STORE(&area->state, IVRING_IDLE);
@@ -159,7 +162,7 @@ static int enqueue(int fd, __u32 to, __u32 count)
 
 	e.flags = IVRING_ENQUEUE_WAIT;
 	e.deadline = IVRING_DEADLINE_NEVER;
-	ret = dev_ioctl(fd, IVRING_ENQUEUE, &e);
+	ret = dev_ioctl(fd, IVRING_IOC_ENQUEUE, &e);
 	return ret || e.done == count ? ret : e.done == ENTRIES ? -ENOSPC : -EIO;
 }
 
@@ -262,20 +265,20 @@ FIXTURE_VARIANT_ADD(process_sleep, many_flushes) { in_many_flushes };
 TEST_F(process_sleep, wakes)
 {
 	int result = variant->result ?: -EOWNERDEAD;
-	struct vm old;
+	struct member old;
 	__u32 generation = 1;
 
 	if (variant->old_lane) {
-		ASSERT_EQ(0, vm_join_slot(&old, self->vm.fd, SLOT));
+		ASSERT_EQ(0, member_join_slot(&old, self->member.fd, SLOT));
 		ASSERT_EQ(0, dev_open_lane(old.fd, OWNER, 1, ENTRIES));
-		vm_close(&old);
+		member_close(&old);
 		generation = 3;
 	}
-	self->attacher = attach_in_process(self->shared, self->vm.fd, IVRING_ATTACH_PROCESS,
+	self->attacher = attach_in_process(self->shared, self->member.fd, IVRING_ATTACH_PROCESS,
 					   variant->sleeper, wait_for_ever);
 	ASSERT_LT(0, self->attacher);
 	ASSERT_TRUE(SOON(LOAD(&self->shared->sleeps)));
-	ASSERT_EQ(generation, vm_generation(&self->vm, SLOT));
+	ASSERT_EQ(generation, member_generation(&self->member, SLOT));
 	usleep(100000 * slowness);
 	EXPECT_EQ(0, LOAD(&self->shared->kept));
 
@@ -286,7 +289,7 @@ TEST_F(process_sleep, wakes)
 	EXPECT_EQ(1 - result, self->shared->kept);
 	/* Of lanes, only those remain that were open before. */
 	if (variant->old_lane)
-		EXPECT_EQ(1, LOAD(&self->vm.lanes->lane[SLOT].generation));
+		EXPECT_EQ(1, LOAD(&self->member.lanes->lane[SLOT].generation));
 	STORE(&self->shared->close, true);
 	EXPECT_TRUE(SOON(LOAD(&self->shared->closed)));
 }

@@ -8,8 +8,8 @@
 #include "ivring_test.h"
 
 FIXTURE(queue) {
-	struct vm a;		/* sends to b */
-	struct vm b;
+	struct member a;	/* sends to b */
+	struct member b;
 };
 
 FIXTURE_VARIANT(queue) {
@@ -34,20 +34,20 @@ FIXTURE_VARIANT_ADD(queue, largest) {
 
 FIXTURE_SETUP(queue)
 {
-	ASSERT_EQ(0, vm_create(&self->a, 4, variant->entries, 4096));
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create(&self->a, 4, variant->entries, 4096));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
 }
 
 FIXTURE_TEARDOWN(queue)
 {
-	vm_close(&self->b);
-	vm_close(&self->a);
+	member_close(&self->b);
+	member_close(&self->a);
 }
 
 static struct ivring_item batch[IVRING_MAX_BATCH];
 
 /* Send items whose cookies count on from @cookie. */
-static int send_batch(struct vm *from, struct vm *to, __u64 cookie, __u32 count,
+static int send_batch(struct member *from, struct member *to, __u64 cookie, __u32 count,
 		      struct ivring_enqueue *e)
 {
 	__u32 i;
@@ -57,15 +57,15 @@ static int send_batch(struct vm *from, struct vm *to, __u64 cookie, __u32 count,
 		batch[i].port = ~(cookie + i);
 	}
 	*e = enqueue_args(to->id, to->generation, batch, count);
-	return dev_ioctl(from->fd, IVRING_ENQUEUE, e);
+	return dev_ioctl(from->fd, IVRING_IOC_ENQUEUE, e);
 }
 
-/* The next item of @vm is the one that send_batch() numbered @cookie. */
-static bool is_next(struct vm *vm, struct vm *from, __u64 cookie)
+/* The next item of @member is the one that send_batch() numbered @cookie. */
+static bool is_next(struct member *member, struct member *from, __u64 cookie)
 {
 	struct ivring_item item;
 
-	return vm_take(vm, &item) && item.cookie == cookie &&
+	return member_take(member, &item) && item.cookie == cookie &&
 	       item.port == (__u32)~cookie && item.from == from->id &&
 	       item.from_gen == from->generation;
 }
@@ -94,12 +94,12 @@ TEST_F(queue, order_and_wrap)
 			if (e.done < count)
 				ASSERT_EQ(variant->entries, sent - read);
 		}
-		ASSERT_EQ(sent - read, vm_pending(&self->b));
+		ASSERT_EQ(sent - read, member_pending(&self->b));
 		for (count = rng_below(2 * IVRING_MAX_BATCH); count && read < sent; count--)
 			ASSERT_TRUE(is_next(&self->b, &self->a, read++));
 	}
-	EXPECT_EQ(sent, vm_stats(&self->b).items_in);
-	EXPECT_EQ(sent, vm_stats(&self->a).items_out);
+	EXPECT_EQ(sent, member_stats(&self->b).items_in);
+	EXPECT_EQ(sent, member_stats(&self->a).items_out);
 }
 
 /* Exactly as many as it has entries, and what is over stays outside. */
@@ -116,16 +116,16 @@ TEST_F(queue, full)
 		ASSERT_EQ(count, e.done);
 		sent += count;
 	}
-	EXPECT_EQ(0, vm_stats(&self->b).full);
+	EXPECT_EQ(0, member_stats(&self->b).full);
 	/* Room for one of three. */
 	ASSERT_EQ(0, send_batch(&self->a, &self->b, sent, 3, &e));
 	EXPECT_EQ(1, e.done);
 	EXPECT_EQ(0, e.position);
 	EXPECT_EQ(-EAGAIN, send_batch(&self->a, &self->b, 0, 1, &e));
 	EXPECT_EQ(-EAGAIN, send_batch(&self->a, &self->b, 0, 3, &e));
-	EXPECT_EQ(3, vm_stats(&self->b).full);
-	EXPECT_EQ(entries, vm_stats(&self->b).items_in);
-	EXPECT_EQ(entries, vm_pending(&self->b));
+	EXPECT_EQ(3, member_stats(&self->b).full);
+	EXPECT_EQ(entries, member_stats(&self->b).items_in);
+	EXPECT_EQ(entries, member_pending(&self->b));
 	EXPECT_EQ(0, self->b.inbox->room_wanted);
 
 	/* What is read makes room, no more. */
@@ -134,7 +134,7 @@ TEST_F(queue, full)
 	EXPECT_EQ(1, e.done);
 	for (i = 1; i <= entries; i++)
 		ASSERT_TRUE(is_next(&self->b, &self->a, i));
-	EXPECT_EQ(0, vm_pending(&self->b));
+	EXPECT_EQ(0, member_pending(&self->b));
 }
 
 TEST_F(queue, to_itself)
@@ -146,27 +146,27 @@ TEST_F(queue, to_itself)
 	EXPECT_EQ(0, e.rung);
 	EXPECT_TRUE(is_next(&self->b, &self->b, 40));
 	EXPECT_TRUE(is_next(&self->b, &self->b, 41));
-	EXPECT_EQ(2, vm_stats(&self->b).items_in);
-	EXPECT_EQ(2, vm_stats(&self->b).items_out);
+	EXPECT_EQ(2, member_stats(&self->b).items_in);
+	EXPECT_EQ(2, member_stats(&self->b).items_out);
 }
 
-/* Each VM has an inbox of its own. */
+/* Each member has an inbox of its own. */
 TEST_F(queue, inboxes_are_apart)
 {
 	struct ivring_enqueue e;
-	struct vm c;
+	struct member c;
 
-	ASSERT_EQ(0, vm_join(&c, self->a.fd));
+	ASSERT_EQ(0, member_join(&c, self->a.fd));
 	ASSERT_EQ(0, send_batch(&self->a, &self->b, 1, 1, &e));
 	ASSERT_EQ(0, send_batch(&self->a, &c, 2, 1, &e));
 	ASSERT_EQ(0, send_batch(&self->b, &c, 3, 1, &e));
 	EXPECT_TRUE(is_next(&self->b, &self->a, 1));
 	EXPECT_TRUE(is_next(&c, &self->a, 2));
 	EXPECT_TRUE(is_next(&c, &self->b, 3));
-	EXPECT_EQ(0, vm_pending(&self->a));
-	EXPECT_EQ(0, vm_pending(&self->b));
-	EXPECT_EQ(0, vm_pending(&c));
-	vm_close(&c);
+	EXPECT_EQ(0, member_pending(&self->a));
+	EXPECT_EQ(0, member_pending(&self->b));
+	EXPECT_EQ(0, member_pending(&c));
+	member_close(&c);
 }
 
 /* Senders at the same time: nothing lost, nothing twice, each in its order. */
@@ -182,7 +182,7 @@ TEST_F(queue, many_senders)
 		pid[i] = child_fork();
 		if (pid[i])
 			continue;
-		/* All of them are VM a. */
+		/* All of them are member a. */
 		for (__u32 n = 0; n < EACH;) {
 			struct ivring_enqueue e;
 			__u32 count = 1 + n % 7;
@@ -202,7 +202,7 @@ TEST_F(queue, many_senders)
 		_exit(0);
 	}
 	for (total = 0; total < SENDERS * EACH;) {
-		if (!vm_take(&self->b, &item)) {
+		if (!member_take(&self->b, &item)) {
 			sched_yield();
 			continue;
 		}
@@ -213,8 +213,8 @@ TEST_F(queue, many_senders)
 	EXPECT_EQ(SENDERS * EACH, total);
 	for (i = 0; i < SENDERS; i++)
 		EXPECT_EQ(0, child_wait(pid[i]));
-	EXPECT_EQ(0, vm_pending(&self->b));
-	EXPECT_EQ(total, vm_stats(&self->b).items_in);
+	EXPECT_EQ(0, member_pending(&self->b));
+	EXPECT_EQ(total, member_stats(&self->b).items_in);
 }
 
 TEST_HARNESS_MAIN

@@ -13,8 +13,8 @@
 #define OUTBOX	8192
 
 FIXTURE(readonly) {
-	struct vm a;		/* may only read */
-	struct vm b;
+	struct member a;	/* may only read */
+	struct member b;
 	char *target;		/* in the area, mapped by a */
 	size_t size;
 	__u64 offset;
@@ -31,10 +31,10 @@ FIXTURE_VARIANT_ADD(readonly, peer) { .which = 2 };
 
 FIXTURE_SETUP(readonly)
 {
-	ASSERT_EQ(0, vm_create(&self->a, 4, 8, OUTBOX));
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
-	ASSERT_EQ(0, vm_send(&self->b, self->a.id, self->a.generation, 0xabcd));
-	memset(vm_outbox(&self->b, self->b.area), 0x3c, OUTBOX);
+	ASSERT_EQ(0, member_create(&self->a, 4, 8, OUTBOX));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_send(&self->b, self->a.id, self->a.generation, 0xabcd));
+	memset(member_outbox(&self->b, self->b.area), 0x3c, OUTBOX);
 	if (variant->which == 0) {
 		self->size = self->a.region_size;
 		self->offset = IVRING_MAP_REGION;
@@ -43,7 +43,7 @@ FIXTURE_SETUP(readonly)
 		self->offset = IVRING_MAP_INBOX;
 	} else {
 		self->size = self->b.area_size;
-		self->offset = IVRING_MAP_VM(self->b.id);
+		self->offset = IVRING_MAP_MEMBER(self->b.id);
 	}
 	self->target = dev_map(self->a.fd, self->size, PROT_READ, self->offset);
 	ASSERT_NE(MAP_FAILED, self->target);
@@ -55,8 +55,8 @@ FIXTURE_TEARDOWN(readonly)
 	/* Whatever the test has tried. */
 	EXPECT_EQ(0, memcmp(self->before, self->target + self->size - PAGE, PAGE));
 	munmap(self->target, self->size);
-	vm_close(&self->b);
-	vm_close(&self->a);
+	member_close(&self->b);
+	member_close(&self->a);
 }
 
 TEST_F(readonly, mmap)
@@ -139,8 +139,8 @@ TEST_F(readonly, read)
 	ASSERT_EQ(4, write(ends[1], "abcd", 4));
 	EXPECT_EQ(-1, read(ends[0], target, 4));
 	EXPECT_EQ(EFAULT, errno);
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_API, target));
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_INFO, target));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_IOC_API, target));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_IOC_INFO, target));
 	close(ends[0]);
 	close(ends[1]);
 }
@@ -164,7 +164,7 @@ TEST_F(readonly, fixed_buffer)
 TEST_F(readonly, remap_file_pages)
 {
 	char *own = dev_map(self->a.fd, PAGE, PROT_READ | PROT_WRITE,
-			    IVRING_MAP_VM(self->a.id));
+			    IVRING_MAP_MEMBER(self->a.id));
 
 	ASSERT_NE(MAP_FAILED, own);
 	EXPECT_EQ(-1, remap_file_pages(own, PAGE, 0, self->offset / PAGE, 0));

@@ -11,64 +11,64 @@
 #define ENTRIES	4
 
 FIXTURE(room) {
-	struct vm a;		/* sends to b, whose inbox is full */
-	struct vm b;
+	struct member a;	/* sends to b, whose inbox is full */
+	struct member b;
 };
 
 FIXTURE_SETUP(room)
 {
 	int i;
 
-	ASSERT_EQ(0, vm_create(&self->a, 4, ENTRIES, 4096));
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create(&self->a, 4, ENTRIES, 4096));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
 	for (i = 0; i < ENTRIES; i++)
-		ASSERT_EQ(0, vm_send(&self->a, self->b.id, self->b.generation, i));
+		ASSERT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, i));
 }
 
 FIXTURE_TEARDOWN(room)
 {
-	vm_close(&self->b);
-	vm_close(&self->a);
+	member_close(&self->b);
+	member_close(&self->a);
 }
 
 /* A process that sends @cookie, waits for room, and exits with the error. */
-static pid_t sender(const struct vm *from, const struct vm *to, __u64 cookie)
+static pid_t sender(const struct member *from, const struct member *to, __u64 cookie)
 {
 	pid_t pid = child_fork();
 
 	if (!pid)
-		_exit(-vm_send_wait(from, to->id, to->generation, cookie,
-				    IVRING_DEADLINE_NEVER));
+		_exit(-member_send_wait(from, to->id, to->generation, cookie,
+					IVRING_DEADLINE_NEVER));
 	return pid;
 }
 
-static bool sender_waits(const struct vm *to)
+static bool sender_waits(const struct member *to)
 {
 	return SOON(LOAD(&to->inbox->room_wanted));
 }
 
 TEST_F(room, deadline)
 {
-	struct ivring_stats before = vm_stats(&self->b);
+	struct ivring_stats before = member_stats(&self->b);
 	__u64 start = now();
 
-	EXPECT_EQ(-ETIMEDOUT, vm_send_wait(&self->a, self->b.id,
-					   self->b.generation, 9, 0));
-	EXPECT_EQ(-ETIMEDOUT, vm_send_wait(&self->a, self->b.id,
-					   self->b.generation, 9, 1));
-	EXPECT_EQ(-ETIMEDOUT, vm_send_wait(&self->a, self->b.id,
-					   self->b.generation, 9, start));
+	EXPECT_EQ(-ETIMEDOUT, member_send_wait(&self->a, self->b.id,
+					       self->b.generation, 9, 0));
+	EXPECT_EQ(-ETIMEDOUT, member_send_wait(&self->a, self->b.id,
+					       self->b.generation, 9, 1));
+	EXPECT_EQ(-ETIMEDOUT, member_send_wait(&self->a, self->b.id,
+					       self->b.generation, 9, start));
 	EXPECT_GT(SEC, now() - start);
 
 	start = now();
-	EXPECT_EQ(-ETIMEDOUT, vm_send_wait(&self->a, self->b.id,
-					   self->b.generation, 9, start + 50 * MSEC));
+	EXPECT_EQ(-ETIMEDOUT, member_send_wait(&self->a, self->b.id,
+					       self->b.generation, 9, start + 50 * MSEC));
 	EXPECT_LE(50 * MSEC, now() - start);
 	EXPECT_GT(2 * SEC, now() - start);
 
-	EXPECT_EQ(ENTRIES, vm_pending(&self->b));
-	EXPECT_EQ(before.items_in, vm_stats(&self->b).items_in);
-	EXPECT_EQ(before.full + 4, vm_stats(&self->b).full);
+	EXPECT_EQ(ENTRIES, member_pending(&self->b));
+	EXPECT_EQ(before.items_in, member_stats(&self->b).items_in);
+	EXPECT_EQ(before.full + 4, member_stats(&self->b).full);
 }
 
 /* Who does not sleep asks nobody to ring back: room_at is written before each sleep, and stays. */
@@ -79,16 +79,16 @@ TEST_F(room, past_deadline)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(past); i++) {
-		EXPECT_EQ(-ETIMEDOUT, vm_send_wait(&self->a, self->b.id, self->b.generation,
-						   9, past[i]));
+		EXPECT_EQ(-ETIMEDOUT, member_send_wait(&self->a, self->b.id, self->b.generation,
+						       9, past[i]));
 		EXPECT_EQ(before, LOAD(&self->b.inbox->room_at));
 		EXPECT_EQ(-ETIMEDOUT, dev_flush(self->a.fd, self->b.id, self->b.generation,
 						self->b.start + ENTRIES - 1, past[i]));
 		EXPECT_EQ(before, LOAD(&self->b.inbox->room_at));
 		EXPECT_EQ(0, LOAD(&self->b.inbox->room_wanted));
 	}
-	EXPECT_EQ(-ETIMEDOUT, vm_send_wait(&self->a, self->b.id, self->b.generation, 9,
-					   in_ms(20)));
+	EXPECT_EQ(-ETIMEDOUT, member_send_wait(&self->a, self->b.id, self->b.generation, 9,
+					       in_ms(20)));
 	EXPECT_NE(before, LOAD(&self->b.inbox->room_at));
 }
 
@@ -97,11 +97,11 @@ TEST_F(room, deadline_unneeded)
 {
 	struct ivring_item item;
 
-	ASSERT_TRUE(vm_take(&self->b, &item));
-	EXPECT_EQ(0, vm_send_wait(&self->a, self->b.id, self->b.generation, 9, 1));
-	ASSERT_TRUE(vm_take(&self->b, &item));
-	EXPECT_EQ(0, vm_send_wait(&self->a, self->b.id, self->b.generation, 9,
-				  IVRING_DEADLINE_NEVER));
+	ASSERT_TRUE(member_take(&self->b, &item));
+	EXPECT_EQ(0, member_send_wait(&self->a, self->b.id, self->b.generation, 9, 1));
+	ASSERT_TRUE(member_take(&self->b, &item));
+	EXPECT_EQ(0, member_send_wait(&self->a, self->b.id, self->b.generation, 9,
+				      IVRING_DEADLINE_NEVER));
 	EXPECT_EQ(0, LOAD(&self->b.inbox->room_wanted));
 }
 
@@ -112,10 +112,10 @@ TEST_F(room, deadline_in_a_batch)
 	struct ivring_enqueue e = enqueue_args(self->b.id, self->b.generation, items, 3);
 	__u64 start = now();
 
-	ASSERT_TRUE(vm_take(&self->b, &item));
+	ASSERT_TRUE(member_take(&self->b, &item));
 	e.flags = IVRING_ENQUEUE_WAIT;
 	e.deadline = start + 50 * MSEC;
-	EXPECT_EQ(0, dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e));
+	EXPECT_EQ(0, dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e));
 	EXPECT_LE(50 * MSEC, now() - start);
 	EXPECT_EQ(1, e.done);
 	EXPECT_EQ(self->b.start + ENTRIES + 1, e.position);
@@ -134,8 +134,8 @@ TEST_F(room, deadline_under_signals)
 
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &every, NULL);
-	EXPECT_EQ(-ETIMEDOUT, vm_send_wait(&self->a, self->b.id,
-					   self->b.generation, 9, start + 100 * MSEC));
+	EXPECT_EQ(-ETIMEDOUT, member_send_wait(&self->a, self->b.id,
+					       self->b.generation, 9, start + 100 * MSEC));
 	setitimer(ITIMER_REAL, &off, NULL);
 	EXPECT_LE(100 * MSEC, now() - start);
 	EXPECT_GT(5 * SEC, now() - start);
@@ -156,7 +156,7 @@ TEST_F(room, signal)
 	ASSERT_TRUE(sender_waits(&self->b));
 	kill(pid, SIGKILL);
 	EXPECT_EQ(-SIGKILL, child_wait(pid));
-	EXPECT_EQ(ENTRIES, vm_pending(&self->b));
+	EXPECT_EQ(ENTRIES, member_pending(&self->b));
 }
 
 TEST_F(room, signal_that_restarts)
@@ -171,8 +171,8 @@ TEST_F(room, signal_that_restarts)
 	kill(pid, SIGUSR1);
 	usleep(50000);
 	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
-	ASSERT_TRUE(vm_take(&self->b, &item));
-	EXPECT_EQ(0, vm_ring_back(&self->b));
+	ASSERT_TRUE(member_take(&self->b, &item));
+	EXPECT_EQ(0, member_ring_back(&self->b));
 	EXPECT_EQ(0, child_wait(pid));
 	EXPECT_EQ(9, self->b.inbox->item[0].cookie);
 }
@@ -185,20 +185,20 @@ TEST_F(room, signal_in_a_batch)
 	struct ivring_enqueue e = enqueue_args(self->b.id, self->b.generation, items, 3);
 	pid_t pid;
 
-	ASSERT_TRUE(vm_take(&self->b, &item));
+	ASSERT_TRUE(member_take(&self->b, &item));
 	sigaction(SIGUSR1, &action, NULL);
 	e.flags = IVRING_ENQUEUE_WAIT;
 	e.deadline = IVRING_DEADLINE_NEVER;
 	pid = child_fork();
 	if (!pid) {
-		if (dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e))
+		if (dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e))
 			_exit(100);
 		_exit(e.done);
 	}
 	ASSERT_TRUE(sender_waits(&self->b));
 	kill(pid, SIGUSR1);
 	EXPECT_EQ(1, child_wait(pid));
-	EXPECT_EQ(ENTRIES, vm_pending(&self->b));
+	EXPECT_EQ(ENTRIES, member_pending(&self->b));
 	EXPECT_EQ(self->b.start + ENTRIES + 1, LOAD(&self->b.inbox->producer));
 }
 
@@ -209,16 +209,16 @@ TEST_F(room, ring_back)
 
 	/* Nobody waits: no effect. */
 	EXPECT_EQ(0, dev_room(self->b.fd, IVRING_ID_ANY));
-	EXPECT_EQ(0, vm_stats(&self->b).room);
+	EXPECT_EQ(0, member_stats(&self->b).room);
 
 	pid = sender(&self->a, &self->b, 9);
 	ASSERT_TRUE(sender_waits(&self->b));
-	ASSERT_TRUE(vm_take(&self->b, &item));
+	ASSERT_TRUE(member_take(&self->b, &item));
 	EXPECT_EQ(0, dev_room(self->b.fd, IVRING_ID_ANY));
 	EXPECT_EQ(0, child_wait(pid));
 	EXPECT_EQ(0, LOAD(&self->b.inbox->room_wanted));
-	EXPECT_EQ(1, vm_stats(&self->b).room);
-	EXPECT_EQ(ENTRIES, vm_pending(&self->b));
+	EXPECT_EQ(1, member_stats(&self->b).room);
+	EXPECT_EQ(ENTRIES, member_pending(&self->b));
 }
 
 /* Some wait for room, others for reading: the nearest is asked for first. */
@@ -236,16 +236,16 @@ TEST_F(room, positions)
 	EXPECT_EQ(far, LOAD(&self->b.inbox->room_at));
 	pid[0] = sender(&self->a, &self->b, 9);
 	ASSERT_TRUE(SOON(LOAD(&self->b.inbox->room_at) == near));
-	ASSERT_TRUE(vm_take(&self->b, &item));
-	EXPECT_EQ(0, vm_ring_back(&self->b));
+	ASSERT_TRUE(member_take(&self->b, &item));
+	EXPECT_EQ(0, member_ring_back(&self->b));
 	EXPECT_EQ(0, child_wait(pid[0]));
 	ASSERT_TRUE(SOON(LOAD(&self->b.inbox->room_wanted) &&
 			 LOAD(&self->b.inbox->room_at) == far));
-	ASSERT_TRUE(vm_take(&self->b, &item));
-	EXPECT_EQ(0, vm_ring_back(&self->b));
+	ASSERT_TRUE(member_take(&self->b, &item));
+	EXPECT_EQ(0, member_ring_back(&self->b));
 	EXPECT_EQ(1, LOAD(&self->b.inbox->room_wanted));
-	ASSERT_TRUE(vm_take(&self->b, &item));
-	EXPECT_EQ(0, vm_ring_back(&self->b));
+	ASSERT_TRUE(member_take(&self->b, &item));
+	EXPECT_EQ(0, member_ring_back(&self->b));
 	EXPECT_EQ(0, child_wait(pid[1]));
 }
 
@@ -274,16 +274,16 @@ TEST_F(room, batch)
 	e.deadline = IVRING_DEADLINE_NEVER;
 	pid = child_fork();
 	if (!pid) {
-		if (dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e) ||
+		if (dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e) ||
 		    e.position != self->b.start + ENTRIES + COUNT)
 			_exit(200);
 		_exit(e.done);
 	}
 	while (read < ENTRIES + COUNT && now() < end) {
-		if (!vm_take(&self->b, &item))
+		if (!member_take(&self->b, &item))
 			continue;
 		ASSERT_EQ(read++, item.cookie);
-		ASSERT_EQ(0, vm_ring_back(&self->b));
+		ASSERT_EQ(0, member_ring_back(&self->b));
 	}
 	EXPECT_EQ(ENTRIES + COUNT, read);
 	EXPECT_EQ(COUNT, child_wait(pid));
@@ -302,61 +302,61 @@ TEST_F(room, many_senders)
 		pid[i] = sender(&self->a, &self->b, 1 << i);
 	ASSERT_TRUE(sender_waits(&self->b));
 	while (read < ENTRIES + SENDERS && now() < end) {
-		if (!vm_take(&self->b, &item))
+		if (!member_take(&self->b, &item))
 			continue;
 		if (read++ >= ENTRIES)
 			seen |= item.cookie;
-		ASSERT_EQ(0, vm_ring_back(&self->b));
+		ASSERT_EQ(0, member_ring_back(&self->b));
 	}
 	EXPECT_EQ((1 << SENDERS) - 1, seen);
 	for (i = 0; i < SENDERS; i++)
 		EXPECT_EQ(0, child_wait(pid[i]));
 }
 
-/* Ways in which a reader that never calls IVRING_ROOM looks for more. */
+/* Ways in which a reader that never calls IVRING_IOC_ROOM looks for more. */
 
-static int look_wait(struct vm *vm)
+static int look_wait(struct member *member)
 {
-	return dev_wait(vm->fd, 0, in_ms(5000), NULL);
+	return dev_wait(member->fd, 0, in_ms(5000), NULL);
 }
 
-static int look_wait_briefly(struct vm *vm)
+static int look_wait_briefly(struct member *member)
 {
-	int ret = dev_wait(vm->fd, 0, 0, NULL);
+	int ret = dev_wait(member->fd, 0, 0, NULL);
 
 	return ret == -ETIMEDOUT ? 0 : ret;
 }
 
-static int look_poll(struct vm *vm)
+static int look_poll(struct member *member)
 {
-	struct pollfd p = { .fd = vm->fd, .events = POLLIN };
+	struct pollfd p = { .fd = member->fd, .events = POLLIN };
 
 	return poll(&p, 1, 5000) == 1 ? 0 : -1;
 }
 
-static int look_poll_briefly(struct vm *vm)
+static int look_poll_briefly(struct member *member)
 {
-	return dev_poll(vm->fd, POLLIN) & ~POLLIN;
+	return dev_poll(member->fd, POLLIN) & ~POLLIN;
 }
 
-static int look_epoll(struct vm *vm)
+static int look_epoll(struct member *member)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
 	int epfd = epoll_create1(0), ret;
 
-	epoll_ctl(epfd, EPOLL_CTL_ADD, vm->fd, &event);
+	epoll_ctl(epfd, EPOLL_CTL_ADD, member->fd, &event);
 	ret = epoll_wait(epfd, &event, 1, 5000);
 	close(epfd);
 	return ret == 1 ? 0 : -1;
 }
 
 FIXTURE(forgetful) {
-	struct vm a;
-	struct vm b;
+	struct member a;
+	struct member b;
 };
 
 FIXTURE_VARIANT(forgetful) {
-	int (*look)(struct vm *vm);
+	int (*look)(struct member *member);
 };
 
 FIXTURE_VARIANT_ADD(forgetful, wait) { .look = look_wait };
@@ -385,12 +385,12 @@ TEST_F(forgetful, reader)
 	pid = sender(&self->a, &self->b, 9);
 	ASSERT_TRUE(sender_waits(&self->b));
 	for (i = 0; i < ENTRIES; i++)
-		ASSERT_TRUE(vm_take(&self->b, &item));
+		ASSERT_TRUE(member_take(&self->b, &item));
 	EXPECT_EQ(0, variant->look(&self->b));
 	EXPECT_EQ(0, child_wait(pid));
-	EXPECT_TRUE(vm_take(&self->b, &item));
+	EXPECT_TRUE(member_take(&self->b, &item));
 	EXPECT_EQ(9, item.cookie);
-	EXPECT_EQ(1, vm_stats(&self->b).room);
+	EXPECT_EQ(1, member_stats(&self->b).room);
 }
 
 TEST_HARNESS_MAIN

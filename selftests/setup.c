@@ -11,8 +11,8 @@
 #include "setup.h"
 
 FIXTURE(setup) {
-	struct vm vm;		/* of a region with three slots */
-	struct vm other;	/* the second */
+	struct member member;	/* of a region with three slots */
+	struct member other;	/* the second */
 	int fd;			/* attached to nothing */
 	int uffd;
 	char *page;		/* that uffd has to provide */
@@ -29,9 +29,9 @@ FIXTURE_SETUP(setup)
 		.mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP,
 	};
 
-	ASSERT_EQ(0, vm_create(&self->vm, 3, 8, 4096));
-	ASSERT_EQ(0, vm_join(&self->other, self->vm.fd));
-	ASSERT_EQ(0, dev_open_lane(self->vm.fd, self->other.id, self->other.generation, 8));
+	ASSERT_EQ(0, member_create(&self->member, 3, 8, 4096));
+	ASSERT_EQ(0, member_join(&self->other, self->member.fd));
+	ASSERT_EQ(0, dev_open_lane(self->member.fd, self->other.id, self->other.generation, 8));
 	self->fd = dev_open();
 	ASSERT_LE(0, self->fd);
 	self->page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -46,8 +46,8 @@ FIXTURE_TEARDOWN(setup)
 {
 	close(self->uffd);
 	close(self->fd);
-	vm_close(&self->other);
-	vm_close(&self->vm);
+	member_close(&self->other);
+	member_close(&self->member);
 }
 
 /* A call by a thread that hangs at such a page. */
@@ -132,41 +132,41 @@ static int call_end(struct call *call)
 TEST_F(setup, attach_that_writes)
 {
 	struct ivring_create c = create_args(2, 2, 4096);
-	struct ivring_attach a = attach_args(self->vm.fd, IVRING_ID_ANY), mine = a;
-	struct call call = HANGING(self, self->fd, IVRING_ATTACH, a, true);
-	struct snapshot before = vm_snapshot(&self->vm);
+	struct ivring_attach a = attach_args(self->member.fd, IVRING_ID_ANY), mine = a;
+	struct call call = HANGING(self, self->fd, IVRING_IOC_ATTACH, a, true);
+	struct snapshot before = member_snapshot(&self->member);
 	int fd = dev_open();
 
 	ASSERT_TRUE(call_start(&call));
-	EXPECT_EQ(-EBUSY, in_a_child(self->fd, IVRING_CREATE, &c));
-	EXPECT_EQ(-EBUSY, in_a_child(self->fd, IVRING_ATTACH, &mine));
+	EXPECT_EQ(-EBUSY, in_a_child(self->fd, IVRING_IOC_CREATE, &c));
+	EXPECT_EQ(-EBUSY, in_a_child(self->fd, IVRING_IOC_ATTACH, &mine));
 	/* It has a slot, and is no member yet. */
-	EXPECT_EQ(-ENOSPC, dev_ioctl(fd, IVRING_ATTACH, &mine));
-	EXPECT_UNCHANGED(before, &self->vm);
+	EXPECT_EQ(-ENOSPC, dev_ioctl(fd, IVRING_IOC_ATTACH, &mine));
+	EXPECT_UNCHANGED(before, &self->member);
 	EXPECT_EQ(0, call_end(&call));
-	EXPECT_EQ(-EBUSY, in_a_child(self->fd, IVRING_CREATE, &c));
-	EXPECT_EQ(-EISCONN, in_a_child(self->fd, IVRING_ATTACH, &mine));
+	EXPECT_EQ(-EBUSY, in_a_child(self->fd, IVRING_IOC_CREATE, &c));
+	EXPECT_EQ(-EISCONN, in_a_child(self->fd, IVRING_IOC_ATTACH, &mine));
 	close(fd);
 }
 
 /* Others may be faster. */
 TEST_F(setup, attach_that_reads)
 {
-	struct ivring_attach a = attach_args(self->vm.fd, IVRING_ID_ANY), mine = a;
-	struct call call = HANGING(self, self->fd, IVRING_ATTACH, a, false);
+	struct ivring_attach a = attach_args(self->member.fd, IVRING_ID_ANY), mine = a;
+	struct call call = HANGING(self, self->fd, IVRING_IOC_ATTACH, a, false);
 
 	ASSERT_TRUE(call_start(&call));
-	EXPECT_EQ(0, in_a_child(self->fd, IVRING_ATTACH, &mine));
+	EXPECT_EQ(0, in_a_child(self->fd, IVRING_IOC_ATTACH, &mine));
 	EXPECT_EQ(-EISCONN, call_end(&call));
 }
 
 TEST_F(setup, create_that_reads)
 {
 	struct ivring_create c = create_args(2, 2, 4096), mine = c;
-	struct call call = HANGING(self, self->fd, IVRING_CREATE, c, false);
+	struct call call = HANGING(self, self->fd, IVRING_IOC_CREATE, c, false);
 
 	ASSERT_TRUE(call_start(&call));
-	EXPECT_EQ(0, in_a_child(self->fd, IVRING_CREATE, &mine));
+	EXPECT_EQ(0, in_a_child(self->fd, IVRING_IOC_CREATE, &mine));
 	EXPECT_EQ(-EBUSY, call_end(&call));
 }
 
@@ -176,28 +176,28 @@ TEST_F_TIMEOUT(setup, each_call, 60)
 	struct ivring_item taken;
 	unsigned int i, count;
 
-	count = member_calls(calls, &self->vm, &self->other, self->page);
-	ASSERT_EQ(0, vm_send(&self->vm, self->vm.id, self->vm.generation, 1));
+	count = member_calls(calls, &self->member, &self->other, self->page);
+	ASSERT_EQ(0, member_send(&self->member, self->member.id, self->member.generation, 1));
 	for (i = 0; i < count; i++) {
 		struct call call = {
 			.uffd = self->uffd,
 			.page = self->page,
 			.argument = calls[i].argument,
 			.writes = calls[i].hangs != READS,
-			.fd = self->vm.fd,
+			.fd = self->member.fd,
 			.command = calls[i].command,
 			.at = calls[i].at,
 		};
 
 		ASSERT_TRUE(call_start(&call));
-		EXPECT_EQ(0, call_all(&self->vm, &self->other))
+		EXPECT_EQ(0, call_all(&self->member, &self->other))
 			TH_LOG("while call %u hangs", i);
 		EXPECT_EQ(calls[i].result, call_end(&call))
 			TH_LOG("call %u", i);
-		while (vm_take(&self->other, &taken))
+		while (member_take(&self->other, &taken))
 			;
-		while (vm_pending(&self->vm) > 1)
-			vm_take(&self->vm, &taken);
+		while (member_pending(&self->member) > 1)
+			member_take(&self->member, &taken);
 	}
 }
 

@@ -21,9 +21,9 @@ static inline int in_a_child(int fd, unsigned long command, const void *argument
 }
 
 /* Every call of a member, in a child; what they return matters only where they must succeed. */
-static inline int call_all(const struct vm *vm, const struct vm *to)
+static inline int call_all(const struct member *member, const struct member *to)
 {
-	struct ivring_vm_info v = { .id = vm->id };
+	struct ivring_member_info v = { .id = member->id };
 	struct ivring_create c = create_args(2, 2, 4096);
 	struct ivring_attach a = attach_args(-1, 0);
 	struct ivring_info info;
@@ -35,24 +35,24 @@ static inline int call_all(const struct vm *vm, const struct vm *to)
 	pid = child_fork();
 	if (pid)
 		return child_wait(pid);
-	bad |= dev_ioctl(vm->fd, IVRING_API, &api);
-	bad |= dev_ioctl(vm->fd, IVRING_INFO, &info);
-	bad |= dev_ioctl(vm->fd, IVRING_VM_INFO, &v);
-	bad |= dev_ioctl(vm->fd, IVRING_CREATE, &c) != -EBUSY;
-	bad |= dev_ioctl(vm->fd, IVRING_ATTACH, &a) != -EISCONN;
-	bad |= vm_send(vm, to->id, to->generation, 1);
-	bad |= vm_send(vm, vm->id, vm->generation, 1);
-	bad |= dev_wait(vm->fd, 0, 0, NULL);
-	bad |= dev_eventfd(vm->fd, -1);
-	bad |= dev_room(vm->fd, IVRING_ID_ANY);
-	bad |= dev_flush(vm->fd, to->id, to->generation, to->start, 0);
-	bad |= dev_open_lane(vm->fd, vm->id, vm->generation, 8);
-	bad |= dev_close_lane(vm->fd, vm->id, vm->generation);
-	bad |= dev_doorbell(vm->fd, to->id, to->generation) < 0;
-	bad |= dev_ioctl(vm->fd, IVRING_FENCE, NULL);
-	bad |= dev_poll(vm->fd, POLLIN) < 0;
-	bad |= dev_map(vm->fd, vm->region_size, PROT_READ, IVRING_MAP_REGION) == MAP_FAILED;
-	snprintf(line, sizeof(line), "/proc/self/fdinfo/%d", vm->fd);
+	bad |= dev_ioctl(member->fd, IVRING_IOC_API, &api);
+	bad |= dev_ioctl(member->fd, IVRING_IOC_INFO, &info);
+	bad |= dev_ioctl(member->fd, IVRING_IOC_MEMBER_INFO, &v);
+	bad |= dev_ioctl(member->fd, IVRING_IOC_CREATE, &c) != -EBUSY;
+	bad |= dev_ioctl(member->fd, IVRING_IOC_ATTACH, &a) != -EISCONN;
+	bad |= member_send(member, to->id, to->generation, 1);
+	bad |= member_send(member, member->id, member->generation, 1);
+	bad |= dev_wait(member->fd, 0, 0, NULL);
+	bad |= dev_eventfd(member->fd, -1);
+	bad |= dev_room(member->fd, IVRING_ID_ANY);
+	bad |= dev_flush(member->fd, to->id, to->generation, to->start, 0);
+	bad |= dev_open_lane(member->fd, member->id, member->generation, 8);
+	bad |= dev_close_lane(member->fd, member->id, member->generation);
+	bad |= dev_doorbell(member->fd, to->id, to->generation) < 0;
+	bad |= dev_ioctl(member->fd, IVRING_IOC_FENCE, NULL);
+	bad |= dev_poll(member->fd, POLLIN) < 0;
+	bad |= dev_map(member->fd, member->region_size, PROT_READ, IVRING_MAP_REGION) == MAP_FAILED;
+	snprintf(line, sizeof(line), "/proc/self/fdinfo/%d", member->fd);
 	fd = open(line, O_RDONLY);
 	bad |= read(fd, line, sizeof(line)) <= 0;
 	_exit(!!bad);
@@ -73,12 +73,12 @@ struct member_call {
 
 #define MEMBER_CALLS	17
 
-/* All such calls of @vm, which has an item in its inbox and a lane of 8 items to @other. */
+/* All such calls of @member, which has an item in its inbox and a lane of 8 items to @other. */
 static inline unsigned int member_calls(struct member_call calls[MEMBER_CALLS],
-					const struct vm *vm, const struct vm *other, void *page)
+					const struct member *member, const struct member *other, void *page)
 {
 	static struct ivring_item item = { .cookie = 1 };
-	static struct ivring_vm_info v;
+	static struct ivring_member_info v;
 	static struct ivring_create c;
 	static struct ivring_attach a;
 	static struct ivring_enqueue e, far;
@@ -92,26 +92,26 @@ static inline unsigned int member_calls(struct member_call calls[MEMBER_CALLS],
 	static struct ivring_info info;
 	static struct ivring_api api;
 	const struct member_call all[] = {
-		{ IVRING_API, { &api, sizeof(api) }, WRITES, 0 },
-		{ IVRING_INFO, { &info, sizeof(info) }, WRITES, 0 },
-		{ IVRING_VM_INFO, { &v, sizeof(v) }, READS, 0 },
-		{ IVRING_VM_INFO, { &v, sizeof(v) }, REWRITES, 0 },
-		{ IVRING_CREATE, { &c, sizeof(c) }, READS, -EBUSY },
-		{ IVRING_ATTACH, { &a, sizeof(a) }, READS, -EISCONN },
-		{ IVRING_ENQUEUE, { &e, sizeof(e) }, READS, 0 },
-		{ IVRING_ENQUEUE, { &e, sizeof(e) }, REWRITES, 0 },
-		{ IVRING_ENQUEUE, { &item, sizeof(item) }, READS, 0, &far },
-		{ IVRING_WAIT, { &w, sizeof(w) }, READS, 0 },
-		{ IVRING_WAIT, { &w, sizeof(w) }, REWRITES, 0 },
-		{ IVRING_EVENTFD, { &efd, sizeof(efd) }, READS, 0 },
-		{ IVRING_ROOM, { &r, sizeof(r) }, READS, 0 },
-		{ IVRING_FLUSH, { &f, sizeof(f) }, READS, 0 },
-		{ IVRING_OPEN_LANE, { &o, sizeof(o) }, READS, 0 },
-		{ IVRING_CLOSE_LANE, { &l, sizeof(l) }, READS, -ENOENT },
-		{ IVRING_DOORBELL, { &d, sizeof(d) }, READS, 0 },
+		{ IVRING_IOC_API, { &api, sizeof(api) }, WRITES, 0 },
+		{ IVRING_IOC_INFO, { &info, sizeof(info) }, WRITES, 0 },
+		{ IVRING_IOC_MEMBER_INFO, { &v, sizeof(v) }, READS, 0 },
+		{ IVRING_IOC_MEMBER_INFO, { &v, sizeof(v) }, REWRITES, 0 },
+		{ IVRING_IOC_CREATE, { &c, sizeof(c) }, READS, -EBUSY },
+		{ IVRING_IOC_ATTACH, { &a, sizeof(a) }, READS, -EISCONN },
+		{ IVRING_IOC_ENQUEUE, { &e, sizeof(e) }, READS, 0 },
+		{ IVRING_IOC_ENQUEUE, { &e, sizeof(e) }, REWRITES, 0 },
+		{ IVRING_IOC_ENQUEUE, { &item, sizeof(item) }, READS, 0, &far },
+		{ IVRING_IOC_WAIT, { &w, sizeof(w) }, READS, 0 },
+		{ IVRING_IOC_WAIT, { &w, sizeof(w) }, REWRITES, 0 },
+		{ IVRING_IOC_EVENTFD, { &efd, sizeof(efd) }, READS, 0 },
+		{ IVRING_IOC_ROOM, { &r, sizeof(r) }, READS, 0 },
+		{ IVRING_IOC_FLUSH, { &f, sizeof(f) }, READS, 0 },
+		{ IVRING_IOC_OPEN_LANE, { &o, sizeof(o) }, READS, 0 },
+		{ IVRING_IOC_CLOSE_LANE, { &l, sizeof(l) }, READS, -ENOENT },
+		{ IVRING_IOC_DOORBELL, { &d, sizeof(d) }, READS, 0 },
 	};
 
-	v = (struct ivring_vm_info) { .id = vm->id };
+	v = (struct ivring_member_info) { .id = member->id };
 	c = create_args(2, 2, 4096);
 	a = attach_args(-1, 0);
 	e = enqueue_args(other->id, other->generation, &item, 1);
@@ -121,7 +121,7 @@ static inline unsigned int member_calls(struct member_call calls[MEMBER_CALLS],
 				    .position = other->start };
 	o = (struct ivring_open_lane) { .id = other->id, .generation = other->generation,
 					.entries = 8 };
-	l = (struct ivring_close_lane) { .from = vm->id, .generation = vm->generation };
+	l = (struct ivring_close_lane) { .from = member->id, .generation = member->generation };
 	d = (struct ivring_doorbell) { .id = other->id, .generation = other->generation };
 	memcpy(calls, all, sizeof(all));
 	return ARRAY_SIZE(all);

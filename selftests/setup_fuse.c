@@ -110,8 +110,8 @@ static void serve(struct server *server, int fuse)
 }
 
 FIXTURE(setup_fuse) {
-	struct vm vm;		/* of a region with three slots */
-	struct vm other;	/* the second */
+	struct member member;	/* of a region with three slots */
+	struct member other;	/* the second */
 	int fd;			/* attached to nothing */
 	struct server *server;
 	pid_t server_pid;
@@ -169,9 +169,9 @@ FIXTURE_SETUP(setup_fuse)
 	if (ret == -ENOENT || ret == -ENODEV || ret == -ENXIO)
 		SKIP(return, "no FUSE here");
 	ASSERT_EQ(0, ret);
-	ASSERT_EQ(0, vm_create(&self->vm, 3, 8, 4096));
-	ASSERT_EQ(0, vm_join(&self->other, self->vm.fd));
-	ASSERT_EQ(0, dev_open_lane(self->vm.fd, self->other.id, self->other.generation, 8));
+	ASSERT_EQ(0, member_create(&self->member, 3, 8, 4096));
+	ASSERT_EQ(0, member_join(&self->other, self->member.fd));
+	ASSERT_EQ(0, dev_open_lane(self->member.fd, self->other.id, self->other.generation, 8));
 	self->fd = dev_open();
 	ASSERT_LE(0, self->fd);
 }
@@ -191,8 +191,8 @@ FIXTURE_TEARDOWN(setup_fuse)
 	if (self->caller > 0)
 		kill(self->caller, SIGKILL);
 	close(self->fd);
-	vm_close(&self->other);
-	vm_close(&self->vm);
+	member_close(&self->other);
+	member_close(&self->member);
 }
 
 /* Have the server provide @argument, in time or not, to whoever asks for the page again. */
@@ -248,27 +248,27 @@ TEST_F_TIMEOUT(setup_fuse, each_call, 60)
 	unsigned int i, count;
 	int ret;
 
-	count = member_calls(calls, &self->vm, &self->other, self->page);
-	ASSERT_EQ(0, vm_send(&self->vm, self->vm.id, self->vm.generation, 1));
+	count = member_calls(calls, &self->member, &self->other, self->page);
+	ASSERT_EQ(0, member_send(&self->member, self->member.id, self->member.generation, 1));
 	for (i = 0; i < 2 * count; i++) {
 		const struct member_call *call = &calls[i / 2];
 
 		if (call->hangs == REWRITES)
 			continue;
 		ASSERT_TRUE(prepare(self->server, call->argument, true));
-		self->caller = call_start(self->vm.fd, call->command, call->at ?: self->page);
+		self->caller = call_start(self->member.fd, call->command, call->at ?: self->page);
 		ASSERT_TRUE(hangs(self->server))
 			TH_LOG("call %u", i / 2);
-		EXPECT_EQ(0, call_all(&self->vm, &self->other))
+		EXPECT_EQ(0, call_all(&self->member, &self->other))
 			TH_LOG("while call %u hangs", i / 2);
 		ret = i % 2 ? call_kill(self->server, self->caller) :
 			      call_end(self->server, self->caller);
 		EXPECT_EQ(i % 2 ? 0 : call->result, ret)
 			TH_LOG("call %u, round %u", i / 2, i % 2);
-		while (vm_take(&self->other, &taken))
+		while (member_take(&self->other, &taken))
 			;
-		while (vm_pending(&self->vm) > 1)
-			vm_take(&self->vm, &taken);
+		while (member_pending(&self->member) > 1)
+			member_take(&self->member, &taken);
 	}
 }
 
@@ -281,15 +281,15 @@ TEST_F(setup_fuse, wait_that_writes)
 
 	for (i = 0; i < 2; i++) {
 		ASSERT_TRUE(prepare(self->server, argument, false));
-		self->caller = call_start(self->vm.fd, IVRING_WAIT, self->page);
-		ASSERT_TRUE(SOON(vm_state(&self->vm) == IVRING_IDLE));
+		self->caller = call_start(self->member.fd, IVRING_IOC_WAIT, self->page);
+		ASSERT_TRUE(SOON(member_state(&self->member) == IVRING_IDLE));
 		ASSERT_TRUE(prepare(self->server, argument, true));
-		ASSERT_EQ(0, vm_send(&self->other, self->vm.id, self->vm.generation, 1));
+		ASSERT_EQ(0, member_send(&self->other, self->member.id, self->member.generation, 1));
 		ASSERT_TRUE(hangs(self->server));
-		EXPECT_EQ(0, call_all(&self->vm, &self->other));
+		EXPECT_EQ(0, call_all(&self->member, &self->other));
 		EXPECT_EQ(0, i ? call_kill(self->server, self->caller) :
 				 call_end(self->server, self->caller));
-		STORE(&self->vm.area->inbox_consumer, LOAD(&self->vm.inbox->producer));
+		STORE(&self->member.area->inbox_consumer, LOAD(&self->member.inbox->producer));
 	}
 }
 
@@ -297,13 +297,13 @@ TEST_F(setup_fuse, wait_that_writes)
 
 TEST_F(setup_fuse, attach_that_reads)
 {
-	struct ivring_attach a = attach_args(self->vm.fd, IVRING_ID_ANY);
+	struct ivring_attach a = attach_args(self->member.fd, IVRING_ID_ANY);
 	struct iovec argument = { &a, sizeof(a) };
 
 	ASSERT_TRUE(prepare(self->server, argument, true));
-	self->caller = call_start(self->fd, IVRING_ATTACH, self->page);
+	self->caller = call_start(self->fd, IVRING_IOC_ATTACH, self->page);
 	ASSERT_TRUE(hangs(self->server));
-	EXPECT_EQ(0, in_a_child(self->fd, IVRING_ATTACH, &a));
+	EXPECT_EQ(0, in_a_child(self->fd, IVRING_IOC_ATTACH, &a));
 	EXPECT_EQ(-EISCONN, call_end(self->server, self->caller));
 }
 
@@ -313,9 +313,9 @@ TEST_F(setup_fuse, create_that_reads)
 	struct iovec argument = { &c, sizeof(c) };
 
 	ASSERT_TRUE(prepare(self->server, argument, true));
-	self->caller = call_start(self->fd, IVRING_CREATE, self->page);
+	self->caller = call_start(self->fd, IVRING_IOC_CREATE, self->page);
 	ASSERT_TRUE(hangs(self->server));
-	EXPECT_EQ(0, in_a_child(self->fd, IVRING_CREATE, &c));
+	EXPECT_EQ(0, in_a_child(self->fd, IVRING_IOC_CREATE, &c));
 	EXPECT_EQ(-EBUSY, call_end(self->server, self->caller));
 }
 
@@ -334,14 +334,14 @@ static bool attach_hangs(struct server *server, int fd, const char *page, int re
 	if (!prepare(server, argument, false))
 		return false;
 	reads = LOAD(&server->reads);
-	*caller = call_start(fd, IVRING_ATTACH, page);
+	*caller = call_start(fd, IVRING_IOC_ATTACH, page);
 	if (!SOON(LOAD(&server->reads) != reads))
 		return false;
 	usleep(us);
 	if (!prepare(server, argument, true))
 		return false;
 	usleep(100000);
-	ret = LOAD(&server->held) ? dev_ioctl(other, IVRING_ATTACH, &mine) : 0;
+	ret = LOAD(&server->held) ? dev_ioctl(other, IVRING_IOC_ATTACH, &mine) : 0;
 	close(other);
 	return ret == -EBUSY;
 }
@@ -353,20 +353,20 @@ TEST_F_TIMEOUT(setup_fuse, attach_that_writes, 60)
 	unsigned int us = 200, done = 0;
 	int owner = dev_open(), fd;
 
-	ASSERT_EQ(0, dev_ioctl(owner, IVRING_CREATE, &c));
+	ASSERT_EQ(0, dev_ioctl(owner, IVRING_IOC_CREATE, &c));
 	a = attach_args(owner, 1);
 	for (; us < 200000 && done < 2; us *= 2) {
 		fd = dev_open();
 		if (attach_hangs(self->server, fd, self->page, owner, us, &self->caller)) {
-			EXPECT_EQ(-EBUSY, in_a_child(fd, IVRING_CREATE, &small));
-			EXPECT_EQ(-EBUSY, in_a_child(fd, IVRING_ATTACH, &a));
+			EXPECT_EQ(-EBUSY, in_a_child(fd, IVRING_IOC_CREATE, &small));
+			EXPECT_EQ(-EBUSY, in_a_child(fd, IVRING_IOC_ATTACH, &a));
 			if (!done++) {
 				EXPECT_EQ(0, call_kill(self->server, self->caller));
 				/* Nothing has come of it. */
-				EXPECT_EQ(0, in_a_child(fd, IVRING_ATTACH, &a));
+				EXPECT_EQ(0, in_a_child(fd, IVRING_IOC_ATTACH, &a));
 			} else {
 				EXPECT_EQ(0, call_end(self->server, self->caller));
-				EXPECT_EQ(-EISCONN, in_a_child(fd, IVRING_ATTACH, &a));
+				EXPECT_EQ(-EISCONN, in_a_child(fd, IVRING_IOC_ATTACH, &a));
 			}
 			us /= 2;
 		} else {
@@ -382,22 +382,22 @@ TEST_F_TIMEOUT(setup_fuse, attach_that_writes, 60)
 /* The page never comes, since its server dies. */
 TEST_F(setup_fuse, dead_server)
 {
-	struct ivring_attach a = attach_args(self->vm.fd, IVRING_ID_ANY);
+	struct ivring_attach a = attach_args(self->member.fd, IVRING_ID_ANY);
 	struct iovec argument = { &a, sizeof(a) };
-	struct snapshot before = vm_snapshot(&self->vm);
+	struct snapshot before = member_snapshot(&self->member);
 
 	ASSERT_TRUE(prepare(self->server, argument, true));
-	self->caller = call_start(self->fd, IVRING_ATTACH, self->page);
+	self->caller = call_start(self->fd, IVRING_IOC_ATTACH, self->page);
 	ASSERT_TRUE(hangs(self->server));
 	end_server(&self->server_pid);
 	EXPECT_EQ(EFAULT, child_wait(self->caller));
-	EXPECT_UNCHANGED(before, &self->vm);
-	EXPECT_EQ(0, dev_ioctl(self->fd, IVRING_ATTACH, &a));
+	EXPECT_UNCHANGED(before, &self->member);
+	EXPECT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_ATTACH, &a));
 }
 
 /*
- * The process ends to which the VM is tied, while another process hangs in a call: the former is
- * not held up, and the latter finds that the VM has left.
+ * The process ends to which the member is tied, while another process hangs in a call: the
+ * former is not held up, and the latter finds that the member has left.
  */
 static const void *call_argument;
 static unsigned long call_command;
@@ -413,12 +413,12 @@ TEST_F_TIMEOUT(setup_fuse, process_ends, 60)
 				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct member_call calls[MEMBER_CALLS];
 	unsigned int i, count;
-	struct vm creator;
+	struct member creator;
 
-	ASSERT_EQ(0, vm_create(&creator, 2, 8, 4096));
+	ASSERT_EQ(0, member_create(&creator, 2, 8, 4096));
 	count = member_calls(calls, &creator, &creator, self->page);
 	for (i = 0; i < count; i++) {
-		if (calls[i].hangs != READS || calls[i].command == IVRING_CREATE)
+		if (calls[i].hangs != READS || calls[i].command == IVRING_IOC_CREATE)
 			continue;
 		memset(shared, 0, sizeof(*shared));
 		call_command = calls[i].command;
@@ -430,7 +430,7 @@ TEST_F_TIMEOUT(setup_fuse, process_ends, 60)
 		ASSERT_TRUE(hangs(self->server));
 		kill(self->caller, SIGKILL);
 		EXPECT_EQ(-SIGKILL, child_wait(self->caller));
-		EXPECT_EQ(0, vm_generation(&creator, SLOT) % 2);
+		EXPECT_EQ(0, member_generation(&creator, SLOT) % 2);
 		EXPECT_EQ(0, LOAD(&shared->kept));
 		STORE(&self->server->hold, false);
 		EXPECT_TRUE(SOON(LOAD(&shared->kept)));
@@ -440,7 +440,7 @@ TEST_F_TIMEOUT(setup_fuse, process_ends, 60)
 		STORE(&shared->close, true);
 		EXPECT_TRUE(SOON(LOAD(&shared->closed)));
 	}
-	vm_close(&creator);
+	member_close(&creator);
 }
 
 TEST_HARNESS_MAIN

@@ -11,8 +11,8 @@
 #define LATE_MS	5000
 
 FIXTURE(sharing) {
-	struct vm a;		/* sends to b */
-	struct vm b;
+	struct member a;	/* sends to b */
+	struct member b;
 };
 
 FIXTURE_VARIANT(sharing) {
@@ -32,15 +32,15 @@ FIXTURE_VARIANT_ADD(sharing, uring_multishot) { &way_uring_multishot };
 
 FIXTURE_SETUP(sharing)
 {
-	ASSERT_EQ(0, vm_create(&self->a, 4, 64, 4096));
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
-	vm_see_members(&self->b);
+	ASSERT_EQ(0, member_create(&self->a, 4, 64, 4096));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	member_see_members(&self->b);
 }
 
 FIXTURE_TEARDOWN(sharing)
 {
-	vm_close(&self->b);
-	vm_close(&self->a);
+	member_close(&self->b);
+	member_close(&self->a);
 }
 
 /* What others do with the file meanwhile: 0, or another number for an error. */
@@ -98,17 +98,17 @@ static int wait_though_not_armed(int fd)
  * Another task with the files, while the first one sleeps. With @delay it is during a delay that
  * each of @others is called, else before the item comes.
  */
-static int other_task(const struct vm *a, const struct vm *b, bool delay,
+static int other_task(const struct member *a, const struct member *b, bool delay,
 		      int (*const others[])(int fd), __u64 *sent)
 {
-	const struct ivring_vm_area *area = vm_peer(a, b->id);
+	const struct ivring_member_area *area = member_peer(a, b->id);
 	int i;
 
 	if (area == MAP_FAILED || !SOON(LOAD(&area->state) == IVRING_IDLE))
 		return 1;
 	usleep(20000);
 	*sent = now();
-	if (delay && vm_send(a, b->id, b->generation, 1))
+	if (delay && member_send(a, b->id, b->generation, 1))
 		return 2;
 	for (i = 0; others[i]; i++) {
 		if (delay && LOAD(&area->state) != IVRING_DELAYED)
@@ -120,16 +120,16 @@ static int other_task(const struct vm *a, const struct vm *b, bool delay,
 		return LOAD(&area->state) == IVRING_DELAYED ? 0 : 4;
 	usleep(20000);
 	*sent = now();
-	return vm_send(a, b->id, b->generation, 1) ? 5 : 0;
+	return member_send(a, b->id, b->generation, 1) ? 5 : 0;
 }
 
 /* How long the first task sleeps after the item was sent; 0 if that fails. */
-static __u64 sleep_meanwhile(struct __test_metadata *_metadata, struct vm *a, struct vm *b,
+static __u64 sleep_meanwhile(struct __test_metadata *_metadata, struct member *a, struct member *b,
 			     const struct way *way, bool delay, int (*const others[])(int fd))
 {
 	__u64 *sent = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	__u64 end = now() + LATE_MS * MSEC;
-	struct sleeper s = { .vm = b };
+	struct sleeper s = { .member = b };
 	struct ivring_item item;
 	__u64 slept = 0;
 	pid_t pid;
@@ -145,9 +145,9 @@ static __u64 sleep_meanwhile(struct __test_metadata *_metadata, struct vm *a, st
 	/* Who waits for the doorbell may be woken for nothing, and goes on. */
 	do
 		ret = way->sleep(&s, LATE_MS);
-	while (ret == 1 && !vm_pending(b) && now() < end);
+	while (ret == 1 && !member_pending(b) && now() < end);
 	EXPECT_EQ(1, ret);
-	if (vm_take(b, &item))
+	if (member_take(b, &item))
 		slept = now() - *sent;
 	EXPECT_EQ(0, child_wait(pid));
 	munmap(sent, PAGE);
@@ -189,8 +189,8 @@ TEST_F(sharing, end_of_wait)
 }
 
 FIXTURE(sharing_delay) {
-	struct vm a;
-	struct vm b;
+	struct member a;
+	struct member b;
 };
 
 FIXTURE_SETUP(sharing_delay)
@@ -214,10 +214,10 @@ TEST_F(sharing_delay, second_sleeper)
 	STORE(&self->b.area->wake_delay_us, DELAY / 1000);
 	for (i = 0; i < 2; i++) {
 		STORE(&self->b.area->state, IVRING_IDLE);
-		ASSERT_EQ(0, vm_send(&self->a, self->b.id, self->b.generation, 1));
-		ASSERT_EQ(IVRING_DELAYED, vm_state(&self->b));
+		ASSERT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, 1));
+		ASSERT_EQ(IVRING_DELAYED, member_state(&self->b));
 		/* The first has read it, and does not say that it is busy. */
-		ASSERT_TRUE(vm_take(&self->b, &item));
+		ASSERT_TRUE(member_take(&self->b, &item));
 		pid = child_fork();
 		if (!pid) {
 			struct pollfd p = { .fd = self->b.fd, .events = POLLIN };
@@ -227,14 +227,14 @@ TEST_F(sharing_delay, second_sleeper)
 			_exit(poll(&p, 1, LATE_MS) != 1);
 		}
 		usleep(DELAY / 1000 / 4);
-		EXPECT_EQ(IVRING_DELAYED, vm_state(&self->b));
-		ASSERT_EQ(0, vm_send(&self->a, self->b.id, self->b.generation, 1));
-		EXPECT_EQ(IVRING_DELAYED, vm_state(&self->b));
+		EXPECT_EQ(IVRING_DELAYED, member_state(&self->b));
+		ASSERT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, 1));
+		EXPECT_EQ(IVRING_DELAYED, member_state(&self->b));
 		EXPECT_EQ(0, child_wait(pid));
-		ASSERT_TRUE(vm_take(&self->b, &item));
+		ASSERT_TRUE(member_take(&self->b, &item));
 	}
-	EXPECT_EQ(2, vm_stats(&self->b).delayed);
-	EXPECT_EQ(2, vm_stats(&self->b).rung);
+	EXPECT_EQ(2, member_stats(&self->b).delayed);
+	EXPECT_EQ(2, member_stats(&self->b).rung);
 }
 
 /* Another task of the same file, which sleeps until it is killed. */
@@ -255,7 +255,7 @@ static void sleep_by(int fd, bool by_poll)
  */
 TEST_F(sharing_delay, sleepers_do_not_wake_each_other)
 {
-	struct vm *b = &self->b;
+	struct member *b = &self->b;
 	int i, woken, ret;
 	pid_t pid;
 
@@ -264,11 +264,11 @@ TEST_F(sharing_delay, sleepers_do_not_wake_each_other)
 		pid = child_fork();
 		if (!pid)
 			sleep_by(b->fd, i);
-		ASSERT_TRUE(SOON(vm_state(b) == IVRING_IDLE));
+		ASSERT_TRUE(SOON(member_state(b) == IVRING_IDLE));
 		for (woken = 0; woken < 20; woken++) {
 			STORE(&b->area->state, IVRING_IDLE);
 			FULL_BARRIER();
-			ASSERT_FALSE(vm_pending(b));
+			ASSERT_FALSE(member_pending(b));
 			ret = dev_wait(b->fd, IVRING_WAIT_ARMED, in_ms(500), NULL);
 			if (ret)
 				break;

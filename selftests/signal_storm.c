@@ -52,7 +52,7 @@ do {									\
 		_exit(status);						\
 } while (0)
 
-static void send_batch(struct vm *me, const struct vm *to, __u64 *next, __u32 port)
+static void send_batch(struct member *me, const struct member *to, __u64 *next, __u32 port)
 {
 	struct ivring_item items[2 * ENTRIES];
 	struct ivring_enqueue e = { 0 };
@@ -65,20 +65,20 @@ static void send_batch(struct vm *me, const struct vm *to, __u64 *next, __u32 po
 		e = enqueue_args(to->id, to->generation, items + i, count - i);
 		e.flags = IVRING_ENQUEUE_WAIT;
 		e.deadline = in_ms(LATE_MS);
-		INSIST(10, dev_ioctl(me->fd, IVRING_ENQUEUE, &e));
+		INSIST(10, dev_ioctl(me->fd, IVRING_IOC_ENQUEUE, &e));
 	}
 	if (!rng_below(4))
 		INSIST(11, dev_flush(me->fd, to->id, to->generation, e.position,
 				     in_ms(LATE_MS)));
 }
 
-static void send_all(const struct vm *to)
+static void send_all(const struct member *to)
 {
 	__u64 end = in_ms(STORM_MS), inbox = 0, lane = 0;
 	struct lane_out out;
-	struct vm me;
+	struct member me;
 
-	if (vm_join(&me, to->fd) || lane_open(&out, &me, to, ENTRIES))
+	if (member_join(&me, to->fd) || lane_open(&out, &me, to, ENTRIES))
 		_exit(12);
 	while (now() < end) {
 		if (rng_below(2)) {
@@ -98,7 +98,7 @@ static void send_all(const struct vm *to)
 }
 
 FIXTURE(signal_storm) {
-	struct vm vm;		/* the receiver */
+	struct member member;	/* the receiver */
 };
 
 FIXTURE_VARIANT(signal_storm) {
@@ -119,13 +119,13 @@ FIXTURE_VARIANT_ADD(signal_storm, uring_multishot) { &way_uring_multishot };
 
 FIXTURE_SETUP(signal_storm)
 {
-	ASSERT_EQ(0, vm_create(&self->vm, 2, ENTRIES, 4096));
+	ASSERT_EQ(0, member_create(&self->member, 2, ENTRIES, 4096));
 	seen = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 }
 
 FIXTURE_TEARDOWN(signal_storm)
 {
-	vm_close(&self->vm);
+	member_close(&self->member);
 }
 
 static struct lane_in in;
@@ -137,10 +137,10 @@ static bool more_in_lane(void)
 
 TEST_F(signal_storm, no_item_is_lost)
 {
-	struct sleeper s = { .vm = &self->vm, .more = more_in_lane };
+	struct sleeper s = { .member = &self->member, .more = more_in_lane };
 	__u64 seed = rng_seed(), inbox = 0, lane = 0, interrupted = 0;
 	struct ivring_item item = { 0 };
-	struct vm *me = &self->vm;
+	struct member *me = &self->member;
 	pid_t sender, raging;
 	int ret;
 
@@ -161,9 +161,9 @@ TEST_F(signal_storm, no_item_is_lost)
 	if (!raging)
 		rage(sender, getppid());
 	while (!item.port) {
-		if (vm_take(me, &item)) {
+		if (member_take(me, &item)) {
 			ASSERT_EQ(inbox++, item.cookie);
-			ASSERT_EQ(0, vm_ring_back(me));
+			ASSERT_EQ(0, member_ring_back(me));
 		} else if (lane_take(&in, &item)) {
 			ASSERT_EQ(lane++, item.cookie);
 			ASSERT_EQ(0, lane_ring_back(&in));

@@ -12,10 +12,10 @@
 #define ENTRIES		4
 #define LATE_MS		5000
 
-/* One VM that waits, and the one it waits for. */
+/* One member that waits, and the one it waits for. */
 struct pair {
-	struct vm a;		/* its inbox is empty; its lane to b is full */
-	struct vm b;		/* its inbox is full */
+	struct member a;	/* its inbox is empty; its lane to b is full */
+	struct member b;	/* its inbox is full */
 	struct lane_out out;
 	struct lane_in in;
 };
@@ -37,7 +37,7 @@ FIXTURE_VARIANT(signals) {
 
 static int wait_room(const struct pair *pair, __u64 deadline)
 {
-	return vm_send_wait(&pair->a, pair->b.id, pair->b.generation, 9, deadline);
+	return member_send_wait(&pair->a, pair->b.id, pair->b.generation, 9, deadline);
 }
 
 static int wait_flush(const struct pair *pair, __u64 deadline)
@@ -85,15 +85,15 @@ FIXTURE_SETUP(signals)
 	struct pair *pair = &self->pair;
 	int i;
 
-	ASSERT_EQ(0, vm_create(&pair->a, 4, ENTRIES, 4096));
-	ASSERT_EQ(0, vm_join(&pair->b, pair->a.fd));
+	ASSERT_EQ(0, member_create(&pair->a, 4, ENTRIES, 4096));
+	ASSERT_EQ(0, member_join(&pair->b, pair->a.fd));
 	ASSERT_EQ(0, lane_open(&pair->out, &pair->a, &pair->b, ENTRIES));
 	ASSERT_EQ(0, lane_accept(&pair->in, &pair->b, pair->a.id));
 	for (i = 0; i < ENTRIES; i++) {
-		ASSERT_EQ(0, vm_send(&pair->a, pair->b.id, pair->b.generation, i));
+		ASSERT_EQ(0, member_send(&pair->a, pair->b.id, pair->b.generation, i));
 		ASSERT_EQ(0, lane_send(&pair->out, i));
 	}
-	vm_see_members(&pair->a);
+	member_see_members(&pair->a);
 	seen = count_signals();
 }
 
@@ -101,8 +101,8 @@ FIXTURE_TEARDOWN(signals)
 {
 	lane_unmap(&self->pair.out, &self->pair.a);
 	munmap((void *)self->pair.in.ring, lane_size(ENTRIES));
-	vm_close(&self->pair.b);
-	vm_close(&self->pair.a);
+	member_close(&self->pair.b);
+	member_close(&self->pair.a);
 }
 
 static void set_handler(int signal, int flags)
@@ -124,14 +124,14 @@ static pid_t waiter(const struct pair *pair, const struct way *way,
 {
 	struct sleeper s = { 0 };
 	pid_t pid = child_fork();
-	struct vm vm;
+	struct member member;
 
 	if (pid)
 		return pid;
 	if (!way)
 		_exit(-call(pair, IVRING_DEADLINE_NEVER));
-	s.vm = &vm;
-	if (vm_map(&vm, pair->a.fd) || way->open(&s))
+	s.member = &member;
+	if (member_map(&member, pair->a.fd) || way->open(&s))
 		_exit(200);
 	_exit(-outcome(way->sleep(&s, 4 * LATE_MS)));
 }
@@ -139,7 +139,7 @@ static pid_t waiter(const struct pair *pair, const struct way *way,
 static bool waits(const struct pair *pair, const struct way *way)
 {
 	if (way)
-		return SOON(vm_state(&pair->a) == IVRING_IDLE);
+		return SOON(member_state(&pair->a) == IVRING_IDLE);
 	return SOON(LOAD(&pair->b.inbox->room_wanted) ||
 		    LOAD(&pair->out.ring->room_wanted));
 }
@@ -149,12 +149,12 @@ static bool relieve(struct pair *pair)
 {
 	struct ivring_item item;
 
-	while (vm_take(&pair->b, &item))
+	while (member_take(&pair->b, &item))
 		;
 	while (lane_take(&pair->in, &item))
 		;
-	return !vm_ring_back(&pair->b) && !lane_ring_back(&pair->in) &&
-	       !vm_send(&pair->b, pair->a.id, pair->a.generation, 1);
+	return !member_ring_back(&pair->b) && !lane_ring_back(&pair->in) &&
+	       !member_send(&pair->b, pair->a.id, pair->a.generation, 1);
 }
 
 /* Whether signals have the documented effect on one that waits. */
@@ -174,7 +174,7 @@ static bool check_effect(struct pair *pair, const struct way *way, pid_t pid,
 		return child_wait(pid) == 0;
 	}
 	if (way == &way_wait || way == &way_wait_armed || way == &way_wait_members)
-		if (vm_state(&pair->a) != IVRING_BUSY)
+		if (member_state(&pair->a) != IVRING_BUSY)
 			return false;
 	return WIFEXITED(status) &&
 	       WEXITSTATUS(status) == (effect == INTERRUPTS ? EINTR : 0);
@@ -245,7 +245,7 @@ FIXTURE_TEARDOWN(deadline)
 TEST_F(deadline, under_signals)
 {
 	struct itimerval every = { { 0, 5000 }, { 0, 5000 } }, off = { 0 };
-	struct sleeper s = { .vm = &self->pair.a };
+	struct sleeper s = { .member = &self->pair.a };
 	__u64 start;
 	int ret;
 

@@ -12,7 +12,7 @@
 #define SLEEP_MS	(LATE_MS + 1000)
 
 FIXTURE(sleep) {
-	struct vm vm;		/* the receiver */
+	struct member member;	/* the receiver */
 	__u64 seed;
 };
 
@@ -36,23 +36,23 @@ FIXTURE_VARIANT_ADD(sleep, spin) { &way_spin, 400000 };
 
 FIXTURE_SETUP(sleep)
 {
-	ASSERT_EQ(0, vm_create(&self->vm, 4, 64, 4096));
+	ASSERT_EQ(0, member_create(&self->member, 4, 64, 4096));
 	self->seed = rng_seed();
 }
 
 FIXTURE_TEARDOWN(sleep)
 {
-	vm_close(&self->vm);
+	member_close(&self->member);
 }
 
-/* A VM of its own in this process, and a look at how far the receiver is. */
-static const struct ivring_vm_area *join_as_sender(struct vm *me, struct vm *to)
+/* A member of its own in this process, and a look at how far the receiver is. */
+static const struct ivring_member_area *join_as_sender(struct member *me, struct member *to)
 {
-	const struct ivring_vm_area *area;
+	const struct ivring_member_area *area;
 
-	if (vm_join(me, to->fd))
+	if (member_join(me, to->fd))
 		_exit(10);
-	area = vm_peer(me, to->id);
+	area = member_peer(me, to->id);
 	if (area == MAP_FAILED)
 		_exit(11);
 	return area;
@@ -62,7 +62,7 @@ static const struct ivring_vm_area *join_as_sender(struct vm *me, struct vm *to)
  * The receiver has read all up to @position, and is about to sleep. It has a
  * CPU of its own if @close.
  */
-static void await_read(const struct ivring_vm_area *area, __u32 position, bool close)
+static void await_read(const struct ivring_member_area *area, __u32 position, bool close)
 {
 	while (LOAD(&area->inbox_consumer) != position)
 		if (!close)
@@ -73,9 +73,9 @@ static void await_read(const struct ivring_vm_area *area, __u32 position, bool c
  * Send items that carry the time, at random moments, or @close behind: @count of
  * them, or as many as time permits. The last one is marked by its port.
  */
-static void send_items(struct vm *me, struct vm *to, int count, bool close)
+static void send_items(struct member *me, struct member *to, int count, bool close)
 {
-	const struct ivring_vm_area *area = join_as_sender(me, to);
+	const struct ivring_member_area *area = join_as_sender(me, to);
 	struct ivring_item item = { .inline_len = sizeof(__u64) };
 	struct ivring_enqueue e = { .position = to->start };
 	__u64 time, end = now() + 10 * SEC;
@@ -102,18 +102,18 @@ static void send_items(struct vm *me, struct vm *to, int count, bool close)
 		e = enqueue_args(to->id, to->generation, &item, 1);
 		e.flags = IVRING_ENQUEUE_WAIT;
 		e.deadline = time + LATE_MS * MSEC;
-		if (dev_ioctl(me->fd, IVRING_ENQUEUE, &e))
+		if (dev_ioctl(me->fd, IVRING_IOC_ENQUEUE, &e))
 			_exit(12);
 	}
 }
 
 TEST_F(sleep, no_lost_wakeup)
 {
-	struct sleeper s = { .vm = &self->vm };
+	struct sleeper s = { .member = &self->member };
 	struct ivring_item item = { 0 };
 	struct ivring_stats stats;
 	__u64 time, worst = 0;
-	struct vm sender;
+	struct member sender;
 	bool close = variant->way == &way_spin;
 	int read = 0, ret;
 	pid_t pid;
@@ -127,18 +127,18 @@ TEST_F(sleep, no_lost_wakeup)
 	pid = child_fork();
 	if (!pid) {
 		rng ^= 0x5555555555555555;
-		send_items(&sender, &self->vm, variant->items, close);
+		send_items(&sender, &self->member, variant->items, close);
 		_exit(0);
 	}
 	while (!item.port) {
-		if (vm_take(&self->vm, &item)) {
+		if (member_take(&self->member, &item)) {
 			ASSERT_EQ(read++, item.cookie);
 			memcpy(&time, item.data, sizeof(time));
 			time = now() - time;
 			if (time > worst)
 				worst = time;
 			ASSERT_GT(LATE_MS * MSEC, worst);
-			ASSERT_EQ(0, vm_ring_back(&self->vm));
+			ASSERT_EQ(0, member_ring_back(&self->member));
 			if (!close)
 				spin(rng_below(1 << rng_below(12)));
 			continue;
@@ -146,13 +146,13 @@ TEST_F(sleep, no_lost_wakeup)
 		ret = variant->way->sleep(&s, SLEEP_MS);
 		ASSERT_LE(0, ret);
 		if (!ret)
-			ASSERT_EQ(0, vm_pending(&self->vm))
+			ASSERT_EQ(0, member_pending(&self->member))
 				TH_LOG("overslept item %d", read);
 	}
 	EXPECT_EQ(0, child_wait(pid));
 
 	/* It did sleep, and often. */
-	stats = vm_stats(&self->vm);
+	stats = member_stats(&self->member);
 	EXPECT_LT(read / 50, stats.rung);
 	TH_LOG("%s: seed %#llx, %llu of %d sends rang, the slowest took %llu us",
 	       variant->way->name, self->seed, stats.rung, read, worst / 1000);
@@ -161,7 +161,7 @@ TEST_F(sleep, no_lost_wakeup)
 /* The same for comings and goings. */
 
 FIXTURE(members) {
-	struct vm vm;
+	struct member member;
 	__u64 seed;
 };
 
@@ -183,11 +183,11 @@ FIXTURE_TEARDOWN(members)
 }
 
 /* Until the receiver has seen the last change. */
-static void await_seen(const struct ivring_vm_area *area, struct vm *me)
+static void await_seen(const struct ivring_member_area *area, struct member *me)
 {
 	__u64 end = in_ms(LATE_MS);
 
-	while (LOAD(&area->members_seen) != vm_members(me)) {
+	while (LOAD(&area->members_seen) != member_changes_word(me)) {
 		if (now() > end)
 			_exit(13);
 		sched_yield();
@@ -195,43 +195,43 @@ static void await_seen(const struct ivring_vm_area *area, struct vm *me)
 	spin(rng_below(1 << rng_below(12)));
 }
 
-static void come_and_go(struct vm *to, int times)
+static void come_and_go(struct member *to, int times)
 {
-	const struct ivring_vm_area *area;
-	struct vm me, other;
+	const struct ivring_member_area *area;
+	struct member me, other;
 
 	area = join_as_sender(&me, to);
 	for (; times; times--) {
 		await_seen(area, &me);
-		if (vm_join(&other, to->fd))
+		if (member_join(&other, to->fd))
 			_exit(14);
 		await_seen(area, &me);
-		vm_close(&other);
+		member_close(&other);
 	}
 	await_seen(area, &me);
-	if (vm_send(&me, to->id, to->generation, 0))
+	if (member_send(&me, to->id, to->generation, 0))
 		_exit(15);
 	_exit(0);
 }
 
 TEST_F(members, no_lost_wakeup)
 {
-	struct pollfd p = { .fd = self->vm.fd, .events = POLLIN | POLLPRI };
+	struct pollfd p = { .fd = self->member.fd, .events = POLLIN | POLLPRI };
 	struct ivring_item item;
 	pid_t pid = child_fork();
 
 	if (!pid) {
 		rng ^= 0x5555555555555555;
-		come_and_go(&self->vm, 200);
+		come_and_go(&self->member, 200);
 	}
-	while (!vm_take(&self->vm, &item)) {
+	while (!member_take(&self->member, &item)) {
 		if (variant->poll) {
 			ASSERT_EQ(1, poll(&p, 1, 2 * SLEEP_MS));
 		} else {
-			ASSERT_EQ(0, dev_wait(self->vm.fd, IVRING_WAIT_MEMBERS,
+			ASSERT_EQ(0, dev_wait(self->member.fd, IVRING_WAIT_MEMBERS,
 					      in_ms(2 * SLEEP_MS), NULL));
 		}
-		vm_see_members(&self->vm);
+		member_see_members(&self->member);
 	}
 	EXPECT_EQ(0, child_wait(pid));
 	TH_LOG("seed %#llx", self->seed);
@@ -240,7 +240,7 @@ TEST_F(members, no_lost_wakeup)
 /* And for the other direction: senders that wait for room, and for reading. */
 
 FIXTURE(room) {
-	struct vm vm;		/* with an inbox that is always full */
+	struct member member;	/* with an inbox that is always full */
 	__u64 seed;
 };
 
@@ -254,20 +254,20 @@ FIXTURE_VARIANT_ADD(room, forgets_but_polls) { .forgets = &way_poll };
 
 FIXTURE_SETUP(room)
 {
-	ASSERT_EQ(0, vm_create(&self->vm, 4, 2, 4096));
+	ASSERT_EQ(0, member_create(&self->member, 4, 2, 4096));
 	self->seed = rng_seed();
 }
 
 FIXTURE_TEARDOWN(room)
 {
-	vm_close(&self->vm);
+	member_close(&self->member);
 }
 
-static void send_and_flush(struct vm *to, int count)
+static void send_and_flush(struct member *to, int count)
 {
 	struct ivring_item item = { 0 };
 	struct ivring_enqueue e;
-	struct vm me;
+	struct member me;
 	int i;
 
 	join_as_sender(&me, to);
@@ -276,7 +276,7 @@ static void send_and_flush(struct vm *to, int count)
 		e = enqueue_args(to->id, to->generation, &item, 1);
 		e.flags = IVRING_ENQUEUE_WAIT;
 		e.deadline = in_ms(LATE_MS);
-		if (dev_ioctl(me.fd, IVRING_ENQUEUE, &e))
+		if (dev_ioctl(me.fd, IVRING_IOC_ENQUEUE, &e))
 			_exit(16);
 		if (!rng_below(4) && dev_flush(me.fd, to->id, to->generation,
 					       e.position, in_ms(LATE_MS)))
@@ -286,18 +286,18 @@ static void send_and_flush(struct vm *to, int count)
 }
 
 /* Let the sender come to the point where it waits, most times. */
-static void let_it_wait(struct vm *vm)
+static void let_it_wait(struct member *member)
 {
 	int i;
 
-	for (i = rng_below(200); i && !LOAD(&vm->inbox->room_wanted); i--)
+	for (i = rng_below(200); i && !LOAD(&member->inbox->room_wanted); i--)
 		sched_yield();
 }
 
 TEST_F(room, no_lost_wakeup)
 {
 	enum { ITEMS = 3000 };
-	struct sleeper s = { .vm = &self->vm };
+	struct sleeper s = { .member = &self->member };
 	struct ivring_item item;
 	int read = 0;
 	pid_t pid;
@@ -305,26 +305,26 @@ TEST_F(room, no_lost_wakeup)
 	pid = child_fork();
 	if (!pid) {
 		rng ^= 0x5555555555555555;
-		send_and_flush(&self->vm, ITEMS);
+		send_and_flush(&self->member, ITEMS);
 	}
 	while (read < ITEMS) {
 		if (!variant->forgets || !rng_below(4))
-			let_it_wait(&self->vm);
+			let_it_wait(&self->member);
 		spin(rng_below(1 << rng_below(12)));
-		if (vm_take(&self->vm, &item)) {
+		if (member_take(&self->member, &item)) {
 			ASSERT_EQ(read++, item.cookie);
 			if (!variant->forgets)
-				ASSERT_EQ(0, vm_ring_back(&self->vm));
+				ASSERT_EQ(0, member_ring_back(&self->member));
 		} else if (variant->forgets) {
 			ASSERT_EQ(1, variant->forgets->sleep(&s, SLEEP_MS));
 		}
 	}
 	/* The last one may be waited for. */
-	EXPECT_EQ(0, dev_room(self->vm.fd, IVRING_ID_ANY));
+	EXPECT_EQ(0, dev_room(self->member.fd, IVRING_ID_ANY));
 	EXPECT_EQ(0, child_wait(pid));
-	EXPECT_LT(ITEMS / 50, vm_stats(&self->vm).room);
+	EXPECT_LT(ITEMS / 50, member_stats(&self->member).room);
 	TH_LOG("seed %#llx, rang back %llu times for %d items", self->seed,
-	       vm_stats(&self->vm).room, ITEMS);
+	       member_stats(&self->member).room, ITEMS);
 }
 
 TEST_HARNESS_MAIN

@@ -11,46 +11,46 @@
 #define SLOTS	4
 
 FIXTURE(slots) {
-	struct vm vm;		/* in slot 0 */
+	struct member member;	/* in slot 0 */
 	__u64 seed;
 };
 
 FIXTURE_SETUP(slots)
 {
-	ASSERT_EQ(0, vm_create(&self->vm, SLOTS, 2, 4096));
+	ASSERT_EQ(0, member_create(&self->member, SLOTS, 2, 4096));
 	self->seed = rng_seed();
 }
 
 FIXTURE_TEARDOWN(slots)
 {
-	vm_close(&self->vm);
+	member_close(&self->member);
 }
 
 /*
  * Whether there was a slot for it. io_uring and sockets let go of files some time later; and
  * sockets only when another one is closed, if they were closed while the kernel collected garbage.
  */
-static bool joins(struct vm *other, const struct vm *vm)
+static bool joins(struct member *other, const struct member *member)
 {
-	if (vm_join(other, vm->fd) != -ENOSPC)
+	if (member_join(other, member->fd) != -ENOSPC)
 		return true;
 	close(socket(AF_UNIX, SOCK_DGRAM, 0));
 	return false;
 }
 
 /* Whether all slots but the first can be taken, and no more. */
-static bool are_free(const struct vm *vm)
+static bool are_free(const struct member *member)
 {
-	struct vm other[SLOTS];
+	struct member other[SLOTS];
 	bool good = true;
 	int i;
 
 	for (i = 1; i < SLOTS; i++)
-		good &= SOON(joins(&other[i], vm));
-	good &= vm_join(&other[0], vm->fd) == -ENOSPC;
+		good &= SOON(joins(&other[i], member));
+	good &= member_join(&other[0], member->fd) == -ENOSPC;
 	for (i = 1; i < SLOTS; i++)
 		if (other[i].fd >= 0)
-			vm_close(&other[i]);
+			member_close(&other[i]);
 	return good;
 }
 
@@ -61,33 +61,33 @@ TEST_F(slots, after_failed_attach)
 	struct ivring_create c = create_args(1, 2, 4096);
 	int fd = dev_open(), other = dev_open(), i;
 
-	*readonly = attach_args(self->vm.fd, IVRING_ID_ANY);
+	*readonly = attach_args(self->member.fd, IVRING_ID_ANY);
 	mprotect(readonly, PAGE, PROT_READ);
-	ASSERT_EQ(0, dev_ioctl(other, IVRING_CREATE, &c));
+	ASSERT_EQ(0, dev_ioctl(other, IVRING_IOC_CREATE, &c));
 	for (i = 0; i < 3 * SLOTS; i++) {
 		/* After the slot has been found. */
-		ASSERT_EQ(-EFAULT, dev_ioctl(fd, IVRING_ATTACH, readonly));
-		a = attach_args(self->vm.fd, 0);
-		ASSERT_EQ(-EBUSY, dev_ioctl(fd, IVRING_ATTACH, &a));
-		a = attach_args(self->vm.fd, SLOTS);
-		ASSERT_EQ(-EINVAL, dev_ioctl(fd, IVRING_ATTACH, &a));
-		a = attach_args(self->vm.fd, 1);
+		ASSERT_EQ(-EFAULT, dev_ioctl(fd, IVRING_IOC_ATTACH, readonly));
+		a = attach_args(self->member.fd, 0);
+		ASSERT_EQ(-EBUSY, dev_ioctl(fd, IVRING_IOC_ATTACH, &a));
+		a = attach_args(self->member.fd, SLOTS);
+		ASSERT_EQ(-EINVAL, dev_ioctl(fd, IVRING_IOC_ATTACH, &a));
+		a = attach_args(self->member.fd, 1);
 		a.flags = 1U << 31;
-		ASSERT_EQ(-EINVAL, dev_ioctl(fd, IVRING_ATTACH, &a));
-		a = attach_args(self->vm.fd, 1);
-		ASSERT_EQ(-EBUSY, dev_ioctl(other, IVRING_ATTACH, &a));
+		ASSERT_EQ(-EINVAL, dev_ioctl(fd, IVRING_IOC_ATTACH, &a));
+		a = attach_args(self->member.fd, 1);
+		ASSERT_EQ(-EBUSY, dev_ioctl(other, IVRING_IOC_ATTACH, &a));
 	}
 	close(fd);
 	close(other);
-	EXPECT_TRUE(are_free(&self->vm));
-	EXPECT_EQ(1, vm_generation(&self->vm, 0));
+	EXPECT_TRUE(are_free(&self->member));
+	EXPECT_EQ(1, member_generation(&self->member, 0));
 }
 
 /* Killed at any point between open() and the first item. */
 TEST_F(slots, after_killed_attach)
 {
 	__u64 end = now() + 3 * SEC;
-	__u32 before = vm_members(&self->vm);
+	__u32 before = member_changes_word(&self->member);
 	int lives;
 	pid_t pid;
 
@@ -95,26 +95,26 @@ TEST_F(slots, after_killed_attach)
 		rng_below(1);
 		pid = child_fork();
 		if (!pid) {
-			struct vm vm;
+			struct member member;
 
 			for (;;) {
-				if (vm_join(&vm, self->vm.fd))
+				if (member_join(&member, self->member.fd))
 					_exit(1);
-				vm_send(&vm, 0, 1, 1);
-				vm_close(&vm);
+				member_send(&member, 0, 1, 1);
+				member_close(&member);
 			}
 		}
 		usleep(rng_below(5000));
 		kill(pid, SIGKILL);
 		ASSERT_EQ(-SIGKILL, child_wait(pid));
 		if (lives % 16 == 0)
-			ASSERT_TRUE(are_free(&self->vm));
+			ASSERT_TRUE(are_free(&self->member));
 	}
-	EXPECT_TRUE(are_free(&self->vm));
+	EXPECT_TRUE(are_free(&self->member));
 	EXPECT_LT(10, lives);
-	EXPECT_LT(10, vm_members(&self->vm) - before);
+	EXPECT_LT(10, member_changes_word(&self->member) - before);
 	TH_LOG("seed %#llx: %d lives, %u comings and goings", self->seed, lives,
-	       vm_members(&self->vm) - before);
+	       member_changes_word(&self->member) - before);
 }
 
 /* Many at once for too few of them: who gets none has taken none. */
@@ -133,14 +133,14 @@ TEST_F(slots, after_a_race)
 			continue;
 		rng += i;
 		while (now() < end) {
-			struct vm vm;
-			int ret = vm_join_slot(&vm, self->vm.fd, rng_below(2) ?
-					       IVRING_ID_ANY : 1 + rng_below(SLOTS - 1));
+			struct member member;
+			int ret = member_join_slot(&member, self->member.fd, rng_below(2) ?
+						   IVRING_ID_ANY : 1 + rng_below(SLOTS - 1));
 
 			__atomic_fetch_add(&won[!ret], 1, __ATOMIC_RELAXED);
 			if (!ret) {
 				spin(rng_below(10000));
-				vm_close(&vm);
+				member_close(&member);
 			} else if (ret != -ENOSPC && ret != -EBUSY) {
 				_exit(-ret);
 			}
@@ -149,7 +149,7 @@ TEST_F(slots, after_a_race)
 	}
 	for (i = 0; i < RACERS; i++)
 		EXPECT_EQ(0, child_wait(pid[i]));
-	EXPECT_TRUE(are_free(&self->vm));
+	EXPECT_TRUE(are_free(&self->member));
 	EXPECT_LT(10, won[0]);
 	EXPECT_LT(10, won[1]);
 	TH_LOG("seed %#llx: %llu attached, %llu did not", self->seed, won[1], won[0]);
@@ -178,34 +178,34 @@ static int pass(int socket, const int fd[2])
 TEST_F(slots, in_a_cycle_of_sockets)
 {
 	int i, socket[2];
-	struct vm vm;
+	struct member member;
 
 	for (i = 0; i < 3 * SLOTS; i++) {
-		ASSERT_TRUE(SOON(joins(&vm, &self->vm)));
-		ASSERT_LE(0, vm.fd);
+		ASSERT_TRUE(SOON(joins(&member, &self->member)));
+		ASSERT_LE(0, member.fd);
 		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, socket));
-		ASSERT_EQ(0, pass(socket[0], (int[]) { vm.fd, socket[1] }));
-		vm_close(&vm);
+		ASSERT_EQ(0, pass(socket[0], (int[]) { member.fd, socket[1] }));
+		member_close(&member);
 		close(socket[0]);
 		close(socket[1]);
 	}
-	EXPECT_TRUE(are_free(&self->vm));
+	EXPECT_TRUE(are_free(&self->member));
 }
 
 /* Lanes of the dead take none, and their places come back when they are closed. */
 TEST_F(slots, after_lanes_of_the_dead)
 {
-	struct vm vm;
+	struct member member;
 	int i;
 
 	for (i = 0; i < 3 * SLOTS; i++) {
-		ASSERT_EQ(0, vm_join_slot(&vm, self->vm.fd, 1));
-		ASSERT_EQ(0, dev_open_lane(vm.fd, 0, 1, 8));
-		ASSERT_EQ(0, dev_open_lane(self->vm.fd, 1, vm.generation, 8));
-		ASSERT_EQ(0, dev_open_lane(vm.fd, 1, vm.generation, 8));
-		vm_close(&vm);
-		ASSERT_TRUE(are_free(&self->vm));
-		ASSERT_EQ(0, dev_close_lane(self->vm.fd, 1, vm.generation));
+		ASSERT_EQ(0, member_join_slot(&member, self->member.fd, 1));
+		ASSERT_EQ(0, dev_open_lane(member.fd, 0, 1, 8));
+		ASSERT_EQ(0, dev_open_lane(self->member.fd, 1, member.generation, 8));
+		ASSERT_EQ(0, dev_open_lane(member.fd, 1, member.generation, 8));
+		member_close(&member);
+		ASSERT_TRUE(are_free(&self->member));
+		ASSERT_EQ(0, dev_close_lane(self->member.fd, 1, member.generation));
 	}
 }
 

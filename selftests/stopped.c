@@ -12,8 +12,8 @@
 #define LATE_MS		5000
 
 FIXTURE(stopped) {
-	struct vm vm;		/* sends */
-	struct vm other;	/* is served meanwhile */
+	struct member member;	/* sends */
+	struct member other;	/* is served meanwhile */
 	struct lane_out out;	/* to the one that is stopped */
 	pid_t pid;
 };
@@ -41,9 +41,9 @@ static bool more_in_lane(void)
  * Reads ENTRIES items of the inbox and then ENTRIES of the lane, in order: what
  * comes while it is stopped. Its exit status is 0, or says what went wrong.
  */
-static void receive(struct vm *vm, const struct way *way)
+static void receive(struct member *member, const struct way *way)
 {
-	struct sleeper s = { .vm = vm, .more = more_in_lane };
+	struct sleeper s = { .member = member, .more = more_in_lane };
 	__u64 inbox = 0, lane = 0;
 	struct ivring_item item;
 	int ret;
@@ -51,8 +51,8 @@ static void receive(struct vm *vm, const struct way *way)
 	if (way && way->open(&s))
 		_exit(20);
 	while (inbox < ENTRIES || lane < ENTRIES) {
-		if (vm_take(vm, &item)) {
-			if (item.cookie != inbox++ || vm_ring_back(vm))
+		if (member_take(member, &item)) {
+			if (item.cookie != inbox++ || member_ring_back(member))
 				_exit(21);
 			continue;
 		}
@@ -71,30 +71,30 @@ static void receive(struct vm *vm, const struct way *way)
 
 FIXTURE_SETUP(stopped)
 {
-	struct vm to = { .id = SLOT, .generation = 1 };
+	struct member to = { .id = SLOT, .generation = 1 };
 	struct uring ring;
 	int status;
 
 	if (variant->way == &way_uring_multishot && uring_open(&ring))
 		SKIP(return, "no io_uring here");
-	ASSERT_EQ(0, vm_create(&self->vm, 4, ENTRIES, 4096));
-	ASSERT_EQ(0, vm_join(&self->other, self->vm.fd));
+	ASSERT_EQ(0, member_create(&self->member, 4, ENTRIES, 4096));
+	ASSERT_EQ(0, member_join(&self->other, self->member.fd));
 	self->pid = child_fork();
 	if (!self->pid) {
-		struct vm vm;
+		struct member member;
 
-		if (vm_join_slot(&vm, self->vm.fd, SLOT))
+		if (member_join_slot(&member, self->member.fd, SLOT))
 			_exit(10);
-		close(self->vm.fd);
+		close(self->member.fd);
 		close(self->other.fd);
-		vm_see_members(&vm);
-		if (!SOON(vm.lanes->lane[0].generation) || lane_accept(&in, &vm, 0))
+		member_see_members(&member);
+		if (!SOON(member.lanes->lane[0].generation) || lane_accept(&in, &member, 0))
 			_exit(11);
 		/* As one that never sleeps, it is stopped while it says BUSY. */
-		receive(&vm, variant->way);
+		receive(&member, variant->way);
 	}
-	ASSERT_TRUE(SOON(vm_generation(&self->vm, SLOT) == 1));
-	ASSERT_EQ(0, lane_open(&self->out, &self->vm, &to, ENTRIES));
+	ASSERT_TRUE(SOON(member_generation(&self->member, SLOT) == 1));
+	ASSERT_EQ(0, lane_open(&self->out, &self->member, &to, ENTRIES));
 	ASSERT_TRUE(SOON(!variant->way || LOAD(&self->out.area->state) == IVRING_IDLE));
 	usleep(10000);
 	ASSERT_EQ(0, kill(self->pid, SIGSTOP));
@@ -105,63 +105,63 @@ FIXTURE_SETUP(stopped)
 FIXTURE_TEARDOWN(stopped)
 {
 	kill(self->pid, SIGKILL);
-	lane_unmap(&self->out, &self->vm);
-	vm_close(&self->other);
-	vm_close(&self->vm);
+	lane_unmap(&self->out, &self->member);
+	member_close(&self->other);
+	member_close(&self->member);
 }
 
-static int send(const struct vm *vm, __u64 cookie)
+static int send(const struct member *member, __u64 cookie)
 {
-	return vm_send(vm, SLOT, 1, cookie);
+	return member_send(member, SLOT, 1, cookie);
 }
 
 /* The one that is not stopped gets its mail at once. */
-static bool serves(struct vm *vm, struct vm *other)
+static bool serves(struct member *member, struct member *other)
 {
 	static __u64 cookie;
 	struct ivring_item item = { 0 };
 
-	return !vm_send(vm, other->id, other->generation, ++cookie) &&
-	       vm_take(other, &item) && item.cookie == cookie;
+	return !member_send(member, other->id, other->generation, ++cookie) &&
+	       member_take(other, &item) && item.cookie == cookie;
 }
 
 /* Fill all that leads to it; who asks for no wait does not wait. */
-static bool fill(struct vm *vm, struct vm *other, struct lane_out *out)
+static bool fill(struct member *member, struct member *other, struct lane_out *out)
 {
 	__u64 start = now();
 	int i;
 
 	for (i = 0; i < ENTRIES; i++) {
-		if (send(vm, i) || lane_send(out, i) < 0 || !serves(vm, other))
+		if (send(member, i) || lane_send(out, i) < 0 || !serves(member, other))
 			return false;
 		/* Ringing harms nobody. */
 		if (lane_doorbell(out) < 0)
 			return false;
 	}
-	return send(vm, i) == -EAGAIN && lane_full(out) && now() - start < LATE_MS * MSEC;
+	return send(member, i) == -EAGAIN && lane_full(out) && now() - start < LATE_MS * MSEC;
 }
 
 /* Senders that wait for it do so until their deadline, and not for ever. */
 TEST_F(stopped, sender_goes_on)
 {
-	__u32 position = self->vm.start + ENTRIES;
+	__u32 position = self->member.start + ENTRIES;
 	__u64 start;
 
-	ASSERT_TRUE(fill(&self->vm, &self->other, &self->out));
+	ASSERT_TRUE(fill(&self->member, &self->other, &self->out));
 	start = now();
-	EXPECT_EQ(-ETIMEDOUT, vm_send_wait(&self->vm, SLOT, 1, 9, start + 30 * MSEC));
-	EXPECT_TRUE(serves(&self->vm, &self->other));
-	EXPECT_EQ(-ETIMEDOUT, dev_flush(self->vm.fd, SLOT, 1, position,
+	EXPECT_EQ(-ETIMEDOUT, member_send_wait(&self->member, SLOT, 1, 9, start + 30 * MSEC));
+	EXPECT_TRUE(serves(&self->member, &self->other));
+	EXPECT_EQ(-ETIMEDOUT, dev_flush(self->member.fd, SLOT, 1, position,
 					start + 60 * MSEC));
-	EXPECT_TRUE(serves(&self->vm, &self->other));
+	EXPECT_TRUE(serves(&self->member, &self->other));
 	EXPECT_EQ(-ETIMEDOUT, lane_flush(&self->out, self->out.next, start + 90 * MSEC));
-	EXPECT_TRUE(serves(&self->vm, &self->other));
+	EXPECT_TRUE(serves(&self->member, &self->other));
 	EXPECT_LE(90 * MSEC, now() - start);
 	EXPECT_GT(LATE_MS * MSEC, now() - start);
 
 	/* When it goes on it finds everything. */
 	ASSERT_EQ(0, kill(self->pid, SIGCONT));
-	EXPECT_EQ(0, dev_flush(self->vm.fd, SLOT, 1, position, in_ms(LATE_MS)));
+	EXPECT_EQ(0, dev_flush(self->member.fd, SLOT, 1, position, in_ms(LATE_MS)));
 	EXPECT_EQ(0, child_wait(self->pid));
 }
 
@@ -171,13 +171,13 @@ TEST_F(stopped, killed)
 	pid_t pid[3];
 	int i;
 
-	ASSERT_TRUE(fill(&self->vm, &self->other, &self->out));
+	ASSERT_TRUE(fill(&self->member, &self->other, &self->out));
 	for (i = 0; i < 3; i++) {
 		pid[i] = child_fork();
 		if (!pid[i] && i == 0)
-			_exit(-vm_send_wait(&self->vm, SLOT, 1, 9, IVRING_DEADLINE_NEVER));
+			_exit(-member_send_wait(&self->member, SLOT, 1, 9, IVRING_DEADLINE_NEVER));
 		if (!pid[i] && i == 1)
-			_exit(-dev_flush(self->vm.fd, SLOT, 1, self->vm.start + 1,
+			_exit(-dev_flush(self->member.fd, SLOT, 1, self->member.start + 1,
 					 IVRING_DEADLINE_NEVER));
 		if (!pid[i])
 			_exit(-lane_flush(&self->out, self->out.next,
@@ -190,9 +190,9 @@ TEST_F(stopped, killed)
 	kill(self->pid, SIGKILL);
 	for (i = 0; i < 3; i++)
 		EXPECT_EQ(EPIPE, child_wait(pid[i]));
-	EXPECT_EQ(-EPIPE, send(&self->vm, 9));
+	EXPECT_EQ(-EPIPE, send(&self->member, 9));
 	EXPECT_EQ(-EPIPE, lane_doorbell(&self->out));
-	EXPECT_TRUE(serves(&self->vm, &self->other));
+	EXPECT_TRUE(serves(&self->member, &self->other));
 }
 
 TEST_HARNESS_MAIN

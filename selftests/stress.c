@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Many VMs, all to all, some killed and replaced: every item carries a sequence
+ * Many members, all to all, some killed and replaced: every item carries a sequence
  * number and a checksum, many of them payload that is read in place. Nothing is
  * lost, doubled, out of order or spoilt, and nobody oversleeps.
  *
@@ -11,7 +11,7 @@
 #include "ivring_test.h"
 #include "ways.h"
 
-#define VMS		16
+#define MEMBERS		16
 #define ENTRIES		64
 #define BLOCKS		4		/* of payload, for each receiver */
 #define BLOCK		1024		/* bytes */
@@ -29,11 +29,11 @@ struct body {
 	__u64 checksum;
 };
 
-/* Another VM, as one process sees it. */
+/* Another member, as one process sees it. */
 struct peer {
 	/* As a receiver. */
 	__u32 generation;	/* the one that is mapped */
-	const struct ivring_vm_area *area;
+	const struct ivring_member_area *area;
 	__u64 sent;
 	enum { FREE, TAKEN, SENT } block[BLOCKS];
 	__u32 free_at[BLOCKS];	/* a sent one, once it has read so far */
@@ -45,14 +45,14 @@ struct peer {
 /* What one process tells the others when it has sent its last. */
 struct account {
 	__u32 generation;
-	__u32 to[VMS];		/* generations */
-	__u64 sent[VMS];
+	__u32 to[MEMBERS];	/* generations */
+	__u64 sent[MEMBERS];
 };
 
 struct shared {
 	int stop;
 	int done;
-	struct account account[VMS];
+	struct account account[MEMBERS];
 	__u64 items;
 	__u64 payloads;
 	__u64 orphans;
@@ -60,13 +60,13 @@ struct shared {
 };
 
 static struct shared *shared;
-static struct vm me;
-static struct peer peers[VMS];
+static struct member me;
+static struct peer peers[MEMBERS];
 
 #define CHECK(cond, fmt, ...)						\
 do {									\
 	if (!(cond)) {							\
-		fprintf(stderr, "# stress.c:%d: VM %u:%u: " fmt "\n",	\
+		fprintf(stderr, "# stress.c:%d: member %u:%u: " fmt "\n",	\
 			__LINE__, me.id, me.generation, ##__VA_ARGS__);	\
 		_exit(1);						\
 	}								\
@@ -102,7 +102,7 @@ static __u64 checksum(const struct ivring_item *item, const void *payload)
 /* Map the area of slot @id as it is now; false if there is nobody. */
 static bool meet(__u32 id)
 {
-	__u32 generation = vm_generation(&me, id);
+	__u32 generation = member_generation(&me, id);
 	struct peer *peer = &peers[id];
 
 	if (generation % 2 == 0)
@@ -112,12 +112,12 @@ static bool meet(__u32 id)
 	if (peer->area)
 		munmap((void *)peer->area, me.area_size);
 	peer->generation = 0;
-	peer->area = vm_peer(&me, id);
+	peer->area = member_peer(&me, id);
 	if (peer->area == MAP_FAILED) {
 		CHECK(errno == ENXIO, "mmap: %m");
 		peer->area = NULL;
 	}
-	if (!peer->area || vm_generation(&me, id) != generation)
+	if (!peer->area || member_generation(&me, id) != generation)
 		return false;
 	peer->generation = generation;
 	peer->sent = 0;
@@ -160,7 +160,7 @@ static void make_item(struct ivring_item *item, __u32 id, __u64 sequence, int bl
 	if (block >= 0) {
 		item->offset = (id * BLOCKS + block) * BLOCK;
 		item->length = 1 + rng_below(BLOCK);
-		payload = vm_outbox(&me, me.area) + item->offset;
+		payload = member_outbox(&me, me.area) + item->offset;
 		for (i = 0; i < item->length; i++)
 			payload[i] = sequence + i;
 	}
@@ -191,7 +191,7 @@ static void send_some(__u32 id)
 		e.flags = IVRING_ENQUEUE_WAIT;
 		e.deadline = now() + rng_below(5 * MSEC);
 	}
-	ret = dev_ioctl(me.fd, IVRING_ENQUEUE, &e);
+	ret = dev_ioctl(me.fd, IVRING_IOC_ENQUEUE, &e);
 	CHECK(!ret || ret == -EAGAIN || ret == -ETIMEDOUT || ret == -EPIPE ||
 	      ret == -ESTALE, "ENQUEUE to %u:%u: %d", id, peer->generation, ret);
 	if (ret)
@@ -220,9 +220,9 @@ static bool receive_one(void)
 	struct peer *peer;
 	struct body body;
 
-	if (!vm_pending(&me))
+	if (!member_pending(&me))
 		return false;
-	CHECK(item->from < VMS, "from %u", item->from);
+	CHECK(item->from < MEMBERS, "from %u", item->from);
 	CHECK(item->inline_len == sizeof(body), "inline_len %u", item->inline_len);
 	peer = &peers[item->from];
 	memcpy(&body, item->data, sizeof(body));
@@ -239,7 +239,7 @@ static bool receive_one(void)
 	if (item->length && peer->generation != item->from_gen)
 		meet(item->from);
 	if (item->length && peer->generation == item->from_gen)
-		payload = vm_outbox(&me, peer->area) + item->offset;
+		payload = member_outbox(&me, peer->area) + item->offset;
 	if (item->length && !payload)
 		/* Its sender is gone, and with it what was never mapped. */
 		count(&shared->orphans, 1);
@@ -260,7 +260,7 @@ static void receive_all(void)
 		;
 	/* Now and then it is forgotten, and left to the sleep. */
 	if (rng_below(4))
-		CHECK(!vm_ring_back(&me), "ROOM: %m");
+		CHECK(!member_ring_back(&me), "ROOM: %m");
 }
 
 static void sleep_some(const struct way *way, struct sleeper *s)
@@ -269,17 +269,17 @@ static void sleep_some(const struct way *way, struct sleeper *s)
 	int ret = way->sleep(s, ms);
 
 	CHECK(ret >= 0, "%s: %d", way->name, ret);
-	CHECK(ret || ms < 3000 || !vm_pending(&me), "overslept in %s", way->name);
+	CHECK(ret || ms < 3000 || !member_pending(&me), "overslept in %s", way->name);
 	count(&shared->sleeps, 1);
-	vm_see_members(&me);
+	member_see_members(&me);
 }
 
-/* The books: all that was sent to this VM by those who are still there came. */
+/* The books: all that was sent to this member by those who are still there came. */
 static void compare(void)
 {
 	__u32 id;
 
-	for (id = 0; id < VMS; id++) {
+	for (id = 0; id < MEMBERS; id++) {
 		struct account *a = &shared->account[id];
 		struct peer *peer = &peers[id];
 
@@ -292,32 +292,32 @@ static void compare(void)
 	}
 }
 
-static void run_vm(int region_fd, __u32 id)
+static void run_member(int region_fd, __u32 id)
 {
 	const struct way *way = ways[rng_below(ARRAY_SIZE(ways))];
-	struct sleeper s = { .vm = &me };
+	struct sleeper s = { .member = &me };
 	struct account *account;
 	__u32 i;
 
-	CHECK(!vm_succeed(&me, region_fd, id), "attach");
+	CHECK(!member_succeed(&me, region_fd, id), "attach");
 	close(region_fd);
 	if (way->open(&s))
 		way = &way_wait;
 	while (!LOAD(&shared->stop)) {
 		receive_all();
 		if (rng_below(4))
-			send_some(rng_below(VMS));
+			send_some(rng_below(MEMBERS));
 		else
 			sleep_some(way, &s);
 	}
 	account = &shared->account[id];
 	account->generation = me.generation;
-	for (i = 0; i < VMS; i++) {
+	for (i = 0; i < MEMBERS; i++) {
 		account->to[i] = peers[i].generation;
 		account->sent[i] = peers[i].sent;
 	}
 	__atomic_fetch_add(&shared->done, 1, __ATOMIC_ACQ_REL);
-	while (LOAD(&shared->done) < VMS) {
+	while (LOAD(&shared->done) < MEMBERS) {
 		receive_all();
 		usleep(1000);
 	}
@@ -333,7 +333,7 @@ static int seconds(void)
 	return s ? atoi(s) : 15;
 }
 
-static pid_t start_vm(int region_fd, __u32 id)
+static pid_t start_member(int region_fd, __u32 id)
 {
 	pid_t pid;
 
@@ -342,7 +342,7 @@ static pid_t start_vm(int region_fd, __u32 id)
 	pid = child_fork();
 	if (!pid) {
 		rng += id + 1;
-		run_vm(region_fd, id);
+		run_member(region_fd, id);
 	}
 	return pid;
 }
@@ -353,10 +353,10 @@ FIXTURE(stress) {
 
 FIXTURE_SETUP(stress)
 {
-	struct ivring_create c = create_args(VMS, ENTRIES, VMS * BLOCKS * BLOCK);
+	struct ivring_create c = create_args(MEMBERS, ENTRIES, MEMBERS * BLOCKS * BLOCK);
 
 	self->fd = dev_open();
-	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_CREATE, &c));
+	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_CREATE, &c));
 }
 
 FIXTURE_TEARDOWN(stress)
@@ -368,23 +368,23 @@ TEST_F_TIMEOUT(stress, all_to_all, seconds() + 60)
 {
 	__u64 seed = rng_seed(), end = now() + seconds() * SEC;
 	int i, kills = 0;
-	pid_t pid[VMS];
+	pid_t pid[MEMBERS];
 
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	for (i = 0; i < VMS; i++)
-		pid[i] = start_vm(self->fd, i);
+	for (i = 0; i < MEMBERS; i++)
+		pid[i] = start_member(self->fd, i);
 	while (now() < end) {
 		usleep(50000 + rng_below(200000));
-		i = rng_below(VMS);
+		i = rng_below(MEMBERS);
 		kill(pid[i], SIGKILL);
 		/* Or it has failed before. */
 		ASSERT_EQ(-SIGKILL, child_wait(pid[i]));
-		pid[i] = start_vm(self->fd, i);
+		pid[i] = start_member(self->fd, i);
 		kills++;
 	}
 	STORE(&shared->stop, 1);
-	for (i = 0; i < VMS; i++)
+	for (i = 0; i < MEMBERS; i++)
 		ASSERT_EQ(0, child_wait(pid[i]));
 	EXPECT_LT(1000 * seconds(), shared->items);
 	TH_LOG("seed %#llx: %llu items, %llu payloads in place, %llu of the dead, %llu sleeps, %d kills",

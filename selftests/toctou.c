@@ -11,8 +11,8 @@
 #define SECONDS	3
 
 FIXTURE(toctou) {
-	struct vm a;
-	struct vm b;
+	struct member a;
+	struct member b;
 	void *page;		/* that another process writes */
 	pid_t pid;
 	__u64 seed;
@@ -20,8 +20,8 @@ FIXTURE(toctou) {
 
 FIXTURE_SETUP(toctou)
 {
-	ASSERT_EQ(0, vm_create(&self->a, 4, ENTRIES, OUTBOX));
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create(&self->a, 4, ENTRIES, OUTBOX));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
 	self->page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			  -1, 0);
 	self->seed = rng_seed();
@@ -29,8 +29,8 @@ FIXTURE_SETUP(toctou)
 
 FIXTURE_TEARDOWN(toctou)
 {
-	vm_close(&self->b);
-	vm_close(&self->a);
+	member_close(&self->b);
+	member_close(&self->a);
 }
 
 /* Turns a word of @size bytes from one value into the other and back, for ever. */
@@ -76,11 +76,11 @@ TEST_F(toctou, length_of_a_batch)
 		self->pid = flip(&e->count, 4, 8, bad[i]);
 		for (end = now() + SECONDS * SEC / 4; now() < end;) {
 			e->done = 99;
-			ret = dev_ioctl(self->a.fd, IVRING_ENQUEUE, e);
+			ret = dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, e);
 			ASSERT_TRUE(!ret || ret == -EINVAL);
 			if (!ret)
 				ASSERT_EQ(8, e->done);
-			for (read = 0; vm_take(&self->b, &item); read++)
+			for (read = 0; member_take(&self->b, &item); read++)
 				ASSERT_EQ(0, item.flags);
 			ASSERT_EQ(ret ? 0 : 8, read);
 			sent += !ret;
@@ -108,10 +108,10 @@ TEST_F(toctou, address_of_a_batch)
 	*e = enqueue_args(self->b.id, self->b.generation, items[0], 8);
 	self->pid = flip(&e->items, 8, (uintptr_t)items[0], (uintptr_t)items[1]);
 	while (now() < end) {
-		ASSERT_EQ(0, dev_ioctl(self->a.fd, IVRING_ENQUEUE, e));
-		ASSERT_TRUE(vm_take(&self->b, &first));
+		ASSERT_EQ(0, dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, e));
+		ASSERT_TRUE(member_take(&self->b, &first));
 		for (i = 1; i < 8; i++) {
-			ASSERT_TRUE(vm_take(&self->b, &item));
+			ASSERT_TRUE(member_take(&self->b, &item));
 			ASSERT_EQ(first.cookie, item.cookie);
 		}
 		sent[first.cookie - 1]++;
@@ -135,7 +135,7 @@ TEST_F(toctou, size_of_a_lane)
 	*o = (struct ivring_open_lane) { .id = self->b.id, .generation = self->b.generation };
 	self->pid = flip(&o->entries, 4, 64, 1024);
 	while (now() < end) {
-		ret = dev_ioctl(self->a.fd, IVRING_OPEN_LANE, o);
+		ret = dev_ioctl(self->a.fd, IVRING_IOC_OPEN_LANE, o);
 		ASSERT_TRUE(!ret || ret == -EINVAL);	/* as long as it is zero */
 		if (ret)
 			continue;
@@ -162,22 +162,22 @@ TEST_F(toctou, size_of_a_region)
 {
 	struct ivring_create *c = self->page;
 	__u64 end = now() + SECONDS * SEC, made[2] = { 0 };
-	struct vm vm;
+	struct member member;
 	int fd, ret;
 
 	*c = create_args(2, 2, 4096);
 	self->pid = flip(&c->inbox_entries, 4, 2, 1 << 26);
 	while (now() < end) {
 		fd = dev_open();
-		ret = dev_ioctl(fd, IVRING_CREATE, c);
+		ret = dev_ioctl(fd, IVRING_IOC_CREATE, c);
 		ASSERT_TRUE(!ret || ret == -EINVAL);
 		made[!ret]++;
 		if (!ret) {
-			ASSERT_EQ(0, vm_attach(&vm, fd, -1, 0));
-			ASSERT_EQ(2, vm.entries);
-			ASSERT_EQ(2, vm.region->inbox_entries);
-			ASSERT_EQ((__u32)-2, vm.inbox->producer);
-			vm_unmap(&vm);
+			ASSERT_EQ(0, member_attach(&member, fd, -1, 0));
+			ASSERT_EQ(2, member.entries);
+			ASSERT_EQ(2, member.region->inbox_entries);
+			ASSERT_EQ((__u32)-2, member.inbox->producer);
+			member_unmap(&member);
 		}
 		close(fd);
 	}
@@ -195,7 +195,7 @@ TEST_F(toctou, entry_while_it_is_read)
 {
 	struct ivring_item *items = self->page, copy[ENTRIES];
 	__u64 end = now() + SECONDS * SEC, read = 0;
-	struct vm *b = &self->b;
+	struct member *b = &self->b;
 	__u32 i, index, producer;
 
 	self->pid = child_fork();
@@ -212,8 +212,8 @@ TEST_F(toctou, entry_while_it_is_read)
 			item->port++;
 		}
 		for (;;) {
-			vm_send(&self->a, b->id, b->generation, byte[40]);
-			dev_ioctl(self->a.fd, IVRING_ENQUEUE, &(struct ivring_enqueue) {
+			member_send(&self->a, b->id, b->generation, byte[40]);
+			dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &(struct ivring_enqueue) {
 				.id = b->id,
 				.generation = b->generation,
 				.count = 1 + rng_below(ENTRIES),

@@ -1,38 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IVRING_WAIT: what ends it, and each of its errors. That no wakeup is lost is
+ * IVRING_IOC_WAIT: what ends it, and each of its errors. That no wakeup is lost is
  * the matter of sleep.c.
  */
 #include "ivring_test.h"
 
 FIXTURE(wait) {
-	struct vm a;		/* sends to b, which sleeps */
-	struct vm b;
+	struct member a;	/* sends to b, which sleeps */
+	struct member b;
 };
 
 FIXTURE_SETUP(wait)
 {
-	ASSERT_EQ(0, vm_create(&self->a, 4, 8, 4096));
-	ASSERT_EQ(0, vm_join(&self->b, self->a.fd));
-	vm_see_members(&self->b);
+	ASSERT_EQ(0, member_create(&self->a, 4, 8, 4096));
+	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	member_see_members(&self->b);
 }
 
 FIXTURE_TEARDOWN(wait)
 {
-	vm_close(&self->b);
-	vm_close(&self->a);
+	member_close(&self->b);
+	member_close(&self->a);
 }
 
-static int send(struct vm *from, struct vm *to)
+static int send(struct member *from, struct member *to)
 {
-	return vm_send(from, to->id, to->generation, 1);
+	return member_send(from, to->id, to->generation, 1);
 }
 
 /*
  * A process that waits, and exits with the events, or 100 and the error. It has
  * no part in the file @other.
  */
-static pid_t sleeper_without(int other, struct vm *vm, __u32 flags, __u64 deadline)
+static pid_t sleeper_without(int other, struct member *member, __u32 flags, __u64 deadline)
 {
 	pid_t pid = child_fork();
 	__u32 events;
@@ -41,18 +41,18 @@ static pid_t sleeper_without(int other, struct vm *vm, __u32 flags, __u64 deadli
 	if (pid)
 		return pid;
 	close(other);
-	ret = dev_wait(vm->fd, flags, deadline, &events);
+	ret = dev_wait(member->fd, flags, deadline, &events);
 	_exit(ret ? 100 - ret : events);
 }
 
-static pid_t sleeper(struct vm *vm, __u32 flags, __u64 deadline)
+static pid_t sleeper(struct member *member, __u32 flags, __u64 deadline)
 {
-	return sleeper_without(-1, vm, flags, deadline);
+	return sleeper_without(-1, member, flags, deadline);
 }
 
-static bool sleeps(struct vm *vm)
+static bool sleeps(struct member *member)
 {
-	return SOON(vm_state(vm) == IVRING_IDLE);
+	return SOON(member_state(member) == IVRING_IDLE);
 }
 
 TEST_F(wait, nothing)
@@ -68,7 +68,7 @@ TEST_F(wait, nothing)
 				       start + 50 * MSEC, NULL));
 	EXPECT_LE(50 * MSEC, now() - start);
 	EXPECT_GT(2 * SEC, now() - start);
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 }
 
 TEST_F(wait, items)
@@ -83,9 +83,9 @@ TEST_F(wait, items)
 	EXPECT_EQ(0, dev_wait(self->b.fd, IVRING_WAIT_MEMBERS,
 			      IVRING_DEADLINE_NEVER, &events));
 	EXPECT_EQ(IVRING_EVENT_ITEMS, events);
-	EXPECT_EQ(0, vm_stats(&self->b).waits);
+	EXPECT_EQ(0, member_stats(&self->b).waits);
 	/* Until it has been read. */
-	EXPECT_TRUE(vm_take(&self->b, &item));
+	EXPECT_TRUE(member_take(&self->b, &item));
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, &events));
 }
 
@@ -104,34 +104,34 @@ TEST_F(wait, item_comes)
 		ASSERT_TRUE(sleeps(&self->b));
 		ASSERT_EQ(0, send(&self->a, &self->b));
 		EXPECT_EQ(IVRING_EVENT_ITEMS, child_wait(pid));
-		EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
-		EXPECT_TRUE(vm_take(&self->b, &item));
+		EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
+		EXPECT_TRUE(member_take(&self->b, &item));
 	}
 	/* One or the other may have found its item before it slept. */
-	EXPECT_LT(0, vm_stats(&self->b).waits);
-	EXPECT_GE(i, vm_stats(&self->b).waits);
-	EXPECT_EQ(i, vm_stats(&self->b).rung);
-	EXPECT_EQ(0, vm_stats(&self->b).spurious);
+	EXPECT_LT(0, member_stats(&self->b).waits);
+	EXPECT_GE(i, member_stats(&self->b).waits);
+	EXPECT_EQ(i, member_stats(&self->b).rung);
+	EXPECT_EQ(0, member_stats(&self->b).spurious);
 }
 
-/* What happens to a VM is counted when it happens, not when the call returns. */
+/* What happens to a member is counted when it happens, not when the call returns. */
 TEST_F(wait, counts_while_it_sleeps)
 {
 	pid_t pid = sleeper(&self->b, 0, IVRING_DEADLINE_NEVER);
-	struct vm c;
+	struct member c;
 
-	EXPECT_TRUE(SOON(vm_stats(&self->b).waits == 1));
-	ASSERT_EQ(0, vm_join(&c, self->a.fd));
-	EXPECT_TRUE(SOON(vm_stats(&self->b).waits == 2));
-	EXPECT_EQ(1, vm_stats(&self->b).spurious);
-	vm_close(&c);
-	EXPECT_TRUE(SOON(vm_stats(&self->b).waits == 3));
-	EXPECT_EQ(2, vm_stats(&self->b).spurious);
+	EXPECT_TRUE(SOON(member_stats(&self->b).waits == 1));
+	ASSERT_EQ(0, member_join(&c, self->a.fd));
+	EXPECT_TRUE(SOON(member_stats(&self->b).waits == 2));
+	EXPECT_EQ(1, member_stats(&self->b).spurious);
+	member_close(&c);
+	EXPECT_TRUE(SOON(member_stats(&self->b).waits == 3));
+	EXPECT_EQ(2, member_stats(&self->b).spurious);
 	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
 	ASSERT_EQ(0, send(&self->a, &self->b));
 	EXPECT_EQ(IVRING_EVENT_ITEMS, child_wait(pid));
-	EXPECT_EQ(3, vm_stats(&self->b).waits);
-	EXPECT_EQ(2, vm_stats(&self->b).spurious);
+	EXPECT_EQ(3, member_stats(&self->b).waits);
+	EXPECT_EQ(2, member_stats(&self->b).spurious);
 }
 
 /* A look that ends at its deadline has not slept, and is never counted as if. */
@@ -140,8 +140,8 @@ TEST_F(wait, counts_no_look)
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, NULL));
 	STORE(&self->b.area->state, IVRING_IDLE);
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, IVRING_WAIT_ARMED, 0, NULL));
-	EXPECT_EQ(0, vm_stats(&self->b).waits);
-	EXPECT_EQ(0, vm_stats(&self->b).spurious);
+	EXPECT_EQ(0, member_stats(&self->b).waits);
+	EXPECT_EQ(0, member_stats(&self->b).spurious);
 }
 
 /* So are the items that a sender has sent which still waits for room. */
@@ -155,37 +155,37 @@ TEST_F(wait, counts_items_of_a_send_that_waits)
 	e.flags = IVRING_ENQUEUE_WAIT;
 	e.deadline = IVRING_DEADLINE_NEVER;
 	if (!pid)
-		_exit(dev_ioctl(self->a.fd, IVRING_ENQUEUE, &e) || e.done != 12);
-	EXPECT_TRUE(SOON(vm_stats(&self->b).full == 1));
-	EXPECT_TRUE(SOON(vm_stats(&self->a).items_out == 8));
-	EXPECT_EQ(8, vm_stats(&self->b).items_in);
+		_exit(dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e) || e.done != 12);
+	EXPECT_TRUE(SOON(member_stats(&self->b).full == 1));
+	EXPECT_TRUE(SOON(member_stats(&self->a).items_out == 8));
+	EXPECT_EQ(8, member_stats(&self->b).items_in);
 	for (i = 0; i < 4; i++)
-		EXPECT_TRUE(vm_take(&self->b, &item));
-	EXPECT_EQ(0, vm_ring_back(&self->b));
+		EXPECT_TRUE(member_take(&self->b, &item));
+	EXPECT_EQ(0, member_ring_back(&self->b));
 	EXPECT_EQ(0, child_wait(pid));
-	EXPECT_EQ(12, vm_stats(&self->a).items_out);
+	EXPECT_EQ(12, member_stats(&self->a).items_out);
 }
 
 TEST_F(wait, members)
 {
 	__u32 events;
-	struct vm c;
+	struct member c;
 	pid_t pid;
 
 	pid = sleeper(&self->b, IVRING_WAIT_MEMBERS, IVRING_DEADLINE_NEVER);
 	ASSERT_TRUE(sleeps(&self->b));
-	ASSERT_EQ(0, vm_join(&c, self->a.fd));
+	ASSERT_EQ(0, member_join(&c, self->a.fd));
 	EXPECT_EQ(IVRING_EVENT_MEMBERS, child_wait(pid));
 	/* Until they have been seen. */
 	EXPECT_EQ(0, dev_wait(self->b.fd, IVRING_WAIT_MEMBERS, 0, &events));
 	EXPECT_EQ(IVRING_EVENT_MEMBERS, events);
-	vm_see_members(&self->b);
+	member_see_members(&self->b);
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, IVRING_WAIT_MEMBERS, 0, &events));
 
 	pid = sleeper_without(c.fd, &self->b, IVRING_WAIT_MEMBERS,
 			      IVRING_DEADLINE_NEVER);
 	ASSERT_TRUE(sleeps(&self->b));
-	vm_close(&c);
+	member_close(&c);
 	EXPECT_EQ(IVRING_EVENT_MEMBERS, child_wait(pid));
 
 	/* Both at once. */
@@ -199,18 +199,18 @@ TEST_F(wait, members)
 /* It is woken for members that it was not asked about, and sleeps on. */
 TEST_F(wait, spurious)
 {
-	struct vm c;
+	struct member c;
 	pid_t pid = sleeper(&self->b, 0, IVRING_DEADLINE_NEVER);
 
 	ASSERT_TRUE(sleeps(&self->b));
-	ASSERT_EQ(0, vm_join(&c, self->a.fd));
+	ASSERT_EQ(0, member_join(&c, self->a.fd));
 	ASSERT_TRUE(sleeps(&self->b));
 	usleep(50000);
 	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
 	ASSERT_EQ(0, send(&self->a, &self->b));
 	EXPECT_EQ(IVRING_EVENT_ITEMS, child_wait(pid));
-	EXPECT_EQ(1, vm_stats(&self->b).spurious);
-	vm_close(&c);
+	EXPECT_EQ(1, member_stats(&self->b).spurious);
+	member_close(&c);
 }
 
 static void nothing(int signal)
@@ -227,7 +227,7 @@ TEST_F(wait, signal)
 	ASSERT_TRUE(sleeps(&self->b));
 	kill(pid, SIGUSR1);
 	EXPECT_EQ(100 + EINTR, child_wait(pid));
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 
 	action.sa_flags = SA_RESTART;
 	sigaction(SIGUSR1, &action, NULL);
@@ -240,7 +240,7 @@ TEST_F(wait, signal)
 	EXPECT_EQ(IVRING_EVENT_ITEMS, child_wait(pid));
 
 	/* Whatever may interrupt it, it can be killed. */
-	EXPECT_TRUE(vm_take(&self->b, &(struct ivring_item) { 0 }));
+	EXPECT_TRUE(member_take(&self->b, &(struct ivring_item) { 0 }));
 	pid = sleeper(&self->b, 0, IVRING_DEADLINE_NEVER);
 	ASSERT_TRUE(sleeps(&self->b));
 	kill(pid, SIGKILL);
@@ -260,7 +260,7 @@ TEST_F(wait, two_sleepers)
 	EXPECT_EQ(IVRING_EVENT_ITEMS, child_wait(pid));
 
 	/* The other polls. */
-	EXPECT_TRUE(vm_take(&self->b, &(struct ivring_item) { 0 }));
+	EXPECT_TRUE(member_take(&self->b, &(struct ivring_item) { 0 }));
 	pid = child_fork();
 	if (!pid)
 		_exit(poll(&p, 1, -1) == 1 ? p.revents : 100);
@@ -276,30 +276,30 @@ TEST_F(wait, returns_busy)
 	/* Armed before. */
 	STORE(&self->b.area->state, IVRING_IDLE);
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, NULL));
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 	ASSERT_EQ(0, send(&self->a, &self->b));
 	STORE(&self->b.area->state, IVRING_IDLE);
 	EXPECT_EQ(0, dev_wait(self->b.fd, 0, 0, NULL));
-	EXPECT_EQ(IVRING_BUSY, vm_state(&self->b));
+	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 }
 
 /* A deadline that has passed is no reason to sleep, nor to count that. */
 TEST_F(wait, past_deadline)
 {
-	struct ivring_stats before = vm_stats(&self->a);
+	struct ivring_stats before = member_stats(&self->a);
 	const __u64 past[] = { 0, 1, 1000, now() };
 	unsigned int i;
 
-	vm_see_members(&self->a);
+	member_see_members(&self->a);
 	for (i = 0; i < ARRAY_SIZE(past); i++) {
 		EXPECT_EQ(-ETIMEDOUT, dev_wait(self->a.fd, 0, past[i], NULL));
-		EXPECT_EQ(IVRING_BUSY, vm_state(&self->a));
+		EXPECT_EQ(IVRING_BUSY, member_state(&self->a));
 		STORE(&self->a.area->state, IVRING_IDLE);
 		EXPECT_EQ(-ETIMEDOUT, dev_wait(self->a.fd, IVRING_WAIT_ARMED, past[i], NULL));
-		EXPECT_EQ(IVRING_BUSY, vm_state(&self->a));
+		EXPECT_EQ(IVRING_BUSY, member_state(&self->a));
 	}
-	EXPECT_EQ(before.waits, vm_stats(&self->a).waits);
-	EXPECT_EQ(before.spurious, vm_stats(&self->a).spurious);
+	EXPECT_EQ(before.waits, member_stats(&self->a).waits);
+	EXPECT_EQ(before.spurious, member_stats(&self->a).spurious);
 }
 
 TEST_F(wait, errors)
@@ -310,21 +310,21 @@ TEST_F(wait, errors)
 	int bit, fd;
 
 	ASSERT_EQ(0, send(&self->a, &self->b));
-	before = vm_snapshot(&self->a);
+	before = member_snapshot(&self->a);
 	for (bit = 0; bit < 32; bit++)
 		if (~(IVRING_WAIT_MEMBERS | IVRING_WAIT_ARMED) & 1U << bit)
 			EXPECT_EQ(-EINVAL, dev_wait(self->b.fd, 1U << bit, 0, NULL));
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_WAIT, NULL));
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_WAIT, KERNEL_ADDRESS));
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_WAIT, unmapped_address()));
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_WAIT, fenced + PAGE - 8));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_IOC_WAIT, NULL));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_IOC_WAIT, KERNEL_ADDRESS));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_IOC_WAIT, unmapped_address()));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_IOC_WAIT, fenced + PAGE - 8));
 	mprotect(fenced, PAGE, PROT_READ);
-	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_WAIT, fenced));
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->b.fd, IVRING_IOC_WAIT, fenced));
 	EXPECT_UNCHANGED(before, &self->a);
 
 	fd = dev_open();
 	EXPECT_EQ(-ENOTCONN, dev_wait(fd, 0, 0, NULL));
-	ASSERT_EQ(0, dev_ioctl(fd, IVRING_CREATE, &c));
+	ASSERT_EQ(0, dev_ioctl(fd, IVRING_IOC_CREATE, &c));
 	EXPECT_EQ(-ENOTCONN, dev_wait(fd, 0, IVRING_DEADLINE_NEVER, NULL));
 	close(fd);
 }

@@ -8,7 +8,7 @@
 #include "lane.h"
 
 #define SLOTS	8
-#define STORMS	2		/* processes whose VMs come and go */
+#define STORMS	2		/* processes whose members come and go */
 #define FIRST	2		/* slot of theirs; those before stay */
 #define SECONDS	4
 
@@ -19,15 +19,15 @@ struct shared {
 };
 
 FIXTURE(walk) {
-	struct vm vm;		/* in slot 0 */
-	struct vm peer;		/* in slot 1 */
+	struct member member;	/* in slot 0 */
+	struct member peer;	/* in slot 1 */
 	struct shared *shared;
 	__u64 seed;
 };
 
 /* How another CPU walks; what it finds must be what it may find. */
 FIXTURE_VARIANT(walk) {
-	void (*look)(struct vm *vm);
+	void (*look)(struct member *member);
 };
 
 /* Fatal to a process; the number says where. */
@@ -42,23 +42,23 @@ static bool is_gone(int ret)
 	return ret == -EPIPE || ret == -ESTALE || ret == -EINVAL;
 }
 
-static void look_members(struct vm *vm)
+static void look_members(struct member *member)
 {
-	struct ivring_vm_info v = { .id = rng_below(SLOTS) };
+	struct ivring_member_info v = { .id = rng_below(SLOTS) };
 	struct ivring_info info;
 
-	CHECK(30, !dev_ioctl(vm->fd, IVRING_VM_INFO, &v));
-	/* The counters are those of the VM of this generation, if there is one. */
+	CHECK(30, !dev_ioctl(member->fd, IVRING_IOC_MEMBER_INFO, &v));
+	/* The counters are those of the member of this generation, if there is one. */
 	if (v.generation % 2 == 0)
 		CHECK(31, !v.stats.items_in && !v.stats.rung && !v.stats.suppressed);
-	CHECK(32, !dev_ioctl(vm->fd, IVRING_INFO, &info));
+	CHECK(32, !dev_ioctl(member->fd, IVRING_IOC_INFO, &info));
 	CHECK(33, info.attached >= FIRST && info.attached <= SLOTS);
 }
 
-static void look_debugfs(struct vm *vm)
+static void look_debugfs(struct member *member)
 {
 	char text[4096];
-	int fd = open(DEBUGFS_VMS, O_RDONLY);
+	int fd = open(DEBUGFS_MEMBERS, O_RDONLY);
 	ssize_t size;
 
 	CHECK(34, fd >= 0);
@@ -68,94 +68,94 @@ static void look_debugfs(struct vm *vm)
 	close(fd);
 }
 
-static void look_fdinfo(struct vm *vm)
+static void look_fdinfo(struct member *member)
 {
 	char path[64], text[4096];
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", vm->fd);
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", member->fd);
 	fd = open(path, O_RDONLY);
 	CHECK(36, fd >= 0 && read(fd, text, sizeof(text)) > 0);
 	close(fd);
 }
 
-static void look_inbox(struct vm *vm)
+static void look_inbox(struct member *member)
 {
-	__u32 id = rng_below(SLOTS), generation = vm_generation(vm, id);
+	__u32 id = rng_below(SLOTS), generation = member_generation(member, id);
 	int ret;
 
-	ret = vm_send(vm, id, generation, 1);
+	ret = member_send(member, id, generation, 1);
 	CHECK(37, !ret || is_gone(ret) || ret == -EAGAIN || ret == -EPROTO);
-	ret = vm_send_wait(vm, id, generation, 1, now() + rng_below(50000));
+	ret = member_send_wait(member, id, generation, 1, now() + rng_below(50000));
 	CHECK(38, !ret || is_gone(ret) || ret == -ETIMEDOUT || ret == -EPROTO);
-	ret = dev_flush(vm->fd, id, generation, rng_below(4), now() + rng_below(50000));
+	ret = dev_flush(member->fd, id, generation, rng_below(4), now() + rng_below(50000));
 	CHECK(39, !ret || is_gone(ret) || ret == -ETIMEDOUT || ret == -EPROTO);
 }
 
-static void look_lanes(struct vm *vm)
+static void look_lanes(struct member *member)
 {
-	__u32 id = FIRST + rng_below(SLOTS - FIRST), generation = vm_generation(vm, id);
-	const struct ivring_lane_info *info = &vm->lanes->lane[id];
+	__u32 id = FIRST + rng_below(SLOTS - FIRST), generation = member_generation(member, id);
+	const struct ivring_lane_info *info = &member->lanes->lane[id];
 	void *p;
 	int ret;
 
-	ret = dev_open_lane(vm->fd, id, generation, 8);
+	ret = dev_open_lane(member->fd, id, generation, 8);
 	CHECK(40, !ret || is_gone(ret) || ret == -EBUSY);
-	ret = dev_doorbell(vm->fd, id, generation);
+	ret = dev_doorbell(member->fd, id, generation);
 	CHECK(41, ret >= 0 || is_gone(ret) || ret == -ENOENT || ret == -ECONNRESET);
-	ret = dev_flush_lane(vm->fd, id, generation, -7, now() + rng_below(50000));
+	ret = dev_flush_lane(member->fd, id, generation, -7, now() + rng_below(50000));
 	CHECK(42, !ret || is_gone(ret) || ret == -ENOENT || ret == -ECONNRESET ||
 	      ret == -ETIMEDOUT);
-	p = dev_map(vm->fd, PAGE, PROT_READ, rng_below(2) ? IVRING_MAP_LANE_TO(id) :
+	p = dev_map(member->fd, PAGE, PROT_READ, rng_below(2) ? IVRING_MAP_LANE_TO(id) :
 		    IVRING_MAP_LANE_FROM(id));
 	if (p != MAP_FAILED)
 		munmap(p, PAGE);
-	ret = dev_room(vm->fd, id);
+	ret = dev_room(member->fd, id);
 	CHECK(43, !ret || ret == -ENOENT);
 	/* Let go of those of the dead, or nobody could open one again. */
-	ret = dev_close_lane(vm->fd, id, LOAD(&info->generation));
+	ret = dev_close_lane(member->fd, id, LOAD(&info->generation));
 	CHECK(44, !ret || ret == -ENOENT);
 }
 
-/* Each of these walks all lanes that lead to the VM, and the region's members. */
-static void look_for_work(struct vm *vm)
+/* Each of these walks all lanes that lead to the member, and the region's members. */
+static void look_for_work(struct member *member)
 {
 	__u32 id = FIRST + rng_below(SLOTS - FIRST);
 	struct ivring_item item;
 	int ret;
 
-	ret = dev_poll(vm->fd, POLLIN | POLLPRI);
+	ret = dev_poll(member->fd, POLLIN | POLLPRI);
 	CHECK(45, ret >= 0 && !(ret & POLLERR));
-	ret = dev_wait(vm->fd, IVRING_WAIT_MEMBERS, now() + rng_below(50000), NULL);
+	ret = dev_wait(member->fd, IVRING_WAIT_MEMBERS, now() + rng_below(50000), NULL);
 	CHECK(46, !ret || ret == -ETIMEDOUT);
-	ret = dev_close_lane(vm->fd, id, LOAD(&vm->lanes->lane[id].generation));
+	ret = dev_close_lane(member->fd, id, LOAD(&member->lanes->lane[id].generation));
 	CHECK(47, !ret || ret == -ENOENT);
-	while (vm_take(vm, &item))
+	while (member_take(member, &item))
 		;
-	CHECK(48, !dev_room(vm->fd, IVRING_ID_ANY));
-	vm_see_members(vm);
+	CHECK(48, !dev_room(member->fd, IVRING_ID_ANY));
+	member_see_members(member);
 }
 
-static void look_map(struct vm *vm)
+static void look_map(struct member *member)
 {
 	__u32 id = rng_below(SLOTS);
-	const struct ivring_vm_area *area = vm_peer(vm, id);
+	const struct ivring_member_area *area = member_peer(member, id);
 
 	CHECK(49, area != MAP_FAILED || errno == ENXIO);
 	if (area == MAP_FAILED)
 		return;
 	CHECK(50, LOAD(&area->max_lane_entries) == IVRING_MAX_LANE_ENTRIES);
-	munmap((void *)area, vm->area_size);
+	munmap((void *)area, member->area_size);
 }
 
 /* Names: of regions that come and go in the list of all. */
-static void look_names(struct vm *vm)
+static void look_names(struct member *member)
 {
 	struct ivring_attach a = attach_args(-1, IVRING_ID_ANY);
 	int fd = dev_open(), ret;
 
 	snprintf((char *)a.name, sizeof(a.name), "walk-test-%u", rng_below(STORMS));
-	ret = dev_ioctl(fd, IVRING_ATTACH, &a);
+	ret = dev_ioctl(fd, IVRING_IOC_ATTACH, &a);
 	CHECK(51, !ret || ret == -ENOENT || ret == -ENOSPC);
 	CHECK(52, ret || a.generation % 2);
 	close(fd);
@@ -172,8 +172,8 @@ FIXTURE_VARIANT_ADD(walk, names) { look_names };
 
 FIXTURE_SETUP(walk)
 {
-	ASSERT_EQ(0, vm_create(&self->vm, SLOTS, 4, 4096));
-	ASSERT_EQ(0, vm_join(&self->peer, self->vm.fd));
+	ASSERT_EQ(0, member_create(&self->member, SLOTS, 4, 4096));
+	ASSERT_EQ(0, member_join(&self->peer, self->member.fd));
 	self->shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			    -1, 0);
 	self->seed = rng_seed();
@@ -181,8 +181,8 @@ FIXTURE_SETUP(walk)
 
 FIXTURE_TEARDOWN(walk)
 {
-	vm_close(&self->peer);
-	vm_close(&self->vm);
+	member_close(&self->peer);
+	member_close(&self->member);
 }
 
 static void count(__u64 *counter)
@@ -191,32 +191,32 @@ static void count(__u64 *counter)
 }
 
 /* Come, open a lane to everybody, send, close what leads here, and leave. */
-static void live(struct vm *region, struct shared *shared)
+static void live(struct member *region, struct shared *shared)
 {
 	struct ivring_item item;
-	struct vm me;
+	struct member me;
 	__u32 id;
 
-	CHECK(20, !vm_join(&me, region->fd));
+	CHECK(20, !member_join(&me, region->fd));
 	for (id = 0; id < SLOTS; id++) {
-		__u32 generation = vm_generation(&me, id);
+		__u32 generation = member_generation(&me, id);
 
 		if (!dev_open_lane(me.fd, id, generation, 2 << rng_below(4)))
 			count(&shared->lanes);
 		if (rng_below(2))
 			dev_doorbell(me.fd, id, generation);
 		if (rng_below(2))
-			vm_send(&me, id, generation, 1);
+			member_send(&me, id, generation, 1);
 		dev_close_lane(me.fd, id, LOAD(&me.lanes->lane[id].generation));
 	}
-	while (rng_below(2) && vm_take(&me, &item))
+	while (rng_below(2) && member_take(&me, &item))
 		;
 	STORE(&me.area->state, rng_below(2));
-	vm_close(&me);
+	member_close(&me);
 	count(&shared->lives);
 }
 
-static void storm(struct vm *region, struct shared *shared, int number)
+static void storm(struct member *region, struct shared *shared, int number)
 {
 	struct ivring_create c = create_args(2, 2, 4096);
 	int fd;
@@ -227,17 +227,17 @@ static void storm(struct vm *region, struct shared *shared, int number)
 		live(region, shared);
 		fd = dev_open();
 		/* Whoever has attached to the last one keeps its name for a while. */
-		dev_ioctl(fd, IVRING_CREATE, &c);
+		dev_ioctl(fd, IVRING_IOC_CREATE, &c);
 		spin(rng_below(1 << rng_below(16)));
 		close(fd);
 	}
 }
 
-static void walk(struct vm *vm, struct shared *shared, void (*look)(struct vm *vm))
+static void walk(struct member *member, struct shared *shared, void (*look)(struct member *member))
 {
-	struct vm me;
+	struct member me;
 
-	CHECK(21, !vm_map(&me, vm->fd));
+	CHECK(21, !member_map(&me, member->fd));
 	for (;;) {
 		look(&me);
 		count(&shared->looks);
@@ -250,15 +250,15 @@ TEST_F(walk, while_others_come_and_go)
 	pid_t pid[STORMS + 1];
 	int i, status;
 
-	if (variant->look == look_debugfs && access(DEBUGFS_VMS, R_OK))
+	if (variant->look == look_debugfs && access(DEBUGFS_MEMBERS, R_OK))
 		SKIP(return, "debugfs is not mounted");
 	for (i = 0; i <= STORMS; i++) {
 		rng_below(1);
 		pid[i] = child_fork();
 		if (!pid[i] && i < STORMS)
-			storm(&self->vm, shared, i);
+			storm(&self->member, shared, i);
 		else if (!pid[i])
-			walk(&self->vm, shared, variant->look);
+			walk(&self->member, shared, variant->look);
 	}
 	usleep(SECONDS * 1000000);
 	for (i = 0; i <= STORMS; i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The ways in which a VM can sleep until there are items in its inbox, or in a
+ * The ways in which a member can sleep until there are items in its inbox, or in a
  * lane that leads to it.
  */
 #ifndef WAYS_H
@@ -16,7 +16,7 @@
 
 /* One that sleeps, in one way for good. */
 struct sleeper {
-	struct vm *vm;
+	struct member *member;
 	bool (*more)(void);	/* there is something else than the inbox; or NULL */
 	bool (*mark)(void);	/* the last thing before the sleep: true if not to sleep; or NULL */
 	bool unfenced;		/* says UNFENCED while it is busy */
@@ -40,14 +40,14 @@ struct way {
  */
 static inline bool arm(struct sleeper *s)
 {
-	STORE(&s->vm->area->state, IVRING_IDLE);
+	STORE(&s->member->area->state, IVRING_IDLE);
 	if (s->unfenced)
-		dev_fence(s->vm->fd);	/* A */
+		dev_fence(s->member->fd);	/* A */
 	else
 		FULL_BARRIER();		/* S */
-	if (!vm_pending(s->vm) && !(s->more && s->more()) && !(s->mark && s->mark()))
+	if (!member_pending(s->member) && !(s->more && s->more()) && !(s->mark && s->mark()))
 		return true;
-	STORE(&s->vm->area->state, IVRING_BUSY);
+	STORE(&s->member->area->state, IVRING_BUSY);
 	return false;
 }
 
@@ -58,23 +58,23 @@ static inline int open_nothing(struct sleeper *s)
 
 static inline int sleep_wait(struct sleeper *s, int ms)
 {
-	int ret = dev_wait(s->vm->fd, 0, in_ms(ms), NULL);
+	int ret = dev_wait(s->member->fd, 0, in_ms(ms), NULL);
 
 	return ret == -ETIMEDOUT ? 0 : ret ? ret : 1;
 }
 
 static inline int sleep_wait_forever(struct sleeper *s, int ms)
 {
-	int ret = dev_wait(s->vm->fd, 0, IVRING_DEADLINE_NEVER, NULL);
+	int ret = dev_wait(s->member->fd, 0, IVRING_DEADLINE_NEVER, NULL);
 
 	return ret ? ret : 1;
 }
 
 static inline int sleep_wait_members(struct sleeper *s, int ms)
 {
-	int ret = dev_wait(s->vm->fd, IVRING_WAIT_MEMBERS, in_ms(ms), NULL);
+	int ret = dev_wait(s->member->fd, IVRING_WAIT_MEMBERS, in_ms(ms), NULL);
 
-	vm_see_members(s->vm);
+	member_see_members(s->member);
 	return ret == -ETIMEDOUT ? 0 : ret ? ret : 1;
 }
 
@@ -84,13 +84,13 @@ static inline int sleep_wait_armed(struct sleeper *s, int ms)
 
 	if (!arm(s))
 		return 1;
-	ret = dev_wait(s->vm->fd, IVRING_WAIT_ARMED, in_ms(ms), NULL);
+	ret = dev_wait(s->member->fd, IVRING_WAIT_ARMED, in_ms(ms), NULL);
 	return ret == -ETIMEDOUT ? 0 : ret ? ret : 1;
 }
 
 static inline int sleep_poll(struct sleeper *s, int ms)
 {
-	struct pollfd p = { .fd = s->vm->fd, .events = POLLIN };
+	struct pollfd p = { .fd = s->member->fd, .events = POLLIN };
 
 	return poll(&p, 1, ms);
 }
@@ -101,8 +101,8 @@ static inline int sleep_select(struct sleeper *s, int ms)
 	fd_set set;
 
 	FD_ZERO(&set);
-	FD_SET(s->vm->fd, &set);
-	return select(s->vm->fd + 1, &set, NULL, NULL, &time);
+	FD_SET(s->member->fd, &set);
+	return select(s->member->fd + 1, &set, NULL, NULL, &time);
 }
 
 static inline int open_epoll(struct sleeper *s, __u32 events)
@@ -110,7 +110,7 @@ static inline int open_epoll(struct sleeper *s, __u32 events)
 	struct epoll_event event = { .events = events };
 
 	s->fd = epoll_create1(EPOLL_CLOEXEC);
-	return epoll_ctl(s->fd, EPOLL_CTL_ADD, s->vm->fd, &event);
+	return epoll_ctl(s->fd, EPOLL_CTL_ADD, s->member->fd, &event);
 }
 
 static inline int open_epoll_level(struct sleeper *s)
@@ -139,14 +139,14 @@ static inline int sleep_epoll_edge(struct sleeper *s, int ms)
 	if (!arm(s))
 		return 1;
 	ret = epoll_wait(s->fd, &event, 1, ms);
-	STORE(&s->vm->area->state, IVRING_BUSY);
+	STORE(&s->member->area->state, IVRING_BUSY);
 	return ret;
 }
 
 static inline int open_eventfd(struct sleeper *s)
 {
 	s->fd = eventfd(0, EFD_CLOEXEC);
-	return dev_eventfd(s->vm->fd, s->fd);
+	return dev_eventfd(s->member->fd, s->fd);
 }
 
 static inline int sleep_eventfd(struct sleeper *s, int ms)
@@ -160,7 +160,7 @@ static inline int sleep_eventfd(struct sleeper *s, int ms)
 	ret = poll(&p, 1, ms);
 	if (ret == 1)
 		ret = read(s->fd, &count, sizeof(count)) == sizeof(count) ? 1 : -errno;
-	STORE(&s->vm->area->state, IVRING_BUSY);
+	STORE(&s->member->area->state, IVRING_BUSY);
 	return ret;
 }
 
@@ -177,7 +177,7 @@ static inline int sleep_uring(struct sleeper *s, int ms)
 	if (s->ring.polls && !arm(s))
 		return 1;
 	if (!s->ring.polls) {
-		ret = uring_poll(&s->ring, s->vm->fd, POLLIN, false);
+		ret = uring_poll(&s->ring, s->member->fd, POLLIN, false);
 		if (ret)
 			return ret;
 	}
@@ -190,14 +190,14 @@ static inline int sleep_uring_multishot(struct sleeper *s, int ms)
 	int ret;
 
 	if (!s->ring.polls) {
-		ret = uring_poll(&s->ring, s->vm->fd, POLLIN, true);
+		ret = uring_poll(&s->ring, s->member->fd, POLLIN, true);
 		if (ret)
 			return ret;
 	}
 	if (!arm(s))
 		return 1;
 	ret = uring_wait(&s->ring, ms);
-	STORE(&s->vm->area->state, IVRING_BUSY);
+	STORE(&s->member->area->state, IVRING_BUSY);
 	return ret == -ETIME ? 0 : ret < 0 ? ret : 1;
 }
 
@@ -220,7 +220,7 @@ static inline int spin_after(struct sleeper *s, int ms, bool (*arm)(struct sleep
 	}
 	if (*delay < 20000)
 		*delay += 1 + *delay / 50;
-	while (vm_state(s->vm) == IVRING_IDLE)
+	while (member_state(s->member) == IVRING_IDLE)
 		if (now() > end)
 			return 0;
 	return 1;
@@ -234,7 +234,7 @@ static inline int sleep_spin(struct sleeper *s, int ms)
 /* The same, but it is poll() that arms. */
 static inline bool arm_by_poll(struct sleeper *s)
 {
-	return !dev_poll(s->vm->fd, POLLIN);
+	return !dev_poll(s->member->fd, POLLIN);
 }
 
 static inline int sleep_spin_poll(struct sleeper *s, int ms)

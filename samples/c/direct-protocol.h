@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * How numbers travel by a lane, from the VM in slot 1 to the one in slot 0.
+ * How numbers travel by a lane, from the member in slot 1 to the one in slot 0.
  */
 #ifndef DIRECT_PROTOCOL_H
 #define DIRECT_PROTOCOL_H

@@ -14,22 +14,22 @@ struct results {
 	bool complete;
 };
 
-static void on_number(struct ivring *vm, const struct ivring_item *item, void *arg)
+static void on_number(struct ivring *member, const struct ivring_item *item, void *arg)
 {
 	struct results *results = arg;
 
-	(void)vm;
+	(void)member;
 	if (!results->items++)
 		results->start = now();
 	results->sum += item->cookie;
 }
 
-static void on_end(struct ivring *vm, const struct ivring_item *item, void *arg)
+static void on_end(struct ivring *member, const struct ivring_item *item, void *arg)
 {
 	struct results *results = arg;
 
 	results->complete = item->cookie == results->sum;
-	ivring_stop(vm);
+	ivring_stop(member);
 }
 
 int main(int argc, char **argv)
@@ -42,20 +42,20 @@ int main(int argc, char **argv)
 		.mode = 0600,
 	};
 	struct results results = { .start = now() };
-	struct ivring *vm;
+	struct ivring *member;
 
 	if (argc != 2)
 		errx(EXIT_FAILURE, "usage: direct-recv NAME");
-	check(ivring_create(&options, &vm), argv[1]);
-	check(ivring_on(vm, NUMBER, on_number, &results), "handler");
-	check(ivring_on(vm, END, on_end, &results), "handler");
-	check(ivring_run(vm), "run");
+	check(ivring_create(&options, &member), argv[1]);
+	check(ivring_on(member, NUMBER, on_number, &results), "handler");
+	check(ivring_on(member, END, on_end, &results), "handler");
+	check(ivring_run(member), "run");
 	if (!results.complete)
 		errx(EXIT_FAILURE, "numbers got lost");
 
-	print_figures(vm, RECEIVER_ID, results.items, results.items * sizeof(uint64_t),
+	print_figures(member, RECEIVER_ID, results.items, results.items * sizeof(uint64_t),
 		      now() - results.start);
 	puts("");
-	ivring_close(vm);
+	ivring_close(member);
 	return EXIT_SUCCESS;
 }

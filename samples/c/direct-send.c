@@ -26,17 +26,17 @@ int main(int argc, char **argv)
 	struct ivring_item end = { .port = END };
 	struct ivring_peer receiver;
 	struct ivring_lane *lane;
-	struct ivring *vm;
+	struct ivring *member;
 
 	if (argc == 3)
 		count = strtoull(argv[2], NULL, 10);
 	if (!count)
 		errx(EXIT_FAILURE, "usage: direct-send NAME COUNT");
-	check(ivring_join(argv[1], SENDER_ID, ivring_deadline_ms(PATIENCE_MS), &vm), argv[1]);
-	check(ivring_wait_peer(vm, RECEIVER_ID, ivring_deadline_ms(PATIENCE_MS), &receiver),
+	check(ivring_join(argv[1], SENDER_ID, ivring_deadline_ms(PATIENCE_MS), &member), argv[1]);
+	check(ivring_wait_peer(member, RECEIVER_ID, ivring_deadline_ms(PATIENCE_MS), &receiver),
 	      "receiver");
-	check(ivring_open_lane(vm, receiver, LANE_ENTRIES, 0), "lane");
-	lane = ivring_lane(vm, receiver);
+	check(ivring_open_lane(member, receiver, LANE_ENTRIES, 0), "lane");
+	lane = ivring_lane(member, receiver);
 
 	start = now();
 	for (number = 0; number < count; number++) {
@@ -44,13 +44,13 @@ int main(int argc, char **argv)
 		end.cookie += number;
 	}
 	/* This goes by the lane, too. */
-	check(ivring_send(vm, receiver, &end, 1, ivring_deadline_ms(PATIENCE_MS)), "end");
-	check(ivring_flush(vm, receiver, ivring_deadline_ms(PATIENCE_MS)), "flush");
+	check(ivring_send(member, receiver, &end, 1, ivring_deadline_ms(PATIENCE_MS)), "end");
+	check(ivring_flush(member, receiver, ivring_deadline_ms(PATIENCE_MS)), "flush");
 
 	time = now() - start;
 	print_line(count, count * sizeof(uint64_t), lane->rung,
 		   ivring_lane_sent(lane) - lane->rung, time);
 	printf(", %" PRIu64 " sleeps for room\n", lane->waits);
-	ivring_close(vm);
+	ivring_close(member);
 	return EXIT_SUCCESS;
 }

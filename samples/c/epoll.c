@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * A dispatcher in an event loop of its caller's: epoll watches the VM and a timer.
+ * A dispatcher in an event loop of its caller's: epoll watches the member and a timer.
  * The sender is a child process, which joins by the descriptor that it inherits.
  */
 
@@ -24,20 +24,20 @@ struct loop {
 	bool done;
 };
 
-static void on_item(struct ivring *vm, const struct ivring_item *item, void *arg)
+static void on_item(struct ivring *member, const struct ivring_item *item, void *arg)
 {
 	struct loop *loop = arg;
 
-	(void)vm;
+	(void)member;
 	if (item->cookie != loop->items++)
 		errx(EXIT_FAILURE, "items got lost");
 }
 
-static void on_members(struct ivring *vm, const struct ivring_change *change, void *arg)
+static void on_members(struct ivring *member, const struct ivring_change *change, void *arg)
 {
 	struct loop *loop = arg;
 
-	(void)vm;
+	(void)member;
 	loop->done |= has_left(change, loop->sender);
 }
 
@@ -45,18 +45,18 @@ static int child(int region_fd)
 {
 	struct ivring_item item = { .port = 1 };
 	struct ivring_peer receiver;
-	struct ivring *vm;
+	struct ivring *member;
 
-	check(ivring_join_fd(region_fd, 1, &vm), "join");
+	check(ivring_join_fd(region_fd, 1, &member), "join");
 	close(region_fd);
-	check(ivring_wait_peer(vm, 0, IVRING_DEADLINE_NEVER, &receiver), "receiver");
+	check(ivring_wait_peer(member, 0, IVRING_DEADLINE_NEVER, &receiver), "receiver");
 	for (; item.cookie < BURSTS * BURST; item.cookie++) {
 		if (item.cookie % BURST == 0)
 			usleep(BURST_US);
-		check(ivring_send(vm, receiver, &item, 1, IVRING_DEADLINE_NEVER), "send");
+		check(ivring_send(member, receiver, &item, 1, IVRING_DEADLINE_NEVER), "send");
 	}
-	check(ivring_flush(vm, receiver, IVRING_DEADLINE_NEVER), "flush");
-	ivring_close(vm);
+	check(ivring_flush(member, receiver, IVRING_DEADLINE_NEVER), "flush");
+	ivring_close(member);
 	return EXIT_SUCCESS;
 }
 
@@ -68,7 +68,7 @@ static void watch(int epoll, int fd, uint32_t events)
 		err(EXIT_FAILURE, "epoll_ctl");
 }
 
-static void run(struct ivring *vm, struct loop *loop)
+static void run(struct ivring *member, struct loop *loop)
 {
 	struct itimerspec tick = { .it_value.tv_nsec = TICK_NS, .it_interval.tv_nsec = TICK_NS };
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -79,16 +79,16 @@ static void run(struct ivring *vm, struct loop *loop)
 	if (epoll < 0 || timer < 0 || timerfd_settime(timer, 0, &tick, NULL))
 		err(EXIT_FAILURE, "timer");
 	/*
-	 * Level-triggered, and dispatched when epoll reports the VM: so items may be left, for
-	 * which epoll reports it once more.
+	 * Level-triggered, and dispatched when epoll reports the member: so items may be left,
+	 * for which epoll reports it once more.
 	 */
-	watch(epoll, ivring_fd(vm), EPOLLIN | EPOLLPRI);
+	watch(epoll, ivring_fd(member), EPOLLIN | EPOLLPRI);
 	watch(epoll, timer, EPOLLIN);
 	while (!loop->done) {
 		if (epoll_wait(epoll, &event, 1, -1) < 0)
 			err(EXIT_FAILURE, "epoll_wait");
-		if (event.data.fd == ivring_fd(vm))
-			check(ivring_dispatch(vm, BUDGET), "dispatch");
+		if (event.data.fd == ivring_fd(member))
+			check(ivring_dispatch(member, BUDGET), "dispatch");
 		else if (read(timer, &ticks, sizeof(ticks)) == sizeof(ticks))
 			loop->ticks += ticks;
 	}
@@ -102,21 +102,21 @@ int main(void)
 		.outbox_bytes = 4096,
 	};
 	struct loop loop = { 0 };
-	struct ivring *vm;
+	struct ivring *member;
 	uint64_t start;
 	int status;
 
-	check(ivring_create(&options, &vm), "create");
+	check(ivring_create(&options, &member), "create");
 	start = now();
-	loop.sender = start_sender(vm, child);
-	check(ivring_on(vm, 1, on_item, &loop), "handler");
-	ivring_on_members(vm, on_members, &loop);
-	run(vm, &loop);
+	loop.sender = start_sender(member, child);
+	check(ivring_on(member, 1, on_item, &loop), "handler");
+	ivring_on_members(member, on_members, &loop);
+	run(member, &loop);
 
 	if (wait(&status) < 0 || status || loop.items != BURSTS * BURST || !loop.ticks)
 		errx(EXIT_FAILURE, "items or ticks got lost");
-	print_figures(vm, 0, loop.items, 0, now() - start);
+	print_figures(member, 0, loop.items, 0, now() - start);
 	puts("");
-	ivring_close(vm);
+	ivring_close(member);
 	return EXIT_SUCCESS;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * How a file travels, from whichever VM to the one in slot 0.
+ * How a file travels, from whichever member to the one in slot 0.
  */
 #ifndef FILE_PROTOCOL_H
 #define FILE_PROTOCOL_H

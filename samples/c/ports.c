@@ -19,31 +19,31 @@ struct results {
 	uint64_t sum, maximum, items;
 };
 
-static void on_sum(struct ivring *vm, const struct ivring_item *item, void *arg)
+static void on_sum(struct ivring *member, const struct ivring_item *item, void *arg)
 {
 	struct results *results = arg;
 
-	(void)vm;
+	(void)member;
 	results->sum += item->cookie;
 	results->items++;
 }
 
-static void on_maximum(struct ivring *vm, const struct ivring_item *item, void *arg)
+static void on_maximum(struct ivring *member, const struct ivring_item *item, void *arg)
 {
 	struct results *results = arg;
 
-	(void)vm;
+	(void)member;
 	if (results->maximum < item->cookie)
 		results->maximum = item->cookie;
 	results->items++;
 }
 
-static void on_members(struct ivring *vm, const struct ivring_change *change, void *arg)
+static void on_members(struct ivring *member, const struct ivring_change *change, void *arg)
 {
 	struct results *results = arg;
 
 	if (has_left(change, results->sender))
-		ivring_stop(vm);
+		ivring_stop(member);
 }
 
 /* Sends each number to both ports, many with one call. */
@@ -51,23 +51,23 @@ static int child(int region_fd)
 {
 	struct ivring_item items[BATCH] = { 0 };
 	struct ivring_peer receiver;
-	struct ivring *vm;
+	struct ivring *member;
 	unsigned int number, i, done;
 
-	check(ivring_join_fd(region_fd, 1, &vm), "join");
+	check(ivring_join_fd(region_fd, 1, &member), "join");
 	close(region_fd);
-	check(ivring_wait_peer(vm, 0, IVRING_DEADLINE_NEVER, &receiver), "receiver");
+	check(ivring_wait_peer(member, 0, IVRING_DEADLINE_NEVER, &receiver), "receiver");
 	for (number = 1; number <= NUMBERS; number += BATCH / 2) {
 		for (i = 0; i < BATCH; i++) {
 			items[i].port = i % 2 ? SUM : MAXIMUM;
 			items[i].cookie = number + i / 2;
 		}
 		for (done = 0; done < BATCH; )
-			done += (unsigned int)check(ivring_send(vm, receiver, &items[done], BATCH - done,
+			done += (unsigned int)check(ivring_send(member, receiver, &items[done], BATCH - done,
 								IVRING_DEADLINE_NEVER), "send");
 	}
-	check(ivring_flush(vm, receiver, IVRING_DEADLINE_NEVER), "flush");
-	ivring_close(vm);
+	check(ivring_flush(member, receiver, IVRING_DEADLINE_NEVER), "flush");
+	ivring_close(member);
 	return EXIT_SUCCESS;
 }
 
@@ -79,24 +79,24 @@ int main(void)
 		.outbox_bytes = 4096,
 	};
 	struct results results = { 0 };
-	struct ivring *vm;
+	struct ivring *member;
 	uint64_t start;
 	int status;
 
-	check(ivring_create(&options, &vm), "create");
+	check(ivring_create(&options, &member), "create");
 	start = now();
-	results.sender = start_sender(vm, child);
+	results.sender = start_sender(member, child);
 
-	check(ivring_on(vm, SUM, on_sum, &results), "handler");
-	check(ivring_on(vm, MAXIMUM, on_maximum, &results), "handler");
-	ivring_on_members(vm, on_members, &results);
-	check(ivring_run(vm), "run");
+	check(ivring_on(member, SUM, on_sum, &results), "handler");
+	check(ivring_on(member, MAXIMUM, on_maximum, &results), "handler");
+	ivring_on_members(member, on_members, &results);
+	check(ivring_run(member), "run");
 
 	if (wait(&status) < 0 || status || results.maximum != NUMBERS ||
 	    results.sum != NUMBERS * (NUMBERS + 1ULL) / 2)
 		errx(EXIT_FAILURE, "numbers got lost");
-	print_figures(vm, 0, results.items, 0, now() - start);
+	print_figures(member, 0, results.items, 0, now() - start);
 	puts("");
-	ivring_close(vm);
+	ivring_close(member);
 	return EXIT_SUCCESS;
 }

@@ -20,7 +20,7 @@ struct transfer {
 	bool complete;
 };
 
-static void on_begin(struct ivring *vm, const struct ivring_item *item, void *arg)
+static void on_begin(struct ivring *member, const struct ivring_item *item, void *arg)
 {
 	struct transfer *transfer = arg;
 	char name[NAME_MAX + 1] = "";
@@ -28,7 +28,7 @@ static void on_begin(struct ivring *vm, const struct ivring_item *item, void *ar
 
 	if (transfer->file >= 0)
 		errx(EXIT_FAILURE, "more than one file");
-	length = check(ivring_copy_payload(vm, item, name, NAME_MAX), "file name");
+	length = check(ivring_copy_payload(member, item, name, NAME_MAX), "file name");
 	if (!length || strlen(name) != (size_t)length || strchr(name, '/') ||
 	    !strcmp(name, ".") || !strcmp(name, ".."))
 		errx(EXIT_FAILURE, "bad file name");
@@ -55,7 +55,7 @@ static void check_sender(struct transfer *transfer, const struct ivring_item *it
 	transfer->items++;
 }
 
-static void on_data(struct ivring *vm, const struct ivring_item *item, void *arg)
+static void on_data(struct ivring *member, const struct ivring_item *item, void *arg)
 {
 	struct transfer *transfer = arg;
 	const void *data;
@@ -65,7 +65,7 @@ static void on_data(struct ivring *vm, const struct ivring_item *item, void *arg
 	check_sender(transfer, item);
 	if (item->cookie != transfer->bytes || item->length > transfer->size - transfer->bytes)
 		errx(EXIT_FAILURE, "data that does not belong there");
-	check(ivring_payload(vm, item, &data), "data");
+	check(ivring_payload(member, item, &data), "data");
 	/* From the sender's outbox straight into the file. */
 	for (done = 0; done < item->length; done += (uint32_t)ret) {
 		ret = write(transfer->file, (const char *)data + done, item->length - done);
@@ -75,11 +75,11 @@ static void on_data(struct ivring *vm, const struct ivring_item *item, void *arg
 	transfer->bytes += item->length;
 }
 
-static void on_end(struct ivring *vm, const struct ivring_item *item, void *arg)
+static void on_end(struct ivring *member, const struct ivring_item *item, void *arg)
 {
 	struct transfer *transfer = arg;
 
-	(void)vm;
+	(void)member;
 	check_sender(transfer, item);
 	if (transfer->bytes != transfer->size)
 		errx(EXIT_FAILURE, "%" PRIu64 " bytes of %" PRIu64, transfer->bytes,
@@ -89,12 +89,12 @@ static void on_end(struct ivring *vm, const struct ivring_item *item, void *arg)
 }
 
 /* The sender looks at our counters before it leaves, so it leaves first. */
-static void on_members(struct ivring *vm, const struct ivring_change *change, void *arg)
+static void on_members(struct ivring *member, const struct ivring_change *change, void *arg)
 {
 	struct transfer *transfer = arg;
 
 	if (transfer->file >= 0 && has_left(change, transfer->sender))
-		ivring_stop(vm);
+		ivring_stop(member);
 }
 
 int main(int argc, char **argv)
@@ -107,7 +107,7 @@ int main(int argc, char **argv)
 		.mode = 0600,
 	};
 	struct transfer transfer = { .file = -1 };
-	struct ivring *vm;
+	struct ivring *member;
 
 	if (argc != 3)
 		errx(EXIT_FAILURE, "usage: recv-file NAME DIRECTORY");
@@ -115,17 +115,17 @@ int main(int argc, char **argv)
 	if (transfer.directory < 0)
 		err(EXIT_FAILURE, "%s", argv[2]);
 
-	check(ivring_create(&options, &vm), argv[1]);
-	check(ivring_on(vm, BEGIN, on_begin, &transfer), "handler");
-	check(ivring_on(vm, DATA, on_data, &transfer), "handler");
-	check(ivring_on(vm, END, on_end, &transfer), "handler");
-	ivring_on_members(vm, on_members, &transfer);
-	check(ivring_run(vm), "run");
+	check(ivring_create(&options, &member), argv[1]);
+	check(ivring_on(member, BEGIN, on_begin, &transfer), "handler");
+	check(ivring_on(member, DATA, on_data, &transfer), "handler");
+	check(ivring_on(member, END, on_end, &transfer), "handler");
+	ivring_on_members(member, on_members, &transfer);
+	check(ivring_run(member), "run");
 
 	if (!transfer.complete)
 		errx(EXIT_FAILURE, "the sender left before the end");
-	print_figures(vm, RECEIVER_ID, transfer.items, transfer.bytes, transfer.time);
+	print_figures(member, RECEIVER_ID, transfer.items, transfer.bytes, transfer.time);
 	puts("");
-	ivring_close(vm);
+	ivring_close(member);
 	return EXIT_SUCCESS;
 }

@@ -10,7 +10,7 @@ struct server {
 	uint64_t requests, start;
 };
 
-static void on_square(struct ivring *vm, const struct ivring_item *item, void *arg)
+static void on_square(struct ivring *member, const struct ivring_item *item, void *arg)
 {
 	struct ivring_item answer = { 0 };
 	struct server *server = arg;
@@ -23,14 +23,14 @@ static void on_square(struct ivring *vm, const struct ivring_item *item, void *a
 	n *= n;
 	check(ivring_set_inline(&answer, &n, sizeof(n)), "answer");
 	/* A client that has left, or does not read its answers, goes without. */
-	ivring_reply(vm, item, &answer, 0);
+	ivring_reply(member, item, &answer, 0);
 }
 
-static void on_stop(struct ivring *vm, const struct ivring_item *item, void *arg)
+static void on_stop(struct ivring *member, const struct ivring_item *item, void *arg)
 {
 	(void)item;
 	(void)arg;
-	ivring_stop(vm);
+	ivring_stop(member);
 }
 
 int main(int argc, char **argv)
@@ -43,18 +43,18 @@ int main(int argc, char **argv)
 		.mode = 0600,
 	};
 	struct server server = { .start = now() };
-	struct ivring *vm;
+	struct ivring *member;
 
 	if (argc != 2)
 		errx(EXIT_FAILURE, "usage: reply NAME");
-	check(ivring_create(&options, &vm), argv[1]);
-	check(ivring_on(vm, SQUARE, on_square, &server), "handler");
-	check(ivring_on(vm, STOP, on_stop, NULL), "handler");
-	check(ivring_run(vm), "run");
+	check(ivring_create(&options, &member), argv[1]);
+	check(ivring_on(member, SQUARE, on_square, &server), "handler");
+	check(ivring_on(member, STOP, on_stop, NULL), "handler");
+	check(ivring_run(member), "run");
 
-	print_figures(vm, SERVER_ID, server.requests, server.requests * sizeof(uint64_t),
+	print_figures(member, SERVER_ID, server.requests, server.requests * sizeof(uint64_t),
 		      now() - server.start);
 	puts("");
-	ivring_close(vm);
+	ivring_close(member);
 	return EXIT_SUCCESS;
 }

@@ -9,13 +9,13 @@
 #define PATIENCE_MS	30000
 
 /* Asks for the square of a number; meanwhile the dispatcher would handle other items. */
-static uint64_t ask(struct ivring *vm, struct ivring_peer server, uint64_t number)
+static uint64_t ask(struct ivring *member, struct ivring_peer server, uint64_t number)
 {
 	struct ivring_item request = { .port = SQUARE }, answer;
 	uint64_t square;
 
 	check(ivring_set_inline(&request, &number, sizeof(number)), "request");
-	check(ivring_call(vm, server, &request, ivring_deadline_ms(PATIENCE_MS),
+	check(ivring_call(member, server, &request, ivring_deadline_ms(PATIENCE_MS),
 			  ivring_keep_reply, &answer), "request");
 	check(ivring_get_inline(&answer, &square, sizeof(square)), "answer");
 	return square;
@@ -26,25 +26,25 @@ int main(int argc, char **argv)
 	struct ivring_item stop = { .port = STOP };
 	uint64_t start, time, number, count = 0;
 	struct ivring_peer server;
-	struct ivring *vm;
+	struct ivring *member;
 
 	if (argc == 3)
 		count = strtoull(argv[2], NULL, 10);
 	if (!count)
 		errx(EXIT_FAILURE, "usage: request NAME COUNT");
-	check(ivring_join(argv[1], CLIENT_ID, ivring_deadline_ms(PATIENCE_MS), &vm), argv[1]);
-	check(ivring_wait_peer(vm, SERVER_ID, ivring_deadline_ms(PATIENCE_MS), &server), "server");
+	check(ivring_join(argv[1], CLIENT_ID, ivring_deadline_ms(PATIENCE_MS), &member), argv[1]);
+	check(ivring_wait_peer(member, SERVER_ID, ivring_deadline_ms(PATIENCE_MS), &server), "server");
 
 	start = now();
 	for (number = 0; number < count; number++)
-		if (ask(vm, server, number) != number * number)
+		if (ask(member, server, number) != number * number)
 			errx(EXIT_FAILURE, "a wrong answer to request %" PRIu64, number);
 
 	/* While the server is there: when it has stopped its counters are gone. */
 	time = now() - start;
-	print_figures(vm, SERVER_ID, count, count * sizeof(uint64_t), time);
+	print_figures(member, SERVER_ID, count, count * sizeof(uint64_t), time);
 	printf(", %.1f us a round trip\n", (double)time / 1e3 / (double)count);
-	check(ivring_send(vm, server, &stop, 1, IVRING_DEADLINE_NEVER), "stop");
-	ivring_close(vm);
+	check(ivring_send(member, server, &stop, 1, IVRING_DEADLINE_NEVER), "stop");
+	ivring_close(member);
 	return EXIT_SUCCESS;
 }

@@ -38,10 +38,10 @@ static inline bool has_left(const struct ivring_change *change, struct ivring_pe
 }
 
 /*
- * Runs @sender in a process of its own, which is given a descriptor of @vm's region,
- * and waits until it is VM 1 there.
+ * Runs @sender in a process of its own, which is given a descriptor of @member's region,
+ * and waits until it is member 1 there.
  */
-static inline struct ivring_peer start_sender(struct ivring *vm, int (*sender)(int region_fd))
+static inline struct ivring_peer start_sender(struct ivring *member, int (*sender)(int region_fd))
 {
 	struct ivring_peer peer;
 	pid_t pid = fork();
@@ -49,8 +49,8 @@ static inline struct ivring_peer start_sender(struct ivring *vm, int (*sender)(i
 	if (pid < 0)
 		err(EXIT_FAILURE, "fork");
 	if (!pid)
-		exit(sender(ivring_fd(vm)));
-	check(ivring_wait_peer(vm, 1, ivring_deadline_ms(30000), &peer), "sender");
+		exit(sender(ivring_fd(member)));
+	check(ivring_wait_peer(member, 1, ivring_deadline_ms(30000), &peer), "sender");
 	return peer;
 }
 
@@ -64,13 +64,13 @@ static inline void print_line(uint64_t items, uint64_t bytes, uint64_t rung,
 	       (double)time / 1e9);
 }
 
-/* The same; the doorbells are those of the VM in slot @id, since it came. */
-static inline void print_figures(const struct ivring *vm, uint32_t id, uint64_t items,
+/* The same; the doorbells are those of the member in slot @id, since it came. */
+static inline void print_figures(const struct ivring *member, uint32_t id, uint64_t items,
 				 uint64_t bytes, uint64_t time)
 {
-	struct ivring_vm_info info;
+	struct ivring_member_info info;
 
-	check(ivring_vm_info(vm, id, &info), "counters");
+	check(ivring_member_info(member, id, &info), "counters");
 	print_line(items, bytes, info.stats.rung, info.stats.suppressed, time);
 }
 

@@ -13,7 +13,7 @@
 
 #define PATIENCE_MS	30000
 
-static struct ivring *vm;
+static struct ivring *member;
 static struct ivring_peer receiver;
 static uint64_t items, bytes;
 
@@ -22,14 +22,14 @@ static void *alloc(size_t length)
 	void *block = NULL;
 
 	/* While the outbox is full this waits for the receiver, or its end. */
-	check(ivring_alloc(vm, length, IVRING_DEADLINE_NEVER, &block), "outbox");
+	check(ivring_alloc(member, length, IVRING_DEADLINE_NEVER, &block), "outbox");
 	return block;
 }
 
 static void send_item(struct ivring_item *item, const void *payload, size_t length)
 {
-	check(ivring_set_payload(vm, item, payload, length), "payload");
-	check(ivring_send(vm, receiver, item, 1, IVRING_DEADLINE_NEVER), "send");
+	check(ivring_set_payload(member, item, payload, length), "payload");
+	check(ivring_send(member, receiver, item, 1, IVRING_DEADLINE_NEVER), "send");
 	items++;
 }
 
@@ -55,7 +55,7 @@ static void send_data(int file)
 		if (got < 0)
 			err(EXIT_FAILURE, "read");
 		if (!got) {
-			check(ivring_cancel(vm, block), "cancel");
+			check(ivring_cancel(member, block), "cancel");
 			return;
 		}
 		send_item(&item, block, (size_t)got);
@@ -78,18 +78,18 @@ int main(int argc, char **argv)
 	if (!S_ISREG(status.st_mode))
 		errx(EXIT_FAILURE, "%s: not a regular file", argv[2]);
 
-	check(ivring_join(argv[1], SENDER_ID, ivring_deadline_ms(PATIENCE_MS), &vm), argv[1]);
-	check(ivring_wait_peer(vm, RECEIVER_ID, ivring_deadline_ms(PATIENCE_MS), &receiver),
+	check(ivring_join(argv[1], SENDER_ID, ivring_deadline_ms(PATIENCE_MS), &member), argv[1]);
+	check(ivring_wait_peer(member, RECEIVER_ID, ivring_deadline_ms(PATIENCE_MS), &receiver),
 	      "receiver");
 
 	start = now();
 	send_begin(argv[2], (uint64_t)status.st_size);
 	send_data(file);
 	send_item(&end, NULL, 0);
-	/* What is in the outbox goes when this VM goes: not before it was read. */
-	check(ivring_flush(vm, receiver, IVRING_DEADLINE_NEVER), "flush");
-	print_figures(vm, RECEIVER_ID, items, bytes, now() - start);
+	/* What is in the outbox goes when this member goes: not before it was read. */
+	check(ivring_flush(member, receiver, IVRING_DEADLINE_NEVER), "flush");
+	print_figures(member, RECEIVER_ID, items, bytes, now() - start);
 	puts("");
-	ivring_close(vm);
+	ivring_close(member);
 	return EXIT_SUCCESS;
 }

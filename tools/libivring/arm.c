@@ -8,52 +8,52 @@
 #include "arm.h"
 #include "barrier.h"
 #include "sys.h"
-#include "vm.h"
+#include "member.h"
 #include "why.h"
 
 /*
  * Whether the caller acts upon news of the members: it has asked for them, or has requests
- * that end when the VM that was asked leaves.
+ * that end when the member that was asked leaves.
  */
-static bool minds_members(const struct ivring *vm)
+static bool minds_members(const struct ivring *member)
 {
-	return vm->asked_members || vm->dispatcher.on_members || vm->requests.waiting;
+	return member->asked_members || member->dispatcher.on_members || member->requests.waiting;
 }
 
-bool ivr_has_work(struct ivring *vm, bool members)
+bool ivr_has_work(struct ivring *member, bool members)
 {
-	return !ivr_reader_is_empty(&vm->reader) ||
-	       (members && ivr_load(&vm->region->members) != vm->members);
+	return !ivr_reader_is_empty(&member->reader) ||
+	       (members && ivr_load(&member->region->members) != member->members);
 }
 
-int ivr_arm(struct ivring *vm, bool members)
+int ivr_arm(struct ivring *member, bool members)
 {
-	int ret = ivr_state_idle(&vm->state);
+	int ret = ivr_state_idle(&member->state);
 
 	if (ret)
 		return ivr_fail_as(ret, NULL);
-	if (!ivr_has_work(vm, members) && !ivr_quiet_sweep(vm))
+	if (!ivr_has_work(member, members) && !ivr_quiet_sweep(member))
 		return 1;
-	ivr_state_busy(&vm->state);
-	return vm->reader.inbox.fault ? ivr_fail_as(-EPROTO, ivr_wait_reasons) : 0;
+	ivr_state_busy(&member->state);
+	return member->reader.inbox.fault ? ivr_fail_as(-EPROTO, ivr_wait_reasons) : 0;
 }
 
-int ivring_arm(struct ivring *vm)
+int ivring_arm(struct ivring *member)
 {
-	int ret = ivr_refuse(vm);
+	int ret = ivr_refuse(member);
 
 	if (ret)
 		return ret;
-	return ivr_arm(vm, minds_members(vm));
+	return ivr_arm(member, minds_members(member));
 }
 
-void ivr_settle(struct ivring *vm)
+void ivr_settle(struct ivring *member)
 {
-	bool members = minds_members(vm);
+	bool members = minds_members(member);
 	struct ivring_wait call = { .flags = members ? IVRING_WAIT_MEMBERS : 0 };
 
-	if (!ivr_state_idle(&vm->state) && !ivr_has_work(vm, members) && !ivr_quiet_sweep(vm))
+	if (!ivr_state_idle(&member->state) && !ivr_has_work(member, members) && !ivr_quiet_sweep(member))
 		return;
 	/* On its way out this turns IDLE into BUSY, and who does that rings. */
-	ivr_ioctl(vm->fd, IVRING_WAIT, &call);
+	ivr_ioctl(member->fd, IVRING_IOC_WAIT, &call);
 }

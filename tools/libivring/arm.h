@@ -10,17 +10,17 @@
  * Whether there is an item in a ring that is looked at, or news of lanes, or, if @members is set,
  * news of the members.
  */
-bool ivr_has_work(struct ivring *vm, bool members);
+bool ivr_has_work(struct ivring *member, bool members);
 
 /* What ivring_arm() does; news of the members count if @members is set. */
-int ivr_arm(struct ivring *vm, bool members);
+int ivr_arm(struct ivring *member, bool members);
 
 /*
- * Arms a VM whose caller may sleep next, in whichever way. If there is something to do
- * already, for which no doorbell would be rung any more, the VM rings its own: its wait queue
+ * Arms a member whose caller may sleep next, in whichever way. If there is something to do
+ * already, for which no doorbell would be rung any more, the member rings its own: its wait queue
  * and its eventfd. Called by every function that stored BUSY, before it returns to a caller who
  * has not been told to look again.
  */
-void ivr_settle(struct ivring *vm);
+void ivr_settle(struct ivring *member);
 
 #endif /* IVR_ARM_H */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Becoming a VM of a region: one that is made, or one that is there.
+ * Becoming a member of a region: one that is made, or one that is there.
  */
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "sys.h"
-#include "vm.h"
+#include "member.h"
 #include "why.h"
 
 #define LOOK_FOR_NAME_NS	10000000ULL
@@ -32,7 +32,7 @@ static const struct ivr_reason attach_reasons[] = {
 	{ -ENOENT, "No region has that name." },
 	{ -EACCES, "The mode of the region does not let this user join it by its name." },
 	{ -EMFILE, "The user holds as many regions as a user may." },
-	{ -EBUSY, "Another VM has that slot." },
+	{ -EBUSY, "Another member has that slot." },
 	{ -ENOSPC, "All slots of the region are taken." },
 	{ -EDQUOT, "The user has half of the slots of another user's region, which is the most." },
 	{ -EBADF, "The descriptor of the region is not open." },
@@ -55,11 +55,11 @@ static bool is_power_of_two(uint64_t number, uint64_t min, uint64_t max)
 }
 
 /* The module has refused it; its limits may be higher than those of the header. */
-static const char *fault_of_region(const struct ivring *vm, const struct ivring_create *create)
+static const char *fault_of_region(const struct ivring *member, const struct ivring_create *create)
 {
 	struct ivring_api api;
 
-	if (ivr_ioctl(vm->fd, IVRING_API, &api))
+	if (ivr_ioctl(member->fd, IVRING_IOC_API, &api))
 		return "The module refused the region.";
 	if (!create->slots || create->slots > api.max_slots)
 		return "The number of slots is zero, or more than the module allows.";
@@ -77,31 +77,31 @@ static const char *fault_of_region(const struct ivring *vm, const struct ivring_
 
 static int open_device(struct ivring **out)
 {
-	struct ivring *vm = calloc(1, sizeof(*vm));
+	struct ivring *member = calloc(1, sizeof(*member));
 	int ret;
 
-	if (!vm)
+	if (!member)
 		return ivr_fail_as(-ENOMEM, NULL);
-	ret = vm->fd = ivr_open();
+	ret = member->fd = ivr_open();
 	if (ret >= 0) {
-		*out = vm;
+		*out = member;
 		return 0;
 	}
-	free(vm);
+	free(member);
 	/* Not what it means of a region, for which it may be worth to wait. */
 	return ivr_fail_as(ret == -ENOENT || ret == -ENXIO ? -ENODEV : ret, open_reasons);
 }
 
-/* Makes a region, and its VM 0. */
-static int make(struct ivring *vm, const struct ivring_create *create)
+/* Makes a region, and its member 0. */
+static int make(struct ivring *member, const struct ivring_create *create)
 {
-	int ret = ivr_ioctl(vm->fd, IVRING_CREATE, (void *)create);
+	int ret = ivr_ioctl(member->fd, IVRING_IOC_CREATE, (void *)create);
 
 	if (ret == -EINVAL)
-		return ivr_fail(ret, fault_of_region(vm, create));
+		return ivr_fail(ret, fault_of_region(member, create));
 	if (ret)
 		return ivr_fail_as(ret, create_reasons);
-	vm->self = (struct ivring_peer){ .id = 0, .generation = 1 };
+	member->self = (struct ivring_peer){ .id = 0, .generation = 1 };
 	return 0;
 }
 
@@ -112,7 +112,7 @@ static const char *fault_of_attach(const struct ivring_attach *attach)
 	int ret;
 
 	if (attach->region_fd >= 0) {
-		ret = ivr_ioctl(attach->region_fd, IVRING_INFO, &info);
+		ret = ivr_ioctl(attach->region_fd, IVRING_IOC_INFO, &info);
 		if (ret == -ENXIO)
 			return "The descriptor is of /dev/ivring, but holds no region.";
 		if (ret)
@@ -123,27 +123,27 @@ static const char *fault_of_attach(const struct ivring_attach *attach)
 	return IVR_NO_SUCH_SLOT;
 }
 
-static int attach(struct ivring *vm, struct ivring_attach *call)
+static int attach(struct ivring *member, struct ivring_attach *call)
 {
-	int ret = ivr_ioctl(vm->fd, IVRING_ATTACH, call);
+	int ret = ivr_ioctl(member->fd, IVRING_IOC_ATTACH, call);
 
 	if (ret == -EINVAL)
 		return ivr_fail(ret, fault_of_attach(call));
 	if (ret)
 		return ivr_fail_as(ret, attach_reasons);
-	vm->self = (struct ivring_peer){ .id = call->id, .generation = call->generation };
+	member->self = (struct ivring_peer){ .id = call->id, .generation = call->generation };
 	return 0;
 }
 
 /* The end of each of the functions below: @ret is what attaching returned. */
-static int finish(struct ivring *vm, int ret, struct ivring **out)
+static int finish(struct ivring *member, int ret, struct ivring **out)
 {
 	if (!ret)
-		ret = ivr_vm_set_up(vm);
+		ret = ivr_member_set_up(member);
 	if (ret)
-		ivring_close(vm);
+		ivring_close(member);
 	else
-		*out = vm;
+		*out = member;
 	return ret;
 }
 
@@ -169,7 +169,7 @@ static int read_options(const struct ivring_options *options, struct ivring_crea
 	return 0;
 }
 
-int ivring_create(const struct ivring_options *options, struct ivring **vm)
+int ivring_create(const struct ivring_options *options, struct ivring **member)
 {
 	struct ivring_create create;
 	struct ivring *made = NULL;
@@ -178,11 +178,11 @@ int ivring_create(const struct ivring_options *options, struct ivring **vm)
 	ret = read_options(options, &create);
 	if (!ret)
 		ret = open_device(&made);
-	return ret ? ret : finish(made, make(made, &create), vm);
+	return ret ? ret : finish(made, make(made, &create), member);
 }
 
 /* Attaches to the region that has a name, if there is one. */
-static int attach_by_name(struct ivring *vm, const char *name, uint32_t id, bool lasting)
+static int attach_by_name(struct ivring *member, const char *name, uint32_t id, bool lasting)
 {
 	struct ivring_attach call = {
 		.flags = lasting ? 0 : IVRING_ATTACH_PROCESS,
@@ -191,7 +191,7 @@ static int attach_by_name(struct ivring *vm, const char *name, uint32_t id, bool
 	};
 
 	memcpy(call.name, name, strlen(name));
-	return attach(vm, &call);
+	return attach(member, &call);
 }
 
 /* Sleeps between two looks, of which the last is at the deadline; false if that has passed. */
@@ -209,7 +209,7 @@ static bool sleep_until_next_look(uint64_t deadline, int *ret)
 }
 
 static int join(const char *name, uint32_t id, uint64_t deadline, bool lasting,
-		struct ivring **vm)
+		struct ivring **member)
 {
 	const char *fault = fault_of_name(name);
 	struct ivring *joined = NULL;
@@ -226,20 +226,20 @@ static int join(const char *name, uint32_t id, uint64_t deadline, bool lasting,
 	do
 		ret = attach_by_name(joined, name, id, lasting);
 	while (ret == -ENOENT && sleep_until_next_look(deadline, &ret));
-	return finish(joined, ret, vm);
+	return finish(joined, ret, member);
 }
 
-int ivring_join(const char *name, uint32_t id, uint64_t deadline, struct ivring **vm)
+int ivring_join(const char *name, uint32_t id, uint64_t deadline, struct ivring **member)
 {
-	return join(name, id, deadline, false, vm);
+	return join(name, id, deadline, false, member);
 }
 
-int ivring_join_lasting(const char *name, uint32_t id, uint64_t deadline, struct ivring **vm)
+int ivring_join_lasting(const char *name, uint32_t id, uint64_t deadline, struct ivring **member)
 {
-	return join(name, id, deadline, true, vm);
+	return join(name, id, deadline, true, member);
 }
 
-int ivring_open(const struct ivring_options *options, uint64_t deadline, struct ivring **vm)
+int ivring_open(const struct ivring_options *options, uint64_t deadline, struct ivring **member)
 {
 	struct ivring_create create;
 	struct ivring *opened = NULL;
@@ -263,13 +263,13 @@ int ivring_open(const struct ivring_options *options, uint64_t deadline, struct 
 		 (++tries < TRIES_AT_ONCE || sleep_until_next_look(deadline, &ret)));
 	if (ret == -ENOENT)
 		ret = ivr_fail(-EAGAIN, "A region of that name came and went until then.");
-	ret = finish(opened, ret, vm);
+	ret = finish(opened, ret, member);
 	if (ret)
 		return ret;
 	return made ? IVRING_JOINED : IVRING_CREATED;
 }
 
-static int join_fd(int region_fd, uint32_t id, bool lasting, struct ivring **vm)
+static int join_fd(int region_fd, uint32_t id, bool lasting, struct ivring **member)
 {
 	struct ivring_attach call = {
 		.flags = lasting ? 0 : IVRING_ATTACH_PROCESS,
@@ -282,15 +282,15 @@ static int join_fd(int region_fd, uint32_t id, bool lasting, struct ivring **vm)
 	if (region_fd < 0)
 		return ivr_fail_as(-EBADF, attach_reasons);
 	ret = open_device(&joined);
-	return ret ? ret : finish(joined, attach(joined, &call), vm);
+	return ret ? ret : finish(joined, attach(joined, &call), member);
 }
 
-int ivring_join_fd(int region_fd, uint32_t id, struct ivring **vm)
+int ivring_join_fd(int region_fd, uint32_t id, struct ivring **member)
 {
-	return join_fd(region_fd, id, false, vm);
+	return join_fd(region_fd, id, false, member);
 }
 
-int ivring_join_fd_lasting(int region_fd, uint32_t id, struct ivring **vm)
+int ivring_join_fd_lasting(int region_fd, uint32_t id, struct ivring **member)
 {
-	return join_fd(region_fd, id, true, vm);
+	return join_fd(region_fd, id, true, member);
 }

@@ -6,7 +6,7 @@
 
 #include "arm.h"
 #include "barrier.h"
-#include "vm.h"
+#include "member.h"
 #include "why.h"
 
 /*
@@ -31,9 +31,9 @@ static uint32_t find(const struct ivr_dispatcher *dispatcher, uint32_t port)
 	return low;
 }
 
-int ivring_on(struct ivring *vm, uint32_t port, ivring_item_fn fn, void *arg)
+int ivring_on(struct ivring *member, uint32_t port, ivring_item_fn fn, void *arg)
 {
-	struct ivr_dispatcher *dispatcher = &vm->dispatcher;
+	struct ivr_dispatcher *dispatcher = &member->dispatcher;
 	uint32_t at = find(dispatcher, port);
 	struct ivr_handler *handlers;
 
@@ -53,44 +53,44 @@ int ivring_on(struct ivring *vm, uint32_t port, ivring_item_fn fn, void *arg)
 	return 0;
 }
 
-void ivring_on_other(struct ivring *vm, ivring_item_fn fn, void *arg)
+void ivring_on_other(struct ivring *member, ivring_item_fn fn, void *arg)
 {
-	vm->dispatcher.other = (struct ivr_handler){ 0, fn, arg };
+	member->dispatcher.other = (struct ivr_handler){ 0, fn, arg };
 }
 
-void ivring_on_members(struct ivring *vm, ivring_members_fn fn, void *arg)
+void ivring_on_members(struct ivring *member, ivring_members_fn fn, void *arg)
 {
-	vm->dispatcher.on_members = fn;
-	vm->dispatcher.members_arg = arg;
-	if (!fn || ivr_in_child(vm))
+	member->dispatcher.on_members = fn;
+	member->dispatcher.members_arg = arg;
+	if (!fn || ivr_in_child(member))
 		return;
-	/* From now on these news wake the VM, also those that it was armed in spite of. */
-	ivr_members_again(vm);
-	if (!vm->dispatcher.active)
-		ivr_settle(vm);
+	/* From now on these news wake the member, also those that it was armed in spite of. */
+	ivr_members_again(member);
+	if (!member->dispatcher.active)
+		ivr_settle(member);
 }
 
-bool ivr_dispatcher_ends(const struct ivring *vm)
+bool ivr_dispatcher_ends(const struct ivring *member)
 {
-	return ivr_load(&vm->dispatcher.stop) || vm->dispatcher.answered;
+	return ivr_load(&member->dispatcher.stop) || member->dispatcher.answered;
 }
 
-bool ivr_dispatcher_take_stop(struct ivring *vm)
+bool ivr_dispatcher_take_stop(struct ivring *member)
 {
-	return ivr_load(&vm->dispatcher.stop) && ivr_take(&vm->dispatcher.stop);
+	return ivr_load(&member->dispatcher.stop) && ivr_take(&member->dispatcher.stop);
 }
 
-static void deliver(struct ivring *vm, const struct ivring_item *item)
+static void deliver(struct ivring *member, const struct ivring_item *item)
 {
-	struct ivr_dispatcher *dispatcher = &vm->dispatcher;
+	struct ivr_dispatcher *dispatcher = &member->dispatcher;
 	struct ivr_handler handler = dispatcher->other;
 	uint32_t at;
 
 	if (item->flags & IVRING_ITEM_REPLY) {
-		ivr_requests_answer(vm, item);
+		ivr_requests_answer(member, item);
 		return;
 	}
-	/* It has woken the VM, and that is all it can do, whoever sent it. */
+	/* It has woken the member, and that is all it can do, whoever sent it. */
 	if (item->port == IVRING_PORT_RESERVED && !(item->flags & IVRING_ITEM_REQUEST))
 		return;
 	at = find(dispatcher, item->port);
@@ -98,28 +98,28 @@ static void deliver(struct ivring *vm, const struct ivring_item *item)
 	    dispatcher->handlers[at].fn)
 		handler = dispatcher->handlers[at];
 	if (handler.fn && item->port != IVRING_PORT_RESERVED) {
-		vm->counters.handled++;
-		handler.fn(vm, item, handler.arg);
+		member->counters.handled++;
+		handler.fn(member, item, handler.arg);
 		return;
 	}
-	vm->counters.unhandled++;
+	member->counters.unhandled++;
 	if (item->flags & IVRING_ITEM_REQUEST)
-		ivr_requests_refuse(vm, item);
+		ivr_requests_refuse(member, item);
 }
 
-static int see_to_members(struct ivring *vm)
+static int see_to_members(struct ivring *member)
 {
-	struct ivr_dispatcher *dispatcher = &vm->dispatcher;
+	struct ivr_dispatcher *dispatcher = &member->dispatcher;
 	struct ivring_change change;
-	int ret = ivr_members(vm);
+	int ret = ivr_members(member);
 
 	if (ret <= 0)
 		return ret;
-	ivr_requests_fail(vm);
-	while (dispatcher->on_members && ivr_next_change(vm, &change)) {
-		dispatcher->on_members(vm, &change, dispatcher->members_arg);
-		if (ivr_dispatcher_ends(vm)) {
-			ivr_members_again(vm);
+	ivr_requests_fail(member);
+	while (dispatcher->on_members && ivr_next_change(member, &change)) {
+		dispatcher->on_members(member, &change, dispatcher->members_arg);
+		if (ivr_dispatcher_ends(member)) {
+			ivr_members_again(member);
 			break;
 		}
 	}
@@ -127,17 +127,17 @@ static int see_to_members(struct ivring *vm)
 }
 
 /* The turn of one ring: 1, or 0 if there is nothing in any. Adds to @done what it handles. */
-static int take_turn(struct ivring *vm, unsigned int budget, unsigned int *done)
+static int take_turn(struct ivring *member, unsigned int budget, unsigned int *done)
 {
 	struct ivring_item item;
 	struct ivr_ring *ring;
 	unsigned int i, count;
 	int ret;
 
-	ivr_lanes_update(vm);
-	ret = see_to_members(vm);
+	ivr_lanes_update(member);
+	ret = see_to_members(member);
 	if (!ret)
-		ret = ivr_reader_next(vm, 1, &ring);
+		ret = ivr_reader_next(member, 1, &ring);
 	if (ret <= 0)
 		return ret ? ivr_fail_as(ret, ivr_wait_reasons) : 0;
 
@@ -147,38 +147,38 @@ static int take_turn(struct ivring *vm, unsigned int budget, unsigned int *done)
 	if (count > QUANTUM)
 		count = QUANTUM;
 	/* A handler may close the lane. */
-	for (i = 0; i < count && !ivr_dispatcher_ends(vm) && !ring->closed; i++) {
+	for (i = 0; i < count && !ivr_dispatcher_ends(member) && !ring->closed; i++) {
 		if (ivr_ring_copy(ring, i, &item))
 			break;
-		deliver(vm, &item);
+		deliver(member, &item);
 	}
 	*done += i;
-	ivr_state_handled(&vm->state, i);
-	ret = ring->closed ? 0 : ivr_reader_consume(vm, ring, i);
-	ivr_reader_pass(&vm->reader, ring);
+	ivr_state_handled(&member->state, i);
+	ret = ring->closed ? 0 : ivr_reader_consume(member, ring, i);
+	ivr_reader_pass(&member->reader, ring);
 	return ret ? ret : 1;
 }
 
-int ivr_dispatcher_drain(struct ivring *vm, unsigned int budget)
+int ivr_dispatcher_drain(struct ivring *member, unsigned int budget)
 {
 	unsigned int done = 0;
 	int ret = 1;
 
-	vm->dispatcher.active = true;
-	vm->reader.handed = 0;
-	ivr_state_busy(&vm->state);
-	while (ret > 0 && done < budget && !ivr_dispatcher_ends(vm))
-		ret = take_turn(vm, budget - done, &done);
-	vm->dispatcher.active = false;
+	member->dispatcher.active = true;
+	member->reader.handed = 0;
+	ivr_state_busy(&member->state);
+	while (ret > 0 && done < budget && !ivr_dispatcher_ends(member))
+		ret = take_turn(member, budget - done, &done);
+	member->dispatcher.active = false;
 	return ret < 0 ? ret : (int)done;
 }
 
-int ivring_dispatch(struct ivring *vm, unsigned int budget)
+int ivring_dispatch(struct ivring *member, unsigned int budget)
 {
 	unsigned int done = 0;
 	int ret;
 
-	ret = ivr_refuse(vm);
+	ret = ivr_refuse(member);
 	if (ret)
 		return ret;
 	if (!budget)
@@ -186,18 +186,18 @@ int ivring_dispatch(struct ivring *vm, unsigned int budget)
 	if (budget > INT32_MAX)
 		budget = INT32_MAX;
 	do {
-		ret = ivr_dispatcher_drain(vm, budget - done);
+		ret = ivr_dispatcher_drain(member, budget - done);
 		if (ret < 0)
 			break;
 		done += (unsigned int)ret;
-		/* Whatever the caller sleeps in, it finds the VM armed. */
-		if (ivr_dispatcher_take_stop(vm)) {
-			ivr_settle(vm);
+		/* Whatever the caller sleeps in, it finds the member armed. */
+		if (ivr_dispatcher_take_stop(member)) {
+			ivr_settle(member);
 			break;
 		}
 		if (done == budget)
 			break;
-		ret = ivr_arm(vm, true);
+		ret = ivr_arm(member, true);
 	} while (!ret);
 	return ret < 0 ? ret : (int)done;
 }

@@ -37,12 +37,12 @@ struct ivr_dispatcher {
 };
 
 /* Whether no more items are to be handled, since what the dispatcher runs for has come. */
-bool ivr_dispatcher_ends(const struct ivring *vm);
+bool ivr_dispatcher_ends(const struct ivring *member);
 
 /* Whether the dispatcher is to stop; not any more after this. */
-bool ivr_dispatcher_take_stop(struct ivring *vm);
+bool ivr_dispatcher_take_stop(struct ivring *member);
 
 /* Handles up to @budget items, until there are none, or it ends: how many, or negative. */
-int ivr_dispatcher_drain(struct ivring *vm, unsigned int budget);
+int ivr_dispatcher_drain(struct ivring *member, unsigned int budget);
 
 #endif /* IVR_DISPATCHER_H */

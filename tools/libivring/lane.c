@@ -6,11 +6,11 @@
 #include "barrier.h"
 #include "lane.h"
 #include "sys.h"
-#include "vm.h"
+#include "member.h"
 #include "why.h"
 
 void ivr_lane_init(struct ivring_lane *lane, struct ivring_ring_area *ring, uint32_t entries,
-		   const struct ivring_vm_area *receiver, uint32_t id)
+		   const struct ivring_member_area *receiver, uint32_t id)
 {
 	*lane = (struct ivring_lane){
 		.ring = ring,
@@ -34,7 +34,7 @@ const struct ivr_reason ivr_lane_reasons[] = {
 	{ -EAGAIN, "The lane is full, and there is no deadline to wait until." },
 	{ -EDEADLK, "The lane is full, and it is the sender that has to read it." },
 	{ -ECONNRESET, "The receiver has closed the lane." },
-	{ -ENOENT, "There is no lane to that VM any more." },
+	{ -ENOENT, "There is no lane to that member any more." },
 	{ -EPROTO, "The receiver has broken the lane by a bad consumer index." },
 	{ 0 },
 };
@@ -115,7 +115,7 @@ int ivring_lane_ring(struct ivring_lane *lane)
 	if (!must_ring(lane))
 		return 0;
 	lane->doorbells++;
-	ret = ivr_ioctl(lane->vm->fd, IVRING_DOORBELL, &call);
+	ret = ivr_ioctl(lane->member->fd, IVRING_IOC_DOORBELL, &call);
 	if (ret < 0)
 		return end_lane(lane, ret);
 	lane->rung += (unsigned int)ret;
@@ -157,7 +157,7 @@ static int sleep_for_room(struct ivring_lane *lane, uint64_t deadline)
 
 int ivring_lane_wait(struct ivring_lane *lane, uint64_t deadline)
 {
-	struct ivr_polling *polling = &lane->vm->room_polling;
+	struct ivr_polling *polling = &lane->member->room_polling;
 	uint64_t start;
 	int ret = 0;
 
@@ -169,7 +169,7 @@ int ivring_lane_wait(struct ivring_lane *lane, uint64_t deadline)
 		return ret;
 	if (!deadline)
 		return fail(ret);
-	if (lane->to.id == lane->vm->self.id)
+	if (lane->to.id == lane->member->self.id)
 		return fail(-EDEADLK);
 
 	start = ivr_now();
@@ -203,48 +203,48 @@ int ivr_lane_flush(const struct ivring_lane *lane, uint32_t position, uint64_t d
 		.deadline = deadline,
 	};
 
-	return ivr_ioctl(lane->vm->fd, IVRING_FLUSH, &call);
+	return ivr_ioctl(lane->member->fd, IVRING_IOC_FLUSH, &call);
 }
 
-static int map_lane(struct ivring *vm, struct ivr_peer *peer, uint32_t entries)
+static int map_lane(struct ivring *member, struct ivr_peer *peer, uint32_t entries)
 {
 	void *memory;
 	int ret;
 
-	ret = ivr_map(vm->fd, IVRING_MAP_LANE_TO(peer->peer.id), ivr_lane_bytes(entries),
+	ret = ivr_map(member->fd, IVRING_MAP_LANE_TO(peer->peer.id), ivr_lane_bytes(entries),
 		      PROT_READ | PROT_WRITE, &memory);
 	if (ret)
 		return fail(ret);
 	if (peer->lane.ring)
 		ivr_unmap(peer->lane.ring, ivr_lane_bytes(entries_of(&peer->lane)));
-	ivr_lane_init(&peer->lane, memory, entries, peer->area, vm->self.id);
+	ivr_lane_init(&peer->lane, memory, entries, peer->area, member->self.id);
 	peer->lane.to = peer->peer;
-	peer->lane.vm = vm;
-	peer->lane.number = ++vm->lanes_opened;
+	peer->lane.member = member;
+	peer->lane.number = ++member->lanes_opened;
 	peer->by_lane = true;
 	return 0;
 }
 
 static const struct ivr_reason open_reasons[] = {
 	{ -EINVAL, "The number of lane entries is not a power of two within the limits." },
-	{ -ETIMEDOUT, "The VM read the lane of one that had this slot before until the deadline." },
+	{ -ETIMEDOUT, "The member read the lane of one that had this slot before until the deadline." },
 	{ 0 },
 };
 
 static int open_failed(const struct ivr_peer *peer, int error)
 {
 	if (error == -EBUSY && peer->lane.ring && !ivr_load(&peer->lane.end->closed))
-		return ivr_fail(error, "The sender has a lane to that VM already.");
+		return ivr_fail(error, "The sender has a lane to that member already.");
 	if (error == -EBUSY)
-		return ivr_fail(error, "The VM still reads a lane of one that had this slot before.");
+		return ivr_fail(error, "The member still reads a lane of one that had this slot before.");
 	if (error == -ECONNREFUSED && !ivr_load(&peer->area->max_lane_entries))
-		return ivr_fail(error, "The VM takes no lanes.");
+		return ivr_fail(error, "The member takes no lanes.");
 	if (error == -ECONNREFUSED)
-		return ivr_fail(error, "The VM takes no lane as large as that.");
+		return ivr_fail(error, "The member takes no lane as large as that.");
 	return ivr_fail_as(error, open_reasons);
 }
 
-int ivring_open_lane(struct ivring *vm, struct ivring_peer to, uint32_t entries, uint64_t deadline)
+int ivring_open_lane(struct ivring *member, struct ivring_peer to, uint32_t entries, uint64_t deadline)
 {
 	struct ivring_open_lane call = {
 		.id = to.id,
@@ -256,26 +256,26 @@ int ivring_open_lane(struct ivring *vm, struct ivring_peer to, uint32_t entries,
 	struct ivr_peer *peer;
 	int ret;
 
-	ret = ivr_refuse_in_child(vm);
+	ret = ivr_refuse_in_child(member);
 	if (ret)
 		return ret;
-	ret = ivr_peer_get(vm, to, &peer);
+	ret = ivr_peer_get(member, to, &peer);
 	if (ret)
 		return ret;
-	ret = ivr_ioctl(vm->fd, IVRING_OPEN_LANE, &call);
-	return ret ? open_failed(peer, ret) : map_lane(vm, peer, entries);
+	ret = ivr_ioctl(member->fd, IVRING_IOC_OPEN_LANE, &call);
+	return ret ? open_failed(peer, ret) : map_lane(member, peer, entries);
 }
 
-struct ivring_lane *ivring_lane(const struct ivring *vm, struct ivring_peer to)
+struct ivring_lane *ivring_lane(const struct ivring *member, struct ivring_peer to)
 {
-	struct ivr_peer *peer = ivr_peer_find(vm, to);
+	struct ivr_peer *peer = ivr_peer_find(member, to);
 
-	if (ivr_refuse_in_child(vm))
+	if (ivr_refuse_in_child(member))
 		return NULL;
 	if (peer && peer->lane.ring) {
 		peer->by_hand = true;
 		return &peer->lane;
 	}
-	ivr_fail(-ENOENT, "No lane to that VM has been opened.");
+	ivr_fail(-ENOENT, "No lane to that member has been opened.");
 	return NULL;
 }

@@ -17,14 +17,14 @@ static inline size_t ivr_lane_bytes(uint32_t entries)
 
 /**
  * ivr_lane_init() - make the sender's end of a lane that nothing has been written to.
- * @lane:	the end; @to, @vm and @number are the caller's to set
+ * @lane:	the end; @to, @member and @number are the caller's to set
  * @ring:	the lane area
  * @entries:	its capacity
  * @receiver:	the receiver's area
  * @id:		the sender's slot
  */
 void ivr_lane_init(struct ivring_lane *lane, struct ivring_ring_area *ring, uint32_t entries,
-		   const struct ivring_vm_area *receiver, uint32_t id);
+		   const struct ivring_member_area *receiver, uint32_t id);
 
 /* What errors of calls for a lane mean. */
 extern const struct ivr_reason ivr_lane_reasons[];
@@ -37,7 +37,7 @@ bool ivr_lane_has_read(const struct ivring_lane *lane, uint32_t position);
 
 /*
  * Sleeps until the receiver has read all items before @position, which have been published:
- * 0, or what IVRING_FLUSH fails with.
+ * 0, or what IVRING_IOC_FLUSH fails with.
  */
 int ivr_lane_flush(const struct ivring_lane *lane, uint32_t position, uint64_t deadline);
 

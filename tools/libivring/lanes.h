@@ -8,10 +8,10 @@
 #include "ring.h"
 
 /**
- * struct ivr_lanes - the lanes that lead to this VM.
+ * struct ivr_lanes - the lanes that lead to this member.
  * @table:	which there are, as the kernel says
  * @changes:	what @table->changes was when that was last acted upon
- * @from:	for each slot the lane from its VM, which is mapped and among the reader's
+ * @from:	for each slot the lane from its member, which is mapped and among the reader's
  *		rings; or NULL
  * @closed:	list of those that are about to be unmapped, once nobody is in the middle of them
  * @fn:		for their events
@@ -30,22 +30,22 @@ struct ivr_lanes {
 bool ivr_lanes_changed(const struct ivr_lanes *lanes);
 
 /* Maps lanes that are new, and unmaps those that were closed. Not while one is being read. */
-void ivr_lanes_update(struct ivring *vm);
+void ivr_lanes_update(struct ivring *member);
 
 /* Closes a lane that is broken, and tells. */
-void ivr_lanes_fail(struct ivring *vm, struct ivr_ring *ring);
+void ivr_lanes_fail(struct ivring *member, struct ivr_ring *ring);
 
 /*
  * Notes which of their senders have left, and up to where their lanes are read: what has been
- * published by now. A VM can go on writing after it has left, through pages of its mapping that
- * the kernel has pinned for it, and would else never be done with.
+ * published by now. A member can go on writing after it has left, through pages of its mapping
+ * that the kernel has pinned for it, and would else never be done with.
  */
-void ivr_lanes_mark(struct ivring *vm);
+void ivr_lanes_mark(struct ivring *member);
 
 /* Closes those of which that was noted and which have been read that far; true if none is left. */
-bool ivr_lanes_sweep(struct ivring *vm);
+bool ivr_lanes_sweep(struct ivring *member);
 
-/* Unmaps all; the kernel closes them when the VM leaves. */
-void ivr_lanes_drop(struct ivring *vm);
+/* Unmaps all; the kernel closes them when the member leaves. */
+void ivr_lanes_drop(struct ivring *member);
 
 #endif /* IVR_LANES_H */

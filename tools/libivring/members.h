@@ -19,16 +19,16 @@ struct ivr_slot {
 	uint32_t marked;
 };
 
-/* Once the VM knows its region: 0 or -ENOMEM. */
-int ivr_members_init(struct ivring *vm);
+/* Once the member knows its region: 0 or -ENOMEM. */
+int ivr_members_init(struct ivring *member);
 
 /* What ivring_members() does, for the dispatcher, which acts upon news unasked. */
-int ivr_members(struct ivring *vm);
+int ivr_members(struct ivring *member);
 
 /* What ivring_next_change() does, for the dispatcher. */
-bool ivr_next_change(struct ivring *vm, struct ivring_change *change);
+bool ivr_next_change(struct ivring *member, struct ivring_change *change);
 
 /* Makes news of what has been told not at all or not to its end. */
-void ivr_members_again(struct ivring *vm);
+void ivr_members_again(struct ivring *member);
 
 #endif /* IVR_MEMBERS_H */

@@ -5,7 +5,7 @@
 
 #include "barrier.h"
 #include "owner.h"
-#include "vm.h"
+#include "member.h"
 #include "why.h"
 
 #define PAGE	4096u
@@ -30,23 +30,23 @@ void ivr_owner_drop(uint32_t *owner)
 		munmap(owner, PAGE);
 }
 
-bool ivr_in_child(const struct ivring *vm)
+bool ivr_in_child(const struct ivring *member)
 {
-	return vm->owner && !ivr_load(vm->owner);
+	return member->owner && !ivr_load(member->owner);
 }
 
-int ivr_refuse_in_child(const struct ivring *vm)
+int ivr_refuse_in_child(const struct ivring *member)
 {
-	if (!ivr_in_child(vm))
+	if (!ivr_in_child(member))
 		return 0;
-	return ivr_fail(-EPERM, "The VM is of the parent process; a child attaches by itself.");
+	return ivr_fail(-EPERM, "The member is of the parent process; a child attaches by itself.");
 }
 
-int ivr_refuse(const struct ivring *vm)
+int ivr_refuse(const struct ivring *member)
 {
-	int ret = ivr_refuse_in_child(vm);
+	int ret = ivr_refuse_in_child(member);
 
-	if (ret || !vm->dispatcher.active)
+	if (ret || !member->dispatcher.active)
 		return ret;
-	return ivr_fail(-EBUSY, "A handler of the VM is running, which may not call this.");
+	return ivr_fail(-EBUSY, "A handler of the member is running, which may not call this.");
 }

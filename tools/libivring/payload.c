@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Payload: what this VM has in its outbox, and its peers in theirs.
+ * Payload: what this member has in its outbox, and its peers in theirs.
  */
 
 #include <errno.h>
 #include <string.h>
 
 #include "barrier.h"
-#include "vm.h"
+#include "member.h"
 #include "why.h"
 
 const char *const ivr_not_in_a_block = "The payload does not lie within one block that is in use.";
@@ -16,36 +16,36 @@ static const struct ivr_reason alloc_reasons[] = {
 	{ -EINVAL, "A block has at least one byte." },
 	{ -EMSGSIZE, "The block would be larger than the outbox." },
 	{ -EAGAIN, "There is no room in the outbox, and there is no deadline to wait until." },
-	{ -EDEADLK, "There is no room in the outbox, and only this VM can make any." },
+	{ -EDEADLK, "There is no room in the outbox, and only this member can make any." },
 	{ 0 },
 };
 
 static bool settled(void *arg, const struct ivr_delivery *delivery)
 {
-	struct ivring *vm = arg;
-	struct ivr_peer *peer = ivr_peer_find(vm, delivery->to);
+	struct ivring *member = arg;
+	struct ivr_peer *peer = ivr_peer_find(member, delivery->to);
 
 	if (!peer)
 		return true;
 	if (!delivery->lane)
-		return ivr_peer_has_read(vm, peer, delivery->position);
+		return ivr_peer_has_read(member, peer, delivery->position);
 	/* A lane that came after it has another number. */
 	return delivery->lane != peer->lane.number || peer->lane.error ||
 	       ivr_lane_has_read(&peer->lane, delivery->position);
 }
 
 /* Sleeps until a receiver of the oldest block is done with it. */
-static int wait_for(struct ivring *vm, struct ivr_delivery *delivery, uint64_t deadline)
+static int wait_for(struct ivring *member, struct ivr_delivery *delivery, uint64_t deadline)
 {
 	int ret;
 
-	if (deadline && delivery->to.id == vm->self.id)
+	if (deadline && delivery->to.id == member->self.id)
 		return -EDEADLK;
 	if (delivery->lane)
-		ret = ivr_lane_flush(&ivr_peer_find(vm, delivery->to)->lane, delivery->position,
+		ret = ivr_lane_flush(&ivr_peer_find(member, delivery->to)->lane, delivery->position,
 				     deadline);
 	else
-		ret = ivr_peer_flush(vm, delivery->to, delivery->position, deadline);
+		ret = ivr_peer_flush(member, delivery->to, delivery->position, deadline);
 	switch (ret) {
 	case 0:
 	case -EPIPE:
@@ -62,89 +62,89 @@ static int wait_for(struct ivring *vm, struct ivr_delivery *delivery, uint64_t d
 	}
 }
 
-int ivring_alloc(struct ivring *vm, size_t length, uint64_t deadline, void **data)
+int ivring_alloc(struct ivring *member, size_t length, uint64_t deadline, void **data)
 {
 	struct ivr_delivery *waits_for;
 	uint64_t offset;
-	int ret = ivr_refuse_in_child(vm);
+	int ret = ivr_refuse_in_child(member);
 
 	if (ret)
 		return ret;
 	for (;;) {
-		waits_for = ivr_outbox_reclaim(&vm->outbox, settled, vm);
-		ret = ivr_outbox_alloc(&vm->outbox, length, &offset);
+		waits_for = ivr_outbox_reclaim(&member->outbox, settled, member);
+		ret = ivr_outbox_alloc(&member->outbox, length, &offset);
 		if (ret != -EAGAIN)
 			break;
 		if (!waits_for)
 			return ivr_fail_as(deadline ? -EDEADLK : -EAGAIN, alloc_reasons);
-		ret = wait_for(vm, waits_for, deadline);
+		ret = wait_for(member, waits_for, deadline);
 		if (ret)
 			break;
 	}
 	if (ret)
 		return ivr_fail_as(ret, alloc_reasons);
-	*data = vm->outbox_data + offset;
+	*data = member->outbox_data + offset;
 	return 0;
 }
 
-/* Where in the outbox; nothing is there if it is not below vm->outbox_bytes. */
-static uint64_t offset_of(const struct ivring *vm, const void *data)
+/* Where in the outbox; nothing is there if it is not below member->outbox_bytes. */
+static uint64_t offset_of(const struct ivring *member, const void *data)
 {
-	return (uintptr_t)data - (uintptr_t)vm->outbox_data;
+	return (uintptr_t)data - (uintptr_t)member->outbox_data;
 }
 
-int ivring_cancel(struct ivring *vm, void *data)
+int ivring_cancel(struct ivring *member, void *data)
 {
-	uint64_t offset = offset_of(vm, data);
-	struct ivr_block *block = ivr_outbox_find(&vm->outbox, offset, 0);
+	uint64_t offset = offset_of(member, data);
+	struct ivr_block *block = ivr_outbox_find(&member->outbox, offset, 0);
 
-	if (ivr_refuse_in_child(vm))
+	if (ivr_refuse_in_child(member))
 		return -EPERM;
-	if (!block || offset != (block->start & (vm->outbox_bytes - 1)))
+	if (!block || offset != (block->start & (member->outbox_bytes - 1)))
 		return ivr_fail(-EINVAL, "No block that is in use begins there.");
 	if (block->state != IVR_BLOCK_HELD)
 		return ivr_fail(-EINVAL, "The block has been sent.");
-	ivr_outbox_free(&vm->outbox, block);
+	ivr_outbox_free(&member->outbox, block);
 	return 0;
 }
 
-int ivring_set_payload(struct ivring *vm, struct ivring_item *item, const void *data,
+int ivring_set_payload(struct ivring *member, struct ivring_item *item, const void *data,
 		       size_t length)
 {
-	uint64_t offset = offset_of(vm, data);
+	uint64_t offset = offset_of(member, data);
 
-	if (ivr_refuse_in_child(vm))
+	if (ivr_refuse_in_child(member))
 		return -EPERM;
-	if (length && !ivr_outbox_find(&vm->outbox, offset, length))
+	if (length && !ivr_outbox_find(&member->outbox, offset, length))
 		return ivr_fail(-EINVAL, ivr_not_in_a_block);
 	item->offset = length ? offset : 0;
 	item->length = (uint32_t)length;
 	return 0;
 }
 
-int ivring_payload(struct ivring *vm, const struct ivring_item *item, const void **data)
+int ivring_payload(struct ivring *member, const struct ivring_item *item, const void **data)
 {
 	struct ivr_peer *sender;
 	int ret;
 
 	*data = NULL;
-	ret = ivr_refuse_in_child(vm);
+	ret = ivr_refuse_in_child(member);
 	if (ret || !item->length)
 		return ret;
-	if (item->offset > vm->outbox_bytes || item->length > vm->outbox_bytes - item->offset)
+	if (item->offset > member->outbox_bytes || item->length > member->outbox_bytes - item->offset)
 		return ivr_fail(-EPROTO, "The item points outside of its sender's outbox.");
-	ret = ivr_peer_get(vm, ivring_sender(item), &sender);
+	ret = ivr_peer_get(member, ivring_sender(item), &sender);
 	if (ret == -EPIPE || ret == -ESTALE)
 		return ivr_fail(-ESTALE, "The sender has left, and its outbox was not mapped before.");
 	if (ret)
 		return ret;
 	/* Until what has been received so far is consumed; in a handler, until that returns. */
-	sender->lent = vm->reader.consumed + (vm->reader.handed ? vm->reader.handed : 1);
-	*data = (const char *)sender->area + IVRING_OUTBOX_OFFSET(vm->slots) + item->offset;
+	sender->lent = member->reader.consumed + (member->reader.handed ? member->reader.handed : 1);
+	*data = (const char *)sender->area + IVRING_OUTBOX_OFFSET(member->slots) + item->offset;
 	return 0;
 }
 
-int ivring_copy_payload(struct ivring *vm, const struct ivring_item *item, void *buffer,
+int ivring_copy_payload(struct ivring *member, const struct ivring_item *item, void *buffer,
 			size_t size)
 {
 	const void *data;
@@ -152,7 +152,7 @@ int ivring_copy_payload(struct ivring *vm, const struct ivring_item *item, void 
 
 	if (item->length > size)
 		return ivr_fail(-EMSGSIZE, "The payload is larger than the buffer.");
-	ret = ivring_payload(vm, item, &data);
+	ret = ivring_payload(member, item, &data);
 	if (ret)
 		return ret;
 	if (data)

@@ -8,14 +8,14 @@
 #include "ivring.h"
 
 /**
- * struct ivr_peer - a VM of the region whose area is mapped.
+ * struct ivr_peer - a member of the region whose area is mapped.
  * @next:	another generation of the same slot
  * @peer:	who it is. @area is the area of this generation and no other
  * @area:	its area; it may write there at any time
  * @left:	it has been seen to be gone; what it sent may still be unread
  * @sent:	whether anything was put into its inbox
  * @position:	its index behind the last item that was
- * @lent:	its payload is in use until vm->reader.consumed has come this far
+ * @lent:	its payload is in use until member->reader.consumed has come this far
  * @lane:	the sender's end of the lane to it; no @lane.ring if there never was one
  * @by_lane:	items go by the lane
  * @by_hand:	the caller has a pointer to @lane, which is valid until an error of it is told
@@ -23,7 +23,7 @@
 struct ivr_peer {
 	struct ivr_peer *next;
 	struct ivring_peer peer;
-	const struct ivring_vm_area *area;
+	const struct ivring_member_area *area;
 	bool left;
 	bool sent;
 	uint32_t position;
@@ -34,50 +34,50 @@ struct ivr_peer {
 };
 
 /*
- * Whether the VM is attached: 0; -EPIPE if it is gone and the slot free, -ESTALE
- * if another has the slot; -EINVAL if there can be no such VM.
+ * Whether the member is attached: 0; -EPIPE if it is gone and the slot free, -ESTALE
+ * if another has the slot; -EINVAL if there can be no such member.
  */
-int ivr_peer_check(const struct ivring *vm, struct ivring_peer peer);
+int ivr_peer_check(const struct ivring *member, struct ivring_peer peer);
 
 #define IVR_NO_SUCH_SLOT	"The region has no slot of that number."
 
-/* Says why ivr_peer_check() returned that error for that VM. */
-int ivr_peer_fail(const struct ivring *vm, struct ivring_peer peer, int error);
+/* Says why ivr_peer_check() returned that error for that member. */
+int ivr_peer_fail(const struct ivring *member, struct ivring_peer peer, int error);
 
-/* The VM if its area is mapped, else NULL. */
-struct ivr_peer *ivr_peer_find(const struct ivring *vm, struct ivring_peer peer);
+/* The member if its area is mapped, else NULL. */
+struct ivr_peer *ivr_peer_find(const struct ivring *member, struct ivring_peer peer);
 
 /*
- * The VM, and maps its area if it is not. Fails as ivr_peer_check(), with
+ * The member, and maps its area if it is not. Fails as ivr_peer_check(), with
  * -ENOMEM, or as mmap().
  *
- * Of each slot two areas stay mapped, of the latest VM and of the one before it, whose items
- * may be unread; and those of earlier VMs whose payload or lane is in use. So other VMs cannot
- * make this one keep any number of areas by coming and going.
+ * Of each slot two areas stay mapped, of the latest member and of the one before it, whose items
+ * may be unread; and those of earlier members whose payload or lane is in use. So other members
+ * cannot make this one keep any number of areas by coming and going.
  */
-int ivr_peer_get(struct ivring *vm, struct ivring_peer peer, struct ivr_peer **out);
+int ivr_peer_get(struct ivring *member, struct ivring_peer peer, struct ivr_peer **out);
 
 /* Whether it has read all of its inbox before @position, which was one of ours once. */
-bool ivr_peer_has_read(const struct ivring *vm, const struct ivr_peer *peer,
+bool ivr_peer_has_read(const struct ivring *member, const struct ivr_peer *peer,
 		       uint32_t position);
 
 /*
- * Sleeps until it has read all of its inbox before @position: 0, or what IVRING_FLUSH
+ * Sleeps until it has read all of its inbox before @position: 0, or what IVRING_IOC_FLUSH
  * fails with.
  */
-int ivr_peer_flush(const struct ivring *vm, struct ivring_peer peer, uint32_t position,
+int ivr_peer_flush(const struct ivring *member, struct ivring_peer peer, uint32_t position,
 		   uint64_t deadline);
 
 /* Notes which of those mapped have left. Not while news of others is held back. */
-void ivr_peers_mark(struct ivring *vm);
+void ivr_peers_mark(struct ivring *member);
 
 /*
  * Forgets those of which that was noted. Nothing of theirs may be in a ring: all have been
  * read up to where they ended after they were noted.
  */
-void ivr_peers_sweep(struct ivring *vm);
+void ivr_peers_sweep(struct ivring *member);
 
 /* Forgets all. */
-void ivr_peers_drop(struct ivring *vm);
+void ivr_peers_drop(struct ivring *member);
 
 #endif /* IVR_PEER_H */

@@ -2,7 +2,7 @@
 
 #include "barrier.h"
 #include "quiet.h"
-#include "vm.h"
+#include "member.h"
 
 static uint32_t bit_of(const struct ivr_ring *ring)
 {
@@ -34,10 +34,10 @@ static void unmark(struct ivr_quiet *quiet, struct ivr_ring *ring)
 	ivr_clear_bits(&quiet->marks[word], bit_of(ring));
 }
 
-void ivr_quiet_wake(struct ivring *vm, struct ivr_ring *ring)
+void ivr_quiet_wake(struct ivring *member, struct ivr_ring *ring)
 {
-	unmark(&vm->reader.quiet, ring);
-	ivr_reader_add(&vm->reader, ring);
+	unmark(&member->reader.quiet, ring);
+	ivr_reader_add(&member->reader, ring);
 }
 
 void ivr_quiet_forget(struct ivr_quiet *quiet, struct ivr_ring *ring)
@@ -45,9 +45,9 @@ void ivr_quiet_forget(struct ivr_quiet *quiet, struct ivr_ring *ring)
 	unmark(quiet, ring);
 }
 
-void ivr_quiet_update(struct ivring *vm)
+void ivr_quiet_update(struct ivring *member)
 {
-	struct ivr_quiet *quiet = &vm->reader.quiet;
+	struct ivr_quiet *quiet = &member->reader.quiet;
 	uint32_t word, woken, bits;
 
 	/* The acquire keeps the look at the marks behind it: what comes later is news. */
@@ -62,7 +62,7 @@ void ivr_quiet_update(struct ivring *vm)
 		for (; bits; bits &= bits - 1) {
 			uint32_t id = word * 32 + (uint32_t)__builtin_ctz(bits);
 
-			ivr_quiet_wake(vm, vm->reader.lanes.from[id]);
+			ivr_quiet_wake(member, member->reader.lanes.from[id]);
 		}
 	}
 }
@@ -77,9 +77,9 @@ static bool stands_still(struct ivr_ring *ring)
 	       !ring->left;
 }
 
-bool ivr_quiet_sweep(struct ivring *vm)
+bool ivr_quiet_sweep(struct ivring *member)
 {
-	struct ivr_reader *reader = &vm->reader;
+	struct ivr_reader *reader = &member->reader;
 	struct ivr_quiet *quiet = &reader->quiet;
 	bool any = false, found = false;
 	uint32_t i;

@@ -9,15 +9,15 @@
 
 /**
  * struct ivr_quiet - lanes that are not looked at until their sender rings for them.
- * @marks:	of ivring_vm_area: a bit for each slot; the kernel clears and sets them as well
+ * @marks:	of ivring_member_area: a bit for each slot; the kernel clears and sets them as well
  * @table:	by which the kernel says that it has cleared some
  * @woken:	what @table->woken was when that was last acted upon
  * @turns:	since lanes were last looked for that stand still: one for each look for the next
  *		ring, and IVR_QUIET_EMPTY more if there was none
  * @patience:	how many of them until lanes are looked for again
  * @few:	as long as no more lanes than this are looked at, all are
- * @marked:	the lanes that are quiet for this VM: it has set their bits, and they are not among
- *		the reader's rings
+ * @marked:	the lanes that are quiet for this member: it has set their bits, and they are not
+ *		among the reader's rings
  */
 struct ivr_quiet {
 	uint32_t *marks;
@@ -38,20 +38,20 @@ struct ivr_quiet {
 bool ivr_quiet_changed(const struct ivr_quiet *quiet);
 
 /* Has those lanes read again for which their senders have rung. */
-void ivr_quiet_update(struct ivring *vm);
+void ivr_quiet_update(struct ivring *member);
 
 /* Has a quiet lane read again. */
-void ivr_quiet_wake(struct ivring *vm, struct ivr_ring *ring);
+void ivr_quiet_wake(struct ivring *member, struct ivr_ring *ring);
 
 /* A quiet lane has been closed. */
 void ivr_quiet_forget(struct ivr_quiet *quiet, struct ivr_ring *ring);
 
 /*
  * If it is time, has lanes not read any more that have stood still for long. Whether a look at
- * them, as the last thing, has found something after all. The VM has not said UNFENCED since all
- * CPUs passed a barrier.
+ * them, as the last thing, has found something after all. The member has not said UNFENCED since
+ * all CPUs passed a barrier.
  */
-bool ivr_quiet_sweep(struct ivring *vm);
+bool ivr_quiet_sweep(struct ivring *member);
 
 /* Whether that is due. */
 static inline bool ivr_quiet_is_due(const struct ivr_quiet *quiet)

@@ -7,10 +7,10 @@
 #include "barrier.h"
 #include "reader.h"
 #include "sys.h"
-#include "vm.h"
+#include "member.h"
 
 const struct ivr_reason ivr_wait_reasons[] = {
-	{ -EPROTO, "The VM's own inbox is broken: not only the library wrote its memory." },
+	{ -EPROTO, "The member's own inbox is broken: not only the library wrote its memory." },
 	{ -EINVAL, "The only flag is IVRING_WAIT_MEMBERS." },
 	{ 0 },
 };
@@ -52,18 +52,18 @@ bool ivr_reader_is_empty(struct ivr_reader *reader)
 	return !ivr_lanes_changed(&reader->lanes) && !ivr_quiet_changed(&reader->quiet);
 }
 
-int ivr_reader_next(struct ivring *vm, uint32_t enough, struct ivr_ring **ring)
+int ivr_reader_next(struct ivring *member, uint32_t enough, struct ivr_ring **ring)
 {
-	struct ivr_reader *reader = &vm->reader;
+	struct ivr_reader *reader = &member->reader;
 	uint32_t left;
 
 	reader->quiet.turns++;
 	if (ivr_quiet_is_due(&reader->quiet)) {
-		/* Not if the kernel has gone idle for the VM, which then stays so. */
-		if (ivr_load(vm->state.word) == IVRING_BUSY_UNFENCED)
-			ivr_state_fence(&vm->state);
-		if (!vm->state.unfenced)
-			ivr_quiet_sweep(vm);
+		/* Not if the kernel has gone idle for the member, which then stays so. */
+		if (ivr_load(member->state.word) == IVRING_BUSY_UNFENCED)
+			ivr_state_fence(&member->state);
+		if (!member->state.unfenced)
+			ivr_quiet_sweep(member);
 	}
 	for (left = reader->count; left; left--) {
 		struct ivr_ring *at = reader->rings[reader->turn];
@@ -71,7 +71,7 @@ int ivr_reader_next(struct ivring *vm, uint32_t enough, struct ivr_ring **ring)
 
 		if (pending < 0 && at != &reader->inbox) {
 			/* That gives the turn to the one behind it. */
-			ivr_lanes_fail(vm, at);
+			ivr_lanes_fail(member, at);
 			continue;
 		}
 		if (pending) {
@@ -91,35 +91,35 @@ void ivr_reader_pass(struct ivr_reader *reader, const struct ivr_ring *ring)
 		reader->turn = 0;
 }
 
-int ivr_reader_consume(struct ivring *vm, struct ivr_ring *ring, uint32_t count)
+int ivr_reader_consume(struct ivring *member, struct ivr_ring *ring, uint32_t count)
 {
 	struct ivring_room call = { .from = ring->from.id };
 	int ret;
 
-	vm->reader.consumed += count;
+	member->reader.consumed += count;
 	if (!count || !ivr_ring_consume(ring, count))
 		return 0;
-	ret = ivr_ioctl(vm->fd, IVRING_ROOM, &call);
+	ret = ivr_ioctl(member->fd, IVRING_IOC_ROOM, &call);
 	return ret ? ivr_fail_as(ret, room_reasons) : 0;
 }
 
-int ivring_receive(struct ivring *vm, struct ivring_item *items, unsigned int count)
+int ivring_receive(struct ivring *member, struct ivring_item *items, unsigned int count)
 {
-	struct ivr_reader *reader = &vm->reader;
+	struct ivr_reader *reader = &member->reader;
 	struct ivr_ring *ring;
 	uint32_t copied;
 	int pending;
 
-	pending = ivr_refuse(vm);
+	pending = ivr_refuse(member);
 	if (pending)
 		return pending;
-	ivr_lanes_update(vm);
+	ivr_lanes_update(member);
 	do {
-		pending = ivr_reader_next(vm, count, &ring);
-		/* A look that finds nothing leaves an armed VM armed. */
+		pending = ivr_reader_next(member, count, &ring);
+		/* A look that finds nothing leaves an armed member armed. */
 		if (pending <= 0)
 			return pending ? ivr_fail_as(pending, ivr_wait_reasons) : 0;
-		ivr_state_busy(&vm->state);
+		ivr_state_busy(&member->state);
 		for (copied = 0; copied < count && copied < (uint32_t)pending; copied++)
 			if (ivr_ring_copy(ring, copied, &items[copied]))
 				break;
@@ -130,11 +130,11 @@ int ivring_receive(struct ivring *vm, struct ivring_item *items, unsigned int co
 	return (int)copied;
 }
 
-int ivring_consume(struct ivring *vm, unsigned int count)
+int ivring_consume(struct ivring *member, unsigned int count)
 {
-	struct ivr_reader *reader = &vm->reader;
+	struct ivr_reader *reader = &member->reader;
 	struct ivr_ring *ring = reader->rings[reader->turn];
-	int ret = ivr_refuse(vm);
+	int ret = ivr_refuse(member);
 
 	if (ret)
 		return ret;
@@ -143,23 +143,23 @@ int ivring_consume(struct ivring *vm, unsigned int count)
 	if (!count)
 		return 0;
 	reader->handed -= count;
-	ret = ivr_reader_consume(vm, ring, count);
+	ret = ivr_reader_consume(member, ring, count);
 	if (!reader->handed)
 		ivr_reader_pass(reader, ring);
 	return ret;
 }
 
-int ivring_wait(struct ivring *vm, uint32_t flags, uint64_t deadline)
+int ivring_wait(struct ivring *member, uint32_t flags, uint64_t deadline)
 {
 	struct ivring_wait call = { .flags = flags, .deadline = deadline };
-	int ret = ivr_refuse(vm);
+	int ret = ivr_refuse(member);
 
 	if (ret)
 		return ret;
-	ret = ivr_ioctl(vm->fd, IVRING_WAIT, &call);
+	ret = ivr_ioctl(member->fd, IVRING_IOC_WAIT, &call);
 	if (!ret)
 		return (int)call.events;
 	/* It has left the state BUSY. */
-	ivr_settle(vm);
+	ivr_settle(member);
 	return ivr_fail_as(ret, ivr_wait_reasons);
 }

@@ -11,9 +11,9 @@
 #include "why.h"
 
 /**
- * struct ivr_reader - the one reader of all rings of a VM.
+ * struct ivr_reader - the one reader of all rings of a member.
  * @inbox:	the ring that the kernel writes
- * @lanes:	those that other VMs write
+ * @lanes:	those that other members write
  * @quiet:	those of them that are not looked at
  * @rings:	the inbox, and behind it the other lanes, @count of them
  * @turn:	which of @rings is looked at next
@@ -32,7 +32,7 @@ struct ivr_reader {
 	uint64_t consumed;
 };
 
-/* What errors mean where a VM looks at its own rings, or waits for something in them. */
+/* What errors mean where a member looks at its own rings, or waits for something in them. */
 extern const struct ivr_reason ivr_wait_reasons[];
 
 /* Has the ring read, in its turn. */
@@ -47,12 +47,12 @@ bool ivr_reader_is_empty(struct ivr_reader *reader);
  * in ivr_ring_pending(). How many items that are; 0 if there is none; -EPROTO if the
  * inbox is broken. Lanes that are broken are closed.
  */
-int ivr_reader_next(struct ivring *vm, uint32_t enough, struct ivr_ring **ring);
+int ivr_reader_next(struct ivring *member, uint32_t enough, struct ivr_ring **ring);
 
 /* Be done with the turn of a ring that had it. */
 void ivr_reader_pass(struct ivr_reader *reader, const struct ivr_ring *ring);
 
 /* Gives up items of a ring, and rings back if its writer waits for it. */
-int ivr_reader_consume(struct ivring *vm, struct ivr_ring *ring, uint32_t count);
+int ivr_reader_consume(struct ivring *member, struct ivr_ring *ring, uint32_t count);
 
 #endif /* IVR_READER_H */

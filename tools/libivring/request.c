@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "request.h"
-#include "vm.h"
+#include "member.h"
 #include "why.h"
 
 #define MIN_CAPACITY	16u
@@ -50,10 +50,10 @@ static struct ivr_request take(struct ivr_requests *requests, struct ivr_request
 	return taken;
 }
 
-int ivring_request(struct ivring *vm, struct ivring_peer to, const struct ivring_item *item,
+int ivring_request(struct ivring *member, struct ivring_peer to, const struct ivring_item *item,
 		   uint64_t deadline, ivring_reply_fn fn, void *arg, uint64_t *id)
 {
-	struct ivr_requests *requests = &vm->requests;
+	struct ivr_requests *requests = &member->requests;
 	struct ivring_item copy = *item;
 	struct ivr_request *request;
 	int ret;
@@ -63,7 +63,7 @@ int ivring_request(struct ivring *vm, struct ivring_peer to, const struct ivring
 	request = &requests->table[requests->free];
 	copy.cookie = request->cookie;
 	copy.flags |= IVRING_ITEM_REQUEST;
-	ret = ivring_send(vm, to, &copy, 1, deadline);
+	ret = ivring_send(member, to, &copy, 1, deadline);
 	if (ret < 0)
 		return ret;
 	requests->free = request->next;
@@ -76,50 +76,50 @@ int ivring_request(struct ivring *vm, struct ivring_peer to, const struct ivring
 	return 0;
 }
 
-int ivring_forget(struct ivring *vm, uint64_t id)
+int ivring_forget(struct ivring *member, uint64_t id)
 {
-	struct ivr_request *request = find(&vm->requests, id);
+	struct ivr_request *request = find(&member->requests, id);
 
-	if (ivr_refuse_in_child(vm))
+	if (ivr_refuse_in_child(member))
 		return -EPERM;
 	if (!request)
 		return ivr_fail(-ENOENT, "No such request waits for a reply any more.");
-	take(&vm->requests, request);
+	take(&member->requests, request);
 	return 0;
 }
 
-void ivr_requests_answer(struct ivring *vm, const struct ivring_item *reply)
+void ivr_requests_answer(struct ivring *member, const struct ivring_item *reply)
 {
-	struct ivr_request *request = find(&vm->requests, reply->cookie), answered;
+	struct ivr_request *request = find(&member->requests, reply->cookie), answered;
 
 	if (!request || request->to.id != reply->from ||
 	    request->to.generation != reply->from_gen) {
-		vm->counters.stray++;
+		member->counters.stray++;
 		return;
 	}
-	vm->counters.replies++;
-	answered = take(&vm->requests, request);
+	member->counters.replies++;
+	answered = take(&member->requests, request);
 	if (reply->flags & IVRING_ITEM_REFUSED)
-		answered.fn(vm, -ECONNREFUSED, NULL, answered.arg);
+		answered.fn(member, -ECONNREFUSED, NULL, answered.arg);
 	else
-		answered.fn(vm, 0, reply, answered.arg);
+		answered.fn(member, 0, reply, answered.arg);
 }
 
-void ivr_requests_refuse(struct ivring *vm, const struct ivring_item *request)
+void ivr_requests_refuse(struct ivring *member, const struct ivring_item *request)
 {
 	struct ivring_item answer = { .flags = IVRING_ITEM_REFUSED, .port = request->port };
-	int ret = ivring_reply(vm, request, &answer, 0);
+	int ret = ivring_reply(member, request, &answer, 0);
 
 	if (!ret)
-		vm->counters.refused++;
+		member->counters.refused++;
 	/* That is told once, and to the caller, who did not send this. */
 	if (ret == -ECONNRESET)
-		ivr_peer_find(vm, ivring_sender(request))->by_lane = true;
+		ivr_peer_find(member, ivring_sender(request))->by_lane = true;
 }
 
-void ivr_requests_fail(struct ivring *vm)
+void ivr_requests_fail(struct ivring *member)
 {
-	struct ivr_requests *requests = &vm->requests;
+	struct ivr_requests *requests = &member->requests;
 	uint32_t i;
 
 	/* The table may grow and move while the handlers run. */
@@ -127,16 +127,16 @@ void ivr_requests_fail(struct ivring *vm)
 		struct ivr_request *request = &requests->table[i], failed;
 
 		/* The news is told once all has been read of those that have left. */
-		if (!request->fn || vm->slot[request->to.id].known <= request->to.generation)
+		if (!request->fn || member->slot[request->to.id].known <= request->to.generation)
 			continue;
 		failed = take(requests, request);
-		failed.fn(vm, -EPIPE, NULL, failed.arg);
+		failed.fn(member, -EPIPE, NULL, failed.arg);
 	}
 }
 
-void ivring_keep_reply(struct ivring *vm, int status, const struct ivring_item *reply, void *arg)
+void ivring_keep_reply(struct ivring *member, int status, const struct ivring_item *reply, void *arg)
 {
-	(void)vm;
+	(void)member;
 	if (!status)
 		*(struct ivring_item *)arg = *reply;
 }

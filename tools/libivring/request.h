@@ -10,7 +10,7 @@
  * struct ivr_request - a request that waits for its reply, or a free place for one.
  * @cookie:	the request's: in the lower half the index of the place, in the upper one how
  *		many requests have had it
- * @to:		the VM that was asked
+ * @to:		the member that was asked
  * @fn:		called for the reply; NULL if the place is free
  * @arg:	passed on to it
  * @next:	index of the next free place
@@ -38,12 +38,12 @@ struct ivr_requests {
 };
 
 /* Gives a reply to whoever waits for it, if anybody does. */
-void ivr_requests_answer(struct ivring *vm, const struct ivring_item *reply);
+void ivr_requests_answer(struct ivring *member, const struct ivring_item *reply);
 
 /* Tells the sender of a request that nobody handles its port, unless it has no room for that. */
-void ivr_requests_refuse(struct ivring *vm, const struct ivring_item *request);
+void ivr_requests_refuse(struct ivring *member, const struct ivring_item *request);
 
-/* Tells those that wait for VMs of which all has been read, and which have left. */
-void ivr_requests_fail(struct ivring *vm);
+/* Tells those that wait for members of which all has been read, and which have left. */
+void ivr_requests_fail(struct ivring *member);
 
 #endif /* IVR_REQUEST_H */

@@ -8,17 +8,17 @@
 #include "arm.h"
 #include "barrier.h"
 #include "sys.h"
-#include "vm.h"
+#include "member.h"
 #include "why.h"
 
 /* Looks again and again for a while; true if there is something. */
-static bool poll_for_work(struct ivring *vm, uint64_t until)
+static bool poll_for_work(struct ivring *member, uint64_t until)
 {
 	unsigned int i;
 
 	do {
 		for (i = 0; i < IVR_POLLING_LOOKS; i++) {
-			if (ivr_has_work(vm, true) || ivr_dispatcher_ends(vm))
+			if (ivr_has_work(member, true) || ivr_dispatcher_ends(member))
 				return true;
 			ivr_pause();
 		}
@@ -27,102 +27,102 @@ static bool poll_for_work(struct ivring *vm, uint64_t until)
 }
 
 /* Sleeps until there is something, if there is nothing. */
-static int sleep_for_work(struct ivring *vm, uint64_t deadline)
+static int sleep_for_work(struct ivring *member, uint64_t deadline)
 {
 	struct ivring_wait call = {
 		.flags = IVRING_WAIT_MEMBERS | IVRING_WAIT_ARMED,
 		.deadline = deadline,
 	};
-	struct ivr_dispatcher *dispatcher = &vm->dispatcher;
-	int ret = ivr_arm(vm, true);
+	struct ivr_dispatcher *dispatcher = &member->dispatcher;
+	int ret = ivr_arm(member, true);
 
 	if (ret <= 0)
 		return ret;
 	ret = 0;
 	/* An ivring_stop() that is over may have changed it. */
-	ivr_store(&vm->area->wake_items, vm->wake_items);
+	ivr_store(&member->area->wake_items, member->wake_items);
 	ivr_store_release(&dispatcher->sleeping, 1);
 	/* Pairs with ivring_stop(): one of the two sees the other's store. */
 	ivr_full_barrier();
-	if (!ivr_dispatcher_ends(vm))
-		ret = ivr_ioctl(vm->fd, IVRING_WAIT, &call);
+	if (!ivr_dispatcher_ends(member))
+		ret = ivr_ioctl(member->fd, IVRING_IOC_WAIT, &call);
 	ivr_store(&dispatcher->sleeping, 0);
 	return ret && ret != -EINTR ? ivr_fail_as(ret, ivr_wait_reasons) : 0;
 }
 
-static int wait_for_work(struct ivring *vm, uint64_t deadline)
+static int wait_for_work(struct ivring *member, uint64_t deadline)
 {
-	struct ivr_polling *polling = &vm->idle_polling;
+	struct ivr_polling *polling = &member->idle_polling;
 	uint64_t start;
 	int ret;
 
 	if (!polling->max)
-		return sleep_for_work(vm, deadline);
+		return sleep_for_work(member, deadline);
 	start = ivr_now();
-	if (polling->window && poll_for_work(vm, ivr_polling_end(polling, start, deadline)))
+	if (polling->window && poll_for_work(member, ivr_polling_end(polling, start, deadline)))
 		return 0;
-	ret = sleep_for_work(vm, deadline);
+	ret = sleep_for_work(member, deadline);
 	ivr_polling_learn(polling, ivr_now() - start);
 	return ret;
 }
 
 /* Dispatches until the dispatcher ends. The caller may go on to sleep in any other way. */
-static int run(struct ivring *vm, uint64_t deadline)
+static int run(struct ivring *member, uint64_t deadline)
 {
 	int ret;
 
 	do {
-		ret = ivr_dispatcher_drain(vm, INT32_MAX);
-		if (ret < 0 || ivr_dispatcher_ends(vm))
+		ret = ivr_dispatcher_drain(member, INT32_MAX);
+		if (ret < 0 || ivr_dispatcher_ends(member))
 			break;
-		ret = wait_for_work(vm, deadline);
+		ret = wait_for_work(member, deadline);
 	} while (!ret);
-	ivr_settle(vm);
+	ivr_settle(member);
 	return ret < 0 ? ret : 0;
 }
 
-int ivring_run(struct ivring *vm)
+int ivring_run(struct ivring *member)
 {
 	int ret;
 
-	ret = ivr_refuse(vm);
+	ret = ivr_refuse(member);
 	if (ret)
 		return ret;
-	ret = run(vm, IVRING_DEADLINE_NEVER);
+	ret = run(member, IVRING_DEADLINE_NEVER);
 	if (!ret)
-		ivr_dispatcher_take_stop(vm);
+		ivr_dispatcher_take_stop(member);
 	return ret;
 }
 
-void ivring_stop(struct ivring *vm)
+void ivring_stop(struct ivring *member)
 {
 	struct ivring_item item = { .port = IVRING_PORT_RESERVED };
 	struct ivring_enqueue call = {
-		.id = vm->self.id,
-		.generation = vm->self.generation,
+		.id = member->self.id,
+		.generation = member->self.generation,
 		.count = 1,
 		.items = (uintptr_t)&item,
 	};
 	int saved = errno;
 
-	if (ivr_in_child(vm))
+	if (ivr_in_child(member))
 		return;
 	/* Who takes it sees what the caller has done before. */
-	ivr_store_release(&vm->dispatcher.stop, 1);
+	ivr_store_release(&member->dispatcher.stop, 1);
 	/* Pairs with ivring_run(): one of the two sees the other's store. */
 	ivr_full_barrier();
-	if (ivr_load_acquire(&vm->dispatcher.sleeping)) {
+	if (ivr_load_acquire(&member->dispatcher.sleeping)) {
 		/* Not to be delayed. */
-		ivr_store(&vm->area->wake_items, 0);
+		ivr_store(&member->area->wake_items, 0);
 		/* If this fails, the inbox is full or broken: nobody sleeps. */
-		ivr_ioctl(vm->fd, IVRING_ENQUEUE, &call);
+		ivr_ioctl(member->fd, IVRING_IOC_ENQUEUE, &call);
 	}
 	errno = saved;
 }
 
 static const struct ivr_reason reply_reasons[] = {
-	{ -EPIPE, "The VM that was asked has left the region without a reply." },
-	{ -ECONNREFUSED, "The VM that was asked has no handler of that port." },
+	{ -EPIPE, "The member that was asked has left the region without a reply." },
+	{ -ECONNREFUSED, "The member that was asked has no handler of that port." },
 	{ 0 },
 };
 
@@ -133,54 +133,54 @@ struct call {
 	void *arg;
 };
 
-static void on_answer(struct ivring *vm, int status, const struct ivring_item *reply, void *arg)
+static void on_answer(struct ivring *member, int status, const struct ivring_item *reply, void *arg)
 {
 	struct call *call = arg;
 
 	call->answered = true;
 	call->status = status;
-	vm->dispatcher.answered = true;
+	member->dispatcher.answered = true;
 	if (!status)
-		call->fn(vm, 0, reply, call->arg);
+		call->fn(member, 0, reply, call->arg);
 }
 
-int ivring_call(struct ivring *vm, struct ivring_peer to, const struct ivring_item *item,
+int ivring_call(struct ivring *member, struct ivring_peer to, const struct ivring_item *item,
 		uint64_t deadline, ivring_reply_fn fn, void *arg)
 {
 	struct call call = { .fn = fn, .arg = arg };
 	uint64_t id;
 	int ret;
 
-	ret = ivr_refuse(vm);
+	ret = ivr_refuse(member);
 	if (ret)
 		return ret;
-	ret = ivring_request(vm, to, item, deadline, on_answer, &call, &id);
+	ret = ivring_request(member, to, item, deadline, on_answer, &call, &id);
 	if (ret)
 		return ret;
-	ret = run(vm, deadline);
-	vm->dispatcher.answered = false;
+	ret = run(member, deadline);
+	member->dispatcher.answered = false;
 	if (call.answered)
 		return call.status ? ivr_fail_as(call.status, reply_reasons) : 0;
-	ivring_forget(vm, id);
+	ivring_forget(member, id);
 	if (ret == -ETIMEDOUT)
 		return ivr_fail(ret, "The deadline passed before the reply came.");
 	if (ret)
 		return ret;
-	ivr_dispatcher_take_stop(vm);
+	ivr_dispatcher_take_stop(member);
 	return ivr_fail(-ECANCELED, "The wait for the reply was ended by ivring_stop().");
 }
 
-void ivring_set_polling(struct ivring *vm, uint64_t max_ns)
+void ivring_set_polling(struct ivring *member, uint64_t max_ns)
 {
-	ivr_polling_set_max(&vm->idle_polling, max_ns);
-	ivr_polling_set_max(&vm->room_polling, max_ns);
+	ivr_polling_set_max(&member->idle_polling, max_ns);
+	ivr_polling_set_max(&member->room_polling, max_ns);
 }
 
-void ivring_set_wake(struct ivring *vm, uint32_t items, uint32_t delay_us)
+void ivring_set_wake(struct ivring *member, uint32_t items, uint32_t delay_us)
 {
-	if (ivr_in_child(vm))
+	if (ivr_in_child(member))
 		return;
-	vm->wake_items = items;
-	ivr_store(&vm->area->wake_delay_us, delay_us);
-	ivr_store(&vm->area->wake_items, items);
+	member->wake_items = items;
+	ivr_store(&member->area->wake_delay_us, delay_us);
+	ivr_store(&member->area->wake_items, items);
 }

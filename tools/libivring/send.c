@@ -3,13 +3,13 @@
 #include <errno.h>
 
 #include "sys.h"
-#include "vm.h"
+#include "member.h"
 #include "why.h"
 
 /* The block that an item's payload lies in; NULL if it lies in none. */
-static struct ivr_block *block_of(struct ivring *vm, const struct ivring_item *item)
+static struct ivr_block *block_of(struct ivring *member, const struct ivring_item *item)
 {
-	return ivr_outbox_find(&vm->outbox, item->offset, item->length);
+	return ivr_outbox_find(&member->outbox, item->offset, item->length);
 }
 
 /* What is wrong with an item for which the receiver would close a lane; or NULL. */
@@ -30,7 +30,7 @@ static const char *fault_of(const struct ivring_item *item)
  * No item is one for which the receiver would close a lane, and the payload of each lies in
  * a block, which can have one more receiver.
  */
-static int check_items(struct ivring *vm, const struct ivring_item *items, unsigned int count)
+static int check_items(struct ivring *member, const struct ivring_item *items, unsigned int count)
 {
 	unsigned int i;
 
@@ -42,7 +42,7 @@ static int check_items(struct ivring *vm, const struct ivring_item *items, unsig
 			return ivr_fail(-EINVAL, fault);
 		if (!items[i].length)
 			continue;
-		block = block_of(vm, &items[i]);
+		block = block_of(member, &items[i]);
 		if (!block)
 			return ivr_fail(-EINVAL, ivr_not_in_a_block);
 		if (ivr_block_reserve(block))
@@ -62,15 +62,15 @@ static const struct ivr_reason inbox_reasons[] = {
 
 static const struct ivr_reason flush_reasons[] = {
 	{ -ETIMEDOUT, "Not all that was sent had been read when the deadline passed." },
-	{ -EDEADLK, "The VM has to read by itself what it has sent to itself." },
-	{ -EPIPE, "The VM has left the region, and what it had read is not known." },
+	{ -EDEADLK, "The member has to read by itself what it has sent to itself." },
+	{ -EPIPE, "The member has left the region, and what it had read is not known." },
 	{ -EPROTO, "The receiver has broken a ring by a bad consumer index." },
 	{ -ECONNRESET, "The receiver has closed the lane before it had read all of it." },
 	{ 0 },
 };
 
 /* The items went into a ring of @to, the last of them before @position. */
-static void mark_sent(struct ivring *vm, struct ivring_peer to, uint32_t lane,
+static void mark_sent(struct ivring *member, struct ivring_peer to, uint32_t lane,
 		      const struct ivring_item *items, unsigned int count, uint32_t position)
 {
 	unsigned int i;
@@ -83,15 +83,15 @@ static void mark_sent(struct ivring *vm, struct ivring_peer to, uint32_t lane,
 		};
 
 		if (items[i].length)
-			ivr_block_sent(block_of(vm, &items[i]), &delivery);
+			ivr_block_sent(block_of(member, &items[i]), &delivery);
 	}
 }
 
-static int send_to_inbox(struct ivring *vm, struct ivr_peer *peer,
+static int send_to_inbox(struct ivring *member, struct ivr_peer *peer,
 			 const struct ivring_item *items, unsigned int count, uint64_t deadline)
 {
 	/* Nobody else reads what is in its own inbox. */
-	bool wait = deadline && peer->peer.id != vm->self.id;
+	bool wait = deadline && peer->peer.id != member->self.id;
 	unsigned int sent = 0;
 	int ret = 0;
 
@@ -106,10 +106,10 @@ static int send_to_inbox(struct ivring *vm, struct ivr_peer *peer,
 			.deadline = wait ? deadline : 0,
 		};
 
-		ret = ivr_ioctl(vm->fd, IVRING_ENQUEUE, &call);
+		ret = ivr_ioctl(member->fd, IVRING_IOC_ENQUEUE, &call);
 		if (ret)
 			break;
-		mark_sent(vm, peer->peer, 0, &items[sent], call.done, call.position);
+		mark_sent(member, peer->peer, 0, &items[sent], call.done, call.position);
 		peer->sent = true;
 		peer->position = call.position;
 		sent += call.done;
@@ -129,7 +129,7 @@ static int told(struct ivr_peer *peer, int ret)
 	return ret;
 }
 
-static int send_by_lane(struct ivring *vm, struct ivr_peer *peer,
+static int send_by_lane(struct ivring *member, struct ivr_peer *peer,
 			const struct ivring_item *items, unsigned int count, uint64_t deadline)
 {
 	struct ivring_lane *lane = &peer->lane;
@@ -149,11 +149,11 @@ static int send_by_lane(struct ivring *vm, struct ivr_peer *peer,
 	ret = ivring_lane_publish(lane);
 	if (ret)
 		return told(peer, ret);
-	mark_sent(vm, peer->peer, lane->number, items, sent, (uint32_t)lane->staged);
+	mark_sent(member, peer->peer, lane->number, items, sent, (uint32_t)lane->staged);
 	return (int)sent;
 }
 
-int ivring_send(struct ivring *vm, struct ivring_peer to, const struct ivring_item *items,
+int ivring_send(struct ivring *member, struct ivring_peer to, const struct ivring_item *items,
 		unsigned int count, uint64_t deadline)
 {
 	struct ivr_peer *peer;
@@ -161,71 +161,71 @@ int ivring_send(struct ivring *vm, struct ivring_peer to, const struct ivring_it
 
 	if (!count || count > INT32_MAX)
 		return ivr_fail(-EINVAL, "The number of items is zero, or larger than INT32_MAX.");
-	ret = ivr_refuse_in_child(vm);
+	ret = ivr_refuse_in_child(member);
 	if (ret)
 		return ret;
-	ret = check_items(vm, items, count);
+	ret = check_items(member, items, count);
 	if (ret)
 		return ret;
 	/* Mapped now, so that its progress can be seen even after it has left. */
-	ret = ivr_peer_get(vm, to, &peer);
+	ret = ivr_peer_get(member, to, &peer);
 	if (ret)
 		return ret;
 	if (peer->by_lane)
-		return send_by_lane(vm, peer, items, count, deadline);
-	return send_to_inbox(vm, peer, items, count, deadline);
+		return send_by_lane(member, peer, items, count, deadline);
+	return send_to_inbox(member, peer, items, count, deadline);
 }
 
-static int send_one(struct ivring *vm, struct ivring_peer to, const struct ivring_item *item,
+static int send_one(struct ivring *member, struct ivring_peer to, const struct ivring_item *item,
 		    uint64_t deadline)
 {
-	int ret = ivring_send(vm, to, item, 1, deadline);
+	int ret = ivring_send(member, to, item, 1, deadline);
 
 	return ret < 0 ? ret : 0;
 }
 
-unsigned int ivring_send_many(struct ivring *vm, const struct ivring_peer *to,
+unsigned int ivring_send_many(struct ivring *member, const struct ivring_peer *to,
 			      unsigned int count, const struct ivring_item *item,
 			      uint64_t deadline, int *results)
 {
 	unsigned int i, sent = 0;
 
 	for (i = 0; i < count; i++)
-		results[i] = send_one(vm, to[i], item, 0);
+		results[i] = send_one(member, to[i], item, 0);
 	for (i = 0; i < count; i++) {
 		if (results[i] == -EAGAIN && deadline)
-			results[i] = send_one(vm, to[i], item, deadline);
+			results[i] = send_one(member, to[i], item, deadline);
 		sent += !results[i];
 	}
 	return sent;
 }
 
-int ivring_reply(struct ivring *vm, const struct ivring_item *request,
+int ivring_reply(struct ivring *member, const struct ivring_item *request,
 		 const struct ivring_item *answer, uint64_t deadline)
 {
 	struct ivring_item item = *answer;
 
 	item.cookie = request->cookie;
 	item.flags = (item.flags & ~IVRING_ITEM_REQUEST) | IVRING_ITEM_REPLY;
-	return send_one(vm, ivring_sender(request), &item, deadline);
+	return send_one(member, ivring_sender(request), &item, deadline);
 }
 
-static bool has_read_inbox(const struct ivring *vm, const struct ivr_peer *peer)
+static bool has_read_inbox(const struct ivring *member, const struct ivr_peer *peer)
 {
-	return !peer->sent || ivr_peer_has_read(vm, peer, peer->position);
+	return !peer->sent || ivr_peer_has_read(member, peer, peer->position);
 }
 
-static int flush_inbox(const struct ivring *vm, const struct ivr_peer *peer, uint64_t deadline)
+static int flush_inbox(const struct ivring *member, const struct ivr_peer *peer, uint64_t deadline)
 {
 	int ret;
 
-	if (has_read_inbox(vm, peer))
+	if (has_read_inbox(member, peer))
 		return 0;
-	if (deadline && peer->peer.id == vm->self.id)
+	if (deadline && peer->peer.id == member->self.id)
 		return -EDEADLK;
-	ret = ivr_peer_flush(vm, peer->peer, peer->position, deadline);
+	ret = ivr_peer_flush(member, peer->peer, peer->position, deadline);
 	/* It may have read all before it left. */
-	return ret && has_read_inbox(vm, peer) ? 0 : ret;
+	return ret && has_read_inbox(member, peer) ? 0 : ret;
 }
 
 static int flush_lane(struct ivring_lane *lane, uint64_t deadline)
@@ -236,24 +236,24 @@ static int flush_lane(struct ivring_lane *lane, uint64_t deadline)
 		ret = ivring_lane_publish(lane);
 	if (ret || ivr_lane_has_read(lane, (uint32_t)lane->staged))
 		return ret;
-	if (deadline && lane->to.id == lane->vm->self.id)
+	if (deadline && lane->to.id == lane->member->self.id)
 		return -EDEADLK;
 	ret = ivr_lane_flush(lane, (uint32_t)lane->staged, deadline);
 	return ret && ivr_lane_has_read(lane, (uint32_t)lane->staged) ? 0 : ret;
 }
 
-int ivring_flush(struct ivring *vm, struct ivring_peer to, uint64_t deadline)
+int ivring_flush(struct ivring *member, struct ivring_peer to, uint64_t deadline)
 {
 	struct ivr_peer *peer;
 	int ret;
 
-	ret = ivr_refuse_in_child(vm);
+	ret = ivr_refuse_in_child(member);
 	if (ret)
 		return ret;
-	ret = ivr_peer_get(vm, to, &peer);
+	ret = ivr_peer_get(member, to, &peer);
 	if (ret)
 		return ret;
-	ret = flush_inbox(vm, peer, deadline);
+	ret = flush_inbox(member, peer, deadline);
 	if (!ret && peer->by_lane)
 		ret = told(peer, flush_lane(&peer->lane, deadline));
 	return ret ? ivr_fail_as(ret, flush_reasons) : 0;

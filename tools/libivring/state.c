@@ -40,7 +40,7 @@ static int leave_unfenced(struct ivr_state *state, uint32_t to)
 
 	ivr_store(state->word, to);
 	/* A: pairs with the compiler barrier between the sender's publish and its look. */
-	ret = ivr_ioctl(state->fd, IVRING_FENCE, NULL);
+	ret = ivr_ioctl(state->fd, IVRING_IOC_FENCE, NULL);
 	if (ret) {
 		ivr_store(state->word, IVRING_BUSY_UNFENCED);
 		return ret;

@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 /**
- * struct ivr_state - the word by which this VM tells senders whether to ring it.
+ * struct ivr_state - the word by which this member tells senders whether to ring it.
  * @word:	IVRING_BUSY and the like; the kernel changes it as well
- * @fd:		the VM's descriptor
+ * @fd:		the member's descriptor
  * @unfenced:	senders may have read UNFENCED since all CPUs were last made to pass a
  *		barrier. True whenever @word is UNFENCED
  * @handled:	items since then, as far as they matter
@@ -23,19 +23,19 @@ struct ivr_state {
 	uint32_t handled;
 };
 
-/* The VM is going to look at its rings. Leaves UNFENCED as it is. */
+/* The member is going to look at its rings. Leaves UNFENCED as it is. */
 void ivr_state_busy(struct ivr_state *state);
 
 /* It has handled some items without a pause. After many of them it spares the senders. */
 void ivr_state_handled(struct ivr_state *state, uint32_t items);
 
 /*
- * From now on it must be rung. Look at the rings after this. Fails as IVRING_FENCE does, and
+ * From now on it must be rung. Look at the rings after this. Fails as IVRING_IOC_FENCE does, and
  * then nothing has changed.
  */
 int ivr_state_idle(struct ivr_state *state);
 
-/* Does not spare the senders any more, as far as IVRING_FENCE works. */
+/* Does not spare the senders any more, as far as IVRING_IOC_FENCE works. */
 void ivr_state_fence(struct ivr_state *state);
 
 #endif /* IVR_STATE_H */

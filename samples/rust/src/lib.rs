@@ -55,7 +55,7 @@ pub fn patience() -> Deadline {
 
 /// The line that a sample prints. The doorbells are those of `receiver`, since it came.
 pub fn figures(
-    vm: &Handle,
+    member: &Handle,
     receiver: Peer,
     items: u64,
     bytes: u64,
@@ -63,7 +63,7 @@ pub fn figures(
 ) -> ivring::Result<String> {
     let Stats {
         rung, suppressed, ..
-    } = vm.stats(receiver)?;
+    } = member.stats(receiver)?;
     let time = time.as_secs_f64();
     Ok(format!(
         "items {items}, bytes {bytes}, doorbells rung {rung}, suppressed {suppressed}, time {time:.3} s"

@@ -42,7 +42,7 @@ calls! {
     Attach "attach" 5 (fd: FILE, from: FILE_OR_NONE, name: NAME, id: ID, flags: ATTACH_FLAGS, at: PLACE);
     Api "api" 1 (fd: FILE, at: PLACE);
     Info "info" 1 (fd: FILE, at: PLACE);
-    VmInfo "vm-info" 2 (fd: FILE, id: SLOT, reserved: FLAG, at: PLACE);
+    MemberInfo "member-info" 2 (fd: FILE, id: SLOT, reserved: FLAG, at: PLACE);
     Enqueue "enqueue" 12 (fd: FILE, to: SLOT, gen: GENERATION, count: COUNT, items: ITEMS, flags: ENQUEUE_FLAGS, deadline: DEADLINE, at: PLACE, array: PLACE);
     Wait "wait" 8 (fd: FILE, flags: WAIT_FLAGS, deadline: DEADLINE, at: PLACE);
     Eventfd "eventfd" 3 (fd: FILE, eventfd: FILE_OR_NONE, flags: FLAG, at: PLACE);

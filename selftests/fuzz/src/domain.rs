@@ -140,7 +140,7 @@ pub mod items {
 
 /// Which area.
 pub mod area {
-    pub const VM: u64 = 0;
+    pub const MEMBER: u64 = 0;
     pub const REGION: u64 = 1;
     pub const INBOX: u64 = 2;
     pub const LANE_TO: u64 = 3;
@@ -195,7 +195,7 @@ domain! {
     DEADLINE { none = deadline::NONE, soon = deadline::SOON; past = deadline::PAST, later = deadline::LATER, never = deadline::NEVER }
     /// How far from the position that the last ENQUEUE returned.
     POSITION (open) { 0, minus1 = u64::MAX, 1; 2, minus4 = u64::MAX - 3, 64, half = 0x8000_0000 }
-    AREA { vm = area::VM, inbox = area::INBOX, region = area::REGION, laneto = area::LANE_TO, lanefrom = area::LANE_FROM }
+    AREA { member = area::MEMBER, inbox = area::INBOX, region = area::REGION, laneto = area::LANE_TO, lanefrom = area::LANE_FROM }
     /// The first page.
     PAGE (open) { 0; 1, 2, 3, 17, 18, far = 0x3ffff }
     /// How many pages; 0 stands for a number that fits most areas of a program.

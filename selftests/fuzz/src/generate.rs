@@ -57,7 +57,7 @@ fn fresh(rng: &mut impl Rng, tracks: usize) -> Program {
     let count = rng.random_range(1..=tracks);
     let entries = [2, 4, 8].choose(rng).copied().unwrap_or(4);
     let mut text = format!(
-        "process a\nopen\ncreate slots=3 entries={entries} name=1\nmap map=0 area=vm id=0\nmap map=1 area=inbox\nsync\n"
+        "process a\nopen\ncreate slots=3 entries={entries} name=1\nmap map=0 area=member id=0\nmap map=1 area=inbox\nsync\n"
     );
     let mut file = 0;
     let mut bodies = vec![(0, 0)];
@@ -72,7 +72,7 @@ fn fresh(rng: &mut impl Rng, tracks: usize) -> Program {
         };
         let _ = write!(
             text,
-            "{actor}\nsync\nopen fd={file}\nattach fd={file} {source} id={id}\nmap map={} fd={file} area=vm id={id}\n",
+            "{actor}\nsync\nopen fd={file}\nattach fd={file} {source} id={id}\nmap map={} fd={file} area=member id={id}\n",
             2 * file
         );
         let _ = writeln!(text, "map map={} fd={file} area=inbox", 2 * file + 1);

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use ivring::abi;
 
-/// All VMs, with their counters.
-const VMS: &str = "/sys/kernel/debug/ivring/vms";
+/// All members, with their counters.
+const MEMBERS: &str = "/sys/kernel/debug/ivring/members";
 /// Items that the well-behaved pair sends.
 const ITEMS: u32 = 100;
 /// What is given back late (by RCU, by other tasks) is back by then.
@@ -49,7 +49,7 @@ impl Baseline {
     }
 
     fn left(&self) -> Result<Option<String>> {
-        let members = fs::read_to_string(VMS).context(VMS)?;
+        let members = fs::read_to_string(MEMBERS).context(MEMBERS)?;
         if members.lines().count() != 1 {
             return Ok(Some(format!("members are left: {members}")));
         }
@@ -90,7 +90,7 @@ fn vmalloc_kib() -> Result<u64> {
     Ok(number.context("/proc/meminfo: VmallocUsed")?.parse()?)
 }
 
-/// Two VMs of a region of their own, one of which sends to the other: all items arrive, in order,
+/// Two members of a region of their own, one of which sends to the other: all items arrive, in order,
 /// and the receiver is woken for them.
 pub fn check_talk() -> Result<()> {
     let receiver = Member::create()?;
@@ -106,8 +106,8 @@ pub fn check_talk() -> Result<()> {
     let after = receiver.stats()?;
     let (items, rung) = (after.items_in - before.items_in, after.rung - before.rung);
     ensure!(items == u64::from(ITEMS) && rung > 0, "{after:?}");
-    // Nobody else is there: the receiver's line is that of VM 0, whose numbers are the same.
-    let all = fs::read_to_string(VMS)?;
+    // Nobody else is there: the receiver's line is that of member 0, whose numbers are the same.
+    let all = fs::read_to_string(MEMBERS)?;
     let line = all.lines().find(|line| line.starts_with("- 0:1 "));
     let numbers: Vec<_> = line
         .unwrap_or_default()
@@ -116,7 +116,7 @@ pub fn check_talk() -> Result<()> {
         .take(3)
         .collect();
     let expected = [after.items_in, after.items_out, after.rung].map(|number| number.to_string());
-    ensure!(numbers == expected, "{VMS} has not {expected:?}: {all}");
+    ensure!(numbers == expected, "{MEMBERS} has not {expected:?}: {all}");
     Ok(())
 }
 
@@ -167,7 +167,7 @@ impl Member {
             outbox_bytes: 4096,
             name: [0; abi::NAME_SIZE],
         };
-        Self::call(&file, abi::CREATE, &mut create)?;
+        Self::call(&file, abi::IOC_CREATE, &mut create)?;
         Ok(Self {
             file,
             id: 0,
@@ -184,7 +184,7 @@ impl Member {
             generation: 0,
             name: [0; abi::NAME_SIZE],
         };
-        Self::call(&file, abi::ATTACH, &mut attach)?;
+        Self::call(&file, abi::IOC_ATTACH, &mut attach)?;
         Ok(Self {
             file,
             id: attach.id,
@@ -193,11 +193,11 @@ impl Member {
     }
 
     fn stats(&self) -> Result<abi::Stats> {
-        let mut info = abi::VmInfo {
+        let mut info = abi::MemberInfo {
             id: self.id,
             ..Default::default()
         };
-        Self::call(&self.file, abi::VM_INFO, &mut info)?;
+        Self::call(&self.file, abi::IOC_MEMBER_INFO, &mut info)?;
         Ok(info.stats)
     }
 
@@ -218,7 +218,7 @@ impl Member {
                 deadline: now() + LIMIT_NS,
                 ..Default::default()
             };
-            Self::call(&self.file, abi::ENQUEUE, &mut enqueue)?;
+            Self::call(&self.file, abi::IOC_ENQUEUE, &mut enqueue)?;
             ensure!(enqueue.done == 5, "{} of 5 items were sent", enqueue.done);
             if first % 25 == 0 {
                 // The receiver goes to sleep.
@@ -249,7 +249,11 @@ impl Member {
             );
             Ok((address, pages * 4096))
         };
-        let own = map(abi::map_vm(self.id), 1, libc::PROT_READ | libc::PROT_WRITE)?;
+        let own = map(
+            abi::map_member(self.id),
+            1,
+            libc::PROT_READ | libc::PROT_WRITE,
+        )?;
         let inbox = map(abi::MAP_INBOX, 2, libc::PROT_READ)?;
         let result = self.read_all(own.0.cast(), inbox.0.cast());
         for (address, length) in [own, inbox] {
@@ -260,7 +264,7 @@ impl Member {
     }
 
     /// Reads [`ITEMS`] items. The areas are mapped, as far as they are used here.
-    fn read_all(&self, own: *mut abi::VmArea, inbox: *mut abi::RingArea) -> Result<()> {
+    fn read_all(&self, own: *mut abi::MemberArea, inbox: *mut abi::RingArea) -> Result<()> {
         use std::sync::atomic::{AtomicU32, Ordering};
         // SAFETY: Aligned, mapped, and accessed by atomics alone.
         let (consumer, producer) = unsafe {
@@ -277,7 +281,7 @@ impl Member {
                     deadline: now() + LIMIT_NS,
                     ..Default::default()
                 };
-                Self::call(&self.file, abi::WAIT, &mut wait)
+                Self::call(&self.file, abi::IOC_WAIT, &mut wait)
                     .with_context(|| format!("WAIT for item {expected}"))?;
                 continue;
             }
@@ -300,7 +304,7 @@ impl Member {
                 from: abi::ID_ANY,
                 flags: 0,
             };
-            Self::call(&self.file, abi::ROOM, &mut room)?;
+            Self::call(&self.file, abi::IOC_ROOM, &mut room)?;
         }
         Ok(())
     }

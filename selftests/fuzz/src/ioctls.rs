@@ -29,7 +29,7 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
         Call::Api => {
             // SAFETY: Zeros are a good one.
             let api: abi::Api = unsafe { std::mem::zeroed() };
-            let (outcome, api) = call(track, step, fd, abi::API, a1, api, false);
+            let (outcome, api) = call(track, step, fd, abi::IOC_API, a1, api, false);
             if outcome == Ok(0) && api.is_some_and(|api| api.version != abi::API_VERSION) {
                 track.find("API tells another version");
             }
@@ -44,7 +44,7 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
                 outbox_bytes: a4,
                 name: named(a6),
             };
-            call(track, step, fd, abi::CREATE, a7, create, false).0
+            call(track, step, fd, abi::IOC_CREATE, a7, create, false).0
         }
         Call::Attach => {
             let attach = abi::Attach {
@@ -54,14 +54,14 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
                 generation: 0,
                 name: named(a2),
             };
-            let (outcome, after) = call(track, step, fd, abi::ATTACH, a5, attach, false);
+            let (outcome, after) = call(track, step, fd, abi::IOC_ATTACH, a5, attach, false);
             if let (Ok(0), Some(after)) = (outcome, after) {
                 if after.id >= abi::MAX_SLOTS
                     || after.generation % 2 == 0
                     || a3 < 1024 && after.id != attach.id
                 {
                     track.find(&format!(
-                        "ATTACH returns VM {}:{}",
+                        "ATTACH returns member {}:{}",
                         after.id, after.generation
                     ));
                 }
@@ -72,7 +72,7 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
             outcome
         }
         Call::Info => {
-            let (outcome, info) = call(track, step, fd, abi::INFO, a1, no_info(), false);
+            let (outcome, info) = call(track, step, fd, abi::IOC_INFO, a1, no_info(), false);
             if let (Ok(0), Some(info)) = (outcome, info) {
                 if info.attached > info.slots || info.mode & !0o777 != 0 {
                     track.find(&format!("INFO returns {info:?}"));
@@ -80,18 +80,18 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
             }
             outcome
         }
-        Call::VmInfo => {
-            let info = abi::VmInfo {
+        Call::MemberInfo => {
+            let info = abi::MemberInfo {
                 id: a1 as u32,
                 reserved: a2 as u32,
                 ..Default::default()
             };
-            let (outcome, info) = call(track, step, fd, abi::VM_INFO, a3, info, false);
+            let (outcome, info) = call(track, step, fd, abi::IOC_MEMBER_INFO, a3, info, false);
             if let (Ok(0), Some(info)) = (outcome, info) {
                 if info.generation % 2 == 0
                     && (info.uid != 0 || info.stats != abi::Stats::default())
                 {
-                    track.find(&format!("VM_INFO of a free slot: {info:?}"));
+                    track.find(&format!("MEMBER_INFO of a free slot: {info:?}"));
                 }
             }
             outcome
@@ -103,7 +103,7 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
                 events: 0,
                 deadline: time(a2),
             };
-            let (outcome, after) = call(track, step, fd, abi::WAIT, a3, wait, false);
+            let (outcome, after) = call(track, step, fd, abi::IOC_WAIT, a3, wait, false);
             if let (Ok(0), Some(after)) = (outcome, after) {
                 let armed = wait.flags & abi::WAIT_ARMED != 0;
                 let mut asked = abi::EVENT_ITEMS;
@@ -126,14 +126,14 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
                 fd: track.process.files.get(a1),
                 flags: a2 as u32,
             };
-            call(track, step, fd, abi::EVENTFD, a3, eventfd, false).0
+            call(track, step, fd, abi::IOC_EVENTFD, a3, eventfd, false).0
         }
         Call::Room => {
             let room = abi::Room {
                 from: a1 as u32,
                 flags: a2 as u32,
             };
-            call(track, step, fd, abi::ROOM, a3, room, false).0
+            call(track, step, fd, abi::IOC_ROOM, a3, room, false).0
         }
         Call::Flush => {
             let flush = abi::Flush {
@@ -143,7 +143,7 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
                 flags: a4 as u32,
                 deadline: time(a5),
             };
-            call(track, step, fd, abi::FLUSH, a6, flush, false).0
+            call(track, step, fd, abi::IOC_FLUSH, a6, flush, false).0
         }
         Call::OpenLane => {
             let (id, generation) = (a1 as u32, number(fd, a1, a2));
@@ -155,23 +155,23 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
                 deadline: time(a5),
             };
             let waits = open.flags & abi::OPEN_LANE_WAIT != 0;
-            call(track, step, fd, abi::OPEN_LANE, a6, open, waits).0
+            call(track, step, fd, abi::IOC_OPEN_LANE, a6, open, waits).0
         }
         Call::CloseLane => {
             let close = abi::CloseLane {
                 from: a1 as u32,
                 generation: number(fd, a1, a2),
             };
-            call(track, step, fd, abi::CLOSE_LANE, a3, close, false).0
+            call(track, step, fd, abi::IOC_CLOSE_LANE, a3, close, false).0
         }
         Call::Doorbell => {
             let doorbell = abi::Doorbell {
                 id: a1 as u32,
                 generation: number(fd, a1, a2),
             };
-            call(track, step, fd, abi::DOORBELL, a3, doorbell, false).0
+            call(track, step, fd, abi::IOC_DOORBELL, a3, doorbell, false).0
         }
-        Call::Fence => call(track, step, fd, abi::FENCE, a1, [0_u64; 16], false).0,
+        Call::Fence => call(track, step, fd, abi::IOC_FENCE, a1, [0_u64; 16], false).0,
         _ => call(track, step, fd, a1 as u32, a2, [0_u64; 16], false).0,
     }
 }
@@ -199,7 +199,7 @@ fn enqueue(track: &mut Track, step: &Step, fd: i32) -> Outcome {
         ..Default::default()
     };
     let waits = enqueue.flags & abi::ENQUEUE_WAIT != 0;
-    let (outcome, after) = call(track, step, fd, abi::ENQUEUE, at, enqueue, waits);
+    let (outcome, after) = call(track, step, fd, abi::IOC_ENQUEUE, at, enqueue, waits);
     if let (Ok(0), Some(after)) = (outcome, after) {
         if after.done == 0
             || after.done > after.count
@@ -312,7 +312,7 @@ pub fn no_info() -> abi::Info {
 pub fn info(fd: i32) -> Option<abi::Info> {
     let mut info = no_info();
     // SAFETY: There is room for the structure.
-    (unsafe { libc::ioctl(fd, abi::INFO as libc::Ioctl, &mut info) } == 0).then_some(info)
+    (unsafe { libc::ioctl(fd, abi::IOC_INFO as libc::Ioctl, &mut info) } == 0).then_some(info)
 }
 
 /// Who has attached by a name must have had the right to.
@@ -350,12 +350,12 @@ fn named(kind: u64) -> [u8; abi::NAME_SIZE] {
 
 /// The generation that one of [`generation`] stands for, as the slot is now.
 fn number(fd: i32, slot: u64, kind: u64) -> u32 {
-    let mut info = abi::VmInfo {
+    let mut info = abi::MemberInfo {
         id: slot as u32,
         ..Default::default()
     };
     // SAFETY: There is room for the structure.
-    let known = unsafe { libc::ioctl(fd, abi::VM_INFO as libc::Ioctl, &mut info) } == 0;
+    let known = unsafe { libc::ioctl(fd, abi::IOC_MEMBER_INFO as libc::Ioctl, &mut info) } == 0;
     let now = if known {
         info.generation.wrapping_sub(1) | 1
     } else {

@@ -28,19 +28,19 @@ pub fn map(track: &mut Track, step: &Step) -> Outcome {
         area::INBOX => abi::MAP_INBOX,
         area::LANE_TO => abi::map_lane_to(id as u32),
         area::LANE_FROM => abi::map_lane_from(id as u32),
-        _ => abi::map_vm(id as u32),
+        _ => abi::map_member(id as u32),
     };
     let offset = first.wrapping_add(page.wrapping_mul(PAGE as u64)) & (i64::MAX as u64);
     let pages = match (pages, kind) {
         (0, area::REGION) => 1,
-        (0, area::VM) => 3,
+        (0, area::MEMBER) => 3,
         (0, _) => 2,
         _ => (pages as usize).min(0x1000_0000),
     };
     let length = pages * PAGE;
     let is_reader = match kind {
         area::REGION | area::INBOX | area::LANE_FROM => ours,
-        area::VM => info.is_some_and(|info| u64::from(info.id) != id),
+        area::MEMBER => info.is_some_and(|info| u64::from(info.id) != id),
         _ => false,
     };
     let prot = match prot {
@@ -89,7 +89,7 @@ pub fn map(track: &mut Track, step: &Step) -> Outcome {
             prot: prot as i32,
             is_gone: false,
             is_ours: ours,
-            area: if ours { kind } else { area::VM },
+            area: if ours { kind } else { area::MEMBER },
             page: page as usize,
             is_reader,
             entries: entries.min(length / 64 - 64),

@@ -116,7 +116,7 @@ impl<'a> Track<'a> {
             | Call::Create
             | Call::Attach
             | Call::Info
-            | Call::VmInfo
+            | Call::MemberInfo
             | Call::Enqueue
             | Call::Wait
             | Call::Eventfd

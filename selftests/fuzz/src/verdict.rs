@@ -21,7 +21,7 @@ pub fn is_documented(call: Call, error: i32, waits: bool) -> bool {
             ENOBUFS, ENOMEM, EOWNERDEAD,
         ],
         Call::Info => &[EFAULT, ENXIO],
-        Call::VmInfo => &[EFAULT, ENOTCONN, EOWNERDEAD, EINVAL],
+        Call::MemberInfo => &[EFAULT, ENOTCONN, EOWNERDEAD, EINVAL],
         Call::Enqueue if waits => &[
             EFAULT, ENOTCONN, EOWNERDEAD, EINVAL, EPIPE, ESTALE, ENOMEM, EPROTO, ETIMEDOUT, EINTR,
         ],

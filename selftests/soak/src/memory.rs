@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use rustix::thread::{MembarrierCommand, membarrier};
 
-/// Pages of vmalloc memory: none. The least that a VM has is five.
+/// Pages of vmalloc memory: none. The least that a member has is five.
 const VMALLOC_PAGES: i64 = 0;
 /// Objects of a cache of small ones, and so many more for each round. All objects of a slab that a
 /// CPU holds on to count as used; measured in 13 rounds: up to 200 between the most and the fewest.

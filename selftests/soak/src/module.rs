@@ -12,7 +12,7 @@ use rustix::system::{delete_module, finit_module};
 
 use crate::patience::Patience;
 
-const VMS: &str = "/sys/kernel/debug/ivring/vms";
+const MEMBERS: &str = "/sys/kernel/debug/ivring/members";
 
 pub fn mount_debugfs() -> Result<()> {
     match mount(
@@ -61,20 +61,20 @@ fn users() -> Result<String> {
     Ok(users.trim().to_owned())
 }
 
-/// What the module tells of the VMs that there are.
-pub fn vms() -> Result<Vec<String>> {
-    let vms = fs::read_to_string(VMS).context(VMS)?;
-    Ok(vms.lines().skip(1).map(str::to_owned).collect())
+/// What the module tells of the members that there are.
+pub fn members() -> Result<Vec<String>> {
+    let members = fs::read_to_string(MEMBERS).context(MEMBERS)?;
+    Ok(members.lines().skip(1).map(str::to_owned).collect())
 }
 
-/// Waits until there are no VMs any more.
+/// Waits until there are no members any more.
 pub fn wait_until_empty() -> Result<()> {
     let mut patience = Patience::new();
     loop {
-        match vms()?.first() {
+        match members()?.first() {
             None => return Ok(()),
             Some(_) if patience.wait() => {}
-            Some(vm) => bail!("a VM is there still, though its process is not: {vm}"),
+            Some(member) => bail!("a member is there still, though its process is not: {member}"),
         }
     }
 }

@@ -8,49 +8,54 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use ivring::{Deadline, Dispatched, Dispatcher, Error, Handle, Received, Vm};
+use ivring::{Deadline, Dispatched, Dispatcher, Error, Handle, Member, Received};
 use rand::Rng;
 use rand::rngs::SmallRng;
 
 use crate::board::{Stream, index};
 use crate::card::{Card, Wish, checksum};
-use crate::member::Member;
+use crate::participant::Participant;
 use crate::sleep::{Bed, Way, edge, wait_epoll};
 
 /// Receives until it is told that the last item has come, and all has been read.
-pub fn run(member: &Member<'_>, mut vm: Vm, way: Way, mut rng: SmallRng) -> Result<Vm> {
+pub fn run(
+    participant: &Participant<'_>,
+    mut member: Member,
+    way: Way,
+    mut rng: SmallRng,
+) -> Result<Member> {
     if rng.random_bool(0.2) {
         let delay = Duration::from_micros(rng.random_range(1..5000));
-        vm.set_wake(rng.random_range(2..20), delay);
+        member.set_wake(rng.random_range(2..20), delay);
     }
-    let handle = vm.handle().clone();
+    let handle = member.handle().clone();
     let reader = Reader {
-        member,
+        participant,
         handle: &handle,
         rng: RefCell::new(rng),
         is_last: Cell::new(false),
     };
     match way {
-        Way::Dispatcher => vm = reader.dispatch(vm, None)?,
-        Way::DispatcherEdge => vm = reader.dispatch(vm, Some(way))?,
+        Way::Dispatcher => member = reader.dispatch(member, None)?,
+        Way::DispatcherEdge => member = reader.dispatch(member, Some(way))?,
         _ => {
-            let mut bed = Bed::make(way, &mut vm).with_context(|| format!("{way:?}"))?;
+            let mut bed = Bed::make(way, &mut member).with_context(|| format!("{way:?}"))?;
             while !reader.is_last.get() {
-                reader.drain(&mut vm)?;
+                reader.drain(&mut member)?;
                 if !reader.is_last.get() {
                     reader.dawdle();
-                    member.slept(way);
-                    bed.sleep(&mut vm).with_context(|| format!("{way:?}"))?;
+                    participant.slept(way);
+                    bed.sleep(&mut member).with_context(|| format!("{way:?}"))?;
                 }
             }
         }
     }
-    reader.drain(&mut vm)?;
-    Ok(vm)
+    reader.drain(&mut member)?;
+    Ok(member)
 }
 
 struct Reader<'m> {
-    member: &'m Member<'m>,
+    participant: &'m Participant<'m>,
     handle: &'m Handle,
     rng: RefCell<SmallRng>,
     is_last: Cell<bool>,
@@ -58,13 +63,13 @@ struct Reader<'m> {
 
 impl Reader<'_> {
     /// Reads until there is nothing.
-    fn drain(&self, vm: &mut Vm) -> Result<()> {
+    fn drain(&self, member: &mut Member) -> Result<()> {
         loop {
             let max = 1 << self.rng.borrow_mut().random_range(0..8);
-            let mut batch = vm.receive(max)?;
+            let mut batch = member.receive(max)?;
             if batch.is_empty() {
                 drop(batch);
-                if vm.members_changed()? {
+                if member.members_changed()? {
                     continue;
                 }
                 return Ok(());
@@ -72,7 +77,7 @@ impl Reader<'_> {
             while let Some(item) = batch.take()? {
                 self.handle(&item)?;
             }
-            self.member.fate.point();
+            self.participant.fate.point();
         }
     }
 
@@ -84,9 +89,9 @@ impl Reader<'_> {
     }
 
     /// Reads by a dispatcher, which sleeps by itself if no way is given.
-    fn dispatch(&self, vm: Vm, way: Option<Way>) -> Result<Vm> {
+    fn dispatch(&self, member: Member, way: Option<Way>) -> Result<Member> {
         let failure = RefCell::new(None);
-        let mut dispatcher = Dispatcher::new(vm);
+        let mut dispatcher = Dispatcher::new(member);
         dispatcher.on_other(|context, item| {
             if let Err(error) = self.handle(item) {
                 failure.replace(Some(error));
@@ -97,7 +102,7 @@ impl Reader<'_> {
         });
         match way {
             None => {
-                self.member.slept(Way::Dispatcher);
+                self.participant.slept(Way::Dispatcher);
                 dispatcher.run()?;
             }
             Some(way) => {
@@ -106,7 +111,7 @@ impl Reader<'_> {
                     let budget = self.rng.borrow_mut().random_range(1..100);
                     match dispatcher.dispatch(budget)? {
                         Dispatched::All => {
-                            self.member.slept(way);
+                            self.participant.slept(way);
                             wait_epoll(&epoll)?;
                         }
                         Dispatched::More => {}
@@ -115,13 +120,13 @@ impl Reader<'_> {
                 }
             }
         }
-        let vm = dispatcher.into_vm();
-        failure.into_inner().map_or(Ok(vm), Err)
+        let member = dispatcher.into_member();
+        failure.into_inner().map_or(Ok(member), Err)
     }
 
     /// Checks an item, answers it, and notes it down.
     fn handle(&self, item: &Received<'_>) -> Result<()> {
-        self.member.fate.point();
+        self.participant.fate.point();
         let from = index(item.peer());
         let card = Card::read(item).with_context(|| format!("an item of member {from}"))?;
         self.check(item, from, &card)
@@ -131,21 +136,27 @@ impl Reader<'_> {
             Wish::Answer => self.answer(item, from)?,
             Wish::Last => self.is_last.set(true),
         }
-        self.member.fate.point();
-        let flow = self.member.table.flow(from, self.member.index, card.stream);
+        self.participant.fate.point();
+        let flow = self
+            .participant
+            .table
+            .flow(from, self.participant.index, card.stream);
         flow.receive();
         Ok(())
     }
 
     fn check(&self, item: &Received<'_>, from: usize, card: &Card) -> Result<()> {
         ensure!(card.from == from, "it came from member {from}");
-        ensure!(card.to == self.member.index, "it came to another member");
-        let flow = self.member.table.flow(from, card.to, card.stream);
+        ensure!(
+            card.to == self.participant.index,
+            "it came to another member"
+        );
+        let flow = self.participant.table.flow(from, card.to, card.stream);
         let expected = flow.expected();
         ensure!(card.number == expected, "number {expected} was to come");
         ensure!(card.number < flow.counts().attempted, "nobody has sent it");
 
-        let account = self.member.account();
+        let account = self.participant.account();
         match item.payload() {
             Ok(payload) => {
                 let bytes = payload.to_vec();
@@ -165,9 +176,9 @@ impl Reader<'_> {
     }
 
     fn answer(&self, item: &Received<'_>, to: usize) -> Result<()> {
-        let flow = self.member.flow_to(to, Stream::Answer);
+        let flow = self.participant.flow_to(to, Stream::Answer);
         let card = Card {
-            from: self.member.index,
+            from: self.participant.index,
             to,
             stream: Stream::Answer,
             wish: Wish::Nothing,
@@ -175,9 +186,9 @@ impl Reader<'_> {
             payload: checksum(&[]),
             salt: self.rng.borrow_mut().random(),
         };
-        self.member.fate.point();
+        self.participant.fate.point();
         let sent = self.handle.send(item.peer(), card.message(), Deadline::NOW);
-        self.member.fate.point();
+        self.participant.fate.point();
         let count = match sent.map_err(|failed| failed.error) {
             Ok(_) => 1,
             Err(Error::Full | Error::Gone | Error::Stale) => 0,

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use ivring::{RegionOptions, Vm};
+use ivring::{Member, RegionOptions};
 use rand::Rng;
 use rand::rngs::SmallRng;
 use rustix::io::Errno;
@@ -22,8 +22,8 @@ use rustix::process::{
 
 use crate::board::{Board, Counts, GENERATIONS, REGIONS, SLOTS, Stream};
 use crate::deeds::Deeds;
-use crate::member::{self, Birth};
 use crate::module;
+use crate::participant::{self, Birth};
 use crate::patience::Patience;
 use crate::sleep::Way;
 use crate::tally::Tally;
@@ -157,7 +157,7 @@ impl Round {
             0 => {
                 let _ = set_parent_process_death_signal(Some(Signal::KILL));
                 let _ = setpriority_process(None, 0);
-                member::main(&birth)
+                participant::main(&birth)
             }
             pid => Pid::from_raw(pid).context("fork")?,
         };
@@ -194,7 +194,7 @@ impl Round {
                 module::try_unload() == Err(Errno::AGAIN),
                 "the module can be unloaded while it is in use"
             ),
-            340..360 => drop(module::vms()?),
+            340..360 => drop(module::members()?),
             360..364 => self.kill_all_at_once()?,
             _ => {}
         }
@@ -281,7 +281,7 @@ impl Round {
     }
 
     /// The number of the member that a child is now, if it is one.
-    fn member(&self, child: &Child) -> Option<usize> {
+    fn participant(&self, child: &Child) -> Option<usize> {
         let seat = &self.board.tables[child.region].seats[child.slot];
         let generation = seat.generation.load(Ordering::Acquire) as usize;
         (generation > 0).then_some(child.slot * GENERATIONS + generation / 2)
@@ -292,7 +292,7 @@ impl Round {
         // Answers last: they are sent before what they answer counts as received.
         for stream in Stream::ALL {
             for receiver in &self.children {
-                let Some(to) = self.member(receiver) else {
+                let Some(to) = self.participant(receiver) else {
                     continue;
                 };
                 let region = receiver.region;
@@ -317,7 +317,7 @@ impl Round {
     /// The members that a slot may have had, and whether they are there.
     fn members_of(&self, region: usize, slot: usize) -> impl Iterator<Item = (usize, bool)> {
         let child = self.child(region, slot);
-        let now = child.and_then(|child| self.member(child));
+        let now = child.and_then(|child| self.participant(child));
         let first = slot * GENERATIONS;
         (first..first + self.regions[region].born[slot]).map(move |from| (from, now == Some(from)))
     }
@@ -333,9 +333,9 @@ impl Round {
         self.wait_until("all had left", |round| round.children.is_empty())?;
         module::wait_until_empty()?;
         for region in &self.regions {
-            let join = |slot| Vm::join_fd(&region.fd, Some(slot as u32));
-            let vms = (0..SLOTS).map(join).collect::<ivring::Result<Vec<_>>>();
-            vms.context("joining an empty region")?;
+            let join = |slot| Member::join_fd(&region.fd, Some(slot as u32));
+            let members = (0..SLOTS).map(join).collect::<ivring::Result<Vec<_>>>();
+            members.context("joining an empty region")?;
         }
         Ok(())
     }
@@ -363,8 +363,8 @@ impl Round {
                 );
             }
         }
-        for vm in module::vms().into_iter().flatten() {
-            println!("# {vm}");
+        for member in module::members().into_iter().flatten() {
+            println!("# {member}");
         }
     }
 

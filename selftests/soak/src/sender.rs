@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use crate::board::{Flow, Phase, Stream, index};
 use crate::card::{Card, Wish, checksum, fill};
-use crate::member::Member;
+use crate::participant::Participant;
 
 /// How it came that a member sends no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum End {
 }
 
 pub struct Sender<'m> {
-    member: &'m Member<'m>,
+    participant: &'m Participant<'m>,
     handle: Handle,
     rng: SmallRng,
     lanes: HashMap<Peer, Lane>,
@@ -53,12 +53,12 @@ fn is_gone(error: &Error) -> bool {
 }
 
 impl<'m> Sender<'m> {
-    pub fn new(member: &'m Member<'m>, handle: Handle, mut rng: SmallRng) -> Self {
+    pub fn new(participant: &'m Participant<'m>, handle: Handle, mut rng: SmallRng) -> Self {
         let payload = *[0, 64, 1024, 8192]
             .choose(&mut rng)
             .expect("there are some");
         Self {
-            member,
+            participant,
             payload,
             pause: *[0, 20, 200, 2000].choose(&mut rng).expect("there are some"),
             handle,
@@ -71,13 +71,13 @@ impl<'m> Sender<'m> {
     /// Sends until it is told to end, then tells the receiver of this member.
     pub fn run(mut self) -> Result<End> {
         let end = loop {
-            if self.member.seat.leave.load(Ordering::Relaxed) {
+            if self.participant.seat.leave.load(Ordering::Relaxed) {
                 break End::Leave;
             }
-            match self.member.board.phase() {
+            match self.participant.board.phase() {
                 Phase::Storm => self.send()?,
                 Phase::Rest(pause) => {
-                    self.member.seat.rested.store(pause, Ordering::Release);
+                    self.participant.seat.rested.store(pause, Ordering::Release);
                     thread::sleep(Duration::from_millis(1));
                 }
                 Phase::Finish => break End::Finish,
@@ -134,9 +134,9 @@ impl<'m> Sender<'m> {
     /// The next `count` cards.
     fn cards(&mut self, to: Peer, stream: Stream, count: usize) -> Vec<Card> {
         let to = index(to);
-        let first = self.member.flow_to(to, stream).attempt(count);
+        let first = self.participant.flow_to(to, stream).attempt(count);
         let mut card = |number| Card {
-            from: self.member.index,
+            from: self.participant.index,
             to,
             stream,
             wish: match self.rng.random_bool(0.1) {
@@ -194,10 +194,10 @@ impl<'m> Sender<'m> {
         count: usize,
         send: impl FnOnce(&Handle) -> ivring::Result<Sent>,
     ) -> Result<()> {
-        let flow = self.member.flow_to(index(to), Stream::Inbox);
-        self.member.fate.point();
+        let flow = self.participant.flow_to(index(to), Stream::Inbox);
+        self.participant.fate.point();
         let sent = send(&self.handle);
-        self.member.fate.point();
+        self.participant.fate.point();
         match sent {
             Ok(sent) => {
                 ensure!(sent.items as usize <= count, "more sent than there were");
@@ -239,11 +239,11 @@ impl<'m> Sender<'m> {
         count: usize,
         send: impl FnOnce(&mut Lane) -> ivring::Result<Sent>,
     ) -> Result<()> {
-        let flow = self.member.flow_to(index(to), Stream::Lane);
+        let flow = self.participant.flow_to(index(to), Stream::Lane);
         let lane = self.lanes.get_mut(&to).expect("it has been opened");
-        self.member.fate.point();
+        self.participant.fate.point();
         let sent = send(lane);
-        self.member.fate.point();
+        self.participant.fate.point();
         match sent {
             Ok(sent) => {
                 ensure!(sent.items as usize <= count, "more sent than there were");
@@ -318,7 +318,7 @@ impl<'m> Sender<'m> {
         };
         let count = self.rng.random_range(1..=room.min(64));
         let cards = self.cards(to, Stream::Lane, count);
-        let fate = self.member.fate;
+        let fate = self.participant.fate;
         self.lane(to, count, |lane| {
             for card in cards {
                 lane.push(&card.item())?;

@@ -8,14 +8,14 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use anyhow::{Context as _, Result, bail};
 use io_uring::{IoUring, cqueue, opcode, types};
-use ivring::{Deadline, Polling, Vm};
+use ivring::{Deadline, Member, Polling};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, epoll, eventfd, poll};
 use rustix::io::{Errno, retry_on_intr};
 
 /// A way to sleep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// `IVRING_WAIT`, and the kernel arms.
+    /// `IVRING_IOC_WAIT`, and the kernel arms.
     Wait,
     /// As that, and looks for members who come and go too.
     WaitMembers,
@@ -66,26 +66,26 @@ pub enum Bed {
 }
 
 impl Bed {
-    pub fn make(way: Way, vm: &mut Vm) -> Result<Self> {
+    pub fn make(way: Way, member: &mut Member) -> Result<Self> {
         Ok(match way {
             Way::Wait => Self::Wait,
             Way::WaitMembers => Self::WaitMembers,
             Way::Idle | Way::IdleUnfenced => {
-                vm.set_asymmetric(way == Way::IdleUnfenced);
-                vm.set_polling(Polling::by_cpus());
+                member.set_asymmetric(way == Way::IdleUnfenced);
+                member.set_polling(Polling::by_cpus());
                 Self::Idle
             }
             Way::Poll => Self::Poll,
             Way::EpollLevel => Self::EpollLevel(None),
-            Way::EpollEdge | Way::DispatcherEdge => Self::EpollEdge(edge(vm)?),
+            Way::EpollEdge | Way::DispatcherEdge => Self::EpollEdge(edge(member)?),
             Way::Eventfd => {
                 let eventfd = eventfd(0, EventfdFlags::CLOEXEC)?;
-                vm.set_eventfd(Some(eventfd.as_fd()))?;
+                member.set_eventfd(Some(eventfd.as_fd()))?;
                 Self::Eventfd(eventfd)
             }
             Way::Uring => {
                 let mut ring = IoUring::new(4).context("io_uring_setup")?;
-                watch(&mut ring, vm)?;
+                watch(&mut ring, member)?;
                 Self::Uring(Box::new(ring))
             }
             Way::Dispatcher => bail!("a dispatcher sleeps by itself"),
@@ -93,26 +93,26 @@ impl Bed {
     }
 
     /// Sleeps, if there is nothing. It may return for nothing.
-    pub fn sleep(&mut self, vm: &mut Vm) -> Result<()> {
+    pub fn sleep(&mut self, member: &mut Member) -> Result<()> {
         match self {
-            Self::Wait => vm.wait_items(Deadline::NEVER)?,
-            Self::WaitMembers => vm.wait(Deadline::NEVER).map(|_| ())?,
-            Self::Idle => vm.idle(Deadline::NEVER)?,
+            Self::Wait => member.wait_items(Deadline::NEVER)?,
+            Self::WaitMembers => member.wait(Deadline::NEVER).map(|_| ())?,
+            Self::Idle => member.idle(Deadline::NEVER)?,
             Self::Poll => {
-                let mut fds = [PollFd::new(vm, PollFlags::IN | PollFlags::PRI)];
+                let mut fds = [PollFd::new(member, PollFlags::IN | PollFlags::PRI)];
                 retry_on_intr(|| poll(&mut fds, None))?;
             }
             Self::EpollLevel(Some(epoll)) => wait_epoll(epoll)?,
             Self::EpollLevel(unmade) => {
                 let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-                add(&epoll, vm, epoll::EventFlags::empty())?;
+                add(&epoll, member, epoll::EventFlags::empty())?;
                 wait_epoll(unmade.insert(epoll))?;
             }
-            Self::EpollEdge(epoll) if vm.arm() => wait_epoll(epoll)?,
-            Self::Eventfd(eventfd) if vm.arm() => {
+            Self::EpollEdge(epoll) if member.arm() => wait_epoll(epoll)?,
+            Self::Eventfd(eventfd) if member.arm() => {
                 retry_on_intr(|| rustix::io::read(&*eventfd, &mut [0; 8]))?;
             }
-            Self::Uring(ring) if vm.arm() => wait_uring(ring, vm)?,
+            Self::Uring(ring) if member.arm() => wait_uring(ring, member)?,
             // It could not be armed: there is something.
             Self::EpollEdge(_) | Self::Eventfd(_) | Self::Uring(_) => {}
         }
@@ -120,16 +120,16 @@ impl Bed {
     }
 }
 
-fn add(epoll: &OwnedFd, vm: impl AsFd, how: epoll::EventFlags) -> Result<()> {
+fn add(epoll: &OwnedFd, member: impl AsFd, how: epoll::EventFlags) -> Result<()> {
     let events = epoll::EventFlags::IN | epoll::EventFlags::PRI | how;
-    epoll::add(epoll, vm, epoll::EventData::new_u64(0), events)?;
+    epoll::add(epoll, member, epoll::EventData::new_u64(0), events)?;
     Ok(())
 }
 
-/// An edge-triggered epoll of a VM.
-pub fn edge(vm: impl AsFd) -> Result<OwnedFd> {
+/// An edge-triggered epoll of a member.
+pub fn edge(member: impl AsFd) -> Result<OwnedFd> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-    add(&epoll, vm, epoll::EventFlags::ET)?;
+    add(&epoll, member, epoll::EventFlags::ET)?;
     Ok(epoll)
 }
 
@@ -139,18 +139,18 @@ pub fn wait_epoll(epoll: &OwnedFd) -> Result<()> {
     Ok(())
 }
 
-/// Asks for a completion whenever the VM has something.
-fn watch(ring: &mut IoUring, vm: &Vm) -> Result<()> {
+/// Asks for a completion whenever the member has something.
+fn watch(ring: &mut IoUring, member: &Member) -> Result<()> {
     let events = (PollFlags::IN | PollFlags::PRI).bits();
-    let poll = opcode::PollAdd::new(types::Fd(vm.as_fd().as_raw_fd()), events.into());
+    let poll = opcode::PollAdd::new(types::Fd(member.as_fd().as_raw_fd()), events.into());
     let entry = poll.multi(true).build();
-    // SAFETY: it has no buffers, and the VM outlives the ring's use.
+    // SAFETY: it has no buffers, and the member outlives the ring's use.
     unsafe { ring.submission().push(&entry) }.context("no room to submit")?;
     retry_on_intr(|| ring.submit().map_err(errno))?;
     Ok(())
 }
 
-fn wait_uring(ring: &mut IoUring, vm: &Vm) -> Result<()> {
+fn wait_uring(ring: &mut IoUring, member: &Member) -> Result<()> {
     retry_on_intr(|| ring.submit_and_wait(1).map_err(errno))?;
     let mut more = true;
     for completion in ring.completion() {
@@ -163,7 +163,7 @@ fn wait_uring(ring: &mut IoUring, vm: &Vm) -> Result<()> {
         more &= cqueue::more(completion.flags());
     }
     if !more {
-        watch(ring, vm)?;
+        watch(ring, member)?;
     }
     Ok(())
 }

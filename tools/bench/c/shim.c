@@ -20,16 +20,16 @@ static struct ivring_item item_of(uint64_t sequence, const uint64_t data[4])
 	return item;
 }
 
-/* Becomes VM @id of a region, and opens a lane to the VM of slot @to, which is there. */
+/* Becomes member @id of a region, and opens a lane to the member of slot @to, which is there. */
 int bench_open(int region_fd, uint32_t id, struct ivring_peer to, uint32_t entries,
-	       struct ivring **vm, struct ivring_lane **lane)
+	       struct ivring **member, struct ivring_lane **lane)
 {
-	int ret = ivring_join_fd(region_fd, id, vm);
+	int ret = ivring_join_fd(region_fd, id, member);
 
 	if (!ret)
-		ret = ivring_open_lane(*vm, to, entries, 0);
+		ret = ivring_open_lane(*member, to, entries, 0);
 	if (!ret)
-		*lane = ivring_lane(*vm, to);
+		*lane = ivring_lane(*member, to);
 	return ret;
 }
 
@@ -53,7 +53,7 @@ uint64_t bench_rung(const struct ivring_lane *lane)
 
 /* Sends @count items, of which each is published, by a lane of @entries that has room for them. */
 int bench_push(struct ivring_ring_area *ring, uint32_t entries,
-	       const struct ivring_vm_area *receiver, uint32_t count)
+	       const struct ivring_member_area *receiver, uint32_t count)
 {
 	const uint64_t data[4] = { 0 };
 	struct ivring_lane lane;

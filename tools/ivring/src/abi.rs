@@ -55,7 +55,7 @@ pub const MAP_SHIFT: u32 = 30;
 pub const MAP_REGION: u64 = 0;
 pub const MAP_INBOX: u64 = 1 << MAP_SHIFT;
 
-pub const fn map_vm(id: u32) -> u64 {
+pub const fn map_member(id: u32) -> u64 {
     (2 + id as u64) << MAP_SHIFT
 }
 
@@ -123,7 +123,7 @@ pub struct LaneEnd {
 }
 
 #[repr(C)]
-pub struct VmArea {
+pub struct MemberArea {
     pub state: u32,
     pub wake_items: u32,
     pub wake_delay_us: u32,
@@ -140,7 +140,7 @@ pub struct VmArea {
 
 pub const fn outbox_offset(slots: u32) -> u64 {
     let ends = slots as u64 * size_of::<LaneEnd>() as u64;
-    size_of::<VmArea>() as u64 + ends.next_multiple_of(4096)
+    size_of::<MemberArea>() as u64 + ends.next_multiple_of(4096)
 }
 
 #[repr(C)]
@@ -209,7 +209,7 @@ pub struct Stats {
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
-pub struct VmInfo {
+pub struct MemberInfo {
     pub id: u32,
     pub generation: u32,
     pub uid: u32,
@@ -306,17 +306,17 @@ pub struct Eventfd {
 
 pub const IOC_MAGIC: u8 = 0xBE;
 
-pub const API: Opcode = opcode::read::<Api>(IOC_MAGIC, 0x40);
-pub const CREATE: Opcode = opcode::write::<Create>(IOC_MAGIC, 0x41);
-pub const ATTACH: Opcode = opcode::read_write::<Attach>(IOC_MAGIC, 0x42);
-pub const INFO: Opcode = opcode::read::<Info>(IOC_MAGIC, 0x43);
-pub const VM_INFO: Opcode = opcode::read_write::<VmInfo>(IOC_MAGIC, 0x44);
-pub const ENQUEUE: Opcode = opcode::read_write::<Enqueue>(IOC_MAGIC, 0x45);
-pub const WAIT: Opcode = opcode::read_write::<Wait>(IOC_MAGIC, 0x46);
-pub const EVENTFD: Opcode = opcode::write::<Eventfd>(IOC_MAGIC, 0x47);
-pub const ROOM: Opcode = opcode::write::<Room>(IOC_MAGIC, 0x48);
-pub const FLUSH: Opcode = opcode::write::<Flush>(IOC_MAGIC, 0x49);
-pub const OPEN_LANE: Opcode = opcode::write::<OpenLane>(IOC_MAGIC, 0x4A);
-pub const CLOSE_LANE: Opcode = opcode::write::<CloseLane>(IOC_MAGIC, 0x4B);
-pub const DOORBELL: Opcode = opcode::write::<Doorbell>(IOC_MAGIC, 0x4C);
-pub const FENCE: Opcode = opcode::none(IOC_MAGIC, 0x4D);
+pub const IOC_API: Opcode = opcode::read::<Api>(IOC_MAGIC, 0x40);
+pub const IOC_CREATE: Opcode = opcode::write::<Create>(IOC_MAGIC, 0x41);
+pub const IOC_ATTACH: Opcode = opcode::read_write::<Attach>(IOC_MAGIC, 0x42);
+pub const IOC_INFO: Opcode = opcode::read::<Info>(IOC_MAGIC, 0x43);
+pub const IOC_MEMBER_INFO: Opcode = opcode::read_write::<MemberInfo>(IOC_MAGIC, 0x44);
+pub const IOC_ENQUEUE: Opcode = opcode::read_write::<Enqueue>(IOC_MAGIC, 0x45);
+pub const IOC_WAIT: Opcode = opcode::read_write::<Wait>(IOC_MAGIC, 0x46);
+pub const IOC_EVENTFD: Opcode = opcode::write::<Eventfd>(IOC_MAGIC, 0x47);
+pub const IOC_ROOM: Opcode = opcode::write::<Room>(IOC_MAGIC, 0x48);
+pub const IOC_FLUSH: Opcode = opcode::write::<Flush>(IOC_MAGIC, 0x49);
+pub const IOC_OPEN_LANE: Opcode = opcode::write::<OpenLane>(IOC_MAGIC, 0x4A);
+pub const IOC_CLOSE_LANE: Opcode = opcode::write::<CloseLane>(IOC_MAGIC, 0x4B);
+pub const IOC_DOORBELL: Opcode = opcode::write::<Doorbell>(IOC_MAGIC, 0x4C);
+pub const IOC_FENCE: Opcode = opcode::none(IOC_MAGIC, 0x4D);

@@ -22,7 +22,7 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
-    /// Where in a VM area its outbox begins.
+    /// Where in a member area its outbox begins.
     fn outbox(&self) -> usize {
         abi::outbox_offset(self.slots) as usize
     }
@@ -52,7 +52,7 @@ impl RegionArea {
         Ok(Self { map, slots })
     }
 
-    /// Moves on whenever a VM comes or goes.
+    /// Moves on whenever a member comes or goes.
     pub(crate) fn members(&self) -> &AtomicU32 {
         self.map.word(offset_of!(abi::RegionArea, members))
     }
@@ -64,7 +64,7 @@ impl RegionArea {
     }
 }
 
-/// The inbox area of this VM, which the kernel writes.
+/// The inbox area of this member, which the kernel writes.
 pub(crate) struct InboxArea {
     map: Mapping,
     geometry: Geometry,
@@ -84,13 +84,13 @@ impl InboxArea {
         self.map.at(0, ring_len(self.geometry.inbox_entries))
     }
 
-    /// Moves on whenever a lane to this VM is opened or closed.
+    /// Moves on whenever a lane to this member is opened or closed.
     pub(crate) fn changes(&self) -> &AtomicU32 {
         let at = self.geometry.lanes() + offset_of!(abi::Lanes, changes);
         self.map.word(at)
     }
 
-    /// Moves on whenever a lane to this VM is quiet no more.
+    /// Moves on whenever a lane to this member is quiet no more.
     pub(crate) fn woken(&self) -> &AtomicU32 {
         let at = self.geometry.lanes() + offset_of!(abi::Lanes, woken);
         self.map.word(at)
@@ -114,13 +114,13 @@ pub(crate) struct LaneArea {
 }
 
 impl LaneArea {
-    /// That of the lane to a VM, which this VM writes. `entries` is what it was opened with.
+    /// That of the lane to a member, which this member writes. `entries` is what it was opened with.
     pub(crate) fn map_to(fd: BorrowedFd<'_>, id: u32, entries: u32) -> Result<Self> {
         let prot = ProtFlags::READ | ProtFlags::WRITE;
         Self::map(fd, abi::map_lane_to(id), prot, entries)
     }
 
-    /// That of the lane from a VM, which this VM reads. `entries` is what the table says.
+    /// That of the lane from a member, which this member reads. `entries` is what the table says.
     pub(crate) fn map_from(fd: BorrowedFd<'_>, id: u32, entries: u32) -> Result<Self> {
         Self::map(fd, abi::map_lane_from(id), ProtFlags::READ, entries)
     }
@@ -145,48 +145,53 @@ impl LaneArea {
     }
 }
 
-/// Where in a VM area its end of the lane from a slot is.
+/// Where in a member area its end of the lane from a slot is.
 fn lane_end(id: u32) -> usize {
-    offset_of!(abi::VmArea, lane) + size_of::<abi::LaneEnd>() * id as usize
+    offset_of!(abi::MemberArea, lane) + size_of::<abi::LaneEnd>() * id as usize
 }
 
-fn map_vm(fd: BorrowedFd<'_>, id: u32, prot: ProtFlags, geometry: &Geometry) -> Result<Mapping> {
+fn map_member(
+    fd: BorrowedFd<'_>,
+    id: u32,
+    prot: ProtFlags,
+    geometry: &Geometry,
+) -> Result<Mapping> {
     let len = geometry.outbox() + geometry.outbox_bytes;
-    Mapping::new(fd, abi::map_vm(id), len, prot)
+    Mapping::new(fd, abi::map_member(id), len, prot)
 }
 
-/// The VM area of this VM, the only one that it can write.
-pub(crate) struct VmArea {
+/// The member area of this member, the only one that it can write.
+pub(crate) struct MemberArea {
     map: Mapping,
     outbox: usize,
 }
 
-impl VmArea {
+impl MemberArea {
     pub(crate) fn map(fd: BorrowedFd<'_>, id: u32, geometry: &Geometry) -> Result<Self> {
         let prot = ProtFlags::READ | ProtFlags::WRITE;
         Ok(Self {
-            map: map_vm(fd, id, prot, geometry)?,
+            map: map_member(fd, id, prot, geometry)?,
             outbox: geometry.outbox(),
         })
     }
 
     pub(crate) fn state(&self) -> &AtomicU32 {
-        self.map.word(offset_of!(abi::VmArea, state))
+        self.map.word(offset_of!(abi::MemberArea, state))
     }
 
     /// The whole of its header, mapped for as long as this lives.
-    pub(crate) fn area(&self) -> NonNull<abi::VmArea> {
-        self.map.at(0, size_of::<abi::VmArea>())
+    pub(crate) fn area(&self) -> NonNull<abi::MemberArea> {
+        self.map.at(0, size_of::<abi::MemberArea>())
     }
 
     /// Which lanes are quiet, of 32 slots.
     pub(crate) fn quiet(&self, word: usize) -> &AtomicU32 {
         self.map
-            .word(offset_of!(abi::VmArea, quiet) + word * size_of::<u32>())
+            .word(offset_of!(abi::MemberArea, quiet) + word * size_of::<u32>())
     }
 
     pub(crate) fn consumer(&self) -> &AtomicU32 {
-        self.map.word(offset_of!(abi::VmArea, inbox_consumer))
+        self.map.word(offset_of!(abi::MemberArea, inbox_consumer))
     }
 
     /// How far the lane from a slot of the region has been read.
@@ -196,19 +201,19 @@ impl VmArea {
     }
 
     pub(crate) fn wake_items(&self) -> &AtomicU32 {
-        self.map.word(offset_of!(abi::VmArea, wake_items))
+        self.map.word(offset_of!(abi::MemberArea, wake_items))
     }
 
     pub(crate) fn wake_delay_us(&self) -> &AtomicU32 {
-        self.map.word(offset_of!(abi::VmArea, wake_delay_us))
+        self.map.word(offset_of!(abi::MemberArea, wake_delay_us))
     }
 
     pub(crate) fn members_seen(&self) -> &AtomicU32 {
-        self.map.word(offset_of!(abi::VmArea, members_seen))
+        self.map.word(offset_of!(abi::MemberArea, members_seen))
     }
 
     pub(crate) fn max_lane_entries(&self) -> &AtomicU32 {
-        self.map.word(offset_of!(abi::VmArea, max_lane_entries))
+        self.map.word(offset_of!(abi::MemberArea, max_lane_entries))
     }
 
     /// A block of the outbox: `len` bytes, `start` bytes from its beginning.
@@ -218,7 +223,7 @@ impl VmArea {
     /// A reference to those bytes, mutable or not, is sound while nothing in this process writes
     /// them by another way. That other processes may read them all along does not matter: they
     /// cannot change them, so the compiler's belief that they are stable holds, and a torn read is
-    /// the reader's concern. Nor does another [`Vm`](crate::Vm) of this process read them while
+    /// the reader's concern. Nor does another [`Member`](crate::Member) of this process read them while
     /// they are written, for a block's place is first told when the block has become an item, and
     /// from then on it is nobody's, or shared and only read.
     pub(crate) fn block(&self, start: usize, len: usize) -> *mut u8 {
@@ -228,7 +233,7 @@ impl VmArea {
     }
 }
 
-/// The VM area of a peer, read-only: whatever the peer says.
+/// The member area of a peer, read-only: whatever the peer says.
 pub(crate) struct PeerArea {
     map: Mapping,
     outbox: usize,
@@ -237,14 +242,14 @@ pub(crate) struct PeerArea {
 impl PeerArea {
     pub(crate) fn map(fd: BorrowedFd<'_>, id: u32, geometry: &Geometry) -> Result<Self> {
         Ok(Self {
-            map: map_vm(fd, id, ProtFlags::READ, geometry)?,
+            map: map_member(fd, id, ProtFlags::READ, geometry)?,
             outbox: geometry.outbox(),
         })
     }
 
     /// How far the peer has read its inbox.
     pub(crate) fn consumer(&self) -> &AtomicU32 {
-        self.map.word(offset_of!(abi::VmArea, inbox_consumer))
+        self.map.word(offset_of!(abi::MemberArea, inbox_consumer))
     }
 
     /// How far the peer has read the lane from a slot of the region.
@@ -264,8 +269,8 @@ impl PeerArea {
         self.map.at(lane_end(id), size_of::<abi::LaneEnd>())
     }
 
-    pub(crate) fn area(&self) -> NonNull<abi::VmArea> {
-        self.map.at(0, size_of::<abi::VmArea>())
+    pub(crate) fn area(&self) -> NonNull<abi::MemberArea> {
+        self.map.at(0, size_of::<abi::MemberArea>())
     }
 
     /// Copies bytes of the peer's outbox, which the peer may be writing.

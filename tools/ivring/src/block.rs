@@ -13,10 +13,10 @@ use crate::handle::Handle;
 use crate::message::Sent;
 use crate::outbox::{Key, Place};
 
-/// Bytes in this VM's outbox, to be filled and then sent with a
+/// Bytes in this member's outbox, to be filled and then sent with a
 /// [`Message`](crate::Message). Dropped without being sent, it is free again.
 ///
-/// Every VM of the region can read the bytes, before they are sent too.
+/// Every member of the region can read the bytes, before they are sent too.
 pub struct Block {
     handle: Handle,
     key: Key,
@@ -86,7 +86,7 @@ impl Deref for Block {
         //   fresh pages are zero;
         // - the outbox gives the bytes to no other block while this one is held, so that nothing in
         //   this process writes them while `self` is borrowed, and no other process can;
-        // - other processes that read them do not matter: see `VmArea::block`.
+        // - other processes that read them do not matter: see `MemberArea::block`.
         unsafe { slice::from_raw_parts(bytes, self.len) }
     }
 }
@@ -115,14 +115,14 @@ impl fmt::Debug for Block {
 /// It is free again when all clones have been dropped, and all receivers have read it or are gone.
 ///
 /// ```no_run
-/// # use ivring::{Deadline, Message, Vm};
+/// # use ivring::{Deadline, Message, Member};
 /// # fn main() -> ivring::Result<()> {
-/// # let vm = Vm::join("name", None, Deadline::NOW)?;
-/// let mut block = vm.alloc(11, Deadline::NEVER)?;
+/// # let member = Member::join("name", None, Deadline::NOW)?;
+/// let mut block = member.alloc(11, Deadline::NEVER)?;
 /// block.copy_from_slice(b"hello world");
 /// let block = block.share();
-/// for peer in vm.peers() {
-///     vm.send(peer, Message::new(7).shared(&block), Deadline::NEVER)?;
+/// for peer in member.peers() {
+///     member.send(peer, Message::new(7).shared(&block), Deadline::NEVER)?;
 /// }
 /// # Ok(())
 /// # }

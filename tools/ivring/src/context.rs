@@ -42,7 +42,7 @@ impl Shared<'_> {
     }
 }
 
-/// What a handler may use of its dispatcher; dereferences to the VM's [`Handle`].
+/// What a handler may use of its dispatcher; dereferences to the member's [`Handle`].
 pub struct Context<'d, 'h> {
     handle: &'d Handle,
     pub(crate) shared: &'d Shared<'h>,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What all handles of a VM share.
+//! What all handles of a member share.
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::area::{Geometry, InboxArea, PeerArea, RegionArea, VmArea};
+use crate::area::{Geometry, InboxArea, MemberArea, PeerArea, RegionArea};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::message::{Sent, Way};
@@ -19,7 +19,7 @@ use crate::process::Process;
 use crate::ring::has_read;
 use crate::sys;
 
-/// A lane that this VM has opened.
+/// A lane that this member has opened.
 pub(crate) struct OwnLane {
     /// Its capacity; zero while it is being opened.
     pub(crate) entries: u32,
@@ -35,7 +35,7 @@ fn this_thread() -> usize {
     HERE.with(|here| ptr::from_ref(here).addr())
 }
 
-/// The descriptor that is the VM, with its areas.
+/// The descriptor that is the member, with its areas.
 pub(crate) struct Core {
     fd: OwnedFd,
     /// The one that made it, and has the mappings.
@@ -43,7 +43,7 @@ pub(crate) struct Core {
     pub(crate) own: Peer,
     pub(crate) geometry: Geometry,
     pub(crate) region: RegionArea,
-    pub(crate) area: VmArea,
+    pub(crate) area: MemberArea,
     pub(crate) inbox: InboxArea,
     peers: Mutex<Peers>,
     /// By slot, the generation whose area was mapped last.
@@ -51,7 +51,7 @@ pub(crate) struct Core {
     outbox: Mutex<Outbox>,
     /// A block of the outbox was released, and somebody was waiting for that.
     released: Condvar,
-    /// The lanes that this VM has opened.
+    /// The lanes that this member has opened.
     lanes: Mutex<HashMap<Peer, OwnLane>>,
     /// The thread whose handlers are being called, zero if none is.
     handling: AtomicUsize,
@@ -75,7 +75,7 @@ impl Core {
             own,
             geometry,
             region: RegionArea::map(fd.as_fd(), &geometry)?,
-            area: VmArea::map(fd.as_fd(), own.id, &geometry)?,
+            area: MemberArea::map(fd.as_fd(), own.id, &geometry)?,
             inbox: InboxArea::map(fd.as_fd(), &geometry)?,
             peers: Mutex::default(),
             mapped: (0..geometry.slots).map(|_| AtomicU32::new(0)).collect(),
@@ -107,7 +107,7 @@ impl Core {
         self.fd.as_fd()
     }
 
-    /// Moves on whenever a VM comes or goes. What is read of the generations after it is at least
+    /// Moves on whenever a member comes or goes. What is read of the generations after it is at least
     /// as new.
     pub(crate) fn members(&self) -> u32 {
         let members = self.region.members().load(Ordering::Relaxed);
@@ -116,8 +116,8 @@ impl Core {
         members
     }
 
-    /// Moves on whenever a lane to this VM is opened or closed. What is read of the lanes after it is
-    /// at least as new.
+    /// Moves on whenever a lane to this member is opened or closed. What is read of the lanes after it
+    /// is at least as new.
     #[inline]
     pub(crate) fn lane_changes(&self) -> u32 {
         let changes = self.inbox.changes().load(Ordering::Relaxed);
@@ -144,7 +144,7 @@ impl Core {
     pub(crate) fn area_of(&self, peer: Peer) -> Result<Arc<PeerArea>> {
         let mut peers = self.peers();
         let area = peers.area(peer, self.fd(), &self.region, &self.geometry)?;
-        // It is a VM of the region, and so its slot is one.
+        // It is a member of the region, and so its slot is one.
         self.mapped[peer.id as usize].store(peer.generation, Ordering::Relaxed);
         Ok(area)
     }
@@ -171,30 +171,30 @@ impl Core {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says that this thread calls handlers of the VM from here on, or no more.
+    /// Says that this thread calls handlers of the member from here on, or no more.
     pub(crate) fn set_handling(&self, handling: bool) {
         let thread = if handling { this_thread() } else { 0 };
         self.handling.store(thread, Ordering::Relaxed);
     }
 
-    /// Whether a wait for that peer would be one of a handler for its own VM.
+    /// Whether a wait for that peer would be one of a handler for its own member.
     pub(crate) fn would_wait_for_itself(&self, peer: Peer) -> bool {
         // Only this thread stores its own number, so it finds that if and only if it has.
         peer == self.own && self.handling.load(Ordering::Relaxed) == this_thread()
     }
 
-    /// A number that no request and no lane of this VM had before.
+    /// A number that no request and no lane of this member had before.
     pub(crate) fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Sets how many items a ring shall hold before the VM is woken.
+    /// Sets how many items a ring shall hold before the member is woken.
     pub(crate) fn set_wake_items(&self, items: u32) {
         self.wake_items.store(items, Ordering::Relaxed);
         self.area.wake_items().store(items, Ordering::Relaxed);
     }
 
-    /// Has each item wake the VM, until [`Core::restore_wake_items`].
+    /// Has each item wake the member, until [`Core::restore_wake_items`].
     pub(crate) fn clear_wake_items(&self) {
         self.area.wake_items().store(0, Ordering::Relaxed);
     }
@@ -237,7 +237,7 @@ impl Core {
 
     /// Whether the block that went with `sent` can be written again.
     pub(crate) fn has_read(&self, sent: &Sent) -> bool {
-        // A VM that has left reads nothing: its own mappings kept it from leaving. And only of one
+        // A member that has left reads nothing: its own mappings kept it from leaving. And only of one
         // that has left the area, which was mapped for the block, can be mapped no more.
         peer::check(&self.region, sent.peer).is_err()
             || self.has_closed(sent)

@@ -11,7 +11,7 @@ use std::cell::Cell;
 pub struct Counts {
     /// Items given to the handler of their port, or to that of all other ports.
     pub handled: u64,
-    /// Replies to requests of this VM, refusals among them.
+    /// Replies to requests of this member, refusals among them.
     pub replies: u64,
     /// Items dropped because their port has no handler.
     pub unhandled: u64,

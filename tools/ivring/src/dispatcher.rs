@@ -14,6 +14,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Result, SendError};
 use crate::handle::Handle;
 use crate::handlers::Handlers;
+use crate::member::{Calls, Member};
 use crate::members::MemberEvent;
 use crate::message::Message;
 use crate::peer::Peer;
@@ -22,17 +23,16 @@ use crate::reader::LaneEvent;
 use crate::received::Received;
 use crate::request::{Call, Route, Waiter};
 use crate::stopper::{PORT_RESERVED, Stopper};
-use crate::vm::{Calls, Vm};
 
 /// The most items that are handled of one ring before the next has its turn, and senders are told
 /// of the room.
 const QUANTUM: u32 = 32;
 
-/// Hands the items of a VM to the handlers of their ports.
+/// Hands the items of a member to the handlers of their ports.
 ///
-/// While it does the VM is busy, and nobody rings: the items that come meanwhile are found. It takes
-/// turns among the inbox and the lanes that lead to the VM. Before it sleeps it looks again for a
-/// while, as [`Polling`] has it; and to senders whose items come often it says that they need no
+/// While it does the member is busy, and nobody rings: the items that come meanwhile are found. It
+/// takes turns among the inbox and the lanes that lead to the member. Before it sleeps it looks again
+/// for a while, as [`Polling`] has it; and to senders whose items come often it says that they need no
 /// fence.
 ///
 /// [Rules for handlers](crate#rules-for-handlers) says what handlers may do.
@@ -41,8 +41,8 @@ const QUANTUM: u32 = 32;
 /// use ivring::{Deadline, Dispatcher, Message, RegionOptions};
 ///
 /// # fn main() -> ivring::Result<()> {
-/// let vm = RegionOptions::new().name("squares").create()?;
-/// let mut dispatcher = Dispatcher::new(vm);
+/// let member = RegionOptions::new().name("squares").create()?;
+/// let mut dispatcher = Dispatcher::new(member);
 /// dispatcher.on(1, |_, item| {
 ///     if let Ok(bytes) = item.inline().try_into() {
 ///         let n = u64::from_ne_bytes(bytes);
@@ -57,7 +57,7 @@ const QUANTUM: u32 = 32;
 /// # }
 /// ```
 pub struct Dispatcher<'h> {
-    vm: Vm,
+    member: Member,
     handlers: Handlers<'h>,
     shared: Shared<'h>,
     /// What happened to lanes and has not been told yet.
@@ -67,30 +67,30 @@ pub struct Dispatcher<'h> {
 /// How a dispatch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dispatched {
-    /// The inbox and the lanes are empty, and the VM idle: the next item rings a doorbell.
+    /// The inbox and the lanes are empty, and the member idle: the next item rings a doorbell.
     All,
     /// The budget is used up, and there may be more.
     More,
-    /// Somebody wants it to stop. There may be more, and then the VM has rung its own doorbell.
+    /// Somebody wants it to stop. There may be more, and then the member has rung its own doorbell.
     Stopped,
 }
 
 impl<'h> Dispatcher<'h> {
     /// A dispatcher without handlers. It polls as [`Polling::by_cpus`] has it.
-    pub fn new(mut vm: Vm) -> Self {
-        vm.set_asymmetric(true);
-        vm.set_polling(Polling::by_cpus());
+    pub fn new(mut member: Member) -> Self {
+        member.set_asymmetric(true);
+        member.set_polling(Polling::by_cpus());
         Self {
             handlers: Handlers::default(),
-            shared: Shared::new(Stopper::new(vm.handle().clone())),
-            vm,
+            shared: Shared::new(Stopper::new(member.handle().clone())),
+            member,
             events: Vec::new(),
         }
     }
 
     /// How [`Dispatcher::run`] and [`Dispatcher::call`] look again before they sleep.
     pub fn set_polling(&mut self, polling: Polling) -> &mut Self {
-        self.vm.set_polling(polling);
+        self.member.set_polling(polling);
         self
     }
 
@@ -122,9 +122,9 @@ impl<'h> Dispatcher<'h> {
         self
     }
 
-    /// Has `handler` called for each VM that came or went, in order for each slot, also for one that
-    /// came and went since the last look; at first for those that are there. It is called when all has
-    /// been handled that was there before; see [`Vm::members_changed`].
+    /// Has `handler` called for each member that came or went, in order for each slot, also for one
+    /// that came and went since the last look; at first for those that are there. It is called when all
+    /// has been handled that was there before; see [`Member::members_changed`].
     pub fn on_member(
         &mut self,
         handler: impl FnMut(&Context<'_, 'h>, MemberEvent) + 'h,
@@ -133,24 +133,24 @@ impl<'h> Dispatcher<'h> {
         self
     }
 
-    /// Has `handler` called when VMs came or went, and once at first, after the handler of
+    /// Has `handler` called when members came or went, and once at first, after the handler of
     /// [`Dispatcher::on_member`].
     pub fn on_members(&mut self, handler: impl FnMut(&Context<'_, 'h>) + 'h) -> &mut Self {
         self.handlers.members = Some(Box::new(handler));
         self
     }
 
-    /// Has `handler` called when something happened to a lane that leads to this VM. Without it,
+    /// Has `handler` called when something happened to a lane that leads to this member. Without it,
     /// lanes that a peer broke are closed in silence.
     pub fn on_lane(&mut self, handler: impl FnMut(&Context<'_, 'h>, LaneEvent) + 'h) -> &mut Self {
         self.handlers.lanes = Some(Box::new(handler));
         self
     }
 
-    /// Closes the lane from a peer, as [`Vm::close_lane`]; for handlers there is
+    /// Closes the lane from a peer, as [`Member::close_lane`]; for handlers there is
     /// [`Context::close_lane`].
     pub fn close_lane(&mut self, peer: Peer) -> bool {
-        self.vm.close_lane(peer)
+        self.member.close_lane(peer)
     }
 
     /// Sends a request, to a peer's inbox or by a lane, and has `done` called with the
@@ -162,7 +162,7 @@ impl<'h> Dispatcher<'h> {
     /// # Errors
     ///
     /// As [`Handle::send`] or [`Lane::send`](crate::Lane::send), and [`Error::ForeignLane`] for a lane
-    /// of another VM; then `done` is not called.
+    /// of another member; then `done` is not called.
     pub fn request(
         &self,
         route: impl Route,
@@ -170,19 +170,19 @@ impl<'h> Dispatcher<'h> {
         deadline: Deadline,
         done: impl FnOnce(&Context<'_, 'h>, Result<&Received<'_>>) + 'h,
     ) -> result::Result<(), SendError> {
-        Context::new(self.vm.handle(), &self.shared).request(route, message, deadline, done)
+        Context::new(self.member.handle(), &self.shared).request(route, message, deadline, done)
     }
 
     /// Sends a request, and dispatches until the reply is there, which `reply` is given. A reply
     /// that comes after the deadline is dropped.
     ///
-    /// When it returns the VM is [armed](Vm#busy-and-armed), so it can be called in an event loop
-    /// when a timer or another descriptor has woken that.
+    /// When it returns the member is [armed](Member#busy-and-armed), so it can be called in an event
+    /// loop when a timer or another descriptor has woken that.
     ///
     /// # Errors
     ///
     /// - as [`Handle::send`] or [`Lane::send`](crate::Lane::send); [`Error::ForeignLane`] for a lane of
-    ///   another VM;
+    ///   another member;
     /// - [`Error::Refused`] if the peer has no handler for the port;
     /// - [`Error::Gone`] if the peer leaves without a reply;
     /// - [`Error::TimedOut`], [`Error::Interrupted`];
@@ -195,7 +195,7 @@ impl<'h> Dispatcher<'h> {
         deadline: Deadline,
         reply: impl FnOnce(&Received<'_>) -> R,
     ) -> Result<R> {
-        let handle = self.vm.handle();
+        let handle = self.member.handle();
         let requests = &self.shared.requests;
         let cookie = requests.send(handle, route, message, deadline, Waiter::Caller)?;
         let (mut reply, mut result) = (Some(reply), None);
@@ -228,7 +228,7 @@ impl<'h> Dispatcher<'h> {
 
     /// The system calls that dispatching has taken so far.
     pub fn calls(&self) -> Calls {
-        self.vm.calls()
+        self.member.calls()
     }
 
     /// What became of the items so far.
@@ -236,21 +236,21 @@ impl<'h> Dispatcher<'h> {
         self.shared.counters.counts()
     }
 
-    /// The sending side of the VM.
+    /// The sending side of the member.
     pub fn handle(&self) -> &Handle {
-        self.vm.handle()
+        self.member.handle()
     }
 
-    /// Gives the VM back. Requests that were not answered are forgotten.
-    pub fn into_vm(mut self) -> Vm {
-        self.vm.set_asymmetric(false);
-        self.vm.set_polling(Polling::new(Duration::ZERO));
+    /// Gives the member back. Requests that were not answered are forgotten.
+    pub fn into_member(mut self) -> Member {
+        self.member.set_asymmetric(false);
+        self.member.set_polling(Polling::new(Duration::ZERO));
         self.handle().core().restore_wake_items();
-        self.vm
+        self.member
     }
 
-    /// Dispatches until told to stop. Sleeps while there is nothing to do. When it returns the VM is
-    /// [armed](Vm#busy-and-armed).
+    /// Dispatches until told to stop. Sleeps while there is nothing to do. When it returns the member
+    /// is [armed](Member#busy-and-armed).
     ///
     /// # Errors
     ///
@@ -276,9 +276,9 @@ impl<'h> Dispatcher<'h> {
     /// Dispatches up to `budget` items, and does not sleep: for a caller who has an event loop, in
     /// which the descriptor is asked for `EPOLLIN` and `EPOLLPRI`, or an eventfd is set.
     ///
-    /// After [`Dispatched::All`] and [`Dispatched::Stopped`] the VM is
-    /// [armed](Vm#busy-and-armed), and the caller may sleep in whichever way: level-triggered,
-    /// edge-triggered, or on the eventfd. After [`Dispatched::More`] the VM is busy, and the caller
+    /// After [`Dispatched::All`] and [`Dispatched::Stopped`] the member is
+    /// [armed](Member#busy-and-armed), and the caller may sleep in whichever way: level-triggered,
+    /// edge-triggered, or on the eventfd. After [`Dispatched::More`] the member is busy, and the caller
     /// dispatches again before it sleeps. It need not if it made this call because `poll()` or
     /// level-triggered epoll reported the descriptor, which they will do once more; it must if a timer
     /// or another descriptor has woken it.
@@ -306,16 +306,16 @@ impl<'h> Dispatcher<'h> {
                 return Ok(Dispatched::More);
             }
             self.handle().core().restore_wake_items();
-            // Who stops it after this look finds the VM armed.
-            if self.vm.arm_for(true) && !self.shared.stopper.is_wanted() {
+            // Who stops it after this look finds the member armed.
+            if self.member.arm_for(true) && !self.shared.stopper.is_wanted() {
                 return Ok(Dispatched::All);
             }
         }
     }
 
     fn idle(&mut self, deadline: Deadline) -> Result<()> {
-        let Self { vm, shared, .. } = self;
-        vm.idle_unless(|| shared.stopper.is_wanted(), true, deadline)
+        let Self { member, shared, .. } = self;
+        member.idle_unless(|| shared.stopper.is_wanted(), true, deadline)
     }
 
     /// Handles items until there are none, or as many as `budget`, or it is to stop, or a call is
@@ -323,14 +323,14 @@ impl<'h> Dispatcher<'h> {
     fn drain(&mut self, budget: u32, mut call: Option<&mut Call<'_>>) -> Result<u32> {
         let mut left = budget;
         while !self.shared.stopper.is_wanted() && !Call::is_done(&call) {
-            let more = if self.vm.members_changed_with(&mut self.events)? {
+            let more = if self.member.members_changed_with(&mut self.events)? {
                 self.tell_of_members(call.as_deref_mut());
                 true
             } else {
                 left > 0 && self.handle_batch(&mut left, call.as_deref_mut())?
             };
             for peer in self.shared.closing.take() {
-                self.vm.close_lane(peer);
+                self.member.close_lane(peer);
             }
             if !more {
                 break;
@@ -340,17 +340,17 @@ impl<'h> Dispatcher<'h> {
     }
 
     fn tell_of_members(&mut self, call: Option<&mut Call<'_>>) {
-        let context = Context::new(self.vm.handle(), &self.shared);
+        let context = Context::new(self.member.handle(), &self.shared);
         self.handlers.lanes(&context, &mut self.events);
-        let has_left = |peer| self.vm.has_told_of_leaving(peer);
+        let has_left = |peer| self.member.has_told_of_leaving(peer);
         self.shared.requests.fail(&context, has_left, call);
-        self.handlers.members(&context, self.vm.member_events());
+        self.handlers.members(&context, self.member.member_events());
     }
 
     /// Handles items of the next ring that has any, up to as many as are `left`. False if there are
     /// none.
     fn handle_batch(&mut self, left: &mut u32, mut call: Option<&mut Call<'_>>) -> Result<bool> {
-        let mut batch = match self.vm.receive_with(*left, &mut self.events) {
+        let mut batch = match self.member.receive_with(*left, &mut self.events) {
             Err(Error::Lane { peer, reason }) => {
                 self.events.push(LaneEvent::Failed(peer, reason));
                 return Ok(true);
@@ -413,21 +413,21 @@ impl Drop for Settling<'_, '_> {
     fn drop(&mut self) {
         self.handle().core().set_handling(false);
         if self.is_due {
-            self.vm.settle(true);
+            self.member.settle(true);
         }
     }
 }
 
 impl AsFd for Dispatcher<'_> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.vm.as_fd()
+        self.member.as_fd()
     }
 }
 
 impl fmt::Debug for Dispatcher<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dispatcher")
-            .field("vm", &self.vm)
+            .field("member", &self.member)
             .finish_non_exhaustive()
     }
 }

@@ -30,8 +30,8 @@ pub enum Error {
     /// The peer has left, and nobody has its slot.
     #[error("The peer has left the region.")]
     Gone,
-    /// The peer has left, and another VM has had its slot since.
-    #[error("The peer has left the region, and another VM has had its slot since.")]
+    /// The peer has left, and another member has had its slot since.
+    #[error("The peer has left the region, and another member has had its slot since.")]
     Stale,
     /// The receiver has closed the lane, and reads it no more.
     #[error("The receiver has closed the lane.")]
@@ -42,16 +42,16 @@ pub enum Error {
     /// A dispatcher was told to stop while it waited for a reply.
     #[error("The dispatcher was told to stop.")]
     Stopped,
-    /// A handler would have waited for its own VM to read something, which goes on only when
+    /// A handler would have waited for its own member to read something, which goes on only when
     /// the handler returns.
-    #[error("The handler would wait for its own VM, which goes on only when it returns.")]
+    #[error("The handler would wait for its own member, which goes on only when it returns.")]
     WaitsForItself,
-    /// Somebody who shares memory with this VM broke the protocol: an index, a
+    /// Somebody who shares memory with this member broke the protocol: an index, a
     /// length or an offset that cannot be.
     #[error("The protocol is broken: {0}.")]
     Protocol(&'static str),
-    /// A peer broke the protocol in its lane to this VM, which has been closed.
-    #[error("VM {} (generation {}) has broken its lane: {reason}.", peer.id, peer.generation)]
+    /// A peer broke the protocol in its lane to this member, which has been closed.
+    #[error("Member {} (generation {}) has broken its lane: {reason}.", peer.id, peer.generation)]
     Lane {
         /// Who.
         peer: Peer,
@@ -97,17 +97,17 @@ pub enum Error {
     /// The user has half of the slots of a region that another user made, which is the most.
     #[error("The user has half of the slots of another user's region, which is the most.")]
     TooManySlots,
-    /// The region never had a VM of that slot and generation.
-    #[error("The region never had VM {} (generation {}).", .0.id, .0.generation)]
+    /// The region never had a member of that slot and generation.
+    #[error("The region never had member {} (generation {}).", .0.id, .0.generation)]
     NoSuchPeer(Peer),
     /// The receiver accepts no lanes, or none so large.
     #[error("The receiver does not accept a lane of that many entries.")]
     LaneRefused,
-    /// This VM has a [`Lane`](crate::Lane) to the peer, which is in use.
-    #[error("This VM has a lane to that peer, which is in use.")]
+    /// This member has a [`Lane`](crate::Lane) to the peer, which is in use.
+    #[error("This member has a lane to that peer, which is in use.")]
     LaneInUse,
-    /// The receiver has yet to close the lane of a VM that had this slot before.
-    #[error("The receiver has yet to close the lane of a VM that had this slot before.")]
+    /// The receiver has yet to close the lane of a member that had this slot before.
+    #[error("The receiver has yet to close the lane of a member that had this slot before.")]
     LaneUnread,
     /// An argument is not possible.
     #[error("The argument `{argument}` is not possible: {reason}.")]
@@ -133,20 +133,20 @@ pub enum Error {
         /// The most that is possible, in bytes.
         max: usize,
     },
-    /// A message holds a block of another VM's outbox than the one that sends it.
-    #[error("The block belongs to the outbox of another VM.")]
+    /// A message holds a block of another member's outbox than the one that sends it.
+    #[error("The block belongs to the outbox of another member.")]
     ForeignBlock,
-    /// A request by a lane of another VM than the one that asks, to which the reply would go.
-    #[error("The lane belongs to another VM, to which the reply would go.")]
+    /// A request by a lane of another member than the one that asks, to which the reply would go.
+    #[error("The lane belongs to another member, to which the reply would go.")]
     ForeignLane,
     /// There is no memory, or none left in the memory cgroup.
     #[error("There is no memory, or none left in the memory cgroup.")]
     NoMemory,
-    /// The process that joined the region has ended, and the VM has left with it.
+    /// The process that joined the region has ended, and the member has left with it.
     #[error("The process that joined the region has ended.")]
     OwnerDead,
-    /// This process is a child, made by `fork()`, of the one that has the VM.
-    #[error("This process is a child of the one that has the VM, and cannot use it.")]
+    /// This process is a child, made by `fork()`, of the one that has the member.
+    #[error("This process is a child of the one that has the member, and cannot use it.")]
     Forked,
     /// Any other error of a system call.
     #[error("{call} failed: {errno}.")]

@@ -80,7 +80,7 @@ fn each_has_a_sentence_of_its_own() {
         assert_eq!(io::Error::from(error).to_string(), text);
     }
     assert!(texts.contains("The argument `slots` is not possible: it cannot be."));
-    assert!(texts.contains("VM 7 (generation 9) has broken its lane: it cannot be."));
+    assert!(texts.contains("Member 7 (generation 9) has broken its lane: it cannot be."));
     assert!(texts.contains("The module has API version 2, not 1."));
 }
 
@@ -103,7 +103,7 @@ fn kinds() {
 
 #[test]
 fn a_system_call_that_failed_is_named() {
-    let error = Error::of("IVRING_WAIT")(Errno::FAULT);
+    let error = Error::of("IVRING_IOC_WAIT")(Errno::FAULT);
     assert_eq!(error.errno(), Some(Errno::FAULT));
-    assert!(error.to_string().starts_with("IVRING_WAIT failed: "));
+    assert!(error.to_string().starts_with("IVRING_IOC_WAIT failed: "));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What any thread may do with a VM: look, and send.
+//! What any thread may do with a member: look, and send.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,10 +18,10 @@ use crate::message::{Message, Sent, Way};
 use crate::peer::{Peer, present};
 use crate::sys::{self, Enqueued};
 
-/// The sending side of a VM. Clones of it are the same VM, and can be sent to other threads.
+/// The sending side of a member. Clones of it are the same member, and can be sent to other threads.
 ///
-/// The VM leaves its region when the last of its handles, blocks and stoppers is dropped, and the
-/// [`Vm`](crate::Vm) itself.
+/// The member leaves its region when the last of its handles, blocks and stoppers is dropped, and the
+/// [`Member`](crate::Member) itself.
 #[derive(Clone)]
 pub struct Handle(Arc<Core>);
 
@@ -34,22 +34,22 @@ impl Handle {
         &self.0
     }
 
-    /// Whether both are handles of one VM.
+    /// Whether both are handles of one member.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// This VM, as its peers know it. A VM can send to itself.
+    /// This member, as its peers know it. A member can send to itself.
     pub fn own(&self) -> Peer {
         self.0.own
     }
 
-    /// The slot of this VM.
+    /// The slot of this member.
     pub fn id(&self) -> u32 {
         self.own().id
     }
 
-    /// The generation that the slot has with this VM.
+    /// The generation that the slot has with this member.
     pub fn generation(&self) -> u32 {
         self.own().generation
     }
@@ -63,13 +63,13 @@ impl Handle {
         sys::info(self.as_fd())
     }
 
-    /// The counters of a VM of the region, this one or a peer.
+    /// The counters of a member of the region, this one or a peer.
     ///
     /// # Errors
     ///
     /// [`Error::Gone`] and [`Error::Stale`] if the peer has left; [`Error::NoSuchSlot`].
     pub fn stats(&self, peer: Peer) -> Result<abi::Stats> {
-        let info = sys::vm_info(self.as_fd(), peer.id)?;
+        let info = sys::member_info(self.as_fd(), peer.id)?;
         match info.generation {
             generation if generation == peer.generation => Ok(info.stats),
             generation if generation % 2 == 0 => Err(Error::Gone),
@@ -77,7 +77,7 @@ impl Handle {
         }
     }
 
-    /// The VM in a slot, if there is one now. In a [child](crate::Vm#children) none is seen.
+    /// The member in a slot, if there is one now. In a [child](crate::Member#children) none is seen.
     pub fn peer(&self, id: u32) -> Option<Peer> {
         if !self.0.is_mapped() {
             return None;
@@ -85,7 +85,7 @@ impl Handle {
         present(&self.0.region, id)
     }
 
-    /// All VMs of the region, this one too, as they are found while iterating.
+    /// All members of the region, this one too, as they are found while iterating.
     pub fn peers(&self) -> impl Iterator<Item = Peer> {
         (0..self.0.geometry.slots).filter_map(|id| self.peer(id))
     }
@@ -99,7 +99,7 @@ impl Handle {
     ///
     /// The eventfd is signalled at once, because there may be something to do for which no doorbell
     /// will be rung any more. Later on a caller that sleeps on the eventfd alone makes sure that the
-    /// VM is [armed](crate::Vm#busy-and-armed) each time before it does.
+    /// member is [armed](crate::Member#busy-and-armed) each time before it does.
     ///
     /// # Errors
     ///
@@ -113,12 +113,12 @@ impl Handle {
         Ok(())
     }
 
-    /// Takes a block of `len` bytes in this VM's outbox, and waits for room until the deadline.
+    /// Takes a block of `len` bytes in this member's outbox, and waits for room until the deadline.
     ///
     /// Blocks become free in the order in which they were taken, once their receivers have read
     /// them: a peer that does not read holds up all later ones.
     ///
-    /// The bytes are what they were before, and every VM of the region can read them.
+    /// The bytes are what they were before, and every member of the region can read them.
     ///
     /// # Errors
     ///
@@ -171,7 +171,7 @@ impl Handle {
     /// - [`Error::Gone`] or [`Error::Stale`] if the peer has left, [`Error::NoSuchPeer`] if it never
     ///   was;
     /// - [`Error::Protocol`] if the peer broke its inbox;
-    /// - [`Error::WaitsForItself`] from a handler, if it would wait for room in its own VM's inbox;
+    /// - [`Error::WaitsForItself`] from a handler, if it would wait for room in its own member's inbox;
     /// - [`Error::ForeignBlock`].
     pub fn send(
         &self,
@@ -273,7 +273,7 @@ impl Handle {
     /// - [`Error::TimedOut`], [`Error::Interrupted`];
     /// - [`Error::Gone`] or [`Error::Stale`] if the receiver left before, as far as is known;
     /// - [`Error::Argument`] if `sent` is of another region;
-    /// - [`Error::WaitsForItself`] from a handler, if it would wait for its own VM to read;
+    /// - [`Error::WaitsForItself`] from a handler, if it would wait for its own member to read;
     /// - [`Error::Closed`] if the receiver closed the lane that it went by;
     /// - [`Error::Protocol`] if the receiver broke its inbox.
     pub fn flush(&self, sent: &Sent, deadline: Deadline) -> Result<()> {
@@ -302,7 +302,7 @@ impl Handle {
         })
     }
 
-    /// Sleeps until a peer has read a ring that this VM fills, up to `position`.
+    /// Sleeps until a peer has read a ring that this member fills, up to `position`.
     pub(crate) fn wait_until_read(
         &self,
         peer: Peer,
@@ -320,16 +320,16 @@ impl Handle {
         })
     }
 
-    /// Says how large a lane may be that a peer opens to this VM: at first, as large as there are.
+    /// Says how large a lane may be that a peer opens to this member: at first, as large as there are.
     /// Zero accepts none. Those that there are stay.
     pub fn accept_lanes(&self, max_entries: u32) {
         let word = self.0.area.max_lane_entries();
         word.store(max_entries, Ordering::Relaxed);
     }
 
-    /// Says that this VM, when it is idle, would rather be woken when a ring holds this many items or
-    /// is full, or when the first of them has waited for this long. At first, and if `items` is below
-    /// two or `delay` below a microsecond, each item wakes it.
+    /// Says that this member, when it is idle, would rather be woken when a ring holds this many items
+    /// or is full, or when the first of them has waited for this long. At first, and if `items` is
+    /// below two or `delay` below a microsecond, each item wakes it.
     ///
     /// A delay longer than a second counts as a second.
     pub fn set_wake(&self, items: u32, delay: Duration) {
@@ -340,16 +340,16 @@ impl Handle {
         self.0.set_wake_items(items);
     }
 
-    /// Opens a lane to a peer: a ring of `entries` items, a power of two, that this VM writes by
+    /// Opens a lane to a peer: a ring of `entries` items, a power of two, that this member writes by
     /// itself. There is one to each peer. If it has been dropped, this is the same one again, of
     /// the capacity that it had.
     ///
     /// # Errors
     ///
     /// - [`Error::LaneRefused`] if the peer accepts none, or none so large;
-    /// - [`Error::LaneInUse`] if this VM has one;
-    /// - [`Error::LaneUnread`] if there is one of a VM that had this slot before, which the peer has not
-    ///   yet read to its end: see [`Handle::open_lane_until`];
+    /// - [`Error::LaneInUse`] if this member has one;
+    /// - [`Error::LaneUnread`] if there is one of a member that had this slot before, which the peer
+    ///   has not yet read to its end: see [`Handle::open_lane_until`];
     /// - [`Error::Argument`] if no lane can be so large;
     /// - [`Error::Gone`] or [`Error::Stale`] if the peer has left; [`Error::NoSuchPeer`];
     ///   [`Error::NoMemory`].
@@ -357,8 +357,8 @@ impl Handle {
         Lane::open(self, peer, entries, Deadline::NOW)
     }
 
-    /// As [`Handle::open_lane`]; and if there is a lane of a VM that had this slot before, as after a
-    /// restart, waits until the peer has closed that.
+    /// As [`Handle::open_lane`]; and if there is a lane of a member that had this slot before, as after
+    /// a restart, waits until the peer has closed that.
     ///
     /// # Errors
     ///

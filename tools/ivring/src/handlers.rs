@@ -77,7 +77,7 @@ impl<'h> Handlers<'h> {
             return;
         }
         if item.port() == PORT_RESERVED {
-            // It has woken the VM, which is all that it can do, whoever sent it.
+            // It has woken the member, which is all that it can do, whoever sent it.
             if item.is_request() {
                 drop_unhandled(context, item);
             }

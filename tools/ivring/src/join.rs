@@ -9,17 +9,17 @@ use std::time::Duration;
 use crate::abi;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
+use crate::member::Member;
 use crate::region::{self, RETRY};
 use crate::sys;
-use crate::vm::Vm;
 
-/// How to become a VM of a region that is there.
+/// How to become a member of a region that is there.
 ///
 /// ```no_run
 /// use ivring::{Deadline, JoinOptions};
 ///
 /// # fn main() -> ivring::Result<()> {
-/// let vm = JoinOptions::new().slot(3).join("example", Deadline::NEVER)?;
+/// let member = JoinOptions::new().slot(3).join("example", Deadline::NEVER)?;
 /// # Ok(())
 /// # }
 /// ```
@@ -41,9 +41,10 @@ impl JoinOptions {
         self
     }
 
-    /// Whether the VM stays when the process ends that joined, as long as another one has its descriptor,
-    /// which a child has that was made by `fork()`. If nothing is said it does not: its peers are told,
-    /// whoever has the descriptor, and what is done with that fails with [`Error::OwnerDead`].
+    /// Whether the member stays when the process ends that joined, as long as another one has its
+    /// descriptor, which a child has that was made by `fork()`. If nothing is said it does not: its
+    /// peers are told, whoever has the descriptor, and what is done with that fails with
+    /// [`Error::OwnerDead`].
     pub fn outlives_process(mut self, outlives: bool) -> Self {
         self.outlives_process = outlives;
         self
@@ -57,12 +58,12 @@ impl JoinOptions {
         }
     }
 
-    /// Becomes a VM of the region that has this name, as [`Vm::join`].
+    /// Becomes a member of the region that has this name, as [`Member::join`].
     ///
     /// # Errors
     ///
     /// As there.
-    pub fn join(&self, name: &str, deadline: Deadline) -> Result<Vm> {
+    pub fn join(&self, name: &str, deadline: Deadline) -> Result<Member> {
         region::nonempty(name)?;
         let name = region::name(name)?;
         let (fd, id) = (sys::open()?, region::slot(self.slot));
@@ -75,15 +76,15 @@ impl JoinOptions {
                 own => break own?,
             }
         };
-        Vm::new(fd, own)
+        Member::new(fd, own)
     }
 
-    /// Becomes a VM of the region that a descriptor belongs to, as [`Vm::join_fd`].
+    /// Becomes a member of the region that a descriptor belongs to, as [`Member::join_fd`].
     ///
     /// # Errors
     ///
     /// As there.
-    pub fn join_fd(&self, region: impl AsFd) -> Result<Vm> {
+    pub fn join_fd(&self, region: impl AsFd) -> Result<Member> {
         let (fd, id) = (sys::open()?, region::slot(self.slot));
         let no_name = [0; abi::NAME_SIZE];
         let region = region.as_fd();
@@ -92,7 +93,7 @@ impl JoinOptions {
             Error::NoSuchSlot(_) if !has_region(fd.as_fd(), region) => Error::NotARegion,
             error => error,
         })?;
-        Vm::new(fd, own)
+        Member::new(fd, own)
     }
 }
 

@@ -24,19 +24,19 @@ use crate::sender::{Bell, LaneStats, Sender};
 use crate::sys;
 use crate::writer::Writer;
 
-/// A ring from this VM to a peer, written without the kernel: while the peer is busy, sending to it
+/// A ring from this member to a peer, written without the kernel: while the peer is busy, sending to it
 /// is a few stores.
 ///
 /// One thread at a time owns it; any can. Its receiver reads it beside its inbox, in order; there is
 /// no order between the two. When it is dropped, what was staged is published.
 ///
 /// ```no_run
-/// use ivring::{Deadline, Message, Vm, abi::Item};
+/// use ivring::{Deadline, Message, Member, abi::Item};
 ///
 /// # fn main() -> ivring::Result<()> {
-/// # let vm = Vm::join("name", None, Deadline::NOW)?;
-/// # let server = vm.own();
-/// let mut lane = vm.open_lane(server, 1024)?;
+/// # let member = Member::join("name", None, Deadline::NOW)?;
+/// # let server = member.own();
+/// let mut lane = member.open_lane(server, 1024)?;
 /// lane.send(Message::new(1).inline(b"ping")?, Deadline::NEVER)?;
 ///
 /// // Many at once.
@@ -117,7 +117,7 @@ impl Lane {
         };
         drop(lanes);
 
-        // Where the kernel has it start, or this VM has left it.
+        // Where the kernel has it start, or this member has left it.
         let producer = area.producer().load(Ordering::Relaxed);
         // SAFETY:
         // - both areas are mapped for as long as the `Lane` lives, and with it this: the lane area
@@ -146,7 +146,7 @@ impl Lane {
         self.sender.bell().peer
     }
 
-    /// The VM that it belongs to.
+    /// The member that it belongs to.
     pub(crate) fn handle(&self) -> &Handle {
         &self.sender.bell().handle
     }
@@ -320,7 +320,7 @@ impl Drop for Lane {
 }
 
 /// Takes the place of the one writer to a peer, so that no other thread opens the lane meanwhile.
-/// Returns the capacity of the lane, if this VM has one that nobody writes.
+/// Returns the capacity of the lane, if this member has one that nobody writes.
 fn claim(core: &Core, peer: Peer, number: u64, is_closed: bool) -> Result<Option<u32>> {
     let mut lanes = core.lanes();
     lanes.retain(|&peer, _| peer::check(&core.region, peer).is_ok());
@@ -336,7 +336,7 @@ fn claim(core: &Core, peer: Peer, number: u64, is_closed: bool) -> Result<Option
     Ok(before)
 }
 
-/// Has the lane made, unless there is one that this VM has left, and maps it. Returns its capacity.
+/// Has the lane made, unless there is one that this member has left, and maps it. Returns its capacity.
 fn map(
     handle: &Handle,
     peer: Peer,

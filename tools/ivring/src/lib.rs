@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Work queues between the processes ("VMs") of one computer, through shared memory.
+//! Work queues between the processes ("members") of one computer, through shared memory.
 //!
-//! A VM writes its data into its own *outbox*, which every VM of its *region* can read, and
-//! puts a *work item* that says so into a ring of another VM: its *inbox*, by way of the kernel, or
+//! A member writes its data into its own *outbox*, which every member of its *region* can read, and
+//! puts a *work item* that says so into a ring of another member: its *inbox*, by way of the kernel, or
 //! a *lane*, by itself. That one is interrupted, by a *doorbell*, only if it is idle: a busy one
 //! finds the item by itself.
 //!
-//! - [`RegionOptions`] makes a region; [`Vm::join`] and [`Vm::join_fd`] become a VM of one.
-//! - [`Handle`] is what any thread may do with a VM: see who is there, take a [`Block`] of
+//! - [`RegionOptions`] makes a region; [`Member::join`] and [`Member::join_fd`] become a member of one.
+//! - [`Handle`] is what any thread may do with a member: see who is there, take a [`Block`] of
 //!   the outbox, send a [`Message`], open a [`Lane`].
 //! - [`Dispatcher`] hands the items of the inbox and of lanes to handlers, by port, makes requests,
-//!   and waits for replies; [`Vm::receive`] is what is below it.
+//!   and waits for replies; [`Member::receive`] is what is below it.
 //!
 //! What peers write is not trusted: whatever can be checked is, before it is used. The content
 //! of items and of payload is the caller's to check.
@@ -21,23 +21,23 @@
 //! # Event loops
 //!
 //! [`Dispatcher::dispatch`] is for programs with an event loop of their own, level-triggered or
-//! edge-triggered, on the descriptor or on an eventfd. [Busy and armed](Vm#busy-and-armed) says for
+//! edge-triggered, on the descriptor or on an eventfd. [Busy and armed](Member#busy-and-armed) says for
 //! every method whether the loop may sleep after it.
 //!
 //! ```no_run
 //! # use std::os::fd::AsFd;
-//! use ivring::{Dispatched, Dispatcher, Vm};
+//! use ivring::{Dispatched, Dispatcher, Member};
 //! use rustix::event::{EventfdFlags, eventfd};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let vm = Vm::join("name", None, ivring::Deadline::NOW)?;
+//! # let member = Member::join("name", None, ivring::Deadline::NOW)?;
 //! let bell = eventfd(0, EventfdFlags::CLOEXEC)?;
-//! vm.set_eventfd(Some(bell.as_fd()))?;
-//! let mut dispatcher = Dispatcher::new(vm);
+//! member.set_eventfd(Some(bell.as_fd()))?;
+//! let mut dispatcher = Dispatcher::new(member);
 //! loop {
 //!     // Sleeps until a doorbell is rung. In its place: any event loop, with timers and other files.
 //!     rustix::io::read(&bell, &mut [0; 8])?;
-//!     // No item of this VM would wake it now, so all are dispatched before it sleeps again.
+//!     // No item of this member would wake it now, so all are dispatched before it sleeps again.
 //!     while dispatcher.dispatch(32)? == Dispatched::More {}
 //! }
 //! # }
@@ -58,21 +58,21 @@
 //!   is sent at once, and the reply comes when the handler has returned;
 //! - [stop](Context::stop) the dispatcher, and [close a lane](Context::close_lane): both take effect when
 //!   the handler returns, before another item is handled;
-//! - use other VMs and their dispatchers, and make calls with those;
-//! - wait, with a deadline, for peers. Its own VM reads nothing meanwhile, so two
+//! - use other members and their dispatchers, and make calls with those;
+//! - wait, with a deadline, for peers. Its own member reads nothing meanwhile, so two
 //!   handlers that wait for each other's room with [`Deadline::NEVER`] wait for ever;
 //! - panic: its item counts as read, and the dispatcher can be used again.
 //!
 //! A handler may not
 //!
-//! - wait for its own VM: for room in its inbox or in a lane to itself, or for what it has sent there to be
-//!   read. That fails with [`Error::WaitsForItself`];
-//! - run its own dispatcher, have it make a call, add handlers to it, or receive from its VM: the dispatcher
-//!   is borrowed;
+//! - wait for its own member: for room in its inbox or in a lane to itself, or for what it has sent
+//!   there to be read. That fails with [`Error::WaitsForItself`];
+//! - run its own dispatcher, have it make a call, add handlers to it, or receive from its member: the
+//!   dispatcher is borrowed;
 //!
 //!   ```compile_fail
-//!   # let vm = ivring::RegionOptions::new().create().unwrap();
-//!   let mut dispatcher = ivring::Dispatcher::new(vm);
+//!   # let member = ivring::RegionOptions::new().create().unwrap();
+//!   let mut dispatcher = ivring::Dispatcher::new(member);
 //!   dispatcher.on(1, |_, _| {
 //!       let _ = dispatcher.dispatch(1);
 //!   });
@@ -80,8 +80,8 @@
 //!   ```
 //!
 //!   ```compile_fail
-//!   # let vm = ivring::RegionOptions::new().create().unwrap();
-//!   let mut dispatcher = ivring::Dispatcher::new(vm);
+//!   # let member = ivring::RegionOptions::new().create().unwrap();
+//!   let mut dispatcher = ivring::Dispatcher::new(member);
 //!   dispatcher.on(1, |_, _| {
 //!       dispatcher.on(2, |_, _| {});
 //!   });
@@ -92,30 +92,30 @@
 //!   needs, and keeps a clone of the [`Handle`];
 //!
 //!   ```compile_fail
-//!   # let vm = ivring::RegionOptions::new().create().unwrap();
+//!   # let member = ivring::RegionOptions::new().create().unwrap();
 //!   let mut kept = None;
-//!   let mut dispatcher = ivring::Dispatcher::new(vm);
+//!   let mut dispatcher = ivring::Dispatcher::new(member);
 //!   dispatcher.on(1, |_, item| kept = Some(item));
 //!   ```
 //!
 //!   ```compile_fail
-//!   # let vm = ivring::RegionOptions::new().create().unwrap();
+//!   # let member = ivring::RegionOptions::new().create().unwrap();
 //!   let mut kept = None;
-//!   let mut dispatcher = ivring::Dispatcher::new(vm);
+//!   let mut dispatcher = ivring::Dispatcher::new(member);
 //!   dispatcher.on(1, |_, item| kept = item.payload().ok());
 //!   ```
 //!
 //!   ```compile_fail
-//!   # let vm = ivring::RegionOptions::new().create().unwrap();
+//!   # let member = ivring::RegionOptions::new().create().unwrap();
 //!   let mut kept = None;
-//!   let mut dispatcher = ivring::Dispatcher::new(vm);
+//!   let mut dispatcher = ivring::Dispatcher::new(member);
 //!   dispatcher.on(1, |context, _| kept = Some(context));
 //!   ```
 //!
 //!   ```
-//!   # fn handlers(vm: ivring::Vm) {
+//!   # fn handlers(member: ivring::Member) {
 //!   let mut kept = None;
-//!   let mut dispatcher = ivring::Dispatcher::new(vm);
+//!   let mut dispatcher = ivring::Dispatcher::new(member);
 //!   dispatcher.on(1, |context, item| kept = Some((ivring::Handle::clone(context), item.cookie())));
 //!   # }
 //!   ```
@@ -123,15 +123,15 @@
 //! Handlers need not be `Send`, so a dispatcher stays in the thread that made it:
 //!
 //! ```compile_fail
-//! # let vm = ivring::RegionOptions::new().create().unwrap();
-//! let mut dispatcher = ivring::Dispatcher::new(vm);
+//! # let member = ivring::RegionOptions::new().create().unwrap();
+//! let mut dispatcher = ivring::Dispatcher::new(member);
 //! std::thread::spawn(move || dispatcher.run());
 //! ```
 //!
 //! # The protocol alone
 //!
 //! What the two ends of a lane do, and in which order, stands in [`writer`], [`ring`] and [`state`],
-//! over any [`memory`]; [`sender`] and [`receiver`] add waiting. A [`Lane`] and a [`Vm`] are these
+//! over any [`memory`]; [`sender`] and [`receiver`] add waiting. A [`Lane`] and a [`Member`] are these
 //! on what the module maps. [`raw`] lets a program have them on whatever memory it shares.
 
 #![deny(missing_docs)]
@@ -161,6 +161,7 @@ mod handlers;
 mod join;
 mod lane;
 mod mapping;
+mod member;
 mod members;
 mod message;
 mod outbox;
@@ -173,7 +174,6 @@ mod region;
 mod request;
 mod stopper;
 mod sys;
-mod vm;
 
 // Slow under Miri, and nothing unsafe is below them.
 #[cfg(all(test, not(miri)))]
@@ -194,6 +194,7 @@ pub use error::{Error, Result, SendError};
 pub use handle::Handle;
 pub use join::JoinOptions;
 pub use lane::Lane;
+pub use member::{Calls, Events, Member};
 pub use members::MemberEvent;
 pub use message::{Message, Sent, Way};
 pub use peer::Peer;
@@ -203,4 +204,3 @@ pub use received::{Batch, Payload, Received};
 pub use region::{Opened, RegionOptions};
 pub use request::Route;
 pub use stopper::{PORT_RESERVED, Stopper};
-pub use vm::{Calls, Events, Vm};

@@ -4,8 +4,8 @@
 //!
 //! Somebody else writes, or reads, nearly every byte here at any time. So no reference to a
 //! mapping's bytes is ever formed, but for the blocks of one's own outbox (see
-//! [`VmArea::block`](crate::area::VmArea::block)): words are atomics, and the bytes of peers are
-//! copied with atomic loads. Loads from memory that is mapped read-only are relaxed, as Rust
+//! [`MemberArea::block`](crate::area::MemberArea::block)): words are atomics, and the bytes of peers
+//! are copied with atomic loads. Loads from memory that is mapped read-only are relaxed, as Rust
 //! demands, with fences apart.
 
 #![allow(unsafe_code)]
@@ -31,7 +31,7 @@ pub(crate) struct Mapping {
 }
 
 // SAFETY: a mapping belongs to the process, not to a thread, and what is reached through a shared
-// reference is reached by atomics, or by the rules of `VmArea::block`.
+// reference is reached by atomics, or by the rules of `MemberArea::block`.
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}

@@ -57,7 +57,7 @@ fn nothing_is_reached_beyond_its_end() {
     memory().copy(LEN, &mut []);
 }
 
-/// As payload goes from one VM to another one of the same process.
+/// As payload goes from one member to another one of the same process.
 #[test]
 fn what_was_published_can_be_copied() {
     const READY: usize = 64;

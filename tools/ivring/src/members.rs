@@ -16,12 +16,12 @@ const MOST: u32 = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MemberEvent {
-    /// A VM came. It may have left since; then that is the next event of its slot.
+    /// A member came. It may have left since; then that is the next event of its slot.
     Joined(Peer),
-    /// A VM went. Nothing more comes from it.
+    /// A member went. Nothing more comes from it.
     Left(Peer),
-    /// Many VMs came and went in a slot since the last look, more than are told one by one: between the
-    /// event before this one, which was the first, and the event after it, which was the last.
+    /// Many members came and went in a slot since the last look, more than are told one by one: between
+    /// the event before this one, which was the first, and the event after it, which was the last.
     Skipped {
         /// The slot.
         id: u32,
@@ -30,7 +30,7 @@ pub enum MemberEvent {
     },
 }
 
-/// What a VM knows of the others of its region.
+/// What a member knows of the others of its region.
 pub(crate) struct Members {
     /// The members word that the caller has been told of, and the generations of the slots then.
     seen: u32,
@@ -48,14 +48,14 @@ struct News {
 }
 
 impl Members {
-    /// For a VM that has just come: that the others are there is news.
+    /// For a member that has just come: that the others are there is news.
     pub(crate) fn new(core: &Core) -> Self {
         let generations = peer::generations(&core.region).into_iter().zip(0..);
         let told = |(generation, id)| {
             if id == core.own.id {
                 core.own.generation
             } else {
-                // That of before a VM came which is there.
+                // That of before a member came which is there.
                 generation - generation % 2
             }
         };
@@ -124,20 +124,20 @@ impl Members {
         peer.has_left(&self.told)
     }
 
-    /// Tells the kernel which news need not wake this VM: those that the caller has been told of.
+    /// Tells the kernel which news need not wake this member: those that the caller has been told of.
     pub(crate) fn acknowledge(&self, core: &Core) {
         acknowledge(core, self.seen);
     }
 }
 
-/// Tells the kernel that news up to this members word need not wake this VM.
+/// Tells the kernel that news up to this members word need not wake this member.
 pub(crate) fn acknowledge(core: &Core, members: u32) {
     let seen = core.area.members_seen();
     seen.store(members, Ordering::Relaxed);
 }
 
 /// What happened to the slots between two looks at their generations: each of them moves on by one
-/// when a VM comes, and is odd then, and when it goes.
+/// when a member comes, and is odd then, and when it goes.
 fn events(before: &[u32], after: &[u32]) -> Vec<MemberEvent> {
     let mut events = Vec::new();
     for ((&before, &after), id) in before.iter().zip(after).zip(0..) {

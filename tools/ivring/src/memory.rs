@@ -73,7 +73,7 @@ pub trait WriterMemory: Memory {
     }
 }
 
-/// A VM's own state word.
+/// A member's own state word.
 pub trait StateMemory: Memory {
     /// Loads it. The kernel may write it too.
     fn state(&self) -> u32;

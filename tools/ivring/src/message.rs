@@ -14,11 +14,11 @@ use crate::sys::Enqueued;
 /// An item to be sent, with the block that is its payload.
 ///
 /// ```no_run
-/// use ivring::{Deadline, Message, Vm};
+/// use ivring::{Deadline, Message, Member};
 ///
 /// # fn main() -> ivring::Result<()> {
-/// # let vm = Vm::join("name", None, Deadline::NOW)?;
-/// let mut block = vm.alloc(11, Deadline::NEVER)?;
+/// # let member = Member::join("name", None, Deadline::NOW)?;
+/// let mut block = member.alloc(11, Deadline::NEVER)?;
 /// block.copy_from_slice(b"hello world");
 /// let message = Message::new(7).cookie(1).inline(b"small")?.block(block);
 /// # Ok(())
@@ -98,13 +98,13 @@ impl Message {
         Ok(self)
     }
 
-    /// Payload that the receiver reads in this VM's outbox.
+    /// Payload that the receiver reads in this member's outbox.
     pub fn block(mut self, block: Block) -> Self {
         self.payload = Payload::Own(block);
         self
     }
 
-    /// Payload that more than one receiver reads in this VM's outbox.
+    /// Payload that more than one receiver reads in this member's outbox.
     pub fn shared(mut self, block: &SharedBlock) -> Self {
         self.payload = Payload::Shared(block.clone());
         self
@@ -154,7 +154,7 @@ impl Message {
 pub enum Way {
     /// The receiver's inbox, which the kernel writes.
     Inbox,
-    /// This VM's lane to the receiver.
+    /// This member's lane to the receiver.
     Lane {
         /// Its capacity.
         entries: u32,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The other VMs of a region.
+//! The other members of a region.
 
 use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
@@ -10,9 +10,9 @@ use std::sync::atomic::{Ordering, fence};
 use crate::area::{Geometry, PeerArea, RegionArea};
 use crate::error::{Error, Result};
 
-/// One VM of the region: a slot, and the generation that the slot had with it.
+/// One member of the region: a slot, and the generation that the slot had with it.
 ///
-/// No two VMs that a region ever has are equal.
+/// No two members that a region ever has are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Peer {
     /// The slot, from zero.
@@ -32,7 +32,7 @@ impl Peer {
 pub(crate) fn generations(region: &RegionArea) -> Vec<u32> {
     let generations = (0..).map_while(|id| Some(region.generation(id)?.load(Ordering::Relaxed)));
     let generations = generations.collect();
-    // What is read of the VMs hereafter was written by them, or later.
+    // What is read of the members hereafter was written by them, or later.
     fence(Ordering::Acquire);
     generations
 }
@@ -40,7 +40,7 @@ pub(crate) fn generations(region: &RegionArea) -> Vec<u32> {
 /// Who is in a slot now.
 pub(crate) fn present(region: &RegionArea, id: u32) -> Option<Peer> {
     let generation = region.generation(id)?.load(Ordering::Relaxed);
-    // What is read of the VM hereafter was written by it, or later.
+    // What is read of the member hereafter was written by it, or later.
     fence(Ordering::Acquire);
     (generation % 2 == 1).then_some(Peer { id, generation })
 }
@@ -54,7 +54,7 @@ pub(crate) fn check(region: &RegionArea, peer: Peer) -> Result<()> {
     }
 }
 
-/// The areas of peers that this VM has mapped: at most two of each slot, the latest and one before
+/// The areas of peers that this member has mapped: at most two of each slot, the latest and one before
 /// it, whose items may be unread yet.
 #[derive(Default)]
 pub(crate) struct Peers {
@@ -81,7 +81,7 @@ impl Peers {
             return Ok(area);
         }
 
-        // Which VM's area was mapped is known only if the same one was there before and after.
+        // Which member's area was mapped is known only if the same one was there before and after.
         check(region, peer)?;
         let area = Arc::new(PeerArea::map(fd, peer.id, geometry)?);
         check(region, peer)?;

@@ -12,7 +12,7 @@ use std::fmt;
 use std::mem::transmute;
 use std::ptr::NonNull;
 
-use crate::abi::{Item, LaneEnd, MAX_SLOTS, RingArea, VmArea};
+use crate::abi::{Item, LaneEnd, MAX_SLOTS, MemberArea, RingArea};
 use crate::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::memory::{Memory, ReaderMemory, StateMemory, WriterMemory};
 
@@ -66,15 +66,16 @@ struct Mark {
 }
 
 impl Mark {
-    /// That of the lane from the VM of slot `id`, which is below `MAX_SLOTS`, in the area of its reader.
+    /// That of the lane from the member of slot `id`, which is below `MAX_SLOTS`, in the area of its
+    /// reader.
     ///
     /// # Safety
     ///
-    /// As the invariant has it for all words of `vm.quiet`.
-    unsafe fn new(vm: NonNull<VmArea>, id: u32) -> Self {
+    /// As the invariant has it for all words of `member.quiet`.
+    unsafe fn new(member: NonNull<MemberArea>, id: u32) -> Self {
         assert!(id < MAX_SLOTS);
         // SAFETY: it lies within the area.
-        let words: *mut u32 = unsafe { &raw mut (*vm.as_ptr()).quiet }.cast();
+        let words: *mut u32 = unsafe { &raw mut (*member.as_ptr()).quiet }.cast();
         // SAFETY: as above: there is a word for 32 slots each.
         let word = unsafe { NonNull::new_unchecked(words.add(id as usize / 32)) };
         let bit = 1 << (id % 32);
@@ -149,7 +150,8 @@ impl RawReader {
         }
     }
 
-    /// A lane from the VM of slot `id`, which may become quiet. Its reader's own area is at `vm`.
+    /// A lane from the member of slot `id`, which may become quiet. Its reader's own area is at
+    /// `member`.
     ///
     /// # Panics
     ///
@@ -157,13 +159,13 @@ impl RawReader {
     ///
     /// # Safety
     ///
-    /// For as long as it lives a [`VmArea`] is mapped at `vm`, writable and aligned to 4 bytes, and
-    /// this process uses its words by atomics only.
+    /// For as long as it lives a [`MemberArea`] is mapped at `member`, writable and aligned to 4 bytes,
+    /// and this process uses its words by atomics only.
     #[must_use]
-    pub unsafe fn with_mark(self, vm: NonNull<VmArea>, id: u32) -> Self {
+    pub unsafe fn with_mark(self, member: NonNull<MemberArea>, id: u32) -> Self {
         Self {
             // SAFETY: the caller's promise.
-            mark: Some(unsafe { Mark::new(vm, id) }),
+            mark: Some(unsafe { Mark::new(member, id) }),
             ..self
         }
     }
@@ -242,7 +244,7 @@ pub struct RawWriter {
     place: Place,
     /// Invariant: as the constructor has it, and so below.
     end: NonNull<LaneEnd>,
-    vm: NonNull<VmArea>,
+    member: NonNull<MemberArea>,
     mark: Option<Mark>,
 }
 
@@ -252,7 +254,7 @@ unsafe impl Send for RawWriter {}
 
 impl RawWriter {
     /// A ring of `capacity` items at `area`, whose reader has its end of it at `end`, and its
-    /// state word and its wishes at the beginning of `vm`.
+    /// state word and its wishes at the beginning of `member`.
     ///
     /// # Panics
     ///
@@ -264,24 +266,24 @@ impl RawWriter {
     ///
     /// - at `area` a [`RingArea`] and `capacity` items are mapped, writable and aligned to 8 bytes,
     ///   and nothing else in this process writes there;
-    /// - `end` and the first 64 bytes of `vm` are mapped, readable and aligned to 4 bytes, and this
+    /// - `end` and the first 64 bytes of `member` are mapped, readable and aligned to 4 bytes, and this
     ///   process uses them by atomics only.
     pub unsafe fn new(
         area: NonNull<RingArea>,
         capacity: u32,
         end: NonNull<LaneEnd>,
-        vm: NonNull<VmArea>,
+        member: NonNull<MemberArea>,
     ) -> Self {
         Self {
             place: Place::new(area, capacity),
             end,
-            vm,
+            member,
             mark: None,
         }
     }
 
-    /// A lane whose reader may mark it as quiet, as that of a [`Vm`](crate::Vm) does; `id` is the slot
-    /// of its writer.
+    /// A lane whose reader may mark it as quiet, as that of a [`Member`](crate::Member) does; `id` is
+    /// the slot of its writer.
     ///
     /// # Panics
     ///
@@ -289,13 +291,13 @@ impl RawWriter {
     ///
     /// # Safety
     ///
-    /// For as long as it lives all of the [`VmArea`] at `vm` is mapped, and this process uses its
-    /// words by atomics only.
+    /// For as long as it lives all of the [`MemberArea`] at `member` is mapped, and this process uses
+    /// its words by atomics only.
     #[must_use]
     pub unsafe fn with_mark(self, id: u32) -> Self {
         Self {
             // SAFETY: the caller's promise.
-            mark: Some(unsafe { Mark::new(self.vm, id) }),
+            mark: Some(unsafe { Mark::new(self.member, id) }),
             ..self
         }
     }
@@ -343,7 +345,7 @@ impl WriterMemory for RawWriter {
     #[inline]
     fn state(&self) -> u32 {
         // SAFETY: by the invariant.
-        unsafe { load(&raw mut (*self.vm.as_ptr()).state) }
+        unsafe { load(&raw mut (*self.member.as_ptr()).state) }
     }
 
     #[inline]
@@ -357,11 +359,11 @@ impl WriterMemory for RawWriter {
     #[inline]
     fn wake_items(&self) -> u32 {
         // SAFETY: by the invariant.
-        unsafe { load(&raw mut (*self.vm.as_ptr()).wake_items) }
+        unsafe { load(&raw mut (*self.member.as_ptr()).wake_items) }
     }
 }
 
-/// A VM's own state word.
+/// A member's own state word.
 pub struct RawState {
     /// Invariant: as the constructor has it.
     word: NonNull<u32>,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The reader of a VM's inbox and of the lanes that lead to it.
+//! The reader of a member's inbox and of the lanes that lead to it.
 
 #![allow(unsafe_code)]
 
@@ -21,7 +21,7 @@ use crate::ring::Ring;
 use crate::state::State;
 use crate::sys;
 
-/// What happened to a lane that leads to this VM.
+/// What happened to a lane that leads to this member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LaneEvent {
@@ -40,7 +40,7 @@ pub(crate) enum Source {
     Lane(Incoming),
 }
 
-/// A lane that leads to this VM.
+/// A lane that leads to this member.
 pub(crate) struct Incoming {
     pub(crate) peer: Peer,
     area: LaneArea,
@@ -62,7 +62,7 @@ impl Source {
         }
     }
 
-    /// As IVRING_ROOM has it.
+    /// As IVRING_IOC_ROOM has it.
     fn room_from(&self) -> u32 {
         self.lane().map_or(abi::ID_ANY, |lane| lane.peer.id)
     }
@@ -71,16 +71,16 @@ impl Source {
 /// The number of the inbox among the rings; it is never removed.
 const INBOX: usize = 0;
 
-/// The rings of a VM. Its methods are given the core that it was made for.
+/// The rings of a member. Its methods are given the core that it was made for.
 pub(crate) struct Reader {
     /// Invariant: the memory of each ring, and the state word, are mapped for as long as they are
-    /// here: by the core, of which the VM has a handle, and by the ring's source.
+    /// here: by the core, of which the member has a handle, and by the ring's source.
     receiver: Receiver<RawReader, RawState, Source>,
     /// What the word for changes of the lanes said when they were looked at last.
     changes: u32,
     /// What the word for lanes that are quiet no more said then.
     woken: u32,
-    /// By slot, the generation of the VM whose lane has been opened; or zero.
+    /// By slot, the generation of the member whose lane has been opened; or zero.
     opened: Vec<u32>,
     /// How often senders were told of room.
     rooms: u64,
@@ -93,14 +93,14 @@ impl Reader {
             let handle = handle.clone();
             move || sys::fence(handle.as_fd()).is_ok()
         };
-        // SAFETY: the word is in the VM's area, which the core keeps mapped, writable, and hands
+        // SAFETY: the word is in the member's area, which the core keeps mapped, writable, and hands
         // out only as atomics.
         let state = unsafe { RawState::new(NonNull::from(core.area.state()).cast(), fence) };
         let mut receiver = Receiver::new(State::new(state));
-        // Where the kernel has both indices start. From here on only this VM writes it.
+        // Where the kernel has both indices start. From here on only this member writes it.
         let consumer = core.area.consumer();
         let start = consumer.load(Ordering::Relaxed);
-        // SAFETY: the inbox area and the VM's area are mapped by the core, which hands out the word
+        // SAFETY: the inbox area and the member's area are mapped by the core, which hands out the word
         // only as an atomic.
         let inbox = unsafe {
             let (ring, entries) = (core.inbox.ring(), core.geometry.inbox_entries);
@@ -172,7 +172,7 @@ impl Reader {
         self.receiver.poll(|| core.has_lane_news(seen) || other())
     }
 
-    /// Says that the VM is idle, then looks for the same once more. True if there is nothing.
+    /// Says that the member is idle, then looks for the same once more. True if there is nothing.
     pub(crate) fn arm(&mut self, core: &Core, other: impl FnOnce() -> bool) -> bool {
         let seen = (self.changes, self.woken);
         self.receiver.arm(|| core.has_lane_news(seen) || other())
@@ -205,7 +205,7 @@ impl Reader {
         numbered.filter_map(|(ring, (_, source))| Some((ring, source.lane()?)))
     }
 
-    /// The peers that have lanes to this VM, and the capacities of those.
+    /// The peers that have lanes to this member, and the capacities of those.
     pub(crate) fn incoming(&self) -> impl Iterator<Item = (Peer, u32)> {
         let quiet = self.receiver.quiet().filter_map(Source::lane);
         let awake = self.lanes().map(|(_, lane)| lane);
@@ -259,7 +259,7 @@ impl Reader {
         }
     }
 
-    /// Maps a lane. It is there until this VM closes it.
+    /// Maps a lane. It is there until this member closes it.
     fn open(
         &mut self,
         core: &Core,
@@ -274,12 +274,12 @@ impl Reader {
             .map_err(|_| "it could not be mapped")?;
         let consumer = core.area.lane_consumer(peer.id);
         // SAFETY: the lane is mapped by its source, which is kept beside it, and the word by the
-        // core; it is this VM's own, and used by atomics only.
+        // core; it is this member's own, and used by atomics only.
         let memory =
             unsafe { RawReader::new(area.ring(), entries, NonNull::from(consumer).cast()) };
-        // SAFETY: as above, of the VM's own area.
+        // SAFETY: as above, of the member's own area.
         let memory = unsafe { memory.with_mark(core.area.area(), peer.id) };
-        // Where the kernel has both start. From here on only this VM writes it.
+        // Where the kernel has both start. From here on only this member writes it.
         let start = consumer.load(Ordering::Relaxed);
         let ring = Ring::new(memory, start, core.geometry.outbox_bytes as u64);
         // If it has left its payload is out of reach.

@@ -20,9 +20,9 @@ use crate::receiver::Turn;
 /// The items that a ring held when it was looked at: the inbox, or a lane.
 ///
 /// Dropping it gives up those that were taken out of it, and their payload; the others stay.
-pub struct Batch<'vm> {
-    handle: &'vm Handle,
-    reader: &'vm mut Reader,
+pub struct Batch<'member> {
+    handle: &'member Handle,
+    reader: &'member mut Reader,
     ring: usize,
     readable: u32,
     taken: u32,
@@ -34,12 +34,12 @@ pub struct Batch<'vm> {
     broken: bool,
 }
 
-impl<'vm> Batch<'vm> {
+impl<'member> Batch<'member> {
     /// Up to `max` of what the reader has found, if anything.
     #[inline]
     pub(crate) fn new(
-        handle: &'vm Handle,
-        reader: &'vm mut Reader,
+        handle: &'member Handle,
+        reader: &'member mut Reader,
         turn: Option<Turn>,
         max: u32,
     ) -> Self {
@@ -56,7 +56,7 @@ impl<'vm> Batch<'vm> {
         }
     }
 
-    pub(crate) fn handle(&self) -> &'vm Handle {
+    pub(crate) fn handle(&self) -> &'member Handle {
         self.handle
     }
 
@@ -164,7 +164,7 @@ impl Received<'_> {
         }
     }
 
-    /// Which program of this VM it is for.
+    /// Which program of this member it is for.
     #[inline]
     pub fn port(&self) -> u32 {
         self.item().port
@@ -176,7 +176,7 @@ impl Received<'_> {
         self.item().cookie
     }
 
-    /// Whether it answers an item of this VM, the one that had its cookie.
+    /// Whether it answers an item of this member, the one that had its cookie.
     #[inline]
     pub fn is_reply(&self) -> bool {
         self.item().flags & ITEM_REPLY != 0

@@ -198,8 +198,8 @@ impl<R: ReaderMemory, S: StateMemory, T> Receiver<R, S, T> {
         self.polling = polling;
     }
 
-    /// Finds the next ring that has items; `None` if none has. If one has, the VM is busy from here
-    /// on; else it stays as it was, so that a look that finds nothing leaves an armed VM armed.
+    /// Finds the next ring that has items; `None` if none has. If one has, the member is busy from here
+    /// on; else it stays as it was, so that a look that finds nothing leaves an armed member armed.
     ///
     /// # Errors
     ///
@@ -244,15 +244,15 @@ impl<R: ReaderMemory, S: StateMemory, T> Receiver<R, S, T> {
     }
 
     /// Looks for a while whether a ring has items, or there is `other` work. Returns whether there
-    /// is anything. The VM stays busy, so that nobody rings.
+    /// is anything. The member stays busy, so that nobody rings.
     #[inline]
     pub fn poll(&mut self, mut other: impl FnMut() -> bool) -> bool {
         let rings = &self.rings;
         self.polling.spin(|| has_work(rings) || other())
     }
 
-    /// Says that the VM must be rung, then looks once more whether a ring has items, or there is
-    /// `other` work. True if there is nothing, so that the VM may sleep.
+    /// Says that the member must be rung, then looks once more whether a ring has items, or there is
+    /// `other` work. True if there is nothing, so that the member may sleep.
     pub fn arm(&mut self, other: impl FnOnce() -> bool) -> bool {
         let rings = &self.rings;
         if !self.state.arm(|| has_work(rings) || other()) {

@@ -12,9 +12,9 @@ use crate::abi;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::join::JoinOptions;
+use crate::member::Member;
 use crate::peer::Peer;
 use crate::sys;
-use crate::vm::Vm;
 
 /// How often a region that is not there yet is looked for.
 pub(crate) const RETRY: Duration = Duration::from_millis(10);
@@ -27,7 +27,7 @@ const TRIES_AT_ONCE: u32 = 16;
 /// use ivring::RegionOptions;
 ///
 /// # fn main() -> ivring::Result<()> {
-/// let vm = RegionOptions::new().slots(2).name("example").mode(0o600).create()?;
+/// let member = RegionOptions::new().slots(2).name("example").mode(0o600).create()?;
 /// # Ok(())
 /// # }
 /// ```
@@ -42,7 +42,7 @@ pub struct RegionOptions {
 }
 
 impl RegionOptions {
-    /// 16 VMs, inboxes of 256 items, outboxes of 1 MiB, no name.
+    /// 16 members, inboxes of 256 items, outboxes of 1 MiB, no name.
     pub fn new() -> Self {
         Self {
             slots: 16,
@@ -54,7 +54,7 @@ impl RegionOptions {
         }
     }
 
-    /// How many VMs it can hold.
+    /// How many members it can hold.
     pub fn slots(mut self, slots: u32) -> Self {
         self.slots = slots;
         self
@@ -79,20 +79,20 @@ impl RegionOptions {
     }
 
     /// Who may join it by its name: permission bits, as of a file that is the caller's. 0600 if
-    /// nothing is said. A VM needs read and write.
+    /// nothing is said. A member needs read and write.
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;
         self
     }
 
-    /// Whether the VM stays when the process ends that made the region, as
+    /// Whether the member stays when the process ends that made the region, as
     /// [`JoinOptions::outlives_process`].
     pub fn outlives_process(mut self, outlives: bool) -> Self {
         self.outlives_process = outlives;
         self
     }
 
-    /// Makes the region, and becomes VM 0 of it before anyone else can find it.
+    /// Makes the region, and becomes member 0 of it before anyone else can find it.
     ///
     /// # Errors
     ///
@@ -101,7 +101,7 @@ impl RegionOptions {
     ///   [`Error::TooLong`] if it has more than 63 bytes;
     /// - [`Error::RegionExists`] if the name is taken;
     /// - [`Error::TooManyRegions`], [`Error::NoMemory`].
-    pub fn create(&self) -> Result<Vm> {
+    pub fn create(&self) -> Result<Member> {
         let first = Peer {
             id: 0,
             generation: 1,
@@ -111,34 +111,34 @@ impl RegionOptions {
         } else {
             abi::CREATE_PROCESS
         };
-        Vm::new(self.make(abi::CREATE_ATTACH | process)?, first)
+        Member::new(self.make(abi::CREATE_ATTACH | process)?, first)
     }
 
-    /// Makes the region and becomes VM 0 of it; or joins the one that has its name, in any slot, if there
-    /// is one. For programs of which each may be the first.
+    /// Makes the region and becomes member 0 of it; or joins the one that has its name, in any slot, if
+    /// there is one. For programs of which each may be the first.
     ///
     /// A region that is there stays as it is, though it may have another size, mode or creator than
     /// these options say: [`Handle::info`](crate::Handle::info) tells.
     ///
     /// # Errors
     ///
-    /// - as [`RegionOptions::create`] and [`Vm::join`], but for [`Error::RegionExists`] and
+    /// - as [`RegionOptions::create`] and [`Member::join`], but for [`Error::RegionExists`] and
     ///   [`Error::NoRegion`];
     /// - [`Error::Argument`] if there is no name;
     /// - [`Error::TimedOut`] if a region of that name came and went again and again until the deadline,
     ///   a few tries at least.
-    pub fn create_or_join(&self, deadline: Deadline) -> Result<(Vm, Opened)> {
+    pub fn create_or_join(&self, deadline: Deadline) -> Result<(Member, Opened)> {
         nonempty(&self.name)?;
         for tries in 1.. {
             match self.create() {
                 Err(Error::RegionExists) => {}
-                vm => return vm.map(|vm| (vm, Opened::Created)),
+                member => return member.map(|member| (member, Opened::Created)),
             }
             let join = JoinOptions::new().outlives_process(self.outlives_process);
             match join.join(&self.name, Deadline::NOW) {
                 // It went in between: others are as quick, so that may happen again and again.
                 Err(Error::NoRegion) => {}
-                vm => return vm.map(|vm| (vm, Opened::Joined)),
+                member => return member.map(|member| (member, Opened::Joined)),
             }
             if tries < TRIES_AT_ONCE {
                 continue;
@@ -151,9 +151,9 @@ impl RegionOptions {
         Err(Error::TimedOut)
     }
 
-    /// Makes the region without becoming a VM of it.
+    /// Makes the region without becoming a member of it.
     ///
-    /// Whoever has the descriptor, or is passed it, can [`join`](Vm::join_fd).
+    /// Whoever has the descriptor, or is passed it, can [`join`](Member::join_fd).
     ///
     /// # Errors
     ///

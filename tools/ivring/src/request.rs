@@ -30,7 +30,7 @@ mod sealed {
     pub trait Route {
         fn peer(&self) -> Peer;
 
-        /// Whether it begins at that VM.
+        /// Whether it begins at that member.
         fn is_of(&self, handle: &Handle) -> bool;
 
         fn send(
@@ -113,7 +113,7 @@ struct Pending<'h> {
     waiter: Waiter<'h>,
 }
 
-/// The requests that have not been answered, by their cookies, of which no VM ever has two alike.
+/// The requests that have not been answered, by their cookies, of which no member ever has two alike.
 ///
 /// No borrow of it is held while a waiter is told, so that the waiter can make requests.
 #[derive(Default)]

@@ -14,7 +14,7 @@ use crate::memory::StateMemory;
 /// a sender's fence adds to each item while the receiver reads it, where alone it adds 5.
 pub const UNFENCED_AFTER: u32 = 1024;
 
-/// What a VM says of itself, and what it owes for having said it.
+/// What a member says of itself, and what it owes for having said it.
 #[derive(Debug)]
 pub struct State<M> {
     memory: M,
@@ -49,7 +49,7 @@ impl<M: StateMemory> State<M> {
         }
     }
 
-    /// Says that the VM will look at its rings again by itself: nobody need ring.
+    /// Says that the member will look at its rings again by itself: nobody need ring.
     ///
     /// Whoever says so owes that look: before it sleeps it must [`arm`](State::arm), or have the
     /// kernel do so in WAIT or `poll()`.
@@ -72,10 +72,10 @@ impl<M: StateMemory> State<M> {
         }
     }
 
-    /// Says that the VM must be rung, then looks once more whether there is `work`.
+    /// Says that the member must be rung, then looks once more whether there is `work`.
     ///
-    /// Returns true if there is none: the VM may sleep, and whatever comes next raises a doorbell.
-    /// False if there is, or if that cannot be known: the VM is busy.
+    /// Returns true if there is none: the member may sleep, and whatever comes next raises a doorbell.
+    /// False if there is, or if that cannot be known: the member is busy.
     pub fn arm(&mut self, work: impl FnOnce() -> bool) -> bool {
         self.handled = 0;
         self.memory.set_state(IDLE);
@@ -112,13 +112,13 @@ impl<M: StateMemory> State<M> {
         !self.unfenced
     }
 
-    /// Has each sender pass a fence of its own from now on. False if that cannot be. A VM that is idle
-    /// stays so.
+    /// Has each sender pass a fence of its own from now on. False if that cannot be. A member that is
+    /// idle stays so.
     pub(crate) fn fence_senders(&mut self) -> bool {
         if !self.unfenced {
             return true;
         }
-        // Else the kernel has gone idle for the VM, which is the next arming's to settle.
+        // Else the kernel has gone idle for the member, which is the next arming's to settle.
         if self.memory.state() != BUSY_UNFENCED {
             return false;
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What a VM says of itself against a model of what senders may have read of it: nobody sleeps while
-//! one may have read UNFENCED and passed no barrier since.
+//! What a member says of itself against a model of what senders may have read of it: nobody sleeps
+//! while one may have read UNFENCED and passed no barrier since.
 
 use std::cell::Cell;
 
@@ -24,7 +24,7 @@ enum Step {
     Doorbell,
     /// The kernel starts a delay.
     Delay,
-    /// The kernel puts the VM to sleep, and makes the barrier if it finds UNFENCED.
+    /// The kernel puts the member to sleep, and makes the barrier if it finds UNFENCED.
     Sleep,
 }
 
@@ -47,7 +47,7 @@ struct Senders {
     word: u32,
     /// They may have read UNFENCED, and have passed no barrier since.
     unfenced: bool,
-    /// The VM has passed a barrier since it last stored the word.
+    /// The member has passed a barrier since it last stored the word.
     fenced: bool,
 }
 
@@ -63,7 +63,7 @@ impl Senders {
         self.fenced = true;
     }
 
-    /// Follows what the VM has done.
+    /// Follows what the member has done.
     fn follow(&mut self, memory: &Plain) {
         for step in memory.steps() {
             match step {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What a VM says of itself, in which order, and which fence it owes.
+//! What a member says of itself, in which order, and which fence it owes.
 
 use super::*;
 use crate::abi::DELAYED;

@@ -11,8 +11,8 @@ use crate::deadline::Deadline;
 use crate::handle::Handle;
 use crate::sys;
 
-/// The port that the library keeps for itself: an item to it only wakes the VM, whoever sent it, and a
-/// request to it is refused.
+/// The port that the library keeps for itself: an item to it only wakes the member, whoever sent it,
+/// and a request to it is refused.
 pub const PORT_RESERVED: u32 = 0xffff_ffff;
 
 /// Stops a [`Dispatcher`](crate::Dispatcher), from any thread or from a signal handler.
@@ -33,7 +33,7 @@ impl Stopper {
     /// Has the dispatcher return, now or when it is run next.
     ///
     /// It allocates nothing, takes no lock and waits for nothing, nor for a delay that
-    /// [`Handle::set_wake`] has set. In a [child](crate::Vm#children) it does nothing.
+    /// [`Handle::set_wake`] has set. In a [child](crate::Member#children) it does nothing.
     pub fn stop(&self) {
         let core = self.handle.core();
         if !core.is_mapped() {

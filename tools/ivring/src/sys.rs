@@ -33,20 +33,20 @@ pub(crate) fn open() -> Result<OwnedFd> {
 
 /// What the running module offers.
 pub(crate) fn api(fd: BorrowedFd<'_>) -> Result<abi::Api> {
-    // SAFETY: IVRING_API writes a struct ivring_api, any bytes of which are a valid `Api`.
-    unsafe { ioctl::ioctl(fd, Getter::<{ abi::API }, abi::Api>::new()) }
-        .map_err(Error::of("IVRING_API"))
+    // SAFETY: IVRING_IOC_API writes a struct ivring_api, any bytes of which are a valid `Api`.
+    unsafe { ioctl::ioctl(fd, Getter::<{ abi::IOC_API }, abi::Api>::new()) }
+        .map_err(Error::of("IVRING_IOC_API"))
 }
 
 pub(crate) fn create(fd: BorrowedFd<'_>, arg: abi::Create) -> Result<()> {
-    // SAFETY: IVRING_CREATE reads a struct ivring_create and writes nothing.
-    unsafe { ioctl::ioctl(fd, Setter::<{ abi::CREATE }, abi::Create>::new(arg)) }.map_err(|errno| {
-        match errno {
+    // SAFETY: IVRING_IOC_CREATE reads a struct ivring_create and writes nothing.
+    unsafe { ioctl::ioctl(fd, Setter::<{ abi::IOC_CREATE }, abi::Create>::new(arg)) }.map_err(
+        |errno| match errno {
             Errno::EXIST => Error::RegionExists,
             Errno::MFILE => Error::TooManyRegions,
-            errno => Error::of("IVRING_CREATE")(errno),
-        }
-    })
+            errno => Error::of("IVRING_IOC_CREATE")(errno),
+        },
+    )
 }
 
 /// Attaches `fd` to the region of `region`, or to the one of that name, or, where
@@ -65,21 +65,25 @@ pub(crate) fn attach(
         generation: 0,
         name,
     };
-    // SAFETY: IVRING_ATTACH reads and writes a struct ivring_attach, any bytes of which are a
+    // SAFETY: IVRING_IOC_ATTACH reads and writes a struct ivring_attach, any bytes of which are a
     // valid `Attach`.
-    unsafe { ioctl::ioctl(fd, Updater::<{ abi::ATTACH }, abi::Attach>::new(&mut arg)) }.map_err(
-        |errno| match errno {
-            Errno::NOENT => Error::NoRegion,
-            Errno::ACCESS => Error::RegionDenied,
-            Errno::MFILE => Error::TooManyRegions,
-            Errno::BUSY => Error::SlotTaken(id),
-            Errno::NOSPC => Error::RegionFull,
-            Errno::DQUOT => Error::TooManySlots,
-            // The descriptor belongs to a region, and the name and the flags are good.
-            Errno::INVAL => Error::NoSuchSlot(id),
-            errno => Error::of("IVRING_ATTACH")(errno),
-        },
-    )?;
+    unsafe {
+        ioctl::ioctl(
+            fd,
+            Updater::<{ abi::IOC_ATTACH }, abi::Attach>::new(&mut arg),
+        )
+    }
+    .map_err(|errno| match errno {
+        Errno::NOENT => Error::NoRegion,
+        Errno::ACCESS => Error::RegionDenied,
+        Errno::MFILE => Error::TooManyRegions,
+        Errno::BUSY => Error::SlotTaken(id),
+        Errno::NOSPC => Error::RegionFull,
+        Errno::DQUOT => Error::TooManySlots,
+        // The descriptor belongs to a region, and the name and the flags are good.
+        Errno::INVAL => Error::NoSuchSlot(id),
+        errno => Error::of("IVRING_IOC_ATTACH")(errno),
+    })?;
     Ok(Peer {
         id: arg.id,
         generation: arg.generation,
@@ -87,24 +91,28 @@ pub(crate) fn attach(
 }
 
 pub(crate) fn info(fd: BorrowedFd<'_>) -> Result<abi::Info> {
-    // SAFETY: IVRING_INFO writes a struct ivring_info, any bytes of which are a valid `Info`.
-    unsafe { ioctl::ioctl(fd, Getter::<{ abi::INFO }, abi::Info>::new()) }
-        .map_err(Error::of("IVRING_INFO"))
+    // SAFETY: IVRING_IOC_INFO writes a struct ivring_info, any bytes of which are a valid `Info`.
+    unsafe { ioctl::ioctl(fd, Getter::<{ abi::IOC_INFO }, abi::Info>::new()) }
+        .map_err(Error::of("IVRING_IOC_INFO"))
 }
 
-pub(crate) fn vm_info(fd: BorrowedFd<'_>, id: u32) -> Result<abi::VmInfo> {
-    let mut arg = abi::VmInfo {
+pub(crate) fn member_info(fd: BorrowedFd<'_>, id: u32) -> Result<abi::MemberInfo> {
+    let mut arg = abi::MemberInfo {
         id,
         ..Default::default()
     };
-    // SAFETY: IVRING_VM_INFO reads and writes a struct ivring_vm_info, any bytes of which are a
-    // valid `VmInfo`.
-    unsafe { ioctl::ioctl(fd, Updater::<{ abi::VM_INFO }, abi::VmInfo>::new(&mut arg)) }.map_err(
-        |errno| match errno {
-            Errno::INVAL => Error::NoSuchSlot(id),
-            errno => Error::of("IVRING_VM_INFO")(errno),
-        },
-    )?;
+    // SAFETY: IVRING_IOC_MEMBER_INFO reads and writes a struct ivring_member_info, any bytes of which
+    // are a valid `MemberInfo`.
+    unsafe {
+        ioctl::ioctl(
+            fd,
+            Updater::<{ abi::IOC_MEMBER_INFO }, abi::MemberInfo>::new(&mut arg),
+        )
+    }
+    .map_err(|errno| match errno {
+        Errno::INVAL => Error::NoSuchSlot(id),
+        errno => Error::of("IVRING_IOC_MEMBER_INFO")(errno),
+    })?;
     Ok(arg)
 }
 
@@ -136,11 +144,16 @@ pub(crate) fn enqueue(
         deadline: deadline.as_nanos(),
         ..Default::default()
     };
-    // SAFETY: IVRING_ENQUEUE
+    // SAFETY: IVRING_IOC_ENQUEUE
     // - reads and writes a struct ivring_enqueue, any bytes of which are a valid `Enqueue`;
     // - reads at most `count` items at `items`, which are there while the slice is borrowed.
-    unsafe { ioctl::ioctl(fd, Updater::<{ abi::ENQUEUE }, abi::Enqueue>::new(&mut arg)) }
-        .map_err(of_peer("IVRING_ENQUEUE", peer))?;
+    unsafe {
+        ioctl::ioctl(
+            fd,
+            Updater::<{ abi::IOC_ENQUEUE }, abi::Enqueue>::new(&mut arg),
+        )
+    }
+    .map_err(of_peer("IVRING_IOC_ENQUEUE", peer))?;
     Ok(Enqueued {
         done: arg.done,
         position: arg.position,
@@ -155,10 +168,10 @@ pub(crate) fn wait(fd: BorrowedFd<'_>, flags: u32, deadline: Deadline) -> Result
         events: 0,
         deadline: deadline.as_nanos(),
     };
-    // SAFETY: IVRING_WAIT reads and writes a struct ivring_wait, any bytes of which are a valid
+    // SAFETY: IVRING_IOC_WAIT reads and writes a struct ivring_wait, any bytes of which are a valid
     // `Wait`.
-    unsafe { ioctl::ioctl(fd, Updater::<{ abi::WAIT }, abi::Wait>::new(&mut arg)) }
-        .map_err(Error::of("IVRING_WAIT"))?;
+    unsafe { ioctl::ioctl(fd, Updater::<{ abi::IOC_WAIT }, abi::Wait>::new(&mut arg)) }
+        .map_err(Error::of("IVRING_IOC_WAIT"))?;
     Ok(arg.events)
 }
 
@@ -168,28 +181,29 @@ pub(crate) fn eventfd(fd: BorrowedFd<'_>, eventfd: Option<BorrowedFd<'_>>) -> Re
         fd: eventfd.map_or(-1, |fd| fd.as_raw_fd()),
         flags: 0,
     };
-    // SAFETY: IVRING_EVENTFD reads a struct ivring_eventfd and writes nothing. The kernel holds a
+    // SAFETY: IVRING_IOC_EVENTFD reads a struct ivring_eventfd and writes nothing. The kernel holds a
     // reference of its own to the eventfd.
-    unsafe { ioctl::ioctl(fd, Setter::<{ abi::EVENTFD }, abi::Eventfd>::new(arg)) }.map_err(
+    unsafe { ioctl::ioctl(fd, Setter::<{ abi::IOC_EVENTFD }, abi::Eventfd>::new(arg)) }.map_err(
         |errno| match errno {
             Errno::INVAL => Error::Argument {
                 argument: "eventfd",
                 reason: "it is no eventfd",
             },
-            errno => Error::of("IVRING_EVENTFD")(errno),
+            errno => Error::of("IVRING_IOC_EVENTFD")(errno),
         },
     )
 }
 
-/// Wakes the senders that wait for this VM's progress with its inbox, or with the lane from a VM.
+/// Wakes the senders that wait for this member's progress with its inbox, or with the lane from a
+/// member.
 pub(crate) fn room(fd: BorrowedFd<'_>, from: u32) -> Result<()> {
     let arg = abi::Room { from, flags: 0 };
-    // SAFETY: IVRING_ROOM reads a struct ivring_room and writes nothing.
-    unsafe { ioctl::ioctl(fd, Setter::<{ abi::ROOM }, abi::Room>::new(arg)) }
-        .map_err(Error::of("IVRING_ROOM"))
+    // SAFETY: IVRING_IOC_ROOM reads a struct ivring_room and writes nothing.
+    unsafe { ioctl::ioctl(fd, Setter::<{ abi::IOC_ROOM }, abi::Room>::new(arg)) }
+        .map_err(Error::of("IVRING_IOC_ROOM"))
 }
 
-/// Sleeps until the peer's consumer index, of its inbox or of this VM's lane to it, has reached
+/// Sleeps until the peer's consumer index, of its inbox or of this member's lane to it, has reached
 /// `position`.
 pub(crate) fn flush(
     fd: BorrowedFd<'_>,
@@ -208,13 +222,13 @@ pub(crate) fn flush(
         },
         deadline: deadline.as_nanos(),
     };
-    // SAFETY: IVRING_FLUSH reads a struct ivring_flush and writes nothing.
-    unsafe { ioctl::ioctl(fd, Setter::<{ abi::FLUSH }, abi::Flush>::new(arg)) }
-        .map_err(of_peer("IVRING_FLUSH", peer))
+    // SAFETY: IVRING_IOC_FLUSH reads a struct ivring_flush and writes nothing.
+    unsafe { ioctl::ioctl(fd, Setter::<{ abi::IOC_FLUSH }, abi::Flush>::new(arg)) }
+        .map_err(of_peer("IVRING_IOC_FLUSH", peer))
 }
 
 /// Has a lane made to the peer, of a capacity that is possible. Waits until the deadline for the
-/// receiver to close the lane of a VM that had this slot before.
+/// receiver to close the lane of a member that had this slot before.
 pub(crate) fn open_lane(
     fd: BorrowedFd<'_>,
     peer: Peer,
@@ -231,15 +245,19 @@ pub(crate) fn open_lane(
         },
         deadline: deadline.as_nanos(),
     };
-    // SAFETY: IVRING_OPEN_LANE reads a struct ivring_open_lane and writes nothing.
-    unsafe { ioctl::ioctl(fd, Setter::<{ abi::OPEN_LANE }, abi::OpenLane>::new(arg)) }.map_err(
-        |errno| match errno {
-            Errno::CONNREFUSED => Error::LaneRefused,
-            // This VM has no other one.
-            Errno::BUSY => Error::LaneUnread,
-            errno => of_peer("IVRING_OPEN_LANE", peer)(errno),
-        },
-    )
+    // SAFETY: IVRING_IOC_OPEN_LANE reads a struct ivring_open_lane and writes nothing.
+    unsafe {
+        ioctl::ioctl(
+            fd,
+            Setter::<{ abi::IOC_OPEN_LANE }, abi::OpenLane>::new(arg),
+        )
+    }
+    .map_err(|errno| match errno {
+        Errno::CONNREFUSED => Error::LaneRefused,
+        // This member has no other one.
+        Errno::BUSY => Error::LaneUnread,
+        errno => of_peer("IVRING_IOC_OPEN_LANE", peer)(errno),
+    })
 }
 
 /// Is done with the lane from a peer.
@@ -248,26 +266,32 @@ pub(crate) fn close_lane(fd: BorrowedFd<'_>, peer: Peer) -> Result<()> {
         from: peer.id,
         generation: peer.generation,
     };
-    // SAFETY: IVRING_CLOSE_LANE reads a struct ivring_close_lane and writes nothing.
-    unsafe { ioctl::ioctl(fd, Setter::<{ abi::CLOSE_LANE }, abi::CloseLane>::new(arg)) }
-        .map_err(Error::of("IVRING_CLOSE_LANE"))
+    // SAFETY: IVRING_IOC_CLOSE_LANE reads a struct ivring_close_lane and writes nothing.
+    unsafe {
+        ioctl::ioctl(
+            fd,
+            Setter::<{ abi::IOC_CLOSE_LANE }, abi::CloseLane>::new(arg),
+        )
+    }
+    .map_err(Error::of("IVRING_IOC_CLOSE_LANE"))
 }
 
-/// Wakes the peer for what is in this VM's lane to it. Returns whether that was needed.
+/// Wakes the peer for what is in this member's lane to it. Returns whether that was needed.
 pub(crate) fn doorbell(fd: BorrowedFd<'_>, peer: Peer) -> Result<bool> {
     let arg = abi::Doorbell {
         id: peer.id,
         generation: peer.generation,
     };
-    // SAFETY: IVRING_DOORBELL reads a struct ivring_doorbell and writes nothing.
-    let rung = unsafe { ioctl::ioctl(fd, Asker::<{ abi::DOORBELL }, abi::Doorbell>(arg)) };
-    Ok(rung.map_err(of_peer("IVRING_DOORBELL", peer))? != 0)
+    // SAFETY: IVRING_IOC_DOORBELL reads a struct ivring_doorbell and writes nothing.
+    let rung = unsafe { ioctl::ioctl(fd, Asker::<{ abi::IOC_DOORBELL }, abi::Doorbell>(arg)) };
+    Ok(rung.map_err(of_peer("IVRING_IOC_DOORBELL", peer))? != 0)
 }
 
 /// Has every CPU pass a full barrier.
 pub(crate) fn fence(fd: BorrowedFd<'_>) -> Result<()> {
-    // SAFETY: IVRING_FENCE has no argument.
-    unsafe { ioctl::ioctl(fd, NoArg::<{ abi::FENCE }>::new()) }.map_err(Error::of("IVRING_FENCE"))
+    // SAFETY: IVRING_IOC_FENCE has no argument.
+    unsafe { ioctl::ioctl(fd, NoArg::<{ abi::IOC_FENCE }>::new()) }
+        .map_err(Error::of("IVRING_IOC_FENCE"))
 }
 
 /// Translates the error of a call about a peer, whose other arguments are good.

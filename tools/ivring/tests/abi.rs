@@ -89,7 +89,7 @@ macro_rules! common {
         layout!($to: "ivring_lane_info" LaneInfo { generation entries });
         layout!($to: "ivring_lanes" Lanes { changes woken pad0 } [lane]);
         layout!($to: "ivring_lane_end" LaneEnd { consumer closed pad0 });
-        layout!($to: "ivring_vm_area" VmArea {
+        layout!($to: "ivring_member_area" MemberArea {
             state wake_items wake_delay_us pad0 inbox_consumer pad1 members_seen
             max_lane_entries pad2 quiet pad3
         } [lane]);
@@ -105,7 +105,7 @@ macro_rules! common {
         layout!($to: "ivring_stats" Stats {
             items_in items_out rung suppressed spurious full waits room delayed pointless
         });
-        layout!($to: "ivring_vm_info" VmInfo { id generation uid reserved stats });
+        layout!($to: "ivring_member_info" MemberInfo { id generation uid reserved stats });
         layout!($to: "ivring_enqueue" Enqueue {
             id generation count flags items deadline done position rung reserved
         });
@@ -124,8 +124,10 @@ fn assertions() -> Assertions {
 
     common!(to);
     constants!(to: MAP_REGION MAP_INBOX);
-    constants!(to: API CREATE ATTACH INFO VM_INFO ENQUEUE WAIT EVENTFD ROOM FLUSH);
-    constants!(to: OPEN_LANE CLOSE_LANE DOORBELL FENCE);
+    constants!(to: IOC_API IOC_CREATE IOC_ATTACH IOC_INFO IOC_MEMBER_INFO IOC_ENQUEUE IOC_WAIT);
+    constants!(to: IOC_EVENTFD IOC_ROOM IOC_FLUSH IOC_OPEN_LANE IOC_CLOSE_LANE IOC_DOORBELL);
+    constants!(to: IOC_FENCE);
+
     let mut function = |name: &str, arguments: &[u32], rust: fn(u32) -> u64| {
         for &argument in arguments {
             to.equal(&format!("IVRING_{name}({argument})"), rust(argument));
@@ -133,7 +135,7 @@ fn assertions() -> Assertions {
         to.names.push(format!("IVRING_{name}"));
     };
     let ids = [0, 1, MAX_SLOTS - 1];
-    function("MAP_VM", &ids, map_vm);
+    function("MAP_MEMBER", &ids, map_member);
     function("MAP_LANE_TO", &ids, map_lane_to);
     function("MAP_LANE_FROM", &ids, map_lane_from);
     function("LANES_OFFSET", &[2, MAX_INBOX_ENTRIES], lanes_offset);
@@ -154,27 +156,27 @@ fn assertions_of_the_module() -> Assertions {
     // There the area's number, in the header its offset.
     to.equal("IVRING_MAP_REGION >> IVRING_MAP_SHIFT", MAP_REGION);
     to.equal("IVRING_MAP_INBOX >> IVRING_MAP_SHIFT", MAP_INBOX);
-    to.equal("IVRING_MAP_VM(0) >> IVRING_MAP_SHIFT", MAP_VM);
+    to.equal("IVRING_MAP_MEMBER(0) >> IVRING_MAP_SHIFT", MAP_MEMBER);
     let [lane_to, lane_from] =
         ["TO", "FROM"].map(|way| format!("IVRING_MAP_LANE_{way}(0) >> IVRING_MAP_SHIFT"));
     to.equal(&lane_to, MAP_LANE_TO);
     to.equal(&lane_from, MAP_LANE_FROM);
     // The sizes in the numbers are those of the structures.
     for (name, number) in [
-        ("API", NR_API),
-        ("CREATE", NR_CREATE),
-        ("ATTACH", NR_ATTACH),
-        ("INFO", NR_INFO),
-        ("VM_INFO", NR_VM_INFO),
-        ("ENQUEUE", NR_ENQUEUE),
-        ("WAIT", NR_WAIT),
-        ("EVENTFD", NR_EVENTFD),
-        ("ROOM", NR_ROOM),
-        ("FLUSH", NR_FLUSH),
-        ("OPEN_LANE", NR_OPEN_LANE),
-        ("CLOSE_LANE", NR_CLOSE_LANE),
-        ("DOORBELL", NR_DOORBELL),
-        ("FENCE", NR_FENCE),
+        ("IOC_API", NR_API),
+        ("IOC_CREATE", NR_CREATE),
+        ("IOC_ATTACH", NR_ATTACH),
+        ("IOC_INFO", NR_INFO),
+        ("IOC_MEMBER_INFO", NR_MEMBER_INFO),
+        ("IOC_ENQUEUE", NR_ENQUEUE),
+        ("IOC_WAIT", NR_WAIT),
+        ("IOC_EVENTFD", NR_EVENTFD),
+        ("IOC_ROOM", NR_ROOM),
+        ("IOC_FLUSH", NR_FLUSH),
+        ("IOC_OPEN_LANE", NR_OPEN_LANE),
+        ("IOC_CLOSE_LANE", NR_CLOSE_LANE),
+        ("IOC_DOORBELL", NR_DOORBELL),
+        ("IOC_FENCE", NR_FENCE),
     ] {
         to.equal(&format!("_IOC_NR(IVRING_{name})"), u64::from(number));
     }

@@ -13,7 +13,7 @@ use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ivring::abi::{BUSY, IDLE, Item, LaneEnd, RingArea, VmArea};
+use ivring::abi::{BUSY, IDLE, Item, LaneEnd, MemberArea, RingArea};
 use ivring::raw::{RawReader, RawState, RawWriter};
 use ivring::receiver::Receiver;
 use ivring::ring::{Ring, is_read};
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The areas of a lane and of its receiver, and what the module would be for both.
 struct Pair {
     lane: NonNull<RingArea>,
-    vm: NonNull<VmArea>,
+    member: NonNull<MemberArea>,
     capacity: u32,
     lock: Mutex<()>,
     changed: Condvar,
@@ -39,7 +39,7 @@ struct Pair {
 unsafe impl Sync for Pair {}
 
 fn zeroed<T>(items: u32) -> NonNull<T> {
-    // What follows a `T` of a ring are items, and of a VM's area the ends of lanes, as large.
+    // What follows a `T` of a ring are items, and of a member's area the ends of lanes, as large.
     let words = (size_of::<T>() + items as usize * size_of::<Item>()) / size_of::<u64>();
     NonNull::from(vec![0u64; words].leak()).cast()
 }
@@ -48,7 +48,7 @@ impl Pair {
     fn new(capacity: u32) -> Self {
         let pair = Self {
             lane: zeroed(capacity),
-            vm: zeroed(1),
+            member: zeroed(1),
             capacity,
             lock: Mutex::new(()),
             changed: Condvar::new(),
@@ -69,24 +69,24 @@ impl Pair {
         Self::word(self.lane.cast(), offset)
     }
 
-    fn vm_word(&self, offset: usize) -> &'static AtomicU32 {
-        Self::word(self.vm.cast(), offset)
+    fn member_word(&self, offset: usize) -> &'static AtomicU32 {
+        Self::word(self.member.cast(), offset)
     }
 
     fn state(&self) -> &'static AtomicU32 {
-        self.vm_word(offset_of!(VmArea, state))
+        self.member_word(offset_of!(MemberArea, state))
     }
 
     fn consumer(&self) -> &'static AtomicU32 {
-        self.vm_word(offset_of!(VmArea, lane) + offset_of!(LaneEnd, consumer))
+        self.member_word(offset_of!(MemberArea, lane) + offset_of!(LaneEnd, consumer))
     }
 
     fn sender(&self) -> Sender<RawWriter, &Self> {
-        let end = offset_of!(VmArea, lane);
+        let end = offset_of!(MemberArea, lane);
         // SAFETY: the areas are leaked, aligned to 8 bytes, and there is one writer.
         let memory = unsafe {
-            let end = self.vm.byte_add(end).cast::<LaneEnd>();
-            RawWriter::new(self.lane, self.capacity, end, self.vm)
+            let end = self.member.byte_add(end).cast::<LaneEnd>();
+            RawWriter::new(self.lane, self.capacity, end, self.member)
         };
         let start = self.capacity.wrapping_neg();
         Sender::new(Writer::new(memory, start), self)

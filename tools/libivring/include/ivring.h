@@ -2,14 +2,14 @@
 /*
  * libivring: work queues between virtual machines and processes of one computer.
  *
- * A struct ivring is one VM of a region: an attached /dev/ivring file with its
+ * A struct ivring is one member of a region: an attached /dev/ivring file with its
  * areas mapped. One thread at a time may use it; only ivring_stop() may be
  * called from elsewhere.
  *
- * A VM is of the process that made it, and leaves when that ends: see ivring_join_lasting()
+ * A member is of the process that made it, and leaves when that ends: see ivring_join_lasting()
  * for one that does not. A child made by fork() has its descriptor but none of its
  * mappings: there ivring_fd(), ivring_self() and ivring_close() work, which closes the child's
- * descriptor and leaves the VM alone. All else fails with -EPERM, says false or does nothing,
+ * descriptor and leaves the member alone. All else fails with -EPERM, says false or does nothing,
  * but for the inline functions of a lane, which end the child by SIGSEGV. A child that wants to
  * be a member attaches by itself: ivring_join_fd().
  *
@@ -36,7 +36,7 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 /*
- * The port the library keeps for itself: ivring_stop() wakes its own VM by an item to
+ * The port the library keeps for itself: ivring_stop() wakes its own member by an item to
  * it, which dispatchers drop.
  */
 #define IVRING_PORT_RESERVED		0xffffffffu
@@ -53,7 +53,7 @@ struct ivring;
 const char *ivring_why(void);
 
 /**
- * struct ivring_peer - a VM of the region, and no successor of it.
+ * struct ivring_peer - a member of the region, and no successor of it.
  * @id:		its slot
  * @generation:	its generation, odd
  */
@@ -68,13 +68,13 @@ struct ivring_peer {
 /**
  * struct ivring_options - the region that ivring_create() or ivring_open() makes.
  * @name:		what others join it by; NULL if only by descriptor
- * @slots:		how many VMs it can hold
+ * @slots:		how many members it can hold
  * @inbox_entries:	items in each inbox, a power of two
  * @outbox_bytes:	bytes in each outbox, a power of two
  * @mode:		who may join by name: permission bits, as of a file of the caller's.
  *			Zero means 0600: the caller's user. IVRING_MODE_NOBODY lets nobody.
  *			A region without a name has no mode: zero
- * @lasting:	the VM stays as long as any process has a descriptor of it, as
+ * @lasting:	the member stays as long as any process has a descriptor of it, as
  *		ivring_join_lasting() says
  */
 struct ivring_options {
@@ -87,27 +87,27 @@ struct ivring_options {
 };
 
 /*
- * The VM
+ * The member
  */
 
 /**
- * ivring_create() - make a region and become VM 0 of it.
+ * ivring_create() - make a region and become member 0 of it.
  * @options:	what it is to be
- * @vm:		out: the VM, to be closed with ivring_close()
+ * @member:	out: the member, to be closed with ivring_close()
  *
  * Return: 0; -EEXIST if the name is taken, -EINVAL for bad options; -ENODEV if there is no
- * /dev/ivring, -EACCES if this user may not open it; or what opening it, IVRING_CREATE or
+ * /dev/ivring, -EACCES if this user may not open it; or what opening it, IVRING_IOC_CREATE or
  * mmap() fail with.
  */
-int ivring_create(const struct ivring_options *options, struct ivring **vm);
+int ivring_create(const struct ivring_options *options, struct ivring **member);
 
 /**
- * ivring_join() - become a VM of a region that has a name.
+ * ivring_join() - become a member of a region that has a name.
  * @name:	the region's name
  * @id:		the slot wanted, or IVRING_ID_ANY
  * @deadline:	how long to wait for a region of that name; the wait looks for
  *		it every 10 ms
- * @vm:		out: the VM, to be closed with ivring_close()
+ * @member:	out: the member, to be closed with ivring_close()
  *
  * It waits only while no region has that name. Any other error is returned at once, because
  * it may never go away: a device that is missing or may not be opened, a region that this
@@ -117,24 +117,24 @@ int ivring_create(const struct ivring_options *options, struct ivring **vm);
  * Return: 0; -ENOENT if there is no such region, at the deadline too; -EACCES if this user
  * may not join it, or not open /dev/ivring; -ENODEV if there is no /dev/ivring; -EBUSY if the
  * slot is taken, -ENOSPC if all are; -EDQUOT, -EMFILE; -EINVAL for a bad name or no such
- * slot; or what opening /dev/ivring, IVRING_ATTACH or mmap() fail with.
+ * slot; or what opening /dev/ivring, IVRING_IOC_ATTACH or mmap() fail with.
  */
-int ivring_join(const char *name, uint32_t id, uint64_t deadline, struct ivring **vm);
+int ivring_join(const char *name, uint32_t id, uint64_t deadline, struct ivring **member);
 
 /**
- * ivring_join_lasting() - as ivring_join(), but the VM outlives the process.
+ * ivring_join_lasting() - as ivring_join(), but the member outlives the process.
  * @name:	the region's name
  * @id:		the slot wanted, or IVRING_ID_ANY
  * @deadline:	how long to wait for a region of that name
- * @vm:		out: the VM, to be closed with ivring_close()
+ * @member:	out: the member, to be closed with ivring_close()
  *
- * A VM leaves when the process that attached it ends, though a child made by fork() still has the
- * descriptor (IVRING_ATTACH_PROCESS). This one stays until the last descriptor is closed, so
+ * A member leaves when the process that attached it ends, though a child made by fork() still has
+ * the descriptor (IVRING_ATTACH_PROCESS). This one stays until the last descriptor is closed, so
  * that a process that was given one by SCM_RIGHTS or across exec() can go on with it.
  *
  * Return: as ivring_join().
  */
-int ivring_join_lasting(const char *name, uint32_t id, uint64_t deadline, struct ivring **vm);
+int ivring_join_lasting(const char *name, uint32_t id, uint64_t deadline, struct ivring **member);
 
 /* What ivring_open() did. */
 enum {
@@ -143,10 +143,10 @@ enum {
 };
 
 /**
- * ivring_open() - make a region and become VM 0 of it, or join the one that has its name.
+ * ivring_open() - make a region and become member 0 of it, or join the one that has its name.
  * @options:	what it is to be, if it is made; it has a name
  * @deadline:	how long to try again if the region of that name comes and goes
- * @vm:		out: the VM, to be closed with ivring_close(); in any slot if it has joined
+ * @member:	out: the member, to be closed with ivring_close(); in any slot if it has joined
  *
  * For programs of which each may be the first. A region that is there stays as it is, though it
  * may have another size, mode or creator than the options say: ivring_info() tells.
@@ -155,74 +155,74 @@ enum {
  * until the deadline, a few tries at least; or as ivring_create() and ivring_join(), but for
  * -EEXIST and -ENOENT.
  */
-int ivring_open(const struct ivring_options *options, uint64_t deadline, struct ivring **vm);
+int ivring_open(const struct ivring_options *options, uint64_t deadline, struct ivring **member);
 
 /**
- * ivring_join_fd() - become a VM of the region that a descriptor belongs to.
+ * ivring_join_fd() - become a member of the region that a descriptor belongs to.
  * @region_fd:	an ivring descriptor; it stays the caller's
  * @id:		the slot wanted, or IVRING_ID_ANY
- * @vm:		out: the VM, to be closed with ivring_close()
+ * @member:	out: the member, to be closed with ivring_close()
  *
  * Return: 0; -EBADF or -EINVAL for a bad descriptor; else as ivring_join(), at once.
  */
-int ivring_join_fd(int region_fd, uint32_t id, struct ivring **vm);
+int ivring_join_fd(int region_fd, uint32_t id, struct ivring **member);
 
 /**
- * ivring_join_fd_lasting() - as ivring_join_fd(), but the VM outlives the process.
+ * ivring_join_fd_lasting() - as ivring_join_fd(), but the member outlives the process.
  * @region_fd:	an ivring descriptor; it stays the caller's
  * @id:		the slot wanted, or IVRING_ID_ANY
- * @vm:		out: the VM, to be closed with ivring_close(); see ivring_join_lasting()
+ * @member:	out: the member, to be closed with ivring_close(); see ivring_join_lasting()
  *
  * Return: as ivring_join_fd().
  */
-int ivring_join_fd_lasting(int region_fd, uint32_t id, struct ivring **vm);
+int ivring_join_fd_lasting(int region_fd, uint32_t id, struct ivring **member);
 
 /**
- * ivring_close() - leave the region, and free the VM.
- * @vm:		the VM, or NULL
+ * ivring_close() - leave the region, and free the member.
+ * @member:	the member, or NULL
  *
- * Return: 0; -EBUSY from a handler of the VM, and then it stays as it was.
+ * Return: 0; -EBUSY from a handler of the member, and then it stays as it was.
  */
-int ivring_close(struct ivring *vm);
+int ivring_close(struct ivring *member);
 
 /**
- * ivring_fd() - the VM's descriptor, for poll() and for passing on.
- * @vm:		the VM
+ * ivring_fd() - the member's descriptor, for poll() and for passing on.
+ * @member:	the member
  *
  * Readable while there are items in the inbox or a lane, POLLPRI while there is news of
  * the members, POLLERR when the inbox is broken.
  */
-int ivring_fd(const struct ivring *vm);
+int ivring_fd(const struct ivring *member);
 
 /**
- * ivring_self() - who this VM is.
- * @vm:		the VM
+ * ivring_self() - who this member is.
+ * @member:	the member
  */
-struct ivring_peer ivring_self(const struct ivring *vm);
+struct ivring_peer ivring_self(const struct ivring *member);
 
 /**
  * ivring_info() - the region's size, name, mode and creator.
- * @vm:		the VM
+ * @member:	the member
  * @info:	out
  *
- * Return: 0, or what IVRING_INFO fails with.
+ * Return: 0, or what IVRING_IOC_INFO fails with.
  */
-int ivring_info(const struct ivring *vm, struct ivring_info *info);
+int ivring_info(const struct ivring *member, struct ivring_info *info);
 
 /**
- * ivring_vm_info() - counters of one VM of the region.
- * @vm:		the VM that asks
+ * ivring_member_info() - counters of one member of the region.
+ * @member:	the member that asks
  * @id:		the slot that is asked about
  * @info:	out; an even generation and all else zero if the slot is free
  *
  * Return: 0; -EINVAL if there is no such slot.
  */
-int ivring_vm_info(const struct ivring *vm, uint32_t id, struct ivring_vm_info *info);
+int ivring_member_info(const struct ivring *member, uint32_t id, struct ivring_member_info *info);
 
 /**
- * struct ivring_counters - what the library counts of a VM since it attached.
+ * struct ivring_counters - what the library counts of a member since it attached.
  * @handled:	items given to the handler of their port, or to that of ivring_on_other()
- * @replies:	replies to requests of this VM, refusals among them
+ * @replies:	replies to requests of this member, refusals among them
  * @unhandled:	items that were dropped, because there was no handler of their port
  * @refused:	requests among them whose senders have been told so
  * @stray:	replies that were dropped, because nobody waited for them
@@ -238,23 +238,23 @@ struct ivring_counters {
 };
 
 /**
- * ivring_get_counters() - read the library's counters of a VM.
- * @vm:		the VM
+ * ivring_get_counters() - read the library's counters of a member.
+ * @member:	the member
  * @counters:	out
  */
-void ivring_get_counters(const struct ivring *vm, struct ivring_counters *counters);
+void ivring_get_counters(const struct ivring *member, struct ivring_counters *counters);
 
 /**
  * ivring_set_eventfd() - have each doorbell signal an eventfd.
- * @vm:		the VM
+ * @member:	the member
  * @eventfd:	the eventfd, or -1 for none; it stays the caller's
  *
- * The VM is armed afterwards, and if there is something to do already the eventfd has been
+ * The member is armed afterwards, and if there is something to do already the eventfd has been
  * signalled. Later on it has to be armed before each sleep: see ivring_arm().
  *
  * Return: 0; -EBADF or -EINVAL for a bad descriptor.
  */
-int ivring_set_eventfd(struct ivring *vm, int eventfd);
+int ivring_set_eventfd(struct ivring *member, int eventfd);
 
 /**
  * ivring_deadline_ms() - the deadline so many milliseconds from now.
@@ -267,40 +267,40 @@ uint64_t ivring_deadline_ms(uint32_t ms);
  */
 
 /**
- * ivring_next_peer() - walk through the other VMs of the region.
- * @vm:		the VM
+ * ivring_next_peer() - walk through the other members of the region.
+ * @member:	the member
  * @peer:	in: where to go on from, or { .id = IVRING_ID_ANY } to begin;
- *		out: the next VM that is attached
+ *		out: the next member that is attached
  *
  * Return: whether there was one.
  */
-bool ivring_next_peer(const struct ivring *vm, struct ivring_peer *peer);
+bool ivring_next_peer(const struct ivring *member, struct ivring_peer *peer);
 
 /**
- * ivring_is_member() - whether a VM is still attached.
- * @vm:		the VM that asks
- * @peer:	the VM that is asked about
+ * ivring_is_member() - whether a member is still attached.
+ * @member:	the member that asks
+ * @peer:	the member that is asked about
  */
-bool ivring_is_member(const struct ivring *vm, struct ivring_peer peer);
+bool ivring_is_member(const struct ivring *member, struct ivring_peer peer);
 
 /**
- * ivring_wait_peer() - sleep until a VM is attached to a slot.
- * @vm:		the VM that waits
+ * ivring_wait_peer() - sleep until a member is attached to a slot.
+ * @member:	the member that waits
  * @id:		the slot
  * @deadline:	how long
- * @peer:	out: the VM
+ * @peer:	out: the member
  *
  * Items that arrive meanwhile stay where they are.
  *
  * Return: 0; -EINVAL if there is no such slot; -EPROTO if the inbox is broken;
  * -ETIMEDOUT, -EINTR.
  */
-int ivring_wait_peer(struct ivring *vm, uint32_t id, uint64_t deadline,
+int ivring_wait_peer(struct ivring *member, uint32_t id, uint64_t deadline,
 		     struct ivring_peer *peer);
 
 /**
- * ivring_members() - whether VMs came or went since the last call: see ivring_next_change().
- * @vm:		the VM
+ * ivring_members() - whether members came or went since the last call: see ivring_next_change().
+ * @member:	the member
  *
  * For callers that have no dispatcher. From the first call on, news of the members keep
  * ivring_arm() from succeeding until they have been looked at. Says so only once all items have been consumed that
@@ -309,7 +309,7 @@ int ivring_wait_peer(struct ivring *vm, uint32_t id, uint64_t deadline,
  *
  * Return: 1 if so, 0 if not; -EPROTO if the inbox is broken.
  */
-int ivring_members(struct ivring *vm);
+int ivring_members(struct ivring *member);
 
 /* What happened to a member. */
 enum ivring_member_event {
@@ -318,10 +318,10 @@ enum ivring_member_event {
 };
 
 /**
- * struct ivring_change - a VM that has come or gone.
+ * struct ivring_change - a member that has come or gone.
  * @peer:	who
  * @event:	which of the two
- * @skipped:	VMs that came to this slot and went again just before, and are not told of
+ * @skipped:	members that came to this slot and went again just before, and are not told of
  */
 struct ivring_change {
 	struct ivring_peer peer;
@@ -331,19 +331,19 @@ struct ivring_change {
 
 /**
  * ivring_next_change() - who has come or gone, after ivring_members() has said that there is news.
- * @vm:		the VM
+ * @member:	the member
  * @change:	out: the next change, in the order in which they happened in each slot
  *
- * Each VM is told of, also one that came and went between two looks. But of a slot that
- * has changed more than 16 times in between, VMs that came and went are left out, the
- * oldest first, until 16 changes are left; @skipped of the next change is their number. That a VM
- * has left which was told of before is always told.
+ * Each member is told of, also one that came and went between two looks. But of a slot that
+ * has changed more than 16 times in between, members that came and went are left out, the
+ * oldest first, until 16 changes are left; @skipped of the next change is their number. That a
+ * member has left which was told of before is always told.
  *
  * For callers that have no dispatcher; else see ivring_on_members().
  *
  * Return: 1; 0 if there is no more; -EBUSY from a handler.
  */
-int ivring_next_change(struct ivring *vm, struct ivring_change *change);
+int ivring_next_change(struct ivring *member, struct ivring_change *change);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

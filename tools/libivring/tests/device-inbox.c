@@ -11,21 +11,21 @@
 #include "barrier.h"
 #include "kernel.h"
 
-/* For the indices in vms: one thread may send to a VM while another sleeps for it. */
+/* For the indices in members: one thread may send to a member while another sleeps for it. */
 static pthread_mutex_t indices = PTHREAD_MUTEX_INITIALIZER;
 
 /* As the kernel does: how many are to be read, or -EPROTO. */
 static int pending(uint32_t id)
 {
-	struct vm *vm = &vms[id];
+	struct member *member = &members[id];
 	uint32_t consumer;
 	int ret = -EPROTO;
 
 	pthread_mutex_lock(&indices);
 	consumer = ivr_load_acquire(&device_area(id)->inbox_consumer);
-	if (vm->producer - consumer <= vm->producer - vm->consumer) {
-		vm->consumer = consumer;
-		ret = (int)(vm->producer - consumer);
+	if (member->producer - consumer <= member->producer - member->consumer) {
+		member->consumer = consumer;
+		ret = (int)(member->producer - consumer);
 	}
 	pthread_mutex_unlock(&indices);
 	return ret;
@@ -34,7 +34,7 @@ static int pending(uint32_t id)
 int enqueue_items(uint32_t from, struct ivring_enqueue *call)
 {
 	const struct ivring_item *items = (const void *)(uintptr_t)call->items;
-	struct vm *vm = &vms[call->id];
+	struct member *member = &members[call->id];
 	uint32_t i, room;
 	int ret;
 
@@ -49,7 +49,7 @@ int enqueue_items(uint32_t from, struct ivring_enqueue *call)
 			return -EINVAL;
 	ret = pending(call->id);
 	if (ret == (int)geometry.inbox_entries && (call->flags & IVRING_ENQUEUE_WAIT)) {
-		device_inbox(call->id)->room_at = vm->consumer + 1;
+		device_inbox(call->id)->room_at = member->consumer + 1;
 		device_inbox(call->id)->room_wanted = 1;
 		call_once(&device.asleep);
 		ret = check_peer(call->id, call->generation);
@@ -66,16 +66,16 @@ int enqueue_items(uint32_t from, struct ivring_enqueue *call)
 	call->done = call->count < room ? call->count : room;
 	pthread_mutex_lock(&indices);
 	for (i = 0; i < call->done; i++) {
-		uint32_t slot = vm->producer++ & (geometry.inbox_entries - 1);
+		uint32_t slot = member->producer++ & (geometry.inbox_entries - 1);
 		struct ivring_item *item = &device_inbox(call->id)->item[slot];
 
 		*item = items[i];
 		item->from = (uint16_t)from;
 		item->from_gen = region_table()->generation[from];
 	}
-	ivr_store_release(&device_inbox(call->id)->producer, vm->producer);
-	vm->stats.items_in += call->done;
-	call->position = vm->producer;
+	ivr_store_release(&device_inbox(call->id)->producer, member->producer);
+	member->stats.items_in += call->done;
+	call->position = member->producer;
 	pthread_mutex_unlock(&indices);
 	call->rung = device_ring(call->id, are_few(call->id, (uint32_t)pending(call->id),
 						   geometry.inbox_entries));
@@ -94,7 +94,7 @@ int flush_items(const struct ivring_flush *call)
 			ret = pending(call->id);
 		if (ret < 0)
 			return ret;
-		if (vms[call->id].producer - call->position >= (uint32_t)ret)
+		if (members[call->id].producer - call->position >= (uint32_t)ret)
 			return 0;
 		if (call->deadline)
 			call_once(&device.asleep);
@@ -115,7 +115,7 @@ static int look(uint32_t id, uint32_t interest, uint32_t *events)
 	return 0;
 }
 
-/* Whether a VM that is armed or has looked in vain goes on sleeping. */
+/* Whether a member that is armed or has looked in vain goes on sleeping. */
 static bool sleeps(uint32_t id, bool armed, uint32_t events)
 {
 	uint32_t state = ivr_load(&device_area(id)->state);
@@ -139,7 +139,7 @@ int wait_for_events(uint32_t id, struct ivring_wait *call)
 		call_once(&device.asleep);
 	}
 	if (ret == -ETIMEDOUT && call->deadline == IVRING_DEADLINE_NEVER) {
-		printf("Bail out! a VM sleeps for ever\n");
+		printf("Bail out! a member sleeps for ever\n");
 		exit(EXIT_FAILURE);
 	}
 	__atomic_fetch_add(&device.kicks, turn_busy(id), __ATOMIC_RELAXED);

@@ -42,7 +42,7 @@ static struct ivring_lane_end *end_of(uint32_t from, uint32_t to)
 	return &device_area(to)->lane[from];
 }
 
-/* The lane to that very VM: 0, or why it is of no use. */
+/* The lane to that very member: 0, or why it is of no use. */
 static int find(uint32_t from, uint32_t to, uint32_t generation, struct lane **lane)
 {
 	int ret = check_peer(to, generation);
@@ -194,7 +194,7 @@ void leave_lanes(uint32_t from)
 	uint32_t to;
 
 	for (to = 0; to < SLOTS; to++)
-		if (vms[to].area.at && lanes[from][to].area.at && !lanes[from][to].closed &&
+		if (members[to].area.at && lanes[from][to].area.at && !lanes[from][to].closed &&
 		    held(from, to))
 			wake_lane(from, to);
 }

@@ -16,7 +16,7 @@
 struct device device;
 
 struct ivring_create geometry;
-struct vm vms[SLOTS];
+struct member members[SLOTS];
 static struct memory region;
 static int slot_of_file[FILES];
 static int files;
@@ -49,8 +49,8 @@ void device_reset(void)
 
 	drop_memory(&region);
 	for (id = 0; id < SLOTS; id++) {
-		drop_memory(&vms[id].area);
-		drop_memory(&vms[id].inbox);
+		drop_memory(&members[id].area);
+		drop_memory(&members[id].inbox);
 	}
 	drop_lanes();
 	memset(&device, 0, sizeof(device));
@@ -77,24 +77,24 @@ uint32_t device_mode(void)
 	return geometry.mode;
 }
 
-struct ivring_vm_area *device_area(uint32_t id)
+struct ivring_member_area *device_area(uint32_t id)
 {
-	return vms[id].area.at;
+	return members[id].area.at;
 }
 
 struct ivring_ring_area *device_inbox(uint32_t id)
 {
-	return vms[id].inbox.at;
+	return members[id].inbox.at;
 }
 
 struct ivring_lanes *lanes_of(uint32_t id)
 {
-	return (void *)((char *)vms[id].inbox.at + IVRING_LANES_OFFSET(geometry.inbox_entries));
+	return (void *)((char *)members[id].inbox.at + IVRING_LANES_OFFSET(geometry.inbox_entries));
 }
 
 void device_set_producer(uint32_t id, uint32_t producer)
 {
-	vms[id].producer = producer;
+	members[id].producer = producer;
 	ivr_store_release(&device_inbox(id)->producer, producer);
 }
 
@@ -109,7 +109,7 @@ void call_once(hook **call)
 
 bool are_few(uint32_t id, uint32_t items, uint32_t entries)
 {
-	const struct ivring_vm_area *area = device_area(id);
+	const struct ivring_member_area *area = device_area(id);
 
 	return ivr_load(&area->wake_delay_us) && items < entries &&
 	       items < ivr_load(&area->wake_items);
@@ -127,7 +127,7 @@ bool turn_busy(uint32_t id)
 
 	if (!turn(state, IVRING_IDLE, IVRING_BUSY) && !turn(state, IVRING_DELAYED, IVRING_BUSY))
 		return false;
-	__atomic_fetch_add(&device.signals, vms[id].has_eventfd, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&device.signals, members[id].has_eventfd, __ATOMIC_RELAXED);
 	return true;
 }
 
@@ -140,7 +140,7 @@ bool device_ring(uint32_t id, bool few)
 	}
 	if (!turn_busy(id))
 		return false;
-	vms[id].stats.rung++;
+	members[id].stats.rung++;
 	return true;
 }
 
@@ -175,18 +175,18 @@ void ivr_close(int fd)
 	slot_of_file[fd] = -1;
 }
 
-/* The memory that the VM in slot @id maps at that offset, as long as it only reads it. */
+/* The memory that the member in slot @id maps at that offset, as long as it only reads it. */
 static int find_memory(uint32_t id, uint64_t offset, bool write, const struct memory **found)
 {
 	uint32_t number = (uint32_t)(offset >> IVRING_MAP_SHIFT), other;
 
 	if (offset == IVRING_MAP_REGION || offset == IVRING_MAP_INBOX) {
-		*found = offset == IVRING_MAP_REGION ? &region : &vms[id].inbox;
+		*found = offset == IVRING_MAP_REGION ? &region : &members[id].inbox;
 		return write ? -EACCES : 0;
 	}
 	other = (number - 2) % IVRING_MAX_SLOTS;
 	if (offset < IVRING_MAP_LANE_TO(0)) {
-		*found = &vms[other].area;
+		*found = &members[other].area;
 		if (!(region_table()->generation[other] & 1))
 			return -ENXIO;
 		return write && other != id ? -EACCES : 0;
@@ -266,7 +266,7 @@ static int create(int fd, const struct ivring_create *call)
 static int attach(int fd, struct ivring_attach *call)
 {
 	uint32_t id = call->id == IVRING_ID_ANY ? 0 : call->id;
-	struct vm *vm;
+	struct member *member;
 
 	if (call->flags & ~IVRING_ATTACH_PROCESS)
 		return -EINVAL;
@@ -280,14 +280,14 @@ static int attach(int fd, struct ivring_attach *call)
 		return -ENOSPC;
 	if (region_table()->generation[id] & 1)
 		return -EBUSY;
-	vm = &vms[id];
-	drop_memory(&vm->area);
-	drop_memory(&vm->inbox);
-	*vm = (struct vm){ .producer = device.first_index, .consumer = device.first_index };
-	vm->area = new_memory(IVRING_OUTBOX_OFFSET(geometry.slots) + geometry.outbox_bytes);
-	vm->inbox = new_memory(IVRING_LANES_OFFSET(geometry.inbox_entries) +
-			       sizeof(struct ivring_lanes) +
-			       geometry.slots * sizeof(struct ivring_lane_info));
+	member = &members[id];
+	drop_memory(&member->area);
+	drop_memory(&member->inbox);
+	*member = (struct member){ .producer = device.first_index, .consumer = device.first_index };
+	member->area = new_memory(IVRING_OUTBOX_OFFSET(geometry.slots) + geometry.outbox_bytes);
+	member->inbox = new_memory(IVRING_LANES_OFFSET(geometry.inbox_entries) +
+				   sizeof(struct ivring_lanes) +
+				   geometry.slots * sizeof(struct ivring_lane_info));
 	device_area(id)->inbox_consumer = device.first_index;
 	device_area(id)->max_lane_entries = IVRING_MAX_LANE_ENTRIES;
 	device_inbox(id)->producer = device.first_index;
@@ -327,7 +327,7 @@ int ivr_ioctl(int fd, unsigned long request, void *arg)
 	uint32_t id = (uint32_t)slot_of_file[fd];
 
 	/* To count it as below would be a barrier that is not there. */
-	if (request == IVRING_FENCE)
+	if (request == IVRING_IOC_FENCE)
 		return make_fence();
 	/* Two threads may make one at a time. */
 	__atomic_fetch_add(&device.calls, 1, __ATOMIC_RELAXED);
@@ -336,7 +336,7 @@ int ivr_ioctl(int fd, unsigned long request, void *arg)
 		return device.fail_error;
 	}
 	switch (request) {
-	case IVRING_API:
+	case IVRING_IOC_API:
 		*(struct ivring_api *)arg = (struct ivring_api){
 			.version = device.version,
 			.max_slots = SLOTS,
@@ -344,11 +344,11 @@ int ivr_ioctl(int fd, unsigned long request, void *arg)
 			.max_outbox_bytes = IVRING_MAX_OUTBOX_BYTES,
 		};
 		return 0;
-	case IVRING_CREATE:
+	case IVRING_IOC_CREATE:
 		return create(fd, arg);
-	case IVRING_ATTACH:
+	case IVRING_IOC_ATTACH:
 		return attach(fd, arg);
-	case IVRING_INFO:
+	case IVRING_IOC_INFO:
 		if (device.info_error)
 			return device.info_error;
 		if (slot_of_file[fd] < 0)
@@ -361,30 +361,30 @@ int ivr_ioctl(int fd, unsigned long request, void *arg)
 			.generation = region_table()->generation[id],
 		};
 		return 0;
-	case IVRING_VM_INFO:
-		id = ((struct ivring_vm_info *)arg)->id;
+	case IVRING_IOC_MEMBER_INFO:
+		id = ((struct ivring_member_info *)arg)->id;
 		if (id >= geometry.slots)
 			return -EINVAL;
-		((struct ivring_vm_info *)arg)->stats = vms[id].stats;
+		((struct ivring_member_info *)arg)->stats = members[id].stats;
 		return 0;
-	case IVRING_EVENTFD:
-		vms[id].has_eventfd = ((struct ivring_eventfd *)arg)->fd >= 0;
+	case IVRING_IOC_EVENTFD:
+		members[id].has_eventfd = ((struct ivring_eventfd *)arg)->fd >= 0;
 		return 0;
-	case IVRING_ENQUEUE:
+	case IVRING_IOC_ENQUEUE:
 		return enqueue_items(id, arg);
-	case IVRING_FLUSH:
+	case IVRING_IOC_FLUSH:
 		if (((struct ivring_flush *)arg)->flags & IVRING_FLUSH_LANE)
 			return flush_lane(id, arg);
 		return flush_items(arg);
-	case IVRING_WAIT:
+	case IVRING_IOC_WAIT:
 		return wait_for_events(id, arg);
-	case IVRING_ROOM:
+	case IVRING_IOC_ROOM:
 		return ring_back(id, arg);
-	case IVRING_OPEN_LANE:
+	case IVRING_IOC_OPEN_LANE:
 		return open_lane(id, arg);
-	case IVRING_CLOSE_LANE:
+	case IVRING_IOC_CLOSE_LANE:
 		return close_lane(id, arg);
-	case IVRING_DOORBELL:
+	case IVRING_IOC_DOORBELL:
 		return ring_lane(id, arg);
 	default:
 		return -ENOTTY;

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "random.h"
-#include "vms.h"
+#include "region.h"
 
 #define PATIENCE_NS	5000000000ULL
 #define ROUNDS		10000u	/* at least, on a machine that has the time for them */
@@ -68,7 +68,7 @@ static void on_item(struct ivring *self, const struct ivring_item *item, void *a
 	ivr_store_release(&handled, handled + 1);
 }
 
-/* As the kernel does for IVRING_FLUSH. */
+/* As the kernel does for IVRING_IOC_FLUSH. */
 static void wait_for_room(struct ivring_lane *lane)
 {
 	struct ivring_ring_area *ring = lane->ring;
@@ -86,14 +86,14 @@ static void *receive(void *arg)
 {
 	(void)arg;
 	while (!ivr_load(&ended) && !ivr_load(&lost)) {
-		ivr_dispatcher_drain(vm, TURN);
+		ivr_dispatcher_drain(member, TURN);
 		/* Nothing has moved since, so this marks it. */
 		if (marks)
-			ivr_dispatcher_drain(vm, TURN);
+			ivr_dispatcher_drain(member, TURN);
 		if (unfenced)
-			ivr_state_handled(&vm->state, UINT16_MAX);
-		if (ivring_arm(vm) == 1)
-			wait_for_change(&vm->area->state, IVRING_IDLE);
+			ivr_state_handled(&member->state, UINT16_MAX);
+		if (ivring_arm(member) == 1)
+			wait_for_change(&member->area->state, IVRING_IDLE);
 	}
 	return NULL;
 }
@@ -108,7 +108,7 @@ static void loiter(void)
 
 static void send_one_by_one(void)
 {
-	struct ivring_lane *lane = ivring_lane(other, ivring_self(vm));
+	struct ivring_lane *lane = ivring_lane(other, ivring_self(member));
 	struct ivring_item item = { .port = 1 };
 	uint64_t start = now(), lasted;
 
@@ -160,13 +160,13 @@ static void stream(void)
 
 	set_up();
 	sent = handled = ended = lost = 0;
-	lane = *open_lane_of(other, vm, 8);
-	lane.ring = lane_area(other, vm);
+	lane = *open_lane_of(other, member, 8);
+	lane.ring = lane_area(other, member);
 	lane.receiver = device_area(0);
-	lane.end = lane_end(other, vm);
+	lane.end = lane_end(other, member);
 	ring = (struct ivr_ring){
 		.area = lane.ring,
-		.published = &lane_end(other, vm)->consumer,
+		.published = &lane_end(other, member)->consumer,
 		.consumer = (uint32_t)lane.staged,
 		.producer = (uint32_t)lane.staged,
 		.entries = 8,
@@ -192,7 +192,7 @@ static void stream(void)
 	close_all();
 }
 
-/* As IVRING_FENCE, for the threads of this process. */
+/* As IVRING_IOC_FENCE, for the threads of this process. */
 static void fence(void)
 {
 	CHECK_EQ(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0), 0);
@@ -204,20 +204,20 @@ static void race(bool receiver_unfences, bool receiver_marks, bool sender_sleeps
 
 	set_up();
 	marks = receiver_marks;
-	vm->reader.quiet.few = marks ? 0 : IVR_QUIET_FEW;
-	vm->reader.quiet.patience = 1;
+	member->reader.quiet.few = marks ? 0 : IVR_QUIET_FEW;
+	member->reader.quiet.patience = 1;
 	sent = handled = ended = lost = 0;
 	unfenced = receiver_unfences;
 	waits_for_room = sender_sleeps;
-	CHECK_EQ(ivring_open_lane(other, ivring_self(vm), 2, 0), 0);
+	CHECK_EQ(ivring_open_lane(other, ivring_self(member), 2, 0), 0);
 	CHECK_EQ(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0), 0);
 	device.fence = fence;
-	CHECK_EQ(ivring_on(vm, 1, on_item, NULL), 0);
+	CHECK_EQ(ivring_on(member, 1, on_item, NULL), 0);
 	CHECK_EQ(pthread_create(&receiver, NULL, receive, NULL), 0);
 	send_one_by_one();
 	CHECK(!ivr_load(&lost));
 	ivr_store(&ended, 1);
-	ivr_store(&vm->area->state, IVRING_BUSY);
+	ivr_store(&member->area->state, IVRING_BUSY);
 	pthread_join(receiver, NULL);
 	printf("# %u items, %u doorbells, %u fences\n", sent, device.doorbells, device.fences);
 	CHECK_EQ(device.fences != 0, unfenced);

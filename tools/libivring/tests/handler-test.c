@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-#include "vms.h"
+#include "region.h"
 
 #define ASK	5u	/* port */
 
@@ -88,7 +88,7 @@ static void do_all_that_is_allowed(struct ivring *self)
 		;
 	CHECK_EQ(result, -EDEADLK);
 	CHECK_EQ(ivring_flush(self, ivring_self(self), SOON), -EDEADLK);
-	/* All of another VM. */
+	/* All of another member. */
 	CHECK(ivring_dispatch(elsewhere, 10) >= 0);
 	CHECK_EQ(ivring_arm(elsewhere), 1);
 }
@@ -132,42 +132,42 @@ static void on_lane(struct ivring *self, struct ivring_peer from, enum ivring_la
 	handle(self);
 }
 
-/* A VM that has seen its members, and has no handlers yet. */
+/* A member that has seen its members, and has no handlers yet. */
 static void set_up_handlers(void)
 {
 	set_up();
 	runs = replies = 0;
 	join_third();
 	elsewhere = join(3);
-	CHECK_EQ(ivring_members(vm), 1);
+	CHECK_EQ(ivring_members(member), 1);
 }
 
 static void tear_down(void)
 {
 	CHECK(runs);
 	/* And afterwards nothing is refused. */
-	ivring_on_lane(vm, NULL, NULL);
-	CHECK(ivring_members(vm) >= 0);
-	CHECK(ivring_dispatch(vm, 100) >= 0);
+	ivring_on_lane(member, NULL, NULL);
+	CHECK(ivring_members(member) >= 0);
+	CHECK(ivring_dispatch(member, 100) >= 0);
 	ivring_close(elsewhere);
 	close_all();
 }
 
 static int run(void)
 {
-	return ivring_run(vm);
+	return ivring_run(member);
 }
 
 static int dispatch(void)
 {
-	return ivring_dispatch(vm, 100) < 0;
+	return ivring_dispatch(member, 100) < 0;
 }
 
 static void handler_of_items(int (*how)(void))
 {
 	set_up_handlers();
-	CHECK_EQ(ivring_on(vm, 1, on_item, NULL), 0);
-	send_items(other, vm, 0, 1);
+	CHECK_EQ(ivring_on(member, 1, on_item, NULL), 0);
+	send_items(other, member, 0, 1);
 	CHECK_EQ(how(), 0);
 	tear_down();
 }
@@ -175,8 +175,8 @@ static void handler_of_items(int (*how)(void))
 static void handler_of_other_items(void)
 {
 	set_up_handlers();
-	ivring_on_other(vm, on_item, NULL);
-	send_items(other, vm, 0, 1);
+	ivring_on_other(member, on_item, NULL);
+	send_items(other, member, 0, 1);
 	CHECK_EQ(run(), 0);
 	tear_down();
 }
@@ -186,7 +186,7 @@ static void handler_of_replies(bool refused)
 	struct ivring_item item = { .port = 1 };
 
 	set_up_handlers();
-	CHECK_EQ(ivring_request(vm, ivring_self(other), &item, 0, handle_reply, NULL, NULL), 0);
+	CHECK_EQ(ivring_request(member, ivring_self(other), &item, 0, handle_reply, NULL, NULL), 0);
 	if (refused)
 		CHECK_EQ(ivring_dispatch(other, 1), 1);
 	else
@@ -201,7 +201,7 @@ static int handle_call(void)
 {
 	struct ivring_item item = { .port = 1 };
 
-	return ivring_call(vm, ivring_self(vm), &item, IVRING_DEADLINE_NEVER, handle_reply, NULL);
+	return ivring_call(member, ivring_self(member), &item, IVRING_DEADLINE_NEVER, handle_reply, NULL);
 }
 
 static void answer(struct ivring *self, const struct ivring_item *item, void *arg)
@@ -215,7 +215,7 @@ static void answer(struct ivring *self, const struct ivring_item *item, void *ar
 static void handler_of_a_call(void)
 {
 	set_up_handlers();
-	CHECK_EQ(ivring_on(vm, 1, answer, NULL), 0);
+	CHECK_EQ(ivring_on(member, 1, answer, NULL), 0);
 	CHECK_EQ(handle_call(), 0);
 	tear_down();
 }
@@ -223,7 +223,7 @@ static void handler_of_a_call(void)
 static void handler_of_members(void)
 {
 	set_up_handlers();
-	ivring_on_members(vm, on_members, NULL);
+	ivring_on_members(member, on_members, NULL);
 	replace_other();
 	CHECK_EQ(run(), 0);
 	tear_down();
@@ -233,22 +233,22 @@ static int receive(void)
 {
 	struct ivring_item item;
 
-	return ivring_receive(vm, &item, 1) < 0;
+	return ivring_receive(member, &item, 1) < 0;
 }
 
 static int look_at_members(void)
 {
 	replace_other();
-	open_lane_of(third, vm, 2);
-	return ivring_members(vm) < 0;
+	open_lane_of(third, member, 2);
+	return ivring_members(member) < 0;
 }
 
 static void handler_of_lanes(int (*how)(void))
 {
 	set_up_handlers();
-	ivring_on_lane(vm, on_lane, NULL);
+	ivring_on_lane(member, on_lane, NULL);
 	if (how != look_at_members)
-		open_lane_of(other, vm, 2);
+		open_lane_of(other, member, 2);
 	CHECK_EQ(how(), 0);
 	tear_down();
 }

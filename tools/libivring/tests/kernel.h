@@ -18,7 +18,7 @@ struct memory {
 	size_t bytes;
 };
 
-struct vm {
+struct member {
 	struct memory area;
 	struct memory inbox;
 	uint32_t producer;
@@ -28,7 +28,7 @@ struct vm {
 };
 
 extern struct ivring_create geometry;
-extern struct vm vms[SLOTS];
+extern struct member members[SLOTS];
 
 struct memory new_memory(size_t bytes);
 void drop_memory(struct memory *memory);
@@ -37,13 +37,13 @@ struct ivring_region_area *region_table(void);
 struct ivring_lanes *lanes_of(uint32_t id);
 void call_once(hook **call);
 
-/* Whether that VM is attached: 0, -EPIPE, -ESTALE, -EINVAL. */
+/* Whether that member is attached: 0, -EPIPE, -ESTALE, -EINVAL. */
 int check_peer(uint32_t id, uint32_t generation);
 
 /* Turns IDLE or DELAYED into BUSY, and signals the eventfd: whether this call did. */
 bool turn_busy(uint32_t id);
 
-/* Whether that many items are few for the VM. */
+/* Whether that many items are few for the member. */
 bool are_few(uint32_t id, uint32_t items, uint32_t entries);
 
 /* Inboxes, and sleeping: device-inbox.c. */
@@ -60,10 +60,10 @@ int close_lane(uint32_t to, const struct ivring_close_lane *call);
 int ring_lane(uint32_t from, const struct ivring_doorbell *call);
 int flush_lane(uint32_t from, const struct ivring_flush *call);
 
-/* The VM is about to leave: rings for what it has published. */
+/* The member is about to leave: rings for what it has published. */
 void leave_lanes(uint32_t from);
 
-/* Whether any lane to that VM that is not quiet holds something. */
+/* Whether any lane to that member that is not quiet holds something. */
 bool lanes_hold_items(uint32_t to);
 
 #endif /* IVR_KERNEL_H */

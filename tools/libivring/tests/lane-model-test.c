@@ -10,7 +10,7 @@
 
 #include "lane.h"
 #include "random.h"
-#include "vms.h"
+#include "region.h"
 
 #define EPISODES	1500u
 #define STEPS		150u
@@ -38,14 +38,14 @@ static void begin(void)
 	model.entries = 2u << random_below(6);
 	model.start = random_below(4) ? 0u - random_below(2 * STEPS) : (uint32_t)random_word();
 	set_up();
-	lane = open_lane_of(other, vm, model.entries);
-	lane_area(other, vm)->producer = model.start;
-	lane_end(other, vm)->consumer = model.start;
+	lane = open_lane_of(other, member, model.entries);
+	lane_area(other, member)->producer = model.start;
+	lane_end(other, member)->consumer = model.start;
 	lane->staged = model.start;
 	lane->limit = model.start + model.entries;
 	ring = (struct ivr_ring){
-		.area = lane_area(other, vm),
-		.published = &lane_end(other, vm)->consumer,
+		.area = lane_area(other, member),
+		.published = &lane_end(other, member)->consumer,
 		.consumer = model.start,
 		.producer = model.start,
 		.entries = model.entries,
@@ -85,7 +85,7 @@ static void publish(void)
 	CHECK_EQ(ivring_lane_publish(lane), 0);
 	CHECK_EQ(lane->doorbells - doorbells, rings);
 	model.published = model.staged;
-	CHECK_EQ(lane_area(other, vm)->producer, index_of(model.published));
+	CHECK_EQ(lane_area(other, member)->producer, index_of(model.published));
 	CHECK_EQ(ivr_lane_position(lane), index_of(model.published));
 }
 
@@ -123,11 +123,11 @@ static void consume(void)
 	uint64_t position = model.published - unread;
 	bool wanted = random_below(2);
 
-	lane_area(other, vm)->room_at = index_of(position);
-	lane_area(other, vm)->room_wanted = wanted;
+	lane_area(other, member)->room_at = index_of(position);
+	lane_area(other, member)->room_wanted = wanted;
 	model.read += count;
 	CHECK_EQ(ivr_ring_consume(&ring, count), wanted && position <= model.read);
-	CHECK_EQ(lane_end(other, vm)->consumer, index_of(model.read));
+	CHECK_EQ(lane_end(other, member)->consumer, index_of(model.read));
 }
 
 static void ask(void)
@@ -161,12 +161,12 @@ static void bad_producer(void)
 	uint64_t moved = (uint32_t)(producer - last);
 	bool good = known() + moved <= model.entries;
 
-	lane_area(other, vm)->producer = producer;
+	lane_area(other, member)->producer = producer;
 	CHECK_EQ(ivr_ring_pending(&ring, UINT32_MAX), good ? (int)(known() + moved) : -EPROTO);
 	if (good)
 		return;
 	CHECK_EQ(ring.fault, moved >> 31 ? IVRING_LANE_BACK : IVRING_LANE_AHEAD);
-	lane_area(other, vm)->producer = last;
+	lane_area(other, member)->producer = last;
 	CHECK_EQ(ivr_ring_pending(&ring, 0), -EPROTO);
 }
 
@@ -185,11 +185,11 @@ static void bad_consumer(void)
 	expected = model.staged - model.seen_read - moved == model.entries ? -EAGAIN : 0;
 	if (moved > model.published - model.seen_read)
 		expected = -EPROTO;
-	lane_end(other, vm)->consumer = consumer;
+	lane_end(other, member)->consumer = consumer;
 	CHECK_EQ(ivring_lane_refresh(lane), expected);
 	if (expected != -EPROTO)
 		return;
-	lane_end(other, vm)->consumer = last;
+	lane_end(other, member)->consumer = last;
 	CHECK_EQ(ivring_lane_push(lane, &(struct ivring_item){ 0 }), -EPROTO);
 }
 
@@ -235,7 +235,7 @@ static void bad_item(void)
 
 static void closed(void)
 {
-	lane_end(other, vm)->closed = 1 + random_below(UINT32_MAX);
+	lane_end(other, member)->closed = 1 + random_below(UINT32_MAX);
 	CHECK_EQ(ivring_lane_refresh(lane), -ECONNRESET);
 	CHECK_EQ(ivring_lane_push(lane, &(struct ivring_item){ 0 }), -ECONNRESET);
 }

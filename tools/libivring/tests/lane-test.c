@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#include "vms.h"
+#include "region.h"
 
 #define LANE	4u	/* entries */
 
@@ -14,7 +14,7 @@ static struct ivring_lane *lane;
 static void set_up_lane(void)
 {
 	set_up();
-	lane = open_lane_of(vm, other, LANE);
+	lane = open_lane_of(member, other, LANE);
 }
 
 static void set_state(uint32_t state)
@@ -26,7 +26,7 @@ static int send_one(uint64_t deadline)
 {
 	struct ivring_item item = { .port = 1 };
 
-	return ivring_send(vm, ivring_self(other), &item, 1, deadline);
+	return ivring_send(member, ivring_self(other), &item, 1, deadline);
 }
 
 static void read_two_of_lane(void)
@@ -39,21 +39,21 @@ static void opening(void)
 	struct ivring_peer never = { 2, 1 };
 
 	set_up();
-	CHECK(!ivring_lane(vm, ivring_self(other)));
-	CHECK_EQ(ivring_open_lane(vm, ivring_self(other), 3, 0), -EINVAL);
-	CHECK_EQ(ivring_open_lane(vm, ivring_self(other), 1, 0), -EINVAL);
-	CHECK_EQ(ivring_open_lane(vm, never, LANE, 0), -EINVAL);
+	CHECK(!ivring_lane(member, ivring_self(other)));
+	CHECK_EQ(ivring_open_lane(member, ivring_self(other), 3, 0), -EINVAL);
+	CHECK_EQ(ivring_open_lane(member, ivring_self(other), 1, 0), -EINVAL);
+	CHECK_EQ(ivring_open_lane(member, never, LANE, 0), -EINVAL);
 	ivring_set_max_lane_entries(other, LANE / 2);
-	CHECK_EQ(ivring_open_lane(vm, ivring_self(other), LANE, 0), -ECONNREFUSED);
+	CHECK_EQ(ivring_open_lane(member, ivring_self(other), LANE, 0), -ECONNREFUSED);
 	ivring_set_max_lane_entries(other, LANE);
 	device.lane_map_error = -ENOMEM;
-	CHECK_EQ(ivring_open_lane(vm, ivring_self(other), LANE, 0), -ENOMEM);
-	CHECK(!ivring_lane(vm, ivring_self(other)));
+	CHECK_EQ(ivring_open_lane(member, ivring_self(other), LANE, 0), -ENOMEM);
+	CHECK(!ivring_lane(member, ivring_self(other)));
 	replace_other();
 
-	lane = open_lane_of(vm, other, LANE);
-	CHECK_EQ(ivring_open_lane(vm, ivring_self(other), LANE, 0), -EBUSY);
-	CHECK(ivring_lane(vm, ivring_self(other)) == lane);
+	lane = open_lane_of(member, other, LANE);
+	CHECK_EQ(ivring_open_lane(member, ivring_self(other), LANE, 0), -EBUSY);
+	CHECK(ivring_lane(member, ivring_self(other)) == lane);
 	CHECK_EQ(send_one(0), 1);
 	close_all();
 }
@@ -65,12 +65,12 @@ static void items_arrive_in_order(void)
 
 	set_up_lane();
 	set_state(IVRING_BUSY);
-	CHECK_EQ(lane_area(vm, other)->producer, (uint32_t)-LANE);
+	CHECK_EQ(lane_area(member, other)->producer, (uint32_t)-LANE);
 	for (round = 0; round < 10; round++) {
 		for (i = 0; i < 3; i++)
 			items[i].cookie = 3 * round + i;
 		device.calls = 0;
-		CHECK_EQ(ivring_send(vm, ivring_self(other), items, 3, 0), 3);
+		CHECK_EQ(ivring_send(member, ivring_self(other), items, 3, 0), 3);
 		CHECK_EQ(device.calls, 0);
 		CHECK_EQ(ivring_receive(other, got, LANE), 3);
 		for (i = 0; i < 3; i++) {
@@ -81,8 +81,8 @@ static void items_arrive_in_order(void)
 		CHECK_EQ(ivring_consume(other, 3), 0);
 	}
 	/* The indices have passed the wrap. */
-	CHECK_EQ(lane_area(vm, other)->producer, 30 - LANE);
-	CHECK_EQ(lane_end(vm, other)->consumer, 30 - LANE);
+	CHECK_EQ(lane_area(member, other)->producer, 30 - LANE);
+	CHECK_EQ(lane_end(member, other)->consumer, 30 - LANE);
 	CHECK_EQ((long long)ivring_lane_sent(lane), 30);
 	CHECK_EQ(device.enqueues, 0);
 	close_all();
@@ -113,9 +113,9 @@ static void staged_and_published(void)
 	read_items(other, 2);
 	CHECK_EQ(ivring_lane_push(lane, &item), 0);
 	device.asleep = read_all_of_other;
-	CHECK_EQ(ivring_flush(vm, ivring_self(other), 0), -ETIMEDOUT);
+	CHECK_EQ(ivring_flush(member, ivring_self(other), 0), -ETIMEDOUT);
 	read_items(other, 1);
-	CHECK_EQ(ivring_flush(vm, ivring_self(other), 0), 0);
+	CHECK_EQ(ivring_flush(member, ivring_self(other), 0), 0);
 	close_all();
 }
 
@@ -131,8 +131,8 @@ static void bad_items_are_not_sent(void)
 
 	set_up_lane();
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
-		CHECK_EQ(ivring_send(vm, ivring_self(other), &bad[i], 1, 0), -EINVAL);
-	CHECK_EQ(ivring_send(vm, ivring_self(other), &item, 1, 0), 1);
+		CHECK_EQ(ivring_send(member, ivring_self(other), &bad[i], 1, 0), -EINVAL);
+	CHECK_EQ(ivring_send(member, ivring_self(other), &item, 1, 0), 1);
 	CHECK_EQ((long long)ivring_lane_sent(lane), 1);
 	close_all();
 }
@@ -165,7 +165,7 @@ static void rings_for_so_many(void)
 	unsigned int i;
 
 	set_up();
-	lane = open_lane_of(vm, other, 8);
+	lane = open_lane_of(member, other, 8);
 	ivring_set_wake(other, 4, 1000);
 	set_state(IVRING_IDLE);
 	for (i = 1; i < 4; i++) {
@@ -185,7 +185,7 @@ static void rings_for_so_many(void)
 static void rings_when_it_is_full(void)
 {
 	set_up();
-	lane = open_lane_of(vm, other, 2);
+	lane = open_lane_of(member, other, 2);
 	ivring_set_wake(other, 8, 1000);
 	set_state(IVRING_IDLE);
 	CHECK_EQ(send_one(0), 1);
@@ -200,13 +200,13 @@ static void full(void)
 	struct ivring_item items[LANE + 2] = { 0 };
 
 	set_up_lane();
-	CHECK_EQ(ivring_send(vm, ivring_self(other), items, LANE + 2, 0), LANE);
+	CHECK_EQ(ivring_send(member, ivring_self(other), items, LANE + 2, 0), LANE);
 	CHECK_EQ(send_one(0), -EAGAIN);
 	CHECK_EQ(send_one(SOON), -ETIMEDOUT);
 	/* It is to be woken when half of the lane has been read. */
-	CHECK_EQ(lane_area(vm, other)->room_at, (uint32_t)-LANE + LANE / 2);
+	CHECK_EQ(lane_area(member, other)->room_at, (uint32_t)-LANE + LANE / 2);
 	device.asleep = read_two_of_lane;
-	CHECK_EQ(ivring_send(vm, ivring_self(other), items, LANE, SOON), LANE / 2);
+	CHECK_EQ(ivring_send(member, ivring_self(other), items, LANE, SOON), LANE / 2);
 	CHECK_EQ(device.rooms, 1);
 	CHECK_EQ(ivring_lane_wait(lane, 0), -EAGAIN);
 	CHECK_EQ((long long)lane->waits, 2);
@@ -228,14 +228,14 @@ static void polls_for_room(void)
 
 	set_up();
 	device.tick = 100;
-	ivring_set_polling(vm, 200000);
-	lane = open_lane_of(vm, other, 2);
-	send_items(vm, other, 0, 2);
+	ivring_set_polling(member, 200000);
+	lane = open_lane_of(member, other, 2);
+	send_items(member, other, 0, 2);
 	device.asleep = read_one_of_lane;
 	device.nap = 20000;
 	CHECK_EQ(send_one(IVRING_DEADLINE_NEVER), 1);
 	/* Twice what it took: the nap, and two looks at the clock. */
-	CHECK_EQ((long long)vm->room_polling.window, 40200);
+	CHECK_EQ((long long)member->room_polling.window, 40200);
 
 	calls = device.calls;
 	device.alarm_at = device.now + 5000;
@@ -243,12 +243,12 @@ static void polls_for_room(void)
 	CHECK_EQ(send_one(IVRING_DEADLINE_NEVER), 1);
 	/* No more than the receiver's. */
 	CHECK_EQ(device.calls, calls);
-	CHECK_EQ((long long)vm->room_polling.window, 40200);
+	CHECK_EQ((long long)member->room_polling.window, 40200);
 
 	device.nap = 300000;
 	device.asleep = read_one_of_lane;
 	CHECK_EQ(send_one(IVRING_DEADLINE_NEVER), 1);
-	CHECK_EQ((long long)vm->room_polling.window, 20100);
+	CHECK_EQ((long long)member->room_polling.window, 20100);
 	close_all();
 }
 
@@ -269,10 +269,10 @@ static void check_broken(int error)
 static void receiver_that_claims_too_much(void)
 {
 	set_up_lane();
-	send_items(vm, other, 0, LANE);
-	lane_end(vm, other)->consumer = 1;
+	send_items(member, other, 0, LANE);
+	lane_end(member, other)->consumer = 1;
 	check_broken(-EPROTO);
-	lane_end(vm, other)->consumer = 0;
+	lane_end(member, other)->consumer = 0;
 	CHECK_EQ(send_one(0), -EPROTO);
 	close_all();
 }
@@ -282,9 +282,9 @@ static void receiver_that_claims_what_is_only_staged(void)
 	struct ivring_item item = { 0 };
 
 	set_up_lane();
-	send_items(vm, other, 0, LANE - 1);
+	send_items(member, other, 0, LANE - 1);
 	CHECK_EQ(ivring_lane_push(lane, &item), 0);
-	lane_end(vm, other)->consumer = 0;
+	lane_end(member, other)->consumer = 0;
 	check_broken(-EPROTO);
 	close_all();
 }
@@ -292,10 +292,10 @@ static void receiver_that_claims_what_is_only_staged(void)
 static void receiver_that_goes_back(void)
 {
 	set_up_lane();
-	send_items(vm, other, 0, LANE);
+	send_items(member, other, 0, LANE);
 	read_items(other, 2);
-	send_items(vm, other, 0, 2);
-	lane_end(vm, other)->consumer--;
+	send_items(member, other, 0, 2);
+	lane_end(member, other)->consumer--;
 	check_broken(-EPROTO);
 	close_all();
 }
@@ -303,7 +303,7 @@ static void receiver_that_goes_back(void)
 static void receiver_that_takes_back_progress(void)
 {
 	set_up_lane();
-	send_items(vm, other, 0, LANE);
+	send_items(member, other, 0, LANE);
 	device.flush_lies = true;
 	CHECK_EQ(send_one(SOON), -EPROTO);
 	check_broken(-EPROTO);
@@ -318,7 +318,7 @@ static void receiver_that_leaves(void)
 	old = ivring_self(other);
 	CHECK_EQ(send_one(0), 1);
 	close_other();
-	CHECK_EQ(ivring_send(vm, old, &(struct ivring_item){ 0 }, 1, 0), -EPIPE);
+	CHECK_EQ(ivring_send(member, old, &(struct ivring_item){ 0 }, 1, 0), -EPIPE);
 	check_broken(-EPIPE);
 	other = join(1);
 	CHECK_EQ(send_one(0), 1);
@@ -339,13 +339,13 @@ static void receiver_that_leaves_while_it_is_waited_for(void)
 
 	set_up_lane();
 	old = ivring_self(other);
-	send_items(vm, other, 0, LANE);
+	send_items(member, other, 0, LANE);
 	device.asleep = close_other;
 	CHECK_EQ(send_one(SOON), -EPIPE);
-	CHECK_EQ(ivring_flush(vm, old, SOON), -EPIPE);
+	CHECK_EQ(ivring_flush(member, old, SOON), -EPIPE);
 	other = join(1);
-	lane = open_lane_of(vm, other, LANE);
-	send_items(vm, other, 0, LANE);
+	lane = open_lane_of(member, other, LANE);
+	send_items(member, other, 0, LANE);
 	device.asleep = replace_other;
 	CHECK_EQ(send_one(SOON), -ESTALE);
 	close_all();
@@ -363,16 +363,16 @@ static void receiver_that_reads_all_and_leaves(void)
 
 	set_up_lane();
 	old = ivring_self(other);
-	send_items(vm, other, 0, 1);
+	send_items(member, other, 0, 1);
 	device.asleep = read_one_and_leave;
-	CHECK_EQ(ivring_flush(vm, old, SOON), 0);
-	CHECK_EQ(ivring_flush(vm, old, SOON), 0);
+	CHECK_EQ(ivring_flush(member, old, SOON), 0);
+	CHECK_EQ(ivring_flush(member, old, SOON), 0);
 	close_all();
 }
 
 static void close_lane_of_other(void)
 {
-	CHECK_EQ(ivring_close_lane(other, ivring_self(vm)), 0);
+	CHECK_EQ(ivring_close_lane(other, ivring_self(member)), 0);
 }
 
 static void closed_by_the_receiver(void)
@@ -381,7 +381,7 @@ static void closed_by_the_receiver(void)
 
 	set_up_lane();
 	first = lane;
-	send_items(vm, other, 0, LANE);
+	send_items(member, other, 0, LANE);
 	close_lane_of_other();
 	check_broken(-ECONNRESET);
 	/* Once: then the inbox is there. */
@@ -389,14 +389,14 @@ static void closed_by_the_receiver(void)
 	CHECK_EQ(device.enqueues, 0);
 	CHECK_EQ(send_one(0), 1);
 	CHECK_EQ(device.enqueues, 1);
-	CHECK_EQ(ivring_flush(vm, ivring_self(other), 0), -ETIMEDOUT);
+	CHECK_EQ(ivring_flush(member, ivring_self(other), 0), -ETIMEDOUT);
 	read_items(other, 1);
-	CHECK_EQ(ivring_flush(vm, ivring_self(other), 0), 0);
+	CHECK_EQ(ivring_flush(member, ivring_self(other), 0), 0);
 
-	lane = open_lane_of(vm, other, 2 * LANE);
+	lane = open_lane_of(member, other, 2 * LANE);
 	CHECK(lane == first);
 	CHECK_EQ((long long)ivring_lane_sent(lane), 0);
-	send_items(vm, other, 0, 2 * LANE - 1);
+	send_items(member, other, 0, 2 * LANE - 1);
 	device.doorbells = 0;
 	set_state(IVRING_IDLE);
 	close_lane_of_other();
@@ -408,27 +408,27 @@ static void closed_by_the_receiver(void)
 static void closed_while_it_is_waited_for(void)
 {
 	set_up_lane();
-	send_items(vm, other, 0, LANE);
+	send_items(member, other, 0, LANE);
 	device.asleep = close_lane_of_other;
 	CHECK_EQ(send_one(SOON), -ECONNRESET);
 	CHECK_EQ(send_one(0), 1);
 
-	lane = open_lane_of(vm, other, LANE);
-	send_items(vm, other, 0, 1);
+	lane = open_lane_of(member, other, LANE);
+	send_items(member, other, 0, 1);
 	read_items(other, 1);
 	device.asleep = close_lane_of_other;
-	CHECK_EQ(ivring_flush(vm, ivring_self(other), SOON), -ECONNRESET);
-	CHECK_EQ(ivring_flush(vm, ivring_self(other), SOON), 0);
+	CHECK_EQ(ivring_flush(member, ivring_self(other), SOON), -ECONNRESET);
+	CHECK_EQ(ivring_flush(member, ivring_self(other), SOON), 0);
 	close_all();
 }
 
 static void lane_to_oneself(void)
 {
 	set_up();
-	lane = open_lane_of(vm, vm, LANE);
-	send_items(vm, vm, 0, 3);
-	read_items(vm, 3);
-	CHECK_EQ(ivring_flush(vm, ivring_self(vm), 0), 0);
+	lane = open_lane_of(member, member, LANE);
+	send_items(member, member, 0, 3);
+	read_items(member, 3);
+	CHECK_EQ(ivring_flush(member, ivring_self(member), 0), 0);
 	CHECK_EQ(device.enqueues, 0);
 	close_all();
 }
@@ -443,13 +443,13 @@ static void dead_are_kept_until_it_was_told(void)
 	maps = device.maps;
 	close_other();
 	/* Another peer is met: who has a lane is not forgotten for that. */
-	CHECK_EQ(ivring_send(vm, ivring_self(third), &item, 1, 0), 1);
+	CHECK_EQ(ivring_send(member, ivring_self(third), &item, 1, 0), 1);
 	CHECK_EQ(device.maps, maps - 3 + 1);
 	CHECK_EQ(ivring_lane_push(lane, &item), 0);
 	CHECK_EQ(ivring_lane_publish(lane), -EPIPE);
 	ivring_close(third);
 	join_third();
-	CHECK_EQ(ivring_send(vm, ivring_self(third), &item, 1, 0), 1);
+	CHECK_EQ(ivring_send(member, ivring_self(third), &item, 1, 0), 1);
 	CHECK_EQ(device.maps, maps - 3 + 1 - 2);
 	close_all();
 }

@@ -9,7 +9,7 @@
 #include <errno.h>
 
 #include "random.h"
-#include "vms.h"
+#include "region.h"
 
 #define EPISODES	400u
 #define STEPS		400u
@@ -30,7 +30,7 @@ static uint32_t cheats;
 
 static struct ivring *sender_of(uint32_t which)
 {
-	return which ? which == 1 ? other : third : vm;
+	return which ? which == 1 ? other : third : member;
 }
 
 static void on_lane(struct ivring *self, struct ivring_peer from, enum ivring_lane_event event,
@@ -62,7 +62,7 @@ static void send_some(void)
 	room = model[which].entries - (uint32_t)(model[which].sent - model[which].received);
 	for (; count; count--, room--) {
 		item.cookie = model[which].sent;
-		CHECK_EQ(ivring_send(sender_of(which), ivring_self(vm), &item, 1, 0),
+		CHECK_EQ(ivring_send(sender_of(which), ivring_self(member), &item, 1, 0),
 			 room ? 1 : -EAGAIN);
 		if (!room)
 			return;
@@ -75,7 +75,7 @@ static void receive(void)
 	struct ivring_item items[40];
 	uint32_t count = 1 + random_below(ARRAY_SIZE(items)), which, i;
 	uint64_t held = 0;
-	int ret = ivring_receive(vm, items, count);
+	int ret = ivring_receive(member, items, count);
 
 	CHECK(ret >= 0);
 	if (ret <= 0) {
@@ -105,10 +105,10 @@ static void consume(void)
 	uint32_t count = random_below(handed.left + 3);
 
 	if (count > handed.left) {
-		CHECK_EQ(ivring_consume(vm, count), -EINVAL);
+		CHECK_EQ(ivring_consume(member, count), -EINVAL);
 		return;
 	}
-	CHECK_EQ(ivring_consume(vm, count), 0);
+	CHECK_EQ(ivring_consume(member, count), 0);
 	model[handed.ring].received += count;
 	handed.left -= count;
 }
@@ -118,7 +118,7 @@ static void open_lane(void)
 	uint32_t which = 1 + random_below(RINGS - 1), entries = 2u << random_below(5);
 	int expected = model[which].entries ? -EBUSY : 0;
 
-	CHECK_EQ(ivring_open_lane(sender_of(which), ivring_self(vm), entries, 0), expected);
+	CHECK_EQ(ivring_open_lane(sender_of(which), ivring_self(member), entries, 0), expected);
 	if (expected)
 		return;
 	model[which].entries = entries;
@@ -135,7 +135,7 @@ static void close_lane(void)
 	from.generation += 2 * random_below(2);
 	if (from.generation != ivring_self(sender_of(which)).generation)
 		expected = -ENOENT;
-	CHECK_EQ(ivring_close_lane(vm, from), expected);
+	CHECK_EQ(ivring_close_lane(member, from), expected);
 	if (!expected)
 		forget(which);
 }
@@ -149,9 +149,9 @@ static void replace(uint32_t which, struct ivring **sender)
 		struct ivring_peer old = ivring_self(*sender);
 
 		old.generation -= 2;
-		CHECK_EQ(ivring_open_lane(*sender, ivring_self(vm), 2, 0), -EBUSY);
-		CHECK_EQ(ivring_close_lane(vm, ivring_self(*sender)), -ENOENT);
-		CHECK_EQ(ivring_close_lane(vm, old), 0);
+		CHECK_EQ(ivring_open_lane(*sender, ivring_self(member), 2, 0), -EBUSY);
+		CHECK_EQ(ivring_close_lane(member, ivring_self(*sender)), -ENOENT);
+		CHECK_EQ(ivring_close_lane(member, old), 0);
 		forget(which);
 	}
 }
@@ -174,20 +174,20 @@ static void cheat(void)
 
 	if (!model[which].entries || random_below(4))
 		return;
-	producer = &lane_area(sender_of(which), vm)->producer;
+	producer = &lane_area(sender_of(which), member)->producer;
 	/* All of it is known to the reader, or none, if it goes back at all. */
 	*producer += model[which].entries + 1 + random_below(1u << 30);
 	/* Nobody looks at a quiet lane before that. */
-	CHECK_EQ(ivring_lane_ring(ivring_lane(sender_of(which), ivring_self(vm))), 0);
+	CHECK_EQ(ivring_lane_ring(ivring_lane(sender_of(which), ivring_self(member))), 0);
 	for (tries = 0; tries < 3 * STEPS && cheats == had && tap_good; tries++) {
 		struct ivring_item item;
-		int ret = ivring_receive(vm, &item, 1);
+		int ret = ivring_receive(member, &item, 1);
 
 		CHECK(ret >= 0);
 		if (ret != 1)
 			continue;
 		CHECK_EQ((long long)item.cookie, model[item.from].received);
-		CHECK_EQ(ivring_consume(vm, 1), 0);
+		CHECK_EQ(ivring_consume(member, 1), 0);
 		model[item.from].received++;
 	}
 	CHECK_EQ(cheats, had + 1);
@@ -211,9 +211,9 @@ static void as_in_the_model(void)
 		set_up_at(0u - random_below(2 * STEPS));
 		join_third();
 		model[0].entries = ENTRIES;
-		vm->reader.quiet.few = random_below(3);
-		vm->reader.quiet.patience = 1u << random_below(8);
-		ivring_on_lane(vm, on_lane, NULL);
+		member->reader.quiet.few = random_below(3);
+		member->reader.quiet.patience = 1u << random_below(8);
+		ivring_on_lane(member, on_lane, NULL);
 		for (left = random_below(STEPS); left && tap_good; left--)
 			steps[random_below(ARRAY_SIZE(steps))]();
 		items += model[0].received;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * A VM in an event loop of its caller's: whatever it did last, it is armed when it returns to the
- * loop, or has rung itself.
+ * A member in an event loop of its caller's: whatever it did last, it is armed when it returns to
+ * the loop, or has rung itself.
  */
 
 #include <errno.h>
 
-#include "vms.h"
+#include "region.h"
 
 #define LANE	16u	/* entries */
 
@@ -29,15 +29,15 @@ static void echo(struct ivring *self, const struct ivring_item *item, void *arg)
 	CHECK_EQ(ivring_reply(self, item, &answer, 0), 0);
 }
 
-/* A VM that is armed and has an eventfd, and the other one, which answers requests. */
+/* A member that is armed and has an eventfd, and the other one, which answers requests. */
 static void set_up_loop(void)
 {
 	set_up();
 	handled = 0;
-	CHECK_EQ(ivring_on(vm, 1, on_item, NULL), 0);
+	CHECK_EQ(ivring_on(member, 1, on_item, NULL), 0);
 	CHECK_EQ(ivring_on(other, 2, echo, NULL), 0);
-	CHECK_EQ(ivring_set_eventfd(vm, 1), 0);
-	CHECK_EQ(ivring_dispatch(vm, 100), 0);
+	CHECK_EQ(ivring_set_eventfd(member, 1), 0);
+	CHECK_EQ(ivring_dispatch(member, 100), 0);
 	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
 	device.kicks = device.signals = 0;
 }
@@ -49,12 +49,12 @@ static void check_armed(void)
 
 	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
 	CHECK_EQ(device.kicks, 0);
-	send_items(other, vm, 0, 1);
+	send_items(other, member, 0, 1);
 	CHECK_EQ(device.signals, before + 1);
 	close_all();
 }
 
-/* There was something already, for which the VM has woken the loop by itself. */
+/* There was something already, for which the member has woken the loop by itself. */
 static void check_kicked(void)
 {
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
@@ -72,14 +72,14 @@ static void answer_and_send(void)
 {
 	answer();
 	/* Behind the reply, which ends the call. */
-	send_items(other, vm, 0, 1);
+	send_items(other, member, 0, 1);
 }
 
 static int call(uint64_t deadline)
 {
 	struct ivring_item item = { .port = 2 }, reply;
 
-	return ivring_call(vm, ivring_self(other), &item, deadline, ivring_keep_reply, &reply);
+	return ivring_call(member, ivring_self(other), &item, deadline, ivring_keep_reply, &reply);
 }
 
 /* How a call gets its reply: by polling, or asleep. */
@@ -90,8 +90,8 @@ static void let_happen(hook *what, bool polling)
 		return;
 	}
 	device.tick = 100;
-	ivring_set_polling(vm, 1000000000);
-	vm->idle_polling.window = 1000000000;
+	ivring_set_polling(member, 1000000000);
+	member->idle_polling.window = 1000000000;
 	device.alarm_at = device.now + 1000;
 	device.alarm = what;
 }
@@ -130,47 +130,47 @@ static void call_that_fails(void)
 	CHECK_EQ(call(SOON), -EPIPE);
 	other = join(1);
 	device.signals = 0;
-	CHECK_EQ(ivring_dispatch(vm, 100), 0);
+	CHECK_EQ(ivring_dispatch(member, 100), 0);
 	check_armed();
 
 	set_up_loop();
-	send_items(vm, other, 0, ENTRIES);
+	send_items(member, other, 0, ENTRIES);
 	CHECK_EQ(call(0), -EAGAIN);
 	check_armed();
 }
 
 static void stop(void)
 {
-	ivring_stop(vm);
+	ivring_stop(member);
 }
 
 static void stopped(void)
 {
 	set_up_loop();
 	/* In a handler, with nothing left. */
-	CHECK_EQ(ivring_on(vm, 1, on_item, &handled), 0);
-	send_items(other, vm, 0, 1);
+	CHECK_EQ(ivring_on(member, 1, on_item, &handled), 0);
+	send_items(other, member, 0, 1);
 	device.signals = 0;
-	CHECK_EQ(ivring_dispatch(vm, 100), 1);
+	CHECK_EQ(ivring_dispatch(member, 100), 1);
 	check_armed();
 
 	set_up_loop();
-	CHECK_EQ(ivring_on(vm, 1, on_item, &handled), 0);
-	send_items(other, vm, 0, 2);
+	CHECK_EQ(ivring_on(member, 1, on_item, &handled), 0);
+	send_items(other, member, 0, 2);
 	device.signals = 0;
-	CHECK_EQ(ivring_dispatch(vm, 100), 1);
+	CHECK_EQ(ivring_dispatch(member, 100), 1);
 	check_kicked();
 
 	set_up_loop();
-	send_items(other, vm, 0, 1);
+	send_items(other, member, 0, 1);
 	device.signals = 0;
 	stop();
-	CHECK_EQ(ivring_dispatch(vm, 100), 0);
+	CHECK_EQ(ivring_dispatch(member, 100), 0);
 	check_kicked();
 
 	set_up_loop();
 	stop();
-	CHECK_EQ(ivring_run(vm), 0);
+	CHECK_EQ(ivring_run(member), 0);
 	check_armed();
 }
 
@@ -178,12 +178,12 @@ static void stopped(void)
 static void budget_is_used_up(void)
 {
 	set_up_loop();
-	send_items(other, vm, 0, 3);
+	send_items(other, member, 0, 3);
 	device.calls = 0;
-	CHECK_EQ(ivring_dispatch(vm, 2), 2);
-	CHECK_EQ(ivring_dispatch(vm, 2), 1);
+	CHECK_EQ(ivring_dispatch(member, 2), 2);
+	CHECK_EQ(ivring_dispatch(member, 2), 1);
 	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
-	CHECK_EQ(ivring_dispatch(vm, 0), 0);
+	CHECK_EQ(ivring_dispatch(member, 0), 0);
 	CHECK_EQ(device.calls, 0);
 	check_armed();
 }
@@ -193,11 +193,11 @@ static void look_in_vain_leaves_it_armed(void)
 	struct ivring_item item;
 
 	set_up_loop();
-	CHECK_EQ(ivring_receive(vm, &item, 1), 0);
+	CHECK_EQ(ivring_receive(member, &item, 1), 0);
 	check_armed();
 
 	set_up_loop();
-	CHECK_EQ(ivring_wait(vm, 0, SOON), -ETIMEDOUT);
+	CHECK_EQ(ivring_wait(member, 0, SOON), -ETIMEDOUT);
 	device.kicks = 0;
 	check_armed();
 }
@@ -208,10 +208,10 @@ static void busy_stays_busy(void)
 	struct ivring_item item;
 
 	set_up_loop();
-	send_items(other, vm, 0, 1);
-	CHECK_EQ(ivring_receive(vm, &item, 1), 1);
-	CHECK_EQ(ivring_consume(vm, 1), 0);
-	CHECK_EQ(ivring_receive(vm, &item, 1), 0);
+	send_items(other, member, 0, 1);
+	CHECK_EQ(ivring_receive(member, &item, 1), 1);
+	CHECK_EQ(ivring_consume(member, 1), 0);
+	CHECK_EQ(ivring_receive(member, &item, 1), 0);
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
 	close_all();
 }
@@ -219,10 +219,10 @@ static void busy_stays_busy(void)
 static void eventfd_that_is_late(void)
 {
 	set_up_loop();
-	CHECK_EQ(ivring_set_eventfd(vm, -1), 0);
-	send_items(other, vm, 0, 1);
+	CHECK_EQ(ivring_set_eventfd(member, -1), 0);
+	send_items(other, member, 0, 1);
 	CHECK_EQ(device.signals, 0);
-	CHECK_EQ(ivring_set_eventfd(vm, 1), 0);
+	CHECK_EQ(ivring_set_eventfd(member, 1), 0);
 	check_kicked();
 }
 
@@ -232,16 +232,16 @@ static void members_count_when_asked_for(void)
 
 	set_up();
 	/* There is news of two, and nobody asked. */
-	CHECK_EQ(ivring_receive(vm, &item, 1), 0);
-	CHECK_EQ(ivring_arm(vm), 1);
+	CHECK_EQ(ivring_receive(member, &item, 1), 0);
+	CHECK_EQ(ivring_arm(member), 1);
 	close_other();
-	CHECK_EQ(ivring_arm(vm), 1);
-	CHECK_EQ(ivring_members(vm), 1);
-	CHECK_EQ(ivring_arm(vm), 1);
+	CHECK_EQ(ivring_arm(member), 1);
+	CHECK_EQ(ivring_members(member), 1);
+	CHECK_EQ(ivring_arm(member), 1);
 	other = join(1);
-	CHECK_EQ(ivring_arm(vm), 0);
-	CHECK_EQ(ivring_members(vm), 1);
-	CHECK_EQ(ivring_arm(vm), 1);
+	CHECK_EQ(ivring_arm(member), 0);
+	CHECK_EQ(ivring_members(member), 1);
+	CHECK_EQ(ivring_arm(member), 1);
 	close_all();
 }
 
@@ -267,26 +267,26 @@ static void members_asked_for_late(void)
 	struct ivring_item item = { .port = 2 };
 
 	set_up_loop();
-	CHECK_EQ(ivring_receive(vm, &item, 1), 0);
+	CHECK_EQ(ivring_receive(member, &item, 1), 0);
 	device_ring(0, false);
 	join_third();
-	CHECK_EQ(ivring_arm(vm), 1);
+	CHECK_EQ(ivring_arm(member), 1);
 	device.signals = 0;
-	ivring_on_members(vm, on_members, NULL);
+	ivring_on_members(member, on_members, NULL);
 	CHECK_EQ(device.kicks, 1);
 	CHECK_EQ(device.signals, 1);
-	CHECK_EQ(ivring_dispatch(vm, 100), 0);
+	CHECK_EQ(ivring_dispatch(member, 100), 0);
 	CHECK(handled);
 	close_all();
 
 	/* A request ends with the one that was asked. */
 	set_up_loop();
 	item = (struct ivring_item){ .port = 2 };
-	CHECK_EQ(ivring_request(vm, ivring_self(other), &item, 0, on_reply, NULL, NULL), 0);
+	CHECK_EQ(ivring_request(member, ivring_self(other), &item, 0, on_reply, NULL, NULL), 0);
 	device_ring(0, false);
 	close_other();
-	CHECK_EQ(ivring_arm(vm), 0);
-	CHECK_EQ(ivring_dispatch(vm, 100), 0);
+	CHECK_EQ(ivring_arm(member), 0);
+	CHECK_EQ(ivring_dispatch(member, 100), 0);
 	CHECK_EQ(handled, 1);
 	close_all();
 }

@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#include "vms.h"
+#include "region.h"
 
 /* What the handler was told, and at which change it stops the dispatcher. */
 static struct {
@@ -44,7 +44,7 @@ static void check_next(enum ivring_member_event event, uint32_t id, uint32_t gen
 {
 	struct ivring_change change;
 
-	CHECK_EQ(ivring_next_change(vm, &change), 1);
+	CHECK_EQ(ivring_next_change(member, &change), 1);
 	check(&change, event, id, generation);
 }
 
@@ -52,14 +52,14 @@ static void check_no_more(void)
 {
 	struct ivring_change change;
 
-	CHECK_EQ(ivring_next_change(vm, &change), 0);
+	CHECK_EQ(ivring_next_change(member, &change), 0);
 }
 
 static void each_change_in_order(void)
 {
 	set_up_members();
 	check_no_more();
-	CHECK_EQ(ivring_members(vm), 1);
+	CHECK_EQ(ivring_members(member), 1);
 	check_next(IVRING_MEMBER_JOINED, 1, 1);
 	check_no_more();
 	/* One comes and goes between two looks, and another takes over a slot. */
@@ -67,17 +67,17 @@ static void each_change_in_order(void)
 	ivring_close(third);
 	third = NULL;
 	replace_other();
-	CHECK_EQ(ivring_members(vm), 1);
+	CHECK_EQ(ivring_members(member), 1);
 	check_next(IVRING_MEMBER_LEFT, 1, 1);
 	check_next(IVRING_MEMBER_JOINED, 1, 3);
 	check_next(IVRING_MEMBER_JOINED, 2, 1);
 	check_next(IVRING_MEMBER_LEFT, 2, 1);
 	check_no_more();
-	CHECK_EQ(ivring_members(vm), 0);
+	CHECK_EQ(ivring_members(member), 0);
 	close_all();
 }
 
-/* What was before the VM came is nothing that it is told. */
+/* What was before the member came is nothing that it is told. */
 static void no_history(void)
 {
 	set_up_members();
@@ -85,10 +85,10 @@ static void no_history(void)
 	replace_other();
 	join_third();
 	CHECK_EQ(ivring_members(third), 1);
-	ivring_close(vm);
-	vm = third;
+	ivring_close(member);
+	member = third;
 	third = NULL;
-	CHECK_EQ(ivring_members(vm), 1);
+	CHECK_EQ(ivring_members(member), 1);
 	check_next(IVRING_MEMBER_JOINED, 0, 1);
 	check_next(IVRING_MEMBER_LEFT, 0, 1);
 	check_next(IVRING_MEMBER_JOINED, 1, 5);
@@ -102,14 +102,14 @@ static void many_on_one_slot(void)
 	uint32_t i;
 
 	set_up_members();
-	CHECK_EQ(ivring_members(vm), 1);
+	CHECK_EQ(ivring_members(member), 1);
 	check_next(IVRING_MEMBER_JOINED, 1, 1);
 	for (i = 0; i < 20; i++)
 		replace_other();
-	CHECK_EQ(ivring_members(vm), 1);
+	CHECK_EQ(ivring_members(member), 1);
 	/* The one that was told of has left; those of 3 to 25 are left out. */
 	check_next(IVRING_MEMBER_LEFT, 1, 1);
-	CHECK_EQ(ivring_next_change(vm, &change), 1);
+	CHECK_EQ(ivring_next_change(member, &change), 1);
 	CHECK_EQ(change.event, IVRING_MEMBER_JOINED);
 	CHECK_EQ(change.peer.generation, 27);
 	CHECK_EQ(change.skipped, 12);
@@ -126,25 +126,25 @@ static void left_is_told_after_the_last_item(void)
 	struct ivring_item item;
 
 	set_up_members();
-	CHECK_EQ(ivring_members(vm), 1);
+	CHECK_EQ(ivring_members(member), 1);
 	check_next(IVRING_MEMBER_JOINED, 1, 1);
-	send_items(other, vm, 0, 1);
+	send_items(other, member, 0, 1);
 	replace_other();
-	CHECK_EQ(ivring_members(vm), 0);
+	CHECK_EQ(ivring_members(member), 0);
 	check_no_more();
 	/* What comes later is no part of that news. */
-	send_items(other, vm, 0, 1);
+	send_items(other, member, 0, 1);
 	close_other();
-	CHECK_EQ(ivring_receive(vm, &item, 1), 1);
-	CHECK_EQ(ivring_consume(vm, 1), 0);
-	CHECK_EQ(ivring_members(vm), 1);
+	CHECK_EQ(ivring_receive(member, &item, 1), 1);
+	CHECK_EQ(ivring_consume(member, 1), 0);
+	CHECK_EQ(ivring_members(member), 1);
 	check_next(IVRING_MEMBER_LEFT, 1, 1);
 	check_next(IVRING_MEMBER_JOINED, 1, 3);
 	check_no_more();
-	CHECK_EQ(ivring_members(vm), 0);
-	CHECK_EQ(ivring_receive(vm, &item, 1), 1);
-	CHECK_EQ(ivring_consume(vm, 1), 0);
-	CHECK_EQ(ivring_members(vm), 1);
+	CHECK_EQ(ivring_members(member), 0);
+	CHECK_EQ(ivring_receive(member, &item, 1), 1);
+	CHECK_EQ(ivring_consume(member, 1), 0);
+	CHECK_EQ(ivring_members(member), 1);
 	check_next(IVRING_MEMBER_LEFT, 1, 3);
 	check_no_more();
 	close_all();
@@ -153,16 +153,16 @@ static void left_is_told_after_the_last_item(void)
 static void by_the_dispatcher(void)
 {
 	set_up_members();
-	ivring_on_members(vm, on_members, &seen);
-	CHECK_EQ(ivring_dispatch(vm, 10), 0);
+	ivring_on_members(member, on_members, &seen);
+	CHECK_EQ(ivring_dispatch(member, 10), 0);
 	CHECK_EQ(seen.count, 1);
 	check(&seen.changes[0], IVRING_MEMBER_JOINED, 1, 1);
 	replace_other();
-	CHECK_EQ(ivring_dispatch(vm, 10), 0);
+	CHECK_EQ(ivring_dispatch(member, 10), 0);
 	CHECK_EQ(seen.count, 3);
 	check(&seen.changes[1], IVRING_MEMBER_LEFT, 1, 1);
 	check(&seen.changes[2], IVRING_MEMBER_JOINED, 1, 3);
-	CHECK_EQ(ivring_dispatch(vm, 10), 0);
+	CHECK_EQ(ivring_dispatch(member, 10), 0);
 	CHECK_EQ(seen.count, 3);
 	close_all();
 }
@@ -171,12 +171,12 @@ static void by_the_dispatcher(void)
 static void handler_that_is_late(void)
 {
 	set_up_members();
-	CHECK_EQ(ivring_dispatch(vm, 10), 0);
+	CHECK_EQ(ivring_dispatch(member, 10), 0);
 	join_third();
-	CHECK_EQ(ivring_dispatch(vm, 10), 0);
-	ivring_on_members(vm, on_members, &seen);
-	CHECK_EQ(ivring_wait(vm, IVRING_WAIT_MEMBERS, 0), IVRING_EVENT_MEMBERS);
-	CHECK_EQ(ivring_dispatch(vm, 10), 0);
+	CHECK_EQ(ivring_dispatch(member, 10), 0);
+	ivring_on_members(member, on_members, &seen);
+	CHECK_EQ(ivring_wait(member, IVRING_WAIT_MEMBERS, 0), IVRING_EVENT_MEMBERS);
+	CHECK_EQ(ivring_dispatch(member, 10), 0);
 	CHECK_EQ(seen.count, 2);
 	close_all();
 }
@@ -186,12 +186,12 @@ static void stopped_in_between(void)
 	set_up_members();
 	join_third();
 	seen.stop_at = 1;
-	ivring_on_members(vm, on_members, &seen);
-	CHECK_EQ(ivring_run(vm), 0);
+	ivring_on_members(member, on_members, &seen);
+	CHECK_EQ(ivring_run(member), 0);
 	CHECK_EQ(seen.count, 1);
 	/* The rest still is news, for which a loop comes back. */
-	CHECK_EQ(ivring_wait(vm, IVRING_WAIT_MEMBERS, 0), IVRING_EVENT_MEMBERS);
-	CHECK_EQ(ivring_dispatch(vm, 10), 0);
+	CHECK_EQ(ivring_wait(member, IVRING_WAIT_MEMBERS, 0), IVRING_EVENT_MEMBERS);
+	CHECK_EQ(ivring_dispatch(member, 10), 0);
 	CHECK_EQ(seen.count, 2);
 	check(&seen.changes[1], IVRING_MEMBER_JOINED, 2, 1);
 	close_all();

@@ -35,8 +35,8 @@ static int open_another(const struct party *party)
 	int fd = open("/dev/ivring", O_RDWR | O_CLOEXEC);
 
 	CHECK(fd >= 0);
-	CHECK_EQ(ioctl(fd, IVRING_ATTACH, &attach), 0);
-	CHECK_EQ(ioctl(fd, IVRING_OPEN_LANE, &lane), 0);
+	CHECK_EQ(ioctl(fd, IVRING_IOC_ATTACH, &attach), 0);
+	CHECK_EQ(ioctl(fd, IVRING_IOC_OPEN_LANE, &lane), 0);
 	return fd;
 }
 

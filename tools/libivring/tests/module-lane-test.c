@@ -11,7 +11,7 @@
 
 #include "barrier.h"
 #include "module-loops.h"
-#include "vm.h"
+#include "member.h"
 
 static uint64_t items_each = 2000;
 
@@ -145,10 +145,10 @@ static void receive_with(void (*loop)(void), uint32_t senders,
 	largest_budget = 1000;
 	create();
 	/* As if there were many lanes: quiet soon, or never. */
-	vm->reader.quiet.few = random_below(2) ? 0 : SENDERS;
-	vm->reader.quiet.patience = 1u << random_below(11);
-	ivring_set_polling(vm, senders > 1 && !random_below(4) ? 20000 : 0);
-	CHECK_EQ(ivring_on(vm, PORT, on_item, NULL), 0);
+	member->reader.quiet.few = random_below(2) ? 0 : SENDERS;
+	member->reader.quiet.patience = 1u << random_below(11);
+	ivring_set_polling(member, senders > 1 && !random_below(4) ? 20000 : 0);
+	CHECK_EQ(ivring_on(member, PORT, on_item, NULL), 0);
 	for (i = 0; i < senders; i++) {
 		pids[i] = fork();
 		if (!pids[i])
@@ -159,7 +159,7 @@ static void receive_with(void (*loop)(void), uint32_t senders,
 		reap(pids[i]);
 	for (i = 1; i <= senders; i++)
 		CHECK_EQ((long long)received.next[i], (long long)items_each);
-	close_vm();
+	close_member();
 }
 
 int main(int argc, char **argv)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * On the module: a VM in an event loop, in which a timer's handler makes calls. What comes after
- * a call wakes the loop, however the loop sleeps and however long the call polled.
+ * On the module: a member in an event loop, in which a timer's handler makes calls. What comes
+ * after a call wakes the loop, however the loop sleeps and however long the call polled.
  *
  *	module-loop-test [SEED]
  */
@@ -59,7 +59,7 @@ static int call(bool later)
 	/* Inline data asks for the item to come later. */
 	struct ivring_item item = { .port = ASK, .inline_len = later }, reply;
 
-	return ivring_call(vm, server, &item, soon(), ivring_keep_reply, &reply);
+	return ivring_call(member, server, &item, soon(), ivring_keep_reply, &reply);
 }
 
 static void on_news(struct ivring *self, const struct ivring_item *item, void *arg)
@@ -87,7 +87,7 @@ static void on_ring(enum way way, int rung)
 
 	if (way == EVENTFD)
 		CHECK_EQ(read(rung, &count, sizeof(count)), sizeof(count));
-	CHECK(ivring_dispatch(vm, 100) >= 0);
+	CHECK(ivring_dispatch(member, 100) >= 0);
 }
 
 static void watch(int epoll, int fd, uint32_t events)
@@ -107,11 +107,11 @@ static void start(int timer)
 static void loop(enum way way, bool later)
 {
 	int epoll = epoll_create1(EPOLL_CLOEXEC), timer = timerfd_create(CLOCK_MONOTONIC, 0);
-	int rung = way == EVENTFD ? eventfd(0, EFD_CLOEXEC) : ivring_fd(vm);
+	int rung = way == EVENTFD ? eventfd(0, EFD_CLOEXEC) : ivring_fd(member);
 	struct epoll_event event;
 
 	if (way == EVENTFD)
-		CHECK_EQ(ivring_set_eventfd(vm, rung), 0);
+		CHECK_EQ(ivring_set_eventfd(member, rung), 0);
 	watch(epoll, rung, EPOLLIN | (way == EVENTFD ? 0 : EPOLLPRI) | (way == EDGE ? EPOLLET : 0));
 	watch(epoll, timer, EPOLLIN);
 	start(timer);
@@ -142,14 +142,14 @@ static void calls_in_a_loop(enum way way, uint64_t polling_ns, bool later)
 
 	create();
 	handled = calls = refused = 0;
-	CHECK_EQ(ivring_on(vm, NEWS, on_news, NULL), 0);
+	CHECK_EQ(ivring_on(member, NEWS, on_news, NULL), 0);
 	pid = fork_server();
 	if (polling_ns != UINT64_MAX)
-		ivring_set_polling(vm, polling_ns);
+		ivring_set_polling(member, polling_ns);
 	loop(way, later);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	close_vm();
+	close_member();
 }
 
 int main(int argc, char **argv)

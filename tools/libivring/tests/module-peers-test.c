@@ -13,7 +13,7 @@
 static void *run_thread(void *arg)
 {
 	(void)arg;
-	return (void *)(intptr_t)ivring_run(vm);
+	return (void *)(intptr_t)ivring_run(member);
 }
 
 static void stop_from_another_thread(void)
@@ -27,17 +27,17 @@ static void stop_from_another_thread(void)
 		CHECK_EQ(pthread_create(&thread, NULL, run_thread, NULL), 0);
 		if (random_below(4))
 			usleep(random_below(200));
-		ivring_stop(vm);
+		ivring_stop(member);
 		CHECK_EQ(pthread_join(thread, &result), 0);
 		CHECK(!result);
 	}
-	close_vm();
+	close_member();
 }
 
 static void on_signal(int signal)
 {
 	(void)signal;
-	ivring_stop(vm);
+	ivring_stop(member);
 }
 
 static void *signal_thread(void *arg)
@@ -58,11 +58,11 @@ static void stop_from_a_signal_handler(void)
 		action.sa_flags = i % 2 ? SA_RESTART : 0;
 		sigaction(SIGUSR1, &action, NULL);
 		CHECK_EQ(pthread_create(&thread, NULL, signal_thread, &self), 0);
-		CHECK_EQ(ivring_run(vm), 0);
+		CHECK_EQ(ivring_run(member), 0);
 		pthread_join(thread, NULL);
 	}
 	signal(SIGUSR1, SIG_DFL);
-	close_vm();
+	close_member();
 }
 
 static void flush_to_one_that_reads_and_leaves(void)
@@ -84,11 +84,11 @@ static void flush_to_one_that_reads_and_leaves(void)
 			_exit(0);
 		}
 		child = wait_child(1);
-		CHECK_EQ(ivring_send(vm, child, &item, 1, soon()), 1);
-		CHECK_EQ(ivring_flush(vm, child, soon()), 0);
+		CHECK_EQ(ivring_send(member, child, &item, 1, soon()), 1);
+		CHECK_EQ(ivring_flush(member, child, soon()), 0);
 		reap(pid);
 	}
-	close_vm();
+	close_member();
 }
 
 /* A child that stopped itself when it had joined: it must not be gone again before it is seen. */
@@ -129,20 +129,20 @@ static void receiver_is_killed(void)
 	create();
 	pid = fork_doomed(&child);
 	do
-		ret = ivring_send(vm, child, &item, 1, soon());
+		ret = ivring_send(member, child, &item, 1, soon());
 	while (ret == 1);
 	CHECK_EQ(ret, -EPIPE);
-	CHECK_EQ(ivring_flush(vm, child, soon()), -EPIPE);
+	CHECK_EQ(ivring_flush(member, child, soon()), -EPIPE);
 	waitpid(pid, NULL, 0);
 
 	pid = fork_doomed(&child);
-	CHECK_EQ(ivring_alloc(vm, 4096, 0, &block), 0);
-	CHECK_EQ(ivring_set_payload(vm, &item, block, 4096), 0);
-	CHECK_EQ(ivring_send(vm, child, &item, 1, 0), 1);
-	CHECK_EQ(ivring_alloc(vm, 4096, 0, &block), -EAGAIN);
-	CHECK_EQ(ivring_alloc(vm, 4096, soon(), &block), 0);
+	CHECK_EQ(ivring_alloc(member, 4096, 0, &block), 0);
+	CHECK_EQ(ivring_set_payload(member, &item, block, 4096), 0);
+	CHECK_EQ(ivring_send(member, child, &item, 1, 0), 1);
+	CHECK_EQ(ivring_alloc(member, 4096, 0, &block), -EAGAIN);
+	CHECK_EQ(ivring_alloc(member, 4096, soon(), &block), 0);
 	waitpid(pid, NULL, 0);
-	close_vm();
+	close_member();
 }
 
 static void sender_is_killed(void)
@@ -166,21 +166,21 @@ static void sender_is_killed(void)
 		pause();
 	}
 	wait_child(1);
-	CHECK_EQ(ivring_wait(vm, 0, soon()), IVRING_EVENT_ITEMS);
-	CHECK_EQ(ivring_receive(vm, items, 3), 2);
-	CHECK(ivring_copy_payload(vm, &items[0], payload, sizeof(payload)) > 0);
+	CHECK_EQ(ivring_wait(member, 0, soon()), IVRING_EVENT_ITEMS);
+	CHECK_EQ(ivring_receive(member, items, 3), 2);
+	CHECK(ivring_copy_payload(member, &items[0], payload, sizeof(payload)) > 0);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	CHECK(!ivring_is_member(vm, ivring_sender(&items[1])));
+	CHECK(!ivring_is_member(member, ivring_sender(&items[1])));
 	/* What was mapped can be read until the last item has been consumed. */
-	CHECK_EQ(ivring_members(vm), 0);
-	CHECK_EQ(ivring_copy_payload(vm, &items[1], payload, sizeof(payload)),
+	CHECK_EQ(ivring_members(member), 0);
+	CHECK_EQ(ivring_copy_payload(member, &items[1], payload, sizeof(payload)),
 		 items[1].length);
 	CHECK_EQ(payload[items[1].length - 1], 7);
-	CHECK_EQ(ivring_consume(vm, 2), 0);
-	CHECK_EQ(ivring_members(vm), 1);
-	CHECK_EQ(ivring_copy_payload(vm, &items[1], payload, sizeof(payload)), -ESTALE);
-	close_vm();
+	CHECK_EQ(ivring_consume(member, 2), 0);
+	CHECK_EQ(ivring_members(member), 1);
+	CHECK_EQ(ivring_copy_payload(member, &items[1], payload, sizeof(payload)), -ESTALE);
+	close_member();
 }
 
 /* A child that ualarm() was to kill. */
@@ -213,17 +213,17 @@ static void receiver_of_a_lane_is_killed(void)
 			ivring_run(own);
 		}
 		child = meet_stopped(pid);
-		ret = ivring_open_lane(vm, child, 2u << random_below(6), 0);
+		ret = ivring_open_lane(member, child, 2u << random_below(6), 0);
 		CHECK(!ret || ret == -EPIPE);
 		do {
-			ret = ivring_send(vm, child, &item, 1, soon());
+			ret = ivring_send(member, child, &item, 1, soon());
 			if (!random_below(100))
 				usleep(random_below(300));
 		} while (ret == 1);
 		CHECK_EQ(ret, -EPIPE);
 		check_killed(pid);
 	}
-	close_vm();
+	close_member();
 }
 
 /* What the handlers saw of the child's lane. */
@@ -260,9 +260,9 @@ static void on_lane_members(struct ivring *self, const struct ivring_change *cha
 static void receive_from_child(bool closes)
 {
 	memset(&seen, 0, sizeof(seen));
-	CHECK_EQ(ivring_on(vm, PORT, on_lane_item, &closes), 0);
-	ivring_on_members(vm, on_lane_members, NULL);
-	CHECK_EQ(ivring_run(vm), 0);
+	CHECK_EQ(ivring_on(member, PORT, on_lane_item, &closes), 0);
+	ivring_on_members(member, on_lane_members, NULL);
+	CHECK_EQ(ivring_run(member), 0);
 }
 
 /* What it has published is read to the end, and its successor has a lane of its own. */
@@ -292,7 +292,7 @@ static void sender_by_a_lane_is_killed(void)
 		CHECK_EQ((long long)seen.items, (long long)seen.next);
 		check_killed(pid);
 	}
-	close_vm();
+	close_member();
 }
 
 /* Sends so many items, by a new lane whenever the old one has been closed. */
@@ -337,7 +337,7 @@ static void lane_closed_again_and_again(void)
 	CHECK_EQ((long long)seen.next, 20000);
 	CHECK(seen.closed > 50);
 	reap(pid);
-	close_vm();
+	close_member();
 }
 
 static void wait_for_a_peer_among_items(void)
@@ -347,9 +347,9 @@ static void wait_for_a_peer_among_items(void)
 	int i;
 
 	create();
-	self = ivring_self(vm);
-	CHECK_EQ(ivring_send(vm, self, &item, 1, 0), 1);
-	CHECK_EQ(ivring_wait_peer(vm, 1, ivring_deadline_ms(20), &parent), -ETIMEDOUT);
+	self = ivring_self(member);
+	CHECK_EQ(ivring_send(member, self, &item, 1, 0), 1);
+	CHECK_EQ(ivring_wait_peer(member, 1, ivring_deadline_ms(20), &parent), -ETIMEDOUT);
 	for (i = 0; i < 50; i++) {
 		pid_t pid = fork();
 
@@ -366,13 +366,13 @@ static void wait_for_a_peer_among_items(void)
 			_exit(0);
 		}
 		parent = wait_child(1);
-		CHECK_EQ(ivring_send(vm, parent, &item, 1, 0), 1);
+		CHECK_EQ(ivring_send(member, parent, &item, 1, 0), 1);
 		reap(pid);
 	}
-	close_vm();
+	close_member();
 }
 
-/* A child has the handle, and none of the mappings: it is told so, and the VM stays. */
+/* A child has the handle, and none of the mappings: it is told so, and the member stays. */
 static void handle_in_a_child(void)
 {
 	struct ivring_item item = { .port = PORT };
@@ -381,17 +381,17 @@ static void handle_in_a_child(void)
 	create();
 	pid = fork();
 	if (!pid) {
-		if (ivring_send(vm, ivring_self(vm), &item, 1, 0) != -EPERM ||
-		    ivring_receive(vm, &item, 1) != -EPERM || ivring_run(vm) != -EPERM)
+		if (ivring_send(member, ivring_self(member), &item, 1, 0) != -EPERM ||
+		    ivring_receive(member, &item, 1) != -EPERM || ivring_run(member) != -EPERM)
 			_exit(1);
-		ivring_stop(vm);
-		_exit(ivring_close(vm) ? 2 : 0);
+		ivring_stop(member);
+		_exit(ivring_close(member) ? 2 : 0);
 	}
 	reap(pid);
-	CHECK_EQ(ivring_send(vm, ivring_self(vm), &item, 1, 0), 1);
-	CHECK_EQ(ivring_receive(vm, &item, 1), 1);
-	CHECK_EQ(ivring_consume(vm, 1), 0);
-	close_vm();
+	CHECK_EQ(ivring_send(member, ivring_self(member), &item, 1, 0), 1);
+	CHECK_EQ(ivring_receive(member, &item, 1), 1);
+	CHECK_EQ(ivring_consume(member, 1), 0);
+	close_member();
 }
 
 /* In a child: makes a region of that name or joins it, and leaves, again and again. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * On the module: requests, items for several VMs, being woken for many items at once, and what
+ * On the module: requests, items for several members, being woken for many items at once, and what
  * it costs to have nothing to do.
  *
  *	module-request-test [SEED]
@@ -59,20 +59,20 @@ static void calls(bool by_lane, uint64_t polling_ns)
 	pid_t pid;
 
 	create();
-	ivring_set_polling(vm, polling_ns);
+	ivring_set_polling(member, polling_ns);
 	pid = fork_server(1, by_lane);
 	server = wait_child(1);
 	if (by_lane)
-		CHECK_EQ(ivring_open_lane(vm, server, 16, 0), 0);
+		CHECK_EQ(ivring_open_lane(member, server, 16, 0), 0);
 	for (number = 0; number < CALLS && tap_good; number++) {
 		CHECK_EQ(ivring_set_inline(&request, &number, sizeof(number)), 0);
-		CHECK_EQ(ivring_call(vm, server, &request, soon(), ivring_keep_reply, &reply), 0);
+		CHECK_EQ(ivring_call(member, server, &request, soon(), ivring_keep_reply, &reply), 0);
 		CHECK_EQ(ivring_get_inline(&reply, &twice, sizeof(twice)), 0);
 		CHECK_EQ((long long)twice, (long long)(2 * number));
 	}
 	kill_server(pid);
-	CHECK_EQ(ivring_call(vm, server, &request, soon(), ivring_keep_reply, &reply), -EPIPE);
-	close_vm();
+	CHECK_EQ(ivring_call(member, server, &request, soon(), ivring_keep_reply, &reply), -EPIPE);
+	close_member();
 }
 
 /* Stopped, and then killed, while it is waited for. */
@@ -85,19 +85,19 @@ static void server_that_does_not_answer(void)
 	create();
 	pid = fork_server(1, true);
 	server = wait_child(1);
-	CHECK_EQ(ivring_call(vm, server, &request, soon(), ivring_keep_reply, &reply), 0);
+	CHECK_EQ(ivring_call(member, server, &request, soon(), ivring_keep_reply, &reply), 0);
 	kill(pid, SIGSTOP);
-	CHECK_EQ(ivring_call(vm, server, &request, ivring_deadline_ms(50), ivring_keep_reply,
+	CHECK_EQ(ivring_call(member, server, &request, ivring_deadline_ms(50), ivring_keep_reply,
 			     &reply), -ETIMEDOUT);
 	if (!fork()) {
 		usleep(50000);
 		kill(pid, SIGKILL);
 		_exit(0);
 	}
-	CHECK_EQ(ivring_call(vm, server, &request, soon(), ivring_keep_reply, &reply), -EPIPE);
+	CHECK_EQ(ivring_call(member, server, &request, soon(), ivring_keep_reply, &reply), -EPIPE);
 	waitpid(pid, NULL, 0);
 	wait(NULL);
-	close_vm();
+	close_member();
 }
 
 /* The call ends at once, not at its deadline. */
@@ -110,10 +110,10 @@ static void port_without_handler(bool by_lane)
 	create();
 	pid = fork_server(1, by_lane);
 	server = wait_child(1);
-	CHECK_EQ(ivring_call(vm, server, &request, soon(), ivring_keep_reply, &reply),
+	CHECK_EQ(ivring_call(member, server, &request, soon(), ivring_keep_reply, &reply),
 		 -ECONNREFUSED);
 	kill_server(pid);
-	close_vm();
+	close_member();
 }
 
 static void on_reply(struct ivring *self, int status, const struct ivring_item *reply, void *arg)
@@ -141,17 +141,17 @@ static void requests_in_flight(void)
 		pids[i] = fork_server(i + 1, i != 1);
 		servers[i] = wait_child(i + 1);
 	}
-	CHECK_EQ(ivring_open_lane(vm, servers[0], 16, 0), 0);
+	CHECK_EQ(ivring_open_lane(member, servers[0], 16, 0), 0);
 	for (number = 0; number < CALLS; number++) {
 		CHECK_EQ(ivring_set_inline(&request, &number, sizeof(number)), 0);
 		for (i = 0; i < SENDERS; i++)
-			while (ivring_request(vm, servers[i], &request, 0, on_reply, &sum, NULL))
-				CHECK(ivring_dispatch(vm, 100) >= 0);
+			while (ivring_request(member, servers[i], &request, 0, on_reply, &sum, NULL))
+				CHECK(ivring_dispatch(member, 100) >= 0);
 	}
-	CHECK_EQ(ivring_run(vm), 0);
+	CHECK_EQ(ivring_run(member), 0);
 	for (i = 0; i < SENDERS; i++)
 		kill_server(pids[i]);
-	close_vm();
+	close_member();
 }
 
 /* In a child: checks that all items come, with what the block held when each was sent. */
@@ -190,28 +190,28 @@ static void one_block_for_all(void)
 		}
 		children[i] = wait_child(i + 1);
 		if (i)
-			CHECK_EQ(ivring_open_lane(vm, children[i], 8, 0), 0);
+			CHECK_EQ(ivring_open_lane(member, children[i], 8, 0), 0);
 	}
 	for (number = 0; number < CALLS; number++) {
 		struct ivring_item item = { .port = PORT, .cookie = number };
 		size_t length = 1 + random_below(1000);
 		void *block;
 
-		CHECK_EQ(ivring_alloc(vm, length, soon(), &block), 0);
+		CHECK_EQ(ivring_alloc(member, length, soon(), &block), 0);
 		memset(block, (int)(number % 251), length);
-		CHECK_EQ(ivring_set_payload(vm, &item, block, length), 0);
-		CHECK_EQ(ivring_send_many(vm, children, SENDERS, &item, soon(), results), SENDERS);
+		CHECK_EQ(ivring_set_payload(member, &item, block, length), 0);
+		CHECK_EQ(ivring_send_many(member, children, SENDERS, &item, soon(), results), SENDERS);
 	}
 	for (i = 0; i < SENDERS; i++)
 		reap(pids[i]);
-	close_vm();
+	close_member();
 }
 
 static uint64_t rung(uint32_t id)
 {
-	struct ivring_vm_info info;
+	struct ivring_member_info info;
 
-	CHECK_EQ(ivring_vm_info(vm, id, &info), 0);
+	CHECK_EQ(ivring_member_info(member, id, &info), 0);
 	return info.stats.rung;
 }
 
@@ -232,9 +232,9 @@ static void woken_for_ten(void)
 	pid_t pid;
 
 	create();
-	ivring_set_polling(vm, 0);
-	ivring_set_wake(vm, 10, 1000000);
-	CHECK_EQ(ivring_on(vm, PORT, count_item, &items), 0);
+	ivring_set_polling(member, 0);
+	ivring_set_wake(member, 10, 1000000);
+	CHECK_EQ(ivring_on(member, PORT, count_item, &items), 0);
 	pid = fork();
 	if (!pid) {
 		struct ivring_item item = { .port = PORT };
@@ -254,11 +254,11 @@ static void woken_for_ten(void)
 	}
 	wait_child(1);
 	before = rung(0);
-	CHECK_EQ(ivring_run(vm), 0);
+	CHECK_EQ(ivring_run(member), 0);
 	printf("# %u doorbells for 50 items\n", (unsigned int)(rung(0) - before));
 	CHECK(rung(0) - before <= 6);
 	kill_server(pid);
-	close_vm();
+	close_member();
 }
 
 static void stop_at_first(struct ivring *self, const struct ivring_item *item, void *arg)
@@ -275,9 +275,9 @@ static void woken_after_a_while(void)
 	pid_t pid;
 
 	create();
-	ivring_set_polling(vm, 0);
-	ivring_set_wake(vm, 10, 100000);
-	CHECK_EQ(ivring_on(vm, PORT, stop_at_first, NULL), 0);
+	ivring_set_polling(member, 0);
+	ivring_set_wake(member, 10, 100000);
+	CHECK_EQ(ivring_on(member, PORT, stop_at_first, NULL), 0);
 	pid = fork();
 	if (!pid) {
 		struct ivring_item item = { .port = PORT };
@@ -293,15 +293,15 @@ static void woken_after_a_while(void)
 			_exit(4);
 		_exit(ivring_deadline_ms(0) - start < 90000000 ? 5 : 0);
 	}
-	CHECK_EQ(ivring_run(vm), 0);
+	CHECK_EQ(ivring_run(member), 0);
 	reap(pid);
-	close_vm();
+	close_member();
 }
 
 static void *run_thread(void *arg)
 {
 	(void)arg;
-	return (void *)(intptr_t)ivring_run(vm);
+	return (void *)(intptr_t)ivring_run(member);
 }
 
 static void stop_is_not_delayed(void)
@@ -311,15 +311,15 @@ static void stop_is_not_delayed(void)
 	void *result;
 
 	create();
-	ivring_set_wake(vm, 10, IVRING_MAX_WAKE_DELAY_US);
+	ivring_set_wake(member, 10, IVRING_MAX_WAKE_DELAY_US);
 	CHECK_EQ(pthread_create(&thread, NULL, run_thread, NULL), 0);
 	usleep(100000);
 	start = ivring_deadline_ms(0);
-	ivring_stop(vm);
+	ivring_stop(member);
 	CHECK_EQ(pthread_join(thread, &result), 0);
 	CHECK(!result);
 	CHECK(ivring_deadline_ms(0) - start < IVRING_MAX_WAKE_DELAY_US * 1000ULL / 2);
-	close_vm();
+	close_member();
 }
 
 static uint64_t used_by(clockid_t clock)
@@ -339,18 +339,18 @@ static void idle_costs_nothing(void)
 	void *result;
 
 	create();
-	ivring_set_polling(vm, 200000);
+	ivring_set_polling(member, 200000);
 	CHECK_EQ(pthread_create(&thread, NULL, run_thread, NULL), 0);
 	CHECK_EQ(pthread_getcpuclockid(thread, &clock), 0);
 	usleep(500000);
 	used = used_by(clock);
 	sleep(3);
 	used = used_by(clock) - used;
-	ivring_stop(vm);
+	ivring_stop(member);
 	CHECK_EQ(pthread_join(thread, &result), 0);
 	printf("# %u ns of processor time in 3 s\n", (unsigned int)used);
 	CHECK(used < 1000000);
-	close_vm();
+	close_member();
 }
 
 int main(int argc, char **argv)

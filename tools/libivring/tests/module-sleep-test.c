@@ -85,7 +85,7 @@ static void receive_with(void (*loop)(void))
 
 	memset(&received, 0, sizeof(received));
 	create();
-	CHECK_EQ(ivring_on(vm, PORT, on_item, NULL), 0);
+	CHECK_EQ(ivring_on(member, PORT, on_item, NULL), 0);
 	for (i = 0; i < SENDERS; i++) {
 		pids[i] = fork();
 		if (!pids[i])
@@ -96,7 +96,7 @@ static void receive_with(void (*loop)(void))
 		reap(pids[i]);
 	for (i = 1; i <= SENDERS; i++)
 		CHECK_EQ((long long)received.next[i], ITEMS(i));
-	close_vm();
+	close_member();
 }
 
 int main(int argc, char **argv)

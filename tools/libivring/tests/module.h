@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * For the tests that need the module: a VM in slot 0, and children that join its
+ * For the tests that need the module: a member in slot 0, and children that join its
  * region by the descriptor they inherit. A child that fails exits with a status of
  * its own.
  */
@@ -21,7 +21,7 @@
 #define SENDERS		3u
 #define PORT		1u
 
-static struct ivring *vm;
+static struct ivring *member;
 
 static inline uint64_t soon(void)
 {
@@ -36,23 +36,23 @@ static inline void create(void)
 	};
 
 	alarm(TIME_LIMIT_S);
-	CHECK_EQ(ivring_create(&options, &vm), 0);
+	CHECK_EQ(ivring_create(&options, &member), 0);
 }
 
-static inline void close_vm(void)
+static inline void close_member(void)
 {
-	ivring_close(vm);
-	vm = NULL;
+	ivring_close(member);
+	member = NULL;
 }
 
-/* In a child: a VM of its own in that slot, and the one in slot 0. */
+/* In a child: a member of its own in that slot, and the one in slot 0. */
 static inline struct ivring *join_parent(uint32_t id, struct ivring_peer *parent)
 {
 	struct ivring *own;
 
-	if (ivring_join_fd(ivring_fd(vm), id, &own))
+	if (ivring_join_fd(ivring_fd(member), id, &own))
 		_exit(1);
-	close(ivring_fd(vm));
+	close(ivring_fd(member));
 	if (ivring_wait_peer(own, 0, soon(), parent))
 		_exit(2);
 	return own;
@@ -62,7 +62,7 @@ static inline struct ivring_peer wait_child(uint32_t id)
 {
 	struct ivring_peer child = { 0, 0 };
 
-	CHECK_EQ(ivring_wait_peer(vm, id, soon(), &child), 0);
+	CHECK_EQ(ivring_wait_peer(member, id, soon(), &child), 0);
 	return child;
 }
 

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * VMs that come, send and go, one after the other in one slot, while the receiver asks for no
+ * Members that come, send and go, one after the other in one slot, while the receiver asks for no
  * news of the members: how many of their areas stay mapped.
  */
 
 #include <errno.h>
 
-#include "vms.h"
+#include "region.h"
 
 #define MANY	12u
 
-/* The next VM in the slot sends one item with a block, of which the first byte is @number. */
+/* The next member in the slot sends one item with a block, of which the first byte is @number. */
 static void come_and_send(unsigned int number)
 {
 	replace_other();
-	*send_block(other, ivring_self(vm), 64) = (char)number;
+	*send_block(other, ivring_self(member), 64) = (char)number;
 }
 
 /* Receives the items that have come, and finds the payload of the one at @at, the last. */
@@ -23,12 +23,12 @@ static const char *receive_one(unsigned int at)
 	struct ivring_item items[MANY];
 	const void *data = NULL;
 
-	CHECK_EQ(ivring_receive(vm, items, MANY), at + 1);
-	CHECK_EQ(ivring_payload(vm, &items[at], &data), 0);
+	CHECK_EQ(ivring_receive(member, items, MANY), at + 1);
+	CHECK_EQ(ivring_payload(member, &items[at], &data), 0);
 	return data;
 }
 
-/* Areas that are mapped but for those of VMs that are there: each maps three of its own. */
+/* Areas that are mapped but for those of members that are there: each maps three of its own. */
 static unsigned int areas_kept(void)
 {
 	close_other();
@@ -43,7 +43,7 @@ static void areas_of_the_departed_are_dropped(void)
 	for (i = 0; i < MANY; i++) {
 		come_and_send(i);
 		CHECK_EQ(*receive_one(0), (char)i);
-		CHECK_EQ(ivring_consume(vm, 1), 0);
+		CHECK_EQ(ivring_consume(member, 1), 0);
 	}
 	CHECK_EQ(areas_kept(), 2);
 	close_all();
@@ -58,7 +58,7 @@ static void by_receiving_ahead_of_consuming(void)
 		come_and_send(i);
 		CHECK_EQ(*receive_one(!!i), (char)i);
 		if (i)
-			CHECK_EQ(ivring_consume(vm, 1), 0);
+			CHECK_EQ(ivring_consume(member, 1), 0);
 	}
 	/* The latest one, the one before it, and one whose item was consumed last. */
 	CHECK(areas_kept() <= 3);
@@ -77,14 +77,14 @@ static void payload_stays_until_it_is_consumed(void)
 	}
 	for (i = 0; i < ENTRIES; i++)
 		CHECK_EQ(*data[i], (char)i);
-	CHECK_EQ(ivring_consume(vm, ENTRIES), 0);
+	CHECK_EQ(ivring_consume(member, ENTRIES), 0);
 	come_and_send(0);
 	receive_one(0);
 	CHECK_EQ(areas_kept(), 2);
 	close_all();
 }
 
-/* Other VMs have the slot of the sender, one after the other, while its payload is in use. */
+/* Other members have the slot of the sender, one after the other, while its payload is in use. */
 static void on_item(struct ivring *self, const struct ivring_item *item, void *arg)
 {
 	struct ivring_item none = { .port = 2 };
@@ -103,9 +103,9 @@ static void on_item(struct ivring *self, const struct ivring_item *item, void *a
 static void payload_stays_while_its_handler_runs(void)
 {
 	set_up();
-	ivring_on(vm, 1, on_item, NULL);
+	ivring_on(member, 1, on_item, NULL);
 	come_and_send(7);
-	CHECK_EQ(ivring_dispatch(vm, 1), 1);
+	CHECK_EQ(ivring_dispatch(member, 1), 1);
 	close_all();
 }
 
@@ -118,9 +118,9 @@ static void lanes_to_the_departed_are_dropped(void)
 	for (i = 0; i < MANY; i++) {
 		come_and_send(i);
 		receive_one(0);
-		CHECK_EQ(ivring_open_lane(vm, ivring_self(other), 4, 0), 0);
-		send_items(vm, other, 0, 1);
-		CHECK_EQ(ivring_consume(vm, 1), 0);
+		CHECK_EQ(ivring_open_lane(member, ivring_self(other), 4, 0), 0);
+		send_items(member, other, 0, 1);
+		CHECK_EQ(ivring_consume(member, 1), 0);
 	}
 	CHECK_EQ(areas_kept(), 4);
 	close_all();
@@ -133,11 +133,11 @@ static void lane_by_hand_stays_until_its_end_is_told(void)
 	unsigned int i;
 
 	set_up();
-	lane = open_lane_of(vm, other, 4);
+	lane = open_lane_of(member, other, 4);
 	for (i = 0; i < MANY; i++) {
 		come_and_send(i);
 		receive_one(0);
-		CHECK_EQ(ivring_consume(vm, 1), 0);
+		CHECK_EQ(ivring_consume(member, 1), 0);
 	}
 	CHECK_EQ(ivring_lane_push(lane, &item), 0);
 	CHECK_EQ(ivring_lane_publish(lane), -ESTALE);

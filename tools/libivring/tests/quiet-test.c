@@ -3,22 +3,22 @@
  * Quiet lanes: those that stand still are not looked at until their sender rings.
  */
 
-#include "vms.h"
+#include "region.h"
 
 #define LANE	8u	/* entries */
 
 static struct ivr_quiet *quiet;
 
-/* Three VMs, of which two have lanes to the first, and lanes become quiet soon. */
+/* Three members, of which two have lanes to the first, and lanes become quiet soon. */
 static void set_up_lanes(void)
 {
 	set_up();
 	join_third();
-	open_lane_of(other, vm, LANE);
-	open_lane_of(third, vm, LANE);
-	quiet = &vm->reader.quiet;
+	open_lane_of(other, member, LANE);
+	open_lane_of(third, member, LANE);
+	quiet = &member->reader.quiet;
 	quiet->few = 0;
-	CHECK_EQ(ivring_dispatch(vm, 1), 0);
+	CHECK_EQ(ivring_dispatch(member, 1), 0);
 }
 
 static bool is_marked(const struct ivring *sender)
@@ -32,7 +32,7 @@ static void sleep_often(void)
 	unsigned int i;
 
 	for (i = 0; i < 64; i++)
-		CHECK_EQ(ivring_dispatch(vm, 1), 0);
+		CHECK_EQ(ivring_dispatch(member, 1), 0);
 }
 
 static void what_stands_still_is_not_looked_at(void)
@@ -41,21 +41,21 @@ static void what_stands_still_is_not_looked_at(void)
 
 	set_up_lanes();
 	for (i = 0; i < 64; i++) {
-		send_items(other, vm, i, 1);
-		CHECK_EQ(ivring_dispatch(vm, 1), 1);
-		CHECK_EQ(ivring_dispatch(vm, 1), 0);
+		send_items(other, member, i, 1);
+		CHECK_EQ(ivring_dispatch(member, 1), 1);
+		CHECK_EQ(ivring_dispatch(member, 1), 0);
 	}
 	CHECK(!is_marked(other));
 	CHECK(is_marked(third));
-	CHECK_EQ(vm->reader.count, 2);
+	CHECK_EQ(member->reader.count, 2);
 	sleep_often();
 	CHECK(is_marked(other));
-	CHECK_EQ(vm->reader.count, 1);
+	CHECK_EQ(member->reader.count, 1);
 
 	/* Not even if somebody publishes and does not ring. */
-	lane_area(third, vm)->producer++;
-	CHECK_EQ(ivring_dispatch(vm, 1), 0);
-	CHECK_EQ(ivring_arm(vm), 1);
+	lane_area(third, member)->producer++;
+	CHECK_EQ(ivring_dispatch(member, 1), 0);
+	CHECK_EQ(ivring_arm(member), 1);
 	close_all();
 }
 
@@ -65,7 +65,7 @@ static void few_are_all_looked_at(void)
 	quiet->few = 2;
 	sleep_often();
 	CHECK(!is_marked(other) && !is_marked(third));
-	CHECK_EQ(vm->reader.count, 3);
+	CHECK_EQ(member->reader.count, 3);
 	close_all();
 }
 
@@ -81,18 +81,18 @@ static void its_sender_rings_whatever_the_state(void)
 		CHECK(is_marked(third));
 		device.doorbells = 0;
 		device_area(0)->state = states[i];
-		send_items(third, vm, 2 * i, 2);
+		send_items(third, member, 2 * i, 2);
 		CHECK(!is_marked(third));
 		CHECK(is_marked(other));
 		/* The first of them alone, if the state was not idle. */
 		CHECK_EQ(device.doorbells, 1);
-		vm->state.unfenced = states[i] == IVRING_BUSY_UNFENCED;
-		CHECK_EQ(ivring_arm(vm), 0);
-		CHECK_EQ(ivring_receive(vm, items, LANE), 2);
+		member->state.unfenced = states[i] == IVRING_BUSY_UNFENCED;
+		CHECK_EQ(ivring_arm(member), 0);
+		CHECK_EQ(ivring_receive(member, items, LANE), 2);
 		CHECK_EQ(items[0].from, 2);
 		CHECK_EQ((long long)items[1].cookie, 2 * i + 1);
-		CHECK_EQ(ivring_consume(vm, 2), 0);
-		CHECK_EQ(ivring_arm(vm), 1);
+		CHECK_EQ(ivring_consume(member, 2), 0);
+		CHECK_EQ(ivring_arm(member), 1);
 	}
 	close_all();
 }
@@ -102,14 +102,14 @@ static void something_came_at_the_last_moment(void)
 {
 	set_up_lanes();
 	quiet->turns = quiet->patience;
-	CHECK(!ivr_quiet_sweep(vm));
+	CHECK(!ivr_quiet_sweep(member));
 	CHECK(!is_marked(third) && !is_marked(other));
 	quiet->turns = quiet->patience;
-	lane_area(third, vm)->producer++;
-	CHECK(ivr_quiet_sweep(vm));
+	lane_area(third, member)->producer++;
+	CHECK(ivr_quiet_sweep(member));
 	CHECK(!is_marked(third));
 	CHECK(is_marked(other));
-	CHECK_EQ(ivring_dispatch(vm, 1), 1);
+	CHECK_EQ(ivring_dispatch(member, 1), 1);
 	close_all();
 }
 
@@ -120,24 +120,24 @@ static void busy_without_end(void)
 
 	set_up_lanes();
 	for (i = 0; i < 3 * IVR_QUIET_PATIENCE; i++) {
-		send_items(other, vm, i, 2);
-		CHECK_EQ(ivring_dispatch(vm, 1), 1);
-		CHECK_EQ(ivring_dispatch(vm, 1), 1);
+		send_items(other, member, i, 2);
+		CHECK_EQ(ivring_dispatch(member, 1), 1);
+		CHECK_EQ(ivring_dispatch(member, 1), 1);
 	}
 	CHECK(!is_marked(other));
 	CHECK(is_marked(third));
 	CHECK(device.fences > 0 && device.fences < 10);
-	CHECK_EQ(vm->state.unfenced, device_area(0)->state == IVRING_BUSY_UNFENCED);
+	CHECK_EQ(member->state.unfenced, device_area(0)->state == IVRING_BUSY_UNFENCED);
 
 	/* Not so where there is no such barrier. */
-	send_items(third, vm, 0, 1);
-	CHECK_EQ(ivring_dispatch(vm, 2), 1);
-	ivr_state_handled(&vm->state, UINT16_MAX);
-	CHECK(vm->state.unfenced);
+	send_items(third, member, 0, 1);
+	CHECK_EQ(ivring_dispatch(member, 2), 1);
+	ivr_state_handled(&member->state, UINT16_MAX);
+	CHECK(member->state.unfenced);
 	device.fence_error = -1;
 	for (i = 0; i < 3 * IVR_QUIET_PATIENCE; i++) {
-		send_items(other, vm, i, 2);
-		CHECK_EQ(ivring_dispatch(vm, 2), 2);
+		send_items(other, member, i, 2);
+		CHECK_EQ(ivring_dispatch(member, 2), 2);
 	}
 	CHECK(!is_marked(third));
 	device.fence_error = 0;
@@ -150,14 +150,14 @@ static void one_that_is_closed(void)
 
 	set_up_lanes();
 	sleep_often();
-	CHECK_EQ(ivring_close_lane(vm, ivring_self(third)), 0);
+	CHECK_EQ(ivring_close_lane(member, ivring_self(third)), 0);
 	CHECK(!is_marked(third));
-	CHECK_EQ(ivring_dispatch(vm, 1), 0);
-	open_lane_of(third, vm, LANE);
-	CHECK_EQ(ivring_dispatch(vm, 1), 0);
-	CHECK_EQ(vm->reader.count, 2);
-	send_items(third, vm, 7, 1);
-	CHECK_EQ(ivring_receive(vm, &item, 1), 1);
+	CHECK_EQ(ivring_dispatch(member, 1), 0);
+	open_lane_of(third, member, LANE);
+	CHECK_EQ(ivring_dispatch(member, 1), 0);
+	CHECK_EQ(member->reader.count, 2);
+	send_items(third, member, 7, 1);
+	CHECK_EQ(ivring_receive(member, &item, 1), 1);
 	CHECK_EQ((long long)item.cookie, 7);
 	close_all();
 }
@@ -183,25 +183,25 @@ static void on_item(struct ivring *self, const struct ivring_item *item, void *a
 static void its_sender_leaves(void)
 {
 	set_up_lanes();
-	ivring_on_members(vm, on_members, NULL);
-	ivring_on_other(vm, on_item, NULL);
+	ivring_on_members(member, on_members, NULL);
+	ivring_on_other(member, on_item, NULL);
 	sleep_often();
 	news = items = 0;
 	CHECK(is_marked(third) && is_marked(other));
-	lane_area(third, vm)->producer++;
+	lane_area(third, member)->producer++;
 	ivring_close(third);
 	third = NULL;
-	CHECK_EQ(ivring_arm(vm), 0);
-	CHECK_EQ(ivring_dispatch(vm, 2), 1);
+	CHECK_EQ(ivring_arm(member), 0);
+	CHECK_EQ(ivring_dispatch(member, 2), 1);
 	CHECK_EQ(items, 1);
 	CHECK_EQ(news, 1);
 	join_third();
-	CHECK_EQ(ivring_open_lane(third, ivring_self(vm), LANE, 0), 0);
+	CHECK_EQ(ivring_open_lane(third, ivring_self(member), LANE, 0), 0);
 	/* Of one that has left nothing behind the lane is closed all the same. */
 	close_other();
-	CHECK_EQ(ivring_dispatch(vm, 2), 0);
+	CHECK_EQ(ivring_dispatch(member, 2), 0);
 	other = join(1);
-	CHECK_EQ(ivring_open_lane(other, ivring_self(vm), LANE, 0), 0);
+	CHECK_EQ(ivring_open_lane(other, ivring_self(member), LANE, 0), 0);
 	close_all();
 }
 

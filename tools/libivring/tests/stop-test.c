@@ -12,7 +12,7 @@
 #include <time.h>
 
 #include "random.h"
-#include "vms.h"
+#include "region.h"
 
 #define ROUNDS		200000u
 #define PATIENCE_S	10
@@ -57,9 +57,9 @@ static void loiter(void)
 static void sleep_until_rung(void)
 {
 	slept++;
-	wait_while(&vm->area->state, IVRING_IDLE);
+	wait_while(&member->area->state, IVRING_IDLE);
 	if (ivr_load(&lost))
-		ivr_store(&vm->area->state, IVRING_BUSY);
+		ivr_store(&member->area->state, IVRING_BUSY);
 	device.asleep = sleep_until_rung;
 }
 
@@ -71,7 +71,7 @@ static void *stop(void *arg)
 	for (round = 0; round < ROUNDS && !ivr_load(&lost); round++) {
 		meet(1);
 		loiter();
-		ivring_stop(vm);
+		ivring_stop(member);
 		meet(1);
 	}
 	return NULL;
@@ -87,7 +87,7 @@ static void stops_whenever_it_comes(void)
 	CHECK_EQ(pthread_create(&stopper, NULL, stop, NULL), 0);
 	for (round = 0; round < ROUNDS && !ivr_load(&lost); round++) {
 		meet(0);
-		CHECK_EQ(ivring_run(vm), 0);
+		CHECK_EQ(ivring_run(member), 0);
 		meet(0);
 	}
 	pthread_join(stopper, NULL);

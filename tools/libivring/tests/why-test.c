@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 
-#include "vms.h"
+#include "region.h"
 
 static char long_name[IVRING_NAME_SIZE + 1];
 
@@ -61,7 +61,7 @@ static struct ivring_options good(const char *name)
 
 static int create_refused(struct ivring_options options)
 {
-	fail_next(IVRING_CREATE, -EINVAL);
+	fail_next(IVRING_IOC_CREATE, -EINVAL);
 	return create(options);
 }
 
@@ -78,14 +78,14 @@ static void creating(void)
 	FAILS(create_refused(region("x", 2, 8, 4096, 01000)), -EINVAL, "other bits");
 	FAILS(create_refused(region("", 2, 8, 4096, 0600)), -EINVAL, "without a name");
 	FAILS(create_refused(good(NULL)), -EINVAL, "flag");
-	fail_next(IVRING_CREATE, -EMFILE);
+	fail_next(IVRING_IOC_CREATE, -EMFILE);
 	FAILS(create(good(NULL)), -EMFILE, "regions");
-	fail_next(IVRING_CREATE, -ENOMEM);
+	fail_next(IVRING_IOC_CREATE, -ENOMEM);
 	FAILS(create(good(NULL)), -ENOMEM, "memory");
 	device.info_error = -EFAULT;
 	FAILS(create(good(NULL)), -EFAULT, "address");
 	device.info_error = 0;
-	fail_next(IVRING_CREATE, -EL2HLT);
+	fail_next(IVRING_IOC_CREATE, -EL2HLT);
 	FAILS(create(good(NULL)), -EL2HLT, "does not know");
 	device.version++;
 	FAILS(create(good(NULL)), -EPROTONOSUPPORT, "another version");
@@ -132,7 +132,7 @@ static const struct {
 } attach_errors[] = {
 	{ -EACCES, "mode of the region" },
 	{ -EMFILE, "regions" },
-	{ -EBUSY, "Another VM has that slot" },
+	{ -EBUSY, "Another member has that slot" },
 	{ -ENOSPC, "All slots" },
 	{ -EDQUOT, "half of the slots" },
 	{ -ENOMEM, "memory" },
@@ -158,21 +158,21 @@ static void joining(void)
 	for (i = 0; i < ARRAY_SIZE(attach_errors); i++) {
 		int error = attach_errors[i].error;
 
-		fail_next(IVRING_ATTACH, error);
+		fail_next(IVRING_IOC_ATTACH, error);
 		FAILS(ivring_join("test", 1, IVRING_DEADLINE_NEVER, &third), error,
 		      attach_errors[i].words);
-		fail_next(IVRING_ATTACH, error);
+		fail_next(IVRING_IOC_ATTACH, error);
 		FAILS(ivring_open(&options, IVRING_DEADLINE_NEVER, &third), error,
 		      error == -EINVAL ? "flag" : attach_errors[i].words);
 	}
-	FAILS(ivring_join("test", 1, 0, &third), -EBUSY, "Another VM has that slot");
+	FAILS(ivring_join("test", 1, 0, &third), -EBUSY, "Another member has that slot");
 	FAILS(ivring_join("test", 4, 0, &third), -EINVAL, "no slot");
 	FAILS(ivring_join_fd(-1, 1, &third), -EBADF, "not open");
-	FAILS(ivring_join_fd(ivring_fd(vm), 4, &third), -EINVAL, "no slot");
-	fail_next(IVRING_ATTACH, -EINVAL);
+	FAILS(ivring_join_fd(ivring_fd(member), 4, &third), -EINVAL, "no slot");
+	fail_next(IVRING_IOC_ATTACH, -EINVAL);
 	device.info_error = -ENXIO;
 	FAILS(ivring_join_fd(0, 1, &third), -EINVAL, "no region");
-	fail_next(IVRING_ATTACH, -EINVAL);
+	fail_next(IVRING_IOC_ATTACH, -EINVAL);
 	device.info_error = -ENOTTY;
 	FAILS(ivring_join_fd(0, 1, &third), -EINVAL, "not of /dev/ivring");
 	device.info_error = 0;
@@ -181,7 +181,7 @@ static void joining(void)
 
 static void leave_and_come(void)
 {
-	ivring_close(vm);
+	ivring_close(member);
 	device.asleep = NULL;
 }
 
@@ -193,13 +193,13 @@ static void opening_a_region_that_comes_and_goes(void)
 
 	set_up();
 	close_other();
-	fail_next(IVRING_ATTACH, -ENOENT);
+	fail_next(IVRING_IOC_ATTACH, -ENOENT);
 	CHECK_EQ(ivring_open(&options, 0, &third), IVRING_JOINED);
 	ivring_close(third);
 	third = NULL;
 	device.asleep = leave_and_come;
 	leave_and_come();
-	vm = NULL;
+	member = NULL;
 	CHECK_EQ(ivring_open(&options, 0, &third), IVRING_CREATED);
 	calls = device.calls;
 	CHECK_EQ(ivring_open(&options, 0, &other), IVRING_JOINED);
@@ -208,41 +208,41 @@ static void opening_a_region_that_comes_and_goes(void)
 	close_all();
 }
 
-static void the_vm(void)
+static void the_member(void)
 {
-	struct ivring_vm_info vm_info;
+	struct ivring_member_info member_info;
 	struct ivring_info info;
 	struct ivring_peer peer;
 
 	set_up();
 	device.info_error = -EFAULT;
-	FAILS(ivring_info(vm, &info), -EFAULT, "address");
+	FAILS(ivring_info(member, &info), -EFAULT, "address");
 	device.info_error = 0;
-	FAILS(ivring_vm_info(vm, 4, &vm_info), -EINVAL, "no slot");
-	fail_next(IVRING_EVENTFD, -EBADF);
-	FAILS(ivring_set_eventfd(vm, 9), -EBADF, "not open");
-	fail_next(IVRING_EVENTFD, -EINVAL);
-	FAILS(ivring_set_eventfd(vm, 9), -EINVAL, "eventfd");
-	FAILS(ivring_wait_peer(vm, 4, 0, &peer), -EINVAL, "no slot");
-	CHECK_EQ(ivring_members(vm), 1);
-	FAILS(ivring_wait_peer(vm, 2, 0, &peer), -ETIMEDOUT, "deadline");
+	FAILS(ivring_member_info(member, 4, &member_info), -EINVAL, "no slot");
+	fail_next(IVRING_IOC_EVENTFD, -EBADF);
+	FAILS(ivring_set_eventfd(member, 9), -EBADF, "not open");
+	fail_next(IVRING_IOC_EVENTFD, -EINVAL);
+	FAILS(ivring_set_eventfd(member, 9), -EINVAL, "eventfd");
+	FAILS(ivring_wait_peer(member, 4, 0, &peer), -EINVAL, "no slot");
+	CHECK_EQ(ivring_members(member), 1);
+	FAILS(ivring_wait_peer(member, 2, 0, &peer), -ETIMEDOUT, "deadline");
 	device.poll_error = -EINTR;
-	FAILS(ivring_wait_peer(vm, 2, 0, &peer), -EINTR, "signal");
+	FAILS(ivring_wait_peer(member, 2, 0, &peer), -EINTR, "signal");
 	device.poll_error = -EPROTO;
-	FAILS(ivring_wait_peer(vm, 2, 0, &peer), -EPROTO, "own inbox");
+	FAILS(ivring_wait_peer(member, 2, 0, &peer), -EPROTO, "own inbox");
 	close_all();
 }
 
 static int send_item(struct ivring_item item)
 {
-	return ivring_send(vm, ivring_self(other), &item, 1, 0);
+	return ivring_send(member, ivring_self(other), &item, 1, 0);
 }
 
 static int send_to(uint32_t id, uint32_t generation)
 {
 	struct ivring_item item = { 0 };
 
-	return ivring_send(vm, (struct ivring_peer){ id, generation }, &item, 1, 0);
+	return ivring_send(member, (struct ivring_peer){ id, generation }, &item, 1, 0);
 }
 
 static void sending(void)
@@ -251,7 +251,7 @@ static void sending(void)
 
 	set_up();
 	old = ivring_self(other);
-	FAILS(ivring_send(vm, old, NULL, 0, 0), -EINVAL, "number of items");
+	FAILS(ivring_send(member, old, NULL, 0, 0), -EINVAL, "number of items");
 	FAILS(send_item((struct ivring_item){ .from = 1 }), -EINVAL, "from");
 	FAILS(send_item((struct ivring_item){ .flags = 0x80 }), -EINVAL, "unknown flag");
 	FAILS(send_item((struct ivring_item){ .inline_len = 33 }), -EINVAL, "inline_len");
@@ -261,29 +261,29 @@ static void sending(void)
 	FAILS(send_to(1, 2), -EINVAL, "odd");
 	FAILS(send_to(1, 3), -EINVAL, "generation yet");
 	FAILS(send_to(2, 1), -EINVAL, "generation yet");
-	fail_next(IVRING_ENQUEUE, -EINTR);
+	fail_next(IVRING_IOC_ENQUEUE, -EINTR);
 	FAILS(send_to(1, 1), -EINTR, "signal");
-	fail_next(IVRING_ENQUEUE, -EINVAL);
+	fail_next(IVRING_IOC_ENQUEUE, -EINVAL);
 	FAILS(send_to(1, 1), -EINVAL, "item");
-	send_items(vm, vm, 0, ENTRIES);
-	FAILS(ivring_send(vm, ivring_self(vm), &(struct ivring_item){ 0 }, 1, SOON), -EDEADLK,
+	send_items(member, member, 0, ENTRIES);
+	FAILS(ivring_send(member, ivring_self(member), &(struct ivring_item){ 0 }, 1, SOON), -EDEADLK,
 	      "the sender that has to read");
-	FAILS(ivring_flush(vm, ivring_self(vm), SOON), -EDEADLK, "by itself");
-	send_items(vm, other, 0, ENTRIES);
+	FAILS(ivring_flush(member, ivring_self(member), SOON), -EDEADLK, "by itself");
+	send_items(member, other, 0, ENTRIES);
 	FAILS(send_to(1, 1), -EAGAIN, "inbox is full");
-	FAILS(ivring_flush(vm, old, 0), -ETIMEDOUT, "read");
-	FAILS(ivring_send(vm, old, &(struct ivring_item){ 0 }, 1, SOON), -ETIMEDOUT, "inbox was full");
-	fail_next(IVRING_FLUSH, -EPROTO);
-	FAILS(ivring_flush(vm, old, 0), -EPROTO, "broken");
-	fail_next(IVRING_FLUSH, -EPIPE);
-	FAILS(ivring_flush(vm, old, 0), -EPIPE, "left");
+	FAILS(ivring_flush(member, old, 0), -ETIMEDOUT, "read");
+	FAILS(ivring_send(member, old, &(struct ivring_item){ 0 }, 1, SOON), -ETIMEDOUT, "inbox was full");
+	fail_next(IVRING_IOC_FLUSH, -EPROTO);
+	FAILS(ivring_flush(member, old, 0), -EPROTO, "broken");
+	fail_next(IVRING_IOC_FLUSH, -EPIPE);
+	FAILS(ivring_flush(member, old, 0), -EPIPE, "left");
 	device_area(1)->inbox_consumer = 77;
 	FAILS(send_to(1, 1), -EPROTO, "inbox by a bad");
 	close_other();
 	FAILS(send_to(1, 1), -EPIPE, "free");
 	other = join(1);
-	FAILS(send_to(1, 1), -ESTALE, "another VM");
-	FAILS(ivring_flush(vm, (struct ivring_peer){ 4, 1 }, 0), -EINVAL, "no slot");
+	FAILS(send_to(1, 1), -ESTALE, "another member");
+	FAILS(ivring_flush(member, (struct ivring_peer){ 4, 1 }, 0), -EINVAL, "no slot");
 	close_all();
 }
 
@@ -297,47 +297,47 @@ static void lanes(void)
 	set_up();
 	to = ivring_self(other);
 	forget_why();
-	CHECK(!ivring_lane(vm, to));
+	CHECK(!ivring_lane(member, to));
 	check_why(__LINE__, "No lane");
-	FAILS(ivring_open_lane(vm, to, 3, 0), -EINVAL, "power of two");
-	FAILS(ivring_open_lane(vm, (struct ivring_peer){ 4, 1 }, 2, 0), -EINVAL, "no slot");
+	FAILS(ivring_open_lane(member, to, 3, 0), -EINVAL, "power of two");
+	FAILS(ivring_open_lane(member, (struct ivring_peer){ 4, 1 }, 2, 0), -EINVAL, "no slot");
 	ivring_set_max_lane_entries(other, 4);
-	FAILS(ivring_open_lane(vm, to, 8, 0), -ECONNREFUSED, "as large");
+	FAILS(ivring_open_lane(member, to, 8, 0), -ECONNREFUSED, "as large");
 	ivring_set_max_lane_entries(other, 0);
-	FAILS(ivring_open_lane(vm, to, 8, 0), -ECONNREFUSED, "no lanes");
+	FAILS(ivring_open_lane(member, to, 8, 0), -ECONNREFUSED, "no lanes");
 	ivring_set_max_lane_entries(other, 8);
 	device.lane_map_error = -ENOMEM;
-	FAILS(ivring_open_lane(vm, to, 8, 0), -ENOMEM, "memory");
+	FAILS(ivring_open_lane(member, to, 8, 0), -ENOMEM, "memory");
 	device_lane(0, 1)->producer = 0;
-	CHECK_EQ(ivring_close_lane(other, ivring_self(vm)), 0);
-	lane = open_lane_of(vm, other, 2);
-	FAILS(ivring_open_lane(vm, to, 2, 0), -EBUSY, "has a lane to that VM already");
+	CHECK_EQ(ivring_close_lane(other, ivring_self(member)), 0);
+	lane = open_lane_of(member, other, 2);
+	FAILS(ivring_open_lane(member, to, 2, 0), -EBUSY, "has a lane to that member already");
 	for (i = 0; i < 2; i++)
 		CHECK_EQ(ivring_lane_push(lane, &item), 0);
 	FAILS(ivring_lane_push(lane, &item), -EAGAIN, "lane is full");
 	FAILS(ivring_lane_wait(lane, 0), -EAGAIN, "lane is full");
 	FAILS(ivring_lane_wait(lane, SOON), -ETIMEDOUT, "deadline");
-	FAILS(ivring_send(vm, to, &item, 1, 0), -EAGAIN, "lane is full");
-	FAILS(ivring_flush(vm, to, 0), -ETIMEDOUT, "read");
+	FAILS(ivring_send(member, to, &item, 1, 0), -EAGAIN, "lane is full");
+	FAILS(ivring_flush(member, to, 0), -ETIMEDOUT, "read");
 	FAILS(ivring_close_lane(other, (struct ivring_peer){ 4, 1 }), -EINVAL, "no slot");
 	FAILS(ivring_close_lane(other, (struct ivring_peer){ 2, 1 }), -ENOENT, "no lane from");
-	CHECK_EQ(ivring_close_lane(other, ivring_self(vm)), 0);
+	CHECK_EQ(ivring_close_lane(other, ivring_self(member)), 0);
 	FAILS(ivring_lane_push(lane, &item), -ECONNRESET, "closed");
 	FAILS(ivring_lane_publish(lane), -ECONNRESET, "closed");
-	FAILS(ivring_flush(vm, to, 0), -ECONNRESET, "before it had read");
+	FAILS(ivring_flush(member, to, 0), -ECONNRESET, "before it had read");
 	close_all();
 
 	set_up();
-	lane = open_lane_of(vm, other, 2);
+	lane = open_lane_of(member, other, 2);
 	for (i = 0; i < 2; i++)
 		CHECK_EQ(ivring_lane_push(lane, &item), 0);
-	lane_end(vm, other)->consumer = 77;
+	lane_end(member, other)->consumer = 77;
 	FAILS(ivring_lane_push(lane, &item), -EPROTO, "consumer index");
 	FAILS(ivring_lane_publish(lane), -EPROTO, "consumer index");
 	close_all();
 
 	set_up();
-	lane = open_lane_of(vm, other, 2);
+	lane = open_lane_of(member, other, 2);
 	close_other();
 	CHECK_EQ(ivring_lane_push(lane, &item), 0);
 	FAILS(ivring_lane_publish(lane), -EPIPE, "left");
@@ -345,12 +345,12 @@ static void lanes(void)
 
 	/* The lane of one that had the slot before. */
 	set_up();
-	open_lane_of(other, vm, 2);
-	CHECK_EQ(ivring_dispatch(vm, 1), 0);
-	send_items(other, vm, 0, 1);
+	open_lane_of(other, member, 2);
+	CHECK_EQ(ivring_dispatch(member, 1), 0);
+	send_items(other, member, 0, 1);
 	replace_other();
-	FAILS(ivring_open_lane(other, ivring_self(vm), 2, 0), -EBUSY, "had this slot before");
-	FAILS(ivring_open_lane(other, ivring_self(vm), 2, SOON), -ETIMEDOUT, "had this slot before");
+	FAILS(ivring_open_lane(other, ivring_self(member), 2, 0), -EBUSY, "had this slot before");
+	FAILS(ivring_open_lane(other, ivring_self(member), 2, SOON), -ETIMEDOUT, "had this slot before");
 	close_all();
 }
 
@@ -359,33 +359,33 @@ static void receiving(void)
 	struct ivring_item item;
 
 	set_up();
-	FAILS(ivring_wait(vm, IVRING_WAIT_MEMBERS, 0) - IVRING_EVENT_MEMBERS, 0, "bytes");
-	FAILS(ivring_wait(vm, 0, 0), -ETIMEDOUT, "deadline");
-	fail_next(IVRING_WAIT, -EINVAL);
-	FAILS(ivring_wait(vm, 64, 0), -EINVAL, "flag");
-	fail_next(IVRING_WAIT, -EINTR);
-	FAILS(ivring_wait(vm, 0, 0), -EINTR, "signal");
-	FAILS(ivring_consume(vm, 1), -EINVAL, "Fewer items");
-	send_items(other, vm, 0, 1);
-	CHECK_EQ(ivring_receive(vm, &item, 1), 1);
+	FAILS(ivring_wait(member, IVRING_WAIT_MEMBERS, 0) - IVRING_EVENT_MEMBERS, 0, "bytes");
+	FAILS(ivring_wait(member, 0, 0), -ETIMEDOUT, "deadline");
+	fail_next(IVRING_IOC_WAIT, -EINVAL);
+	FAILS(ivring_wait(member, 64, 0), -EINVAL, "flag");
+	fail_next(IVRING_IOC_WAIT, -EINTR);
+	FAILS(ivring_wait(member, 0, 0), -EINTR, "signal");
+	FAILS(ivring_consume(member, 1), -EINVAL, "Fewer items");
+	send_items(other, member, 0, 1);
+	CHECK_EQ(ivring_receive(member, &item, 1), 1);
 	device_inbox(0)->room_wanted = 1;
 	device_inbox(0)->room_at = 0;
-	fail_next(IVRING_ROOM, -ENOENT);
-	FAILS(ivring_consume(vm, 1), -ENOENT, "closed since");
+	fail_next(IVRING_IOC_ROOM, -ENOENT);
+	FAILS(ivring_consume(member, 1), -ENOENT, "closed since");
 	device_set_producer(0, 77);
-	FAILS(ivring_receive(vm, &item, 1), -EPROTO, "own inbox");
-	FAILS(ivring_arm(vm), -EPROTO, "own inbox");
-	FAILS(ivring_members(vm), -EPROTO, "own inbox");
-	FAILS(ivring_dispatch(vm, 1), -EPROTO, "own inbox");
-	FAILS(ivring_run(vm), -EPROTO, "own inbox");
+	FAILS(ivring_receive(member, &item, 1), -EPROTO, "own inbox");
+	FAILS(ivring_arm(member), -EPROTO, "own inbox");
+	FAILS(ivring_members(member), -EPROTO, "own inbox");
+	FAILS(ivring_dispatch(member, 1), -EPROTO, "own inbox");
+	FAILS(ivring_run(member), -EPROTO, "own inbox");
 	close_all();
 
 	set_up();
-	vm->state.unfenced = true;
+	member->state.unfenced = true;
 	device.fence_error = -ENOMEM;
-	FAILS(ivring_arm(vm), -ENOMEM, "memory");
-	FAILS(ivring_dispatch(vm, 1), -ENOMEM, "memory");
-	FAILS(ivring_run(vm), -ENOMEM, "memory");
+	FAILS(ivring_arm(member), -ENOMEM, "memory");
+	FAILS(ivring_dispatch(member, 1), -ENOMEM, "memory");
+	FAILS(ivring_run(member), -ENOMEM, "memory");
 	close_all();
 }
 
@@ -399,9 +399,9 @@ static void busy_in(struct ivring *self, const struct ivring_item *item, void *a
 static void in_a_handler(void)
 {
 	set_up();
-	CHECK_EQ(ivring_on(vm, 1, busy_in, NULL), 0);
-	send_items(other, vm, 0, 1);
-	CHECK_EQ(ivring_dispatch(vm, 1), 1);
+	CHECK_EQ(ivring_on(member, 1, busy_in, NULL), 0);
+	send_items(other, member, 0, 1);
+	CHECK_EQ(ivring_dispatch(member, 1), 1);
 	close_all();
 }
 
@@ -422,7 +422,7 @@ static void on_reply(struct ivring *self, int status, const struct ivring_item *
 
 static void stop(void)
 {
-	ivring_stop(vm);
+	ivring_stop(member);
 }
 
 static void let_other_refuse(void)
@@ -434,7 +434,7 @@ static int call(uint64_t deadline)
 {
 	struct ivring_item item = { .port = 1 };
 
-	return ivring_call(vm, ivring_self(other), &item, deadline, on_reply, NULL);
+	return ivring_call(member, ivring_self(other), &item, deadline, on_reply, NULL);
 }
 
 static void requests(void)
@@ -442,18 +442,18 @@ static void requests(void)
 	struct ivring_item item = { .flags = 0x80 };
 
 	set_up();
-	FAILS(ivring_on(vm, IVRING_PORT_RESERVED, on_item, NULL), -EINVAL, "RESERVED");
-	FAILS(ivring_request(vm, ivring_self(other), &item, 0, on_reply, NULL, NULL), -EINVAL,
+	FAILS(ivring_on(member, IVRING_PORT_RESERVED, on_item, NULL), -EINVAL, "RESERVED");
+	FAILS(ivring_request(member, ivring_self(other), &item, 0, on_reply, NULL, NULL), -EINVAL,
 	      "unknown flag");
-	FAILS(ivring_reply(vm, &(struct ivring_item){ .from = 1, .from_gen = 3 },
+	FAILS(ivring_reply(member, &(struct ivring_item){ .from = 1, .from_gen = 3 },
 			   &(struct ivring_item){ 0 }, 0), -EINVAL, "generation yet");
-	FAILS(ivring_forget(vm, 99), -ENOENT, "No such request");
+	FAILS(ivring_forget(member, 99), -ENOENT, "No such request");
 	FAILS(call(0), -ETIMEDOUT, "reply");
 	device.asleep = let_other_refuse;
 	FAILS(call(SOON), -ECONNREFUSED, "no handler");
 	device.asleep = stop;
 	FAILS(call(SOON), -ECANCELED, "ivring_stop()");
-	CHECK_EQ(ivring_dispatch(vm, 10), 1);
+	CHECK_EQ(ivring_dispatch(member, 10), 1);
 	device.asleep = close_other;
 	FAILS(call(SOON), -EPIPE, "without a reply");
 	close_all();
@@ -467,21 +467,21 @@ static void payload(void)
 	const void *found;
 
 	set_up();
-	FAILS(ivring_alloc(vm, 0, 0, &data), -EINVAL, "at least one byte");
-	FAILS(ivring_alloc(vm, OUTBOX + 1, 0, &data), -EMSGSIZE, "larger than the outbox");
-	CHECK_EQ(ivring_alloc(vm, 64, 0, &data), 0);
-	CHECK_EQ(ivring_alloc(vm, OUTBOX - 64, 0, &rest), 0);
-	FAILS(ivring_alloc(vm, 64, 0, &rest), -EAGAIN, "no deadline");
-	FAILS(ivring_alloc(vm, 64, SOON, &rest), -EDEADLK, "only this VM");
-	FAILS(ivring_set_payload(vm, &item, buffer, 1), -EINVAL, "one block");
-	FAILS(ivring_set_payload(vm, &item, data, 65), -EINVAL, "one block");
-	CHECK_EQ(ivring_set_payload(vm, &item, data, 64), 0);
-	CHECK_EQ(ivring_send(vm, ivring_self(other), &item, 1, 0), 1);
-	FAILS(ivring_cancel(vm, data), -EINVAL, "has been sent");
-	FAILS(ivring_cancel(vm, buffer), -EINVAL, "No block");
-	FAILS(ivring_alloc(vm, 64, SOON, &rest), -ETIMEDOUT, "deadline");
+	FAILS(ivring_alloc(member, 0, 0, &data), -EINVAL, "at least one byte");
+	FAILS(ivring_alloc(member, OUTBOX + 1, 0, &data), -EMSGSIZE, "larger than the outbox");
+	CHECK_EQ(ivring_alloc(member, 64, 0, &data), 0);
+	CHECK_EQ(ivring_alloc(member, OUTBOX - 64, 0, &rest), 0);
+	FAILS(ivring_alloc(member, 64, 0, &rest), -EAGAIN, "no deadline");
+	FAILS(ivring_alloc(member, 64, SOON, &rest), -EDEADLK, "only this member");
+	FAILS(ivring_set_payload(member, &item, buffer, 1), -EINVAL, "one block");
+	FAILS(ivring_set_payload(member, &item, data, 65), -EINVAL, "one block");
+	CHECK_EQ(ivring_set_payload(member, &item, data, 64), 0);
+	CHECK_EQ(ivring_send(member, ivring_self(other), &item, 1, 0), 1);
+	FAILS(ivring_cancel(member, data), -EINVAL, "has been sent");
+	FAILS(ivring_cancel(member, buffer), -EINVAL, "No block");
+	FAILS(ivring_alloc(member, 64, SOON, &rest), -ETIMEDOUT, "deadline");
 	device.flush_error = -EINTR;
-	FAILS(ivring_alloc(vm, 64, SOON, &rest), -EINTR, "signal");
+	FAILS(ivring_alloc(member, 64, SOON, &rest), -EINTR, "signal");
 	device.flush_error = 0;
 
 	CHECK_EQ(ivring_receive(other, &item, 1), 1);
@@ -524,7 +524,7 @@ int main(void)
 	RUN(no_device);
 	RUN(joining);
 	RUN(opening_a_region_that_comes_and_goes);
-	RUN(the_vm);
+	RUN(the_member);
 	RUN(sending);
 	RUN(lanes);
 	RUN(receiving);

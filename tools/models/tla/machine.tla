@@ -18,9 +18,9 @@ CONSTANTS
   WakeItems,    \* as wake_items of the receiver, or 0
   Ways,         \* how the receiver sleeps: "armed", "wait", "poll", "eventfd"
   Unfences,     \* whether it may say BUSY_UNFENCED
-  Forgets,      \* whether it leaves IVRING_ROOM to WAIT and poll()
+  Forgets,      \* whether it leaves IVRING_IOC_ROOM to WAIT and poll()
   Mortal,       \* who may die: senders, and the receiver
-  Others,       \* what another task of the receiver's VM may do once: "poll", "wait"
+  Others,       \* what another task of the receiver's member may do once: "poll", "wait"
   Without       \* what is taken out of the protocol
 
 R == 0          \* the receiver

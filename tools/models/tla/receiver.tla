@@ -110,7 +110,7 @@ ArmBarrier ==
   /\ rcv' = [rcv EXCEPT !.unfenced = FALSE, !.at = "last look"]
   /\ UNCHANGED <<mem, buf, krn, snd>>
 
-\* IVRING_FENCE: it reaches one CPU after the other.
+\* IVRING_IOC_FENCE: it reaches one CPU after the other.
 Fence ==
   /\ rcv.at = "fence"
   /\ Empty(R)
@@ -130,7 +130,7 @@ LastLook ==
                        [] OTHER -> "queue")
   /\ UNCHANGED <<mem, krn, snd>>
 
-\* Vm::wait() of a caller that has armed: on the queue before it looks
+\* Member::wait() of a caller that has armed: on the queue before it looks
 QueueArmed ==
   /\ rcv.at = "queue"
   /\ Empty(R)
@@ -154,7 +154,7 @@ StartOfPoll ==
   /\ To("look of poll")
   /\ UNCHANGED <<mem, buf, snd>>
 
-\* Member::events(), which rings back on behalf of a VM that did not
+\* Member::events(), which rings back on behalf of a member that did not
 KernelLooks ==
   /\ rcv.at \in {"wait", "look of wait", "look of poll", "last look of poll"}
   /\ IF IF ring > Last THEN mem.members # rcv.members ELSE HasItem(ring)
@@ -226,7 +226,7 @@ EndOfWait ==
   /\ To("busy")
   /\ UNCHANGED <<buf, snd>>
 
-\* Another task of the VM: a poll() that does not find what it asks for, or a WAIT that does not
+\* Another task of the member: a poll() that does not find what it asks for, or a WAIT that does not
 \* until its deadline. It has no stores of its own.
 OtherGoesIdle ==
   /\ krn.other = "here"
@@ -239,7 +239,7 @@ OtherGoesIdle ==
                                   !.other = IF mem.state = "IDLE" THEN next ELSE IF what = "poll" THEN "flag of poll" ELSE "flag of wait"]
   /\ UNCHANGED <<buf, snd, rcv>>
 
-\* The rest of Vm::go_idle() where the IDLE took the place of something else: the flag, then the wait
+\* The rest of Member::go_idle() where the IDLE took the place of something else: the flag, then the wait
 \* queue, whose lock orders the two.
 OtherTells ==
   /\ krn.other \in {"flag of poll", "flag of wait"}
@@ -250,7 +250,7 @@ OtherTells ==
                         !.other = IF @ = "flag of poll" THEN "gone" ELSE "end of wait"]
   /\ UNCHANGED <<mem, buf, snd, rcv>>
 
-\* The end of Vm::wait(): an exchange, and who succeeds rings.
+\* The end of Member::wait(): an exchange, and who succeeds rings.
 OtherEnds ==
   /\ krn.other = "end of wait"
   /\ mem' = IF Sleeps THEN [mem EXCEPT !.state = "BUSY"] ELSE mem
@@ -264,7 +264,7 @@ OtherRings ==
   /\ krn' = [krn EXCEPT !.other = "gone", !.sleeper = Woken(@)]
   /\ UNCHANGED <<mem, buf, snd, rcv>>
 
-\* Vm::close(): the rings end, who waits is woken, then GONE.
+\* Member::close(): the rings end, who waits is woken, then GONE.
 Leave ==
   /\ R \in Mortal
   /\ rcv.at \in {"busy", "turn", "copy", "consume", "room barrier", "room look", "handled",

@@ -52,7 +52,7 @@ Look(s) ==
      THEN Back(s) ELSE Go(s, "doorbell")
   /\ UNCHANGED <<mem, buf, krn, rcv>>
 
-\* Vm::ring_lane()
+\* Member::ring_lane()
 Doorbell(s) ==
   /\ snd[s].at = "doorbell"
   /\ IF mem.left THEN Go(s, "failed")

@@ -1,9 +1,9 @@
 -------------------------------- MODULE slots --------------------------------
 \* SPDX-License-Identifier: GPL-2.0
 (***************************************************************************)
-(* Coming and going: two slots whose VMs may leave at any step, and be     *)
-(* followed by others.  One slot is that of a receiver; the VM of the      *)
-(* other has a lane to it; a third VM, which stays, sends to the first     *)
+(* Coming and going: two slots whose members may leave at any step, and be *)
+(* followed by others.  One slot is that of a receiver; the member of the      *)
+(* other has a lane to it; a third member, which stays, sends to the first     *)
 (* receiver by ENQUEUE, and maps its area.  See "Coming and going" in      *)
 (* Documentation/design.rst.                                               *)
 (*                                                                         *)
@@ -11,7 +11,7 @@
 (* reads is published with release order, so memory is sequentially        *)
 (* consistent.  A step is one lock held, or one access of shared memory.   *)
 (*                                                                         *)
-(* A VM is named by its generation: 1, or 3 for the one after it.          *)
+(* A member is named by its generation: 1, or 3 for the one after it.          *)
 (***************************************************************************)
 EXTENDS Integers, Sequences
 
@@ -19,8 +19,8 @@ CONSTANTS
   Items,        \* how many each sender sends
   Without       \* what is taken out of the protocol
 
-VMs == {1, 3}
-Here(generation) == generation \in VMs
+Members == {1, 3}
+Here(generation) == generation \in Members
 Has(part) == part \notin Without
 
 VARIABLES
@@ -38,7 +38,7 @@ AreaOf(r) == IF Has("fresh areas") THEN r ELSE 1
 
 Init ==
   /\ slot = [to |-> 1, from |-> 1]
-  /\ to = [r \in VMs |->
+  /\ to = [r \in Members |->
        [leaves |-> FALSE,       \* its slot is free already
         closed |-> FALSE,       \* and its rings are
         inbox |-> <<>>,         \* in its area: for whom the items are
@@ -47,7 +47,7 @@ Init ==
         reads |-> 0,            \* whose lane it has mapped
         index |-> 0,            \* how far it has read that
         left |-> FALSE]]        \* the lane's sender was seen to have left
-  /\ lane = [s \in VMs |-> [open |-> 0, sent |-> 0, read |-> 0]]
+  /\ lane = [s \in Members |-> [open |-> 0, sent |-> 0, read |-> 0]]
   /\ third = [at |-> "find", sent |-> 0, found |-> 0]
   /\ mapper = [at |-> "look", area |-> 0]
   /\ wrong = {}
@@ -63,7 +63,7 @@ ReceiverLeaves(r) ==
   /\ to' = [to EXCEPT ![r].leaves = TRUE]
   /\ UNCHANGED <<lane, third, mapper, wrong>>
 
-\* Vm::close()
+\* Member::close()
 ReceiverCloses(r) ==
   /\ to[r].leaves
   /\ to' = [to EXCEPT ![r].closed = TRUE]
@@ -87,7 +87,7 @@ SenderFollows ==
 -----------------------------------------------------------------------------
 (* ENQUEUE to the first receiver *)
 
-\* Region::vm(): by slot and generation
+\* Region::member(): by slot and generation
 Find ==
   /\ third.at = "find"
   /\ third' = IF third.sent = Items THEN [third EXCEPT !.at = "done"]
@@ -188,11 +188,11 @@ CloseLane(r) ==
 -----------------------------------------------------------------------------
 
 Next ==
-  \/ \E r \in VMs : \/ ReceiverLeaves(r) \/ ReceiverCloses(r) \/ Read(r) \/ MapLane(r)
+  \/ \E r \in Members : \/ ReceiverLeaves(r) \/ ReceiverCloses(r) \/ Read(r) \/ MapLane(r)
                     \/ ReadLane(r) \/ LookAtSender(r) \/ CloseLane(r)
   \/ ReceiverFollows \/ SenderLeaves \/ SenderFollows
   \/ Find \/ Push \/ LookUp \/ Map
-  \/ \E s \in VMs : Send(s) \/ \E r \in VMs : OpenLane(s, r)
+  \/ \E s \in Members : Send(s) \/ \E r \in Members : OpenLane(s, r)
   \/ UNCHANGED vars    \* all may stay as it is
 
 Spec == Init /\ [][Next]_vars
@@ -200,7 +200,7 @@ Spec == Init /\ [][Next]_vars
 -----------------------------------------------------------------------------
 (* What must hold *)
 
-\* No VM reads what was sent to the one before it,
+\* No member reads what was sent to the one before it,
 NoneMisled == "misled" \notin wrong
 \* or is taken for it.
 RightArea == mapper.at = "mapped" => mapper.area = 1
@@ -208,7 +208,7 @@ RightArea == mapper.at = "mapped" => mapper.area = 1
 NoneUntold == "untold" \notin wrong
 \* What a sender finds in the receiver's end of its lane is said of this lane.
 NoneMixed ==
-  \A s \in VMs :
+  \A s \in Members :
     LET r == lane[s].open IN
     slot.from = s /\ r # 0 /\ slot.to = r => to[r].consumer = lane[s].read
 \* A lane whose sender has left is read to its end.

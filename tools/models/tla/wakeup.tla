@@ -40,7 +40,7 @@ NoLostRoom == Rest => \A s \in Senders : snd[s].at # "asleep"
 
 \* Every item is read once, whole, and in order.
 InOrder == rcv.good
-\* A VM that goes idle is interrupted once at most.
+\* A member that goes idle is interrupted once at most.
 OneDoorbell == krn.due >= 0
 \* Who sends to a receiver that has left is told so.
 Told == \A s \in Senders : snd[s].late => snd[s].at \notin {"top", "done"}

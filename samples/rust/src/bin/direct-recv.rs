@@ -15,10 +15,10 @@ fn main() -> ExitCode {
 }
 
 fn receive([region]: [String; 1]) -> Result<String> {
-    let vm = RegionOptions::new().slots(2).name(&region).create()?;
+    let member = RegionOptions::new().slots(2).name(&region).create()?;
     let (items, sum, expected) = (Cell::new(0), Cell::new(0u64), Cell::new(None));
     let start = Cell::new(Instant::now());
-    let mut dispatcher = Dispatcher::new(vm);
+    let mut dispatcher = Dispatcher::new(member);
     dispatcher
         .on(NUMBER, |_, item| {
             if items.replace(items.get() + 1) == 0 {
@@ -35,7 +35,7 @@ fn receive([region]: [String; 1]) -> Result<String> {
     if expected.get() != Some(sum.get()) {
         return Err(format!("the sum is {}, not {:?}", sum.get(), expected.get()).into());
     }
-    let (vm, time) = (dispatcher.handle(), start.get().elapsed());
+    let (member, time) = (dispatcher.handle(), start.get().elapsed());
     let bytes = items.get() * size_of::<u64>() as u64;
-    Ok(figures(vm, vm.own(), items.get(), bytes, time)?)
+    Ok(figures(member, member.own(), items.get(), bytes, time)?)
 }

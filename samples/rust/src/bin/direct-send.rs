@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use ivring::abi::Item;
-use ivring::{Message, Vm};
+use ivring::{Member, Message};
 use ivring_samples::direct::{END, LANE_ENTRIES, NUMBER};
 use ivring_samples::{CLIENT, Result, SERVER, patience};
 
@@ -16,9 +16,9 @@ fn main() -> ExitCode {
 
 fn send([region, count]: [String; 2]) -> Result<String> {
     let count: u64 = count.parse()?;
-    let mut vm = Vm::join(&region, Some(CLIENT), patience())?;
-    let receiver = vm.wait_peer(SERVER, patience())?;
-    let mut lane = vm.open_lane(receiver, LANE_ENTRIES)?;
+    let mut member = Member::join(&region, Some(CLIENT), patience())?;
+    let receiver = member.wait_peer(SERVER, patience())?;
+    let mut lane = member.open_lane(receiver, LANE_ENTRIES)?;
     let start = Instant::now();
 
     let mut sum = 0u64;
@@ -34,7 +34,7 @@ fn send([region, count]: [String; 2]) -> Result<String> {
         sum = sum.wrapping_add(cookie);
     }
     let end = lane.send(Message::new(END).cookie(sum), patience())?;
-    vm.flush(&end, patience())?;
+    member.flush(&end, patience())?;
 
     let (time, stats) = (start.elapsed(), lane.stats());
     let (bytes, suppressed) = (count * size_of::<u64>() as u64, stats.sent - stats.rung);

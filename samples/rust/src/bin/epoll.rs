@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! A VM in an event loop of the program's own, beside a timer. A second VM, in a thread, sends in
-//! bursts, with pauses in which the first one sleeps.
+//! A member in an event loop of the program's own, beside a timer. A second member, in a thread, sends
+//! in bursts, with pauses in which the first one sleeps.
 
 use std::cell::Cell;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ivring::{Dispatched, Dispatcher, Handle, Message, Peer, RegionOptions, Vm};
+use ivring::{Dispatched, Dispatcher, Handle, Member, Message, Peer, RegionOptions};
 use ivring_samples::{Result, figures, patience};
 use rustix::event::{Timespec, epoll};
 use rustix::time::{
@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 const BUDGET: u32 = 32;
 
 /// What an event is about.
-const VM: u64 = 0;
+const MEMBER: u64 = 0;
 const TIMER: u64 = 1;
 
 fn main() -> ExitCode {
@@ -31,13 +31,13 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<String> {
-    let vm = RegionOptions::new().slots(2).create()?;
-    let sender = Vm::join_fd(&vm, None)?;
-    let receiver = vm.own();
+    let member = RegionOptions::new().slots(2).create()?;
+    let sender = Member::join_fd(&member, None)?;
+    let receiver = member.own();
     let start = Instant::now();
 
     let items = Cell::new(0);
-    let mut dispatcher = Dispatcher::new(vm);
+    let mut dispatcher = Dispatcher::new(member);
     dispatcher.on(PORT, |_, item| {
         // They come in order.
         if item.cookie() == items.get() {
@@ -81,13 +81,13 @@ fn event_loop(dispatcher: &mut Dispatcher<'_>) -> Result<u64> {
     timerfd_settime(&timer, TimerfdTimerFlags::empty(), &every)?;
 
     let loop_fd = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-    // Level-triggered, and dispatched when epoll reports the VM: so items may be left, for which epoll
-    // reports it once more. Items make the VM readable, and news of its members are urgent.
+    // Level-triggered, and dispatched when epoll reports the member: so items may be left, for which
+    // epoll reports it once more. Items make the member readable, and news of its members are urgent.
     let wanted = epoll::EventFlags::IN | epoll::EventFlags::PRI;
     epoll::add(
         &loop_fd,
         &*dispatcher,
-        epoll::EventData::new_u64(VM),
+        epoll::EventData::new_u64(MEMBER),
         wanted,
     )?;
     let data = epoll::EventData::new_u64(TIMER);
@@ -100,7 +100,7 @@ fn event_loop(dispatcher: &mut Dispatcher<'_>) -> Result<u64> {
         epoll::wait(&loop_fd, rustix::buffer::spare_capacity(&mut events), None)?;
         for event in &events {
             match event.data.u64() {
-                VM => {
+                MEMBER => {
                     if dispatcher.dispatch(BUDGET)? == Dispatched::Stopped {
                         return Ok(ticks);
                     }
@@ -115,13 +115,13 @@ fn event_loop(dispatcher: &mut Dispatcher<'_>) -> Result<u64> {
     }
 }
 
-fn send(vm: &Handle, receiver: Peer) -> ivring::Result<()> {
+fn send(member: &Handle, receiver: Peer) -> ivring::Result<()> {
     for burst in 0..BURSTS {
         for item in 0..BURST {
             let message = Message::new(PORT).cookie(burst * BURST + item);
-            let sent = vm.send(receiver, message, patience())?;
+            let sent = member.send(receiver, message, patience())?;
             if item + 1 == BURST {
-                vm.flush(&sent, patience())?;
+                member.flush(&sent, patience())?;
             }
         }
         thread::sleep(PAUSE);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! One VM with two programs, each on a port of its own: one adds numbers, the other counts letters.
-//! A second VM, in a thread, sends to both.
+//! One member with two programs, each on a port of its own: one adds numbers, the other counts letters.
+//! A second member, in a thread, sends to both.
 
 use std::cell::Cell;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Instant;
 
-use ivring::{Dispatcher, Handle, Message, Peer, RegionOptions, Vm};
+use ivring::{Dispatcher, Handle, Member, Message, Peer, RegionOptions};
 use ivring_samples::{Result, figures, patience};
 
 const NUMBER: u32 = 1;
@@ -23,13 +23,13 @@ fn main() -> ExitCode {
 }
 
 fn ports() -> Result<String> {
-    let vm = RegionOptions::new().slots(2).create()?;
-    let sender = Vm::join_fd(&vm, None)?;
-    let receiver = vm.own();
+    let member = RegionOptions::new().slots(2).create()?;
+    let sender = Member::join_fd(&member, None)?;
+    let receiver = member.own();
     let start = Instant::now();
 
     let (sum, letters) = (Cell::new(0), Cell::new(0));
-    let mut dispatcher = Dispatcher::new(vm);
+    let mut dispatcher = Dispatcher::new(member);
     dispatcher
         .on(NUMBER, |_, item| {
             if let Ok(bytes) = item.inline().try_into() {
@@ -69,11 +69,11 @@ fn ports() -> Result<String> {
 }
 
 /// Sends both programs their work, many items with one system call.
-fn send(vm: &Handle, receiver: Peer) -> ivring::Result<u64> {
+fn send(member: &Handle, receiver: Peer) -> ivring::Result<u64> {
     let mut items = 0;
     let mut messages = Vec::new();
     for number in 0..ROUNDS {
-        let mut block = vm.alloc(WORD.len(), patience())?;
+        let mut block = member.alloc(WORD.len(), patience())?;
         block.copy_from_slice(WORD);
         messages.push(Message::new(NUMBER).inline(&number.to_ne_bytes())?);
         messages.push(Message::new(TEXT).block(block));
@@ -81,10 +81,10 @@ fn send(vm: &Handle, receiver: Peer) -> ivring::Result<u64> {
             continue;
         }
         while !messages.is_empty() {
-            let sent = vm.send_all(receiver, &mut messages, patience())?;
+            let sent = member.send_all(receiver, &mut messages, patience())?;
             items += u64::from(sent.items);
             if messages.is_empty() && number + 1 == ROUNDS {
-                vm.flush(&sent, patience())?;
+                member.flush(&sent, patience())?;
             }
         }
     }

@@ -20,10 +20,10 @@ fn main() -> ExitCode {
 }
 
 fn receive([region, directory]: [String; 2]) -> Result<String> {
-    let vm = RegionOptions::new().slots(2).name(&region).create()?;
+    let member = RegionOptions::new().slots(2).name(&region).create()?;
     let transfer = RefCell::new(Transfer::new(&directory));
     let failure = RefCell::new(None);
-    let mut dispatcher = Dispatcher::new(vm);
+    let mut dispatcher = Dispatcher::new(member);
     dispatcher
         .on_other(|context, item| {
             if let Err(error) = transfer.borrow_mut().item(item) {
@@ -53,8 +53,14 @@ fn receive([region, directory]: [String; 2]) -> Result<String> {
     if !complete {
         return Err("the sender left before the end".into());
     }
-    let vm = dispatcher.handle();
-    Ok(figures(vm, vm.own(), items, bytes, start.elapsed())?)
+    let member = dispatcher.handle();
+    Ok(figures(
+        member,
+        member.own(),
+        items,
+        bytes,
+        start.elapsed(),
+    )?)
 }
 
 struct Transfer {

@@ -15,10 +15,10 @@ fn main() -> ExitCode {
 }
 
 fn serve([region]: [String; 1]) -> Result<String> {
-    let vm = RegionOptions::new().name(&region).create()?;
+    let member = RegionOptions::new().name(&region).create()?;
     let items = Cell::new(0u64);
     let start = Cell::new(Instant::now());
-    let mut dispatcher = Dispatcher::new(vm);
+    let mut dispatcher = Dispatcher::new(member);
     dispatcher
         .on(REQUEST, |_, item| {
             if items.replace(items.get() + 1) == 0 {
@@ -36,7 +36,13 @@ fn serve([region]: [String; 1]) -> Result<String> {
         .on(STOP, |context, _| context.stop());
     dispatcher.run()?;
 
-    let (vm, items) = (dispatcher.handle(), items.get());
+    let (member, items) = (dispatcher.handle(), items.get());
     let bytes = items * size_of::<u64>() as u64;
-    Ok(figures(vm, vm.own(), items, bytes, start.get().elapsed())?)
+    Ok(figures(
+        member,
+        member.own(),
+        items,
+        bytes,
+        start.get().elapsed(),
+    )?)
 }

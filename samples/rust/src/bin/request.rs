@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use ivring::{Dispatcher, Message, Vm};
+use ivring::{Dispatcher, Member, Message};
 use ivring_samples::squares::{REQUEST, STOP};
 use ivring_samples::{CLIENT, Result, SERVER, figures, patience};
 
@@ -15,9 +15,9 @@ fn main() -> ExitCode {
 
 fn ask([region, count]: [String; 2]) -> Result<String> {
     let count: u64 = count.parse()?;
-    let mut vm = Vm::join(&region, Some(CLIENT), patience())?;
-    let server = vm.wait_peer(SERVER, patience())?;
-    let mut dispatcher = Dispatcher::new(vm);
+    let mut member = Member::join(&region, Some(CLIENT), patience())?;
+    let server = member.wait_peer(SERVER, patience())?;
+    let mut dispatcher = Dispatcher::new(member);
     let start = Instant::now();
 
     for number in 0..count {
@@ -30,11 +30,11 @@ fn ask([region, count]: [String; 2]) -> Result<String> {
         }
     }
 
-    let (time, vm) = (start.elapsed(), dispatcher.handle());
+    let (time, member) = (start.elapsed(), dispatcher.handle());
     let bytes = count * size_of::<u64>() as u64;
-    let figures = figures(vm, server, count, bytes, time)?;
-    let stop = vm.send(server, Message::new(STOP), patience())?;
-    vm.flush(&stop, patience())?;
+    let figures = figures(member, server, count, bytes, time)?;
+    let stop = member.send(server, Message::new(STOP), patience())?;
+    member.flush(&stop, patience())?;
     let round_trip = time.as_secs_f64() * 1e6 / count.max(1) as f64;
     Ok(format!("{figures}, {round_trip:.1} us a round trip"))
 }

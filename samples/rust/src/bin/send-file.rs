@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use ivring::{Message, Vm};
+use ivring::{Member, Message};
 use ivring_samples::file::{BEGIN, CHUNK, DATA, END};
 use ivring_samples::{CLIENT, Result, SERVER, figures, patience};
 
@@ -26,33 +26,33 @@ fn send([region, path]: [String; 2]) -> Result<String> {
     let size = file.metadata()?.len();
 
     // Either side may be started first.
-    let mut vm = Vm::join(&region, Some(CLIENT), patience())?;
-    let receiver = vm.wait_peer(SERVER, patience())?;
+    let mut member = Member::join(&region, Some(CLIENT), patience())?;
+    let receiver = member.wait_peer(SERVER, patience())?;
     let start = Instant::now();
 
-    let mut block = vm.alloc(name.len(), patience())?;
+    let mut block = member.alloc(name.len(), patience())?;
     block.copy_from_slice(name);
     let begin = Message::new(BEGIN)
         .inline(&size.to_ne_bytes())?
         .block(block);
-    vm.send(receiver, begin, patience())?;
+    member.send(receiver, begin, patience())?;
 
     let (mut items, mut bytes) = (2, 0);
     loop {
-        let mut block = vm.alloc(CHUNK, patience())?;
+        let mut block = member.alloc(CHUNK, patience())?;
         let count = file.read(&mut block)?;
         if count == 0 {
             break;
         }
         block.truncate(count);
         let data = Message::new(DATA).cookie(bytes).block(block);
-        vm.send(receiver, data, patience())?;
+        member.send(receiver, data, patience())?;
         items += 1;
         bytes += count as u64;
     }
 
-    let end = vm.send(receiver, Message::new(END), patience())?;
-    // What is in the outbox goes when this VM goes: not before it was read.
-    vm.flush(&end, patience())?;
-    Ok(figures(&vm, receiver, items, bytes, start.elapsed())?)
+    let end = member.send(receiver, Message::new(END), patience())?;
+    // What is in the outbox goes when this member goes: not before it was read.
+    member.flush(&end, patience())?;
+    Ok(figures(&member, receiver, items, bytes, start.elapsed())?)
 }

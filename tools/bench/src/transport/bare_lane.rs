@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::Result;
-use ivring::abi::{self, LaneEnd, RingArea, VmArea};
+use ivring::abi::{self, LaneEnd, MemberArea, RingArea};
 use ivring::raw::{RawReader, RawState, RawWriter};
 use ivring::receiver::{Receiver, Turn};
 use ivring::ring::Ring;
@@ -31,7 +31,7 @@ const PAGE: usize = 4096;
 /// As large as an outbox can be; what is received is checked against the true size.
 const OUTBOX_BYTES: u64 = abi::MAX_OUTBOX_BYTES;
 
-/// Where things are in the shared memory: a VM area for each party, then the lanes to the hub, then
+/// Where things are in the shared memory: a member area for each party, then the lanes to the hub, then
 /// those to the spokes, then payload of spoke 1.
 #[derive(Clone, Copy, Debug)]
 struct Layout {
@@ -41,14 +41,14 @@ struct Layout {
 }
 
 impl Layout {
-    fn vm(&self, party: usize) -> usize {
-        let len = size_of::<VmArea>() + size_of::<LaneEnd>() * self.parties;
+    fn member(&self, party: usize) -> usize {
+        let len = size_of::<MemberArea>() + size_of::<LaneEnd>() * self.parties;
         len.next_multiple_of(PAGE) * party
     }
 
     /// The receiver's end of a lane.
     fn end(&self, from: usize, to: usize) -> usize {
-        self.vm(to) + size_of::<VmArea>() + size_of::<LaneEnd>() * from
+        self.member(to) + size_of::<MemberArea>() + size_of::<LaneEnd>() * from
     }
 
     fn lane(&self, from: usize, to: usize) -> usize {
@@ -58,7 +58,7 @@ impl Layout {
 
     fn lane_number(&self, number: usize) -> usize {
         let len = size_of::<RingArea>() + size_of::<abi::Item>() * self.entries as usize;
-        self.vm(self.parties) + len.next_multiple_of(PAGE) * number
+        self.member(self.parties) + len.next_multiple_of(PAGE) * number
     }
 
     fn payload(&self) -> usize {
@@ -84,7 +84,7 @@ impl<M: Manner, const BATCH: u32> BareLanes<M, BATCH> {
         FutexBell {
             shared: Rc::clone(&self.shared),
             entries: layout.entries,
-            state: layout.vm(to),
+            state: layout.member(to),
             consumer: layout.end(from, to),
             area: layout.lane(from, to),
             syscalls: Rc::clone(syscalls),
@@ -99,12 +99,17 @@ impl<M: Manner, const BATCH: u32> BareLanes<M, BATCH> {
         syscalls: &Rc<Cell<u64>>,
     ) -> Sender<RawWriter, FutexBell> {
         let (layout, shared) = (&self.layout, &self.shared);
-        let (area, vm) = (layout.lane(from, to), layout.vm(to));
+        let (area, member) = (layout.lane(from, to), layout.member(to));
         // SAFETY: all of it is mapped for as long as the bell, which is kept with the writer, has
         // its words; it is zero at first; this process has one writer of the lane.
         let memory = unsafe {
             let end = shared.at(layout.end(from, to), 1);
-            RawWriter::new(shared.at(area, 1), layout.entries, end, shared.at(vm, 1))
+            RawWriter::new(
+                shared.at(area, 1),
+                layout.entries,
+                end,
+                shared.at(member, 1),
+            )
         };
         let writer = Writer::new(memory, 0);
         let mut sender = Sender::new(writer, self.bell(from, to, syscalls));
@@ -153,7 +158,7 @@ impl<M: Manner, const BATCH: u32> Transport for BareLanes<M, BATCH> {
         // SAFETY: the word is this process's own, and mapped as long as its lanes have words.
         let state = unsafe {
             RawState::new(
-                self.shared.at(self.layout.vm(party), 1),
+                self.shared.at(self.layout.member(party), 1),
                 membarrier::barrier,
             )
         };

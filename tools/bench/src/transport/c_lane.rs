@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr;
 
 use anyhow::{Context, Result};
-use ivring::abi::{RingArea, VmArea};
+use ivring::abi::{MemberArea, RingArea};
 
 use super::lane::{LaneEnd, Lanes};
 use super::manner::Polled;
@@ -34,12 +34,17 @@ unsafe extern "C" {
         id: u32,
         to: Peer,
         entries: u32,
-        vm: *mut *mut CVm,
+        member: *mut *mut CVm,
         lane: *mut *mut CLane,
     ) -> c_int;
     fn bench_send(lane: *mut CLane, sequence: u64, data: *const u64) -> c_int;
     fn bench_rung(lane: *const CLane) -> u64;
-    fn bench_push(ring: *mut RingArea, entries: u32, receiver: *const VmArea, count: u32) -> c_int;
+    fn bench_push(
+        ring: *mut RingArea,
+        entries: u32,
+        receiver: *const MemberArea,
+        count: u32,
+    ) -> c_int;
 }
 
 /// Pushes `count` items into a new lane, each of them published, for a receiver at `receiver`.
@@ -51,7 +56,7 @@ unsafe extern "C" {
 pub unsafe fn push(
     ring: *mut RingArea,
     entries: u32,
-    receiver: *const VmArea,
+    receiver: *const MemberArea,
     count: u32,
 ) -> Result<()> {
     // SAFETY: the caller's promise. What the lane would need the kernel for does not happen.
@@ -105,9 +110,9 @@ pub enum CLaneEnd {
     },
 }
 
-/// Becomes a VM, for as long as the process lives, and opens its lane to the hub.
+/// Becomes a member, for as long as the process lives, and opens its lane to the hub.
 fn open(region: &OwnedFd, party: u32) -> Result<*mut CLane> {
-    let (mut vm, mut lane) = (ptr::null_mut(), ptr::null_mut());
+    let (mut member, mut lane) = (ptr::null_mut(), ptr::null_mut());
     let hub = Peer {
         id: 0,
         generation: FIRST,
@@ -119,7 +124,7 @@ fn open(region: &OwnedFd, party: u32) -> Result<*mut CLane> {
             party,
             hub,
             CAPACITY as u32,
-            &mut vm,
+            &mut member,
             &mut lane,
         )
     };

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use anyhow::Result;
-use ivring::{Deadline, Message, Peer, Polling, Vm, abi};
+use ivring::{Deadline, Member, Message, Peer, Polling, abi};
 
 use super::lane::{receiving, region};
 use super::manner::{Polled, window};
@@ -33,10 +33,10 @@ impl<const BATCH: usize> Transport for Enqueue<BATCH> {
     }
 
     fn endpoint(&self, party: usize) -> Result<EnqueueEnd<BATCH>> {
-        let mut vm = Vm::join_fd(&self.region, Some(party as u32))?;
-        vm.set_polling(Polling::new(self.window));
+        let mut member = Member::join_fd(&self.region, Some(party as u32))?;
+        member.set_polling(Polling::new(self.window));
         Ok(EnqueueEnd {
-            vm,
+            member,
             peers: vec![None; self.shape.parties],
             held_back: Vec::with_capacity(BATCH),
             held_back_for: 0,
@@ -47,7 +47,7 @@ impl<const BATCH: usize> Transport for Enqueue<BATCH> {
 }
 
 pub struct EnqueueEnd<const BATCH: usize> {
-    vm: Vm,
+    member: Member,
     peers: Vec<Option<Peer>>,
     held_back: Vec<abi::Item>,
     held_back_for: usize,
@@ -57,9 +57,10 @@ pub struct EnqueueEnd<const BATCH: usize> {
 
 impl<const BATCH: usize> EnqueueEnd<BATCH> {
     fn peer(&mut self, party: usize) -> Peer {
-        let Self { vm, peers, .. } = self;
+        let Self { member, peers, .. } = self;
         let find = || {
-            vm.wait_peer(party as u32, Deadline::NEVER)
+            member
+                .wait_peer(party as u32, Deadline::NEVER)
                 .expect("it comes")
         };
         *peers[party].get_or_insert_with(find)
@@ -67,14 +68,14 @@ impl<const BATCH: usize> EnqueueEnd<BATCH> {
 
     fn wait(&mut self) {
         // News would wake it again and again until it is taken.
-        self.vm.members_changed().expect("the inbox is good");
-        self.vm.idle(Deadline::NEVER).expect("WAIT");
+        self.member.members_changed().expect("the inbox is good");
+        self.member.idle(Deadline::NEVER).expect("WAIT");
     }
 }
 
 impl<const BATCH: usize> End for EnqueueEnd<BATCH> {
     fn counters(&self) -> Counters {
-        self.counters + receiving(&self.vm)
+        self.counters + receiving(&self.member)
     }
 }
 
@@ -99,7 +100,7 @@ impl<const BATCH: usize> Endpoint for EnqueueEnd<BATCH> {
         while !left.is_empty() {
             self.counters.syscalls += 1;
             let sent = self
-                .vm
+                .member
                 .send_items(peer, left, Deadline::NEVER)
                 .expect("ENQUEUE");
             self.counters.doorbells += u64::from(sent.rung);
@@ -110,7 +111,7 @@ impl<const BATCH: usize> Endpoint for EnqueueEnd<BATCH> {
 
     fn receive(&mut self, mut each: impl FnMut(&Item)) {
         loop {
-            let mut batch = self.vm.receive(STRIDE).expect("the inbox is good");
+            let mut batch = self.member.receive(STRIDE).expect("the inbox is good");
             if !batch.is_empty() {
                 while let Some(item) = batch.take().expect("the item is good") {
                     each(&decode(item.peer().id, item.cookie(), item.inline()));
@@ -127,14 +128,14 @@ impl<const BATCH: usize> Bulk for EnqueueEnd<BATCH> {
     fn send_payload(&mut self, sequence: u64, fill: impl Fn(*mut u8, usize)) {
         let peer = self.peer(0);
         let mut block = self
-            .vm
+            .member
             .alloc(self.payload, Deadline::NEVER)
             .expect("a block");
         fill(block.as_mut_ptr(), block.len());
         let message = Message::new(PORT).cookie(sequence).block(block);
         self.counters.syscalls += 1;
         let sent = self
-            .vm
+            .member
             .send(peer, message, Deadline::NEVER)
             .expect("ENQUEUE");
         self.counters.doorbells += u64::from(sent.rung);
@@ -142,7 +143,7 @@ impl<const BATCH: usize> Bulk for EnqueueEnd<BATCH> {
 
     fn receive_payload(&mut self, read: impl FnOnce(*const u8, usize)) {
         loop {
-            let mut batch = self.vm.receive(1).expect("the inbox is good");
+            let mut batch = self.member.receive(1).expect("the inbox is good");
             if let Some(item) = batch.take().expect("the item is good") {
                 let payload = item.payload().expect("the payload is there");
                 read(payload.as_ptr(), payload.len());

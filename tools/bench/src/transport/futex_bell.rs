@@ -49,7 +49,8 @@ impl FutexBell {
         futex::wait(word, value);
     }
 
-    /// Sleeps while the reader, which is the caller, is idle: as IVRING_WAIT for one that has armed.
+    /// Sleeps while the reader, which is the caller, is idle: as IVRING_IOC_WAIT for one that has
+    /// armed.
     pub fn wait_armed(&self) {
         let state = self.word(self.state);
         while state.load(Ordering::Acquire) == IDLE {
@@ -57,7 +58,7 @@ impl FutexBell {
         }
     }
 
-    /// Lets the sender go on that waits for room: IVRING_ROOM.
+    /// Lets the sender go on that waits for room: IVRING_IOC_ROOM.
     pub fn room(&self) {
         self.room_wanted().store(0, Ordering::Relaxed);
         self.wake(self.room_wanted());

@@ -7,13 +7,13 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use anyhow::Result;
-use ivring::{Deadline, Lane, Message, Polling, RegionOptions, Vm};
+use ivring::{Deadline, Lane, Member, Message, Polling, RegionOptions};
 
 use super::manner::{Manner, window};
 use super::work_item::{PORT, decode, encode};
 use super::{Bulk, CAPACITY, Counters, End, Endpoint, Item, STRIDE, Shape, Transport};
 
-/// Makes a region for so many VMs as there are parties, each with its party's number.
+/// Makes a region for so many members as there are parties, each with its party's number.
 pub fn region(shape: &Shape) -> Result<OwnedFd> {
     let region = RegionOptions::new()
         .slots(shape.parties as u32)
@@ -23,8 +23,8 @@ pub fn region(shape: &Shape) -> Result<OwnedFd> {
 }
 
 /// What receiving has taken so far.
-pub fn receiving(vm: &Vm) -> Counters {
-    let calls = vm.calls();
+pub fn receiving(member: &Member) -> Counters {
+    let calls = member.calls();
     Counters {
         syscalls: calls.waits + calls.rooms + calls.fences,
         doorbells: 0,
@@ -59,11 +59,11 @@ impl<M: Manner, const BATCH: u32> Transport for Lanes<M, BATCH> {
     }
 
     fn endpoint(&self, party: usize) -> Result<LaneEnd<BATCH>> {
-        let mut vm = Vm::join_fd(&self.region, Some(party as u32))?;
-        vm.set_polling(Polling::new(self.window));
-        vm.set_asymmetric(M::UNFENCED);
+        let mut member = Member::join_fd(&self.region, Some(party as u32))?;
+        member.set_polling(Polling::new(self.window));
+        member.set_asymmetric(M::UNFENCED);
         Ok(LaneEnd {
-            vm,
+            member,
             lanes: (0..self.shape.parties).map(|_| None).collect(),
             window: self.window,
             payload: self.shape.payload,
@@ -72,7 +72,7 @@ impl<M: Manner, const BATCH: u32> Transport for Lanes<M, BATCH> {
 }
 
 pub struct LaneEnd<const BATCH: u32> {
-    vm: Vm,
+    member: Member,
     /// By the party that they lead to, and how many items are staged.
     lanes: Vec<Option<(Lane, u32)>>,
     window: Duration,
@@ -84,11 +84,14 @@ impl<const BATCH: u32> LaneEnd<BATCH> {
     #[inline]
     fn lane(&mut self, to: usize) -> &mut (Lane, u32) {
         let Self {
-            vm, lanes, window, ..
+            member,
+            lanes,
+            window,
+            ..
         } = self;
         lanes[to].get_or_insert_with(|| {
-            let peer = vm.peer(to as u32).expect("it is there");
-            let mut lane = vm.open_lane(peer, CAPACITY as u32).expect("a lane");
+            let peer = member.peer(to as u32).expect("it is there");
+            let mut lane = member.open_lane(peer, CAPACITY as u32).expect("a lane");
             lane.set_polling(Polling::new(*window));
             (lane, 0)
         })
@@ -96,15 +99,15 @@ impl<const BATCH: u32> LaneEnd<BATCH> {
 
     fn wait(&mut self) {
         // News would wake it again and again until it is taken.
-        self.vm.members_changed().expect("the inbox is good");
-        self.vm.idle(Deadline::NEVER).expect("WAIT");
+        self.member.members_changed().expect("the inbox is good");
+        self.member.idle(Deadline::NEVER).expect("WAIT");
     }
 }
 
 impl<const BATCH: u32> End for LaneEnd<BATCH> {
     fn counters(&self) -> Counters {
         let lanes = self.lanes.iter().flatten().map(|(lane, _)| lane.stats());
-        lanes.fold(receiving(&self.vm), |sum, lane| {
+        lanes.fold(receiving(&self.member), |sum, lane| {
             sum + Counters {
                 syscalls: lane.doorbells + lane.waits,
                 doorbells: lane.rung,
@@ -139,7 +142,7 @@ impl<const BATCH: u32> Endpoint for LaneEnd<BATCH> {
     #[inline]
     fn receive(&mut self, mut each: impl FnMut(&Item)) {
         loop {
-            let mut batch = self.vm.receive(STRIDE).expect("the rings are good");
+            let mut batch = self.member.receive(STRIDE).expect("the rings are good");
             if !batch.is_empty() {
                 while let Some(item) = batch.take().expect("the item is good") {
                     each(&decode(item.peer().id, item.cookie(), item.inline()));
@@ -155,7 +158,7 @@ impl<const BATCH: u32> Endpoint for LaneEnd<BATCH> {
 impl<const BATCH: u32> Bulk for LaneEnd<BATCH> {
     fn send_payload(&mut self, sequence: u64, fill: impl Fn(*mut u8, usize)) {
         let mut block = self
-            .vm
+            .member
             .alloc(self.payload, Deadline::NEVER)
             .expect("a block");
         fill(block.as_mut_ptr(), block.len());
@@ -166,7 +169,7 @@ impl<const BATCH: u32> Bulk for LaneEnd<BATCH> {
 
     fn receive_payload(&mut self, read: impl FnOnce(*const u8, usize)) {
         loop {
-            let mut batch = self.vm.receive(1).expect("the rings are good");
+            let mut batch = self.member.receive(1).expect("the rings are good");
             if let Some(item) = batch.take().expect("the item is good") {
                 let payload = item.payload().expect("the payload is there");
                 read(payload.as_ptr(), payload.len());

@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use anyhow::Result;
 use ivring::Deadline;
-use ivring::abi::{BUSY_UNFENCED, Item, RingArea, VmArea};
+use ivring::abi::{BUSY_UNFENCED, Item, MemberArea, RingArea};
 use ivring::raw::RawWriter;
 use ivring::sender::{Bell, Sender};
 use ivring::writer::Writer;
@@ -43,7 +43,7 @@ impl Bell for NoBell {
 
 /// Memory of a lane, of an idle one's areas, and of a receiver that says that it is busy.
 fn memory() -> Result<Shared> {
-    let shared = Shared::new(RING_BYTES + size_of::<VmArea>() + 4096)?;
+    let shared = Shared::new(RING_BYTES + size_of::<MemberArea>() + 4096)?;
     // Every page is mapped before the time begins.
     // SAFETY: it is within the mapping, and nobody else has it yet.
     unsafe {
@@ -68,7 +68,7 @@ pub fn rust() -> Result<f64> {
         // SAFETY: both areas are mapped until the end of this function, which alone uses them, and
         // zero but for the state word.
         let memory = unsafe {
-            let end = shared.at(RING_BYTES + size_of::<VmArea>(), 1);
+            let end = shared.at(RING_BYTES + size_of::<MemberArea>(), 1);
             RawWriter::new(shared.at(0, 1), ITEMS, end, shared.at(RING_BYTES, 1))
         };
         let mut sender = Sender::new(Writer::new(memory, 0), NoBell);
@@ -97,10 +97,10 @@ fn send(sender: &mut Sender<RawWriter, NoBell>, sequence: u32) -> Result<()> {
 /// By the inline functions of the C library's header, with the same around them.
 pub fn c() -> Result<f64> {
     least(|shared| {
-        let (ring, vm) = (shared.at(0, 1), shared.at(RING_BYTES, 1));
+        let (ring, member) = (shared.at(0, 1), shared.at(RING_BYTES, 1));
         let start = now();
         // SAFETY: both areas are mapped, large enough, and the receiver says that it is busy.
-        unsafe { c_lane::push(ring.as_ptr(), ITEMS, vm.as_ptr(), ITEMS) }?;
+        unsafe { c_lane::push(ring.as_ptr(), ITEMS, member.as_ptr(), ITEMS) }?;
         Ok(now() - start)
     })
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What receiving an item costs a busy receiver: a VM takes what it has put into a lane to itself.
+//! What receiving an item costs a busy receiver: a member takes what it has put into a lane to itself.
 
 use anyhow::Result;
 use ivring::abi::Item;
@@ -15,9 +15,9 @@ const TRIES: u32 = 5;
 
 /// Nanoseconds an item, by the Rust library.
 pub fn rust() -> Result<f64> {
-    let mut vm = RegionOptions::new().slots(1).create()?;
-    vm.set_asymmetric(true);
-    let mut lane = vm.open_lane(vm.own(), CAPACITY as u32)?;
+    let mut member = RegionOptions::new().slots(1).create()?;
+    member.set_asymmetric(true);
+    let mut lane = member.open_lane(member.own(), CAPACITY as u32)?;
     let mut least = u64::MAX;
     for _ in 0..TRIES {
         let items = (0..CAPACITY as u64).map(|sequence| transport::Item::new(0, sequence, 0));
@@ -28,7 +28,7 @@ pub fn rust() -> Result<f64> {
         let start = now();
         let mut next = 0;
         while next < CAPACITY as u64 {
-            let mut batch = vm.receive(STRIDE)?;
+            let mut batch = member.receive(STRIDE)?;
             while let Some(item) = batch.take()? {
                 decode(item.peer().id, item.cookie(), item.inline()).check(next);
                 next += 1;

@@ -5,17 +5,17 @@
 use std::mem::offset_of;
 use std::sync::atomic::Ordering;
 
-use ivring::abi::{ITEM_FLAGS, Item, LaneEnd, RingArea, VmArea};
-use ivring::{Deadline, Dispatcher, Error, Lane, LaneEvent, Message, Vm};
+use ivring::abi::{ITEM_FLAGS, Item, LaneEnd, MemberArea, RingArea};
+use ivring::{Deadline, Dispatcher, Error, Lane, LaneEvent, Member, Message};
 
 use crate::support::*;
 
 /// Has the sender do something bad, and expects the receiver to close the lane, to say so once, and
 /// to go on with what others send.
-fn cheat(expected: &str, bad: impl FnOnce(&Vm, &mut Lane, &Words)) {
+fn cheat(expected: &str, bad: impl FnOnce(&Member, &mut Lane, &Words)) {
     let (mut receiver, sender) = pair();
     let (to, from) = (receiver.own(), sender.own());
-    let good = Vm::join_fd(&receiver, None).unwrap();
+    let good = Member::join_fd(&receiver, None).unwrap();
     let mut good_lane = good.open_lane(to, 8).unwrap();
     let mut lane = sender.open_lane(to, 8).unwrap();
     let words = Words::of_lane(&sender, to);
@@ -121,7 +121,7 @@ pub fn a_sender_that_says_who_it_is() {
 }
 
 pub fn a_receiver() {
-    let consumer = offset_of!(VmArea, lane) + offset_of!(LaneEnd, consumer);
+    let consumer = offset_of!(MemberArea, lane) + offset_of!(LaneEnd, consumer);
     // Ahead of what was sent, and behind what it has said before.
     for by in [3, -1, i32::MIN] {
         let (sender, mut receiver) = pair();
@@ -154,7 +154,7 @@ pub fn a_receiver_that_did_not_close() {
     lane.send(Message::new(1).block(block), Deadline::NOW)
         .unwrap();
     assert!(receiver.close_lane(sender.own()));
-    let closed = offset_of!(VmArea, lane) + offset_of!(LaneEnd, closed);
+    let closed = offset_of!(MemberArea, lane) + offset_of!(LaneEnd, closed);
     let words = Words::of(&receiver);
     assert_eq!(words.at(closed).swap(0, Ordering::Relaxed), 1);
     // The kernel knows better.

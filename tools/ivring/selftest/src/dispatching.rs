@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ivring::MemberEvent::*;
 use ivring::{
-    Deadline, Dispatched, Dispatcher, Error, Handle, LaneEvent, Message, PORT_RESERVED, Vm,
+    Deadline, Dispatched, Dispatcher, Error, Handle, LaneEvent, Member, Message, PORT_RESERVED,
 };
 
 use crate::support::*;
@@ -62,7 +62,7 @@ pub fn stop_from_a_handler() {
     assert_eq!(calls.get(), 2);
 
     // What was not handled is there still, and the handlers' replies have the requests' cookies.
-    let mut first = dispatcher.into_vm();
+    let mut first = dispatcher.into_member();
     assert_eq!(read(&mut first), [(second.own(), 2)]);
     let mut second = second;
     assert_eq!(read(&mut second), [(to, 0), (to, 1)]);
@@ -96,7 +96,7 @@ pub fn stop_with_a_full_inbox() {
     let mut dispatcher = Dispatcher::new(first);
     dispatcher.stopper().stop();
     dispatcher.run().unwrap();
-    assert_eq!(read(&mut dispatcher.into_vm()).len(), 8);
+    assert_eq!(read(&mut dispatcher.into_member()).len(), 8);
 }
 
 pub fn a_panic_in_a_handler() {
@@ -146,7 +146,7 @@ pub fn each_member() {
     dispatcher.dispatch(8).unwrap();
     assert_eq!(log.take(), [Some(Joined(from)), None]);
     // Its request, then that it has left, and another that it never saw.
-    let third = Vm::join_fd(&second, None).unwrap();
+    let third = Member::join_fd(&second, None).unwrap();
     let third_was = third.own();
     second.send(to, number(0), Deadline::NOW).unwrap();
     drop((second, third));
@@ -186,7 +186,7 @@ pub fn budget() {
 pub fn lanes_have_turns() {
     let receiver = region().create().unwrap();
     let to = receiver.own();
-    let senders = [(); 2].map(|()| Vm::join_fd(&receiver, None).unwrap());
+    let senders = [(); 2].map(|()| Member::join_fd(&receiver, None).unwrap());
     let mut lanes: Vec<_> = senders
         .iter()
         .map(|sender| sender.open_lane(to, 64).unwrap())
@@ -202,7 +202,7 @@ pub fn lanes_have_turns() {
     for budget in [16, 16, 16, 16, 1, 1, 7, 7, 16] {
         dispatcher.dispatch(budget).unwrap();
         let handled = handled.borrow();
-        let of = |sender: &Vm| handled.iter().filter(|&&peer| peer == sender.own()).count();
+        let of = |sender: &Member| handled.iter().filter(|&&peer| peer == sender.own()).count();
         let [first, second] = [of(&senders[0]), of(&senders[1])];
         assert!(first.abs_diff(second) <= 16, "{first} {second}");
     }
@@ -251,7 +251,7 @@ pub fn closing_a_lane_from_a_handler() {
 pub fn handlers_may() {
     let (first, second) = pair();
     let (to, from) = (first.own(), second.own());
-    let third = Vm::join_fd(&second, None).unwrap();
+    let third = Member::join_fd(&second, None).unwrap();
     let (third_was, answers) = (third.own(), Cell::new(0));
     let mut other = Dispatcher::new(third);
     let mut kept = None;
@@ -271,7 +271,7 @@ pub fn handlers_may() {
         });
         let mut dispatcher = Dispatcher::new(first);
         dispatcher.on(1, |context, _| {
-            // A call of another VM, a block, and a wait for a peer.
+            // A call of another member, a block, and a wait for a peer.
             other.call(from, number(1), soon(), |_| ()).unwrap();
             answers.set(answers.get() + 1);
             let mut block = context.alloc(4, Deadline::NOW).unwrap();

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ivring::abi::{self, Item};
-use ivring::{Deadline, Dispatcher, Error, Message, Opened, Peer, RegionOptions, Result, Vm};
+use ivring::{Deadline, Dispatcher, Error, Member, Message, Opened, Peer, RegionOptions, Result};
 use rustix::fs::{CWD, FileType, Mode, Uid, chmod, fstat, mknodat};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -61,7 +61,7 @@ fn become_another_user() {
 
 pub fn without_the_device() {
     with_empty_dev(|| {
-        assert_fails!(Vm::join(NAME, None, Deadline::NEVER), Error::NoDevice);
+        assert_fails!(Member::join(NAME, None, Deadline::NEVER), Error::NoDevice);
         assert_fails!(region().create(), Error::NoDevice);
         assert_fails!(
             region().name(NAME).create_or_join(Deadline::NEVER),
@@ -74,7 +74,7 @@ pub fn without_the_device() {
         ..limit
     };
     setrlimit(Resource::Nofile, none).unwrap();
-    let error = at_once(|| Vm::join(NAME, None, Deadline::NEVER));
+    let error = at_once(|| Member::join(NAME, None, Deadline::NEVER));
     setrlimit(Resource::Nofile, limit).unwrap();
     assert!(matches!(error, Error::TooManyFiles), "{error:?}");
 }
@@ -91,19 +91,25 @@ pub fn without_the_right() {
         thread::scope(|scope| {
             scope.spawn(|| {
                 become_another_user();
-                assert_fails!(Vm::join(NAME, None, Deadline::NEVER), Error::DeviceDenied);
+                assert_fails!(
+                    Member::join(NAME, None, Deadline::NEVER),
+                    Error::DeviceDenied
+                );
             });
         });
         chmod(DEVICE, Mode::from_raw_mode(0o666)).unwrap();
         become_another_user();
-        assert_fails!(Vm::join(NAME, None, Deadline::NEVER), Error::RegionDenied);
+        assert_fails!(
+            Member::join(NAME, None, Deadline::NEVER),
+            Error::RegionDenied
+        );
         assert_fails!(
             region().name(NAME).create_or_join(Deadline::NEVER),
             Error::RegionDenied
         );
-        let _vms = [(); 2].map(|()| Vm::join(open_name, None, Deadline::NOW).unwrap());
+        let _members = [(); 2].map(|()| Member::join(open_name, None, Deadline::NOW).unwrap());
         assert_fails!(
-            Vm::join(open_name, None, Deadline::NEVER),
+            Member::join(open_name, None, Deadline::NEVER),
             Error::TooManySlots
         );
         let small = region().slots(1).inbox_entries(2);
@@ -121,49 +127,49 @@ pub fn without_the_right() {
 
 pub fn names_and_slots() {
     assert_fails!(
-        Vm::join("", None, Deadline::NEVER),
+        Member::join("", None, Deadline::NEVER),
         Error::Argument {
             argument: "name",
             ..
         }
     );
     assert_fails!(
-        Vm::join("a/b", None, Deadline::NEVER),
+        Member::join("a/b", None, Deadline::NEVER),
         Error::Argument {
             argument: "name",
             ..
         }
     );
     assert_fails!(
-        Vm::join(&"x".repeat(64), None, Deadline::NEVER),
+        Member::join(&"x".repeat(64), None, Deadline::NEVER),
         Error::TooLong {
             length: 64,
             max: 63
         }
     );
-    assert_fails!(Vm::join(NAME, None, Deadline::NOW), Error::NoRegion);
-    assert_fails!(Vm::join(NAME, None, shortly()), Error::NoRegion);
+    assert_fails!(Member::join(NAME, None, Deadline::NOW), Error::NoRegion);
+    assert_fails!(Member::join(NAME, None, shortly()), Error::NoRegion);
 
-    let vm = region().slots(2).name(NAME).create().unwrap();
+    let member = region().slots(2).name(NAME).create().unwrap();
     assert_fails!(region().name(NAME).create(), Error::RegionExists);
     assert_fails!(
-        Vm::join(NAME, Some(0), Deadline::NEVER),
+        Member::join(NAME, Some(0), Deadline::NEVER),
         Error::SlotTaken(0)
     );
     assert_fails!(
-        Vm::join(NAME, Some(2), Deadline::NEVER),
+        Member::join(NAME, Some(2), Deadline::NEVER),
         Error::NoSuchSlot(2)
     );
-    assert_fails!(Vm::join_fd(&vm, Some(2)), Error::NoSuchSlot(2));
-    let second = Vm::join(NAME, None, Deadline::NOW).unwrap();
-    assert_fails!(Vm::join(NAME, None, Deadline::NEVER), Error::RegionFull);
+    assert_fails!(Member::join_fd(&member, Some(2)), Error::NoSuchSlot(2));
+    let second = Member::join(NAME, None, Deadline::NOW).unwrap();
+    assert_fails!(Member::join(NAME, None, Deadline::NEVER), Error::RegionFull);
     drop(second);
 
     let null = std::fs::File::open("/dev/null").unwrap();
-    assert_fails!(Vm::join_fd(&null, None), Error::NotARegion);
-    assert_fails!(Vm::join_fd(&null, Some(1)), Error::NotARegion);
+    assert_fails!(Member::join_fd(&null, None), Error::NotARegion);
+    assert_fails!(Member::join_fd(&null, Some(1)), Error::NotARegion);
     let device = std::fs::File::options().read(true).write(true).open(DEVICE);
-    assert_fails!(Vm::join_fd(device.unwrap(), None), Error::NotARegion);
+    assert_fails!(Member::join_fd(device.unwrap(), None), Error::NotARegion);
 }
 
 pub fn options() {
@@ -185,16 +191,16 @@ pub fn options() {
     fails(region().name(NAME).mode(0o1000), "mode");
     fails(region().name("a/b"), "name");
     // Whoever says nothing lets its own user join by the name.
-    let vm = region().name(NAME).create().unwrap();
-    assert_eq!(vm.info().unwrap().mode, 0o600);
-    let vm = region().create().unwrap();
-    assert_eq!(vm.info().unwrap().mode, 0);
+    let member = region().name(NAME).create().unwrap();
+    assert_eq!(member.info().unwrap().mode, 0o600);
+    let member = region().create().unwrap();
+    assert_eq!(member.info().unwrap().mode, 0);
 }
 
 pub fn peers_and_items() {
-    let (mut vm, second) = pair();
+    let (mut member, second) = pair();
     let to = second.own();
-    assert_fails!(vm.wait_peer(4, Deadline::NEVER), Error::NoSuchSlot(4));
+    assert_fails!(member.wait_peer(4, Deadline::NEVER), Error::NoSuchSlot(4));
     let nowhere = Peer {
         id: 4,
         generation: 1,
@@ -204,13 +210,13 @@ pub fn peers_and_items() {
         ..to
     };
     for peer in [nowhere, not_yet] {
-        let sent = || Ok(vm.send(peer, number(1), Deadline::NEVER)?);
+        let sent = || Ok(member.send(peer, number(1), Deadline::NEVER)?);
         assert!(matches!(at_once(sent), Error::NoSuchPeer(found) if found == peer));
     }
-    assert_fails!(vm.stats(nowhere), Error::NoSuchSlot(4));
+    assert_fails!(member.stats(nowhere), Error::NoSuchSlot(4));
 
     assert_fails!(
-        vm.send_all(to, &mut Vec::new(), Deadline::NEVER),
+        member.send_all(to, &mut Vec::new(), Deadline::NEVER),
         Error::Argument {
             argument: "messages",
             ..
@@ -219,7 +225,7 @@ pub fn peers_and_items() {
     let many = vec![Item::default(); abi::MAX_BATCH as usize + 1];
     for items in [&[][..], &many] {
         assert_fails!(
-            vm.send_items(to, items, Deadline::NEVER),
+            member.send_items(to, items, Deadline::NEVER),
             Error::Argument {
                 argument: "items",
                 ..
@@ -245,12 +251,12 @@ pub fn peers_and_items() {
         },
     ] {
         assert_fails!(
-            vm.send_items(to, &[good, bad], Deadline::NEVER),
+            member.send_items(to, &[good, bad], Deadline::NEVER),
             Error::Item { index: 1, .. }
         );
     }
     assert_fails!(
-        vm.set_eventfd(Some(second.as_fd())),
+        member.set_eventfd(Some(second.as_fd())),
         Error::Argument {
             argument: "eventfd",
             ..
@@ -260,7 +266,7 @@ pub fn peers_and_items() {
     let (other, third) = pair();
     let sent = other.send(third.own(), number(1), Deadline::NOW).unwrap();
     assert_fails!(
-        vm.flush(&sent, Deadline::NEVER),
+        member.flush(&sent, Deadline::NEVER),
         Error::Argument {
             argument: "sent",
             ..
@@ -302,7 +308,7 @@ pub fn lanes() {
 
     let id = sender.id();
     drop(sender);
-    let sender = Vm::join_fd(&receiver, Some(id)).unwrap();
+    let sender = Member::join_fd(&receiver, Some(id)).unwrap();
     assert_fails!(sender.open_lane(to, 8), Error::LaneUnread);
     assert!(receiver.members_changed().unwrap());
     sender.open_lane(to, 8).unwrap();
@@ -369,11 +375,11 @@ pub fn who_comes_first() {
             let open = || options.create_or_join(soon()).unwrap();
             let threads = [(); 4].map(|()| scope.spawn(open));
             let opened = threads.map(|thread| thread.join().unwrap());
-            let is_first = |(_, how): &&(Vm, Opened)| *how == Opened::Created;
+            let is_first = |(_, how): &&(Member, Opened)| *how == Opened::Created;
             assert_eq!(opened.iter().filter(is_first).count(), 1);
-            for (vm, how) in &opened {
-                assert_eq!(vm.id() == 0, *how == Opened::Created);
-                assert_eq!(vm.info().unwrap().attached, 4);
+            for (member, how) in &opened {
+                assert_eq!(member.id() == 0, *how == Opened::Created);
+                assert_eq!(member.info().unwrap().attached, 4);
             }
         });
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! A VM in a child of its process.
+//! A member in a child of its process.
 
 #![allow(unsafe_code)]
 
@@ -9,16 +9,16 @@ use std::panic::{self, AssertUnwindSafe};
 use std::thread;
 use std::time::Duration;
 
-use ivring::{Deadline, Dispatcher, Error, JoinOptions, Vm};
+use ivring::{Deadline, Dispatcher, Error, JoinOptions, Member};
 
 use crate::support::*;
 
 /// Has `join` called in a child, which ends while a child of its own has the descriptor, and has closed
 /// its own before if `closes` says so. Returns that grandchild, which waits to be killed.
-fn leave_to_a_grandchild(closes: bool, join: impl FnOnce() -> Vm) -> i32 {
+fn leave_to_a_grandchild(closes: bool, join: impl FnOnce() -> Member) -> i32 {
     let (reader, writer) = rustix::pipe::pipe().unwrap();
     assert!(succeeds_in_a_child(|| {
-        let vm = join();
+        let member = join();
         // SAFETY: there is one thread.
         let grandchild = unsafe { libc::fork() };
         if grandchild == 0 {
@@ -29,9 +29,9 @@ fn leave_to_a_grandchild(closes: bool, join: impl FnOnce() -> Vm) -> i32 {
         }
         rustix::io::write(&writer, &grandchild.to_ne_bytes()).unwrap();
         if closes {
-            drop(vm);
+            drop(member);
         } else {
-            mem::forget(vm);
+            mem::forget(member);
         }
     }));
     let mut grandchild = [0; 4];
@@ -44,7 +44,7 @@ fn kill(process: i32) {
     unsafe { libc::kill(process, libc::SIGKILL) };
 }
 
-pub fn a_vm_leaves_with_its_process() {
+pub fn a_member_leaves_with_its_process() {
     let (mut first, second) = pair();
     drop(second);
     assert!(first.members_changed().unwrap());
@@ -69,12 +69,12 @@ pub fn a_vm_leaves_with_its_process() {
 
         let options = region().name("ivring-selftest").outlives_process(outlives);
         let grandchild = leave_to_a_grandchild(false, || options.create().unwrap());
-        let join = Vm::join("ivring-selftest", None, Deadline::NOW);
+        let join = Member::join("ivring-selftest", None, Deadline::NOW);
         // Else slot 0 is free.
-        assert_eq!(join.is_ok_and(|vm| vm.id() != 0), outlives);
+        assert_eq!(join.is_ok_and(|member| member.id() != 0), outlives);
         kill(grandchild);
         until("the region does not end", || {
-            let join = Vm::join("ivring-selftest", None, Deadline::NOW);
+            let join = Member::join("ivring-selftest", None, Deadline::NOW);
             matches!(join, Err(Error::NoRegion))
         });
     }
@@ -99,7 +99,7 @@ fn succeeds_in_a_child(f: impl FnOnce()) -> bool {
     }
 }
 
-pub fn a_child_cannot_use_the_vm() {
+pub fn a_child_cannot_use_the_member() {
     let (mut first, second) = pair();
     let to = second.own();
     let mut lane = first.open_lane(to, 4).unwrap();
@@ -122,8 +122,8 @@ pub fn a_child_cannot_use_the_vm() {
         assert!(is_forked(failed.unwrap_err()));
         assert_eq!((first.peer(0), first.peers().count()), (None, 0));
 
-        // It can join as a VM of its own, before and after it drops what it cannot use.
-        let mut own = Vm::join_fd(&second, None).unwrap();
+        // It can join as a member of its own, before and after it drops what it cannot use.
+        let mut own = Member::join_fd(&second, None).unwrap();
         own.send(own.own(), number(7), Deadline::NOW).unwrap();
         drop((lane, block));
         let mut dispatcher = Dispatcher::new(first);

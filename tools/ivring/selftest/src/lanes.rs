@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use ivring::abi::Item;
-use ivring::{Deadline, Error, Message, Polling, Vm, Way};
+use ivring::{Deadline, Error, Member, Message, Polling, Way};
 use rustix::io::Errno;
 
 use crate::support::*;
@@ -256,9 +256,9 @@ pub fn the_receiver_leaves() {
             true => matches!(error, Error::Stale),
         };
         let mut later = None;
-        let mut leave = |receiver: Vm| {
+        let mut leave = |receiver: Member| {
             drop(receiver);
-            later = stale.then(|| Vm::join_fd(&sender, Some(id)).unwrap());
+            later = stale.then(|| Member::join_fd(&sender, Some(id)).unwrap());
         };
         let block = sender.alloc(4096, Deadline::NOW).unwrap();
         lane.send(Message::new(1).block(block), Deadline::NOW)
@@ -286,7 +286,7 @@ pub fn the_receiver_leaves() {
     });
     assert!(matches!(lane.push(&item(2)), Err(Error::Gone)));
 
-    let receiver = Vm::join_fd(&sender, None).unwrap();
+    let receiver = Member::join_fd(&sender, None).unwrap();
     let mut lane = sender.open_lane(receiver.own(), 2).unwrap();
     for n in 0..2 {
         lane.send(number(n), Deadline::NOW).unwrap();
@@ -311,7 +311,7 @@ pub fn the_sender_leaves() {
     drop((lane, sender));
 
     // A successor is there: it can send, but has no lane before the old one has been read.
-    let sender = Vm::join_fd(&receiver, Some(old.id)).unwrap();
+    let sender = Member::join_fd(&receiver, Some(old.id)).unwrap();
     sender.send(to, number(10), Deadline::NOW).unwrap();
     let busy = sender.open_lane(to, 8).unwrap_err();
     assert_eq!(busy.errno(), Some(Errno::BUSY));
@@ -348,7 +348,7 @@ pub fn a_successor_waits_for_the_old_lane() {
     lane.send(number(1), Deadline::NOW).unwrap();
     drop((lane, sender));
 
-    let sender = Vm::join_fd(&receiver, Some(id)).unwrap();
+    let sender = Member::join_fd(&receiver, Some(id)).unwrap();
     let open = |deadline| sender.open_lane_until(to, 8, deadline);
     assert!(matches!(open(Deadline::NOW), Err(Error::LaneUnread)));
     assert!(matches!(open(shortly()), Err(Error::TimedOut)));
@@ -368,7 +368,7 @@ pub fn a_successor_waits_for_the_old_lane() {
 
     // The receiver leaves without having read the old one.
     drop(sender);
-    let sender = Vm::join_fd(&receiver, Some(id)).unwrap();
+    let sender = Member::join_fd(&receiver, Some(id)).unwrap();
     thread::scope(|scope| {
         let opening = scope.spawn(|| sender.open_lane_until(to, 8, soon()));
         thread::sleep(Duration::from_millis(50));
@@ -380,7 +380,7 @@ pub fn a_successor_waits_for_the_old_lane() {
 pub fn rings_have_turns() {
     let mut receiver = region().create().unwrap();
     let to = receiver.own();
-    let senders = [(); 3].map(|()| Vm::join_fd(&receiver, None).unwrap());
+    let senders = [(); 3].map(|()| Member::join_fd(&receiver, None).unwrap());
     let mut lanes: Vec<_> = senders
         .iter()
         .map(|sender| sender.open_lane(to, 64).unwrap())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! VMs that come, go, and misbehave.
+//! Members that come, go, and misbehave.
 
 use std::mem::offset_of;
 use std::sync::atomic::Ordering;
@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use ivring::MemberEvent::*;
-use ivring::abi::VmArea;
-use ivring::{Deadline, Error, Message, Vm};
+use ivring::abi::MemberArea;
+use ivring::{Deadline, Error, Member, Message};
 
 use crate::support::*;
 
@@ -25,7 +25,7 @@ pub fn gone_and_stale() {
     assert!(matches!(failed.error, Error::Gone));
     assert!(matches!(first.stats(old), Err(Error::Gone)));
 
-    let second = Vm::join_fd(&first, Some(old.id)).unwrap();
+    let second = Member::join_fd(&first, Some(old.id)).unwrap();
     assert_ne!(second.own(), old);
     let failed = first.send(old, number(1), soon()).unwrap_err();
     assert!(matches!(failed.error, Error::Stale));
@@ -57,14 +57,14 @@ pub fn flush_knows_what_was_read() {
     // Read, then gone, and nobody has asked before.
     let id = second.id();
     drop(second);
-    let mut second = Vm::join_fd(&first, Some(id)).unwrap();
+    let mut second = Member::join_fd(&first, Some(id)).unwrap();
     let sent = first.send(second.own(), number(2), Deadline::NOW).unwrap();
     read(&mut second);
     drop(second);
     first.flush(&sent, soon()).unwrap();
 
     // Gone without having read: whoever waits is told.
-    let second = Vm::join_fd(&first, Some(id)).unwrap();
+    let second = Member::join_fd(&first, Some(id)).unwrap();
     let sent = first
         .send(second.own(), text(&first, b"x"), Deadline::NOW)
         .unwrap();
@@ -91,8 +91,8 @@ pub fn payload_of_the_departed() {
     assert!(matches!(item.payload(), Err(Error::Gone)));
     drop(batch);
 
-    // Mapped before: it can be read until all from that VM has been, whoever has the slot then.
-    let second = Vm::join_fd(&first, Some(id)).unwrap();
+    // Mapped before: it can be read until all from that member has been, whoever has the slot then.
+    let second = Member::join_fd(&first, Some(id)).unwrap();
     let old = second.own();
     for word in [b"one", b"two"] {
         second
@@ -106,7 +106,7 @@ pub fn payload_of_the_departed() {
     );
     drop(batch);
     drop(second);
-    let second = Vm::join_fd(&first, Some(id)).unwrap();
+    let second = Member::join_fd(&first, Some(id)).unwrap();
     second
         .send(first.own(), text(&second, b"new"), Deadline::NOW)
         .unwrap();
@@ -136,7 +136,7 @@ pub fn mappings_do_not_pile_up() {
     assert_ne!(before, 0);
     for told in [false, true] {
         for _ in 0..20 {
-            let second = Vm::join_fd(&first, Some(1)).unwrap();
+            let second = Member::join_fd(&first, Some(1)).unwrap();
             let own = first.own();
             second
                 .send(own, text(&second, b"x"), Deadline::NOW)
@@ -168,7 +168,7 @@ pub fn a_broken_inbox() {
 
     // It says that it has read what was not sent yet.
     // Behind: so that the block looks unread.
-    let consumer = offset_of!(VmArea, inbox_consumer);
+    let consumer = offset_of!(MemberArea, inbox_consumer);
     Words::of(&second)
         .at(consumer)
         .fetch_sub(1, Ordering::Relaxed);
@@ -211,7 +211,7 @@ pub fn waiting_for_a_peer() {
     let (found, third) = thread::scope(|scope| {
         let third = scope.spawn(|| {
             thread::sleep(Duration::from_millis(50));
-            Vm::join_fd(&second, Some(2)).unwrap()
+            Member::join_fd(&second, Some(2)).unwrap()
         });
         (first.wait_peer(2, soon()).unwrap(), third.join().unwrap())
     });
@@ -252,11 +252,11 @@ pub fn who_came_and_who_went() {
     assert!(!first.members_changed().unwrap());
 
     // One that comes and goes between two looks, and a successor in a slot.
-    let third = Vm::join_fd(&first, Some(3)).unwrap();
+    let third = Member::join_fd(&first, Some(3)).unwrap();
     let third_was = third.own();
     third.send(first.own(), number(1), Deadline::NOW).unwrap();
     drop((second, third));
-    let second = Vm::join_fd(&first, Some(1)).unwrap();
+    let second = Member::join_fd(&first, Some(1)).unwrap();
     // What it sent comes first.
     assert!(!first.members_changed().unwrap());
     assert_eq!(read(&mut first), [(third_was, 1)]);
@@ -272,7 +272,7 @@ pub fn who_came_and_who_went() {
     // More than are told one by one.
     let mut last = second.own();
     for _ in 0..20 {
-        last = Vm::join_fd(&first, Some(2)).unwrap().own();
+        last = Member::join_fd(&first, Some(2)).unwrap().own();
     }
     assert!(first.members_changed().unwrap());
     let [Joined(came), Skipped { id: 2, events: 38 }, Left(went)] = *first.member_events() else {
@@ -280,8 +280,8 @@ pub fn who_came_and_who_went() {
     };
     assert_eq!((came.id, came.generation, went), (2, 1, last));
 
-    // For a VM that comes later, only those are news that are there.
-    let mut late = Vm::join_fd(&first, None).unwrap();
+    // For a member that comes later, only those are news that are there.
+    let mut late = Member::join_fd(&first, None).unwrap();
     assert!(late.members_changed().unwrap());
     assert_eq!(
         late.member_events(),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! VMs in event loops of their programs: whatever a method did, the VM is armed when it returns to the
-//! loop, or has rung its own doorbell, or says that the loop must not sleep.
+//! Members in event loops of their programs: whatever a method did, the member is armed when it returns
+//! to the loop, or has rung its own doorbell, or says that the loop must not sleep.
 
 use std::cell::Cell;
 use std::mem::offset_of;
@@ -11,25 +11,25 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use ivring::abi::{self, Item, VmArea};
+use ivring::abi::{self, Item, MemberArea};
 use ivring::{
-    Deadline, Dispatched, Dispatcher, Error, Lane, Message, Polling, Received, Result, Vm,
+    Deadline, Dispatched, Dispatcher, Error, Lane, Member, Message, Polling, Received, Result,
 };
 use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, poll};
 
 use crate::support::*;
 
-/// The VM's state, read behind the library's back.
+/// The member's state, read behind the library's back.
 struct Watch(Words);
 
 impl Watch {
-    fn on(vm: &Vm) -> Self {
-        Self(Words::of(vm))
+    fn on(member: &Member) -> Self {
+        Self(Words::of(member))
     }
 
     fn state(&self) -> u32 {
-        let word = self.0.at(offset_of!(VmArea, state));
+        let word = self.0.at(offset_of!(MemberArea, state));
         word.load(Ordering::Relaxed)
     }
 
@@ -65,27 +65,27 @@ struct EventLoop {
 }
 
 impl EventLoop {
-    /// Of a VM that is armed. What was there already is no event any more.
-    fn new(vm: &mut Vm, sleep: Sleep) -> Self {
+    /// Of a member that is armed. What was there already is no event any more.
+    fn new(member: &mut Member, sleep: Sleep) -> Self {
         let fd = match sleep {
             Sleep::Eventfd => {
                 let bell = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
-                vm.set_eventfd(Some(bell.as_fd())).unwrap();
+                member.set_eventfd(Some(bell.as_fd())).unwrap();
                 bell
             }
             Sleep::Level | Sleep::Edge => {
                 let fd = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
                 let mut flags = epoll::EventFlags::IN | epoll::EventFlags::PRI;
                 flags.set(epoll::EventFlags::ET, sleep == Sleep::Edge);
-                epoll::add(&fd, &*vm, epoll::EventData::new_u64(0), flags).unwrap();
+                epoll::add(&fd, &*member, epoll::EventData::new_u64(0), flags).unwrap();
                 fd
             }
         };
         let this = Self { sleep, fd };
-        vm.members_changed().unwrap();
-        assert!(vm.arm());
+        member.members_changed().unwrap();
+        assert!(member.arm());
         while this.wakes(Duration::from_millis(1)) {}
-        assert!(vm.arm());
+        assert!(member.arm());
         this
     }
 
@@ -111,7 +111,7 @@ impl EventLoop {
 
 /// Answers a request by a lane, and publishes `more` items together with the reply. Returns whether that
 /// rang the doorbell.
-fn answer(server: &mut Vm, lane: &mut Lane, more: u64) -> bool {
+fn answer(server: &mut Member, lane: &mut Lane, more: u64) -> bool {
     server.wait_items(soon()).unwrap();
     let mut batch = server.receive(1).unwrap();
     let request = batch.take().unwrap().unwrap();
@@ -223,47 +223,50 @@ pub fn a_dispatch_that_ends_early() {
     }
 }
 
-/// Sleeps until the deadline, though [`Vm::idle`] may return for nothing.
-fn idle(vm: &mut Vm, deadline: Deadline) -> Result<()> {
+/// Sleeps until the deadline, though [`Member::idle`] may return for nothing.
+fn idle(member: &mut Member, deadline: Deadline) -> Result<()> {
     for _ in 0..10 {
-        vm.idle(deadline)?;
+        member.idle(deadline)?;
     }
     panic!("it does not sleep");
 }
 
-/// Methods of a VM without a dispatcher.
+/// Methods of a member without a dispatcher.
 pub fn looks_and_waits() {
-    let (mut vm, sender) = pair();
-    let watch = Watch::on(&vm);
-    let own = vm.own();
-    assert!(vm.arm());
+    let (mut member, sender) = pair();
+    let watch = Watch::on(&member);
+    let own = member.own();
+    assert!(member.arm());
     watch.assert_armed("arming");
 
     // A look that finds nothing leaves it as it was; one that finds something, busy.
-    assert!(vm.receive(1).unwrap().is_empty());
+    assert!(member.receive(1).unwrap().is_empty());
     watch.assert_armed("a look in vain");
     sender.send(own, number(0), Deadline::NOW).unwrap();
-    assert_eq!(read(&mut vm).len(), 1);
+    assert_eq!(read(&mut member).len(), 1);
     assert_eq!(watch.state(), abi::BUSY);
 
     for (wait, name) in [
-        (Vm::wait_items as fn(&mut Vm, Deadline) -> _, "wait_items"),
+        (
+            Member::wait_items as fn(&mut Member, Deadline) -> _,
+            "wait_items",
+        ),
         (idle, "idle"),
         (
-            |vm, deadline| vm.wait_peer(3, deadline).map(|_| ()),
+            |member, deadline| member.wait_peer(3, deadline).map(|_| ()),
             "wait_peer",
         ),
         (
-            |vm, deadline| {
-                vm.members_changed()?;
-                vm.wait(deadline).map(|_| ())
+            |member, deadline| {
+                member.members_changed()?;
+                member.wait(deadline).map(|_| ())
             },
             "wait",
         ),
     ] {
         sender.send(own, number(0), Deadline::NOW).unwrap();
-        assert_eq!(read(&mut vm).len(), 1);
-        assert!(matches!(wait(&mut vm, shortly()), Err(Error::TimedOut)));
+        assert_eq!(read(&mut member).len(), 1);
+        assert!(matches!(wait(&mut member, shortly()), Err(Error::TimedOut)));
         watch.assert_armed(name);
     }
 
@@ -271,57 +274,60 @@ pub fn looks_and_waits() {
     let third = thread::scope(|scope| {
         let third = scope.spawn(|| {
             thread::sleep(Duration::from_millis(50));
-            Vm::join_fd(&sender, Some(3)).unwrap()
+            Member::join_fd(&sender, Some(3)).unwrap()
         });
-        vm.wait_peer(3, soon()).unwrap();
+        member.wait_peer(3, soon()).unwrap();
         third.join().unwrap()
     });
     // It has asked for members before, and these are news: so it has rung.
     assert_eq!(watch.state(), abi::BUSY);
-    assert!(vm.members_changed().unwrap() && vm.arm());
+    assert!(member.members_changed().unwrap() && member.arm());
     drop(third);
 }
 
 /// Items that are there when a wait for something else ends.
 pub fn waiting_for_a_peer_with_items() {
     for sleep in SLEEPS {
-        let (mut vm, sender) = pair();
-        let own = vm.own();
-        let event_loop = EventLoop::new(&mut vm, sleep);
+        let (mut member, sender) = pair();
+        let own = member.own();
+        let event_loop = EventLoop::new(&mut member, sleep);
         sender.send(own, number(0), Deadline::NOW).unwrap();
         assert!(event_loop.wakes(PATIENCE / 4), "{sleep:?}");
-        assert!(matches!(vm.wait_peer(3, shortly()), Err(Error::TimedOut)));
+        assert!(matches!(
+            member.wait_peer(3, shortly()),
+            Err(Error::TimedOut)
+        ));
         assert!(event_loop.wakes(PATIENCE / 4), "{sleep:?}");
-        assert_eq!(read(&mut vm).len(), 1);
+        assert_eq!(read(&mut member).len(), 1);
     }
 }
 
 /// Items that were there before the eventfd was.
 pub fn an_eventfd_is_signalled_at_once() {
-    let (vm, sender) = pair();
-    sender.send(vm.own(), number(0), Deadline::NOW).unwrap();
+    let (member, sender) = pair();
+    sender.send(member.own(), number(0), Deadline::NOW).unwrap();
     let bell = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
-    vm.set_eventfd(Some(bell.as_fd())).unwrap();
+    member.set_eventfd(Some(bell.as_fd())).unwrap();
     assert!(is_readable(&bell, Duration::ZERO));
-    assert!(vm.set_eventfd(Some(vm.as_fd())).is_err());
+    assert!(member.set_eventfd(Some(member.as_fd())).is_err());
 }
 
 /// Who never asks for news of the members is not kept from sleeping by them.
 pub fn without_asking_for_members() {
-    let (mut vm, second) = pair();
-    assert!(vm.arm());
-    assert!(matches!(idle(&mut vm, shortly()), Err(Error::TimedOut)));
+    let (mut member, second) = pair();
+    assert!(member.arm());
+    assert!(matches!(idle(&mut member, shortly()), Err(Error::TimedOut)));
     drop(second);
-    assert!(vm.arm());
+    assert!(member.arm());
     // From the first question on they count.
-    assert!(vm.members_changed().unwrap());
-    assert!(vm.arm());
-    let second = Vm::join_fd(&vm, None).unwrap();
-    assert!(!vm.arm());
-    vm.idle(Deadline::NEVER).unwrap();
-    assert!(vm.members_changed().unwrap() && vm.arm());
+    assert!(member.members_changed().unwrap());
+    assert!(member.arm());
+    let second = Member::join_fd(&member, None).unwrap();
+    assert!(!member.arm());
+    member.idle(Deadline::NEVER).unwrap();
+    assert!(member.members_changed().unwrap() && member.arm());
     // A dispatcher always acts upon them.
-    let client = Dispatcher::new(vm);
+    let client = Dispatcher::new(member);
     let to = second.own();
     let done = Cell::new(false);
     let (sending, asked) = mpsc::channel();
@@ -347,7 +353,7 @@ pub fn without_asking_for_members() {
 /// A lane that is closed before it was looked at: the others are announced still.
 pub fn closing_a_lane_tells_of_the_others() {
     let receiver = region().create().unwrap();
-    let senders = [(); 2].map(|()| Vm::join_fd(&receiver, None).unwrap());
+    let senders = [(); 2].map(|()| Member::join_fd(&receiver, None).unwrap());
     let opened = Cell::new(0);
     let to = receiver.own();
     let mut receiver = Dispatcher::new(receiver);

@@ -97,14 +97,14 @@ const TESTS: &[(&str, fn())] = tests! {
         the_peer_leaves
         a_call_ends_when_the_peer_leaves
         a_call_can_be_stopped
-        a_lane_of_another_vm
+        a_lane_of_another_member
         a_port_that_nobody_handles
         a_refusal_waits_for_nobody
         a_request_that_comes_back_is_none
         a_refusal_of_what_was_not_asked;
     waking:
         states
-        an_idle_vm_costs_nothing
+        an_idle_member_costs_nothing
         who_polls_is_not_rung
         wishes;
     failing:
@@ -117,9 +117,9 @@ const TESTS: &[(&str, fn())] = tests! {
         handlers_that_wait_for_themselves
         who_comes_first;
     forking:
-        a_child_cannot_use_the_vm
+        a_child_cannot_use_the_member
         a_child_does_not_disturb_its_parent
-        a_vm_leaves_with_its_process;
+        a_member_leaves_with_its_process;
     looping:
         a_call_beside_the_loop
         a_call_that_leaves_items

@@ -4,15 +4,15 @@
 
 use std::time::{Duration, Instant};
 
-use ivring::{Deadline, Lane, Vm};
+use ivring::{Deadline, Lane, Member};
 
 use crate::support::*;
 
 /// A receiver, and senders that each have a lane to it.
-fn gather(lanes: u32) -> (Vm, Vec<(Vm, Lane)>) {
+fn gather(lanes: u32) -> (Member, Vec<(Member, Lane)>) {
     let receiver = region().slots(lanes + 1).create().unwrap();
     let open = || {
-        let sender = Vm::join_fd(&receiver, None).unwrap();
+        let sender = Member::join_fd(&receiver, None).unwrap();
         let lane = sender.open_lane(receiver.own(), 8).unwrap();
         (sender, lane)
     };
@@ -21,7 +21,7 @@ fn gather(lanes: u32) -> (Vm, Vec<(Vm, Lane)>) {
 }
 
 /// The receiver goes idle as often as it takes.
-fn settle(receiver: &mut Vm) {
+fn settle(receiver: &mut Member) {
     for _ in 0..64 {
         assert_eq!(read(receiver), []);
         receiver.arm();

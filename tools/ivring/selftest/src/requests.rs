@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ivring::abi::{ITEM_REFUSED, ITEM_REPLY, Item};
 use ivring::{
-    Context, Deadline, Dispatched, Dispatcher, Error, Lane, Message, Peer, Received, Result, Vm,
+    Context, Deadline, Dispatched, Dispatcher, Error, Lane, Member, Message, Peer, Received, Result,
 };
 
 use crate::support::*;
@@ -136,13 +136,13 @@ pub fn other_items_are_handled_meanwhile() {
     assert_eq!((seen.borrow().len(), replies.get()), (3, 0));
     drop(batch);
 
-    let third = Vm::join_fd(&server, None).unwrap();
+    let third = Member::join_fd(&server, None).unwrap();
     let done = |_: &Context<'_, '_>, reply: Result<&Received<'_>>| {
         assert_eq!(reply.unwrap().peer(), to);
         replies.set(replies.get() + 1);
     };
     client.request(to, number(0), Deadline::NOW, done).unwrap();
-    // Another VM guesses the next cookie, and answers what it was not asked.
+    // Another member guesses the next cookie, and answers what it was not asked.
     let mut lane = third.open_lane(own, 2).unwrap();
     let forged = Item {
         flags: ITEM_REPLY,
@@ -241,10 +241,10 @@ pub fn a_call_can_be_stopped() {
     drop(server);
 }
 
-/// The reply would go to the VM that the lane is of.
-pub fn a_lane_of_another_vm() {
+/// The reply would go to the member that the lane is of.
+pub fn a_lane_of_another_member() {
     let (server, client) = pair();
-    let third = Vm::join_fd(&server, None).unwrap();
+    let third = Member::join_fd(&server, None).unwrap();
     let mut lane = third.open_lane(server.own(), 8).unwrap();
     let mut client = Dispatcher::new(client);
     let failed = client.call(&mut lane, number(0), soon(), |_| ());
@@ -324,7 +324,7 @@ pub fn a_refusal_waits_for_nobody() {
                 .request(to, number(0), Deadline::NOW, |_, _| ())
                 .unwrap();
         }
-        client.into_vm()
+        client.into_member()
     };
     assert_eq!(server.dispatch(8).unwrap(), Dispatched::All);
     assert_eq!((server.counts().unhandled, server.counts().refused), (3, 0));

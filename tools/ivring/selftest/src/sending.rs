@@ -5,14 +5,14 @@
 use std::thread;
 use std::time::Duration;
 
-use ivring::{Deadline, Error, Message, RegionOptions, Vm};
+use ivring::{Deadline, Error, Member, Message, RegionOptions};
 use rustix::io::Errno;
 
 use crate::support::*;
 
 pub fn regions_and_names() {
     let name = "ivring-selftest";
-    let missing = Vm::join(name, None, shortly()).unwrap_err();
+    let missing = Member::join(name, None, shortly()).unwrap_err();
     assert_eq!(missing.errno(), Some(Errno::NOENT));
 
     let options = RegionOptions::new()
@@ -22,12 +22,12 @@ pub fn regions_and_names() {
     let options = options.name(name).mode(0o640);
     let (first, second) = thread::scope(|scope| {
         // Either may come first.
-        let second = scope.spawn(|| Vm::join(name, Some(2), soon()).unwrap());
+        let second = scope.spawn(|| Member::join(name, Some(2), soon()).unwrap());
         thread::sleep(Duration::from_millis(50));
         (options.create().unwrap(), second.join().unwrap())
     });
     assert_eq!(options.create().unwrap_err().errno(), Some(Errno::EXIST));
-    let taken = Vm::join(name, Some(2), Deadline::NOW).unwrap_err();
+    let taken = Member::join(name, Some(2), Deadline::NOW).unwrap_err();
     assert_eq!(taken.errno(), Some(Errno::BUSY));
 
     let info = first.info().unwrap();
@@ -49,13 +49,13 @@ pub fn regions_and_names() {
     );
 
     drop((first, second));
-    let gone = Vm::join(name, None, Deadline::NOW).unwrap_err();
+    let gone = Member::join(name, None, Deadline::NOW).unwrap_err();
     assert_eq!(gone.errno(), Some(Errno::NOENT));
 
-    // One that nobody is a VM of until somebody joins.
+    // One that nobody is a member of until somebody joins.
     let fd = region().create_only().unwrap();
-    let vm = Vm::join_fd(&fd, Some(1)).unwrap();
-    assert_eq!(vm.info().unwrap().attached, 1);
+    let member = Member::join_fd(&fd, Some(1)).unwrap();
+    assert_eq!(member.info().unwrap().attached, 1);
 
     let bad = RegionOptions::new().inbox_entries(3).create().unwrap_err();
     assert_eq!(bad.errno(), Some(Errno::INVAL));

@@ -2,30 +2,30 @@
 
 //! One block to many.
 
-use ivring::{Deadline, Error, Message, SharedBlock, Vm};
+use ivring::{Deadline, Error, Member, Message, SharedBlock};
 
 use crate::support::*;
 
 const TEXT: &[u8] = b"for all";
 
 /// A shared block that takes the whole outbox.
-fn block(vm: &Vm) -> SharedBlock {
-    let mut block = vm.alloc(4096, Deadline::NOW).unwrap();
+fn block(member: &Member) -> SharedBlock {
+    let mut block = member.alloc(4096, Deadline::NOW).unwrap();
     block[..TEXT.len()].copy_from_slice(TEXT);
     block.truncate(TEXT.len());
     block.share()
 }
 
-fn is_free(vm: &Vm) -> bool {
-    match vm.alloc(1, Deadline::NOW) {
+fn is_free(member: &Member) -> bool {
+    match member.alloc(1, Deadline::NOW) {
         Ok(_) => true,
         Err(Error::Full) => false,
         Err(error) => panic!("{error}"),
     }
 }
 
-fn read_one(vm: &mut Vm, from: &Vm) {
-    let mut batch = vm.receive(1).unwrap();
+fn read_one(member: &mut Member, from: &Member) {
+    let mut batch = member.receive(1).unwrap();
     let item = batch.take().unwrap().unwrap();
     assert_eq!(item.peer(), from.own());
     assert_eq!(item.payload().unwrap().to_vec(), TEXT);
@@ -33,7 +33,7 @@ fn read_one(vm: &mut Vm, from: &Vm) {
 
 pub fn the_last_reader_frees_it() {
     let sender = region().create().unwrap();
-    let mut receivers = [(); 3].map(|()| Vm::join_fd(&sender, None).unwrap());
+    let mut receivers = [(); 3].map(|()| Member::join_fd(&sender, None).unwrap());
     let mut lane = sender.open_lane(receivers[0].own(), 4).unwrap();
 
     // To the first by its inbox and by a lane, which it reads in any order.

@@ -10,8 +10,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ivring::abi::{BUSY_UNFENCED, Item, VmArea};
-use ivring::{Deadline, Dispatched, Dispatcher, Peer, Polling, Vm};
+use ivring::abi::{BUSY_UNFENCED, Item, MemberArea};
+use ivring::{Deadline, Dispatched, Dispatcher, Member, Peer, Polling};
 use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, poll};
 
@@ -34,15 +34,15 @@ fn spin(n: u64) {
 }
 
 /// How items are sent, by whom, and until when.
-type Traffic = fn(&Vm, Peer, &AtomicU64);
+type Traffic = fn(&Member, Peer, &AtomicU64);
 
 const TRAFFIC: [Traffic; 2] = [one_by_one, bursts];
 
 /// By the inbox. Sends each item when the one before it is being handled, so that no later item makes
 /// up for a wakeup that was lost.
-fn one_by_one(vm: &Vm, to: Peer, handled: &AtomicU64) {
+fn one_by_one(member: &Member, to: Peer, handled: &AtomicU64) {
     for n in 0..ITEMS {
-        vm.send(to, number(n), soon()).unwrap();
+        member.send(to, number(n), soon()).unwrap();
         until("an item is not handled", || {
             handled.load(Ordering::Relaxed) > n
         });
@@ -51,9 +51,9 @@ fn one_by_one(vm: &Vm, to: Peer, handled: &AtomicU64) {
 
 /// By a lane. Sends some items, or many, so that the receiver mostly says that it needs no fences; and
 /// goes on when the last of them is being handled.
-fn bursts(vm: &Vm, to: Peer, handled: &AtomicU64) {
+fn bursts(member: &Member, to: Peer, handled: &AtomicU64) {
     let mut random = Random::new();
-    let mut lane = vm.open_lane(to, 64).unwrap();
+    let mut lane = member.open_lane(to, 64).unwrap();
     let (start, mut sent, mut bursts) = (Instant::now(), 0, 0);
     while bursts < 50 || start.elapsed() < LANES_FOR {
         let most = [1, 4, 100, 4000][random.below(4) as usize];
@@ -84,7 +84,12 @@ fn bursts(vm: &Vm, to: Peer, handled: &AtomicU64) {
 }
 
 /// Has items sent while `drive` runs a dispatcher, till it is stopped.
-fn send_while(receiver: Vm, sender: Vm, traffic: Traffic, drive: impl FnOnce(&mut Dispatcher<'_>)) {
+fn send_while(
+    receiver: Member,
+    sender: Member,
+    traffic: Traffic,
+    drive: impl FnOnce(&mut Dispatcher<'_>),
+) {
     let to = receiver.own();
     let handled = AtomicU64::new(0);
     let mut dispatcher = Dispatcher::new(receiver);
@@ -107,10 +112,15 @@ fn send_while(receiver: Vm, sender: Vm, traffic: Traffic, drive: impl FnOnce(&mu
 }
 
 /// Has items sent, and `sleep` called whenever there are none.
-fn hammer(receiver: Vm, sender: Vm, traffic: Traffic, mut sleep: impl FnMut(&mut Dispatcher<'_>)) {
+fn hammer(
+    receiver: Member,
+    sender: Member,
+    traffic: Traffic,
+    mut sleep: impl FnMut(&mut Dispatcher<'_>),
+) {
     let to = receiver.own();
     send_while(receiver, sender, traffic, |dispatcher| {
-        // Called whether or not anybody has reported anything: the dispatcher leaves the VM such
+        // Called whether or not anybody has reported anything: the dispatcher leaves the member such
         // that it may sleep.
         loop {
             match dispatcher.dispatch(5).unwrap() {
@@ -151,7 +161,7 @@ pub fn in_wait_unarmed() {
             while last != Some(LAST) {
                 receiver.wait_items(soon()).unwrap();
                 if unfenced {
-                    let state = words.at(offset_of!(VmArea, state));
+                    let state = words.at(offset_of!(MemberArea, state));
                     state.store(BUSY_UNFENCED, Ordering::Relaxed);
                 }
                 let got = numbers(&mut receiver, from);
@@ -225,14 +235,15 @@ pub fn on_an_eventfd() {
     }
 }
 
-/// A stop does not wait for the delay that the VM grants its senders, which it has again afterwards.
+/// A stop does not wait for the delay that the member grants its senders, which it has again
+/// afterwards.
 pub fn a_stop_is_not_delayed() {
     let (receiver, sender) = pair();
     let to = receiver.own();
     let words = Words::of(&receiver);
     let wake_items = || {
         words
-            .at(offset_of!(VmArea, wake_items))
+            .at(offset_of!(MemberArea, wake_items))
             .load(Ordering::Relaxed)
     };
     let delayed = || sender.stats(to).unwrap().delayed;
@@ -259,7 +270,7 @@ pub fn a_stop_is_not_delayed() {
     sender.send(to, number(0), Deadline::NOW).unwrap();
     assert_eq!(delayed(), 1);
     stopper.stop();
-    drop(dispatcher.into_vm());
+    drop(dispatcher.into_member());
     assert_eq!(wake_items(), 8);
 }
 

@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ivring::abi;
-use ivring::{Deadline, Message, Peer, RegionOptions, Stopper, Vm};
+use ivring::{Deadline, Member, Message, Peer, RegionOptions, Stopper};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 /// Long enough for anything that works: a test that takes as long has waited in vain.
@@ -27,7 +27,7 @@ pub fn shortly() -> Deadline {
     Deadline::after(Duration::from_millis(20))
 }
 
-/// A small region without a name, and its VM 0.
+/// A small region without a name, and its member 0.
 pub fn region() -> RegionOptions {
     RegionOptions::new()
         .slots(4)
@@ -35,10 +35,10 @@ pub fn region() -> RegionOptions {
         .outbox_bytes(4096)
 }
 
-/// Two VMs of a small region. The first is VM 0.
-pub fn pair() -> (Vm, Vm) {
+/// Two members of a small region. The first is member 0.
+pub fn pair() -> (Member, Member) {
     let first = region().create().unwrap();
-    let second = Vm::join_fd(&first, None).unwrap();
+    let second = Member::join_fd(&first, None).unwrap();
     (first, second)
 }
 
@@ -48,8 +48,8 @@ pub fn number(number: u64) -> Message {
 }
 
 /// A message with that payload.
-pub fn text(vm: &Vm, text: &[u8]) -> Message {
-    let mut block = vm.alloc(text.len(), Deadline::NOW).unwrap();
+pub fn text(member: &Member, text: &[u8]) -> Message {
+    let mut block = member.alloc(text.len(), Deadline::NOW).unwrap();
     block.copy_from_slice(text);
     Message::new(1).block(block)
 }
@@ -64,10 +64,10 @@ pub fn panics<T>(f: impl FnOnce() -> T) -> bool {
 }
 
 /// Reads everything there is, ring by ring; returns who sent it, and the cookies.
-pub fn read(vm: &mut Vm) -> Vec<(Peer, u64)> {
+pub fn read(member: &mut Member) -> Vec<(Peer, u64)> {
     let mut items = Vec::new();
     loop {
-        let mut batch = vm.receive(u32::MAX).unwrap();
+        let mut batch = member.receive(u32::MAX).unwrap();
         if batch.is_empty() {
             return items;
         }
@@ -78,8 +78,8 @@ pub fn read(vm: &mut Vm) -> Vec<(Peer, u64)> {
 }
 
 /// Reads everything there is from one sender; returns the cookies.
-pub fn numbers(vm: &mut Vm, from: Peer) -> Vec<u64> {
-    let items = read(vm).into_iter();
+pub fn numbers(member: &mut Member, from: Peer) -> Vec<u64> {
+    let items = read(member).into_iter();
     let number = |(peer, number)| {
         assert_eq!(peer, from);
         number
@@ -95,23 +95,32 @@ pub struct Words {
 const WORDS_LEN: usize = 8 << 10;
 
 impl Words {
-    /// Of the area at an offset of a VM's descriptor.
-    pub fn map(vm: &Vm, at: u64) -> Self {
+    /// Of the area at an offset of a member's descriptor.
+    pub fn map(member: &Member, at: u64) -> Self {
         let prot = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a new mapping, of which only words are used, as atomics.
-        let base = unsafe { mmap(ptr::null_mut(), WORDS_LEN, prot, MapFlags::SHARED, vm, at) };
+        let base = unsafe {
+            mmap(
+                ptr::null_mut(),
+                WORDS_LEN,
+                prot,
+                MapFlags::SHARED,
+                member,
+                at,
+            )
+        };
         let base = NonNull::new(base.unwrap().cast()).unwrap();
         Self { base }
     }
 
-    /// The VM's own area.
-    pub fn of(vm: &Vm) -> Self {
-        Self::map(vm, abi::map_vm(vm.id()))
+    /// The member's own area.
+    pub fn of(member: &Member) -> Self {
+        Self::map(member, abi::map_member(member.id()))
     }
 
-    /// The lane of a VM to a peer.
-    pub fn of_lane(vm: &Vm, to: Peer) -> Self {
-        Self::map(vm, abi::map_lane_to(to.id))
+    /// The lane of a member to a peer.
+    pub fn of_lane(member: &Member, to: Peer) -> Self {
+        Self::map(member, abi::map_lane_to(to.id))
     }
 
     /// The word at an offset in bytes.

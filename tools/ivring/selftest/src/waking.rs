@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ivring::abi::{self, VmArea};
+use ivring::abi::{self, MemberArea};
 use ivring::state::UNFENCED_AFTER;
 use ivring::{Deadline, Dispatcher, Handle, Peer, Polling};
 use rustix::time::{ClockId, clock_gettime};
@@ -23,7 +23,11 @@ fn long() -> Polling {
 pub fn states() {
     let (receiver, sender) = pair();
     let words = Words::of(&receiver);
-    let state = || words.at(offset_of!(VmArea, state)).load(Ordering::Relaxed);
+    let state = || {
+        words
+            .at(offset_of!(MemberArea, state))
+            .load(Ordering::Relaxed)
+    };
     const ENOUGH: usize = UNFENCED_AFTER as usize;
     let mut lane = sender.open_lane(receiver.own(), 4096).unwrap();
     let seen = RefCell::new(Vec::new());
@@ -50,11 +54,11 @@ pub fn states() {
     assert_eq!(seen[..ENOUGH], [abi::BUSY; ENOUGH]);
     assert_eq!(seen[ENOUGH..], [abi::BUSY_UNFENCED; ENOUGH]);
     assert_eq!(dispatcher.calls().fences, 1);
-    // With some left it stays so; who takes the VM back gets it fenced.
+    // With some left it stays so; who takes the member back gets it fenced.
     send(2 * ENOUGH);
     dispatcher.dispatch(UNFENCED_AFTER).unwrap();
     assert_eq!(state(), abi::BUSY_UNFENCED);
-    let mut receiver = dispatcher.into_vm();
+    let mut receiver = dispatcher.into_member();
     assert_eq!(state(), abi::BUSY);
     assert_eq!(read(&mut receiver).len(), ENOUGH);
     assert_eq!(state(), abi::BUSY);
@@ -82,7 +86,7 @@ fn run(polling: Polling, mut handler: impl FnMut(), send: impl FnOnce(&Handle, P
     });
 }
 
-pub fn an_idle_vm_costs_nothing() {
+pub fn an_idle_member_costs_nothing() {
     const IDLE: Duration = Duration::from_secs(3);
     let mut times = Vec::new();
     run(

@@ -23,10 +23,10 @@
  *								item came by: no more of it comes
  *	ivring_on(), ivring_on_other(), ivring_on_members(),	allowed: for what comes next
  *	ivring_on_lane()
- *	any other function, and all of another VM		allowed
+ *	any other function, and all of another member		allowed
  *
- * A handler that waits keeps its VM from reading: two that wait for each other's room with
- * IVRING_DEADLINE_NEVER wait for ever. Waiting for the VM itself fails with -EDEADLK.
+ * A handler that waits keeps its member from reading: two that wait for each other's room with
+ * IVRING_DEADLINE_NEVER wait for ever. Waiting for the member itself fails with -EDEADLK.
  */
 #ifndef _IVRING_DISPATCHER_H
 #define _IVRING_DISPATCHER_H
@@ -40,36 +40,36 @@ extern "C" {
 
 /**
  * typedef ivring_item_fn - handles an item.
- * @vm:		the VM that received it
+ * @member:	the member that received it
  * @item:	a copy of the item, which with its payload is valid until the
  *		handler returns
  * @arg:	as registered
  */
-typedef void (*ivring_item_fn)(struct ivring *vm, const struct ivring_item *item, void *arg);
+typedef void (*ivring_item_fn)(struct ivring *member, const struct ivring_item *item, void *arg);
 
 /**
- * typedef ivring_members_fn - handles a VM that has come or gone.
- * @vm:		the VM
+ * typedef ivring_members_fn - handles a member that has come or gone.
+ * @member:	the member
  * @change:	who, and what happened, as ivring_next_change() tells
  * @arg:	as registered
  */
-typedef void (*ivring_members_fn)(struct ivring *vm, const struct ivring_change *change,
+typedef void (*ivring_members_fn)(struct ivring *member, const struct ivring_change *change,
 				  void *arg);
 
 /**
  * ivring_on() - register the handler of a port, in place of any before.
- * @vm:		the VM
+ * @member:	the member
  * @port:	the port
  * @fn:		the handler, or NULL for none
  * @arg:	passed on to it
  *
  * Return: 0; -EINVAL for IVRING_PORT_RESERVED; -ENOMEM.
  */
-int ivring_on(struct ivring *vm, uint32_t port, ivring_item_fn fn, void *arg);
+int ivring_on(struct ivring *member, uint32_t port, ivring_item_fn fn, void *arg);
 
 /**
  * ivring_on_other() - register the handler of all ports that have none.
- * @vm:		the VM
+ * @member:	the member
  * @fn:		the handler, or NULL for none
  * @arg:	passed on to it
  *
@@ -77,32 +77,32 @@ int ivring_on(struct ivring *vm, uint32_t port, ivring_item_fn fn, void *arg);
  * request (IVRING_ITEM_REQUEST), its sender is told so by a reply that is marked as
  * IVRING_ITEM_REFUSED, unless there is no room for that.
  */
-void ivring_on_other(struct ivring *vm, ivring_item_fn fn, void *arg);
+void ivring_on_other(struct ivring *member, ivring_item_fn fn, void *arg);
 
 /**
- * ivring_on_members() - register the handler of VMs that come or go.
- * @vm:		the VM
+ * ivring_on_members() - register the handler of members that come or go.
+ * @member:	the member
  * @fn:		the handler, or NULL for none; it is called once for each change, and for
- *		those that were there before this VM as if they came
+ *		those that were there before this member as if they came
  * @arg:	passed on to it
  */
-void ivring_on_members(struct ivring *vm, ivring_members_fn fn, void *arg);
+void ivring_on_members(struct ivring *member, ivring_members_fn fn, void *arg);
 
 /**
  * ivring_run() - dispatch items, and sleep where there are none, until stopped.
- * @vm:		the VM
+ * @member:	the member
  *
  * Before it sleeps it looks again for a while: see ivring_set_polling(). When it returns the
- * VM is armed.
+ * member is armed.
  *
  * Return: 0 after ivring_stop(); -EBUSY from a handler; -EPROTO if the inbox is
- * broken; or what IVRING_FENCE fails with.
+ * broken; or what IVRING_IOC_FENCE fails with.
  */
-int ivring_run(struct ivring *vm);
+int ivring_run(struct ivring *member);
 
 /**
  * ivring_set_polling() - how long to look again and again before sleeping.
- * @vm:		the VM
+ * @member:	the member
  * @max_ns:	nanoseconds at most; zero never does
  *
  * ivring_run() and ivring_call() do so before they go idle: meanwhile senders need not ring.
@@ -110,34 +110,34 @@ int ivring_run(struct ivring *vm);
  * nothing if that took longer than @max_ns. At first the maximum is 200 us if the process may
  * run on more than one CPU, and else zero.
  */
-void ivring_set_polling(struct ivring *vm, uint64_t max_ns);
+void ivring_set_polling(struct ivring *member, uint64_t max_ns);
 
 /**
  * ivring_stop() - end ivring_run(), after the handler that it is in.
- * @vm:		the VM
+ * @member:	the member
  *
  * May be called from a handler, from any thread and from a signal handler. If
  * nothing is running, the next run or dispatch ends at once.
  */
-void ivring_stop(struct ivring *vm);
+void ivring_stop(struct ivring *member);
 
 /**
  * ivring_dispatch() - dispatch items that are there, without sleeping.
- * @vm:		the VM
+ * @member:	the member
  * @budget:	how many at most
  *
  * For callers with an event loop of their own: call it when ivring_fd() is
  * readable or has POLLPRI, or when the eventfd has been signalled.
  *
- * Return: how many were dispatched. Fewer than @budget: the VM is armed, and the caller
+ * Return: how many were dispatched. Fewer than @budget: the member is armed, and the caller
  * may sleep in whichever way. All rings are empty then; or ivring_stop() has ended the call,
- * and if there is more, the VM has rung itself for it. All of @budget: there may be more and
- * the VM is busy, so the caller dispatches again before it sleeps. It need not if this call
+ * and if there is more, the member has rung itself for it. All of @budget: there may be more and
+ * the member is busy, so the caller dispatches again before it sleeps. It need not if this call
  * was made because poll() or level-triggered epoll reported the descriptor, which they will
  * do once more; it must after a timer or another descriptor has woken the caller.
- * -EBUSY from a handler; -EPROTO if the inbox is broken; or what IVRING_FENCE fails with.
+ * -EBUSY from a handler; -EPROTO if the inbox is broken; or what IVRING_IOC_FENCE fails with.
  */
-int ivring_dispatch(struct ivring *vm, unsigned int budget);
+int ivring_dispatch(struct ivring *member, unsigned int budget);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

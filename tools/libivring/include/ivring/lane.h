@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * libivring: the sender's end of a lane, a ring that one VM writes for another one
+ * libivring: the sender's end of a lane, a ring that one member writes for another one
  * without the kernel.
  *
  * ivring_send() and ivring_reply() go by the lane once it is open. Who sends very much
@@ -35,10 +35,10 @@ extern "C" {
  * @mask:	capacity, a power of two, minus one
  * @error:	nonzero once the lane has ended: what every call returns from then on
  * @to:		the receiver
- * @vm:		the sender
- * @number:	of this lane among all that @vm has opened, from 1 on
+ * @member:	the sender
+ * @number:	of this lane among all that @member has opened, from 1 on
  * @first:	what @staged was at first
- * @doorbells:	calls of IVRING_DOORBELL
+ * @doorbells:	calls of IVRING_IOC_DOORBELL
  * @rung:	those of them that have woken the receiver
  * @waits:	times it slept for room
  *
@@ -47,7 +47,7 @@ extern "C" {
  */
 struct ivring_lane {
 	struct ivring_ring_area *ring;
-	const struct ivring_vm_area *receiver;
+	const struct ivring_member_area *receiver;
 	const struct ivring_lane_end *end;
 	const uint32_t *quiet;
 	uint32_t quiet_bit;
@@ -56,7 +56,7 @@ struct ivring_lane {
 	uint32_t mask;
 	int error;
 	struct ivring_peer to;
-	struct ivring *vm;
+	struct ivring *member;
 	uint32_t number;
 	uint64_t first;
 	uint64_t doorbells;
@@ -65,28 +65,28 @@ struct ivring_lane {
 };
 
 /**
- * ivring_open_lane() - open a lane to a VM.
- * @vm:		the sender
+ * ivring_open_lane() - open a lane to a member.
+ * @member:	the sender
  * @to:		the receiver; may be the sender itself
  * @entries:	capacity in items, a power of two from IVRING_MIN_LANE_ENTRIES to
  *		IVRING_MAX_LANE_ENTRIES
- * @deadline:	how long to wait for the receiver to close the lane of a VM which had the
+ * @deadline:	how long to wait for the receiver to close the lane of a member which had the
  *		sender's slot before
  *
- * From then on ivring_send() and ivring_reply() to that VM go by the lane. There is no
+ * From then on ivring_send() and ivring_reply() to that member go by the lane. There is no
  * order between what is in the lane and what was put into the inbox before.
  *
- * Return: 0; -EINVAL for bad @entries or no such VM; -EPIPE or -ESTALE if it is gone;
+ * Return: 0; -EINVAL for bad @entries or no such member; -EPIPE or -ESTALE if it is gone;
  * -ECONNREFUSED if it takes none so large, or none at all; -EBUSY if there is a lane to it
- * already, or there is no deadline and it still reads the lane of a VM which had the sender's
+ * already, or there is no deadline and it still reads the lane of a member which had the sender's
  * slot before; -ENOMEM; -ETIMEDOUT, -EINTR; or what mmap() fails with.
  */
-int ivring_open_lane(struct ivring *vm, struct ivring_peer to, uint32_t entries,
+int ivring_open_lane(struct ivring *member, struct ivring_peer to, uint32_t entries,
 		     uint64_t deadline);
 
 /**
- * ivring_lane() - the lane to a VM, to be written by hand.
- * @vm:		the sender
+ * ivring_lane() - the lane to a member, to be written by hand.
+ * @member:	the sender
  * @to:		the receiver
  *
  * Valid until the lane has ended: the receiver has left, which is told as news of the
@@ -94,7 +94,7 @@ int ivring_open_lane(struct ivring *vm, struct ivring_peer to, uint32_t entries,
  *
  * Return: the lane, or NULL if none has been opened.
  */
-struct ivring_lane *ivring_lane(const struct ivring *vm, struct ivring_peer to);
+struct ivring_lane *ivring_lane(const struct ivring *member, struct ivring_peer to);
 
 /* Makes room as far as the receiver has read: 0, -EAGAIN or an error. */
 int ivring_lane_refresh(struct ivring_lane *lane);
@@ -112,7 +112,7 @@ int ivring_lane_ring(struct ivring_lane *lane);
  * The receiver sees it when it is published.
  *
  * Return: 0; -EAGAIN if there is no room: publish, and then see ivring_lane_wait();
- * -EPIPE if the receiver is gone, -ESTALE if another VM has its slot, -ECONNRESET if it
+ * -EPIPE if the receiver is gone, -ESTALE if another member has its slot, -ECONNRESET if it
  * has closed the lane, -EPROTO if it has broken it.
  */
 static inline int ivring_lane_push(struct ivring_lane *lane, const struct ivring_item *item)

@@ -17,7 +17,7 @@ extern "C" {
 
 /**
  * ivring_alloc() - get a block of the outbox.
- * @vm:		the VM
+ * @member:	the member
  * @length:	bytes, at least 1
  * @deadline:	how long to wait for room
  * @data:	out: the block, aligned to IVRING_BLOCK_ALIGN. Its content is
@@ -29,34 +29,35 @@ extern "C" {
  *
  * Return: 0; -EINVAL for no length, -EMSGSIZE for more than the outbox holds;
  * -EAGAIN if there is no room and no deadline; -EDEADLK if waiting is in vain, because
- * the oldest block has not been sent, or this VM itself has to read it; -ENOMEM, -ETIMEDOUT, -EINTR.
+ * the oldest block has not been sent, or this member itself has to read it; -ENOMEM, -ETIMEDOUT,
+ * -EINTR.
  */
-int ivring_alloc(struct ivring *vm, size_t length, uint64_t deadline, void **data);
+int ivring_alloc(struct ivring *member, size_t length, uint64_t deadline, void **data);
 
 /**
  * ivring_cancel() - give back a block that was not sent.
- * @vm:		the VM
+ * @member:	the member
  * @data:	the block, as ivring_alloc() returned it
  *
  * Return: 0; -EINVAL if it is no such block, or was sent.
  */
-int ivring_cancel(struct ivring *vm, void *data);
+int ivring_cancel(struct ivring *member, void *data);
 
 /**
  * ivring_set_payload() - let an item carry a block, or a part of one.
- * @vm:		the VM
+ * @member:	the member
  * @item:	the item: its offset and length are set
  * @data:	where it begins
  * @length:	bytes; zero for no payload
  *
  * Return: 0; -EINVAL if that is not within one block in use.
  */
-int ivring_set_payload(struct ivring *vm, struct ivring_item *item, const void *data,
+int ivring_set_payload(struct ivring *member, struct ivring_item *item, const void *data,
 		       size_t length);
 
 /**
  * ivring_payload() - find the payload of an item that was received.
- * @vm:		the VM
+ * @member:	the member
  * @item:	the item
  * @data:	out: @item->length bytes in the sender's outbox; NULL if none.
  *		Valid until the item is consumed, or its handler returns. The
@@ -64,14 +65,14 @@ int ivring_set_payload(struct ivring *vm, struct ivring_item *item, const void *
  *		copied first
  *
  * Return: 0; -EPROTO if the item points outside of the outbox; -ESTALE if the
- * sender is gone and nothing of its outbox was mapped before, or two later VMs
+ * sender is gone and nothing of its outbox was mapped before, or two later members
  * of its slot have been mapped since; or what mmap() fails with.
  */
-int ivring_payload(struct ivring *vm, const struct ivring_item *item, const void **data);
+int ivring_payload(struct ivring *member, const struct ivring_item *item, const void **data);
 
 /**
  * ivring_copy_payload() - copy the payload of an item that was received.
- * @vm:		the VM
+ * @member:	the member
  * @item:	the item
  * @buffer:	where to
  * @size:	bytes there
@@ -79,7 +80,7 @@ int ivring_payload(struct ivring *vm, const struct ivring_item *item, const void
  * Return: bytes copied, all of @item->length; -EMSGSIZE if @size is less; else
  * as ivring_payload().
  */
-int ivring_copy_payload(struct ivring *vm, const struct ivring_item *item, void *buffer,
+int ivring_copy_payload(struct ivring *member, const struct ivring_item *item, void *buffer,
 			size_t size);
 
 /**

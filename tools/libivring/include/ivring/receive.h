@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * libivring: the rings that a VM reads, its inbox and the lanes that lead to it.
+ * libivring: the rings that a member reads, its inbox and the lanes that lead to it.
  *
  * One reader reads them all, by ivring_receive() or in the dispatcher: in turns, from each
  * at most a fixed number of items, in order within each. There is no order between two rings.
  *
- * A VM is busy, and then nobody wakes it, or armed, and then the next item does. ivring_wait(),
- * ivring_run(), poll() and select() arm it themselves. A caller that sleeps in epoll, level- or
- * edge-triggered, in io_uring or on an eventfd sees to it that the VM is armed before it sleeps:
+ * A member is busy, and then nobody wakes it, or armed, and then the next item does.
+ * ivring_wait(), ivring_run(), poll() and select() arm it themselves. A caller that sleeps in
+ * epoll, level- or edge-triggered, in io_uring or on an eventfd sees to it that the member is
+ * armed before it sleeps:
  *
- *	this			leaves the VM
+ *	this			leaves the member
  *	ivring_dispatch()	armed, if it returns less than its budget; else busy
  *	ivring_run()		armed
  *	ivring_call()		armed, also if it fails
@@ -24,8 +25,8 @@
  * asks the kernel again before it sleeps, and the kernel arms. It may not after a timer or
  * another descriptor has woken it.
  *
- * Where a function that leaves the VM armed finds that there is something to do already, it
- * rings the VM itself: the descriptor has an event, edge-triggered too, and the eventfd is
+ * Where a function that leaves the member armed finds that there is something to do already, it
+ * rings the member itself: the descriptor has an event, edge-triggered too, and the eventfd is
  * signalled. So a loop that only waits comes back.
  */
 #ifndef _IVRING_RECEIVE_H
@@ -39,45 +40,45 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 /**
- * ivring_wait() - sleep until there is work (IVRING_WAIT).
- * @vm:		the VM
+ * ivring_wait() - sleep until there is work (IVRING_IOC_WAIT).
+ * @member:	the member
  * @flags:	IVRING_WAIT_MEMBERS to return for news of the members too
  * @deadline:	how long
  *
- * If it returns events the VM is busy from then on, until it is armed: see ivring_arm().
+ * If it returns events the member is busy from then on, until it is armed: see ivring_arm().
  *
  * Return: IVRING_EVENT_*; -EPROTO if the inbox is broken; -EINVAL, -ETIMEDOUT,
  * -EINTR.
  */
-int ivring_wait(struct ivring *vm, uint32_t flags, uint64_t deadline);
+int ivring_wait(struct ivring *member, uint32_t flags, uint64_t deadline);
 
 /**
  * ivring_receive() - copy the oldest items of a ring.
- * @vm:		the VM
+ * @member:	the member
  * @items:	where to
  * @count:	how many at most
  *
  * All of them come from one ring. They stay there, and their payload stays valid, until
  * ivring_consume(). Until all of them have been consumed, the next call copies the same
  * ones again, and those behind them; after that the next ring has its turn.
- * If there are any the VM is busy from then on, until it is armed: see ivring_arm().
+ * If there are any the member is busy from then on, until it is armed: see ivring_arm().
  *
  * Return: how many, 0 if there are none in any ring; -EPROTO if the inbox is broken.
  */
-int ivring_receive(struct ivring *vm, struct ivring_item *items, unsigned int count);
+int ivring_receive(struct ivring *member, struct ivring_item *items, unsigned int count);
 
 /**
  * ivring_consume() - give up the oldest items that were received, and their payload.
- * @vm:		the VM
+ * @member:	the member
  * @count:	how many
  *
  * Return: 0; -EINVAL if there are not so many, or their lane has been closed since.
  */
-int ivring_consume(struct ivring *vm, unsigned int count);
+int ivring_consume(struct ivring *member, unsigned int count);
 
 /**
- * ivring_arm() - say that the VM must be rung from now on.
- * @vm:		the VM
+ * ivring_arm() - say that the member must be rung from now on.
+ * @member:	the member
  *
  * For callers without a dispatcher, before they sleep on an eventfd, in epoll or io_uring;
  * ivring_wait(), poll() and select() do it by themselves.
@@ -87,25 +88,25 @@ int ivring_consume(struct ivring *vm, unsigned int count);
  * waits for its reply.
  *
  * Return: 1 if the caller may sleep; 0 if there are items, or news of lanes or, where they
- * count, of the members; -EPROTO if the inbox is broken; or what IVRING_FENCE fails with, and then the VM
- * is as busy as before.
+ * count, of the members; -EPROTO if the inbox is broken; or what IVRING_IOC_FENCE fails with, and
+ * then the member is as busy as before.
  */
-int ivring_arm(struct ivring *vm);
+int ivring_arm(struct ivring *member);
 
 /**
  * ivring_set_wake() - be woken for many items at once.
- * @vm:		the VM
- * @items:	how many items a ring shall hold before the VM is woken
+ * @member:	the member
+ * @items:	how many items a ring shall hold before the member is woken
  * @delay_us:	microseconds after which a single one wakes it all the same, at most
  *		IVRING_MAX_WAKE_DELAY_US
  *
  * A ring that is full wakes it, whatever @items is. If @items is below two or @delay_us zero,
  * each item wakes it, as at first.
  */
-void ivring_set_wake(struct ivring *vm, uint32_t items, uint32_t delay_us);
+void ivring_set_wake(struct ivring *member, uint32_t items, uint32_t delay_us);
 
 /**
- * enum ivring_lane_event - what happens to a lane that leads to this VM.
+ * enum ivring_lane_event - what happens to a lane that leads to this member.
  * @IVRING_LANE_OPENED:		it is read from now on
  * @IVRING_LANE_AHEAD:		closed: its sender claims more items than it can hold
  * @IVRING_LANE_BACK:		closed: its sender takes back items
@@ -123,42 +124,42 @@ enum ivring_lane_event {
 
 /**
  * typedef ivring_lane_fn - handles an event of a lane.
- * @vm:		the VM; what the handler may do is listed in ivring/dispatcher.h
- * @from:	the VM that opened it
+ * @member:	the member; what the handler may do is listed in ivring/dispatcher.h
+ * @from:	the member that opened it
  * @event:	what happened, once for each lane
  * @arg:	as registered
  */
-typedef void (*ivring_lane_fn)(struct ivring *vm, struct ivring_peer from,
+typedef void (*ivring_lane_fn)(struct ivring *member, struct ivring_peer from,
 			       enum ivring_lane_event event, void *arg);
 
 /**
- * ivring_on_lane() - register the handler of lanes that lead to this VM.
- * @vm:		the VM
+ * ivring_on_lane() - register the handler of lanes that lead to this member.
+ * @member:	the member
  * @fn:		the handler, or NULL for none. It is called by whichever function looks at
  *		the rings: ivring_receive() and ivring_members(), or the dispatcher
  * @arg:	passed on to it
  */
-void ivring_on_lane(struct ivring *vm, ivring_lane_fn fn, void *arg);
+void ivring_on_lane(struct ivring *member, ivring_lane_fn fn, void *arg);
 
 /**
  * ivring_close_lane() - do not read a lane any more.
- * @vm:		the VM
- * @from:	the VM that opened it
+ * @member:	the member
+ * @from:	the member that opened it
  *
  * What is in it is dropped, what was received of it counts as consumed, and its sender gets
- * -ECONNRESET. Lanes of VMs that have left are closed when all of them has been read.
+ * -ECONNRESET. Lanes of members that have left are closed when all of them has been read.
  *
  * Return: 0; -ENOENT if there is none.
  */
-int ivring_close_lane(struct ivring *vm, struct ivring_peer from);
+int ivring_close_lane(struct ivring *member, struct ivring_peer from);
 
 /**
- * ivring_set_max_lane_entries() - limit the lanes that others may open to this VM.
- * @vm:		the VM
+ * ivring_set_max_lane_entries() - limit the lanes that others may open to this member.
+ * @member:	the member
  * @entries:	the largest capacity; zero refuses all. At first it is
  *		IVRING_MAX_LANE_ENTRIES. Lanes that are open stay
  */
-void ivring_set_max_lane_entries(struct ivring *vm, uint32_t entries);
+void ivring_set_max_lane_entries(struct ivring *member, uint32_t entries);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

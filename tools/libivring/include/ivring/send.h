@@ -13,7 +13,7 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 /**
- * ivring_sender() - the VM that an item came from.
+ * ivring_sender() - the member that an item came from.
  * @item:	an item that was received
  */
 static inline struct ivring_peer ivring_sender(const struct ivring_item *item)
@@ -26,8 +26,8 @@ static inline struct ivring_peer ivring_sender(const struct ivring_item *item)
 }
 
 /**
- * ivring_send() - send items to a VM.
- * @vm:		the sender
+ * ivring_send() - send items to a member.
+ * @member:	the sender
  * @to:		the receiver; may be the sender itself
  * @items:	array of items; @from, @from_gen are zero
  * @count:	how many, at least 1
@@ -42,18 +42,18 @@ static inline struct ivring_peer ivring_sender(const struct ivring_item *item)
  *
  * Return: how many went in, from the first on, which may be less than @count;
  * if none did: -EAGAIN if there is no room and no deadline, -EPIPE if the
- * receiver is gone, -ESTALE if another VM has its slot; -EPROTO if the receiver
+ * receiver is gone, -ESTALE if another member has its slot; -EPROTO if the receiver
  * broke its inbox, or the lane; -ECONNRESET, once, if it has closed the lane: what it had not
  * read there is lost, and from then on items go to the inbox, until a lane is opened again;
  * -EDEADLK if there is no room, and a deadline, but the sender itself has to make room;
  * -EINVAL for a bad item or peer; -ENOMEM, -ETIMEDOUT, -EINTR; or what mmap() fails with.
  */
-int ivring_send(struct ivring *vm, struct ivring_peer to, const struct ivring_item *items,
+int ivring_send(struct ivring *member, struct ivring_peer to, const struct ivring_item *items,
 		unsigned int count, uint64_t deadline);
 
 /**
- * ivring_send_many() - send one item to several VMs.
- * @vm:		the sender
+ * ivring_send_many() - send one item to several members.
+ * @member:	the sender
  * @to:		array of receivers
  * @count:	how many
  * @item:	the item; a block that it carries is there once, for all of them
@@ -62,13 +62,13 @@ int ivring_send(struct ivring *vm, struct ivring_peer to, const struct ivring_it
  *
  * Return: how many of them got it.
  */
-unsigned int ivring_send_many(struct ivring *vm, const struct ivring_peer *to,
+unsigned int ivring_send_many(struct ivring *member, const struct ivring_peer *to,
 			      unsigned int count, const struct ivring_item *item,
 			      uint64_t deadline, int *results);
 
 /**
  * ivring_reply() - send one item to whoever sent another.
- * @vm:		the VM
+ * @member:	the member
  * @request:	the item that is answered
  * @answer:	the answer; the request's cookie takes the place of its own, and it is
  *		marked as IVRING_ITEM_REPLY: see ivring_request(). With IVRING_ITEM_REFUSED it
@@ -77,22 +77,22 @@ unsigned int ivring_send_many(struct ivring *vm, const struct ivring_peer *to,
  *
  * Return: 0, or as ivring_send().
  */
-int ivring_reply(struct ivring *vm, const struct ivring_item *request,
+int ivring_reply(struct ivring *member, const struct ivring_item *request,
 		 const struct ivring_item *answer, uint64_t deadline);
 
 /**
- * ivring_flush() - sleep until a VM has read all that was sent to it.
- * @vm:		the sender
+ * ivring_flush() - sleep until a member has read all that was sent to it.
+ * @member:	the sender
  * @to:		the receiver
  * @deadline:	how long
  *
  * That is what it got by the inbox and by the lane.
  *
  * Return: 0; -EPIPE or -ESTALE if it left before that, as far as can be known;
- * -ECONNRESET if it closed the lane before that; -EDEADLK if the VM itself has to read that, and
- * there is a deadline; -EPROTO, -EINVAL, -ETIMEDOUT, -EINTR.
+ * -ECONNRESET if it closed the lane before that; -EDEADLK if the member itself has to read that,
+ * and there is a deadline; -EPROTO, -EINVAL, -ETIMEDOUT, -EINTR.
  */
-int ivring_flush(struct ivring *vm, struct ivring_peer to, uint64_t deadline);
+int ivring_flush(struct ivring *member, struct ivring_peer to, uint64_t deadline);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

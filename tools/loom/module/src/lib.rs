@@ -4,13 +4,13 @@
 //! of loom.
 //!
 //! The files of `rust/` are compiled here once more. What they want of the kernel is in
-//! [`kernel_api`]; the rest of the module, as far as it is needed, is in [`vm`].
+//! [`kernel_api`]; the rest of the module, as far as it is needed, is in [`member`].
 
 extern crate self as kernel;
 
 mod kernel_api;
+pub mod member;
 mod rbtree;
-pub mod vm;
 mod waiter;
 mod waitqueue;
 

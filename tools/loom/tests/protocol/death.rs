@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use crate::world::{Reader, Sleep, send, start_process};
 use ivring_loom::error::Error;
 use ivring_loom::machine::{self, Process, check};
-use ivring_loom_module::vm::Vm;
+use ivring_loom_module::member::Member;
 
 /// Checks a model with a process that dies at its first step, at its second, and so on, until it
 /// ends before it can.
@@ -38,14 +38,14 @@ fn at_each_step(process: Process, model: impl Fn(Process) -> bool + Send + Sync 
 
 fn sender_dies(process: Process, sleep: Sleep, unfenced: bool) {
     at_each_step(process, move |process| {
-        let vm = Vm::new(2, &[2]);
-        let mut reader = Reader::new(&vm, 1, sleep, unfenced);
+        let member = Member::new(2, &[2]);
+        let mut reader = Reader::new(&member, 1, sleep, unfenced);
         let sent = Arc::new(AtomicU64::new(0));
         let sender = start_process(Process::default(), {
-            let (vm, sent) = (vm.clone(), sent.clone());
+            let (member, sent) = (member.clone(), sent.clone());
             move || {
                 let done = machine::run(process, || {
-                    let mut sender = crate::world::sender(&vm, 0);
+                    let mut sender = crate::world::sender(&member, 0);
                     for number in 1..=2 {
                         sender.push(&crate::world::item(0, number)).unwrap();
                         sender.publish().unwrap();
@@ -53,18 +53,18 @@ fn sender_dies(process: Process, sleep: Sleep, unfenced: bool) {
                     }
                 });
                 // The kernel tells that it has left.
-                vm.notify();
+                member.notify();
                 done.is_none()
             }
         });
         loop {
             // First the news: then all is there that it has sent.
-            let has_left = vm.has_news();
+            let has_left = member.has_news();
             while reader.read() {}
             if has_left {
                 break;
             }
-            reader.sleep(|| vm.has_news());
+            reader.sleep(|| member.has_news());
         }
         let died = sender.join().unwrap().unwrap();
         // The last may have been shown without that it came to say so.
@@ -98,19 +98,19 @@ fn sender_without_a_fence() {
 #[test]
 fn reader() {
     at_each_step(Process::default(), |process| {
-        let vm = Vm::new(2, &[2]);
-        let mut reader = Reader::new(&vm, 1, Sleep::Armed, false);
+        let member = Member::new(2, &[2]);
+        let mut reader = Reader::new(&member, 1, Sleep::Armed, false);
         let reader = start_process(Process::default(), {
-            let vm = vm.clone();
+            let member = member.clone();
             move || {
                 let died = machine::run(process, || reader.read_all([3, 0])).is_none();
                 if died {
-                    vm.leave();
+                    member.leave();
                 }
                 died
             }
         });
-        let sent = send(&vm, 0, 3);
+        let sent = send(&member, 0, 3);
         let died = reader.join().unwrap().unwrap();
         assert!(sent.is_ok() || (died && matches!(sent, Err(Error::Gone))));
         died

@@ -10,23 +10,23 @@ use ivring_loom::atomic::AtomicU32;
 use ivring_loom::error::Error;
 use ivring_loom::machine::{Process, add_items, allocate, check};
 use ivring_loom::ring::has_read;
-use ivring_loom_module::vm::{self, Vm};
+use ivring_loom_module::member::{self, Member};
 
 /// A ring of two, and more items than that.
 fn full(sleep: Sleep, is_lane: bool, items: u64, batch: u32) {
     check(2, move || {
-        let vm = Vm::new(2, if is_lane { &[2] } else { &[] });
-        let mut reader = Reader::new(&vm, is_lane.into(), sleep, false).by(batch);
+        let member = Member::new(2, if is_lane { &[2] } else { &[] });
+        let mut reader = Reader::new(&member, is_lane.into(), sleep, false).by(batch);
         let sender = start_process(Process::default(), {
-            let vm = vm.clone();
+            let member = member.clone();
             move || match is_lane {
-                true => send(&vm, 0, items).unwrap(),
-                false => enqueue(&vm, 0, items).unwrap(),
+                true => send(&member, 0, items).unwrap(),
+                false => enqueue(&member, 0, items).unwrap(),
             }
         });
         reader.read_all([items, 0]);
         sender.join().unwrap();
-        assert_eq!(vm.in_vain.load(Relaxed), 0);
+        assert_eq!(member.in_vain.load(Relaxed), 0);
     });
 }
 
@@ -59,22 +59,22 @@ fn inbox_read_one_by_one() {
 #[test]
 fn flush() {
     check(3, || {
-        let vm = Vm::new(4, &[]);
-        let mut reader = Reader::new(&vm, 0, Sleep::Armed, false);
+        let member = Member::new(4, &[]);
+        let mut reader = Reader::new(&member, 0, Sleep::Armed, false);
         let sender = start_process(Process::default(), {
-            let vm = vm.clone();
+            let member = member.clone();
             move || {
                 for number in 1..=3 {
-                    assert_eq!(vm.enqueue(&[cookie(0, number)]), Ok(1));
+                    assert_eq!(member.enqueue(&[cookie(0, number)]), Ok(1));
                     if number != 2 {
-                        vm.flush(vm.position()).unwrap();
+                        member.flush(member.position()).unwrap();
                     }
                 }
             }
         });
         reader.read_all([3, 0]);
         sender.join().unwrap();
-        assert_eq!(vm.in_vain.load(Relaxed), 0);
+        assert_eq!(member.in_vain.load(Relaxed), 0);
     });
 }
 
@@ -82,14 +82,14 @@ fn flush() {
 #[test]
 fn two_senders() {
     check(2, || {
-        let vm = Vm::new(2, &[]);
-        let mut reader = Reader::new(&vm, 0, Sleep::Armed, false).by(2);
-        assert_eq!(vm.enqueue(&[cookie(0, 1), cookie(0, 2)]), Ok(2));
+        let member = Member::new(2, &[]);
+        let mut reader = Reader::new(&member, 0, Sleep::Armed, false).by(2);
+        assert_eq!(member.enqueue(&[cookie(0, 1), cookie(0, 2)]), Ok(2));
         let senders = [cookie(0, 3), cookie(1, 1)].map(|cookie| {
-            let vm = vm.clone();
+            let member = member.clone();
             start_process(Process::default(), move || {
-                while vm.enqueue(&[cookie]).unwrap() == 0 {
-                    vm.wait_for_room().unwrap();
+                while member.enqueue(&[cookie]).unwrap() == 0 {
+                    member.wait_for_room().unwrap();
                 }
             })
         });
@@ -104,16 +104,16 @@ fn two_senders() {
 #[test]
 fn three_that_flush() {
     check(2, || {
-        let vm = Vm::new(4, &[]);
-        let mut reader = Reader::new(&vm, 0, Sleep::Armed, false);
+        let member = Member::new(4, &[]);
+        let mut reader = Reader::new(&member, 0, Sleep::Armed, false);
         for number in 1..=2 {
-            assert_eq!(vm.enqueue(&[cookie(0, number)]), Ok(1));
+            assert_eq!(member.enqueue(&[cookie(0, number)]), Ok(1));
         }
-        let last = vm.position();
+        let last = member.position();
         let tasks = [1, 1, 0].map(|before_last| {
-            let vm = vm.clone();
+            let member = member.clone();
             let position = last.wrapping_sub(before_last);
-            start_process(Process::default(), move || vm.flush(position).unwrap())
+            start_process(Process::default(), move || member.flush(position).unwrap())
         });
         reader.read_all([2, 0]);
         for task in tasks {
@@ -126,16 +126,16 @@ fn three_that_flush() {
 #[test]
 fn receiver_leaves() {
     check(2, || {
-        let vm = Vm::new(2, &[]);
-        assert_eq!(vm.enqueue(&[cookie(0, 1)]), Ok(1));
-        let position = vm.position();
+        let member = Member::new(2, &[]);
+        assert_eq!(member.enqueue(&[cookie(0, 1)]), Ok(1));
+        let position = member.position();
         let tasks = [0, 1].map(|_| {
-            let vm = vm.clone();
-            start_process(Process::default(), move || vm.flush(position))
+            let member = member.clone();
+            start_process(Process::default(), move || member.flush(position))
         });
-        vm.leave();
+        member.leave();
         for task in tasks {
-            assert_eq!(task.join().unwrap(), Some(Err(vm::EPIPE)));
+            assert_eq!(task.join().unwrap(), Some(Err(member::EPIPE)));
         }
     });
 }
@@ -144,16 +144,16 @@ fn receiver_leaves() {
 #[test]
 fn payload() {
     check(2, || {
-        let vm = Vm::new(2, &[2]);
+        let member = Member::new(2, &[2]);
         let payload: *mut u64 = allocate(8).cast();
         add_items(payload, 1);
-        let mut reader = Reader::new(&vm, 1, Sleep::Armed, false).with_payload(payload);
+        let mut reader = Reader::new(&member, 1, Sleep::Armed, false).with_payload(payload);
         let sender = start_process(Process::default(), {
-            let vm = vm.clone();
+            let member = member.clone();
             move || {
-                let mut lane = sender(&vm, 0);
+                let mut lane = sender(&member, 0);
                 // SAFETY: it lives as long as the model, and so below.
-                let consumer = unsafe { AtomicU32::from_ptr(vm.lane_end(0).cast()) };
+                let consumer = unsafe { AtomicU32::from_ptr(member.lane_end(0).cast()) };
                 // SAFETY: as above; that nobody reads it meanwhile is what is tried.
                 let write = |value| unsafe { payload.write(value) };
                 write(1);
@@ -173,14 +173,14 @@ fn payload() {
 #[test]
 fn closed_lane() {
     check(2, || {
-        let vm = Vm::new(2, &[2]);
-        let mut reader = Reader::new(&vm, 1, Sleep::Armed, false);
+        let member = Member::new(2, &[2]);
+        let mut reader = Reader::new(&member, 1, Sleep::Armed, false);
         let sender = start_process(Process::default(), {
-            let vm = vm.clone();
-            move || send(&vm, 0, 4)
+            let member = member.clone();
+            move || send(&member, 0, 4)
         });
         reader.read_all([1, 0]);
-        vm.close_lane(0);
+        member.close_lane(0);
         let sent = sender.join().unwrap().unwrap();
         assert!(matches!(sent, Err(Error::Closed)), "{sent:?}");
     });

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::world::{Reader, Sleep, enqueue, send, start_process};
 use ivring_loom::abi::{BUSY, IDLE};
 use ivring_loom::machine::{self, Process, check};
-use ivring_loom_module::vm::Vm;
+use ivring_loom_module::member::Member;
 
 const LAZY: Process = Process {
     dies_at: None,
@@ -24,11 +24,11 @@ const EAGER: Process = Process {
 /// One sender, whose items go by a lane.
 fn lane(sleep: Sleep, items: u64) {
     check(3, move || {
-        let vm = Vm::new(2, &[2]);
-        let mut reader = Reader::new(&vm, 1, sleep, false);
+        let member = Member::new(2, &[2]);
+        let mut reader = Reader::new(&member, 1, sleep, false);
         let sender = start_process(Process::default(), {
-            let vm = vm.clone();
-            move || send(&vm, 0, items).unwrap()
+            let member = member.clone();
+            move || send(&member, 0, items).unwrap()
         });
         reader.read_all([items, 0]);
         sender.join().unwrap();
@@ -38,11 +38,11 @@ fn lane(sleep: Sleep, items: u64) {
 /// One sender that is spared its fence.
 fn unfenced(sleep: Sleep, process: Process) {
     check(3, move || {
-        let vm = Vm::new(2, &[2]);
-        let mut reader = Reader::new(&vm, 1, sleep, true);
+        let member = Member::new(2, &[2]);
+        let mut reader = Reader::new(&member, 1, sleep, true);
         let sender = start_process(process, {
-            let vm = vm.clone();
-            move || send(&vm, 0, 1).unwrap()
+            let member = member.clone();
+            move || send(&member, 0, 1).unwrap()
         });
         reader.read_all([1, 0]);
         sender.join().unwrap();
@@ -52,15 +52,15 @@ fn unfenced(sleep: Sleep, process: Process) {
 /// Two senders with an item each: the first sends by its lane, the second by the inbox or as well.
 fn two(sleep: Sleep, is_lane: bool) {
     check(2, move || {
-        let vm = Vm::new(2, &[2, 2]);
-        let mut reader = Reader::new(&vm, 2, sleep, false);
+        let member = Member::new(2, &[2, 2]);
+        let mut reader = Reader::new(&member, 2, sleep, false);
         let senders = [0, 1].map(|slot| {
-            let vm = vm.clone();
+            let member = member.clone();
             start_process(Process::default(), move || {
                 if slot == 0 || is_lane {
-                    send(&vm, slot, 1).unwrap();
+                    send(&member, slot, 1).unwrap();
                 } else {
-                    enqueue(&vm, slot, 1).unwrap();
+                    enqueue(&member, slot, 1).unwrap();
                 }
             })
         });
@@ -74,11 +74,11 @@ fn two(sleep: Sleep, is_lane: bool) {
 /// One sender, whose lane becomes quiet while the receiver is busy or goes to sleep.
 fn quiet(sleep: Sleep, unfenced: bool, process: Process, items: u64) {
     check(3, move || {
-        let vm = Vm::with_quiet_lanes(2, &[2]);
-        let mut reader = Reader::new(&vm, 1, sleep, unfenced);
+        let member = Member::with_quiet_lanes(2, &[2]);
+        let mut reader = Reader::new(&member, 1, sleep, unfenced);
         let sender = start_process(process, {
-            let vm = vm.clone();
-            move || send(&vm, 0, items).unwrap()
+            let member = member.clone();
+            move || send(&member, 0, items).unwrap()
         });
         reader.read_all_quietly([items, 0]);
         sender.join().unwrap();
@@ -122,11 +122,11 @@ fn inbox_to_reader_armed_by_the_kernel() {
 
 fn inbox(sleep: Sleep) {
     check(3, move || {
-        let vm = Vm::new(2, &[]);
-        let mut reader = Reader::new(&vm, 0, sleep, false);
+        let member = Member::new(2, &[]);
+        let mut reader = Reader::new(&member, 0, sleep, false);
         let sender = start_process(Process::default(), {
-            let vm = vm.clone();
-            move || enqueue(&vm, 0, 2).unwrap()
+            let member = member.clone();
+            move || enqueue(&member, 0, 2).unwrap()
         });
         reader.read_all([2, 0]);
         sender.join().unwrap();
@@ -171,32 +171,32 @@ fn asymmetric_fence_of_the_kernel_and_lazy_compiler() {
 #[test]
 fn delayed_doorbell() {
     check(2, || {
-        let vm = Vm::new(2, &[2]);
-        vm.set_delay(2, 100);
-        let mut reader = Reader::new(&vm, 1, Sleep::Armed, false);
+        let member = Member::new(2, &[2]);
+        member.set_delay(2, 100);
+        let mut reader = Reader::new(&member, 1, Sleep::Armed, false);
         let sender = start_process(Process::default(), {
-            let vm = vm.clone();
-            move || send(&vm, 0, 2).unwrap()
+            let member = member.clone();
+            move || send(&member, 0, 2).unwrap()
         });
         reader.read_all([2, 0]);
         sender.join().unwrap();
     });
 }
 
-/// A reader whose doorbell is delayed, and another task of its VM that does something.
-fn delayed_with(sleep: Sleep, other: fn(&Vm)) {
+/// A reader whose doorbell is delayed, and another task of its member that does something.
+fn delayed_with(sleep: Sleep, other: fn(&Member)) {
     check(2, move || {
-        let vm = Vm::new(2, &[2]);
-        vm.set_delay(2, 100);
-        let mut reader = Reader::new(&vm, 1, sleep, false);
+        let member = Member::new(2, &[2]);
+        member.set_delay(2, 100);
+        let mut reader = Reader::new(&member, 1, sleep, false);
         let processes = [
             start_process(Process::default(), {
-                let vm = vm.clone();
-                move || send(&vm, 0, 1).unwrap()
+                let member = member.clone();
+                move || send(&member, 0, 1).unwrap()
             }),
             start_process(Process::default(), {
-                let vm = vm.clone();
-                move || other(&vm)
+                let member = member.clone();
+                move || other(&member)
             }),
         ];
         reader.read_all([1, 0]);
@@ -208,36 +208,36 @@ fn delayed_with(sleep: Sleep, other: fn(&Vm)) {
 
 #[test]
 fn delay_of_armed_reader_and_another_poller() {
-    delayed_with(Sleep::Armed, Vm::poll_in_vain);
+    delayed_with(Sleep::Armed, Member::poll_in_vain);
 }
 
 #[test]
 fn delay_of_reader_armed_by_the_kernel_and_another_poller() {
-    delayed_with(Sleep::Kernel, Vm::poll_in_vain);
+    delayed_with(Sleep::Kernel, Member::poll_in_vain);
 }
 
 #[test]
 fn delay_of_armed_reader_and_the_end_of_another_wait() {
-    delayed_with(Sleep::Armed, Vm::wait_in_vain);
+    delayed_with(Sleep::Armed, Member::wait_in_vain);
 }
 
-/// A reader with asymmetric fences, and another task of its VM that goes idle over UNFENCED: while that
-/// task passes the barrier on all CPUs, the reader finds IDLE.
+/// A reader with asymmetric fences, and another task of its member that goes idle over UNFENCED: while
+/// that task passes the barrier on all CPUs, the reader finds IDLE.
 ///
 /// Only the kernel makes lanes quiet.
-fn unfenced_beside_poller(vm: fn(u32, &[u32]) -> Arc<Vm>, sleep: Sleep) {
+fn unfenced_beside_poller(member: fn(u32, &[u32]) -> Arc<Member>, sleep: Sleep) {
     check(2, move || {
-        let vm = vm(2, &[2]);
-        let mut reader = Reader::new(&vm, 1, sleep, true);
+        let member = member(2, &[2]);
+        let mut reader = Reader::new(&member, 1, sleep, true);
         reader.receiver.set_patience(u32::MAX, 0);
         let processes = [
             start_process(LAZY, {
-                let vm = vm.clone();
-                move || send(&vm, 0, 1).unwrap()
+                let member = member.clone();
+                move || send(&member, 0, 1).unwrap()
             }),
             start_process(Process::default(), {
-                let vm = vm.clone();
-                move || vm.poll_in_vain()
+                let member = member.clone();
+                move || member.poll_in_vain()
             }),
         ];
         reader.read_all([1, 0]);
@@ -249,26 +249,26 @@ fn unfenced_beside_poller(vm: fn(u32, &[u32]) -> Arc<Vm>, sleep: Sleep) {
 
 #[test]
 fn asymmetric_fence_of_armed_reader_and_another_poller() {
-    unfenced_beside_poller(Vm::new, Sleep::Armed);
+    unfenced_beside_poller(Member::new, Sleep::Armed);
 }
 
 #[test]
 fn asymmetric_fence_of_the_kernel_and_another_poller() {
-    unfenced_beside_poller(Vm::new, Sleep::Kernel);
+    unfenced_beside_poller(Member::new, Sleep::Kernel);
 }
 
 #[test]
 fn quiet_lane_to_unfenced_reader_and_another_poller() {
-    unfenced_beside_poller(Vm::with_quiet_lanes, Sleep::Kernel);
+    unfenced_beside_poller(Member::with_quiet_lanes, Sleep::Kernel);
 }
 
 /// What `go_idle` is there to avoid: nothing ends the delay.
 #[test]
 #[should_panic(expected = "deadlock")]
 fn delay_that_is_overwritten_is_noticed() {
-    delayed_with(Sleep::Armed, |vm| {
+    delayed_with(Sleep::Armed, |member| {
         let _call = machine::system_call();
-        machine::exchange(vm.state_word(), None, IDLE, true);
+        machine::exchange(member.state_word(), None, IDLE, true);
     });
 }
 
@@ -276,23 +276,23 @@ fn delay_that_is_overwritten_is_noticed() {
 #[test]
 #[should_panic(expected = "deadlock")]
 fn end_of_wait_that_wakes_nobody_is_noticed() {
-    delayed_with(Sleep::Armed, |vm| {
+    delayed_with(Sleep::Armed, |member| {
         let _call = machine::system_call();
-        machine::exchange(vm.state_word(), Some(IDLE), BUSY, true);
+        machine::exchange(member.state_word(), Some(IDLE), BUSY, true);
     });
 }
 
 #[test]
 fn news_of_members() {
     check(3, || {
-        let vm = Vm::new(2, &[]);
-        let mut reader = Reader::new(&vm, 0, Sleep::Armed, false);
+        let member = Member::new(2, &[]);
+        let mut reader = Reader::new(&member, 0, Sleep::Armed, false);
         let leaver = start_process(Process::default(), {
-            let vm = vm.clone();
-            move || vm.notify()
+            let member = member.clone();
+            move || member.notify()
         });
-        while !vm.has_news() {
-            reader.sleep(|| vm.has_news());
+        while !member.has_news() {
+            reader.sleep(|| member.has_news());
         }
         leaver.join().unwrap();
     });
@@ -302,12 +302,12 @@ fn news_of_members() {
 #[test]
 fn busy_reader_is_not_rung() {
     check(3, || {
-        let vm = Vm::new(2, &[2]);
+        let member = Member::new(2, &[2]);
         let sender = start_process(Process::default(), {
-            let vm = vm.clone();
-            move || send(&vm, 0, 2).unwrap()
+            let member = member.clone();
+            move || send(&member, 0, 2).unwrap()
         });
         sender.join().unwrap();
-        assert_eq!(vm.asked.load(Relaxed), 0);
+        assert_eq!(member.asked.load(Relaxed), 0);
     });
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 
-use ivring_loom::abi::{BUSY_UNFENCED, Item, VmArea};
+use ivring_loom::abi::{BUSY_UNFENCED, Item, MemberArea};
 use ivring_loom::deadline::Deadline;
 use ivring_loom::error::{Error, Result};
 use ivring_loom::machine::{self, Process};
@@ -19,7 +19,7 @@ use ivring_loom::ring::Ring;
 use ivring_loom::sender::{Bell, Sender};
 use ivring_loom::state::State;
 use ivring_loom::writer::Writer;
-use ivring_loom_module::vm::{self, Memory, Vm};
+use ivring_loom_module::member::{self, Member, Memory};
 use loom::thread::{JoinHandle, spawn};
 
 /// How the receiver goes to sleep.
@@ -43,7 +43,7 @@ pub fn start(entries: u32) -> u32 {
 /// The receiver's process.
 pub struct Reader {
     pub receiver: Receiver<RawReader, RawState>,
-    vm: Arc<Vm>,
+    member: Arc<Member>,
     sleep: Sleep,
     /// How many items it takes of a ring at a time.
     batch: u32,
@@ -60,8 +60,8 @@ const INBOX: usize = 0;
 
 impl Reader {
     /// `unfenced` says that it has told senders that they need no fence.
-    pub fn new(vm: &Arc<Vm>, lanes: usize, sleep: Sleep, unfenced: bool) -> Self {
-        let word = vm.memory.wrapping_add(offset_of!(VmArea, state));
+    pub fn new(member: &Arc<Member>, lanes: usize, sleep: Sleep, unfenced: bool) -> Self {
+        let word = member.memory.wrapping_add(offset_of!(MemberArea, state));
         if unfenced {
             machine::store(word.cast(), BUSY_UNFENCED, Relaxed);
         }
@@ -76,25 +76,25 @@ impl Reader {
         let mut add = |ring: &Memory, consumer, slot: Option<u32>| {
             // SAFETY: as above.
             let memory = unsafe { RawReader::new(at(ring.memory), ring.entries, at(consumer)) };
-            let memory = match slot.filter(|_| vm.may_be_quiet) {
+            let memory = match slot.filter(|_| member.may_be_quiet) {
                 // SAFETY: as above.
-                Some(slot) => unsafe { memory.with_mark(at(vm.memory), slot) },
+                Some(slot) => unsafe { memory.with_mark(at(member.memory), slot) },
                 None => memory,
             };
             receiver.add(Ring::new(memory, start(ring.entries), 0), ());
         };
-        let consumer = offset_of!(VmArea, inbox_consumer);
-        add(vm.inbox(), vm.memory.wrapping_add(consumer), None);
+        let consumer = offset_of!(MemberArea, inbox_consumer);
+        add(member.inbox(), member.memory.wrapping_add(consumer), None);
         for slot in 0..lanes {
-            add(vm.lane(slot), vm.lane_end(slot), Some(slot as u32));
+            add(member.lane(slot), member.lane_end(slot), Some(slot as u32));
         }
-        if vm.may_be_quiet {
+        if member.may_be_quiet {
             receiver.set_patience(1, 0);
         }
         Self {
             woken: 0,
             receiver,
-            vm: vm.clone(),
+            member: member.clone(),
             sleep,
             batch: 1,
             last: [0; 2],
@@ -116,7 +116,7 @@ impl Reader {
 
     /// Reads some items, if there are any: each sender's in order, none torn.
     pub fn read(&mut self) -> bool {
-        if self.vm.may_be_quiet {
+        if self.member.may_be_quiet {
             self.wake_rung();
         }
         let turn = self.receiver.turn().expect("no ring is broken");
@@ -135,8 +135,8 @@ impl Reader {
         }
         if self.receiver.advance(turn.ring, count) {
             match turn.ring {
-                INBOX => self.vm.ring_back(),
-                lane => self.vm.ring_back_lane(lane - 1),
+                INBOX => self.member.ring_back(),
+                lane => self.member.ring_back_lane(lane - 1),
             }
         }
         true
@@ -145,26 +145,29 @@ impl Reader {
     /// Sleeps until it is rung, if there is nothing left and no `other` work.
     pub fn sleep(&mut self, other: impl FnOnce() -> bool) {
         if self.sleep == Sleep::Kernel {
-            self.vm.wait(false);
+            self.member.wait(false);
             return;
         }
-        self.vm.idled.fetch_add(1, Relaxed);
-        let (vm, woken) = (&self.vm, self.woken);
-        let is_woken = || vm.may_be_quiet && machine::load(vm.woken(), Relaxed) != woken;
+        self.member.idled.fetch_add(1, Relaxed);
+        let (member, woken) = (&self.member, self.woken);
+        let is_woken = || member.may_be_quiet && machine::load(member.woken(), Relaxed) != woken;
         if self.receiver.arm(|| other() || is_woken()) {
-            self.vm.wait(true);
+            self.member.wait(true);
         }
     }
 
     /// As `Reader::refresh()` of the library, for lanes that are quiet no more.
     fn wake_rung(&mut self) {
-        let woken = machine::load(self.vm.woken(), Relaxed);
+        let woken = machine::load(self.member.woken(), Relaxed);
         machine::fence(Acquire);
         if woken == self.woken {
             return;
         }
         self.woken = woken;
-        let quiet = self.vm.memory.wrapping_add(offset_of!(VmArea, quiet));
+        let quiet = self
+            .member
+            .memory
+            .wrapping_add(offset_of!(MemberArea, quiet));
         let marks = |word| match word {
             0 => machine::load(quiet.cast(), Relaxed),
             _ => 0,
@@ -190,54 +193,54 @@ impl Reader {
             }
         }
         // No more doorbells than times it was idle.
-        assert!(self.vm.rung.load(Relaxed) <= self.vm.idled.load(Relaxed));
+        assert!(self.member.rung.load(Relaxed) <= self.member.idled.load(Relaxed));
     }
 }
 
 /// The kernel, for the sender of a lane.
 pub struct Call {
-    vm: Arc<Vm>,
+    member: Arc<Member>,
     slot: usize,
 }
 
 impl Bell for Call {
     fn ring(&self) -> Result<bool> {
-        self.vm.doorbell(self.slot).map_err(as_in_library)
+        self.member.doorbell(self.slot).map_err(as_in_library)
     }
 
     fn wait(&self, position: u32, _: Deadline) -> Result<()> {
-        let read = self.vm.flush_lane(self.slot, position);
+        let read = self.member.flush_lane(self.slot, position);
         read.map_err(as_in_library)
     }
 
     fn check(&self) -> Result<()> {
-        self.vm.check(self.slot).map_err(as_in_library)
+        self.member.check(self.slot).map_err(as_in_library)
     }
 }
 
-fn as_in_library(error: vm::Error) -> Error {
+fn as_in_library(error: member::Error) -> Error {
     match error {
-        vm::ECONNRESET => Error::Closed,
+        member::ECONNRESET => Error::Closed,
         _ => Error::Gone,
     }
 }
 
 /// The sender's end of a lane.
-pub fn sender(vm: &Arc<Vm>, slot: usize) -> Sender<RawWriter, Call> {
-    let ring = vm.lane(slot);
+pub fn sender(member: &Arc<Member>, slot: usize) -> Sender<RawWriter, Call> {
+    let ring = member.lane(slot);
     // SAFETY: all of it lives as long as the model.
     let memory = unsafe {
-        let end = vm.lane_end(slot);
-        let memory = RawWriter::new(at(ring.memory), ring.entries, at(end), at(vm.memory));
-        if vm.may_be_quiet {
+        let end = member.lane_end(slot);
+        let memory = RawWriter::new(at(ring.memory), ring.entries, at(end), at(member.memory));
+        if member.may_be_quiet {
             memory.with_mark(slot as u32)
         } else {
             memory
         }
     };
-    let vm = vm.clone();
+    let member = member.clone();
     let writer = Writer::new(memory, start(ring.entries));
-    let mut sender = Sender::new(writer, Call { vm, slot });
+    let mut sender = Sender::new(writer, Call { member, slot });
     sender.set_polling(Polling::new(Duration::ZERO));
     sender
 }
@@ -257,8 +260,8 @@ pub fn item(sender: usize, number: u64) -> Item {
 }
 
 /// Sends items one by one by a lane, and waits for room.
-pub fn send(vm: &Arc<Vm>, slot: usize, items: u64) -> Result<()> {
-    let mut sender = sender(vm, slot);
+pub fn send(member: &Arc<Member>, slot: usize, items: u64) -> Result<()> {
+    let mut sender = sender(member, slot);
     for number in 1..=items {
         sender.wait_room(Deadline::NEVER)?;
         sender.push(&item(slot, number))?;
@@ -268,11 +271,11 @@ pub fn send(vm: &Arc<Vm>, slot: usize, items: u64) -> Result<()> {
 }
 
 /// Sends items one by one to the inbox, and waits for room.
-pub fn enqueue(vm: &Arc<Vm>, sender: usize, items: u64) -> Result<()> {
+pub fn enqueue(member: &Arc<Member>, sender: usize, items: u64) -> Result<()> {
     for number in 1..=items {
-        let all = || vm.enqueue(&[cookie(sender, number)]);
+        let all = || member.enqueue(&[cookie(sender, number)]);
         while all().map_err(|_| Error::Gone)? == 0 {
-            vm.wait_for_room().map_err(|_| Error::Gone)?;
+            member.wait_for_room().map_err(|_| Error::Gone)?;
         }
     }
     Ok(())

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A VM under test, and others that are moved by the test, on the device of device.c.
+ * A member under test, and others that are moved by the test, on the device of device.c.
  */
-#ifndef IVR_VMS_H
-#define IVR_VMS_H
+#ifndef IVR_REGION_H
+#define IVR_REGION_H
 
 #include <string.h>
 
 #include "barrier.h"
 #include "device.h"
 #include "tap.h"
-#include "vm.h"
+#include "member.h"
 
 #define ENTRIES		8u
 #define OUTBOX		4096u
 #define SOON		2u	/* a deadline: there is one */
 
-static struct ivring *vm, *other, *third;
+static struct ivring *member, *other, *third;
 
 static inline struct ivring *join(uint32_t id)
 {
@@ -38,7 +38,7 @@ static inline void set_up_at(uint32_t first_index)
 
 	device_reset();
 	device.first_index = first_index;
-	CHECK_EQ(ivring_create(&options, &vm), 0);
+	CHECK_EQ(ivring_create(&options, &member), 0);
 	other = join(1);
 	third = NULL;
 }
@@ -50,10 +50,10 @@ static inline void set_up(void)
 
 static inline void close_all(void)
 {
-	ivring_close(vm);
+	ivring_close(member);
 	ivring_close(other);
 	ivring_close(third);
-	vm = other = third = NULL;
+	member = other = third = NULL;
 	CHECK_EQ(device.maps, 0);
 }
 
@@ -100,7 +100,7 @@ static inline void join_third(void)
 	third = join(2);
 }
 
-/* The lane that leads from one VM to another one, as a receiver or the kernel has it. */
+/* The lane that leads from one member to another one, as a receiver or the kernel has it. */
 static inline struct ivring_ring_area *lane_area(const struct ivring *from,
 						 const struct ivring *to)
 {
@@ -129,4 +129,4 @@ static inline void send_items(struct ivring *from, const struct ivring *to, uint
 		CHECK_EQ(ivring_send(from, ivring_self(to), &item, 1, 0), 1);
 }
 
-#endif /* IVR_VMS_H */
+#endif /* IVR_REGION_H */

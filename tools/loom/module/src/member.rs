@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! As much of a VM as it takes to run the ring and state code: which lock, which queue and which look
-//! come when is as in the files of `rust/` that the functions name. There are neither deadlines nor
-//! signals, and nobody breaks a ring.
+//! As much of a member as it takes to run the ring and state code: which lock, which queue and which
+//! look come when is as in the files of `rust/` that the functions name. There are neither deadlines
+//! nor signals, and nobody breaks a ring.
 
 use core::mem::{offset_of, size_of};
 use std::cell::Cell;
@@ -29,13 +29,13 @@ use crate::{
     quiet::Quiet,
     ring::{Producer, Ring, Room},
     state::{Due, State},
-    uapi::{Item, LaneEnd, RingArea, VmArea, BUSY_UNFENCED, MAX_WAKE_DELAY_US},
+    uapi::{Item, LaneEnd, MemberArea, RingArea, BUSY_UNFENCED, MAX_WAKE_DELAY_US},
     waiter::{self, Woken},
     waitqueue::WaitQueue,
 };
 
-/// A receiver, with its inbox and the lanes that lead to it, from the VMs of slot 0, 1 and so on.
-pub struct Vm {
+/// A receiver, with its inbox and the lanes that lead to it, from the members of slot 0, 1 and so on.
+pub struct Member {
     area: Area,
     /// Where user space maps it, and so below.
     pub memory: *mut u8,
@@ -90,9 +90,9 @@ enum End {
 }
 
 // SAFETY: All threads of a model are one thread of the system.
-unsafe impl Send for Vm {}
+unsafe impl Send for Member {}
 // SAFETY: As above.
-unsafe impl Sync for Vm {}
+unsafe impl Sync for Member {}
 
 impl Memory {
     fn new(entries: u32) -> Self {
@@ -125,10 +125,10 @@ fn start(entries: u32) -> u32 {
 }
 
 fn end(slot: usize, field: usize) -> usize {
-    offset_of!(VmArea, lane) + slot * size_of::<LaneEnd>() + field
+    offset_of!(MemberArea, lane) + slot * size_of::<LaneEnd>() + field
 }
 
-impl Vm {
+impl Member {
     /// With an inbox and lanes of so many entries, which are never quiet.
     pub fn new(inbox: u32, lanes: &[u32]) -> Arc<Self> {
         Arc::new(Self::make(inbox, lanes, false))
@@ -140,16 +140,16 @@ impl Vm {
     }
 
     fn make(inbox: u32, lanes: &[u32], may_be_quiet: bool) -> Self {
-        let (area, memory) = allocate(size_of::<VmArea>() + lanes.len() * size_of::<LaneEnd>());
+        let (area, memory) = allocate(size_of::<MemberArea>() + lanes.len() * size_of::<LaneEnd>());
         let fields = [
-            offset_of!(VmArea, state),
-            offset_of!(VmArea, wake_items),
-            offset_of!(VmArea, wake_delay_us),
+            offset_of!(MemberArea, state),
+            offset_of!(MemberArea, wake_items),
+            offset_of!(MemberArea, wake_delay_us),
         ];
         for field in fields {
             area.word(field).load();
         }
-        let state = memory.wrapping_add(offset_of!(VmArea, state));
+        let state = memory.wrapping_add(offset_of!(MemberArea, state));
         machine::set_contended(state.cast());
         let inbox = Memory::new(inbox);
         let lane = |(slot, entries): (usize, &u32)| {
@@ -171,7 +171,7 @@ impl Vm {
         let progress = Progress::new(inbox.entries).made();
         let table = Memory::new(1);
         if may_be_quiet {
-            area.word(offset_of!(VmArea, quiet)).load();
+            area.word(offset_of!(MemberArea, quiet)).load();
         }
         Self {
             may_be_quiet,
@@ -207,7 +207,7 @@ impl Vm {
         Quiet(&self.area)
     }
 
-    /// `Vm::wake_lane()` and `Lanes::wake()`.
+    /// `Member::wake_lane()` and `Lanes::wake()`.
     fn wake_lane(&self, lane: &Lane) {
         // CAST: There are few.
         let slot = lane.slot as u16;
@@ -247,7 +247,7 @@ impl Vm {
         &self.inbox
     }
 
-    /// The lane from the VM of a slot.
+    /// The lane from the member of a slot.
     pub fn lane(&self, slot: usize) -> &Memory {
         &self.lanes[slot].ring
     }
@@ -259,12 +259,16 @@ impl Vm {
 
     /// What it wants of the delay of its doorbells.
     pub fn set_delay(&self, items: u32, us: u32) {
-        self.area.word(offset_of!(VmArea, wake_items)).store(items);
-        self.area.word(offset_of!(VmArea, wake_delay_us)).store(us);
+        self.area
+            .word(offset_of!(MemberArea, wake_items))
+            .store(items);
+        self.area
+            .word(offset_of!(MemberArea, wake_delay_us))
+            .store(us);
     }
 
     fn state(&self) -> State<'_> {
-        State(self.area.word(offset_of!(VmArea, state)))
+        State(self.area.word(offset_of!(MemberArea, state)))
     }
 
     fn news(&self) -> Word<'_> {
@@ -276,7 +280,7 @@ impl Vm {
             .word(end(lane.slot, offset_of!(LaneEnd, consumer)))
     }
 
-    /// `ENQUEUE`: `Inbox::push()` and `Vm::push()`. Returns how many went in.
+    /// `ENQUEUE`: `Inbox::push()` and `Member::push()`. Returns how many went in.
     pub fn enqueue(self: &Arc<Self>, cookies: &[u64]) -> Result<usize> {
         let _call = machine::system_call();
         let items: Vec<_> = cookies.iter().map(|cookie| item(*cookie)).collect();
@@ -336,7 +340,7 @@ impl Vm {
         self.tell();
     }
 
-    /// `ROOM` for a lane: `Vm::ring_back_lane()`.
+    /// `ROOM` for a lane: `Member::ring_back_lane()`.
     pub fn ring_back_lane(&self, slot: usize) {
         let _call = machine::system_call();
         self.tell_lane(&self.lanes[slot]).wake();
@@ -363,7 +367,7 @@ impl Vm {
         lane.progress.tell(room, || self.look_at_lane(lane))
     }
 
-    /// `DOORBELL`: `Vm::ring_lane()`. True if this has woken the receiver.
+    /// `DOORBELL`: `Member::ring_lane()`. True if this has woken the receiver.
     pub fn doorbell(self: &Arc<Self>, slot: usize) -> Result<bool> {
         let _call = machine::system_call();
         self.check(slot)?;
@@ -418,21 +422,21 @@ impl Vm {
         self.count_in_vain(wait)
     }
 
-    /// `Vm::interrupt()`, and `Vm::delay()`.
+    /// `Member::interrupt()`, and `Member::delay()`.
     fn interrupt(self: &Arc<Self>, held: u32, capacity: u32) -> bool {
         self.asked.fetch_add(1, Relaxed);
-        let items = self.area.word(offset_of!(VmArea, wake_items)).load();
-        let us = self.area.word(offset_of!(VmArea, wake_delay_us)).load();
+        let items = self.area.word(offset_of!(MemberArea, wake_items)).load();
+        let us = self.area.word(offset_of!(MemberArea, wake_delay_us)).load();
         let delayed = items >= 2 && us.min(MAX_WAKE_DELAY_US) > 0;
         let due = self.state().due(delayed && held < items.min(capacity));
         match due {
             Due::Ring => self.ring(),
             Due::Delay => {
-                let vm = self.clone();
+                let member = self.clone();
                 // The timer.
                 loom::thread::spawn(move || {
-                    if vm.state().end_delay() {
-                        vm.ring();
+                    if member.state().end_delay() {
+                        member.ring();
                     }
                 });
             }
@@ -446,7 +450,7 @@ impl Vm {
         self.sleepers.wake_all();
     }
 
-    /// Something else than an item is published, as `members` is: `Vm::notify()`.
+    /// Something else than an item is published, as `members` is: `Member::notify()`.
     pub fn notify(&self) {
         let _call = machine::system_call();
         self.news().store_release(1);
@@ -461,7 +465,7 @@ impl Vm {
         self.news().load_acquire() != 0
     }
 
-    /// `Inbox::has_items()`, and `Vm::has_items()`.
+    /// `Inbox::has_items()`, and `Member::has_items()`.
     fn has_items(&self) -> bool {
         let mut side = self.side.lock().unwrap();
         let ring = ring(&self.inbox, &self.area);
@@ -488,7 +492,7 @@ impl Vm {
         any
     }
 
-    /// `WAIT`: `Vm::wait()`. Wants to know of news as well.
+    /// `WAIT`: `Member::wait()`. Wants to know of news as well.
     pub fn wait(&self, armed: bool) {
         let _call = machine::system_call();
         let look = || self.has_items() || self.has_news();
@@ -523,7 +527,7 @@ impl Vm {
         self.end_wait();
     }
 
-    /// `Vm::go_idle()`.
+    /// `Member::go_idle()`.
     fn go_idle(&self) {
         let fences = Cell::new(0);
         let overrides = self.state().go_idle(|found| {
@@ -540,7 +544,7 @@ impl Vm {
         self.quieten();
     }
 
-    /// The end of `Vm::wait()`.
+    /// The end of `Member::wait()`.
     fn end_wait(&self) {
         if self.state().turn_busy() {
             self.sleepers.wake_all();
@@ -564,7 +568,9 @@ impl Vm {
 
     /// The word that says whether it is busy.
     pub fn state_word(&self) -> *mut u32 {
-        self.memory.wrapping_add(offset_of!(VmArea, state)).cast()
+        self.memory
+            .wrapping_add(offset_of!(MemberArea, state))
+            .cast()
     }
 
     /// `CLOSE_LANE`: `Lane::close()`.
@@ -578,7 +584,7 @@ impl Vm {
         self.tell_lane(lane).wake();
     }
 
-    /// `Vm::close()`, and `Lane::leave()`.
+    /// `Member::close()`, and `Lane::leave()`.
     pub fn leave(&self) {
         let _call = machine::system_call();
         self.side.lock().unwrap().closed = true;
@@ -597,10 +603,10 @@ impl Vm {
     }
 }
 
-fn ring<'a>(inbox: &'a Memory, vm_area: &'a Area) -> Ring<'a> {
+fn ring<'a>(inbox: &'a Memory, member_area: &'a Area) -> Ring<'a> {
     Ring {
         producer: inbox.area.word(offset_of!(RingArea, producer)),
-        consumer: vm_area.word(offset_of!(VmArea, inbox_consumer)),
+        consumer: member_area.word(offset_of!(MemberArea, inbox_consumer)),
         items: inbox.area.items(offset_of!(RingArea, item), inbox.entries),
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! A VM, with what leads to it.
+//! A member, with what leads to it.
 
 use std::fmt;
 use std::ops::Deref;
@@ -21,70 +21,71 @@ use crate::reader::{LaneEvent, Reader};
 use crate::received::Batch;
 use crate::sys;
 
-/// A VM: one member of a region.
+/// A member: one member of a region.
 ///
 /// There is one of it, so that one thread at a time reads its inbox and the lanes that lead to it;
 /// what any thread may do is its [`Handle`]'s, to which it dereferences.
 ///
 /// # Children
 ///
-/// A child that was made by `fork()` has the descriptor but not the mappings, and cannot use the VM:
-/// methods that wait, send or dispatch fail with [`Error::Forked`] there, and dropping it is harmless.
-/// [`Vm::receive`], [`Vm::arm`], [`Lane::push`](crate::Lane::push) and payload are not checked, so that
-/// they cost nothing more: they end in `SIGSEGV`. The child can join the region as a VM of its own.
+/// A child that was made by `fork()` has the descriptor but not the mappings, and cannot use the
+/// member: methods that wait, send or dispatch fail with [`Error::Forked`] there, and dropping it is
+/// harmless. [`Member::receive`], [`Member::arm`], [`Lane::push`](crate::Lane::push) and payload are
+/// not checked, so that they cost nothing more: they end in `SIGSEGV`. The child can join the region as
+/// a member of its own.
 ///
-/// A VM leaves its region when the process ends that joined, also if a child has the descriptor still:
-/// see [`JoinOptions::outlives_process`].
+/// A member leaves its region when the process ends that joined, also if a child has the descriptor
+/// still: see [`JoinOptions::outlives_process`].
 ///
 /// # Busy and armed
 ///
-/// A VM is *busy*, and then nobody wakes it, or *armed*, and then the next item does.
-/// [`Vm::wait`], [`Dispatcher::run`](crate::Dispatcher::run), `poll()` and `select()` arm it
+/// A member is *busy*, and then nobody wakes it, or *armed*, and then the next item does.
+/// [`Member::wait`], [`Dispatcher::run`](crate::Dispatcher::run), `poll()` and `select()` arm it
 /// themselves. A caller that sleeps in epoll, level-triggered or edge-triggered, in `io_uring` or on
-/// an eventfd makes sure that the VM is armed before it sleeps:
+/// an eventfd makes sure that the member is armed before it sleeps:
 ///
-/// | this | leaves the VM |
+/// | this | leaves the member |
 /// |---|---|
 /// | [`Dispatcher::dispatch`](crate::Dispatcher::dispatch) | busy after [`Dispatched::More`](crate::Dispatched::More), else armed |
 /// | [`Dispatcher::run`](crate::Dispatcher::run) | armed |
 /// | [`Dispatcher::call`](crate::Dispatcher::call) | armed, also if it fails |
-/// | [`Vm::receive`] | busy if the batch has items, else as it was |
-/// | [`Vm::wait`], [`Vm::wait_items`], [`Vm::idle`] | busy if they succeed, else armed |
-/// | [`Vm::wait_peer`] | armed |
-/// | [`Vm::arm`] | armed if it returns true, else busy |
+/// | [`Member::receive`] | busy if the batch has items, else as it was |
+/// | [`Member::wait`], [`Member::wait_items`], [`Member::idle`] | busy if they succeed, else armed |
+/// | [`Member::wait_peer`] | armed |
+/// | [`Member::arm`] | armed if it returns true, else busy |
 /// | everything else | as it was |
 ///
-/// A VM that has just joined is busy: it may have items, and has not looked.
+/// A member that has just joined is busy: it may have items, and has not looked.
 ///
-/// An event loop therefore calls `dispatch` again while that returns `More`, and [`Vm::receive`]
-/// until there is nothing left and [`Vm::arm`] returns true. It may do without that only after
+/// An event loop therefore calls `dispatch` again while that returns `More`, and [`Member::receive`]
+/// until there is nothing left and [`Member::arm`] returns true. It may do without that only after
 /// level-triggered epoll has reported the descriptor, because epoll then asks the kernel again before
 /// it sleeps, and the kernel arms. It may not do without after a timer or another descriptor has woken
 /// it, because epoll does not ask again then.
 ///
-/// Where a method that leaves the VM armed finds that there is something to do already, it rings the
-/// VM's own doorbell: the descriptor has an event, for edge-triggered epoll too, and the eventfd is
-/// signalled. So a loop that only waits comes back.
+/// Where a method that leaves the member armed finds that there is something to do already, it rings
+/// the member's own doorbell: the descriptor has an event, for edge-triggered epoll too, and the
+/// eventfd is signalled. So a loop that only waits comes back.
 ///
 /// # Examples
 ///
 /// ```no_run
-/// use ivring::{Deadline, Message, Vm};
+/// use ivring::{Deadline, Message, Member};
 ///
 /// # fn main() -> ivring::Result<()> {
-/// let mut vm = Vm::join("example", None, Deadline::NOW)?;
-/// let server = vm.wait_peer(0, Deadline::NEVER)?;
-/// vm.send(server, Message::new(1).inline(b"ping")?, Deadline::NEVER)?;
+/// let mut member = Member::join("example", None, Deadline::NOW)?;
+/// let server = member.wait_peer(0, Deadline::NEVER)?;
+/// member.send(server, Message::new(1).inline(b"ping")?, Deadline::NEVER)?;
 ///
-/// vm.wait_items(Deadline::NEVER)?;
-/// let mut batch = vm.receive(16)?;
+/// member.wait_items(Deadline::NEVER)?;
+/// let mut batch = member.receive(16)?;
 /// while let Some(item) = batch.take()? {
 ///     println!("{:?} sent {:?}", item.peer(), item.inline());
 /// }
 /// # Ok(())
 /// # }
 /// ```
-pub struct Vm {
+pub struct Member {
     handle: Handle,
     reader: Reader,
     members: Members,
@@ -93,27 +94,27 @@ pub struct Vm {
     waits: u64,
 }
 
-/// What a VM was woken for.
+/// What a member was woken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Events {
     /// There is something in the inbox or in a lane.
     pub items: bool,
-    /// VMs came or went.
+    /// members came or went.
     pub members: bool,
 }
 
-/// System calls that receiving takes when the VM has nothing else to do, or a sender waits for it.
+/// System calls that receiving takes when the member has nothing else to do, or a sender waits for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Calls {
-    /// `IVRING_WAIT`.
+    /// `IVRING_IOC_WAIT`.
     pub waits: u64,
-    /// `IVRING_ROOM`.
+    /// `IVRING_IOC_ROOM`.
     pub rooms: u64,
-    /// `IVRING_FENCE`.
+    /// `IVRING_IOC_FENCE`.
     pub fences: u64,
 }
 
-impl Vm {
+impl Member {
     pub(crate) fn new(fd: OwnedFd, own: Peer) -> Result<Self> {
         let handle = Handle::new(fd, own)?;
         Ok(Self {
@@ -125,7 +126,7 @@ impl Vm {
         })
     }
 
-    /// Becomes a VM of the region that has this name, in the slot `id` or any. Waits until the
+    /// Becomes a member of the region that has this name, in the slot `id` or any. Waits until the
     /// deadline for a region to have the name.
     ///
     /// It waits for nothing else: any other error is returned at once, because it may never go away.
@@ -143,24 +144,24 @@ impl Vm {
         join_options(id).join(name, deadline)
     }
 
-    /// Becomes a VM of the region that a descriptor belongs to, in the slot `id` or any.
+    /// Becomes a member of the region that a descriptor belongs to, in the slot `id` or any.
     ///
     /// # Errors
     ///
-    /// As [`Vm::join`], and [`Error::NotARegion`] if the descriptor belongs to none.
+    /// As [`Member::join`], and [`Error::NotARegion`] if the descriptor belongs to none.
     pub fn join_fd(region: impl AsFd, id: Option<u32>) -> Result<Self> {
         join_options(id).join_fd(region)
     }
 
-    /// What other threads may use of this VM.
+    /// What other threads may use of this member.
     pub fn handle(&self) -> &Handle {
         &self.handle
     }
 
     /// Looks for up to `max` items in the next ring that has any: the inbox and the lanes that lead
-    /// to this VM have turns. Does not sleep.
+    /// to this member have turns. Does not sleep.
     ///
-    /// If there are any, the VM is [busy](Vm#busy-and-armed) from here on.
+    /// If there are any, the member is [busy](Member#busy-and-armed) from here on.
     ///
     /// # Errors
     ///
@@ -171,7 +172,7 @@ impl Vm {
         self.receive_with(max, &mut Vec::new())
     }
 
-    /// As [`Vm::receive`]; and tells of lanes that were opened.
+    /// As [`Member::receive`]; and tells of lanes that were opened.
     #[inline]
     pub(crate) fn receive_with(
         &mut self,
@@ -186,7 +187,7 @@ impl Vm {
         Ok(Batch::new(&self.handle, &mut self.reader, turn, max))
     }
 
-    /// The lanes that lead to this VM, as far as it has looked: who writes them, and their
+    /// The lanes that lead to this member, as far as it has looked: who writes them, and their
     /// capacities.
     pub fn incoming_lanes(&self) -> impl Iterator<Item = (Peer, u32)> {
         self.reader.incoming()
@@ -198,7 +199,7 @@ impl Vm {
         self.reader.close_from(self.handle.core(), peer)
     }
 
-    /// Sleeps until there are items, or [news of the members](Vm::members_changed).
+    /// Sleeps until there are items, or [news of the members](Member::members_changed).
     ///
     /// # Errors
     ///
@@ -216,7 +217,7 @@ impl Vm {
     ///
     /// # Errors
     ///
-    /// As [`Vm::wait`].
+    /// As [`Member::wait`].
     pub fn wait_items(&mut self, deadline: Deadline) -> Result<()> {
         let events = self.wait_for(0, deadline);
         events
@@ -230,19 +231,19 @@ impl Vm {
         sys::wait(self.as_fd(), flags, deadline)
     }
 
-    /// Says that the VM is idle, then looks again whether there are items or news of the members.
+    /// Says that the member is idle, then looks again whether there are items or news of the members.
     ///
     /// True if there are none: whatever comes next rings a doorbell, so the caller may sleep on the
-    /// descriptor, in epoll of either kind, or on the eventfd. False if there are: the VM is busy,
+    /// descriptor, in epoll of either kind, or on the eventfd. False if there are: the member is busy,
     /// and must look.
     ///
     /// News of the members count only for a caller that has asked for them once, by
-    /// [`Vm::members_changed`].
+    /// [`Member::members_changed`].
     pub fn arm(&mut self) -> bool {
         self.arm_for(self.has_asked)
     }
 
-    /// As [`Vm::arm`]; news of the members count if `members` says so.
+    /// As [`Member::arm`]; news of the members count if `members` says so.
     pub(crate) fn arm_for(&mut self, members: bool) -> bool {
         let (core, known) = (self.handle.core(), &self.members);
         // A broken inbox is to be looked at too.
@@ -250,9 +251,9 @@ impl Vm {
             .arm(core, || members && known.have_changed(core))
     }
 
-    /// Arms a VM whose caller may sleep next, in whichever way. If there is something to do already,
-    /// for which nobody would ring any more, the VM rings its own doorbell. News of the members count
-    /// if `members` says so.
+    /// Arms a member whose caller may sleep next, in whichever way. If there is something to do
+    /// already, for which nobody would ring any more, the member rings its own doorbell. News of the
+    /// members count if `members` says so.
     pub(crate) fn settle(&mut self, members: bool) {
         if !self.handle.core().is_mapped() {
             return;
@@ -260,7 +261,7 @@ impl Vm {
         if self.arm_for(members) {
             return;
         }
-        // UNFENCED stays: it is there only if IVRING_FENCE has failed.
+        // UNFENCED stays: it is there only if IVRING_IOC_FENCE has failed.
         let state = self.handle.core().area.state();
         let relaxed = Ordering::Relaxed;
         let _ = state.compare_exchange(abi::BUSY, abi::IDLE, relaxed, relaxed);
@@ -269,35 +270,35 @@ impl Vm {
         let _ = self.wait_for(flags, Deadline::NOW);
     }
 
-    /// How [`Vm::idle`] looks again before it sleeps; at first, not at all.
+    /// How [`Member::idle`] looks again before it sleeps; at first, not at all.
     pub fn set_polling(&mut self, polling: Polling) {
         self.reader.receiver().set_polling(polling);
     }
 
-    /// Whether this VM, when it has received many items without a pause, tells those who send by
+    /// Whether this member, when it has received many items without a pause, tells those who send by
     /// lanes that they need no fence. Then it is the one who has every CPU make one before it sleeps,
-    /// by `IVRING_FENCE` in [`Vm::arm`] or [`Vm::idle`]; who sleeps in other ways without having
-    /// armed leaves that to the kernel. At first it does not.
+    /// by `IVRING_IOC_FENCE` in [`Member::arm`] or [`Member::idle`]; who sleeps in other ways without
+    /// having armed leaves that to the kernel. At first it does not.
     pub fn set_asymmetric(&mut self, asymmetric: bool) {
         self.reader.receiver().set_asymmetric(asymmetric);
     }
 
     /// Sleeps until there may be items: looks again for a while, as [`Polling`] has it, then arms and
     /// waits. It may return for nothing. For a caller that has asked for
-    /// [news of the members](Vm::members_changed) once, it returns for those too, and as long as they
-    /// have not been asked for again.
+    /// [news of the members](Member::members_changed) once, it returns for those too, and as long as
+    /// they have not been asked for again.
     ///
     /// # Errors
     ///
-    /// As [`Vm::wait`].
+    /// As [`Member::wait`].
     pub fn idle(&mut self, deadline: Deadline) -> Result<()> {
         let members = self.has_asked;
         self.idle_unless(|| false, members, deadline)
             .inspect_err(|_| self.settle(members))
     }
 
-    /// As [`Vm::idle`]; does not sleep if `stop` says so. News of the members count if `members` says
-    /// so. If it fails the VM is busy.
+    /// As [`Member::idle`]; does not sleep if `stop` says so. News of the members count if `members`
+    /// says so. If it fails the member is busy.
     pub(crate) fn idle_unless(
         &mut self,
         stop: impl Fn() -> bool,
@@ -330,8 +331,8 @@ impl Vm {
         }
     }
 
-    /// Whether VMs came or went since this was asked last; true at first.
-    /// [`Vm::member_events`] says which.
+    /// Whether members came or went since this was asked last; true at first.
+    /// [`Member::member_events`] says which.
     ///
     /// It is told only when all has been read that was in the inbox at the time, and in the lanes of
     /// those who went. So nothing more comes from them; and their payload is out of reach from here
@@ -346,7 +347,7 @@ impl Vm {
         self.members_changed_with(&mut Vec::new())
     }
 
-    /// As [`Vm::members_changed`]; and tells of lanes whose senders went.
+    /// As [`Member::members_changed`]; and tells of lanes whose senders went.
     #[inline]
     pub(crate) fn members_changed_with(&mut self, events: &mut Vec<LaneEvent>) -> Result<bool> {
         let core = self.handle.core();
@@ -356,8 +357,8 @@ impl Vm {
         self.members.tell(core, &mut self.reader, events)
     }
 
-    /// Who came and who went, as [`Vm::members_changed`] told last: in order for each slot, also one that
-    /// came and went since the time before. At first, that the others are there.
+    /// Who came and who went, as [`Member::members_changed`] told last: in order for each slot, also
+    /// one that came and went since the time before. At first, that the others are there.
     pub fn member_events(&self) -> &[MemberEvent] {
         self.members.events()
     }
@@ -367,8 +368,8 @@ impl Vm {
         self.members.has_told_of_leaving(peer)
     }
 
-    /// Sleeps until there is a VM in a slot. What comes into the inbox meanwhile stays there. The VM is
-    /// [armed](Vm#busy-and-armed) afterwards.
+    /// Sleeps until there is a member in a slot. What comes into the inbox meanwhile stays there. The
+    /// member is [armed](Member#busy-and-armed) afterwards.
     ///
     /// # Errors
     ///
@@ -414,7 +415,7 @@ fn join_options(id: Option<u32>) -> JoinOptions {
     id.into_iter().fold(JoinOptions::new(), JoinOptions::slot)
 }
 
-impl Deref for Vm {
+impl Deref for Member {
     type Target = Handle;
 
     fn deref(&self) -> &Handle {
@@ -422,13 +423,13 @@ impl Deref for Vm {
     }
 }
 
-impl fmt::Debug for Vm {
+impl fmt::Debug for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Vm").field(&self.own()).finish()
+        f.debug_tuple("Member").field(&self.own()).finish()
     }
 }
 
-impl AsFd for Vm {
+impl AsFd for Member {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.handle.as_fd()
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
-use ivring::{Deadline, Vm};
+use ivring::{Deadline, Member};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use rustix::io::Errno;
@@ -35,7 +35,7 @@ pub struct Birth<'b> {
 }
 
 /// A process that has become a member.
-pub struct Member<'b> {
+pub struct Participant<'b> {
     pub board: &'b Board,
     pub table: &'b Table,
     pub seat: &'b Seat,
@@ -43,7 +43,7 @@ pub struct Member<'b> {
     pub index: usize,
 }
 
-impl Member<'_> {
+impl Participant<'_> {
     pub fn account(&self) -> &Account {
         &self.table.accounts[self.index]
     }
@@ -80,36 +80,41 @@ fn live(birth: &Birth<'_>) -> Result<()> {
     let mut rng = SmallRng::seed_from_u64(birth.seed);
     let fate = Fate::draw(&mut rng, &birth.board.calm);
     fate.point();
-    let vm = join(birth, &fate, &mut rng)?;
+    let member = join(birth, &fate, &mut rng)?;
     let table = &birth.board.tables[birth.number];
-    let member = Member {
+    let participant = Participant {
         board: birth.board,
         table,
         seat: &table.seats[birth.slot],
         fate: &fate,
-        index: index(vm.own()),
+        index: index(member.own()),
     };
-    let generation = &member.seat.generation;
-    generation.store(vm.generation(), Ordering::Release);
+    let generation = &participant.seat.generation;
+    generation.store(member.generation(), Ordering::Release);
     fate.point();
 
-    let handle = vm.handle().clone();
+    let handle = member.handle().clone();
     let seed = rng.random();
-    let (end, vm) = thread::scope(|scope| {
+    let (end, member) = thread::scope(|scope| {
         let receiving = scope.spawn(|| {
             // The other thread may be asleep for good.
-            receiver::run(&member, vm, birth.way, SmallRng::seed_from_u64(seed))
-                .unwrap_or_else(|error| fail(birth, &error.context("receiving")))
+            receiver::run(
+                &participant,
+                member,
+                birth.way,
+                SmallRng::seed_from_u64(seed),
+            )
+            .unwrap_or_else(|error| fail(birth, &error.context("receiving")))
         });
-        let end = Sender::new(&member, handle, rng).run();
+        let end = Sender::new(&participant, handle, rng).run();
         let end = end.unwrap_or_else(|error| fail(birth, &error.context("sending")));
         (end, receiving.join().expect("it does not panic"))
     });
 
     if end == End::Finish {
-        settle(&member, &vm)?;
+        settle(&participant, &member)?;
     }
-    member.account().end(match end {
+    participant.account().end(match end {
         End::Leave => Ending::Left,
         End::Finish => Ending::Finished,
     });
@@ -117,33 +122,33 @@ fn live(birth: &Birth<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Becomes the VM of its slot. Whoever had it may take a while to leave: `io_uring` lets go of files
-/// after a process has ended.
-fn join(birth: &Birth<'_>, fate: &Fate<'_>, rng: &mut SmallRng) -> Result<Vm> {
+/// Becomes the member of its slot. Whoever had it may take a while to leave: `io_uring` lets go of
+/// files after a process has ended.
+fn join(birth: &Birth<'_>, fate: &Fate<'_>, rng: &mut SmallRng) -> Result<Member> {
     let mut patience = Patience::new();
     let slot = Some(birth.slot as u32);
     loop {
-        let vm = match rng.random_bool(0.5) {
-            true => Vm::join(birth.name, slot, Deadline::NOW),
-            false => Vm::join_fd(birth.region, slot),
+        let member = match rng.random_bool(0.5) {
+            true => Member::join(birth.name, slot, Deadline::NOW),
+            false => Member::join_fd(birth.region, slot),
         };
         fate.point();
-        match vm {
+        match member {
             Err(error) if error.errno() == Some(Errno::BUSY) && patience.wait() => {}
-            vm => return vm.context("joining"),
+            member => return member.context("joining"),
         }
     }
 }
 
 /// Compares what the module has counted with what was received and sent, when nobody sends any more.
-fn settle(member: &Member<'_>, vm: &Vm) -> Result<()> {
-    let stats = vm.stats(vm.own())?;
+fn settle(participant: &Participant<'_>, member: &Member) -> Result<()> {
+    let stats = member.stats(member.own())?;
     let (mut received, mut sent) = (0, 0);
     for other in 0..MEMBERS {
         for stream in [Stream::Inbox, Stream::Answer] {
-            let from = member.table.flow(other, member.index, stream);
+            let from = participant.table.flow(other, participant.index, stream);
             received += from.counts().received;
-            sent += member.flow_to(other, stream).counts().sent;
+            sent += participant.flow_to(other, stream).counts().sent;
         }
     }
     let (written, taken) = (stats.items_in, stats.items_out);
@@ -151,7 +156,7 @@ fn settle(member: &Member<'_>, vm: &Vm) -> Result<()> {
         (written, taken) == (received, sent),
         "{received} items came by the inbox and {sent} were sent so, the module has {written} and {taken}"
     );
-    let account = member.account();
+    let account = participant.account();
     account.rung.store(stats.rung, Ordering::Relaxed);
     account
         .suppressed

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-#ifndef IVR_VM_H
-#define IVR_VM_H
+#ifndef IVR_MEMBER_H
+#define IVR_MEMBER_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,7 +18,7 @@
 #include "state.h"
 
 /**
- * struct ivring - a VM: an attached file, and its areas.
+ * struct ivring - a member: an attached file, and its areas.
  * @fd:			the file
  * @owner:		tells the process that attached from its children
  * @self:		who it is
@@ -26,14 +26,14 @@
  * @outbox_bytes:	as the region has them
  * @region_bytes:	size of the region area
  * @inbox_bytes:	size of the inbox area
- * @area_bytes:		size of any VM area
+ * @area_bytes:		size of any member area
  * @region:		written by the kernel
  * @inbox:		the inbox area, written by the kernel
- * @area:		written by this VM; the others read it
+ * @area:		written by this member; the others read it
  * @state:		the state word in there
  * @reader:		reader's end of the inbox, and of the lanes that lead here
  * @outbox:		allocator of @outbox_data, which is the outbox in @area
- * @peers:		one list for each slot, of VMs whose area is mapped. This VM
+ * @peers:		one list for each slot, of members whose area is mapped. This member
  *			is one of them, with @area
  * @lanes_opened:	how many lanes it has opened
  * @members:		the members as ivring_members() last told of them; also what
@@ -51,7 +51,7 @@
  * @idle_polling:	how long to poll before going idle
  * @room_polling:	how long to poll before sleeping for room in a lane
  *
- * Sizes are those that the kernel told when this VM attached, and never change.
+ * Sizes are those that the kernel told when this member attached, and never change.
  */
 struct ivring {
 	int fd;
@@ -64,7 +64,7 @@ struct ivring {
 	size_t area_bytes;
 	const struct ivring_region_area *region;
 	const struct ivring_ring_area *inbox;
-	struct ivring_vm_area *area;
+	struct ivring_member_area *area;
 	struct ivr_state state;
 	struct ivr_reader reader;
 	struct ivr_outbox outbox;
@@ -85,7 +85,7 @@ struct ivring {
 	struct ivr_polling room_polling;
 };
 
-/* Makes the VM of a file that has been attached; @self is set. */
-int ivr_vm_set_up(struct ivring *vm);
+/* Makes the member of a file that has been attached; @self is set. */
+int ivr_member_set_up(struct ivring *member);
 
-#endif /* IVR_VM_H */
+#endif /* IVR_MEMBER_H */

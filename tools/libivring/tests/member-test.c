@@ -5,26 +5,26 @@
 
 #include <errno.h>
 
-#include "vms.h"
+#include "region.h"
 
 static void create_and_join(void)
 {
 	struct ivring_peer peer;
 
 	set_up();
-	CHECK_EQ(ivring_self(vm).id, 0);
-	CHECK_EQ(ivring_self(vm).generation, 1);
+	CHECK_EQ(ivring_self(member).id, 0);
+	CHECK_EQ(ivring_self(member).generation, 1);
 	CHECK_EQ(ivring_self(other).id, 1);
 	CHECK_EQ(device.maps, 6);
 	peer.id = IVRING_ID_ANY;
-	CHECK(ivring_next_peer(vm, &peer));
+	CHECK(ivring_next_peer(member, &peer));
 	CHECK_EQ(peer.id, 1);
 	CHECK_EQ(peer.generation, 1);
-	CHECK(!ivring_next_peer(vm, &peer));
-	CHECK(ivring_is_member(vm, ivring_self(other)));
+	CHECK(!ivring_next_peer(member, &peer));
+	CHECK(ivring_is_member(member, ivring_self(other)));
 	peer = ivring_self(other);
 	close_other();
-	CHECK(!ivring_is_member(vm, peer));
+	CHECK(!ivring_is_member(member, peer));
 	close_all();
 }
 
@@ -51,7 +51,7 @@ static void another_version(void)
 
 	device_reset();
 	device.version = IVRING_API_VERSION + 1;
-	CHECK_EQ(ivring_create(&options, &vm), -EPROTONOSUPPORT);
+	CHECK_EQ(ivring_create(&options, &member), -EPROTONOSUPPORT);
 	CHECK_EQ(device.maps, 0);
 }
 
@@ -61,9 +61,9 @@ static uint32_t mode_of(const char *name, uint32_t mode)
 	struct ivring_options options = { name, 1, ENTRIES, OUTBOX, mode, false };
 
 	device_reset();
-	CHECK_EQ(ivring_create(&options, &vm), 0);
-	ivring_close(vm);
-	vm = NULL;
+	CHECK_EQ(ivring_create(&options, &member), 0);
+	ivring_close(member);
+	member = NULL;
 	return device_mode();
 }
 
@@ -84,17 +84,17 @@ static void leaves_with_its_process(void)
 	};
 
 	device_reset();
-	CHECK_EQ(ivring_create(&options, &vm), 0);
+	CHECK_EQ(ivring_create(&options, &member), 0);
 	CHECK(device_ends_with_process());
 	CHECK_EQ(ivring_join_lasting("test", 1, 0, &other), 0);
 	CHECK(!device_ends_with_process());
 	CHECK_EQ(ivring_join("test", 2, 0, &third), 0);
 	CHECK(device_ends_with_process());
 	ivring_close(third);
-	CHECK_EQ(ivring_join_fd_lasting(ivring_fd(vm), 2, &third), 0);
+	CHECK_EQ(ivring_join_fd_lasting(ivring_fd(member), 2, &third), 0);
 	CHECK(!device_ends_with_process());
 	ivring_close(third);
-	CHECK_EQ(ivring_join_fd(ivring_fd(vm), 2, &third), 0);
+	CHECK_EQ(ivring_join_fd(ivring_fd(member), 2, &third), 0);
 	CHECK(device_ends_with_process());
 	ivring_close(third);
 	options.lasting = true;
@@ -102,7 +102,7 @@ static void leaves_with_its_process(void)
 	CHECK(!device_ends_with_process());
 	close_all();
 	device_reset();
-	CHECK_EQ(ivring_open(&options, 0, &vm), IVRING_CREATED);
+	CHECK_EQ(ivring_open(&options, 0, &member), IVRING_CREATED);
 	CHECK(!device_ends_with_process());
 	close_all();
 }
@@ -114,7 +114,7 @@ static void make_region(void)
 		.outbox_bytes = OUTBOX, .mode = 0600,
 	};
 
-	CHECK_EQ(ivring_create(&options, &vm), 0);
+	CHECK_EQ(ivring_create(&options, &member), 0);
 }
 
 static void join_waits_for_the_name(void)
@@ -142,21 +142,21 @@ static void wait_for_a_peer(void)
 	struct ivring_peer peer;
 
 	set_up();
-	CHECK_EQ(ivring_members(vm), 1);
-	CHECK_EQ(ivring_wait_peer(vm, 4, 0, &peer), -EINVAL);
-	CHECK_EQ(ivring_wait_peer(vm, 2, 0, &peer), -ETIMEDOUT);
-	CHECK_EQ(ivring_send(other, ivring_self(vm), &item, 1, 0), 1);
+	CHECK_EQ(ivring_members(member), 1);
+	CHECK_EQ(ivring_wait_peer(member, 4, 0, &peer), -EINVAL);
+	CHECK_EQ(ivring_wait_peer(member, 2, 0, &peer), -ETIMEDOUT);
+	CHECK_EQ(ivring_send(other, ivring_self(member), &item, 1, 0), 1);
 	device.asleep = join_third;
-	CHECK_EQ(ivring_wait_peer(vm, 2, SOON, &peer), 0);
+	CHECK_EQ(ivring_wait_peer(member, 2, SOON, &peer), 0);
 	CHECK_EQ(peer.id, 2);
 	CHECK_EQ(peer.generation, 1);
 	/* The news is still there for whoever acts upon it. */
-	CHECK(vm->area->members_seen != vm->region->members);
-	CHECK_EQ(ivring_wait(vm, IVRING_WAIT_MEMBERS, 0),
+	CHECK(member->area->members_seen != member->region->members);
+	CHECK_EQ(ivring_wait(member, IVRING_WAIT_MEMBERS, 0),
 		 IVRING_EVENT_ITEMS | IVRING_EVENT_MEMBERS);
-	read_items(vm, 1);
-	CHECK_EQ(ivring_members(vm), 1);
-	CHECK_EQ(ivring_members(vm), 0);
+	read_items(member, 1);
+	CHECK_EQ(ivring_members(member), 1);
+	CHECK_EQ(ivring_members(member), 0);
 	close_all();
 }
 
@@ -168,11 +168,11 @@ static void area_of_the_right_generation(void)
 	set_up();
 	old = ivring_self(other);
 	device.before_map = replace_other;
-	CHECK_EQ(ivring_send(vm, old, &item, 1, 0), -ESTALE);
-	CHECK(!ivr_peer_find(vm, old));
+	CHECK_EQ(ivring_send(member, old, &item, 1, 0), -ESTALE);
+	CHECK(!ivr_peer_find(member, old));
 	CHECK_EQ(device.maps, 6);
 	device.before_map = close_other;
-	CHECK_EQ(ivring_send(vm, ivring_self(other), &item, 1, 0), -EPIPE);
+	CHECK_EQ(ivring_send(member, ivring_self(other), &item, 1, 0), -EPIPE);
 	CHECK_EQ(device.maps, 3);
 	close_all();
 }
@@ -183,28 +183,28 @@ static void payload_of_the_dead(void)
 	char buffer[10];
 
 	set_up();
-	CHECK_EQ(ivring_members(vm), 1);
-	memset(send_block(other, ivring_self(vm), 10), 'a', 10);
-	memset(send_block(other, ivring_self(vm), 10), 'b', 10);
-	CHECK_EQ(ivring_receive(vm, items, 3), 2);
-	CHECK_EQ(ivring_copy_payload(vm, &items[0], buffer, 10), 10);
+	CHECK_EQ(ivring_members(member), 1);
+	memset(send_block(other, ivring_self(member), 10), 'a', 10);
+	memset(send_block(other, ivring_self(member), 10), 'b', 10);
+	CHECK_EQ(ivring_receive(member, items, 3), 2);
+	CHECK_EQ(ivring_copy_payload(member, &items[0], buffer, 10), 10);
 
 	/* Another takes the slot, and is talked to, while the old one's items wait. */
 	replace_other();
-	memset(send_block(other, ivring_self(vm), 10), 'c', 10);
-	CHECK_EQ(ivring_receive(vm, items, 3), 3);
-	CHECK_EQ(ivring_copy_payload(vm, &items[2], buffer, 10), 10);
+	memset(send_block(other, ivring_self(member), 10), 'c', 10);
+	CHECK_EQ(ivring_receive(member, items, 3), 3);
+	CHECK_EQ(ivring_copy_payload(member, &items[2], buffer, 10), 10);
 	CHECK_EQ(buffer[0], 'c');
-	CHECK_EQ(ivring_members(vm), 0);
-	CHECK_EQ(ivring_copy_payload(vm, &items[1], buffer, 10), 10);
+	CHECK_EQ(ivring_members(member), 0);
+	CHECK_EQ(ivring_copy_payload(member, &items[1], buffer, 10), 10);
 	CHECK_EQ(buffer[0], 'b');
-	CHECK_EQ(ivring_consume(vm, 2), 0);
-	CHECK_EQ(ivring_members(vm), 0);
-	CHECK_EQ(ivring_consume(vm, 1), 0);
+	CHECK_EQ(ivring_consume(member, 2), 0);
+	CHECK_EQ(ivring_members(member), 0);
+	CHECK_EQ(ivring_consume(member, 1), 0);
 	CHECK_EQ(device.maps, 9);
-	CHECK_EQ(ivring_members(vm), 1);
+	CHECK_EQ(ivring_members(member), 1);
 	CHECK_EQ(device.maps, 8);
-	CHECK_EQ(ivring_copy_payload(vm, &items[1], buffer, 10), -ESTALE);
+	CHECK_EQ(ivring_copy_payload(member, &items[1], buffer, 10), -ESTALE);
 	close_all();
 }
 
@@ -214,10 +214,10 @@ static void payload_of_one_never_mapped(void)
 	char buffer[10];
 
 	set_up();
-	send_block(other, ivring_self(vm), 10);
+	send_block(other, ivring_self(member), 10);
 	close_other();
-	CHECK_EQ(ivring_receive(vm, &item, 1), 1);
-	CHECK_EQ(ivring_copy_payload(vm, &item, buffer, 10), -ESTALE);
+	CHECK_EQ(ivring_receive(member, &item, 1), 1);
+	CHECK_EQ(ivring_copy_payload(member, &item, buffer, 10), -ESTALE);
 	close_all();
 }
 
@@ -228,7 +228,7 @@ static void who_only_sends_keeps_no_dead(void)
 
 	set_up();
 	for (i = 0; i < 5; i++) {
-		CHECK_EQ(ivring_send(vm, ivring_self(other), &item, 1, 0), 1);
+		CHECK_EQ(ivring_send(member, ivring_self(other), &item, 1, 0), 1);
 		replace_other();
 	}
 	CHECK_EQ(device.maps, 7);
@@ -240,19 +240,19 @@ static void news_is_not_put_off(void)
 	struct ivring_item item = { 0 };
 
 	set_up();
-	CHECK_EQ(ivring_members(vm), 1);
-	CHECK_EQ(ivring_send(vm, ivring_self(vm), &item, 1, 0), 1);
+	CHECK_EQ(ivring_members(member), 1);
+	CHECK_EQ(ivring_send(member, ivring_self(member), &item, 1, 0), 1);
 	replace_other();
-	CHECK_EQ(ivring_members(vm), 0);
+	CHECK_EQ(ivring_members(member), 0);
 	/* More of both comes: the first news is due all the same. */
-	CHECK_EQ(ivring_send(vm, ivring_self(vm), &item, 1, 0), 1);
+	CHECK_EQ(ivring_send(member, ivring_self(member), &item, 1, 0), 1);
 	replace_other();
-	read_items(vm, 1);
-	CHECK_EQ(ivring_members(vm), 1);
-	CHECK_EQ(ivring_members(vm), 0);
-	read_items(vm, 1);
-	CHECK_EQ(ivring_members(vm), 1);
-	CHECK_EQ(ivring_members(vm), 0);
+	read_items(member, 1);
+	CHECK_EQ(ivring_members(member), 1);
+	CHECK_EQ(ivring_members(member), 0);
+	read_items(member, 1);
+	CHECK_EQ(ivring_members(member), 1);
+	CHECK_EQ(ivring_members(member), 0);
 	close_all();
 }
 
@@ -262,22 +262,22 @@ static void news_held_back_is_of_those_before(void)
 	char buffer[10];
 
 	set_up();
-	CHECK_EQ(ivring_members(vm), 1);
-	CHECK_EQ(ivring_send(other, ivring_self(vm), &item, 1, 0), 1);
+	CHECK_EQ(ivring_members(member), 1);
+	CHECK_EQ(ivring_send(other, ivring_self(member), &item, 1, 0), 1);
 	close_other();
-	CHECK_EQ(ivring_members(vm), 0);
+	CHECK_EQ(ivring_members(member), 0);
 	/* Another comes, sends, and leaves; and the outbox of a third is mapped. */
 	join_third();
-	send_block(third, ivring_self(vm), 10);
-	CHECK_EQ(ivring_receive(vm, items, 2), 2);
-	CHECK_EQ(ivring_copy_payload(vm, &items[1], buffer, 10), 10);
+	send_block(third, ivring_self(member), 10);
+	CHECK_EQ(ivring_receive(member, items, 2), 2);
+	CHECK_EQ(ivring_copy_payload(member, &items[1], buffer, 10), 10);
 	ivring_close(third);
 	third = NULL;
 	other = join(1);
-	CHECK_EQ(ivring_send(vm, ivring_self(other), &item, 1, 0), 1);
-	read_items(vm, 1);
-	CHECK_EQ(ivring_members(vm), 1);
-	CHECK_EQ(ivring_copy_payload(vm, &items[1], buffer, 10), 10);
+	CHECK_EQ(ivring_send(member, ivring_self(other), &item, 1, 0), 1);
+	read_items(member, 1);
+	CHECK_EQ(ivring_members(member), 1);
+	CHECK_EQ(ivring_copy_payload(member, &items[1], buffer, 10), 10);
 	close_all();
 }
 

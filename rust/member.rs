@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A VM: one member of a region, with its area, its inbox, its lanes and its doorbell.
+//! A member: one participant of a region, with its area, its inbox, its lanes and its doorbell.
 
 use core::{cell::Cell, mem::offset_of};
 use kernel::{
@@ -29,25 +29,25 @@ use crate::{
     memory,
     quiet::Quiet,
     state::{Due, State},
-    uapi::{self, Item, Stats, VmArea, BUSY_UNFENCED},
+    uapi::{self, Item, MemberArea, Stats, BUSY_UNFENCED},
     waiter::Woken,
     waitqueue::Deadline,
 };
 
-/// Who a VM is: its slot in the region, and the slot's generation.
+/// Who a member is: its slot in the region, and the slot's generation.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct VmId {
+pub(crate) struct MemberId {
     pub(crate) slot: u16,
     pub(crate) generation: u32,
 }
 
-impl fmt::Display for VmId {
+impl fmt::Display for MemberId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.slot, self.generation)
     }
 }
 
-/// The task that attaches a VM.
+/// The task that attaches a member.
 #[derive(Clone, Copy)]
 pub(crate) struct Owner {
     pub(crate) uid: Kuid,
@@ -56,10 +56,10 @@ pub(crate) struct Owner {
 
 /// A member of a region.
 #[pin_data(PinnedDrop)]
-pub(crate) struct Vm {
-    pub(crate) id: VmId,
+pub(crate) struct Member {
+    pub(crate) id: MemberId,
     pub(crate) owner: Owner,
-    /// What the VM itself writes: `struct ivring_vm_area`.
+    /// What the member itself writes: `struct ivring_member_area`.
     pub(crate) area: Area,
     #[pin]
     pub(crate) inbox: Inbox,
@@ -67,8 +67,8 @@ pub(crate) struct Vm {
     lanes: SpinLock<Lanes>,
     /// Where the table of its lanes begins in the inbox area.
     table: usize,
-    /// Rung when the VM is idle and there is something for it. The VM's file has it too, and has
-    /// had it before there was a VM.
+    /// Rung when the member is idle and there is something for it. The member's file has it too, and
+    /// has had it before there was a member.
     pub(crate) doorbell: Arc<Doorbell>,
     /// A task has gone idle, maybe over a doorbell that another one, which has armed by itself, has yet
     /// to notice.
@@ -81,7 +81,7 @@ pub(crate) struct Vm {
     counters: Counters,
 }
 
-/// What became of the items that were offered to a VM.
+/// What became of the items that were offered to a member.
 #[derive(Clone, Copy)]
 pub(crate) struct Sent {
     /// How many went in.
@@ -92,16 +92,16 @@ pub(crate) struct Sent {
     pub(crate) rung: bool,
 }
 
-impl Vm {
-    /// Makes the VM with areas of its own, not yet a member of anything.
+impl Member {
+    /// Makes the member with areas of its own, not yet a member of anything.
     pub(crate) fn new(
-        id: VmId,
+        id: MemberId,
         owner: Owner,
         geometry: &Geometry,
         doorbell: Arc<Doorbell>,
     ) -> Result<Arc<Self>> {
-        let area = Area::new(geometry.vm_bytes())?;
-        area.word(offset_of!(VmArea, max_lane_entries))
+        let area = Area::new(geometry.member_bytes())?;
+        area.word(offset_of!(MemberArea, max_lane_entries))
             .store(uapi::MAX_LANE_ENTRIES);
         let inbox_area = Area::new(geometry.inbox_bytes())?;
         let inbox = Inbox::new(inbox_area, &area, geometry.inbox_entries);
@@ -129,7 +129,7 @@ impl Vm {
     }
 
     pub(crate) fn state(&self) -> State<'_> {
-        State(self.word(offset_of!(VmArea, state)))
+        State(self.word(offset_of!(MemberArea, state)))
     }
 
     fn table(&self) -> Table<'_> {
@@ -139,24 +139,24 @@ impl Vm {
         }
     }
 
-    /// The last change of the region's members that the VM says it has acted upon.
+    /// The last change of the region's members that the member says it has acted upon.
     pub(crate) fn members_seen(&self) -> u32 {
-        self.word(offset_of!(VmArea, members_seen)).load()
+        self.word(offset_of!(MemberArea, members_seen)).load()
     }
 
-    /// Lets nobody open a lane to the VM, until it says otherwise itself.
+    /// Lets nobody open a lane to the member, until it says otherwise itself.
     pub(crate) fn refuse_lanes(&self) {
-        self.word(offset_of!(VmArea, max_lane_entries)).store(0);
+        self.word(offset_of!(MemberArea, max_lane_entries)).store(0);
     }
 
-    /// The largest lane that the VM lets others open to it.
+    /// The largest lane that the member lets others open to it.
     pub(crate) fn max_lane_entries(&self) -> u32 {
-        self.word(offset_of!(VmArea, max_lane_entries)).load()
+        self.word(offset_of!(MemberArea, max_lane_entries)).load()
     }
 
-    /// Puts as many of `items` into the inbox as there is room for, and rings if the VM is idle.
+    /// Puts as many of `items` into the inbox as there is room for, and rings if the member is idle.
     ///
-    /// `EPIPE` if the VM has left, `EPROTO` if it has broken its inbox.
+    /// `EPIPE` if the member has left, `EPROTO` if it has broken its inbox.
     pub(crate) fn push(self: ArcBorrow<'_, Self>, items: &[Item]) -> Result<Sent> {
         let pushed = self
             .inbox
@@ -169,8 +169,8 @@ impl Vm {
         })
     }
 
-    /// After something was published in a ring that holds `held` items now, of `capacity`: rings the VM
-    /// if it is idle and wants to be woken for this many. True if this has rung it.
+    /// After something was published in a ring that holds `held` items now, of `capacity`: rings the
+    /// member if it is idle and wants to be woken for this many. True if this has rung it.
     pub(crate) fn interrupt(self: ArcBorrow<'_, Self>, held: u32, capacity: u32) -> bool {
         match delay::wanted(&self.area, capacity).filter(|delay| held < delay.items) {
             None => self.notify(),
@@ -181,7 +181,7 @@ impl Vm {
         }
     }
 
-    /// Has a timer ring the VM if it is idle.
+    /// Has a timer ring the member if it is idle.
     fn delay(self: ArcBorrow<'_, Self>, delay: Delay) {
         // Whoever has turned the state to DELAYED starts the timer at once, however low its priority:
         // until then nothing ends the delay. Only these two are done with interrupts off. Ringing
@@ -198,7 +198,7 @@ impl Vm {
         }
     }
 
-    /// Rings the VM if it is idle. True if this has rung it.
+    /// Rings the member if it is idle. True if this has rung it.
     pub(crate) fn notify(&self) -> bool {
         let due = self.state().due(false) == Due::Ring;
         if due {
@@ -218,8 +218,8 @@ impl Vm {
         }
     }
 
-    /// Wakes a few of those that wait for a VM that has broken its inbox, who wake the others, and the
-    /// VM itself.
+    /// Wakes a few of those that wait for a member that has broken its inbox, who wake the others, and
+    /// the member itself.
     fn tell_if_broken(&self, error: Error) {
         if error == EPROTO {
             self.inbox.tell(&self.area);
@@ -227,26 +227,26 @@ impl Vm {
         }
     }
 
-    /// Counts items that this VM has sent.
+    /// Counts items that this member has sent.
     pub(crate) fn count_sent(&self, items: usize) {
         self.counters.items_out.add(items as u64);
     }
 
-    /// Sleeps until the VM's inbox has room.
+    /// Sleeps until the member's inbox has room.
     pub(crate) fn wait_for_room(&self, patience: Patience<'_>) -> Result {
         self.inbox
             .wait_for_room(&self.area, patience)
             .inspect_err(|&error| self.tell_if_broken(error))
     }
 
-    /// Sleeps until the VM has read all items of its inbox before `position`.
+    /// Sleeps until the member has read all items of its inbox before `position`.
     pub(crate) fn wait_until_read(&self, position: u32, patience: Patience<'_>) -> Result {
         self.inbox
             .wait_until_read(&self.area, position, patience)
             .inspect_err(|&error| self.tell_if_broken(error))
     }
 
-    /// The VM rings back: those who wait for room in its inbox look again.
+    /// The member rings back: those who wait for room in its inbox look again.
     pub(crate) fn ring_back(&self) {
         self.inbox.ring_back(&self.area);
         if let Err(error) = self.inbox.check() {
@@ -254,11 +254,11 @@ impl Vm {
         }
     }
 
-    /// Whether there is something in the inbox or in a lane that is not quiet; `EPROTO` if the VM has broken the
-    /// inbox.
+    /// Whether there is something in the inbox or in a lane that is not quiet; `EPROTO` if the member
+    /// has broken the inbox.
     ///
-    /// Rings back on behalf of a VM that did not, and tells everybody that it has broken its inbox, other
-    /// tasks of the VM among them.
+    /// Rings back on behalf of a member that did not, and tells everybody that it has broken its inbox,
+    /// other tasks of the member among them.
     pub(crate) fn has_items(&self) -> Result<bool> {
         let mut any = self
             .inbox
@@ -276,7 +276,7 @@ impl Vm {
         Ok(any)
     }
 
-    /// Says that the VM must be rung from now on. Look for work after this, before it sleeps.
+    /// Says that the member must be rung from now on. Look for work after this, before it sleeps.
     pub(crate) fn go_idle(&self) {
         let fences = Cell::new(0u32);
         let overrides = self.state().go_idle(|found| {
@@ -303,14 +303,14 @@ impl Vm {
         self.lanes.lock().quieten(&self.area, self.table(), fenced);
     }
 
-    /// After something was published in the lane from a slot: has the VM look at it if it is quiet.
+    /// After something was published in the lane from a slot: has the member look at it if it is quiet.
     fn wake_lane(&self, slot: u16) {
         if Quiet(&self.area).is_marked(slot) {
             self.lanes.lock().wake(slot, &self.area, self.table());
         }
     }
 
-    /// Sleeps until `look` finds something, or, if the VM has `armed` by itself, until the doorbell
+    /// Sleeps until `look` finds something, or, if the member has `armed` by itself, until the doorbell
     /// rings, another task has gone idle, or `look` fails. If it was another task, the state may still be
     /// IDLE or DELAYED when this returns; else it is neither.
     pub(crate) fn wait(
@@ -351,7 +351,7 @@ impl Vm {
             let count = || self.counters.waits.add(1);
             match self.doorbell.sleepers.wait(deadline, ready, count) {
                 Ok(Some(found)) => break found,
-                // What there is to do, the VM finds out by itself.
+                // What there is to do, the member finds out by itself.
                 Ok(None) if armed => {
                     // Cleared only where it was seen, and before the caller looks and arms again.
                     if self.overridden.load(Relaxed) {
@@ -373,33 +373,33 @@ impl Vm {
         outcome
     }
 
-    /// Lists a lane that leads to this VM.
+    /// Lists a lane that leads to this member.
     pub(crate) fn add_lane(&self, lane: &Arc<Lane>) -> Result {
         self.lanes.lock().add(lane, &self.area, self.table())
     }
 
-    /// Lists a lane that this VM writes, in place of any to that slot before. `EOWNERDEAD` if this VM
-    /// has left.
+    /// Lists a lane that this member writes, in place of any to that slot before. `EOWNERDEAD` if this
+    /// member has left.
     pub(crate) fn set_lane_to(&self, lane: &Arc<Lane>) -> Result {
         // Dropped after the lock.
         let _old = self.lanes.lock().set_to(lane)?;
         Ok(())
     }
 
-    /// The lane to the VM of a slot, of whatever generation.
+    /// The lane to the member of a slot, of whatever generation.
     ///
     /// `ENOENT` if there is none, `EINVAL` if there is no such slot.
     pub(crate) fn lane_to(&self, slot: u32) -> Result<Arc<Lane>> {
         self.lanes.lock().to(slot)?.cloned().ok_or(ENOENT)
     }
 
-    /// The lane from the VM of a slot. Errors as [`Vm::lane_to`].
+    /// The lane from the member of a slot. Errors as [`Member::lane_to`].
     pub(crate) fn lane_from(&self, slot: u32) -> Result<Arc<Lane>> {
         self.lanes.lock().from(slot)?.cloned().ok_or(ENOENT)
     }
 
-    /// Lets go of the lane from a VM; `ENOENT` if there is none.
-    pub(crate) fn close_lane(&self, from: VmId) -> Result {
+    /// Lets go of the lane from a member; `ENOENT` if there is none.
+    pub(crate) fn close_lane(&self, from: MemberId) -> Result {
         // Those that wait are woken after the lock.
         let lane = self.lanes.lock().remove(from, &self.area, self.table())?;
         lane.tell().wake();
@@ -413,7 +413,7 @@ impl Vm {
         Ok(())
     }
 
-    /// Wakes the receiver of a lane of this VM, if the lane holds something and the receiver is
+    /// Wakes the receiver of a lane of this member, if the lane holds something and the receiver is
     /// idle. True if this has rung it.
     pub(crate) fn ring_lane(&self, lane: &Lane) -> Result<bool> {
         let receiver = lane.receiver()?;
@@ -426,7 +426,7 @@ impl Vm {
         Ok(receiver.as_arc_borrow().interrupt(held, lane.entries))
     }
 
-    /// The VM is about to leave, maybe killed between its last publish and the doorbell: has its
+    /// The member is about to leave, maybe killed between its last publish and the doorbell: has its
     /// receivers look at what it has sent. Who sees that it has left is going to look there.
     pub(crate) fn wake_receivers(&self, slots: u32) {
         for lane in (0..slots).filter_map(|slot| self.lane_to(slot).ok()) {
@@ -439,7 +439,7 @@ impl Vm {
         }
     }
 
-    /// The VM has left its region: whoever sends to it, waits for it or rings it is told so.
+    /// The member has left its region: whoever sends to it, waits for it or rings it is told so.
     pub(crate) fn close(&self) {
         self.inbox.close(&self.area);
         let (incoming, outgoing) = self.lanes.lock().take();
@@ -452,23 +452,23 @@ impl Vm {
         drop((incoming, outgoing));
     }
 
-    /// What happened to the VM since it attached.
+    /// What happened to the member since it attached.
     pub(crate) fn stats(&self) -> Stats {
         self.counters.stats(self.inbox.counts())
     }
 }
 
 #[pinned_drop]
-impl PinnedDrop for Vm {
+impl PinnedDrop for Member {
     fn drop(self: Pin<&mut Self>) {
         delay::cancel(&self);
     }
 }
 
 #[cfg(CONFIG_KUNIT = "y")]
-impl Vm {
+impl Member {
     /// A small one for tests, which is a member of nothing.
-    pub(crate) fn for_test(id: VmId, slots: u32) -> Result<Arc<Self>> {
+    pub(crate) fn for_test(id: MemberId, slots: u32) -> Result<Arc<Self>> {
         let owner = Owner {
             uid: Kuid::current_euid(),
             tgid: current!().tgid(),

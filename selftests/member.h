@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A member: an attached file and its areas. Included by ivring_test.h.
+ */
+#ifndef MEMBER_H
+#define MEMBER_H
+
+struct member {
+	int fd;
+	__u32 id;
+	__u32 generation;
+	__u32 slots;
+	__u32 entries;
+	__u32 start;		/* where the indices of every inbox start */
+	size_t region_size;
+	size_t inbox_size;
+	size_t area_size;
+	const struct ivring_region_area *region;
+	const struct ivring_ring_area *inbox;
+	const struct ivring_lanes *lanes;	/* that lead here */
+	struct ivring_member_area *area;
+};
+
+static inline size_t page_round(size_t size)
+{
+	return (size + PAGE - 1) & ~(PAGE - 1);
+}
+
+static const struct member no_member = { .fd = -1 };
+
+/* Map the areas of attached @fd. */
+static inline int member_map(struct member *member, int fd)
+{
+	struct ivring_info info;
+	int ret = dev_ioctl(fd, IVRING_IOC_INFO, &info);
+	void *p;
+
+	*member = no_member;
+	if (ret)
+		return ret;
+	*member = (struct member) {
+		.fd = fd,
+		.id = info.id,
+		.generation = info.generation,
+		.slots = info.slots,
+		.entries = info.inbox_entries,
+		.start = -info.inbox_entries,
+		.region_size = page_round(sizeof(*member->region) + 4 * info.slots),
+		.inbox_size = page_round(IVRING_LANES_OFFSET(info.inbox_entries) +
+					 sizeof(*member->lanes) + 8 * info.slots),
+		.area_size = IVRING_OUTBOX_OFFSET(info.slots) + info.outbox_bytes,
+	};
+	p = dev_map(fd, member->region_size, PROT_READ, IVRING_MAP_REGION);
+	if (p == MAP_FAILED)
+		return -errno;
+	member->region = p;
+	p = dev_map(fd, member->inbox_size, PROT_READ, IVRING_MAP_INBOX);
+	if (p == MAP_FAILED)
+		return -errno;
+	member->inbox = p;
+	member->lanes = p + IVRING_LANES_OFFSET(member->entries);
+	p = dev_map(fd, member->area_size, PROT_READ | PROT_WRITE,
+		    IVRING_MAP_MEMBER(member->id));
+	if (p == MAP_FAILED)
+		return -errno;
+	member->area = p;
+	return 0;
+}
+
+static inline int member_attach(struct member *member, int fd, int region_fd, __u32 id)
+{
+	struct ivring_attach a = attach_args(region_fd, id);
+	int ret = dev_ioctl(fd, IVRING_IOC_ATTACH, &a);
+
+	*member = no_member;
+	return ret ? ret : member_map(member, fd);
+}
+
+/* A new file that joins the region of @region_fd in slot @id. */
+static inline int member_join_slot(struct member *member, int region_fd, __u32 id)
+{
+	int fd = dev_open(), ret;
+
+	*member = no_member;
+	if (fd < 0)
+		return fd;
+	ret = member_attach(member, fd, region_fd, id);
+	if (ret)
+		close(fd);
+	return ret;
+}
+
+/*
+ * The same in the slot of one that has been killed: io_uring lets go of the
+ * files of a process some time after its end.
+ */
+static inline int member_succeed(struct member *member, int region_fd, __u32 id)
+{
+	int ret;
+
+	(void)SOON((ret = member_join_slot(member, region_fd, id)) != -EBUSY);
+	return ret;
+}
+
+static inline int member_join(struct member *member, int region_fd)
+{
+	return member_join_slot(member, region_fd, IVRING_ID_ANY);
+}
+
+/* A new file with a new region, and its first member. */
+static inline int member_create(struct member *member, __u32 slots, __u32 entries,
+				__u64 outbox)
+{
+	struct ivring_create c = create_args(slots, entries, outbox);
+	int fd = dev_open(), ret;
+
+	*member = no_member;
+	if (fd < 0)
+		return fd;
+	ret = dev_ioctl(fd, IVRING_IOC_CREATE, &c);
+	if (!ret)
+		ret = member_attach(member, fd, -1, IVRING_ID_ANY);
+	if (ret)
+		close(fd);
+	return ret;
+}
+
+static inline void member_unmap(struct member *member)
+{
+	munmap((void *)member->region, member->region_size);
+	munmap((void *)member->inbox, member->inbox_size);
+	munmap(member->area, member->area_size);
+}
+
+/* Leave. */
+static inline void member_close(struct member *member)
+{
+	member_unmap(member);
+	close(member->fd);
+}
+
+/* The area of slot @id, read-only, or MAP_FAILED. */
+static inline const struct ivring_member_area *member_peer(const struct member *member, __u32 id)
+{
+	return dev_map(member->fd, member->area_size, PROT_READ, IVRING_MAP_MEMBER(id));
+}
+
+/* The outbox in a mapping of anybody's area. */
+static inline __u8 *member_outbox(const struct member *member, const struct ivring_member_area *area)
+{
+	return (__u8 *)area + IVRING_OUTBOX_OFFSET(member->slots);
+}
+
+static inline __u32 member_generation(const struct member *member, __u32 id)
+{
+	return LOAD(&member->region->generation[id]);
+}
+
+static inline __u32 member_changes_word(const struct member *member)
+{
+	return LOAD(&member->region->members);
+}
+
+/* Act upon all comings and goings so far. */
+static inline void member_see_members(struct member *member)
+{
+	STORE(&member->area->members_seen, member_changes_word(member));
+}
+
+static inline __u32 member_state(const struct member *member)
+{
+	return LOAD(&member->area->state);
+}
+
+static inline struct ivring_stats member_stats(const struct member *member)
+{
+	struct ivring_member_info v = { .id = member->id };
+
+	if (dev_ioctl(member->fd, IVRING_IOC_MEMBER_INFO, &v))
+		memset(&v.stats, 0xff, sizeof(v.stats));
+	return v.stats;
+}
+
+/* Send one item whose cookie is @cookie. */
+static inline int member_send(const struct member *member, __u32 id, __u32 generation,
+			      __u64 cookie)
+{
+	struct ivring_item item = { .cookie = cookie };
+	struct ivring_enqueue e = enqueue_args(id, generation, &item, 1);
+
+	return dev_ioctl(member->fd, IVRING_IOC_ENQUEUE, &e);
+}
+
+/* The same, and wait for room. */
+static inline int member_send_wait(const struct member *member, __u32 id, __u32 generation,
+				   __u64 cookie, __u64 deadline)
+{
+	struct ivring_item item = { .cookie = cookie };
+	struct ivring_enqueue e = enqueue_args(id, generation, &item, 1);
+
+	e.flags = IVRING_ENQUEUE_WAIT;
+	e.deadline = deadline;
+	return dev_ioctl(member->fd, IVRING_IOC_ENQUEUE, &e);
+}
+
+/* How many items are in the inbox. */
+static inline __u32 member_pending(const struct member *member)
+{
+	return LOAD(&member->inbox->producer) - member->area->inbox_consumer;
+}
+
+/* Read one item and give it up; false if there is none. */
+static inline bool member_take(struct member *member, struct ivring_item *item)
+{
+	__u32 index = member->area->inbox_consumer;
+
+	if (!member_pending(member))
+		return false;
+	memcpy(item, (void *)&member->inbox->item[index % member->entries],
+	       sizeof(*item));
+	STORE(&member->area->inbox_consumer, index + 1);
+	return true;
+}
+
+/*
+ * Whether a reader at @consumer has read all up to @position: what it has not
+ * lies within the next round of the ring.
+ */
+static inline bool has_read(__u32 consumer, __u32 position, __u32 entries)
+{
+	__u32 ahead = position - consumer;
+
+	return !ahead || ahead > entries;
+}
+
+/* Ring back if a sender waits for what has been read. */
+static inline int member_ring_back(struct member *member)
+{
+	FULL_BARRIER();
+	if (!LOAD(&member->inbox->room_wanted) ||
+	    !has_read(member->area->inbox_consumer, LOAD(&member->inbox->room_at), member->entries))
+		return 0;
+	return dev_room(member->fd, IVRING_ID_ANY);
+}
+
+/* All that a call without effect must leave as it was. */
+
+#define SNAPSHOT_SLOTS	4
+
+struct snapshot {
+	struct ivring_info info;
+	__u32 members;
+	struct ivring_member_info member[SNAPSHOT_SLOTS];
+};
+
+static inline struct snapshot member_snapshot(const struct member *member)
+{
+	struct snapshot s;
+	__u32 i;
+
+	memset(&s, 0, sizeof(s));
+	dev_ioctl(member->fd, IVRING_IOC_INFO, &s.info);
+	s.members = member_changes_word(member);
+	for (i = 0; i < member->slots && i < SNAPSHOT_SLOTS; i++) {
+		s.member[i].id = i;
+		dev_ioctl(member->fd, IVRING_IOC_MEMBER_INFO, &s.member[i]);
+	}
+	return s;
+}
+
+#define EXPECT_UNCHANGED(before, member)				\
+do {									\
+	struct snapshot __after = member_snapshot(member);		\
+									\
+	EXPECT_EQ(0, memcmp(&(before), &__after, sizeof(__after)));	\
+} while (0)
+
+#endif /* MEMBER_H */

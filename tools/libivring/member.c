@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "arm.h"
+#include "barrier.h"
+#include "sys.h"
+#include "member.h"
+#include "why.h"
+
+static const struct ivr_reason set_up_reasons[] = {
+	{ -EPROTONOSUPPORT, "The module has another version of the interface than the library." },
+	{ -EACCES, "The areas of the region cannot be mapped by this process." },
+	{ -EAGAIN, "The process has locked as much memory as it may." },
+	{ 0 },
+};
+
+static int map_areas(struct ivring *member)
+{
+	void *memory;
+	int ret;
+
+	ret = ivr_map(member->fd, IVRING_MAP_REGION, member->region_bytes, PROT_READ, &memory);
+	if (ret)
+		return ret;
+	member->region = memory;
+	if (member->region->magic != IVRING_MAGIC || member->region->version != IVRING_API_VERSION)
+		return -EPROTONOSUPPORT;
+
+	ret = ivr_map(member->fd, IVRING_MAP_INBOX, member->inbox_bytes, PROT_READ, &memory);
+	if (ret)
+		return ret;
+	member->inbox = memory;
+
+	ret = ivr_map(member->fd, IVRING_MAP_MEMBER(member->self.id), member->area_bytes,
+		      PROT_READ | PROT_WRITE, &memory);
+	if (ret)
+		return ret;
+	member->area = memory;
+	return 0;
+}
+
+/* The rings that the member reads: no more than the inbox yet. */
+static int set_up_reader(struct ivring *member, uint32_t inbox_entries)
+{
+	struct ivr_reader *reader = &member->reader;
+	struct ivr_ring *inbox = &reader->inbox;
+
+	inbox->area = member->inbox;
+	inbox->published = &member->area->inbox_consumer;
+	inbox->consumer = ivr_load(inbox->published);
+	inbox->producer = inbox->consumer;
+	inbox->entries = inbox_entries;
+	inbox->from.id = IVRING_ID_ANY;
+
+	reader->lanes.table = (const void *)((const char *)member->inbox +
+					     IVRING_LANES_OFFSET((size_t)inbox_entries));
+	reader->quiet.marks = member->area->quiet;
+	reader->quiet.table = reader->lanes.table;
+	reader->quiet.patience = IVR_QUIET_PATIENCE;
+	reader->quiet.few = IVR_QUIET_FEW;
+	reader->lanes.from = calloc(member->slots, sizeof(*reader->lanes.from));
+	reader->rings = calloc(member->slots + 1, sizeof(*reader->rings));
+	if (!reader->lanes.from || !reader->rings)
+		return -ENOMEM;
+	ivr_reader_add(reader, inbox);
+	return 0;
+}
+
+/* This member is one of its own peers. */
+static int set_up_peers(struct ivring *member)
+{
+	struct ivr_peer *self = calloc(1, sizeof(*self));
+
+	member->peers = calloc(member->slots, sizeof(*member->peers));
+	if (!member->peers || !self) {
+		free(self);
+		return -ENOMEM;
+	}
+	self->peer = member->self;
+	self->area = member->area;
+	member->peers[member->self.id] = self;
+	return 0;
+}
+
+int ivr_member_set_up(struct ivring *member)
+{
+	struct ivring_info info;
+	int ret;
+
+	ret = ivr_ioctl(member->fd, IVRING_IOC_INFO, &info);
+	if (ret)
+		return ivr_fail_as(ret, set_up_reasons);
+	member->slots = info.slots;
+	member->outbox_bytes = info.outbox_bytes;
+	member->region_bytes = sizeof(*member->region) + (size_t)info.slots * sizeof(uint32_t);
+	member->inbox_bytes = IVRING_LANES_OFFSET((size_t)info.inbox_entries) +
+			  sizeof(struct ivring_lanes) +
+			  (size_t)info.slots * sizeof(struct ivring_lane_info);
+	member->area_bytes = IVRING_OUTBOX_OFFSET(info.slots) + info.outbox_bytes;
+	member->owner = ivr_owner_new();
+	ret = member->owner ? map_areas(member) : -ENOMEM;
+	if (!ret)
+		ret = set_up_reader(member, info.inbox_entries);
+	if (!ret)
+		ret = set_up_peers(member);
+	if (!ret)
+		ret = ivr_members_init(member);
+	if (ret)
+		return ivr_fail_as(ret, set_up_reasons);
+
+	member->state.word = &member->area->state;
+	member->state.fd = member->fd;
+	member->outbox.size = info.outbox_bytes;
+	member->outbox_data = (char *)member->area + IVRING_OUTBOX_OFFSET(member->slots);
+	member->members = ivr_load(&member->area->members_seen);
+	member->members_next = member->members;
+	ivring_set_polling(member, ivr_cpus() > 1 ? IVR_POLLING_MAX_NS : 0);
+	return 0;
+}
+
+int ivring_close(struct ivring *member)
+{
+	int ret;
+
+	if (!member)
+		return 0;
+	if (ivr_in_child(member)) {
+		/* Where the mappings were there may be something else by now. */
+		ivr_close(member->fd);
+		ivr_owner_drop(member->owner);
+		free(member);
+		return 0;
+	}
+	ret = ivr_refuse(member);
+	if (ret)
+		return ret;
+	if (member->peers)
+		ivr_peers_drop(member);
+	ivr_lanes_drop(member);
+	if (member->area)
+		ivr_unmap(member->area, member->area_bytes);
+	if (member->inbox)
+		ivr_unmap(member->inbox, member->inbox_bytes);
+	if (member->region)
+		ivr_unmap(member->region, member->region_bytes);
+	ivr_close(member->fd);
+	ivr_outbox_drop(&member->outbox);
+	ivr_owner_drop(member->owner);
+	free(member->peers);
+	free(member->slot);
+	free(member->reader.rings);
+	free(member->reader.lanes.from);
+	free(member->requests.table);
+	free(member->dispatcher.handlers);
+	free(member);
+	return 0;
+}
+
+int ivring_fd(const struct ivring *member)
+{
+	return member->fd;
+}
+
+struct ivring_peer ivring_self(const struct ivring *member)
+{
+	return member->self;
+}
+
+int ivring_info(const struct ivring *member, struct ivring_info *info)
+{
+	int ret = ivr_refuse_in_child(member);
+
+	if (ret)
+		return ret;
+	ret = ivr_ioctl(member->fd, IVRING_IOC_INFO, info);
+	return ret ? ivr_fail_as(ret, NULL) : 0;
+}
+
+int ivring_member_info(const struct ivring *member, uint32_t id, struct ivring_member_info *info)
+{
+	int ret;
+
+	ret = ivr_refuse_in_child(member);
+	if (ret)
+		return ret;
+	*info = (struct ivring_member_info){ .id = id };
+	ret = ivr_ioctl(member->fd, IVRING_IOC_MEMBER_INFO, info);
+	if (ret == -EINVAL)
+		return ivr_fail(ret, IVR_NO_SUCH_SLOT);
+	return ret ? ivr_fail_as(ret, NULL) : 0;
+}
+
+void ivring_get_counters(const struct ivring *member, struct ivring_counters *counters)
+{
+	*counters = member->counters;
+}
+
+int ivring_set_eventfd(struct ivring *member, int eventfd)
+{
+	struct ivring_eventfd call = { .fd = eventfd };
+	int ret = ivr_refuse_in_child(member);
+
+	if (ret)
+		return ret;
+	ret = ivr_ioctl(member->fd, IVRING_IOC_EVENTFD, &call);
+	if (ret == -EINVAL)
+		return ivr_fail(ret, "The descriptor is not of an eventfd.");
+	if (ret)
+		return ivr_fail_as(ret, NULL);
+	/* What was rung before does not count. */
+	if (eventfd >= 0 && !member->dispatcher.active)
+		ivr_settle(member);
+	return 0;
+}
+
+uint64_t ivring_deadline_ms(uint32_t ms)
+{
+	return ivr_now() + (uint64_t)ms * 1000000;
+}
