@@ -363,13 +363,13 @@ fn wait(caller: Caller<'_>, argument: User<uapi::Wait>) -> Result {
         0 => uapi::EVENT_ITEMS,
         _ => uapi::EVENT_ITEMS | uapi::EVENT_MEMBERS,
     };
-    let armed = wait.flags & uapi::WAIT_ARMED != 0;
-    let look = || match armed {
-        true => caller.check().map(|()| None),
-        false => Ok(Some(caller.events(interest)?).filter(|&events| events != 0)),
-    };
     let deadline = Deadline::of_user(wait.deadline);
-    wait.events = caller.member.wait(deadline, armed, look)?;
+    wait.events = if wait.flags & uapi::WAIT_ARMED == 0 {
+        caller.member.wait(deadline, || caller.events(interest))?
+    } else {
+        caller.member.wait_armed(deadline, || caller.check())?;
+        0
+    };
     argument.write(&wait)
 }
 

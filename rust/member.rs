@@ -310,67 +310,76 @@ impl Member {
         }
     }
 
-    /// Sleeps until `look` finds something, or, if the member has `armed` by itself, until the doorbell
-    /// rings, another task has gone idle, or `look` fails. If it was another task, the state may still be
-    /// IDLE or DELAYED when this returns; else it is neither.
-    pub(crate) fn wait(
-        &self,
-        deadline: Deadline,
-        armed: bool,
-        look: impl Fn() -> Result<Option<u32>>,
-    ) -> Result<u32> {
+    /// Sleeps until `look` finds events, and returns them. The member is neither idle nor delayed then,
+    /// also if this fails.
+    pub(crate) fn wait(&self, deadline: Deadline, look: impl Fn() -> Result<u32>) -> Result<u32> {
+        let outcome = self.wait_for_events(deadline, look);
+        self.end_wait();
+        outcome
+    }
+
+    fn wait_for_events(&self, deadline: Deadline, look: impl Fn() -> Result<u32>) -> Result<u32> {
+        const RUNG: u32 = 0;
         let mut rung = false;
-        let outcome = loop {
-            if !armed {
-                if let Some(found) = look().transpose() {
-                    break found;
-                }
-                self.counters.spurious.add(u64::from(rung));
-                // A member that keeps overwriting IDLE can prevent this sleep, but not defeat its
-                // deadline.
-                if let Err(error) = deadline.check() {
-                    break Err(error);
-                }
-                self.go_idle();
+        loop {
+            let events = look()?;
+            if events != 0 {
+                return Ok(events);
             }
-            // Some(None): rung, and the rest is to be found out.
+            self.counters.spurious.add(u64::from(rung));
+            // A member that keeps overwriting IDLE can prevent this sleep, but not defeat its deadline.
+            deadline.check()?;
+            self.go_idle();
             let ready = || {
-                if armed {
-                    let rung = !self.state().sleeps() || self.overridden.load(Relaxed);
-                    if rung {
-                        return Some(None);
-                    }
-                    // Another task may have armed again after the last doorbell.
-                    return look().err().map(|error| Some(Err(error)));
-                }
                 if !self.state().sleeps_before_look() {
-                    return Some(None);
+                    return Some(Ok(RUNG));
                 }
-                look().transpose().map(Some)
+                look()
+                    .map(|events| (events != 0).then_some(events))
+                    .transpose()
             };
-            let count = || self.counters.waits.add(1);
-            match self.doorbell.sleepers.wait(deadline, ready, count) {
-                Ok(Some(found)) => break found,
-                // What there is to do, the member finds out by itself.
-                Ok(None) if armed => {
-                    // Cleared only where it was seen, and before the caller looks and arms again.
-                    if self.overridden.load(Relaxed) {
-                        self.overridden.xchg(false, Full);
-                    }
-                    // A state that is IDLE still is the other task's, which sleeps. Turning it busy would
-                    // mean to ring that task, which would go idle again and set the flag for the
-                    // caller's next sleep, and so without end.
-                    return self.inbox.check().map(|()| 0);
-                }
-                Ok(None) => rung = true,
-                Err(error) => break Err(error),
+            match self.sleep(deadline, ready)? {
+                RUNG => rung = true,
+                events => return Ok(events),
             }
+        }
+    }
+
+    /// Sleeps, of a member that has armed by itself, until the doorbell rings, another task has gone
+    /// idle, or `check` fails. If it was another task, the state may still be IDLE or DELAYED when this
+    /// returns; else it is neither. What there is to do, the member finds out by itself.
+    pub(crate) fn wait_armed(&self, deadline: Deadline, check: impl Fn() -> Result) -> Result {
+        let ready = || {
+            if !self.state().sleeps() || self.overridden.load(Relaxed) {
+                return Some(Ok(()));
+            }
+            // Another task may have armed again after the last doorbell.
+            check().err().map(Err)
         };
+        // A state that is IDLE after this is the other task's, which sleeps, and is left alone. Turning
+        // it busy would mean to ring that task, which would go idle again and set the flag for the
+        // caller's next sleep, and so without end.
+        self.sleep(deadline, ready)
+            .inspect_err(|_| self.end_wait())?;
+        // Cleared only where it was seen, and before the caller looks and arms again.
+        if self.overridden.load(Relaxed) {
+            self.overridden.xchg(false, Full);
+        }
+        self.inbox.check()
+    }
+
+    /// Sleeps until `ready` returns something. It is asked before the sleep, and after each doorbell.
+    fn sleep<T>(&self, deadline: Deadline, ready: impl FnMut() -> Option<Result<T>>) -> Result<T> {
+        let count = || self.counters.waits.add(1);
+        self.doorbell.sleepers.wait(deadline, ready, count)?
+    }
+
+    /// Leaves no task asleep under BUSY: others may have armed too, and sleep on the wait queue or the
+    /// eventfd.
+    fn end_wait(&self) {
         if self.state().turn_busy() {
-            // Others may have armed too, and sleep on the wait queue or the eventfd.
             self.doorbell.ring();
         }
-        outcome
     }
 
     /// Lists a lane that leads to this member.
