@@ -33,7 +33,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-#pragma GCC visibility push(default)
 
 /*
  * The port the library keeps for itself: ivring_stop() wakes its own member by an item to
@@ -345,7 +344,6 @@ struct ivring_change {
  */
 int ivring_next_change(struct ivring *member, struct ivring_change *change);
 
-#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -36,7 +36,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-#pragma GCC visibility push(default)
 
 /**
  * typedef ivring_item_fn - handles an item.
@@ -139,7 +138,6 @@ void ivring_stop(struct ivring *member);
  */
 int ivring_dispatch(struct ivring *member, unsigned int budget);
 
-#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -18,7 +18,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-#pragma GCC visibility push(default)
 
 /**
  * struct ivring_lane - the sender's end of a lane.
@@ -173,7 +172,6 @@ static inline uint64_t ivring_lane_sent(const struct ivring_lane *lane)
 	return lane->staged - lane->first;
 }
 
-#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

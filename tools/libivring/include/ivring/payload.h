@@ -10,7 +10,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-#pragma GCC visibility push(default)
 
 /* Blocks of the outbox begin at multiples of this many bytes. */
 #define IVRING_BLOCK_ALIGN		64u
@@ -103,7 +102,6 @@ int ivring_set_inline(struct ivring_item *item, const void *data, size_t length)
  */
 int ivring_get_inline(const struct ivring_item *item, void *data, size_t length);
 
-#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

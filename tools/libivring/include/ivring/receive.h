@@ -37,7 +37,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-#pragma GCC visibility push(default)
 
 /**
  * ivring_wait() - sleep until there is work (IVRING_IOC_WAIT).
@@ -161,7 +160,6 @@ int ivring_close_lane(struct ivring *member, struct ivring_peer from);
  */
 void ivring_set_max_lane_entries(struct ivring *member, uint32_t entries);
 
-#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -17,7 +17,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-#pragma GCC visibility push(default)
 
 /**
  * typedef ivring_reply_fn - handles the reply to a request.
@@ -84,7 +83,6 @@ int ivring_call(struct ivring *member, struct ivring_peer to, const struct ivrin
 void ivring_keep_reply(struct ivring *member, int status, const struct ivring_item *reply,
 		       void *arg);
 
-#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

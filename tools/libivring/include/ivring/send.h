@@ -10,7 +10,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-#pragma GCC visibility push(default)
 
 /**
  * ivring_sender() - the member that an item came from.
@@ -94,7 +93,6 @@ int ivring_reply(struct ivring *member, const struct ivring_item *request,
  */
 int ivring_flush(struct ivring *member, struct ivring_peer to, uint64_t deadline);
 
-#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif
