@@ -35,6 +35,30 @@ extern "C" {
 #endif
 
 /*
+ * The version of these headers. A program runs with every later library of the same major
+ * version, because that is the number in the name of the shared library.
+ */
+#define IVRING_VERSION_MAJOR		0
+#define IVRING_VERSION_MINOR		1
+#define IVRING_VERSION_PATCH		0
+
+/* A version as one number. A later version has a larger number. */
+#define IVRING_VERSION_NUMBER(major, minor, patch) \
+	((uint32_t)(major) << 16 | (uint32_t)(minor) << 8 | (uint32_t)(patch))
+#define IVRING_VERSION \
+	IVRING_VERSION_NUMBER(IVRING_VERSION_MAJOR, IVRING_VERSION_MINOR, IVRING_VERSION_PATCH)
+
+/**
+ * ivring_version() - the version of the library that the program runs with.
+ *
+ * It may be later than IVRING_VERSION, which is that of the headers that the program was
+ * compiled with.
+ *
+ * Return: a number as IVRING_VERSION_NUMBER() makes it.
+ */
+uint32_t ivring_version(void);
+
+/*
  * The port the library keeps for itself: ivring_stop() wakes its own member by an item to
  * it, which dispatchers drop.
  */
