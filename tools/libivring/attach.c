@@ -151,9 +151,13 @@ static int finish(struct ivring *member, int ret, struct ivring **out)
 static int read_options(const struct ivring_options *options, struct ivring_create *create)
 {
 	const char *name = options->name ? options->name : "", *fault = fault_of_name(name);
+	size_t i;
 
 	if (fault)
 		return ivr_fail(-EINVAL, fault);
+	for (i = 0; i < sizeof(options->reserved); i++)
+		if (options->reserved[i])
+			return ivr_fail(-EINVAL, "A reserved field of the options is not zero.");
 	*create = (struct ivring_create){
 		.flags = IVRING_CREATE_ATTACH | (options->lasting ? 0 : IVRING_CREATE_PROCESS),
 		.slots = options->slots,

@@ -99,6 +99,8 @@ struct ivring_peer {
  *			A region without a name has no mode: zero
  * @lasting:	the member stays as long as any process has a descriptor of it, as
  *		ivring_join_lasting() says
+ * @reserved:	zero. Later versions of the library may use it for options that have no effect
+ *		if they are zero
  */
 struct ivring_options {
 	const char *name;
@@ -107,6 +109,7 @@ struct ivring_options {
 	uint64_t outbox_bytes;
 	uint32_t mode;
 	bool lasting;
+	uint8_t reserved[35];
 };
 
 /*
@@ -118,7 +121,8 @@ struct ivring_options {
  * @options:	what it is to be
  * @member:	out: the member, to be closed with ivring_close()
  *
- * Return: 0; -EEXIST if the name is taken, -EINVAL for bad options; -ENODEV if there is no
+ * Return: 0; -EEXIST if the name is taken, -EINVAL for bad options, also for a reserved field that
+ * is not zero; -ENODEV if there is no
  * /dev/ivring, -EACCES if this user may not open it; or what opening it, IVRING_IOC_CREATE or
  * mmap() fail with.
  */
@@ -249,6 +253,7 @@ int ivring_member_info(const struct ivring *member, uint32_t id, struct ivring_m
  * @unhandled:	items that were dropped, because there was no handler of their port
  * @refused:	requests among them whose senders have been told so
  * @stray:	replies that were dropped, because nobody waited for them
+ * @reserved:	zero, until later versions of the library count something there
  *
  * Each is counted when it happens, so handlers see them grow.
  */
@@ -258,6 +263,7 @@ struct ivring_counters {
 	uint64_t unhandled;
 	uint64_t refused;
 	uint64_t stray;
+	uint64_t reserved[3];
 };
 
 /**
@@ -345,11 +351,13 @@ enum ivring_member_event {
  * @peer:	who
  * @event:	which of the two
  * @skipped:	members that came to this slot and went again just before, and are not told of
+ * @reserved:	zero, until later versions of the library say more about the change there
  */
 struct ivring_change {
 	struct ivring_peer peer;
 	enum ivring_member_event event;
 	uint32_t skipped;
+	uint32_t reserved[4];
 };
 
 /**

@@ -58,7 +58,10 @@ static void another_version(void)
 /* What the module is asked for, by those options. */
 static uint32_t mode_of(const char *name, uint32_t mode)
 {
-	struct ivring_options options = { name, 1, ENTRIES, OUTBOX, mode, false };
+	struct ivring_options options = {
+		.name = name, .slots = 1, .inbox_entries = ENTRIES, .outbox_bytes = OUTBOX,
+		.mode = mode,
+	};
 
 	device_reset();
 	CHECK_EQ(ivring_create(&options, &member), 0);

@@ -51,7 +51,10 @@ static int create(struct ivring_options options)
 static struct ivring_options region(const char *name, uint32_t slots, uint32_t inbox_entries,
 				    uint64_t outbox_bytes, uint32_t mode)
 {
-	return (struct ivring_options){ name, slots, inbox_entries, outbox_bytes, mode, false };
+	return (struct ivring_options){
+		.name = name, .slots = slots, .inbox_entries = inbox_entries,
+		.outbox_bytes = outbox_bytes, .mode = mode,
+	};
 }
 
 static struct ivring_options good(const char *name)

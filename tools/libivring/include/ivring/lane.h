@@ -42,7 +42,8 @@ extern "C" {
  * @waits:	times it slept for room
  *
  * All of it is private memory of the sender. It is the library's to write; the fields
- * are here for the functions below.
+ * are here for the functions below. The library allocates it, so that later versions can add
+ * fields at the end.
  */
 struct ivring_lane {
 	struct ivring_ring_area *ring;

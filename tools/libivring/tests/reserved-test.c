@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * Reserved space of the structures that callers allocate: those that the library reads have to be
+ * zero there, and it writes zeros into the others.
+ */
+
+#include <errno.h>
+
+#include "region.h"
+
+/* Fields are added in the place of reserved space, so that a structure never changes its size. */
+static void sizes(void)
+{
+	if (sizeof(void *) == 8)
+		CHECK_EQ(sizeof(struct ivring_options), 64);
+	CHECK_EQ(sizeof(struct ivring_counters), 64);
+	CHECK_EQ(sizeof(struct ivring_change), 32);
+	CHECK_EQ(sizeof(struct ivring_peer), 8);
+}
+
+static bool is_zero(const void *memory, size_t length)
+{
+	const unsigned char *bytes = memory;
+
+	while (length && !bytes[length - 1])
+		length--;
+	return !length;
+}
+
+static void options_are_checked(void)
+{
+	struct ivring_options options = {
+		.name = "test", .slots = 2, .inbox_entries = ENTRIES, .outbox_bytes = OUTBOX,
+	};
+	size_t i;
+
+	device_reset();
+	for (i = 0; i < sizeof(options.reserved); i++) {
+		options.reserved[i] = 1;
+		CHECK_EQ(ivring_create(&options, &member), -EINVAL);
+		CHECK(strstr(ivring_why(), "reserved field"));
+		CHECK_EQ(ivring_open(&options, 0, &member), -EINVAL);
+		CHECK(strstr(ivring_why(), "reserved field"));
+		options.reserved[i] = 0;
+	}
+	CHECK_EQ(device.calls, 0);
+	CHECK(!member);
+	CHECK_EQ(ivring_open(&options, 0, &member), IVRING_CREATED);
+	close_all();
+}
+
+static void counters_are_zeroed(void)
+{
+	struct ivring_counters counters;
+
+	set_up();
+	memset(&counters, 0xff, sizeof(counters));
+	ivring_get_counters(member, &counters);
+	CHECK(is_zero(&counters, sizeof(counters)));
+	close_all();
+}
+
+static void changes_are_zeroed(void)
+{
+	struct ivring_change change;
+
+	set_up();
+	CHECK_EQ(ivring_members(member), 1);
+	memset(&change, 0xff, sizeof(change));
+	CHECK_EQ(ivring_next_change(member, &change), 1);
+	CHECK_EQ(change.peer.id, 1);
+	CHECK_EQ(change.event, IVRING_MEMBER_JOINED);
+	CHECK_EQ(change.skipped, 0);
+	CHECK(is_zero(change.reserved, sizeof(change.reserved)));
+	close_all();
+}
+
+int main(void)
+{
+	RUN(sizes);
+	RUN(options_are_checked);
+	RUN(counters_are_zeroed);
+	RUN(changes_are_zeroed);
+	return tap_end();
+}
