@@ -35,6 +35,14 @@ extern "C" {
 #endif
 
 /*
+ * The inline functions. The library exports a copy of each, for languages that cannot include
+ * these headers.
+ */
+#ifndef IVRING_STATIC
+#define IVRING_STATIC			static
+#endif
+
+/*
  * The version of these headers. A program runs with every later library of the same major
  * version, because that is the number in the name of the shared library.
  */

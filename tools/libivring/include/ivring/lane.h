@@ -115,7 +115,7 @@ int ivring_lane_ring(struct ivring_lane *lane);
  * -EPIPE if the receiver is gone, -ESTALE if another member has its slot, -ECONNRESET if it
  * has closed the lane, -EPROTO if it has broken it.
  */
-static inline int ivring_lane_push(struct ivring_lane *lane, const struct ivring_item *item)
+IVRING_STATIC inline int ivring_lane_push(struct ivring_lane *lane, const struct ivring_item *item)
 {
 	if (__builtin_expect((uint32_t)lane->staged == lane->limit, 0)) {
 		int ret = ivring_lane_refresh(lane);
@@ -136,7 +136,7 @@ static inline int ivring_lane_push(struct ivring_lane *lane, const struct ivring
  *
  * Return: 0; or an error as ivring_lane_push(), but for -EAGAIN: what was staged is lost.
  */
-static inline int ivring_lane_publish(struct ivring_lane *lane)
+IVRING_STATIC inline int ivring_lane_publish(struct ivring_lane *lane)
 {
 	/* P: pairs with the reader's acquire; the items before it can be read. */
 	__atomic_store_n(&lane->ring->producer, (uint32_t)lane->staged, __ATOMIC_RELEASE);
@@ -168,7 +168,7 @@ int ivring_lane_wait(struct ivring_lane *lane, uint64_t deadline);
  *
  * @lane->rung of them took a doorbell; the others took none, since the receiver was busy.
  */
-static inline uint64_t ivring_lane_sent(const struct ivring_lane *lane)
+IVRING_STATIC inline uint64_t ivring_lane_sent(const struct ivring_lane *lane)
 {
 	return lane->staged - lane->first;
 }

@@ -15,7 +15,7 @@ extern "C" {
  * ivring_sender() - the member that an item came from.
  * @item:	an item that was received
  */
-static inline struct ivring_peer ivring_sender(const struct ivring_item *item)
+IVRING_STATIC inline struct ivring_peer ivring_sender(const struct ivring_item *item)
 {
 	struct ivring_peer peer;
 
