@@ -2,12 +2,12 @@
 /*
  * ivring: work queues between virtual machines and processes of one computer.
  *
- * This header is the only source of the ABI. Every structure has the same
- * layout for 32-bit and 64-bit callers; fields that are marked "out" are
- * ignored on the way in; reserved fields and unknown flags must be zero.
+ * This header is the only definition of the ABI. Every structure has the same
+ * layout for 32-bit and 64-bit callers. Fields that are marked "out" are
+ * ignored on the way in. Reserved fields and unknown flags must be zero.
  *
- * Documentation/userspace-api/ivring.rst says what each call does, and each
- * of its errors; Documentation/design.rst says why the protocol is right.
+ * Documentation/userspace-api/ivring.rst describes each call and its errors.
+ * Documentation/design.rst explains the protocol and why it is correct.
  */
 #ifndef _UAPI_LINUX_IVRING_H
 #define _UAPI_LINUX_IVRING_H
@@ -20,10 +20,10 @@
 /* Feature bits of struct ivring_api. */
 #define IVRING_FEATURE_INBOX		(1ULL << 0)	/* ENQUEUE into a kernel-written ring */
 #define IVRING_FEATURE_EVENTFD		(1ULL << 1)	/* the doorbell can signal an eventfd */
-#define IVRING_FEATURE_LANES		(1ULL << 2)	/* rings that one member writes for another */
+#define IVRING_FEATURE_LANES		(1ULL << 2)	/* rings written by their sender */
 #define IVRING_FEATURE_DELAY		(1ULL << 3)	/* doorbells that wait for more items */
 
-/* Limits. They may grow: struct ivring_api tells those of the running module. */
+/* Limits. They may grow: struct ivring_api reports those of the running module. */
 #define IVRING_MAX_SLOTS		1024u
 #define IVRING_MIN_INBOX_ENTRIES	2u
 #define IVRING_MAX_INBOX_ENTRIES	65536u
@@ -32,32 +32,33 @@
 #define IVRING_MIN_OUTBOX_BYTES		4096ULL
 #define IVRING_MAX_OUTBOX_BYTES		(256ULL << 20)
 #define IVRING_MAX_BATCH		256u		/* items of one ENQUEUE */
-#define IVRING_NAME_SIZE		64		/* bytes, the closing NUL included */
-#define IVRING_INLINE_BYTES		32		/* payload that rides in an item */
-#define IVRING_MAX_WAKE_DELAY_US	1000000u	/* a longer delay counts as this */
+#define IVRING_NAME_SIZE		64		/* bytes, including the closing NUL */
+#define IVRING_INLINE_BYTES		32		/* bytes of payload inside an item */
+#define IVRING_MAX_WAKE_DELAY_US	1000000u	/* a longer delay is cut to this */
 
-#define IVRING_ID_ANY			0xffffffffu	/* attach: whichever slot is free */
+#define IVRING_ID_ANY			0xffffffffu	/* attach: the lowest free slot */
 #define IVRING_DEADLINE_NEVER		0xffffffffffffffffULL
 
 /* Flags of struct ivring_item. */
 #define IVRING_ITEM_REPLY		(1u << 0)	/* answers the request with this cookie */
 #define IVRING_ITEM_REQUEST		(1u << 1)	/* expects a reply with this cookie */
-#define IVRING_ITEM_REFUSED		(1u << 2)	/* of a reply: no program handles that port */
-#define IVRING_ITEM_FLAGS		7u		/* all of them */
+#define IVRING_ITEM_REFUSED		(1u << 2)	/* reply: no program handles that port */
+#define IVRING_ITEM_FLAGS		7u		/* all flags of an item */
 
 /**
- * struct ivring_item - one work item, 64 bytes, the same on every ring.
- * @from:	id of the sending member; stamped by the kernel, zero on the way in.
- *		Zero in a lane: which lane it is in says who sent it
+ * struct ivring_item - one work item, 64 bytes, with the same layout on every ring.
+ * @from:	id of the sending member; zero on the way in, stamped by the kernel.
+ *		Zero in a lane, because the lane identifies the sender
  * @flags:	IVRING_ITEM_*
- * @inline_len:	bytes in use of @data, 0 to IVRING_INLINE_BYTES
- * @from_gen:	generation of the sending member; as @from
- * @port:	which program of the receiving member the item is for
- * @length:	bytes in the sender's outbox that belong to the item, may be 0
- * @offset:	where they begin, in bytes from the start of the outbox; zero
- *		if @length is
- * @cookie:	the sender's own, passed on as it is; a reply carries the
- *		request's
+ * @inline_len:	number of bytes of @data in use, 0 to IVRING_INLINE_BYTES
+ * @from_gen:	generation of the sending member; zero on the way in and in a lane,
+ *		stamped by the kernel
+ * @port:	the program of the receiving member that the item is for
+ * @length:	number of bytes of payload in the sender's outbox, may be zero
+ * @offset:	where the payload begins, in bytes from the start of the outbox; zero
+ *		if @length is zero
+ * @cookie:	chosen by the sender and passed on unchanged; a reply carries the
+ *		cookie of its request
  * @data:	small payload
  */
 struct ivring_item {
@@ -73,15 +74,15 @@ struct ivring_item {
 };
 
 /*
- * Areas. What one writer may write is one contiguous area, mapped by mmap() at
- * the offset given here. Everyone else's mapping of it is read-only, and stays
- * so whatever mprotect() is asked for.
+ * Areas. An area is contiguous memory that has exactly one writer. It is mapped by
+ * mmap() at the offset given here. All mappings by others than the writer are
+ * read-only, and mprotect() cannot make them writable.
  *
  *	area		written by	mapped by
- *	region area	kernel		every member, read-only
- *	inbox area	kernel		the member whose inbox it is, read-only
- *	member area	that member	itself read-write, the others read-only
- *	lane area	its sender	the sender read-write, the receiver read-only
+ *	region area	the kernel	every member, read-only
+ *	inbox area	the kernel	the inbox's member, read-only
+ *	member area	its member	its member read-write, the others read-only
+ *	lane area	its sender	its sender read-write, its receiver read-only
  */
 #define IVRING_MAP_SHIFT		30
 #define IVRING_MAP_REGION		0ULL
@@ -93,16 +94,16 @@ struct ivring_item {
 #define IVRING_MAGIC			0x676e7669u	/* "ivng", little-endian */
 
 /**
- * struct ivring_region_area - geometry, and who is there.
+ * struct ivring_region_area - geometry of a region, and which slots are taken.
  * @magic:		IVRING_MAGIC
  * @version:		IVRING_API_VERSION of the module
- * @slots:		how many members the region can hold
- * @inbox_entries:	capacity of each inbox, a power of two
- * @outbox_bytes:	size of each outbox, a power of two
- * @members:		moves on whenever a member comes or goes; compare for equality
+ * @slots:		largest number of members at a time
+ * @inbox_entries:	capacity of each inbox in items, a power of two
+ * @outbox_bytes:	size of each outbox in bytes, a power of two
+ * @members:		changes whenever a member attaches or leaves; compare for equality
  * @reserved:		zero
  * @generation:		one for each slot: odd while a member is attached, even while
- *			the slot is free; moves on by one at each change and never
+ *			the slot is free. It increases by one at each change and never
  *			wraps (a slot whose generations are used up stays free)
  *
  * The area is sizeof(struct ivring_region_area) + 4 * @slots bytes, rounded up
@@ -121,17 +122,18 @@ struct ivring_region_area {
 
 /**
  * struct ivring_ring_area - a ring: an inbox, which the kernel writes, or a lane.
- * @producer:		free-running index of the next item to be written; an
- *			acquire load of it makes all items before it readable.
- *			It starts at minus the ring's capacity, so that every ring
- *			passes the wrap of the index, and none is surprised by it
- * @room_wanted:	nonzero while the sender waits for the reader's progress (for
+ * @producer:		free-running index of the next item to be written. An acquire
+ *			load of it makes all items before it readable. It starts at
+ *			minus the ring's capacity, so that the index of every ring
+ *			wraps early, and programs are tested with the wrap
+ * @room_wanted:	nonzero while a sender waits for the reader's progress (for
  *			room, or for its items to be read)
- * @room_at:		how far it waits for, or the nearest index if several tasks
- *			wait: once the reader has moved its consumer index to here or
- *			beyond, and passed a full barrier, and @room_wanted is set, it
- *			calls IVRING_IOC_ROOM. Written before @room_wanted is set
- * @item:		the ring; the item of index i is item[i % capacity]
+ * @room_at:		the consumer index that the sender waits for; the nearest one
+ *			if several tasks wait. After the reader has advanced its
+ *			consumer index and passed a full barrier, it calls
+ *			IVRING_IOC_ROOM if @room_wanted is set and its index has
+ *			reached @room_at. Written before @room_wanted is set
+ * @item:		the items; the item of index i is item[i % capacity]
  *
  * A lane area is sizeof(struct ivring_ring_area) + 64 * capacity bytes, rounded up
  * to whole pages. In an inbox area struct ivring_lanes follows the ring.
@@ -147,9 +149,10 @@ struct ivring_ring_area {
 
 /**
  * struct ivring_lane_info - one lane that leads to a member.
- * @generation:		of the member that opened it; zero if there is no lane. It stays
- *			when that member leaves, until the receiver closes the lane
- * @entries:		its capacity, a power of two
+ * @generation:		generation of the member that opened the lane; zero if there is
+ *			no lane. It stays when that member leaves, until the receiver
+ *			closes the lane
+ * @entries:		capacity of the lane in items, a power of two
  */
 struct ivring_lane_info {
 	__u32	generation;
@@ -158,16 +161,16 @@ struct ivring_lane_info {
 
 /**
  * struct ivring_lanes - the lanes that lead to a member, in its inbox area.
- * @changes:		moves on whenever a lane is opened or closed; an acquire load of
- *			it makes the changes before it readable; compare for equality
- * @woken:		moves on whenever a doorbell has cleared a bit of
- *			ivring_member_area.quiet; an acquire load of it makes that readable;
- *			compare for equality
+ * @changes:		changes whenever a lane is opened or closed. An acquire load of
+ *			it makes earlier changes readable; compare for equality
+ * @woken:		changes whenever a doorbell has cleared a bit of
+ *			ivring_member_area.quiet. An acquire load of it makes the
+ *			cleared bit readable; compare for equality
  * @lane:		one for each slot: the lane from the member of that slot
  *
- * It begins IVRING_LANES_OFFSET(inbox_entries) bytes from the start of the inbox
- * area, whose size is that and sizeof(struct ivring_lanes) + 8 * slots, rounded up to
- * whole pages.
+ * The structure begins IVRING_LANES_OFFSET(inbox_entries) bytes from the start of the
+ * inbox area. The size of the inbox area is this offset plus sizeof(struct ivring_lanes)
+ * plus 8 * slots, rounded up to whole pages.
  */
 struct ivring_lanes {
 	__u32	changes;
@@ -180,31 +183,31 @@ struct ivring_lanes {
 	(sizeof(struct ivring_ring_area) + sizeof(struct ivring_item) * (inbox_entries))
 
 /*
- * The state word. A sender that has published an item passes a full barrier and
- * reads it: IDLE and GONE must be rung; DELAYED must be if the ring holds
- * wake_items or more, or is full; the others need not be. A sender by a lane reads the bit of its
- * slot in ivring_member_area.quiet as well: if it is set, the receiver must be rung,
- * whatever the state is.
+ * The state word. A sender publishes an item, passes a full barrier and reads the state.
+ * The sender must ring the receiver if the state is IDLE or GONE. If the state is DELAYED,
+ * it must ring if the ring holds wake_items or more, or is full. In the other states it
+ * need not ring. A sender by a lane also reads the bit of its slot in
+ * ivring_member_area.quiet. If this bit is set, the sender must ring in every state.
  *
- * A sender may also read the state by an acquire load without a barrier first (the
- * compiler's order between its publish and that load is enough), and is done if it
- * finds UNFENCED, and behind that load the bit clear. Otherwise it passes the barrier and
- * reads both again. So whoever turns UNFENCED into anything else makes all CPUs pass a
- * barrier before it looks at the rings for the last time, and before it sets a bit of
- * quiet: by IVRING_IOC_FENCE, or in the kernel.
+ * A sender may first read the state by an acquire load without a full barrier. Only the
+ * compiler must keep the order of the publish and this load. If the sender finds UNFENCED,
+ * and after that load finds the bit clear, it is done. Otherwise it passes the full barrier
+ * and reads the state and the bit again. So a receiver that turns UNFENCED into anything
+ * else must make all CPUs pass a barrier before it looks at the rings for the last time, and
+ * before it sets a bit of quiet. It does so by IVRING_IOC_FENCE, or the kernel does it.
  */
-#define IVRING_BUSY			0u	/* will look at its rings again by itself */
+#define IVRING_BUSY			0u	/* looks at its rings again by itself */
 #define IVRING_IDLE			1u	/* must be rung: the sender raises a doorbell */
-#define IVRING_BUSY_UNFENCED		2u	/* as BUSY, and needs no barrier of the sender */
-#define IVRING_DELAYED			3u	/* will be woken by a timer; only the kernel says so */
-#define IVRING_GONE			4u	/* has left: who rings is told so; the kernel says so */
+#define IVRING_BUSY_UNFENCED		2u	/* BUSY, and the sender needs no barrier */
+#define IVRING_DELAYED			3u	/* a timer will wake it; kernel only */
+#define IVRING_GONE			4u	/* has left: ringing fails; set by the kernel */
 
 /**
  * struct ivring_lane_end - the reader's end of a lane that leads to a member.
- * @consumer:		free-running index of the next item to be read, as
- *			ivring_member_area.inbox_consumer; the kernel sets it to where the
- *			producer starts when the lane is opened
- * @closed:		nonzero once the receiver has closed the lane; the kernel sets it
+ * @consumer:		free-running index of the next item to be read. A release store of
+ *			it releases all items before it, and the payload they name. When the
+ *			lane is opened, the kernel sets it to the producer's first index
+ * @closed:		nonzero once the receiver has closed the lane; set by the kernel
  */
 struct ivring_lane_end {
 	__u32	consumer;
@@ -213,41 +216,42 @@ struct ivring_lane_end {
 };
 
 /**
- * struct ivring_member_area - what a member itself writes.
- * @state:		IVRING_BUSY and the like. The member, or the kernel when it
- *			puts the member to sleep, sets IDLE, passes a full barrier and
- *			looks at the rings once more before it sleeps; a doorbell
- *			turns IDLE into BUSY
- * @wake_items:		how many items a ring shall hold before the member is woken, as
- *			long as the first of them has not waited for @wake_delay_us.
- *			A ring that is full always holds enough
- * @wake_delay_us:	microseconds; if it is zero, or @wake_items is below two, every
- *			item wakes an idle member
- * @inbox_consumer:	free-running index of the next inbox item to be read;
- *			a release store of it gives up all items before it, and
- *			the payload they name. It starts where the producer does
+ * struct ivring_member_area - the words and the outbox that a member itself writes.
+ * @state:		IVRING_BUSY, IVRING_IDLE and so on. Before a task sleeps, the
+ *			member (or the kernel on its behalf) sets IDLE, passes a full
+ *			barrier and looks at the rings once more. A doorbell turns IDLE
+ *			into BUSY
+ * @wake_items:		number of items that a ring must hold before the member is woken,
+ *			unless the first of them has waited for @wake_delay_us. A full ring
+ *			wakes the member in any case
+ * @wake_delay_us:	longest delay of a doorbell, in microseconds, at most
+ *			IVRING_MAX_WAKE_DELAY_US. If it is zero, or @wake_items is below
+ *			two, every item wakes an idle member
+ * @inbox_consumer:	free-running index of the next inbox item to be read. A release
+ *			store of it releases all items before it, and the payload they
+ *			name. It starts at the producer's first index
  * @members_seen:	the value of ivring_region_area.members that the member has
  *			acted upon
- * @max_lane_entries:	the largest lane that may be opened to the member; zero refuses
- *			all. It starts at IVRING_MAX_LANE_ENTRIES, or with
- *			IVRING_ATTACH_NO_LANES at zero
- * @quiet:		a bit for each slot, that of slot i is bit i % 32 of word i / 32. As long
- *			as it is set, the member does not look at the lane from the member of
- *			that slot, and each item in it must be announced by IVRING_IOC_DOORBELL.
- *			The member sets it by an atomic operation, passes a full barrier, and
- *			looks at the lane once more; if it holds something, the member clears
- *			the bit by an atomic operation. IVRING_IOC_DOORBELL for a lane that
- *			holds something clears it, and then moves ivring_lanes.woken on; opening
- *			and closing of the lane clear it. WAIT and poll() set it for lanes that
- *			have been empty for many calls, if the member has many lanes: so a
- *			member that ignores these words and looks at all its lanes is right as
- *			well
- * @lane:		one for each slot: the end of the lane from the member of that slot
+ * @max_lane_entries:	largest capacity, in items, of a lane that peers may open to the
+ *			member; zero refuses all lanes. It starts at
+ *			IVRING_MAX_LANE_ENTRIES, or at zero with IVRING_ATTACH_NO_LANES
+ * @quiet:		one bit for each slot; that of slot i is bit i % 32 of word i / 32.
+ *			While the bit is set, the member does not look at the lane from
+ *			that slot, and the sender must call IVRING_IOC_DOORBELL for each
+ *			item. To mark a lane, the member sets the bit by an atomic
+ *			operation, passes a full barrier, and looks at the lane once more.
+ *			If the lane is not empty, the member clears the bit by an atomic
+ *			operation. IVRING_IOC_DOORBELL for a lane that is not empty clears
+ *			the bit and then advances ivring_lanes.woken. Opening and closing
+ *			the lane clear the bit too. If the member has many lanes, WAIT and
+ *			poll() set the bit for lanes that have been empty for many calls.
+ *			A member may ignore these words if it looks at all its lanes
+ * @lane:		one for each slot: the reader's end of the lane from that slot
  *
- * The outbox, payload that this member sends, in place, begins
- * IVRING_OUTBOX_OFFSET(slots) bytes from the start of the area and is outbox_bytes
- * long; the area ends with it. The pad keeps words with different readers on
- * different cache lines, and is the member's own.
+ * The outbox, which holds the payload that this member sends, begins
+ * IVRING_OUTBOX_OFFSET(slots) bytes from the start of the area. It is outbox_bytes long
+ * and is the last part of the area. The pad words keep words with different readers on
+ * different cache lines; the member may use them as it likes.
  */
 struct ivring_member_area {
 	__u32	state;
@@ -269,6 +273,15 @@ struct ivring_member_area {
 
 /**
  * struct ivring_api - what the running module offers (IVRING_IOC_API).
+ * @version:		IVRING_API_VERSION of the module
+ * @max_slots:		largest number of slots of a region
+ * @features:		IVRING_FEATURE_*
+ * @max_inbox_entries:	largest capacity of an inbox, in items
+ * @max_batch:		largest number of items of one IVRING_IOC_ENQUEUE
+ * @max_outbox_bytes:	largest outbox, in bytes
+ * @max_lane_entries:	largest capacity of a lane, in items
+ * @reserved:		zero
+ *
  * All fields are out.
  */
 struct ivring_api {
@@ -283,24 +296,26 @@ struct ivring_api {
 };
 
 /* Flags of struct ivring_create. */
-#define IVRING_CREATE_ATTACH		(1u << 0)	/* and become member 0 of it */
-#define IVRING_CREATE_PROCESS		(1u << 1)	/* and as IVRING_ATTACH_PROCESS */
-#define IVRING_CREATE_NO_LANES		(1u << 2)	/* and as IVRING_ATTACH_NO_LANES */
+#define IVRING_CREATE_ATTACH		(1u << 0)	/* become member 0 of the new region */
+#define IVRING_CREATE_PROCESS		(1u << 1)	/* attach with IVRING_ATTACH_PROCESS */
+#define IVRING_CREATE_NO_LANES		(1u << 2)	/* attach with IVRING_ATTACH_NO_LANES */
 
 /**
  * struct ivring_create - make a region (IVRING_IOC_CREATE).
- * @flags:		IVRING_CREATE_*. With IVRING_CREATE_ATTACH the descriptor is
- *			the member of slot 0, of generation 1, before anyone else can
- *			find the region; the other flags are about that member, and need
- *			this one
- * @slots:		how many members it can hold, 1 to IVRING_MAX_SLOTS
- * @inbox_entries:	a power of two within the limits
- * @mode:		who may attach by name: permission bits 0777 as of a file
- *			owned by the caller (no umask); a member needs read and write.
- *			Zero if there is no name
- * @outbox_bytes:	a power of two within the limits
- * @name:		NUL-terminated and NUL-padded, any bytes but '/'; empty
- *			for a region that is reached only by descriptor
+ * @flags:		IVRING_CREATE_*. With IVRING_CREATE_ATTACH the file becomes the
+ *			member of slot 0, with generation 1, before any other file can
+ *			find the region. The other flags apply to this member, and are
+ *			valid only with IVRING_CREATE_ATTACH
+ * @slots:		largest number of members at a time, 1 to IVRING_MAX_SLOTS
+ * @inbox_entries:	capacity of each inbox in items, a power of two from
+ *			IVRING_MIN_INBOX_ENTRIES to IVRING_MAX_INBOX_ENTRIES
+ * @mode:		permission bits, at most 0777, that say which users may attach by
+ *			name, as if the region were a file of the caller (no umask).
+ *			Attaching needs the read and the write bit. Zero without a name
+ * @outbox_bytes:	size of each outbox in bytes, a power of two from
+ *			IVRING_MIN_OUTBOX_BYTES to IVRING_MAX_OUTBOX_BYTES
+ * @name:		NUL-terminated and NUL-padded, any bytes except '/'; empty for a
+ *			region that can be reached only by a descriptor
  */
 struct ivring_create {
 	__u32	flags;
@@ -313,19 +328,20 @@ struct ivring_create {
 
 /* Flags of struct ivring_attach. */
 #define IVRING_ATTACH_PROCESS		(1u << 0)	/* leave when this process ends */
-#define IVRING_ATTACH_NO_LANES		(1u << 1)	/* let nobody open a lane to the member */
+#define IVRING_ATTACH_NO_LANES		(1u << 1)	/* refuse lanes from the start */
 
 /**
  * struct ivring_attach - become a member of a region (IVRING_IOC_ATTACH).
- * @flags:	IVRING_ATTACH_*. With IVRING_ATTACH_PROCESS the member leaves the region when
- *		the process that attached ends, also if another process still has a
- *		descriptor of the file; calls as that member then fail with EOWNERDEAD.
- *		With IVRING_ATTACH_NO_LANES ivring_member_area.max_lane_entries starts at zero
- * @region_fd:	an ivring descriptor whose region is meant, or -1
- * @id:		in: the slot wanted, or IVRING_ID_ANY; out: the slot got
+ * @flags:	IVRING_ATTACH_*. With IVRING_ATTACH_PROCESS the member leaves the region
+ *		when the process that attached it ends, even if another process still has
+ *		a descriptor of the file. Calls as this member then fail with EOWNERDEAD.
+ *		With IVRING_ATTACH_NO_LANES ivring_member_area.max_lane_entries starts at
+ *		zero
+ * @region_fd:	an ivring descriptor that holds the region, or -1
+ * @id:		in: the wanted slot, or IVRING_ID_ANY; out: the slot that the member got
  * @generation:	out: the member's generation, odd
- * @name:	the region's name, or empty. With @region_fd -1 and no name the
- *		region is the one that this very descriptor created
+ * @name:	the region's name, or empty. If @region_fd is -1 and @name is empty, the
+ *		file attaches to the region that it created itself
  */
 struct ivring_attach {
 	__u32	flags;
@@ -337,9 +353,19 @@ struct ivring_attach {
 
 /**
  * struct ivring_info - the region of a descriptor (IVRING_IOC_INFO).
- * All fields are out. @id is IVRING_ID_ANY and @generation zero where the
- * descriptor is not attached; @attached counts the members; @uid and @gid are the
- * creator's, in the caller's user namespace.
+ * @slots:		as created: largest number of members at a time
+ * @inbox_entries:	as created: capacity of each inbox in items
+ * @outbox_bytes:	as created: size of each outbox in bytes
+ * @id:			slot of the file's member; IVRING_ID_ANY if the file is not
+ *			attached or its member has left
+ * @generation:		generation of the file's member; zero if @id is IVRING_ID_ANY
+ * @attached:		number of members that the region has now
+ * @mode:		as created: permission bits
+ * @uid:		the creator's effective user, in the caller's user namespace
+ * @gid:		the creator's effective group, in the caller's user namespace
+ * @name:		as created: the region's name, or empty
+ *
+ * All fields are out.
  */
 struct ivring_info {
 	__u32	slots;
@@ -355,18 +381,19 @@ struct ivring_info {
 };
 
 /**
- * struct ivring_stats - what happened to one member since it attached.
- * @items_in:		items written into its inbox
- * @items_out:		items it has sent to inboxes
- * @rung:		doorbells that interrupted it: it was idle
- * @suppressed:		doorbells that were not raised: it was busy, or delayed already
+ * struct ivring_stats - counters of one member, from the time that it attached.
+ * @items_in:		items written into the member's inbox
+ * @items_out:		items that the member has sent to inboxes
+ * @rung:		doorbells that woke the member because it was idle
+ * @suppressed:		doorbells that were not raised because the member was busy, or
+ *			because they did not end a delay that had begun
  * @spurious:		wakeups in IVRING_IOC_WAIT that found nothing to do
- * @full:		times a sender found no room for all its items
- * @waits:		times it slept in IVRING_IOC_WAIT
- * @room:		times it rang back because a sender waited for room
- * @delayed:		doorbells that started a delay instead of waking it
- * @pointless:		doorbells that it raised and that had nothing to tell: the
- *			lane was empty
+ * @full:		times that a sender found no room for all its remaining items
+ * @waits:		times that the member slept in IVRING_IOC_WAIT
+ * @room:		times that waiting senders were notified of the member's progress,
+ *			by the member or by the kernel on its behalf
+ * @delayed:		doorbells that started a delay instead of waking the member
+ * @pointless:		doorbells that the member raised for a lane that was empty
  */
 struct ivring_stats {
 	__u64	items_in;
@@ -382,13 +409,14 @@ struct ivring_stats {
 };
 
 /**
- * struct ivring_member_info - one member of the region (IVRING_IOC_MEMBER_INFO).
- * @id:		in: which slot
- * @generation:	out: of the slot; even where no member is attached, and then all
- *		below is zero
- * @uid:	out: who attached it, in the caller's user namespace
+ * struct ivring_member_info - one slot of the region (IVRING_IOC_MEMBER_INFO).
+ * @id:		in: the slot
+ * @generation:	out: generation of the slot: odd while a member holds the slot,
+ *		otherwise even
+ * @uid:	out: effective user who attached the member, in the caller's user
+ *		namespace; zero for a free slot
  * @reserved:	zero
- * @stats:	out
+ * @stats:	out: the member's counters; all zero for a free slot
  */
 struct ivring_member_info {
 	__u32	id;
@@ -402,23 +430,24 @@ struct ivring_member_info {
 #define IVRING_ENQUEUE_WAIT		(1u << 0)	/* wait for room, until the deadline */
 
 /**
- * struct ivring_enqueue - put items on another member's work queue (IVRING_IOC_ENQUEUE).
- * @id:		the receiving member; may be the caller itself
- * @generation:	its generation, so that no successor in its slot is meant
- * @count:	items in the array, 1 to IVRING_MAX_BATCH
+ * struct ivring_enqueue - put items into a member's inbox (IVRING_IOC_ENQUEUE).
+ * @id:		slot of the receiver, which may be the caller itself
+ * @generation:	generation of the receiver, so that no later member of the slot gets
+ *		the items
+ * @count:	number of items in the array, 1 to IVRING_MAX_BATCH
  * @flags:	IVRING_ENQUEUE_*
  * @items:	address of an array of struct ivring_item
  * @deadline:	with IVRING_ENQUEUE_WAIT: CLOCK_MONOTONIC time in nanoseconds, or
- *		IVRING_DEADLINE_NEVER; else zero
- * @done:	out: how many went in; fewer than @count when there was no more
- *		room or the array was not readable to its end
- * @position:	out: producer index behind the last item that went in; when the
- *		receiver's inbox_consumer reaches it, all of them have been read
- * @rung:	out: doorbells raised; zero if the receiver was busy
+ *		IVRING_DEADLINE_NEVER; otherwise zero
+ * @done:	out: number of items that went in; less than @count if, for example, there
+ *		was no more room or the array was not readable to its end
+ * @position:	out: producer index after the last item that went in. All items have been
+ *		read when the receiver's inbox_consumer has reached it
+ * @rung:	out: number of doorbells raised; zero if the receiver was busy
  * @reserved:	zero
  *
- * All items are checked before any goes in. Zero is returned if at least one
- * item went in; else the fields marked out mean nothing.
+ * All items are checked before the first goes in. The call returns zero if at least one
+ * item went in; otherwise the fields marked out are not valid.
  */
 struct ivring_enqueue {
 	__u32	id;
@@ -434,20 +463,22 @@ struct ivring_enqueue {
 };
 
 /* Flags of struct ivring_wait. */
-#define IVRING_WAIT_MEMBERS		(1u << 0)	/* return for news of the members too */
-#define IVRING_WAIT_ARMED		(1u << 1)	/* the caller has armed: sleep while it is */
+#define IVRING_WAIT_MEMBERS		(1u << 0)	/* return for member changes too */
+#define IVRING_WAIT_ARMED		(1u << 1)	/* the caller has armed: just sleep */
 
-/* What struct ivring_wait returns in events. */
-#define IVRING_EVENT_ITEMS		(1u << 0)	/* there is something in the inbox or a lane */
+/* Events of struct ivring_wait. */
+#define IVRING_EVENT_ITEMS		(1u << 0)	/* the inbox or a lane holds items */
 #define IVRING_EVENT_MEMBERS		(1u << 1)	/* members differs from members_seen */
 
 /**
  * struct ivring_wait - sleep until there is work (IVRING_IOC_WAIT).
- * @flags:	IVRING_WAIT_MEMBERS to return for news of the members too; items always count.
- *		IVRING_WAIT_ARMED: the caller has set the state to IDLE, made the barrier
- *		that this takes, and looked; so sleep until a doorbell ends that
+ * @flags:	IVRING_WAIT_MEMBERS: return also when members have come or gone; items
+ *		always end the call.
+ *		IVRING_WAIT_ARMED: the caller has set the state to IDLE, passed the barrier,
+ *		and looked at the rings, so sleep until a doorbell ends the IDLE state
  * @events:	out: IVRING_EVENT_*; zero with IVRING_WAIT_ARMED
- * @deadline:	CLOCK_MONOTONIC time in nanoseconds; zero does not sleep
+ * @deadline:	CLOCK_MONOTONIC time in nanoseconds, or IVRING_DEADLINE_NEVER; zero does
+ *		not sleep
  */
 struct ivring_wait {
 	__u32	flags;
@@ -456,18 +487,19 @@ struct ivring_wait {
 };
 
 /* Flags of struct ivring_flush. */
-#define IVRING_FLUSH_LANE		(1u << 0)	/* of the lane to that member, not its inbox */
+#define IVRING_FLUSH_LANE		(1u << 0)	/* the items are in a lane */
 
 /**
  * struct ivring_flush - sleep until items have been read (IVRING_IOC_FLUSH).
- * @id:		the member they were sent to
- * @generation:	its generation
- * @position:	what IVRING_IOC_ENQUEUE returned for the last of them, or the producer index
- *		behind it. Unread items lie within one round of the ring, so a
- *		position further away counts as read, until the index has gone all the
- *		way round
- * @flags:	IVRING_FLUSH_LANE
- * @deadline:	CLOCK_MONOTONIC time in nanoseconds; zero does not sleep
+ * @id:		slot of the receiver of the items
+ * @generation:	generation of the receiver
+ * @position:	the position that IVRING_IOC_ENQUEUE returned for the last item, or, for a
+ *		lane, the producer index after the last item. A position counts as unread
+ *		only if it is 1 to capacity items ahead of the receiver's consumer index.
+ *		So an old position counts as read until the index has nearly wrapped
+ * @flags:	IVRING_FLUSH_LANE, or zero
+ * @deadline:	CLOCK_MONOTONIC time in nanoseconds, or IVRING_DEADLINE_NEVER; zero does
+ *		not sleep
  */
 struct ivring_flush {
 	__u32	id;
@@ -478,11 +510,12 @@ struct ivring_flush {
 };
 
 /**
- * struct ivring_room - wake senders that wait for progress (IVRING_IOC_ROOM).
- * @from:	the member whose lane it is about, or IVRING_ID_ANY for the inbox
- * @flags:	none defined; zero
+ * struct ivring_room - wake senders that wait for the caller's progress (IVRING_IOC_ROOM).
+ * @from:	slot of the sender of the lane, or IVRING_ID_ANY for the inbox
+ * @flags:	zero; no flags are defined
  *
- * Wakes a few of the tasks that have what they wait for, and these wake the others.
+ * The call wakes a few of the tasks whose condition is met, and these tasks wake the
+ * others.
  */
 struct ivring_room {
 	__u32	from;
@@ -493,16 +526,18 @@ struct ivring_room {
 #define IVRING_OPEN_LANE_WAIT		(1u << 0)	/* wait for the old lane to be closed */
 
 /**
- * struct ivring_open_lane - get a ring of one's own to a member (IVRING_IOC_OPEN_LANE).
- * @id:		the receiving member; may be the caller itself
- * @generation:	its generation
- * @entries:	capacity, a power of two within the limits
+ * struct ivring_open_lane - open a lane from the caller to a member (IVRING_IOC_OPEN_LANE).
+ * @id:		slot of the receiver, which may be the caller itself
+ * @generation:	generation of the receiver
+ * @entries:	capacity in items, a power of two from IVRING_MIN_LANE_ENTRIES to
+ *		IVRING_MAX_LANE_ENTRIES
  * @flags:	IVRING_OPEN_LANE_*
  * @deadline:	with IVRING_OPEN_LANE_WAIT: CLOCK_MONOTONIC time in nanoseconds, or
- *		IVRING_DEADLINE_NEVER; else zero
+ *		IVRING_DEADLINE_NEVER; otherwise zero
  *
- * The lane area is at IVRING_MAP_LANE_TO(@id) from then on. A member has one lane at most
- * to each other one; it ends when either of the two leaves, or the receiver closes it.
+ * The sender can then map the lane area at IVRING_MAP_LANE_TO(@id). A member has at most
+ * one lane to each receiver. The lane ends when its sender or its receiver leaves, or when
+ * the receiver closes it.
  */
 struct ivring_open_lane {
 	__u32	id;
@@ -513,12 +548,12 @@ struct ivring_open_lane {
 };
 
 /**
- * struct ivring_close_lane - be done with a lane from a member (IVRING_IOC_CLOSE_LANE).
- * @from:	the member that opened it
- * @generation:	its generation, whether or not it is still there
+ * struct ivring_close_lane - close a lane from a member (IVRING_IOC_CLOSE_LANE).
+ * @from:	slot of the member that opened the lane
+ * @generation:	generation of that member, whether or not it is still attached
  *
- * Called by the receiver. What is in the lane is dropped; its sender gets
- * ECONNRESET. A member that takes over the slot can open a lane only after this.
+ * The receiver makes this call. The unread items of the lane are dropped, and its sender
+ * gets ECONNRESET. A later member of the sender's slot can open a lane only after this call.
  */
 struct ivring_close_lane {
 	__u32	from;
@@ -526,11 +561,11 @@ struct ivring_close_lane {
 };
 
 /**
- * struct ivring_doorbell - wake a member for what is in one's lane to it (IVRING_IOC_DOORBELL).
- * @id:		the receiving member
- * @generation:	its generation
+ * struct ivring_doorbell - wake the receiver of the caller's lane (IVRING_IOC_DOORBELL).
+ * @id:		slot of the receiver
+ * @generation:	generation of the receiver
  *
- * Returns 1 if it was rung, 0 if it need not be.
+ * The call returns 1 if it woke the receiver, otherwise 0.
  */
 struct ivring_doorbell {
 	__u32	id;
@@ -540,7 +575,7 @@ struct ivring_doorbell {
 /**
  * struct ivring_eventfd - have each doorbell signal an eventfd (IVRING_IOC_EVENTFD).
  * @fd:		an eventfd, or -1 for none
- * @flags:	none defined; zero
+ * @flags:	zero; no flags are defined
  */
 struct ivring_eventfd {
 	__s32	fd;
