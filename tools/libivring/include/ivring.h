@@ -2,25 +2,25 @@
 /*
  * libivring: work queues between virtual machines and processes of one computer.
  *
- * A struct ivring is one member of a region: an attached /dev/ivring file with its
- * areas mapped. One thread at a time may use it; only ivring_stop() may be
- * called from elsewhere.
+ * A struct ivring is one member of a region: an attached /dev/ivring file with its areas
+ * mapped. Only one thread at a time may use it, except that any thread may call
+ * ivring_stop() at any time.
  *
- * A member is of the process that made it, and leaves when that ends: see ivring_join_lasting()
- * for one that does not. A child made by fork() has its descriptor but none of its
- * mappings: there ivring_fd(), ivring_self() and ivring_close() work, which closes the child's
- * descriptor and leaves the member alone. All else fails with -EPERM, says false or does nothing,
- * but for the inline functions of a lane, which end the child by SIGSEGV. A child that wants to
- * be a member attaches by itself: ivring_join_fd().
+ * A member belongs to the process that made it, and leaves when this process ends. See
+ * ivring_join_lasting() for a member that stays. A child made by fork() has the member's
+ * descriptor but none of its mappings. In the child, ivring_fd() and ivring_self() work, and
+ * ivring_close() closes the child's descriptor and leaves the member attached. All other
+ * functions fail with -EPERM, return false or do nothing, except the inline functions of a
+ * lane, which end the child by SIGSEGV. A child that wants to be a member of its own can
+ * attach by ivring_join_fd().
  *
- * Functions that can fail return a negative errno value, and ivring_why() says in a sentence
- * which argument or condition it was. Deadlines are
- * CLOCK_MONOTONIC times in nanoseconds: zero does not wait, IVRING_DEADLINE_NEVER
- * waits for ever. Those that wait return -ETIMEDOUT when the deadline has
- * passed, and -EINTR when a signal was handled.
+ * Functions that can fail return a negative errno value, and ivring_why() returns a sentence
+ * that says which argument or condition was the reason. Deadlines are CLOCK_MONOTONIC times in
+ * nanoseconds: zero does not wait, IVRING_DEADLINE_NEVER waits for ever. Functions that wait
+ * return -ETIMEDOUT when the deadline has passed, and -EINTR when a signal was handled.
  *
- * What peers wrote is not to be trusted. The library checks what it uses itself;
- * the content of items and payload is the caller's to check.
+ * Data that peers write is untrusted. The library checks the data that it uses itself. The
+ * caller must check the content of items and payload.
  */
 #ifndef _IVRING_H
 #define _IVRING_H
@@ -67,48 +67,48 @@ extern "C" {
 uint32_t ivring_version(void);
 
 /*
- * The port the library keeps for itself: ivring_stop() wakes its own member by an item to
- * it, which dispatchers drop.
+ * This port is reserved for the library. ivring_stop() wakes its own member by an item to this
+ * port, and dispatchers drop such items.
  */
 #define IVRING_PORT_RESERVED		0xffffffffu
 
 struct ivring;
 
 /**
- * ivring_why() - why the last call of this thread that failed did so.
+ * ivring_why() - explain why the last failed call of this thread failed.
  *
- * As errno, it means something only right after a call that has failed, for this thread.
+ * Like errno, the result is meaningful only directly after a failed call of the same thread.
  *
- * Return: a sentence, which is valid for ever and not to be freed.
+ * Return: a sentence in static memory; do not free it.
  */
 const char *ivring_why(void);
 
 /**
- * struct ivring_peer - a member of the region, and no successor of it.
- * @id:		its slot
- * @generation:	its generation, odd
+ * struct ivring_peer - identifies one member, and no later member of the same slot.
+ * @id:		the member's slot
+ * @generation:	the member's generation, odd
  */
 struct ivring_peer {
 	uint32_t id;
 	uint32_t generation;
 };
 
-/* As the mode of a region: nobody may join it by its name, but for CAP_DAC_OVERRIDE. */
+/* Mode of a region that nobody may join by its name, except with CAP_DAC_OVERRIDE. */
 #define IVRING_MODE_NOBODY		0x80000000u
 
 /**
  * struct ivring_options - the region that ivring_create() or ivring_open() makes.
- * @name:		what others join it by; NULL if only by descriptor
- * @slots:		how many members it can hold
- * @inbox_entries:	items in each inbox, a power of two
- * @outbox_bytes:	bytes in each outbox, a power of two
- * @mode:		who may join by name: permission bits, as of a file of the caller's.
- *			Zero means 0600: the caller's user. IVRING_MODE_NOBODY lets nobody.
- *			A region without a name has no mode: zero
- * @lasting:	the member stays as long as any process has a descriptor of it, as
- *		ivring_join_lasting() says
- * @reserved:	zero. Later versions of the library may use it for options that have no effect
- *		if they are zero
+ * @name:		name by which others can join; NULL if they can join only by descriptor
+ * @slots:		largest number of members at a time
+ * @inbox_entries:	capacity of each inbox in items, a power of two
+ * @outbox_bytes:	size of each outbox in bytes, a power of two
+ * @mode:		permission bits that say which users may join by name, as if the region
+ *			were a file of the caller. Zero means 0600, which allows only the
+ *			caller's user. IVRING_MODE_NOBODY allows nobody. Zero without a name
+ * @lasting:		the member stays as long as any process has a descriptor of it, see
+ *			ivring_join_lasting()
+ * @reserved:		zero; later versions of the library may use it for options that have no
+ *			effect if they are zero
  */
 struct ivring_options {
 	const char *name;
@@ -126,89 +126,93 @@ struct ivring_options {
 
 /**
  * ivring_create() - make a region and become member 0 of it.
- * @options:	what it is to be
+ * @options:	the properties of the region
  * @member:	out: the member, to be closed with ivring_close()
  *
- * Return: 0; -EEXIST if the name is taken, -EINVAL for bad options, also for a reserved field that
- * is not zero; -ENODEV if there is no
- * /dev/ivring, -EACCES if this user may not open it; or what opening it, IVRING_IOC_CREATE or
- * mmap() fail with.
+ * Return: 0; -EEXIST if the name is taken, -EINVAL for bad options or for a reserved field
+ * that is not zero; -ENODEV if there is no /dev/ivring, -EACCES if this user may not open
+ * /dev/ivring; or an error of opening /dev/ivring, IVRING_IOC_CREATE or mmap().
  */
 int ivring_create(const struct ivring_options *options, struct ivring **member);
 
 /**
  * ivring_join() - become a member of a region that has a name.
  * @name:	the region's name
- * @id:		the slot wanted, or IVRING_ID_ANY
- * @deadline:	how long to wait for a region of that name; the wait looks for
- *		it every 10 ms
+ * @id:		the wanted slot, or IVRING_ID_ANY
+ * @deadline:	how long to wait for a region of that name; the function looks for it every
+ *		10 ms
  * @member:	out: the member, to be closed with ivring_close()
  *
- * It waits only while no region has that name. Any other error is returned at once, because
- * it may never go away: a device that is missing or may not be opened, a region that this
- * user may not join, a slot that is taken, a region that is full, a limit of the process or
- * the user that has been reached.
+ * The function waits only while no region has that name. It returns any other error at once,
+ * because the reason may never go away: a device that is missing or cannot be opened, a region
+ * that this user may not join, a slot that is taken, a region that is full, or a limit of the
+ * process or the user that has been reached.
  *
- * Return: 0; -ENOENT if there is no such region, at the deadline too; -EACCES if this user
- * may not join it, or not open /dev/ivring; -ENODEV if there is no /dev/ivring; -EBUSY if the
- * slot is taken, -ENOSPC if all are; -EDQUOT, -EMFILE; -EINVAL for a bad name or no such
- * slot; or what opening /dev/ivring, IVRING_IOC_ATTACH or mmap() fail with.
+ * Return: 0; -ENOENT if there is no such region, also at the deadline; -EACCES if this user
+ * may not join the region or may not open /dev/ivring; -ENODEV if there is no /dev/ivring;
+ * -EBUSY if the slot is taken, -ENOSPC if all slots are taken; -EDQUOT, -EMFILE; -EINVAL for a
+ * bad name or if there is no such slot; or an error of opening /dev/ivring, IVRING_IOC_ATTACH
+ * or mmap().
  */
 int ivring_join(const char *name, uint32_t id, uint64_t deadline, struct ivring **member);
 
 /**
- * ivring_join_lasting() - as ivring_join(), but the member outlives the process.
+ * ivring_join_lasting() - join like ivring_join(), with a member that outlives the process.
  * @name:	the region's name
- * @id:		the slot wanted, or IVRING_ID_ANY
+ * @id:		the wanted slot, or IVRING_ID_ANY
  * @deadline:	how long to wait for a region of that name
  * @member:	out: the member, to be closed with ivring_close()
  *
- * A member leaves when the process that attached it ends, though a child made by fork() still has
- * the descriptor (IVRING_ATTACH_PROCESS). This one stays until the last descriptor is closed, so
- * that a process that was given one by SCM_RIGHTS or across exec() can go on with it.
+ * A member of ivring_join() leaves when the process that attached it ends, even if a child
+ * made by fork() still has the descriptor (IVRING_ATTACH_PROCESS). A lasting member stays until
+ * the last descriptor is closed. So a process that got a descriptor by SCM_RIGHTS or across
+ * exec() can continue as this member.
  *
- * Return: as ivring_join().
+ * Return: the same values as ivring_join().
  */
 int ivring_join_lasting(const char *name, uint32_t id, uint64_t deadline, struct ivring **member);
 
-/* What ivring_open() did. */
+/* Results of ivring_open(). */
 enum {
 	IVRING_JOINED = 0,
 	IVRING_CREATED = 1,
 };
 
 /**
- * ivring_open() - make a region and become member 0 of it, or join the one that has its name.
- * @options:	what it is to be, if it is made; it has a name
- * @deadline:	how long to try again if the region of that name comes and goes
- * @member:	out: the member, to be closed with ivring_close(); in any slot if it has joined
+ * ivring_open() - make a region and become member 0 of it, or join the region of that name.
+ * @options:	the properties of the region if it is made; the name is required
+ * @deadline:	how long to try again if regions of that name come and go
+ * @member:	out: the member, to be closed with ivring_close(). It can have any slot if it
+ *		has joined an existing region
  *
- * For programs of which each may be the first. A region that is there stays as it is, though it
- * may have another size, mode or creator than the options say: ivring_info() tells.
+ * Use this function in programs that can start in any order. An existing region is not changed,
+ * even if its size, mode or creator differ from the options. ivring_info() reports them.
  *
- * Return: IVRING_CREATED or IVRING_JOINED; -EAGAIN if the region came and went again and again
- * until the deadline, a few tries at least; or as ivring_create() and ivring_join(), but for
- * -EEXIST and -ENOENT.
+ * Return: IVRING_CREATED or IVRING_JOINED; -EAGAIN if regions of that name came and went
+ * repeatedly until the deadline, after at least a few tries; or an error of ivring_create() or
+ * ivring_join(), except -EEXIST and -ENOENT.
  */
 int ivring_open(const struct ivring_options *options, uint64_t deadline, struct ivring **member);
 
 /**
  * ivring_join_fd() - become a member of the region that a descriptor belongs to.
- * @region_fd:	an ivring descriptor; it stays the caller's
- * @id:		the slot wanted, or IVRING_ID_ANY
+ * @region_fd:	an ivring descriptor; the caller still has to close it
+ * @id:		the wanted slot, or IVRING_ID_ANY
  * @member:	out: the member, to be closed with ivring_close()
  *
- * Return: 0; -EBADF or -EINVAL for a bad descriptor; else as ivring_join(), at once.
+ * The function does not wait.
+ *
+ * Return: 0; -EBADF or -EINVAL for a bad descriptor; or an error of ivring_join().
  */
 int ivring_join_fd(int region_fd, uint32_t id, struct ivring **member);
 
 /**
- * ivring_join_fd_lasting() - as ivring_join_fd(), but the member outlives the process.
- * @region_fd:	an ivring descriptor; it stays the caller's
- * @id:		the slot wanted, or IVRING_ID_ANY
+ * ivring_join_fd_lasting() - join like ivring_join_fd(), as a member that outlives the process.
+ * @region_fd:	an ivring descriptor; the caller still has to close it
+ * @id:		the wanted slot, or IVRING_ID_ANY
  * @member:	out: the member, to be closed with ivring_close(); see ivring_join_lasting()
  *
- * Return: as ivring_join_fd().
+ * Return: the same values as ivring_join_fd().
  */
 int ivring_join_fd_lasting(int region_fd, uint32_t id, struct ivring **member);
 
@@ -216,7 +220,7 @@ int ivring_join_fd_lasting(int region_fd, uint32_t id, struct ivring **member);
  * ivring_close() - leave the region, and free the member.
  * @member:	the member, or NULL
  *
- * Return: 0; -EBUSY from a handler of the member, and then it stays as it was.
+ * Return: 0; -EBUSY from a handler of the member, which then stays open.
  */
 int ivring_close(struct ivring *member);
 
@@ -224,13 +228,13 @@ int ivring_close(struct ivring *member);
  * ivring_fd() - the member's descriptor, for poll() and for passing on.
  * @member:	the member
  *
- * Readable while there are items in the inbox or a lane, POLLPRI while there is news of
- * the members, POLLERR when the inbox is broken.
+ * The descriptor is readable while there are items in the inbox or a lane. It has POLLPRI after
+ * members have come or gone, until that has been handled, and POLLERR when the inbox is broken.
  */
 int ivring_fd(const struct ivring *member);
 
 /**
- * ivring_self() - who this member is.
+ * ivring_self() - slot and generation of this member.
  * @member:	the member
  */
 struct ivring_peer ivring_self(const struct ivring *member);
@@ -238,32 +242,33 @@ struct ivring_peer ivring_self(const struct ivring *member);
 /**
  * ivring_info() - the region's size, name, mode and creator.
  * @member:	the member
- * @info:	out
+ * @info:	out: the result of IVRING_IOC_INFO
  *
- * Return: 0, or what IVRING_IOC_INFO fails with.
+ * Return: 0, or an error of IVRING_IOC_INFO.
  */
 int ivring_info(const struct ivring *member, struct ivring_info *info);
 
 /**
- * ivring_member_info() - counters of one member of the region.
- * @member:	the member that asks
- * @id:		the slot that is asked about
- * @info:	out; an even generation and all else zero if the slot is free
+ * ivring_member_info() - the kernel's counters of one member of the region.
+ * @member:	the calling member
+ * @id:		the slot of the other member
+ * @info:	out: the result of IVRING_IOC_MEMBER_INFO. If the slot is free, the generation
+ *		is even, and user and counters are zero
  *
  * Return: 0; -EINVAL if there is no such slot.
  */
 int ivring_member_info(const struct ivring *member, uint32_t id, struct ivring_member_info *info);
 
 /**
- * struct ivring_counters - what the library counts of a member since it attached.
- * @handled:	items given to the handler of their port, or to that of ivring_on_other()
- * @replies:	replies to requests of this member, refusals among them
- * @unhandled:	items that were dropped, because there was no handler of their port
- * @refused:	requests among them whose senders have been told so
- * @stray:	replies that were dropped, because nobody waited for them
+ * struct ivring_counters - the library's counters of a member, from the time that it attached.
+ * @handled:	items given to the handler of their port or to the handler of ivring_on_other()
+ * @replies:	replies to requests of this member, including refusals
+ * @unhandled:	items that were dropped because their port had no handler
+ * @refused:	requests among the unhandled items whose senders got a refusal
+ * @stray:	replies that were dropped because no request waited for them
  * @reserved:	zero, until later versions of the library count something there
  *
- * Each is counted when it happens, so handlers see them grow.
+ * An event is counted when it happens, so handlers see the counters grow.
  */
 struct ivring_counters {
 	uint64_t handled;
@@ -284,50 +289,50 @@ void ivring_get_counters(const struct ivring *member, struct ivring_counters *co
 /**
  * ivring_set_eventfd() - have each doorbell signal an eventfd.
  * @member:	the member
- * @eventfd:	the eventfd, or -1 for none; it stays the caller's
+ * @eventfd:	the eventfd, or -1 for none; the caller still has to close it
  *
- * The member is armed afterwards, and if there is something to do already the eventfd has been
- * signalled. Later on it has to be armed before each sleep: see ivring_arm().
+ * The member is armed when this function returns. If there is work already, the eventfd has
+ * been signalled. Later the caller must arm the member before each sleep: see ivring_arm().
  *
  * Return: 0; -EBADF or -EINVAL for a bad descriptor.
  */
 int ivring_set_eventfd(struct ivring *member, int eventfd);
 
 /**
- * ivring_deadline_ms() - the deadline so many milliseconds from now.
+ * ivring_deadline_ms() - make a deadline that is a number of milliseconds from now.
  * @ms:		milliseconds
  */
 uint64_t ivring_deadline_ms(uint32_t ms);
 
 /*
- * Who is there
+ * The other members
  */
 
 /**
  * ivring_next_peer() - walk through the other members of the region.
  * @member:	the member
- * @peer:	in: where to go on from, or { .id = IVRING_ID_ANY } to begin;
+ * @peer:	in: the previous result, or { .id = IVRING_ID_ANY } to begin;
  *		out: the next member that is attached
  *
- * Return: whether there was one.
+ * Return: true if there is a next member.
  */
 bool ivring_next_peer(const struct ivring *member, struct ivring_peer *peer);
 
 /**
- * ivring_is_member() - whether a member is still attached.
- * @member:	the member that asks
- * @peer:	the member that is asked about
+ * ivring_is_member() - whether a peer is still attached.
+ * @member:	the calling member
+ * @peer:	the peer
  */
 bool ivring_is_member(const struct ivring *member, struct ivring_peer peer);
 
 /**
  * ivring_wait_peer() - sleep until a member is attached to a slot.
- * @member:	the member that waits
+ * @member:	the calling member
  * @id:		the slot
- * @deadline:	how long
- * @peer:	out: the member
+ * @deadline:	when to stop waiting
+ * @peer:	out: the member of this slot
  *
- * Items that arrive meanwhile stay where they are.
+ * Items that arrive during the wait stay in their rings.
  *
  * Return: 0; -EINVAL if there is no such slot; -EPROTO if the inbox is broken;
  * -ETIMEDOUT, -EINTR.
@@ -336,19 +341,22 @@ int ivring_wait_peer(struct ivring *member, uint32_t id, uint64_t deadline,
 		     struct ivring_peer *peer);
 
 /**
- * ivring_members() - whether members came or went since the last call: see ivring_next_change().
+ * ivring_members() - whether members came or went since the last call.
  * @member:	the member
  *
- * For callers that have no dispatcher. From the first call on, news of the members keep
- * ivring_arm() from succeeding until they have been looked at. Says so only once all items have been consumed that
- * were in the inbox at the time, or in lanes of those that went: after it did, nothing more
- * will come from those, and their payload can no longer be reached.
+ * Use this function without a dispatcher. If it returns 1, ivring_next_change() reports the
+ * changes. After the first call of this function, ivring_arm() does not succeed while there are
+ * changes that have not been read.
  *
- * Return: 1 if so, 0 if not; -EPROTO if the inbox is broken.
+ * The function returns 1 only after the caller has consumed all items that were in the inbox
+ * when the change happened, and all items in lanes of members that have left. After that
+ * nothing more comes from those members, and their payload can no longer be reached.
+ *
+ * Return: 1 if members came or went, 0 if not; -EPROTO if the inbox is broken.
  */
 int ivring_members(struct ivring *member);
 
-/* What happened to a member. */
+/* Events of a member. */
 enum ivring_member_event {
 	IVRING_MEMBER_JOINED,
 	IVRING_MEMBER_LEFT,
@@ -356,9 +364,10 @@ enum ivring_member_event {
 
 /**
  * struct ivring_change - a member that has come or gone.
- * @peer:	who
- * @event:	which of the two
- * @skipped:	members that came to this slot and went again just before, and are not told of
+ * @peer:	the member
+ * @event:	whether the member has joined or left
+ * @skipped:	number of members of this slot that came and went directly before this change
+ *		and are not reported
  * @reserved:	zero, until later versions of the library say more about the change there
  */
 struct ivring_change {
@@ -369,18 +378,19 @@ struct ivring_change {
 };
 
 /**
- * ivring_next_change() - who has come or gone, after ivring_members() has said that there is news.
+ * ivring_next_change() - read one change, after ivring_members() has returned 1.
  * @member:	the member
- * @change:	out: the next change, in the order in which they happened in each slot
+ * @change:	out: the next change, in the order in which changes happened in each slot
  *
- * Each member is told of, also one that came and went between two looks. But of a slot that
- * has changed more than 16 times in between, members that came and went are left out, the
- * oldest first, until 16 changes are left; @skipped of the next change is their number. That a
- * member has left which was told of before is always told.
+ * Each member is reported, also a member that came and went between two calls. But if a slot
+ * has changed more than 16 times since the last call, members that came and went are left out,
+ * the oldest first, until 16 changes remain. @skipped of the next change is the number of
+ * members that were left out. If a member was reported as joined, it is always reported when
+ * it leaves.
  *
- * For callers that have no dispatcher; else see ivring_on_members().
+ * Use this function without a dispatcher. With a dispatcher, see ivring_on_members().
  *
- * Return: 1; 0 if there is no more; -EBUSY from a handler.
+ * Return: 1; 0 if there are no more changes; -EBUSY from a handler.
  */
 int ivring_next_change(struct ivring *member, struct ivring_change *change);
 

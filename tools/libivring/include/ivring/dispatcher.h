@@ -1,32 +1,35 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * libivring: the dispatcher, which gives each item to the handler of its port, from the
- * inbox and the lanes in turn.
+ * libivring: the dispatcher, which takes items from the inbox and the lanes in turn and gives
+ * each item to the handler of its port.
  *
- * What handlers may do: those of items, replies, members and lanes alike, whichever function
- * called them. A function that is refused returns -EBUSY and changes nothing.
+ * This table lists the functions that a handler may call. It holds for handlers of items,
+ * replies, members and lanes, whichever function called the handler. A function that is refused
+ * returns -EBUSY and changes nothing.
  *
- *	ivring_run(), ivring_dispatch(), ivring_call()		refused: a handler ends first. It
- *								can send a request instead
- *	ivring_receive(), ivring_consume(), ivring_wait(),	refused: the dispatcher does that
- *	ivring_arm(), ivring_members(), ivring_next_change()
- *	ivring_close()						refused: stop, and close then
- *	ivring_stop()						allowed: ends what runs, after
- *								this handler
- *	ivring_send(), ivring_send_many(), ivring_reply(),	allowed, but see below where they
- *	ivring_alloc(), ivring_flush(), ivring_open_lane(),	wait
+ *	ivring_run(), ivring_dispatch(), ivring_call()		refused: a handler must return
+ *								first; it can send a request
+ *	ivring_receive(), ivring_consume(), ivring_wait(),	refused: the dispatcher makes
+ *	ivring_arm(), ivring_members(), ivring_next_change()	these calls
+ *	ivring_close()						refused: stop first, then close
+ *	ivring_stop()						allowed: ends the dispatcher
+ *								after this handler
+ *	ivring_send(), ivring_send_many(), ivring_reply(),	allowed, but see below about
+ *	ivring_alloc(), ivring_flush(), ivring_open_lane(),	waiting
  *	ivring_lane_push(), ivring_lane_publish(),
  *	ivring_lane_wait(), ivring_wait_peer()
- *	ivring_request(), ivring_forget()			allowed, also in the handler of a
- *								reply
- *	ivring_close_lane()					allowed, also of the lane that the
- *								item came by: no more of it comes
- *	ivring_on(), ivring_on_other(), ivring_on_members(),	allowed: for what comes next
- *	ivring_on_lane()
- *	any other function, and all of another member		allowed
+ *	ivring_request(), ivring_forget()			allowed, also in the handler of
+ *								a reply
+ *	ivring_close_lane()					allowed, also for the item's own
+ *								lane: it is read no further
+ *	ivring_on(), ivring_on_other(), ivring_on_members(),	allowed: takes effect for later
+ *	ivring_on_lane()					events
+ *	any other function, and any function with		allowed
+ *	another member
  *
- * A handler that waits keeps its member from reading: two that wait for each other's room with
- * IVRING_DEADLINE_NEVER wait for ever. Waiting for the member itself fails with -EDEADLK.
+ * A member reads no items while one of its handlers waits. Two handlers that wait for room in
+ * each other's rings with IVRING_DEADLINE_NEVER wait for ever. Waiting for the own member fails
+ * with -EDEADLK.
  */
 #ifndef _IVRING_DISPATCHER_H
 #define _IVRING_DISPATCHER_H
@@ -40,27 +43,26 @@ extern "C" {
 /**
  * typedef ivring_item_fn - handles an item.
  * @member:	the member that received it
- * @item:	a copy of the item, which with its payload is valid until the
- *		handler returns
- * @arg:	as registered
+ * @item:	a copy of the item; the copy and the payload are valid until the handler returns
+ * @arg:	the pointer that was registered with the handler
  */
 typedef void (*ivring_item_fn)(struct ivring *member, const struct ivring_item *item, void *arg);
 
 /**
  * typedef ivring_members_fn - handles a member that has come or gone.
  * @member:	the member
- * @change:	who, and what happened, as ivring_next_change() tells
- * @arg:	as registered
+ * @change:	the member, and whether it has joined or left: see ivring_next_change()
+ * @arg:	the pointer that was registered with the handler
  */
 typedef void (*ivring_members_fn)(struct ivring *member, const struct ivring_change *change,
 				  void *arg);
 
 /**
- * ivring_on() - register the handler of a port, in place of any before.
+ * ivring_on() - register the handler of a port, and replace the previous handler.
  * @member:	the member
  * @port:	the port
  * @fn:		the handler, or NULL for none
- * @arg:	passed on to it
+ * @arg:	passed to the handler
  *
  * Return: 0; -EINVAL for IVRING_PORT_RESERVED; -ENOMEM.
  */
@@ -70,71 +72,75 @@ int ivring_on(struct ivring *member, uint32_t port, ivring_item_fn fn, void *arg
  * ivring_on_other() - register the handler of all ports that have none.
  * @member:	the member
  * @fn:		the handler, or NULL for none
- * @arg:	passed on to it
+ * @arg:	passed to the handler
  *
- * An item that no handler takes is dropped and counted in ivring_get_counters(). If it is a
- * request (IVRING_ITEM_REQUEST), its sender is told so by a reply that is marked as
- * IVRING_ITEM_REFUSED, unless there is no room for that.
+ * An item that has no handler is dropped and counted, see ivring_get_counters(). If the item
+ * is a request (IVRING_ITEM_REQUEST), the dispatcher sends a reply with IVRING_ITEM_REFUSED,
+ * unless there is no room for the reply.
  */
 void ivring_on_other(struct ivring *member, ivring_item_fn fn, void *arg);
 
 /**
  * ivring_on_members() - register the handler of members that come or go.
  * @member:	the member
- * @fn:		the handler, or NULL for none; it is called once for each change, and for
- *		those that were there before this member as if they came
- * @arg:	passed on to it
+ * @fn:		the handler, or NULL for none. It is called once for each change. Members that
+ *		were attached before this member are reported as joined
+ * @arg:	passed to the handler
  */
 void ivring_on_members(struct ivring *member, ivring_members_fn fn, void *arg);
 
 /**
- * ivring_run() - dispatch items, and sleep where there are none, until stopped.
+ * ivring_run() - dispatch items, and sleep while there are none, until ivring_stop().
  * @member:	the member
  *
- * Before it sleeps it looks again for a while: see ivring_set_polling(). When it returns the
- * member is armed.
+ * The function polls the rings for a while before it sleeps: see ivring_set_polling(). The
+ * member is armed when the function returns.
  *
- * Return: 0 after ivring_stop(); -EBUSY from a handler; -EPROTO if the inbox is
- * broken; or what IVRING_IOC_FENCE fails with.
+ * Return: 0 after ivring_stop(); -EBUSY from a handler; -EPROTO if the inbox is broken; or an
+ * error of IVRING_IOC_FENCE.
  */
 int ivring_run(struct ivring *member);
 
 /**
- * ivring_set_polling() - how long to look again and again before sleeping.
+ * ivring_set_polling() - set how long to poll the rings before sleeping.
  * @member:	the member
- * @max_ns:	nanoseconds at most; zero never does
+ * @max_ns:	longest time to poll, in nanoseconds; zero disables polling
  *
- * ivring_run() and ivring_call() do so before they go idle: meanwhile senders need not ring.
- * So do senders that find a lane full. How long, they learn from what came lately, and it is
- * nothing if that took longer than @max_ns. At first the maximum is 200 us if the process may
- * run on more than one CPU, and else zero.
+ * ivring_run() and ivring_call() poll before they go idle, so that senders need not ring during
+ * this time. Senders that find a lane full poll too. The library learns from recent waits how
+ * long to poll. It does not poll at all if recent waits took longer than @max_ns. Initially
+ * @max_ns is 200 us if the process may run on more than one CPU, otherwise zero.
  */
 void ivring_set_polling(struct ivring *member, uint64_t max_ns);
 
 /**
- * ivring_stop() - end ivring_run(), after the handler that it is in.
+ * ivring_stop() - end ivring_run() after the current handler.
  * @member:	the member
  *
- * May be called from a handler, from any thread and from a signal handler. If
- * nothing is running, the next run or dispatch ends at once.
+ * This function may be called from a handler, from any thread and from a signal handler. If no
+ * dispatcher is running, the next run or dispatch ends at once.
  */
 void ivring_stop(struct ivring *member);
 
 /**
- * ivring_dispatch() - dispatch items that are there, without sleeping.
+ * ivring_dispatch() - dispatch available items without sleeping.
  * @member:	the member
- * @budget:	how many at most
+ * @budget:	largest number of items to dispatch
  *
- * For callers with an event loop of their own: call it when ivring_fd() is
- * readable or has POLLPRI, or when the eventfd has been signalled.
+ * Use this function in an event loop of your own. Call it when ivring_fd() is readable or has
+ * POLLPRI, or when the eventfd has been signalled.
  *
- * Return: how many were dispatched. Fewer than @budget: the member is armed, and the caller
- * may sleep in whichever way. All rings are empty then; or ivring_stop() has ended the call,
- * and if there is more, the member has rung itself for it. All of @budget: there may be more and
- * the member is busy, so the caller dispatches again before it sleeps. It need not if this call
- * was made because poll() or level-triggered epoll reported the descriptor, which they will
- * do once more; it must after a timer or another descriptor has woken the caller.
- * -EBUSY from a handler; -EPROTO if the inbox is broken; or what IVRING_IOC_FENCE fails with.
+ * If the function returns less than @budget, the member is armed, and the caller may sleep in
+ * any way. Then either all rings are empty, or ivring_stop() has ended the call. In the second
+ * case the member has rung itself if there are more items.
+ *
+ * If the function returns @budget, there may be more items and the member is busy, so the
+ * caller must call the function again before it sleeps. The caller need not do so if it made
+ * this call because poll() or level-triggered epoll reported the descriptor, because they will
+ * report the descriptor again. It must do so after a timer or another descriptor has woken it.
+ *
+ * Return: the number of items that were dispatched; -EBUSY from a handler; -EPROTO if the inbox
+ * is broken; or an error of IVRING_IOC_FENCE.
  */
 int ivring_dispatch(struct ivring *member, unsigned int budget);
 

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * libivring: the sender's end of a lane, a ring that one member writes for another one
+ * libivring: the sender's end of a lane, a ring that one member writes for another member
  * without the kernel.
  *
- * ivring_send() and ivring_reply() go by the lane once it is open. Who sends very much
- * can write it by hand: stage items by ivring_lane_push(), and publish them, any number
- * at once, by ivring_lane_publish(). Both are inline and contain no call, no full
- * barrier and no system call as long as there is room and the receiver is busy and
- * keeps up with the barrier (IVRING_BUSY_UNFENCED), and looks at the lane: one that has
- * stood still for long takes a doorbell for its first item, if the receiver has many.
+ * ivring_send() and ivring_reply() use the lane once it is open. A program that sends at a very
+ * high rate can also write the lane itself: ivring_lane_push() stages an item, and
+ * ivring_lane_publish() publishes any number of staged items at once. Both functions are
+ * inline. They make no function call, no full barrier and no system call if there is room, the
+ * receiver is busy and has taken over the barrier (IVRING_BUSY_UNFENCED), and the receiver
+ * looks at the lane. If the receiver has many lanes, it stops looking at a lane that has been
+ * empty for long, and the next item of this lane needs a doorbell.
  */
 #ifndef _IVRING_LANE_H
 #define _IVRING_LANE_H
@@ -21,29 +22,29 @@ extern "C" {
 
 /**
  * struct ivring_lane - the sender's end of a lane.
- * @ring:	the lane area, which nobody else writes
- * @receiver:	the receiver's area, which it may write at any time
- * @end:	its end of this lane, in there
- * @quiet:	in the receiver's area: the word with the bit by which it says that it must be rung for
- *		this lane, whatever its state is
- * @quiet_bit:	that bit
- * @staged:	index behind the last item staged, in the lower half; what is published
- *		lies at most the capacity behind
- * @limit:	index up to which there is room: how far the receiver had read when it was
- *		last looked at, plus the capacity; @staged once there is an @error
- * @mask:	capacity, a power of two, minus one
- * @error:	nonzero once the lane has ended: what every call returns from then on
+ * @ring:	the lane area, which only this sender writes
+ * @receiver:	the receiver's area, which the receiver can change at any time
+ * @end:	the receiver's end of this lane, in the receiver's area
+ * @quiet:	word in the receiver's area with the quiet bit of this lane. While the bit is
+ *		set, the sender must ring for each item, whatever the receiver's state is
+ * @quiet_bit:	mask of this bit
+ * @staged:	the lower 32 bits are the index after the last staged item. It is at most the
+ *		capacity ahead of the published index
+ * @limit:	index up to which there is room: the receiver's last known consumer index plus
+ *		the capacity; equal to @staged if @error is nonzero
+ * @mask:	capacity in items, a power of two, minus one
+ * @error:	zero, or the error that has ended the lane and that every call returns
  * @to:		the receiver
  * @member:	the sender
- * @number:	of this lane among all that @member has opened, from 1 on
- * @first:	what @staged was at first
- * @doorbells:	calls of IVRING_IOC_DOORBELL
- * @rung:	those of them that have woken the receiver
- * @waits:	times it slept for room
+ * @number:	number of this lane among all lanes that @member has opened, from 1
+ * @first:	initial value of @staged
+ * @doorbells:	number of calls of IVRING_IOC_DOORBELL
+ * @rung:	number of these calls that have woken the receiver
+ * @waits:	number of times that the sender slept for room
  *
- * All of it is private memory of the sender. It is the library's to write; the fields
- * are here for the functions below. The library allocates it, so that later versions can add
- * fields at the end.
+ * The structure is private memory of the sender. Only the library may write it. The fields
+ * are declared here for the inline functions below. The library allocates the structure, so that
+ * later versions can add fields at the end.
  */
 struct ivring_lane {
 	struct ivring_ring_area *ring;
@@ -70,50 +71,53 @@ struct ivring_lane {
  * @to:		the receiver; may be the sender itself
  * @entries:	capacity in items, a power of two from IVRING_MIN_LANE_ENTRIES to
  *		IVRING_MAX_LANE_ENTRIES
- * @deadline:	how long to wait for the receiver to close the lane of a member which had the
- *		sender's slot before
+ * @deadline:	how long to wait for the receiver to close the lane of an earlier member of the
+ *		sender's slot
  *
- * From then on ivring_send() and ivring_reply() to that member go by the lane. There is no
- * order between what is in the lane and what was put into the inbox before.
+ * Once the lane is open, ivring_send() and ivring_reply() to the receiver use the lane. There
+ * is no order between items in the lane and items that were put into the inbox before.
  *
- * Return: 0; -EINVAL for bad @entries or no such member; -EPIPE or -ESTALE if it is gone;
- * -ECONNREFUSED if it takes none so large, or none at all; -EBUSY if there is a lane to it
- * already, or there is no deadline and it still reads the lane of a member which had the sender's
- * slot before; -ENOMEM; -ETIMEDOUT, -EINTR; or what mmap() fails with.
+ * Return: 0; -EINVAL for bad @entries or if there is no such member; -EPIPE or -ESTALE if the
+ * receiver has left; -ECONNREFUSED if the receiver accepts no lane, or none of this size;
+ * -EBUSY if there is already a lane to the receiver, or if the receiver has not yet closed the
+ * lane of an earlier member of the sender's slot and there is no deadline; -ENOMEM;
+ * -ETIMEDOUT, -EINTR; or an error of mmap().
  */
 int ivring_open_lane(struct ivring *member, struct ivring_peer to, uint32_t entries,
 		     uint64_t deadline);
 
 /**
- * ivring_lane() - the lane to a member, to be written by hand.
+ * ivring_lane() - get the lane to a member, for ivring_lane_push() and so on.
  * @member:	the sender
  * @to:		the receiver
  *
- * Valid until the lane has ended: the receiver has left, which is told as news of the
- * members, or a call for the lane has returned -EPIPE, -ESTALE, -ECONNRESET or -EPROTO.
+ * The pointer is valid until the lane has ended. A lane ends when the receiver has left, which
+ * is reported as a change of the members, or when a call for the lane has returned -EPIPE,
+ * -ESTALE, -ECONNRESET or -EPROTO.
  *
- * Return: the lane, or NULL if none has been opened.
+ * Return: the lane, or NULL if no lane is open.
  */
 struct ivring_lane *ivring_lane(const struct ivring *member, struct ivring_peer to);
 
-/* Makes room as far as the receiver has read: 0, -EAGAIN or an error. */
+/* Reads the receiver's consumer index anew to find room. Returns 0, -EAGAIN or an error. */
 int ivring_lane_refresh(struct ivring_lane *lane);
 
-/* The rest of ivring_lane_publish(), with a barrier. */
+/* The slow part of ivring_lane_publish(): passes a full barrier and rings if necessary. */
 int ivring_lane_ring(struct ivring_lane *lane);
 
 /**
  * ivring_lane_push() - stage an item.
  * @lane:	the lane
- * @item:	the item; @from, @from_gen are zero. It is not checked: the receiver closes
- *		the lane for a bad one. A block that it carries stays the caller's, not to
- *		be given back by ivring_cancel() until the item has been read
+ * @item:	the item; @from and @from_gen are zero. The item is not checked: the receiver
+ *		closes the lane if an item is bad. A block that the item carries still belongs
+ *		to the caller, who must not call ivring_cancel() for it until the item has been
+ *		read
  *
- * The receiver sees it when it is published.
+ * The receiver sees the item only after ivring_lane_publish().
  *
- * Return: 0; -EAGAIN if there is no room: publish, and then see ivring_lane_wait();
- * -EPIPE if the receiver is gone, -ESTALE if another member has its slot, -ECONNRESET if it
- * has closed the lane, -EPROTO if it has broken it.
+ * Return: 0; -EAGAIN if there is no room, then publish and see ivring_lane_wait(); -EPIPE if
+ * the receiver has left, -ESTALE if another member has its slot, -ECONNRESET if the receiver
+ * has closed the lane, -EPROTO if the receiver has broken the lane.
  */
 IVRING_STATIC inline int ivring_lane_push(struct ivring_lane *lane, const struct ivring_item *item)
 {
@@ -129,20 +133,21 @@ IVRING_STATIC inline int ivring_lane_push(struct ivring_lane *lane, const struct
 }
 
 /**
- * ivring_lane_publish() - let the receiver read what has been staged.
+ * ivring_lane_publish() - let the receiver read the staged items.
  * @lane:	the lane
  *
- * Wakes the receiver if it has to be woken.
+ * The function wakes the receiver if necessary.
  *
- * Return: 0; or an error as ivring_lane_push(), but for -EAGAIN: what was staged is lost.
+ * Return: 0; or an error of ivring_lane_push(), except -EAGAIN. After an error the staged items
+ * are lost.
  */
 IVRING_STATIC inline int ivring_lane_publish(struct ivring_lane *lane)
 {
-	/* P: pairs with the reader's acquire; the items before it can be read. */
+	/* P: pairs with the reader's acquire load, which makes the items before it readable. */
 	__atomic_store_n(&lane->ring->producer, (uint32_t)lane->staged, __ATOMIC_RELEASE);
 	/* A: pairs with the barrier on all CPUs between the reader's IDLE and its last look. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	/* Q: pairs with the barrier behind the reader's mark: the bit is as new as UNFENCED. */
+	/* Q: pairs with the barrier after the reader's mark: the bit is as new as UNFENCED. */
 	if (__builtin_expect(__atomic_load_n(&lane->receiver->state, __ATOMIC_ACQUIRE) ==
 			     IVRING_BUSY_UNFENCED, 1) &&
 	    __builtin_expect(!(__atomic_load_n(lane->quiet, __ATOMIC_RELAXED) & lane->quiet_bit), 1))
@@ -151,22 +156,23 @@ IVRING_STATIC inline int ivring_lane_publish(struct ivring_lane *lane)
 }
 
 /**
- * ivring_lane_wait() - publish what has been staged, and wait for room.
+ * ivring_lane_wait() - publish the staged items, and wait for room.
  * @lane:	the lane
- * @deadline:	how long
+ * @deadline:	when to stop waiting
  *
- * Mostly until half of a full lane has been read, so that it sleeps once for so many.
+ * The function usually waits until half of a full lane has been read, so that the sender sleeps
+ * only once for this number of items.
  *
- * Return: 0; -EAGAIN if there is no room and no deadline; -EDEADLK if there is one, but the
- * sender itself reads the lane; -EPIPE, -ESTALE, -ECONNRESET, -EPROTO; -ETIMEDOUT, -EINTR.
+ * Return: 0; -EAGAIN if there is no room and no deadline; -EDEADLK if there is a deadline, but
+ * the sender itself reads the lane; -EPIPE, -ESTALE, -ECONNRESET, -EPROTO; -ETIMEDOUT, -EINTR.
  */
 int ivring_lane_wait(struct ivring_lane *lane, uint64_t deadline);
 
 /**
- * ivring_lane_sent() - how many items went into a lane.
+ * ivring_lane_sent() - number of items that went into a lane.
  * @lane:	the lane
  *
- * @lane->rung of them took a doorbell; the others took none, since the receiver was busy.
+ * @lane->rung of these items woke the receiver; the others did not, because it was busy.
  */
 IVRING_STATIC inline uint64_t ivring_lane_sent(const struct ivring_lane *lane)
 {

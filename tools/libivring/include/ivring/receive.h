@@ -1,33 +1,34 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * libivring: the rings that a member reads, its inbox and the lanes that lead to it.
+ * libivring: the rings that a member reads, which are its inbox and the lanes that lead to it.
  *
- * One reader reads them all, by ivring_receive() or in the dispatcher: in turns, from each
- * at most a fixed number of items, in order within each. There is no order between two rings.
+ * One reader reads all rings, by ivring_receive() or in the dispatcher. It reads the rings in
+ * turn, at most a fixed number of items from each, and in order within each ring. There is no
+ * order between two rings.
  *
- * A member is busy, and then nobody wakes it, or armed, and then the next item does.
- * ivring_wait(), ivring_run(), poll() and select() arm it themselves. A caller that sleeps in
- * epoll, level- or edge-triggered, in io_uring or on an eventfd sees to it that the member is
- * armed before it sleeps:
+ * A member is either busy or armed. No sender wakes a busy member. The next item wakes an
+ * armed member. ivring_wait(), ivring_run(), poll() and select() arm the member themselves. A
+ * caller that sleeps in level- or edge-triggered epoll, in io_uring or on an eventfd must make
+ * sure that the member is armed before it sleeps:
  *
- *	this			leaves the member
- *	ivring_dispatch()	armed, if it returns less than its budget; else busy
+ *	this function		leaves the member
+ *	ivring_dispatch()	armed, if it returns less than its budget; otherwise busy
  *	ivring_run()		armed
  *	ivring_call()		armed, also if it fails
- *	ivring_receive()	busy, if it copied items; else as it was
- *	ivring_wait()		busy, if it says that there is something; else armed
- *	ivring_arm()		armed, if it returns 1; else busy
- *	any other function	as it was
+ *	ivring_receive()	busy, if it copied items; otherwise unchanged
+ *	ivring_wait()		busy, if it returns events; otherwise armed
+ *	ivring_arm()		armed, if it returns 1; otherwise busy
+ *	any other function	unchanged
  *
- * So an event loop calls ivring_dispatch() again while that returns all of its budget, and
- * ivring_receive() until there is nothing left and ivring_arm() returns 1. It may do without
- * that only where level-triggered epoll has just reported the descriptor, because epoll then
- * asks the kernel again before it sleeps, and the kernel arms. It may not after a timer or
- * another descriptor has woken it.
+ * So an event loop calls ivring_dispatch() again while it returns all of its budget. Without a
+ * dispatcher, the loop calls ivring_receive() and ivring_arm() until ivring_arm() returns 1. A
+ * loop may omit this only if level-triggered epoll has just reported the descriptor, because
+ * epoll then polls the descriptor again before it sleeps, and the kernel arms. The loop may not
+ * omit it after a timer or another descriptor has woken it.
  *
- * Where a function that leaves the member armed finds that there is something to do already, it
- * rings the member itself: the descriptor has an event, edge-triggered too, and the eventfd is
- * signalled. So a loop that only waits comes back.
+ * If a function that leaves the member armed finds more work, it rings the member itself. The
+ * descriptor then has an event, also for edge-triggered epoll, and the eventfd is signalled. So
+ * an event loop that just waits will return for this work.
  */
 #ifndef _IVRING_RECEIVE_H
 #define _IVRING_RECEIVE_H
@@ -41,77 +42,78 @@ extern "C" {
 /**
  * ivring_wait() - sleep until there is work (IVRING_IOC_WAIT).
  * @member:	the member
- * @flags:	IVRING_WAIT_MEMBERS to return for news of the members too
- * @deadline:	how long
+ * @flags:	IVRING_WAIT_MEMBERS to return also when members have come or gone
+ * @deadline:	when to stop waiting
  *
- * If it returns events the member is busy from then on, until it is armed: see ivring_arm().
+ * If the function returns events, the member is busy until it is armed: see ivring_arm().
  *
- * Return: IVRING_EVENT_*; -EPROTO if the inbox is broken; -EINVAL, -ETIMEDOUT,
- * -EINTR.
+ * Return: IVRING_EVENT_*; -EPROTO if the inbox is broken; -EINVAL, -ETIMEDOUT, -EINTR.
  */
 int ivring_wait(struct ivring *member, uint32_t flags, uint64_t deadline);
 
 /**
  * ivring_receive() - copy the oldest items of a ring.
  * @member:	the member
- * @items:	where to
- * @count:	how many at most
+ * @items:	array for the copies
+ * @count:	size of the array in items
  *
- * All of them come from one ring. They stay there, and their payload stays valid, until
- * ivring_consume(). Until all of them have been consumed, the next call copies the same
- * ones again, and those behind them; after that the next ring has its turn.
- * If there are any the member is busy from then on, until it is armed: see ivring_arm().
+ * All copied items come from one ring. The items stay in the ring, and their payload stays
+ * valid, until ivring_consume(). As long as some of them have not been consumed, the next call
+ * copies these items again, and the items after them. Then it is the next ring's turn. If the
+ * function copies any items, the member is busy until it is armed: see ivring_arm().
  *
- * Return: how many, 0 if there are none in any ring; -EPROTO if the inbox is broken.
+ * Return: the number of items copied, 0 if all rings are empty; -EPROTO if the inbox is broken.
  */
 int ivring_receive(struct ivring *member, struct ivring_item *items, unsigned int count);
 
 /**
- * ivring_consume() - give up the oldest items that were received, and their payload.
+ * ivring_consume() - release the oldest items that were received, and their payload.
  * @member:	the member
- * @count:	how many
+ * @count:	number of items
  *
- * Return: 0; -EINVAL if there are not so many, or their lane has been closed since.
+ * Return: 0; -EINVAL if fewer than @count items have been received and not consumed, or if
+ * their lane has been closed since.
  */
 int ivring_consume(struct ivring *member, unsigned int count);
 
 /**
- * ivring_arm() - say that the member must be rung from now on.
+ * ivring_arm() - arm the member, so that senders ring it for the next item.
  * @member:	the member
  *
- * For callers without a dispatcher, before they sleep on an eventfd, in epoll or io_uring;
- * ivring_wait(), poll() and select() do it by themselves.
+ * Without a dispatcher, call this function before you sleep on an eventfd, in epoll or in
+ * io_uring. ivring_wait(), poll() and select() arm the member themselves.
  *
- * News of the members count only for a caller who acts upon them: one that has called
- * ivring_members() or registered a handler by ivring_on_members(), or has sent a request that
- * waits for its reply.
+ * Changes of the members keep the caller from sleeping only if the caller handles them. This is
+ * so if it has called ivring_members(), has registered a handler by ivring_on_members(), or has
+ * sent a request that waits for its reply.
  *
- * Return: 1 if the caller may sleep; 0 if there are items, or news of lanes or, where they
- * count, of the members; -EPROTO if the inbox is broken; or what IVRING_IOC_FENCE fails with, and
- * then the member is as busy as before.
+ * Return: 1 if the caller may sleep; 0 if there are items, changes of lanes, or changes of the
+ * members that the caller handles; -EPROTO if the inbox is broken; or an error of
+ * IVRING_IOC_FENCE, after which the member is still busy.
  */
 int ivring_arm(struct ivring *member);
 
 /**
- * ivring_set_wake() - be woken for many items at once.
+ * ivring_set_wake() - be woken once for several items.
  * @member:	the member
- * @items:	how many items a ring shall hold before the member is woken
- * @delay_us:	microseconds after which a single one wakes it all the same, at most
+ * @items:	number of items that a ring must hold before the member is woken
+ * @delay_us:	time in microseconds after which fewer items wake the member too, at most
  *		IVRING_MAX_WAKE_DELAY_US
  *
- * A ring that is full wakes it, whatever @items is. If @items is below two or @delay_us zero,
- * each item wakes it, as at first.
+ * A full ring wakes the member, whatever @items is. If @items is below two or @delay_us is
+ * zero, each item wakes an idle member. This is the initial setting.
  */
 void ivring_set_wake(struct ivring *member, uint32_t items, uint32_t delay_us);
 
 /**
- * enum ivring_lane_event - what happens to a lane that leads to this member.
- * @IVRING_LANE_OPENED:		it is read from now on
- * @IVRING_LANE_AHEAD:		closed: its sender claims more items than it can hold
- * @IVRING_LANE_BACK:		closed: its sender takes back items
- * @IVRING_LANE_BAD_ITEM:	closed: an item with unknown flags, too much inline data, or
- *				payload outside of its sender's outbox
- * @IVRING_LANE_NOT_MAPPED:	closed: no memory to map it
+ * enum ivring_lane_event - events of a lane that leads to this member.
+ * @IVRING_LANE_OPENED:		opened; the member reads the lane from now on
+ * @IVRING_LANE_AHEAD:		closed, because the producer index is more than the capacity
+ *				ahead
+ * @IVRING_LANE_BACK:		closed, because the producer index went backwards
+ * @IVRING_LANE_BAD_ITEM:	closed, because an item has unknown flags, too much inline data,
+ *				or payload outside of its sender's outbox
+ * @IVRING_LANE_NOT_MAPPED:	closed, because there was no memory to map the lane
  */
 enum ivring_lane_event {
 	IVRING_LANE_OPENED,
@@ -124,9 +126,9 @@ enum ivring_lane_event {
 /**
  * typedef ivring_lane_fn - handles an event of a lane.
  * @member:	the member; what the handler may do is listed in ivring/dispatcher.h
- * @from:	the member that opened it
- * @event:	what happened, once for each lane
- * @arg:	as registered
+ * @from:	the member that opened the lane
+ * @event:	the event; each event comes once for each lane
+ * @arg:	the pointer that was registered with the handler
  */
 typedef void (*ivring_lane_fn)(struct ivring *member, struct ivring_peer from,
 			       enum ivring_lane_event event, void *arg);
@@ -134,29 +136,30 @@ typedef void (*ivring_lane_fn)(struct ivring *member, struct ivring_peer from,
 /**
  * ivring_on_lane() - register the handler of lanes that lead to this member.
  * @member:	the member
- * @fn:		the handler, or NULL for none. It is called by whichever function looks at
- *		the rings: ivring_receive() and ivring_members(), or the dispatcher
- * @arg:	passed on to it
+ * @fn:		the handler, or NULL for none. It is called by the function that looks at the
+ *		rings: ivring_receive() and ivring_members(), or the dispatcher
+ * @arg:	passed to the handler
  */
 void ivring_on_lane(struct ivring *member, ivring_lane_fn fn, void *arg);
 
 /**
- * ivring_close_lane() - do not read a lane any more.
+ * ivring_close_lane() - stop reading a lane, and close it.
  * @member:	the member
- * @from:	the member that opened it
+ * @from:	the member that opened the lane
  *
- * What is in it is dropped, what was received of it counts as consumed, and its sender gets
- * -ECONNRESET. Lanes of members that have left are closed when all of them has been read.
+ * Unread items of the lane are dropped, items that were received count as consumed, and the
+ * sender gets -ECONNRESET. The library itself closes the lane of a member that has left, when
+ * all of its items have been read.
  *
- * Return: 0; -ENOENT if there is none.
+ * Return: 0; -ENOENT if there is no lane from @from.
  */
 int ivring_close_lane(struct ivring *member, struct ivring_peer from);
 
 /**
  * ivring_set_max_lane_entries() - limit the lanes that others may open to this member.
  * @member:	the member
- * @entries:	the largest capacity; zero refuses all. At first it is
- *		IVRING_MAX_LANE_ENTRIES. Lanes that are open stay
+ * @entries:	largest capacity of a lane, in items; zero refuses all lanes. It is initially
+ *		IVRING_MAX_LANE_ENTRIES. Existing lanes stay open
  */
 void ivring_set_max_lane_entries(struct ivring *member, uint32_t entries);
 

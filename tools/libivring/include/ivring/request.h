@@ -2,12 +2,13 @@
 /*
  * libivring: requests, which are items that expect a reply.
  *
- * The library chooses the cookie of a request, and marks it as IVRING_ITEM_REQUEST. A reply
- * carries the cookie, and IVRING_ITEM_REPLY (see ivring_reply()), and dispatchers give it to
- * whoever sent the request, never to the handler of a port. A reply that nobody waits for, or that
- * comes from anyone else than the member that was asked, is dropped and counted. A dispatcher that
- * has no handler of the port answers with IVRING_ITEM_REFUSED as well; so can a handler, by
- * setting that flag in its answer. Requests and replies go by lanes where they are open.
+ * The library chooses the cookie of a request, and sets IVRING_ITEM_REQUEST. A reply carries
+ * the same cookie and IVRING_ITEM_REPLY (see ivring_reply()). The dispatcher passes a reply to
+ * the function that was registered with the request, never to the handler of a port. It drops
+ * and counts a reply that no request waits for, or that comes from another member than the one
+ * that was asked. A dispatcher without a handler of the port answers with IVRING_ITEM_REFUSED
+ * as well. A handler can set this flag in its answer too. Requests and replies go by lanes if
+ * lanes are open.
  */
 #ifndef _IVRING_REQUEST_H
 #define _IVRING_REQUEST_H
@@ -22,59 +23,61 @@ extern "C" {
  * typedef ivring_reply_fn - handles the reply to a request.
  * @member:	the member that sent the request; what the handler may do is listed in
  *		ivring/dispatcher.h
- * @status:	0; -EPIPE if the member that was asked has left without a reply; or -ECONNREFUSED
- *		if it has no handler of that port
- * @reply:	a copy of the item, which with its payload is valid until the handler
- *		returns; NULL if there is none
- * @arg:	as given with the request
+ * @status:	0; -EPIPE if the member that was asked has left without a reply; or
+ *		-ECONNREFUSED if this member has no handler of the port
+ * @reply:	a copy of the item; the copy and the payload are valid until the handler
+ *		returns. NULL if there is no reply
+ * @arg:	the pointer that was given with the request
  */
 typedef void (*ivring_reply_fn)(struct ivring *member, int status,
 				const struct ivring_item *reply, void *arg);
 
 /**
- * ivring_request() - send an item that expects a reply, and go on.
+ * ivring_request() - send an item that expects a reply, and do not wait for the reply.
  * @member:	the member
- * @to:		the member that is asked; may be the same
+ * @to:		the member to ask; may be the same member
  * @item:	the request; its cookie is not used
  * @deadline:	how long to wait for room
- * @fn:		called once, by the dispatcher
- * @arg:	passed on to it
- * @id:		out: for ivring_forget(); may be NULL
+ * @fn:		handler of the reply, called once by the dispatcher
+ * @arg:	passed to the handler
+ * @id:		out: identifies the request for ivring_forget(); may be NULL
  *
- * Return: 0, and then @fn will be called; or as ivring_send(), -ENOMEM.
+ * Return: 0 if the request was sent, and @fn will be called; -ENOMEM; or an error of
+ * ivring_send().
  */
 int ivring_request(struct ivring *member, struct ivring_peer to, const struct ivring_item *item,
 		   uint64_t deadline, ivring_reply_fn fn, void *arg, uint64_t *id);
 
 /**
- * ivring_forget() - not expect the reply to a request any more.
+ * ivring_forget() - stop expecting the reply to a request.
  * @member:	the member
- * @id:		the request, as ivring_request() told it
+ * @id:		the request, as returned by ivring_request()
  *
- * Its handler will not be called.
+ * The request's handler will not be called.
  *
- * Return: 0; -ENOENT if it has been called, or the request forgotten.
+ * Return: 0; -ENOENT if the handler has been called already, or if the request was already
+ * forgotten.
  */
 int ivring_forget(struct ivring *member, uint64_t id);
 
 /**
- * ivring_call() - send an item that expects a reply, and dispatch until that comes.
+ * ivring_call() - send an item that expects a reply, and dispatch items until the reply comes.
  * @member:	the member
- * @to:		the member that is asked; may be the same
+ * @to:		the member to ask; may be the same member
  * @item:	the request; its cookie is not used
- * @deadline:	how long to wait, for room and for the reply
- * @fn:		called for the reply, with status 0; ivring_keep_reply() if its payload
- *		does not matter
- * @arg:	passed on to it
+ * @deadline:	how long to wait for room and for the reply
+ * @fn:		handler of the reply, called with status 0; use ivring_keep_reply() if the
+ *		reply's payload does not matter
+ * @arg:	passed to the handler
  *
- * Other items are given to their handlers meanwhile. Signals do not end it, but
- * ivring_stop() does. When it returns the member is armed, so it can be called in an event loop,
- * by the handler of a timer or of another descriptor.
+ * Other items are given to their handlers during the call. Signals do not end the call, but
+ * ivring_stop() does. The member is armed when the call returns, so an event loop can make this
+ * call in the handler of a timer or of another descriptor.
  *
- * Return: 0 after @fn has been called. Else it has not been: -ETIMEDOUT if there was no
- * reply; -ECONNREFUSED if the member that was asked has no handler of that port; -EPIPE if it has
- * left; -ECANCELED after ivring_stop(); -EBUSY
- * from a handler; or as ivring_request(), ivring_run().
+ * Return: 0 after @fn has been called. In all other cases @fn has not been called: -ETIMEDOUT
+ * if there was no reply; -ECONNREFUSED if the member that was asked has no handler of the
+ * port; -EPIPE if this member has left; -ECANCELED after ivring_stop(); -EBUSY from a handler;
+ * or an error of ivring_request() or ivring_run().
  */
 int ivring_call(struct ivring *member, struct ivring_peer to, const struct ivring_item *item,
 		uint64_t deadline, ivring_reply_fn fn, void *arg);
