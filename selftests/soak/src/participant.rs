@@ -90,7 +90,7 @@ fn live(birth: &Birth<'_>) -> Result<()> {
         index: index(member.own()),
     };
     let generation = &participant.seat.generation;
-    generation.store(member.generation(), Ordering::Release);
+    generation.store(member.own().generation, Ordering::Release);
     fate.point();
 
     let handle = member.handle().clone();
@@ -142,7 +142,7 @@ fn join(birth: &Birth<'_>, fate: &Fate<'_>, rng: &mut SmallRng) -> Result<Member
 
 /// Compares what the module has counted with what was received and sent, when nobody sends any more.
 fn settle(participant: &Participant<'_>, member: &Member) -> Result<()> {
-    let stats = member.stats(member.own())?;
+    let stats = member.handle().stats(member.own())?;
     let (mut received, mut sent) = (0, 0);
     for other in 0..MEMBERS {
         for stream in [Stream::Inbox, Stream::Answer] {

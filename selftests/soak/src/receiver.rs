@@ -26,7 +26,7 @@ pub fn run(
 ) -> Result<Member> {
     if rng.random_bool(0.2) {
         let delay = Duration::from_micros(rng.random_range(1..5000));
-        member.set_wake(rng.random_range(2..20), delay);
+        member.handle().set_wake(rng.random_range(2..20), delay);
     }
     let handle = member.handle().clone();
     let reader = Reader {

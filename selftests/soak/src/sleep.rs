@@ -80,7 +80,7 @@ impl Bed {
             Way::EpollEdge | Way::DispatcherEdge => Self::EpollEdge(edge(member)?),
             Way::Eventfd => {
                 let eventfd = eventfd(0, EventfdFlags::CLOEXEC)?;
-                member.set_eventfd(Some(eventfd.as_fd()))?;
+                member.handle().set_eventfd(Some(eventfd.as_fd()))?;
                 Self::Eventfd(eventfd)
             }
             Way::Uring => {

@@ -121,7 +121,7 @@ impl fmt::Debug for Block {
 /// let mut block = member.alloc(11, Deadline::NEVER)?;
 /// block.copy_from_slice(b"hello world");
 /// let block = block.share();
-/// for peer in member.peers() {
+/// for peer in member.handle().peers() {
 ///     member.send(peer, Message::new(7).shared(&block), Deadline::NEVER)?;
 /// }
 /// # Ok(())

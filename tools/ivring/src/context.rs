@@ -4,7 +4,6 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::ops::Deref;
 use std::result;
 
 use crate::counters::{Counters, Counts};
@@ -42,7 +41,8 @@ impl Shared<'_> {
     }
 }
 
-/// What a handler may use of its dispatcher; dereferences to the member's [`Handle`].
+/// What a handler may use of its dispatcher. [`Context::handle`] is the sending side of the member; the
+/// methods of it that most programs call are here too.
 pub struct Context<'d, 'h> {
     handle: &'d Handle,
     pub(crate) shared: &'d Shared<'h>,
@@ -51,6 +51,11 @@ pub struct Context<'d, 'h> {
 impl<'d, 'h> Context<'d, 'h> {
     pub(crate) fn new(handle: &'d Handle, shared: &'d Shared<'h>) -> Self {
         Self { handle, shared }
+    }
+
+    /// The sending side of the member. A handler that keeps it clones it.
+    pub fn handle(&self) -> &'d Handle {
+        self.handle
     }
 
     /// Has the dispatcher return when this handler does.
@@ -86,14 +91,6 @@ impl<'d, 'h> Context<'d, 'h> {
             .requests
             .send(self.handle, route, message, deadline, waiter)
             .map(|_| ())
-    }
-}
-
-impl Deref for Context<'_, '_> {
-    type Target = Handle;
-
-    fn deref(&self) -> &Handle {
-        self.handle
     }
 }
 

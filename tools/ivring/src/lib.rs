@@ -32,7 +32,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let member = Member::join("name", None, ivring::Deadline::NOW)?;
 //! let bell = eventfd(0, EventfdFlags::CLOEXEC)?;
-//! member.set_eventfd(Some(bell.as_fd()))?;
+//! member.handle().set_eventfd(Some(bell.as_fd()))?;
 //! let mut dispatcher = Dispatcher::new(member);
 //! loop {
 //!     // Sleeps until a doorbell is rung. In its place: any event loop, with timers and other files.
@@ -116,7 +116,7 @@
 //!   # fn handlers(member: ivring::Member) {
 //!   let mut kept = None;
 //!   let mut dispatcher = ivring::Dispatcher::new(member);
-//!   dispatcher.on(1, |context, item| kept = Some((ivring::Handle::clone(context), item.cookie())));
+//!   dispatcher.on(1, |context, item| kept = Some((context.handle().clone(), item.cookie())));
 //!   # }
 //!   ```
 //!
@@ -156,6 +156,7 @@ mod counters;
 mod deadline;
 mod dispatcher;
 mod error;
+mod forward;
 mod handle;
 mod handlers;
 mod join;

@@ -3,7 +3,6 @@
 //! A member, with what leads to it.
 
 use std::fmt;
-use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
@@ -23,8 +22,8 @@ use crate::sys;
 
 /// A member: one member of a region.
 ///
-/// There is one of it, so that one thread at a time reads its inbox and the lanes that lead to it;
-/// what any thread may do is its [`Handle`]'s, to which it dereferences.
+/// There is one of it, so that one thread at a time reads its inbox and the lanes that lead to it.
+/// [`Member::handle`] is what any thread may do; the methods of it that most programs call are here too.
 ///
 /// # Children
 ///
@@ -153,7 +152,7 @@ impl Member {
         join_options(id).join_fd(region)
     }
 
-    /// What other threads may use of this member.
+    /// The sending side of this member. A clone of it can be sent to other threads.
     pub fn handle(&self) -> &Handle {
         &self.handle
     }
@@ -413,14 +412,6 @@ impl Member {
 
 fn join_options(id: Option<u32>) -> JoinOptions {
     id.into_iter().fold(JoinOptions::new(), JoinOptions::slot)
-}
-
-impl Deref for Member {
-    type Target = Handle;
-
-    fn deref(&self) -> &Handle {
-        &self.handle
-    }
 }
 
 impl fmt::Debug for Member {

@@ -48,7 +48,7 @@ fn run() -> Result<String> {
     let stopper = dispatcher.stopper();
     let ticks = thread::scope(|scope| -> Result<u64> {
         let sending = scope.spawn(move || {
-            let result = send(&sender, receiver);
+            let result = send(sender.handle(), receiver);
             stopper.stop();
             result
         });

@@ -47,7 +47,7 @@ fn ports() -> Result<String> {
     let stopper = dispatcher.stopper();
     let items = thread::scope(|scope| -> Result<u64> {
         let sending = scope.spawn(move || {
-            let items = send(&sender, receiver);
+            let items = send(sender.handle(), receiver);
             stopper.stop();
             items
         });

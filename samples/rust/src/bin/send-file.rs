@@ -54,5 +54,11 @@ fn send([region, path]: [String; 2]) -> Result<String> {
     let end = member.send(receiver, Message::new(END), patience())?;
     // What is in the outbox goes when this member goes: not before it was read.
     member.flush(&end, patience())?;
-    Ok(figures(&member, receiver, items, bytes, start.elapsed())?)
+    Ok(figures(
+        member.handle(),
+        receiver,
+        items,
+        bytes,
+        start.elapsed(),
+    )?)
 }

@@ -101,6 +101,7 @@ impl<const BATCH: usize> Endpoint for EnqueueEnd<BATCH> {
             self.counters.syscalls += 1;
             let sent = self
                 .member
+                .handle()
                 .send_items(peer, left, Deadline::NEVER)
                 .expect("ENQUEUE");
             self.counters.doorbells += u64::from(sent.rung);

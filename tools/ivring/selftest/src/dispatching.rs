@@ -7,9 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use ivring::MemberEvent::*;
-use ivring::{
-    Deadline, Dispatched, Dispatcher, Error, Handle, LaneEvent, Member, Message, PORT_RESERVED,
-};
+use ivring::{Deadline, Dispatched, Dispatcher, Error, LaneEvent, Member, Message, PORT_RESERVED};
 
 use crate::support::*;
 
@@ -282,7 +280,7 @@ pub fn handlers_may() {
             context.flush(&sent, soon()).unwrap();
             // Nobody reads what is sent to this one.
             context.send(third_was, number(0), Deadline::NOW).unwrap();
-            kept = Some(Handle::clone(context));
+            kept = Some(context.handle().clone());
             context.stop();
         });
         dispatcher.run().unwrap();

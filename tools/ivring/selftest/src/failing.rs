@@ -192,9 +192,9 @@ pub fn options() {
     fails(region().name("a/b"), "name");
     // Whoever says nothing lets its own user join by the name.
     let member = region().name(NAME).create().unwrap();
-    assert_eq!(member.info().unwrap().mode, 0o600);
+    assert_eq!(member.handle().info().unwrap().mode, 0o600);
     let member = region().create().unwrap();
-    assert_eq!(member.info().unwrap().mode, 0);
+    assert_eq!(member.handle().info().unwrap().mode, 0);
 }
 
 pub fn peers_and_items() {
@@ -213,7 +213,7 @@ pub fn peers_and_items() {
         let sent = || Ok(member.send(peer, number(1), Deadline::NEVER)?);
         assert!(matches!(at_once(sent), Error::NoSuchPeer(found) if found == peer));
     }
-    assert_fails!(member.stats(nowhere), Error::NoSuchSlot(4));
+    assert_fails!(member.handle().stats(nowhere), Error::NoSuchSlot(4));
 
     assert_fails!(
         member.send_all(to, &mut Vec::new(), Deadline::NEVER),
@@ -225,7 +225,7 @@ pub fn peers_and_items() {
     let many = vec![Item::default(); abi::MAX_BATCH as usize + 1];
     for items in [&[][..], &many] {
         assert_fails!(
-            member.send_items(to, items, Deadline::NEVER),
+            member.handle().send_items(to, items, Deadline::NEVER),
             Error::Argument {
                 argument: "items",
                 ..
@@ -251,12 +251,14 @@ pub fn peers_and_items() {
         },
     ] {
         assert_fails!(
-            member.send_items(to, &[good, bad], Deadline::NEVER),
+            member
+                .handle()
+                .send_items(to, &[good, bad], Deadline::NEVER),
             Error::Item { index: 1, .. }
         );
     }
     assert_fails!(
-        member.set_eventfd(Some(second.as_fd())),
+        member.handle().set_eventfd(Some(second.as_fd())),
         Error::Argument {
             argument: "eventfd",
             ..
@@ -286,12 +288,12 @@ pub fn lanes() {
             }
         );
     }
-    receiver.accept_lanes(16);
+    receiver.handle().accept_lanes(16);
     assert_fails!(sender.open_lane(to, 32), Error::LaneRefused);
     let first = sender.open_lane(to, 16).unwrap();
     assert_fails!(sender.open_lane(to, 16), Error::LaneInUse);
     assert_fails!(
-        sender.open_lane_until(to, 16, Deadline::NEVER),
+        sender.handle().open_lane_until(to, 16, Deadline::NEVER),
         Error::LaneInUse
     );
 
@@ -306,7 +308,7 @@ pub fn lanes() {
     drop(second);
     assert_eq!(sender.open_lane(to, 8).unwrap().entries(), 8);
 
-    let id = sender.id();
+    let id = sender.own().id;
     drop(sender);
     let sender = Member::join_fd(&receiver, Some(id)).unwrap();
     assert_fails!(sender.open_lane(to, 8), Error::LaneUnread);
@@ -378,8 +380,8 @@ pub fn who_comes_first() {
             let is_first = |(_, how): &&(Member, Opened)| *how == Opened::Created;
             assert_eq!(opened.iter().filter(is_first).count(), 1);
             for (member, how) in &opened {
-                assert_eq!(member.id() == 0, *how == Opened::Created);
-                assert_eq!(member.info().unwrap().attached, 4);
+                assert_eq!(member.own().id == 0, *how == Opened::Created);
+                assert_eq!(member.handle().info().unwrap().attached, 4);
             }
         });
     }

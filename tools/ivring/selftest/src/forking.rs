@@ -71,7 +71,7 @@ pub fn a_member_leaves_with_its_process() {
         let grandchild = leave_to_a_grandchild(false, || options.create().unwrap());
         let join = Member::join("ivring-selftest", None, Deadline::NOW);
         // Else slot 0 is free.
-        assert_eq!(join.is_ok_and(|member| member.id() != 0), outlives);
+        assert_eq!(join.is_ok_and(|member| member.own().id != 0), outlives);
         kill(grandchild);
         until("the region does not end", || {
             let join = Member::join("ivring-selftest", None, Deadline::NOW);
@@ -118,9 +118,11 @@ pub fn a_child_cannot_use_the_member() {
         assert!(is_forked(first.open_lane(to, 4).unwrap_err()));
         let failed = first.send(to, number(1), Deadline::NEVER);
         assert!(is_forked(failed.unwrap_err().error));
-        let failed = first.send_items(to, &[Default::default()], Deadline::NEVER);
+        let failed = first
+            .handle()
+            .send_items(to, &[Default::default()], Deadline::NEVER);
         assert!(is_forked(failed.unwrap_err()));
-        assert_eq!((first.peer(0), first.peers().count()), (None, 0));
+        assert_eq!((first.peer(0), first.handle().peers().count()), (None, 0));
 
         // It can join as a member of its own, before and after it drops what it cannot use.
         let mut own = Member::join_fd(&second, None).unwrap();

@@ -41,7 +41,7 @@ pub fn items_come_in_order() {
     // The receiver has always been busy: no doorbell, and the kernel knows of nothing.
     let stats = lane.stats();
     assert_eq!((stats.sent, stats.rung), (next, 0));
-    assert_eq!(receiver.stats(to).unwrap().items_in, 0);
+    assert_eq!(receiver.handle().stats(to).unwrap().items_in, 0);
 
     // To itself.
     let own = sender.own();
@@ -129,7 +129,7 @@ pub fn a_full_lane() {
     });
     lane.send(*failed.message, Deadline::NOW).unwrap();
     assert_eq!(numbers(&mut receiver, sender.own()), [4, 5, 6, 7, 8]);
-    assert_eq!(receiver.stats(receiver.own()).unwrap().room, 1);
+    assert_eq!(receiver.handle().stats(receiver.own()).unwrap().room, 1);
 }
 
 pub fn many_at_once() {
@@ -168,9 +168,9 @@ pub fn the_receiver_decides() {
     for entries in [0, 1, 3, 1 << 17] {
         assert_eq!(open(entries).unwrap_err(), Some(Errno::INVAL));
     }
-    receiver.accept_lanes(0);
+    receiver.handle().accept_lanes(0);
     assert_eq!(open(2).unwrap_err(), Some(Errno::CONNREFUSED));
-    receiver.accept_lanes(16);
+    receiver.handle().accept_lanes(16);
     assert_eq!(open(32).unwrap_err(), Some(Errno::CONNREFUSED));
     let _lane = open(16).unwrap();
     assert_eq!(open(16).unwrap_err(), Some(Errno::BUSY));
@@ -248,7 +248,7 @@ pub fn the_receiver_closes_it() {
 pub fn the_receiver_leaves() {
     for stale in [false, true] {
         let (sender, receiver) = pair();
-        let id = receiver.id();
+        let id = receiver.own().id;
         let mut lane = sender.open_lane(receiver.own(), 8).unwrap();
         lane.set_polling(Polling::new(Duration::ZERO));
         let is_gone = |error: &Error| match stale {
@@ -343,13 +343,13 @@ pub fn the_sender_leaves() {
 
 pub fn a_successor_waits_for_the_old_lane() {
     let (mut receiver, sender) = pair();
-    let (to, id) = (receiver.own(), sender.id());
+    let (to, id) = (receiver.own(), sender.own().id);
     let mut lane = sender.open_lane(to, 8).unwrap();
     lane.send(number(1), Deadline::NOW).unwrap();
     drop((lane, sender));
 
     let sender = Member::join_fd(&receiver, Some(id)).unwrap();
-    let open = |deadline| sender.open_lane_until(to, 8, deadline);
+    let open = |deadline| sender.handle().open_lane_until(to, 8, deadline);
     assert!(matches!(open(Deadline::NOW), Err(Error::LaneUnread)));
     assert!(matches!(open(shortly()), Err(Error::TimedOut)));
     thread::scope(|scope| {
@@ -358,7 +358,12 @@ pub fn a_successor_waits_for_the_old_lane() {
         // Meanwhile nobody else opens it, and lanes to others can be opened.
         assert!(!opening.is_finished());
         assert!(matches!(open(soon()), Err(Error::LaneInUse)));
-        drop(sender.open_lane_until(sender.own(), 8, soon()).unwrap());
+        drop(
+            sender
+                .handle()
+                .open_lane_until(sender.own(), 8, soon())
+                .unwrap(),
+        );
         assert_eq!(read(&mut receiver).len(), 1);
         assert!(receiver.members_changed().unwrap());
         let mut lane = opening.join().unwrap().unwrap();
@@ -370,7 +375,7 @@ pub fn a_successor_waits_for_the_old_lane() {
     drop(sender);
     let sender = Member::join_fd(&receiver, Some(id)).unwrap();
     thread::scope(|scope| {
-        let opening = scope.spawn(|| sender.open_lane_until(to, 8, soon()));
+        let opening = scope.spawn(|| sender.handle().open_lane_until(to, 8, soon()));
         thread::sleep(Duration::from_millis(50));
         drop(receiver);
         assert!(matches!(opening.join().unwrap(), Err(Error::Gone)));

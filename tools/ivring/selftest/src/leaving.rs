@@ -23,7 +23,7 @@ pub fn gone_and_stale() {
     assert!(matches!(failed.error, Error::Gone));
     let failed = first.send(old, text(&first, b"x"), soon()).unwrap_err();
     assert!(matches!(failed.error, Error::Gone));
-    assert!(matches!(first.stats(old), Err(Error::Gone)));
+    assert!(matches!(first.handle().stats(old), Err(Error::Gone)));
 
     let second = Member::join_fd(&first, Some(old.id)).unwrap();
     assert_ne!(second.own(), old);
@@ -31,7 +31,7 @@ pub fn gone_and_stale() {
     assert!(matches!(failed.error, Error::Stale));
     let failed = first.send(old, text(&first, b"x"), soon()).unwrap_err();
     assert!(matches!(failed.error, Error::Stale));
-    assert!(matches!(first.stats(old), Err(Error::Stale)));
+    assert!(matches!(first.handle().stats(old), Err(Error::Stale)));
     first.send(second.own(), number(1), Deadline::NOW).unwrap();
 }
 
@@ -55,7 +55,7 @@ pub fn flush_knows_what_was_read() {
     first.flush(&sent, Deadline::NOW).unwrap();
 
     // Read, then gone, and nobody has asked before.
-    let id = second.id();
+    let id = second.own().id;
     drop(second);
     let mut second = Member::join_fd(&first, Some(id)).unwrap();
     let sent = first.send(second.own(), number(2), Deadline::NOW).unwrap();
@@ -80,7 +80,7 @@ pub fn flush_knows_what_was_read() {
 
 pub fn payload_of_the_departed() {
     let (mut first, second) = pair();
-    let id = second.id();
+    let id = second.own().id;
     // Never mapped: out of reach.
     second
         .send(first.own(), text(&second, b"lost"), Deadline::NOW)
@@ -187,7 +187,7 @@ pub fn a_broken_inbox() {
 pub fn waiting_for_a_peer() {
     let (mut first, second) = pair();
     assert_eq!(
-        first.wait_peer(second.id(), Deadline::NOW).unwrap(),
+        first.wait_peer(second.own().id, Deadline::NOW).unwrap(),
         second.own()
     );
     assert!(matches!(

@@ -70,7 +70,7 @@ impl EventLoop {
         let fd = match sleep {
             Sleep::Eventfd => {
                 let bell = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
-                member.set_eventfd(Some(bell.as_fd())).unwrap();
+                member.handle().set_eventfd(Some(bell.as_fd())).unwrap();
                 bell
             }
             Sleep::Level | Sleep::Edge => {
@@ -307,9 +307,9 @@ pub fn an_eventfd_is_signalled_at_once() {
     let (member, sender) = pair();
     sender.send(member.own(), number(0), Deadline::NOW).unwrap();
     let bell = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
-    member.set_eventfd(Some(bell.as_fd())).unwrap();
+    member.handle().set_eventfd(Some(bell.as_fd())).unwrap();
     assert!(is_readable(&bell, Duration::ZERO));
-    assert!(member.set_eventfd(Some(member.as_fd())).is_err());
+    assert!(member.handle().set_eventfd(Some(member.as_fd())).is_err());
 }
 
 /// Who never asks for news of the members is not kept from sleeping by them.

@@ -30,21 +30,21 @@ pub fn regions_and_names() {
     let taken = Member::join(name, Some(2), Deadline::NOW).unwrap_err();
     assert_eq!(taken.errno(), Some(Errno::BUSY));
 
-    let info = first.info().unwrap();
+    let info = first.handle().info().unwrap();
     assert_eq!(
         (info.slots, info.inbox_entries, info.outbox_bytes),
         (3, 16, 8192)
     );
     assert_eq!((info.attached, info.mode), (2, 0o640));
     assert!(info.name.starts_with(b"ivring-selftest\0"));
-    assert_eq!((first.id(), second.id()), (0, 2));
-    assert_eq!(first.generation() % 2, 1);
+    assert_eq!((first.own().id, second.own().id), (0, 2));
+    assert_eq!(first.own().generation % 2, 1);
 
     assert_eq!(first.peer(2), Some(second.own()));
     assert_eq!(first.peer(1), None);
     assert_eq!(first.peer(3), None);
     assert_eq!(
-        second.peers().collect::<Vec<_>>(),
+        second.handle().peers().collect::<Vec<_>>(),
         [first.own(), second.own()]
     );
 
@@ -55,7 +55,7 @@ pub fn regions_and_names() {
     // One that nobody is a member of until somebody joins.
     let fd = region().create_only().unwrap();
     let member = Member::join_fd(&fd, Some(1)).unwrap();
-    assert_eq!(member.info().unwrap().attached, 1);
+    assert_eq!(member.handle().info().unwrap().attached, 1);
 
     let bad = RegionOptions::new().inbox_entries(3).create().unwrap_err();
     assert_eq!(bad.errno(), Some(Errno::INVAL));
@@ -123,7 +123,7 @@ pub fn batches_pass_the_wrap() {
         sender.flush(&sent, Deadline::NOW).unwrap();
     }
     assert_eq!(next, 1000);
-    let stats = sender.stats(receiver.own()).unwrap();
+    let stats = sender.handle().stats(receiver.own()).unwrap();
     assert_eq!(stats.items_in, 1000);
 }
 

@@ -226,7 +226,7 @@ pub fn on_an_eventfd() {
     for traffic in TRAFFIC {
         let (receiver, sender) = pair();
         let bell = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
-        receiver.set_eventfd(Some(bell.as_fd())).unwrap();
+        receiver.handle().set_eventfd(Some(bell.as_fd())).unwrap();
         hammer(receiver, sender, traffic, |_| {
             let mut fds = [PollFd::new(&bell, PollFlags::IN)];
             assert_eq!(poll(&mut fds, Some(&LIMIT)).unwrap(), 1);
@@ -246,8 +246,8 @@ pub fn a_stop_is_not_delayed() {
             .at(offset_of!(MemberArea, wake_items))
             .load(Ordering::Relaxed)
     };
-    let delayed = || sender.stats(to).unwrap().delayed;
-    receiver.set_wake(8, Duration::from_secs(1));
+    let delayed = || sender.handle().stats(to).unwrap().delayed;
+    receiver.handle().set_wake(8, Duration::from_secs(1));
     let mut dispatcher = Dispatcher::new(receiver);
     dispatcher.set_polling(Polling::new(Duration::ZERO));
     let stopper = dispatcher.stopper();

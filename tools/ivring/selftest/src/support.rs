@@ -115,7 +115,7 @@ impl Words {
 
     /// The member's own area.
     pub fn of(member: &Member) -> Self {
-        Self::map(member, abi::map_member(member.id()))
+        Self::map(member, abi::map_member(member.own().id))
     }
 
     /// The lane of a member to a peer.

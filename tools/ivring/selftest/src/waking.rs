@@ -80,7 +80,7 @@ fn run(polling: Polling, mut handler: impl FnMut(), send: impl FnOnce(&Handle, P
     thread::scope(|scope| {
         scope.spawn(move || {
             let _stop = StopAtEnd(stopper);
-            send(&sender, to);
+            send(sender.handle(), to);
         });
         dispatcher.run().unwrap();
     });
@@ -144,7 +144,7 @@ pub fn wishes() {
     let mut lane = sender.open_lane(to, 64).unwrap();
     let late = Duration::from_millis(100);
     // Ten of them, long before the delay has passed.
-    receiver.set_wake(10, Duration::from_secs(1000));
+    receiver.handle().set_wake(10, Duration::from_secs(1000));
     thread::scope(|scope| {
         let waiting = scope.spawn(|| receiver.wait_items(soon()));
         thread::sleep(late);
@@ -161,7 +161,7 @@ pub fn wishes() {
     assert_eq!(numbers(&mut receiver, sender.own()).len(), 10);
 
     // One, when the delay has passed.
-    receiver.set_wake(10, late);
+    receiver.handle().set_wake(10, late);
     thread::scope(|scope| {
         let waiting = scope.spawn(|| {
             receiver.wait_items(soon()).unwrap();
@@ -176,11 +176,11 @@ pub fn wishes() {
     assert_eq!(numbers(&mut receiver, sender.own()).len(), 1);
 
     // Each at once, as at first.
-    receiver.set_wake(0, late);
+    receiver.handle().set_wake(0, late);
     assert!(receiver.members_changed().unwrap() && receiver.arm());
     lane.send(number(0), soon()).unwrap();
     assert_eq!(lane.stats().rung, 2);
     receiver.wait_items(Deadline::NOW).unwrap();
-    let stats = sender.stats(to).unwrap();
+    let stats = sender.handle().stats(to).unwrap();
     assert_eq!(stats.delayed, 2);
 }

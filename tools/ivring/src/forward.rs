@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The methods of a [`Handle`](crate::Handle) that a [`Member`] and a [`Context`] have too, because most programs call
+//! them. For the others a program calls `handle()` first.
+
+use std::result;
+
+use crate::block::Block;
+use crate::context::Context;
+use crate::deadline::Deadline;
+use crate::error::{Result, SendError};
+use crate::lane::Lane;
+use crate::member::Member;
+use crate::message::{Message, Sent};
+use crate::peer::Peer;
+
+macro_rules! forward {
+    ($type:ty) => {
+        impl $type {
+            /// This member, as [`Handle::own`](crate::Handle::own).
+            pub fn own(&self) -> Peer {
+                self.handle().own()
+            }
+
+            /// The member in a slot, as [`Handle::peer`](crate::Handle::peer).
+            pub fn peer(&self, id: u32) -> Option<Peer> {
+                self.handle().peer(id)
+            }
+
+            /// Whether a peer is still there, as [`Handle::is_present`](crate::Handle::is_present).
+            pub fn is_present(&self, peer: Peer) -> bool {
+                self.handle().is_present(peer)
+            }
+
+            /// Takes a block of the outbox, as [`Handle::alloc`](crate::Handle::alloc).
+            ///
+            /// # Errors
+            ///
+            /// The errors of [`Handle::alloc`](crate::Handle::alloc).
+            pub fn alloc(&self, len: usize, deadline: Deadline) -> Result<Block> {
+                self.handle().alloc(len, deadline)
+            }
+
+            /// Sends a message to a peer's inbox, as [`Handle::send`](crate::Handle::send).
+            ///
+            /// # Errors
+            ///
+            /// The errors of [`Handle::send`](crate::Handle::send).
+            pub fn send(
+                &self,
+                peer: Peer,
+                message: Message,
+                deadline: Deadline,
+            ) -> result::Result<Sent, SendError> {
+                self.handle().send(peer, message, deadline)
+            }
+
+            /// Sends messages to a peer's inbox, as [`Handle::send_all`](crate::Handle::send_all).
+            ///
+            /// # Errors
+            ///
+            /// The errors of [`Handle::send_all`](crate::Handle::send_all).
+            pub fn send_all(
+                &self,
+                peer: Peer,
+                messages: &mut Vec<Message>,
+                deadline: Deadline,
+            ) -> Result<Sent> {
+                self.handle().send_all(peer, messages, deadline)
+            }
+
+            /// Sleeps until the receiver has read what was sent, as [`Handle::flush`](crate::Handle::flush).
+            ///
+            /// # Errors
+            ///
+            /// The errors of [`Handle::flush`](crate::Handle::flush).
+            pub fn flush(&self, sent: &Sent, deadline: Deadline) -> Result<()> {
+                self.handle().flush(sent, deadline)
+            }
+
+            /// Opens a lane to a peer, as [`Handle::open_lane`](crate::Handle::open_lane).
+            ///
+            /// # Errors
+            ///
+            /// The errors of [`Handle::open_lane`](crate::Handle::open_lane).
+            pub fn open_lane(&self, peer: Peer, entries: u32) -> Result<Lane> {
+                self.handle().open_lane(peer, entries)
+            }
+        }
+    };
+}
+
+forward!(Member);
+forward!(Context<'_, '_>);
