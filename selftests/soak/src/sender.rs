@@ -232,12 +232,13 @@ impl<'m> Sender<'m> {
         self.inbox(to, count, |handle| handle.send_items(to, &items, deadline))
     }
 
-    /// Sends by the lane to a peer, and notes down what became of it.
+    /// Sends by the lane to a peer, and notes down what became of it. `send` returns `None` if it has
+    /// published all `count` items without learning their position.
     fn lane(
         &mut self,
         to: Peer,
         count: usize,
-        send: impl FnOnce(&mut Lane) -> ivring::Result<Sent>,
+        send: impl FnOnce(&mut Lane) -> ivring::Result<Option<Sent>>,
     ) -> Result<()> {
         let flow = self.participant.flow_to(index(to), Stream::Lane);
         let lane = self.lanes.get_mut(&to).expect("it has been opened");
@@ -246,15 +247,15 @@ impl<'m> Sender<'m> {
         self.participant.fate.point();
         match sent {
             Ok(sent) => {
-                ensure!(sent.items as usize <= count, "more sent than there were");
-                let items = sent.items as usize;
+                let items = sent.map_or(count, |sent| sent.items as usize);
+                ensure!(items <= count, "more sent than there were");
                 // What was not told of has been published to somebody who left, or not at all.
                 if items == count || self.handle.is_present(to) {
                     flow.sent(items);
                 } else {
                     flow.sent_to_departed(items);
                 }
-                self.last = Some((sent, flow, flow.counts().sent));
+                self.last = sent.map(|sent| (sent, flow, flow.counts().sent));
             }
             Err(error) if is_slow(&error) => flow.sent(0),
             // It may have read some of them before.
@@ -292,10 +293,10 @@ impl<'m> Sender<'m> {
         let mut messages = self.messages(to, Stream::Lane, count)?;
         let deadline = self.deadline();
         self.lane(to, count, |lane| match messages.pop() {
-            Some(only) if count == 1 => lane.send(only, deadline).map_err(Error::from),
+            Some(only) if count == 1 => Ok(Some(lane.send(only, deadline)?)),
             last => {
                 messages.extend(last);
-                lane.send_all(&mut messages, deadline)
+                lane.send_all(&mut messages, deadline).map(Some)
             }
         })
     }
@@ -324,16 +325,8 @@ impl<'m> Sender<'m> {
                 lane.push(&card.item())?;
             }
             fate.point();
-            let rung = lane.publish()?;
-            Ok(Sent {
-                peer: to,
-                way: ivring::Way::Lane {
-                    entries: lane.entries(),
-                },
-                items: count as u32,
-                position: 0,
-                rung: rung.into(),
-            })
+            lane.publish()?;
+            Ok(None)
         })?;
         // Its position is not known.
         self.last = None;
@@ -356,9 +349,7 @@ impl<'m> Sender<'m> {
             let message = Card { payload, ..card }.message().shared(&block);
             let deadline = self.deadline();
             match stream {
-                Stream::Lane => self.lane(to, 1, |lane| {
-                    lane.send(message, deadline).map_err(Error::from)
-                })?,
+                Stream::Lane => self.lane(to, 1, |lane| Ok(Some(lane.send(message, deadline)?)))?,
                 _ => self.inbox(to, 1, |handle| {
                     handle.send(to, message, deadline).map_err(Error::from)
                 })?,

@@ -17,6 +17,7 @@ use crate::outbox::{Key, Place};
 /// [`Message`](crate::Message). Dropped without being sent, it is free again.
 ///
 /// Every member of the region can read the bytes, before they are sent too.
+#[must_use = "a block that is dropped unsent is free again"]
 pub struct Block {
     handle: Handle,
     key: Key,

@@ -12,6 +12,7 @@ use crate::abi;
 ///
 /// A call that was interrupted can be made again with the same deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[must_use]
 pub struct Deadline(u64);
 
 impl Deadline {

@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::result;
 use std::time::Duration;
 
@@ -66,6 +66,7 @@ pub struct Dispatcher<'h> {
 
 /// How a dispatch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "after `More` the caller must dispatch again before it sleeps"]
 pub enum Dispatched {
     /// The inbox and the lanes are empty, and the member idle: the next item rings a doorbell.
     All,
@@ -421,6 +422,12 @@ impl Drop for Settling<'_, '_> {
 impl AsFd for Dispatcher<'_> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.member.as_fd()
+    }
+}
+
+impl AsRawFd for Dispatcher<'_> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 

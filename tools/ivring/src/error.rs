@@ -231,6 +231,7 @@ impl From<Error> for std::io::Error {
 /// A message that could not be sent, and why. It can be sent again.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
+#[non_exhaustive]
 pub struct SendError {
     /// Why.
     pub error: Error,

@@ -24,6 +24,7 @@ use crate::sys;
 /// # }
 /// ```
 #[derive(Clone, Debug, Default)]
+#[must_use = "options do nothing until `join` is called"]
 pub struct JoinOptions {
     slot: Option<u32>,
     outlives_process: bool,

@@ -3,7 +3,7 @@
 //! A member, with what leads to it.
 
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::Ordering;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -95,15 +95,17 @@ pub struct Member {
 
 /// What a member was woken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Events {
     /// There is something in the inbox or in a lane.
     pub items: bool,
-    /// members came or went.
+    /// Members came or went.
     pub members: bool,
 }
 
 /// System calls that receiving takes when the member has nothing else to do, or a sender waits for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Calls {
     /// `IVRING_IOC_WAIT`.
     pub waits: u64,
@@ -238,6 +240,7 @@ impl Member {
     ///
     /// News of the members count only for a caller that has asked for them once, by
     /// [`Member::members_changed`].
+    #[must_use = "a member that is not armed must look before it sleeps"]
     pub fn arm(&mut self) -> bool {
         self.arm_for(self.has_asked)
     }
@@ -423,5 +426,11 @@ impl fmt::Debug for Member {
 impl AsFd for Member {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.handle.as_fd()
+    }
+}
+
+impl AsRawFd for Member {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }

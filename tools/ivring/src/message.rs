@@ -151,6 +151,7 @@ impl Message {
 
 /// The ring that a message went into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Way {
     /// The receiver's inbox, which the kernel writes.
     Inbox,
@@ -163,6 +164,7 @@ pub enum Way {
 
 /// What became of messages that were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Sent {
     /// To whom.
     pub peer: Peer,

@@ -57,6 +57,7 @@ impl Polling {
     ///
     /// If there is none the caller sleeps, and then says that it was [`woken`](Polling::woken).
     #[inline]
+    #[must_use = "without work the caller sleeps"]
     pub fn spin(&mut self, mut work: impl FnMut() -> bool) -> bool {
         if self.max.is_zero() {
             return false;

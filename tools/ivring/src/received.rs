@@ -20,6 +20,7 @@ use crate::receiver::Turn;
 /// The items that a ring held when it was looked at: the inbox, or a lane.
 ///
 /// Dropping it gives up those that were taken out of it, and their payload; the others stay.
+#[must_use = "the items of a batch that is dropped unread stay in the ring"]
 pub struct Batch<'member> {
     handle: &'member Handle,
     reader: &'member mut Reader,

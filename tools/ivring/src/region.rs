@@ -32,6 +32,7 @@ const TRIES_AT_ONCE: u32 = 16;
 /// # }
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "options do nothing until `create` is called"]
 pub struct RegionOptions {
     slots: u32,
     inbox_entries: u32,

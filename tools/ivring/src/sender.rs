@@ -42,6 +42,7 @@ pub struct Sender<M, B> {
 
 /// What happened to a lane at its sender.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LaneStats {
     /// Items published.
     pub sent: u64,

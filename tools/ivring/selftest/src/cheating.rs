@@ -186,12 +186,12 @@ pub fn a_dispatcher_goes_on() {
     lane.push(&bad).unwrap();
     lane.publish().unwrap();
     sender.send(to, number(2), Deadline::NOW).unwrap();
-    dispatcher.dispatch(100).unwrap();
+    let _ = dispatcher.dispatch(100).unwrap();
     drop(lane);
     let lane = sender.open_lane(to, 4).unwrap();
-    dispatcher.dispatch(100).unwrap();
+    let _ = dispatcher.dispatch(100).unwrap();
     drop((lane, sender));
-    dispatcher.dispatch(100).unwrap();
+    let _ = dispatcher.dispatch(100).unwrap();
     drop(dispatcher);
     assert_eq!(items, 3);
     let reason = "an item has too much inline data";

@@ -122,14 +122,14 @@ pub fn members() {
     dispatcher
         .on_members(|context| log.borrow_mut().push(context.is_present(from)))
         .on(1, |_, _| log.borrow_mut().push(true));
-    dispatcher.dispatch(8).unwrap();
+    let _ = dispatcher.dispatch(8).unwrap();
     assert_eq!(*log.borrow(), [true]);
-    dispatcher.dispatch(8).unwrap();
+    let _ = dispatcher.dispatch(8).unwrap();
     assert_eq!(*log.borrow(), [true]);
     // The item first, then that its sender has left.
     second.send(to, number(0), Deadline::NOW).unwrap();
     drop(second);
-    dispatcher.dispatch(8).unwrap();
+    let _ = dispatcher.dispatch(8).unwrap();
     assert_eq!(*log.borrow(), [true, true, false]);
 }
 
@@ -141,20 +141,20 @@ pub fn each_member() {
     dispatcher
         .on_members(|_| log.borrow_mut().push(None))
         .on_member(|_, event| log.borrow_mut().push(Some(event)));
-    dispatcher.dispatch(8).unwrap();
+    let _ = dispatcher.dispatch(8).unwrap();
     assert_eq!(log.take(), [Some(Joined(from)), None]);
     // Its request, then that it has left, and another that it never saw.
     let third = Member::join_fd(&second, None).unwrap();
     let third_was = third.own();
     second.send(to, number(0), Deadline::NOW).unwrap();
     drop((second, third));
-    dispatcher.dispatch(8).unwrap();
+    let _ = dispatcher.dispatch(8).unwrap();
     let gone = [Left(from), Joined(third_was), Left(third_was)];
     let [events @ .., None] = &log.take()[..] else {
         panic!("the handler of all comes last");
     };
     assert_eq!(events, gone.map(Some));
-    dispatcher.dispatch(8).unwrap();
+    let _ = dispatcher.dispatch(8).unwrap();
     assert!(log.take().is_empty());
 }
 
@@ -198,7 +198,7 @@ pub fn lanes_have_turns() {
     dispatcher.on(1, |_, item| handled.borrow_mut().push(item.peer()));
     // However the budget divides the turns.
     for budget in [16, 16, 16, 16, 1, 1, 7, 7, 16] {
-        dispatcher.dispatch(budget).unwrap();
+        let _ = dispatcher.dispatch(budget).unwrap();
         let handled = handled.borrow();
         let of = |sender: &Member| handled.iter().filter(|&&peer| peer == sender.own()).count();
         let [first, second] = [of(&senders[0]), of(&senders[1])];
@@ -225,7 +225,7 @@ pub fn closing_a_lane_from_a_handler() {
     lane.send_all(&mut messages, Deadline::NOW).unwrap();
     // From its inbox it hears still.
     sender.send(to, number(100), Deadline::NOW).unwrap();
-    dispatcher.dispatch(100).unwrap();
+    let _ = dispatcher.dispatch(100).unwrap();
     assert_eq!(calls.get(), 7);
     let failed = lane.send(number(20), Deadline::NOW).unwrap_err();
     assert!(matches!(failed.error, Error::Closed));
@@ -238,10 +238,10 @@ pub fn closing_a_lane_from_a_handler() {
     });
     drop(lane);
     let mut lane = sender.open_lane(to, 64).unwrap();
-    dispatcher.dispatch(100).unwrap();
+    let _ = dispatcher.dispatch(100).unwrap();
     let failed = lane.send(number(0), Deadline::NOW).unwrap_err();
     assert!(matches!(failed.error, Error::Closed));
-    dispatcher.dispatch(100).unwrap();
+    let _ = dispatcher.dispatch(100).unwrap();
     assert_eq!(calls.get(), 7);
 }
 

@@ -132,7 +132,7 @@ pub fn other_items_are_handled_meanwhile() {
     let cookie = request.cookie();
     request.reply(number(0), Deadline::NOW).unwrap();
     request.reply(number(0), Deadline::NOW).unwrap();
-    client.dispatch(100).unwrap();
+    let _ = client.dispatch(100).unwrap();
     assert_eq!((seen.borrow().len(), replies.get()), (3, 0));
     drop(batch);
 
@@ -151,7 +151,7 @@ pub fn other_items_are_handled_meanwhile() {
     };
     lane.push(&forged).unwrap();
     lane.publish().unwrap();
-    client.dispatch(100).unwrap();
+    let _ = client.dispatch(100).unwrap();
     assert_eq!((seen.borrow().len(), replies.get()), (3, 0));
     let mut batch = server.receive(1).unwrap();
     let request = batch.take().unwrap().unwrap();
@@ -159,7 +159,7 @@ pub fn other_items_are_handled_meanwhile() {
     for _ in 0..2 {
         request.reply(number(0), Deadline::NOW).unwrap();
     }
-    client.dispatch(100).unwrap();
+    let _ = client.dispatch(100).unwrap();
     assert_eq!((seen.borrow().len(), replies.get()), (3, 1));
 }
 
@@ -180,7 +180,7 @@ pub fn the_peer_leaves() {
         }
         // One is answered. The answer comes, and its payload, before that there will be no others.
         let mut answers = server.open_lane(client.handle().own(), 4).unwrap();
-        client.dispatch(100).unwrap();
+        let _ = client.dispatch(100).unwrap();
         let payload = text(&server, b"last");
         let mut batch = server.receive(1).unwrap();
         let request = batch.take().unwrap().unwrap();
@@ -189,7 +189,7 @@ pub fn the_peer_leaves() {
             .unwrap();
         drop(batch);
         drop((answers, server));
-        client.dispatch(100).unwrap();
+        let _ = client.dispatch(100).unwrap();
         let results = results.take();
         assert_eq!(results.len(), 3);
         assert_eq!(results[0].1.as_deref().unwrap(), b"last");
@@ -339,8 +339,8 @@ pub fn a_refusal_waits_for_nobody() {
         result.set(Some(matches!(reply, Err(Error::Refused))));
     };
     client.request(to, number(0), Deadline::NOW, done).unwrap();
-    server.dispatch(8).unwrap();
-    client.dispatch(8).unwrap();
+    let _ = server.dispatch(8).unwrap();
+    let _ = client.dispatch(8).unwrap();
     assert_eq!(
         (result.get(), server.counts().unhandled, refused.get()),
         (Some(true), 3, 1)

@@ -41,14 +41,14 @@ pub fn states() {
     // Many, but not many in a turn: never.
     for _ in 0..20 {
         send(100);
-        dispatcher.dispatch(200).unwrap();
+        let _ = dispatcher.dispatch(200).unwrap();
         assert_eq!(state(), abi::IDLE);
     }
     assert_eq!(seen.take(), [abi::BUSY; 2000]);
     assert_eq!(dispatcher.calls().fences, 0);
     // Many in one turn: when there were enough; and then it is idle again.
     send(2 * ENOUGH);
-    dispatcher.dispatch(u32::MAX).unwrap();
+    let _ = dispatcher.dispatch(u32::MAX).unwrap();
     assert_eq!(state(), abi::IDLE);
     let seen = seen.take();
     assert_eq!(seen[..ENOUGH], [abi::BUSY; ENOUGH]);
@@ -56,7 +56,7 @@ pub fn states() {
     assert_eq!(dispatcher.calls().fences, 1);
     // With some left it stays so; who takes the member back gets it fenced.
     send(2 * ENOUGH);
-    dispatcher.dispatch(UNFENCED_AFTER).unwrap();
+    let _ = dispatcher.dispatch(UNFENCED_AFTER).unwrap();
     assert_eq!(state(), abi::BUSY_UNFENCED);
     let mut receiver = dispatcher.into_member();
     assert_eq!(state(), abi::BUSY);
