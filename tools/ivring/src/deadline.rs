@@ -2,7 +2,7 @@
 
 //! Until when a call may sleep.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
@@ -11,6 +11,18 @@ use crate::abi;
 /// The point in time until which a call may sleep: a time of `CLOCK_MONOTONIC`.
 ///
 /// A call that was interrupted can be made again with the same deadline.
+///
+/// A [`Duration`] converts to the deadline that is this far from now, and an [`Instant`] to itself.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// use ivring::Deadline;
+///
+/// let soon = Deadline::from(Duration::from_millis(10));
+/// let later = Deadline::from(Instant::now() + Duration::from_secs(10));
+/// assert!(soon < later && later < Deadline::NEVER);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[must_use]
 pub struct Deadline(u64);
@@ -42,6 +54,21 @@ impl Deadline {
     }
 }
 
+impl From<Duration> for Deadline {
+    /// As [`Deadline::after`].
+    fn from(timeout: Duration) -> Self {
+        Self::after(timeout)
+    }
+}
+
+impl From<Instant> for Deadline {
+    /// An instant that has passed is a deadline that has passed, which is not [`Deadline::NOW`]: a call
+    /// fails with [`Error::TimedOut`](crate::Error::TimedOut).
+    fn from(instant: Instant) -> Self {
+        Self::after(instant.saturating_duration_since(Instant::now()))
+    }
+}
+
 fn monotonic() -> u64 {
     let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::Monotonic);
     // CLOCK_MONOTONIC starts near zero at boot and is never negative.
@@ -62,5 +89,20 @@ mod tests {
         let left = Deadline::after(hour).remaining().unwrap();
         assert!(left <= hour && left > hour / 2);
         assert_eq!(Deadline(1).remaining(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn conversions() {
+        let hour = Duration::from_secs(3600);
+        for deadline in [Deadline::from(hour), (Instant::now() + hour).into()] {
+            let left = deadline.remaining().unwrap();
+            assert!(left <= hour && left > hour / 2);
+        }
+        assert_eq!(Deadline::from(Duration::MAX), Deadline::NEVER);
+        // What has passed is not NOW, which means something else.
+        for passed in [Deadline::from(Duration::ZERO), Instant::now().into()] {
+            assert_ne!(passed, Deadline::NOW);
+            assert_eq!(passed.remaining(), Some(Duration::ZERO));
+        }
     }
 }

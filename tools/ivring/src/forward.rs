@@ -4,6 +4,7 @@
 //! them. For the others a program calls `handle()` first.
 
 use std::result;
+use std::time::Duration;
 
 use crate::block::Block;
 use crate::context::Context;
@@ -53,6 +54,20 @@ macro_rules! forward {
                 deadline: Deadline,
             ) -> result::Result<Sent, SendError> {
                 self.handle().send(peer, message, deadline)
+            }
+
+            /// Sends a message to a peer's inbox, as [`Handle::send_timeout`](crate::Handle::send_timeout).
+            ///
+            /// # Errors
+            ///
+            /// The errors of [`Handle::send_timeout`](crate::Handle::send_timeout).
+            pub fn send_timeout(
+                &self,
+                peer: Peer,
+                message: Message,
+                timeout: Duration,
+            ) -> result::Result<Sent, SendError> {
+                self.handle().send_timeout(peer, message, timeout)
             }
 
             /// Sends messages to a peer's inbox, as [`Handle::send_all`](crate::Handle::send_all).

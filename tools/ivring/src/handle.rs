@@ -192,6 +192,20 @@ impl Handle {
         }
     }
 
+    /// Sends a message, and waits for room in the peer's inbox for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`Handle::send`]; without room it is [`Error::TimedOut`], also if `timeout` is zero.
+    pub fn send_timeout(
+        &self,
+        peer: Peer,
+        message: Message,
+        timeout: Duration,
+    ) -> std::result::Result<Sent, SendError> {
+        self.send(peer, message, timeout.into())
+    }
+
     /// Sends messages, the first of them first, with as few system calls as can be. Those that were
     /// sent are taken out of `messages`.
     ///

@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 use std::result;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::abi::{self, Item};
 use crate::area::{LaneArea, PeerArea};
@@ -238,6 +239,20 @@ impl Lane {
             // Nothing that is in it will be read.
             Err(error) => Err(SendError::new(error, message)),
         }
+    }
+
+    /// Sends a message, and waits for room for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`Lane::send`]; without room it is
+    /// [`Error::TimedOut`](crate::Error::TimedOut), also if `timeout` is zero.
+    pub fn send_timeout(
+        &mut self,
+        message: Message,
+        timeout: Duration,
+    ) -> result::Result<Sent, SendError> {
+        self.send(message, timeout.into())
     }
 
     /// Sends messages, the first of them first, and publishes as many together as there is room

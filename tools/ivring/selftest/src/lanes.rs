@@ -111,8 +111,12 @@ pub fn a_full_lane() {
     assert_eq!(lane.stats().sent, 8);
     let failed = lane.send(number(8), Deadline::NOW).unwrap_err();
     assert!(matches!(failed.error, Error::Full));
-    let failed = lane.send(*failed.message, shortly()).unwrap_err();
+    let mut failed = lane.send(*failed.message, shortly()).unwrap_err();
     assert!(matches!(failed.error, Error::TimedOut));
+    for timeout in [Duration::ZERO, Duration::from_millis(5)] {
+        failed = lane.send_timeout(*failed.message, timeout).unwrap_err();
+        assert!(matches!(failed.error, Error::TimedOut));
+    }
 
     thread::scope(|scope| {
         let waiting = scope.spawn(|| lane.wait_room(soon()).unwrap());

@@ -137,6 +137,10 @@ pub fn a_full_inbox() {
     assert!(matches!(failed.error, Error::Full));
     let failed = sender.send(to, number(8), shortly()).unwrap_err();
     assert!(matches!(failed.error, Error::TimedOut));
+    for timeout in [Duration::ZERO, Duration::from_millis(5)] {
+        let failed = sender.send_timeout(to, number(8), timeout).unwrap_err();
+        assert!(matches!(failed.error, Error::TimedOut));
+    }
 
     thread::scope(|scope| {
         let waiting = scope.spawn(|| sender.send(to, number(8), soon()).unwrap());
