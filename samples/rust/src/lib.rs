@@ -11,7 +11,7 @@ use ivring::abi::Stats;
 use ivring::{Deadline, Handle, Peer};
 
 /// What goes wrong in a sample.
-pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
+pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// The slot of whoever made the region: the receiver of a file, the server of requests.
 pub const SERVER: u32 = 0;

@@ -3,6 +3,7 @@
 //! What handlers may use of their dispatcher.
 
 use std::cell::RefCell;
+use std::error;
 use std::fmt;
 use std::result;
 
@@ -22,6 +23,8 @@ pub(crate) struct Shared<'h> {
     pub(crate) requests: Requests<'h>,
     /// Whose lanes are to be closed.
     pub(crate) closing: RefCell<Vec<Peer>>,
+    /// The error of the handler that failed first since the last dispatch ended.
+    pub(crate) failure: RefCell<Option<Failure>>,
     pub(crate) counters: Counters,
 }
 
@@ -31,13 +34,43 @@ impl Shared<'_> {
             stopper,
             requests: Requests::default(),
             closing: RefCell::default(),
+            failure: RefCell::default(),
             counters: Counters::default(),
         }
     }
 
     /// Whether something is to be done that a handler has asked for, before the next one is called.
     pub(crate) fn is_to_pause(&self) -> bool {
-        self.stopper.is_wanted() || !self.closing.borrow().is_empty()
+        self.stopper.is_wanted()
+            || !self.closing.borrow().is_empty()
+            || self.failure.borrow().is_some()
+    }
+}
+
+type Failure = Box<dyn error::Error + Send + Sync>;
+
+/// What a handler returns: nothing, or a result. An error ends the dispatch, as
+/// [the rules for handlers](crate#rules-for-handlers) say.
+pub trait HandlerResult {
+    /// The result.
+    ///
+    /// # Errors
+    ///
+    /// The handler's own.
+    fn into_result(self) -> result::Result<(), Box<dyn error::Error + Send + Sync>>;
+}
+
+impl HandlerResult for () {
+    #[inline]
+    fn into_result(self) -> result::Result<(), Failure> {
+        Ok(())
+    }
+}
+
+impl<E: Into<Failure>> HandlerResult for result::Result<(), E> {
+    #[inline]
+    fn into_result(self) -> result::Result<(), Failure> {
+        self.map_err(Into::into)
     }
 }
 
@@ -56,6 +89,14 @@ impl<'d, 'h> Context<'d, 'h> {
     /// The sending side of the member. A handler that keeps it clones it.
     pub fn handle(&self) -> &'d Handle {
         self.handle
+    }
+
+    /// Takes note of what a handler has returned. Only the first error is kept.
+    #[inline]
+    pub(crate) fn conclude(&self, result: impl HandlerResult) {
+        if let Err(failure) = result.into_result() {
+            self.shared.failure.borrow_mut().get_or_insert(failure);
+        }
     }
 
     /// Has the dispatcher return when this handler does.
@@ -79,14 +120,20 @@ impl<'d, 'h> Context<'d, 'h> {
     /// # Errors
     ///
     /// As there.
-    pub fn request(
+    pub fn request<F, R>(
         &self,
         route: impl Route,
         message: Message,
         deadline: Deadline,
-        done: impl FnOnce(&Context<'_, 'h>, Result<&Received<'_>>) + 'h,
-    ) -> result::Result<(), SendError> {
-        let waiter = Waiter::Callback(Box::new(done));
+        done: F,
+    ) -> result::Result<(), SendError>
+    where
+        F: FnOnce(&Context<'_, 'h>, Result<&Received<'_>>) -> R + 'h,
+        R: HandlerResult,
+    {
+        let waiter = Waiter::Callback(Box::new(|context, reply| {
+            context.conclude(done(context, reply));
+        }));
         self.shared
             .requests
             .send(self.handle, route, message, deadline, waiter)

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::result;
 use std::time::Duration;
 
-use crate::context::{Context, Shared};
+use crate::context::{Context, HandlerResult, Shared};
 use crate::counters::Counts;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result, SendError};
@@ -100,13 +100,16 @@ impl<'h> Dispatcher<'h> {
     /// # Panics
     ///
     /// If the port is [`PORT_RESERVED`].
-    pub fn on(
-        &mut self,
-        port: u32,
-        handler: impl FnMut(&Context<'_, 'h>, &Received<'_>) + 'h,
-    ) -> &mut Self {
+    pub fn on<F, R>(&mut self, port: u32, mut handler: F) -> &mut Self
+    where
+        F: FnMut(&Context<'_, 'h>, &Received<'_>) -> R + 'h,
+        R: HandlerResult,
+    {
         assert_ne!(port, PORT_RESERVED, "the port is reserved");
-        self.handlers.ports.insert(port, Box::new(handler));
+        let handler = Box::new(move |context: &Context<'_, 'h>, item: &Received<'_>| {
+            context.conclude(handler(context, item));
+        });
+        self.handlers.ports.insert(port, handler);
         self
     }
 
@@ -115,36 +118,54 @@ impl<'h> Dispatcher<'h> {
     /// Without it such items are dropped and [counted](Counts::unhandled), and a request among them
     /// is answered by a refusal, if the inbox of its sender has room at the time: the call there ends
     /// with [`Error::Refused`]. A handler does that with [`Received::refuse`].
-    pub fn on_other(
-        &mut self,
-        handler: impl FnMut(&Context<'_, 'h>, &Received<'_>) + 'h,
-    ) -> &mut Self {
-        self.handlers.other = Some(Box::new(handler));
+    pub fn on_other<F, R>(&mut self, mut handler: F) -> &mut Self
+    where
+        F: FnMut(&Context<'_, 'h>, &Received<'_>) -> R + 'h,
+        R: HandlerResult,
+    {
+        self.handlers.other = Some(Box::new(move |context, item| {
+            context.conclude(handler(context, item));
+        }));
         self
     }
 
     /// Has `handler` called for each member that came or went, in order for each slot, also for one
     /// that came and went since the last look; at first for those that are there. It is called when all
     /// has been handled that was there before; see [`Member::members_changed`].
-    pub fn on_member(
-        &mut self,
-        handler: impl FnMut(&Context<'_, 'h>, MemberEvent) + 'h,
-    ) -> &mut Self {
-        self.handlers.member = Some(Box::new(handler));
+    pub fn on_member<F, R>(&mut self, mut handler: F) -> &mut Self
+    where
+        F: FnMut(&Context<'_, 'h>, MemberEvent) -> R + 'h,
+        R: HandlerResult,
+    {
+        self.handlers.member = Some(Box::new(move |context, event| {
+            context.conclude(handler(context, event));
+        }));
         self
     }
 
     /// Has `handler` called when members came or went, and once at first, after the handler of
     /// [`Dispatcher::on_member`].
-    pub fn on_members(&mut self, handler: impl FnMut(&Context<'_, 'h>) + 'h) -> &mut Self {
-        self.handlers.members = Some(Box::new(handler));
+    pub fn on_members<F, R>(&mut self, mut handler: F) -> &mut Self
+    where
+        F: FnMut(&Context<'_, 'h>) -> R + 'h,
+        R: HandlerResult,
+    {
+        self.handlers.members = Some(Box::new(move |context| {
+            context.conclude(handler(context));
+        }));
         self
     }
 
     /// Has `handler` called when something happened to a lane that leads to this member. Without it,
     /// lanes that a peer broke are closed in silence.
-    pub fn on_lane(&mut self, handler: impl FnMut(&Context<'_, 'h>, LaneEvent) + 'h) -> &mut Self {
-        self.handlers.lanes = Some(Box::new(handler));
+    pub fn on_lane<F, R>(&mut self, mut handler: F) -> &mut Self
+    where
+        F: FnMut(&Context<'_, 'h>, LaneEvent) -> R + 'h,
+        R: HandlerResult,
+    {
+        self.handlers.lanes = Some(Box::new(move |context, event| {
+            context.conclude(handler(context, event));
+        }));
         self
     }
 
@@ -164,13 +185,17 @@ impl<'h> Dispatcher<'h> {
     ///
     /// As [`Handle::send`] or [`Lane::send`](crate::Lane::send), and [`Error::ForeignLane`] for a lane
     /// of another member; then `done` is not called.
-    pub fn request(
+    pub fn request<F, R>(
         &self,
         route: impl Route,
         message: Message,
         deadline: Deadline,
-        done: impl FnOnce(&Context<'_, 'h>, Result<&Received<'_>>) + 'h,
-    ) -> result::Result<(), SendError> {
+        done: F,
+    ) -> result::Result<(), SendError>
+    where
+        F: FnOnce(&Context<'_, 'h>, Result<&Received<'_>>) -> R + 'h,
+        R: HandlerResult,
+    {
         Context::new(self.member.handle(), &self.shared).request(route, message, deadline, done)
     }
 
@@ -188,6 +213,7 @@ impl<'h> Dispatcher<'h> {
     /// - [`Error::Gone`] if the peer leaves without a reply;
     /// - [`Error::TimedOut`], [`Error::Interrupted`];
     /// - [`Error::Stopped`] if the dispatcher is told to stop; whatever runs next is to stop still;
+    /// - [`Error::Handler`] if a handler fails; a reply that comes later is dropped;
     /// - [`Error::Protocol`] if the inbox is broken.
     pub fn call<R>(
         &mut self,
@@ -255,7 +281,7 @@ impl<'h> Dispatcher<'h> {
     ///
     /// # Errors
     ///
-    /// [`Error::Protocol`] if the inbox is broken.
+    /// [`Error::Protocol`] if the inbox is broken; [`Error::Handler`] if a handler fails.
     pub fn run(&mut self) -> Result<()> {
         self.handle().core().check_process()?;
         Settling::new(self).run_until_stopped()
@@ -286,7 +312,7 @@ impl<'h> Dispatcher<'h> {
     ///
     /// # Errors
     ///
-    /// [`Error::Protocol`] if the inbox is broken.
+    /// [`Error::Protocol`] if the inbox is broken; [`Error::Handler`] if a handler fails.
     pub fn dispatch(&mut self, budget: u32) -> Result<Dispatched> {
         self.handle().core().check_process()?;
         let mut settling = Settling::new(self);
@@ -332,6 +358,9 @@ impl<'h> Dispatcher<'h> {
             };
             for peer in self.shared.closing.take() {
                 self.member.close_lane(peer);
+            }
+            if let Some(failure) = self.shared.failure.take() {
+                return Err(Error::Handler(failure));
             }
             if !more {
                 break;

@@ -42,6 +42,9 @@ pub enum Error {
     /// A dispatcher was told to stop while it waited for a reply.
     #[error("The dispatcher was told to stop.")]
     Stopped,
+    /// A handler failed with this error, which ended the dispatch.
+    #[error("A handler failed.")]
+    Handler(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A handler would have waited for its own member to read something, which goes on only when
     /// the handler returns.
     #[error("The handler would wait for its own member, which goes on only when it returns.")]
@@ -201,7 +204,7 @@ impl Error {
             Self::Refused | Self::Stopped | Self::WaitsForItself => return None,
             Self::Protocol(_) | Self::Lane { .. } | Self::Version(_) => return None,
             Self::TooLong { .. } | Self::ForeignBlock | Self::ForeignLane => return None,
-            Self::Forked => return None,
+            Self::Handler(_) | Self::Forked => return None,
         })
     }
 }

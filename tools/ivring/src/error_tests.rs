@@ -22,7 +22,7 @@ fn all() -> Vec<Error> {
         Version(_) | NoRegion | RegionExists | RegionDenied | NotARegion | TooManyRegions => {}
         RegionFull | SlotTaken(_) | NoSuchSlot(_) | TooManySlots | NoSuchPeer(_) => {}
         LaneRefused | LaneInUse | LaneUnread | Argument { .. } | Item { .. } | TooLong { .. } => {}
-        ForeignBlock | ForeignLane | NoMemory | OwnerDead | Forked | Os { .. } => {}
+        ForeignBlock | ForeignLane | NoMemory | OwnerDead | Forked | Handler(_) | Os { .. } => {}
     }
     let (reason, argument, call) = ("it cannot be", "slots", "mmap");
     vec![
@@ -62,6 +62,7 @@ fn all() -> Vec<Error> {
         NoMemory,
         OwnerDead,
         Forked,
+        Handler("its own".into()),
         Os {
             call,
             errno: Errno::ACCESS,

@@ -61,6 +61,10 @@
 //! - use other members and their dispatchers, and make calls with those;
 //! - wait, with a deadline, for peers. Its own member reads nothing meanwhile, so two
 //!   handlers that wait for each other's room with [`Deadline::NEVER`] wait for ever;
+//! - fail: return a `Result` whose error ends the dispatch. What the handler was called for counts as
+//!   handled. [`Dispatcher::run`], `dispatch` or `call` then fails with [`Error::Handler`], before another
+//!   item is handled; what became known together with it, as when several members left, is told first,
+//!   and only the first error is kept. The dispatcher can be used again;
 //! - panic: its item counts as read, and the dispatcher can be used again.
 //!
 //! A handler may not
@@ -187,7 +191,7 @@ mod state_properties;
 mod testing;
 
 pub use block::{Block, SharedBlock};
-pub use context::Context;
+pub use context::{Context, HandlerResult};
 pub use counters::Counts;
 pub use deadline::Deadline;
 pub use dispatcher::{Dispatched, Dispatcher};

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use ivring::{Dispatcher, Peer, Received, RegionOptions};
+use ivring::{Dispatcher, Error, Peer, Received, RegionOptions};
 use ivring_samples::file::{BEGIN, CHUNK, DATA, END};
 use ivring_samples::{Result, figures};
 
@@ -22,15 +22,9 @@ fn main() -> ExitCode {
 fn receive([region, directory]: [String; 2]) -> Result<String> {
     let member = RegionOptions::new().slots(2).name(&region).create()?;
     let transfer = RefCell::new(Transfer::new(&directory));
-    let failure = RefCell::new(None);
     let mut dispatcher = Dispatcher::new(member);
     dispatcher
-        .on_other(|context, item| {
-            if let Err(error) = transfer.borrow_mut().item(item) {
-                failure.replace(Some(error));
-                context.stop();
-            }
-        })
+        .on_other(|_, item| transfer.borrow_mut().item(item))
         .on_members(|context| {
             // The sender looks at the counters here before it leaves, so it leaves first.
             let sender = transfer.borrow().sender;
@@ -38,11 +32,11 @@ fn receive([region, directory]: [String; 2]) -> Result<String> {
                 context.stop();
             }
         });
-    dispatcher.run()?;
+    dispatcher.run().map_err(|error| match error {
+        Error::Handler(error) => error,
+        error => error.into(),
+    })?;
 
-    if let Some(error) = failure.take() {
-        return Err(error);
-    }
     let Transfer {
         items,
         bytes,

@@ -7,7 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use ivring::MemberEvent::*;
-use ivring::{Deadline, Dispatched, Dispatcher, Error, LaneEvent, Member, Message, PORT_RESERVED};
+use ivring::{
+    Context, Deadline, Dispatched, Dispatcher, Error, LaneEvent, Member, Message, PORT_RESERVED,
+    Peer, Received, Result,
+};
 
 use crate::support::*;
 
@@ -22,7 +25,7 @@ pub fn ports() {
     let calls = RefCell::new(Vec::new());
     let mut dispatcher = Dispatcher::new(first);
     dispatcher
-        .on(1, |_, _| unreachable!("another takes its place"))
+        .on(1, |_, _| Err("another takes its place"))
         .on(1, |_, item| calls.borrow_mut().push(("one", item.cookie())))
         .on(2, |_, item| calls.borrow_mut().push(("two", item.cookie())));
     assert!(panics(|| {
@@ -112,6 +115,103 @@ pub fn a_panic_in_a_handler() {
     assert!(panics(|| dispatcher.dispatch(8)));
     assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::All);
     assert_eq!(*calls.borrow(), [0, 1]);
+}
+
+/// The text of a handler's error that ended a dispatch.
+fn failure<T: std::fmt::Debug>(result: Result<T>) -> String {
+    match result {
+        Err(Error::Handler(failure)) => failure.to_string(),
+        result => panic!("{result:?}"),
+    }
+}
+
+/// Its error ends whatever dispatches, before another item is handled; and what is left is handled next.
+pub fn a_handler_that_fails() {
+    let (first, second) = pair();
+    let (to, from) = (first.own(), second.own());
+    let calls = RefCell::new(Vec::new());
+    let mut dispatcher = Dispatcher::new(first);
+    let log = &calls;
+    dispatcher
+        .on(1, move |_, item| {
+            log.borrow_mut().push(item.cookie());
+            match item.cookie() {
+                0 => Err("zero"),
+                _ => Ok(()),
+            }
+        })
+        .on_other(|context, _| {
+            context.send(
+                Peer {
+                    generation: 99,
+                    ..from
+                },
+                number(0),
+                Deadline::NOW,
+            )?;
+            Ok::<_, Error>(())
+        });
+    for n in [1, 0, 2, 0, 3] {
+        second.send(to, number(n), Deadline::NOW).unwrap();
+    }
+    assert_eq!(failure(dispatcher.dispatch(8)), "zero");
+    assert_eq!(calls.take(), [1, 0]);
+    assert_eq!(failure(dispatcher.run()), "zero");
+    assert_eq!(calls.take(), [2, 0]);
+    assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::All);
+    assert_eq!(calls.take(), [3]);
+
+    // A call fails too, and a stop stays wanted.
+    second.send(to, number(0), Deadline::NOW).unwrap();
+    dispatcher.stopper().stop();
+    let called = dispatcher.call(from, number(4), soon(), |_| ());
+    assert!(matches!(called, Err(Error::Stopped)), "{called:?}");
+    assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::Stopped);
+    let called = dispatcher.call(from, number(4), soon(), |_| ());
+    assert_eq!(failure(called), "zero");
+
+    // An error of this crate is the handler's own, whatever it is.
+    second.send(to, Message::new(2), Deadline::NOW).unwrap();
+    match dispatcher.dispatch(8) {
+        Err(Error::Handler(failure)) => {
+            assert!(
+                failure
+                    .downcast_ref()
+                    .is_some_and(|e| matches!(e, Error::NoSuchPeer(_)))
+            );
+        }
+        result => panic!("{result:?}"),
+    }
+}
+
+/// Handlers of members and callbacks of requests. What is told at once is told to the end.
+pub fn callbacks_that_fail() {
+    let (first, second) = pair();
+    let to = second.own();
+    let told = Cell::new(0);
+    let mut dispatcher = Dispatcher::new(first);
+    dispatcher.on_member(|_, event| {
+        told.set(told.get() + 1);
+        Err(format!("{event:?}"))
+    });
+    let third = Member::join_fd(&second, None).unwrap();
+    let joined = failure(dispatcher.dispatch(8));
+    assert_eq!((joined, told.take()), (format!("{:?}", Joined(to)), 2));
+    assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::All);
+
+    for peer in [to, third.own()] {
+        let done = |_: &Context<'_, '_>, reply: Result<&Received<'_>>| {
+            told.set(told.get() + 1);
+            reply.map(|_| ())
+        };
+        dispatcher
+            .request(peer, number(0), Deadline::NOW, done)
+            .unwrap();
+    }
+    drop((second, third));
+    assert_eq!(failure(dispatcher.dispatch(8)), Error::Gone.to_string());
+    assert_eq!(told.take(), 4);
+    assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::All);
 }
 
 pub fn members() {

@@ -84,6 +84,8 @@ const TESTS: &[(&str, fn())] = tests! {
         stop_before_and_during_run
         stop_with_a_full_inbox
         a_panic_in_a_handler
+        a_handler_that_fails
+        callbacks_that_fail
         members
         each_member
         budget
