@@ -16,11 +16,12 @@ use crate::peer::Peer;
 use crate::received::Received;
 use crate::request::{Requests, Route, Waiter};
 use crate::stopper::Stopper;
+use crate::threading::{Accepts, Handler, Local, Threading};
 
 /// What a dispatcher shares with its handlers.
-pub(crate) struct Shared<'h> {
+pub(crate) struct Shared<'h, S> {
     pub(crate) stopper: Stopper,
-    pub(crate) requests: Requests<'h>,
+    pub(crate) requests: Requests<'h, S>,
     /// Whose lanes are to be closed.
     pub(crate) closing: RefCell<Vec<Peer>>,
     /// The error of the handler that failed first since the last dispatch ended.
@@ -28,7 +29,7 @@ pub(crate) struct Shared<'h> {
     pub(crate) counters: Counters,
 }
 
-impl Shared<'_> {
+impl<S: Threading> Shared<'_, S> {
     pub(crate) fn new(stopper: Stopper) -> Self {
         Self {
             stopper,
@@ -76,13 +77,13 @@ impl<E: Into<Failure>> HandlerResult for result::Result<(), E> {
 
 /// What a handler may use of its dispatcher. [`Context::handle`] is the sending side of the member; the
 /// methods of it that most programs call are here too.
-pub struct Context<'d, 'h> {
+pub struct Context<'d, 'h, S = Local> {
     handle: &'d Handle,
-    pub(crate) shared: &'d Shared<'h>,
+    pub(crate) shared: &'d Shared<'h, S>,
 }
 
-impl<'d, 'h> Context<'d, 'h> {
-    pub(crate) fn new(handle: &'d Handle, shared: &'d Shared<'h>) -> Self {
+impl<'d, 'h, S: Threading> Context<'d, 'h, S> {
+    pub(crate) fn new(handle: &'d Handle, shared: &'d Shared<'h, S>) -> Self {
         Self { handle, shared }
     }
 
@@ -128,12 +129,19 @@ impl<'d, 'h> Context<'d, 'h> {
         done: F,
     ) -> result::Result<(), SendError>
     where
-        F: FnOnce(&Context<'_, 'h>, Result<&Received<'_>>) -> R + 'h,
+        F: FnOnce(&Context<'_, 'h, S>, Result<&Received<'_>>) -> R + 'h,
         R: HandlerResult,
+        S: Accepts<F>,
     {
-        let waiter = Waiter::Callback(Box::new(|context, reply| {
-            context.conclude(done(context, reply));
-        }));
+        let callback = Handler::new(done, |done| {
+            let mut done = Some(done);
+            move |context: &Context<'_, 'h, S>, reply: Result<&Received<'_>>| {
+                if let Some(done) = done.take() {
+                    context.conclude(done(context, reply));
+                }
+            }
+        });
+        let waiter = Waiter::Callback(callback);
         self.shared
             .requests
             .send(self.handle, route, message, deadline, waiter)
@@ -141,7 +149,7 @@ impl<'d, 'h> Context<'d, 'h> {
     }
 }
 
-impl fmt::Debug for Context<'_, '_> {
+impl<S> fmt::Debug for Context<'_, '_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Context").field(self.handle).finish()
     }

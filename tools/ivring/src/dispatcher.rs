@@ -23,6 +23,7 @@ use crate::reader::LaneEvent;
 use crate::received::Received;
 use crate::request::{Call, Route, Waiter};
 use crate::stopper::{PORT_RESERVED, Stopper};
+use crate::threading::{Accepts, Handler, Local, Sendable, Threading};
 
 /// The most items that are handled of one ring before the next has its turn, and senders are told
 /// of the room.
@@ -56,10 +57,10 @@ const QUANTUM: u32 = 32;
 /// # Ok(())
 /// # }
 /// ```
-pub struct Dispatcher<'h> {
+pub struct Dispatcher<'h, S = Local> {
     member: Member,
-    handlers: Handlers<'h>,
-    shared: Shared<'h>,
+    handlers: Handlers<'h, S>,
+    shared: Shared<'h, S>,
     /// What happened to lanes and has not been told yet.
     events: Vec<LaneEvent>,
 }
@@ -76,9 +77,42 @@ pub enum Dispatched {
     Stopped,
 }
 
-impl<'h> Dispatcher<'h> {
+impl Dispatcher<'_> {
     /// A dispatcher without handlers. It polls as [`Polling::by_cpus`] has it.
-    pub fn new(mut member: Member) -> Self {
+    ///
+    /// Its handlers need not be `Send`, so it stays in this thread. To dispatch in another thread, move
+    /// the member there first, or make a dispatcher that is [`sendable`](Dispatcher::sendable).
+    pub fn new(member: Member) -> Self {
+        Self::with_member(member)
+    }
+}
+
+impl Dispatcher<'_, Sendable> {
+    /// A dispatcher without handlers, which can be sent to another thread, because its handlers are
+    /// `Send`. Else it is as that of [`Dispatcher::new`].
+    ///
+    /// ```no_run
+    /// use std::thread;
+    ///
+    /// use ivring::{Dispatcher, RegionOptions};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut dispatcher = Dispatcher::sendable(RegionOptions::new().create()?);
+    /// dispatcher.on(1, |_, item| println!("{item:?}"));
+    /// let stopper = dispatcher.stopper();
+    /// let running = thread::spawn(move || dispatcher.run());
+    /// stopper.stop();
+    /// running.join().map_err(|_| "a handler panicked")??;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn sendable(member: Member) -> Self {
+        Self::with_member(member)
+    }
+}
+
+impl<'h, S: Threading> Dispatcher<'h, S> {
+    fn with_member(mut member: Member) -> Self {
         member.set_asymmetric(true);
         member.set_polling(Polling::by_cpus());
         Self {
@@ -100,14 +134,17 @@ impl<'h> Dispatcher<'h> {
     /// # Panics
     ///
     /// If the port is [`PORT_RESERVED`].
-    pub fn on<F, R>(&mut self, port: u32, mut handler: F) -> &mut Self
+    pub fn on<F, R>(&mut self, port: u32, handler: F) -> &mut Self
     where
-        F: FnMut(&Context<'_, 'h>, &Received<'_>) -> R + 'h,
+        F: FnMut(&Context<'_, 'h, S>, &Received<'_>) -> R + 'h,
         R: HandlerResult,
+        S: Accepts<F>,
     {
         assert_ne!(port, PORT_RESERVED, "the port is reserved");
-        let handler = Box::new(move |context: &Context<'_, 'h>, item: &Received<'_>| {
-            context.conclude(handler(context, item));
+        let handler = Handler::new(handler, |mut handler| {
+            move |context: &Context<'_, 'h, S>, item: &Received<'_>| {
+                context.conclude(handler(context, item));
+            }
         });
         self.handlers.ports.insert(port, handler);
         self
@@ -118,54 +155,70 @@ impl<'h> Dispatcher<'h> {
     /// Without it such items are dropped and [counted](Counts::unhandled), and a request among them
     /// is answered by a refusal, if the inbox of its sender has room at the time: the call there ends
     /// with [`Error::Refused`]. A handler does that with [`Received::refuse`].
-    pub fn on_other<F, R>(&mut self, mut handler: F) -> &mut Self
+    pub fn on_other<F, R>(&mut self, handler: F) -> &mut Self
     where
-        F: FnMut(&Context<'_, 'h>, &Received<'_>) -> R + 'h,
+        F: FnMut(&Context<'_, 'h, S>, &Received<'_>) -> R + 'h,
         R: HandlerResult,
+        S: Accepts<F>,
     {
-        self.handlers.other = Some(Box::new(move |context, item| {
-            context.conclude(handler(context, item));
-        }));
+        let handler = Handler::new(handler, |mut handler| {
+            move |context: &Context<'_, 'h, S>, item: &Received<'_>| {
+                context.conclude(handler(context, item));
+            }
+        });
+        self.handlers.other = Some(handler);
         self
     }
 
     /// Has `handler` called for each member that came or went, in order for each slot, also for one
     /// that came and went since the last look; at first for those that are there. It is called when all
     /// has been handled that was there before; see [`Member::members_changed`].
-    pub fn on_member<F, R>(&mut self, mut handler: F) -> &mut Self
+    pub fn on_member<F, R>(&mut self, handler: F) -> &mut Self
     where
-        F: FnMut(&Context<'_, 'h>, MemberEvent) -> R + 'h,
+        F: FnMut(&Context<'_, 'h, S>, MemberEvent) -> R + 'h,
         R: HandlerResult,
+        S: Accepts<F>,
     {
-        self.handlers.member = Some(Box::new(move |context, event| {
-            context.conclude(handler(context, event));
-        }));
+        let handler = Handler::new(handler, |mut handler| {
+            move |context: &Context<'_, 'h, S>, event: MemberEvent| {
+                context.conclude(handler(context, event));
+            }
+        });
+        self.handlers.member = Some(handler);
         self
     }
 
     /// Has `handler` called when members came or went, and once at first, after the handler of
     /// [`Dispatcher::on_member`].
-    pub fn on_members<F, R>(&mut self, mut handler: F) -> &mut Self
+    pub fn on_members<F, R>(&mut self, handler: F) -> &mut Self
     where
-        F: FnMut(&Context<'_, 'h>) -> R + 'h,
+        F: FnMut(&Context<'_, 'h, S>) -> R + 'h,
         R: HandlerResult,
+        S: Accepts<F>,
     {
-        self.handlers.members = Some(Box::new(move |context| {
-            context.conclude(handler(context));
-        }));
+        let handler = Handler::new(handler, |mut handler| {
+            move |context: &Context<'_, 'h, S>| {
+                context.conclude(handler(context));
+            }
+        });
+        self.handlers.members = Some(handler);
         self
     }
 
     /// Has `handler` called when something happened to a lane that leads to this member. Without it,
     /// lanes that a peer broke are closed in silence.
-    pub fn on_lane<F, R>(&mut self, mut handler: F) -> &mut Self
+    pub fn on_lane<F, R>(&mut self, handler: F) -> &mut Self
     where
-        F: FnMut(&Context<'_, 'h>, LaneEvent) -> R + 'h,
+        F: FnMut(&Context<'_, 'h, S>, LaneEvent) -> R + 'h,
         R: HandlerResult,
+        S: Accepts<F>,
     {
-        self.handlers.lanes = Some(Box::new(move |context, event| {
-            context.conclude(handler(context, event));
-        }));
+        let handler = Handler::new(handler, |mut handler| {
+            move |context: &Context<'_, 'h, S>, event: LaneEvent| {
+                context.conclude(handler(context, event));
+            }
+        });
+        self.handlers.lanes = Some(handler);
         self
     }
 
@@ -193,8 +246,9 @@ impl<'h> Dispatcher<'h> {
         done: F,
     ) -> result::Result<(), SendError>
     where
-        F: FnOnce(&Context<'_, 'h>, Result<&Received<'_>>) -> R + 'h,
+        F: FnOnce(&Context<'_, 'h, S>, Result<&Received<'_>>) -> R + 'h,
         R: HandlerResult,
+        S: Accepts<F>,
     {
         Context::new(self.member.handle(), &self.shared).request(route, message, deadline, done)
     }
@@ -412,34 +466,34 @@ impl<'h> Dispatcher<'h> {
 
 /// A dispatcher at work. When it is done, by a panic of a handler too, its caller may sleep next, in
 /// whichever way.
-struct Settling<'d, 'h> {
-    dispatcher: &'d mut Dispatcher<'h>,
+struct Settling<'d, 'h, S: Threading> {
+    dispatcher: &'d mut Dispatcher<'h, S>,
     is_due: bool,
 }
 
-impl<'d, 'h> Settling<'d, 'h> {
-    fn new(dispatcher: &'d mut Dispatcher<'h>) -> Self {
+impl<'d, 'h, S: Threading> Settling<'d, 'h, S> {
+    fn new(dispatcher: &'d mut Dispatcher<'h, S>) -> Self {
         dispatcher.handle().core().set_handling(true);
         let is_due = true;
         Self { dispatcher, is_due }
     }
 }
 
-impl<'h> Deref for Settling<'_, 'h> {
-    type Target = Dispatcher<'h>;
+impl<'h, S: Threading> Deref for Settling<'_, 'h, S> {
+    type Target = Dispatcher<'h, S>;
 
-    fn deref(&self) -> &Dispatcher<'h> {
+    fn deref(&self) -> &Dispatcher<'h, S> {
         self.dispatcher
     }
 }
 
-impl<'h> DerefMut for Settling<'_, 'h> {
-    fn deref_mut(&mut self) -> &mut Dispatcher<'h> {
+impl<'h, S: Threading> DerefMut for Settling<'_, 'h, S> {
+    fn deref_mut(&mut self) -> &mut Dispatcher<'h, S> {
         self.dispatcher
     }
 }
 
-impl Drop for Settling<'_, '_> {
+impl<S: Threading> Drop for Settling<'_, '_, S> {
     fn drop(&mut self) {
         self.handle().core().set_handling(false);
         if self.is_due {
@@ -448,19 +502,19 @@ impl Drop for Settling<'_, '_> {
     }
 }
 
-impl AsFd for Dispatcher<'_> {
+impl<S> AsFd for Dispatcher<'_, S> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.member.as_fd()
     }
 }
 
-impl AsRawFd for Dispatcher<'_> {
+impl<S> AsRawFd for Dispatcher<'_, S> {
     fn as_raw_fd(&self) -> RawFd {
         self.as_fd().as_raw_fd()
     }
 }
 
-impl fmt::Debug for Dispatcher<'_> {
+impl<S> fmt::Debug for Dispatcher<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dispatcher")
             .field("member", &self.member)

@@ -14,10 +14,11 @@ use crate::lane::Lane;
 use crate::member::Member;
 use crate::message::{Message, Sent};
 use crate::peer::Peer;
+use crate::threading::Threading;
 
 macro_rules! forward {
-    ($type:ty) => {
-        impl $type {
+    ($type:ty $(, $param:ident)?) => {
+        impl$(<$param: Threading>)? $type {
             /// This member, as [`Handle::own`](crate::Handle::own).
             pub fn own(&self) -> Peer {
                 self.handle().own()
@@ -106,4 +107,4 @@ macro_rules! forward {
 }
 
 forward!(Member);
-forward!(Context<'_, '_>);
+forward!(Context<'_, '_, S>, S);

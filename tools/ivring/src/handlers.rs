@@ -12,26 +12,30 @@ use crate::reader::LaneEvent;
 use crate::received::Received;
 use crate::request::Call;
 use crate::stopper::PORT_RESERVED;
+use crate::threading::{Handler, Threading};
 
-pub(crate) type ItemHandler<'h> = Box<dyn FnMut(&Context<'_, 'h>, &Received<'_>) + 'h>;
-pub(crate) type MembersHandler<'h> = Box<dyn FnMut(&Context<'_, 'h>) + 'h>;
-pub(crate) type MemberHandler<'h> = Box<dyn FnMut(&Context<'_, 'h>, MemberEvent) + 'h>;
-pub(crate) type LaneHandler<'h> = Box<dyn FnMut(&Context<'_, 'h>, LaneEvent) + 'h>;
+pub(crate) type ItemHandler<'h, S> =
+    Box<Handler<S, dyn FnMut(&Context<'_, 'h, S>, &Received<'_>) + 'h>>;
+pub(crate) type MembersHandler<'h, S> = Box<Handler<S, dyn FnMut(&Context<'_, 'h, S>) + 'h>>;
+pub(crate) type MemberHandler<'h, S> =
+    Box<Handler<S, dyn FnMut(&Context<'_, 'h, S>, MemberEvent) + 'h>>;
+pub(crate) type LaneHandler<'h, S> =
+    Box<Handler<S, dyn FnMut(&Context<'_, 'h, S>, LaneEvent) + 'h>>;
 
 /// Ports below this are found without hashing.
 const LOW_PORTS: u32 = 64;
 
 /// The handlers of ports.
 #[derive(Default)]
-pub(crate) struct Ports<'h> {
+pub(crate) struct Ports<'h, S> {
     /// By port, up to the highest of the low ports that has one.
-    low: Vec<Option<ItemHandler<'h>>>,
+    low: Vec<Option<ItemHandler<'h, S>>>,
     /// Of the others. (No peer can add a key, so it needs no hash that withstands that.)
-    high: FxHashMap<u32, ItemHandler<'h>>,
+    high: FxHashMap<u32, ItemHandler<'h, S>>,
 }
 
-impl<'h> Ports<'h> {
-    pub(crate) fn insert(&mut self, port: u32, handler: ItemHandler<'h>) {
+impl<'h, S> Ports<'h, S> {
+    pub(crate) fn insert(&mut self, port: u32, handler: ItemHandler<'h, S>) {
         if port >= LOW_PORTS {
             self.high.insert(port, handler);
             return;
@@ -44,7 +48,7 @@ impl<'h> Ports<'h> {
     }
 
     #[inline]
-    fn get(&mut self, port: u32) -> Option<&mut ItemHandler<'h>> {
+    fn get(&mut self, port: u32) -> Option<&mut ItemHandler<'h, S>> {
         if port < LOW_PORTS {
             self.low.get_mut(port as usize)?.as_mut()
         } else {
@@ -55,20 +59,20 @@ impl<'h> Ports<'h> {
 
 /// Who handles what.
 #[derive(Default)]
-pub(crate) struct Handlers<'h> {
-    pub(crate) ports: Ports<'h>,
-    pub(crate) other: Option<ItemHandler<'h>>,
-    pub(crate) members: Option<MembersHandler<'h>>,
-    pub(crate) member: Option<MemberHandler<'h>>,
-    pub(crate) lanes: Option<LaneHandler<'h>>,
+pub(crate) struct Handlers<'h, S> {
+    pub(crate) ports: Ports<'h, S>,
+    pub(crate) other: Option<ItemHandler<'h, S>>,
+    pub(crate) members: Option<MembersHandler<'h, S>>,
+    pub(crate) member: Option<MemberHandler<'h, S>>,
+    pub(crate) lanes: Option<LaneHandler<'h, S>>,
 }
 
-impl<'h> Handlers<'h> {
+impl<'h, S: Threading> Handlers<'h, S> {
     /// Handles an item. Replies are for whoever made the request.
     #[inline]
     pub(crate) fn item(
         &mut self,
-        context: &Context<'_, 'h>,
+        context: &Context<'_, 'h, S>,
         item: &Received<'_>,
         call: Option<&mut Call<'_>>,
     ) {
@@ -87,30 +91,30 @@ impl<'h> Handlers<'h> {
         match handler.or(self.other.as_mut()) {
             Some(handler) => {
                 count(&context.shared.counters.handled);
-                handler(context, item);
+                (handler.get())(context, item);
             }
             None => drop_unhandled(context, item),
         }
     }
 
     /// Tells who came and who went.
-    pub(crate) fn members(&mut self, context: &Context<'_, 'h>, events: &[MemberEvent]) {
+    pub(crate) fn members(&mut self, context: &Context<'_, 'h, S>, events: &[MemberEvent]) {
         if let Some(handler) = &mut self.member {
             for &event in events {
-                handler(context, event);
+                (handler.get())(context, event);
             }
         }
         if let Some(handler) = &mut self.members {
-            handler(context);
+            (handler.get())(context);
         }
     }
 
     /// Tells what happened to lanes, and forgets it.
     #[inline]
-    pub(crate) fn lanes(&mut self, context: &Context<'_, 'h>, events: &mut Vec<LaneEvent>) {
+    pub(crate) fn lanes(&mut self, context: &Context<'_, 'h, S>, events: &mut Vec<LaneEvent>) {
         for event in events.drain(..) {
             if let Some(handler) = &mut self.lanes {
-                handler(context, event);
+                (handler.get())(context, event);
             }
         }
     }
@@ -120,7 +124,7 @@ impl<'h> Handlers<'h> {
 /// inbox is full: it is not waited for.
 #[cold]
 #[inline(never)]
-fn drop_unhandled(context: &Context<'_, '_>, item: &Received<'_>) {
+fn drop_unhandled<S>(context: &Context<'_, '_, S>, item: &Received<'_>) {
     let counters = &context.shared.counters;
     count(&counters.unhandled);
     if item.is_request() && item.refuse(Deadline::NOW).is_ok() {

@@ -124,12 +124,29 @@
 //!   # }
 //!   ```
 //!
-//! Handlers need not be `Send`, so a dispatcher stays in the thread that made it:
+//! Handlers need not be `Send`, so a dispatcher stays in the thread that made it, unless it was made by
+//! [`Dispatcher::sendable`], whose handlers are:
 //!
 //! ```compile_fail
 //! # let member = ivring::RegionOptions::new().create().unwrap();
 //! let mut dispatcher = ivring::Dispatcher::new(member);
 //! std::thread::spawn(move || dispatcher.run());
+//! ```
+//!
+//! ```compile_fail
+//! # let member = ivring::RegionOptions::new().create().unwrap();
+//! let count = std::cell::Cell::new(0);
+//! let mut dispatcher = ivring::Dispatcher::sendable(member);
+//! dispatcher.on(1, |_, _| count.set(count.get() + 1));
+//! ```
+//!
+//! ```compile_fail
+//! # let member = ivring::RegionOptions::new().create().unwrap();
+//! # let peer = member.own();
+//! let mut dispatcher = ivring::Dispatcher::sendable(member);
+//! let count = std::rc::Rc::new(0);
+//! let request = ivring::Message::new(1);
+//! let _ = dispatcher.request(peer, request, ivring::Deadline::NOW, move |_, _| drop(count));
 //! ```
 //!
 //! # The protocol alone
@@ -179,6 +196,7 @@ mod region;
 mod request;
 mod stopper;
 mod sys;
+mod threading;
 
 // Slow under Miri, and nothing unsafe is below them.
 #[cfg(all(test, not(miri)))]
@@ -209,3 +227,4 @@ pub use received::{Batch, Payload, Received};
 pub use region::{Opened, RegionOptions};
 pub use request::Route;
 pub use stopper::{PORT_RESERVED, Stopper};
+pub use threading::{Accepts, Local, Sendable, Threading};

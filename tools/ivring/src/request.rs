@@ -16,6 +16,7 @@ use crate::lane::Lane;
 use crate::message::{Message, Sent};
 use crate::peer::{self, Peer};
 use crate::received::Received;
+use crate::threading::{Handler, Threading};
 
 /// How a request gets to its receiver: to a [`Peer`], which stands for its inbox, or by a
 /// `&mut` [`Lane`].
@@ -80,8 +81,9 @@ mod sealed {
     }
 }
 
-/// Called with the reply, or with [`Error::Gone`] or [`Error::Refused`].
-pub(crate) type Callback<'h> = Box<dyn FnOnce(&Context<'_, 'h>, Result<&Received<'_>>) + 'h>;
+/// Called once, with the reply, or with [`Error::Gone`] or [`Error::Refused`].
+pub(crate) type Callback<'h, S> =
+    Box<Handler<S, dyn FnMut(&Context<'_, 'h, S>, Result<&Received<'_>>) + 'h>>;
 
 /// A caller that waits for the reply to its request.
 pub(crate) struct Call<'c> {
@@ -102,24 +104,24 @@ impl<'c> Call<'c> {
 }
 
 /// Who is to be told of a reply.
-pub(crate) enum Waiter<'h> {
-    Callback(Callback<'h>),
+pub(crate) enum Waiter<'h, S> {
+    Callback(Callback<'h, S>),
     /// The one [`Call`] that there is.
     Caller,
 }
 
-struct Pending<'h> {
+struct Pending<'h, S> {
     peer: Peer,
-    waiter: Waiter<'h>,
+    waiter: Waiter<'h, S>,
 }
 
 /// The requests that have not been answered, by their cookies, of which no member ever has two alike.
 ///
 /// No borrow of it is held while a waiter is told, so that the waiter can make requests.
 #[derive(Default)]
-pub(crate) struct Requests<'h>(RefCell<FxHashMap<u64, Pending<'h>>>);
+pub(crate) struct Requests<'h, S>(RefCell<FxHashMap<u64, Pending<'h, S>>>);
 
-impl<'h> Requests<'h> {
+impl<'h, S: Threading> Requests<'h, S> {
     /// Sends a request. Returns its cookie.
     pub(crate) fn send(
         &self,
@@ -127,7 +129,7 @@ impl<'h> Requests<'h> {
         route: impl Route,
         mut message: Message,
         deadline: Deadline,
-        waiter: Waiter<'h>,
+        waiter: Waiter<'h, S>,
     ) -> result::Result<u64, SendError> {
         let peer = route.peer();
         if let Err(error) = handle.core().check_process() {
@@ -161,12 +163,12 @@ impl<'h> Requests<'h> {
     /// Hands a reply to who waits for it, if anybody does.
     pub(crate) fn answer(
         &self,
-        context: &Context<'_, 'h>,
+        context: &Context<'_, 'h, S>,
         reply: &Received<'_>,
         call: Option<&mut Call<'_>>,
     ) {
         let mut pending = self.0.borrow_mut();
-        let is_from = |pending: &Pending<'_>| pending.peer == reply.peer();
+        let is_from = |pending: &Pending<'_, S>| pending.peer == reply.peer();
         if !pending.get(&reply.cookie()).is_some_and(is_from) {
             count(&context.shared.counters.stray);
             return;
@@ -185,7 +187,7 @@ impl<'h> Requests<'h> {
     /// Tells those who wait for a peer that has left.
     pub(crate) fn fail(
         &self,
-        context: &Context<'_, 'h>,
+        context: &Context<'_, 'h, S>,
         has_left: impl Fn(Peer) -> bool,
         mut call: Option<&mut Call<'_>>,
     ) {
@@ -202,14 +204,14 @@ impl<'h> Requests<'h> {
     }
 }
 
-fn tell<'h>(
-    pending: Option<Pending<'h>>,
-    context: &Context<'_, 'h>,
+fn tell<'h, S: Threading>(
+    pending: Option<Pending<'h, S>>,
+    context: &Context<'_, 'h, S>,
     reply: Result<&Received<'_>>,
     call: Option<&mut Call<'_>>,
 ) {
     match (pending.map(|pending| pending.waiter), call) {
-        (Some(Waiter::Callback(callback)), _) => callback(context, reply),
+        (Some(Waiter::Callback(mut callback)), _) => (callback.get())(context, reply),
         (Some(Waiter::Caller), Some(call)) => {
             (call.answer)(reply);
             call.is_done = true;

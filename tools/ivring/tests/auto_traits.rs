@@ -52,9 +52,11 @@ fn send_and_sync() {
         Message: true true,
         // A lane has one writer, whose memory is not to be shared.
         Lane: true false,
-        // Handlers need not be Send.
+        // Handlers need not be Send, unless the dispatcher shall be.
         Dispatcher<'_>: false false,
+        Dispatcher<'_, Sendable>: true false,
         Context<'_, '_>: false false,
+        Context<'_, '_, Sendable>: false false,
         // Plain values.
         Counts: true true,
         Calls: true true,

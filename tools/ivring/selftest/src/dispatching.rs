@@ -3,13 +3,14 @@
 //! The dispatcher.
 
 use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use ivring::MemberEvent::*;
 use ivring::{
     Context, Deadline, Dispatched, Dispatcher, Error, LaneEvent, Member, Message, PORT_RESERVED,
-    Peer, Received, Result,
+    Peer, Received, Result, Sendable,
 };
 
 use crate::support::*;
@@ -212,6 +213,38 @@ pub fn callbacks_that_fail() {
     assert_eq!(failure(dispatcher.dispatch(8)), Error::Gone.to_string());
     assert_eq!(told.take(), 4);
     assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::All);
+}
+
+/// A dispatcher is used in one thread, then in another, with handlers and a request of the first.
+pub fn in_another_thread() {
+    let (first, second) = pair();
+    let (to, from) = (first.own(), second.own());
+    let calls = AtomicU64::new(0);
+    let mut dispatcher = Dispatcher::sendable(first);
+    dispatcher.on(1, |context, item| {
+        calls.fetch_add(1 << (8 * item.cookie()), Ordering::Relaxed);
+        // Whose handler may wait for itself is known in the new thread too.
+        let sent = context.send(to, Message::new(2), Deadline::NOW)?;
+        let flushed = context.flush(&sent, Deadline::NEVER);
+        assert!(matches!(flushed, Err(Error::WaitsForItself)));
+        Ok::<_, Error>(())
+    });
+    second.send(to, number(0), Deadline::NOW).unwrap();
+    assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::All);
+    let done = |context: &Context<'_, '_, Sendable>, reply: Result<&Received<'_>>| {
+        assert!(matches!(reply, Err(Error::Gone)));
+        calls.fetch_add(1 << 16, Ordering::Relaxed);
+        context.stop();
+    };
+    dispatcher
+        .request(from, number(2), Deadline::NOW, done)
+        .unwrap();
+    second.send(to, number(1), Deadline::NOW).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(move || dispatcher.run().unwrap());
+        drop(second);
+    });
+    assert_eq!(calls.into_inner(), 0x01_01_01);
 }
 
 pub fn members() {

@@ -86,6 +86,7 @@ const TESTS: &[(&str, fn())] = tests! {
         a_panic_in_a_handler
         a_handler_that_fails
         callbacks_that_fail
+        in_another_thread
         members
         each_member
         budget
