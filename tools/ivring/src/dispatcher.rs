@@ -39,17 +39,23 @@ const QUANTUM: u32 = 32;
 /// [Rules for handlers](crate#rules-for-handlers) says what handlers may do.
 ///
 /// ```no_run
-/// use ivring::{Deadline, Dispatcher, Message, RegionOptions};
+/// use ivring::{Deadline, Dispatcher, Error, Message, RegionOptions};
 ///
 /// # fn main() -> ivring::Result<()> {
 /// let member = RegionOptions::new().name("squares").create()?;
 /// let mut dispatcher = Dispatcher::new(member);
 /// dispatcher.on(1, |_, item| {
-///     if let Ok(bytes) = item.inline().try_into() {
-///         let n = u64::from_ne_bytes(bytes);
-///         let reply = Message::new(1).inline(&n.wrapping_mul(n).to_ne_bytes());
-///         // Whoever does not read the answers does not get them.
-///         let _ = reply.map(|reply| item.reply(reply, Deadline::NOW));
+///     // What a client does wrong must not end the server.
+///     let Ok(bytes) = item.inline().try_into() else {
+///         return Ok(());
+///     };
+///     let n = u64::from_ne_bytes(bytes);
+///     let reply = Message::new(1).inline(&n.wrapping_mul(n).to_ne_bytes())?;
+///     match item.reply(reply, Deadline::NOW).map_err(Error::from) {
+///         // The client does not read its replies, has left, or broke its inbox.
+///         Ok(_) | Err(Error::Full | Error::Gone | Error::Stale | Error::Protocol(_)) => Ok(()),
+///         // Ends `run`.
+///         Err(error) => Err(error),
 ///     }
 /// });
 /// dispatcher.on(2, |context, _| context.stop());

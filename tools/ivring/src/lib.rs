@@ -74,46 +74,61 @@
 //! - run its own dispatcher, have it make a call, add handlers to it, or receive from its member: the
 //!   dispatcher is borrowed;
 //!
-//!   ```compile_fail
-//!   # let member = ivring::RegionOptions::new().create().unwrap();
+//!   ```compile_fail,E0499
+//!   # fn main() -> ivring::Result<()> {
+//!   # let member = ivring::RegionOptions::new().create()?;
 //!   let mut dispatcher = ivring::Dispatcher::new(member);
 //!   dispatcher.on(1, |_, _| {
 //!       let _ = dispatcher.dispatch(1);
 //!   });
-//!   # dispatcher.run().unwrap();
+//!   # dispatcher.run()?;
+//!   # Ok(())
+//!   # }
 //!   ```
 //!
-//!   ```compile_fail
-//!   # let member = ivring::RegionOptions::new().create().unwrap();
+//!   ```compile_fail,E0499
+//!   # fn main() -> ivring::Result<()> {
+//!   # let member = ivring::RegionOptions::new().create()?;
 //!   let mut dispatcher = ivring::Dispatcher::new(member);
 //!   dispatcher.on(1, |_, _| {
 //!       dispatcher.on(2, |_, _| {});
 //!   });
-//!   # dispatcher.run().unwrap();
+//!   # dispatcher.run()?;
+//!   # Ok(())
+//!   # }
 //!   ```
 //!
 //! - keep the item, its payload or the context: all are borrowed until it returns. It copies what it
 //!   needs, and keeps a clone of the [`Handle`];
 //!
-//!   ```compile_fail
-//!   # let member = ivring::RegionOptions::new().create().unwrap();
+//!   ```compile_fail,E0521
+//!   # fn main() -> ivring::Result<()> {
+//!   # let member = ivring::RegionOptions::new().create()?;
 //!   let mut kept = None;
 //!   let mut dispatcher = ivring::Dispatcher::new(member);
 //!   dispatcher.on(1, |_, item| kept = Some(item));
+//!   # Ok(())
+//!   # }
 //!   ```
 //!
-//!   ```compile_fail
-//!   # let member = ivring::RegionOptions::new().create().unwrap();
+//!   ```compile_fail,E0521
+//!   # fn main() -> ivring::Result<()> {
+//!   # let member = ivring::RegionOptions::new().create()?;
 //!   let mut kept = None;
 //!   let mut dispatcher = ivring::Dispatcher::new(member);
 //!   dispatcher.on(1, |_, item| kept = item.payload().ok());
+//!   # Ok(())
+//!   # }
 //!   ```
 //!
-//!   ```compile_fail
-//!   # let member = ivring::RegionOptions::new().create().unwrap();
+//!   ```compile_fail,E0521
+//!   # fn main() -> ivring::Result<()> {
+//!   # let member = ivring::RegionOptions::new().create()?;
 //!   let mut kept = None;
 //!   let mut dispatcher = ivring::Dispatcher::new(member);
 //!   dispatcher.on(1, |context, _| kept = Some(context));
+//!   # Ok(())
+//!   # }
 //!   ```
 //!
 //!   ```
@@ -127,46 +142,81 @@
 //! Handlers need not be `Send`, so a dispatcher stays in the thread that made it, unless it was made by
 //! [`Dispatcher::sendable`], whose handlers are:
 //!
-//! ```compile_fail
-//! # let member = ivring::RegionOptions::new().create().unwrap();
+//! ```compile_fail,E0277
+//! # fn main() -> ivring::Result<()> {
+//! # let member = ivring::RegionOptions::new().create()?;
 //! let mut dispatcher = ivring::Dispatcher::new(member);
 //! std::thread::spawn(move || dispatcher.run());
+//! # Ok(())
+//! # }
 //! ```
 //!
-//! ```compile_fail
-//! # let member = ivring::RegionOptions::new().create().unwrap();
+//! ```compile_fail,E0277
+//! # fn main() -> ivring::Result<()> {
+//! # let member = ivring::RegionOptions::new().create()?;
 //! let count = std::cell::Cell::new(0);
 //! let mut dispatcher = ivring::Dispatcher::sendable(member);
 //! dispatcher.on(1, |_, _| count.set(count.get() + 1));
+//! # Ok(())
+//! # }
 //! ```
 //!
-//! ```compile_fail
-//! # let member = ivring::RegionOptions::new().create().unwrap();
+//! ```compile_fail,E0277
+//! # fn main() -> ivring::Result<()> {
+//! # let member = ivring::RegionOptions::new().create()?;
 //! # let peer = member.own();
 //! let mut dispatcher = ivring::Dispatcher::sendable(member);
 //! let count = std::rc::Rc::new(0);
 //! let request = ivring::Message::new(1);
 //! let _ = dispatcher.request(peer, request, ivring::Deadline::NOW, move |_, _| drop(count));
+//! # Ok(())
+//! # }
 //! ```
 //!
-//! # The protocol alone
+//! # Features
 //!
-//! What the two ends of a lane do, and in which order, stands in [`writer`], [`ring`] and [`state`],
-//! over any [`memory`]; [`sender`] and [`receiver`] add waiting. A [`Lane`] and a [`Member`] are these
-//! on what the module maps. [`raw`] lets a program have them on whatever memory it shares.
+//! `protocol` makes the modules of the protocol public: what the two ends of a lane do, and in which
+//! order, over any memory. It is there for the tests and the benchmark of this project, and no promise is
+//! made that these modules stay as they are.
 
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 #![warn(missing_debug_implementations)]
+// What only the tests and the benchmark call.
+#![cfg_attr(not(feature = "protocol"), allow(dead_code))]
 
 pub mod abi;
+
+// The protocol.
+#[cfg(feature = "protocol")]
 pub mod memory;
+#[cfg(feature = "protocol")]
 pub mod raw;
+#[cfg(feature = "protocol")]
 pub mod receiver;
+#[cfg(feature = "protocol")]
 pub mod ring;
+#[cfg(feature = "protocol")]
 pub mod sender;
+#[cfg(feature = "protocol")]
 pub mod state;
+#[cfg(feature = "protocol")]
 pub mod writer;
+
+#[cfg(not(feature = "protocol"))]
+mod memory;
+#[cfg(not(feature = "protocol"))]
+mod raw;
+#[cfg(not(feature = "protocol"))]
+mod receiver;
+#[cfg(not(feature = "protocol"))]
+mod ring;
+#[cfg(not(feature = "protocol"))]
+mod sender;
+#[cfg(not(feature = "protocol"))]
+mod state;
+#[cfg(not(feature = "protocol"))]
+mod writer;
 
 mod area;
 mod atomic;
@@ -226,5 +276,6 @@ pub use reader::LaneEvent;
 pub use received::{Batch, Payload, Received};
 pub use region::{Opened, RegionOptions};
 pub use request::Route;
+pub use sender::LaneStats;
 pub use stopper::{PORT_RESERVED, Stopper};
 pub use threading::{Accepts, Local, Sendable, Threading};
