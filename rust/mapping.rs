@@ -15,7 +15,7 @@ use kernel::{
 use crate::{account::Charge, area::Area, nospec};
 
 extern "C" {
-    /// In `helpers.c`: `VM_MAYSHARE`. `member::flags::MAYSHARE` is another flag before Linux 7.3.
+    /// In `helpers.c`: `VM_MAYSHARE`. `vm::flags::MAYSHARE` is another flag before Linux 7.3.
     static ivring_vm_mayshare: vm_flags_t;
 }
 
