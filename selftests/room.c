@@ -212,7 +212,7 @@ TEST_F(room, ring_back)
 	EXPECT_EQ(0, member_stats(&self->b).room);
 
 	pid = sender(&self->a, &self->b, 9);
-	ASSERT_TRUE(sender_waits(&self->b));
+	ASSERT_TRUE(sender_waits(&self->b) && child_sleeps(pid));
 	ASSERT_TRUE(member_take(&self->b, &item));
 	EXPECT_EQ(0, dev_room(self->b.fd, IVRING_ID_ANY));
 	EXPECT_EQ(0, child_wait(pid));
@@ -383,7 +383,7 @@ TEST_F(forgetful, reader)
 	int i;
 
 	pid = sender(&self->a, &self->b, 9);
-	ASSERT_TRUE(sender_waits(&self->b));
+	ASSERT_TRUE(sender_waits(&self->b) && child_sleeps(pid));
 	for (i = 0; i < ENTRIES; i++)
 		ASSERT_TRUE(member_take(&self->b, &item));
 	EXPECT_EQ(0, variant->look(&self->b));
