@@ -42,28 +42,6 @@ static inline int child_wait(pid_t pid)
 	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* Whether the process, which is about to sleep in the kernel, does so before long. */
-static inline bool child_sleeps(pid_t pid)
-{
-	char path[32], line[256], *state = NULL;
-	__u64 end = in_ms(10000);
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	do {
-		FILE *f = fopen(path, "r");
-
-		if (!f)
-			return false;
-		/* The state follows the name, which is in parentheses. */
-		state = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
-		fclose(f);
-		if (!state || state[2] == 'S')
-			break;
-		usleep(200);
-	} while (now() < end);
-	return state && state[2] == 'S';
-}
-
 /*
  * Have 8 processes call @one at the same moment, and live on until all have.
  * How many calls returned 0; -1 if one returned something but 0 and @error.
