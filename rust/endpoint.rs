@@ -106,7 +106,7 @@ impl Endpoint {
         Ok(caller)
     }
 
-    /// Does a call of a member. Errors as [`Endpoint::member`], also if the member leaves during the
+    /// Does a call of a member. Errors as [`Endpoint::caller`], also if the member leaves during the
     /// call, which may have slept: if nowhere else, then at a page of its argument.
     pub(crate) fn as_member<T>(&self, call: impl FnOnce(Caller<'_>) -> Result<T>) -> Result<T> {
         let caller = self.caller()?;
