@@ -43,6 +43,50 @@ static inline int child_wait(pid_t pid)
 }
 
 /*
+ * What /proc calls a child. Programs run in a PID namespace of their own, but with
+ * the /proc of another, where a child has another number.
+ */
+static inline pid_t child_in_proc(pid_t pid)
+{
+	int pidfd = syscall(SYS_pidfd_open, pid, 0);
+	char path[40], line[64];
+	pid_t number = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	f = fopen(path, "r");
+	while (f && !number && fgets(line, sizeof(line), f))
+		sscanf(line, "Pid: %d", &number);
+	if (f)
+		fclose(f);
+	close(pidfd);
+	return number;
+}
+
+/* The state of a child as ps shows it, or 0. */
+static inline char child_state(pid_t pid)
+{
+	char path[32], line[256], *state = NULL;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", child_in_proc(pid));
+	f = fopen(path, "r");
+	if (!f)
+		return 0;
+	/* It follows the name, which is in parentheses. */
+	if (fgets(line, sizeof(line), f))
+		state = strrchr(line, ')');
+	fclose(f);
+	return state ? state[2] : 0;
+}
+
+/* Whether a child that is about to sleep in the kernel does so before long. */
+static inline bool child_sleeps(pid_t pid)
+{
+	return SOON(child_state(pid) == 'S');
+}
+
+/*
  * Have 8 processes call @one at the same moment, and live on until all have.
  * How many calls returned 0; -1 if one returned something but 0 and @error.
  */
