@@ -14,7 +14,7 @@ struct results {
 	bool complete;
 };
 
-static void on_number(struct ivring *member, const struct ivring_item *item, void *arg)
+static void on_number(struct ivr_member *member, const struct ivring_item *item, void *arg)
 {
 	struct results *results = arg;
 
@@ -24,17 +24,17 @@ static void on_number(struct ivring *member, const struct ivring_item *item, voi
 	results->sum += item->cookie;
 }
 
-static void on_end(struct ivring *member, const struct ivring_item *item, void *arg)
+static void on_end(struct ivr_member *member, const struct ivring_item *item, void *arg)
 {
 	struct results *results = arg;
 
 	results->complete = item->cookie == results->sum;
-	ivring_stop(member);
+	ivr_stop(member);
 }
 
 int main(int argc, char **argv)
 {
-	struct ivring_options options = {
+	struct ivr_region_options options = {
 		.name = argv[1],
 		.slots = 2,
 		.inbox_entries = 64,
@@ -42,20 +42,20 @@ int main(int argc, char **argv)
 		.mode = 0600,
 	};
 	struct results results = { .start = now() };
-	struct ivring *member;
+	struct ivr_member *member;
 
 	if (argc != 2)
 		errx(EXIT_FAILURE, "usage: direct-recv NAME");
-	check(ivring_create(&options, &member), argv[1]);
-	check(ivring_on(member, NUMBER, on_number, &results), "handler");
-	check(ivring_on(member, END, on_end, &results), "handler");
-	check(ivring_run(member), "run");
+	check(ivr_create(&options, &member), argv[1]);
+	check(ivr_on(member, NUMBER, on_number, &results), "handler");
+	check(ivr_on(member, END, on_end, &results), "handler");
+	check(ivr_run(member), "run");
 	if (!results.complete)
 		errx(EXIT_FAILURE, "numbers got lost");
 
 	print_figures(member, RECEIVER_ID, results.items, results.items * sizeof(uint64_t),
 		      now() - results.start);
 	puts("");
-	ivring_close(member);
+	ivr_close(member);
 	return EXIT_SUCCESS;
 }

@@ -8,35 +8,35 @@
 
 #define PATIENCE_MS	30000
 
-static void send_number(struct ivring_lane *lane, uint64_t number)
+static void send_number(struct ivr_lane *lane, uint64_t number)
 {
 	struct ivring_item item = { .port = NUMBER, .cookie = number };
 	int ret;
 
-	while ((ret = ivring_lane_push(lane, &item)) == -EAGAIN)
-		check(ivring_lane_wait(lane, ivring_deadline_ms(PATIENCE_MS)), "room");
+	while ((ret = ivr_lane_push(lane, &item)) == -EAGAIN)
+		check(ivr_lane_wait(lane, ivr_deadline_ms(PATIENCE_MS)), "room");
 	check(ret, "send");
 	/* Each for itself, as if the next were not known yet. */
-	check(ivring_lane_publish(lane), "send");
+	check(ivr_lane_publish(lane), "send");
 }
 
 int main(int argc, char **argv)
 {
 	uint64_t start, time, number, count = 0;
 	struct ivring_item end = { .port = END };
-	struct ivring_peer receiver;
-	struct ivring_lane *lane;
-	struct ivring *member;
+	struct ivr_peer receiver;
+	struct ivr_lane *lane;
+	struct ivr_member *member;
 
 	if (argc == 3)
 		count = strtoull(argv[2], NULL, 10);
 	if (!count)
 		errx(EXIT_FAILURE, "usage: direct-send NAME COUNT");
-	check(ivring_join(argv[1], SENDER_ID, ivring_deadline_ms(PATIENCE_MS), &member), argv[1]);
-	check(ivring_wait_peer(member, RECEIVER_ID, ivring_deadline_ms(PATIENCE_MS), &receiver),
+	check(ivr_join(argv[1], SENDER_ID, ivr_deadline_ms(PATIENCE_MS), &member), argv[1]);
+	check(ivr_wait_peer(member, RECEIVER_ID, ivr_deadline_ms(PATIENCE_MS), &receiver),
 	      "receiver");
-	check(ivring_open_lane(member, receiver, LANE_ENTRIES, 0), "lane");
-	lane = ivring_lane(member, receiver);
+	check(ivr_open_lane(member, receiver, LANE_ENTRIES, 0), "lane");
+	lane = ivr_lane(member, receiver);
 
 	start = now();
 	for (number = 0; number < count; number++) {
@@ -44,13 +44,13 @@ int main(int argc, char **argv)
 		end.cookie += number;
 	}
 	/* This goes by the lane, too. */
-	check(ivring_send(member, receiver, &end, 1, ivring_deadline_ms(PATIENCE_MS)), "end");
-	check(ivring_flush(member, receiver, ivring_deadline_ms(PATIENCE_MS)), "flush");
+	check(ivr_send(member, receiver, &end, 1, ivr_deadline_ms(PATIENCE_MS)), "end");
+	check(ivr_flush(member, receiver, ivr_deadline_ms(PATIENCE_MS)), "flush");
 
 	time = now() - start;
 	print_line(count, count * sizeof(uint64_t), lane->rung,
-		   ivring_lane_sent(lane) - lane->rung, time);
+		   ivr_lane_sent(lane) - lane->rung, time);
 	printf(", %" PRIu64 " sleeps for room\n", lane->waits);
-	ivring_close(member);
+	ivr_close(member);
 	return EXIT_SUCCESS;
 }

@@ -19,12 +19,12 @@
 #define BUDGET		16u	/* items, before others have their turn */
 
 struct loop {
-	struct ivring_peer sender;
+	struct ivr_peer sender;
 	uint64_t items, ticks;
 	bool done;
 };
 
-static void on_item(struct ivring *member, const struct ivring_item *item, void *arg)
+static void on_item(struct ivr_member *member, const struct ivring_item *item, void *arg)
 {
 	struct loop *loop = arg;
 
@@ -33,7 +33,7 @@ static void on_item(struct ivring *member, const struct ivring_item *item, void 
 		errx(EXIT_FAILURE, "items got lost");
 }
 
-static void on_members(struct ivring *member, const struct ivring_change *change, void *arg)
+static void on_members(struct ivr_member *member, const struct ivr_member_event *change, void *arg)
 {
 	struct loop *loop = arg;
 
@@ -44,19 +44,19 @@ static void on_members(struct ivring *member, const struct ivring_change *change
 static int child(int region_fd)
 {
 	struct ivring_item item = { .port = 1 };
-	struct ivring_peer receiver;
-	struct ivring *member;
+	struct ivr_peer receiver;
+	struct ivr_member *member;
 
-	check(ivring_join_fd(region_fd, 1, &member), "join");
+	check(ivr_join_fd(region_fd, 1, &member), "join");
 	close(region_fd);
-	check(ivring_wait_peer(member, 0, IVRING_DEADLINE_NEVER, &receiver), "receiver");
+	check(ivr_wait_peer(member, 0, IVRING_DEADLINE_NEVER, &receiver), "receiver");
 	for (; item.cookie < BURSTS * BURST; item.cookie++) {
 		if (item.cookie % BURST == 0)
 			usleep(BURST_US);
-		check(ivring_send(member, receiver, &item, 1, IVRING_DEADLINE_NEVER), "send");
+		check(ivr_send(member, receiver, &item, 1, IVRING_DEADLINE_NEVER), "send");
 	}
-	check(ivring_flush(member, receiver, IVRING_DEADLINE_NEVER), "flush");
-	ivring_close(member);
+	check(ivr_flush(member, receiver, IVRING_DEADLINE_NEVER), "flush");
+	ivr_close(member);
 	return EXIT_SUCCESS;
 }
 
@@ -68,7 +68,7 @@ static void watch(int epoll, int fd, uint32_t events)
 		err(EXIT_FAILURE, "epoll_ctl");
 }
 
-static void run(struct ivring *member, struct loop *loop)
+static void run(struct ivr_member *member, struct loop *loop)
 {
 	struct itimerspec tick = { .it_value.tv_nsec = TICK_NS, .it_interval.tv_nsec = TICK_NS };
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -82,13 +82,13 @@ static void run(struct ivring *member, struct loop *loop)
 	 * Level-triggered, and dispatched when epoll reports the member: so items may be left,
 	 * for which epoll reports it once more.
 	 */
-	watch(epoll, ivring_fd(member), EPOLLIN | EPOLLPRI);
+	watch(epoll, ivr_fd(member), EPOLLIN | EPOLLPRI);
 	watch(epoll, timer, EPOLLIN);
 	while (!loop->done) {
 		if (epoll_wait(epoll, &event, 1, -1) < 0)
 			err(EXIT_FAILURE, "epoll_wait");
-		if (event.data.fd == ivring_fd(member))
-			check(ivring_dispatch(member, BUDGET), "dispatch");
+		if (event.data.fd == ivr_fd(member))
+			check(ivr_dispatch(member, BUDGET), "dispatch");
 		else if (read(timer, &ticks, sizeof(ticks)) == sizeof(ticks))
 			loop->ticks += ticks;
 	}
@@ -96,27 +96,27 @@ static void run(struct ivring *member, struct loop *loop)
 
 int main(void)
 {
-	struct ivring_options options = {
+	struct ivr_region_options options = {
 		.slots = 2,
 		.inbox_entries = 64,
 		.outbox_bytes = 4096,
 	};
 	struct loop loop = { 0 };
-	struct ivring *member;
+	struct ivr_member *member;
 	uint64_t start;
 	int status;
 
-	check(ivring_create(&options, &member), "create");
+	check(ivr_create(&options, &member), "create");
 	start = now();
 	loop.sender = start_sender(member, child);
-	check(ivring_on(member, 1, on_item, &loop), "handler");
-	ivring_on_members(member, on_members, &loop);
+	check(ivr_on(member, 1, on_item, &loop), "handler");
+	ivr_on_members(member, on_members, &loop);
 	run(member, &loop);
 
 	if (wait(&status) < 0 || status || loop.items != BURSTS * BURST || !loop.ticks)
 		errx(EXIT_FAILURE, "items or ticks got lost");
 	print_figures(member, 0, loop.items, 0, now() - start);
 	puts("");
-	ivring_close(member);
+	ivr_close(member);
 	return EXIT_SUCCESS;
 }

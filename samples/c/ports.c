@@ -15,11 +15,11 @@ enum { SUM = 1, MAXIMUM = 2 };
 #define BATCH		100u
 
 struct results {
-	struct ivring_peer sender;
+	struct ivr_peer sender;
 	uint64_t sum, maximum, items;
 };
 
-static void on_sum(struct ivring *member, const struct ivring_item *item, void *arg)
+static void on_sum(struct ivr_member *member, const struct ivring_item *item, void *arg)
 {
 	struct results *results = arg;
 
@@ -28,7 +28,7 @@ static void on_sum(struct ivring *member, const struct ivring_item *item, void *
 	results->items++;
 }
 
-static void on_maximum(struct ivring *member, const struct ivring_item *item, void *arg)
+static void on_maximum(struct ivr_member *member, const struct ivring_item *item, void *arg)
 {
 	struct results *results = arg;
 
@@ -38,65 +38,65 @@ static void on_maximum(struct ivring *member, const struct ivring_item *item, vo
 	results->items++;
 }
 
-static void on_members(struct ivring *member, const struct ivring_change *change, void *arg)
+static void on_members(struct ivr_member *member, const struct ivr_member_event *change, void *arg)
 {
 	struct results *results = arg;
 
 	if (has_left(change, results->sender))
-		ivring_stop(member);
+		ivr_stop(member);
 }
 
 /* Sends each number to both ports, many with one call. */
 static int child(int region_fd)
 {
 	struct ivring_item items[BATCH] = { 0 };
-	struct ivring_peer receiver;
-	struct ivring *member;
+	struct ivr_peer receiver;
+	struct ivr_member *member;
 	unsigned int number, i, done;
 
-	check(ivring_join_fd(region_fd, 1, &member), "join");
+	check(ivr_join_fd(region_fd, 1, &member), "join");
 	close(region_fd);
-	check(ivring_wait_peer(member, 0, IVRING_DEADLINE_NEVER, &receiver), "receiver");
+	check(ivr_wait_peer(member, 0, IVRING_DEADLINE_NEVER, &receiver), "receiver");
 	for (number = 1; number <= NUMBERS; number += BATCH / 2) {
 		for (i = 0; i < BATCH; i++) {
 			items[i].port = i % 2 ? SUM : MAXIMUM;
 			items[i].cookie = number + i / 2;
 		}
 		for (done = 0; done < BATCH; )
-			done += (unsigned int)check(ivring_send(member, receiver, &items[done], BATCH - done,
-								IVRING_DEADLINE_NEVER), "send");
+			done += (unsigned int)check(ivr_send(member, receiver, &items[done], BATCH - done,
+							     IVRING_DEADLINE_NEVER), "send");
 	}
-	check(ivring_flush(member, receiver, IVRING_DEADLINE_NEVER), "flush");
-	ivring_close(member);
+	check(ivr_flush(member, receiver, IVRING_DEADLINE_NEVER), "flush");
+	ivr_close(member);
 	return EXIT_SUCCESS;
 }
 
 int main(void)
 {
-	struct ivring_options options = {
+	struct ivr_region_options options = {
 		.slots = 2,
 		.inbox_entries = 256,
 		.outbox_bytes = 4096,
 	};
 	struct results results = { 0 };
-	struct ivring *member;
+	struct ivr_member *member;
 	uint64_t start;
 	int status;
 
-	check(ivring_create(&options, &member), "create");
+	check(ivr_create(&options, &member), "create");
 	start = now();
 	results.sender = start_sender(member, child);
 
-	check(ivring_on(member, SUM, on_sum, &results), "handler");
-	check(ivring_on(member, MAXIMUM, on_maximum, &results), "handler");
-	ivring_on_members(member, on_members, &results);
-	check(ivring_run(member), "run");
+	check(ivr_on(member, SUM, on_sum, &results), "handler");
+	check(ivr_on(member, MAXIMUM, on_maximum, &results), "handler");
+	ivr_on_members(member, on_members, &results);
+	check(ivr_run(member), "run");
 
 	if (wait(&status) < 0 || status || results.maximum != NUMBERS ||
 	    results.sum != NUMBERS * (NUMBERS + 1ULL) / 2)
 		errx(EXIT_FAILURE, "numbers got lost");
 	print_figures(member, 0, results.items, 0, now() - start);
 	puts("");
-	ivring_close(member);
+	ivr_close(member);
 	return EXIT_SUCCESS;
 }

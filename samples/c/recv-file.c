@@ -15,12 +15,12 @@
 struct transfer {
 	int directory;
 	int file;			/* -1 before BEGIN */
-	struct ivring_peer sender;
+	struct ivr_peer sender;
 	uint64_t size, bytes, items, start, time;
 	bool complete;
 };
 
-static void on_begin(struct ivring *member, const struct ivring_item *item, void *arg)
+static void on_begin(struct ivr_member *member, const struct ivring_item *item, void *arg)
 {
 	struct transfer *transfer = arg;
 	char name[NAME_MAX + 1] = "";
@@ -28,18 +28,18 @@ static void on_begin(struct ivring *member, const struct ivring_item *item, void
 
 	if (transfer->file >= 0)
 		errx(EXIT_FAILURE, "more than one file");
-	length = check(ivring_copy_payload(member, item, name, NAME_MAX), "file name");
+	length = check(ivr_copy_payload(member, item, name, NAME_MAX), "file name");
 	if (!length || strlen(name) != (size_t)length || strchr(name, '/') ||
 	    !strcmp(name, ".") || !strcmp(name, ".."))
 		errx(EXIT_FAILURE, "bad file name");
-	check(ivring_get_inline(item, &transfer->size, sizeof(transfer->size)), "file size");
+	check(ivr_get_inline(item, &transfer->size, sizeof(transfer->size)), "file size");
 
 	/* A file that is there already is not the sender's to replace. */
 	transfer->file = openat(transfer->directory, name,
 				O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	if (transfer->file < 0)
 		err(EXIT_FAILURE, "cannot make the file");
-	transfer->sender = ivring_sender(item);
+	transfer->sender = ivr_sender(item);
 	transfer->items = 1;
 	transfer->start = now();
 }
@@ -47,7 +47,7 @@ static void on_begin(struct ivring *member, const struct ivring_item *item, void
 /* Only items of the one who began, until the end. */
 static void check_sender(struct transfer *transfer, const struct ivring_item *item)
 {
-	struct ivring_peer from = ivring_sender(item);
+	struct ivr_peer from = ivr_sender(item);
 
 	if (transfer->file < 0 || transfer->complete || from.id != transfer->sender.id ||
 	    from.generation != transfer->sender.generation)
@@ -55,7 +55,7 @@ static void check_sender(struct transfer *transfer, const struct ivring_item *it
 	transfer->items++;
 }
 
-static void on_data(struct ivring *member, const struct ivring_item *item, void *arg)
+static void on_data(struct ivr_member *member, const struct ivring_item *item, void *arg)
 {
 	struct transfer *transfer = arg;
 	const void *data;
@@ -65,7 +65,7 @@ static void on_data(struct ivring *member, const struct ivring_item *item, void 
 	check_sender(transfer, item);
 	if (item->cookie != transfer->bytes || item->length > transfer->size - transfer->bytes)
 		errx(EXIT_FAILURE, "data that does not belong there");
-	check(ivring_payload(member, item, &data), "data");
+	check(ivr_payload(member, item, &data), "data");
 	/* From the sender's outbox straight into the file. */
 	for (done = 0; done < item->length; done += (uint32_t)ret) {
 		ret = write(transfer->file, (const char *)data + done, item->length - done);
@@ -75,7 +75,7 @@ static void on_data(struct ivring *member, const struct ivring_item *item, void 
 	transfer->bytes += item->length;
 }
 
-static void on_end(struct ivring *member, const struct ivring_item *item, void *arg)
+static void on_end(struct ivr_member *member, const struct ivring_item *item, void *arg)
 {
 	struct transfer *transfer = arg;
 
@@ -89,17 +89,17 @@ static void on_end(struct ivring *member, const struct ivring_item *item, void *
 }
 
 /* The sender looks at our counters before it leaves, so it leaves first. */
-static void on_members(struct ivring *member, const struct ivring_change *change, void *arg)
+static void on_members(struct ivr_member *member, const struct ivr_member_event *change, void *arg)
 {
 	struct transfer *transfer = arg;
 
 	if (transfer->file >= 0 && has_left(change, transfer->sender))
-		ivring_stop(member);
+		ivr_stop(member);
 }
 
 int main(int argc, char **argv)
 {
-	struct ivring_options options = {
+	struct ivr_region_options options = {
 		.name = argv[1],
 		.slots = 2,
 		.inbox_entries = 64,
@@ -107,7 +107,7 @@ int main(int argc, char **argv)
 		.mode = 0600,
 	};
 	struct transfer transfer = { .file = -1 };
-	struct ivring *member;
+	struct ivr_member *member;
 
 	if (argc != 3)
 		errx(EXIT_FAILURE, "usage: recv-file NAME DIRECTORY");
@@ -115,17 +115,17 @@ int main(int argc, char **argv)
 	if (transfer.directory < 0)
 		err(EXIT_FAILURE, "%s", argv[2]);
 
-	check(ivring_create(&options, &member), argv[1]);
-	check(ivring_on(member, BEGIN, on_begin, &transfer), "handler");
-	check(ivring_on(member, DATA, on_data, &transfer), "handler");
-	check(ivring_on(member, END, on_end, &transfer), "handler");
-	ivring_on_members(member, on_members, &transfer);
-	check(ivring_run(member), "run");
+	check(ivr_create(&options, &member), argv[1]);
+	check(ivr_on(member, BEGIN, on_begin, &transfer), "handler");
+	check(ivr_on(member, DATA, on_data, &transfer), "handler");
+	check(ivr_on(member, END, on_end, &transfer), "handler");
+	ivr_on_members(member, on_members, &transfer);
+	check(ivr_run(member), "run");
 
 	if (!transfer.complete)
 		errx(EXIT_FAILURE, "the sender left before the end");
 	print_figures(member, RECEIVER_ID, transfer.items, transfer.bytes, transfer.time);
 	puts("");
-	ivring_close(member);
+	ivr_close(member);
 	return EXIT_SUCCESS;
 }

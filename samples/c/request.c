@@ -9,15 +9,15 @@
 #define PATIENCE_MS	30000
 
 /* Asks for the square of a number; meanwhile the dispatcher would handle other items. */
-static uint64_t ask(struct ivring *member, struct ivring_peer server, uint64_t number)
+static uint64_t ask(struct ivr_member *member, struct ivr_peer server, uint64_t number)
 {
 	struct ivring_item request = { .port = SQUARE }, answer;
 	uint64_t square;
 
-	check(ivring_set_inline(&request, &number, sizeof(number)), "request");
-	check(ivring_call(member, server, &request, ivring_deadline_ms(PATIENCE_MS),
-			  ivring_keep_reply, &answer), "request");
-	check(ivring_get_inline(&answer, &square, sizeof(square)), "answer");
+	check(ivr_set_inline(&request, &number, sizeof(number)), "request");
+	check(ivr_call(member, server, &request, ivr_deadline_ms(PATIENCE_MS),
+		       ivr_keep_reply, &answer), "request");
+	check(ivr_get_inline(&answer, &square, sizeof(square)), "answer");
 	return square;
 }
 
@@ -25,15 +25,15 @@ int main(int argc, char **argv)
 {
 	struct ivring_item stop = { .port = STOP };
 	uint64_t start, time, number, count = 0;
-	struct ivring_peer server;
-	struct ivring *member;
+	struct ivr_peer server;
+	struct ivr_member *member;
 
 	if (argc == 3)
 		count = strtoull(argv[2], NULL, 10);
 	if (!count)
 		errx(EXIT_FAILURE, "usage: request NAME COUNT");
-	check(ivring_join(argv[1], CLIENT_ID, ivring_deadline_ms(PATIENCE_MS), &member), argv[1]);
-	check(ivring_wait_peer(member, SERVER_ID, ivring_deadline_ms(PATIENCE_MS), &server), "server");
+	check(ivr_join(argv[1], CLIENT_ID, ivr_deadline_ms(PATIENCE_MS), &member), argv[1]);
+	check(ivr_wait_peer(member, SERVER_ID, ivr_deadline_ms(PATIENCE_MS), &server), "server");
 
 	start = now();
 	for (number = 0; number < count; number++)
@@ -44,7 +44,7 @@ int main(int argc, char **argv)
 	time = now() - start;
 	print_figures(member, SERVER_ID, count, count * sizeof(uint64_t), time);
 	printf(", %.1f us a round trip\n", (double)time / 1e3 / (double)count);
-	check(ivring_send(member, server, &stop, 1, IVRING_DEADLINE_NEVER), "stop");
-	ivring_close(member);
+	check(ivr_send(member, server, &stop, 1, IVRING_DEADLINE_NEVER), "stop");
+	ivr_close(member);
 	return EXIT_SUCCESS;
 }

@@ -27,13 +27,13 @@ static inline int check(int ret, const char *what)
 /* Nanoseconds, from wherever. */
 static inline uint64_t now(void)
 {
-	return ivring_deadline_ms(0);
+	return ivr_deadline_ms(0);
 }
 
 /* Whether that member has left. */
-static inline bool has_left(const struct ivring_change *change, struct ivring_peer peer)
+static inline bool has_left(const struct ivr_member_event *change, struct ivr_peer peer)
 {
-	return change->event == IVRING_MEMBER_LEFT && change->peer.id == peer.id &&
+	return change->event == IVR_MEMBER_LEFT && change->peer.id == peer.id &&
 	       change->peer.generation == peer.generation;
 }
 
@@ -41,16 +41,16 @@ static inline bool has_left(const struct ivring_change *change, struct ivring_pe
  * Runs @sender in a process of its own, which is given a descriptor of @member's region,
  * and waits until it is member 1 there.
  */
-static inline struct ivring_peer start_sender(struct ivring *member, int (*sender)(int region_fd))
+static inline struct ivr_peer start_sender(struct ivr_member *member, int (*sender)(int region_fd))
 {
-	struct ivring_peer peer;
+	struct ivr_peer peer;
 	pid_t pid = fork();
 
 	if (pid < 0)
 		err(EXIT_FAILURE, "fork");
 	if (!pid)
-		exit(sender(ivring_fd(member)));
-	check(ivring_wait_peer(member, 1, ivring_deadline_ms(30000), &peer), "sender");
+		exit(sender(ivr_fd(member)));
+	check(ivr_wait_peer(member, 1, ivr_deadline_ms(30000), &peer), "sender");
 	return peer;
 }
 
@@ -65,12 +65,12 @@ static inline void print_line(uint64_t items, uint64_t bytes, uint64_t rung,
 }
 
 /* The same; the doorbells are those of the member in slot @id, since it came. */
-static inline void print_figures(const struct ivring *member, uint32_t id, uint64_t items,
+static inline void print_figures(const struct ivr_member *member, uint32_t id, uint64_t items,
 				 uint64_t bytes, uint64_t time)
 {
 	struct ivring_member_info info;
 
-	check(ivring_member_info(member, id, &info), "counters");
+	check(ivr_member_info(member, id, &info), "counters");
 	print_line(items, bytes, info.stats.rung, info.stats.suppressed, time);
 }
 

@@ -13,8 +13,8 @@
 
 #define PATIENCE_MS	30000
 
-static struct ivring *member;
-static struct ivring_peer receiver;
+static struct ivr_member *member;
+static struct ivr_peer receiver;
 static uint64_t items, bytes;
 
 static void *alloc(size_t length)
@@ -22,14 +22,14 @@ static void *alloc(size_t length)
 	void *block = NULL;
 
 	/* While the outbox is full this waits for the receiver, or its end. */
-	check(ivring_alloc(member, length, IVRING_DEADLINE_NEVER, &block), "outbox");
+	check(ivr_alloc(member, length, IVRING_DEADLINE_NEVER, &block), "outbox");
 	return block;
 }
 
 static void send_item(struct ivring_item *item, const void *payload, size_t length)
 {
-	check(ivring_set_payload(member, item, payload, length), "payload");
-	check(ivring_send(member, receiver, item, 1, IVRING_DEADLINE_NEVER), "send");
+	check(ivr_set_payload(member, item, payload, length), "payload");
+	check(ivr_send(member, receiver, item, 1, IVRING_DEADLINE_NEVER), "send");
 	items++;
 }
 
@@ -41,7 +41,7 @@ static void send_begin(const char *path, uint64_t size)
 	void *block = alloc(length);
 
 	memcpy(block, name, length);
-	check(ivring_set_inline(&item, &size, sizeof(size)), "size");
+	check(ivr_set_inline(&item, &size, sizeof(size)), "size");
 	send_item(&item, block, length);
 }
 
@@ -55,7 +55,7 @@ static void send_data(int file)
 		if (got < 0)
 			err(EXIT_FAILURE, "read");
 		if (!got) {
-			check(ivring_cancel(member, block), "cancel");
+			check(ivr_free(member, block), "cancel");
 			return;
 		}
 		send_item(&item, block, (size_t)got);
@@ -78,8 +78,8 @@ int main(int argc, char **argv)
 	if (!S_ISREG(status.st_mode))
 		errx(EXIT_FAILURE, "%s: not a regular file", argv[2]);
 
-	check(ivring_join(argv[1], SENDER_ID, ivring_deadline_ms(PATIENCE_MS), &member), argv[1]);
-	check(ivring_wait_peer(member, RECEIVER_ID, ivring_deadline_ms(PATIENCE_MS), &receiver),
+	check(ivr_join(argv[1], SENDER_ID, ivr_deadline_ms(PATIENCE_MS), &member), argv[1]);
+	check(ivr_wait_peer(member, RECEIVER_ID, ivr_deadline_ms(PATIENCE_MS), &receiver),
 	      "receiver");
 
 	start = now();
@@ -87,9 +87,9 @@ int main(int argc, char **argv)
 	send_data(file);
 	send_item(&end, NULL, 0);
 	/* What is in the outbox goes when this member goes: not before it was read. */
-	check(ivring_flush(member, receiver, IVRING_DEADLINE_NEVER), "flush");
+	check(ivr_flush(member, receiver, IVRING_DEADLINE_NEVER), "flush");
 	print_figures(member, RECEIVER_ID, items, bytes, now() - start);
 	puts("");
-	ivring_close(member);
+	ivr_close(member);
 	return EXIT_SUCCESS;
 }

@@ -15,18 +15,18 @@
  * Whether the caller acts upon news of the members: it has asked for them, or has requests
  * that end when the member that was asked leaves.
  */
-static bool minds_members(const struct ivring *member)
+static bool minds_members(const struct ivr_member *member)
 {
 	return member->asked_members || member->dispatcher.on_members || member->requests.waiting;
 }
 
-bool ivr_has_work(struct ivring *member, bool members)
+bool ivr_has_work(struct ivr_member *member, bool members)
 {
 	return !ivr_reader_is_empty(&member->reader) ||
 	       (members && ivr_load(&member->region->members) != member->members);
 }
 
-int ivr_arm(struct ivring *member, bool members)
+int ivr_arm_for(struct ivr_member *member, bool members)
 {
 	int ret = ivr_state_idle(&member->state);
 
@@ -38,16 +38,16 @@ int ivr_arm(struct ivring *member, bool members)
 	return member->reader.inbox.fault ? ivr_fail_as(-EPROTO, ivr_wait_reasons) : 0;
 }
 
-int ivring_arm(struct ivring *member)
+int ivr_arm(struct ivr_member *member)
 {
 	int ret = ivr_refuse(member);
 
 	if (ret)
 		return ret;
-	return ivr_arm(member, minds_members(member));
+	return ivr_arm_for(member, minds_members(member));
 }
 
-void ivr_settle(struct ivring *member)
+void ivr_settle(struct ivr_member *member)
 {
 	bool members = minds_members(member);
 	struct ivring_wait call = { .flags = members ? IVRING_WAIT_MEMBERS : 0 };

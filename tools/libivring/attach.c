@@ -55,7 +55,7 @@ static bool is_power_of_two(uint64_t number, uint64_t min, uint64_t max)
 }
 
 /* The module has refused it; its limits may be higher than those of the header. */
-static const char *fault_of_region(const struct ivring *member, const struct ivring_create *create)
+static const char *fault_of_region(const struct ivr_member *member, const struct ivring_create *create)
 {
 	struct ivring_api api;
 
@@ -75,14 +75,14 @@ static const char *fault_of_region(const struct ivring *member, const struct ivr
 	return "The module does not know a flag of this library, because it is older.";
 }
 
-static int open_device(struct ivring **out)
+static int open_device(struct ivr_member **out)
 {
-	struct ivring *member = calloc(1, sizeof(*member));
+	struct ivr_member *member = calloc(1, sizeof(*member));
 	int ret;
 
 	if (!member)
 		return ivr_fail_as(-ENOMEM, NULL);
-	ret = member->fd = ivr_open();
+	ret = member->fd = ivr_device_open();
 	if (ret >= 0) {
 		*out = member;
 		return 0;
@@ -93,7 +93,7 @@ static int open_device(struct ivring **out)
 }
 
 /* Makes a region, and its member 0. */
-static int make(struct ivring *member, const struct ivring_create *create)
+static int make(struct ivr_member *member, const struct ivring_create *create)
 {
 	int ret = ivr_ioctl(member->fd, IVRING_IOC_CREATE, (void *)create);
 
@@ -101,7 +101,7 @@ static int make(struct ivring *member, const struct ivring_create *create)
 		return ivr_fail(ret, fault_of_region(member, create));
 	if (ret)
 		return ivr_fail_as(ret, create_reasons);
-	member->self = (struct ivring_peer){ .id = 0, .generation = 1 };
+	member->self = (struct ivr_peer){ .id = 0, .generation = 1 };
 	return 0;
 }
 
@@ -123,7 +123,7 @@ static const char *fault_of_attach(const struct ivring_attach *attach)
 	return IVR_NO_SUCH_SLOT;
 }
 
-static int attach(struct ivring *member, struct ivring_attach *call)
+static int attach(struct ivr_member *member, struct ivring_attach *call)
 {
 	int ret = ivr_ioctl(member->fd, IVRING_IOC_ATTACH, call);
 
@@ -131,24 +131,24 @@ static int attach(struct ivring *member, struct ivring_attach *call)
 		return ivr_fail(ret, fault_of_attach(call));
 	if (ret)
 		return ivr_fail_as(ret, attach_reasons);
-	member->self = (struct ivring_peer){ .id = call->id, .generation = call->generation };
+	member->self = (struct ivr_peer){ .id = call->id, .generation = call->generation };
 	return 0;
 }
 
 /* The end of each of the functions below: @ret is what attaching returned. */
-static int finish(struct ivring *member, int ret, struct ivring **out)
+static int finish(struct ivr_member *member, int ret, struct ivr_member **out)
 {
 	if (!ret)
 		ret = ivr_member_set_up(member);
 	if (ret)
-		ivring_close(member);
+		ivr_close(member);
 	else
 		*out = member;
 	return ret;
 }
 
 /* What the options mean to the module. */
-static int read_options(const struct ivring_options *options, struct ivring_create *create)
+static int read_options(const struct ivr_region_options *options, struct ivring_create *create)
 {
 	const char *name = options->name ? options->name : "", *fault = fault_of_name(name);
 	size_t i;
@@ -166,17 +166,17 @@ static int read_options(const struct ivring_options *options, struct ivring_crea
 		.outbox_bytes = options->outbox_bytes,
 	};
 	memcpy(create->name, name, strlen(name));
-	if (options->mode == IVRING_MODE_NOBODY)
+	if (options->mode == IVR_MODE_NOBODY)
 		create->mode = 0;
 	else if (!options->mode && name[0])
 		create->mode = DEFAULT_MODE;
 	return 0;
 }
 
-int ivring_create(const struct ivring_options *options, struct ivring **member)
+int ivr_create(const struct ivr_region_options *options, struct ivr_member **member)
 {
 	struct ivring_create create;
-	struct ivring *made = NULL;
+	struct ivr_member *made = NULL;
 	int ret;
 
 	ret = read_options(options, &create);
@@ -186,7 +186,7 @@ int ivring_create(const struct ivring_options *options, struct ivring **member)
 }
 
 /* Attaches to the region that has a name, if there is one. */
-static int attach_by_name(struct ivring *member, const char *name, uint32_t id, bool lasting)
+static int attach_by_name(struct ivr_member *member, const char *name, uint32_t id, bool lasting)
 {
 	struct ivring_attach call = {
 		.flags = lasting ? 0 : IVRING_ATTACH_PROCESS,
@@ -213,10 +213,10 @@ static bool sleep_until_next_look(uint64_t deadline, int *ret)
 }
 
 static int join(const char *name, uint32_t id, uint64_t deadline, bool lasting,
-		struct ivring **member)
+		struct ivr_member **member)
 {
 	const char *fault = fault_of_name(name);
-	struct ivring *joined = NULL;
+	struct ivr_member *joined = NULL;
 	int ret;
 
 	if (!name[0])
@@ -233,20 +233,20 @@ static int join(const char *name, uint32_t id, uint64_t deadline, bool lasting,
 	return finish(joined, ret, member);
 }
 
-int ivring_join(const char *name, uint32_t id, uint64_t deadline, struct ivring **member)
+int ivr_join(const char *name, uint32_t id, uint64_t deadline, struct ivr_member **member)
 {
 	return join(name, id, deadline, false, member);
 }
 
-int ivring_join_lasting(const char *name, uint32_t id, uint64_t deadline, struct ivring **member)
+int ivr_join_lasting(const char *name, uint32_t id, uint64_t deadline, struct ivr_member **member)
 {
 	return join(name, id, deadline, true, member);
 }
 
-int ivring_open(const struct ivring_options *options, uint64_t deadline, struct ivring **member)
+int ivr_open(const struct ivr_region_options *options, uint64_t deadline, struct ivr_member **member)
 {
 	struct ivring_create create;
-	struct ivring *opened = NULL;
+	struct ivr_member *opened = NULL;
 	unsigned int tries = 0;
 	int ret, made;
 
@@ -270,17 +270,17 @@ int ivring_open(const struct ivring_options *options, uint64_t deadline, struct 
 	ret = finish(opened, ret, member);
 	if (ret)
 		return ret;
-	return made ? IVRING_JOINED : IVRING_CREATED;
+	return made ? IVR_JOINED : IVR_CREATED;
 }
 
-static int join_fd(int region_fd, uint32_t id, bool lasting, struct ivring **member)
+static int join_fd(int region_fd, uint32_t id, bool lasting, struct ivr_member **member)
 {
 	struct ivring_attach call = {
 		.flags = lasting ? 0 : IVRING_ATTACH_PROCESS,
 		.region_fd = region_fd,
 		.id = id,
 	};
-	struct ivring *joined = NULL;
+	struct ivr_member *joined = NULL;
 	int ret;
 
 	if (region_fd < 0)
@@ -289,12 +289,12 @@ static int join_fd(int region_fd, uint32_t id, bool lasting, struct ivring **mem
 	return ret ? ret : finish(joined, attach(joined, &call), member);
 }
 
-int ivring_join_fd(int region_fd, uint32_t id, struct ivring **member)
+int ivr_join_fd(int region_fd, uint32_t id, struct ivr_member **member)
 {
 	return join_fd(region_fd, id, false, member);
 }
 
-int ivring_join_fd_lasting(int region_fd, uint32_t id, struct ivring **member)
+int ivr_join_fd_lasting(int region_fd, uint32_t id, struct ivr_member **member)
 {
 	return join_fd(region_fd, id, true, member);
 }

@@ -31,14 +31,14 @@ static uint32_t find(const struct ivr_dispatcher *dispatcher, uint32_t port)
 	return low;
 }
 
-int ivring_on(struct ivring *member, uint32_t port, ivring_item_fn fn, void *arg)
+int ivr_on(struct ivr_member *member, uint32_t port, ivr_item_fn fn, void *arg)
 {
 	struct ivr_dispatcher *dispatcher = &member->dispatcher;
 	uint32_t at = find(dispatcher, port);
 	struct ivr_handler *handlers;
 
-	if (port == IVRING_PORT_RESERVED)
-		return ivr_fail(-EINVAL, "The library keeps IVRING_PORT_RESERVED for itself.");
+	if (port == IVR_PORT_RESERVED)
+		return ivr_fail(-EINVAL, "The library keeps IVR_PORT_RESERVED for itself.");
 	if (at == dispatcher->count || dispatcher->handlers[at].port != port) {
 		handlers = reallocarray(dispatcher->handlers, dispatcher->count + 1,
 					sizeof(*handlers));
@@ -53,12 +53,12 @@ int ivring_on(struct ivring *member, uint32_t port, ivring_item_fn fn, void *arg
 	return 0;
 }
 
-void ivring_on_other(struct ivring *member, ivring_item_fn fn, void *arg)
+void ivr_on_other(struct ivr_member *member, ivr_item_fn fn, void *arg)
 {
 	member->dispatcher.other = (struct ivr_handler){ 0, fn, arg };
 }
 
-void ivring_on_members(struct ivring *member, ivring_members_fn fn, void *arg)
+void ivr_on_members(struct ivr_member *member, ivr_members_fn fn, void *arg)
 {
 	member->dispatcher.on_members = fn;
 	member->dispatcher.members_arg = arg;
@@ -70,17 +70,17 @@ void ivring_on_members(struct ivring *member, ivring_members_fn fn, void *arg)
 		ivr_settle(member);
 }
 
-bool ivr_dispatcher_ends(const struct ivring *member)
+bool ivr_dispatcher_ends(const struct ivr_member *member)
 {
 	return ivr_load(&member->dispatcher.stop) || member->dispatcher.answered;
 }
 
-bool ivr_dispatcher_take_stop(struct ivring *member)
+bool ivr_dispatcher_take_stop(struct ivr_member *member)
 {
 	return ivr_load(&member->dispatcher.stop) && ivr_take(&member->dispatcher.stop);
 }
 
-static void deliver(struct ivring *member, const struct ivring_item *item)
+static void deliver(struct ivr_member *member, const struct ivring_item *item)
 {
 	struct ivr_dispatcher *dispatcher = &member->dispatcher;
 	struct ivr_handler handler = dispatcher->other;
@@ -91,13 +91,13 @@ static void deliver(struct ivring *member, const struct ivring_item *item)
 		return;
 	}
 	/* It has woken the member, and that is all it can do, whoever sent it. */
-	if (item->port == IVRING_PORT_RESERVED && !(item->flags & IVRING_ITEM_REQUEST))
+	if (item->port == IVR_PORT_RESERVED && !(item->flags & IVRING_ITEM_REQUEST))
 		return;
 	at = find(dispatcher, item->port);
 	if (at < dispatcher->count && dispatcher->handlers[at].port == item->port &&
 	    dispatcher->handlers[at].fn)
 		handler = dispatcher->handlers[at];
-	if (handler.fn && item->port != IVRING_PORT_RESERVED) {
+	if (handler.fn && item->port != IVR_PORT_RESERVED) {
 		member->counters.handled++;
 		handler.fn(member, item, handler.arg);
 		return;
@@ -107,16 +107,16 @@ static void deliver(struct ivring *member, const struct ivring_item *item)
 		ivr_requests_refuse(member, item);
 }
 
-static int see_to_members(struct ivring *member)
+static int see_to_members(struct ivr_member *member)
 {
 	struct ivr_dispatcher *dispatcher = &member->dispatcher;
-	struct ivring_change change;
-	int ret = ivr_members(member);
+	struct ivr_member_event change;
+	int ret = ivr_members_refresh(member);
 
 	if (ret <= 0)
 		return ret;
 	ivr_requests_fail(member);
-	while (dispatcher->on_members && ivr_next_change(member, &change)) {
+	while (dispatcher->on_members && ivr_members_next_event(member, &change)) {
 		dispatcher->on_members(member, &change, dispatcher->members_arg);
 		if (ivr_dispatcher_ends(member)) {
 			ivr_members_again(member);
@@ -127,7 +127,7 @@ static int see_to_members(struct ivring *member)
 }
 
 /* The turn of one ring: 1, or 0 if there is nothing in any. Adds to @done what it handles. */
-static int take_turn(struct ivring *member, unsigned int budget, unsigned int *done)
+static int take_turn(struct ivr_member *member, unsigned int budget, unsigned int *done)
 {
 	struct ivring_item item;
 	struct ivr_ring *ring;
@@ -159,7 +159,7 @@ static int take_turn(struct ivring *member, unsigned int budget, unsigned int *d
 	return ret ? ret : 1;
 }
 
-int ivr_dispatcher_drain(struct ivring *member, unsigned int budget)
+int ivr_dispatcher_drain(struct ivr_member *member, unsigned int budget)
 {
 	unsigned int done = 0;
 	int ret = 1;
@@ -173,7 +173,7 @@ int ivr_dispatcher_drain(struct ivring *member, unsigned int budget)
 	return ret < 0 ? ret : (int)done;
 }
 
-int ivring_dispatch(struct ivring *member, unsigned int budget)
+int ivr_dispatch(struct ivr_member *member, unsigned int budget)
 {
 	unsigned int done = 0;
 	int ret;
@@ -197,7 +197,7 @@ int ivring_dispatch(struct ivring *member, unsigned int budget)
 		}
 		if (done == budget)
 			break;
-		ret = ivr_arm(member, true);
+		ret = ivr_arm_for(member, true);
 	} while (!ret);
 	return ret < 0 ? ret : (int)done;
 }

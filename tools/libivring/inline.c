@@ -3,5 +3,5 @@
  * Copies of the inline functions of the headers, which can be called without these.
  */
 
-#define IVRING_STATIC	extern
+#define IVR_STATIC	extern
 #include "ivring.h"

@@ -9,10 +9,10 @@
 #include "member.h"
 #include "why.h"
 
-void ivr_lane_init(struct ivring_lane *lane, struct ivring_ring_area *ring, uint32_t entries,
+void ivr_lane_init(struct ivr_lane *lane, struct ivring_ring_area *ring, uint32_t entries,
 		   const struct ivring_member_area *receiver, uint32_t id)
 {
-	*lane = (struct ivring_lane){
+	*lane = (struct ivr_lane){
 		.ring = ring,
 		.receiver = receiver,
 		.end = &receiver->lane[id],
@@ -25,7 +25,7 @@ void ivr_lane_init(struct ivring_lane *lane, struct ivring_ring_area *ring, uint
 	lane->limit = (uint32_t)lane->staged + entries;
 }
 
-static uint32_t entries_of(const struct ivring_lane *lane)
+static uint32_t entries_of(const struct ivr_lane *lane)
 {
 	return lane->mask + 1;
 }
@@ -45,14 +45,14 @@ static int fail(int error)
 }
 
 /* The lane has ended: nothing goes in any more. */
-static int end_lane(struct ivring_lane *lane, int error)
+static int end_lane(struct ivr_lane *lane, int error)
 {
 	lane->error = error;
 	lane->limit = (uint32_t)lane->staged;
 	return fail(error);
 }
 
-static int refresh(struct ivring_lane *lane)
+static int refresh(struct ivr_lane *lane)
 {
 	uint32_t seen = lane->limit - entries_of(lane), consumer;
 
@@ -68,7 +68,7 @@ static int refresh(struct ivring_lane *lane)
 	return (uint32_t)lane->staged == lane->limit ? -EAGAIN : 0;
 }
 
-int ivring_lane_refresh(struct ivring_lane *lane)
+int ivr_lane_refresh(struct ivr_lane *lane)
 {
 	int ret = refresh(lane);
 
@@ -76,7 +76,7 @@ int ivring_lane_refresh(struct ivring_lane *lane)
 }
 
 /* Whether the lane holds enough to wake a receiver that waits for more; a full one does. */
-static bool holds_enough(const struct ivring_lane *lane)
+static bool holds_enough(const struct ivr_lane *lane)
 {
 	uint32_t held = (uint32_t)lane->staged - ivr_load(&lane->end->consumer);
 
@@ -84,7 +84,7 @@ static bool holds_enough(const struct ivring_lane *lane)
 }
 
 /* Whether a receiver that has not looked yet has to be woken. */
-static bool must_ring(const struct ivring_lane *lane)
+static bool must_ring(const struct ivr_lane *lane)
 {
 	if (ivr_load(lane->quiet) & lane->quiet_bit)
 		return true;
@@ -100,7 +100,7 @@ static bool must_ring(const struct ivring_lane *lane)
 	}
 }
 
-int ivring_lane_ring(struct ivring_lane *lane)
+int ivr_lane_ring(struct ivr_lane *lane)
 {
 	struct ivring_doorbell call = {
 		.id = lane->to.id,
@@ -123,7 +123,7 @@ int ivring_lane_ring(struct ivring_lane *lane)
 }
 
 /* Looks for room again and again for a while. */
-static int poll_for_room(struct ivring_lane *lane, uint64_t until)
+static int poll_for_room(struct ivr_lane *lane, uint64_t until)
 {
 	unsigned int i;
 	int ret;
@@ -140,7 +140,7 @@ static int poll_for_room(struct ivring_lane *lane, uint64_t until)
 }
 
 /* Sleeps until there is room: until half of a lane that is full has been read. */
-static int sleep_for_room(struct ivring_lane *lane, uint64_t deadline)
+static int sleep_for_room(struct ivr_lane *lane, uint64_t deadline)
 {
 	int ret;
 
@@ -155,14 +155,14 @@ static int sleep_for_room(struct ivring_lane *lane, uint64_t deadline)
 	return ret == -EAGAIN ? end_lane(lane, -EPROTO) : ret;
 }
 
-int ivring_lane_wait(struct ivring_lane *lane, uint64_t deadline)
+int ivr_lane_wait(struct ivr_lane *lane, uint64_t deadline)
 {
 	struct ivr_polling *polling = &lane->member->room_polling;
 	uint64_t start;
 	int ret = 0;
 
 	if (ivr_lane_position(lane) != (uint32_t)lane->staged)
-		ret = ivring_lane_publish(lane);
+		ret = ivr_lane_publish(lane);
 	if (!ret)
 		ret = refresh(lane);
 	if (ret != -EAGAIN)
@@ -182,18 +182,18 @@ int ivring_lane_wait(struct ivring_lane *lane, uint64_t deadline)
 	return ret;
 }
 
-uint32_t ivr_lane_position(const struct ivring_lane *lane)
+uint32_t ivr_lane_position(const struct ivr_lane *lane)
 {
 	return ivr_load(&lane->ring->producer);
 }
 
-bool ivr_lane_has_read(const struct ivring_lane *lane, uint32_t position)
+bool ivr_lane_has_read(const struct ivr_lane *lane, uint32_t position)
 {
 	/* C: pairs with the reader's release; it is done with items and payload. */
 	return ivr_is_read(position, ivr_load_acquire(&lane->end->consumer), entries_of(lane));
 }
 
-int ivr_lane_flush(const struct ivring_lane *lane, uint32_t position, uint64_t deadline)
+int ivr_lane_flush(const struct ivr_lane *lane, uint32_t position, uint64_t deadline)
 {
 	struct ivring_flush call = {
 		.id = lane->to.id,
@@ -206,7 +206,7 @@ int ivr_lane_flush(const struct ivring_lane *lane, uint32_t position, uint64_t d
 	return ivr_ioctl(lane->member->fd, IVRING_IOC_FLUSH, &call);
 }
 
-static int map_lane(struct ivring *member, struct ivr_peer *peer, uint32_t entries)
+static int map_lane(struct ivr_member *member, struct ivr_mapped_peer *peer, uint32_t entries)
 {
 	void *memory;
 	int ret;
@@ -231,7 +231,7 @@ static const struct ivr_reason open_reasons[] = {
 	{ 0 },
 };
 
-static int open_failed(const struct ivr_peer *peer, int error)
+static int open_failed(const struct ivr_mapped_peer *peer, int error)
 {
 	if (error == -EBUSY && peer->lane.ring && !ivr_load(&peer->lane.end->closed))
 		return ivr_fail(error, "The sender has a lane to that member already.");
@@ -244,7 +244,7 @@ static int open_failed(const struct ivr_peer *peer, int error)
 	return ivr_fail_as(error, open_reasons);
 }
 
-int ivring_open_lane(struct ivring *member, struct ivring_peer to, uint32_t entries, uint64_t deadline)
+int ivr_open_lane(struct ivr_member *member, struct ivr_peer to, uint32_t entries, uint64_t deadline)
 {
 	struct ivring_open_lane call = {
 		.id = to.id,
@@ -253,7 +253,7 @@ int ivring_open_lane(struct ivring *member, struct ivring_peer to, uint32_t entr
 		.flags = deadline ? IVRING_OPEN_LANE_WAIT : 0,
 		.deadline = deadline,
 	};
-	struct ivr_peer *peer;
+	struct ivr_mapped_peer *peer;
 	int ret;
 
 	ret = ivr_refuse_in_child(member);
@@ -266,9 +266,9 @@ int ivring_open_lane(struct ivring *member, struct ivring_peer to, uint32_t entr
 	return ret ? open_failed(peer, ret) : map_lane(member, peer, entries);
 }
 
-struct ivring_lane *ivring_lane(const struct ivring *member, struct ivring_peer to)
+struct ivr_lane *ivr_lane(const struct ivr_member *member, struct ivr_peer to)
 {
-	struct ivr_peer *peer = ivr_peer_find(member, to);
+	struct ivr_mapped_peer *peer = ivr_peer_find(member, to);
 
 	if (ivr_refuse_in_child(member))
 		return NULL;

@@ -10,7 +10,7 @@
 #include "member.h"
 #include "why.h"
 
-static void tell(struct ivring *member, struct ivring_peer from, enum ivring_lane_event event)
+static void tell(struct ivr_member *member, struct ivr_peer from, enum ivr_lane_event event)
 {
 	const struct ivr_lanes *lanes = &member->reader.lanes;
 	bool active = member->dispatcher.active;
@@ -23,14 +23,14 @@ static void tell(struct ivring *member, struct ivring_peer from, enum ivring_lan
 	member->dispatcher.active = active;
 }
 
-static int close_in_kernel(const struct ivring *member, struct ivring_peer from)
+static int close_in_kernel(const struct ivr_member *member, struct ivr_peer from)
 {
 	struct ivring_close_lane call = { .from = from.id, .generation = from.generation };
 
 	return ivr_ioctl(member->fd, IVRING_IOC_CLOSE_LANE, &call);
 }
 
-static int map_ring(const struct ivring *member, struct ivr_ring *ring)
+static int map_ring(const struct ivr_member *member, struct ivr_ring *ring)
 {
 	void *memory;
 	int ret;
@@ -47,7 +47,7 @@ static int map_ring(const struct ivring *member, struct ivr_ring *ring)
 }
 
 /* Makes the reader's end of a lane that is there until this member closes it. */
-static void open_lane(struct ivring *member, struct ivring_peer from, uint32_t entries)
+static void open_lane(struct ivr_member *member, struct ivr_peer from, uint32_t entries)
 {
 	struct ivr_ring *ring = calloc(1, sizeof(*ring));
 
@@ -63,16 +63,16 @@ static void open_lane(struct ivring *member, struct ivring_peer from, uint32_t e
 	if (!ring || map_ring(member, ring)) {
 		free(ring);
 		close_in_kernel(member, from);
-		tell(member, from, IVRING_LANE_NOT_MAPPED);
+		tell(member, from, IVR_LANE_NOT_MAPPED);
 		return;
 	}
 	member->reader.lanes.from[from.id] = ring;
 	ivr_reader_add(&member->reader, ring);
-	tell(member, from, IVRING_LANE_OPENED);
+	tell(member, from, IVR_LANE_OPENED);
 }
 
 /* Nobody finds it any more; but somebody may be in the middle of it. */
-static void take_out(struct ivring *member, struct ivr_ring *ring)
+static void take_out(struct ivr_member *member, struct ivr_ring *ring)
 {
 	struct ivr_lanes *lanes = &member->reader.lanes;
 
@@ -102,7 +102,7 @@ bool ivr_lanes_changed(const struct ivr_lanes *lanes)
 	return ivr_load(&lanes->table->changes) != lanes->changes;
 }
 
-void ivr_lanes_update(struct ivring *member)
+void ivr_lanes_update(struct ivr_member *member)
 {
 	struct ivr_lanes *lanes = &member->reader.lanes;
 	uint32_t changes, id;
@@ -116,7 +116,7 @@ void ivr_lanes_update(struct ivring *member)
 	lanes->changes = changes;
 	for (id = 0; id < member->slots; id++) {
 		const struct ivring_lane_info *info = &lanes->table->lane[id];
-		struct ivring_peer from = { .id = id };
+		struct ivr_peer from = { .id = id };
 
 		/* The acquire keeps the look at the entries that belong to it behind it. */
 		from.generation = ivr_load_acquire(&info->generation);
@@ -125,14 +125,14 @@ void ivr_lanes_update(struct ivring *member)
 	}
 }
 
-void ivr_lanes_fail(struct ivring *member, struct ivr_ring *ring)
+void ivr_lanes_fail(struct ivr_member *member, struct ivr_ring *ring)
 {
 	close_in_kernel(member, ring->from);
 	take_out(member, ring);
 	tell(member, ring->from, ring->fault);
 }
 
-void ivr_lanes_mark(struct ivring *member)
+void ivr_lanes_mark(struct ivr_member *member)
 {
 	uint32_t id;
 
@@ -149,7 +149,7 @@ void ivr_lanes_mark(struct ivring *member)
 	}
 }
 
-bool ivr_lanes_sweep(struct ivring *member)
+bool ivr_lanes_sweep(struct ivr_member *member)
 {
 	bool all = true;
 	uint32_t i = 1;
@@ -169,7 +169,7 @@ bool ivr_lanes_sweep(struct ivring *member)
 	return all;
 }
 
-void ivr_lanes_drop(struct ivring *member)
+void ivr_lanes_drop(struct ivr_member *member)
 {
 	uint32_t id;
 
@@ -179,7 +179,7 @@ void ivr_lanes_drop(struct ivring *member)
 	free_closed(&member->reader.lanes);
 }
 
-void ivring_on_lane(struct ivring *member, ivring_lane_fn fn, void *arg)
+void ivr_on_lane(struct ivr_member *member, ivr_lane_fn fn, void *arg)
 {
 	member->reader.lanes.fn = fn;
 	member->reader.lanes.arg = arg;
@@ -191,7 +191,7 @@ static const struct ivr_reason close_reasons[] = {
 	{ 0 },
 };
 
-int ivring_close_lane(struct ivring *member, struct ivring_peer from)
+int ivr_close_lane(struct ivr_member *member, struct ivr_peer from)
 {
 	struct ivr_ring *ring = from.id < member->slots ? member->reader.lanes.from[from.id] : NULL;
 	int ret = ivr_refuse_in_child(member);
@@ -206,7 +206,7 @@ int ivring_close_lane(struct ivring *member, struct ivring_peer from)
 	return 0;
 }
 
-void ivring_set_max_lane_entries(struct ivring *member, uint32_t entries)
+void ivr_set_max_lane_entries(struct ivr_member *member, uint32_t entries)
 {
 	if (!ivr_in_child(member))
 		ivr_store(&member->area->max_lane_entries, entries);

@@ -22,7 +22,7 @@ struct ivr_lanes {
 	uint32_t changes;
 	struct ivr_ring **from;
 	struct ivr_ring *closed;
-	ivring_lane_fn fn;
+	ivr_lane_fn fn;
 	void *arg;
 };
 
@@ -30,22 +30,22 @@ struct ivr_lanes {
 bool ivr_lanes_changed(const struct ivr_lanes *lanes);
 
 /* Maps lanes that are new, and unmaps those that were closed. Not while one is being read. */
-void ivr_lanes_update(struct ivring *member);
+void ivr_lanes_update(struct ivr_member *member);
 
 /* Closes a lane that is broken, and tells. */
-void ivr_lanes_fail(struct ivring *member, struct ivr_ring *ring);
+void ivr_lanes_fail(struct ivr_member *member, struct ivr_ring *ring);
 
 /*
  * Notes which of their senders have left, and up to where their lanes are read: what has been
  * published by now. A member can go on writing after it has left, through pages of its mapping
  * that the kernel has pinned for it, and would else never be done with.
  */
-void ivr_lanes_mark(struct ivring *member);
+void ivr_lanes_mark(struct ivr_member *member);
 
 /* Closes those of which that was noted and which have been read that far; true if none is left. */
-bool ivr_lanes_sweep(struct ivring *member);
+bool ivr_lanes_sweep(struct ivr_member *member);
 
 /* Unmaps all; the kernel closes them when the member leaves. */
-void ivr_lanes_drop(struct ivring *member);
+void ivr_lanes_drop(struct ivr_member *member);
 
 #endif /* IVR_LANES_H */

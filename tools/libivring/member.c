@@ -17,7 +17,7 @@ static const struct ivr_reason set_up_reasons[] = {
 	{ 0 },
 };
 
-static int map_areas(struct ivring *member)
+static int map_areas(struct ivr_member *member)
 {
 	void *memory;
 	int ret;
@@ -43,7 +43,7 @@ static int map_areas(struct ivring *member)
 }
 
 /* The rings that the member reads: no more than the inbox yet. */
-static int set_up_reader(struct ivring *member, uint32_t inbox_entries)
+static int set_up_reader(struct ivr_member *member, uint32_t inbox_entries)
 {
 	struct ivr_reader *reader = &member->reader;
 	struct ivr_ring *inbox = &reader->inbox;
@@ -70,9 +70,9 @@ static int set_up_reader(struct ivring *member, uint32_t inbox_entries)
 }
 
 /* This member is one of its own peers. */
-static int set_up_peers(struct ivring *member)
+static int set_up_peers(struct ivr_member *member)
 {
-	struct ivr_peer *self = calloc(1, sizeof(*self));
+	struct ivr_mapped_peer *self = calloc(1, sizeof(*self));
 
 	member->peers = calloc(member->slots, sizeof(*member->peers));
 	if (!member->peers || !self) {
@@ -85,7 +85,7 @@ static int set_up_peers(struct ivring *member)
 	return 0;
 }
 
-int ivr_member_set_up(struct ivring *member)
+int ivr_member_set_up(struct ivr_member *member)
 {
 	struct ivring_info info;
 	int ret;
@@ -117,11 +117,11 @@ int ivr_member_set_up(struct ivring *member)
 	member->outbox_data = (char *)member->area + IVRING_OUTBOX_OFFSET(member->slots);
 	member->members = ivr_load(&member->area->members_seen);
 	member->members_next = member->members;
-	ivring_set_polling(member, ivr_cpus() > 1 ? IVR_POLLING_MAX_NS : 0);
+	ivr_set_polling(member, ivr_cpus() > 1 ? IVR_POLLING_MAX_NS : 0);
 	return 0;
 }
 
-int ivring_close(struct ivring *member)
+int ivr_close(struct ivr_member *member)
 {
 	int ret;
 
@@ -129,7 +129,7 @@ int ivring_close(struct ivring *member)
 		return 0;
 	if (ivr_in_child(member)) {
 		/* Where the mappings were there may be something else by now. */
-		ivr_close(member->fd);
+		ivr_device_close(member->fd);
 		ivr_owner_drop(member->owner);
 		free(member);
 		return 0;
@@ -146,7 +146,7 @@ int ivring_close(struct ivring *member)
 		ivr_unmap(member->inbox, member->inbox_bytes);
 	if (member->region)
 		ivr_unmap(member->region, member->region_bytes);
-	ivr_close(member->fd);
+	ivr_device_close(member->fd);
 	ivr_outbox_drop(&member->outbox);
 	ivr_owner_drop(member->owner);
 	free(member->peers);
@@ -159,17 +159,17 @@ int ivring_close(struct ivring *member)
 	return 0;
 }
 
-int ivring_fd(const struct ivring *member)
+int ivr_fd(const struct ivr_member *member)
 {
 	return member->fd;
 }
 
-struct ivring_peer ivring_self(const struct ivring *member)
+struct ivr_peer ivr_self(const struct ivr_member *member)
 {
 	return member->self;
 }
 
-int ivring_info(const struct ivring *member, struct ivring_info *info)
+int ivr_info(const struct ivr_member *member, struct ivring_info *info)
 {
 	int ret = ivr_refuse_in_child(member);
 
@@ -179,7 +179,7 @@ int ivring_info(const struct ivring *member, struct ivring_info *info)
 	return ret ? ivr_fail_as(ret, NULL) : 0;
 }
 
-int ivring_member_info(const struct ivring *member, uint32_t id, struct ivring_member_info *info)
+int ivr_member_info(const struct ivr_member *member, uint32_t id, struct ivring_member_info *info)
 {
 	int ret;
 
@@ -193,12 +193,12 @@ int ivring_member_info(const struct ivring *member, uint32_t id, struct ivring_m
 	return ret ? ivr_fail_as(ret, NULL) : 0;
 }
 
-void ivring_get_counters(const struct ivring *member, struct ivring_counters *counters)
+void ivr_get_counters(const struct ivr_member *member, struct ivr_counters *counters)
 {
 	*counters = member->counters;
 }
 
-int ivring_set_eventfd(struct ivring *member, int eventfd)
+int ivr_set_eventfd(struct ivr_member *member, int eventfd)
 {
 	struct ivring_eventfd call = { .fd = eventfd };
 	int ret = ivr_refuse_in_child(member);
@@ -216,7 +216,7 @@ int ivring_set_eventfd(struct ivring *member, int eventfd)
 	return 0;
 }
 
-uint64_t ivring_deadline_ms(uint32_t ms)
+uint64_t ivr_deadline_ms(uint32_t ms)
 {
 	return ivr_now() + (uint64_t)ms * 1000000;
 }

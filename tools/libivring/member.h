@@ -18,7 +18,7 @@
 #include "state.h"
 
 /**
- * struct ivring - a member: an attached file, and its areas.
+ * struct ivr_member - a member: an attached file, and its areas.
  * @fd:			the file
  * @owner:		tells the process that attached from its children
  * @self:		who it is
@@ -36,27 +36,27 @@
  * @peers:		one list for each slot, of members whose area is mapped. This member
  *			is one of them, with @area
  * @lanes_opened:	how many lanes it has opened
- * @members:		the members as ivring_members() last told of them; also what
- *			@area->members_seen is but during ivring_wait_peer()
+ * @members:		the members as ivr_refresh_members() last told of them; also what
+ *			@area->members_seen is but during ivr_wait_peer()
  * @members_next:	differs from @members while there is news that is held back
  * @members_due:	until the inbox has been read up to here, and the lanes of those that
  *			left to their end
  * @slot:		what is known of each slot
  * @next_slot:		changes of the slots before it have been told
- * @asked_members:	the caller has called ivring_members(), so news of them wake it
- * @dispatcher:		handlers, and what ivring_run() is doing
+ * @asked_members:	the caller has called ivr_refresh_members(), so news of them wake it
+ * @dispatcher:		handlers, and what ivr_run() is doing
  * @requests:		those that wait for their reply
- * @counters:		what ivring_get_counters() tells
+ * @counters:		what ivr_get_counters() tells
  * @wake_items:		what @area->wake_items ought to be
  * @idle_polling:	how long to poll before going idle
  * @room_polling:	how long to poll before sleeping for room in a lane
  *
  * Sizes are those that the kernel told when this member attached, and never change.
  */
-struct ivring {
+struct ivr_member {
 	int fd;
 	uint32_t *owner;
-	struct ivring_peer self;
+	struct ivr_peer self;
 	uint32_t slots;
 	uint64_t outbox_bytes;
 	size_t region_bytes;
@@ -69,7 +69,7 @@ struct ivring {
 	struct ivr_reader reader;
 	struct ivr_outbox outbox;
 	char *outbox_data;
-	struct ivr_peer **peers;
+	struct ivr_mapped_peer **peers;
 	uint32_t lanes_opened;
 	uint32_t members;
 	uint32_t members_next;
@@ -79,13 +79,13 @@ struct ivring {
 	bool asked_members;
 	struct ivr_dispatcher dispatcher;
 	struct ivr_requests requests;
-	struct ivring_counters counters;
+	struct ivr_counters counters;
 	uint32_t wake_items;
 	struct ivr_polling idle_polling;
 	struct ivr_polling room_polling;
 };
 
 /* Makes the member of a file that has been attached; @self is set. */
-int ivr_member_set_up(struct ivring *member);
+int ivr_member_set_up(struct ivr_member *member);
 
 #endif /* IVR_MEMBER_H */

@@ -11,7 +11,7 @@
 #include "member.h"
 #include "why.h"
 
-bool ivring_next_peer(const struct ivring *member, struct ivring_peer *peer)
+bool ivr_next_peer(const struct ivr_member *member, struct ivr_peer *peer)
 {
 	uint32_t id, generation;
 
@@ -28,13 +28,13 @@ bool ivring_next_peer(const struct ivring *member, struct ivring_peer *peer)
 	return false;
 }
 
-bool ivring_is_member(const struct ivring *member, struct ivring_peer peer)
+bool ivr_is_member(const struct ivr_member *member, struct ivr_peer peer)
 {
 	return !ivr_refuse_in_child(member) && !ivr_peer_check(member, peer);
 }
 
-int ivring_wait_peer(struct ivring *member, uint32_t id, uint64_t deadline,
-		     struct ivring_peer *peer)
+int ivr_wait_peer(struct ivr_member *member, uint32_t id, uint64_t deadline,
+		  struct ivr_peer *peer)
 {
 	uint32_t members, generation;
 	int ret = ivr_refuse_in_child(member);
@@ -59,14 +59,14 @@ int ivring_wait_peer(struct ivring *member, uint32_t id, uint64_t deadline,
 	ivr_store(&member->area->members_seen, member->members);
 	if (ret)
 		return ivr_fail_as(ret, ivr_wait_reasons);
-	*peer = (struct ivring_peer){ .id = id, .generation = generation };
+	*peer = (struct ivr_peer){ .id = id, .generation = generation };
 	return 0;
 }
 
 /* Changes of one slot that are told at most, but for the first one. */
 #define MOST_CHANGES	16u
 
-int ivr_members_init(struct ivring *member)
+int ivr_members_init(struct ivr_member *member)
 {
 	uint32_t id, generation;
 
@@ -84,23 +84,23 @@ int ivr_members_init(struct ivring *member)
 }
 
 /* In the order of their generations: JOINED for an odd one, LEFT for the even one behind it. */
-static void take_change(struct ivring *member, uint32_t id, struct ivring_change *change)
+static void take_change(struct ivr_member *member, uint32_t id, struct ivr_member_event *change)
 {
 	struct ivr_slot *slot = &member->slot[id];
 	uint32_t ahead = slot->known - slot->told;
 
-	*change = (struct ivring_change){ .peer.id = id };
+	*change = (struct ivr_member_event){ .peer.id = id };
 	/* All of those have come and gone, and none of them has been told. */
 	if (ahead > MOST_CHANGES && !(slot->told & 1)) {
 		change->skipped = (ahead - MOST_CHANGES + 1) / 2;
 		slot->told += 2 * change->skipped;
 	}
 	slot->told++;
-	change->event = slot->told & 1 ? IVRING_MEMBER_JOINED : IVRING_MEMBER_LEFT;
+	change->event = slot->told & 1 ? IVR_MEMBER_JOINED : IVR_MEMBER_LEFT;
 	change->peer.generation = slot->told & 1 ? slot->told : slot->told - 1;
 }
 
-bool ivr_next_change(struct ivring *member, struct ivring_change *change)
+bool ivr_members_next_event(struct ivr_member *member, struct ivr_member_event *change)
 {
 	while (member->next_slot < member->slots) {
 		uint32_t id = member->next_slot;
@@ -114,14 +114,14 @@ bool ivr_next_change(struct ivring *member, struct ivring_change *change)
 	return false;
 }
 
-int ivring_next_change(struct ivring *member, struct ivring_change *change)
+int ivr_next_member_event(struct ivr_member *member, struct ivr_member_event *change)
 {
 	int ret = ivr_refuse(member);
 
-	return ret ? ret : ivr_next_change(member, change);
+	return ret ? ret : ivr_members_next_event(member, change);
 }
 
-void ivr_members_again(struct ivring *member)
+void ivr_members_again(struct ivr_member *member)
 {
 	/* If news is held back, it will be told anyway. */
 	if (member->members_next != member->members)
@@ -131,7 +131,7 @@ void ivr_members_again(struct ivring *member)
 }
 
 /* What is told once all has been read that had come by then. */
-static void mark_slots(struct ivring *member)
+static void mark_slots(struct ivr_member *member)
 {
 	uint32_t id;
 
@@ -139,7 +139,7 @@ static void mark_slots(struct ivring *member)
 		member->slot[id].marked = ivr_load_acquire(&member->region->generation[id]);
 }
 
-static void tell_slots(struct ivring *member)
+static void tell_slots(struct ivr_member *member)
 {
 	uint32_t id;
 
@@ -153,7 +153,7 @@ static void tell_slots(struct ivring *member)
  * news. Until that has been consumed, its area stays mapped and the news is held back. What it
  * publishes in a lane later, through pinned pages, is not read.
  */
-int ivr_members(struct ivring *member)
+int ivr_members_refresh(struct ivr_member *member)
 {
 	/* The acquire keeps the looks at generations and rings behind it. */
 	uint32_t members = ivr_load_acquire(&member->region->members);
@@ -183,12 +183,12 @@ int ivr_members(struct ivring *member)
 	return 1;
 }
 
-int ivring_members(struct ivring *member)
+int ivr_refresh_members(struct ivr_member *member)
 {
 	int ret = ivr_refuse(member);
 
 	if (ret)
 		return ret;
 	member->asked_members = true;
-	return ivr_members(member);
+	return ivr_members_refresh(member);
 }

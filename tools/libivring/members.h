@@ -20,15 +20,15 @@ struct ivr_slot {
 };
 
 /* Once the member knows its region: 0 or -ENOMEM. */
-int ivr_members_init(struct ivring *member);
+int ivr_members_init(struct ivr_member *member);
 
-/* What ivring_members() does, for the dispatcher, which acts upon news unasked. */
-int ivr_members(struct ivring *member);
+/* What ivr_refresh_members() does, for the dispatcher, which acts upon news unasked. */
+int ivr_members_refresh(struct ivr_member *member);
 
-/* What ivring_next_change() does, for the dispatcher. */
-bool ivr_next_change(struct ivring *member, struct ivring_change *change);
+/* What ivr_next_member_event() does, for the dispatcher. */
+bool ivr_members_next_event(struct ivr_member *member, struct ivr_member_event *change);
 
 /* Makes news of what has been told not at all or not to its end. */
-void ivr_members_again(struct ivring *member);
+void ivr_members_again(struct ivr_member *member);
 
 #endif /* IVR_MEMBERS_H */

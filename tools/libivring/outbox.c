@@ -38,7 +38,7 @@ int ivr_outbox_alloc(struct ivr_outbox *outbox, uint64_t length, uint64_t *offse
 		return -EINVAL;
 	if (length > outbox->size)
 		return -EMSGSIZE;
-	length = (length + IVRING_BLOCK_ALIGN - 1) & ~(uint64_t)(IVRING_BLOCK_ALIGN - 1);
+	length = (length + IVR_BLOCK_ALIGN - 1) & ~(uint64_t)(IVR_BLOCK_ALIGN - 1);
 
 	if (outbox->count) {
 		block = block_at(outbox, outbox->count - 1);

@@ -20,7 +20,7 @@ enum ivr_block_state {
  * @position:	index in that ring behind the last item that carries the block
  */
 struct ivr_delivery {
-	struct ivring_peer to;
+	struct ivr_peer to;
 	uint32_t lane;
 	uint32_t position;
 };
@@ -28,7 +28,7 @@ struct ivr_delivery {
 /**
  * struct ivr_block - a block of the outbox that is not free yet.
  * @start:	free-running; the block's offset is @start modulo the outbox
- * @length:	bytes, a multiple of IVRING_BLOCK_ALIGN
+ * @length:	bytes, a multiple of IVR_BLOCK_ALIGN
  * @state:	whose it is
  * @deliveries:	@count of them once sent, and room for @capacity
  */
@@ -43,7 +43,7 @@ struct ivr_block {
 
 /**
  * struct ivr_outbox - a first-in first-out allocator.
- * @size:	bytes, a power of two and a multiple of IVRING_BLOCK_ALIGN
+ * @size:	bytes, a power of two and a multiple of IVR_BLOCK_ALIGN
  * @blocks:	ring of @capacity blocks in order of allocation, @count of them in
  *		use from @first on. Neither the oldest nor the newest is free. No
  *		block goes over the end of the outbox, and from the start of the

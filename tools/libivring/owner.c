@@ -30,19 +30,19 @@ void ivr_owner_drop(uint32_t *owner)
 		munmap(owner, PAGE);
 }
 
-bool ivr_in_child(const struct ivring *member)
+bool ivr_in_child(const struct ivr_member *member)
 {
 	return member->owner && !ivr_load(member->owner);
 }
 
-int ivr_refuse_in_child(const struct ivring *member)
+int ivr_refuse_in_child(const struct ivr_member *member)
 {
 	if (!ivr_in_child(member))
 		return 0;
 	return ivr_fail(-EPERM, "The member is of the parent process; a child attaches by itself.");
 }
 
-int ivr_refuse(const struct ivring *member)
+int ivr_refuse(const struct ivr_member *member)
 {
 	int ret = ivr_refuse_in_child(member);
 

@@ -18,12 +18,12 @@ void ivr_owner_drop(uint32_t *owner);
  * Whether this process is a child of the one that attached the member: it has none of its
  * mappings.
  */
-bool ivr_in_child(const struct ivring *member);
+bool ivr_in_child(const struct ivr_member *member);
 
 /* Refuses a call in such a child: 0 or -EPERM. */
-int ivr_refuse_in_child(const struct ivring *member);
+int ivr_refuse_in_child(const struct ivr_member *member);
 
 /* Refuses a call in a child, or from a handler of @member: 0, -EPERM or -EBUSY. */
-int ivr_refuse(const struct ivring *member);
+int ivr_refuse(const struct ivr_member *member);
 
 #endif /* IVR_OWNER_H */

@@ -22,8 +22,8 @@ static const struct ivr_reason alloc_reasons[] = {
 
 static bool settled(void *arg, const struct ivr_delivery *delivery)
 {
-	struct ivring *member = arg;
-	struct ivr_peer *peer = ivr_peer_find(member, delivery->to);
+	struct ivr_member *member = arg;
+	struct ivr_mapped_peer *peer = ivr_peer_find(member, delivery->to);
 
 	if (!peer)
 		return true;
@@ -35,7 +35,7 @@ static bool settled(void *arg, const struct ivr_delivery *delivery)
 }
 
 /* Sleeps until a receiver of the oldest block is done with it. */
-static int wait_for(struct ivring *member, struct ivr_delivery *delivery, uint64_t deadline)
+static int wait_for(struct ivr_member *member, struct ivr_delivery *delivery, uint64_t deadline)
 {
 	int ret;
 
@@ -62,7 +62,7 @@ static int wait_for(struct ivring *member, struct ivr_delivery *delivery, uint64
 	}
 }
 
-int ivring_alloc(struct ivring *member, size_t length, uint64_t deadline, void **data)
+int ivr_alloc(struct ivr_member *member, size_t length, uint64_t deadline, void **data)
 {
 	struct ivr_delivery *waits_for;
 	uint64_t offset;
@@ -88,12 +88,12 @@ int ivring_alloc(struct ivring *member, size_t length, uint64_t deadline, void *
 }
 
 /* Where in the outbox; nothing is there if it is not below member->outbox_bytes. */
-static uint64_t offset_of(const struct ivring *member, const void *data)
+static uint64_t offset_of(const struct ivr_member *member, const void *data)
 {
 	return (uintptr_t)data - (uintptr_t)member->outbox_data;
 }
 
-int ivring_cancel(struct ivring *member, void *data)
+int ivr_free(struct ivr_member *member, void *data)
 {
 	uint64_t offset = offset_of(member, data);
 	struct ivr_block *block = ivr_outbox_find(&member->outbox, offset, 0);
@@ -108,8 +108,8 @@ int ivring_cancel(struct ivring *member, void *data)
 	return 0;
 }
 
-int ivring_set_payload(struct ivring *member, struct ivring_item *item, const void *data,
-		       size_t length)
+int ivr_set_payload(struct ivr_member *member, struct ivring_item *item, const void *data,
+		    size_t length)
 {
 	uint64_t offset = offset_of(member, data);
 
@@ -122,9 +122,9 @@ int ivring_set_payload(struct ivring *member, struct ivring_item *item, const vo
 	return 0;
 }
 
-int ivring_payload(struct ivring *member, const struct ivring_item *item, const void **data)
+int ivr_payload(struct ivr_member *member, const struct ivring_item *item, const void **data)
 {
-	struct ivr_peer *sender;
+	struct ivr_mapped_peer *sender;
 	int ret;
 
 	*data = NULL;
@@ -133,7 +133,7 @@ int ivring_payload(struct ivring *member, const struct ivring_item *item, const 
 		return ret;
 	if (item->offset > member->outbox_bytes || item->length > member->outbox_bytes - item->offset)
 		return ivr_fail(-EPROTO, "The item points outside of its sender's outbox.");
-	ret = ivr_peer_get(member, ivring_sender(item), &sender);
+	ret = ivr_peer_get(member, ivr_sender(item), &sender);
 	if (ret == -EPIPE || ret == -ESTALE)
 		return ivr_fail(-ESTALE, "The sender has left, and its outbox was not mapped before.");
 	if (ret)
@@ -144,15 +144,15 @@ int ivring_payload(struct ivring *member, const struct ivring_item *item, const 
 	return 0;
 }
 
-int ivring_copy_payload(struct ivring *member, const struct ivring_item *item, void *buffer,
-			size_t size)
+int ivr_copy_payload(struct ivr_member *member, const struct ivring_item *item, void *buffer,
+		     size_t size)
 {
 	const void *data;
 	int ret;
 
 	if (item->length > size)
 		return ivr_fail(-EMSGSIZE, "The payload is larger than the buffer.");
-	ret = ivring_payload(member, item, &data);
+	ret = ivr_payload(member, item, &data);
 	if (ret)
 		return ret;
 	if (data)
@@ -160,7 +160,7 @@ int ivring_copy_payload(struct ivring *member, const struct ivring_item *item, v
 	return (int)item->length;
 }
 
-int ivring_set_inline(struct ivring_item *item, const void *data, size_t length)
+int ivr_set_inline(struct ivring_item *item, const void *data, size_t length)
 {
 	if (length > IVRING_INLINE_BYTES)
 		return ivr_fail(-EMSGSIZE, "An item holds at most IVRING_INLINE_BYTES bytes.");
@@ -170,7 +170,7 @@ int ivring_set_inline(struct ivring_item *item, const void *data, size_t length)
 	return 0;
 }
 
-int ivring_get_inline(const struct ivring_item *item, void *data, size_t length)
+int ivr_get_inline(const struct ivring_item *item, void *data, size_t length)
 {
 	if (length != item->inline_len || length > IVRING_INLINE_BYTES)
 		return ivr_fail(-EPROTO, "The item holds more or fewer bytes than were asked for.");

@@ -10,7 +10,7 @@
 #include "member.h"
 #include "why.h"
 
-int ivr_peer_check(const struct ivring *member, struct ivring_peer peer)
+int ivr_peer_check(const struct ivr_member *member, struct ivr_peer peer)
 {
 	uint32_t now;
 
@@ -24,7 +24,7 @@ int ivr_peer_check(const struct ivring *member, struct ivring_peer peer)
 	return now & 1 ? -ESTALE : -EPIPE;
 }
 
-int ivr_peer_fail(const struct ivring *member, struct ivring_peer peer, int error)
+int ivr_peer_fail(const struct ivr_member *member, struct ivr_peer peer, int error)
 {
 	if (error != -EINVAL)
 		return ivr_fail_as(error, NULL);
@@ -35,9 +35,9 @@ int ivr_peer_fail(const struct ivring *member, struct ivring_peer peer, int erro
 	return ivr_fail(error, "No member of that slot has had that generation yet.");
 }
 
-struct ivr_peer *ivr_peer_find(const struct ivring *member, struct ivring_peer peer)
+struct ivr_mapped_peer *ivr_peer_find(const struct ivr_member *member, struct ivr_peer peer)
 {
-	struct ivr_peer *found;
+	struct ivr_mapped_peer *found;
 
 	if (peer.id >= member->slots)
 		return NULL;
@@ -53,7 +53,7 @@ static const struct ivr_reason map_reasons[] = {
 };
 
 /* The generation is looked at on both sides of mmap(): then it is that one's area. */
-static int map_area(struct ivring *member, struct ivring_peer peer,
+static int map_area(struct ivr_member *member, struct ivr_peer peer,
 		    const struct ivring_member_area **area)
 {
 	void *memory;
@@ -74,32 +74,32 @@ static int map_area(struct ivring *member, struct ivring_peer peer,
 	return 0;
 }
 
-static bool is_there(const struct ivr_peer *peer)
+static bool is_there(const struct ivr_mapped_peer *peer)
 {
 	(void)peer;
 	return true;
 }
 
-static bool has_left(const struct ivr_peer *peer)
+static bool has_left(const struct ivr_mapped_peer *peer)
 {
 	return peer->left;
 }
 
 /* A caller that writes the lane by hand has not been told that it has ended. */
-static bool is_held(const struct ivr_peer *peer)
+static bool is_held(const struct ivr_mapped_peer *peer)
 {
 	return peer->by_hand && !peer->lane.error;
 }
 
-static bool is_useless(const struct ivr_peer *peer)
+static bool is_useless(const struct ivr_mapped_peer *peer)
 {
 	return peer->left && !is_held(peer);
 }
 
 /* Takes the member out of its list, and unmaps what is mapped of it. */
-static void drop(struct ivring *member, struct ivr_peer **link)
+static void drop(struct ivr_member *member, struct ivr_mapped_peer **link)
 {
-	struct ivr_peer *peer = *link;
+	struct ivr_mapped_peer *peer = *link;
 
 	*link = peer->next;
 	if (peer->lane.ring)
@@ -109,9 +109,9 @@ static void drop(struct ivring *member, struct ivr_peer **link)
 	free(peer);
 }
 
-static void drop_where(struct ivring *member, bool (*match)(const struct ivr_peer *peer))
+static void drop_where(struct ivr_member *member, bool (*match)(const struct ivr_mapped_peer *peer))
 {
-	struct ivr_peer **link;
+	struct ivr_mapped_peer **link;
 	uint32_t id;
 
 	for (id = 0; id < member->slots; id++)
@@ -123,9 +123,9 @@ static void drop_where(struct ivring *member, bool (*match)(const struct ivr_pee
 }
 
 /* Drops those of a slot before the latest two. The latest is first in the list. */
-static void drop_old(struct ivring *member, uint32_t id)
+static void drop_old(struct ivr_member *member, uint32_t id)
 {
-	struct ivr_peer **link = &member->peers[id];
+	struct ivr_mapped_peer **link = &member->peers[id];
 	uint32_t kept = 0;
 
 	while (*link) {
@@ -138,9 +138,9 @@ static void drop_old(struct ivring *member, uint32_t id)
 	}
 }
 
-int ivr_peer_get(struct ivring *member, struct ivring_peer peer, struct ivr_peer **out)
+int ivr_peer_get(struct ivr_member *member, struct ivr_peer peer, struct ivr_mapped_peer **out)
 {
-	struct ivr_peer *found = ivr_peer_find(member, peer);
+	struct ivr_mapped_peer *found = ivr_peer_find(member, peer);
 	int ret;
 
 	if (!found) {
@@ -168,7 +168,7 @@ int ivr_peer_get(struct ivring *member, struct ivring_peer peer, struct ivr_peer
 	return 0;
 }
 
-bool ivr_peer_has_read(const struct ivring *member, const struct ivr_peer *peer,
+bool ivr_peer_has_read(const struct ivr_member *member, const struct ivr_mapped_peer *peer,
 		       uint32_t position)
 {
 	/* C: pairs with the reader's release; it is done with items and payload. */
@@ -177,7 +177,7 @@ bool ivr_peer_has_read(const struct ivring *member, const struct ivr_peer *peer,
 	return ivr_is_read(position, consumer, member->reader.inbox.entries);
 }
 
-int ivr_peer_flush(const struct ivring *member, struct ivring_peer peer, uint32_t position,
+int ivr_peer_flush(const struct ivr_member *member, struct ivr_peer peer, uint32_t position,
 		   uint64_t deadline)
 {
 	struct ivring_flush call = {
@@ -192,9 +192,9 @@ int ivr_peer_flush(const struct ivring *member, struct ivring_peer peer, uint32_
 	return ret == -EINVAL ? 0 : ret;
 }
 
-void ivr_peers_mark(struct ivring *member)
+void ivr_peers_mark(struct ivr_member *member)
 {
-	struct ivr_peer *peer;
+	struct ivr_mapped_peer *peer;
 	uint32_t id;
 
 	for (id = 0; id < member->slots; id++)
@@ -202,12 +202,12 @@ void ivr_peers_mark(struct ivring *member)
 			peer->left = ivr_peer_check(member, peer->peer) != 0;
 }
 
-void ivr_peers_sweep(struct ivring *member)
+void ivr_peers_sweep(struct ivr_member *member)
 {
 	drop_where(member, has_left);
 }
 
-void ivr_peers_drop(struct ivring *member)
+void ivr_peers_drop(struct ivr_member *member)
 {
 	drop_where(member, is_there);
 }

@@ -8,7 +8,7 @@
 #include "ivring.h"
 
 /**
- * struct ivr_peer - a member of the region whose area is mapped.
+ * struct ivr_mapped_peer - a member of the region whose area is mapped.
  * @next:	another generation of the same slot
  * @peer:	who it is. @area is the area of this generation and no other
  * @area:	its area; it may write there at any time
@@ -20,15 +20,15 @@
  * @by_lane:	items go by the lane
  * @by_hand:	the caller has a pointer to @lane, which is valid until an error of it is told
  */
-struct ivr_peer {
-	struct ivr_peer *next;
-	struct ivring_peer peer;
+struct ivr_mapped_peer {
+	struct ivr_mapped_peer *next;
+	struct ivr_peer peer;
 	const struct ivring_member_area *area;
 	bool left;
 	bool sent;
 	uint32_t position;
 	uint64_t lent;
-	struct ivring_lane lane;
+	struct ivr_lane lane;
 	bool by_lane;
 	bool by_hand;
 };
@@ -37,15 +37,15 @@ struct ivr_peer {
  * Whether the member is attached: 0; -EPIPE if it is gone and the slot free, -ESTALE
  * if another has the slot; -EINVAL if there can be no such member.
  */
-int ivr_peer_check(const struct ivring *member, struct ivring_peer peer);
+int ivr_peer_check(const struct ivr_member *member, struct ivr_peer peer);
 
 #define IVR_NO_SUCH_SLOT	"The region has no slot of that number."
 
 /* Says why ivr_peer_check() returned that error for that member. */
-int ivr_peer_fail(const struct ivring *member, struct ivring_peer peer, int error);
+int ivr_peer_fail(const struct ivr_member *member, struct ivr_peer peer, int error);
 
 /* The member if its area is mapped, else NULL. */
-struct ivr_peer *ivr_peer_find(const struct ivring *member, struct ivring_peer peer);
+struct ivr_mapped_peer *ivr_peer_find(const struct ivr_member *member, struct ivr_peer peer);
 
 /*
  * The member, and maps its area if it is not. Fails as ivr_peer_check(), with
@@ -55,29 +55,29 @@ struct ivr_peer *ivr_peer_find(const struct ivring *member, struct ivring_peer p
  * may be unread; and those of earlier members whose payload or lane is in use. So other members
  * cannot make this one keep any number of areas by coming and going.
  */
-int ivr_peer_get(struct ivring *member, struct ivring_peer peer, struct ivr_peer **out);
+int ivr_peer_get(struct ivr_member *member, struct ivr_peer peer, struct ivr_mapped_peer **out);
 
 /* Whether it has read all of its inbox before @position, which was one of ours once. */
-bool ivr_peer_has_read(const struct ivring *member, const struct ivr_peer *peer,
+bool ivr_peer_has_read(const struct ivr_member *member, const struct ivr_mapped_peer *peer,
 		       uint32_t position);
 
 /*
  * Sleeps until it has read all of its inbox before @position: 0, or what IVRING_IOC_FLUSH
  * fails with.
  */
-int ivr_peer_flush(const struct ivring *member, struct ivring_peer peer, uint32_t position,
+int ivr_peer_flush(const struct ivr_member *member, struct ivr_peer peer, uint32_t position,
 		   uint64_t deadline);
 
 /* Notes which of those mapped have left. Not while news of others is held back. */
-void ivr_peers_mark(struct ivring *member);
+void ivr_peers_mark(struct ivr_member *member);
 
 /*
  * Forgets those of which that was noted. Nothing of theirs may be in a ring: all have been
  * read up to where they ended after they were noted.
  */
-void ivr_peers_sweep(struct ivring *member);
+void ivr_peers_sweep(struct ivr_member *member);
 
 /* Forgets all. */
-void ivr_peers_drop(struct ivring *member);
+void ivr_peers_drop(struct ivr_member *member);
 
 #endif /* IVR_PEER_H */

@@ -34,7 +34,7 @@ static void unmark(struct ivr_quiet *quiet, struct ivr_ring *ring)
 	ivr_clear_bits(&quiet->marks[word], bit_of(ring));
 }
 
-void ivr_quiet_wake(struct ivring *member, struct ivr_ring *ring)
+void ivr_quiet_wake(struct ivr_member *member, struct ivr_ring *ring)
 {
 	unmark(&member->reader.quiet, ring);
 	ivr_reader_add(&member->reader, ring);
@@ -45,7 +45,7 @@ void ivr_quiet_forget(struct ivr_quiet *quiet, struct ivr_ring *ring)
 	unmark(quiet, ring);
 }
 
-void ivr_quiet_update(struct ivring *member)
+void ivr_quiet_update(struct ivr_member *member)
 {
 	struct ivr_quiet *quiet = &member->reader.quiet;
 	uint32_t word, woken, bits;
@@ -77,7 +77,7 @@ static bool stands_still(struct ivr_ring *ring)
 	       !ring->left;
 }
 
-bool ivr_quiet_sweep(struct ivring *member)
+bool ivr_quiet_sweep(struct ivr_member *member)
 {
 	struct ivr_reader *reader = &member->reader;
 	struct ivr_quiet *quiet = &reader->quiet;

@@ -38,10 +38,10 @@ struct ivr_quiet {
 bool ivr_quiet_changed(const struct ivr_quiet *quiet);
 
 /* Has those lanes read again for which their senders have rung. */
-void ivr_quiet_update(struct ivring *member);
+void ivr_quiet_update(struct ivr_member *member);
 
 /* Has a quiet lane read again. */
-void ivr_quiet_wake(struct ivring *member, struct ivr_ring *ring);
+void ivr_quiet_wake(struct ivr_member *member, struct ivr_ring *ring);
 
 /* A quiet lane has been closed. */
 void ivr_quiet_forget(struct ivr_quiet *quiet, struct ivr_ring *ring);
@@ -51,7 +51,7 @@ void ivr_quiet_forget(struct ivr_quiet *quiet, struct ivr_ring *ring);
  * them, as the last thing, has found something after all. The member has not said UNFENCED since
  * all CPUs passed a barrier.
  */
-bool ivr_quiet_sweep(struct ivring *member);
+bool ivr_quiet_sweep(struct ivr_member *member);
 
 /* Whether that is due. */
 static inline bool ivr_quiet_is_due(const struct ivr_quiet *quiet)

@@ -52,7 +52,7 @@ bool ivr_reader_is_empty(struct ivr_reader *reader)
 	return !ivr_lanes_changed(&reader->lanes) && !ivr_quiet_changed(&reader->quiet);
 }
 
-int ivr_reader_next(struct ivring *member, uint32_t enough, struct ivr_ring **ring)
+int ivr_reader_next(struct ivr_member *member, uint32_t enough, struct ivr_ring **ring)
 {
 	struct ivr_reader *reader = &member->reader;
 	uint32_t left;
@@ -91,7 +91,7 @@ void ivr_reader_pass(struct ivr_reader *reader, const struct ivr_ring *ring)
 		reader->turn = 0;
 }
 
-int ivr_reader_consume(struct ivring *member, struct ivr_ring *ring, uint32_t count)
+int ivr_reader_consume(struct ivr_member *member, struct ivr_ring *ring, uint32_t count)
 {
 	struct ivring_room call = { .from = ring->from.id };
 	int ret;
@@ -103,7 +103,7 @@ int ivr_reader_consume(struct ivring *member, struct ivr_ring *ring, uint32_t co
 	return ret ? ivr_fail_as(ret, room_reasons) : 0;
 }
 
-int ivring_receive(struct ivring *member, struct ivring_item *items, unsigned int count)
+int ivr_receive(struct ivr_member *member, struct ivring_item *items, unsigned int count)
 {
 	struct ivr_reader *reader = &member->reader;
 	struct ivr_ring *ring;
@@ -130,7 +130,7 @@ int ivring_receive(struct ivring *member, struct ivring_item *items, unsigned in
 	return (int)copied;
 }
 
-int ivring_consume(struct ivring *member, unsigned int count)
+int ivr_consume(struct ivr_member *member, unsigned int count)
 {
 	struct ivr_reader *reader = &member->reader;
 	struct ivr_ring *ring = reader->rings[reader->turn];
@@ -149,7 +149,7 @@ int ivring_consume(struct ivring *member, unsigned int count)
 	return ret;
 }
 
-int ivring_wait(struct ivring *member, uint32_t flags, uint64_t deadline)
+int ivr_wait(struct ivr_member *member, uint32_t flags, uint64_t deadline)
 {
 	struct ivring_wait call = { .flags = flags, .deadline = deadline };
 	int ret = ivr_refuse(member);

@@ -17,7 +17,7 @@
  * @quiet:	those of them that are not looked at
  * @rings:	the inbox, and behind it the other lanes, @count of them
  * @turn:	which of @rings is looked at next
- * @handed:	items of that one that ivring_receive() has copied, and that have not been
+ * @handed:	items of that one that ivr_receive() has copied, and that have not been
  *		consumed
  * @consumed:	how many items have been consumed, of all rings
  */
@@ -47,12 +47,12 @@ bool ivr_reader_is_empty(struct ivr_reader *reader);
  * in ivr_ring_pending(). How many items that are; 0 if there is none; -EPROTO if the
  * inbox is broken. Lanes that are broken are closed.
  */
-int ivr_reader_next(struct ivring *member, uint32_t enough, struct ivr_ring **ring);
+int ivr_reader_next(struct ivr_member *member, uint32_t enough, struct ivr_ring **ring);
 
 /* Be done with the turn of a ring that had it. */
 void ivr_reader_pass(struct ivr_reader *reader, const struct ivr_ring *ring);
 
 /* Gives up items of a ring, and rings back if its writer waits for it. */
-int ivr_reader_consume(struct ivring *member, struct ivr_ring *ring, uint32_t count);
+int ivr_reader_consume(struct ivr_member *member, struct ivr_ring *ring, uint32_t count);
 
 #endif /* IVR_READER_H */

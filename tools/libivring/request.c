@@ -13,22 +13,22 @@
 static int grow(struct ivr_requests *requests)
 {
 	uint32_t capacity = requests->capacity ? 2 * requests->capacity : MIN_CAPACITY;
-	struct ivr_request *table = reallocarray(requests->table, capacity, sizeof(*table));
+	struct ivr_pending *table = reallocarray(requests->table, capacity, sizeof(*table));
 	uint32_t i;
 
 	if (!table)
 		return -ENOMEM;
 	for (i = requests->capacity; i < capacity; i++)
-		table[i] = (struct ivr_request){ .cookie = i, .next = i + 1 };
+		table[i] = (struct ivr_pending){ .cookie = i, .next = i + 1 };
 	requests->table = table;
 	requests->capacity = capacity;
 	return 0;
 }
 
-static struct ivr_request *find(const struct ivr_requests *requests, uint64_t cookie)
+static struct ivr_pending *find(const struct ivr_requests *requests, uint64_t cookie)
 {
 	uint32_t index = (uint32_t)cookie;
-	struct ivr_request *found;
+	struct ivr_pending *found;
 
 	if (index >= requests->capacity)
 		return NULL;
@@ -37,9 +37,9 @@ static struct ivr_request *find(const struct ivr_requests *requests, uint64_t co
 }
 
 /* Frees the place, and returns what was there. */
-static struct ivr_request take(struct ivr_requests *requests, struct ivr_request *request)
+static struct ivr_pending take(struct ivr_requests *requests, struct ivr_pending *request)
 {
-	struct ivr_request taken = *request;
+	struct ivr_pending taken = *request;
 
 	request->fn = NULL;
 	/* A new cookie, so that a late reply to the old one finds nobody. */
@@ -50,12 +50,12 @@ static struct ivr_request take(struct ivr_requests *requests, struct ivr_request
 	return taken;
 }
 
-int ivring_request(struct ivring *member, struct ivring_peer to, const struct ivring_item *item,
-		   uint64_t deadline, ivring_reply_fn fn, void *arg, uint64_t *id)
+int ivr_request(struct ivr_member *member, struct ivr_peer to, const struct ivring_item *item,
+		uint64_t deadline, ivr_reply_fn fn, void *arg, uint64_t *id)
 {
 	struct ivr_requests *requests = &member->requests;
 	struct ivring_item copy = *item;
-	struct ivr_request *request;
+	struct ivr_pending *request;
 	int ret;
 
 	if (requests->free == requests->capacity && grow(requests))
@@ -63,7 +63,7 @@ int ivring_request(struct ivring *member, struct ivring_peer to, const struct iv
 	request = &requests->table[requests->free];
 	copy.cookie = request->cookie;
 	copy.flags |= IVRING_ITEM_REQUEST;
-	ret = ivring_send(member, to, &copy, 1, deadline);
+	ret = ivr_send(member, to, &copy, 1, deadline);
 	if (ret < 0)
 		return ret;
 	requests->free = request->next;
@@ -76,9 +76,9 @@ int ivring_request(struct ivring *member, struct ivring_peer to, const struct iv
 	return 0;
 }
 
-int ivring_forget(struct ivring *member, uint64_t id)
+int ivr_cancel(struct ivr_member *member, uint64_t id)
 {
-	struct ivr_request *request = find(&member->requests, id);
+	struct ivr_pending *request = find(&member->requests, id);
 
 	if (ivr_refuse_in_child(member))
 		return -EPERM;
@@ -88,9 +88,9 @@ int ivring_forget(struct ivring *member, uint64_t id)
 	return 0;
 }
 
-void ivr_requests_answer(struct ivring *member, const struct ivring_item *reply)
+void ivr_requests_answer(struct ivr_member *member, const struct ivring_item *reply)
 {
-	struct ivr_request *request = find(&member->requests, reply->cookie), answered;
+	struct ivr_pending *request = find(&member->requests, reply->cookie), answered;
 
 	if (!request || request->to.id != reply->from ||
 	    request->to.generation != reply->from_gen) {
@@ -105,26 +105,26 @@ void ivr_requests_answer(struct ivring *member, const struct ivring_item *reply)
 		answered.fn(member, 0, reply, answered.arg);
 }
 
-void ivr_requests_refuse(struct ivring *member, const struct ivring_item *request)
+void ivr_requests_refuse(struct ivr_member *member, const struct ivring_item *request)
 {
 	struct ivring_item answer = { .flags = IVRING_ITEM_REFUSED, .port = request->port };
-	int ret = ivring_reply(member, request, &answer, 0);
+	int ret = ivr_reply(member, request, &answer, 0);
 
 	if (!ret)
 		member->counters.refused++;
 	/* That is told once, and to the caller, who did not send this. */
 	if (ret == -ECONNRESET)
-		ivr_peer_find(member, ivring_sender(request))->by_lane = true;
+		ivr_peer_find(member, ivr_sender(request))->by_lane = true;
 }
 
-void ivr_requests_fail(struct ivring *member)
+void ivr_requests_fail(struct ivr_member *member)
 {
 	struct ivr_requests *requests = &member->requests;
 	uint32_t i;
 
 	/* The table may grow and move while the handlers run. */
 	for (i = 0; i < requests->capacity; i++) {
-		struct ivr_request *request = &requests->table[i], failed;
+		struct ivr_pending *request = &requests->table[i], failed;
 
 		/* The news is told once all has been read of those that have left. */
 		if (!request->fn || member->slot[request->to.id].known <= request->to.generation)
@@ -134,7 +134,7 @@ void ivr_requests_fail(struct ivring *member)
 	}
 }
 
-void ivring_keep_reply(struct ivring *member, int status, const struct ivring_item *reply, void *arg)
+void ivr_keep_reply(struct ivr_member *member, int status, const struct ivring_item *reply, void *arg)
 {
 	(void)member;
 	if (!status)

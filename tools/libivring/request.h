@@ -7,7 +7,7 @@
 #include "ivring.h"
 
 /**
- * struct ivr_request - a request that waits for its reply, or a free place for one.
+ * struct ivr_pending - a request that waits for its reply, or a free place for one.
  * @cookie:	the request's: in the lower half the index of the place, in the upper one how
  *		many requests have had it
  * @to:		the member that was asked
@@ -15,10 +15,10 @@
  * @arg:	passed on to it
  * @next:	index of the next free place
  */
-struct ivr_request {
+struct ivr_pending {
 	uint64_t cookie;
-	struct ivring_peer to;
-	ivring_reply_fn fn;
+	struct ivr_peer to;
+	ivr_reply_fn fn;
 	void *arg;
 	uint32_t next;
 };
@@ -31,19 +31,19 @@ struct ivr_request {
  * @free:	index of the first free place; @capacity if there is none
  */
 struct ivr_requests {
-	struct ivr_request *table;
+	struct ivr_pending *table;
 	uint32_t capacity;
 	uint32_t waiting;
 	uint32_t free;
 };
 
 /* Gives a reply to whoever waits for it, if anybody does. */
-void ivr_requests_answer(struct ivring *member, const struct ivring_item *reply);
+void ivr_requests_answer(struct ivr_member *member, const struct ivring_item *reply);
 
 /* Tells the sender of a request that nobody handles its port, unless it has no room for that. */
-void ivr_requests_refuse(struct ivring *member, const struct ivring_item *request);
+void ivr_requests_refuse(struct ivr_member *member, const struct ivring_item *request);
 
 /* Tells those that wait for members of which all has been read, and which have left. */
-void ivr_requests_fail(struct ivring *member);
+void ivr_requests_fail(struct ivr_member *member);
 
 #endif /* IVR_REQUEST_H */

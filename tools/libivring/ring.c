@@ -5,7 +5,7 @@
 #include "barrier.h"
 #include "ring.h"
 
-static int broken(struct ivr_ring *ring, enum ivring_lane_event fault)
+static int broken(struct ivr_ring *ring, enum ivr_lane_event fault)
 {
 	ring->fault = fault;
 	return -EPROTO;
@@ -24,9 +24,9 @@ int ivr_ring_pending(struct ivr_ring *ring, uint32_t enough)
 	producer = ivr_load_acquire(&ring->area->producer);
 	pending = producer - ring->consumer;
 	if ((int32_t)(pending - known) < 0)
-		return broken(ring, IVRING_LANE_BACK);
+		return broken(ring, IVR_LANE_BACK);
 	if (pending > ring->entries)
-		return broken(ring, IVRING_LANE_AHEAD);
+		return broken(ring, IVR_LANE_AHEAD);
 	ring->producer = producer;
 	return (int)pending;
 }
@@ -47,7 +47,7 @@ int ivr_ring_copy(struct ivr_ring *ring, uint32_t ahead, struct ivring_item *ite
 	if (ring->from.id == IVRING_ID_ANY)
 		return 0;
 	if (!is_good(ring, item))
-		return broken(ring, IVRING_LANE_BAD_ITEM);
+		return broken(ring, IVR_LANE_BAD_ITEM);
 	item->from = (uint16_t)ring->from.id;
 	item->from_gen = ring->from.generation;
 	return 0;

@@ -17,7 +17,7 @@
  * @entries:	capacity, a power of two
  * @from:	who writes the lane. The inbox is of all: { .id = IVRING_ID_ANY }
  * @outbox_bytes: what the payload of a lane's items lies within
- * @fault:	why it is broken, or IVRING_LANE_OPENED; there is no way back
+ * @fault:	why it is broken, or IVR_LANE_OPENED; there is no way back
  * @left:	the writer of the lane has left: nothing behind @producer is read any more
  * @quiet:	the lane is not looked at until its sender rings
  * @swept:	what @consumer was when lanes were last looked for that stand still
@@ -30,9 +30,9 @@ struct ivr_ring {
 	uint32_t consumer;
 	uint32_t producer;
 	uint32_t entries;
-	struct ivring_peer from;
+	struct ivr_peer from;
 	uint64_t outbox_bytes;
-	enum ivring_lane_event fault;
+	enum ivr_lane_event fault;
 	bool left;
 	bool quiet;
 	uint32_t swept;

@@ -12,7 +12,7 @@
 #include "why.h"
 
 /* Looks again and again for a while; true if there is something. */
-static bool poll_for_work(struct ivring *member, uint64_t until)
+static bool poll_for_work(struct ivr_member *member, uint64_t until)
 {
 	unsigned int i;
 
@@ -27,22 +27,22 @@ static bool poll_for_work(struct ivring *member, uint64_t until)
 }
 
 /* Sleeps until there is something, if there is nothing. */
-static int sleep_for_work(struct ivring *member, uint64_t deadline)
+static int sleep_for_work(struct ivr_member *member, uint64_t deadline)
 {
 	struct ivring_wait call = {
 		.flags = IVRING_WAIT_MEMBERS | IVRING_WAIT_ARMED,
 		.deadline = deadline,
 	};
 	struct ivr_dispatcher *dispatcher = &member->dispatcher;
-	int ret = ivr_arm(member, true);
+	int ret = ivr_arm_for(member, true);
 
 	if (ret <= 0)
 		return ret;
 	ret = 0;
-	/* An ivring_stop() that is over may have changed it. */
+	/* An ivr_stop() that is over may have changed it. */
 	ivr_store(&member->area->wake_items, member->wake_items);
 	ivr_store_release(&dispatcher->sleeping, 1);
-	/* Pairs with ivring_stop(): one of the two sees the other's store. */
+	/* Pairs with ivr_stop(): one of the two sees the other's store. */
 	ivr_full_barrier();
 	if (!ivr_dispatcher_ends(member))
 		ret = ivr_ioctl(member->fd, IVRING_IOC_WAIT, &call);
@@ -50,7 +50,7 @@ static int sleep_for_work(struct ivring *member, uint64_t deadline)
 	return ret && ret != -EINTR ? ivr_fail_as(ret, ivr_wait_reasons) : 0;
 }
 
-static int wait_for_work(struct ivring *member, uint64_t deadline)
+static int wait_for_work(struct ivr_member *member, uint64_t deadline)
 {
 	struct ivr_polling *polling = &member->idle_polling;
 	uint64_t start;
@@ -67,7 +67,7 @@ static int wait_for_work(struct ivring *member, uint64_t deadline)
 }
 
 /* Dispatches until the dispatcher ends. The caller may go on to sleep in any other way. */
-static int run(struct ivring *member, uint64_t deadline)
+static int run(struct ivr_member *member, uint64_t deadline)
 {
 	int ret;
 
@@ -81,7 +81,7 @@ static int run(struct ivring *member, uint64_t deadline)
 	return ret < 0 ? ret : 0;
 }
 
-int ivring_run(struct ivring *member)
+int ivr_run(struct ivr_member *member)
 {
 	int ret;
 
@@ -94,9 +94,9 @@ int ivring_run(struct ivring *member)
 	return ret;
 }
 
-void ivring_stop(struct ivring *member)
+void ivr_stop(struct ivr_member *member)
 {
-	struct ivring_item item = { .port = IVRING_PORT_RESERVED };
+	struct ivring_item item = { .port = IVR_PORT_RESERVED };
 	struct ivring_enqueue call = {
 		.id = member->self.id,
 		.generation = member->self.generation,
@@ -109,7 +109,7 @@ void ivring_stop(struct ivring *member)
 		return;
 	/* Who takes it sees what the caller has done before. */
 	ivr_store_release(&member->dispatcher.stop, 1);
-	/* Pairs with ivring_run(): one of the two sees the other's store. */
+	/* Pairs with ivr_run(): one of the two sees the other's store. */
 	ivr_full_barrier();
 	if (ivr_load_acquire(&member->dispatcher.sleeping)) {
 		/* Not to be delayed. */
@@ -129,11 +129,11 @@ static const struct ivr_reason reply_reasons[] = {
 struct call {
 	bool answered;
 	int status;
-	ivring_reply_fn fn;
+	ivr_reply_fn fn;
 	void *arg;
 };
 
-static void on_answer(struct ivring *member, int status, const struct ivring_item *reply, void *arg)
+static void on_answer(struct ivr_member *member, int status, const struct ivring_item *reply, void *arg)
 {
 	struct call *call = arg;
 
@@ -144,8 +144,8 @@ static void on_answer(struct ivring *member, int status, const struct ivring_ite
 		call->fn(member, 0, reply, call->arg);
 }
 
-int ivring_call(struct ivring *member, struct ivring_peer to, const struct ivring_item *item,
-		uint64_t deadline, ivring_reply_fn fn, void *arg)
+int ivr_call(struct ivr_member *member, struct ivr_peer to, const struct ivring_item *item,
+	     uint64_t deadline, ivr_reply_fn fn, void *arg)
 {
 	struct call call = { .fn = fn, .arg = arg };
 	uint64_t id;
@@ -154,29 +154,29 @@ int ivring_call(struct ivring *member, struct ivring_peer to, const struct ivrin
 	ret = ivr_refuse(member);
 	if (ret)
 		return ret;
-	ret = ivring_request(member, to, item, deadline, on_answer, &call, &id);
+	ret = ivr_request(member, to, item, deadline, on_answer, &call, &id);
 	if (ret)
 		return ret;
 	ret = run(member, deadline);
 	member->dispatcher.answered = false;
 	if (call.answered)
 		return call.status ? ivr_fail_as(call.status, reply_reasons) : 0;
-	ivring_forget(member, id);
+	ivr_cancel(member, id);
 	if (ret == -ETIMEDOUT)
 		return ivr_fail(ret, "The deadline passed before the reply came.");
 	if (ret)
 		return ret;
 	ivr_dispatcher_take_stop(member);
-	return ivr_fail(-ECANCELED, "The wait for the reply was ended by ivring_stop().");
+	return ivr_fail(-ECANCELED, "The wait for the reply was ended by ivr_stop().");
 }
 
-void ivring_set_polling(struct ivring *member, uint64_t max_ns)
+void ivr_set_polling(struct ivr_member *member, uint64_t max_ns)
 {
 	ivr_polling_set_max(&member->idle_polling, max_ns);
 	ivr_polling_set_max(&member->room_polling, max_ns);
 }
 
-void ivring_set_wake(struct ivring *member, uint32_t items, uint32_t delay_us)
+void ivr_set_wake(struct ivr_member *member, uint32_t items, uint32_t delay_us)
 {
 	if (ivr_in_child(member))
 		return;

@@ -7,7 +7,7 @@
 #include "why.h"
 
 /* The block that an item's payload lies in; NULL if it lies in none. */
-static struct ivr_block *block_of(struct ivring *member, const struct ivring_item *item)
+static struct ivr_block *block_of(struct ivr_member *member, const struct ivring_item *item)
 {
 	return ivr_outbox_find(&member->outbox, item->offset, item->length);
 }
@@ -30,7 +30,7 @@ static const char *fault_of(const struct ivring_item *item)
  * No item is one for which the receiver would close a lane, and the payload of each lies in
  * a block, which can have one more receiver.
  */
-static int check_items(struct ivring *member, const struct ivring_item *items, unsigned int count)
+static int check_items(struct ivr_member *member, const struct ivring_item *items, unsigned int count)
 {
 	unsigned int i;
 
@@ -70,7 +70,7 @@ static const struct ivr_reason flush_reasons[] = {
 };
 
 /* The items went into a ring of @to, the last of them before @position. */
-static void mark_sent(struct ivring *member, struct ivring_peer to, uint32_t lane,
+static void mark_sent(struct ivr_member *member, struct ivr_peer to, uint32_t lane,
 		      const struct ivring_item *items, unsigned int count, uint32_t position)
 {
 	unsigned int i;
@@ -87,7 +87,7 @@ static void mark_sent(struct ivring *member, struct ivring_peer to, uint32_t lan
 	}
 }
 
-static int send_to_inbox(struct ivring *member, struct ivr_peer *peer,
+static int send_to_inbox(struct ivr_member *member, struct ivr_mapped_peer *peer,
 			 const struct ivring_item *items, unsigned int count, uint64_t deadline)
 {
 	/* Nobody else reads what is in its own inbox. */
@@ -122,41 +122,41 @@ static int send_to_inbox(struct ivring *member, struct ivr_peer *peer,
 }
 
 /* Once told that the lane has been closed, the caller goes on without it. */
-static int told(struct ivr_peer *peer, int ret)
+static int told(struct ivr_mapped_peer *peer, int ret)
 {
 	if (ret == -ECONNRESET)
 		peer->by_lane = false;
 	return ret;
 }
 
-static int send_by_lane(struct ivring *member, struct ivr_peer *peer,
+static int send_by_lane(struct ivr_member *member, struct ivr_mapped_peer *peer,
 			const struct ivring_item *items, unsigned int count, uint64_t deadline)
 {
-	struct ivring_lane *lane = &peer->lane;
+	struct ivr_lane *lane = &peer->lane;
 	unsigned int sent = 1;
 	int ret;
 
-	ret = ivring_lane_push(lane, &items[0]);
+	ret = ivr_lane_push(lane, &items[0]);
 	if (ret == -EAGAIN) {
-		ret = ivring_lane_wait(lane, deadline);
+		ret = ivr_lane_wait(lane, deadline);
 		if (!ret)
-			ret = ivring_lane_push(lane, &items[0]);
+			ret = ivr_lane_push(lane, &items[0]);
 	}
 	if (ret)
 		return told(peer, ret);
-	while (sent < count && !ivring_lane_push(lane, &items[sent]))
+	while (sent < count && !ivr_lane_push(lane, &items[sent]))
 		sent++;
-	ret = ivring_lane_publish(lane);
+	ret = ivr_lane_publish(lane);
 	if (ret)
 		return told(peer, ret);
 	mark_sent(member, peer->peer, lane->number, items, sent, (uint32_t)lane->staged);
 	return (int)sent;
 }
 
-int ivring_send(struct ivring *member, struct ivring_peer to, const struct ivring_item *items,
-		unsigned int count, uint64_t deadline)
+int ivr_send(struct ivr_member *member, struct ivr_peer to, const struct ivring_item *items,
+	     unsigned int count, uint64_t deadline)
 {
-	struct ivr_peer *peer;
+	struct ivr_mapped_peer *peer;
 	int ret;
 
 	if (!count || count > INT32_MAX)
@@ -176,17 +176,17 @@ int ivring_send(struct ivring *member, struct ivring_peer to, const struct ivrin
 	return send_to_inbox(member, peer, items, count, deadline);
 }
 
-static int send_one(struct ivring *member, struct ivring_peer to, const struct ivring_item *item,
+static int send_one(struct ivr_member *member, struct ivr_peer to, const struct ivring_item *item,
 		    uint64_t deadline)
 {
-	int ret = ivring_send(member, to, item, 1, deadline);
+	int ret = ivr_send(member, to, item, 1, deadline);
 
 	return ret < 0 ? ret : 0;
 }
 
-unsigned int ivring_send_many(struct ivring *member, const struct ivring_peer *to,
-			      unsigned int count, const struct ivring_item *item,
-			      uint64_t deadline, int *results)
+unsigned int ivr_multicast(struct ivr_member *member, const struct ivr_peer *to,
+			   unsigned int count, const struct ivring_item *item,
+			   uint64_t deadline, int *results)
 {
 	unsigned int i, sent = 0;
 
@@ -200,22 +200,22 @@ unsigned int ivring_send_many(struct ivring *member, const struct ivring_peer *t
 	return sent;
 }
 
-int ivring_reply(struct ivring *member, const struct ivring_item *request,
-		 const struct ivring_item *answer, uint64_t deadline)
+int ivr_reply(struct ivr_member *member, const struct ivring_item *request,
+	      const struct ivring_item *answer, uint64_t deadline)
 {
 	struct ivring_item item = *answer;
 
 	item.cookie = request->cookie;
 	item.flags = (item.flags & ~IVRING_ITEM_REQUEST) | IVRING_ITEM_REPLY;
-	return send_one(member, ivring_sender(request), &item, deadline);
+	return send_one(member, ivr_sender(request), &item, deadline);
 }
 
-static bool has_read_inbox(const struct ivring *member, const struct ivr_peer *peer)
+static bool has_read_inbox(const struct ivr_member *member, const struct ivr_mapped_peer *peer)
 {
 	return !peer->sent || ivr_peer_has_read(member, peer, peer->position);
 }
 
-static int flush_inbox(const struct ivring *member, const struct ivr_peer *peer, uint64_t deadline)
+static int flush_inbox(const struct ivr_member *member, const struct ivr_mapped_peer *peer, uint64_t deadline)
 {
 	int ret;
 
@@ -228,12 +228,12 @@ static int flush_inbox(const struct ivring *member, const struct ivr_peer *peer,
 	return ret && has_read_inbox(member, peer) ? 0 : ret;
 }
 
-static int flush_lane(struct ivring_lane *lane, uint64_t deadline)
+static int flush_lane(struct ivr_lane *lane, uint64_t deadline)
 {
 	int ret = 0;
 
 	if (ivr_lane_position(lane) != (uint32_t)lane->staged)
-		ret = ivring_lane_publish(lane);
+		ret = ivr_lane_publish(lane);
 	if (ret || ivr_lane_has_read(lane, (uint32_t)lane->staged))
 		return ret;
 	if (deadline && lane->to.id == lane->member->self.id)
@@ -242,9 +242,9 @@ static int flush_lane(struct ivring_lane *lane, uint64_t deadline)
 	return ret && ivr_lane_has_read(lane, (uint32_t)lane->staged) ? 0 : ret;
 }
 
-int ivring_flush(struct ivring *member, struct ivring_peer to, uint64_t deadline)
+int ivr_flush(struct ivr_member *member, struct ivr_peer to, uint64_t deadline)
 {
-	struct ivr_peer *peer;
+	struct ivr_mapped_peer *peer;
 	int ret;
 
 	ret = ivr_refuse_in_child(member);

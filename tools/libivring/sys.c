@@ -17,14 +17,14 @@
 
 _Static_assert(sizeof(off_t) == 8, "areas lie beyond 4 GiB: build with _FILE_OFFSET_BITS=64");
 
-int ivr_open(void)
+int ivr_device_open(void)
 {
 	int fd = open("/dev/ivring", O_RDWR | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
 }
 
-void ivr_close(int fd)
+void ivr_device_close(int fd)
 {
 	close(fd);
 }

@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 /* Opens /dev/ivring; the descriptor. */
-int ivr_open(void);
-void ivr_close(int fd);
+int ivr_device_open(void);
+void ivr_device_close(int fd);
 
 /* What the call returns, which is zero for most. */
 int ivr_ioctl(int fd, unsigned long request, void *arg);

@@ -2,7 +2,7 @@
 
 #include "ivring.h"
 
-uint32_t ivring_version(void)
+uint32_t ivr_version(void)
 {
-	return IVRING_VERSION;
+	return IVR_VERSION;
 }

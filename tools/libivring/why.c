@@ -48,7 +48,7 @@ int ivr_fail_as(int error, const struct ivr_reason *reasons)
 	return ivr_fail(error, why);
 }
 
-const char *ivring_why(void)
+const char *ivr_why(void)
 {
 	return last ? last : "No call of this thread has failed.";
 }

@@ -21,32 +21,32 @@ static struct ivring_item item_of(uint64_t sequence, const uint64_t data[4])
 }
 
 /* Becomes member @id of a region, and opens a lane to the member of slot @to, which is there. */
-int bench_open(int region_fd, uint32_t id, struct ivring_peer to, uint32_t entries,
-	       struct ivring **member, struct ivring_lane **lane)
+int bench_open(int region_fd, uint32_t id, struct ivr_peer to, uint32_t entries,
+	       struct ivr_member **member, struct ivr_lane **lane)
 {
-	int ret = ivring_join_fd(region_fd, id, member);
+	int ret = ivr_join_fd(region_fd, id, member);
 
 	if (!ret)
-		ret = ivring_open_lane(*member, to, entries, 0);
+		ret = ivr_open_lane(*member, to, entries, 0);
 	if (!ret)
-		*lane = ivring_lane(*member, to);
+		*lane = ivr_lane(*member, to);
 	return ret;
 }
 
-int bench_send(struct ivring_lane *lane, uint64_t sequence, const uint64_t data[4])
+int bench_send(struct ivr_lane *lane, uint64_t sequence, const uint64_t data[4])
 {
 	const struct ivring_item item = item_of(sequence, data);
 	int ret;
 
-	while ((ret = ivring_lane_push(lane, &item)) == -EAGAIN) {
-		ret = ivring_lane_wait(lane, IVRING_DEADLINE_NEVER);
+	while ((ret = ivr_lane_push(lane, &item)) == -EAGAIN) {
+		ret = ivr_lane_wait(lane, IVRING_DEADLINE_NEVER);
 		if (ret)
 			return ret;
 	}
-	return ret ? ret : ivring_lane_publish(lane);
+	return ret ? ret : ivr_lane_publish(lane);
 }
 
-uint64_t bench_rung(const struct ivring_lane *lane)
+uint64_t bench_rung(const struct ivr_lane *lane)
 {
 	return lane->rung;
 }
@@ -56,16 +56,16 @@ int bench_push(struct ivring_ring_area *ring, uint32_t entries,
 	       const struct ivring_member_area *receiver, uint32_t count)
 {
 	const uint64_t data[4] = { 0 };
-	struct ivring_lane lane;
+	struct ivr_lane lane;
 	int ret = 0;
 
 	ivr_lane_init(&lane, ring, entries, receiver, 0);
 	for (uint32_t i = 0; i < count && !ret; i++) {
 		const struct ivring_item item = item_of(i, data);
 
-		ret = ivring_lane_push(&lane, &item);
+		ret = ivr_lane_push(&lane, &item);
 		if (!ret)
-			ret = ivring_lane_publish(&lane);
+			ret = ivr_lane_publish(&lane);
 	}
 	return ret;
 }

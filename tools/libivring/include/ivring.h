@@ -2,28 +2,31 @@
 /*
  * libivring: work queues between virtual machines and processes of one computer.
  *
- * A struct ivring is one member of a region: an attached /dev/ivring file with its areas
+ * A struct ivr_member is one member of a region: an attached /dev/ivring file with its areas
  * mapped. Only one thread at a time may use it, except that any thread may call
- * ivring_stop() at any time.
+ * ivr_stop() at any time.
  *
  * A member belongs to the process that made it, and leaves when this process ends. See
- * ivring_join_lasting() for a member that stays. A child made by fork() has the member's
- * descriptor but none of its mappings. In the child, ivring_fd() and ivring_self() work, and
- * ivring_close() closes the child's descriptor and leaves the member attached. All other
+ * ivr_join_lasting() for a member that stays. A child made by fork() has the member's
+ * descriptor but none of its mappings. In the child, ivr_fd() and ivr_self() work, and
+ * ivr_close() closes the child's descriptor and leaves the member attached. All other
  * functions fail with -EPERM, return false or do nothing, except the inline functions of a
  * lane, which end the child by SIGSEGV. A child that wants to be a member of its own can
- * attach by ivring_join_fd().
+ * attach by ivr_join_fd().
  *
- * Functions that can fail return a negative errno value, and ivring_why() returns a sentence
+ * Functions that can fail return a negative errno value, and ivr_why() returns a sentence
  * that says which argument or condition was the reason. Deadlines are CLOCK_MONOTONIC times in
  * nanoseconds: zero does not wait, IVRING_DEADLINE_NEVER waits for ever. Functions that wait
  * return -ETIMEDOUT when the deadline has passed, and -EINTR when a signal was handled.
  *
+ * What the library defines begins with ivr_ or IVR_. What begins with ivring_ or IVRING_ is
+ * defined by <linux/ivring.h>, the interface of the module.
+ *
  * Data that peers write is untrusted. The library checks the data that it uses itself. The
  * caller must check the content of items and payload.
  */
-#ifndef _IVRING_H
-#define _IVRING_H
+#ifndef _IVR_H
+#define _IVR_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,79 +41,79 @@ extern "C" {
  * The inline functions. The library exports a copy of each, for languages that cannot include
  * these headers.
  */
-#ifndef IVRING_STATIC
-#define IVRING_STATIC			static
+#ifndef IVR_STATIC
+#define IVR_STATIC			static
 #endif
 
 /*
  * The version of these headers. A program runs with every later library of the same major
  * version, because that is the number in the name of the shared library.
  */
-#define IVRING_VERSION_MAJOR		0
-#define IVRING_VERSION_MINOR		1
-#define IVRING_VERSION_PATCH		0
+#define IVR_VERSION_MAJOR		0
+#define IVR_VERSION_MINOR		1
+#define IVR_VERSION_PATCH		0
 
 /* A version as one number. A later version has a larger number. */
-#define IVRING_VERSION_NUMBER(major, minor, patch) \
+#define IVR_VERSION_NUMBER(major, minor, patch) \
 	((uint32_t)(major) << 16 | (uint32_t)(minor) << 8 | (uint32_t)(patch))
-#define IVRING_VERSION \
-	IVRING_VERSION_NUMBER(IVRING_VERSION_MAJOR, IVRING_VERSION_MINOR, IVRING_VERSION_PATCH)
+#define IVR_VERSION \
+	IVR_VERSION_NUMBER(IVR_VERSION_MAJOR, IVR_VERSION_MINOR, IVR_VERSION_PATCH)
 
 /**
- * ivring_version() - the version of the library that the program runs with.
+ * ivr_version() - the version of the library that the program runs with.
  *
- * It may be later than IVRING_VERSION, which is that of the headers that the program was
+ * It may be later than IVR_VERSION, which is that of the headers that the program was
  * compiled with.
  *
- * Return: a number as IVRING_VERSION_NUMBER() makes it.
+ * Return: a number as IVR_VERSION_NUMBER() makes it.
  */
-uint32_t ivring_version(void);
+uint32_t ivr_version(void);
 
 /*
- * This port is reserved for the library. ivring_stop() wakes its own member by an item to this
+ * This port is reserved for the library. ivr_stop() wakes its own member by an item to this
  * port, and dispatchers drop such items.
  */
-#define IVRING_PORT_RESERVED		0xffffffffu
+#define IVR_PORT_RESERVED		0xffffffffu
 
-struct ivring;
+struct ivr_member;
 
 /**
- * ivring_why() - explain why the last failed call of this thread failed.
+ * ivr_why() - explain why the last failed call of this thread failed.
  *
  * Like errno, the result is meaningful only directly after a failed call of the same thread.
  *
  * Return: a sentence in static memory; do not free it.
  */
-const char *ivring_why(void);
+const char *ivr_why(void);
 
 /**
- * struct ivring_peer - identifies one member, and no later member of the same slot.
+ * struct ivr_peer - identifies one member, and no later member of the same slot.
  * @id:		the member's slot
  * @generation:	the member's generation, odd
  */
-struct ivring_peer {
+struct ivr_peer {
 	uint32_t id;
 	uint32_t generation;
 };
 
 /* Mode of a region that nobody may join by its name, except with CAP_DAC_OVERRIDE. */
-#define IVRING_MODE_NOBODY		0x80000000u
+#define IVR_MODE_NOBODY		0x80000000u
 
 /**
- * struct ivring_options - the region that ivring_create() or ivring_open() makes.
+ * struct ivr_region_options - the region that ivr_create() or ivr_open() makes.
  * @name:		name by which others can join; NULL if they can join only by descriptor
  * @slots:		largest number of members at a time
  * @inbox_entries:	capacity of each inbox in items, a power of two
  * @outbox_bytes:	size of each outbox in bytes, a power of two
  * @mode:		permission bits that say which users may join by name, as if the region
  *			were a file of the caller. Zero means 0600, which allows only the
- *			caller's user. IVRING_MODE_NOBODY allows nobody. Zero without a name
+ *			caller's user. IVR_MODE_NOBODY allows nobody. Zero without a name
  * @lasting:		the member stays as long as any process has a descriptor of it, see
- *			ivring_join_lasting()
+ *			ivr_join_lasting()
  * @reserved:		zero; later versions of the library may use it for options that have no
  *			effect if they are zero
  */
-struct ivring_options {
+struct ivr_region_options {
 	const char *name;
 	uint32_t slots;
 	uint32_t inbox_entries;
@@ -125,23 +128,23 @@ struct ivring_options {
  */
 
 /**
- * ivring_create() - make a region and become member 0 of it.
+ * ivr_create() - make a region and become member 0 of it.
  * @options:	the properties of the region
- * @member:	out: the member, to be closed with ivring_close()
+ * @member:	out: the member, to be closed with ivr_close()
  *
  * Return: 0; -EEXIST if the name is taken, -EINVAL for bad options or for a reserved field
  * that is not zero; -ENODEV if there is no /dev/ivring, -EACCES if this user may not open
  * /dev/ivring; or an error of opening /dev/ivring, IVRING_IOC_CREATE or mmap().
  */
-int ivring_create(const struct ivring_options *options, struct ivring **member);
+int ivr_create(const struct ivr_region_options *options, struct ivr_member **member);
 
 /**
- * ivring_join() - become a member of a region that has a name.
+ * ivr_join() - become a member of a region that has a name.
  * @name:	the region's name
  * @id:		the wanted slot, or IVRING_ID_ANY
  * @deadline:	how long to wait for a region of that name; the function looks for it every
  *		10 ms
- * @member:	out: the member, to be closed with ivring_close()
+ * @member:	out: the member, to be closed with ivr_close()
  *
  * The function waits only while no region has that name. It returns any other error at once,
  * because the reason may never go away: a device that is missing or cannot be opened, a region
@@ -154,102 +157,102 @@ int ivring_create(const struct ivring_options *options, struct ivring **member);
  * bad name or if there is no such slot; or an error of opening /dev/ivring, IVRING_IOC_ATTACH
  * or mmap().
  */
-int ivring_join(const char *name, uint32_t id, uint64_t deadline, struct ivring **member);
+int ivr_join(const char *name, uint32_t id, uint64_t deadline, struct ivr_member **member);
 
 /**
- * ivring_join_lasting() - join like ivring_join(), with a member that outlives the process.
+ * ivr_join_lasting() - join like ivr_join(), with a member that outlives the process.
  * @name:	the region's name
  * @id:		the wanted slot, or IVRING_ID_ANY
  * @deadline:	how long to wait for a region of that name
- * @member:	out: the member, to be closed with ivring_close()
+ * @member:	out: the member, to be closed with ivr_close()
  *
- * A member of ivring_join() leaves when the process that attached it ends, even if a child
+ * A member of ivr_join() leaves when the process that attached it ends, even if a child
  * made by fork() still has the descriptor (IVRING_ATTACH_PROCESS). A lasting member stays until
  * the last descriptor is closed. So a process that got a descriptor by SCM_RIGHTS or across
  * exec() can continue as this member.
  *
- * Return: the same values as ivring_join().
+ * Return: the same values as ivr_join().
  */
-int ivring_join_lasting(const char *name, uint32_t id, uint64_t deadline, struct ivring **member);
+int ivr_join_lasting(const char *name, uint32_t id, uint64_t deadline, struct ivr_member **member);
 
-/* Results of ivring_open(). */
+/* Results of ivr_open(). */
 enum {
-	IVRING_JOINED = 0,
-	IVRING_CREATED = 1,
+	IVR_JOINED = 0,
+	IVR_CREATED = 1,
 };
 
 /**
- * ivring_open() - make a region and become member 0 of it, or join the region of that name.
+ * ivr_open() - make a region and become member 0 of it, or join the region of that name.
  * @options:	the properties of the region if it is made; the name is required
  * @deadline:	how long to try again if regions of that name come and go
- * @member:	out: the member, to be closed with ivring_close(). It can have any slot if it
+ * @member:	out: the member, to be closed with ivr_close(). It can have any slot if it
  *		has joined an existing region
  *
  * Use this function in programs that can start in any order. An existing region is not changed,
- * even if its size, mode or creator differ from the options. ivring_info() reports them.
+ * even if its size, mode or creator differ from the options. ivr_info() reports them.
  *
- * Return: IVRING_CREATED or IVRING_JOINED; -EAGAIN if regions of that name came and went
- * repeatedly until the deadline, after at least a few tries; or an error of ivring_create() or
- * ivring_join(), except -EEXIST and -ENOENT.
+ * Return: IVR_CREATED or IVR_JOINED; -EAGAIN if regions of that name came and went
+ * repeatedly until the deadline, after at least a few tries; or an error of ivr_create() or
+ * ivr_join(), except -EEXIST and -ENOENT.
  */
-int ivring_open(const struct ivring_options *options, uint64_t deadline, struct ivring **member);
+int ivr_open(const struct ivr_region_options *options, uint64_t deadline, struct ivr_member **member);
 
 /**
- * ivring_join_fd() - become a member of the region that a descriptor belongs to.
+ * ivr_join_fd() - become a member of the region that a descriptor belongs to.
  * @region_fd:	an ivring descriptor; the caller still has to close it
  * @id:		the wanted slot, or IVRING_ID_ANY
- * @member:	out: the member, to be closed with ivring_close()
+ * @member:	out: the member, to be closed with ivr_close()
  *
  * The function does not wait.
  *
- * Return: 0; -EBADF or -EINVAL for a bad descriptor; or an error of ivring_join().
+ * Return: 0; -EBADF or -EINVAL for a bad descriptor; or an error of ivr_join().
  */
-int ivring_join_fd(int region_fd, uint32_t id, struct ivring **member);
+int ivr_join_fd(int region_fd, uint32_t id, struct ivr_member **member);
 
 /**
- * ivring_join_fd_lasting() - join like ivring_join_fd(), as a member that outlives the process.
+ * ivr_join_fd_lasting() - join like ivr_join_fd(), as a member that outlives the process.
  * @region_fd:	an ivring descriptor; the caller still has to close it
  * @id:		the wanted slot, or IVRING_ID_ANY
- * @member:	out: the member, to be closed with ivring_close(); see ivring_join_lasting()
+ * @member:	out: the member, to be closed with ivr_close(); see ivr_join_lasting()
  *
- * Return: the same values as ivring_join_fd().
+ * Return: the same values as ivr_join_fd().
  */
-int ivring_join_fd_lasting(int region_fd, uint32_t id, struct ivring **member);
+int ivr_join_fd_lasting(int region_fd, uint32_t id, struct ivr_member **member);
 
 /**
- * ivring_close() - leave the region, and free the member.
+ * ivr_close() - leave the region, and free the member.
  * @member:	the member, or NULL
  *
  * Return: 0; -EBUSY from a handler of the member, which then stays open.
  */
-int ivring_close(struct ivring *member);
+int ivr_close(struct ivr_member *member);
 
 /**
- * ivring_fd() - the member's descriptor, for poll() and for passing on.
+ * ivr_fd() - the member's descriptor, for poll() and for passing on.
  * @member:	the member
  *
  * The descriptor is readable while there are items in the inbox or a lane. It has POLLPRI after
  * members have come or gone, until that has been handled, and POLLERR when the inbox is broken.
  */
-int ivring_fd(const struct ivring *member);
+int ivr_fd(const struct ivr_member *member);
 
 /**
- * ivring_self() - slot and generation of this member.
+ * ivr_self() - slot and generation of this member.
  * @member:	the member
  */
-struct ivring_peer ivring_self(const struct ivring *member);
+struct ivr_peer ivr_self(const struct ivr_member *member);
 
 /**
- * ivring_info() - the region's size, name, mode and creator.
+ * ivr_info() - the region's size, name, mode and creator.
  * @member:	the member
  * @info:	out: the result of IVRING_IOC_INFO
  *
  * Return: 0, or an error of IVRING_IOC_INFO.
  */
-int ivring_info(const struct ivring *member, struct ivring_info *info);
+int ivr_info(const struct ivr_member *member, struct ivring_info *info);
 
 /**
- * ivring_member_info() - the kernel's counters of one member of the region.
+ * ivr_member_info() - the kernel's counters of one member of the region.
  * @member:	the calling member
  * @id:		the slot of the other member
  * @info:	out: the result of IVRING_IOC_MEMBER_INFO. If the slot is free, the generation
@@ -257,11 +260,11 @@ int ivring_info(const struct ivring *member, struct ivring_info *info);
  *
  * Return: 0; -EINVAL if there is no such slot.
  */
-int ivring_member_info(const struct ivring *member, uint32_t id, struct ivring_member_info *info);
+int ivr_member_info(const struct ivr_member *member, uint32_t id, struct ivring_member_info *info);
 
 /**
- * struct ivring_counters - the library's counters of a member, from the time that it attached.
- * @handled:	items given to the handler of their port or to the handler of ivring_on_other()
+ * struct ivr_counters - the library's counters of a member, from the time that it attached.
+ * @handled:	items given to the handler of their port or to the handler of ivr_on_other()
  * @replies:	replies to requests of this member, including refusals
  * @unhandled:	items that were dropped because their port had no handler
  * @refused:	requests among the unhandled items whose senders got a refusal
@@ -270,7 +273,7 @@ int ivring_member_info(const struct ivring *member, uint32_t id, struct ivring_m
  *
  * An event is counted when it happens, so handlers see the counters grow.
  */
-struct ivring_counters {
+struct ivr_counters {
 	uint64_t handled;
 	uint64_t replies;
 	uint64_t unhandled;
@@ -280,53 +283,53 @@ struct ivring_counters {
 };
 
 /**
- * ivring_get_counters() - read the library's counters of a member.
+ * ivr_get_counters() - read the library's counters of a member.
  * @member:	the member
  * @counters:	out
  */
-void ivring_get_counters(const struct ivring *member, struct ivring_counters *counters);
+void ivr_get_counters(const struct ivr_member *member, struct ivr_counters *counters);
 
 /**
- * ivring_set_eventfd() - have each doorbell signal an eventfd.
+ * ivr_set_eventfd() - have each doorbell signal an eventfd.
  * @member:	the member
  * @eventfd:	the eventfd, or -1 for none; the caller still has to close it
  *
  * The member is armed when this function returns. If there is work already, the eventfd has
- * been signalled. Later the caller must arm the member before each sleep: see ivring_arm().
+ * been signalled. Later the caller must arm the member before each sleep: see ivr_arm().
  *
  * Return: 0; -EBADF or -EINVAL for a bad descriptor.
  */
-int ivring_set_eventfd(struct ivring *member, int eventfd);
+int ivr_set_eventfd(struct ivr_member *member, int eventfd);
 
 /**
- * ivring_deadline_ms() - make a deadline that is a number of milliseconds from now.
+ * ivr_deadline_ms() - make a deadline that is a number of milliseconds from now.
  * @ms:		milliseconds
  */
-uint64_t ivring_deadline_ms(uint32_t ms);
+uint64_t ivr_deadline_ms(uint32_t ms);
 
 /*
  * The other members
  */
 
 /**
- * ivring_next_peer() - walk through the other members of the region.
+ * ivr_next_peer() - walk through the other members of the region.
  * @member:	the member
  * @peer:	in: the previous result, or { .id = IVRING_ID_ANY } to begin;
  *		out: the next member that is attached
  *
  * Return: true if there is a next member.
  */
-bool ivring_next_peer(const struct ivring *member, struct ivring_peer *peer);
+bool ivr_next_peer(const struct ivr_member *member, struct ivr_peer *peer);
 
 /**
- * ivring_is_member() - whether a peer is still attached.
+ * ivr_is_member() - whether a peer is still attached.
  * @member:	the calling member
  * @peer:	the peer
  */
-bool ivring_is_member(const struct ivring *member, struct ivring_peer peer);
+bool ivr_is_member(const struct ivr_member *member, struct ivr_peer peer);
 
 /**
- * ivring_wait_peer() - sleep until a member is attached to a slot.
+ * ivr_wait_peer() - sleep until a member is attached to a slot.
  * @member:	the calling member
  * @id:		the slot
  * @deadline:	when to stop waiting
@@ -337,15 +340,15 @@ bool ivring_is_member(const struct ivring *member, struct ivring_peer peer);
  * Return: 0; -EINVAL if there is no such slot; -EPROTO if the inbox is broken;
  * -ETIMEDOUT, -EINTR.
  */
-int ivring_wait_peer(struct ivring *member, uint32_t id, uint64_t deadline,
-		     struct ivring_peer *peer);
+int ivr_wait_peer(struct ivr_member *member, uint32_t id, uint64_t deadline,
+		  struct ivr_peer *peer);
 
 /**
- * ivring_members() - whether members came or went since the last call.
+ * ivr_refresh_members() - whether members came or went since the last call.
  * @member:	the member
  *
- * Use this function without a dispatcher. If it returns 1, ivring_next_change() reports the
- * changes. After the first call of this function, ivring_arm() does not succeed while there are
+ * Use this function without a dispatcher. If it returns 1, ivr_next_member_event() reports the
+ * changes. After the first call of this function, ivr_arm() does not succeed while there are
  * changes that have not been read.
  *
  * The function returns 1 only after the caller has consumed all items that were in the inbox
@@ -354,31 +357,31 @@ int ivring_wait_peer(struct ivring *member, uint32_t id, uint64_t deadline,
  *
  * Return: 1 if members came or went, 0 if not; -EPROTO if the inbox is broken.
  */
-int ivring_members(struct ivring *member);
+int ivr_refresh_members(struct ivr_member *member);
 
 /* Events of a member. */
-enum ivring_member_event {
-	IVRING_MEMBER_JOINED,
-	IVRING_MEMBER_LEFT,
+enum ivr_member_event_kind {
+	IVR_MEMBER_JOINED,
+	IVR_MEMBER_LEFT,
 };
 
 /**
- * struct ivring_change - a member that has come or gone.
+ * struct ivr_member_event - a member that has come or gone.
  * @peer:	the member
  * @event:	whether the member has joined or left
  * @skipped:	number of members of this slot that came and went directly before this change
  *		and are not reported
  * @reserved:	zero, until later versions of the library say more about the change there
  */
-struct ivring_change {
-	struct ivring_peer peer;
-	enum ivring_member_event event;
+struct ivr_member_event {
+	struct ivr_peer peer;
+	enum ivr_member_event_kind event;
 	uint32_t skipped;
 	uint32_t reserved[4];
 };
 
 /**
- * ivring_next_change() - read one change, after ivring_members() has returned 1.
+ * ivr_next_member_event() - read one change, after ivr_refresh_members() has returned 1.
  * @member:	the member
  * @change:	out: the next change, in the order in which changes happened in each slot
  *
@@ -388,11 +391,11 @@ struct ivring_change {
  * members that were left out. If a member was reported as joined, it is always reported when
  * it leaves.
  *
- * Use this function without a dispatcher. With a dispatcher, see ivring_on_members().
+ * Use this function without a dispatcher. With a dispatcher, see ivr_on_members().
  *
  * Return: 1; 0 if there are no more changes; -EBUSY from a handler.
  */
-int ivring_next_change(struct ivring *member, struct ivring_change *change);
+int ivr_next_member_event(struct ivr_member *member, struct ivr_member_event *change);
 
 #ifdef __cplusplus
 }
@@ -405,4 +408,4 @@ int ivring_next_change(struct ivring *member, struct ivring_change *change);
 #include <ivring/dispatcher.h>
 #include <ivring/request.h>
 
-#endif /* _IVRING_H */
+#endif /* _IVR_H */

@@ -155,7 +155,7 @@ static void members_changed(uint32_t id)
 			device_ring(other, false);
 }
 
-int ivr_open(void)
+int ivr_device_open(void)
 {
 	if (device.open_error)
 		return device.open_error;
@@ -165,7 +165,7 @@ int ivr_open(void)
 	return files++;
 }
 
-void ivr_close(int fd)
+void ivr_device_close(int fd)
 {
 	if (slot_of_file[fd] >= 0 && !device.in_child) {
 		leave_lanes((uint32_t)slot_of_file[fd]);

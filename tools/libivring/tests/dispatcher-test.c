@@ -13,7 +13,7 @@
 
 #define ENTRIES		64u
 
-static struct ivring *member, *other;
+static struct ivr_member *member, *other;
 
 /* What the handlers saw, and what they are to do. */
 static struct {
@@ -24,7 +24,7 @@ static struct {
 	int result;		/* of a call that a handler made */
 } seen;
 
-static void on_item(struct ivring *self, const struct ivring_item *item, void *arg)
+static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
 	CHECK(arg == &seen);
 	seen.items++;
@@ -32,10 +32,10 @@ static void on_item(struct ivring *self, const struct ivring_item *item, void *a
 	seen.state = device_area(0)->state;
 	seen.consumer = device_area(0)->inbox_consumer;
 	if (item->cookie == seen.stop_at)
-		ivring_stop(self);
+		ivr_stop(self);
 }
 
-static void on_other(struct ivring *self, const struct ivring_item *item, void *arg)
+static void on_other(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
 	(void)self;
 	(void)item;
@@ -43,7 +43,7 @@ static void on_other(struct ivring *self, const struct ivring_item *item, void *
 	seen.others++;
 }
 
-static void on_members(struct ivring *self, const struct ivring_change *change, void *arg)
+static void on_members(struct ivr_member *self, const struct ivr_member_event *change, void *arg)
 {
 	(void)self;
 	(void)change;
@@ -54,7 +54,7 @@ static void on_members(struct ivring *self, const struct ivring_change *change, 
 
 static void set_up(void)
 {
-	struct ivring_options options = {
+	struct ivr_region_options options = {
 		.name = "test", .slots = 4, .inbox_entries = ENTRIES,
 		.outbox_bytes = 4096, .mode = 0600,
 	};
@@ -62,21 +62,21 @@ static void set_up(void)
 	device_reset();
 	memset(&seen, 0, sizeof(seen));
 	seen.stop_at = UINT64_MAX;
-	CHECK_EQ(ivring_create(&options, &member), 0);
-	CHECK_EQ(ivring_join("test", 1, 0, &other), 0);
-	CHECK_EQ(ivring_on(member, 7, on_item, &seen), 0);
+	CHECK_EQ(ivr_create(&options, &member), 0);
+	CHECK_EQ(ivr_join("test", 1, 0, &other), 0);
+	CHECK_EQ(ivr_on(member, 7, on_item, &seen), 0);
 }
 
 static void close_other(void)
 {
-	ivring_close(other);
+	ivr_close(other);
 	other = NULL;
 }
 
 static void close_both(void)
 {
 	close_other();
-	ivring_close(member);
+	ivr_close(member);
 	CHECK_EQ(device.maps, 0);
 }
 
@@ -85,7 +85,7 @@ static void send(uint32_t port, unsigned int count)
 	struct ivring_item item = { .port = port };
 
 	for (; item.cookie < count; item.cookie++)
-		CHECK_EQ(ivring_send(other, ivring_self(member), &item, 1, 0), 1);
+		CHECK_EQ(ivr_send(other, ivr_self(member), &item, 1, 0), 1);
 }
 
 static void handlers_by_port(void)
@@ -93,29 +93,29 @@ static void handlers_by_port(void)
 	uint32_t port;
 
 	set_up();
-	CHECK_EQ(ivring_on(member, IVRING_PORT_RESERVED, on_item, &seen), -EINVAL);
+	CHECK_EQ(ivr_on(member, IVR_PORT_RESERVED, on_item, &seen), -EINVAL);
 	for (port = 20; port; port--)
 		if (port != 7)
-			CHECK_EQ(ivring_on(member, port, on_other, NULL), 0);
+			CHECK_EQ(ivr_on(member, port, on_other, NULL), 0);
 	send(7, 1);
-	CHECK_EQ(ivring_dispatch(member, 100), 1);
+	CHECK_EQ(ivr_dispatch(member, 100), 1);
 	CHECK_EQ(seen.items, 1);
 	CHECK_EQ(seen.others, 0);
 	for (port = 1; port <= 20; port++)
 		if (port != 7)
 			send(port, 1);
-	CHECK_EQ(ivring_dispatch(member, 100), 19);
+	CHECK_EQ(ivr_dispatch(member, 100), 19);
 	CHECK_EQ(seen.items, 1);
 	CHECK_EQ(seen.others, 19);
 
 	/* Registered again: the new one instead; and then none. */
-	CHECK_EQ(ivring_on(member, 3, on_item, &seen), 0);
+	CHECK_EQ(ivr_on(member, 3, on_item, &seen), 0);
 	send(3, 1);
-	CHECK_EQ(ivring_dispatch(member, 100), 1);
+	CHECK_EQ(ivr_dispatch(member, 100), 1);
 	CHECK_EQ(seen.items, 2);
-	CHECK_EQ(ivring_on(member, 3, NULL, NULL), 0);
+	CHECK_EQ(ivr_on(member, 3, NULL, NULL), 0);
 	send(3, 1);
-	CHECK_EQ(ivring_dispatch(member, 100), 1);
+	CHECK_EQ(ivr_dispatch(member, 100), 1);
 	CHECK_EQ(seen.items, 2);
 	CHECK_EQ(seen.others, 19);
 	close_both();
@@ -125,12 +125,12 @@ static void ports_without_handler(void)
 {
 	set_up();
 	send(8, 2);
-	CHECK_EQ(ivring_dispatch(member, 100), 2);
+	CHECK_EQ(ivr_dispatch(member, 100), 2);
 	CHECK_EQ(seen.items, 0);
-	ivring_on_other(member, on_other, NULL);
+	ivr_on_other(member, on_other, NULL);
 	send(8, 2);
 	send(7, 1);
-	CHECK_EQ(ivring_dispatch(member, 100), 3);
+	CHECK_EQ(ivr_dispatch(member, 100), 3);
 	CHECK_EQ(seen.others, 2);
 	CHECK_EQ(seen.items, 1);
 	close_both();
@@ -139,10 +139,10 @@ static void ports_without_handler(void)
 static void reserved_port_does_nothing(void)
 {
 	set_up();
-	ivring_on_other(member, on_other, NULL);
-	send(IVRING_PORT_RESERVED, 1);
+	ivr_on_other(member, on_other, NULL);
+	send(IVR_PORT_RESERVED, 1);
 	send(7, 1);
-	CHECK_EQ(ivring_dispatch(member, 100), 2);
+	CHECK_EQ(ivr_dispatch(member, 100), 2);
 	CHECK_EQ(seen.others, 0);
 	CHECK_EQ(seen.items, 1);
 	close_both();
@@ -153,16 +153,16 @@ static void given_up_after_the_handlers(void)
 	set_up();
 	send(7, ENTRIES);
 	device_area(0)->state = IVRING_IDLE;
-	CHECK_EQ(ivring_dispatch(member, 3), 3);
+	CHECK_EQ(ivr_dispatch(member, 3), 3);
 	CHECK_EQ(seen.consumer, 0);
 	CHECK_EQ(seen.state, IVRING_BUSY);
 	CHECK_EQ(device_area(0)->inbox_consumer, 3);
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
 	/* In batches, so that senders do not wait for all of them. */
-	CHECK_EQ(ivring_dispatch(member, 100), ENTRIES - 3);
+	CHECK_EQ(ivr_dispatch(member, 100), ENTRIES - 3);
 	CHECK(seen.consumer > 3);
 	CHECK_EQ(device_area(0)->inbox_consumer, ENTRIES);
-	CHECK_EQ(ivring_dispatch(member, 100), 0);
+	CHECK_EQ(ivr_dispatch(member, 100), 0);
 	close_both();
 }
 
@@ -171,16 +171,16 @@ static void stop_in_a_handler(void)
 	set_up();
 	send(7, 10);
 	seen.stop_at = 4;
-	CHECK_EQ(ivring_dispatch(member, 100), 5);
+	CHECK_EQ(ivr_dispatch(member, 100), 5);
 	CHECK_EQ(device_area(0)->inbox_consumer, 5);
-	CHECK_EQ(ivring_dispatch(member, 100), 5);
+	CHECK_EQ(ivr_dispatch(member, 100), 5);
 	CHECK_EQ(seen.cookie, 9);
 
 	send(7, 10);
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_run(member), 0);
 	CHECK_EQ(seen.cookie, 4);
 	seen.stop_at = 9;
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_run(member), 0);
 	CHECK_EQ(seen.cookie, 9);
 	/* No item was needed for that. */
 	CHECK_EQ(device_inbox(0)->producer, 20);
@@ -189,24 +189,24 @@ static void stop_in_a_handler(void)
 
 static void stop(void)
 {
-	ivring_stop(member);
+	ivr_stop(member);
 }
 
 static void stop_from_elsewhere(void)
 {
 	set_up();
 	device.asleep = stop;
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_run(member), 0);
 	/* Between the last look at the flag and the sleep. */
 	device.before_wait = stop;
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_run(member), 0);
 	/* Before the run. */
 	stop();
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_run(member), 0);
 	/* What stopped those does not stop the next. */
 	seen.stop_at = 0;
 	send(7, 1);
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_run(member), 0);
 	CHECK_EQ(seen.items, 1);
 	close_both();
 }
@@ -214,14 +214,14 @@ static void stop_from_elsewhere(void)
 static void fill_and_stop(void)
 {
 	send(7, ENTRIES);
-	ivring_stop(member);
+	ivr_stop(member);
 }
 
 static void stop_with_a_full_inbox(void)
 {
 	set_up();
 	device.before_wait = fill_and_stop;
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_run(member), 0);
 	CHECK_EQ(device_inbox(0)->producer, ENTRIES);
 	close_both();
 }
@@ -236,26 +236,26 @@ static void run_sleeps_until_there_is_work(void)
 	set_up();
 	seen.stop_at = 0;
 	device.asleep = send_the_last;
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_run(member), 0);
 	CHECK_EQ(seen.items, 1);
 	close_both();
 }
 
-static void call_inside(struct ivring *self, const struct ivring_item *item, void *arg)
+static void call_inside(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
 	(void)item;
 	(void)arg;
-	CHECK_EQ(ivring_run(self), -EBUSY);
-	CHECK_EQ(ivring_dispatch(self, 1), -EBUSY);
+	CHECK_EQ(ivr_run(self), -EBUSY);
+	CHECK_EQ(ivr_dispatch(self, 1), -EBUSY);
 	seen.items++;
 }
 
 static void no_dispatch_in_a_handler(void)
 {
 	set_up();
-	ivring_on(member, 7, call_inside, NULL);
+	ivr_on(member, 7, call_inside, NULL);
 	send(7, 2);
-	CHECK_EQ(ivring_dispatch(member, 100), 2);
+	CHECK_EQ(ivr_dispatch(member, 100), 2);
 	CHECK_EQ(seen.items, 2);
 	close_both();
 }
@@ -265,19 +265,19 @@ static void arm(void)
 	struct ivring_item item;
 
 	set_up();
-	CHECK_EQ(ivring_members(member), 1);
-	CHECK_EQ(ivring_arm(member), 1);
+	CHECK_EQ(ivr_refresh_members(member), 1);
+	CHECK_EQ(ivr_arm(member), 1);
 	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
 	send(7, 1);
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
-	CHECK_EQ(ivring_arm(member), 0);
+	CHECK_EQ(ivr_arm(member), 0);
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
-	CHECK_EQ(ivring_receive(member, &item, 1), 1);
-	CHECK_EQ(ivring_consume(member, 1), 0);
+	CHECK_EQ(ivr_receive(member, &item, 1), 1);
+	CHECK_EQ(ivr_consume(member, 1), 0);
 	close_other();
-	CHECK_EQ(ivring_arm(member), 0);
-	CHECK_EQ(ivring_members(member), 1);
-	CHECK_EQ(ivring_arm(member), 1);
+	CHECK_EQ(ivr_arm(member), 0);
+	CHECK_EQ(ivr_refresh_members(member), 1);
+	CHECK_EQ(ivr_arm(member), 1);
 	close_both();
 }
 
@@ -285,13 +285,13 @@ static void armed_when_there_is_no_more(void)
 {
 	set_up();
 	send(7, 2);
-	CHECK_EQ(ivring_dispatch(member, 1), 1);
+	CHECK_EQ(ivr_dispatch(member, 1), 1);
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
-	CHECK_EQ(ivring_dispatch(member, 2), 1);
+	CHECK_EQ(ivr_dispatch(member, 2), 1);
 	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
 	close_other();
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
-	CHECK_EQ(ivring_dispatch(member, 1), 0);
+	CHECK_EQ(ivr_dispatch(member, 1), 0);
 	CHECK_EQ(member->members, member->region->members);
 	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
 	close_both();
@@ -304,12 +304,12 @@ static void broken_inbox(void)
 	set_up();
 	send(7, 1);
 	device_set_producer(0, ENTRIES + 1);
-	CHECK_EQ(ivring_arm(member), -EPROTO);
+	CHECK_EQ(ivr_arm(member), -EPROTO);
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
-	CHECK_EQ(ivring_dispatch(member, 100), -EPROTO);
-	CHECK_EQ(ivring_run(member), -EPROTO);
-	CHECK_EQ(ivring_receive(member, &item, 1), -EPROTO);
-	CHECK_EQ(ivring_consume(member, 1), -EINVAL);
+	CHECK_EQ(ivr_dispatch(member, 100), -EPROTO);
+	CHECK_EQ(ivr_run(member), -EPROTO);
+	CHECK_EQ(ivr_receive(member, &item, 1), -EPROTO);
+	CHECK_EQ(ivr_consume(member, 1), -EINVAL);
 	CHECK_EQ(seen.items, 0);
 	close_both();
 }
@@ -318,10 +318,10 @@ static void rings_back(void)
 {
 	set_up();
 	send(7, ENTRIES);
-	CHECK_EQ(ivring_dispatch(member, 1), 1);
+	CHECK_EQ(ivr_dispatch(member, 1), 1);
 	CHECK_EQ(device.rooms, 0);
 	device_inbox(0)->room_wanted = 1;
-	CHECK_EQ(ivring_dispatch(member, 1), 1);
+	CHECK_EQ(ivr_dispatch(member, 1), 1);
 	CHECK_EQ(device.rooms, 1);
 	close_both();
 }
@@ -329,27 +329,27 @@ static void rings_back(void)
 static void news_after_the_last_item(void)
 {
 	set_up();
-	ivring_on_members(member, on_members, &seen);
-	CHECK_EQ(ivring_dispatch(member, 100), 0);
+	ivr_on_members(member, on_members, &seen);
+	CHECK_EQ(ivr_dispatch(member, 100), 0);
 	CHECK_EQ(seen.members, 1);
 	send(7, 40);
 	close_other();
-	CHECK_EQ(ivring_dispatch(member, 20), 20);
+	CHECK_EQ(ivr_dispatch(member, 20), 20);
 	CHECK_EQ(seen.members, 1);
 	CHECK(device_area(0)->members_seen != member->region->members);
-	CHECK_EQ(ivring_dispatch(member, 100), 20);
+	CHECK_EQ(ivr_dispatch(member, 100), 20);
 	CHECK_EQ(seen.members, 2);
 	CHECK_EQ(seen.result, 40);
 	CHECK_EQ(device_area(0)->members_seen, member->region->members);
 	close_both();
 }
 
-static void answer(struct ivring *self, const struct ivring_item *item, void *arg)
+static void answer(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
 	struct ivring_item reply = { .port = 9, .cookie = 1 };
 
 	(void)arg;
-	seen.result = ivring_reply(self, item, &reply, 0);
+	seen.result = ivr_reply(self, item, &reply, 0);
 }
 
 static void reply_carries_the_cookie(void)
@@ -357,17 +357,17 @@ static void reply_carries_the_cookie(void)
 	struct ivring_item request = { .port = 5, .cookie = 77 }, reply;
 
 	set_up();
-	ivring_on(member, 5, answer, NULL);
-	CHECK_EQ(ivring_send(other, ivring_self(member), &request, 1, 0), 1);
-	CHECK_EQ(ivring_dispatch(member, 100), 1);
+	ivr_on(member, 5, answer, NULL);
+	CHECK_EQ(ivr_send(other, ivr_self(member), &request, 1, 0), 1);
+	CHECK_EQ(ivr_dispatch(member, 100), 1);
 	CHECK_EQ(seen.result, 0);
-	CHECK_EQ(ivring_receive(other, &reply, 1), 1);
+	CHECK_EQ(ivr_receive(other, &reply, 1), 1);
 	CHECK_EQ((long long)reply.cookie, 77);
 	CHECK_EQ(reply.port, 9);
 
-	CHECK_EQ(ivring_send(other, ivring_self(member), &request, 1, 0), 1);
+	CHECK_EQ(ivr_send(other, ivr_self(member), &request, 1, 0), 1);
 	close_other();
-	CHECK_EQ(ivring_dispatch(member, 100), 1);
+	CHECK_EQ(ivr_dispatch(member, 100), 1);
 	CHECK_EQ(seen.result, -EPIPE);
 	close_both();
 }

@@ -5,11 +5,11 @@
 
 #include <ivring.h>
 
-int fast_path(struct ivring_lane *lane, const struct ivring_item *item);
+int fast_path(struct ivr_lane *lane, const struct ivring_item *item);
 
-int fast_path(struct ivring_lane *lane, const struct ivring_item *item)
+int fast_path(struct ivr_lane *lane, const struct ivring_item *item)
 {
-	int ret = ivring_lane_push(lane, item);
+	int ret = ivr_lane_push(lane, item);
 
-	return ret ? ret : ivring_lane_publish(lane);
+	return ret ? ret : ivr_lane_publish(lane);
 }

@@ -60,7 +60,7 @@ static void wait_for_change(const uint32_t *word, uint32_t from)
 	}
 }
 
-static void on_item(struct ivring *self, const struct ivring_item *item, void *arg)
+static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
 	(void)self;
 	(void)item;
@@ -69,7 +69,7 @@ static void on_item(struct ivring *self, const struct ivring_item *item, void *a
 }
 
 /* As the kernel does for IVRING_IOC_FLUSH. */
-static void wait_for_room(struct ivring_lane *lane)
+static void wait_for_room(struct ivr_lane *lane)
 {
 	struct ivring_ring_area *ring = lane->ring;
 	uint32_t position = (uint32_t)lane->staged;
@@ -92,7 +92,7 @@ static void *receive(void *arg)
 			ivr_dispatcher_drain(member, TURN);
 		if (unfenced)
 			ivr_state_handled(&member->state, UINT16_MAX);
-		if (ivring_arm(member) == 1)
+		if (ivr_arm(member) == 1)
 			wait_for_change(&member->area->state, IVRING_IDLE);
 	}
 	return NULL;
@@ -108,13 +108,13 @@ static void loiter(void)
 
 static void send_one_by_one(void)
 {
-	struct ivring_lane *lane = ivring_lane(other, ivring_self(member));
+	struct ivr_lane *lane = ivr_lane(other, ivr_self(member));
 	struct ivring_item item = { .port = 1 };
 	uint64_t start = now(), lasted;
 
 	do {
-		CHECK_EQ(ivring_lane_push(lane, &item), 0);
-		CHECK_EQ(ivring_lane_publish(lane), 0);
+		CHECK_EQ(ivr_lane_push(lane, &item), 0);
+		CHECK_EQ(ivr_lane_publish(lane), 0);
 		if (waits_for_room) {
 			loiter();
 			wait_for_room(lane);
@@ -127,7 +127,7 @@ static void send_one_by_one(void)
 }
 
 /* Both ends by one mapping: the sanitizer does not know that two show the same memory. */
-static struct ivring_lane lane;
+static struct ivr_lane lane;
 static struct ivr_ring ring;
 
 static void *read_stream(void *arg)
@@ -170,18 +170,18 @@ static void stream(void)
 		.consumer = (uint32_t)lane.staged,
 		.producer = (uint32_t)lane.staged,
 		.entries = 8,
-		.from = ivring_self(other),
+		.from = ivr_self(other),
 	};
 	CHECK_EQ(pthread_create(&receiver, NULL, read_stream, NULL), 0);
 	do {
-		if (ivring_lane_push(&lane, &item))
+		if (ivr_lane_push(&lane, &item))
 			sched_yield();
 		else
 			item.cookie = ++sent;
 		if (!random_below(4))
-			CHECK_EQ(ivring_lane_publish(&lane), 0);
+			CHECK_EQ(ivr_lane_publish(&lane), 0);
 	} while (tap_good && !ivr_load(&lost) && (now() - start < duration_ns || sent < ROUNDS));
-	CHECK_EQ(ivring_lane_publish(&lane), 0);
+	CHECK_EQ(ivr_lane_publish(&lane), 0);
 	while (!ivr_load(&lost) && (seen = ivr_load(&handled)) != sent)
 		wait_for_change(&handled, seen);
 	CHECK(!ivr_load(&lost));
@@ -209,10 +209,10 @@ static void race(bool receiver_unfences, bool receiver_marks, bool sender_sleeps
 	sent = handled = ended = lost = 0;
 	unfenced = receiver_unfences;
 	waits_for_room = sender_sleeps;
-	CHECK_EQ(ivring_open_lane(other, ivring_self(member), 2, 0), 0);
+	CHECK_EQ(ivr_open_lane(other, ivr_self(member), 2, 0), 0);
 	CHECK_EQ(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0), 0);
 	device.fence = fence;
-	CHECK_EQ(ivring_on(member, 1, on_item, NULL), 0);
+	CHECK_EQ(ivr_on(member, 1, on_item, NULL), 0);
 	CHECK_EQ(pthread_create(&receiver, NULL, receive, NULL), 0);
 	send_one_by_one();
 	CHECK(!ivr_load(&lost));

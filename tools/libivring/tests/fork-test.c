@@ -12,14 +12,14 @@
 
 #include "region.h"
 
-static void on_item(struct ivring *self, const struct ivring_item *item, void *arg)
+static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
 	(void)self;
 	(void)item;
 	(void)arg;
 }
 
-static void on_members(struct ivring *self, const struct ivring_change *change, void *arg)
+static void on_members(struct ivr_member *self, const struct ivr_member_event *change, void *arg)
 {
 	(void)self;
 	(void)change;
@@ -29,7 +29,7 @@ static void on_members(struct ivring *self, const struct ivring_change *change, 
 static void check_refused(int ret)
 {
 	CHECK_EQ(ret, -EPERM);
-	CHECK(strstr(ivring_why(), "child"));
+	CHECK(strstr(ivr_why(), "child"));
 }
 
 /* As VM_DONTCOPY does. */
@@ -42,55 +42,55 @@ static void lose_mappings(void)
 
 static void use_in_child(void *block)
 {
-	struct ivring_peer to = ivring_self(other), peer = { .id = IVRING_ID_ANY };
+	struct ivr_peer to = ivr_self(other), peer = { .id = IVRING_ID_ANY };
 	struct ivring_item item = { .port = 1 };
 	struct ivring_member_info member_info;
-	struct ivring_change change;
+	struct ivr_member_event change;
 	struct ivring_info info;
 	const void *found;
 	char buffer[10];
 	int result = 0;
 	void *data;
 
-	check_refused(ivring_send(member, to, &item, 1, 0));
-	CHECK_EQ(ivring_send_many(member, &to, 1, &item, 0, &result), 0);
+	check_refused(ivr_send(member, to, &item, 1, 0));
+	CHECK_EQ(ivr_multicast(member, &to, 1, &item, 0, &result), 0);
 	check_refused(result);
-	check_refused(ivring_reply(member, &item, &item, 0));
-	check_refused(ivring_flush(member, to, 0));
-	check_refused(ivring_open_lane(member, to, 2, 0));
-	CHECK(!ivring_lane(member, to));
-	check_refused(ivring_receive(member, &item, 1));
-	check_refused(ivring_consume(member, 0));
-	check_refused(ivring_wait(member, 0, 0));
-	check_refused(ivring_arm(member));
-	check_refused(ivring_close_lane(member, to));
-	check_refused(ivring_run(member));
-	check_refused(ivring_dispatch(member, 1));
-	check_refused(ivring_request(member, to, &item, 0, NULL, NULL, NULL));
-	check_refused(ivring_forget(member, 0));
-	check_refused(ivring_call(member, to, &item, 0, ivring_keep_reply, &item));
-	check_refused(ivring_alloc(member, 1, 0, &data));
-	check_refused(ivring_cancel(member, block));
-	check_refused(ivring_set_payload(member, &item, block, 1));
+	check_refused(ivr_reply(member, &item, &item, 0));
+	check_refused(ivr_flush(member, to, 0));
+	check_refused(ivr_open_lane(member, to, 2, 0));
+	CHECK(!ivr_lane(member, to));
+	check_refused(ivr_receive(member, &item, 1));
+	check_refused(ivr_consume(member, 0));
+	check_refused(ivr_wait(member, 0, 0));
+	check_refused(ivr_arm(member));
+	check_refused(ivr_close_lane(member, to));
+	check_refused(ivr_run(member));
+	check_refused(ivr_dispatch(member, 1));
+	check_refused(ivr_request(member, to, &item, 0, NULL, NULL, NULL));
+	check_refused(ivr_cancel(member, 0));
+	check_refused(ivr_call(member, to, &item, 0, ivr_keep_reply, &item));
+	check_refused(ivr_alloc(member, 1, 0, &data));
+	check_refused(ivr_free(member, block));
+	check_refused(ivr_set_payload(member, &item, block, 1));
 	item = (struct ivring_item){ .from = 1, .from_gen = 1, .length = 1 };
-	check_refused(ivring_payload(member, &item, &found));
-	check_refused(ivring_copy_payload(member, &item, buffer, sizeof(buffer)));
-	check_refused(ivring_info(member, &info));
-	check_refused(ivring_member_info(member, 0, &member_info));
-	check_refused(ivring_set_eventfd(member, 1));
-	check_refused(ivring_wait_peer(member, 1, 0, &peer));
-	check_refused(ivring_members(member));
-	check_refused(ivring_next_change(member, &change));
-	CHECK(!ivring_next_peer(member, &peer));
-	CHECK(!ivring_is_member(member, to));
-	CHECK_EQ(ivring_on(member, 1, on_item, NULL), 0);
-	ivring_on_members(member, on_members, NULL);
-	ivring_set_wake(member, 2, 2);
-	ivring_set_max_lane_entries(member, 2);
-	ivring_stop(member);
-	CHECK_EQ(ivring_self(member).id, 0);
-	CHECK(ivring_fd(member) >= 0);
-	CHECK_EQ(ivring_close(member), 0);
+	check_refused(ivr_payload(member, &item, &found));
+	check_refused(ivr_copy_payload(member, &item, buffer, sizeof(buffer)));
+	check_refused(ivr_info(member, &info));
+	check_refused(ivr_member_info(member, 0, &member_info));
+	check_refused(ivr_set_eventfd(member, 1));
+	check_refused(ivr_wait_peer(member, 1, 0, &peer));
+	check_refused(ivr_refresh_members(member));
+	check_refused(ivr_next_member_event(member, &change));
+	CHECK(!ivr_next_peer(member, &peer));
+	CHECK(!ivr_is_member(member, to));
+	CHECK_EQ(ivr_on(member, 1, on_item, NULL), 0);
+	ivr_on_members(member, on_members, NULL);
+	ivr_set_wake(member, 2, 2);
+	ivr_set_max_lane_entries(member, 2);
+	ivr_stop(member);
+	CHECK_EQ(ivr_self(member).id, 0);
+	CHECK(ivr_fd(member) >= 0);
+	CHECK_EQ(ivr_close(member), 0);
 }
 
 static void handle_in_a_child(void)
@@ -100,8 +100,8 @@ static void handle_in_a_child(void)
 	pid_t pid;
 
 	set_up();
-	CHECK_EQ(ivring_dispatch(member, 10), 0);
-	CHECK_EQ(ivring_alloc(member, 64, 0, &block), 0);
+	CHECK_EQ(ivr_dispatch(member, 10), 0);
+	CHECK_EQ(ivr_alloc(member, 64, 0, &block), 0);
 	pid = fork();
 	if (!pid) {
 		device.in_child = true;
@@ -113,9 +113,9 @@ static void handle_in_a_child(void)
 	CHECK_EQ(waitpid(pid, &status, 0), pid);
 	CHECK_EQ(status, 0);
 	/* The parent goes on. */
-	CHECK_EQ(ivring_cancel(member, block), 0);
+	CHECK_EQ(ivr_free(member, block), 0);
 	send_items(other, member, 0, 1);
-	CHECK_EQ(ivring_dispatch(member, 10), 1);
+	CHECK_EQ(ivr_dispatch(member, 10), 1);
 	close_all();
 }
 

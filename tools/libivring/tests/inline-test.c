@@ -4,29 +4,29 @@
  */
 
 /* Compiled with -fgnu89-inline this emits no function, and the addresses are those of the library. */
-#define IVRING_STATIC	extern
+#define IVR_STATIC	extern
 
 #include "region.h"
 
-static struct ivring_peer (*volatile sender)(const struct ivring_item *item) = ivring_sender;
-static int (*volatile push)(struct ivring_lane *lane, const struct ivring_item *item) =
-	ivring_lane_push;
-static int (*volatile publish)(struct ivring_lane *lane) = ivring_lane_publish;
-static uint64_t (*volatile sent)(const struct ivring_lane *lane) = ivring_lane_sent;
+static struct ivr_peer (*volatile sender)(const struct ivring_item *item) = ivr_sender;
+static int (*volatile push)(struct ivr_lane *lane, const struct ivring_item *item) =
+	ivr_lane_push;
+static int (*volatile publish)(struct ivr_lane *lane) = ivr_lane_publish;
+static uint64_t (*volatile sent)(const struct ivr_lane *lane) = ivr_lane_sent;
 
 static void copies_of_the_inline_functions(void)
 {
 	struct ivring_item item = { .port = 7 };
-	struct ivring_lane *lane;
+	struct ivr_lane *lane;
 
 	set_up();
-	CHECK_EQ(ivring_open_lane(member, ivring_self(other), IVRING_MIN_LANE_ENTRIES, 0), 0);
-	lane = ivring_lane(member, ivring_self(other));
+	CHECK_EQ(ivr_open_lane(member, ivr_self(other), IVRING_MIN_LANE_ENTRIES, 0), 0);
+	lane = ivr_lane(member, ivr_self(other));
 	CHECK_EQ(push(lane, &item), 0);
 	CHECK_EQ(sent(lane), 1);
-	CHECK_EQ(ivring_receive(other, &item, 1), 0);
+	CHECK_EQ(ivr_receive(other, &item, 1), 0);
 	CHECK_EQ(publish(lane), 0);
-	CHECK_EQ(ivring_receive(other, &item, 1), 1);
+	CHECK_EQ(ivr_receive(other, &item, 1), 1);
 	CHECK_EQ(item.port, 7);
 	CHECK_EQ(sender(&item).id, 0);
 	CHECK_EQ(sender(&item).generation, 1);

@@ -16,7 +16,7 @@
 #define STEPS		150u
 #define MOST		64u	/* entries */
 
-static struct ivring_lane *lane;
+static struct ivr_lane *lane;
 static struct ivr_ring ring;
 
 /* Numbers of items: up to where each side is, and what it knows of the other one. */
@@ -49,7 +49,7 @@ static void begin(void)
 		.consumer = model.start,
 		.producer = model.start,
 		.entries = model.entries,
-		.from = ivring_self(other),
+		.from = ivr_self(other),
 		.outbox_bytes = OUTBOX,
 	};
 }
@@ -64,7 +64,7 @@ static void push(void)
 		if (model.staged == model.seen_read + model.entries)
 			expected = -EAGAIN;
 	}
-	CHECK_EQ(ivring_lane_push(lane, &item), expected);
+	CHECK_EQ(ivr_lane_push(lane, &item), expected);
 	model.staged += !expected;
 }
 
@@ -82,7 +82,7 @@ static void publish(void)
 		rings = held >= wake_items || held == model.entries;
 	device_area(0)->state = state;
 	device_area(0)->wake_items = wake_items;
-	CHECK_EQ(ivring_lane_publish(lane), 0);
+	CHECK_EQ(ivr_lane_publish(lane), 0);
 	CHECK_EQ(lane->doorbells - doorbells, rings);
 	model.published = model.staged;
 	CHECK_EQ(lane_area(other, member)->producer, index_of(model.published));
@@ -165,7 +165,7 @@ static void bad_producer(void)
 	CHECK_EQ(ivr_ring_pending(&ring, UINT32_MAX), good ? (int)(known() + moved) : -EPROTO);
 	if (good)
 		return;
-	CHECK_EQ(ring.fault, moved >> 31 ? IVRING_LANE_BACK : IVRING_LANE_AHEAD);
+	CHECK_EQ(ring.fault, moved >> 31 ? IVR_LANE_BACK : IVR_LANE_AHEAD);
 	lane_area(other, member)->producer = last;
 	CHECK_EQ(ivr_ring_pending(&ring, 0), -EPROTO);
 }
@@ -186,11 +186,11 @@ static void bad_consumer(void)
 	if (moved > model.published - model.seen_read)
 		expected = -EPROTO;
 	lane_end(other, member)->consumer = consumer;
-	CHECK_EQ(ivring_lane_refresh(lane), expected);
+	CHECK_EQ(ivr_lane_refresh(lane), expected);
 	if (expected != -EPROTO)
 		return;
 	lane_end(other, member)->consumer = last;
-	CHECK_EQ(ivring_lane_push(lane, &(struct ivring_item){ 0 }), -EPROTO);
+	CHECK_EQ(ivr_lane_push(lane, &(struct ivring_item){ 0 }), -EPROTO);
 }
 
 /* One that @good is about, near to it, or any. */
@@ -214,7 +214,7 @@ static void bad_item(void)
 	model.seen_read = model.seen_published = model.read = model.published = model.staged;
 	CHECK(ivr_ring_pending(&ring, UINT32_MAX) >= 0);
 	ivr_ring_consume(&ring, index_of(model.read) - ring.consumer);
-	CHECK_EQ(ivring_lane_push(lane, &item), 0);
+	CHECK_EQ(ivr_lane_push(lane, &item), 0);
 	model.staged++;
 	publish();
 	CHECK_EQ(ivr_ring_pending(&ring, 1), 1);
@@ -224,20 +224,20 @@ static void bad_item(void)
 			      !item.offset);
 	CHECK_EQ(ivr_ring_copy(&ring, 0, &copied), good ? 0 : -EPROTO);
 	if (!good) {
-		CHECK_EQ(ring.fault, IVRING_LANE_BAD_ITEM);
+		CHECK_EQ(ring.fault, IVR_LANE_BAD_ITEM);
 		return;
 	}
 	/* Who sent it is not the item's to say. */
 	item.from = 1;
-	item.from_gen = ivring_self(other).generation;
+	item.from_gen = ivr_self(other).generation;
 	CHECK(!memcmp(&copied, &item, sizeof(item)));
 }
 
 static void closed(void)
 {
 	lane_end(other, member)->closed = 1 + random_below(UINT32_MAX);
-	CHECK_EQ(ivring_lane_refresh(lane), -ECONNRESET);
-	CHECK_EQ(ivring_lane_push(lane, &(struct ivring_item){ 0 }), -ECONNRESET);
+	CHECK_EQ(ivr_lane_refresh(lane), -ECONNRESET);
+	CHECK_EQ(ivr_lane_push(lane, &(struct ivring_item){ 0 }), -ECONNRESET);
 }
 
 static void as_in_the_model(hook *end)

@@ -9,7 +9,7 @@
 
 #define LANE	4u	/* entries */
 
-static struct ivring_lane *lane;
+static struct ivr_lane *lane;
 
 static void set_up_lane(void)
 {
@@ -26,7 +26,7 @@ static int send_one(uint64_t deadline)
 {
 	struct ivring_item item = { .port = 1 };
 
-	return ivring_send(member, ivring_self(other), &item, 1, deadline);
+	return ivr_send(member, ivr_self(other), &item, 1, deadline);
 }
 
 static void read_two_of_lane(void)
@@ -36,24 +36,24 @@ static void read_two_of_lane(void)
 
 static void opening(void)
 {
-	struct ivring_peer never = { 2, 1 };
+	struct ivr_peer never = { 2, 1 };
 
 	set_up();
-	CHECK(!ivring_lane(member, ivring_self(other)));
-	CHECK_EQ(ivring_open_lane(member, ivring_self(other), 3, 0), -EINVAL);
-	CHECK_EQ(ivring_open_lane(member, ivring_self(other), 1, 0), -EINVAL);
-	CHECK_EQ(ivring_open_lane(member, never, LANE, 0), -EINVAL);
-	ivring_set_max_lane_entries(other, LANE / 2);
-	CHECK_EQ(ivring_open_lane(member, ivring_self(other), LANE, 0), -ECONNREFUSED);
-	ivring_set_max_lane_entries(other, LANE);
+	CHECK(!ivr_lane(member, ivr_self(other)));
+	CHECK_EQ(ivr_open_lane(member, ivr_self(other), 3, 0), -EINVAL);
+	CHECK_EQ(ivr_open_lane(member, ivr_self(other), 1, 0), -EINVAL);
+	CHECK_EQ(ivr_open_lane(member, never, LANE, 0), -EINVAL);
+	ivr_set_max_lane_entries(other, LANE / 2);
+	CHECK_EQ(ivr_open_lane(member, ivr_self(other), LANE, 0), -ECONNREFUSED);
+	ivr_set_max_lane_entries(other, LANE);
 	device.lane_map_error = -ENOMEM;
-	CHECK_EQ(ivring_open_lane(member, ivring_self(other), LANE, 0), -ENOMEM);
-	CHECK(!ivring_lane(member, ivring_self(other)));
+	CHECK_EQ(ivr_open_lane(member, ivr_self(other), LANE, 0), -ENOMEM);
+	CHECK(!ivr_lane(member, ivr_self(other)));
 	replace_other();
 
 	lane = open_lane_of(member, other, LANE);
-	CHECK_EQ(ivring_open_lane(member, ivring_self(other), LANE, 0), -EBUSY);
-	CHECK(ivring_lane(member, ivring_self(other)) == lane);
+	CHECK_EQ(ivr_open_lane(member, ivr_self(other), LANE, 0), -EBUSY);
+	CHECK(ivr_lane(member, ivr_self(other)) == lane);
 	CHECK_EQ(send_one(0), 1);
 	close_all();
 }
@@ -70,20 +70,20 @@ static void items_arrive_in_order(void)
 		for (i = 0; i < 3; i++)
 			items[i].cookie = 3 * round + i;
 		device.calls = 0;
-		CHECK_EQ(ivring_send(member, ivring_self(other), items, 3, 0), 3);
+		CHECK_EQ(ivr_send(member, ivr_self(other), items, 3, 0), 3);
 		CHECK_EQ(device.calls, 0);
-		CHECK_EQ(ivring_receive(other, got, LANE), 3);
+		CHECK_EQ(ivr_receive(other, got, LANE), 3);
 		for (i = 0; i < 3; i++) {
 			CHECK_EQ((long long)got[i].cookie, 3 * round + i);
 			CHECK_EQ(got[i].from, 0);
 			CHECK_EQ(got[i].from_gen, 1);
 		}
-		CHECK_EQ(ivring_consume(other, 3), 0);
+		CHECK_EQ(ivr_consume(other, 3), 0);
 	}
 	/* The indices have passed the wrap. */
 	CHECK_EQ(lane_area(member, other)->producer, 30 - LANE);
 	CHECK_EQ(lane_end(member, other)->consumer, 30 - LANE);
-	CHECK_EQ((long long)ivring_lane_sent(lane), 30);
+	CHECK_EQ((long long)ivr_lane_sent(lane), 30);
 	CHECK_EQ(device.enqueues, 0);
 	close_all();
 }
@@ -95,27 +95,27 @@ static void staged_and_published(void)
 
 	set_up_lane();
 	for (i = 0; i < LANE; i++)
-		CHECK_EQ(ivring_lane_push(lane, &item), 0);
-	CHECK_EQ(ivring_lane_push(lane, &item), -EAGAIN);
-	CHECK_EQ(ivring_receive(other, &item, 1), 0);
+		CHECK_EQ(ivr_lane_push(lane, &item), 0);
+	CHECK_EQ(ivr_lane_push(lane, &item), -EAGAIN);
+	CHECK_EQ(ivr_receive(other, &item, 1), 0);
 	set_state(IVRING_IDLE);
-	CHECK_EQ(ivring_lane_publish(lane), 0);
+	CHECK_EQ(ivr_lane_publish(lane), 0);
 	CHECK_EQ(device.doorbells, 1);
 	read_items(other, LANE);
 	/* By whoever publishes next, or waits. */
 	for (i = 0; i < LANE; i++)
-		CHECK_EQ(ivring_lane_push(lane, &item), 0);
+		CHECK_EQ(ivr_lane_push(lane, &item), 0);
 	device.asleep = read_two_of_lane;
-	CHECK_EQ(ivring_lane_wait(lane, SOON), 0);
+	CHECK_EQ(ivr_lane_wait(lane, SOON), 0);
 	read_items(other, 2);
-	CHECK_EQ(ivring_lane_push(lane, &item), 0);
+	CHECK_EQ(ivr_lane_push(lane, &item), 0);
 	CHECK_EQ(send_one(0), 1);
 	read_items(other, 2);
-	CHECK_EQ(ivring_lane_push(lane, &item), 0);
+	CHECK_EQ(ivr_lane_push(lane, &item), 0);
 	device.asleep = read_all_of_other;
-	CHECK_EQ(ivring_flush(member, ivring_self(other), 0), -ETIMEDOUT);
+	CHECK_EQ(ivr_flush(member, ivr_self(other), 0), -ETIMEDOUT);
 	read_items(other, 1);
-	CHECK_EQ(ivring_flush(member, ivring_self(other), 0), 0);
+	CHECK_EQ(ivr_flush(member, ivr_self(other), 0), 0);
 	close_all();
 }
 
@@ -131,9 +131,9 @@ static void bad_items_are_not_sent(void)
 
 	set_up_lane();
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
-		CHECK_EQ(ivring_send(member, ivring_self(other), &bad[i], 1, 0), -EINVAL);
-	CHECK_EQ(ivring_send(member, ivring_self(other), &item, 1, 0), 1);
-	CHECK_EQ((long long)ivring_lane_sent(lane), 1);
+		CHECK_EQ(ivr_send(member, ivr_self(other), &bad[i], 1, 0), -EINVAL);
+	CHECK_EQ(ivr_send(member, ivr_self(other), &item, 1, 0), 1);
+	CHECK_EQ((long long)ivr_lane_sent(lane), 1);
 	close_all();
 }
 
@@ -166,7 +166,7 @@ static void rings_for_so_many(void)
 
 	set_up();
 	lane = open_lane_of(member, other, 8);
-	ivring_set_wake(other, 4, 1000);
+	ivr_set_wake(other, 4, 1000);
 	set_state(IVRING_IDLE);
 	for (i = 1; i < 4; i++) {
 		CHECK_EQ(send_one(0), 1);
@@ -186,7 +186,7 @@ static void rings_when_it_is_full(void)
 {
 	set_up();
 	lane = open_lane_of(member, other, 2);
-	ivring_set_wake(other, 8, 1000);
+	ivr_set_wake(other, 8, 1000);
 	set_state(IVRING_IDLE);
 	CHECK_EQ(send_one(0), 1);
 	CHECK_EQ(device_area(1)->state, IVRING_DELAYED);
@@ -200,18 +200,18 @@ static void full(void)
 	struct ivring_item items[LANE + 2] = { 0 };
 
 	set_up_lane();
-	CHECK_EQ(ivring_send(member, ivring_self(other), items, LANE + 2, 0), LANE);
+	CHECK_EQ(ivr_send(member, ivr_self(other), items, LANE + 2, 0), LANE);
 	CHECK_EQ(send_one(0), -EAGAIN);
 	CHECK_EQ(send_one(SOON), -ETIMEDOUT);
 	/* It is to be woken when half of the lane has been read. */
 	CHECK_EQ(lane_area(member, other)->room_at, (uint32_t)-LANE + LANE / 2);
 	device.asleep = read_two_of_lane;
-	CHECK_EQ(ivring_send(member, ivring_self(other), items, LANE, SOON), LANE / 2);
+	CHECK_EQ(ivr_send(member, ivr_self(other), items, LANE, SOON), LANE / 2);
 	CHECK_EQ(device.rooms, 1);
-	CHECK_EQ(ivring_lane_wait(lane, 0), -EAGAIN);
+	CHECK_EQ(ivr_lane_wait(lane, 0), -EAGAIN);
 	CHECK_EQ((long long)lane->waits, 2);
 	device.asleep = read_two_of_lane;
-	CHECK_EQ(ivring_lane_wait(lane, SOON), 0);
+	CHECK_EQ(ivr_lane_wait(lane, SOON), 0);
 	CHECK_EQ(device.enqueues, 0);
 	close_all();
 }
@@ -228,7 +228,7 @@ static void polls_for_room(void)
 
 	set_up();
 	device.tick = 100;
-	ivring_set_polling(member, 200000);
+	ivr_set_polling(member, 200000);
 	lane = open_lane_of(member, other, 2);
 	send_items(member, other, 0, 2);
 	device.asleep = read_one_of_lane;
@@ -257,12 +257,12 @@ static void check_broken(int error)
 	struct ivring_item item = { 0 };
 	unsigned int calls;
 
-	CHECK_EQ(ivring_lane_push(lane, &item), error);
+	CHECK_EQ(ivr_lane_push(lane, &item), error);
 	calls = device.calls;
-	CHECK_EQ(ivring_lane_push(lane, &item), error);
+	CHECK_EQ(ivr_lane_push(lane, &item), error);
 	set_state(IVRING_IDLE);
-	CHECK_EQ(ivring_lane_publish(lane), error);
-	CHECK_EQ(ivring_lane_wait(lane, SOON), error);
+	CHECK_EQ(ivr_lane_publish(lane), error);
+	CHECK_EQ(ivr_lane_wait(lane, SOON), error);
 	CHECK_EQ(device.calls, calls);
 }
 
@@ -283,7 +283,7 @@ static void receiver_that_claims_what_is_only_staged(void)
 
 	set_up_lane();
 	send_items(member, other, 0, LANE - 1);
-	CHECK_EQ(ivring_lane_push(lane, &item), 0);
+	CHECK_EQ(ivr_lane_push(lane, &item), 0);
 	lane_end(member, other)->consumer = 0;
 	check_broken(-EPROTO);
 	close_all();
@@ -312,13 +312,13 @@ static void receiver_that_takes_back_progress(void)
 
 static void receiver_that_leaves(void)
 {
-	struct ivring_peer old;
+	struct ivr_peer old;
 
 	set_up_lane();
-	old = ivring_self(other);
+	old = ivr_self(other);
 	CHECK_EQ(send_one(0), 1);
 	close_other();
-	CHECK_EQ(ivring_send(member, old, &(struct ivring_item){ 0 }, 1, 0), -EPIPE);
+	CHECK_EQ(ivr_send(member, old, &(struct ivring_item){ 0 }, 1, 0), -EPIPE);
 	check_broken(-EPIPE);
 	other = join(1);
 	CHECK_EQ(send_one(0), 1);
@@ -327,22 +327,22 @@ static void receiver_that_leaves(void)
 
 	set_up_lane();
 	replace_other();
-	CHECK_EQ(ivring_lane_push(lane, &(struct ivring_item){ 0 }), 0);
-	CHECK_EQ(ivring_lane_publish(lane), -ESTALE);
+	CHECK_EQ(ivr_lane_push(lane, &(struct ivring_item){ 0 }), 0);
+	CHECK_EQ(ivr_lane_publish(lane), -ESTALE);
 	check_broken(-ESTALE);
 	close_all();
 }
 
 static void receiver_that_leaves_while_it_is_waited_for(void)
 {
-	struct ivring_peer old;
+	struct ivr_peer old;
 
 	set_up_lane();
-	old = ivring_self(other);
+	old = ivr_self(other);
 	send_items(member, other, 0, LANE);
 	device.asleep = close_other;
 	CHECK_EQ(send_one(SOON), -EPIPE);
-	CHECK_EQ(ivring_flush(member, old, SOON), -EPIPE);
+	CHECK_EQ(ivr_flush(member, old, SOON), -EPIPE);
 	other = join(1);
 	lane = open_lane_of(member, other, LANE);
 	send_items(member, other, 0, LANE);
@@ -359,25 +359,25 @@ static void read_one_and_leave(void)
 
 static void receiver_that_reads_all_and_leaves(void)
 {
-	struct ivring_peer old;
+	struct ivr_peer old;
 
 	set_up_lane();
-	old = ivring_self(other);
+	old = ivr_self(other);
 	send_items(member, other, 0, 1);
 	device.asleep = read_one_and_leave;
-	CHECK_EQ(ivring_flush(member, old, SOON), 0);
-	CHECK_EQ(ivring_flush(member, old, SOON), 0);
+	CHECK_EQ(ivr_flush(member, old, SOON), 0);
+	CHECK_EQ(ivr_flush(member, old, SOON), 0);
 	close_all();
 }
 
 static void close_lane_of_other(void)
 {
-	CHECK_EQ(ivring_close_lane(other, ivring_self(member)), 0);
+	CHECK_EQ(ivr_close_lane(other, ivr_self(member)), 0);
 }
 
 static void closed_by_the_receiver(void)
 {
-	struct ivring_lane *first;
+	struct ivr_lane *first;
 
 	set_up_lane();
 	first = lane;
@@ -389,13 +389,13 @@ static void closed_by_the_receiver(void)
 	CHECK_EQ(device.enqueues, 0);
 	CHECK_EQ(send_one(0), 1);
 	CHECK_EQ(device.enqueues, 1);
-	CHECK_EQ(ivring_flush(member, ivring_self(other), 0), -ETIMEDOUT);
+	CHECK_EQ(ivr_flush(member, ivr_self(other), 0), -ETIMEDOUT);
 	read_items(other, 1);
-	CHECK_EQ(ivring_flush(member, ivring_self(other), 0), 0);
+	CHECK_EQ(ivr_flush(member, ivr_self(other), 0), 0);
 
 	lane = open_lane_of(member, other, 2 * LANE);
 	CHECK(lane == first);
-	CHECK_EQ((long long)ivring_lane_sent(lane), 0);
+	CHECK_EQ((long long)ivr_lane_sent(lane), 0);
 	send_items(member, other, 0, 2 * LANE - 1);
 	device.doorbells = 0;
 	set_state(IVRING_IDLE);
@@ -417,8 +417,8 @@ static void closed_while_it_is_waited_for(void)
 	send_items(member, other, 0, 1);
 	read_items(other, 1);
 	device.asleep = close_lane_of_other;
-	CHECK_EQ(ivring_flush(member, ivring_self(other), SOON), -ECONNRESET);
-	CHECK_EQ(ivring_flush(member, ivring_self(other), SOON), 0);
+	CHECK_EQ(ivr_flush(member, ivr_self(other), SOON), -ECONNRESET);
+	CHECK_EQ(ivr_flush(member, ivr_self(other), SOON), 0);
 	close_all();
 }
 
@@ -428,7 +428,7 @@ static void lane_to_oneself(void)
 	lane = open_lane_of(member, member, LANE);
 	send_items(member, member, 0, 3);
 	read_items(member, 3);
-	CHECK_EQ(ivring_flush(member, ivring_self(member), 0), 0);
+	CHECK_EQ(ivr_flush(member, ivr_self(member), 0), 0);
 	CHECK_EQ(device.enqueues, 0);
 	close_all();
 }
@@ -443,13 +443,13 @@ static void dead_are_kept_until_it_was_told(void)
 	maps = device.maps;
 	close_other();
 	/* Another peer is met: who has a lane is not forgotten for that. */
-	CHECK_EQ(ivring_send(member, ivring_self(third), &item, 1, 0), 1);
+	CHECK_EQ(ivr_send(member, ivr_self(third), &item, 1, 0), 1);
 	CHECK_EQ(device.maps, maps - 3 + 1);
-	CHECK_EQ(ivring_lane_push(lane, &item), 0);
-	CHECK_EQ(ivring_lane_publish(lane), -EPIPE);
-	ivring_close(third);
+	CHECK_EQ(ivr_lane_push(lane, &item), 0);
+	CHECK_EQ(ivr_lane_publish(lane), -EPIPE);
+	ivr_close(third);
 	join_third();
-	CHECK_EQ(ivring_send(member, ivring_self(third), &item, 1, 0), 1);
+	CHECK_EQ(ivr_send(member, ivr_self(third), &item, 1, 0), 1);
 	CHECK_EQ(device.maps, maps - 3 + 1 - 2);
 	close_all();
 }

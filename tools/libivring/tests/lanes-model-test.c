@@ -28,19 +28,19 @@ static struct {
 
 static uint32_t cheats;
 
-static struct ivring *sender_of(uint32_t which)
+static struct ivr_member *sender_of(uint32_t which)
 {
 	return which ? which == 1 ? other : third : member;
 }
 
-static void on_lane(struct ivring *self, struct ivring_peer from, enum ivring_lane_event event,
+static void on_lane(struct ivr_member *self, struct ivr_peer from, enum ivr_lane_event event,
 		    void *arg)
 {
 	(void)self;
 	(void)arg;
-	if (event == IVRING_LANE_OPENED)
+	if (event == IVR_LANE_OPENED)
 		return;
-	CHECK(event == IVRING_LANE_AHEAD || event == IVRING_LANE_BACK);
+	CHECK(event == IVR_LANE_AHEAD || event == IVR_LANE_BACK);
 	CHECK(from.id == 1 || from.id == 2);
 	cheats++;
 }
@@ -62,7 +62,7 @@ static void send_some(void)
 	room = model[which].entries - (uint32_t)(model[which].sent - model[which].received);
 	for (; count; count--, room--) {
 		item.cookie = model[which].sent;
-		CHECK_EQ(ivring_send(sender_of(which), ivring_self(member), &item, 1, 0),
+		CHECK_EQ(ivr_send(sender_of(which), ivr_self(member), &item, 1, 0),
 			 room ? 1 : -EAGAIN);
 		if (!room)
 			return;
@@ -75,7 +75,7 @@ static void receive(void)
 	struct ivring_item items[40];
 	uint32_t count = 1 + random_below(ARRAY_SIZE(items)), which, i;
 	uint64_t held = 0;
-	int ret = ivring_receive(member, items, count);
+	int ret = ivr_receive(member, items, count);
 
 	CHECK(ret >= 0);
 	if (ret <= 0) {
@@ -105,10 +105,10 @@ static void consume(void)
 	uint32_t count = random_below(handed.left + 3);
 
 	if (count > handed.left) {
-		CHECK_EQ(ivring_consume(member, count), -EINVAL);
+		CHECK_EQ(ivr_consume(member, count), -EINVAL);
 		return;
 	}
-	CHECK_EQ(ivring_consume(member, count), 0);
+	CHECK_EQ(ivr_consume(member, count), 0);
 	model[handed.ring].received += count;
 	handed.left -= count;
 }
@@ -118,7 +118,7 @@ static void open_lane(void)
 	uint32_t which = 1 + random_below(RINGS - 1), entries = 2u << random_below(5);
 	int expected = model[which].entries ? -EBUSY : 0;
 
-	CHECK_EQ(ivring_open_lane(sender_of(which), ivring_self(member), entries, 0), expected);
+	CHECK_EQ(ivr_open_lane(sender_of(which), ivr_self(member), entries, 0), expected);
 	if (expected)
 		return;
 	model[which].entries = entries;
@@ -129,29 +129,29 @@ static void close_lane(void)
 {
 	uint32_t which = 1 + random_below(RINGS - 1);
 	int expected = model[which].entries ? 0 : -ENOENT;
-	struct ivring_peer from = ivring_self(sender_of(which));
+	struct ivr_peer from = ivr_self(sender_of(which));
 
 	/* Neither by another one that had, or will have, the slot. */
 	from.generation += 2 * random_below(2);
-	if (from.generation != ivring_self(sender_of(which)).generation)
+	if (from.generation != ivr_self(sender_of(which)).generation)
 		expected = -ENOENT;
-	CHECK_EQ(ivring_close_lane(member, from), expected);
+	CHECK_EQ(ivr_close_lane(member, from), expected);
 	if (!expected)
 		forget(which);
 }
 
-static void replace(uint32_t which, struct ivring **sender)
+static void replace(uint32_t which, struct ivr_member **sender)
 {
-	ivring_close(*sender);
+	ivr_close(*sender);
 	*sender = join(which);
 	/* Whatever is in its lane can be received until the news is told; here it is dropped. */
 	if (model[which].entries) {
-		struct ivring_peer old = ivring_self(*sender);
+		struct ivr_peer old = ivr_self(*sender);
 
 		old.generation -= 2;
-		CHECK_EQ(ivring_open_lane(*sender, ivring_self(member), 2, 0), -EBUSY);
-		CHECK_EQ(ivring_close_lane(member, ivring_self(*sender)), -ENOENT);
-		CHECK_EQ(ivring_close_lane(member, old), 0);
+		CHECK_EQ(ivr_open_lane(*sender, ivr_self(member), 2, 0), -EBUSY);
+		CHECK_EQ(ivr_close_lane(member, ivr_self(*sender)), -ENOENT);
+		CHECK_EQ(ivr_close_lane(member, old), 0);
 		forget(which);
 	}
 }
@@ -178,16 +178,16 @@ static void cheat(void)
 	/* All of it is known to the reader, or none, if it goes back at all. */
 	*producer += model[which].entries + 1 + random_below(1u << 30);
 	/* Nobody looks at a quiet lane before that. */
-	CHECK_EQ(ivring_lane_ring(ivring_lane(sender_of(which), ivring_self(member))), 0);
+	CHECK_EQ(ivr_lane_ring(ivr_lane(sender_of(which), ivr_self(member))), 0);
 	for (tries = 0; tries < 3 * STEPS && cheats == had && tap_good; tries++) {
 		struct ivring_item item;
-		int ret = ivring_receive(member, &item, 1);
+		int ret = ivr_receive(member, &item, 1);
 
 		CHECK(ret >= 0);
 		if (ret != 1)
 			continue;
 		CHECK_EQ((long long)item.cookie, model[item.from].received);
-		CHECK_EQ(ivring_consume(member, 1), 0);
+		CHECK_EQ(ivr_consume(member, 1), 0);
 		model[item.from].received++;
 	}
 	CHECK_EQ(cheats, had + 1);
@@ -213,7 +213,7 @@ static void as_in_the_model(void)
 		model[0].entries = ENTRIES;
 		member->reader.quiet.few = random_below(3);
 		member->reader.quiet.patience = 1u << random_below(8);
-		ivring_on_lane(member, on_lane, NULL);
+		ivr_on_lane(member, on_lane, NULL);
 		for (left = random_below(STEPS); left && tap_good; left--)
 			steps[random_below(ARRAY_SIZE(steps))]();
 		items += model[0].received;

@@ -12,21 +12,21 @@
 
 static unsigned int handled;
 
-static void on_item(struct ivring *self, const struct ivring_item *item, void *arg)
+static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
 	(void)item;
 	(void)arg;
 	handled++;
 	if (arg)
-		ivring_stop(self);
+		ivr_stop(self);
 }
 
-static void echo(struct ivring *self, const struct ivring_item *item, void *arg)
+static void echo(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
 	struct ivring_item answer = { 0 };
 
 	(void)arg;
-	CHECK_EQ(ivring_reply(self, item, &answer, 0), 0);
+	CHECK_EQ(ivr_reply(self, item, &answer, 0), 0);
 }
 
 /* A member that is armed and has an eventfd, and the other one, which answers requests. */
@@ -34,10 +34,10 @@ static void set_up_loop(void)
 {
 	set_up();
 	handled = 0;
-	CHECK_EQ(ivring_on(member, 1, on_item, NULL), 0);
-	CHECK_EQ(ivring_on(other, 2, echo, NULL), 0);
-	CHECK_EQ(ivring_set_eventfd(member, 1), 0);
-	CHECK_EQ(ivring_dispatch(member, 100), 0);
+	CHECK_EQ(ivr_on(member, 1, on_item, NULL), 0);
+	CHECK_EQ(ivr_on(other, 2, echo, NULL), 0);
+	CHECK_EQ(ivr_set_eventfd(member, 1), 0);
+	CHECK_EQ(ivr_dispatch(member, 100), 0);
 	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
 	device.kicks = device.signals = 0;
 }
@@ -65,7 +65,7 @@ static void check_kicked(void)
 
 static void answer(void)
 {
-	CHECK(ivring_dispatch(other, 100) >= 0);
+	CHECK(ivr_dispatch(other, 100) >= 0);
 }
 
 static void answer_and_send(void)
@@ -79,7 +79,7 @@ static int call(uint64_t deadline)
 {
 	struct ivring_item item = { .port = 2 }, reply;
 
-	return ivring_call(member, ivring_self(other), &item, deadline, ivring_keep_reply, &reply);
+	return ivr_call(member, ivr_self(other), &item, deadline, ivr_keep_reply, &reply);
 }
 
 /* How a call gets its reply: by polling, or asleep. */
@@ -90,7 +90,7 @@ static void let_happen(hook *what, bool polling)
 		return;
 	}
 	device.tick = 100;
-	ivring_set_polling(member, 1000000000);
+	ivr_set_polling(member, 1000000000);
 	member->idle_polling.window = 1000000000;
 	device.alarm_at = device.now + 1000;
 	device.alarm = what;
@@ -130,7 +130,7 @@ static void call_that_fails(void)
 	CHECK_EQ(call(SOON), -EPIPE);
 	other = join(1);
 	device.signals = 0;
-	CHECK_EQ(ivring_dispatch(member, 100), 0);
+	CHECK_EQ(ivr_dispatch(member, 100), 0);
 	check_armed();
 
 	set_up_loop();
@@ -141,36 +141,36 @@ static void call_that_fails(void)
 
 static void stop(void)
 {
-	ivring_stop(member);
+	ivr_stop(member);
 }
 
 static void stopped(void)
 {
 	set_up_loop();
 	/* In a handler, with nothing left. */
-	CHECK_EQ(ivring_on(member, 1, on_item, &handled), 0);
+	CHECK_EQ(ivr_on(member, 1, on_item, &handled), 0);
 	send_items(other, member, 0, 1);
 	device.signals = 0;
-	CHECK_EQ(ivring_dispatch(member, 100), 1);
+	CHECK_EQ(ivr_dispatch(member, 100), 1);
 	check_armed();
 
 	set_up_loop();
-	CHECK_EQ(ivring_on(member, 1, on_item, &handled), 0);
+	CHECK_EQ(ivr_on(member, 1, on_item, &handled), 0);
 	send_items(other, member, 0, 2);
 	device.signals = 0;
-	CHECK_EQ(ivring_dispatch(member, 100), 1);
+	CHECK_EQ(ivr_dispatch(member, 100), 1);
 	check_kicked();
 
 	set_up_loop();
 	send_items(other, member, 0, 1);
 	device.signals = 0;
 	stop();
-	CHECK_EQ(ivring_dispatch(member, 100), 0);
+	CHECK_EQ(ivr_dispatch(member, 100), 0);
 	check_kicked();
 
 	set_up_loop();
 	stop();
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_run(member), 0);
 	check_armed();
 }
 
@@ -180,10 +180,10 @@ static void budget_is_used_up(void)
 	set_up_loop();
 	send_items(other, member, 0, 3);
 	device.calls = 0;
-	CHECK_EQ(ivring_dispatch(member, 2), 2);
-	CHECK_EQ(ivring_dispatch(member, 2), 1);
+	CHECK_EQ(ivr_dispatch(member, 2), 2);
+	CHECK_EQ(ivr_dispatch(member, 2), 1);
 	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
-	CHECK_EQ(ivring_dispatch(member, 0), 0);
+	CHECK_EQ(ivr_dispatch(member, 0), 0);
 	CHECK_EQ(device.calls, 0);
 	check_armed();
 }
@@ -193,11 +193,11 @@ static void look_in_vain_leaves_it_armed(void)
 	struct ivring_item item;
 
 	set_up_loop();
-	CHECK_EQ(ivring_receive(member, &item, 1), 0);
+	CHECK_EQ(ivr_receive(member, &item, 1), 0);
 	check_armed();
 
 	set_up_loop();
-	CHECK_EQ(ivring_wait(member, 0, SOON), -ETIMEDOUT);
+	CHECK_EQ(ivr_wait(member, 0, SOON), -ETIMEDOUT);
 	device.kicks = 0;
 	check_armed();
 }
@@ -209,9 +209,9 @@ static void busy_stays_busy(void)
 
 	set_up_loop();
 	send_items(other, member, 0, 1);
-	CHECK_EQ(ivring_receive(member, &item, 1), 1);
-	CHECK_EQ(ivring_consume(member, 1), 0);
-	CHECK_EQ(ivring_receive(member, &item, 1), 0);
+	CHECK_EQ(ivr_receive(member, &item, 1), 1);
+	CHECK_EQ(ivr_consume(member, 1), 0);
+	CHECK_EQ(ivr_receive(member, &item, 1), 0);
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
 	close_all();
 }
@@ -219,10 +219,10 @@ static void busy_stays_busy(void)
 static void eventfd_that_is_late(void)
 {
 	set_up_loop();
-	CHECK_EQ(ivring_set_eventfd(member, -1), 0);
+	CHECK_EQ(ivr_set_eventfd(member, -1), 0);
 	send_items(other, member, 0, 1);
 	CHECK_EQ(device.signals, 0);
-	CHECK_EQ(ivring_set_eventfd(member, 1), 0);
+	CHECK_EQ(ivr_set_eventfd(member, 1), 0);
 	check_kicked();
 }
 
@@ -232,20 +232,20 @@ static void members_count_when_asked_for(void)
 
 	set_up();
 	/* There is news of two, and nobody asked. */
-	CHECK_EQ(ivring_receive(member, &item, 1), 0);
-	CHECK_EQ(ivring_arm(member), 1);
+	CHECK_EQ(ivr_receive(member, &item, 1), 0);
+	CHECK_EQ(ivr_arm(member), 1);
 	close_other();
-	CHECK_EQ(ivring_arm(member), 1);
-	CHECK_EQ(ivring_members(member), 1);
-	CHECK_EQ(ivring_arm(member), 1);
+	CHECK_EQ(ivr_arm(member), 1);
+	CHECK_EQ(ivr_refresh_members(member), 1);
+	CHECK_EQ(ivr_arm(member), 1);
 	other = join(1);
-	CHECK_EQ(ivring_arm(member), 0);
-	CHECK_EQ(ivring_members(member), 1);
-	CHECK_EQ(ivring_arm(member), 1);
+	CHECK_EQ(ivr_arm(member), 0);
+	CHECK_EQ(ivr_refresh_members(member), 1);
+	CHECK_EQ(ivr_arm(member), 1);
 	close_all();
 }
 
-static void on_members(struct ivring *self, const struct ivring_change *change, void *arg)
+static void on_members(struct ivr_member *self, const struct ivr_member_event *change, void *arg)
 {
 	(void)self;
 	(void)change;
@@ -253,7 +253,7 @@ static void on_members(struct ivring *self, const struct ivring_change *change, 
 	handled++;
 }
 
-static void on_reply(struct ivring *self, int status, const struct ivring_item *reply, void *arg)
+static void on_reply(struct ivr_member *self, int status, const struct ivring_item *reply, void *arg)
 {
 	(void)self;
 	(void)reply;
@@ -267,26 +267,26 @@ static void members_asked_for_late(void)
 	struct ivring_item item = { .port = 2 };
 
 	set_up_loop();
-	CHECK_EQ(ivring_receive(member, &item, 1), 0);
+	CHECK_EQ(ivr_receive(member, &item, 1), 0);
 	device_ring(0, false);
 	join_third();
-	CHECK_EQ(ivring_arm(member), 1);
+	CHECK_EQ(ivr_arm(member), 1);
 	device.signals = 0;
-	ivring_on_members(member, on_members, NULL);
+	ivr_on_members(member, on_members, NULL);
 	CHECK_EQ(device.kicks, 1);
 	CHECK_EQ(device.signals, 1);
-	CHECK_EQ(ivring_dispatch(member, 100), 0);
+	CHECK_EQ(ivr_dispatch(member, 100), 0);
 	CHECK(handled);
 	close_all();
 
 	/* A request ends with the one that was asked. */
 	set_up_loop();
 	item = (struct ivring_item){ .port = 2 };
-	CHECK_EQ(ivring_request(member, ivring_self(other), &item, 0, on_reply, NULL, NULL), 0);
+	CHECK_EQ(ivr_request(member, ivr_self(other), &item, 0, on_reply, NULL, NULL), 0);
 	device_ring(0, false);
 	close_other();
-	CHECK_EQ(ivring_arm(member), 0);
-	CHECK_EQ(ivring_dispatch(member, 100), 0);
+	CHECK_EQ(ivr_arm(member), 0);
+	CHECK_EQ(ivr_dispatch(member, 100), 0);
 	CHECK_EQ(handled, 1);
 	close_all();
 }

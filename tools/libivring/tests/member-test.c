@@ -9,22 +9,22 @@
 
 static void create_and_join(void)
 {
-	struct ivring_peer peer;
+	struct ivr_peer peer;
 
 	set_up();
-	CHECK_EQ(ivring_self(member).id, 0);
-	CHECK_EQ(ivring_self(member).generation, 1);
-	CHECK_EQ(ivring_self(other).id, 1);
+	CHECK_EQ(ivr_self(member).id, 0);
+	CHECK_EQ(ivr_self(member).generation, 1);
+	CHECK_EQ(ivr_self(other).id, 1);
 	CHECK_EQ(device.maps, 6);
 	peer.id = IVRING_ID_ANY;
-	CHECK(ivring_next_peer(member, &peer));
+	CHECK(ivr_next_peer(member, &peer));
 	CHECK_EQ(peer.id, 1);
 	CHECK_EQ(peer.generation, 1);
-	CHECK(!ivring_next_peer(member, &peer));
-	CHECK(ivring_is_member(member, ivring_self(other)));
-	peer = ivring_self(other);
+	CHECK(!ivr_next_peer(member, &peer));
+	CHECK(ivr_is_member(member, ivr_self(other)));
+	peer = ivr_self(other);
 	close_other();
-	CHECK(!ivring_is_member(member, peer));
+	CHECK(!ivr_is_member(member, peer));
 	close_all();
 }
 
@@ -35,9 +35,9 @@ static void failures_leave_nothing(void)
 	set_up();
 	memset(name, 'n', sizeof(name));
 	name[IVRING_NAME_SIZE] = 0;
-	CHECK_EQ(ivring_join(name, 2, 0, &third), -EINVAL);
-	CHECK_EQ(ivring_join("test", 1, 0, &third), -EBUSY);
-	CHECK_EQ(ivring_join("test", 4, 0, &third), -EINVAL);
+	CHECK_EQ(ivr_join(name, 2, 0, &third), -EINVAL);
+	CHECK_EQ(ivr_join("test", 1, 0, &third), -EBUSY);
+	CHECK_EQ(ivr_join("test", 4, 0, &third), -EINVAL);
 	CHECK(!third);
 	CHECK_EQ(device.maps, 6);
 	close_all();
@@ -45,27 +45,27 @@ static void failures_leave_nothing(void)
 
 static void another_version(void)
 {
-	struct ivring_options options = {
+	struct ivr_region_options options = {
 		.slots = 1, .inbox_entries = ENTRIES, .outbox_bytes = OUTBOX,
 	};
 
 	device_reset();
 	device.version = IVRING_API_VERSION + 1;
-	CHECK_EQ(ivring_create(&options, &member), -EPROTONOSUPPORT);
+	CHECK_EQ(ivr_create(&options, &member), -EPROTONOSUPPORT);
 	CHECK_EQ(device.maps, 0);
 }
 
 /* What the module is asked for, by those options. */
 static uint32_t mode_of(const char *name, uint32_t mode)
 {
-	struct ivring_options options = {
+	struct ivr_region_options options = {
 		.name = name, .slots = 1, .inbox_entries = ENTRIES, .outbox_bytes = OUTBOX,
 		.mode = mode,
 	};
 
 	device_reset();
-	CHECK_EQ(ivring_create(&options, &member), 0);
-	ivring_close(member);
+	CHECK_EQ(ivr_create(&options, &member), 0);
+	ivr_close(member);
 	member = NULL;
 	return device_mode();
 }
@@ -74,59 +74,59 @@ static void who_may_join_by_name(void)
 {
 	CHECK_EQ(mode_of("test", 0), 0600);
 	CHECK_EQ(mode_of("test", 0660), 0660);
-	CHECK_EQ(mode_of("test", IVRING_MODE_NOBODY), 0);
+	CHECK_EQ(mode_of("test", IVR_MODE_NOBODY), 0);
 	CHECK_EQ(mode_of(NULL, 0), 0);
-	CHECK_EQ(mode_of(NULL, IVRING_MODE_NOBODY), 0);
+	CHECK_EQ(mode_of(NULL, IVR_MODE_NOBODY), 0);
 }
 
 /* Unless the caller says otherwise, and however it attached. */
 static void leaves_with_its_process(void)
 {
-	struct ivring_options options = {
+	struct ivr_region_options options = {
 		.name = "test", .slots = 4, .inbox_entries = ENTRIES, .outbox_bytes = OUTBOX,
 	};
 
 	device_reset();
-	CHECK_EQ(ivring_create(&options, &member), 0);
+	CHECK_EQ(ivr_create(&options, &member), 0);
 	CHECK(device_ends_with_process());
-	CHECK_EQ(ivring_join_lasting("test", 1, 0, &other), 0);
+	CHECK_EQ(ivr_join_lasting("test", 1, 0, &other), 0);
 	CHECK(!device_ends_with_process());
-	CHECK_EQ(ivring_join("test", 2, 0, &third), 0);
+	CHECK_EQ(ivr_join("test", 2, 0, &third), 0);
 	CHECK(device_ends_with_process());
-	ivring_close(third);
-	CHECK_EQ(ivring_join_fd_lasting(ivring_fd(member), 2, &third), 0);
+	ivr_close(third);
+	CHECK_EQ(ivr_join_fd_lasting(ivr_fd(member), 2, &third), 0);
 	CHECK(!device_ends_with_process());
-	ivring_close(third);
-	CHECK_EQ(ivring_join_fd(ivring_fd(member), 2, &third), 0);
+	ivr_close(third);
+	CHECK_EQ(ivr_join_fd(ivr_fd(member), 2, &third), 0);
 	CHECK(device_ends_with_process());
-	ivring_close(third);
+	ivr_close(third);
 	options.lasting = true;
-	CHECK_EQ(ivring_open(&options, 0, &third), IVRING_JOINED);
+	CHECK_EQ(ivr_open(&options, 0, &third), IVR_JOINED);
 	CHECK(!device_ends_with_process());
 	close_all();
 	device_reset();
-	CHECK_EQ(ivring_open(&options, 0, &member), IVRING_CREATED);
+	CHECK_EQ(ivr_open(&options, 0, &member), IVR_CREATED);
 	CHECK(!device_ends_with_process());
 	close_all();
 }
 
 static void make_region(void)
 {
-	struct ivring_options options = {
+	struct ivr_region_options options = {
 		.name = "test", .slots = 2, .inbox_entries = ENTRIES,
 		.outbox_bytes = OUTBOX, .mode = 0600,
 	};
 
-	CHECK_EQ(ivring_create(&options, &member), 0);
+	CHECK_EQ(ivr_create(&options, &member), 0);
 }
 
 static void join_waits_for_the_name(void)
 {
 	device_reset();
-	CHECK_EQ(ivring_join("test", 1, 0, &other), -ENOENT);
-	CHECK_EQ(ivring_join("test", 1, SOON, &other), -ENOENT);
+	CHECK_EQ(ivr_join("test", 1, 0, &other), -ENOENT);
+	CHECK_EQ(ivr_join("test", 1, SOON, &other), -ENOENT);
 	device.asleep = make_region;
-	CHECK_EQ(ivring_join("test", 1, IVRING_DEADLINE_NEVER, &other), 0);
+	CHECK_EQ(ivr_join("test", 1, IVRING_DEADLINE_NEVER, &other), 0);
 	close_all();
 }
 
@@ -135,47 +135,47 @@ static void join_looks_at_the_deadline(void)
 {
 	device_reset();
 	device.asleep = make_region;
-	CHECK_EQ(ivring_join("test", 1, device.now + 1, &other), 0);
+	CHECK_EQ(ivr_join("test", 1, device.now + 1, &other), 0);
 	close_all();
 }
 
 static void wait_for_a_peer(void)
 {
 	struct ivring_item item = { .port = 1 };
-	struct ivring_peer peer;
+	struct ivr_peer peer;
 
 	set_up();
-	CHECK_EQ(ivring_members(member), 1);
-	CHECK_EQ(ivring_wait_peer(member, 4, 0, &peer), -EINVAL);
-	CHECK_EQ(ivring_wait_peer(member, 2, 0, &peer), -ETIMEDOUT);
-	CHECK_EQ(ivring_send(other, ivring_self(member), &item, 1, 0), 1);
+	CHECK_EQ(ivr_refresh_members(member), 1);
+	CHECK_EQ(ivr_wait_peer(member, 4, 0, &peer), -EINVAL);
+	CHECK_EQ(ivr_wait_peer(member, 2, 0, &peer), -ETIMEDOUT);
+	CHECK_EQ(ivr_send(other, ivr_self(member), &item, 1, 0), 1);
 	device.asleep = join_third;
-	CHECK_EQ(ivring_wait_peer(member, 2, SOON, &peer), 0);
+	CHECK_EQ(ivr_wait_peer(member, 2, SOON, &peer), 0);
 	CHECK_EQ(peer.id, 2);
 	CHECK_EQ(peer.generation, 1);
 	/* The news is still there for whoever acts upon it. */
 	CHECK(member->area->members_seen != member->region->members);
-	CHECK_EQ(ivring_wait(member, IVRING_WAIT_MEMBERS, 0),
+	CHECK_EQ(ivr_wait(member, IVRING_WAIT_MEMBERS, 0),
 		 IVRING_EVENT_ITEMS | IVRING_EVENT_MEMBERS);
 	read_items(member, 1);
-	CHECK_EQ(ivring_members(member), 1);
-	CHECK_EQ(ivring_members(member), 0);
+	CHECK_EQ(ivr_refresh_members(member), 1);
+	CHECK_EQ(ivr_refresh_members(member), 0);
 	close_all();
 }
 
 static void area_of_the_right_generation(void)
 {
 	struct ivring_item item = { 0 };
-	struct ivring_peer old;
+	struct ivr_peer old;
 
 	set_up();
-	old = ivring_self(other);
+	old = ivr_self(other);
 	device.before_map = replace_other;
-	CHECK_EQ(ivring_send(member, old, &item, 1, 0), -ESTALE);
+	CHECK_EQ(ivr_send(member, old, &item, 1, 0), -ESTALE);
 	CHECK(!ivr_peer_find(member, old));
 	CHECK_EQ(device.maps, 6);
 	device.before_map = close_other;
-	CHECK_EQ(ivring_send(member, ivring_self(other), &item, 1, 0), -EPIPE);
+	CHECK_EQ(ivr_send(member, ivr_self(other), &item, 1, 0), -EPIPE);
 	CHECK_EQ(device.maps, 3);
 	close_all();
 }
@@ -186,28 +186,28 @@ static void payload_of_the_dead(void)
 	char buffer[10];
 
 	set_up();
-	CHECK_EQ(ivring_members(member), 1);
-	memset(send_block(other, ivring_self(member), 10), 'a', 10);
-	memset(send_block(other, ivring_self(member), 10), 'b', 10);
-	CHECK_EQ(ivring_receive(member, items, 3), 2);
-	CHECK_EQ(ivring_copy_payload(member, &items[0], buffer, 10), 10);
+	CHECK_EQ(ivr_refresh_members(member), 1);
+	memset(send_block(other, ivr_self(member), 10), 'a', 10);
+	memset(send_block(other, ivr_self(member), 10), 'b', 10);
+	CHECK_EQ(ivr_receive(member, items, 3), 2);
+	CHECK_EQ(ivr_copy_payload(member, &items[0], buffer, 10), 10);
 
 	/* Another takes the slot, and is talked to, while the old one's items wait. */
 	replace_other();
-	memset(send_block(other, ivring_self(member), 10), 'c', 10);
-	CHECK_EQ(ivring_receive(member, items, 3), 3);
-	CHECK_EQ(ivring_copy_payload(member, &items[2], buffer, 10), 10);
+	memset(send_block(other, ivr_self(member), 10), 'c', 10);
+	CHECK_EQ(ivr_receive(member, items, 3), 3);
+	CHECK_EQ(ivr_copy_payload(member, &items[2], buffer, 10), 10);
 	CHECK_EQ(buffer[0], 'c');
-	CHECK_EQ(ivring_members(member), 0);
-	CHECK_EQ(ivring_copy_payload(member, &items[1], buffer, 10), 10);
+	CHECK_EQ(ivr_refresh_members(member), 0);
+	CHECK_EQ(ivr_copy_payload(member, &items[1], buffer, 10), 10);
 	CHECK_EQ(buffer[0], 'b');
-	CHECK_EQ(ivring_consume(member, 2), 0);
-	CHECK_EQ(ivring_members(member), 0);
-	CHECK_EQ(ivring_consume(member, 1), 0);
+	CHECK_EQ(ivr_consume(member, 2), 0);
+	CHECK_EQ(ivr_refresh_members(member), 0);
+	CHECK_EQ(ivr_consume(member, 1), 0);
 	CHECK_EQ(device.maps, 9);
-	CHECK_EQ(ivring_members(member), 1);
+	CHECK_EQ(ivr_refresh_members(member), 1);
 	CHECK_EQ(device.maps, 8);
-	CHECK_EQ(ivring_copy_payload(member, &items[1], buffer, 10), -ESTALE);
+	CHECK_EQ(ivr_copy_payload(member, &items[1], buffer, 10), -ESTALE);
 	close_all();
 }
 
@@ -217,10 +217,10 @@ static void payload_of_one_never_mapped(void)
 	char buffer[10];
 
 	set_up();
-	send_block(other, ivring_self(member), 10);
+	send_block(other, ivr_self(member), 10);
 	close_other();
-	CHECK_EQ(ivring_receive(member, &item, 1), 1);
-	CHECK_EQ(ivring_copy_payload(member, &item, buffer, 10), -ESTALE);
+	CHECK_EQ(ivr_receive(member, &item, 1), 1);
+	CHECK_EQ(ivr_copy_payload(member, &item, buffer, 10), -ESTALE);
 	close_all();
 }
 
@@ -231,7 +231,7 @@ static void who_only_sends_keeps_no_dead(void)
 
 	set_up();
 	for (i = 0; i < 5; i++) {
-		CHECK_EQ(ivring_send(member, ivring_self(other), &item, 1, 0), 1);
+		CHECK_EQ(ivr_send(member, ivr_self(other), &item, 1, 0), 1);
 		replace_other();
 	}
 	CHECK_EQ(device.maps, 7);
@@ -243,19 +243,19 @@ static void news_is_not_put_off(void)
 	struct ivring_item item = { 0 };
 
 	set_up();
-	CHECK_EQ(ivring_members(member), 1);
-	CHECK_EQ(ivring_send(member, ivring_self(member), &item, 1, 0), 1);
+	CHECK_EQ(ivr_refresh_members(member), 1);
+	CHECK_EQ(ivr_send(member, ivr_self(member), &item, 1, 0), 1);
 	replace_other();
-	CHECK_EQ(ivring_members(member), 0);
+	CHECK_EQ(ivr_refresh_members(member), 0);
 	/* More of both comes: the first news is due all the same. */
-	CHECK_EQ(ivring_send(member, ivring_self(member), &item, 1, 0), 1);
+	CHECK_EQ(ivr_send(member, ivr_self(member), &item, 1, 0), 1);
 	replace_other();
 	read_items(member, 1);
-	CHECK_EQ(ivring_members(member), 1);
-	CHECK_EQ(ivring_members(member), 0);
+	CHECK_EQ(ivr_refresh_members(member), 1);
+	CHECK_EQ(ivr_refresh_members(member), 0);
 	read_items(member, 1);
-	CHECK_EQ(ivring_members(member), 1);
-	CHECK_EQ(ivring_members(member), 0);
+	CHECK_EQ(ivr_refresh_members(member), 1);
+	CHECK_EQ(ivr_refresh_members(member), 0);
 	close_all();
 }
 
@@ -265,22 +265,22 @@ static void news_held_back_is_of_those_before(void)
 	char buffer[10];
 
 	set_up();
-	CHECK_EQ(ivring_members(member), 1);
-	CHECK_EQ(ivring_send(other, ivring_self(member), &item, 1, 0), 1);
+	CHECK_EQ(ivr_refresh_members(member), 1);
+	CHECK_EQ(ivr_send(other, ivr_self(member), &item, 1, 0), 1);
 	close_other();
-	CHECK_EQ(ivring_members(member), 0);
+	CHECK_EQ(ivr_refresh_members(member), 0);
 	/* Another comes, sends, and leaves; and the outbox of a third is mapped. */
 	join_third();
-	send_block(third, ivring_self(member), 10);
-	CHECK_EQ(ivring_receive(member, items, 2), 2);
-	CHECK_EQ(ivring_copy_payload(member, &items[1], buffer, 10), 10);
-	ivring_close(third);
+	send_block(third, ivr_self(member), 10);
+	CHECK_EQ(ivr_receive(member, items, 2), 2);
+	CHECK_EQ(ivr_copy_payload(member, &items[1], buffer, 10), 10);
+	ivr_close(third);
 	third = NULL;
 	other = join(1);
-	CHECK_EQ(ivring_send(member, ivring_self(other), &item, 1, 0), 1);
+	CHECK_EQ(ivr_send(member, ivr_self(other), &item, 1, 0), 1);
 	read_items(member, 1);
-	CHECK_EQ(ivring_members(member), 1);
-	CHECK_EQ(ivring_copy_payload(member, &items[1], buffer, 10), 10);
+	CHECK_EQ(ivr_refresh_members(member), 1);
+	CHECK_EQ(ivr_copy_payload(member, &items[1], buffer, 10), 10);
 	close_all();
 }
 
@@ -290,14 +290,14 @@ static void inline_data(void)
 	uint8_t data[IVRING_INLINE_BYTES + 1];
 	uint64_t number = 0x0123456789abcdefULL, got = 0;
 
-	CHECK_EQ(ivring_set_inline(&item, data, sizeof(data)), -EMSGSIZE);
-	CHECK_EQ(ivring_set_inline(&item, &number, sizeof(number)), 0);
+	CHECK_EQ(ivr_set_inline(&item, data, sizeof(data)), -EMSGSIZE);
+	CHECK_EQ(ivr_set_inline(&item, &number, sizeof(number)), 0);
 	CHECK_EQ(item.inline_len, 8);
-	CHECK_EQ(ivring_get_inline(&item, &got, sizeof(got)), 0);
+	CHECK_EQ(ivr_get_inline(&item, &got, sizeof(got)), 0);
 	CHECK(got == number);
-	CHECK_EQ(ivring_get_inline(&item, data, 7), -EPROTO);
+	CHECK_EQ(ivr_get_inline(&item, data, 7), -EPROTO);
 	item.inline_len = IVRING_INLINE_BYTES + 1;
-	CHECK_EQ(ivring_get_inline(&item, data, IVRING_INLINE_BYTES + 1), -EPROTO);
+	CHECK_EQ(ivr_get_inline(&item, data, IVRING_INLINE_BYTES + 1), -EPROTO);
 }
 
 int main(void)

@@ -9,20 +9,20 @@
 
 /* What the handler was told, and at which change it stops the dispatcher. */
 static struct {
-	struct ivring_change changes[64];
+	struct ivr_member_event changes[64];
 	unsigned int count, stop_at;
 } seen;
 
-static void on_members(struct ivring *self, const struct ivring_change *change, void *arg)
+static void on_members(struct ivr_member *self, const struct ivr_member_event *change, void *arg)
 {
-	struct ivring_change inside;
+	struct ivr_member_event inside;
 
 	CHECK(arg == &seen);
-	CHECK_EQ(ivring_next_change(self, &inside), -EBUSY);
-	CHECK_EQ(ivring_members(self), -EBUSY);
+	CHECK_EQ(ivr_next_member_event(self, &inside), -EBUSY);
+	CHECK_EQ(ivr_refresh_members(self), -EBUSY);
 	seen.changes[seen.count++] = *change;
 	if (seen.count == seen.stop_at)
-		ivring_stop(self);
+		ivr_stop(self);
 }
 
 static void set_up_members(void)
@@ -31,7 +31,7 @@ static void set_up_members(void)
 	set_up();
 }
 
-static void check(const struct ivring_change *change, enum ivring_member_event event, uint32_t id,
+static void check(const struct ivr_member_event *change, enum ivr_member_event_kind event, uint32_t id,
 		  uint32_t generation)
 {
 	CHECK_EQ(change->event, event);
@@ -40,40 +40,40 @@ static void check(const struct ivring_change *change, enum ivring_member_event e
 	CHECK_EQ(change->skipped, 0);
 }
 
-static void check_next(enum ivring_member_event event, uint32_t id, uint32_t generation)
+static void check_next(enum ivr_member_event_kind event, uint32_t id, uint32_t generation)
 {
-	struct ivring_change change;
+	struct ivr_member_event change;
 
-	CHECK_EQ(ivring_next_change(member, &change), 1);
+	CHECK_EQ(ivr_next_member_event(member, &change), 1);
 	check(&change, event, id, generation);
 }
 
 static void check_no_more(void)
 {
-	struct ivring_change change;
+	struct ivr_member_event change;
 
-	CHECK_EQ(ivring_next_change(member, &change), 0);
+	CHECK_EQ(ivr_next_member_event(member, &change), 0);
 }
 
 static void each_change_in_order(void)
 {
 	set_up_members();
 	check_no_more();
-	CHECK_EQ(ivring_members(member), 1);
-	check_next(IVRING_MEMBER_JOINED, 1, 1);
+	CHECK_EQ(ivr_refresh_members(member), 1);
+	check_next(IVR_MEMBER_JOINED, 1, 1);
 	check_no_more();
 	/* One comes and goes between two looks, and another takes over a slot. */
 	join_third();
-	ivring_close(third);
+	ivr_close(third);
 	third = NULL;
 	replace_other();
-	CHECK_EQ(ivring_members(member), 1);
-	check_next(IVRING_MEMBER_LEFT, 1, 1);
-	check_next(IVRING_MEMBER_JOINED, 1, 3);
-	check_next(IVRING_MEMBER_JOINED, 2, 1);
-	check_next(IVRING_MEMBER_LEFT, 2, 1);
+	CHECK_EQ(ivr_refresh_members(member), 1);
+	check_next(IVR_MEMBER_LEFT, 1, 1);
+	check_next(IVR_MEMBER_JOINED, 1, 3);
+	check_next(IVR_MEMBER_JOINED, 2, 1);
+	check_next(IVR_MEMBER_LEFT, 2, 1);
 	check_no_more();
-	CHECK_EQ(ivring_members(member), 0);
+	CHECK_EQ(ivr_refresh_members(member), 0);
 	close_all();
 }
 
@@ -84,38 +84,38 @@ static void no_history(void)
 	replace_other();
 	replace_other();
 	join_third();
-	CHECK_EQ(ivring_members(third), 1);
-	ivring_close(member);
+	CHECK_EQ(ivr_refresh_members(third), 1);
+	ivr_close(member);
 	member = third;
 	third = NULL;
-	CHECK_EQ(ivring_members(member), 1);
-	check_next(IVRING_MEMBER_JOINED, 0, 1);
-	check_next(IVRING_MEMBER_LEFT, 0, 1);
-	check_next(IVRING_MEMBER_JOINED, 1, 5);
+	CHECK_EQ(ivr_refresh_members(member), 1);
+	check_next(IVR_MEMBER_JOINED, 0, 1);
+	check_next(IVR_MEMBER_LEFT, 0, 1);
+	check_next(IVR_MEMBER_JOINED, 1, 5);
 	check_no_more();
 	close_all();
 }
 
 static void many_on_one_slot(void)
 {
-	struct ivring_change change;
+	struct ivr_member_event change;
 	uint32_t i;
 
 	set_up_members();
-	CHECK_EQ(ivring_members(member), 1);
-	check_next(IVRING_MEMBER_JOINED, 1, 1);
+	CHECK_EQ(ivr_refresh_members(member), 1);
+	check_next(IVR_MEMBER_JOINED, 1, 1);
 	for (i = 0; i < 20; i++)
 		replace_other();
-	CHECK_EQ(ivring_members(member), 1);
+	CHECK_EQ(ivr_refresh_members(member), 1);
 	/* The one that was told of has left; those of 3 to 25 are left out. */
-	check_next(IVRING_MEMBER_LEFT, 1, 1);
-	CHECK_EQ(ivring_next_change(member, &change), 1);
-	CHECK_EQ(change.event, IVRING_MEMBER_JOINED);
+	check_next(IVR_MEMBER_LEFT, 1, 1);
+	CHECK_EQ(ivr_next_member_event(member, &change), 1);
+	CHECK_EQ(change.event, IVR_MEMBER_JOINED);
 	CHECK_EQ(change.peer.generation, 27);
 	CHECK_EQ(change.skipped, 12);
 	for (i = 27; i < 41; i += 2) {
-		check_next(IVRING_MEMBER_LEFT, 1, i);
-		check_next(IVRING_MEMBER_JOINED, 1, i + 2);
+		check_next(IVR_MEMBER_LEFT, 1, i);
+		check_next(IVR_MEMBER_JOINED, 1, i + 2);
 	}
 	check_no_more();
 	close_all();
@@ -126,26 +126,26 @@ static void left_is_told_after_the_last_item(void)
 	struct ivring_item item;
 
 	set_up_members();
-	CHECK_EQ(ivring_members(member), 1);
-	check_next(IVRING_MEMBER_JOINED, 1, 1);
+	CHECK_EQ(ivr_refresh_members(member), 1);
+	check_next(IVR_MEMBER_JOINED, 1, 1);
 	send_items(other, member, 0, 1);
 	replace_other();
-	CHECK_EQ(ivring_members(member), 0);
+	CHECK_EQ(ivr_refresh_members(member), 0);
 	check_no_more();
 	/* What comes later is no part of that news. */
 	send_items(other, member, 0, 1);
 	close_other();
-	CHECK_EQ(ivring_receive(member, &item, 1), 1);
-	CHECK_EQ(ivring_consume(member, 1), 0);
-	CHECK_EQ(ivring_members(member), 1);
-	check_next(IVRING_MEMBER_LEFT, 1, 1);
-	check_next(IVRING_MEMBER_JOINED, 1, 3);
+	CHECK_EQ(ivr_receive(member, &item, 1), 1);
+	CHECK_EQ(ivr_consume(member, 1), 0);
+	CHECK_EQ(ivr_refresh_members(member), 1);
+	check_next(IVR_MEMBER_LEFT, 1, 1);
+	check_next(IVR_MEMBER_JOINED, 1, 3);
 	check_no_more();
-	CHECK_EQ(ivring_members(member), 0);
-	CHECK_EQ(ivring_receive(member, &item, 1), 1);
-	CHECK_EQ(ivring_consume(member, 1), 0);
-	CHECK_EQ(ivring_members(member), 1);
-	check_next(IVRING_MEMBER_LEFT, 1, 3);
+	CHECK_EQ(ivr_refresh_members(member), 0);
+	CHECK_EQ(ivr_receive(member, &item, 1), 1);
+	CHECK_EQ(ivr_consume(member, 1), 0);
+	CHECK_EQ(ivr_refresh_members(member), 1);
+	check_next(IVR_MEMBER_LEFT, 1, 3);
 	check_no_more();
 	close_all();
 }
@@ -153,16 +153,16 @@ static void left_is_told_after_the_last_item(void)
 static void by_the_dispatcher(void)
 {
 	set_up_members();
-	ivring_on_members(member, on_members, &seen);
-	CHECK_EQ(ivring_dispatch(member, 10), 0);
+	ivr_on_members(member, on_members, &seen);
+	CHECK_EQ(ivr_dispatch(member, 10), 0);
 	CHECK_EQ(seen.count, 1);
-	check(&seen.changes[0], IVRING_MEMBER_JOINED, 1, 1);
+	check(&seen.changes[0], IVR_MEMBER_JOINED, 1, 1);
 	replace_other();
-	CHECK_EQ(ivring_dispatch(member, 10), 0);
+	CHECK_EQ(ivr_dispatch(member, 10), 0);
 	CHECK_EQ(seen.count, 3);
-	check(&seen.changes[1], IVRING_MEMBER_LEFT, 1, 1);
-	check(&seen.changes[2], IVRING_MEMBER_JOINED, 1, 3);
-	CHECK_EQ(ivring_dispatch(member, 10), 0);
+	check(&seen.changes[1], IVR_MEMBER_LEFT, 1, 1);
+	check(&seen.changes[2], IVR_MEMBER_JOINED, 1, 3);
+	CHECK_EQ(ivr_dispatch(member, 10), 0);
 	CHECK_EQ(seen.count, 3);
 	close_all();
 }
@@ -171,12 +171,12 @@ static void by_the_dispatcher(void)
 static void handler_that_is_late(void)
 {
 	set_up_members();
-	CHECK_EQ(ivring_dispatch(member, 10), 0);
+	CHECK_EQ(ivr_dispatch(member, 10), 0);
 	join_third();
-	CHECK_EQ(ivring_dispatch(member, 10), 0);
-	ivring_on_members(member, on_members, &seen);
-	CHECK_EQ(ivring_wait(member, IVRING_WAIT_MEMBERS, 0), IVRING_EVENT_MEMBERS);
-	CHECK_EQ(ivring_dispatch(member, 10), 0);
+	CHECK_EQ(ivr_dispatch(member, 10), 0);
+	ivr_on_members(member, on_members, &seen);
+	CHECK_EQ(ivr_wait(member, IVRING_WAIT_MEMBERS, 0), IVRING_EVENT_MEMBERS);
+	CHECK_EQ(ivr_dispatch(member, 10), 0);
 	CHECK_EQ(seen.count, 2);
 	close_all();
 }
@@ -186,14 +186,14 @@ static void stopped_in_between(void)
 	set_up_members();
 	join_third();
 	seen.stop_at = 1;
-	ivring_on_members(member, on_members, &seen);
-	CHECK_EQ(ivring_run(member), 0);
+	ivr_on_members(member, on_members, &seen);
+	CHECK_EQ(ivr_run(member), 0);
 	CHECK_EQ(seen.count, 1);
 	/* The rest still is news, for which a loop comes back. */
-	CHECK_EQ(ivring_wait(member, IVRING_WAIT_MEMBERS, 0), IVRING_EVENT_MEMBERS);
-	CHECK_EQ(ivring_dispatch(member, 10), 0);
+	CHECK_EQ(ivr_wait(member, IVRING_WAIT_MEMBERS, 0), IVRING_EVENT_MEMBERS);
+	CHECK_EQ(ivr_dispatch(member, 10), 0);
 	CHECK_EQ(seen.count, 2);
-	check(&seen.changes[1], IVRING_MEMBER_JOINED, 2, 1);
+	check(&seen.changes[1], IVR_MEMBER_JOINED, 2, 1);
 	close_all();
 }
 

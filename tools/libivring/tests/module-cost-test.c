@@ -18,9 +18,9 @@
 
 /* A receiver, and one who sends to it. */
 static struct party {
-	struct ivring *to;
-	struct ivring *from;
-	struct ivring_peer peer;
+	struct ivr_member *to;
+	struct ivr_member *from;
+	struct ivr_peer peer;
 	int others[MANY];
 	uint32_t lanes;
 } one, many;
@@ -28,7 +28,7 @@ static struct party {
 /* A member that does no more than open a lane. */
 static int open_another(const struct party *party)
 {
-	struct ivring_attach attach = { .region_fd = ivring_fd(party->to), .id = IVRING_ID_ANY };
+	struct ivring_attach attach = { .region_fd = ivr_fd(party->to), .id = IVRING_ID_ANY };
 	struct ivring_open_lane lane = {
 		.id = party->peer.id, .generation = party->peer.generation, .entries = LANE,
 	};
@@ -42,14 +42,14 @@ static int open_another(const struct party *party)
 
 static void gather(struct party *party, uint32_t lanes)
 {
-	struct ivring_options options = {
+	struct ivr_region_options options = {
 		.slots = MANY + 1, .inbox_entries = 8, .outbox_bytes = 4096,
 	};
 
-	CHECK_EQ(ivring_create(&options, &party->to), 0);
-	CHECK_EQ(ivring_join_fd(ivring_fd(party->to), IVRING_ID_ANY, &party->from), 0);
-	party->peer = ivring_self(party->to);
-	CHECK_EQ(ivring_open_lane(party->from, party->peer, LANE, 0), 0);
+	CHECK_EQ(ivr_create(&options, &party->to), 0);
+	CHECK_EQ(ivr_join_fd(ivr_fd(party->to), IVRING_ID_ANY, &party->from), 0);
+	party->peer = ivr_self(party->to);
+	CHECK_EQ(ivr_open_lane(party->from, party->peer, LANE, 0), 0);
 	for (party->lanes = 1; party->lanes < lanes && tap_good; party->lanes++)
 		party->others[party->lanes] = open_another(party);
 }
@@ -58,8 +58,8 @@ static void part(struct party *party)
 {
 	while (--party->lanes)
 		close(party->others[party->lanes]);
-	ivring_close(party->from);
-	ivring_close(party->to);
+	ivr_close(party->from);
+	ivr_close(party->to);
 }
 
 static uint64_t now(void)
@@ -74,7 +74,7 @@ static void send_one(const struct party *party)
 {
 	struct ivring_item item = { .port = PORT };
 
-	CHECK_EQ(ivring_send(party->from, party->peer, &item, 1, 0), 1);
+	CHECK_EQ(ivr_send(party->from, party->peer, &item, 1, 0), 1);
 }
 
 /* What is measured: how long it takes. */
@@ -83,7 +83,7 @@ static uint64_t arm(const struct party *party)
 {
 	uint64_t start = now();
 
-	CHECK_EQ(ivring_arm(party->to), 1);
+	CHECK_EQ(ivr_arm(party->to), 1);
 	return now() - start;
 }
 
@@ -94,8 +94,8 @@ static uint64_t receive(const struct party *party)
 
 	send_one(party);
 	start = now();
-	CHECK_EQ(ivring_receive(party->to, &item, 1), 1);
-	CHECK_EQ(ivring_consume(party->to, 1), 0);
+	CHECK_EQ(ivr_receive(party->to, &item, 1), 1);
+	CHECK_EQ(ivr_consume(party->to, 1), 0);
 	return now() - start;
 }
 
@@ -105,7 +105,7 @@ static uint64_t dispatch(const struct party *party)
 
 	send_one(party);
 	start = now();
-	CHECK_EQ(ivring_dispatch(party->to, LANE), 1);
+	CHECK_EQ(ivr_dispatch(party->to, LANE), 1);
 	return now() - start;
 }
 
@@ -115,9 +115,9 @@ static uint64_t wait_for_one(const struct party *party)
 
 	send_one(party);
 	start = now();
-	CHECK_EQ(ivring_wait(party->to, 0, ivring_deadline_ms(0)), IVRING_EVENT_ITEMS);
+	CHECK_EQ(ivr_wait(party->to, 0, ivr_deadline_ms(0)), IVRING_EVENT_ITEMS);
 	start = now() - start;
-	CHECK_EQ(ivring_dispatch(party->to, LANE), 1);
+	CHECK_EQ(ivr_dispatch(party->to, LANE), 1);
 	return start;
 }
 

@@ -36,15 +36,15 @@ static void loiter(void)
 static void send_bursts(uint32_t id)
 {
 	struct ivring_item items[300] = { 0 };
-	struct ivring_peer parent;
-	struct ivring *own;
+	struct ivr_peer parent;
+	struct ivr_member *own;
 	uint64_t number = 0;
 
 	seed += id;
 	own = join_parent(id, &parent);
-	if (ivring_open_lane(own, parent, 2u << random_below(8), 0))
+	if (ivr_open_lane(own, parent, 2u << random_below(8), 0))
 		_exit(3);
-	ivring_set_polling(own, random_below(2) ? 0 : 50000);
+	ivr_set_polling(own, random_below(2) ? 0 : 50000);
 	while (number < items_each) {
 		unsigned int count = 1 + random_below(1u << (1 + random_below(8))), i;
 
@@ -53,7 +53,7 @@ static void send_bursts(uint32_t id)
 		for (i = 0; i < count; i++)
 			items[i] = (struct ivring_item){ .port = PORT, .cookie = number + i };
 		for (i = 0; i < count;) {
-			int sent = ivring_send(own, parent, &items[i], count - i, soon());
+			int sent = ivr_send(own, parent, &items[i], count - i, soon());
 
 			if (sent < 0)
 				_exit(4);
@@ -62,12 +62,12 @@ static void send_bursts(uint32_t id)
 		number += count;
 		loiter();
 		/* If its wakeup is lost, nothing else wakes the receiver. */
-		if (!random_below(4) && ivring_flush(own, parent, soon()))
+		if (!random_below(4) && ivr_flush(own, parent, soon()))
 			_exit(6);
 	}
-	if (ivring_flush(own, parent, soon()))
+	if (ivr_flush(own, parent, soon()))
 		_exit(5);
-	ivring_close(own);
+	ivr_close(own);
 	_exit(0);
 }
 
@@ -75,28 +75,28 @@ static void send_bursts(uint32_t id)
 static void send_one_by_one(uint32_t id)
 {
 	struct ivring_item item = { .port = PORT };
-	struct ivring_lane *lane;
-	struct ivring_peer parent;
-	struct ivring *own;
+	struct ivr_lane *lane;
+	struct ivr_peer parent;
+	struct ivr_member *own;
 
 	own = join_parent(id, &parent);
-	if (ivring_open_lane(own, parent, 2, 0))
+	if (ivr_open_lane(own, parent, 2, 0))
 		_exit(3);
-	lane = ivring_lane(own, parent);
+	lane = ivr_lane(own, parent);
 	for (; item.cookie < items_each; item.cookie++) {
 		uint64_t deadline = soon();
 		uint32_t looks;
 
-		if (ivring_lane_push(lane, &item) || ivring_lane_publish(lane))
+		if (ivr_lane_push(lane, &item) || ivr_lane_publish(lane))
 			_exit(4);
 		for (looks = 1; !ivr_lane_has_read(lane, (uint32_t)lane->staged); looks++) {
 			ivr_pause();
-			if (looks % 1024 == 0 && ivring_deadline_ms(0) > deadline)
+			if (looks % 1024 == 0 && ivr_deadline_ms(0) > deadline)
 				_exit(6);
 		}
 		loiter();
 	}
-	ivring_close(own);
+	ivr_close(own);
 	_exit(0);
 }
 
@@ -113,7 +113,7 @@ static bool all_received(void)
 	return received.all == received.wanted;
 }
 
-static void on_item(struct ivring *self, const struct ivring_item *item, void *arg)
+static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
 	(void)arg;
 	CHECK_EQ((long long)item->cookie, (long long)received.next[item->from]);
@@ -128,10 +128,10 @@ static void on_item(struct ivring *self, const struct ivring_item *item, void *a
 		ivr_state_handled(&self->state, UINT16_MAX);
 	}
 	if (all_received())
-		ivring_stop(self);
+		ivr_stop(self);
 }
 
-/* Receives from some senders; @loop returns after ivring_stop(). */
+/* Receives from some senders; @loop returns after ivr_stop(). */
 static void receive_with(void (*loop)(void), uint32_t senders,
 			 void (*send)(uint32_t id), enum fences fences)
 {
@@ -147,8 +147,8 @@ static void receive_with(void (*loop)(void), uint32_t senders,
 	/* As if there were many lanes: quiet soon, or never. */
 	member->reader.quiet.few = random_below(2) ? 0 : SENDERS;
 	member->reader.quiet.patience = 1u << random_below(11);
-	ivring_set_polling(member, senders > 1 && !random_below(4) ? 20000 : 0);
-	CHECK_EQ(ivring_on(member, PORT, on_item, NULL), 0);
+	ivr_set_polling(member, senders > 1 && !random_below(4) ? 20000 : 0);
+	CHECK_EQ(ivr_on(member, PORT, on_item, NULL), 0);
 	for (i = 0; i < senders; i++) {
 		pids[i] = fork();
 		if (!pids[i])

@@ -22,19 +22,19 @@
 enum way { LEVEL, EDGE, EVENTFD };
 
 static unsigned int handled, calls, refused;
-static struct ivring_peer server;
+static struct ivr_peer server;
 
 /* In a child: replies, and sends an item of its own, at once or when the caller sleeps. */
-static void serve(struct ivring *own, const struct ivring_item *item, void *arg)
+static void serve(struct ivr_member *own, const struct ivring_item *item, void *arg)
 {
 	struct ivring_item answer = { 0 }, news = { .port = NEWS };
 
 	(void)arg;
-	if (ivring_reply(own, item, &answer, soon()))
+	if (ivr_reply(own, item, &answer, soon()))
 		_exit(3);
 	if (item->inline_len)
 		usleep(LATER_US);
-	if (ivring_send(own, ivring_sender(item), &news, 1, soon()) != 1)
+	if (ivr_send(own, ivr_sender(item), &news, 1, soon()) != 1)
 		_exit(4);
 }
 
@@ -43,11 +43,11 @@ static pid_t fork_server(void)
 	pid_t pid = fork();
 
 	if (!pid) {
-		struct ivring_peer parent;
-		struct ivring *own = join_parent(1, &parent);
+		struct ivr_peer parent;
+		struct ivr_member *own = join_parent(1, &parent);
 
-		ivring_on(own, ASK, serve, NULL);
-		ivring_run(own);
+		ivr_on(own, ASK, serve, NULL);
+		ivr_run(own);
 		_exit(5);
 	}
 	server = wait_child(1);
@@ -59,10 +59,10 @@ static int call(bool later)
 	/* Inline data asks for the item to come later. */
 	struct ivring_item item = { .port = ASK, .inline_len = later }, reply;
 
-	return ivring_call(member, server, &item, soon(), ivring_keep_reply, &reply);
+	return ivr_call(member, server, &item, soon(), ivr_keep_reply, &reply);
 }
 
-static void on_news(struct ivring *self, const struct ivring_item *item, void *arg)
+static void on_news(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
 	(void)self;
 	(void)item;
@@ -87,7 +87,7 @@ static void on_ring(enum way way, int rung)
 
 	if (way == EVENTFD)
 		CHECK_EQ(read(rung, &count, sizeof(count)), sizeof(count));
-	CHECK(ivring_dispatch(member, 100) >= 0);
+	CHECK(ivr_dispatch(member, 100) >= 0);
 }
 
 static void watch(int epoll, int fd, uint32_t events)
@@ -107,11 +107,11 @@ static void start(int timer)
 static void loop(enum way way, bool later)
 {
 	int epoll = epoll_create1(EPOLL_CLOEXEC), timer = timerfd_create(CLOCK_MONOTONIC, 0);
-	int rung = way == EVENTFD ? eventfd(0, EFD_CLOEXEC) : ivring_fd(member);
+	int rung = way == EVENTFD ? eventfd(0, EFD_CLOEXEC) : ivr_fd(member);
 	struct epoll_event event;
 
 	if (way == EVENTFD)
-		CHECK_EQ(ivring_set_eventfd(member, rung), 0);
+		CHECK_EQ(ivr_set_eventfd(member, rung), 0);
 	watch(epoll, rung, EPOLLIN | (way == EVENTFD ? 0 : EPOLLPRI) | (way == EDGE ? EPOLLET : 0));
 	watch(epoll, timer, EPOLLIN);
 	start(timer);
@@ -142,10 +142,10 @@ static void calls_in_a_loop(enum way way, uint64_t polling_ns, bool later)
 
 	create();
 	handled = calls = refused = 0;
-	CHECK_EQ(ivring_on(member, NEWS, on_news, NULL), 0);
+	CHECK_EQ(ivr_on(member, NEWS, on_news, NULL), 0);
 	pid = fork_server();
 	if (polling_ns != UINT64_MAX)
-		ivring_set_polling(member, polling_ns);
+		ivr_set_polling(member, polling_ns);
 	loop(way, later);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);

@@ -13,13 +13,13 @@
 #include "module.h"
 
 static bool all_received(void);
-static void on_item(struct ivring *self, const struct ivring_item *item, void *arg);
+static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg);
 
 static unsigned int largest_budget = 20;
 
 static inline void run_loop(void)
 {
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_run(member), 0);
 }
 
 static inline void drain(void)
@@ -28,14 +28,14 @@ static inline void drain(void)
 
 	do {
 		budget = 1 + (int)random_below(largest_budget);
-		done = ivring_dispatch(member, (unsigned int)budget);
+		done = ivr_dispatch(member, (unsigned int)budget);
 	} while (done == budget && !all_received());
 	CHECK(done >= 0);
 }
 
 static inline void dispatch_some(void)
 {
-	CHECK(ivring_dispatch(member, 1 + random_below(4)) >= 0);
+	CHECK(ivr_dispatch(member, 1 + random_below(4)) >= 0);
 }
 
 static int epoll;
@@ -45,7 +45,7 @@ static inline void epoll_loop(uint32_t flags, void (*dispatch)(void))
 	struct epoll_event event = { .events = EPOLLIN | EPOLLPRI | flags };
 
 	epoll = epoll_create1(EPOLL_CLOEXEC);
-	CHECK_EQ(epoll_ctl(epoll, EPOLL_CTL_ADD, ivring_fd(member), &event), 0);
+	CHECK_EQ(epoll_ctl(epoll, EPOLL_CTL_ADD, ivr_fd(member), &event), 0);
 	while (!all_received()) {
 		CHECK_EQ(epoll_wait(epoll, &event, 1, PATIENCE_MS), 1);
 		if (!tap_good)
@@ -81,7 +81,7 @@ static inline void edge_loop(void)
 
 static inline void poll_loop(void)
 {
-	struct pollfd pollfd = { .fd = ivring_fd(member), .events = POLLIN | POLLPRI };
+	struct pollfd pollfd = { .fd = ivr_fd(member), .events = POLLIN | POLLPRI };
 
 	while (!all_received()) {
 		CHECK_EQ(poll(&pollfd, 1, PATIENCE_MS), 1);
@@ -96,13 +96,13 @@ static inline void eventfd_loop(void)
 	int rung = eventfd(0, EFD_CLOEXEC);
 	uint64_t count;
 
-	CHECK_EQ(ivring_set_eventfd(member, rung), 0);
+	CHECK_EQ(ivr_set_eventfd(member, rung), 0);
 	drain();
 	while (!all_received()) {
 		CHECK_EQ(read(rung, &count, sizeof(count)), sizeof(count));
 		drain();
 	}
-	CHECK_EQ(ivring_set_eventfd(member, -1), 0);
+	CHECK_EQ(ivr_set_eventfd(member, -1), 0);
 	close(rung);
 }
 
@@ -111,15 +111,15 @@ static inline void wait_loop(void)
 	struct ivring_item items[5];
 
 	while (!all_received()) {
-		int i, count = ivring_receive(member, items, 5);
+		int i, count = ivr_receive(member, items, 5);
 
 		if (!count)
-			CHECK(ivring_wait(member, 0, soon()) == IVRING_EVENT_ITEMS);
+			CHECK(ivr_wait(member, 0, soon()) == IVRING_EVENT_ITEMS);
 		if (!tap_good)
 			break;
 		for (i = 0; i < count; i++)
 			on_item(member, &items[i], NULL);
-		CHECK_EQ(ivring_consume(member, (unsigned int)count), 0);
+		CHECK_EQ(ivr_consume(member, (unsigned int)count), 0);
 	}
 }
 

@@ -13,7 +13,7 @@
 static void *run_thread(void *arg)
 {
 	(void)arg;
-	return (void *)(intptr_t)ivring_run(member);
+	return (void *)(intptr_t)ivr_run(member);
 }
 
 static void stop_from_another_thread(void)
@@ -27,7 +27,7 @@ static void stop_from_another_thread(void)
 		CHECK_EQ(pthread_create(&thread, NULL, run_thread, NULL), 0);
 		if (random_below(4))
 			usleep(random_below(200));
-		ivring_stop(member);
+		ivr_stop(member);
 		CHECK_EQ(pthread_join(thread, &result), 0);
 		CHECK(!result);
 	}
@@ -37,7 +37,7 @@ static void stop_from_another_thread(void)
 static void on_signal(int signal)
 {
 	(void)signal;
-	ivring_stop(member);
+	ivr_stop(member);
 }
 
 static void *signal_thread(void *arg)
@@ -58,7 +58,7 @@ static void stop_from_a_signal_handler(void)
 		action.sa_flags = i % 2 ? SA_RESTART : 0;
 		sigaction(SIGUSR1, &action, NULL);
 		CHECK_EQ(pthread_create(&thread, NULL, signal_thread, &self), 0);
-		CHECK_EQ(ivring_run(member), 0);
+		CHECK_EQ(ivr_run(member), 0);
 		pthread_join(thread, NULL);
 	}
 	signal(SIGUSR1, SIG_DFL);
@@ -72,29 +72,29 @@ static void flush_to_one_that_reads_and_leaves(void)
 	create();
 	for (i = 0; i < 100; i++) {
 		struct ivring_item item = { .port = PORT };
-		struct ivring_peer child;
+		struct ivr_peer child;
 		pid_t pid = fork();
 
 		if (!pid) {
-			struct ivring *own = join_parent(1, &child);
+			struct ivr_member *own = join_parent(1, &child);
 
-			if (ivring_wait(own, 0, soon()) < 0 ||
-			    ivring_receive(own, &item, 1) != 1 || ivring_consume(own, 1))
+			if (ivr_wait(own, 0, soon()) < 0 ||
+			    ivr_receive(own, &item, 1) != 1 || ivr_consume(own, 1))
 				_exit(6);
 			_exit(0);
 		}
 		child = wait_child(1);
-		CHECK_EQ(ivring_send(member, child, &item, 1, soon()), 1);
-		CHECK_EQ(ivring_flush(member, child, soon()), 0);
+		CHECK_EQ(ivr_send(member, child, &item, 1, soon()), 1);
+		CHECK_EQ(ivr_flush(member, child, soon()), 0);
 		reap(pid);
 	}
 	close_member();
 }
 
 /* A child that stopped itself when it had joined: it must not be gone again before it is seen. */
-static struct ivring_peer meet_stopped(pid_t pid)
+static struct ivr_peer meet_stopped(pid_t pid)
 {
-	struct ivring_peer child = wait_child(1);
+	struct ivr_peer child = wait_child(1);
 	int status = 0;
 
 	CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
@@ -104,7 +104,7 @@ static struct ivring_peer meet_stopped(pid_t pid)
 }
 
 /* A child that reads nothing, and is killed after a while. */
-static pid_t fork_doomed(struct ivring_peer *child)
+static pid_t fork_doomed(struct ivr_peer *child)
 {
 	pid_t pid = fork();
 
@@ -121,7 +121,7 @@ static pid_t fork_doomed(struct ivring_peer *child)
 static void receiver_is_killed(void)
 {
 	struct ivring_item item = { .port = PORT };
-	struct ivring_peer child;
+	struct ivr_peer child;
 	void *block;
 	pid_t pid;
 	int ret;
@@ -129,18 +129,18 @@ static void receiver_is_killed(void)
 	create();
 	pid = fork_doomed(&child);
 	do
-		ret = ivring_send(member, child, &item, 1, soon());
+		ret = ivr_send(member, child, &item, 1, soon());
 	while (ret == 1);
 	CHECK_EQ(ret, -EPIPE);
-	CHECK_EQ(ivring_flush(member, child, soon()), -EPIPE);
+	CHECK_EQ(ivr_flush(member, child, soon()), -EPIPE);
 	waitpid(pid, NULL, 0);
 
 	pid = fork_doomed(&child);
-	CHECK_EQ(ivring_alloc(member, 4096, 0, &block), 0);
-	CHECK_EQ(ivring_set_payload(member, &item, block, 4096), 0);
-	CHECK_EQ(ivring_send(member, child, &item, 1, 0), 1);
-	CHECK_EQ(ivring_alloc(member, 4096, 0, &block), -EAGAIN);
-	CHECK_EQ(ivring_alloc(member, 4096, soon(), &block), 0);
+	CHECK_EQ(ivr_alloc(member, 4096, 0, &block), 0);
+	CHECK_EQ(ivr_set_payload(member, &item, block, 4096), 0);
+	CHECK_EQ(ivr_send(member, child, &item, 1, 0), 1);
+	CHECK_EQ(ivr_alloc(member, 4096, 0, &block), -EAGAIN);
+	CHECK_EQ(ivr_alloc(member, 4096, soon(), &block), 0);
 	waitpid(pid, NULL, 0);
 	close_member();
 }
@@ -148,7 +148,7 @@ static void receiver_is_killed(void)
 static void sender_is_killed(void)
 {
 	struct ivring_item items[3];
-	struct ivring_peer parent;
+	struct ivr_peer parent;
 	unsigned char payload[700];
 	pid_t pid;
 	int i;
@@ -156,30 +156,30 @@ static void sender_is_killed(void)
 	create();
 	pid = fork();
 	if (!pid) {
-		struct ivring *own = join_parent(1, &parent);
+		struct ivr_member *own = join_parent(1, &parent);
 
 		for (i = 0; i < 2; i++)
 			if (fill_item(own, &items[i], 7))
 				_exit(3);
-		if (ivring_send(own, parent, items, 2, soon()) != 2)
+		if (ivr_send(own, parent, items, 2, soon()) != 2)
 			_exit(4);
 		pause();
 	}
 	wait_child(1);
-	CHECK_EQ(ivring_wait(member, 0, soon()), IVRING_EVENT_ITEMS);
-	CHECK_EQ(ivring_receive(member, items, 3), 2);
-	CHECK(ivring_copy_payload(member, &items[0], payload, sizeof(payload)) > 0);
+	CHECK_EQ(ivr_wait(member, 0, soon()), IVRING_EVENT_ITEMS);
+	CHECK_EQ(ivr_receive(member, items, 3), 2);
+	CHECK(ivr_copy_payload(member, &items[0], payload, sizeof(payload)) > 0);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	CHECK(!ivring_is_member(member, ivring_sender(&items[1])));
+	CHECK(!ivr_is_member(member, ivr_sender(&items[1])));
 	/* What was mapped can be read until the last item has been consumed. */
-	CHECK_EQ(ivring_members(member), 0);
-	CHECK_EQ(ivring_copy_payload(member, &items[1], payload, sizeof(payload)),
+	CHECK_EQ(ivr_refresh_members(member), 0);
+	CHECK_EQ(ivr_copy_payload(member, &items[1], payload, sizeof(payload)),
 		 items[1].length);
 	CHECK_EQ(payload[items[1].length - 1], 7);
-	CHECK_EQ(ivring_consume(member, 2), 0);
-	CHECK_EQ(ivring_members(member), 1);
-	CHECK_EQ(ivring_copy_payload(member, &items[1], payload, sizeof(payload)), -ESTALE);
+	CHECK_EQ(ivr_consume(member, 2), 0);
+	CHECK_EQ(ivr_refresh_members(member), 1);
+	CHECK_EQ(ivr_copy_payload(member, &items[1], payload, sizeof(payload)), -ESTALE);
 	close_member();
 }
 
@@ -196,7 +196,7 @@ static void check_killed(pid_t pid)
 static void receiver_of_a_lane_is_killed(void)
 {
 	struct ivring_item item = { .port = PORT };
-	struct ivring_peer child;
+	struct ivr_peer child;
 	int i, ret;
 
 	create();
@@ -205,18 +205,18 @@ static void receiver_of_a_lane_is_killed(void)
 		pid_t pid = fork();
 
 		if (!pid) {
-			struct ivring *own = join_parent(1, &child);
+			struct ivr_member *own = join_parent(1, &child);
 
 			raise(SIGSTOP);
 			ualarm(life, 0);
-			ivring_set_polling(own, i % 2 ? 0 : 100000);
-			ivring_run(own);
+			ivr_set_polling(own, i % 2 ? 0 : 100000);
+			ivr_run(own);
 		}
 		child = meet_stopped(pid);
-		ret = ivring_open_lane(member, child, 2u << random_below(6), 0);
+		ret = ivr_open_lane(member, child, 2u << random_below(6), 0);
 		CHECK(!ret || ret == -EPIPE);
 		do {
-			ret = ivring_send(member, child, &item, 1, soon());
+			ret = ivr_send(member, child, &item, 1, soon());
 			if (!random_below(100))
 				usleep(random_below(300));
 		} while (ret == 1);
@@ -228,47 +228,47 @@ static void receiver_of_a_lane_is_killed(void)
 
 /* What the handlers saw of the child's lane. */
 static struct {
-	struct ivring_peer child;
+	struct ivr_peer child;
 	uint64_t items;
 	uint64_t next;
 	unsigned int closed;
 } seen;
 
-static void on_lane_item(struct ivring *self, const struct ivring_item *item, void *arg)
+static void on_lane_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
 	const bool *closes = arg;
 
-	seen.child = ivring_sender(item);
+	seen.child = ivr_sender(item);
 	seen.items++;
 	/* The last one may come twice, since it may have been dropped. */
 	CHECK(item->cookie >= seen.next || item->cookie + 1 == seen.next);
 	seen.next = item->cookie + 1;
 	if (*closes && !random_below(50)) {
-		CHECK_EQ(ivring_close_lane(self, seen.child), 0);
+		CHECK_EQ(ivr_close_lane(self, seen.child), 0);
 		seen.closed++;
 	}
 }
 
-static void on_lane_members(struct ivring *self, const struct ivring_change *change, void *arg)
+static void on_lane_members(struct ivr_member *self, const struct ivr_member_event *change, void *arg)
 {
 	(void)arg;
-	if (seen.items && change->event == IVRING_MEMBER_LEFT &&
+	if (seen.items && change->event == IVR_MEMBER_LEFT &&
 	    change->peer.id == seen.child.id && change->peer.generation == seen.child.generation)
-		ivring_stop(self);
+		ivr_stop(self);
 }
 
 static void receive_from_child(bool closes)
 {
 	memset(&seen, 0, sizeof(seen));
-	CHECK_EQ(ivring_on(member, PORT, on_lane_item, &closes), 0);
-	ivring_on_members(member, on_lane_members, NULL);
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_on(member, PORT, on_lane_item, &closes), 0);
+	ivr_on_members(member, on_lane_members, NULL);
+	CHECK_EQ(ivr_run(member), 0);
 }
 
 /* What it has published is read to the end, and its successor has a lane of its own. */
 static void sender_by_a_lane_is_killed(void)
 {
-	struct ivring_peer parent;
+	struct ivr_peer parent;
 	int i;
 
 	create();
@@ -278,11 +278,11 @@ static void sender_by_a_lane_is_killed(void)
 
 		if (!pid) {
 			struct ivring_item item = { .port = PORT };
-			struct ivring *own = join_parent(1, &parent);
+			struct ivr_member *own = join_parent(1, &parent);
 
-			if (ivring_open_lane(own, parent, 64, 0))
+			if (ivr_open_lane(own, parent, 64, 0))
 				_exit(3);
-			for (; ivring_send(own, parent, &item, 1, soon()) == 1; item.cookie++)
+			for (; ivr_send(own, parent, &item, 1, soon()) == 1; item.cookie++)
 				if (!item.cookie)
 					ualarm(life, 0);
 			_exit(4);
@@ -296,23 +296,23 @@ static void sender_by_a_lane_is_killed(void)
 }
 
 /* Sends so many items, by a new lane whenever the old one has been closed. */
-static int send_by_lanes(struct ivring *own, struct ivring_peer to, uint64_t count)
+static int send_by_lanes(struct ivr_member *own, struct ivr_peer to, uint64_t count)
 {
 	struct ivring_item item = { .port = PORT };
 	int ret = -ECONNRESET;
 
 	while (item.cookie < count) {
 		if (ret == -ECONNRESET)
-			ret = ivring_open_lane(own, to, 64, 0);
+			ret = ivr_open_lane(own, to, 64, 0);
 		if (!ret)
-			ret = ivring_send(own, to, &item, 1, soon());
+			ret = ivr_send(own, to, &item, 1, soon());
 		if (ret == 1) {
 			item.cookie++;
 			ret = 0;
 		}
 		/* The last one is sent until it has been read. */
 		if (!ret && item.cookie == count) {
-			ret = ivring_flush(own, to, soon());
+			ret = ivr_flush(own, to, soon());
 			item.cookie -= ret == -ECONNRESET;
 		}
 		if (ret && ret != -ECONNRESET)
@@ -323,13 +323,13 @@ static int send_by_lanes(struct ivring *own, struct ivring_peer to, uint64_t cou
 
 static void lane_closed_again_and_again(void)
 {
-	struct ivring_peer parent;
+	struct ivr_peer parent;
 	pid_t pid;
 
 	create();
 	pid = fork();
 	if (!pid) {
-		struct ivring *own = join_parent(1, &parent);
+		struct ivr_member *own = join_parent(1, &parent);
 
 		_exit(send_by_lanes(own, parent, 20000) ? 9 : 0);
 	}
@@ -343,30 +343,30 @@ static void lane_closed_again_and_again(void)
 static void wait_for_a_peer_among_items(void)
 {
 	struct ivring_item item = { .port = PORT };
-	struct ivring_peer parent, self;
+	struct ivr_peer parent, self;
 	int i;
 
 	create();
-	self = ivring_self(member);
-	CHECK_EQ(ivring_send(member, self, &item, 1, 0), 1);
-	CHECK_EQ(ivring_wait_peer(member, 1, ivring_deadline_ms(20), &parent), -ETIMEDOUT);
+	self = ivr_self(member);
+	CHECK_EQ(ivr_send(member, self, &item, 1, 0), 1);
+	CHECK_EQ(ivr_wait_peer(member, 1, ivr_deadline_ms(20), &parent), -ETIMEDOUT);
 	for (i = 0; i < 50; i++) {
 		pid_t pid = fork();
 
 		if (!pid) {
-			struct ivring *own = join_parent(2, &parent);
+			struct ivr_member *own = join_parent(2, &parent);
 
 			/* A doorbell that is not the one the parent waits for. */
-			ivring_send(own, parent, &item, 1, 0);
+			ivr_send(own, parent, &item, 1, 0);
 			usleep(random_below(2000));
-			if (ivring_join_fd(ivring_fd(own), 1, &own))
+			if (ivr_join_fd(ivr_fd(own), 1, &own))
 				_exit(7);
-			if (ivring_wait(own, 0, soon()) < 0)
+			if (ivr_wait(own, 0, soon()) < 0)
 				_exit(8);
 			_exit(0);
 		}
 		parent = wait_child(1);
-		CHECK_EQ(ivring_send(member, parent, &item, 1, 0), 1);
+		CHECK_EQ(ivr_send(member, parent, &item, 1, 0), 1);
 		reap(pid);
 	}
 	close_member();
@@ -381,35 +381,35 @@ static void handle_in_a_child(void)
 	create();
 	pid = fork();
 	if (!pid) {
-		if (ivring_send(member, ivring_self(member), &item, 1, 0) != -EPERM ||
-		    ivring_receive(member, &item, 1) != -EPERM || ivring_run(member) != -EPERM)
+		if (ivr_send(member, ivr_self(member), &item, 1, 0) != -EPERM ||
+		    ivr_receive(member, &item, 1) != -EPERM || ivr_run(member) != -EPERM)
 			_exit(1);
-		ivring_stop(member);
-		_exit(ivring_close(member) ? 2 : 0);
+		ivr_stop(member);
+		_exit(ivr_close(member) ? 2 : 0);
 	}
 	reap(pid);
-	CHECK_EQ(ivring_send(member, ivring_self(member), &item, 1, 0), 1);
-	CHECK_EQ(ivring_receive(member, &item, 1), 1);
-	CHECK_EQ(ivring_consume(member, 1), 0);
+	CHECK_EQ(ivr_send(member, ivr_self(member), &item, 1, 0), 1);
+	CHECK_EQ(ivr_receive(member, &item, 1), 1);
+	CHECK_EQ(ivr_consume(member, 1), 0);
 	close_member();
 }
 
 /* In a child: makes a region of that name or joins it, and leaves, again and again. */
 static void open_and_close(const char *name)
 {
-	struct ivring_options options = {
+	struct ivr_region_options options = {
 		.name = name, .slots = 16, .inbox_entries = 2, .outbox_bytes = 4096,
 	};
-	struct ivring *own;
+	struct ivr_member *own;
 	int i, ret;
 
 	for (i = 0; i < 100; i++) {
-		ret = ivring_open(&options, soon(), &own);
+		ret = ivr_open(&options, soon(), &own);
 		if (ret == -ENOSPC || ret == -EDQUOT)
 			continue;
-		if (ret != IVRING_CREATED && ret != IVRING_JOINED)
+		if (ret != IVR_CREATED && ret != IVR_JOINED)
 			_exit(1);
-		ivring_close(own);
+		ivr_close(own);
 	}
 	_exit(0);
 }

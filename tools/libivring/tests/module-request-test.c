@@ -15,17 +15,17 @@
 #define CALLS		1000u
 
 /* In a child: answers with twice the number, until it is killed. */
-static void serve(struct ivring *own, const struct ivring_item *item, void *arg)
+static void serve(struct ivr_member *own, const struct ivring_item *item, void *arg)
 {
 	struct ivring_item reply = { 0 };
 	uint64_t number;
 
 	(void)arg;
-	if (ivring_get_inline(item, &number, sizeof(number)))
+	if (ivr_get_inline(item, &number, sizeof(number)))
 		_exit(3);
 	number *= 2;
-	ivring_set_inline(&reply, &number, sizeof(number));
-	if (ivring_reply(own, item, &reply, soon()))
+	ivr_set_inline(&reply, &number, sizeof(number));
+	if (ivr_reply(own, item, &reply, soon()))
 		_exit(4);
 }
 
@@ -34,13 +34,13 @@ static pid_t fork_server(uint32_t id, bool by_lane)
 	pid_t pid = fork();
 
 	if (!pid) {
-		struct ivring_peer parent;
-		struct ivring *own = join_parent(id, &parent);
+		struct ivr_peer parent;
+		struct ivr_member *own = join_parent(id, &parent);
 
-		if (by_lane && ivring_open_lane(own, parent, 16, 0))
+		if (by_lane && ivr_open_lane(own, parent, 16, 0))
 			_exit(5);
-		ivring_on(own, ASK, serve, NULL);
-		ivring_run(own);
+		ivr_on(own, ASK, serve, NULL);
+		ivr_run(own);
 	}
 	return pid;
 }
@@ -54,24 +54,24 @@ static void kill_server(pid_t pid)
 static void calls(bool by_lane, uint64_t polling_ns)
 {
 	struct ivring_item request = { .port = ASK }, reply;
-	struct ivring_peer server;
+	struct ivr_peer server;
 	uint64_t number, twice;
 	pid_t pid;
 
 	create();
-	ivring_set_polling(member, polling_ns);
+	ivr_set_polling(member, polling_ns);
 	pid = fork_server(1, by_lane);
 	server = wait_child(1);
 	if (by_lane)
-		CHECK_EQ(ivring_open_lane(member, server, 16, 0), 0);
+		CHECK_EQ(ivr_open_lane(member, server, 16, 0), 0);
 	for (number = 0; number < CALLS && tap_good; number++) {
-		CHECK_EQ(ivring_set_inline(&request, &number, sizeof(number)), 0);
-		CHECK_EQ(ivring_call(member, server, &request, soon(), ivring_keep_reply, &reply), 0);
-		CHECK_EQ(ivring_get_inline(&reply, &twice, sizeof(twice)), 0);
+		CHECK_EQ(ivr_set_inline(&request, &number, sizeof(number)), 0);
+		CHECK_EQ(ivr_call(member, server, &request, soon(), ivr_keep_reply, &reply), 0);
+		CHECK_EQ(ivr_get_inline(&reply, &twice, sizeof(twice)), 0);
 		CHECK_EQ((long long)twice, (long long)(2 * number));
 	}
 	kill_server(pid);
-	CHECK_EQ(ivring_call(member, server, &request, soon(), ivring_keep_reply, &reply), -EPIPE);
+	CHECK_EQ(ivr_call(member, server, &request, soon(), ivr_keep_reply, &reply), -EPIPE);
 	close_member();
 }
 
@@ -79,22 +79,22 @@ static void calls(bool by_lane, uint64_t polling_ns)
 static void server_that_does_not_answer(void)
 {
 	struct ivring_item request = { .port = ASK, .inline_len = 8 }, reply;
-	struct ivring_peer server;
+	struct ivr_peer server;
 	pid_t pid;
 
 	create();
 	pid = fork_server(1, true);
 	server = wait_child(1);
-	CHECK_EQ(ivring_call(member, server, &request, soon(), ivring_keep_reply, &reply), 0);
+	CHECK_EQ(ivr_call(member, server, &request, soon(), ivr_keep_reply, &reply), 0);
 	kill(pid, SIGSTOP);
-	CHECK_EQ(ivring_call(member, server, &request, ivring_deadline_ms(50), ivring_keep_reply,
-			     &reply), -ETIMEDOUT);
+	CHECK_EQ(ivr_call(member, server, &request, ivr_deadline_ms(50), ivr_keep_reply,
+			  &reply), -ETIMEDOUT);
 	if (!fork()) {
 		usleep(50000);
 		kill(pid, SIGKILL);
 		_exit(0);
 	}
-	CHECK_EQ(ivring_call(member, server, &request, soon(), ivring_keep_reply, &reply), -EPIPE);
+	CHECK_EQ(ivr_call(member, server, &request, soon(), ivr_keep_reply, &reply), -EPIPE);
 	waitpid(pid, NULL, 0);
 	wait(NULL);
 	close_member();
@@ -104,34 +104,34 @@ static void server_that_does_not_answer(void)
 static void port_without_handler(bool by_lane)
 {
 	struct ivring_item request = { .port = ASK + 1 }, reply;
-	struct ivring_peer server;
+	struct ivr_peer server;
 	pid_t pid;
 
 	create();
 	pid = fork_server(1, by_lane);
 	server = wait_child(1);
-	CHECK_EQ(ivring_call(member, server, &request, soon(), ivring_keep_reply, &reply),
+	CHECK_EQ(ivr_call(member, server, &request, soon(), ivr_keep_reply, &reply),
 		 -ECONNREFUSED);
 	kill_server(pid);
 	close_member();
 }
 
-static void on_reply(struct ivring *self, int status, const struct ivring_item *reply, void *arg)
+static void on_reply(struct ivr_member *self, int status, const struct ivring_item *reply, void *arg)
 {
 	uint64_t *sum = arg, number;
 
 	CHECK_EQ(status, 0);
-	CHECK_EQ(ivring_get_inline(reply, &number, sizeof(number)), 0);
+	CHECK_EQ(ivr_get_inline(reply, &number, sizeof(number)), 0);
 	*sum += number;
 	if (*sum == 2 * SENDERS * (CALLS - 1) * CALLS / 2)
-		ivring_stop(self);
+		ivr_stop(self);
 }
 
 /* As many as go, to several at a time, by lane and inbox. */
 static void requests_in_flight(void)
 {
 	struct ivring_item request = { .port = ASK };
-	struct ivring_peer servers[SENDERS];
+	struct ivr_peer servers[SENDERS];
 	uint64_t number, sum = 0;
 	pid_t pids[SENDERS];
 	uint32_t i;
@@ -141,25 +141,25 @@ static void requests_in_flight(void)
 		pids[i] = fork_server(i + 1, i != 1);
 		servers[i] = wait_child(i + 1);
 	}
-	CHECK_EQ(ivring_open_lane(member, servers[0], 16, 0), 0);
+	CHECK_EQ(ivr_open_lane(member, servers[0], 16, 0), 0);
 	for (number = 0; number < CALLS; number++) {
-		CHECK_EQ(ivring_set_inline(&request, &number, sizeof(number)), 0);
+		CHECK_EQ(ivr_set_inline(&request, &number, sizeof(number)), 0);
 		for (i = 0; i < SENDERS; i++)
-			while (ivring_request(member, servers[i], &request, 0, on_reply, &sum, NULL))
-				CHECK(ivring_dispatch(member, 100) >= 0);
+			while (ivr_request(member, servers[i], &request, 0, on_reply, &sum, NULL))
+				CHECK(ivr_dispatch(member, 100) >= 0);
 	}
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_run(member), 0);
 	for (i = 0; i < SENDERS; i++)
 		kill_server(pids[i]);
 	close_member();
 }
 
 /* In a child: checks that all items come, with what the block held when each was sent. */
-static void check_block(struct ivring *own, const struct ivring_item *item, void *arg)
+static void check_block(struct ivr_member *own, const struct ivring_item *item, void *arg)
 {
 	uint64_t *next = arg;
 	unsigned char data[1000];
-	int i, length = ivring_copy_payload(own, item, data, sizeof(data));
+	int i, length = ivr_copy_payload(own, item, data, sizeof(data));
 
 	if (item->cookie != (*next)++)
 		_exit(7);
@@ -167,12 +167,12 @@ static void check_block(struct ivring *own, const struct ivring_item *item, void
 		if (data[i] != item->cookie % 251)
 			_exit(8);
 	if (*next == CALLS)
-		ivring_stop(own);
+		ivr_stop(own);
 }
 
 static void one_block_for_all(void)
 {
-	struct ivring_peer children[SENDERS];
+	struct ivr_peer children[SENDERS];
 	int results[SENDERS];
 	pid_t pids[SENDERS];
 	uint64_t number;
@@ -182,25 +182,25 @@ static void one_block_for_all(void)
 	for (i = 0; i < SENDERS; i++) {
 		pids[i] = fork();
 		if (!pids[i]) {
-			struct ivring *own = join_parent(i + 1, &children[0]);
+			struct ivr_member *own = join_parent(i + 1, &children[0]);
 			uint64_t next = 0;
 
-			ivring_on(own, PORT, check_block, &next);
-			_exit(ivring_run(own) ? 6 : 0);
+			ivr_on(own, PORT, check_block, &next);
+			_exit(ivr_run(own) ? 6 : 0);
 		}
 		children[i] = wait_child(i + 1);
 		if (i)
-			CHECK_EQ(ivring_open_lane(member, children[i], 8, 0), 0);
+			CHECK_EQ(ivr_open_lane(member, children[i], 8, 0), 0);
 	}
 	for (number = 0; number < CALLS; number++) {
 		struct ivring_item item = { .port = PORT, .cookie = number };
 		size_t length = 1 + random_below(1000);
 		void *block;
 
-		CHECK_EQ(ivring_alloc(member, length, soon(), &block), 0);
+		CHECK_EQ(ivr_alloc(member, length, soon(), &block), 0);
 		memset(block, (int)(number % 251), length);
-		CHECK_EQ(ivring_set_payload(member, &item, block, length), 0);
-		CHECK_EQ(ivring_send_many(member, children, SENDERS, &item, soon(), results), SENDERS);
+		CHECK_EQ(ivr_set_payload(member, &item, block, length), 0);
+		CHECK_EQ(ivr_multicast(member, children, SENDERS, &item, soon(), results), SENDERS);
 	}
 	for (i = 0; i < SENDERS; i++)
 		reap(pids[i]);
@@ -211,89 +211,89 @@ static uint64_t rung(uint32_t id)
 {
 	struct ivring_member_info info;
 
-	CHECK_EQ(ivring_member_info(member, id, &info), 0);
+	CHECK_EQ(ivr_member_info(member, id, &info), 0);
 	return info.stats.rung;
 }
 
-static void count_item(struct ivring *self, const struct ivring_item *item, void *arg)
+static void count_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
 	uint64_t *items = arg;
 
 	(void)item;
 	if (++*items == 50)
-		ivring_stop(self);
+		ivr_stop(self);
 }
 
 /* A child sends now and then: to be woken for ten items takes a tenth of the doorbells. */
 static void woken_for_ten(void)
 {
 	uint64_t items = 0, before;
-	struct ivring_peer parent;
+	struct ivr_peer parent;
 	pid_t pid;
 
 	create();
-	ivring_set_polling(member, 0);
-	ivring_set_wake(member, 10, 1000000);
-	CHECK_EQ(ivring_on(member, PORT, count_item, &items), 0);
+	ivr_set_polling(member, 0);
+	ivr_set_wake(member, 10, 1000000);
+	CHECK_EQ(ivr_on(member, PORT, count_item, &items), 0);
 	pid = fork();
 	if (!pid) {
 		struct ivring_item item = { .port = PORT };
-		struct ivring *own = join_parent(1, &parent);
+		struct ivr_member *own = join_parent(1, &parent);
 		int i;
 
-		if (ivring_open_lane(own, parent, 64, 0))
+		if (ivr_open_lane(own, parent, 64, 0))
 			_exit(3);
 		for (i = 0; i < 50; i++) {
 			usleep(2000);
-			if (ivring_send(own, parent, &item, 1, soon()) != 1)
+			if (ivr_send(own, parent, &item, 1, soon()) != 1)
 				_exit(4);
 		}
-		if (ivring_flush(own, parent, soon()))
+		if (ivr_flush(own, parent, soon()))
 			_exit(5);
 		pause();
 	}
 	wait_child(1);
 	before = rung(0);
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_run(member), 0);
 	printf("# %u doorbells for 50 items\n", (unsigned int)(rung(0) - before));
 	CHECK(rung(0) - before <= 6);
 	kill_server(pid);
 	close_member();
 }
 
-static void stop_at_first(struct ivring *self, const struct ivring_item *item, void *arg)
+static void stop_at_first(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
 	(void)item;
 	(void)arg;
-	ivring_stop(self);
+	ivr_stop(self);
 }
 
 /* One item, for which nobody but the timer rings. */
 static void woken_after_a_while(void)
 {
-	struct ivring_peer parent;
+	struct ivr_peer parent;
 	pid_t pid;
 
 	create();
-	ivring_set_polling(member, 0);
-	ivring_set_wake(member, 10, 100000);
-	CHECK_EQ(ivring_on(member, PORT, stop_at_first, NULL), 0);
+	ivr_set_polling(member, 0);
+	ivr_set_wake(member, 10, 100000);
+	CHECK_EQ(ivr_on(member, PORT, stop_at_first, NULL), 0);
 	pid = fork();
 	if (!pid) {
 		struct ivring_item item = { .port = PORT };
-		struct ivring *own = join_parent(1, &parent);
+		struct ivr_member *own = join_parent(1, &parent);
 		uint64_t start;
 
-		if (ivring_open_lane(own, parent, 64, 0))
+		if (ivr_open_lane(own, parent, 64, 0))
 			_exit(3);
 		usleep(200000);
-		start = ivring_deadline_ms(0);
-		if (ivring_send(own, parent, &item, 1, soon()) != 1 ||
-		    ivring_flush(own, parent, soon()))
+		start = ivr_deadline_ms(0);
+		if (ivr_send(own, parent, &item, 1, soon()) != 1 ||
+		    ivr_flush(own, parent, soon()))
 			_exit(4);
-		_exit(ivring_deadline_ms(0) - start < 90000000 ? 5 : 0);
+		_exit(ivr_deadline_ms(0) - start < 90000000 ? 5 : 0);
 	}
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_run(member), 0);
 	reap(pid);
 	close_member();
 }
@@ -301,7 +301,7 @@ static void woken_after_a_while(void)
 static void *run_thread(void *arg)
 {
 	(void)arg;
-	return (void *)(intptr_t)ivring_run(member);
+	return (void *)(intptr_t)ivr_run(member);
 }
 
 static void stop_is_not_delayed(void)
@@ -311,14 +311,14 @@ static void stop_is_not_delayed(void)
 	void *result;
 
 	create();
-	ivring_set_wake(member, 10, IVRING_MAX_WAKE_DELAY_US);
+	ivr_set_wake(member, 10, IVRING_MAX_WAKE_DELAY_US);
 	CHECK_EQ(pthread_create(&thread, NULL, run_thread, NULL), 0);
 	usleep(100000);
-	start = ivring_deadline_ms(0);
-	ivring_stop(member);
+	start = ivr_deadline_ms(0);
+	ivr_stop(member);
 	CHECK_EQ(pthread_join(thread, &result), 0);
 	CHECK(!result);
-	CHECK(ivring_deadline_ms(0) - start < IVRING_MAX_WAKE_DELAY_US * 1000ULL / 2);
+	CHECK(ivr_deadline_ms(0) - start < IVRING_MAX_WAKE_DELAY_US * 1000ULL / 2);
 	close_member();
 }
 
@@ -339,14 +339,14 @@ static void idle_costs_nothing(void)
 	void *result;
 
 	create();
-	ivring_set_polling(member, 200000);
+	ivr_set_polling(member, 200000);
 	CHECK_EQ(pthread_create(&thread, NULL, run_thread, NULL), 0);
 	CHECK_EQ(pthread_getcpuclockid(thread, &clock), 0);
 	usleep(500000);
 	used = used_by(clock);
 	sleep(3);
 	used = used_by(clock) - used;
-	ivring_stop(member);
+	ivr_stop(member);
 	CHECK_EQ(pthread_join(thread, &result), 0);
 	printf("# %u ns of processor time in 3 s\n", (unsigned int)used);
 	CHECK(used < 1000000);

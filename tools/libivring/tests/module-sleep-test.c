@@ -14,8 +14,8 @@
 static void send_many(uint32_t id)
 {
 	struct ivring_item items[4];
-	struct ivring_peer parent;
-	struct ivring *own;
+	struct ivr_peer parent;
+	struct ivr_member *own;
 	uint64_t number = 0;
 
 	seed += id;
@@ -30,7 +30,7 @@ static void send_many(uint32_t id)
 			if (fill_item(own, &items[i], number + i))
 				_exit(3);
 		for (i = 0; i < count;) {
-			int sent = ivring_send(own, parent, &items[i], count - i, soon());
+			int sent = ivr_send(own, parent, &items[i], count - i, soon());
 
 			if (sent < 0)
 				_exit(4);
@@ -38,14 +38,14 @@ static void send_many(uint32_t id)
 		}
 		number += count;
 		/* If its wakeup is lost, nothing else wakes the receiver. */
-		if (random_below(2) && ivring_flush(own, parent, soon()))
+		if (random_below(2) && ivr_flush(own, parent, soon()))
 			_exit(6);
 		if (!random_below(20))
 			usleep(random_below(300));
 	}
-	if (ivring_flush(own, parent, soon()))
+	if (ivr_flush(own, parent, soon()))
 		_exit(5);
-	ivring_close(own);
+	ivr_close(own);
 	_exit(0);
 }
 
@@ -59,13 +59,13 @@ static bool all_received(void)
 	return received.complete == (2u << SENDERS) - 2;
 }
 
-static void on_item(struct ivring *self, const struct ivring_item *item, void *arg)
+static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
 	unsigned char payload[700];
 	int i, length;
 
 	(void)arg;
-	length = ivring_copy_payload(self, item, payload, sizeof(payload));
+	length = ivr_copy_payload(self, item, payload, sizeof(payload));
 	CHECK(length > 0);
 	for (i = 0; i < length; i++)
 		CHECK_EQ(payload[i], item->cookie % 251);
@@ -74,10 +74,10 @@ static void on_item(struct ivring *self, const struct ivring_item *item, void *a
 	if (item->cookie + 1 == ITEMS(item->from))
 		received.complete |= 1u << item->from;
 	if (all_received())
-		ivring_stop(self);
+		ivr_stop(self);
 }
 
-/* Receives from all senders; @loop returns after ivring_stop(). */
+/* Receives from all senders; @loop returns after ivr_stop(). */
 static void receive_with(void (*loop)(void))
 {
 	pid_t pids[SENDERS];
@@ -85,7 +85,7 @@ static void receive_with(void (*loop)(void))
 
 	memset(&received, 0, sizeof(received));
 	create();
-	CHECK_EQ(ivring_on(member, PORT, on_item, NULL), 0);
+	CHECK_EQ(ivr_on(member, PORT, on_item, NULL), 0);
 	for (i = 0; i < SENDERS; i++) {
 		pids[i] = fork();
 		if (!pids[i])

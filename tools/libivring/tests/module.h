@@ -21,48 +21,48 @@
 #define SENDERS		3u
 #define PORT		1u
 
-static struct ivring *member;
+static struct ivr_member *member;
 
 static inline uint64_t soon(void)
 {
-	return ivring_deadline_ms(PATIENCE_MS);
+	return ivr_deadline_ms(PATIENCE_MS);
 }
 
 /* Small, so that both the inbox and the outboxes are full again and again. */
 static inline void create(void)
 {
-	struct ivring_options options = {
+	struct ivr_region_options options = {
 		.slots = SENDERS + 1, .inbox_entries = 8, .outbox_bytes = 4096,
 	};
 
 	alarm(TIME_LIMIT_S);
-	CHECK_EQ(ivring_create(&options, &member), 0);
+	CHECK_EQ(ivr_create(&options, &member), 0);
 }
 
 static inline void close_member(void)
 {
-	ivring_close(member);
+	ivr_close(member);
 	member = NULL;
 }
 
 /* In a child: a member of its own in that slot, and the one in slot 0. */
-static inline struct ivring *join_parent(uint32_t id, struct ivring_peer *parent)
+static inline struct ivr_member *join_parent(uint32_t id, struct ivr_peer *parent)
 {
-	struct ivring *own;
+	struct ivr_member *own;
 
-	if (ivring_join_fd(ivring_fd(member), id, &own))
+	if (ivr_join_fd(ivr_fd(member), id, &own))
 		_exit(1);
-	close(ivring_fd(member));
-	if (ivring_wait_peer(own, 0, soon(), parent))
+	close(ivr_fd(member));
+	if (ivr_wait_peer(own, 0, soon(), parent))
 		_exit(2);
 	return own;
 }
 
-static inline struct ivring_peer wait_child(uint32_t id)
+static inline struct ivr_peer wait_child(uint32_t id)
 {
-	struct ivring_peer child = { 0, 0 };
+	struct ivr_peer child = { 0, 0 };
 
-	CHECK_EQ(ivring_wait_peer(member, id, soon(), &child), 0);
+	CHECK_EQ(ivr_wait_peer(member, id, soon(), &child), 0);
 	return child;
 }
 
@@ -75,18 +75,18 @@ static inline void reap(pid_t pid)
 }
 
 /* A block of some bytes that tell by their value which they are. */
-static inline int fill_item(struct ivring *own, struct ivring_item *item, uint64_t number)
+static inline int fill_item(struct ivr_member *own, struct ivring_item *item, uint64_t number)
 {
 	size_t length = 1 + random_below(700);
 	void *block;
 	int ret;
 
-	ret = ivring_alloc(own, length, soon(), &block);
+	ret = ivr_alloc(own, length, soon(), &block);
 	if (ret)
 		return ret;
 	memset(block, (int)(number % 251), length);
 	*item = (struct ivring_item){ .port = PORT, .cookie = number };
-	return ivring_set_payload(own, item, block, length);
+	return ivr_set_payload(own, item, block, length);
 }
 
 /* The first thing in main(), which gets the seed, if any, as its argument. */

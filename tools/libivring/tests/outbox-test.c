@@ -13,7 +13,7 @@
 #include "tap.h"
 
 #define SIZE		4096u
-#define UNIT		IVRING_BLOCK_ALIGN
+#define UNIT		IVR_BLOCK_ALIGN
 #define UNITS		(SIZE / UNIT)
 #define RECEIVERS	3u
 #define STEPS		200000u

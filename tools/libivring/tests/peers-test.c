@@ -14,7 +14,7 @@
 static void come_and_send(unsigned int number)
 {
 	replace_other();
-	*send_block(other, ivring_self(member), 64) = (char)number;
+	*send_block(other, ivr_self(member), 64) = (char)number;
 }
 
 /* Receives the items that have come, and finds the payload of the one at @at, the last. */
@@ -23,8 +23,8 @@ static const char *receive_one(unsigned int at)
 	struct ivring_item items[MANY];
 	const void *data = NULL;
 
-	CHECK_EQ(ivring_receive(member, items, MANY), at + 1);
-	CHECK_EQ(ivring_payload(member, &items[at], &data), 0);
+	CHECK_EQ(ivr_receive(member, items, MANY), at + 1);
+	CHECK_EQ(ivr_payload(member, &items[at], &data), 0);
 	return data;
 }
 
@@ -43,7 +43,7 @@ static void areas_of_the_departed_are_dropped(void)
 	for (i = 0; i < MANY; i++) {
 		come_and_send(i);
 		CHECK_EQ(*receive_one(0), (char)i);
-		CHECK_EQ(ivring_consume(member, 1), 0);
+		CHECK_EQ(ivr_consume(member, 1), 0);
 	}
 	CHECK_EQ(areas_kept(), 2);
 	close_all();
@@ -58,7 +58,7 @@ static void by_receiving_ahead_of_consuming(void)
 		come_and_send(i);
 		CHECK_EQ(*receive_one(!!i), (char)i);
 		if (i)
-			CHECK_EQ(ivring_consume(member, 1), 0);
+			CHECK_EQ(ivr_consume(member, 1), 0);
 	}
 	/* The latest one, the one before it, and one whose item was consumed last. */
 	CHECK(areas_kept() <= 3);
@@ -77,7 +77,7 @@ static void payload_stays_until_it_is_consumed(void)
 	}
 	for (i = 0; i < ENTRIES; i++)
 		CHECK_EQ(*data[i], (char)i);
-	CHECK_EQ(ivring_consume(member, ENTRIES), 0);
+	CHECK_EQ(ivr_consume(member, ENTRIES), 0);
 	come_and_send(0);
 	receive_one(0);
 	CHECK_EQ(areas_kept(), 2);
@@ -85,17 +85,17 @@ static void payload_stays_until_it_is_consumed(void)
 }
 
 /* Other members have the slot of the sender, one after the other, while its payload is in use. */
-static void on_item(struct ivring *self, const struct ivring_item *item, void *arg)
+static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
 	struct ivring_item none = { .port = 2 };
 	const void *data;
 	unsigned int i;
 
 	(void)arg;
-	CHECK_EQ(ivring_payload(self, item, &data), 0);
+	CHECK_EQ(ivr_payload(self, item, &data), 0);
 	for (i = 0; i < 4; i++) {
 		replace_other();
-		CHECK_EQ(ivring_send(self, ivring_self(other), &none, 1, 0), 1);
+		CHECK_EQ(ivr_send(self, ivr_self(other), &none, 1, 0), 1);
 	}
 	CHECK_EQ(*(const char *)data, 7);
 }
@@ -103,9 +103,9 @@ static void on_item(struct ivring *self, const struct ivring_item *item, void *a
 static void payload_stays_while_its_handler_runs(void)
 {
 	set_up();
-	ivring_on(member, 1, on_item, NULL);
+	ivr_on(member, 1, on_item, NULL);
 	come_and_send(7);
-	CHECK_EQ(ivring_dispatch(member, 1), 1);
+	CHECK_EQ(ivr_dispatch(member, 1), 1);
 	close_all();
 }
 
@@ -118,9 +118,9 @@ static void lanes_to_the_departed_are_dropped(void)
 	for (i = 0; i < MANY; i++) {
 		come_and_send(i);
 		receive_one(0);
-		CHECK_EQ(ivring_open_lane(member, ivring_self(other), 4, 0), 0);
+		CHECK_EQ(ivr_open_lane(member, ivr_self(other), 4, 0), 0);
 		send_items(member, other, 0, 1);
-		CHECK_EQ(ivring_consume(member, 1), 0);
+		CHECK_EQ(ivr_consume(member, 1), 0);
 	}
 	CHECK_EQ(areas_kept(), 4);
 	close_all();
@@ -129,7 +129,7 @@ static void lanes_to_the_departed_are_dropped(void)
 static void lane_by_hand_stays_until_its_end_is_told(void)
 {
 	struct ivring_item item = { .port = 1 };
-	struct ivring_lane *lane;
+	struct ivr_lane *lane;
 	unsigned int i;
 
 	set_up();
@@ -137,10 +137,10 @@ static void lane_by_hand_stays_until_its_end_is_told(void)
 	for (i = 0; i < MANY; i++) {
 		come_and_send(i);
 		receive_one(0);
-		CHECK_EQ(ivring_consume(member, 1), 0);
+		CHECK_EQ(ivr_consume(member, 1), 0);
 	}
-	CHECK_EQ(ivring_lane_push(lane, &item), 0);
-	CHECK_EQ(ivring_lane_publish(lane), -ESTALE);
+	CHECK_EQ(ivr_lane_push(lane, &item), 0);
+	CHECK_EQ(ivr_lane_publish(lane), -ESTALE);
 	come_and_send(i);
 	receive_one(0);
 	CHECK_EQ(areas_kept(), 2);

@@ -18,12 +18,12 @@ static void set_up_lanes(void)
 	open_lane_of(third, member, LANE);
 	quiet = &member->reader.quiet;
 	quiet->few = 0;
-	CHECK_EQ(ivring_dispatch(member, 1), 0);
+	CHECK_EQ(ivr_dispatch(member, 1), 0);
 }
 
-static bool is_marked(const struct ivring *sender)
+static bool is_marked(const struct ivr_member *sender)
 {
-	return device_area(0)->quiet[0] >> ivring_self(sender).id & 1;
+	return device_area(0)->quiet[0] >> ivr_self(sender).id & 1;
 }
 
 /* As often as it takes. */
@@ -32,7 +32,7 @@ static void sleep_often(void)
 	unsigned int i;
 
 	for (i = 0; i < 64; i++)
-		CHECK_EQ(ivring_dispatch(member, 1), 0);
+		CHECK_EQ(ivr_dispatch(member, 1), 0);
 }
 
 static void what_stands_still_is_not_looked_at(void)
@@ -42,8 +42,8 @@ static void what_stands_still_is_not_looked_at(void)
 	set_up_lanes();
 	for (i = 0; i < 64; i++) {
 		send_items(other, member, i, 1);
-		CHECK_EQ(ivring_dispatch(member, 1), 1);
-		CHECK_EQ(ivring_dispatch(member, 1), 0);
+		CHECK_EQ(ivr_dispatch(member, 1), 1);
+		CHECK_EQ(ivr_dispatch(member, 1), 0);
 	}
 	CHECK(!is_marked(other));
 	CHECK(is_marked(third));
@@ -54,8 +54,8 @@ static void what_stands_still_is_not_looked_at(void)
 
 	/* Not even if somebody publishes and does not ring. */
 	lane_area(third, member)->producer++;
-	CHECK_EQ(ivring_dispatch(member, 1), 0);
-	CHECK_EQ(ivring_arm(member), 1);
+	CHECK_EQ(ivr_dispatch(member, 1), 0);
+	CHECK_EQ(ivr_arm(member), 1);
 	close_all();
 }
 
@@ -87,12 +87,12 @@ static void its_sender_rings_whatever_the_state(void)
 		/* The first of them alone, if the state was not idle. */
 		CHECK_EQ(device.doorbells, 1);
 		member->state.unfenced = states[i] == IVRING_BUSY_UNFENCED;
-		CHECK_EQ(ivring_arm(member), 0);
-		CHECK_EQ(ivring_receive(member, items, LANE), 2);
+		CHECK_EQ(ivr_arm(member), 0);
+		CHECK_EQ(ivr_receive(member, items, LANE), 2);
 		CHECK_EQ(items[0].from, 2);
 		CHECK_EQ((long long)items[1].cookie, 2 * i + 1);
-		CHECK_EQ(ivring_consume(member, 2), 0);
-		CHECK_EQ(ivring_arm(member), 1);
+		CHECK_EQ(ivr_consume(member, 2), 0);
+		CHECK_EQ(ivr_arm(member), 1);
 	}
 	close_all();
 }
@@ -109,7 +109,7 @@ static void something_came_at_the_last_moment(void)
 	CHECK(ivr_quiet_sweep(member));
 	CHECK(!is_marked(third));
 	CHECK(is_marked(other));
-	CHECK_EQ(ivring_dispatch(member, 1), 1);
+	CHECK_EQ(ivr_dispatch(member, 1), 1);
 	close_all();
 }
 
@@ -121,8 +121,8 @@ static void busy_without_end(void)
 	set_up_lanes();
 	for (i = 0; i < 3 * IVR_QUIET_PATIENCE; i++) {
 		send_items(other, member, i, 2);
-		CHECK_EQ(ivring_dispatch(member, 1), 1);
-		CHECK_EQ(ivring_dispatch(member, 1), 1);
+		CHECK_EQ(ivr_dispatch(member, 1), 1);
+		CHECK_EQ(ivr_dispatch(member, 1), 1);
 	}
 	CHECK(!is_marked(other));
 	CHECK(is_marked(third));
@@ -131,13 +131,13 @@ static void busy_without_end(void)
 
 	/* Not so where there is no such barrier. */
 	send_items(third, member, 0, 1);
-	CHECK_EQ(ivring_dispatch(member, 2), 1);
+	CHECK_EQ(ivr_dispatch(member, 2), 1);
 	ivr_state_handled(&member->state, UINT16_MAX);
 	CHECK(member->state.unfenced);
 	device.fence_error = -1;
 	for (i = 0; i < 3 * IVR_QUIET_PATIENCE; i++) {
 		send_items(other, member, i, 2);
-		CHECK_EQ(ivring_dispatch(member, 2), 2);
+		CHECK_EQ(ivr_dispatch(member, 2), 2);
 	}
 	CHECK(!is_marked(third));
 	device.fence_error = 0;
@@ -150,28 +150,28 @@ static void one_that_is_closed(void)
 
 	set_up_lanes();
 	sleep_often();
-	CHECK_EQ(ivring_close_lane(member, ivring_self(third)), 0);
+	CHECK_EQ(ivr_close_lane(member, ivr_self(third)), 0);
 	CHECK(!is_marked(third));
-	CHECK_EQ(ivring_dispatch(member, 1), 0);
+	CHECK_EQ(ivr_dispatch(member, 1), 0);
 	open_lane_of(third, member, LANE);
-	CHECK_EQ(ivring_dispatch(member, 1), 0);
+	CHECK_EQ(ivr_dispatch(member, 1), 0);
 	CHECK_EQ(member->reader.count, 2);
 	send_items(third, member, 7, 1);
-	CHECK_EQ(ivring_receive(member, &item, 1), 1);
+	CHECK_EQ(ivr_receive(member, &item, 1), 1);
 	CHECK_EQ((long long)item.cookie, 7);
 	close_all();
 }
 
 static unsigned int news, items;
 
-static void on_members(struct ivring *self, const struct ivring_change *change, void *arg)
+static void on_members(struct ivr_member *self, const struct ivr_member_event *change, void *arg)
 {
 	(void)self;
 	(void)arg;
-	news += change->event == IVRING_MEMBER_LEFT;
+	news += change->event == IVR_MEMBER_LEFT;
 }
 
-static void on_item(struct ivring *self, const struct ivring_item *item, void *arg)
+static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
 	(void)self;
 	(void)arg;
@@ -183,25 +183,25 @@ static void on_item(struct ivring *self, const struct ivring_item *item, void *a
 static void its_sender_leaves(void)
 {
 	set_up_lanes();
-	ivring_on_members(member, on_members, NULL);
-	ivring_on_other(member, on_item, NULL);
+	ivr_on_members(member, on_members, NULL);
+	ivr_on_other(member, on_item, NULL);
 	sleep_often();
 	news = items = 0;
 	CHECK(is_marked(third) && is_marked(other));
 	lane_area(third, member)->producer++;
-	ivring_close(third);
+	ivr_close(third);
 	third = NULL;
-	CHECK_EQ(ivring_arm(member), 0);
-	CHECK_EQ(ivring_dispatch(member, 2), 1);
+	CHECK_EQ(ivr_arm(member), 0);
+	CHECK_EQ(ivr_dispatch(member, 2), 1);
 	CHECK_EQ(items, 1);
 	CHECK_EQ(news, 1);
 	join_third();
-	CHECK_EQ(ivring_open_lane(third, ivring_self(member), LANE, 0), 0);
+	CHECK_EQ(ivr_open_lane(third, ivr_self(member), LANE, 0), 0);
 	/* Of one that has left nothing behind the lane is closed all the same. */
 	close_other();
-	CHECK_EQ(ivring_dispatch(member, 2), 0);
+	CHECK_EQ(ivr_dispatch(member, 2), 0);
 	other = join(1);
-	CHECK_EQ(ivring_open_lane(other, ivring_self(member), LANE, 0), 0);
+	CHECK_EQ(ivr_open_lane(other, ivr_self(member), LANE, 0), 0);
 	close_all();
 }
 

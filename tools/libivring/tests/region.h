@@ -16,19 +16,19 @@
 #define OUTBOX		4096u
 #define SOON		2u	/* a deadline: there is one */
 
-static struct ivring *member, *other, *third;
+static struct ivr_member *member, *other, *third;
 
-static inline struct ivring *join(uint32_t id)
+static inline struct ivr_member *join(uint32_t id)
 {
-	struct ivring *joined = NULL;
+	struct ivr_member *joined = NULL;
 
-	CHECK_EQ(ivring_join("test", id, 0, &joined), 0);
+	CHECK_EQ(ivr_join("test", id, 0, &joined), 0);
 	return joined;
 }
 
 static inline void set_up_at(uint32_t first_index)
 {
-	struct ivring_options options = {
+	struct ivr_region_options options = {
 		.name = "test",
 		.slots = 4,
 		.inbox_entries = ENTRIES,
@@ -38,7 +38,7 @@ static inline void set_up_at(uint32_t first_index)
 
 	device_reset();
 	device.first_index = first_index;
-	CHECK_EQ(ivring_create(&options, &member), 0);
+	CHECK_EQ(ivr_create(&options, &member), 0);
 	other = join(1);
 	third = NULL;
 }
@@ -50,16 +50,16 @@ static inline void set_up(void)
 
 static inline void close_all(void)
 {
-	ivring_close(member);
-	ivring_close(other);
-	ivring_close(third);
+	ivr_close(member);
+	ivr_close(other);
+	ivr_close(third);
 	member = other = third = NULL;
 	CHECK_EQ(device.maps, 0);
 }
 
 static inline void close_other(void)
 {
-	ivring_close(other);
+	ivr_close(other);
 	other = NULL;
 }
 
@@ -70,12 +70,12 @@ static inline void replace_other(void)
 }
 
 /* Reads so many items, which are all in one ring. */
-static inline void read_items(struct ivring *self, unsigned int count)
+static inline void read_items(struct ivr_member *self, unsigned int count)
 {
 	struct ivring_item items[ENTRIES];
 
-	CHECK_EQ(ivring_receive(self, items, count), count);
-	CHECK_EQ(ivring_consume(self, count), 0);
+	CHECK_EQ(ivr_receive(self, items, count), count);
+	CHECK_EQ(ivr_consume(self, count), 0);
 }
 
 static inline void read_all_of_other(void)
@@ -84,14 +84,14 @@ static inline void read_all_of_other(void)
 }
 
 /* Sends one item with a block of that many bytes; the block. */
-static inline char *send_block(struct ivring *from, struct ivring_peer to, size_t length)
+static inline char *send_block(struct ivr_member *from, struct ivr_peer to, size_t length)
 {
 	struct ivring_item item = { .port = 1 };
 	void *data = NULL;
 
-	CHECK_EQ(ivring_alloc(from, length, 0, &data), 0);
-	CHECK_EQ(ivring_set_payload(from, &item, data, length), 0);
-	CHECK_EQ(ivring_send(from, to, &item, 1, 0), 1);
+	CHECK_EQ(ivr_alloc(from, length, 0, &data), 0);
+	CHECK_EQ(ivr_set_payload(from, &item, data, length), 0);
+	CHECK_EQ(ivr_send(from, to, &item, 1, 0), 1);
 	return data;
 }
 
@@ -101,32 +101,32 @@ static inline void join_third(void)
 }
 
 /* The lane that leads from one member to another one, as a receiver or the kernel has it. */
-static inline struct ivring_ring_area *lane_area(const struct ivring *from,
-						 const struct ivring *to)
+static inline struct ivring_ring_area *lane_area(const struct ivr_member *from,
+						 const struct ivr_member *to)
 {
-	return device_lane(ivring_self(from).id, ivring_self(to).id);
+	return device_lane(ivr_self(from).id, ivr_self(to).id);
 }
 
-static inline struct ivring_lane_end *lane_end(const struct ivring *from, const struct ivring *to)
+static inline struct ivring_lane_end *lane_end(const struct ivr_member *from, const struct ivr_member *to)
 {
-	return &device_area(ivring_self(to).id)->lane[ivring_self(from).id];
+	return &device_area(ivr_self(to).id)->lane[ivr_self(from).id];
 }
 
-static inline struct ivring_lane *open_lane_of(struct ivring *from, const struct ivring *to,
-					       uint32_t entries)
+static inline struct ivr_lane *open_lane_of(struct ivr_member *from, const struct ivr_member *to,
+					    uint32_t entries)
 {
-	CHECK_EQ(ivring_open_lane(from, ivring_self(to), entries, 0), 0);
-	return ivring_lane(from, ivring_self(to));
+	CHECK_EQ(ivr_open_lane(from, ivr_self(to), entries, 0), 0);
+	return ivr_lane(from, ivr_self(to));
 }
 
 /* Sends so many items, with cookies from @first on. */
-static inline void send_items(struct ivring *from, const struct ivring *to, uint64_t first,
+static inline void send_items(struct ivr_member *from, const struct ivr_member *to, uint64_t first,
 			      unsigned int count)
 {
 	struct ivring_item item = { .port = 1, .cookie = first };
 
 	for (; item.cookie < first + count; item.cookie++)
-		CHECK_EQ(ivring_send(from, ivring_self(to), &item, 1, 0), 1);
+		CHECK_EQ(ivr_send(from, ivr_self(to), &item, 1, 0), 1);
 }
 
 #endif /* IVR_REGION_H */

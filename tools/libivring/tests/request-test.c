@@ -18,7 +18,7 @@ static struct {
 	unsigned int others;
 } seen;
 
-static void on_reply(struct ivring *self, int status, const struct ivring_item *reply, void *arg)
+static void on_reply(struct ivr_member *self, int status, const struct ivring_item *reply, void *arg)
 {
 	CHECK(arg == &seen);
 	seen.replies++;
@@ -27,10 +27,10 @@ static void on_reply(struct ivring *self, int status, const struct ivring_item *
 	if (!reply)
 		return;
 	seen.reply = *reply;
-	CHECK(ivring_copy_payload(self, reply, seen.payload, sizeof(seen.payload)) >= 0);
+	CHECK(ivr_copy_payload(self, reply, seen.payload, sizeof(seen.payload)) >= 0);
 }
 
-static void on_other(struct ivring *self, const struct ivring_item *item, void *arg)
+static void on_other(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
 	(void)self;
 	(void)item;
@@ -39,27 +39,27 @@ static void on_other(struct ivring *self, const struct ivring_item *item, void *
 }
 
 /* The other member: answers each request with twice the number, and what it is. */
-static void answer(struct ivring *self, const struct ivring_item *item, void *arg)
+static void answer(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
 	struct ivring_item reply = { .port = 1, .cookie = 99 };
 	uint64_t number;
 	void *block;
 
 	(void)arg;
-	CHECK_EQ(ivring_get_inline(item, &number, sizeof(number)), 0);
+	CHECK_EQ(ivr_get_inline(item, &number, sizeof(number)), 0);
 	number *= 2;
-	CHECK_EQ(ivring_set_inline(&reply, &number, sizeof(number)), 0);
-	CHECK_EQ(ivring_alloc(self, 6, 0, &block), 0);
+	CHECK_EQ(ivr_set_inline(&reply, &number, sizeof(number)), 0);
+	CHECK_EQ(ivr_alloc(self, 6, 0, &block), 0);
 	memcpy(block, "twice", 6);
-	CHECK_EQ(ivring_set_payload(self, &reply, block, 6), 0);
-	CHECK_EQ(ivring_reply(self, item, &reply, 0), 0);
+	CHECK_EQ(ivr_set_payload(self, &reply, block, 6), 0);
+	CHECK_EQ(ivr_reply(self, item, &reply, 0), 0);
 }
 
 static struct ivring_item question(uint64_t number)
 {
 	struct ivring_item item = { .port = ASK };
 
-	CHECK_EQ(ivring_set_inline(&item, &number, sizeof(number)), 0);
+	CHECK_EQ(ivr_set_inline(&item, &number, sizeof(number)), 0);
 	return item;
 }
 
@@ -67,25 +67,25 @@ static void set_up_server(bool by_lane)
 {
 	memset(&seen, 0, sizeof(seen));
 	set_up();
-	ivring_on_other(member, on_other, NULL);
-	CHECK_EQ(ivring_on(other, ASK, answer, NULL), 0);
+	ivr_on_other(member, on_other, NULL);
+	CHECK_EQ(ivr_on(other, ASK, answer, NULL), 0);
 	if (by_lane) {
 		open_lane_of(member, other, 4);
 		open_lane_of(other, member, 4);
 	}
-	CHECK_EQ(ivring_dispatch(member, 1), 0);
+	CHECK_EQ(ivr_dispatch(member, 1), 0);
 }
 
 static void let_other_answer(void)
 {
-	CHECK(ivring_dispatch(other, 100) >= 0);
+	CHECK(ivr_dispatch(other, 100) >= 0);
 }
 
 static void ask(uint64_t number, uint64_t *id)
 {
 	struct ivring_item item = question(number);
 
-	CHECK_EQ(ivring_request(member, ivring_self(other), &item, 0, on_reply, &seen, id), 0);
+	CHECK_EQ(ivr_request(member, ivr_self(other), &item, 0, on_reply, &seen, id), 0);
 }
 
 static void check_reply(uint64_t number)
@@ -93,7 +93,7 @@ static void check_reply(uint64_t number)
 	uint64_t twice = 0;
 
 	CHECK_EQ(seen.status, 0);
-	CHECK_EQ(ivring_get_inline(&seen.reply, &twice, sizeof(twice)), 0);
+	CHECK_EQ(ivr_get_inline(&seen.reply, &twice, sizeof(twice)), 0);
 	CHECK_EQ((long long)twice, (long long)(2 * number));
 }
 
@@ -106,10 +106,10 @@ static void replies_go_to_the_requests(bool by_lane)
 		ask(i, NULL);
 		ask(1000 + i, NULL);
 		let_other_answer();
-		CHECK_EQ(ivring_dispatch(member, 1), 1);
+		CHECK_EQ(ivr_dispatch(member, 1), 1);
 		check_reply(i);
 		CHECK(!strcmp(seen.payload, "twice"));
-		CHECK_EQ(ivring_dispatch(member, 1), 1);
+		CHECK_EQ(ivr_dispatch(member, 1), 1);
 		check_reply(1000 + i);
 		CHECK_EQ(seen.replies, 2 * (i + 1));
 	}
@@ -120,25 +120,25 @@ static void replies_go_to_the_requests(bool by_lane)
 
 static void many_at_a_time(void)
 {
-	struct ivring_options options = {
+	struct ivr_region_options options = {
 		.slots = 1, .inbox_entries = 1024, .outbox_bytes = 65536,
 	};
 	unsigned int i;
 
 	memset(&seen, 0, sizeof(seen));
 	device_reset();
-	CHECK_EQ(ivring_create(&options, &member), 0);
+	CHECK_EQ(ivr_create(&options, &member), 0);
 	other = NULL;
-	CHECK_EQ(ivring_on(member, ASK, answer, NULL), 0);
+	CHECK_EQ(ivr_on(member, ASK, answer, NULL), 0);
 	for (i = 0; i < 500; i++) {
 		struct ivring_item item = question(i);
 
-		CHECK_EQ(ivring_request(member, ivring_self(member), &item, 0, on_reply, &seen, NULL), 0);
+		CHECK_EQ(ivr_request(member, ivr_self(member), &item, 0, on_reply, &seen, NULL), 0);
 	}
-	CHECK_EQ(ivring_dispatch(member, 500), 500);
+	CHECK_EQ(ivr_dispatch(member, 500), 500);
 	CHECK_EQ(seen.replies, 0);
 	for (i = 0; i < 500; i++) {
-		CHECK_EQ(ivring_dispatch(member, 1), 1);
+		CHECK_EQ(ivr_dispatch(member, 1), 1);
 		check_reply(i);
 	}
 	close_all();
@@ -147,43 +147,43 @@ static void many_at_a_time(void)
 static void replies_to_nobody(void)
 {
 	struct ivring_item reply = { .flags = IVRING_ITEM_REPLY, .port = 1 };
-	struct ivring_counters counters;
+	struct ivr_counters counters;
 	uint64_t first, second;
 
 	set_up_server(false);
 	/* Such as nobody ever asked for. */
 	for (reply.cookie = 0; reply.cookie < 3; reply.cookie++)
-		CHECK_EQ(ivring_send(other, ivring_self(member), &reply, 1, 0), 1);
+		CHECK_EQ(ivr_send(other, ivr_self(member), &reply, 1, 0), 1);
 	reply.cookie = UINT64_MAX;
-	CHECK_EQ(ivring_send(other, ivring_self(member), &reply, 1, 0), 1);
-	CHECK_EQ(ivring_dispatch(member, 10), 4);
+	CHECK_EQ(ivr_send(other, ivr_self(member), &reply, 1, 0), 1);
+	CHECK_EQ(ivr_dispatch(member, 10), 4);
 
 	/* From one that was not asked. */
 	ask(1, &first);
 	join_third();
 	reply.cookie = first;
-	CHECK_EQ(ivring_send(third, ivring_self(member), &reply, 1, 0), 1);
-	CHECK_EQ(ivring_dispatch(member, 10), 1);
+	CHECK_EQ(ivr_send(third, ivr_self(member), &reply, 1, 0), 1);
+	CHECK_EQ(ivr_dispatch(member, 10), 1);
 	CHECK_EQ(seen.replies, 0);
 
 	/* To a request that was forgotten, whose place has been taken; and twice to one. */
-	CHECK_EQ(ivring_forget(member, first), 0);
-	CHECK_EQ(ivring_forget(member, first), -ENOENT);
+	CHECK_EQ(ivr_cancel(member, first), 0);
+	CHECK_EQ(ivr_cancel(member, first), -ENOENT);
 	ask(2, &second);
 	CHECK_EQ((uint32_t)second, (uint32_t)first);
 	CHECK(second != first);
 	reply.cookie = first;
-	CHECK_EQ(ivring_send(other, ivring_self(member), &reply, 1, 0), 1);
+	CHECK_EQ(ivr_send(other, ivr_self(member), &reply, 1, 0), 1);
 	reply.cookie = second;
-	CHECK_EQ(ivring_send(other, ivring_self(member), &reply, 1, 0), 1);
-	CHECK_EQ(ivring_send(other, ivring_self(member), &reply, 1, 0), 1);
-	CHECK_EQ(ivring_dispatch(member, 10), 3);
-	ivring_get_counters(member, &counters);
+	CHECK_EQ(ivr_send(other, ivr_self(member), &reply, 1, 0), 1);
+	CHECK_EQ(ivr_send(other, ivr_self(member), &reply, 1, 0), 1);
+	CHECK_EQ(ivr_dispatch(member, 10), 3);
+	ivr_get_counters(member, &counters);
 	CHECK_EQ((long long)counters.stray, 7);
 	CHECK_EQ((long long)counters.replies, 1);
 	CHECK_EQ(seen.replies, 1);
 	CHECK_EQ((long long)seen.reply.cookie, (long long)second);
-	CHECK_EQ(ivring_forget(member, second), -ENOENT);
+	CHECK_EQ(ivr_cancel(member, second), -ENOENT);
 	CHECK_EQ(seen.others, 0);
 	close_all();
 }
@@ -196,11 +196,11 @@ static void asked_one_leaves(bool by_lane)
 	ask(2, NULL);
 	close_other();
 	/* What it has answered is answered; and then nothing more will come. */
-	CHECK_EQ(ivring_dispatch(member, 10), 1);
+	CHECK_EQ(ivr_dispatch(member, 10), 1);
 	CHECK_EQ(seen.replies, 2);
 	CHECK_EQ(seen.status, -EPIPE);
 	CHECK(!strcmp(seen.payload, "twice"));
-	CHECK_EQ(ivring_dispatch(member, 10), 0);
+	CHECK_EQ(ivr_dispatch(member, 10), 0);
 	CHECK_EQ(seen.replies, 2);
 	close_all();
 }
@@ -209,17 +209,17 @@ static void answers_and_leaves_during_other_news(void)
 {
 	set_up_server(false);
 	join_third();
-	CHECK_EQ(ivring_members(member), 1);
+	CHECK_EQ(ivr_refresh_members(member), 1);
 	ask(1, NULL);
 	send_items(third, member, 0, 1);
-	ivring_close(third);
+	ivr_close(third);
 	third = NULL;
 	/* That is noted, and told when its item has been read. */
-	CHECK_EQ(ivring_members(member), 0);
+	CHECK_EQ(ivr_refresh_members(member), 0);
 	let_other_answer();
 	close_other();
-	CHECK_EQ(ivring_dispatch(member, 1), 1);
-	CHECK_EQ(ivring_dispatch(member, 1), 1);
+	CHECK_EQ(ivr_dispatch(member, 1), 1);
+	CHECK_EQ(ivr_dispatch(member, 1), 1);
 	CHECK_EQ(seen.replies, 1);
 	CHECK_EQ(seen.status, 0);
 	close_all();
@@ -228,15 +228,15 @@ static void answers_and_leaves_during_other_news(void)
 static void not_sent_not_asked(void)
 {
 	struct ivring_item item = question(1);
-	struct ivring_peer gone;
+	struct ivr_peer gone;
 
 	set_up_server(false);
-	gone = ivring_self(other);
+	gone = ivr_self(other);
 	send_items(member, other, 0, ENTRIES);
-	CHECK_EQ(ivring_request(member, gone, &item, 0, on_reply, &seen, NULL), -EAGAIN);
+	CHECK_EQ(ivr_request(member, gone, &item, 0, on_reply, &seen, NULL), -EAGAIN);
 	close_other();
-	CHECK_EQ(ivring_request(member, gone, &item, 0, on_reply, &seen, NULL), -EPIPE);
-	CHECK_EQ(ivring_dispatch(member, 10), 0);
+	CHECK_EQ(ivr_request(member, gone, &item, 0, on_reply, &seen, NULL), -EPIPE);
+	CHECK_EQ(ivr_dispatch(member, 10), 0);
 	CHECK_EQ(seen.replies, 0);
 	close_all();
 }
@@ -244,8 +244,8 @@ static void not_sent_not_asked(void)
 /* To a port without a handler, and to the one that the library keeps. */
 static void refused(bool by_lane)
 {
-	static const uint32_t ports[] = { ASK + 1, IVRING_PORT_RESERVED };
-	struct ivring_counters counters;
+	static const uint32_t ports[] = { ASK + 1, IVR_PORT_RESERVED };
+	struct ivr_counters counters;
 	struct ivring_item item = { 0 };
 	unsigned int i;
 
@@ -253,21 +253,21 @@ static void refused(bool by_lane)
 		set_up_server(by_lane);
 		item.port = ports[i];
 		device.asleep = let_other_answer;
-		CHECK_EQ(ivring_call(member, ivring_self(other), &item, IVRING_DEADLINE_NEVER,
-				     on_reply, &seen), -ECONNREFUSED);
+		CHECK_EQ(ivr_call(member, ivr_self(other), &item, IVRING_DEADLINE_NEVER,
+				  on_reply, &seen), -ECONNREFUSED);
 		CHECK_EQ(seen.replies, 0);
-		CHECK_EQ(ivring_request(member, ivring_self(other), &item, 0, on_reply, &seen, NULL), 0);
+		CHECK_EQ(ivr_request(member, ivr_self(other), &item, 0, on_reply, &seen, NULL), 0);
 		/* An item that is no request is dropped as well, and nobody is told. */
 		item.port = ASK + 1;
-		CHECK_EQ(ivring_send(member, ivring_self(other), &item, 1, 0), 1);
+		CHECK_EQ(ivr_send(member, ivr_self(other), &item, 1, 0), 1);
 		let_other_answer();
-		CHECK_EQ(ivring_dispatch(member, 10), 1);
+		CHECK_EQ(ivr_dispatch(member, 10), 1);
 		CHECK_EQ(seen.replies, 1);
 		CHECK_EQ(seen.status, -ECONNREFUSED);
-		ivring_get_counters(other, &counters);
+		ivr_get_counters(other, &counters);
 		CHECK_EQ((long long)counters.unhandled, 3);
 		CHECK_EQ((long long)counters.refused, 2);
-		ivring_get_counters(member, &counters);
+		ivr_get_counters(member, &counters);
 		CHECK_EQ((long long)counters.replies, 2);
 		close_all();
 	}
@@ -276,17 +276,17 @@ static void refused(bool by_lane)
 /* Whoever handles all other ports answers for them, too. */
 static void not_refused(void)
 {
-	struct ivring_counters counters;
+	struct ivr_counters counters;
 	struct ivring_item item = question(1);
 
 	set_up_server(false);
 	item.port = ASK + 1;
-	ivring_on_other(other, answer, NULL);
-	CHECK_EQ(ivring_request(member, ivring_self(other), &item, 0, on_reply, &seen, NULL), 0);
+	ivr_on_other(other, answer, NULL);
+	CHECK_EQ(ivr_request(member, ivr_self(other), &item, 0, on_reply, &seen, NULL), 0);
 	let_other_answer();
-	CHECK_EQ(ivring_dispatch(member, 10), 1);
+	CHECK_EQ(ivr_dispatch(member, 10), 1);
 	check_reply(1);
-	ivring_get_counters(other, &counters);
+	ivr_get_counters(other, &counters);
 	CHECK_EQ((long long)counters.handled, 1);
 	CHECK_EQ((long long)counters.unhandled, 0);
 	close_all();
@@ -296,27 +296,27 @@ static void not_refused(void)
 static void refusal_that_fails(void)
 {
 	struct ivring_item item = { .port = ASK + 1 };
-	struct ivring_counters counters;
+	struct ivr_counters counters;
 
 	set_up_server(false);
-	CHECK_EQ(ivring_request(member, ivring_self(other), &item, 0, on_reply, &seen, NULL), 0);
+	CHECK_EQ(ivr_request(member, ivr_self(other), &item, 0, on_reply, &seen, NULL), 0);
 	send_items(other, member, 0, ENTRIES);
-	CHECK_EQ(ivring_dispatch(other, 10), 1);
-	ivring_get_counters(other, &counters);
+	CHECK_EQ(ivr_dispatch(other, 10), 1);
+	ivr_get_counters(other, &counters);
 	CHECK_EQ((long long)counters.unhandled, 1);
 	CHECK_EQ((long long)counters.refused, 0);
 	close_all();
 
 	set_up_server(true);
-	CHECK_EQ(ivring_request(member, ivring_self(other), &item, 0, on_reply, &seen, NULL), 0);
+	CHECK_EQ(ivr_request(member, ivr_self(other), &item, 0, on_reply, &seen, NULL), 0);
 	send_items(other, member, 0, 4);
-	CHECK_EQ(ivring_dispatch(member, 1), 1);
+	CHECK_EQ(ivr_dispatch(member, 1), 1);
 	send_items(other, member, 0, 1);
-	CHECK_EQ(ivring_close_lane(member, ivring_self(other)), 0);
-	CHECK_EQ(ivring_dispatch(other, 10), 1);
+	CHECK_EQ(ivr_close_lane(member, ivr_self(other)), 0);
+	CHECK_EQ(ivr_dispatch(other, 10), 1);
 	/* The sender is told of its lane by a call of its own. */
-	CHECK_EQ(ivring_send(other, ivring_self(member), &item, 1, 0), -ECONNRESET);
-	CHECK_EQ(ivring_send(other, ivring_self(member), &item, 1, 0), 1);
+	CHECK_EQ(ivr_send(other, ivr_self(member), &item, 1, 0), -ECONNRESET);
+	CHECK_EQ(ivr_send(other, ivr_self(member), &item, 1, 0), 1);
 	close_all();
 }
 
@@ -333,16 +333,16 @@ static void call(bool by_lane)
 
 	set_up_server(by_lane);
 	device.asleep = send_something_and_answer;
-	CHECK_EQ(ivring_call(member, ivring_self(other), &item, IVRING_DEADLINE_NEVER,
-			     ivring_keep_reply, &reply), 0);
-	CHECK_EQ(ivring_get_inline(&reply, &twice, sizeof(twice)), 0);
+	CHECK_EQ(ivr_call(member, ivr_self(other), &item, IVRING_DEADLINE_NEVER,
+			  ivr_keep_reply, &reply), 0);
+	CHECK_EQ(ivr_get_inline(&reply, &twice, sizeof(twice)), 0);
 	CHECK_EQ((long long)twice, 42);
 	/* What came before it has been handled meanwhile. */
 	CHECK_EQ(seen.others, 2);
 	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
 
 	device.asleep = let_other_answer;
-	CHECK_EQ(ivring_call(member, ivring_self(other), &item, SOON, on_reply, &seen), 0);
+	CHECK_EQ(ivr_call(member, ivr_self(other), &item, SOON, on_reply, &seen), 0);
 	CHECK(!strcmp(seen.payload, "twice"));
 	close_all();
 }
@@ -352,11 +352,11 @@ static void late_reply(void)
 	struct ivring_item item = question(1), reply;
 
 	set_up_server(true);
-	CHECK_EQ(ivring_call(member, ivring_self(other), &item, 0, ivring_keep_reply, &reply),
+	CHECK_EQ(ivr_call(member, ivr_self(other), &item, 0, ivr_keep_reply, &reply),
 		 -ETIMEDOUT);
-	CHECK_EQ(ivring_call(member, ivring_self(other), &item, SOON, on_reply, &seen), -ETIMEDOUT);
+	CHECK_EQ(ivr_call(member, ivr_self(other), &item, SOON, on_reply, &seen), -ETIMEDOUT);
 	let_other_answer();
-	CHECK_EQ(ivring_dispatch(member, 10), 2);
+	CHECK_EQ(ivr_dispatch(member, 10), 2);
 	CHECK_EQ(seen.replies, 0);
 	CHECK_EQ(seen.others, 0);
 	close_all();
@@ -364,7 +364,7 @@ static void late_reply(void)
 
 static void stop(void)
 {
-	ivring_stop(member);
+	ivr_stop(member);
 }
 
 static void call_that_is_stopped(void)
@@ -373,12 +373,12 @@ static void call_that_is_stopped(void)
 
 	set_up_server(false);
 	device.asleep = stop;
-	CHECK_EQ(ivring_call(member, ivring_self(other), &item, IVRING_DEADLINE_NEVER, on_reply,
-			     &seen), -ECANCELED);
+	CHECK_EQ(ivr_call(member, ivr_self(other), &item, IVRING_DEADLINE_NEVER, on_reply,
+			  &seen), -ECANCELED);
 	CHECK_EQ(seen.replies, 0);
 	let_other_answer();
 	/* The item that has ended its sleep, and the reply. */
-	CHECK_EQ(ivring_dispatch(member, 10), 2);
+	CHECK_EQ(ivr_dispatch(member, 10), 2);
 	CHECK_EQ(seen.replies, 0);
 	close_all();
 }
@@ -389,30 +389,30 @@ static void callee_leaves(void)
 
 	set_up_server(true);
 	device.asleep = close_other;
-	CHECK_EQ(ivring_call(member, ivring_self(other), &item, IVRING_DEADLINE_NEVER, on_reply,
-			     &seen), -EPIPE);
+	CHECK_EQ(ivr_call(member, ivr_self(other), &item, IVRING_DEADLINE_NEVER, on_reply,
+			  &seen), -EPIPE);
 	CHECK_EQ(seen.replies, 0);
 	close_all();
 }
 
-static void call_inside(struct ivring *self, const struct ivring_item *request, void *arg)
+static void call_inside(struct ivr_member *self, const struct ivring_item *request, void *arg)
 {
 	struct ivring_item item = question(1);
 
 	(void)request;
 	(void)arg;
-	CHECK_EQ(ivring_call(self, ivring_self(other), &item, SOON, on_reply, &seen), -EBUSY);
+	CHECK_EQ(ivr_call(self, ivr_self(other), &item, SOON, on_reply, &seen), -EBUSY);
 	seen.others++;
 }
 
 static void no_call_in_a_handler(void)
 {
 	set_up_server(false);
-	CHECK_EQ(ivring_on(member, 1, call_inside, NULL), 0);
+	CHECK_EQ(ivr_on(member, 1, call_inside, NULL), 0);
 	send_items(other, member, 0, 1);
-	CHECK_EQ(ivring_dispatch(member, 10), 1);
+	CHECK_EQ(ivr_dispatch(member, 10), 1);
 	CHECK_EQ(seen.others, 1);
-	CHECK_EQ(ivring_dispatch(other, 10), 0);
+	CHECK_EQ(ivr_dispatch(other, 10), 0);
 	close_all();
 }
 

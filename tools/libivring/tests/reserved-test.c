@@ -12,10 +12,10 @@
 static void sizes(void)
 {
 	if (sizeof(void *) == 8)
-		CHECK_EQ(sizeof(struct ivring_options), 64);
-	CHECK_EQ(sizeof(struct ivring_counters), 64);
-	CHECK_EQ(sizeof(struct ivring_change), 32);
-	CHECK_EQ(sizeof(struct ivring_peer), 8);
+		CHECK_EQ(sizeof(struct ivr_region_options), 64);
+	CHECK_EQ(sizeof(struct ivr_counters), 64);
+	CHECK_EQ(sizeof(struct ivr_member_event), 32);
+	CHECK_EQ(sizeof(struct ivr_peer), 8);
 }
 
 static bool is_zero(const void *memory, size_t length)
@@ -29,7 +29,7 @@ static bool is_zero(const void *memory, size_t length)
 
 static void options_are_checked(void)
 {
-	struct ivring_options options = {
+	struct ivr_region_options options = {
 		.name = "test", .slots = 2, .inbox_entries = ENTRIES, .outbox_bytes = OUTBOX,
 	};
 	size_t i;
@@ -37,39 +37,39 @@ static void options_are_checked(void)
 	device_reset();
 	for (i = 0; i < sizeof(options.reserved); i++) {
 		options.reserved[i] = 1;
-		CHECK_EQ(ivring_create(&options, &member), -EINVAL);
-		CHECK(strstr(ivring_why(), "reserved field"));
-		CHECK_EQ(ivring_open(&options, 0, &member), -EINVAL);
-		CHECK(strstr(ivring_why(), "reserved field"));
+		CHECK_EQ(ivr_create(&options, &member), -EINVAL);
+		CHECK(strstr(ivr_why(), "reserved field"));
+		CHECK_EQ(ivr_open(&options, 0, &member), -EINVAL);
+		CHECK(strstr(ivr_why(), "reserved field"));
 		options.reserved[i] = 0;
 	}
 	CHECK_EQ(device.calls, 0);
 	CHECK(!member);
-	CHECK_EQ(ivring_open(&options, 0, &member), IVRING_CREATED);
+	CHECK_EQ(ivr_open(&options, 0, &member), IVR_CREATED);
 	close_all();
 }
 
 static void counters_are_zeroed(void)
 {
-	struct ivring_counters counters;
+	struct ivr_counters counters;
 
 	set_up();
 	memset(&counters, 0xff, sizeof(counters));
-	ivring_get_counters(member, &counters);
+	ivr_get_counters(member, &counters);
 	CHECK(is_zero(&counters, sizeof(counters)));
 	close_all();
 }
 
 static void changes_are_zeroed(void)
 {
-	struct ivring_change change;
+	struct ivr_member_event change;
 
 	set_up();
-	CHECK_EQ(ivring_members(member), 1);
+	CHECK_EQ(ivr_refresh_members(member), 1);
 	memset(&change, 0xff, sizeof(change));
-	CHECK_EQ(ivring_next_change(member, &change), 1);
+	CHECK_EQ(ivr_next_member_event(member, &change), 1);
 	CHECK_EQ(change.peer.id, 1);
-	CHECK_EQ(change.event, IVRING_MEMBER_JOINED);
+	CHECK_EQ(change.event, IVR_MEMBER_JOINED);
 	CHECK_EQ(change.skipped, 0);
 	CHECK(is_zero(change.reserved, sizeof(change.reserved)));
 	close_all();

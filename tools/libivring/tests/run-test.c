@@ -17,13 +17,13 @@ static struct {
 	unsigned int stop_at;
 } seen;
 
-static void on_item(struct ivring *self, const struct ivring_item *item, void *arg)
+static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
 	(void)item;
 	(void)arg;
 	seen.states[seen.items++] = device_area(0)->state;
 	if (seen.items == seen.stop_at)
-		ivring_stop(self);
+		ivr_stop(self);
 }
 
 /* A member that has seen to its members, and that the other one has a lane to. */
@@ -31,9 +31,9 @@ static void set_up_lane(void)
 {
 	memset(&seen, 0, sizeof(seen));
 	set_up();
-	ivring_on_other(member, on_item, NULL);
+	ivr_on_other(member, on_item, NULL);
 	open_lane_of(other, member, LANE);
-	CHECK_EQ(ivring_dispatch(member, 1), 0);
+	CHECK_EQ(ivr_dispatch(member, 1), 0);
 	device.fences = 0;
 }
 
@@ -53,13 +53,13 @@ static void spares_senders_after_many_items(void)
 
 	set_up_lane();
 	send_items(other, member, 0, 2 * MANY);
-	CHECK_EQ(ivring_dispatch(member, LANE), 2 * MANY);
+	CHECK_EQ(ivr_dispatch(member, LANE), 2 * MANY);
 	for (i = 0; i < 2 * MANY; i++)
 		CHECK_EQ(seen.states[i],
 			 i < MANY ? IVRING_BUSY : IVRING_BUSY_UNFENCED);
 	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
 	CHECK_EQ(device.fences, 1);
-	CHECK_EQ(ivring_dispatch(member, LANE), 0);
+	CHECK_EQ(ivr_dispatch(member, LANE), 0);
 	CHECK_EQ(device.fences, 1);
 	close_all();
 }
@@ -71,7 +71,7 @@ static void trickle_pays_nothing(void)
 	set_up_lane();
 	for (i = 0; i < 3 * MANY; i++) {
 		send_few();
-		CHECK_EQ(ivring_dispatch(member, LANE), 1);
+		CHECK_EQ(ivr_dispatch(member, LANE), 1);
 	}
 	CHECK_EQ(device.fences, 0);
 	for (i = 0; i < seen.items; i++)
@@ -84,12 +84,12 @@ static void until_armed(void)
 {
 	set_up_lane();
 	send_items(other, member, 0, 3 * MANY);
-	CHECK_EQ(ivring_dispatch(member, MANY - 1), MANY - 1);
+	CHECK_EQ(ivr_dispatch(member, MANY - 1), MANY - 1);
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
-	CHECK_EQ(ivring_dispatch(member, 1), 1);
+	CHECK_EQ(ivr_dispatch(member, 1), 1);
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY_UNFENCED);
 	CHECK_EQ(device.fences, 0);
-	CHECK_EQ(ivring_dispatch(member, 3 * MANY), 2 * MANY);
+	CHECK_EQ(ivr_dispatch(member, 3 * MANY), 2 * MANY);
 	CHECK_EQ(seen.states[MANY], IVRING_BUSY_UNFENCED);
 	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
 	CHECK_EQ(device.fences, 1);
@@ -109,7 +109,7 @@ static void looks_after_the_barrier(void)
 	set_up_lane();
 	send_items(other, member, 0, MANY);
 	device.in_fence = look_and_send;
-	CHECK_EQ(ivring_dispatch(member, LANE), MANY + 1);
+	CHECK_EQ(ivr_dispatch(member, LANE), MANY + 1);
 	CHECK_EQ(state_in_barrier, IVRING_IDLE);
 	/* What it said is forgotten: one barrier is all it costs to go to sleep. */
 	CHECK_EQ(device.fences, 1);
@@ -127,14 +127,14 @@ static void fence_that_fails(void)
 	set_up_lane();
 	send_items(other, member, 0, MANY);
 	device.fence_error = -ENOMEM;
-	CHECK_EQ(ivring_dispatch(member, LANE), -ENOMEM);
+	CHECK_EQ(ivr_dispatch(member, LANE), -ENOMEM);
 	/* The kernel makes up for it if the member sleeps now. */
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY_UNFENCED);
-	CHECK_EQ(ivring_run(member), -ENOMEM);
-	CHECK_EQ(ivring_arm(member), -ENOMEM);
+	CHECK_EQ(ivr_run(member), -ENOMEM);
+	CHECK_EQ(ivr_arm(member), -ENOMEM);
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY_UNFENCED);
 	fail_once();
-	CHECK_EQ(ivring_arm(member), 1);
+	CHECK_EQ(ivr_arm(member), 1);
 	CHECK_EQ(device.fences, 1);
 	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
 	close_all();
@@ -152,7 +152,7 @@ static void one_barrier_a_sleep(void)
 	seen.stop_at = MANY + 2;
 	device.asleep = send_many_and_some;
 	send_few();
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_run(member), 0);
 	CHECK_EQ(seen.items, MANY + 2);
 	/* It slept twice, and only before the second time had it been unfenced. */
 	CHECK_EQ(device.waits, 2);
@@ -166,7 +166,7 @@ static void stopped_unfenced(void)
 	set_up_lane();
 	seen.stop_at = 2 * MANY;
 	send_items(other, member, 0, 3 * MANY);
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_run(member), 0);
 	CHECK_EQ(seen.states[2 * MANY - 1], IVRING_BUSY_UNFENCED);
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
 	CHECK_EQ(device.fences, 1);
@@ -177,13 +177,13 @@ static void still_unfenced_after_polling(void)
 {
 	set_up_lane();
 	device.tick = 100;
-	ivring_set_polling(member, 200000);
+	ivr_set_polling(member, 200000);
 	member->idle_polling.window = 200000;
 	device.alarm_at = device.now + 3000;
 	device.alarm = send_few;
 	seen.stop_at = MANY + 1;
 	send_many();
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_run(member), 0);
 	CHECK_EQ(seen.states[MANY], IVRING_BUSY_UNFENCED);
 	CHECK_EQ(device.waits, 0);
 	close_all();
@@ -194,11 +194,11 @@ static void polls_before_it_sleeps(void)
 {
 	set_up_lane();
 	device.tick = 100;
-	ivring_set_polling(member, 200000);
+	ivr_set_polling(member, 200000);
 	device.nap = 30000;
 	device.asleep = send_few;
 	seen.stop_at = 1;
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_run(member), 0);
 	CHECK_EQ(device.waits, 1);
 	/* Twice what it took: the nap, and a look at the clock. */
 	CHECK_EQ((long long)member->idle_polling.window, 60200);
@@ -206,7 +206,7 @@ static void polls_before_it_sleeps(void)
 	device.alarm_at = device.now + 5000;
 	device.alarm = send_few;
 	seen.stop_at = 2;
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_run(member), 0);
 	/* Neither side needed the kernel. */
 	CHECK_EQ(device.waits, 1);
 	CHECK_EQ(seen.states[1], IVRING_BUSY);
@@ -219,13 +219,13 @@ static void sleeps_after_one_window(void)
 
 	set_up_lane();
 	device.tick = 100;
-	ivring_set_polling(member, 200000);
+	ivr_set_polling(member, 200000);
 	member->idle_polling.window = 50000;
 	device.nap = 1000000;
 	device.asleep = send_few;
 	seen.stop_at = 1;
 	start = device.now;
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_run(member), 0);
 	CHECK_EQ(device.waits, 1);
 	CHECK(device.now - start >= 1050000 && device.now - start < 1060000);
 	/* It was in vain, so the next time it is shorter. */
@@ -235,7 +235,7 @@ static void sleeps_after_one_window(void)
 
 static void stop(void)
 {
-	ivring_stop(member);
+	ivr_stop(member);
 }
 
 static void open_lane_of_third(void)
@@ -248,15 +248,15 @@ static void run_and_poll(void (*what)(void))
 {
 	set_up_lane();
 	join_third();
-	CHECK_EQ(ivring_dispatch(member, 1), 0);
+	CHECK_EQ(ivr_dispatch(member, 1), 0);
 	device.tick = 100;
-	ivring_set_polling(member, 200000);
+	ivr_set_polling(member, 200000);
 	member->idle_polling.window = 200000;
 	device.alarm_at = device.now + 3000;
 	device.alarm = what;
 	device.before_wait = stop;
 	seen.stop_at = 1;
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_run(member), 0);
 }
 
 static void polling_sees_all_there_is(void)
@@ -285,13 +285,13 @@ static void polling_sees_all_there_is(void)
 static void polling_is_off_on_one_cpu(void)
 {
 	device_reset();
-	CHECK_EQ(ivring_create(&(struct ivring_options){
+	CHECK_EQ(ivr_create(&(struct ivr_region_options){
 		.slots = 2, .inbox_entries = ENTRIES, .outbox_bytes = OUTBOX }, &member), 0);
 	CHECK_EQ((long long)member->idle_polling.max, 0);
 	device.cpus = 2;
-	CHECK_EQ(ivring_join_fd(ivring_fd(member), 1, &other), 0);
+	CHECK_EQ(ivr_join_fd(ivr_fd(member), 1, &other), 0);
 	CHECK_EQ((long long)other->idle_polling.max, IVR_POLLING_MAX_NS);
-	ivring_set_polling(other, 0);
+	ivr_set_polling(other, 0);
 	CHECK_EQ((long long)other->idle_polling.max, 0);
 	close_all();
 }
@@ -299,16 +299,16 @@ static void polling_is_off_on_one_cpu(void)
 static void woken_for_so_many(void)
 {
 	set_up_lane();
-	ivring_set_wake(member, 4, 1000);
-	CHECK_EQ(ivring_arm(member), 1);
+	ivr_set_wake(member, 4, 1000);
+	CHECK_EQ(ivr_arm(member), 1);
 	send_items(other, member, 0, 3);
 	CHECK_EQ(device_area(0)->state, IVRING_DELAYED);
-	CHECK_EQ(ivring_dispatch(member, 10), 3);
+	CHECK_EQ(ivr_dispatch(member, 10), 3);
 	CHECK_EQ(seen.states[0], IVRING_BUSY);
 	send_items(other, member, 0, 4);
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
-	CHECK_EQ(ivring_dispatch(member, 10), 4);
-	ivring_set_wake(member, 0, 0);
+	CHECK_EQ(ivr_dispatch(member, 10), 4);
+	ivr_set_wake(member, 0, 0);
 	send_few();
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
 	close_all();
@@ -318,7 +318,7 @@ static void stop_in_a_delay(void)
 {
 	send_few();
 	CHECK_EQ(device_area(0)->state, IVRING_DELAYED);
-	ivring_stop(member);
+	ivr_stop(member);
 }
 
 static void send_four(void)
@@ -333,25 +333,25 @@ static void stop_in_the_last_moment(void)
 	set_up_lane();
 	send_many();
 	device.in_fence = stop;
-	CHECK_EQ(ivring_dispatch(member, 2 * MANY), MANY);
+	CHECK_EQ(ivr_dispatch(member, 2 * MANY), MANY);
 	send_few();
-	CHECK_EQ(ivring_dispatch(member, 1), 0);
-	CHECK_EQ(ivring_dispatch(member, 1), 1);
+	CHECK_EQ(ivr_dispatch(member, 1), 0);
+	CHECK_EQ(ivr_dispatch(member, 1), 1);
 	close_all();
 }
 
 static void stop_is_not_delayed(void)
 {
 	set_up_lane();
-	ivring_set_wake(member, 4, 1000);
+	ivr_set_wake(member, 4, 1000);
 	device.before_wait = stop;
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_run(member), 0);
 	device.before_wait = stop_in_a_delay;
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_run(member), 0);
 	/* And later on all is as it was. */
 	device.before_wait = send_four;
 	seen.stop_at = 5;
-	CHECK_EQ(ivring_run(member), 0);
+	CHECK_EQ(ivr_run(member), 0);
 	CHECK_EQ(seen.items, 5);
 	close_all();
 }

@@ -16,15 +16,15 @@ static void send_in_order(void)
 	for (round = 0; round < 4; round++) {
 		for (i = 0; i < 5; i++)
 			items[i].cookie = 5 * round + i;
-		CHECK_EQ(ivring_send(member, ivring_self(other), items, 5, 0), 5);
-		CHECK_EQ(ivring_receive(other, got, ENTRIES), 5);
+		CHECK_EQ(ivr_send(member, ivr_self(other), items, 5, 0), 5);
+		CHECK_EQ(ivr_receive(other, got, ENTRIES), 5);
 		for (i = 0; i < 5; i++) {
 			CHECK_EQ((long long)got[i].cookie, 5 * round + i);
 			CHECK_EQ(got[i].from, 0);
 			CHECK_EQ(got[i].from_gen, 1);
 		}
-		CHECK_EQ(ivring_consume(other, 6), -EINVAL);
-		CHECK_EQ(ivring_consume(other, 5), 0);
+		CHECK_EQ(ivr_consume(other, 6), -EINVAL);
+		CHECK_EQ(ivr_consume(other, 5), 0);
 	}
 	close_all();
 }
@@ -34,13 +34,13 @@ static void full_inbox(void)
 	struct ivring_item items[300] = { 0 };
 
 	set_up();
-	CHECK_EQ(ivring_send(member, ivring_self(other), items, 0, 0), -EINVAL);
-	CHECK_EQ(ivring_send(member, ivring_self(other), items, 300, 0), ENTRIES);
+	CHECK_EQ(ivr_send(member, ivr_self(other), items, 0, 0), -EINVAL);
+	CHECK_EQ(ivr_send(member, ivr_self(other), items, 300, 0), ENTRIES);
 	CHECK_EQ(device.enqueues, 1);
-	CHECK_EQ(ivring_send(member, ivring_self(other), items, 1, 0), -EAGAIN);
-	CHECK_EQ(ivring_send(member, ivring_self(other), items, 1, SOON), -ETIMEDOUT);
+	CHECK_EQ(ivr_send(member, ivr_self(other), items, 1, 0), -EAGAIN);
+	CHECK_EQ(ivr_send(member, ivr_self(other), items, 1, SOON), -ETIMEDOUT);
 	device.asleep = read_all_of_other;
-	CHECK_EQ(ivring_send(member, ivring_self(other), items, 1, SOON), 1);
+	CHECK_EQ(ivr_send(member, ivr_self(other), items, 1, SOON), 1);
 	/* The reader saw that a sender waited. */
 	CHECK_EQ(device.rooms, 1);
 	close_all();
@@ -49,18 +49,18 @@ static void full_inbox(void)
 static void large_arrays_go_in_batches(void)
 {
 	static struct ivring_item items[600], got[600];
-	struct ivring_options options = {
+	struct ivr_region_options options = {
 		.slots = 1, .inbox_entries = 1024, .outbox_bytes = OUTBOX,
 	};
 	uint32_t i;
 
 	device_reset();
-	CHECK_EQ(ivring_create(&options, &member), 0);
+	CHECK_EQ(ivr_create(&options, &member), 0);
 	for (i = 0; i < 600; i++)
 		items[i].cookie = i;
-	CHECK_EQ(ivring_send(member, ivring_self(member), items, 600, 0), 600);
+	CHECK_EQ(ivr_send(member, ivr_self(member), items, 600, 0), 600);
 	CHECK_EQ(device.enqueues, 3);
-	CHECK_EQ(ivring_receive(member, got, 600), 600);
+	CHECK_EQ(ivr_receive(member, got, 600), 600);
 	for (i = 0; i < 600; i++)
 		CHECK_EQ((long long)got[i].cookie, i);
 	close_all();
@@ -69,17 +69,17 @@ static void large_arrays_go_in_batches(void)
 static void send_to_the_dead(void)
 {
 	struct ivring_item item = { 0 };
-	struct ivring_peer old, never = { 2, 1 };
+	struct ivr_peer old, never = { 2, 1 };
 
 	set_up();
-	old = ivring_self(other);
+	old = ivr_self(other);
 	close_other();
-	CHECK_EQ(ivring_send(member, old, &item, 1, 0), -EPIPE);
+	CHECK_EQ(ivr_send(member, old, &item, 1, 0), -EPIPE);
 	other = join(1);
-	CHECK_EQ(ivring_send(member, old, &item, 1, 0), -ESTALE);
-	CHECK_EQ(ivring_send(member, never, &item, 1, 0), -EINVAL);
+	CHECK_EQ(ivr_send(member, old, &item, 1, 0), -ESTALE);
+	CHECK_EQ(ivr_send(member, never, &item, 1, 0), -EINVAL);
 	never.id = 4;
-	CHECK_EQ(ivring_send(member, never, &item, 1, 0), -EINVAL);
+	CHECK_EQ(ivr_send(member, never, &item, 1, 0), -EINVAL);
 	CHECK_EQ(device.enqueues, 0);
 	close_all();
 }
@@ -91,15 +91,15 @@ static void payload_arrives(void)
 	const void *data;
 
 	set_up();
-	memset(send_block(member, ivring_self(other), 50), 'x', 50);
-	CHECK_EQ(ivring_receive(other, &item, 1), 1);
-	CHECK_EQ(ivring_copy_payload(other, &item, buffer, 49), -EMSGSIZE);
-	CHECK_EQ(ivring_copy_payload(other, &item, buffer, sizeof(buffer)), 50);
+	memset(send_block(member, ivr_self(other), 50), 'x', 50);
+	CHECK_EQ(ivr_receive(other, &item, 1), 1);
+	CHECK_EQ(ivr_copy_payload(other, &item, buffer, 49), -EMSGSIZE);
+	CHECK_EQ(ivr_copy_payload(other, &item, buffer, sizeof(buffer)), 50);
 	CHECK(buffer[0] == 'x' && buffer[49] == 'x');
-	CHECK_EQ(ivring_payload(other, &item, &data), 0);
+	CHECK_EQ(ivr_payload(other, &item, &data), 0);
 	CHECK(!memcmp(data, buffer, 50));
 	item.length = 0;
-	CHECK_EQ(ivring_payload(other, &item, &data), 0);
+	CHECK_EQ(ivr_payload(other, &item, &data), 0);
 	CHECK(!data);
 	close_all();
 }
@@ -118,13 +118,13 @@ static void payload_out_of_bounds(void)
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		item.offset = bad[i].offset;
 		item.length = bad[i].length;
-		CHECK_EQ(ivring_payload(other, &item, &data), -EPROTO);
+		CHECK_EQ(ivr_payload(other, &item, &data), -EPROTO);
 		CHECK(!data);
 	}
 	CHECK_EQ(device.maps, 6);
 	item.offset = OUTBOX - 1;
 	item.length = 1;
-	CHECK_EQ(ivring_payload(other, &item, &data), 0);
+	CHECK_EQ(ivr_payload(other, &item, &data), 0);
 	close_all();
 }
 
@@ -136,23 +136,23 @@ static void only_blocks_are_sent(void)
 
 	set_up();
 	join_third();
-	CHECK_EQ(ivring_alloc(member, 100, 0, &held), 0);
-	CHECK_EQ(ivring_set_payload(member, &item, held, 129), -EINVAL);
-	CHECK_EQ(ivring_set_payload(member, &item, (char *)held - 1, 1), -EINVAL);
-	CHECK_EQ(ivring_set_payload(member, &item, &item, 1), -EINVAL);
-	CHECK_EQ(ivring_set_payload(member, &item, (char *)held + 10, 20), 0);
+	CHECK_EQ(ivr_alloc(member, 100, 0, &held), 0);
+	CHECK_EQ(ivr_set_payload(member, &item, held, 129), -EINVAL);
+	CHECK_EQ(ivr_set_payload(member, &item, (char *)held - 1, 1), -EINVAL);
+	CHECK_EQ(ivr_set_payload(member, &item, &item, 1), -EINVAL);
+	CHECK_EQ(ivr_set_payload(member, &item, (char *)held + 10, 20), 0);
 	CHECK_EQ((long long)item.offset, 10);
 	item.offset = 128;
-	CHECK_EQ(ivring_send(member, ivring_self(other), &item, 1, 0), -EINVAL);
+	CHECK_EQ(ivr_send(member, ivr_self(other), &item, 1, 0), -EINVAL);
 
-	sent = send_block(member, ivring_self(other), 10);
-	CHECK_EQ(ivring_cancel(member, sent), -EINVAL);
-	CHECK_EQ(ivring_set_payload(member, &item, sent, 10), 0);
-	CHECK_EQ(ivring_send(member, ivring_self(third), &item, 1, 0), 1);
-	CHECK_EQ(ivring_send(member, ivring_self(other), &item, 1, 0), 1);
-	CHECK_EQ(ivring_cancel(member, (char *)held + 64), -EINVAL);
-	CHECK_EQ(ivring_cancel(member, held), 0);
-	CHECK_EQ(ivring_cancel(member, held), -EINVAL);
+	sent = send_block(member, ivr_self(other), 10);
+	CHECK_EQ(ivr_free(member, sent), -EINVAL);
+	CHECK_EQ(ivr_set_payload(member, &item, sent, 10), 0);
+	CHECK_EQ(ivr_send(member, ivr_self(third), &item, 1, 0), 1);
+	CHECK_EQ(ivr_send(member, ivr_self(other), &item, 1, 0), 1);
+	CHECK_EQ(ivr_free(member, (char *)held + 64), -EINVAL);
+	CHECK_EQ(ivr_free(member, held), 0);
+	CHECK_EQ(ivr_free(member, held), -EINVAL);
 	close_all();
 }
 
@@ -164,16 +164,16 @@ static void blocks_come_free_when_read(void)
 
 	set_up();
 	for (i = 0; i < 3; i++) {
-		CHECK_EQ(ivring_alloc(member, OUTBOX / 4, 0, &data), 0);
-		CHECK_EQ(ivring_set_payload(member, &items[i], data, OUTBOX / 4), 0);
+		CHECK_EQ(ivr_alloc(member, OUTBOX / 4, 0, &data), 0);
+		CHECK_EQ(ivr_set_payload(member, &items[i], data, OUTBOX / 4), 0);
 	}
-	CHECK_EQ(ivring_send(member, ivring_self(other), items, 3, 0), 3);
-	CHECK_EQ(ivring_alloc(member, OUTBOX / 2, 0, &data), -EAGAIN);
+	CHECK_EQ(ivr_send(member, ivr_self(other), items, 3, 0), 3);
+	CHECK_EQ(ivr_alloc(member, OUTBOX / 2, 0, &data), -EAGAIN);
 	read_items(other, 1);
-	CHECK_EQ(ivring_alloc(member, OUTBOX / 2, 0, &data), -EAGAIN);
+	CHECK_EQ(ivr_alloc(member, OUTBOX / 2, 0, &data), -EAGAIN);
 	read_items(other, 1);
 	device.calls = 0;
-	CHECK_EQ(ivring_alloc(member, OUTBOX / 2, 0, &data), 0);
+	CHECK_EQ(ivr_alloc(member, OUTBOX / 2, 0, &data), 0);
 	CHECK(data == member->outbox_data);
 	CHECK_EQ(device.calls, 0);
 	close_all();
@@ -182,39 +182,39 @@ static void blocks_come_free_when_read(void)
 static void block_for_several(void)
 {
 	struct ivring_item item = { .port = 1 };
-	struct ivring_peer to[4];
+	struct ivr_peer to[4];
 	int results[4];
 	void *data;
 
 	set_up();
 	join_third();
 	open_lane_of(member, third, 4);
-	to[0] = ivring_self(other);
-	to[1] = ivring_self(third);
-	to[2] = ivring_self(member);
-	to[3] = (struct ivring_peer){ 3, 1 };
-	CHECK_EQ(ivring_alloc(member, OUTBOX, 0, &data), 0);
-	CHECK_EQ(ivring_set_payload(member, &item, data, 100), 0);
-	CHECK_EQ(ivring_send_many(member, to, 4, &item, 0, results), 3);
+	to[0] = ivr_self(other);
+	to[1] = ivr_self(third);
+	to[2] = ivr_self(member);
+	to[3] = (struct ivr_peer){ 3, 1 };
+	CHECK_EQ(ivr_alloc(member, OUTBOX, 0, &data), 0);
+	CHECK_EQ(ivr_set_payload(member, &item, data, 100), 0);
+	CHECK_EQ(ivr_multicast(member, to, 4, &item, 0, results), 3);
 	CHECK(!results[0] && !results[1] && !results[2]);
 	CHECK_EQ(results[3], -EINVAL);
 
 	/* It is free when the last of them has read it. */
-	CHECK_EQ(ivring_alloc(member, OUTBOX, 0, &data), -EAGAIN);
+	CHECK_EQ(ivr_alloc(member, OUTBOX, 0, &data), -EAGAIN);
 	read_items(third, 1);
-	CHECK_EQ(ivring_alloc(member, OUTBOX, 0, &data), -EAGAIN);
+	CHECK_EQ(ivr_alloc(member, OUTBOX, 0, &data), -EAGAIN);
 	read_items(member, 1);
-	CHECK_EQ(ivring_alloc(member, OUTBOX, 0, &data), -EAGAIN);
+	CHECK_EQ(ivr_alloc(member, OUTBOX, 0, &data), -EAGAIN);
 	device.asleep = read_all_of_other;
-	CHECK_EQ(ivring_alloc(member, OUTBOX, SOON, &data), 0);
+	CHECK_EQ(ivr_alloc(member, OUTBOX, SOON, &data), 0);
 
 	/* Or is gone. */
-	CHECK_EQ(ivring_send_many(member, to, 2, &item, 0, results), 2);
+	CHECK_EQ(ivr_multicast(member, to, 2, &item, 0, results), 2);
 	read_items(other, 1);
-	CHECK_EQ(ivring_alloc(member, OUTBOX, 0, &data), -EAGAIN);
-	ivring_close(third);
+	CHECK_EQ(ivr_alloc(member, OUTBOX, 0, &data), -EAGAIN);
+	ivr_close(third);
 	third = NULL;
-	CHECK_EQ(ivring_alloc(member, OUTBOX, SOON, &data), 0);
+	CHECK_EQ(ivr_alloc(member, OUTBOX, SOON, &data), 0);
 	close_all();
 }
 
@@ -222,32 +222,32 @@ static void check_third(void)
 {
 	struct ivring_item item;
 
-	CHECK_EQ(ivring_receive(third, &item, 1), 1);
+	CHECK_EQ(ivr_receive(third, &item, 1), 1);
 	CHECK_EQ((long long)item.cookie, 9);
 }
 
 static void several_of_which_some_are_full(void)
 {
 	struct ivring_item item = { .port = 1, .cookie = 9 };
-	struct ivring_peer to[2];
+	struct ivr_peer to[2];
 	int results[2];
 
 	set_up();
 	join_third();
 	send_items(member, other, 0, ENTRIES);
-	to[0] = ivring_self(other);
-	to[1] = ivring_self(third);
-	CHECK_EQ(ivring_send_many(member, to, 2, &item, 0, results), 1);
+	to[0] = ivr_self(other);
+	to[1] = ivr_self(third);
+	CHECK_EQ(ivr_multicast(member, to, 2, &item, 0, results), 1);
 	CHECK_EQ(results[0], -EAGAIN);
 	CHECK_EQ(results[1], 0);
 	read_items(third, 1);
 	/* Who has room does not wait for who has none. */
 	device.asleep = check_third;
-	CHECK_EQ(ivring_send_many(member, to, 2, &item, SOON, results), 1);
+	CHECK_EQ(ivr_multicast(member, to, 2, &item, SOON, results), 1);
 	CHECK_EQ(results[0], -ETIMEDOUT);
 	read_items(third, 1);
 	device.asleep = read_all_of_other;
-	CHECK_EQ(ivring_send_many(member, to, 2, &item, SOON, results), 2);
+	CHECK_EQ(ivr_multicast(member, to, 2, &item, SOON, results), 2);
 	close_all();
 }
 
@@ -257,16 +257,16 @@ static void block_by_inbox_and_lane(void)
 	void *data;
 
 	set_up();
-	CHECK_EQ(ivring_alloc(member, OUTBOX, 0, &data), 0);
-	CHECK_EQ(ivring_set_payload(member, &item, data, OUTBOX), 0);
-	CHECK_EQ(ivring_send(member, ivring_self(other), &item, 1, 0), 1);
+	CHECK_EQ(ivr_alloc(member, OUTBOX, 0, &data), 0);
+	CHECK_EQ(ivr_set_payload(member, &item, data, OUTBOX), 0);
+	CHECK_EQ(ivr_send(member, ivr_self(other), &item, 1, 0), 1);
 	open_lane_of(member, other, 4);
-	CHECK_EQ(ivring_send(member, ivring_self(other), &item, 1, 0), 1);
+	CHECK_EQ(ivr_send(member, ivr_self(other), &item, 1, 0), 1);
 	/* What is in the lane has been read, and what is in the inbox has not. */
 	lane_end(member, other)->consumer++;
-	CHECK_EQ(ivring_alloc(member, OUTBOX, 0, &data), -EAGAIN);
+	CHECK_EQ(ivr_alloc(member, OUTBOX, 0, &data), -EAGAIN);
 	device_area(1)->inbox_consumer++;
-	CHECK_EQ(ivring_alloc(member, OUTBOX, 0, &data), 0);
+	CHECK_EQ(ivr_alloc(member, OUTBOX, 0, &data), 0);
 	close_all();
 }
 
@@ -281,42 +281,42 @@ static void block_in_a_lane(void)
 
 	set_up();
 	open_lane_of(member, other, 4);
-	send_block(member, ivring_self(other), OUTBOX / 2);
-	send_block(member, ivring_self(other), OUTBOX / 2);
-	CHECK_EQ(ivring_alloc(member, OUTBOX / 2, 0, &data), -EAGAIN);
+	send_block(member, ivr_self(other), OUTBOX / 2);
+	send_block(member, ivr_self(other), OUTBOX / 2);
+	CHECK_EQ(ivr_alloc(member, OUTBOX / 2, 0, &data), -EAGAIN);
 	read_items(other, 1);
 	device.calls = 0;
-	CHECK_EQ(ivring_alloc(member, OUTBOX / 2, 0, &data), 0);
+	CHECK_EQ(ivr_alloc(member, OUTBOX / 2, 0, &data), 0);
 	CHECK_EQ(device.calls, 0);
-	CHECK_EQ(ivring_cancel(member, data), 0);
+	CHECK_EQ(ivr_free(member, data), 0);
 	device.asleep = read_one_of_other;
-	CHECK_EQ(ivring_alloc(member, OUTBOX, SOON, &data), 0);
-	CHECK_EQ(ivring_cancel(member, data), 0);
+	CHECK_EQ(ivr_alloc(member, OUTBOX, SOON, &data), 0);
+	CHECK_EQ(ivr_free(member, data), 0);
 
 	/* What was in a lane that is closed is not read any more; nor is it in the next lane. */
-	send_block(member, ivring_self(other), OUTBOX);
-	CHECK_EQ(ivring_alloc(member, 1, 0, &data), -EAGAIN);
-	CHECK_EQ(ivring_close_lane(other, ivring_self(member)), 0);
-	CHECK_EQ(ivring_alloc(member, OUTBOX / 2, 0, &data), 0);
-	CHECK_EQ(ivring_cancel(member, data), 0);
+	send_block(member, ivr_self(other), OUTBOX);
+	CHECK_EQ(ivr_alloc(member, 1, 0, &data), -EAGAIN);
+	CHECK_EQ(ivr_close_lane(other, ivr_self(member)), 0);
+	CHECK_EQ(ivr_alloc(member, OUTBOX / 2, 0, &data), 0);
+	CHECK_EQ(ivr_free(member, data), 0);
 	open_lane_of(member, other, 4);
-	send_block(member, ivring_self(other), OUTBOX);
-	CHECK_EQ(ivring_close_lane(other, ivring_self(member)), 0);
+	send_block(member, ivr_self(other), OUTBOX);
+	CHECK_EQ(ivr_close_lane(other, ivr_self(member)), 0);
 	open_lane_of(member, other, 4);
-	CHECK_EQ(ivring_alloc(member, OUTBOX, 0, &data), 0);
-	CHECK_EQ(ivring_cancel(member, data), 0);
+	CHECK_EQ(ivr_alloc(member, OUTBOX, 0, &data), 0);
+	CHECK_EQ(ivr_free(member, data), 0);
 
 	/* Nor by one that lies, or has left. */
-	send_block(member, ivring_self(other), OUTBOX);
+	send_block(member, ivr_self(other), OUTBOX);
 	lane_end(member, other)->consumer -= 3;
-	CHECK_EQ(ivring_lane_refresh(ivring_lane(member, ivring_self(other))), -EPROTO);
-	CHECK_EQ(ivring_alloc(member, OUTBOX, SOON, &data), 0);
-	CHECK_EQ(ivring_cancel(member, data), 0);
+	CHECK_EQ(ivr_lane_refresh(ivr_lane(member, ivr_self(other))), -EPROTO);
+	CHECK_EQ(ivr_alloc(member, OUTBOX, SOON, &data), 0);
+	CHECK_EQ(ivr_free(member, data), 0);
 	replace_other();
 	open_lane_of(member, other, 4);
-	send_block(member, ivring_self(other), OUTBOX);
+	send_block(member, ivr_self(other), OUTBOX);
 	device.asleep = close_other;
-	CHECK_EQ(ivring_alloc(member, OUTBOX, SOON, &data), 0);
+	CHECK_EQ(ivr_alloc(member, OUTBOX, SOON, &data), 0);
 	close_all();
 }
 
@@ -325,12 +325,12 @@ static void alloc_waits(void)
 	void *data;
 
 	set_up();
-	send_block(member, ivring_self(other), OUTBOX);
-	CHECK_EQ(ivring_alloc(member, 1, SOON, &data), -ETIMEDOUT);
+	send_block(member, ivr_self(other), OUTBOX);
+	CHECK_EQ(ivr_alloc(member, 1, SOON, &data), -ETIMEDOUT);
 	device.asleep = read_all_of_other;
-	CHECK_EQ(ivring_alloc(member, 1, SOON, &data), 0);
-	CHECK_EQ(ivring_alloc(member, OUTBOX, SOON, &data), -EDEADLK);
-	CHECK_EQ(ivring_alloc(member, OUTBOX, 0, &data), -EAGAIN);
+	CHECK_EQ(ivr_alloc(member, 1, SOON, &data), 0);
+	CHECK_EQ(ivr_alloc(member, OUTBOX, SOON, &data), -EDEADLK);
+	CHECK_EQ(ivr_alloc(member, OUTBOX, 0, &data), -EAGAIN);
 	close_all();
 }
 
@@ -339,14 +339,14 @@ static void blocks_of_the_dead_come_free(void)
 	void *data;
 
 	set_up();
-	send_block(member, ivring_self(other), OUTBOX);
+	send_block(member, ivr_self(other), OUTBOX);
 	device.asleep = close_other;
-	CHECK_EQ(ivring_alloc(member, OUTBOX, SOON, &data), 0);
-	CHECK_EQ(ivring_cancel(member, data), 0);
+	CHECK_EQ(ivr_alloc(member, OUTBOX, SOON, &data), 0);
+	CHECK_EQ(ivr_free(member, data), 0);
 	other = join(1);
-	send_block(member, ivring_self(other), OUTBOX);
+	send_block(member, ivr_self(other), OUTBOX);
 	replace_other();
-	CHECK_EQ(ivring_alloc(member, OUTBOX, 0, &data), 0);
+	CHECK_EQ(ivr_alloc(member, OUTBOX, 0, &data), 0);
 	close_all();
 }
 
@@ -356,11 +356,11 @@ static void reader_that_broke_its_inbox(void)
 	void *data;
 
 	set_up();
-	send_block(member, ivring_self(other), OUTBOX);
+	send_block(member, ivr_self(other), OUTBOX);
 	device_area(1)->inbox_consumer = (uint32_t)-1;
-	CHECK_EQ(ivring_send(member, ivring_self(other), &item, 1, 0), -EPROTO);
-	CHECK_EQ(ivring_flush(member, ivring_self(other), SOON), -EPROTO);
-	CHECK_EQ(ivring_alloc(member, OUTBOX, 0, &data), 0);
+	CHECK_EQ(ivr_send(member, ivr_self(other), &item, 1, 0), -EPROTO);
+	CHECK_EQ(ivr_flush(member, ivr_self(other), SOON), -EPROTO);
+	CHECK_EQ(ivr_alloc(member, OUTBOX, 0, &data), 0);
 	close_all();
 }
 
@@ -369,13 +369,13 @@ static void old_positions_are_read(void)
 	void *data;
 
 	set_up();
-	send_block(member, ivring_self(other), OUTBOX);
+	send_block(member, ivr_self(other), OUTBOX);
 	/* The receiver has read 3 * 2^30 items of others since. */
 	device_set_producer(1, 1 + 0xc0000000u);
 	device_area(1)->inbox_consumer = 1 + 0xc0000000u;
 	device.calls = 0;
-	CHECK_EQ(ivring_flush(member, ivring_self(other), SOON), 0);
-	CHECK_EQ(ivring_alloc(member, OUTBOX, SOON, &data), 0);
+	CHECK_EQ(ivr_flush(member, ivr_self(other), SOON), 0);
+	CHECK_EQ(ivr_alloc(member, OUTBOX, SOON, &data), 0);
 	CHECK_EQ(device.calls, 0);
 	close_all();
 }
@@ -385,34 +385,34 @@ static void positions_that_look_like_to_come(void)
 	void *data;
 
 	set_up();
-	send_block(member, ivring_self(other), OUTBOX);
+	send_block(member, ivr_self(other), OUTBOX);
 	/* And all but a few of 2^32. */
 	device_set_producer(1, 1 + (uint32_t)-3);
 	device_area(1)->inbox_consumer = 1 + (uint32_t)-3;
 	device.flush_error = -EINVAL;
-	CHECK_EQ(ivring_flush(member, ivring_self(other), SOON), 0);
-	CHECK_EQ(ivring_alloc(member, OUTBOX, SOON, &data), 0);
+	CHECK_EQ(ivr_flush(member, ivr_self(other), SOON), 0);
+	CHECK_EQ(ivr_alloc(member, OUTBOX, SOON, &data), 0);
 	close_all();
 }
 
 static void flush(void)
 {
 	struct ivring_item item = { 0 };
-	struct ivring_peer old;
+	struct ivr_peer old;
 
 	set_up();
-	CHECK_EQ(ivring_flush(member, ivring_self(other), 0), 0);
-	CHECK_EQ(ivring_send(member, ivring_self(other), &item, 1, 0), 1);
-	CHECK_EQ(ivring_flush(member, ivring_self(other), 0), -ETIMEDOUT);
+	CHECK_EQ(ivr_flush(member, ivr_self(other), 0), 0);
+	CHECK_EQ(ivr_send(member, ivr_self(other), &item, 1, 0), 1);
+	CHECK_EQ(ivr_flush(member, ivr_self(other), 0), -ETIMEDOUT);
 	device.asleep = read_all_of_other;
-	CHECK_EQ(ivring_flush(member, ivring_self(other), SOON), 0);
+	CHECK_EQ(ivr_flush(member, ivr_self(other), SOON), 0);
 
-	CHECK_EQ(ivring_send(member, ivring_self(other), &item, 1, 0), 1);
+	CHECK_EQ(ivr_send(member, ivr_self(other), &item, 1, 0), 1);
 	device.asleep = close_other;
-	old = ivring_self(other);
-	CHECK_EQ(ivring_flush(member, old, SOON), -EPIPE);
+	old = ivr_self(other);
+	CHECK_EQ(ivr_flush(member, old, SOON), -EPIPE);
 	other = join(1);
-	CHECK_EQ(ivring_flush(member, old, SOON), -ESTALE);
+	CHECK_EQ(ivr_flush(member, old, SOON), -ESTALE);
 	close_all();
 }
 
@@ -425,14 +425,14 @@ static void read_all_and_leave(void)
 static void flush_to_one_that_read_and_left(void)
 {
 	struct ivring_item item = { 0 };
-	struct ivring_peer old;
+	struct ivr_peer old;
 
 	set_up();
-	old = ivring_self(other);
-	CHECK_EQ(ivring_send(member, old, &item, 1, 0), 1);
+	old = ivr_self(other);
+	CHECK_EQ(ivr_send(member, old, &item, 1, 0), 1);
 	device.asleep = read_all_and_leave;
-	CHECK_EQ(ivring_flush(member, old, SOON), 0);
-	CHECK_EQ(ivring_flush(member, old, SOON), 0);
+	CHECK_EQ(ivr_flush(member, old, SOON), 0);
+	CHECK_EQ(ivr_flush(member, old, SOON), 0);
 	close_all();
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The barriers between ivring_stop() and a dispatcher that goes to sleep: two threads, of which
+ * The barriers between ivr_stop() and a dispatcher that goes to sleep: two threads, of which
  * one stops the other just when that has armed. If one of the two barriers is missing, both miss
  * the other's store sooner or later.
  *
@@ -71,7 +71,7 @@ static void *stop(void *arg)
 	for (round = 0; round < ROUNDS && !ivr_load(&lost); round++) {
 		meet(1);
 		loiter();
-		ivring_stop(member);
+		ivr_stop(member);
 		meet(1);
 	}
 	return NULL;
@@ -87,7 +87,7 @@ static void stops_whenever_it_comes(void)
 	CHECK_EQ(pthread_create(&stopper, NULL, stop, NULL), 0);
 	for (round = 0; round < ROUNDS && !ivr_load(&lost); round++) {
 		meet(0);
-		CHECK_EQ(ivring_run(member), 0);
+		CHECK_EQ(ivr_run(member), 0);
 		meet(0);
 	}
 	pthread_join(stopper, NULL);

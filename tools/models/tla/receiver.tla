@@ -24,7 +24,7 @@ Busy ==
   /\ To("turn")
   /\ UNCHANGED <<mem, krn, snd>>
 
-\* Receiver::turn(), ivr_reader_next(), ivring_members()
+\* Receiver::turn(), ivr_reader_next(), ivr_refresh_members()
 Turn ==
   /\ rcv.at = "turn"
   /\ IF ring > Last
@@ -97,7 +97,7 @@ Handled ==
         /\ rcv' = [rcv EXCEPT !.unfenced = TRUE, !.at = "turn", !.ring = 1]
   /\ UNCHANGED <<mem, krn, snd>>
 
-\* State::arm(), ivring_arm()
+\* State::arm(), ivr_arm()
 Arm ==
   /\ rcv.at = "armed"
   /\ Put(R, <<"state", R, "IDLE">>)

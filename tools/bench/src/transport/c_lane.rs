@@ -22,7 +22,7 @@ struct Peer {
     generation: u32,
 }
 
-/// `struct ivring` and `struct ivring_lane`, which belong to the C library.
+/// `struct ivr_member` and `struct ivr_lane`, which belong to the C library.
 #[repr(C)]
 pub struct CVm([u8; 0]);
 #[repr(C)]

@@ -3,16 +3,16 @@
  * libivring: the sender's end of a lane, a ring that one member writes for another member
  * without the kernel.
  *
- * ivring_send() and ivring_reply() use the lane once it is open. A program that sends at a very
- * high rate can also write the lane itself: ivring_lane_push() stages an item, and
- * ivring_lane_publish() publishes any number of staged items at once. Both functions are
+ * ivr_send() and ivr_reply() use the lane once it is open. A program that sends at a very
+ * high rate can also write the lane itself: ivr_lane_push() stages an item, and
+ * ivr_lane_publish() publishes any number of staged items at once. Both functions are
  * inline. They make no function call, no full barrier and no system call if there is room, the
  * receiver is busy and has taken over the barrier (IVRING_BUSY_UNFENCED), and the receiver
  * looks at the lane. If the receiver has many lanes, it stops looking at a lane that has been
  * empty for long, and the next item of this lane needs a doorbell.
  */
-#ifndef _IVRING_LANE_H
-#define _IVRING_LANE_H
+#ifndef _IVR_LANE_H
+#define _IVR_LANE_H
 
 #include <ivring.h>
 
@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 /**
- * struct ivring_lane - the sender's end of a lane.
+ * struct ivr_lane - the sender's end of a lane.
  * @ring:	the lane area, which only this sender writes
  * @receiver:	the receiver's area, which the receiver can change at any time
  * @end:	the receiver's end of this lane, in the receiver's area
@@ -46,7 +46,7 @@ extern "C" {
  * are declared here for the inline functions below. The library allocates the structure, so that
  * later versions can add fields at the end.
  */
-struct ivring_lane {
+struct ivr_lane {
 	struct ivring_ring_area *ring;
 	const struct ivring_member_area *receiver;
 	const struct ivring_lane_end *end;
@@ -56,8 +56,8 @@ struct ivring_lane {
 	uint32_t limit;
 	uint32_t mask;
 	int error;
-	struct ivring_peer to;
-	struct ivring *member;
+	struct ivr_peer to;
+	struct ivr_member *member;
 	uint32_t number;
 	uint64_t first;
 	uint64_t doorbells;
@@ -66,7 +66,7 @@ struct ivring_lane {
 };
 
 /**
- * ivring_open_lane() - open a lane to a member.
+ * ivr_open_lane() - open a lane to a member.
  * @member:	the sender
  * @to:		the receiver; may be the sender itself
  * @entries:	capacity in items, a power of two from IVRING_MIN_LANE_ENTRIES to
@@ -74,7 +74,7 @@ struct ivring_lane {
  * @deadline:	how long to wait for the receiver to close the lane of an earlier member of the
  *		sender's slot
  *
- * Once the lane is open, ivring_send() and ivring_reply() to the receiver use the lane. There
+ * Once the lane is open, ivr_send() and ivr_reply() to the receiver use the lane. There
  * is no order between items in the lane and items that were put into the inbox before.
  *
  * Return: 0; -EINVAL for bad @entries or if there is no such member; -EPIPE or -ESTALE if the
@@ -83,11 +83,11 @@ struct ivring_lane {
  * lane of an earlier member of the sender's slot and there is no deadline; -ENOMEM;
  * -ETIMEDOUT, -EINTR; or an error of mmap().
  */
-int ivring_open_lane(struct ivring *member, struct ivring_peer to, uint32_t entries,
-		     uint64_t deadline);
+int ivr_open_lane(struct ivr_member *member, struct ivr_peer to, uint32_t entries,
+		  uint64_t deadline);
 
 /**
- * ivring_lane() - get the lane to a member, for ivring_lane_push() and so on.
+ * ivr_lane() - get the lane to a member, for ivr_lane_push() and so on.
  * @member:	the sender
  * @to:		the receiver
  *
@@ -97,32 +97,32 @@ int ivring_open_lane(struct ivring *member, struct ivring_peer to, uint32_t entr
  *
  * Return: the lane, or NULL if no lane is open.
  */
-struct ivring_lane *ivring_lane(const struct ivring *member, struct ivring_peer to);
+struct ivr_lane *ivr_lane(const struct ivr_member *member, struct ivr_peer to);
 
 /* Reads the receiver's consumer index anew to find room. Returns 0, -EAGAIN or an error. */
-int ivring_lane_refresh(struct ivring_lane *lane);
+int ivr_lane_refresh(struct ivr_lane *lane);
 
-/* The slow part of ivring_lane_publish(): passes a full barrier and rings if necessary. */
-int ivring_lane_ring(struct ivring_lane *lane);
+/* The slow part of ivr_lane_publish(): passes a full barrier and rings if necessary. */
+int ivr_lane_ring(struct ivr_lane *lane);
 
 /**
- * ivring_lane_push() - stage an item.
+ * ivr_lane_push() - stage an item.
  * @lane:	the lane
  * @item:	the item; @from and @from_gen are zero. The item is not checked: the receiver
  *		closes the lane if an item is bad. A block that the item carries still belongs
- *		to the caller, who must not call ivring_cancel() for it until the item has been
+ *		to the caller, who must not call ivr_free() for it until the item has been
  *		read
  *
- * The receiver sees the item only after ivring_lane_publish().
+ * The receiver sees the item only after ivr_lane_publish().
  *
- * Return: 0; -EAGAIN if there is no room, then publish and see ivring_lane_wait(); -EPIPE if
+ * Return: 0; -EAGAIN if there is no room, then publish and see ivr_lane_wait(); -EPIPE if
  * the receiver has left, -ESTALE if another member has its slot, -ECONNRESET if the receiver
  * has closed the lane, -EPROTO if the receiver has broken the lane.
  */
-IVRING_STATIC inline int ivring_lane_push(struct ivring_lane *lane, const struct ivring_item *item)
+IVR_STATIC inline int ivr_lane_push(struct ivr_lane *lane, const struct ivring_item *item)
 {
 	if (__builtin_expect((uint32_t)lane->staged == lane->limit, 0)) {
-		int ret = ivring_lane_refresh(lane);
+		int ret = ivr_lane_refresh(lane);
 
 		if (ret)
 			return ret;
@@ -133,15 +133,15 @@ IVRING_STATIC inline int ivring_lane_push(struct ivring_lane *lane, const struct
 }
 
 /**
- * ivring_lane_publish() - let the receiver read the staged items.
+ * ivr_lane_publish() - let the receiver read the staged items.
  * @lane:	the lane
  *
  * The function wakes the receiver if necessary.
  *
- * Return: 0; or an error of ivring_lane_push(), except -EAGAIN. After an error the staged items
+ * Return: 0; or an error of ivr_lane_push(), except -EAGAIN. After an error the staged items
  * are lost.
  */
-IVRING_STATIC inline int ivring_lane_publish(struct ivring_lane *lane)
+IVR_STATIC inline int ivr_lane_publish(struct ivr_lane *lane)
 {
 	/* P: pairs with the reader's acquire load, which makes the items before it readable. */
 	__atomic_store_n(&lane->ring->producer, (uint32_t)lane->staged, __ATOMIC_RELEASE);
@@ -152,11 +152,11 @@ IVRING_STATIC inline int ivring_lane_publish(struct ivring_lane *lane)
 			     IVRING_BUSY_UNFENCED, 1) &&
 	    __builtin_expect(!(__atomic_load_n(lane->quiet, __ATOMIC_RELAXED) & lane->quiet_bit), 1))
 		return 0;
-	return ivring_lane_ring(lane);
+	return ivr_lane_ring(lane);
 }
 
 /**
- * ivring_lane_wait() - publish the staged items, and wait for room.
+ * ivr_lane_wait() - publish the staged items, and wait for room.
  * @lane:	the lane
  * @deadline:	when to stop waiting
  *
@@ -166,15 +166,15 @@ IVRING_STATIC inline int ivring_lane_publish(struct ivring_lane *lane)
  * Return: 0; -EAGAIN if there is no room and no deadline; -EDEADLK if there is a deadline, but
  * the sender itself reads the lane; -EPIPE, -ESTALE, -ECONNRESET, -EPROTO; -ETIMEDOUT, -EINTR.
  */
-int ivring_lane_wait(struct ivring_lane *lane, uint64_t deadline);
+int ivr_lane_wait(struct ivr_lane *lane, uint64_t deadline);
 
 /**
- * ivring_lane_sent() - number of items that went into a lane.
+ * ivr_lane_sent() - number of items that went into a lane.
  * @lane:	the lane
  *
  * @lane->rung of these items woke the receiver; the others did not, because it was busy.
  */
-IVRING_STATIC inline uint64_t ivring_lane_sent(const struct ivring_lane *lane)
+IVR_STATIC inline uint64_t ivr_lane_sent(const struct ivr_lane *lane)
 {
 	return lane->staged - lane->first;
 }
@@ -183,4 +183,4 @@ IVRING_STATIC inline uint64_t ivring_lane_sent(const struct ivring_lane *lane)
 }
 #endif
 
-#endif /* _IVRING_LANE_H */
+#endif /* _IVR_LANE_H */

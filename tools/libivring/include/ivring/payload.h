@@ -2,8 +2,8 @@
 /*
  * libivring: payload, in blocks of the member's own outbox and in the outboxes of peers.
  */
-#ifndef _IVRING_PAYLOAD_H
-#define _IVRING_PAYLOAD_H
+#ifndef _IVR_PAYLOAD_H
+#define _IVR_PAYLOAD_H
 
 #include <ivring.h>
 
@@ -12,38 +12,38 @@ extern "C" {
 #endif
 
 /* Blocks of the outbox begin at multiples of this many bytes. */
-#define IVRING_BLOCK_ALIGN		64u
+#define IVR_BLOCK_ALIGN		64u
 
 /**
- * ivring_alloc() - get a block of the outbox.
+ * ivr_alloc() - get a block of the outbox.
  * @member:	the member
  * @length:	size in bytes, at least 1
  * @deadline:	how long to wait for room
- * @data:	out: the block, aligned to IVRING_BLOCK_ALIGN. It still has its previous
+ * @data:	out: the block, aligned to IVR_BLOCK_ALIGN. It still has its previous
  *		content, and every member can read it
  *
  * Blocks become free in the order in which they were allocated. A block that was sent is free
  * when its receivers have read the item or have left. A block that was not sent is freed by
- * ivring_cancel().
+ * ivr_free().
  *
  * Return: 0; -EINVAL if @length is zero, -EMSGSIZE if @length is more than the outbox holds;
  * -EAGAIN if there is no room and no deadline; -EDEADLK if waiting would never end, because the
  * oldest block has not been sent, or because this member itself has to read its item; -ENOMEM,
  * -ETIMEDOUT, -EINTR.
  */
-int ivring_alloc(struct ivring *member, size_t length, uint64_t deadline, void **data);
+int ivr_alloc(struct ivr_member *member, size_t length, uint64_t deadline, void **data);
 
 /**
- * ivring_cancel() - free a block that was not sent.
+ * ivr_free() - free a block that was not sent.
  * @member:	the member
- * @data:	the block, as ivring_alloc() returned it
+ * @data:	the block, as ivr_alloc() returned it
  *
  * Return: 0; -EINVAL if @data is not such a block, or if the block was sent.
  */
-int ivring_cancel(struct ivring *member, void *data);
+int ivr_free(struct ivr_member *member, void *data);
 
 /**
- * ivring_set_payload() - let an item carry a block, or a part of one.
+ * ivr_set_payload() - let an item carry a block, or a part of one.
  * @member:	the member
  * @item:	the item, whose offset and length are set
  * @data:	start of the payload
@@ -51,11 +51,11 @@ int ivring_cancel(struct ivring *member, void *data);
  *
  * Return: 0; -EINVAL if the payload does not lie within one block in use.
  */
-int ivring_set_payload(struct ivring *member, struct ivring_item *item, const void *data,
-		       size_t length);
+int ivr_set_payload(struct ivr_member *member, struct ivring_item *item, const void *data,
+		    size_t length);
 
 /**
- * ivring_payload() - find the payload of an item that was received.
+ * ivr_payload() - find the payload of an item that was received.
  * @member:	the member
  * @item:	the item
  * @data:	out: @item->length bytes in the sender's outbox; NULL if there is no payload.
@@ -66,43 +66,43 @@ int ivring_set_payload(struct ivring *member, struct ivring_item *item, const vo
  * and its outbox was not mapped before, or if two later members of its slot have been mapped
  * since; or an error of mmap().
  */
-int ivring_payload(struct ivring *member, const struct ivring_item *item, const void **data);
+int ivr_payload(struct ivr_member *member, const struct ivring_item *item, const void **data);
 
 /**
- * ivring_copy_payload() - copy the payload of an item that was received.
+ * ivr_copy_payload() - copy the payload of an item that was received.
  * @member:	the member
  * @item:	the item
  * @buffer:	buffer for the payload
  * @size:	size of the buffer in bytes
  *
  * Return: @item->length, the number of bytes copied; -EMSGSIZE if @size is less than that; or
- * an error of ivring_payload().
+ * an error of ivr_payload().
  */
-int ivring_copy_payload(struct ivring *member, const struct ivring_item *item, void *buffer,
-			size_t size);
+int ivr_copy_payload(struct ivr_member *member, const struct ivring_item *item, void *buffer,
+		     size_t size);
 
 /**
- * ivring_set_inline() - put data into the item itself.
+ * ivr_set_inline() - put data into the item itself.
  * @item:	the item
  * @data:	the data
  * @length:	size of the data in bytes
  *
  * Return: 0; -EMSGSIZE if @length is more than IVRING_INLINE_BYTES.
  */
-int ivring_set_inline(struct ivring_item *item, const void *data, size_t length);
+int ivr_set_inline(struct ivring_item *item, const void *data, size_t length);
 
 /**
- * ivring_get_inline() - get data of a known size out of an item.
+ * ivr_get_inline() - get data of a known size out of an item.
  * @item:	the item
  * @data:	buffer for the data
  * @length:	expected size of the data in bytes
  *
  * Return: 0; -EPROTO if the item holds more or less than @length bytes.
  */
-int ivring_get_inline(const struct ivring_item *item, void *data, size_t length);
+int ivr_get_inline(const struct ivring_item *item, void *data, size_t length);
 
 #ifdef __cplusplus
 }
 #endif
 
-#endif /* _IVRING_PAYLOAD_H */
+#endif /* _IVR_PAYLOAD_H */

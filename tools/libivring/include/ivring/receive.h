@@ -2,26 +2,26 @@
 /*
  * libivring: the rings that a member reads, which are its inbox and the lanes that lead to it.
  *
- * One reader reads all rings, by ivring_receive() or in the dispatcher. It reads the rings in
+ * One reader reads all rings, by ivr_receive() or in the dispatcher. It reads the rings in
  * turn, at most a fixed number of items from each, and in order within each ring. There is no
  * order between two rings.
  *
  * A member is either busy or armed. No sender wakes a busy member. The next item wakes an
- * armed member. ivring_wait(), ivring_run(), poll() and select() arm the member themselves. A
+ * armed member. ivr_wait(), ivr_run(), poll() and select() arm the member themselves. A
  * caller that sleeps in level- or edge-triggered epoll, in io_uring or on an eventfd must make
  * sure that the member is armed before it sleeps:
  *
  *	this function		leaves the member
- *	ivring_dispatch()	armed, if it returns less than its budget; otherwise busy
- *	ivring_run()		armed
- *	ivring_call()		armed, also if it fails
- *	ivring_receive()	busy, if it copied items; otherwise unchanged
- *	ivring_wait()		busy, if it returns events; otherwise armed
- *	ivring_arm()		armed, if it returns 1; otherwise busy
+ *	ivr_dispatch()	armed, if it returns less than its budget; otherwise busy
+ *	ivr_run()		armed
+ *	ivr_call()		armed, also if it fails
+ *	ivr_receive()	busy, if it copied items; otherwise unchanged
+ *	ivr_wait()		busy, if it returns events; otherwise armed
+ *	ivr_arm()		armed, if it returns 1; otherwise busy
  *	any other function	unchanged
  *
- * So an event loop calls ivring_dispatch() again while it returns all of its budget. Without a
- * dispatcher, the loop calls ivring_receive() and ivring_arm() until ivring_arm() returns 1. A
+ * So an event loop calls ivr_dispatch() again while it returns all of its budget. Without a
+ * dispatcher, the loop calls ivr_receive() and ivr_arm() until ivr_arm() returns 1. A
  * loop may omit this only if level-triggered epoll has just reported the descriptor, because
  * epoll then polls the descriptor again before it sleeps, and the kernel arms. The loop may not
  * omit it after a timer or another descriptor has woken it.
@@ -30,8 +30,8 @@
  * descriptor then has an event, also for edge-triggered epoll, and the eventfd is signalled. So
  * an event loop that just waits will return for this work.
  */
-#ifndef _IVRING_RECEIVE_H
-#define _IVRING_RECEIVE_H
+#ifndef _IVR_RECEIVE_H
+#define _IVR_RECEIVE_H
 
 #include <ivring.h>
 
@@ -40,61 +40,61 @@ extern "C" {
 #endif
 
 /**
- * ivring_wait() - sleep until there is work (IVRING_IOC_WAIT).
+ * ivr_wait() - sleep until there is work (IVRING_IOC_WAIT).
  * @member:	the member
  * @flags:	IVRING_WAIT_MEMBERS to return also when members have come or gone
  * @deadline:	when to stop waiting
  *
- * If the function returns events, the member is busy until it is armed: see ivring_arm().
+ * If the function returns events, the member is busy until it is armed: see ivr_arm().
  *
  * Return: IVRING_EVENT_*; -EPROTO if the inbox is broken; -EINVAL, -ETIMEDOUT, -EINTR.
  */
-int ivring_wait(struct ivring *member, uint32_t flags, uint64_t deadline);
+int ivr_wait(struct ivr_member *member, uint32_t flags, uint64_t deadline);
 
 /**
- * ivring_receive() - copy the oldest items of a ring.
+ * ivr_receive() - copy the oldest items of a ring.
  * @member:	the member
  * @items:	array for the copies
  * @count:	size of the array in items
  *
  * All copied items come from one ring. The items stay in the ring, and their payload stays
- * valid, until ivring_consume(). As long as some of them have not been consumed, the next call
+ * valid, until ivr_consume(). As long as some of them have not been consumed, the next call
  * copies these items again, and the items after them. Then it is the next ring's turn. If the
- * function copies any items, the member is busy until it is armed: see ivring_arm().
+ * function copies any items, the member is busy until it is armed: see ivr_arm().
  *
  * Return: the number of items copied, 0 if all rings are empty; -EPROTO if the inbox is broken.
  */
-int ivring_receive(struct ivring *member, struct ivring_item *items, unsigned int count);
+int ivr_receive(struct ivr_member *member, struct ivring_item *items, unsigned int count);
 
 /**
- * ivring_consume() - release the oldest items that were received, and their payload.
+ * ivr_consume() - release the oldest items that were received, and their payload.
  * @member:	the member
  * @count:	number of items
  *
  * Return: 0; -EINVAL if fewer than @count items have been received and not consumed, or if
  * their lane has been closed since.
  */
-int ivring_consume(struct ivring *member, unsigned int count);
+int ivr_consume(struct ivr_member *member, unsigned int count);
 
 /**
- * ivring_arm() - arm the member, so that senders ring it for the next item.
+ * ivr_arm() - arm the member, so that senders ring it for the next item.
  * @member:	the member
  *
  * Without a dispatcher, call this function before you sleep on an eventfd, in epoll or in
- * io_uring. ivring_wait(), poll() and select() arm the member themselves.
+ * io_uring. ivr_wait(), poll() and select() arm the member themselves.
  *
  * Changes of the members keep the caller from sleeping only if the caller handles them. This is
- * so if it has called ivring_members(), has registered a handler by ivring_on_members(), or has
+ * so if it has called ivr_refresh_members(), has registered a handler by ivr_on_members(), or has
  * sent a request that waits for its reply.
  *
  * Return: 1 if the caller may sleep; 0 if there are items, changes of lanes, or changes of the
  * members that the caller handles; -EPROTO if the inbox is broken; or an error of
  * IVRING_IOC_FENCE, after which the member is still busy.
  */
-int ivring_arm(struct ivring *member);
+int ivr_arm(struct ivr_member *member);
 
 /**
- * ivring_set_wake() - be woken once for several items.
+ * ivr_set_wake() - be woken once for several items.
  * @member:	the member
  * @items:	number of items that a ring must hold before the member is woken
  * @delay_us:	time in microseconds after which fewer items wake the member too, at most
@@ -103,47 +103,47 @@ int ivring_arm(struct ivring *member);
  * A full ring wakes the member, whatever @items is. If @items is below two or @delay_us is
  * zero, each item wakes an idle member. This is the initial setting.
  */
-void ivring_set_wake(struct ivring *member, uint32_t items, uint32_t delay_us);
+void ivr_set_wake(struct ivr_member *member, uint32_t items, uint32_t delay_us);
 
 /**
- * enum ivring_lane_event - events of a lane that leads to this member.
- * @IVRING_LANE_OPENED:		opened; the member reads the lane from now on
- * @IVRING_LANE_AHEAD:		closed, because the producer index is more than the capacity
+ * enum ivr_lane_event - events of a lane that leads to this member.
+ * @IVR_LANE_OPENED:		opened; the member reads the lane from now on
+ * @IVR_LANE_AHEAD:		closed, because the producer index is more than the capacity
  *				ahead
- * @IVRING_LANE_BACK:		closed, because the producer index went backwards
- * @IVRING_LANE_BAD_ITEM:	closed, because an item has unknown flags, too much inline data,
+ * @IVR_LANE_BACK:		closed, because the producer index went backwards
+ * @IVR_LANE_BAD_ITEM:	closed, because an item has unknown flags, too much inline data,
  *				or payload outside of its sender's outbox
- * @IVRING_LANE_NOT_MAPPED:	closed, because there was no memory to map the lane
+ * @IVR_LANE_NOT_MAPPED:	closed, because there was no memory to map the lane
  */
-enum ivring_lane_event {
-	IVRING_LANE_OPENED,
-	IVRING_LANE_AHEAD,
-	IVRING_LANE_BACK,
-	IVRING_LANE_BAD_ITEM,
-	IVRING_LANE_NOT_MAPPED,
+enum ivr_lane_event {
+	IVR_LANE_OPENED,
+	IVR_LANE_AHEAD,
+	IVR_LANE_BACK,
+	IVR_LANE_BAD_ITEM,
+	IVR_LANE_NOT_MAPPED,
 };
 
 /**
- * typedef ivring_lane_fn - handles an event of a lane.
+ * typedef ivr_lane_fn - handles an event of a lane.
  * @member:	the member; what the handler may do is listed in ivring/dispatcher.h
  * @from:	the member that opened the lane
  * @event:	the event; each event comes once for each lane
  * @arg:	the pointer that was registered with the handler
  */
-typedef void (*ivring_lane_fn)(struct ivring *member, struct ivring_peer from,
-			       enum ivring_lane_event event, void *arg);
+typedef void (*ivr_lane_fn)(struct ivr_member *member, struct ivr_peer from,
+			    enum ivr_lane_event event, void *arg);
 
 /**
- * ivring_on_lane() - register the handler of lanes that lead to this member.
+ * ivr_on_lane() - register the handler of lanes that lead to this member.
  * @member:	the member
  * @fn:		the handler, or NULL for none. It is called by the function that looks at the
- *		rings: ivring_receive() and ivring_members(), or the dispatcher
+ *		rings: ivr_receive() and ivr_refresh_members(), or the dispatcher
  * @arg:	passed to the handler
  */
-void ivring_on_lane(struct ivring *member, ivring_lane_fn fn, void *arg);
+void ivr_on_lane(struct ivr_member *member, ivr_lane_fn fn, void *arg);
 
 /**
- * ivring_close_lane() - stop reading a lane, and close it.
+ * ivr_close_lane() - stop reading a lane, and close it.
  * @member:	the member
  * @from:	the member that opened the lane
  *
@@ -153,18 +153,18 @@ void ivring_on_lane(struct ivring *member, ivring_lane_fn fn, void *arg);
  *
  * Return: 0; -ENOENT if there is no lane from @from.
  */
-int ivring_close_lane(struct ivring *member, struct ivring_peer from);
+int ivr_close_lane(struct ivr_member *member, struct ivr_peer from);
 
 /**
- * ivring_set_max_lane_entries() - limit the lanes that others may open to this member.
+ * ivr_set_max_lane_entries() - limit the lanes that others may open to this member.
  * @member:	the member
  * @entries:	largest capacity of a lane, in items; zero refuses all lanes. It is initially
  *		IVRING_MAX_LANE_ENTRIES. Existing lanes stay open
  */
-void ivring_set_max_lane_entries(struct ivring *member, uint32_t entries);
+void ivr_set_max_lane_entries(struct ivr_member *member, uint32_t entries);
 
 #ifdef __cplusplus
 }
 #endif
 
-#endif /* _IVRING_RECEIVE_H */
+#endif /* _IVR_RECEIVE_H */

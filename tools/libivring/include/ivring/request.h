@@ -3,15 +3,15 @@
  * libivring: requests, which are items that expect a reply.
  *
  * The library chooses the cookie of a request, and sets IVRING_ITEM_REQUEST. A reply carries
- * the same cookie and IVRING_ITEM_REPLY (see ivring_reply()). The dispatcher passes a reply to
+ * the same cookie and IVRING_ITEM_REPLY (see ivr_reply()). The dispatcher passes a reply to
  * the function that was registered with the request, never to the handler of a port. It drops
  * and counts a reply that no request waits for, or that comes from another member than the one
  * that was asked. A dispatcher without a handler of the port answers with IVRING_ITEM_REFUSED
  * as well. A handler can set this flag in its answer too. Requests and replies go by lanes if
  * lanes are open.
  */
-#ifndef _IVRING_REQUEST_H
-#define _IVRING_REQUEST_H
+#ifndef _IVR_REQUEST_H
+#define _IVR_REQUEST_H
 
 #include <ivring.h>
 
@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /**
- * typedef ivring_reply_fn - handles the reply to a request.
+ * typedef ivr_reply_fn - handles the reply to a request.
  * @member:	the member that sent the request; what the handler may do is listed in
  *		ivring/dispatcher.h
  * @status:	0; -EPIPE if the member that was asked has left without a reply; or
@@ -29,65 +29,65 @@ extern "C" {
  *		returns. NULL if there is no reply
  * @arg:	the pointer that was given with the request
  */
-typedef void (*ivring_reply_fn)(struct ivring *member, int status,
-				const struct ivring_item *reply, void *arg);
+typedef void (*ivr_reply_fn)(struct ivr_member *member, int status,
+			     const struct ivring_item *reply, void *arg);
 
 /**
- * ivring_request() - send an item that expects a reply, and do not wait for the reply.
+ * ivr_request() - send an item that expects a reply, and do not wait for the reply.
  * @member:	the member
  * @to:		the member to ask; may be the same member
  * @item:	the request; its cookie is not used
  * @deadline:	how long to wait for room
  * @fn:		handler of the reply, called once by the dispatcher
  * @arg:	passed to the handler
- * @id:		out: identifies the request for ivring_forget(); may be NULL
+ * @id:		out: identifies the request for ivr_cancel(); may be NULL
  *
  * Return: 0 if the request was sent, and @fn will be called; -ENOMEM; or an error of
- * ivring_send().
+ * ivr_send().
  */
-int ivring_request(struct ivring *member, struct ivring_peer to, const struct ivring_item *item,
-		   uint64_t deadline, ivring_reply_fn fn, void *arg, uint64_t *id);
+int ivr_request(struct ivr_member *member, struct ivr_peer to, const struct ivring_item *item,
+		uint64_t deadline, ivr_reply_fn fn, void *arg, uint64_t *id);
 
 /**
- * ivring_forget() - stop expecting the reply to a request.
+ * ivr_cancel() - stop expecting the reply to a request.
  * @member:	the member
- * @id:		the request, as returned by ivring_request()
+ * @id:		the request, as returned by ivr_request()
  *
  * The request's handler will not be called.
  *
  * Return: 0; -ENOENT if the handler has been called already, or if the request was already
  * forgotten.
  */
-int ivring_forget(struct ivring *member, uint64_t id);
+int ivr_cancel(struct ivr_member *member, uint64_t id);
 
 /**
- * ivring_call() - send an item that expects a reply, and dispatch items until the reply comes.
+ * ivr_call() - send an item that expects a reply, and dispatch items until the reply comes.
  * @member:	the member
  * @to:		the member to ask; may be the same member
  * @item:	the request; its cookie is not used
  * @deadline:	how long to wait for room and for the reply
- * @fn:		handler of the reply, called with status 0; use ivring_keep_reply() if the
+ * @fn:		handler of the reply, called with status 0; use ivr_keep_reply() if the
  *		reply's payload does not matter
  * @arg:	passed to the handler
  *
  * Other items are given to their handlers during the call. Signals do not end the call, but
- * ivring_stop() does. The member is armed when the call returns, so an event loop can make this
+ * ivr_stop() does. The member is armed when the call returns, so an event loop can make this
  * call in the handler of a timer or of another descriptor.
  *
  * Return: 0 after @fn has been called. In all other cases @fn has not been called: -ETIMEDOUT
  * if there was no reply; -ECONNREFUSED if the member that was asked has no handler of the
- * port; -EPIPE if this member has left; -ECANCELED after ivring_stop(); -EBUSY from a handler;
- * or an error of ivring_request() or ivring_run().
+ * port; -EPIPE if this member has left; -ECANCELED after ivr_stop(); -EBUSY from a handler;
+ * or an error of ivr_request() or ivr_run().
  */
-int ivring_call(struct ivring *member, struct ivring_peer to, const struct ivring_item *item,
-		uint64_t deadline, ivring_reply_fn fn, void *arg);
+int ivr_call(struct ivr_member *member, struct ivr_peer to, const struct ivring_item *item,
+	     uint64_t deadline, ivr_reply_fn fn, void *arg);
 
-/* An ivring_reply_fn that copies the reply to the struct ivring_item at @arg. */
-void ivring_keep_reply(struct ivring *member, int status, const struct ivring_item *reply,
-		       void *arg);
+/* An ivr_reply_fn that copies the reply to the struct ivring_item at @arg. */
+void ivr_keep_reply(struct ivr_member *member, int status, const struct ivring_item *reply,
+		    void *arg);
 
 #ifdef __cplusplus
 }
 #endif
 
-#endif /* _IVRING_REQUEST_H */
+#endif /* _IVR_REQUEST_H */

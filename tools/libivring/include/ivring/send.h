@@ -2,8 +2,8 @@
 /*
  * libivring: sending, by a lane if one is open, otherwise to the inbox.
  */
-#ifndef _IVRING_SEND_H
-#define _IVRING_SEND_H
+#ifndef _IVR_SEND_H
+#define _IVR_SEND_H
 
 #include <ivring.h>
 
@@ -12,12 +12,12 @@ extern "C" {
 #endif
 
 /**
- * ivring_sender() - the member that an item came from.
+ * ivr_sender() - the member that an item came from.
  * @item:	an item that was received
  */
-IVRING_STATIC inline struct ivring_peer ivring_sender(const struct ivring_item *item)
+IVR_STATIC inline struct ivr_peer ivr_sender(const struct ivring_item *item)
 {
-	struct ivring_peer peer;
+	struct ivr_peer peer;
 
 	peer.id = item->from;
 	peer.generation = item->from_gen;
@@ -25,7 +25,7 @@ IVRING_STATIC inline struct ivring_peer ivring_sender(const struct ivring_item *
 }
 
 /**
- * ivring_send() - send items to a member.
+ * ivr_send() - send items to a member.
  * @member:	the sender
  * @to:		the receiver; may be the sender itself
  * @items:	array of items; @from and @from_gen are zero
@@ -36,7 +36,7 @@ IVRING_STATIC inline struct ivring_peer ivring_sender(const struct ivring_item *
  * for room and to wake a receiver that sleeps.
  *
  * A block that an item carries belongs to the receiver when this function has returned. Until
- * the next ivring_alloc() the block may be sent again, also to other receivers. The block is
+ * the next ivr_alloc() the block may be sent again, also to other receivers. The block is
  * free when all its receivers have read their items or have left.
  *
  * Return: the number of items that went in, counted from the first, which may be less than
@@ -47,41 +47,41 @@ IVRING_STATIC inline struct ivring_peer ivring_sender(const struct ivring_item *
  * there is no room, and a deadline, but the sender itself has to make room; -EINVAL for a bad
  * item or peer; -ENOMEM, -ETIMEDOUT, -EINTR; or an error of mmap().
  */
-int ivring_send(struct ivring *member, struct ivring_peer to, const struct ivring_item *items,
-		unsigned int count, uint64_t deadline);
+int ivr_send(struct ivr_member *member, struct ivr_peer to, const struct ivring_item *items,
+	     unsigned int count, uint64_t deadline);
 
 /**
- * ivring_send_many() - send one item to several members.
+ * ivr_multicast() - send one item to several members.
  * @member:	the sender
  * @to:		array of receivers
  * @count:	number of receivers
  * @item:	the item; all receivers share the block that it carries
  * @deadline:	how long to wait for room; receivers that have room get the item at once
  * @results:	out: array of @count results, one for each receiver: 0, or an error of
- *		ivring_send()
+ *		ivr_send()
  *
  * Return: the number of receivers that got the item.
  */
-unsigned int ivring_send_many(struct ivring *member, const struct ivring_peer *to,
-			      unsigned int count, const struct ivring_item *item,
-			      uint64_t deadline, int *results);
+unsigned int ivr_multicast(struct ivr_member *member, const struct ivr_peer *to,
+			   unsigned int count, const struct ivring_item *item,
+			   uint64_t deadline, int *results);
 
 /**
- * ivring_reply() - send a reply to the sender of an item.
+ * ivr_reply() - send a reply to the sender of an item.
  * @member:	the member
  * @request:	the item to answer
  * @answer:	the answer. The request's cookie replaces its own cookie, and IVRING_ITEM_REPLY
- *		is set: see ivring_request(). With IVRING_ITEM_REFUSED the reply says that the
+ *		is set: see ivr_request(). With IVRING_ITEM_REFUSED the reply says that the
  *		request is not handled, and nothing else of the answer is passed on
  * @deadline:	how long to wait for room
  *
- * Return: 0, or an error of ivring_send().
+ * Return: 0, or an error of ivr_send().
  */
-int ivring_reply(struct ivring *member, const struct ivring_item *request,
-		 const struct ivring_item *answer, uint64_t deadline);
+int ivr_reply(struct ivr_member *member, const struct ivring_item *request,
+	      const struct ivring_item *answer, uint64_t deadline);
 
 /**
- * ivring_flush() - sleep until a receiver has read all items that were sent to it.
+ * ivr_flush() - sleep until a receiver has read all items that were sent to it.
  * @member:	the sender
  * @to:		the receiver
  * @deadline:	when to stop waiting
@@ -92,10 +92,10 @@ int ivring_reply(struct ivring *member, const struct ivring_item *request,
  * this can be known; -ECONNRESET if it closed the lane before that; -EDEADLK if the sender
  * itself has to read the items, and there is a deadline; -EPROTO, -EINVAL, -ETIMEDOUT, -EINTR.
  */
-int ivring_flush(struct ivring *member, struct ivring_peer to, uint64_t deadline);
+int ivr_flush(struct ivr_member *member, struct ivr_peer to, uint64_t deadline);
 
 #ifdef __cplusplus
 }
 #endif
 
-#endif /* _IVRING_SEND_H */
+#endif /* _IVR_SEND_H */
