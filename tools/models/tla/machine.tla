@@ -1,36 +1,36 @@
 ------------------------------ MODULE machine -------------------------------
 \* SPDX-License-Identifier: GPL-2.0
 (***************************************************************************)
-(* What the parties of wakeup.tla share: memory behind store buffers, and  *)
-(* what the kernel keeps.  The machine is that of x86-TSO (Sewell et al.,  *)
-(* 2010): each CPU has a first-in first-out store buffer, a full barrier   *)
-(* waits until it is empty, and so does an atomic exchange.  Every party   *)
-(* has a CPU of its own.                                                   *)
+(* The state that the parties of wakeup.tla share: memory behind store     *)
+(* buffers, and the kernel's own data. The machine is that of x86-TSO      *)
+(* (Sewell et al., 2010). Each CPU has a first-in first-out store buffer.  *)
+(* A full barrier waits until this buffer is empty, and so does an atomic  *)
+(* exchange. Every party has a CPU of its own.                             *)
 (***************************************************************************)
 EXTENDS Integers, Sequences
 
 CONSTANTS
-  Senders,      \* 1 .. how many
-  Kernel,       \* those of them that send by ENQUEUE, the others by lanes
-  Spared,       \* those that pass no barrier where they find BUSY_UNFENCED
-  Items,        \* how many each of them sends
-  Capacity,     \* of a ring
-  WakeItems,    \* as wake_items of the receiver, or 0
-  Ways,         \* how the receiver sleeps: "armed", "wait", "poll", "eventfd"
-  Unfences,     \* whether it may say BUSY_UNFENCED
-  Forgets,      \* whether it leaves IVRING_IOC_ROOM to WAIT and poll()
-  Mortal,       \* who may die: senders, and the receiver
-  Others,       \* what another task of the receiver's member may do once: "poll", "wait"
-  Without       \* what is taken out of the protocol
+  Senders,      \* the senders, numbered from 1
+  Kernel,       \* the senders that send by ENQUEUE; the others send by lanes
+  Spared,       \* the senders that pass no barrier if they find BUSY_UNFENCED
+  Items,        \* the number of items that each sender sends
+  Capacity,     \* the capacity of a ring, in items
+  WakeItems,    \* wake_items of the receiver, or 0
+  Ways,         \* the ways in which the receiver sleeps: "armed", "wait", "poll", "eventfd"
+  Unfences,     \* whether the receiver may store BUSY_UNFENCED
+  Forgets,      \* whether the receiver leaves IVRING_IOC_ROOM to WAIT and poll()
+  Mortal,       \* the parties that may die: senders, and the receiver
+  Others,       \* the calls that another task of the member may make once: "poll", "wait"
+  Without       \* the parts that are removed from the protocol
 
 R == 0          \* the receiver
 CPUs == Senders \union {R}
 Last == CHOOSE s \in Senders : \A t \in Senders : t <= s
 
 VARIABLES
-  mem,          \* what the parties share
+  mem,          \* the shared memory
   buf,          \* store buffers
-  krn,          \* the kernel's own
+  krn,          \* the kernel's data
   snd,          \* the senders
   rcv           \* the receiver
 
@@ -42,20 +42,20 @@ Init ==
             consumer |-> [s \in Senders |-> 0],
             room |-> [s \in Senders |-> 0],     \* room_at if room_wanted, else 0
             state |-> "BUSY",
-            members |-> 0,                      \* how often they have changed
+            members |-> 0,                      \* the number of changes
             left |-> FALSE]                     \* the receiver's rings are closed
   /\ buf = [c \in CPUs |-> <<>>]
-  /\ krn = [sleeper |-> "no",                   \* on the doorbell's wait queue: no, on, woken
-            waits |-> [s \in Senders |-> "no"], \* and on those of the rings
+  /\ krn = [sleeper |-> "no",                   \* the receiver on the doorbell's wait queue: no, on, woken
+            waits |-> [s \in Senders |-> "no"], \* the senders on the rings' wait queues
             timer |-> FALSE,
-            overridden |-> FALSE,               \* somebody has gone idle, maybe over a doorbell
-            other |-> "here",                   \* where the other task is
-            due |-> 0]                          \* doorbells that may be rung: one for an IDLE
+            overridden |-> FALSE,               \* a task has stored IDLE, perhaps over a doorbell
+            other |-> "here",                   \* the step of the other task
+            due |-> 0]                          \* doorbells that may still be rung: one for each IDLE
   /\ snd = [s \in Senders |-> [at |-> "top", sent |-> 0, seen |-> 0, few |-> FALSE,
                                dies |-> FALSE, late |-> FALSE]]
   /\ rcv = [at |-> "busy", ring |-> 1, way |-> "armed", unfenced |-> FALSE, members |-> 0,
             consumed |-> [s \in Senders |-> 0], known |-> [s \in Senders |-> 0],
-            good |-> TRUE]                      \* all items were what they ought to be
+            good |-> TRUE]                      \* all items so far had the expected value
 
 -----------------------------------------------------------------------------
 (* Memory *)
@@ -84,7 +84,7 @@ Drain(c) ==
 
 Sleeps == mem.state \in {"IDLE", "DELAYED"}
 
-\* The kernel: a doorbell is rung; who is on a wait queue is woken.
+\* In the kernel: the data after a doorbell, and a task's place on a wait queue after a wakeup.
 Rung == [krn EXCEPT !.due = @ - 1]
 Woken(at) == IF at = "on" THEN "woken" ELSE at
 =============================================================================

@@ -1,8 +1,9 @@
 ------------------------------ MODULE receiver ------------------------------
 \* SPDX-License-Identifier: GPL-2.0
 (***************************************************************************)
-(* The receiver.  A step is one access of shared memory, or one lock held  *)
-(* in the kernel; above it stands which functions it is of.                *)
+(* The receiver. A step is one access to shared memory, or one critical    *)
+(* section in the kernel. The comment above a step names the functions     *)
+(* that the step models.                                                   *)
 (***************************************************************************)
 EXTENDS machine
 
@@ -11,7 +12,8 @@ NextRing == rcv' = [rcv EXCEPT !.ring = @ + 1]
 ring == rcv.ring
 HasItem(s) == mem.producer[s] # rcv.consumed[s]
 
-\* Its own stores come before others', so it never finds an older state than it has stored.
+\* The receiver reads its own store if that is still in its buffer. So it never reads a state that is
+\* older than its own last store.
 OwnState ==
   LET own == SelectSeq(buf[R], LAMBDA store : store[1] = "state") IN
   IF own = <<>> THEN mem.state ELSE own[Len(own)][3]
@@ -33,7 +35,7 @@ Turn ==
           ELSE \E way \in Ways :
                  /\ rcv' = [rcv EXCEPT !.way = way, !.ring = 1,
                                        !.at = IF way = "eventfd" THEN "armed" ELSE way]
-                 \* The eventfd, which has been read, stands in for the wait queue.
+                 \* The eventfd has been read before. It takes the place of the wait queue.
                  /\ krn' = IF way = "eventfd" THEN [krn EXCEPT !.sleeper = "on"] ELSE krn
      ELSE /\ UNCHANGED krn
           /\ IF rcv.known[ring] = rcv.consumed[ring] /\ ~HasItem(ring)
@@ -59,7 +61,7 @@ Consume ==
                         !.at = IF "C" \in Without THEN "copy" ELSE "room barrier"]
   /\ UNCHANGED <<mem, krn, snd>>
 
-\* As long as more is known to be there, another look will follow.
+\* The reader omits the barrier while it knows of more items, because another look follows.
 RoomFence ==
   /\ rcv.at = "room barrier"
   /\ rcv.consumed[ring] = rcv.known[ring] => Barrier(R, "R of the reader")
@@ -73,9 +75,9 @@ RoomLook ==
   /\ rcv' = [rcv EXCEPT !.at = IF RoomIsDue(ring) /\ ~Forgets THEN "room" ELSE "handled"]
   /\ UNCHANGED <<mem, buf, krn, snd>>
 
-\* Progress::tell(): under the lock that the sender holds for its wish.  One task waits for a ring
-\* here, and loom has several.
-RingBack(s) ==
+\* Progress::tell(): runs under the lock under which the sender sets room_wanted. Here one task waits
+\* for a ring. The tests with loom have several waiting tasks.
+NotifyRoom(s) ==
   /\ Empty(R)
   /\ snd[s].at # "room barrier"
   /\ \A i \in 1 .. Len(buf[s]) : buf[s][i][1] # "room"
@@ -84,7 +86,7 @@ RingBack(s) ==
 
 Room ==
   /\ rcv.at = "room"
-  /\ RingBack(ring)
+  /\ NotifyRoom(ring)
   /\ rcv' = [rcv EXCEPT !.at = "handled"]
   /\ UNCHANGED <<buf, snd>>
 
@@ -110,7 +112,7 @@ ArmBarrier ==
   /\ rcv' = [rcv EXCEPT !.unfenced = FALSE, !.at = "last look"]
   /\ UNCHANGED <<mem, buf, krn, snd>>
 
-\* IVRING_IOC_FENCE: it reaches one CPU after the other.
+\* IVRING_IOC_FENCE: each CPU passes its barrier in turn.
 Fence ==
   /\ rcv.at = "fence"
   /\ Empty(R)
@@ -130,7 +132,7 @@ LastLook ==
                        [] OTHER -> "queue")
   /\ UNCHANGED <<mem, krn, snd>>
 
-\* Member::wait() of a caller that has armed: on the queue before it looks
+\* Member::wait() of a caller that has armed: queues the task before it looks
 QueueArmed ==
   /\ rcv.at = "queue"
   /\ Empty(R)
@@ -141,12 +143,13 @@ QueueArmed ==
 StateLook ==
   /\ rcv.at = "state look"
   /\ LET rung == ~Sleeps \/ (krn.overridden /\ "overridden" \notin Without) IN
-     \* The state is not looked at again: it may be the IDLE of another task, and stays.
+     \* The state is not read again and stays unchanged, because another task may have stored the IDLE.
      /\ To(IF rung THEN "busy" ELSE IF "queue" \in Without THEN "queue" ELSE "asleep")
      /\ krn' = IF rung THEN [krn EXCEPT !.overridden = FALSE, !.sleeper = "no"] ELSE krn
   /\ UNCHANGED <<mem, buf, snd>>
 
-\* WAIT: look, go idle, queue, state, look again, sleep.  poll(): queue, look, go idle, look again, sleep.
+\* The steps of WAIT: look, go idle, queue, read the state, look again, sleep.
+\* The steps of poll(): queue, look, go idle, look again, sleep.
 StartOfPoll ==
   /\ rcv.at = "poll"
   /\ Empty(R)
@@ -154,14 +157,14 @@ StartOfPoll ==
   /\ To("look of poll")
   /\ UNCHANGED <<mem, buf, snd>>
 
-\* Member::events(), which rings back on behalf of a member that did not
+\* Member::events(), which notifies waiting senders if the member did not
 KernelLooks ==
   /\ rcv.at \in {"wait", "look of wait", "look of poll", "last look of poll"}
   /\ IF IF ring > Last THEN mem.members # rcv.members ELSE HasItem(ring)
      THEN To("end of wait") /\ UNCHANGED <<mem, krn>>
      ELSE IF ring <= Last
      THEN /\ NextRing
-          /\ IF RoomIsDue(ring) THEN RingBack(ring) ELSE UNCHANGED <<mem, krn>>
+          /\ IF RoomIsDue(ring) THEN NotifyRoom(ring) ELSE UNCHANGED <<mem, krn>>
      ELSE /\ To(CASE rcv.at = "wait" -> "idle of wait"
                   [] rcv.at = "look of wait" ->
                      IF "state first" \in Without THEN "state of wait" ELSE "asleep"
@@ -170,8 +173,8 @@ KernelLooks ==
           /\ UNCHANGED <<mem, krn>>
   /\ UNCHANGED <<buf, snd>>
 
-\* State::go_idle(): a compare and exchange, but of DELAYED it is a look and a barrier; without
-\* barrier S it is but a store
+\* State::go_idle(): a compare and exchange. If the state is DELAYED, only a load and a barrier. If
+\* barrier S is removed, only a store.
 GoneIdle ==
   IF mem.state = "DELAYED" /\ "delay that stays" \notin Without THEN UNCHANGED <<mem, krn>>
   ELSE /\ mem' = [mem EXCEPT !.state = "IDLE"]
@@ -217,7 +220,7 @@ Woke ==
           [] rcv.way = "poll" -> "poll" [] rcv.way = "eventfd" -> "end of wait")
   /\ UNCHANGED <<mem, buf, krn, snd>>
 
-\* WAIT leaves BUSY; poll() and a read of the eventfd leave the state as it is, and are followed by Busy.
+\* WAIT stores BUSY. poll() and a read of the eventfd do not change the state, and Busy follows them.
 EndOfWait ==
   /\ rcv.at = "end of wait"
   /\ Empty(R)
@@ -226,8 +229,8 @@ EndOfWait ==
   /\ To("busy")
   /\ UNCHANGED <<buf, snd>>
 
-\* Another task of the member: a poll() that does not find what it asks for, or a WAIT that does not
-\* until its deadline. It has no stores of its own.
+\* Another task of the member: a poll() that does not find the requested events, or a WAIT that does not
+\* find them before its deadline. This task stores nothing in user space.
 OtherGoesIdle ==
   /\ krn.other = "here"
   /\ \E what \in Others :
@@ -239,9 +242,9 @@ OtherGoesIdle ==
                                   !.other = IF mem.state = "IDLE" THEN next ELSE IF what = "poll" THEN "flag of poll" ELSE "flag of wait"]
   /\ UNCHANGED <<buf, snd, rcv>>
 
-\* The rest of Member::go_idle() where the IDLE took the place of something else: the flag, then the wait
-\* queue, whose lock orders the two.
-OtherTells ==
+\* The rest of Member::go_idle(), if IDLE has replaced another state: it sets the flag, and then wakes the
+\* wait queue. The lock of the wait queue orders these two.
+OtherWakes ==
   /\ krn.other \in {"flag of poll", "flag of wait"}
   /\ krn' = [krn EXCEPT !.overridden = TRUE,
                         !.sleeper = IF krn.overridden \/ rcv.way = "eventfd"
@@ -250,7 +253,7 @@ OtherTells ==
                         !.other = IF @ = "flag of poll" THEN "gone" ELSE "end of wait"]
   /\ UNCHANGED <<mem, buf, snd, rcv>>
 
-\* The end of Member::wait(): an exchange, and who succeeds rings.
+\* The end of Member::wait(): an exchange, and a doorbell if the exchange succeeds.
 OtherEnds ==
   /\ krn.other = "end of wait"
   /\ mem' = IF Sleeps THEN [mem EXCEPT !.state = "BUSY"] ELSE mem
@@ -264,7 +267,7 @@ OtherRings ==
   /\ krn' = [krn EXCEPT !.other = "gone", !.sleeper = Woken(@)]
   /\ UNCHANGED <<mem, buf, snd, rcv>>
 
-\* Member::close(): the rings end, who waits is woken, then GONE.
+\* Member::close(): closes the rings, wakes the waiting tasks, and then stores GONE.
 Leave ==
   /\ R \in Mortal
   /\ rcv.at \in {"busy", "turn", "copy", "consume", "room barrier", "room look", "handled",
@@ -292,5 +295,5 @@ Receiver ==
   \/ Arm \/ ArmBarrier \/ Fence \/ LastLook \/ QueueArmed \/ StateLook
   \/ StartOfPoll \/ KernelLooks \/ GoIdle \/ Barriers \/ QueueOfWait \/ StateOfWait
   \/ Woke \/ EndOfWait \/ Leave \/ WakeWaiters \/ SayGone
-  \/ OtherGoesIdle \/ OtherTells \/ OtherEnds \/ OtherRings
+  \/ OtherGoesIdle \/ OtherWakes \/ OtherEnds \/ OtherRings
 =============================================================================

@@ -1,8 +1,9 @@
 ------------------------------- MODULE sender -------------------------------
 \* SPDX-License-Identifier: GPL-2.0
 (***************************************************************************)
-(* A sender.  A step is one access of shared memory, or one lock held in   *)
-(* the kernel; above it stands which functions it is of.                   *)
+(* A sender. A step is one access to shared memory, or one critical        *)
+(* section in the kernel. The comment above a step names the functions     *)
+(* that the step models.                                                   *)
 (***************************************************************************)
 EXTENDS machine
 
@@ -125,7 +126,7 @@ Full(s) ==
      ELSE Go(s, "queue")
   /\ UNCHANGED <<mem, buf, krn, rcv>>
 
-\* Progress::wait(): in the queue before it looks
+\* Progress::wait(): queues the task before it looks
 Queue(s) ==
   /\ snd[s].at = "queue"
   /\ Empty(s)
@@ -159,7 +160,7 @@ WakeUp(s) ==
   /\ Go(s, "queue")
   /\ UNCHANGED <<mem, buf, krn, rcv>>
 
-\* Region::leave(): publish members; then as if it rang
+\* Region::leave(): publishes members, and then rings as a sender does
 Die(s) ==
   /\ s \in Mortal
   /\ ~snd[s].dies

@@ -1,52 +1,54 @@
 -------------------------------- MODULE slots --------------------------------
 \* SPDX-License-Identifier: GPL-2.0
 (***************************************************************************)
-(* Coming and going: two slots whose members may leave at any step, and be *)
-(* followed by others.  One slot is that of a receiver; the member of the      *)
-(* other has a lane to it; a third member, which stays, sends to the first     *)
-(* receiver by ENQUEUE, and maps its area.  See "Coming and going" in      *)
+(* Members attach and leave. There are two slots, whose members may leave  *)
+(* at any step and be followed by other members. One slot is the           *)
+(* receiver's. The member of the other slot has a lane to the receiver. A  *)
+(* third member always stays attached; it sends to the first receiver by   *)
+(* ENQUEUE, and maps its area. See "Coming and going" in                   *)
 (* Documentation/design.rst.                                               *)
 (*                                                                         *)
-(* All that the kernel does here it does under locks, and what user space  *)
-(* reads is published with release order, so memory is sequentially        *)
-(* consistent.  A step is one lock held, or one access of shared memory.   *)
+(* Memory is sequentially consistent here, because the kernel acts under   *)
+(* locks, and all words that user space reads are published with release   *)
+(* order. A step is one critical section, or one access to shared memory.  *)
 (*                                                                         *)
-(* A member is named by its generation: 1, or 3 for the one after it.          *)
+(* The name of a member is its generation: 1, or 3 for the next member of  *)
+(* the slot.                                                               *)
 (***************************************************************************)
 EXTENDS Integers, Sequences
 
 CONSTANTS
-  Items,        \* how many each sender sends
-  Without       \* what is taken out of the protocol
+  Items,        \* the number of items that each sender sends
+  Without       \* the parts that are removed from the protocol
 
 Members == {1, 3}
 Here(generation) == generation \in Members
 Has(part) == part \notin Without
 
 VARIABLES
-  slot,         \* generations of the slots: "to" of the receiver, "from" of the lane's sender
-  to,           \* the receivers, as the kernel and they themselves have them
-  lane,         \* the lane of each sender, and where it leads to
-  third,        \* who sends by ENQUEUE
-  mapper,       \* who maps the first receiver's area
-  wrong         \* what went wrong
+  slot,         \* generations of the slots: "to" is the receiver's, "from" the lane's sender's
+  to,           \* the receivers: their own data, and the kernel's data about them
+  lane,         \* the lane of each sender, and its receiver
+  third,        \* the sender by ENQUEUE
+  mapper,       \* the member that maps the first receiver's area
+  wrong         \* the faults so far
 
 vars == <<slot, to, lane, third, mapper, wrong>>
 
-\* The area of a receiver: fresh pages for each.
+\* The area of a receiver. Each receiver gets fresh pages.
 AreaOf(r) == IF Has("fresh areas") THEN r ELSE 1
 
 Init ==
   /\ slot = [to |-> 1, from |-> 1]
   /\ to = [r \in Members |->
-       [leaves |-> FALSE,       \* its slot is free already
-        closed |-> FALSE,       \* and its rings are
-        inbox |-> <<>>,         \* in its area: for whom the items are
-        lane |-> 0,             \* whose lane the kernel lists: its "incoming"
-        consumer |-> 0,         \* the word of its end
-        reads |-> 0,            \* whose lane it has mapped
-        index |-> 0,            \* how far it has read that
-        left |-> FALSE]]        \* the lane's sender was seen to have left
+       [leaves |-> FALSE,       \* whether its slot is already free
+        closed |-> FALSE,       \* whether its rings are closed
+        inbox |-> <<>>,         \* the items of the inbox in its area: the receiver of each
+        lane |-> 0,             \* the sender of the lane that the kernel lists for it
+        consumer |-> 0,         \* the consumer index in its end of the lane
+        reads |-> 0,            \* the sender of the lane that it has mapped
+        index |-> 0,            \* its private index of this lane
+        left |-> FALSE]]        \* whether it has noticed that the lane's sender has left
   /\ lane = [s \in Members |-> [open |-> 0, sent |-> 0, read |-> 0]]
   /\ third = [at |-> "find", sent |-> 0, found |-> 0]
   /\ mapper = [at |-> "look", area |-> 0]
@@ -87,7 +89,7 @@ SenderFollows ==
 -----------------------------------------------------------------------------
 (* ENQUEUE to the first receiver *)
 
-\* Region::member(): by slot and generation
+\* Region::member(): finds a member by its slot and generation
 Find ==
   /\ third.at = "find"
   /\ third' = IF third.sent = Items THEN [third EXCEPT !.at = "done"]
@@ -96,7 +98,7 @@ Find ==
               ELSE [third EXCEPT !.at = "told"]
   /\ UNCHANGED <<slot, to, lane, mapper, wrong>>
 
-\* Inbox::push(): under the lock
+\* Inbox::push(): runs under the inbox lock
 Push ==
   /\ third.at = "push"
   /\ IF to[third.found].closed /\ Has("closing of the inbox")
@@ -123,7 +125,7 @@ LookUp ==
                                      ELSE IF @ = "look" THEN "map" ELSE "mapped"]
   /\ UNCHANGED <<slot, to, lane, third, wrong>>
 
-\* mmap() knows slots only.
+\* mmap() gets the slot only, not the generation.
 Map ==
   /\ mapper.at = "map"
   /\ mapper' = IF Here(slot.to)
@@ -133,9 +135,9 @@ Map ==
   /\ UNCHANGED <<slot, to, lane, third, wrong>>
 
 -----------------------------------------------------------------------------
-(* A lane, of the sender s to the receiver r *)
+(* A lane from the sender s to the receiver r *)
 
-\* Lanes::add(): the receiver lists one lane from a slot until it has closed it.
+\* Lanes::add(): lists at most one lane from a slot, until the receiver has closed this lane.
 OpenLane(s, r) ==
   /\ slot.from = s /\ slot.to = r
   /\ lane[s].open = 0
@@ -165,8 +167,8 @@ ReadLane(r) ==
   /\ lane' = [lane EXCEPT ![s].read = @ + 1]
   /\ UNCHANGED <<slot, third, mapper, wrong>>
 
-\* ivr_lanes_mark(): first whether its sender has left, and then whether it is empty. In the
-\* wrong order the first look is at the ring.
+\* ivr_lanes_mark(): checks first whether the lane's sender has left, and then whether the lane is
+\* empty. In the wrong order it checks first whether the lane is empty.
 LookAtSender(r) ==
   LET s == to[r].reads IN
   /\ slot.to = r
@@ -193,20 +195,20 @@ Next ==
   \/ ReceiverFollows \/ SenderLeaves \/ SenderFollows
   \/ Find \/ Push \/ LookUp \/ Map
   \/ \E s \in Members : Send(s) \/ \E r \in Members : OpenLane(s, r)
-  \/ UNCHANGED vars    \* all may stay as it is
+  \/ UNCHANGED vars    \* it is no error if no step is possible
 
 Spec == Init /\ [][Next]_vars
 
 -----------------------------------------------------------------------------
 (* What must hold *)
 
-\* No member reads what was sent to the one before it,
+\* No member reads an item that was sent to an earlier member of its slot.
 NoneMisled == "misled" \notin wrong
-\* or is taken for it.
+\* Only the area of the requested member is mapped.
 RightArea == mapper.at = "mapped" => mapper.area = 1
-\* Nothing goes into an inbox that is not read any more.
+\* No item is written into a closed inbox.
 NoneUntold == "untold" \notin wrong
-\* What a sender finds in the receiver's end of its lane is said of this lane.
+\* The consumer index that a sender finds in the receiver's end of its lane belongs to this lane.
 NoneMixed ==
   \A s \in Members :
     LET r == lane[s].open IN

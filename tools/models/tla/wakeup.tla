@@ -2,15 +2,15 @@
 \* SPDX-License-Identifier: GPL-2.0
 (***************************************************************************)
 (* Senders and one receiver: publishing, going idle, doorbells, delays,    *)
-(* waiting for room, and death.  The letters P, C, S, A, R and M are those *)
+(* waiting for room, and death. The letters P, C, S, A, R and M are those  *)
 (* of Documentation/design.rst.                                            *)
 (*                                                                         *)
-(* A sender has a ring of its own: a lane, or, if it sends by ENQUEUE, the *)
-(* inbox.                                                                  *)
+(* Each sender has a ring of its own: a lane, or an inbox if it sends by   *)
+(* ENQUEUE.                                                                *)
 (***************************************************************************)
 EXTENDS sender, receiver
 
-\* Nothing will happen any more.
+\* No further step is possible.
 Rest ==
   /\ \A c \in CPUs : Empty(c)
   /\ \A s \in Senders : \/ snd[s].at \in {"done", "failed", "dead"}
@@ -31,20 +31,20 @@ Spec == Init /\ [][Next]_vars /\ WF_vars(Next)
 -----------------------------------------------------------------------------
 (* What must hold *)
 
-\* Nobody sleeps for good on an item,
+\* The receiver does not sleep for ever while a ring holds an item.
 NoLostWakeup == Rest /\ rcv.at = "asleep" => \A s \in Senders : ~HasItem(s)
-\* on news of the members,
+\* The receiver does not sleep for ever after the members have changed.
 NoLostNews == Rest /\ rcv.at = "asleep" => mem.members = rcv.members
-\* or on room, be it that the receiver has died.
+\* No sender waits for room for ever, even if the receiver has died.
 NoLostRoom == Rest => \A s \in Senders : snd[s].at # "asleep"
 
 \* Every item is read once, whole, and in order.
 InOrder == rcv.good
-\* A member that goes idle is interrupted once at most.
+\* Each time that a member goes idle, it is interrupted at most once.
 OneDoorbell == krn.due >= 0
-\* Who sends to a receiver that has left is told so.
+\* A sender that sends to a receiver that has left gets an error.
 Told == \A s \in Senders : snd[s].late => snd[s].at \notin {"top", "done"}
 
-\* It all comes to an end.
+\* Every run comes to an end.
 Ends == <>Rest
 =============================================================================
