@@ -1,26 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# What the kernel's build needs is in Kbuild; this is what people type. See "make help".
+# The targets that people call; "make help" lists them. The kernel's build reads Kbuild instead.
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 MACHINE := tools/machine
 
 .PHONY: modules modules_install modules_uninstall clean help root demo check check-all soak fuzz coverage bench lint
 
-# A kernel that clang built wants its modules built by clang.
+# Modules must be built by clang if the kernel was built by clang.
 LLVM ?= $(shell grep -qsx CONFIG_CC_IS_CLANG=y '$(KDIR)/include/config/auto.conf' && echo 1)
 RUSTC ?= rustc
 KBUILD_ARGS = $(if $(LLVM),LLVM=$(LLVM)) RUSTC='$(RUSTC)' M='$(CURDIR)'
 
-# In the shell of a recipe: the directory to build against, and the kernel's release.
+# Shell commands for recipes: they set the directory to build against, and the kernel's release.
 HEADERS = headers=$$(RUSTC='$(RUSTC)' $(MACHINE)/headers '$(KDIR)')
 RELEASE = release=$$($(MACHINE)/headers --release '$(KDIR)')
 
 modules:
 	@$(HEADERS) && $(MAKE) -C "$$headers" $(KBUILD_ARGS) modules
 
-# The kernel's own build leaves depmod out where the headers come without System.map, as Debian's do.
-# The compilers are not looked for, because root may have another PATH.
+# The kernel's build does not run depmod if the headers have no System.map, such as Debian's headers, so
+# modules_install runs depmod itself. It does not check for the compilers, because root may have another PATH.
 DEPMOD ?= depmod
 INSTALL_MOD_DIR ?= updates
 RUN_DEPMOD = PATH="$$PATH:/usr/sbin:/sbin" $(DEPMOD) $(if $(INSTALL_MOD_PATH),-b '$(INSTALL_MOD_PATH)') "$$release"
@@ -36,23 +36,25 @@ clean:
 	$(MAKE) -C '$(KDIR)' $(KBUILD_ARGS) clean
 
 help:
-	@echo 'make                  build ivring.ko for the running kernel, or for KDIR=...'
-	@echo 'make modules_install  install it below /lib/modules; modules_uninstall removes it from there'
-	@echo 'make clean            remove what make has built'
+	@echo 'make                     build ivring.ko for the running kernel, or for KDIR=...'
+	@echo 'make modules_install     install ivring.ko below /lib/modules'
+	@echo 'make modules_uninstall   remove ivring.ko from there'
+	@echo 'make clean               remove everything that make has built'
 	@echo
-	@echo 'On a machine with nothing prepared; what they need is kept in ~/.cache/ivring:'
-	@echo 'make demo             boot a virtual machine, load the module, run the samples'
-	@echo 'make check            run the tests, those of the module in the virtual machine'
-	@echo 'make check KERNEL=debug  those of the module under KASAN, lockdep, fault injection, ...'
-	@echo 'make check KERNEL=kcsan  and under a kernel that finds data races'
-	@echo 'make check KERNEL=rt     and under the real-time kernel (PREEMPT_RT)'
-	@echo 'make check-all        run everything that there is'
-	@echo 'make soak DURATION=60 let members come, talk and be killed for so many seconds; SEED=N repeats'
-	@echo 'make fuzz DURATION=60 call the module with anything for so many seconds; SEED=N repeats'
-	@echo 'make coverage         which lines of the module the tests reach'
-	@echo 'make bench            measure; wants a quiet machine for ten minutes at most'
-	@echo 'make lint             check style and run the linters'
-	@echo 'make root             only make the root file system that these use'
+	@echo 'These targets need no preparation. They keep what they fetch and build in ~/.cache/ivring:'
+	@echo 'make demo                boot a virtual machine, load the module, run the samples'
+	@echo 'make check               run the tests; tests of the module run in the virtual machine'
+	@echo 'make check KERNEL=debug  run the tests of the module under KASAN, lockdep, fault injection'
+	@echo 'make check KERNEL=kcsan  run them under a kernel that finds data races'
+	@echo 'make check KERNEL=rt     run them under the real-time kernel (PREEMPT_RT)'
+	@echo 'make check-all           run all tests, on all kernels'
+	@echo 'make soak DURATION=60    let members attach, exchange items and be killed for 60 seconds'
+	@echo 'make fuzz DURATION=60    call the module with random arguments for 60 seconds'
+	@echo 'make fuzz SEED=N         repeat the run with seed N; works with soak too'
+	@echo 'make coverage            report which lines of the module the tests reach'
+	@echo 'make bench               measure for at most ten minutes, on a machine that does nothing else'
+	@echo 'make lint                check style and run the linters'
+	@echo 'make root                only make the root file system that these targets use'
 
 root:
 	@$(MACHINE)/root
@@ -80,10 +82,10 @@ bench:
 lint:
 	@$(MACHINE)/enter -- make --no-print-directory --keep-going style
 
-# What follows runs inside the root file system, whose scripts set the variables.
+# The targets below run inside the root file system. Its scripts set the variables that they use.
 .PHONY: all-parts unit-tests style style-format style-crates style-module style-c style-shell
 
-# The kernels that ./tools/machine/kernel builds have none of their own.
+# The kernels that tools/machine/kernel builds have no debug information, so their modules ask for it.
 DEBUG_INFO := $(if $(LLVM),KRUSTFLAGS=-Cdebuginfo=2 KCFLAGS=-g)
 
 all-parts:
@@ -115,7 +117,7 @@ style-module:
 	@mkdir -p $(IVRING_BUILD)/clippy
 	$(MAKE) -C $(KDIR) $(KBUILD_ARGS) MO=$(IVRING_BUILD)/clippy CLIPPY=1 CLIPPY_CONF_DIR=$(KERNEL_SOURCE) KRUSTFLAGS=-Dwarnings modules
 
-# What is told of kernel code and does not hold in user space is ignored.
+# Warnings that apply only to kernel code are ignored, because user-space code is checked too.
 style-c:
 	find include rust tools samples selftests -name '*.[ch]' -exec \
 		$(KERNEL_SOURCE)/scripts/checkpatch.pl --no-tree --no-summary --quiet --terse --show-types \
