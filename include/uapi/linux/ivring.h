@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
- * ivring: work queues between virtual machines and processes of one computer.
+ * ivring: work queues between processes of one computer.
  *
  * This header is the only definition of the ABI. Every structure has the same
  * layout for 32-bit and 64-bit callers. Fields that are marked "out" are
@@ -439,15 +439,16 @@ struct ivring_member_info {
  * @items:	address of an array of struct ivring_item
  * @deadline:	with IVRING_ENQUEUE_WAIT: CLOCK_MONOTONIC time in nanoseconds, or
  *		IVRING_DEADLINE_NEVER; otherwise zero
- * @done:	out: number of items that went in; less than @count if, for example, there
- *		was no more room or the array was not readable to its end
- * @position:	out: producer index after the last item that went in. All items have been
- *		read when the receiver's inbox_consumer has reached it
+ * @done:	out: number of items written to the inbox; less than @count if, for
+ *		example, there was no more room or the array was not readable to its end
+ * @position:	out: producer index after the last item that was written. All items have
+ *		been read when the receiver's inbox_consumer has reached it
  * @rung:	out: number of doorbells raised; zero if the receiver was busy
  * @reserved:	zero
  *
- * All items are checked before the first goes in. The call returns zero if at least one
- * item went in; otherwise the fields marked out are not valid.
+ * All items that can be read are checked before the first item is written. The call
+ * returns zero if at least one item was written; otherwise the fields marked out are not
+ * valid.
  */
 struct ivring_enqueue {
 	__u32	id;
@@ -472,8 +473,8 @@ struct ivring_enqueue {
 
 /**
  * struct ivring_wait - sleep until there is work (IVRING_IOC_WAIT).
- * @flags:	IVRING_WAIT_MEMBERS: return also when members have come or gone; items
- *		always end the call.
+ * @flags:	IVRING_WAIT_MEMBERS: return also when members have attached or left;
+ *		items always end the call.
  *		IVRING_WAIT_ARMED: the caller has set the state to IDLE, passed the barrier,
  *		and looked at the rings, so sleep until a doorbell ends the IDLE state
  * @events:	out: IVRING_EVENT_*; zero with IVRING_WAIT_ARMED
