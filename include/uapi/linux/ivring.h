@@ -196,11 +196,11 @@ struct ivring_lanes {
  * else must make all CPUs pass a barrier before it looks at the rings for the last time, and
  * before it sets a bit of quiet. It does so by IVRING_IOC_FENCE, or the kernel does it.
  */
-#define IVRING_BUSY			0u	/* looks at its rings again by itself */
-#define IVRING_IDLE			1u	/* must be rung: the sender raises a doorbell */
-#define IVRING_BUSY_UNFENCED		2u	/* BUSY, and the sender needs no barrier */
-#define IVRING_DELAYED			3u	/* a timer will wake it; kernel only */
-#define IVRING_GONE			4u	/* has left: ringing fails; set by the kernel */
+#define IVRING_BUSY			0u	/* the member looks at its rings again by itself */
+#define IVRING_IDLE			1u	/* a sender must ring the member */
+#define IVRING_BUSY_UNFENCED		2u	/* BUSY, and a sender needs no barrier */
+#define IVRING_DELAYED			3u	/* a timer will wake the member; set by the kernel */
+#define IVRING_GONE			4u	/* the member has left and cannot be rung; set by the kernel */
 
 /**
  * struct ivring_lane_end - the reader's end of a lane that leads to a member.
