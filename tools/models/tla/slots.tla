@@ -200,7 +200,7 @@ Next ==
 Spec == Init /\ [][Next]_vars
 
 -----------------------------------------------------------------------------
-(* What must hold *)
+(* Invariants *)
 
 \* No member reads an item that was sent to an earlier member of its slot.
 NoneMisled == "misled" \notin wrong

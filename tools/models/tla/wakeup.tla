@@ -29,7 +29,7 @@ Next ==
 Spec == Init /\ [][Next]_vars /\ WF_vars(Next)
 
 -----------------------------------------------------------------------------
-(* What must hold *)
+(* Invariants *)
 
 \* The receiver does not sleep for ever while a ring holds an item.
 NoLostWakeup == Rest /\ rcv.at = "asleep" => \A s \in Senders : ~HasItem(s)
