@@ -157,7 +157,7 @@ StartOfPoll ==
   /\ To("look of poll")
   /\ UNCHANGED <<mem, buf, snd>>
 
-\* Member::events(), which notifies waiting senders if the member did not
+\* Caller::events(), which notifies waiting senders if the member did not
 KernelLooks ==
   /\ rcv.at \in {"wait", "look of wait", "look of poll", "last look of poll"}
   /\ IF IF ring > Last THEN mem.members # rcv.members ELSE HasItem(ring)
