@@ -14,10 +14,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         .include(library)
         .include(library.join("include"))
         .include(uapi);
-    for entry in fs::read_dir(library)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "c") {
-            build.file(path);
+    let folders = [
+        "", "os", "protocol", "send", "receive", "payload", "dispatch",
+    ];
+    for folder in folders.map(|folder| library.join(folder)) {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "c") {
+                build.file(path);
+            }
         }
     }
     build

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Copies of the inline functions of the headers, which can be called without these.
+ * Copies of the inline functions, for callers that do not include the headers.
  */
 
 #define IVR_STATIC	extern

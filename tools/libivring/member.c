@@ -4,16 +4,20 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "arm.h"
-#include "barrier.h"
-#include "sys.h"
 #include "member.h"
+#include "os/barrier.h"
+#include "os/owner.h"
+#include "os/sys.h"
+#include "peer.h"
+#include "receive/arm.h"
+#include "refuse.h"
+#include "send/peers.h"
 #include "why.h"
 
 static const struct ivr_reason set_up_reasons[] = {
 	{ -EPROTONOSUPPORT, "The module has another version of the interface than the library." },
 	{ -EACCES, "The areas of the region cannot be mapped by this process." },
-	{ -EAGAIN, "The process has locked as much memory as it may." },
+	{ -EAGAIN, "The process has locked as much memory as its limit allows." },
 	{ 0 },
 };
 
@@ -42,11 +46,11 @@ static int map_areas(struct ivr_member *member)
 	return 0;
 }
 
-/* The rings that the member reads: no more than the inbox yet. */
-static int set_up_reader(struct ivr_member *member, uint32_t inbox_entries)
+/* Sets up the rings that the member reads. The inbox is the only one so far. */
+static int set_up_receiver(struct ivr_member *member, uint32_t inbox_entries)
 {
-	struct ivr_reader *reader = &member->reader;
-	struct ivr_ring *inbox = &reader->inbox;
+	struct ivr_receiver *receiver = &member->receiver;
+	struct ivr_ring_reader *inbox = &receiver->inbox;
 
 	inbox->area = member->inbox;
 	inbox->published = &member->area->inbox_consumer;
@@ -55,17 +59,17 @@ static int set_up_reader(struct ivr_member *member, uint32_t inbox_entries)
 	inbox->entries = inbox_entries;
 	inbox->from.id = IVRING_ID_ANY;
 
-	reader->lanes.table = (const void *)((const char *)member->inbox +
+	receiver->incoming.table = (const void *)((const char *)member->inbox +
 					     IVRING_LANES_OFFSET((size_t)inbox_entries));
-	reader->quiet.marks = member->area->quiet;
-	reader->quiet.table = reader->lanes.table;
-	reader->quiet.patience = IVR_QUIET_PATIENCE;
-	reader->quiet.few = IVR_QUIET_FEW;
-	reader->lanes.from = calloc(member->slots, sizeof(*reader->lanes.from));
-	reader->rings = calloc(member->slots + 1, sizeof(*reader->rings));
-	if (!reader->lanes.from || !reader->rings)
+	receiver->quiet.marks = member->area->quiet;
+	receiver->quiet.table = receiver->incoming.table;
+	receiver->quiet.patience = IVR_QUIET_PATIENCE;
+	receiver->quiet.few = IVR_QUIET_FEW;
+	receiver->incoming.from = calloc(member->slots, sizeof(*receiver->incoming.from));
+	receiver->rotation.rings = calloc(member->slots + 1, sizeof(*receiver->rotation.rings));
+	if (!receiver->incoming.from || !receiver->rotation.rings)
 		return -ENOMEM;
-	ivr_reader_add(reader, inbox);
+	ivr_rotation_add(&receiver->rotation, inbox);
 	return 0;
 }
 
@@ -97,13 +101,13 @@ int ivr_member_set_up(struct ivr_member *member)
 	member->outbox_bytes = info.outbox_bytes;
 	member->region_bytes = sizeof(*member->region) + (size_t)info.slots * sizeof(uint32_t);
 	member->inbox_bytes = IVRING_LANES_OFFSET((size_t)info.inbox_entries) +
-			  sizeof(struct ivring_lanes) +
-			  (size_t)info.slots * sizeof(struct ivring_lane_info);
+			      sizeof(struct ivring_lanes) +
+			      (size_t)info.slots * sizeof(struct ivring_lane_info);
 	member->area_bytes = IVRING_OUTBOX_OFFSET(info.slots) + info.outbox_bytes;
 	member->owner = ivr_owner_new();
 	ret = member->owner ? map_areas(member) : -ENOMEM;
 	if (!ret)
-		ret = set_up_reader(member, info.inbox_entries);
+		ret = set_up_receiver(member, info.inbox_entries);
 	if (!ret)
 		ret = set_up_peers(member);
 	if (!ret)
@@ -111,8 +115,8 @@ int ivr_member_set_up(struct ivr_member *member)
 	if (ret)
 		return ivr_fail_as(ret, set_up_reasons);
 
-	member->state.word = &member->area->state;
-	member->state.fd = member->fd;
+	member->receiver.state.word = &member->area->state;
+	member->receiver.state.fd = member->fd;
 	member->outbox.size = info.outbox_bytes;
 	member->outbox_data = (char *)member->area + IVRING_OUTBOX_OFFSET(member->slots);
 	member->members = ivr_load(&member->area->members_seen);
@@ -128,7 +132,7 @@ int ivr_close(struct ivr_member *member)
 	if (!member)
 		return 0;
 	if (ivr_in_child(member)) {
-		/* Where the mappings were there may be something else by now. */
+		/* Something else may be mapped at the addresses of the areas by now. */
 		ivr_device_close(member->fd);
 		ivr_owner_drop(member->owner);
 		free(member);
@@ -139,7 +143,7 @@ int ivr_close(struct ivr_member *member)
 		return ret;
 	if (member->peers)
 		ivr_peers_drop(member);
-	ivr_lanes_drop(member);
+	ivr_incoming_drop(member);
 	if (member->area)
 		ivr_unmap(member->area, member->area_bytes);
 	if (member->inbox)
@@ -150,10 +154,10 @@ int ivr_close(struct ivr_member *member)
 	ivr_outbox_drop(&member->outbox);
 	ivr_owner_drop(member->owner);
 	free(member->peers);
-	free(member->slot);
-	free(member->reader.rings);
-	free(member->reader.lanes.from);
-	free(member->requests.table);
+	free(member->slot_events);
+	free(member->receiver.rotation.rings);
+	free(member->receiver.incoming.from);
+	free(member->requests.pending);
 	free(member->dispatcher.handlers);
 	free(member);
 	return 0;
@@ -207,13 +211,19 @@ int ivr_set_eventfd(struct ivr_member *member, int eventfd)
 		return ret;
 	ret = ivr_ioctl(member->fd, IVRING_IOC_EVENTFD, &call);
 	if (ret == -EINVAL)
-		return ivr_fail(ret, "The descriptor is not of an eventfd.");
+		return ivr_fail(ret, "The descriptor does not belong to an eventfd.");
 	if (ret)
 		return ivr_fail_as(ret, NULL);
-	/* What was rung before does not count. */
+	/* Earlier doorbells have not signalled this eventfd. */
 	if (eventfd >= 0 && !member->dispatcher.active)
-		ivr_settle(member);
+		ivr_arm_or_ring(member);
 	return 0;
+}
+
+void ivr_set_polling(struct ivr_member *member, uint64_t max_ns)
+{
+	ivr_polling_set_max(&member->idle_polling, max_ns);
+	ivr_polling_set_max(&member->room_polling, max_ns);
 }
 
 uint64_t ivr_deadline_ms(uint32_t ms)

@@ -5,53 +5,49 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "dispatcher.h"
+#include "dispatch/dispatcher.h"
+#include "dispatch/request.h"
 #include "ivring.h"
-#include "lane.h"
-#include "members.h"
-#include "outbox.h"
-#include "owner.h"
-#include "peer.h"
-#include "polling.h"
-#include "reader.h"
-#include "request.h"
-#include "state.h"
+#include "payload/outbox.h"
+#include "protocol/polling.h"
+#include "receive/members.h"
+#include "receive/receiver.h"
 
 /**
  * struct ivr_member - a member: an attached file, and its areas.
  * @fd:			the file
- * @owner:		tells the process that attached from its children
- * @self:		who it is
- * @slots:		as the region has them
- * @outbox_bytes:	as the region has them
- * @region_bytes:	size of the region area
- * @inbox_bytes:	size of the inbox area
- * @area_bytes:		size of any member area
- * @region:		written by the kernel
- * @inbox:		the inbox area, written by the kernel
- * @area:		written by this member; the others read it
- * @state:		the state word in there
- * @reader:		reader's end of the inbox, and of the lanes that lead here
- * @outbox:		allocator of @outbox_data, which is the outbox in @area
- * @peers:		one list for each slot, of members whose area is mapped. This member
- *			is one of them, with @area
- * @lanes_opened:	how many lanes it has opened
- * @members:		the members as ivr_refresh_members() last told of them; also what
- *			@area->members_seen is but during ivr_wait_peer()
- * @members_next:	differs from @members while there is news that is held back
- * @members_due:	until the inbox has been read up to here, and the lanes of those that
- *			left to their end
- * @slot:		what is known of each slot
- * @next_slot:		changes of the slots before it have been told
- * @asked_members:	the caller has called ivr_refresh_members(), so news of them wake it
- * @dispatcher:		handlers, and what ivr_run() is doing
- * @requests:		those that wait for their reply
- * @counters:		what ivr_get_counters() tells
- * @wake_items:		what @area->wake_items ought to be
+ * @owner:		tells the process that attached the member from its children
+ * @self:		slot and generation of this member
+ * @slots:		number of slots of the region
+ * @outbox_bytes:	size of each outbox in bytes
+ * @region_bytes:	size of the region area in bytes
+ * @inbox_bytes:	size of the inbox area in bytes
+ * @area_bytes:		size of each member area in bytes
+ * @region:		the region area, which the kernel writes
+ * @inbox:		the inbox area, which the kernel writes
+ * @area:		the area of this member, which the other members read
+ * @receiver:		state and ring readers of this member
+ * @outbox:		allocator of @outbox_data
+ * @outbox_data:	the outbox in @area
+ * @peers:		array of one list per slot, of the members whose areas are mapped. This
+ *			member is one of them
+ * @lanes_opened:	number of lanes that this member has opened
+ * @members:		count of member changes at the last ivr_refresh_members() that returned 1.
+ *			Equal to @area->members_seen except during ivr_wait_peer()
+ * @members_next:	next value of @members. Differs from @members while events are held back
+ * @members_due:	events are held back until the inbox has been read up to this index, and the
+ *			lanes of departed members have been read
+ * @slot_events:	array of the member events of each slot
+ * @next_slot:		slot to look for the next event in
+ * @asked_members:	the caller has called ivr_refresh_members(), so changes wake the member
+ * @dispatcher:		handlers, and state of the dispatcher
+ * @requests:		requests that wait for their replies
+ * @counters:		result of ivr_get_counters()
+ * @wake_items:		value of @area->wake_items that the caller has set
  * @idle_polling:	how long to poll before going idle
  * @room_polling:	how long to poll before sleeping for room in a lane
  *
- * Sizes are those that the kernel told when this member attached, and never change.
+ * The sizes come from the kernel when the member attaches, and never change.
  */
 struct ivr_member {
 	int fd;
@@ -65,8 +61,7 @@ struct ivr_member {
 	const struct ivring_region_area *region;
 	const struct ivring_ring_area *inbox;
 	struct ivring_member_area *area;
-	struct ivr_state state;
-	struct ivr_reader reader;
+	struct ivr_receiver receiver;
 	struct ivr_outbox outbox;
 	char *outbox_data;
 	struct ivr_mapped_peer **peers;
@@ -74,7 +69,7 @@ struct ivr_member {
 	uint32_t members;
 	uint32_t members_next;
 	uint32_t members_due;
-	struct ivr_slot *slot;
+	struct ivr_slot_events *slot_events;
 	uint32_t next_slot;
 	bool asked_members;
 	struct ivr_dispatcher dispatcher;
@@ -85,7 +80,7 @@ struct ivr_member {
 	struct ivr_polling room_polling;
 };
 
-/* Makes the member of a file that has been attached; @self is set. */
+/* Maps the areas of a member that has been attached and whose @fd and @self are set. */
 int ivr_member_set_up(struct ivr_member *member);
 
 #endif /* IVR_MEMBER_H */

@@ -7,20 +7,20 @@
 
 static __thread const char *last;
 
-/* What an error means that has one cause, whichever call returns it. */
+/* What errors mean that have the same cause in all calls. */
 static const struct ivr_reason common[] = {
-	{ -ENOMEM, "There is no memory, or none left in the memory cgroup." },
+	{ -ENOMEM, "There is not enough memory, or the limit of the memory cgroup is reached." },
 	{ -EINTR, "A signal was handled while the call waited." },
 	{ -ETIMEDOUT, "The deadline passed." },
 	{ -EPIPE, "The member has left the region, and its slot is free." },
 	{ -ESTALE, "The member has left the region, and another member has had its slot since." },
 	{ -EPROTO, "The member that reads the ring has broken it by a bad consumer index." },
-	{ -EOWNERDEAD, "The process that attached the member has ended, and the member with it." },
+	{ -EOWNERDEAD, "The process that attached the member has ended, so the member has left." },
 	{ -EBADF, "The descriptor is not open." },
-	{ -EMFILE, "The process has as many open files as it may have." },
-	{ -ENFILE, "The system has as many open files as it may have." },
-	{ -ENOTTY, "The module does not know the call, because it is older than the library." },
-	{ -EFAULT, "The call was given an address that cannot be read or written." },
+	{ -EMFILE, "The process has reached its limit of open files." },
+	{ -ENFILE, "The system has reached its limit of open files." },
+	{ -ENOTTY, "The module does not know the call, because the module is older than the library." },
+	{ -EFAULT, "An argument of the call has an address that cannot be read or written." },
 	{ 0 },
 };
 
@@ -44,7 +44,7 @@ int ivr_fail_as(int error, const struct ivr_reason *reasons)
 	if (!why)
 		why = find(error, common);
 	if (!why)
-		why = "The system refused the call for a reason that the library does not know.";
+		why = "The call failed for a reason that the library does not know.";
 	return ivr_fail(error, why);
 }
 

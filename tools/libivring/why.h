@@ -5,21 +5,21 @@
 #include "ivring.h"
 
 /**
- * struct ivr_reason - what an error of one call means.
+ * struct ivr_reason - what an error means in one kind of call.
  * @error:	negative errno value; 0 ends a list
- * @why:	one sentence
+ * @why:	one sentence for ivr_why()
  */
 struct ivr_reason {
 	int error;
 	const char *why;
 };
 
-/* Notes why a call of this thread fails. Returns @error, for the caller to return as well. */
+/* Sets the sentence that ivr_why() returns in this thread. Returns @error. */
 int ivr_fail(int error, const char *why);
 
 /*
- * The same; the sentence is the one of a list, or the one that is right for @error in any call.
- * @reasons may be NULL.
+ * Does the same with the sentence for @error from a list. If the list has none, or @reasons is NULL,
+ * the sentence is one that is right for @error in all calls. Returns @error.
  */
 int ivr_fail_as(int error, const struct ivr_reason *reasons);
 

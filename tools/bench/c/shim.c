@@ -6,7 +6,7 @@
 
 #include <ivring.h>
 
-#include "lane.h"
+#include "send/lane.h"
 
 static struct ivring_item item_of(uint64_t sequence, const uint64_t data[4])
 {

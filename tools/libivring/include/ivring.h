@@ -100,7 +100,7 @@ struct ivr_peer {
 #define IVR_MODE_NOBODY		0x80000000u
 
 /**
- * struct ivr_region_options - the region that ivr_create() or ivr_open() makes.
+ * struct ivr_region_options - properties of a region that is made.
  * @name:		name by which others can join; NULL if they can join only by descriptor
  * @slots:		largest number of members at a time
  * @inbox_entries:	capacity of each inbox in items, a power of two

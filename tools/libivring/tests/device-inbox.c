@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "barrier.h"
+#include "os/barrier.h"
 #include "kernel.h"
 
 /* For the indices in members: one thread may send to a member while another sleeps for it. */

@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#include "barrier.h"
+#include "os/barrier.h"
 #include "kernel.h"
 
 static struct lane {

@@ -7,9 +7,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "barrier.h"
+#include "os/barrier.h"
 #include "kernel.h"
-#include "sys.h"
+#include "os/sys.h"
 
 #define FILES	64
 

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "barrier.h"
+#include "os/barrier.h"
 #include "device.h"
 #include "tap.h"
 #include "member.h"

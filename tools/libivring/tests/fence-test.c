@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "random.h"
-#include "region.h"
+#include "fixture.h"
 
 #define PATIENCE_NS	5000000000ULL
 #define ROUNDS		10000u	/* at least, on a machine that has the time for them */
@@ -91,7 +91,7 @@ static void *receive(void *arg)
 		if (marks)
 			ivr_dispatcher_drain(member, TURN);
 		if (unfenced)
-			ivr_state_handled(&member->state, UINT16_MAX);
+			ivr_state_handled(&member->receiver.state, UINT16_MAX);
 		if (ivr_arm(member) == 1)
 			wait_for_change(&member->area->state, IVRING_IDLE);
 	}
@@ -128,7 +128,7 @@ static void send_one_by_one(void)
 
 /* Both ends by one mapping: the sanitizer does not know that two show the same memory. */
 static struct ivr_lane lane;
-static struct ivr_ring ring;
+static struct ivr_ring_reader ring;
 
 static void *read_stream(void *arg)
 {
@@ -164,7 +164,7 @@ static void stream(void)
 	lane.ring = lane_area(other, member);
 	lane.receiver = device_area(0);
 	lane.end = lane_end(other, member);
-	ring = (struct ivr_ring){
+	ring = (struct ivr_ring_reader){
 		.area = lane.ring,
 		.published = &lane_end(other, member)->consumer,
 		.consumer = (uint32_t)lane.staged,
@@ -204,8 +204,8 @@ static void race(bool receiver_unfences, bool receiver_marks, bool sender_sleeps
 
 	set_up();
 	marks = receiver_marks;
-	member->reader.quiet.few = marks ? 0 : IVR_QUIET_FEW;
-	member->reader.quiet.patience = 1;
+	member->receiver.quiet.few = marks ? 0 : IVR_QUIET_FEW;
+	member->receiver.quiet.patience = 1;
 	sent = handled = ended = lost = 0;
 	unfenced = receiver_unfences;
 	waits_for_room = sender_sleeps;

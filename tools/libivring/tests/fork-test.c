@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "region.h"
+#include "fixture.h"
 
 static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {

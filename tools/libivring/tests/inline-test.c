@@ -6,7 +6,7 @@
 /* Compiled with -fgnu89-inline this emits no function, and the addresses are those of the library. */
 #define IVR_STATIC	extern
 
-#include "region.h"
+#include "fixture.h"
 
 static struct ivr_peer (*volatile sender)(const struct ivring_item *item) = ivr_sender;
 static int (*volatile push)(struct ivr_lane *lane, const struct ivring_item *item) =

@@ -8,16 +8,16 @@
 
 #include <errno.h>
 
-#include "lane.h"
+#include "send/lane.h"
 #include "random.h"
-#include "region.h"
+#include "fixture.h"
 
 #define EPISODES	1500u
 #define STEPS		150u
 #define MOST		64u	/* entries */
 
 static struct ivr_lane *lane;
-static struct ivr_ring ring;
+static struct ivr_ring_reader ring;
 
 /* Numbers of items: up to where each side is, and what it knows of the other one. */
 static struct {
@@ -43,7 +43,7 @@ static void begin(void)
 	lane_end(other, member)->consumer = model.start;
 	lane->staged = model.start;
 	lane->limit = model.start + model.entries;
-	ring = (struct ivr_ring){
+	ring = (struct ivr_ring_reader){
 		.area = lane_area(other, member),
 		.published = &lane_end(other, member)->consumer,
 		.consumer = model.start,

@@ -9,7 +9,7 @@
 #include <errno.h>
 
 #include "random.h"
-#include "region.h"
+#include "fixture.h"
 
 #define EPISODES	400u
 #define STEPS		400u
@@ -211,8 +211,8 @@ static void as_in_the_model(void)
 		set_up_at(0u - random_below(2 * STEPS));
 		join_third();
 		model[0].entries = ENTRIES;
-		member->reader.quiet.few = random_below(3);
-		member->reader.quiet.patience = 1u << random_below(8);
+		member->receiver.quiet.few = random_below(3);
+		member->receiver.quiet.patience = 1u << random_below(8);
 		ivr_on_lane(member, on_lane, NULL);
 		for (left = random_below(STEPS); left && tap_good; left--)
 			steps[random_below(ARRAY_SIZE(steps))]();

@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#include "region.h"
+#include "fixture.h"
 
 #define LANE	64u	/* entries */
 
@@ -489,7 +489,7 @@ static void dead_that_goes_on_writing(void)
 	close_other();
 	CHECK_EQ(ivr_dispatch(member, 100), 2);
 	CHECK_EQ(member->members, member->region->members);
-	CHECK(!member->reader.lanes.from[1]);
+	CHECK(!member->receiver.incoming.from[1]);
 	other = join(1);
 	open_lane_of(other, member, LANE);
 	send_items(other, member, 0, 1);

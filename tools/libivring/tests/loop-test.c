@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-#include "region.h"
+#include "fixture.h"
 
 #define LANE	16u	/* entries */
 

@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#include "region.h"
+#include "fixture.h"
 
 static void create_and_join(void)
 {
@@ -172,7 +172,7 @@ static void area_of_the_right_generation(void)
 	old = ivr_self(other);
 	device.before_map = replace_other;
 	CHECK_EQ(ivr_send(member, old, &item, 1, 0), -ESTALE);
-	CHECK(!ivr_peer_find(member, old));
+	CHECK(!ivr_peers_find(member, old));
 	CHECK_EQ(device.maps, 6);
 	device.before_map = close_other;
 	CHECK_EQ(ivr_send(member, ivr_self(other), &item, 1, 0), -EPIPE);

@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#include "region.h"
+#include "fixture.h"
 
 /* What the handler was told, and at which change it stops the dispatcher. */
 static struct {

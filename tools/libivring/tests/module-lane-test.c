@@ -9,9 +9,10 @@
 
 #include <signal.h>
 
-#include "barrier.h"
+#include "os/barrier.h"
 #include "module-loops.h"
 #include "member.h"
+#include "send/lane.h"
 
 static uint64_t items_each = 2000;
 
@@ -121,11 +122,11 @@ static void on_item(struct ivr_member *self, const struct ivring_item *item, voi
 	received.all++;
 	/* As if there had been many, or few: that would not come about often enough. */
 	if (received.fences == FENCED)
-		self->state.handled = 0;
+		self->receiver.state.handled = 0;
 	else if (received.one_by_one || !random_below(32)) {
 		/* Anew, also where the kernel went to sleep from it, of which the library does not know. */
-		self->state.unfenced = false;
-		ivr_state_handled(&self->state, UINT16_MAX);
+		self->receiver.state.unfenced = false;
+		ivr_state_handled(&self->receiver.state, UINT16_MAX);
 	}
 	if (all_received())
 		ivr_stop(self);
@@ -145,8 +146,8 @@ static void receive_with(void (*loop)(void), uint32_t senders,
 	largest_budget = 1000;
 	create();
 	/* As if there were many lanes: quiet soon, or never. */
-	member->reader.quiet.few = random_below(2) ? 0 : SENDERS;
-	member->reader.quiet.patience = 1u << random_below(11);
+	member->receiver.quiet.few = random_below(2) ? 0 : SENDERS;
+	member->receiver.quiet.patience = 1u << random_below(11);
 	ivr_set_polling(member, senders > 1 && !random_below(4) ? 20000 : 0);
 	CHECK_EQ(ivr_on(member, PORT, on_item, NULL), 0);
 	for (i = 0; i < senders; i++) {

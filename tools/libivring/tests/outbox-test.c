@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "outbox.h"
+#include "payload/outbox.h"
 #include "random.h"
 #include "tap.h"
 

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-#include "region.h"
+#include "fixture.h"
 
 #define MANY	12u
 

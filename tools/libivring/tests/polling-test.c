@@ -5,7 +5,7 @@
  *	polling-test [SEED]
  */
 
-#include "polling.h"
+#include "protocol/polling.h"
 #include "random.h"
 #include "tap.h"
 

@@ -3,7 +3,7 @@
  * Quiet lanes: those that stand still are not looked at until their sender rings.
  */
 
-#include "region.h"
+#include "fixture.h"
 
 #define LANE	8u	/* entries */
 
@@ -16,7 +16,7 @@ static void set_up_lanes(void)
 	join_third();
 	open_lane_of(other, member, LANE);
 	open_lane_of(third, member, LANE);
-	quiet = &member->reader.quiet;
+	quiet = &member->receiver.quiet;
 	quiet->few = 0;
 	CHECK_EQ(ivr_dispatch(member, 1), 0);
 }
@@ -47,10 +47,10 @@ static void what_stands_still_is_not_looked_at(void)
 	}
 	CHECK(!is_marked(other));
 	CHECK(is_marked(third));
-	CHECK_EQ(member->reader.count, 2);
+	CHECK_EQ(member->receiver.rotation.count, 2);
 	sleep_often();
 	CHECK(is_marked(other));
-	CHECK_EQ(member->reader.count, 1);
+	CHECK_EQ(member->receiver.rotation.count, 1);
 
 	/* Not even if somebody publishes and does not ring. */
 	lane_area(third, member)->producer++;
@@ -65,7 +65,7 @@ static void few_are_all_looked_at(void)
 	quiet->few = 2;
 	sleep_often();
 	CHECK(!is_marked(other) && !is_marked(third));
-	CHECK_EQ(member->reader.count, 3);
+	CHECK_EQ(member->receiver.rotation.count, 3);
 	close_all();
 }
 
@@ -86,7 +86,7 @@ static void its_sender_rings_whatever_the_state(void)
 		CHECK(is_marked(other));
 		/* The first of them alone, if the state was not idle. */
 		CHECK_EQ(device.doorbells, 1);
-		member->state.unfenced = states[i] == IVRING_BUSY_UNFENCED;
+		member->receiver.state.unfenced = states[i] == IVRING_BUSY_UNFENCED;
 		CHECK_EQ(ivr_arm(member), 0);
 		CHECK_EQ(ivr_receive(member, items, LANE), 2);
 		CHECK_EQ(items[0].from, 2);
@@ -127,13 +127,13 @@ static void busy_without_end(void)
 	CHECK(!is_marked(other));
 	CHECK(is_marked(third));
 	CHECK(device.fences > 0 && device.fences < 10);
-	CHECK_EQ(member->state.unfenced, device_area(0)->state == IVRING_BUSY_UNFENCED);
+	CHECK_EQ(member->receiver.state.unfenced, device_area(0)->state == IVRING_BUSY_UNFENCED);
 
 	/* Not so where there is no such barrier. */
 	send_items(third, member, 0, 1);
 	CHECK_EQ(ivr_dispatch(member, 2), 1);
-	ivr_state_handled(&member->state, UINT16_MAX);
-	CHECK(member->state.unfenced);
+	ivr_state_handled(&member->receiver.state, UINT16_MAX);
+	CHECK(member->receiver.state.unfenced);
 	device.fence_error = -1;
 	for (i = 0; i < 3 * IVR_QUIET_PATIENCE; i++) {
 		send_items(other, member, i, 2);
@@ -155,7 +155,7 @@ static void one_that_is_closed(void)
 	CHECK_EQ(ivr_dispatch(member, 1), 0);
 	open_lane_of(third, member, LANE);
 	CHECK_EQ(ivr_dispatch(member, 1), 0);
-	CHECK_EQ(member->reader.count, 2);
+	CHECK_EQ(member->receiver.rotation.count, 2);
 	send_items(third, member, 7, 1);
 	CHECK_EQ(ivr_receive(member, &item, 1), 1);
 	CHECK_EQ((long long)item.cookie, 7);

@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#include "region.h"
+#include "fixture.h"
 
 #define ASK	5u	/* port */
 

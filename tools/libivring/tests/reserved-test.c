@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-#include "region.h"
+#include "fixture.h"
 
 /* Fields are added in the place of reserved space, so that a structure never changes its size. */
 static void sizes(void)

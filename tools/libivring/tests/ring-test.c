@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "ring.h"
+#include "protocol/ring.h"
 #include "tap.h"
 
 #define ENTRIES	8u
@@ -18,12 +18,12 @@ static union {
 } memory;
 static uint32_t published;
 
-static struct ivr_ring new_ring(uint32_t index)
+static struct ivr_ring_reader new_ring(uint32_t index)
 {
 	memset(&memory, 0, sizeof(memory));
 	memory.area.producer = index;
 	published = index;
-	return (struct ivr_ring){
+	return (struct ivr_ring_reader){
 		.area = &memory.area,
 		.published = &published,
 		.consumer = index,
@@ -39,7 +39,7 @@ static void produce(uint64_t cookie)
 	memory.area.producer++;
 }
 
-static uint64_t cookie_of(struct ivr_ring *ring, uint32_t ahead)
+static uint64_t cookie_of(struct ivr_ring_reader *ring, uint32_t ahead)
 {
 	struct ivring_item item;
 
@@ -49,14 +49,14 @@ static uint64_t cookie_of(struct ivr_ring *ring, uint32_t ahead)
 
 static void empty_ring(void)
 {
-	struct ivr_ring ring = new_ring(0);
+	struct ivr_ring_reader ring = new_ring(0);
 
 	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), 0);
 }
 
 static void items_come_in_order(void)
 {
-	struct ivr_ring ring = new_ring(0);
+	struct ivr_ring_reader ring = new_ring(0);
 	uint64_t i, sent = 0, read = 0;
 
 	while (read < 1000) {
@@ -73,7 +73,7 @@ static void items_come_in_order(void)
 
 static void indices_wrap(void)
 {
-	struct ivr_ring ring = new_ring(UINT32_MAX - 2);
+	struct ivr_ring_reader ring = new_ring(UINT32_MAX - 2);
 	uint32_t i;
 
 	for (i = 0; i < ENTRIES; i++)
@@ -92,7 +92,7 @@ static void indices_wrap(void)
 
 static void consumed_only_when_told(void)
 {
-	struct ivr_ring ring = new_ring(0);
+	struct ivr_ring_reader ring = new_ring(0);
 
 	produce(1);
 	produce(2);
@@ -106,7 +106,7 @@ static void consumed_only_when_told(void)
 
 static void producer_too_far_ahead(void)
 {
-	struct ivr_ring ring = new_ring(UINT32_MAX);
+	struct ivr_ring_reader ring = new_ring(UINT32_MAX);
 
 	memory.area.producer += ENTRIES + 1;
 	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), -EPROTO);
@@ -114,7 +114,7 @@ static void producer_too_far_ahead(void)
 
 static void producer_behind(void)
 {
-	struct ivr_ring ring = new_ring(5);
+	struct ivr_ring_reader ring = new_ring(5);
 
 	memory.area.producer = 4;
 	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), -EPROTO);
@@ -122,7 +122,7 @@ static void producer_behind(void)
 
 static void broken_for_good(void)
 {
-	struct ivr_ring ring = new_ring(0);
+	struct ivr_ring_reader ring = new_ring(0);
 
 	memory.area.producer = ENTRIES + 1;
 	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), -EPROTO);
@@ -132,7 +132,7 @@ static void broken_for_good(void)
 
 static void own_index_is_not_read_back(void)
 {
-	struct ivr_ring ring = new_ring(0);
+	struct ivr_ring_reader ring = new_ring(0);
 
 	produce(1);
 	published = 12345;
@@ -143,7 +143,7 @@ static void own_index_is_not_read_back(void)
 
 static void room_wanted(void)
 {
-	struct ivr_ring ring = new_ring(0);
+	struct ivr_ring_reader ring = new_ring(0);
 
 	produce(1);
 	produce(2);

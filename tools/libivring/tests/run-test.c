@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#include "region.h"
+#include "fixture.h"
 
 #define LANE	4096u	/* entries */
 #define MANY	1024u	/* items after which senders are spared their barrier */
@@ -272,7 +272,7 @@ static void polling_sees_all_there_is(void)
 	close_all();
 
 	run_and_poll(open_lane_of_third);
-	CHECK_EQ(member->reader.count, 3);
+	CHECK_EQ(member->receiver.rotation.count, 3);
 	CHECK(device.now < 300000);
 	close_all();
 

@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#include "region.h"
+#include "fixture.h"
 
 static void send_in_order(void)
 {

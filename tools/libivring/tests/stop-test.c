@@ -12,7 +12,7 @@
 #include <time.h>
 
 #include "random.h"
-#include "region.h"
+#include "fixture.h"
 
 #define ROUNDS		200000u
 #define PATIENCE_S	10

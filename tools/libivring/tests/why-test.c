@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 
-#include "region.h"
+#include "fixture.h"
 
 static char long_name[IVRING_NAME_SIZE + 1];
 
@@ -78,7 +78,7 @@ static void creating(void)
 	FAILS(create_refused(region("", 2, 3, 4096, 0)), -EINVAL, "inbox entries");
 	FAILS(create_refused(region("", 2, 1 << 17, 4096, 0)), -EINVAL, "inbox entries");
 	FAILS(create_refused(region("", 2, 8, 2048, 0)), -EINVAL, "outbox");
-	FAILS(create_refused(region("x", 2, 8, 4096, 01000)), -EINVAL, "other bits");
+	FAILS(create_refused(region("x", 2, 8, 4096, 01000)), -EINVAL, "other than permission");
 	FAILS(create_refused(region("", 2, 8, 4096, 0600)), -EINVAL, "without a name");
 	FAILS(create_refused(good(NULL)), -EINVAL, "flag");
 	fail_next(IVRING_IOC_CREATE, -EMFILE);
@@ -106,8 +106,8 @@ static const struct {
 	{ -ENODEV, -ENODEV, "not loaded" },
 	{ -EACCES, -EACCES, "permissions of /dev/ivring" },
 	{ -EPERM, -EPERM, "permissions of /dev/ivring" },
-	{ -EMFILE, -EMFILE, "process has as many open files" },
-	{ -ENFILE, -ENFILE, "system has as many open files" },
+	{ -EMFILE, -EMFILE, "process has reached its limit of open files" },
+	{ -ENFILE, -ENFILE, "system has reached its limit of open files" },
 };
 
 /* None of them is worth a wait. */
@@ -177,7 +177,7 @@ static void joining(void)
 	FAILS(ivr_join_fd(0, 1, &third), -EINVAL, "no region");
 	fail_next(IVRING_IOC_ATTACH, -EINVAL);
 	device.info_error = -ENOTTY;
-	FAILS(ivr_join_fd(0, 1, &third), -EINVAL, "not of /dev/ivring");
+	FAILS(ivr_join_fd(0, 1, &third), -EINVAL, "does not belong to /dev/ivring");
 	device.info_error = 0;
 	close_all();
 }
@@ -270,8 +270,8 @@ static void sending(void)
 	FAILS(send_to(1, 1), -EINVAL, "item");
 	send_items(member, member, 0, ENTRIES);
 	FAILS(ivr_send(member, ivr_self(member), &(struct ivring_item){ 0 }, 1, SOON), -EDEADLK,
-	      "the sender that has to read");
-	FAILS(ivr_flush(member, ivr_self(member), SOON), -EDEADLK, "by itself");
+	      "only the sender itself");
+	FAILS(ivr_flush(member, ivr_self(member), SOON), -EDEADLK, "itself has to read");
 	send_items(member, other, 0, ENTRIES);
 	FAILS(send_to(1, 1), -EAGAIN, "inbox is full");
 	FAILS(ivr_flush(member, old, 0), -ETIMEDOUT, "read");
@@ -305,7 +305,7 @@ static void lanes(void)
 	FAILS(ivr_open_lane(member, to, 3, 0), -EINVAL, "power of two");
 	FAILS(ivr_open_lane(member, (struct ivr_peer){ 4, 1 }, 2, 0), -EINVAL, "no slot");
 	ivr_set_max_lane_entries(other, 4);
-	FAILS(ivr_open_lane(member, to, 8, 0), -ECONNREFUSED, "as large");
+	FAILS(ivr_open_lane(member, to, 8, 0), -ECONNREFUSED, "of that size");
 	ivr_set_max_lane_entries(other, 0);
 	FAILS(ivr_open_lane(member, to, 8, 0), -ECONNREFUSED, "no lanes");
 	ivr_set_max_lane_entries(other, 8);
@@ -314,7 +314,7 @@ static void lanes(void)
 	device_lane(0, 1)->producer = 0;
 	CHECK_EQ(ivr_close_lane(other, ivr_self(member)), 0);
 	lane = open_lane_of(member, other, 2);
-	FAILS(ivr_open_lane(member, to, 2, 0), -EBUSY, "has a lane to that member already");
+	FAILS(ivr_open_lane(member, to, 2, 0), -EBUSY, "already has a lane to that member");
 	for (i = 0; i < 2; i++)
 		CHECK_EQ(ivr_lane_push(lane, &item), 0);
 	FAILS(ivr_lane_push(lane, &item), -EAGAIN, "lane is full");
@@ -352,8 +352,8 @@ static void lanes(void)
 	CHECK_EQ(ivr_dispatch(member, 1), 0);
 	send_items(other, member, 0, 1);
 	replace_other();
-	FAILS(ivr_open_lane(other, ivr_self(member), 2, 0), -EBUSY, "had this slot before");
-	FAILS(ivr_open_lane(other, ivr_self(member), 2, SOON), -ETIMEDOUT, "had this slot before");
+	FAILS(ivr_open_lane(other, ivr_self(member), 2, 0), -EBUSY, "earlier member of this slot");
+	FAILS(ivr_open_lane(other, ivr_self(member), 2, SOON), -ETIMEDOUT, "earlier member of this slot");
 	close_all();
 }
 
@@ -384,7 +384,7 @@ static void receiving(void)
 	close_all();
 
 	set_up();
-	member->state.unfenced = true;
+	member->receiver.state.unfenced = true;
 	device.fence_error = -ENOMEM;
 	FAILS(ivr_arm(member), -ENOMEM, "memory");
 	FAILS(ivr_dispatch(member, 1), -ENOMEM, "memory");
@@ -450,7 +450,7 @@ static void requests(void)
 	      "unknown flag");
 	FAILS(ivr_reply(member, &(struct ivring_item){ .from = 1, .from_gen = 3 },
 			&(struct ivring_item){ 0 }, 0), -EINVAL, "generation yet");
-	FAILS(ivr_cancel(member, 99), -ENOENT, "No such request");
+	FAILS(ivr_cancel(member, 99), -ENOENT, "does not wait for a reply");
 	FAILS(call(0), -ETIMEDOUT, "reply");
 	device.asleep = let_other_refuse;
 	FAILS(call(SOON), -ECONNREFUSED, "no handler");
@@ -474,7 +474,7 @@ static void payload(void)
 	FAILS(ivr_alloc(member, OUTBOX + 1, 0, &data), -EMSGSIZE, "larger than the outbox");
 	CHECK_EQ(ivr_alloc(member, 64, 0, &data), 0);
 	CHECK_EQ(ivr_alloc(member, OUTBOX - 64, 0, &rest), 0);
-	FAILS(ivr_alloc(member, 64, 0, &rest), -EAGAIN, "no deadline");
+	FAILS(ivr_alloc(member, 64, 0, &rest), -EAGAIN, "deadline is zero");
 	FAILS(ivr_alloc(member, 64, SOON, &rest), -EDEADLK, "only this member");
 	FAILS(ivr_set_payload(member, &item, buffer, 1), -EINVAL, "one block");
 	FAILS(ivr_set_payload(member, &item, data, 65), -EINVAL, "one block");

@@ -56,7 +56,7 @@ int ivr_request(struct ivr_member *member, struct ivr_peer to, const struct ivri
  * The request's handler will not be called.
  *
  * Return: 0; -ENOENT if the handler has been called already, or if the request was already
- * forgotten.
+ * cancelled.
  */
 int ivr_cancel(struct ivr_member *member, uint64_t id);
 

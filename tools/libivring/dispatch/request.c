@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "dispatch/request.h"
+#include "member.h"
+#include "refuse.h"
+#include "send/peers.h"
+#include "why.h"
+
+#define MIN_CAPACITY	16u
+
+/* Makes room for more requests. All entries are in use. */
+static int grow(struct ivr_requests *requests)
+{
+	uint32_t capacity = requests->capacity ? 2 * requests->capacity : MIN_CAPACITY;
+	struct ivr_pending_request *pending = reallocarray(requests->pending, capacity, sizeof(*pending));
+	uint32_t i;
+
+	if (!pending)
+		return -ENOMEM;
+	for (i = requests->capacity; i < capacity; i++)
+		pending[i] = (struct ivr_pending_request){ .cookie = i, .next = i + 1 };
+	requests->pending = pending;
+	requests->capacity = capacity;
+	return 0;
+}
+
+static struct ivr_pending_request *find(const struct ivr_requests *requests, uint64_t cookie)
+{
+	uint32_t index = (uint32_t)cookie;
+	struct ivr_pending_request *found;
+
+	if (index >= requests->capacity)
+		return NULL;
+	found = &requests->pending[index];
+	return found->fn && found->cookie == cookie ? found : NULL;
+}
+
+/* Frees the entry, and returns its previous content. */
+static struct ivr_pending_request take(struct ivr_requests *requests, struct ivr_pending_request *request)
+{
+	struct ivr_pending_request taken = *request;
+
+	request->fn = NULL;
+	/* The cookie changes, so that a late reply to the old request matches no request. */
+	request->cookie += 1ULL << 32;
+	request->next = requests->free;
+	requests->free = (uint32_t)taken.cookie;
+	requests->waiting--;
+	return taken;
+}
+
+int ivr_request(struct ivr_member *member, struct ivr_peer to, const struct ivring_item *item,
+		uint64_t deadline, ivr_reply_fn fn, void *arg, uint64_t *id)
+{
+	struct ivr_requests *requests = &member->requests;
+	struct ivring_item copy = *item;
+	struct ivr_pending_request *request;
+	int ret;
+
+	if (requests->free == requests->capacity && grow(requests))
+		return ivr_fail_as(-ENOMEM, NULL);
+	request = &requests->pending[requests->free];
+	copy.cookie = request->cookie;
+	copy.flags |= IVRING_ITEM_REQUEST;
+	ret = ivr_send(member, to, &copy, 1, deadline);
+	if (ret < 0)
+		return ret;
+	requests->free = request->next;
+	requests->waiting++;
+	request->to = to;
+	request->fn = fn;
+	request->arg = arg;
+	if (id)
+		*id = copy.cookie;
+	return 0;
+}
+
+int ivr_cancel(struct ivr_member *member, uint64_t id)
+{
+	struct ivr_pending_request *request = find(&member->requests, id);
+
+	if (ivr_refuse_in_child(member))
+		return -EPERM;
+	if (!request)
+		return ivr_fail(-ENOENT, "The request does not wait for a reply any more.");
+	take(&member->requests, request);
+	return 0;
+}
+
+void ivr_requests_answer(struct ivr_member *member, const struct ivring_item *reply)
+{
+	struct ivr_pending_request *request = find(&member->requests, reply->cookie), answered;
+
+	if (!request || request->to.id != reply->from ||
+	    request->to.generation != reply->from_gen) {
+		member->counters.stray++;
+		return;
+	}
+	member->counters.replies++;
+	answered = take(&member->requests, request);
+	if (reply->flags & IVRING_ITEM_REFUSED)
+		answered.fn(member, -ECONNREFUSED, NULL, answered.arg);
+	else
+		answered.fn(member, 0, reply, answered.arg);
+}
+
+void ivr_requests_refuse(struct ivr_member *member, const struct ivring_item *request)
+{
+	struct ivring_item answer = { .flags = IVRING_ITEM_REFUSED, .port = request->port };
+	int ret = ivr_reply(member, request, &answer, 0);
+
+	if (!ret)
+		member->counters.refused++;
+	/* This error is reported once, and the caller must get it, who did not send this reply. */
+	if (ret == -ECONNRESET)
+		ivr_peers_find(member, ivr_sender(request))->by_lane = true;
+}
+
+void ivr_requests_fail(struct ivr_member *member)
+{
+	struct ivr_requests *requests = &member->requests;
+	uint32_t i;
+
+	/* The array may grow and move while the handlers run. */
+	for (i = 0; i < requests->capacity; i++) {
+		struct ivr_pending_request *request = &requests->pending[i], failed;
+
+		/* A member is reportable as gone when all of its items have been consumed. */
+		if (!request->fn || member->slot_events[request->to.id].reportable <= request->to.generation)
+			continue;
+		failed = take(requests, request);
+		failed.fn(member, -EPIPE, NULL, failed.arg);
+	}
+}
+
+void ivr_keep_reply(struct ivr_member *member, int status, const struct ivring_item *reply, void *arg)
+{
+	(void)member;
+	if (!status)
+		*(struct ivring_item *)arg = *reply;
+}

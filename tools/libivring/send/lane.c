@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+#include <errno.h>
+
+#include "member.h"
+#include "os/barrier.h"
+#include "os/sys.h"
+#include "protocol/polling.h"
+#include "protocol/ring.h"
+#include "send/lane.h"
+#include "why.h"
+
+void ivr_lane_init(struct ivr_lane *lane, struct ivring_ring_area *ring, uint32_t entries,
+		   const struct ivring_member_area *receiver, uint32_t id)
+{
+	*lane = (struct ivr_lane){
+		.ring = ring,
+		.receiver = receiver,
+		.end = &receiver->lane[id],
+		.quiet = &receiver->quiet[id / 32],
+		.quiet_bit = 1u << id % 32,
+		.staged = ivr_load(&ring->producer),
+		.mask = entries - 1,
+	};
+	lane->first = lane->staged;
+	lane->limit = (uint32_t)lane->staged + entries;
+}
+
+const struct ivr_reason ivr_lane_reasons[] = {
+	{ -EAGAIN, "The lane is full, and the deadline is zero." },
+	{ -EDEADLK, "The lane is full, and only the sender itself reads it." },
+	{ -ECONNRESET, "The receiver has closed the lane." },
+	{ -ENOENT, "The lane to that member does not exist any more." },
+	{ -EPROTO, "The receiver has broken the lane by a bad consumer index." },
+	{ 0 },
+};
+
+static int fail(int error)
+{
+	return ivr_fail_as(error, ivr_lane_reasons);
+}
+
+/* Ends the lane: no item can be staged any more. */
+static int end_lane(struct ivr_lane *lane, int error)
+{
+	lane->error = error;
+	lane->limit = (uint32_t)lane->staged;
+	return fail(error);
+}
+
+static int refresh(struct ivr_lane *lane)
+{
+	uint32_t seen = lane->limit - ivr_lane_entries(lane), consumer;
+
+	if (lane->error)
+		return fail(lane->error);
+	/* C: pairs with the reader's release, after which it no longer reads those items. */
+	consumer = ivr_load_acquire(&lane->end->consumer);
+	if (ivr_load(&lane->end->closed))
+		return end_lane(lane, -ECONNRESET);
+	if (consumer - seen > ivr_lane_position(lane) - seen)
+		return end_lane(lane, -EPROTO);
+	lane->limit = consumer + ivr_lane_entries(lane);
+	return (uint32_t)lane->staged == lane->limit ? -EAGAIN : 0;
+}
+
+int ivr_lane_refresh(struct ivr_lane *lane)
+{
+	int ret = refresh(lane);
+
+	return ret == -EAGAIN ? fail(ret) : ret;
+}
+
+/* Whether the lane holds enough items to wake a receiver that waits for several items. */
+static bool holds_enough(const struct ivr_lane *lane)
+{
+	uint32_t held = (uint32_t)lane->staged - ivr_load(&lane->end->consumer);
+
+	return held >= ivr_lane_entries(lane) || held >= ivr_load(&lane->receiver->wake_items);
+}
+
+/* Whether the receiver must be woken for the published items. */
+static bool must_ring(const struct ivr_lane *lane)
+{
+	if (ivr_load(lane->quiet) & lane->quiet_bit)
+		return true;
+	switch (ivr_load(&lane->receiver->state)) {
+	case IVRING_IDLE:
+	case IVRING_GONE:
+		return true;
+	case IVRING_DELAYED:
+		return holds_enough(lane);
+	default:
+		/* The receiver is busy, or has stored an invalid state. */
+		return false;
+	}
+}
+
+int ivr_lane_ring(struct ivr_lane *lane)
+{
+	struct ivring_doorbell call = {
+		.id = lane->to.id,
+		.generation = lane->to.generation,
+	};
+	int ret;
+
+	if (lane->error)
+		return fail(lane->error);
+	/* S, Q: pair with the barriers between the reader's IDLE, or its quiet bit, and its last look. */
+	ivr_full_barrier();
+	if (!must_ring(lane))
+		return 0;
+	lane->doorbells++;
+	ret = ivr_ioctl(lane->member->fd, IVRING_IOC_DOORBELL, &call);
+	if (ret < 0)
+		return end_lane(lane, ret);
+	lane->rung += (unsigned int)ret;
+	return 0;
+}
+
+/* Polls for room until @until. */
+static int poll_for_room(struct ivr_lane *lane, uint64_t until)
+{
+	unsigned int i;
+	int ret;
+
+	do {
+		for (i = 0; i < IVR_POLLING_LOOKS; i++) {
+			ret = refresh(lane);
+			if (ret != -EAGAIN)
+				return ret;
+			ivr_pause();
+		}
+	} while (ivr_now() < until);
+	return ret;
+}
+
+/* Sleeps until half of the full lane has been read. */
+static int sleep_for_room(struct ivr_lane *lane, uint64_t deadline)
+{
+	int ret;
+
+	lane->waits++;
+	ret = ivr_lane_flush(lane, lane->limit - ivr_lane_entries(lane) / 2, deadline);
+	if (ret == -ETIMEDOUT || ret == -EINTR)
+		return fail(ret);
+	if (ret)
+		return end_lane(lane, ret);
+	ret = refresh(lane);
+	/* The kernel has seen progress. If there is none here, the receiver has moved its index back. */
+	return ret == -EAGAIN ? end_lane(lane, -EPROTO) : ret;
+}
+
+int ivr_lane_wait(struct ivr_lane *lane, uint64_t deadline)
+{
+	struct ivr_polling *polling = &lane->member->room_polling;
+	uint64_t start;
+	int ret = 0;
+
+	if (ivr_lane_position(lane) != (uint32_t)lane->staged)
+		ret = ivr_lane_publish(lane);
+	if (!ret)
+		ret = refresh(lane);
+	if (ret != -EAGAIN)
+		return ret;
+	if (!deadline)
+		return fail(ret);
+	if (lane->to.id == lane->member->self.id)
+		return fail(-EDEADLK);
+
+	start = ivr_now();
+	if (polling->window)
+		ret = poll_for_room(lane, ivr_polling_end(polling, start, deadline));
+	if (ret == -EAGAIN)
+		ret = sleep_for_room(lane, deadline);
+	if (!ret)
+		ivr_polling_learn(polling, ivr_now() - start);
+	return ret;
+}
+
+uint32_t ivr_lane_position(const struct ivr_lane *lane)
+{
+	return ivr_load(&lane->ring->producer);
+}
+
+bool ivr_lane_has_read(const struct ivr_lane *lane, uint32_t position)
+{
+	/* C: pairs with the reader's release, after which it no longer reads items and payload. */
+	return ivr_is_read(position, ivr_load_acquire(&lane->end->consumer), ivr_lane_entries(lane));
+}
+
+int ivr_lane_flush(const struct ivr_lane *lane, uint32_t position, uint64_t deadline)
+{
+	struct ivring_flush call = {
+		.id = lane->to.id,
+		.generation = lane->to.generation,
+		.position = position,
+		.flags = IVRING_FLUSH_LANE,
+		.deadline = deadline,
+	};
+
+	return ivr_ioctl(lane->member->fd, IVRING_IOC_FLUSH, &call);
+}
