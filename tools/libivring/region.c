@@ -104,3 +104,22 @@ int ivr_region_make(int fd, const struct ivring_create *create)
 		return ivr_fail(ret, fault_of_region(fd, create));
 	return ret ? ivr_fail_as(ret, create_reasons) : 0;
 }
+
+int ivr_create_region(const struct ivr_region_options *options, int *region_fd)
+{
+	struct ivring_create create;
+	int ret, fd;
+
+	ret = ivr_region_read_options(options, 0, &create);
+	if (ret)
+		return ret;
+	fd = ivr_region_open_device();
+	if (fd < 0)
+		return fd;
+	ret = ivr_region_make(fd, &create);
+	if (ret)
+		ivr_device_close(fd);
+	else
+		*region_fd = fd;
+	return ret;
+}

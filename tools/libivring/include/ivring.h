@@ -139,6 +139,18 @@ struct ivr_region_options {
 int ivr_create(const struct ivr_region_options *options, struct ivr_member **member);
 
 /**
+ * ivr_create_region() - make a region without becoming a member of it.
+ * @options:	the properties of the region; @lasting has no effect
+ * @region_fd:	out: a descriptor of the region, to be closed with close()
+ *
+ * Members join by ivr_join_fd() with this descriptor or with a copy of it in another process, or
+ * by the region's name. The region exists as long as the descriptor is open or a member is attached.
+ *
+ * Return: 0; or an error of ivr_create(), except those of mmap().
+ */
+int ivr_create_region(const struct ivr_region_options *options, int *region_fd);
+
+/**
  * ivr_join() - become a member of a region that has a name.
  * @name:	the region's name
  * @id:		the wanted slot, or IVRING_ID_ANY

@@ -20,6 +20,7 @@ struct member members[SLOTS];
 static struct memory region;
 static int slot_of_file[FILES];
 static int files;
+static int region_holder;	/* descriptor that made the region without a member, or -1 */
 
 struct memory new_memory(size_t bytes)
 {
@@ -58,6 +59,7 @@ void device_reset(void)
 	device.cpus = 1;
 	device.now = 1;
 	files = 0;
+	region_holder = -1;
 }
 
 struct ivring_region_area *region_table(void)
@@ -162,6 +164,7 @@ int ivr_device_open(void)
 	if (files == FILES)
 		abort();
 	slot_of_file[files] = -1;
+	device.open_files++;
 	return files++;
 }
 
@@ -173,6 +176,9 @@ void ivr_device_close(int fd)
 		members_changed((uint32_t)slot_of_file[fd]);
 	}
 	slot_of_file[fd] = -1;
+	if (fd == region_holder)
+		region_holder = -1;
+	device.open_files--;
 }
 
 /* The memory that the member in slot @id maps at that offset, as long as it only reads it. */
@@ -242,6 +248,12 @@ static uint32_t slots_taken(void)
 	return taken;
 }
 
+/* A region exists as long as it has a member, or a descriptor that made it without one. */
+static bool region_exists(void)
+{
+	return region.at && (slots_taken() || region_holder >= 0);
+}
+
 static int create(int fd, const struct ivring_create *call)
 {
 	struct ivring_attach first = { .id = 0 };
@@ -249,10 +261,11 @@ static int create(int fd, const struct ivring_create *call)
 	if (call->flags & IVRING_CREATE_PROCESS)
 		first.flags = IVRING_ATTACH_PROCESS;
 
-	if (region.at && slots_taken())
+	if (region_exists())
 		return -EEXIST;
 	drop_memory(&region);
-	if (!call->slots || call->slots > SLOTS || !(call->flags & IVRING_CREATE_ATTACH) ||
+	if (!call->slots || call->slots > SLOTS ||
+	    (call->flags && !(call->flags & IVRING_CREATE_ATTACH)) ||
 	    (call->flags & ~(IVRING_CREATE_ATTACH | IVRING_CREATE_PROCESS)))
 		return -EINVAL;
 	geometry = *call;
@@ -260,7 +273,10 @@ static int create(int fd, const struct ivring_create *call)
 	region_table()->magic = IVRING_MAGIC;
 	region_table()->version = device.version;
 	region_table()->slots = call->slots;
-	return attach(fd, &first);
+	if (call->flags & IVRING_CREATE_ATTACH)
+		return attach(fd, &first);
+	region_holder = fd;
+	return 0;
 }
 
 static int attach(int fd, struct ivring_attach *call)
@@ -270,7 +286,7 @@ static int attach(int fd, struct ivring_attach *call)
 
 	if (call->flags & ~IVRING_ATTACH_PROCESS)
 		return -EINVAL;
-	if (!region.at || (call->name[0] && !slots_taken()))
+	if (!region.at || (call->name[0] && !region_exists()))
 		return -ENOENT;
 	if (call->id != IVRING_ID_ANY && call->id >= geometry.slots)
 		return -EINVAL;
@@ -351,7 +367,7 @@ int ivr_ioctl(int fd, unsigned long request, void *arg)
 	case IVRING_IOC_INFO:
 		if (device.info_error)
 			return device.info_error;
-		if (slot_of_file[fd] < 0)
+		if (slot_of_file[fd] < 0 && fd != region_holder)
 			return -ENXIO;
 		*(struct ivring_info *)arg = (struct ivring_info){
 			.slots = geometry.slots,

@@ -41,6 +41,7 @@ struct device {
 	/* Read by tests. */
 	uint64_t now;			/* nanoseconds; begins at 1 */
 	unsigned int maps;		/* areas mapped now */
+	unsigned int open_files;	/* descriptors open now */
 	unsigned int calls;		/* ioctls */
 	unsigned int enqueues;
 	unsigned int doorbells;
