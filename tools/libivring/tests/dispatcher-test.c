@@ -37,16 +37,11 @@ static void on_item(struct ivr_member *self, const struct ivring_item *item, voi
 
 static void on_other(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
-	(void)self;
-	(void)item;
-	(void)arg;
 	seen.others++;
 }
 
 static void on_members(struct ivr_member *self, const struct ivr_member_event *change, void *arg)
 {
-	(void)self;
-	(void)change;
 	CHECK(arg == &seen);
 	seen.members++;
 	seen.result = (int)seen.items;
@@ -243,8 +238,6 @@ static void run_sleeps_until_there_is_work(void)
 
 static void call_inside(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
-	(void)item;
-	(void)arg;
 	CHECK_EQ(ivr_run(self), -EBUSY);
 	CHECK_EQ(ivr_dispatch(self, 1), -EBUSY);
 	seen.items++;
@@ -348,7 +341,6 @@ static void answer(struct ivr_member *self, const struct ivring_item *item, void
 {
 	struct ivring_item reply = { .port = 9, .cookie = 1 };
 
-	(void)arg;
 	seen.result = ivr_reply(self, item, &reply, 0);
 }
 

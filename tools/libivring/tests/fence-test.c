@@ -62,9 +62,6 @@ static void wait_for_change(const uint32_t *word, uint32_t from)
 
 static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
-	(void)self;
-	(void)item;
-	(void)arg;
 	ivr_store_release(&handled, handled + 1);
 }
 
@@ -84,7 +81,6 @@ static void wait_for_room(struct ivr_lane *lane)
 
 static void *receive(void *arg)
 {
-	(void)arg;
 	while (!ivr_load(&ended) && !ivr_load(&lost)) {
 		ivr_dispatcher_drain(member, TURN);
 		/* Nothing has moved since, so this marks it. */
@@ -135,7 +131,6 @@ static void *read_stream(void *arg)
 	struct ivring_item item;
 	int i, pending;
 
-	(void)arg;
 	while (!ivr_load(&ended) && !ivr_load(&lost)) {
 		pending = ivr_ring_pending(&ring, 1);
 		if (pending < 0) {

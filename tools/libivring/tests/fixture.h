@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A member under test, and others that are moved by the test, on the device of device.c.
+ * The fixture of the unit tests: a member under test, and other members that the test controls, on the
+ * simulated device of device.c.
  */
 #ifndef IVR_FIXTURE_H
 #define IVR_FIXTURE_H
@@ -16,7 +17,7 @@
 
 #define ENTRIES		8u
 #define OUTBOX		4096u
-#define SOON		2u	/* a deadline: there is one */
+#define SOON		2u	/* a deadline that is not zero */
 
 static struct ivr_member *member, *other, *third;
 
@@ -57,6 +58,7 @@ static inline void close_all(void)
 	ivr_close(third);
 	member = other = third = NULL;
 	CHECK_EQ(device.maps, 0);
+	CHECK_EQ(device.open_files, 0);
 }
 
 static inline void close_other(void)
@@ -71,7 +73,7 @@ static inline void replace_other(void)
 	other = join(1);
 }
 
-/* Reads so many items, which are all in one ring. */
+/* Reads @count items, which are all in one ring. */
 static inline void read_items(struct ivr_member *self, unsigned int count)
 {
 	struct ivring_item items[ENTRIES];
@@ -85,7 +87,7 @@ static inline void read_all_of_other(void)
 	read_items(other, (uint32_t)ivr_ring_pending(&other->receiver.inbox, ENTRIES));
 }
 
-/* Sends one item with a block of that many bytes; the block. */
+/* Sends one item with a block of @length bytes. Returns the block. */
 static inline char *send_block(struct ivr_member *from, struct ivr_peer to, size_t length)
 {
 	struct ivring_item item = { .port = 1 };
@@ -102,13 +104,14 @@ static inline void join_third(void)
 	third = join(2);
 }
 
-/* The lane that leads from one member to another one, as a receiver or the kernel has it. */
+/* The area of the lane from one member to another, writable. */
 static inline struct ivring_ring_area *lane_area(const struct ivr_member *from,
 						 const struct ivr_member *to)
 {
 	return device_lane(ivr_self(from).id, ivr_self(to).id);
 }
 
+/* The receiver's end of that lane, writable. */
 static inline struct ivring_lane_end *lane_end(const struct ivr_member *from, const struct ivr_member *to)
 {
 	return &device_area(ivr_self(to).id)->lane[ivr_self(from).id];
@@ -121,7 +124,7 @@ static inline struct ivr_lane *open_lane_of(struct ivr_member *from, const struc
 	return ivr_lane(from, ivr_self(to));
 }
 
-/* Sends so many items, with cookies from @first on. */
+/* Sends @count items, with cookies from @first on. */
 static inline void send_items(struct ivr_member *from, const struct ivr_member *to, uint64_t first,
 			      unsigned int count)
 {
@@ -129,6 +132,40 @@ static inline void send_items(struct ivr_member *from, const struct ivr_member *
 
 	for (; item.cookie < first + count; item.cookie++)
 		CHECK_EQ(ivr_send(from, ivr_self(to), &item, 1, 0), 1);
+}
+
+/* Handlers that do nothing. */
+
+static inline void ignore_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
+{
+}
+
+static inline void ignore_reply(struct ivr_member *self, int status, const struct ivring_item *reply,
+				void *arg)
+{
+}
+
+static inline void ignore_members(struct ivr_member *self, const struct ivr_member_event *event,
+				  void *arg)
+{
+}
+
+/* A handler that answers with an empty reply. */
+static inline void answer_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
+{
+	CHECK_EQ(ivr_reply(self, item, &(struct ivring_item){ 0 }, 0), 0);
+}
+
+/* Hooks of the device. */
+
+static inline void stop_member(void)
+{
+	ivr_stop(member);
+}
+
+static inline void dispatch_other(void)
+{
+	CHECK(ivr_dispatch(other, 100) >= 0);
 }
 
 #endif /* IVR_FIXTURE_H */

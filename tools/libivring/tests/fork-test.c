@@ -14,16 +14,10 @@
 
 static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
-	(void)self;
-	(void)item;
-	(void)arg;
 }
 
 static void on_members(struct ivr_member *self, const struct ivr_member_event *change, void *arg)
 {
-	(void)self;
-	(void)change;
-	(void)arg;
 }
 
 static void check_refused(int ret)

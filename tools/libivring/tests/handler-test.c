@@ -21,10 +21,6 @@ static void check_refused(int ret)
 
 static void on_reply(struct ivr_member *self, int status, const struct ivring_item *reply, void *arg)
 {
-	(void)self;
-	(void)status;
-	(void)reply;
-	(void)arg;
 	replies++;
 }
 
@@ -103,30 +99,22 @@ static void handle(struct ivr_member *self)
 
 static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
-	(void)item;
-	(void)arg;
 	handle(self);
 }
 
 static void handle_reply(struct ivr_member *self, int status, const struct ivring_item *reply, void *arg)
 {
-	(void)status;
-	(void)reply;
-	(void)arg;
 	handle(self);
 }
 
 static void on_members(struct ivr_member *self, const struct ivr_member_event *change, void *arg)
 {
-	(void)change;
-	(void)arg;
 	handle(self);
 }
 
 static void on_lane(struct ivr_member *self, struct ivr_peer from, enum ivr_lane_event event,
 		    void *arg)
 {
-	(void)arg;
 	CHECK_EQ(event, IVR_LANE_OPENED);
 	CHECK_EQ(ivr_close_lane(self, from), 0);
 	handle(self);
@@ -208,7 +196,6 @@ static void answer(struct ivr_member *self, const struct ivring_item *item, void
 {
 	struct ivring_item reply = { 0 };
 
-	(void)arg;
 	CHECK_EQ(ivr_reply(self, item, &reply, 0), 0);
 }
 

@@ -36,8 +36,6 @@ static struct ivr_member *sender_of(uint32_t which)
 static void on_lane(struct ivr_member *self, struct ivr_peer from, enum ivr_lane_event event,
 		    void *arg)
 {
-	(void)self;
-	(void)arg;
 	if (event == IVR_LANE_OPENED)
 		return;
 	CHECK(event == IVR_LANE_AHEAD || event == IVR_LANE_BACK);

@@ -31,8 +31,6 @@ static void on_lane(struct ivr_member *self, struct ivr_peer from, enum ivr_lane
 
 static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
-	(void)self;
-	(void)arg;
 	seen.senders[seen.items] = item->from;
 	seen.cookies[seen.items++] = item->cookie;
 }
@@ -379,7 +377,6 @@ static void closed_before_another_is_consumed(void)
 static void refused(struct ivr_member *self, struct ivr_peer from, enum ivr_lane_event event,
 		    void *arg)
 {
-	(void)arg;
 	CHECK_EQ(event, IVR_LANE_OPENED);
 	CHECK_EQ(ivr_close_lane(self, from), 0);
 }
@@ -473,8 +470,6 @@ static void opened_and_left(void)
 /* For each item that is read, one more is published. */
 static void publish_one_more(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
-	(void)self;
-	(void)item;
 	((struct ivring_ring_area *)arg)->producer++;
 }
 

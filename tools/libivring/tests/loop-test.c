@@ -14,8 +14,6 @@ static unsigned int handled;
 
 static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
-	(void)item;
-	(void)arg;
 	handled++;
 	if (arg)
 		ivr_stop(self);
@@ -25,7 +23,6 @@ static void echo(struct ivr_member *self, const struct ivring_item *item, void *
 {
 	struct ivring_item answer = { 0 };
 
-	(void)arg;
 	CHECK_EQ(ivr_reply(self, item, &answer, 0), 0);
 }
 
@@ -247,17 +244,11 @@ static void members_count_when_asked_for(void)
 
 static void on_members(struct ivr_member *self, const struct ivr_member_event *change, void *arg)
 {
-	(void)self;
-	(void)change;
-	(void)arg;
 	handled++;
 }
 
 static void on_reply(struct ivr_member *self, int status, const struct ivring_item *reply, void *arg)
 {
-	(void)self;
-	(void)reply;
-	(void)arg;
 	CHECK_EQ(status, -EPIPE);
 	handled++;
 }

@@ -116,7 +116,6 @@ static bool all_received(void)
 
 static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
-	(void)arg;
 	CHECK_EQ((long long)item->cookie, (long long)received.next[item->from]);
 	received.next[item->from]++;
 	received.all++;

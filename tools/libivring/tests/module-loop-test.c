@@ -29,7 +29,6 @@ static void serve(struct ivr_member *own, const struct ivring_item *item, void *
 {
 	struct ivring_item answer = { 0 }, news = { .port = NEWS };
 
-	(void)arg;
 	if (ivr_reply(own, item, &answer, soon()))
 		_exit(3);
 	if (item->inline_len)
@@ -64,9 +63,6 @@ static int call(bool later)
 
 static void on_news(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
-	(void)self;
-	(void)item;
-	(void)arg;
 	/* Not in a handler; and that changes nothing. */
 	refused += call(true) == -EBUSY;
 	handled++;

@@ -12,7 +12,6 @@
 
 static void *run_thread(void *arg)
 {
-	(void)arg;
 	return (void *)(intptr_t)ivr_run(member);
 }
 
@@ -36,7 +35,6 @@ static void stop_from_another_thread(void)
 
 static void on_signal(int signal)
 {
-	(void)signal;
 	ivr_stop(member);
 }
 
@@ -251,7 +249,6 @@ static void on_lane_item(struct ivr_member *self, const struct ivring_item *item
 
 static void on_lane_members(struct ivr_member *self, const struct ivr_member_event *change, void *arg)
 {
-	(void)arg;
 	if (seen.items && change->event == IVR_MEMBER_LEFT &&
 	    change->peer.id == seen.child.id && change->peer.generation == seen.child.generation)
 		ivr_stop(self);
@@ -394,42 +391,6 @@ static void handle_in_a_child(void)
 	close_member();
 }
 
-/* In a child: makes a region of that name or joins it, and leaves, again and again. */
-static void open_and_close(const char *name)
-{
-	struct ivr_region_options options = {
-		.name = name, .slots = 16, .inbox_entries = 2, .outbox_bytes = 4096,
-	};
-	struct ivr_member *own;
-	int i, ret;
-
-	for (i = 0; i < 100; i++) {
-		ret = ivr_open(&options, soon(), &own);
-		if (ret == -ENOSPC || ret == -EDQUOT)
-			continue;
-		if (ret != IVR_CREATED && ret != IVR_JOINED)
-			_exit(1);
-		ivr_close(own);
-	}
-	_exit(0);
-}
-
-/* Whoever is first creates it; nobody finds it neither there nor to be made. */
-static void each_may_be_the_first(void)
-{
-	pid_t pids[10];
-	unsigned int i;
-
-	alarm(TIME_LIMIT_S);
-	for (i = 0; i < ARRAY_SIZE(pids); i++) {
-		pids[i] = fork();
-		if (!pids[i])
-			open_and_close("each may be the first");
-	}
-	for (i = 0; i < ARRAY_SIZE(pids); i++)
-		reap(pids[i]);
-}
-
 int main(int argc, char **argv)
 {
 	begin(argc, argv);
@@ -443,6 +404,5 @@ int main(int argc, char **argv)
 	RUN(lane_closed_again_and_again);
 	RUN(wait_for_a_peer_among_items);
 	RUN(handle_in_a_child);
-	RUN(each_may_be_the_first);
 	return tap_end();
 }

@@ -20,7 +20,6 @@ static void serve(struct ivr_member *own, const struct ivring_item *item, void *
 	struct ivring_item reply = { 0 };
 	uint64_t number;
 
-	(void)arg;
 	if (ivr_get_inline(item, &number, sizeof(number)))
 		_exit(3);
 	number *= 2;
@@ -219,7 +218,6 @@ static void count_item(struct ivr_member *self, const struct ivring_item *item, 
 {
 	uint64_t *items = arg;
 
-	(void)item;
 	if (++*items == 50)
 		ivr_stop(self);
 }
@@ -263,8 +261,6 @@ static void woken_for_ten(void)
 
 static void stop_at_first(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
-	(void)item;
-	(void)arg;
 	ivr_stop(self);
 }
 
@@ -300,7 +296,6 @@ static void woken_after_a_while(void)
 
 static void *run_thread(void *arg)
 {
-	(void)arg;
 	return (void *)(intptr_t)ivr_run(member);
 }
 

@@ -64,7 +64,6 @@ static void on_item(struct ivr_member *self, const struct ivring_item *item, voi
 	unsigned char payload[700];
 	int i, length;
 
-	(void)arg;
 	length = ivr_copy_payload(self, item, payload, sizeof(payload));
 	CHECK(length > 0);
 	for (i = 0; i < length; i++)

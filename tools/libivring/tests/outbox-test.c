@@ -43,7 +43,6 @@ static bool has_read(uint32_t to, uint32_t position)
 
 static bool settled(void *arg, const struct ivr_delivery *delivery)
 {
-	(void)arg;
 	return has_read(delivery->to.id, delivery->position);
 }
 

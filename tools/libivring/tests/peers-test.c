@@ -91,7 +91,6 @@ static void on_item(struct ivr_member *self, const struct ivring_item *item, voi
 	const void *data;
 	unsigned int i;
 
-	(void)arg;
 	CHECK_EQ(ivr_payload(self, item, &data), 0);
 	for (i = 0; i < 4; i++) {
 		replace_other();

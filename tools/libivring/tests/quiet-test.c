@@ -166,15 +166,11 @@ static unsigned int news, items;
 
 static void on_members(struct ivr_member *self, const struct ivr_member_event *change, void *arg)
 {
-	(void)self;
-	(void)arg;
 	news += change->event == IVR_MEMBER_LEFT;
 }
 
 static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
-	(void)self;
-	(void)arg;
 	items += item->from == 2;
 	CHECK_EQ(news, 0);
 }

@@ -32,9 +32,6 @@ static void on_reply(struct ivr_member *self, int status, const struct ivring_it
 
 static void on_other(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
-	(void)self;
-	(void)item;
-	(void)arg;
 	seen.others++;
 }
 
@@ -45,7 +42,6 @@ static void answer(struct ivr_member *self, const struct ivring_item *item, void
 	uint64_t number;
 	void *block;
 
-	(void)arg;
 	CHECK_EQ(ivr_get_inline(item, &number, sizeof(number)), 0);
 	number *= 2;
 	CHECK_EQ(ivr_set_inline(&reply, &number, sizeof(number)), 0);
@@ -399,8 +395,6 @@ static void call_inside(struct ivr_member *self, const struct ivring_item *reque
 {
 	struct ivring_item item = question(1);
 
-	(void)request;
-	(void)arg;
 	CHECK_EQ(ivr_call(self, ivr_self(other), &item, SOON, on_reply, &seen), -EBUSY);
 	seen.others++;
 }

@@ -19,8 +19,6 @@ static struct {
 
 static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
-	(void)item;
-	(void)arg;
 	seen.states[seen.items++] = device_area(0)->state;
 	if (seen.items == seen.stop_at)
 		ivr_stop(self);

@@ -67,7 +67,6 @@ static void *stop(void *arg)
 {
 	uint32_t round;
 
-	(void)arg;
 	for (round = 0; round < ROUNDS && !ivr_load(&lost); round++) {
 		meet(1);
 		loiter();
