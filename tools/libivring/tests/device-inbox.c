@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Items in the inboxes of the tests' device, and sleeping.
+ * The inboxes of the simulated device, and sleeping.
  */
 
 #include <errno.h>
@@ -11,10 +11,10 @@
 #include "os/barrier.h"
 #include "kernel.h"
 
-/* For the indices in members: one thread may send to a member while another sleeps for it. */
+/* Guards the indices in members: one thread may send to a member while another one sleeps for it. */
 static pthread_mutex_t indices = PTHREAD_MUTEX_INITIALIZER;
 
-/* As the kernel does: how many are to be read, or -EPROTO. */
+/* Number of unread items, or -EPROTO. Checks the consumer index like the kernel. */
 static int pending(uint32_t id)
 {
 	struct member *member = &members[id];
@@ -115,7 +115,7 @@ static int look(uint32_t id, uint32_t interest, uint32_t *events)
 	return 0;
 }
 
-/* Whether a member that is armed or has looked in vain goes on sleeping. */
+/* Whether the member sleeps: if it is armed, until the state changes; otherwise until there are events. */
 static bool sleeps(uint32_t id, bool armed, uint32_t events)
 {
 	uint32_t state = ivr_load(&device_area(id)->state);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * The lanes of the tests' device.
+ * The lanes of the simulated device.
  */
 
 #include <errno.h>
@@ -42,7 +42,7 @@ static struct ivring_lane_end *end_of(uint32_t from, uint32_t to)
 	return &device_area(to)->lane[from];
 }
 
-/* The lane to that very member: 0, or why it is of no use. */
+/* Finds the lane to this member, not to another member of its slot. Returns 0, or why nothing can be sent. */
 static int find(uint32_t from, uint32_t to, uint32_t generation, struct lane **lane)
 {
 	int ret = check_peer(to, generation);
@@ -120,7 +120,7 @@ int close_lane(uint32_t to, const struct ivring_close_lane *call)
 	return 0;
 }
 
-/* Has a quiet lane looked at again. */
+/* Clears the quiet bit of a lane, so that the receiver looks at it again. */
 static void wake_lane(uint32_t from, uint32_t to)
 {
 	uint32_t *word = &device_area(to)->quiet[0], bit = 1u << from;

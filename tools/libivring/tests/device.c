@@ -181,7 +181,7 @@ void ivr_device_close(int fd)
 	device.open_files--;
 }
 
-/* The memory that the member in slot @id maps at that offset, as long as it only reads it. */
+/* Finds the memory that the member in slot @id maps at @offset, and checks that it may write there. */
 static int find_memory(uint32_t id, uint64_t offset, bool write, const struct memory **found)
 {
 	uint32_t number = (uint32_t)(offset >> IVRING_MAP_SHIFT), other;
@@ -342,10 +342,10 @@ int ivr_ioctl(int fd, unsigned long request, void *arg)
 {
 	uint32_t id = (uint32_t)slot_of_file[fd];
 
-	/* To count it as below would be a barrier that is not there. */
+	/* It is not counted like other calls, because the atomic operation would be a barrier. */
 	if (request == IVRING_IOC_FENCE)
 		return make_fence();
-	/* Two threads may make one at a time. */
+	/* Two threads may make calls at the same time. */
 	__atomic_fetch_add(&device.calls, 1, __ATOMIC_RELAXED);
 	if (request == device.fail) {
 		device.fail = 0;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A /dev/ivring of one region within the test's process, in the place of sys.c.
- * Nothing ever sleeps: where the kernel would, the world moves on by a call of
- * device.asleep, and the caller looks again; if that call did nothing that it
- * waits for, its time is up.
+ * A simulated /dev/ivring with one region in the process of the test, which replaces os/sys.c. No call
+ * sleeps. Where the kernel would sleep, the device calls device.asleep and looks again. If the call
+ * still has to wait then, it fails with -ETIMEDOUT.
  */
 #ifndef IVR_DEVICE_H
 #define IVR_DEVICE_H
@@ -15,29 +14,29 @@
 typedef void hook(void);
 
 struct device {
-	/* Set by tests. Each call is made once, and then forgotten. */
-	hook *asleep;			/* in place of a sleep */
+	/* Set by tests. Each hook except @fence is called once. */
+	hook *asleep;			/* called instead of sleeping */
 	hook *before_wait;		/* on entry to IVRING_IOC_WAIT */
 	hook *before_map;		/* on entry to mmap() */
-	hook *in_fence;			/* after IVRING_IOC_FENCE has begun */
-	hook *fence;			/* if set, does it really; each time */
-	hook *alarm;			/* when the clock is looked at, at @alarm_at or later */
+	hook *in_fence;			/* called in IVRING_IOC_FENCE */
+	hook *fence;			/* called in each IVRING_IOC_FENCE, to pass a real barrier */
+	hook *alarm;			/* called when the clock is read at @alarm_at or later */
 	uint64_t alarm_at;
-	uint32_t first_index;		/* where the indices of new inboxes begin */
+	uint32_t first_index;		/* initial index of new inboxes */
 	uint32_t version;		/* of the region area */
-	int flush_error;		/* what IVRING_IOC_FLUSH returns, if not 0 */
-	bool flush_lies;		/* IVRING_IOC_FLUSH says that all of a lane was read */
-	int lane_map_error;		/* what the next mmap() of a lane fails with */
-	int fence_error;		/* what IVRING_IOC_FENCE fails with */
-	int open_error;			/* what opening it fails with */
-	int info_error;			/* what IVRING_IOC_INFO fails with */
-	int poll_error;			/* what poll() fails with */
-	bool in_child;			/* another process has the descriptors, too */
-	unsigned long fail;		/* the next such ioctl fails with @fail_error */
+	int flush_error;		/* result of IVRING_IOC_FLUSH, if not 0 */
+	bool flush_lies;		/* IVRING_IOC_FLUSH returns 0 for all lanes */
+	int lane_map_error;		/* error of the next mmap() of a lane */
+	int fence_error;		/* error of IVRING_IOC_FENCE */
+	int open_error;			/* error of opening the device */
+	int info_error;			/* error of IVRING_IOC_INFO */
+	int poll_error;			/* error of poll() */
+	bool in_child;			/* the process is a child, so closing a descriptor detaches no member */
+	unsigned long fail;		/* number of the ioctl whose next call fails with @fail_error */
 	int fail_error;
 	unsigned int cpus;
-	uint64_t tick;			/* what the clock moves on by at each look */
-	uint64_t nap;			/* and while a member sleeps */
+	uint64_t tick;			/* how far the clock advances each time it is read */
+	uint64_t nap;			/* how far the clock advances while a member sleeps */
 	/* Read by tests. */
 	uint64_t now;			/* nanoseconds; begins at 1 */
 	unsigned int maps;		/* areas mapped now */
@@ -46,34 +45,34 @@ struct device {
 	unsigned int enqueues;
 	unsigned int doorbells;
 	unsigned int rooms;
-	unsigned int waits;		/* that were armed */
+	unsigned int waits;		/* calls of IVRING_IOC_WAIT with IVRING_WAIT_ARMED */
 	unsigned int kicks;		/* calls of IVRING_IOC_WAIT that turned IDLE into BUSY */
-	unsigned int signals;		/* of eventfds */
+	unsigned int signals;		/* signals of eventfds */
 	unsigned int fences;
 };
 
 extern struct device device;
 
-/* Forgets the region; all its members have been closed. */
+/* Removes the region, whose members have all been closed. */
 void device_reset(void);
 
-/* The memory of the member in a slot, writable; those of the last one that was there. */
+/* The areas of the member in a slot, writable. If the slot is free, those of its last member. */
 struct ivring_member_area *device_area(uint32_t id);
 struct ivring_ring_area *device_inbox(uint32_t id);
 
-/* The memory of the last lane that was opened between two slots. */
+/* The area of the last lane that was opened between two slots, writable. */
 struct ivring_ring_area *device_lane(uint32_t from, uint32_t to);
 
-/* Whether the member that came last leaves with its process. */
+/* Whether the member that has attached last leaves with its process. */
 bool device_ends_with_process(void);
 
-/* The mode of the region that was made last. */
+/* The mode of the latest region. */
 uint32_t device_mode(void);
 
-/* Sets the index of the next item into that inbox, behind the sender's back. */
+/* Sets the producer index of an inbox to a wrong value. */
 void device_set_producer(uint32_t id, uint32_t producer);
 
-/* Wakes a member that is idle, or for @few items only after a while: whether this has woken it. */
+/* Wakes an idle member. If @few is set, only delays the wakeup. Returns whether the member was woken. */
 bool device_ring(uint32_t id, bool few);
 
 #endif /* IVR_DEVICE_H */

@@ -1,27 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * The dispatcher, on the device of device.c.
+ * The dispatcher, on the simulated device.
  */
 
 #include <errno.h>
-#include <string.h>
-
-#include "os/barrier.h"
-#include "device.h"
-#include "tap.h"
-#include "member.h"
 
 #define ENTRIES		64u
 
-static struct ivr_member *member, *other;
+#include "fixture.h"
 
-/* What the handlers saw, and what they are to do. */
+/* What the handlers saw, and what they should do. */
 static struct {
 	unsigned int items, others, members;
 	uint64_t cookie;
 	uint32_t state, consumer;
 	uint64_t stop_at;	/* cookie of the item to stop at */
-	int result;		/* of a call that a handler made */
+	int result;		/* result of a call that a handler made */
 } seen;
 
 static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
@@ -47,32 +41,13 @@ static void on_members(struct ivr_member *self, const struct ivr_member_event *c
 	seen.result = (int)seen.items;
 }
 
-static void set_up(void)
+/* Makes a member with a handler of port 7. */
+static void set_up_handler(void)
 {
-	struct ivr_region_options options = {
-		.name = "test", .slots = 4, .inbox_entries = ENTRIES,
-		.outbox_bytes = 4096, .mode = 0600,
-	};
-
-	device_reset();
 	memset(&seen, 0, sizeof(seen));
 	seen.stop_at = UINT64_MAX;
-	CHECK_EQ(ivr_create(&options, &member), 0);
-	CHECK_EQ(ivr_join("test", 1, 0, &other), 0);
+	set_up();
 	CHECK_EQ(ivr_on(member, 7, on_item, &seen), 0);
-}
-
-static void close_other(void)
-{
-	ivr_close(other);
-	other = NULL;
-}
-
-static void close_both(void)
-{
-	close_other();
-	ivr_close(member);
-	CHECK_EQ(device.maps, 0);
 }
 
 static void send(uint32_t port, unsigned int count)
@@ -87,7 +62,7 @@ static void handlers_by_port(void)
 {
 	uint32_t port;
 
-	set_up();
+	set_up_handler();
 	CHECK_EQ(ivr_on(member, IVR_PORT_RESERVED, on_item, &seen), -EINVAL);
 	for (port = 20; port; port--)
 		if (port != 7)
@@ -103,7 +78,7 @@ static void handlers_by_port(void)
 	CHECK_EQ(seen.items, 1);
 	CHECK_EQ(seen.others, 19);
 
-	/* Registered again: the new one instead; and then none. */
+	/* A new handler replaces the old one, and NULL removes it. */
 	CHECK_EQ(ivr_on(member, 3, on_item, &seen), 0);
 	send(3, 1);
 	CHECK_EQ(ivr_dispatch(member, 100), 1);
@@ -113,12 +88,12 @@ static void handlers_by_port(void)
 	CHECK_EQ(ivr_dispatch(member, 100), 1);
 	CHECK_EQ(seen.items, 2);
 	CHECK_EQ(seen.others, 19);
-	close_both();
+	close_all();
 }
 
 static void ports_without_handler(void)
 {
-	set_up();
+	set_up_handler();
 	send(8, 2);
 	CHECK_EQ(ivr_dispatch(member, 100), 2);
 	CHECK_EQ(seen.items, 0);
@@ -128,24 +103,24 @@ static void ports_without_handler(void)
 	CHECK_EQ(ivr_dispatch(member, 100), 3);
 	CHECK_EQ(seen.others, 2);
 	CHECK_EQ(seen.items, 1);
-	close_both();
+	close_all();
 }
 
 static void reserved_port_does_nothing(void)
 {
-	set_up();
+	set_up_handler();
 	ivr_on_other(member, on_other, NULL);
 	send(IVR_PORT_RESERVED, 1);
 	send(7, 1);
 	CHECK_EQ(ivr_dispatch(member, 100), 2);
 	CHECK_EQ(seen.others, 0);
 	CHECK_EQ(seen.items, 1);
-	close_both();
+	close_all();
 }
 
-static void given_up_after_the_handlers(void)
+static void items_are_released_after_the_handlers(void)
 {
-	set_up();
+	set_up_handler();
 	send(7, ENTRIES);
 	device_area(0)->state = IVRING_IDLE;
 	CHECK_EQ(ivr_dispatch(member, 3), 3);
@@ -153,17 +128,17 @@ static void given_up_after_the_handlers(void)
 	CHECK_EQ(seen.state, IVRING_BUSY);
 	CHECK_EQ(device_area(0)->inbox_consumer, 3);
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
-	/* In batches, so that senders do not wait for all of them. */
+	/* The items are released in batches, so that senders do not wait for all of them. */
 	CHECK_EQ(ivr_dispatch(member, 100), ENTRIES - 3);
 	CHECK(seen.consumer > 3);
 	CHECK_EQ(device_area(0)->inbox_consumer, ENTRIES);
 	CHECK_EQ(ivr_dispatch(member, 100), 0);
-	close_both();
+	close_all();
 }
 
 static void stop_in_a_handler(void)
 {
-	set_up();
+	set_up_handler();
 	send(7, 10);
 	seen.stop_at = 4;
 	CHECK_EQ(ivr_dispatch(member, 100), 5);
@@ -177,33 +152,28 @@ static void stop_in_a_handler(void)
 	seen.stop_at = 9;
 	CHECK_EQ(ivr_run(member), 0);
 	CHECK_EQ(seen.cookie, 9);
-	/* No item was needed for that. */
+	/* The handler's stop needed no item to wake the member. */
 	CHECK_EQ(device_inbox(0)->producer, 20);
-	close_both();
-}
-
-static void stop(void)
-{
-	ivr_stop(member);
+	close_all();
 }
 
 static void stop_from_elsewhere(void)
 {
-	set_up();
-	device.asleep = stop;
+	set_up_handler();
+	device.asleep = stop_member;
 	CHECK_EQ(ivr_run(member), 0);
-	/* Between the last look at the flag and the sleep. */
-	device.before_wait = stop;
+	/* The stop comes between the last look at the flag and the sleep. */
+	device.before_wait = stop_member;
 	CHECK_EQ(ivr_run(member), 0);
-	/* Before the run. */
-	stop();
+	/* The stop comes before the run. */
+	stop_member();
 	CHECK_EQ(ivr_run(member), 0);
-	/* What stopped those does not stop the next. */
+	/* These stops do not stop the next run. */
 	seen.stop_at = 0;
 	send(7, 1);
 	CHECK_EQ(ivr_run(member), 0);
 	CHECK_EQ(seen.items, 1);
-	close_both();
+	close_all();
 }
 
 static void fill_and_stop(void)
@@ -214,11 +184,11 @@ static void fill_and_stop(void)
 
 static void stop_with_a_full_inbox(void)
 {
-	set_up();
+	set_up_handler();
 	device.before_wait = fill_and_stop;
 	CHECK_EQ(ivr_run(member), 0);
 	CHECK_EQ(device_inbox(0)->producer, ENTRIES);
-	close_both();
+	close_all();
 }
 
 static void send_the_last(void)
@@ -228,12 +198,12 @@ static void send_the_last(void)
 
 static void run_sleeps_until_there_is_work(void)
 {
-	set_up();
+	set_up_handler();
 	seen.stop_at = 0;
 	device.asleep = send_the_last;
 	CHECK_EQ(ivr_run(member), 0);
 	CHECK_EQ(seen.items, 1);
-	close_both();
+	close_all();
 }
 
 static void call_inside(struct ivr_member *self, const struct ivring_item *item, void *arg)
@@ -245,19 +215,19 @@ static void call_inside(struct ivr_member *self, const struct ivring_item *item,
 
 static void no_dispatch_in_a_handler(void)
 {
-	set_up();
+	set_up_handler();
 	ivr_on(member, 7, call_inside, NULL);
 	send(7, 2);
 	CHECK_EQ(ivr_dispatch(member, 100), 2);
 	CHECK_EQ(seen.items, 2);
-	close_both();
+	close_all();
 }
 
 static void arm(void)
 {
 	struct ivring_item item;
 
-	set_up();
+	set_up_handler();
 	CHECK_EQ(ivr_refresh_members(member), 1);
 	CHECK_EQ(ivr_arm(member), 1);
 	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
@@ -271,12 +241,12 @@ static void arm(void)
 	CHECK_EQ(ivr_arm(member), 0);
 	CHECK_EQ(ivr_refresh_members(member), 1);
 	CHECK_EQ(ivr_arm(member), 1);
-	close_both();
+	close_all();
 }
 
 static void armed_when_there_is_no_more(void)
 {
-	set_up();
+	set_up_handler();
 	send(7, 2);
 	CHECK_EQ(ivr_dispatch(member, 1), 1);
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
@@ -287,14 +257,14 @@ static void armed_when_there_is_no_more(void)
 	CHECK_EQ(ivr_dispatch(member, 1), 0);
 	CHECK_EQ(member->members, member->region->members);
 	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
-	close_both();
+	close_all();
 }
 
 static void broken_inbox(void)
 {
 	struct ivring_item item;
 
-	set_up();
+	set_up_handler();
 	send(7, 1);
 	device_set_producer(0, ENTRIES + 1);
 	CHECK_EQ(ivr_arm(member), -EPROTO);
@@ -304,24 +274,24 @@ static void broken_inbox(void)
 	CHECK_EQ(ivr_receive(member, &item, 1), -EPROTO);
 	CHECK_EQ(ivr_consume(member, 1), -EINVAL);
 	CHECK_EQ(seen.items, 0);
-	close_both();
+	close_all();
 }
 
-static void rings_back(void)
+static void notifies_waiting_senders(void)
 {
-	set_up();
+	set_up_handler();
 	send(7, ENTRIES);
 	CHECK_EQ(ivr_dispatch(member, 1), 1);
 	CHECK_EQ(device.rooms, 0);
 	device_inbox(0)->room_wanted = 1;
 	CHECK_EQ(ivr_dispatch(member, 1), 1);
 	CHECK_EQ(device.rooms, 1);
-	close_both();
+	close_all();
 }
 
-static void news_after_the_last_item(void)
+static void event_after_the_last_item(void)
 {
-	set_up();
+	set_up_handler();
 	ivr_on_members(member, on_members, &seen);
 	CHECK_EQ(ivr_dispatch(member, 100), 0);
 	CHECK_EQ(seen.members, 1);
@@ -334,7 +304,7 @@ static void news_after_the_last_item(void)
 	CHECK_EQ(seen.members, 2);
 	CHECK_EQ(seen.result, 40);
 	CHECK_EQ(device_area(0)->members_seen, member->region->members);
-	close_both();
+	close_all();
 }
 
 static void answer(struct ivr_member *self, const struct ivring_item *item, void *arg)
@@ -348,7 +318,7 @@ static void reply_carries_the_cookie(void)
 {
 	struct ivring_item request = { .port = 5, .cookie = 77 }, reply;
 
-	set_up();
+	set_up_handler();
 	ivr_on(member, 5, answer, NULL);
 	CHECK_EQ(ivr_send(other, ivr_self(member), &request, 1, 0), 1);
 	CHECK_EQ(ivr_dispatch(member, 100), 1);
@@ -361,7 +331,7 @@ static void reply_carries_the_cookie(void)
 	close_other();
 	CHECK_EQ(ivr_dispatch(member, 100), 1);
 	CHECK_EQ(seen.result, -EPIPE);
-	close_both();
+	close_all();
 }
 
 int main(void)
@@ -369,7 +339,7 @@ int main(void)
 	RUN(handlers_by_port);
 	RUN(ports_without_handler);
 	RUN(reserved_port_does_nothing);
-	RUN(given_up_after_the_handlers);
+	RUN(items_are_released_after_the_handlers);
 	RUN(stop_in_a_handler);
 	RUN(stop_from_elsewhere);
 	RUN(stop_with_a_full_inbox);
@@ -378,8 +348,8 @@ int main(void)
 	RUN(arm);
 	RUN(armed_when_there_is_no_more);
 	RUN(broken_inbox);
-	RUN(rings_back);
-	RUN(news_after_the_last_item);
+	RUN(notifies_waiting_senders);
+	RUN(event_after_the_last_item);
 	RUN(reply_carries_the_cookie);
 	return tap_end();
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * What a program that sends by a lane compiles into: see fast-path-test. In C and in C++.
+ * A program that sends by a lane, for fast-path-test. It compiles as C and as C++.
  */
 
 #include <ivring.h>

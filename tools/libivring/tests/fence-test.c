@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * The barriers S, A, R and Q between a sender and a receiver that are two threads: the sender
- * publishes just when the receiver goes to sleep, or goes to sleep itself just when the
- * receiver makes room, again and again. If one of the two barriers is missing, both miss the
- * other's store after some thousands of rounds. And P and C, in a stream that no doorbell
- * puts in order, for ThreadSanitizer to look at.
+ * The barriers S, A, R and Q between a sender and a receiver that are two threads. In each round the
+ * sender publishes just when the receiver goes to sleep, or goes to sleep just when the receiver makes
+ * room. If one of the two barriers is missing, both threads miss the other's store after some
+ * thousands of rounds. For ThreadSanitizer, the test also checks P and C, in a stream of items without
+ * doorbells.
  *
  *	fence-test [SEED [MILLISECONDS]]
  */
@@ -21,17 +21,15 @@
 #include "fixture.h"
 
 #define PATIENCE_NS	5000000000ULL
-#define ROUNDS		10000u	/* at least, on a machine that has the time for them */
-/* Items of one turn: fewer than those after which the library says UNFENCED by itself. */
+#define ROUNDS		10000u	/* lower bound, unless the machine is too slow */
+/* Items per turn: fewer than the number after which the library itself stores UNFENCED. */
 #define TURN		256u
 
 static uint64_t duration_ns = 400000000;
 
-/*
- * Whether the receiver says UNFENCED before it goes to sleep, whether it marks the lane as quiet
- * first, and whether the sender sleeps.
- */
-static bool unfenced, marks, waits_for_room;
+static bool unfenced;		/* the receiver is UNFENCED before it goes to sleep */
+static bool marks;		/* the receiver makes the lane quiet before it goes to sleep */
+static bool waits_for_room;	/* the sender sleeps */
 
 /* Shared by the two threads. */
 static uint32_t sent, handled, ended, lost;
@@ -44,7 +42,7 @@ static uint64_t now(void)
 	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
-/* Waits until a word has changed from @from; sets @lost if it does not. */
+/* Waits until the word differs from @from. Sets @lost if it does not change in time. */
 static void wait_for_change(const uint32_t *word, uint32_t from)
 {
 	uint64_t start = now();
@@ -65,7 +63,7 @@ static void on_item(struct ivr_member *self, const struct ivring_item *item, voi
 	ivr_store_release(&handled, handled + 1);
 }
 
-/* As the kernel does for IVRING_IOC_FLUSH. */
+/* Waits for room like IVRING_IOC_FLUSH. */
 static void wait_for_room(struct ivr_lane *lane)
 {
 	struct ivring_ring_area *ring = lane->ring;
@@ -83,7 +81,7 @@ static void *receive(void *arg)
 {
 	while (!ivr_load(&ended) && !ivr_load(&lost)) {
 		ivr_dispatcher_drain(member, TURN);
-		/* Nothing has moved since, so this marks it. */
+		/* The lane has stood still since, so this sweep makes it quiet. */
 		if (marks)
 			ivr_dispatcher_drain(member, TURN);
 		if (unfenced)
@@ -92,14 +90,6 @@ static void *receive(void *arg)
 			wait_for_change(&member->area->state, IVRING_IDLE);
 	}
 	return NULL;
-}
-
-static void loiter(void)
-{
-	uint32_t rounds;
-
-	for (rounds = random_below(64); rounds; rounds--)
-		__asm__ __volatile__("");
 }
 
 static void send_one_by_one(void)
@@ -112,17 +102,17 @@ static void send_one_by_one(void)
 		CHECK_EQ(ivr_lane_push(lane, &item), 0);
 		CHECK_EQ(ivr_lane_publish(lane), 0);
 		if (waits_for_room) {
-			loiter();
+			loiter(64);
 			wait_for_room(lane);
 		}
 		wait_for_change(&handled, sent++);
-		loiter();
+		loiter(64);
 		lasted = now() - start;
 	} while (tap_good && !ivr_load(&lost) && (lasted < duration_ns ||
 						  (sent < ROUNDS && lasted < 2 * PATIENCE_NS)));
 }
 
-/* Both ends by one mapping: the sanitizer does not know that two show the same memory. */
+/* Both ends use one mapping, because the sanitizer does not know that two mappings show the same memory. */
 static struct ivr_lane lane;
 static struct ivr_ring_reader ring;
 
@@ -187,7 +177,7 @@ static void stream(void)
 	close_all();
 }
 
-/* As IVRING_IOC_FENCE, for the threads of this process. */
+/* Passes a barrier on all threads of this process, like IVRING_IOC_FENCE on all CPUs. */
 static void fence(void)
 {
 	CHECK_EQ(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0), 0);

@@ -15,7 +15,9 @@
 #include "send/lane.h"
 #include "send/peers.h"
 
-#define ENTRIES		8u
+#ifndef ENTRIES
+#define ENTRIES		8u	/* capacity of each inbox, which a test can define before */
+#endif
 #define OUTBOX		4096u
 #define SOON		2u	/* a deadline that is not zero */
 

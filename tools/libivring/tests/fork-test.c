@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * A child made by fork(), which has the handle of a member but none of its mappings: each public
- * function says so or does nothing. So that no mapping is touched here, all of them are taken
- * away, which the kernel does on its own.
+ * A child made by fork(), which has the descriptor of a member but none of its mappings: each public
+ * function fails or does nothing. The test removes the mappings, like the kernel, so that an access
+ * would end the child.
  */
 
 #include <errno.h>
@@ -12,21 +12,13 @@
 
 #include "fixture.h"
 
-static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
-{
-}
-
-static void on_members(struct ivr_member *self, const struct ivr_member_event *change, void *arg)
-{
-}
-
 static void check_refused(int ret)
 {
 	CHECK_EQ(ret, -EPERM);
 	CHECK(strstr(ivr_why(), "child"));
 }
 
-/* As VM_DONTCOPY does. */
+/* Removes the mappings, like VM_DONTCOPY in the kernel. */
 static void lose_mappings(void)
 {
 	munmap((void *)member->region, member->region_bytes);
@@ -77,8 +69,8 @@ static void use_in_child(void *block)
 	check_refused(ivr_next_member_event(member, &change));
 	CHECK(!ivr_next_peer(member, &peer));
 	CHECK(!ivr_is_member(member, to));
-	CHECK_EQ(ivr_on(member, 1, on_item, NULL), 0);
-	ivr_on_members(member, on_members, NULL);
+	CHECK_EQ(ivr_on(member, 1, ignore_item, NULL), 0);
+	ivr_on_members(member, ignore_members, NULL);
 	ivr_set_wake(member, 2, 2);
 	ivr_set_max_lane_entries(member, 2);
 	ivr_stop(member);
@@ -87,7 +79,7 @@ static void use_in_child(void *block)
 	CHECK_EQ(ivr_close(member), 0);
 }
 
-static void handle_in_a_child(void)
+static void descriptor_in_a_child(void)
 {
 	int status = -1;
 	void *block;
@@ -106,7 +98,7 @@ static void handle_in_a_child(void)
 	}
 	CHECK_EQ(waitpid(pid, &status, 0), pid);
 	CHECK_EQ(status, 0);
-	/* The parent goes on. */
+	/* The parent's member still works. */
 	CHECK_EQ(ivr_free(member, block), 0);
 	send_items(other, member, 0, 1);
 	CHECK_EQ(ivr_dispatch(member, 10), 1);
@@ -116,6 +108,6 @@ static void handle_in_a_child(void)
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	RUN(handle_in_a_child);
+	RUN(descriptor_in_a_child);
 	return tap_end();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * What handlers may do: the list of ivring/dispatcher.h, for each kind of handler and each
- * function that calls it.
+ * Functions that handlers may call: the table of ivring/dispatcher.h, for each kind of handler and for
+ * each function that calls it.
  */
 
 #include <errno.h>
@@ -79,12 +79,12 @@ static void do_all_that_is_allowed(struct ivr_member *self)
 	ivr_on_lane(self, on_lane, NULL);
 	CHECK_EQ(ivr_set_eventfd(self, 1), 0);
 	CHECK_EQ(ivr_set_eventfd(self, -1), 0);
-	/* Waiting for itself is in vain. */
+	/* A member cannot wait for itself. */
 	while ((result = ivr_send(self, ivr_self(self), &to_self, 1, SOON)) == 1)
 		;
 	CHECK_EQ(result, -EDEADLK);
 	CHECK_EQ(ivr_flush(self, ivr_self(self), SOON), -EDEADLK);
-	/* All of another member. */
+	/* Every call for another member is allowed. */
 	CHECK(ivr_dispatch(elsewhere, 10) >= 0);
 	CHECK_EQ(ivr_arm(elsewhere), 1);
 }
@@ -120,7 +120,7 @@ static void on_lane(struct ivr_member *self, struct ivr_peer from, enum ivr_lane
 	handle(self);
 }
 
-/* A member that has seen its members, and has no handlers yet. */
+/* Makes a member that has refreshed its members and has no handlers yet. */
 static void set_up_handlers(void)
 {
 	set_up();
@@ -133,7 +133,7 @@ static void set_up_handlers(void)
 static void tear_down(void)
 {
 	CHECK(runs);
-	/* And afterwards nothing is refused. */
+	/* After the handlers have returned, nothing is refused. */
 	ivr_on_lane(member, NULL, NULL);
 	CHECK(ivr_refresh_members(member) >= 0);
 	CHECK(ivr_dispatch(member, 100) >= 0);
@@ -192,17 +192,10 @@ static int handle_call(void)
 	return ivr_call(member, ivr_self(member), &item, IVRING_DEADLINE_NEVER, handle_reply, NULL);
 }
 
-static void answer(struct ivr_member *self, const struct ivring_item *item, void *arg)
-{
-	struct ivring_item reply = { 0 };
-
-	CHECK_EQ(ivr_reply(self, item, &reply, 0), 0);
-}
-
 static void handler_of_a_call(void)
 {
 	set_up_handlers();
-	CHECK_EQ(ivr_on(member, 1, answer, NULL), 0);
+	CHECK_EQ(ivr_on(member, 1, answer_item, NULL), 0);
 	CHECK_EQ(handle_call(), 0);
 	tear_down();
 }

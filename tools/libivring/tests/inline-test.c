@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * The copies of the inline functions that the library exports, called as another language does.
+ * The exported copies of the inline functions, called the way another language calls them.
  */
 
-/* Compiled with -fgnu89-inline this emits no function, and the addresses are those of the library. */
+/* With -fgnu89-inline no function is emitted here, so the addresses are those of the library. */
 #define IVR_STATIC	extern
 
 #include "fixture.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * What the parts of the tests' device have in common.
+ * Shared by the parts of the simulated device.
  */
 #ifndef IVR_KERNEL_H
 #define IVR_KERNEL_H
@@ -11,7 +11,7 @@
 
 #define SLOTS	4u
 
-/* Memory that has one writable mapping here, and others as they are asked for. */
+/* Memory with one writable mapping here, and with the mappings that members make. */
 struct memory {
 	int fd;
 	void *at;
@@ -22,7 +22,7 @@ struct member {
 	struct memory area;
 	struct memory inbox;
 	uint32_t producer;
-	uint32_t consumer;	/* the last good one */
+	uint32_t consumer;	/* last valid consumer index */
 	bool has_eventfd;
 	struct ivring_stats stats;
 };
@@ -37,13 +37,13 @@ struct ivring_region_area *region_table(void);
 struct ivring_lanes *lanes_of(uint32_t id);
 void call_once(hook **call);
 
-/* Whether that member is attached: 0, -EPIPE, -ESTALE, -EINVAL. */
+/* Whether the member is attached. Returns 0, -EPIPE, -ESTALE or -EINVAL. */
 int check_peer(uint32_t id, uint32_t generation);
 
-/* Turns IDLE or DELAYED into BUSY, and signals the eventfd: whether this call did. */
+/* Turns IDLE or DELAYED into BUSY, and signals the eventfd. Returns whether the state has changed. */
 bool turn_busy(uint32_t id);
 
-/* Whether that many items are few for the member. */
+/* Whether the member waits for more items than @items. */
 bool are_few(uint32_t id, uint32_t items, uint32_t entries);
 
 /* Inboxes, and sleeping: device-inbox.c. */
@@ -60,10 +60,10 @@ int close_lane(uint32_t to, const struct ivring_close_lane *call);
 int ring_lane(uint32_t from, const struct ivring_doorbell *call);
 int flush_lane(uint32_t from, const struct ivring_flush *call);
 
-/* The member is about to leave: rings for what it has published. */
+/* Rings for the published items of a member that is about to leave. */
 void leave_lanes(uint32_t from);
 
-/* Whether any lane to that member that is not quiet holds something. */
+/* Whether any lane to the member that is not quiet holds items. */
 bool lanes_hold_items(uint32_t to);
 
 #endif /* IVR_KERNEL_H */

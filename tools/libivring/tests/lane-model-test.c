@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * The two ends of a lane against a model that numbers the items from zero, in 64 bits, whose
- * indices never wrap. In the end one side writes something else than it should.
+ * The two ends of a lane, compared with a model that numbers the items from zero in 64 bits, so that
+ * its indices never wrap. At the end of each episode, one side writes a wrong value.
  *
  *	lane-model-test [SEED]
  */
@@ -19,7 +19,7 @@
 static struct ivr_lane *lane;
 static struct ivr_ring_reader ring;
 
-/* Numbers of items: up to where each side is, and what it knows of the other one. */
+/* Item numbers: how far each side is, and how far it knows the other side to be. */
 static struct {
 	uint32_t start;		/* index of item 0 */
 	uint32_t entries;
@@ -118,7 +118,7 @@ static void copy(void)
 static void consume(void)
 {
 	uint32_t count = random_below(known() + 1);
-	/* Who waits does so for something that was there when it began. */
+	/* A sender waits for a position that had been published when the wait began. */
 	uint64_t unread = random_below((uint32_t)(model.published - model.read) + 1);
 	uint64_t position = model.published - unread;
 	bool wanted = random_below(2);
@@ -137,8 +137,8 @@ static void ask(void)
 	CHECK_EQ(ivr_lane_has_read(lane, index_of(position)), position <= model.read);
 }
 
-/* However long ago it was one: until its index is that of an unread item again. */
-static void positions_of_long_ago(void)
+/* Positions of read items count as read until the indices wrap and an unread item has the same index. */
+static void old_positions_are_read(void)
 {
 	uint32_t i;
 
@@ -157,7 +157,7 @@ static void positions_of_long_ago(void)
 static void bad_producer(void)
 {
 	uint32_t last = index_of(model.seen_published), producer = random_index(last);
-	/* How far it has moved on, if it has not gone back by less than half of all indices. */
+	/* How far the index has moved forwards. A value of 2^31 or more means that it went backwards. */
 	uint64_t moved = (uint32_t)(producer - last);
 	bool good = known() + moved <= model.entries;
 
@@ -176,7 +176,7 @@ static void bad_consumer(void)
 	uint64_t moved;
 	int expected;
 
-	/* What has not been published cannot have been read. */
+	/* Staged items have not been published, so the receiver cannot have read them. */
 	for (staged = random_below(3); staged; staged--)
 		push();
 	last = index_of(model.seen_read);
@@ -193,7 +193,7 @@ static void bad_consumer(void)
 	CHECK_EQ(ivr_lane_push(lane, &(struct ivring_item){ 0 }), -EPROTO);
 }
 
-/* One that @good is about, near to it, or any. */
+/* A value near @good, or any value. */
 static uint64_t field(uint64_t good)
 {
 	return random_below(4) ? good + random_below(3) - 1 : random_word() >> random_below(64);
@@ -227,7 +227,7 @@ static void bad_item(void)
 		CHECK_EQ(ring.fault, IVR_LANE_BAD_ITEM);
 		return;
 	}
-	/* Who sent it is not the item's to say. */
+	/* The reader sets the sender, whatever the item says. */
 	item.from = 1;
 	item.from_gen = ivr_self(other).generation;
 	CHECK(!memcmp(&copied, &item, sizeof(item)));
@@ -263,7 +263,7 @@ static void as_in_the_model(hook *end)
 int main(int argc, char **argv)
 {
 	take_seed(argc, argv);
-	RUN(positions_of_long_ago);
+	RUN(old_positions_are_read);
 	RUN_AS(as_in_the_model(closed), "as in the model, and then it is closed");
 	RUN_AS(as_in_the_model(bad_producer), "as in the model, and then the producer index lies");
 	RUN_AS(as_in_the_model(bad_consumer), "as in the model, and then the consumer index lies");

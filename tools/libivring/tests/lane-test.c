@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * The sender's end of a lane.
+ * Sending by a lane: opening it, staging and publishing.
  */
 
 #include <errno.h>
@@ -80,7 +80,7 @@ static void items_arrive_in_order(void)
 		}
 		CHECK_EQ(ivr_consume(other, 3), 0);
 	}
-	/* The indices have passed the wrap. */
+	/* The indices have wrapped. */
 	CHECK_EQ(lane_area(member, other)->producer, 30 - LANE);
 	CHECK_EQ(lane_end(member, other)->consumer, 30 - LANE);
 	CHECK_EQ((long long)ivr_lane_sent(lane), 30);
@@ -102,7 +102,7 @@ static void staged_and_published(void)
 	CHECK_EQ(ivr_lane_publish(lane), 0);
 	CHECK_EQ(device.doorbells, 1);
 	read_items(other, LANE);
-	/* By whoever publishes next, or waits. */
+	/* The next publish or wait also publishes the staged items. */
 	for (i = 0; i < LANE; i++)
 		CHECK_EQ(ivr_lane_push(lane, &item), 0);
 	device.asleep = read_two_of_lane;
@@ -137,7 +137,7 @@ static void bad_items_are_not_sent(void)
 	close_all();
 }
 
-static void rings_whom_it_must(void)
+static void rings_in_the_right_states(void)
 {
 	static const struct {
 		uint32_t state;
@@ -160,7 +160,7 @@ static void rings_whom_it_must(void)
 	close_all();
 }
 
-static void rings_for_so_many(void)
+static void rings_for_several_items(void)
 {
 	unsigned int i;
 
@@ -181,7 +181,7 @@ static void rings_for_so_many(void)
 	close_all();
 }
 
-/* Nothing more can come, so the receiver need not wait for more. */
+/* A full lane wakes the receiver, because no more items can come. */
 static void rings_when_it_is_full(void)
 {
 	set_up();
@@ -203,7 +203,7 @@ static void full(void)
 	CHECK_EQ(ivr_send(member, ivr_self(other), items, LANE + 2, 0), LANE);
 	CHECK_EQ(send_one(0), -EAGAIN);
 	CHECK_EQ(send_one(SOON), -ETIMEDOUT);
-	/* It is to be woken when half of the lane has been read. */
+	/* The sender asks to be woken when half of the lane has been read. */
 	CHECK_EQ(lane_area(member, other)->room_at, (uint32_t)-LANE + LANE / 2);
 	device.asleep = read_two_of_lane;
 	CHECK_EQ(ivr_send(member, ivr_self(other), items, LANE, SOON), LANE / 2);
@@ -221,7 +221,7 @@ static void read_one_of_lane(void)
 	read_items(other, 1);
 }
 
-/* A sender that has slept shortly polls before it sleeps the next time. */
+/* After a short sleep, a sender polls before it sleeps again. */
 static void polls_for_room(void)
 {
 	unsigned int calls;
@@ -234,14 +234,14 @@ static void polls_for_room(void)
 	device.asleep = read_one_of_lane;
 	device.nap = 20000;
 	CHECK_EQ(send_one(IVRING_DEADLINE_NEVER), 1);
-	/* Twice what it took: the nap, and two looks at the clock. */
+	/* The window is twice the length of the wait: the nap and two readings of the clock. */
 	CHECK_EQ((long long)member->room_polling.window, 40200);
 
 	calls = device.calls;
 	device.alarm_at = device.now + 5000;
 	device.alarm = read_one_of_lane;
 	CHECK_EQ(send_one(IVRING_DEADLINE_NEVER), 1);
-	/* No more than the receiver's. */
+	/* The sender's polling does not depend on that of the receiver. */
 	CHECK_EQ(device.calls, calls);
 	CHECK_EQ((long long)member->room_polling.window, 40200);
 
@@ -266,7 +266,7 @@ static void check_broken(int error)
 	CHECK_EQ(device.calls, calls);
 }
 
-static void receiver_that_claims_too_much(void)
+static void consumer_index_beyond_all_items(void)
 {
 	set_up_lane();
 	send_items(member, other, 0, LANE);
@@ -277,7 +277,7 @@ static void receiver_that_claims_too_much(void)
 	close_all();
 }
 
-static void receiver_that_claims_what_is_only_staged(void)
+static void consumer_index_of_staged_items(void)
 {
 	struct ivring_item item = { 0 };
 
@@ -289,7 +289,7 @@ static void receiver_that_claims_what_is_only_staged(void)
 	close_all();
 }
 
-static void receiver_that_goes_back(void)
+static void consumer_index_goes_back(void)
 {
 	set_up_lane();
 	send_items(member, other, 0, LANE);
@@ -300,7 +300,7 @@ static void receiver_that_goes_back(void)
 	close_all();
 }
 
-static void receiver_that_takes_back_progress(void)
+static void consumer_index_goes_back_during_a_wait(void)
 {
 	set_up_lane();
 	send_items(member, other, 0, LANE);
@@ -333,7 +333,7 @@ static void receiver_that_leaves(void)
 	close_all();
 }
 
-static void receiver_that_leaves_while_it_is_waited_for(void)
+static void receiver_leaves_while_the_sender_waits(void)
 {
 	struct ivr_peer old;
 
@@ -384,7 +384,7 @@ static void closed_by_the_receiver(void)
 	send_items(member, other, 0, LANE);
 	close_lane_of_other();
 	check_broken(-ECONNRESET);
-	/* Once: then the inbox is there. */
+	/* The error is reported once. After that, items go to the inbox. */
 	CHECK_EQ(send_one(0), -ECONNRESET);
 	CHECK_EQ(device.enqueues, 0);
 	CHECK_EQ(send_one(0), 1);
@@ -405,7 +405,7 @@ static void closed_by_the_receiver(void)
 	close_all();
 }
 
-static void closed_while_it_is_waited_for(void)
+static void closed_while_the_sender_waits(void)
 {
 	set_up_lane();
 	send_items(member, other, 0, LANE);
@@ -433,7 +433,7 @@ static void lane_to_oneself(void)
 	close_all();
 }
 
-static void dead_are_kept_until_it_was_told(void)
+static void departed_peer_is_kept_until_an_error(void)
 {
 	struct ivring_item item = { 0 };
 	unsigned int maps;
@@ -442,7 +442,7 @@ static void dead_are_kept_until_it_was_told(void)
 	join_third();
 	maps = device.maps;
 	close_other();
-	/* Another peer is met: who has a lane is not forgotten for that. */
+	/* A new peer is mapped. That drops no peer to which the caller has a lane. */
 	CHECK_EQ(ivr_send(member, ivr_self(third), &item, 1, 0), 1);
 	CHECK_EQ(device.maps, maps - 3 + 1);
 	CHECK_EQ(ivr_lane_push(lane, &item), 0);
@@ -460,21 +460,21 @@ int main(void)
 	RUN(items_arrive_in_order);
 	RUN(staged_and_published);
 	RUN(bad_items_are_not_sent);
-	RUN(rings_whom_it_must);
-	RUN(rings_for_so_many);
+	RUN(rings_in_the_right_states);
+	RUN(rings_for_several_items);
 	RUN(rings_when_it_is_full);
 	RUN(full);
 	RUN(polls_for_room);
-	RUN(receiver_that_claims_too_much);
-	RUN(receiver_that_claims_what_is_only_staged);
-	RUN(receiver_that_goes_back);
-	RUN(receiver_that_takes_back_progress);
+	RUN(consumer_index_beyond_all_items);
+	RUN(consumer_index_of_staged_items);
+	RUN(consumer_index_goes_back);
+	RUN(consumer_index_goes_back_during_a_wait);
 	RUN(receiver_that_leaves);
-	RUN(receiver_that_leaves_while_it_is_waited_for);
+	RUN(receiver_leaves_while_the_sender_waits);
 	RUN(receiver_that_reads_all_and_leaves);
 	RUN(closed_by_the_receiver);
-	RUN(closed_while_it_is_waited_for);
+	RUN(closed_while_the_sender_waits);
 	RUN(lane_to_oneself);
-	RUN(dead_are_kept_until_it_was_told);
+	RUN(departed_peer_is_kept_until_an_error);
 	return tap_end();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * The reader of an inbox and of lanes against a model that only counts, for each sender, what
- * it has sent and what of that has been received: lanes come and go, and cheat, at any time.
+ * The receiver of an inbox and of lanes, compared with a model that counts, for each sender, the items
+ * that were sent and received. Lanes are opened, closed and broken at any time.
  *
  *	lanes-model-test [SEED]
  */
@@ -15,13 +15,13 @@
 #define STEPS		400u
 #define RINGS		3u	/* the inbox, and the lanes of two others */
 
-/* Of each ring; items carry their number. */
+/* The model of each ring. Items carry their numbers. */
 static struct {
 	uint64_t sent, received;
-	uint32_t entries;	/* 0: there is none */
+	uint32_t entries;	/* 0 if there is no lane */
 } model[RINGS];
 
-/* The items that were copied last, of which ring, and how many of them are there still. */
+/* The ring from which items were copied last, and how many of them have not been consumed. */
 static struct {
 	uint32_t ring, left;
 } handed;
@@ -83,7 +83,7 @@ static void receive(void)
 		return;
 	}
 	which = items[0].from;
-	/* What is left comes first. */
+	/* Items that have not been consumed come first. */
 	if (handed.left)
 		CHECK_EQ(which, handed.ring);
 	held = model[which].sent - model[which].received;
@@ -129,7 +129,7 @@ static void close_lane(void)
 	int expected = model[which].entries ? 0 : -ENOENT;
 	struct ivr_peer from = ivr_self(sender_of(which));
 
-	/* Neither by another one that had, or will have, the slot. */
+	/* A later member of the slot has no lane. */
 	from.generation += 2 * random_below(2);
 	if (from.generation != ivr_self(sender_of(which)).generation)
 		expected = -ENOENT;
@@ -142,7 +142,7 @@ static void replace(uint32_t which, struct ivr_member **sender)
 {
 	ivr_close(*sender);
 	*sender = join(which);
-	/* Whatever is in its lane can be received until the news is told; here it is dropped. */
+	/* The items in its lane could still be received. This test closes the lane instead. */
 	if (model[which].entries) {
 		struct ivr_peer old = ivr_self(*sender);
 
@@ -164,7 +164,7 @@ static void leave(void)
 		replace(2, &third);
 }
 
-/* A lane claims what cannot be; the others are not to suffer from that. */
+/* The index of one lane becomes impossible. The other rings must not be affected. */
 static void cheat(void)
 {
 	uint32_t which = 1 + random_below(RINGS - 1), *producer;
@@ -173,9 +173,9 @@ static void cheat(void)
 	if (!model[which].entries || random_below(4))
 		return;
 	producer = &lane_area(sender_of(which), member)->producer;
-	/* All of it is known to the reader, or none, if it goes back at all. */
+	/* If the index goes backwards, either all items are known to the reader or none is. */
 	*producer += model[which].entries + 1 + random_below(1u << 30);
-	/* Nobody looks at a quiet lane before that. */
+	/* The doorbell makes the receiver look at the lane if it is quiet. */
 	CHECK_EQ(ivr_lane_ring(ivr_lane(sender_of(which), ivr_self(member))), 0);
 	for (tries = 0; tries < 3 * STEPS && cheats == had && tap_good; tries++) {
 		struct ivring_item item;

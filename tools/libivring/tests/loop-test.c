@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * A member in an event loop of its caller's: whatever it did last, it is armed when it returns to
- * the loop, or has rung itself.
+ * A member in an event loop of the caller. After every call that returns to the loop, the member is
+ * armed or has rung itself.
  */
 
 #include <errno.h>
@@ -19,27 +19,20 @@ static void on_item(struct ivr_member *self, const struct ivring_item *item, voi
 		ivr_stop(self);
 }
 
-static void echo(struct ivr_member *self, const struct ivring_item *item, void *arg)
-{
-	struct ivring_item answer = { 0 };
-
-	CHECK_EQ(ivr_reply(self, item, &answer, 0), 0);
-}
-
-/* A member that is armed and has an eventfd, and the other one, which answers requests. */
+/* Makes an armed member that has an eventfd, and another member that answers requests. */
 static void set_up_loop(void)
 {
 	set_up();
 	handled = 0;
 	CHECK_EQ(ivr_on(member, 1, on_item, NULL), 0);
-	CHECK_EQ(ivr_on(other, 2, echo, NULL), 0);
+	CHECK_EQ(ivr_on(other, 2, answer_item, NULL), 0);
 	CHECK_EQ(ivr_set_eventfd(member, 1), 0);
 	CHECK_EQ(ivr_dispatch(member, 100), 0);
 	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
 	device.kicks = device.signals = 0;
 }
 
-/* The next item wakes the loop. */
+/* Checks that the next item wakes the loop. */
 static void check_armed(void)
 {
 	unsigned int before = device.signals;
@@ -51,7 +44,7 @@ static void check_armed(void)
 	close_all();
 }
 
-/* There was something already, for which the member has woken the loop by itself. */
+/* Checks that there was work already, and that the member has woken the loop for it. */
 static void check_kicked(void)
 {
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY);
@@ -60,15 +53,10 @@ static void check_kicked(void)
 	close_all();
 }
 
-static void answer(void)
-{
-	CHECK(ivr_dispatch(other, 100) >= 0);
-}
-
 static void answer_and_send(void)
 {
-	answer();
-	/* Behind the reply, which ends the call. */
+	dispatch_other();
+	/* The item comes after the reply, which ends the call. */
 	send_items(other, member, 0, 1);
 }
 
@@ -79,7 +67,7 @@ static int call(uint64_t deadline)
 	return ivr_call(member, ivr_self(other), &item, deadline, ivr_keep_reply, &reply);
 }
 
-/* How a call gets its reply: by polling, or asleep. */
+/* Makes @what happen while the caller polls, or while it sleeps. */
 static void let_happen(hook *what, bool polling)
 {
 	if (!polling) {
@@ -96,7 +84,7 @@ static void let_happen(hook *what, bool polling)
 static void call_leaves_it_armed(bool polling)
 {
 	set_up_loop();
-	let_happen(answer, polling);
+	let_happen(dispatch_other, polling);
 	CHECK_EQ(call(IVRING_DEADLINE_NEVER), 0);
 	CHECK_EQ(device.waits, !polling);
 	device.signals = 0;
@@ -109,7 +97,7 @@ static void call_with_something_left_kicks(bool polling)
 	let_happen(answer_and_send, polling);
 	CHECK_EQ(call(IVRING_DEADLINE_NEVER), 0);
 	CHECK_EQ(handled, 0);
-	/* One more for the reply, if the call slept. */
+	/* If the call slept, the reply has signalled the eventfd too. */
 	device.signals -= !polling;
 	check_kicked();
 }
@@ -136,15 +124,10 @@ static void call_that_fails(void)
 	check_armed();
 }
 
-static void stop(void)
-{
-	ivr_stop(member);
-}
-
 static void stopped(void)
 {
 	set_up_loop();
-	/* In a handler, with nothing left. */
+	/* The stop comes from a handler, and no items are left. */
 	CHECK_EQ(ivr_on(member, 1, on_item, &handled), 0);
 	send_items(other, member, 0, 1);
 	device.signals = 0;
@@ -161,17 +144,17 @@ static void stopped(void)
 	set_up_loop();
 	send_items(other, member, 0, 1);
 	device.signals = 0;
-	stop();
+	stop_member();
 	CHECK_EQ(ivr_dispatch(member, 100), 0);
 	check_kicked();
 
 	set_up_loop();
-	stop();
+	stop_member();
 	CHECK_EQ(ivr_run(member), 0);
 	check_armed();
 }
 
-/* The next dispatch() is the caller's duty, and it costs no system call. */
+/* The caller must dispatch again, so no system call is spent on arming. */
 static void budget_is_used_up(void)
 {
 	set_up_loop();
@@ -185,7 +168,7 @@ static void budget_is_used_up(void)
 	check_armed();
 }
 
-static void look_in_vain_leaves_it_armed(void)
+static void look_that_finds_nothing_leaves_it_armed(void)
 {
 	struct ivring_item item;
 
@@ -199,7 +182,7 @@ static void look_in_vain_leaves_it_armed(void)
 	check_armed();
 }
 
-/* One who polls without end is not rung, though looks in vain do not say BUSY. */
+/* A member that polls all the time is not rung, although looks that find nothing do not store BUSY. */
 static void busy_stays_busy(void)
 {
 	struct ivring_item item;
@@ -213,7 +196,7 @@ static void busy_stays_busy(void)
 	close_all();
 }
 
-static void eventfd_that_is_late(void)
+static void eventfd_after_the_work(void)
 {
 	set_up_loop();
 	CHECK_EQ(ivr_set_eventfd(member, -1), 0);
@@ -228,7 +211,7 @@ static void members_count_when_asked_for(void)
 	struct ivring_item item;
 
 	set_up();
-	/* There is news of two, and nobody asked. */
+	/* Two members have come, and the caller has not asked for members. */
 	CHECK_EQ(ivr_receive(member, &item, 1), 0);
 	CHECK_EQ(ivr_arm(member), 1);
 	close_other();
@@ -270,7 +253,7 @@ static void members_asked_for_late(void)
 	CHECK(handled);
 	close_all();
 
-	/* A request ends with the one that was asked. */
+	/* A request ends when the member that was asked leaves. */
 	set_up_loop();
 	item = (struct ivring_item){ .port = 2 };
 	CHECK_EQ(ivr_request(member, ivr_self(other), &item, 0, on_reply, NULL, NULL), 0);
@@ -291,9 +274,9 @@ int main(void)
 	RUN(call_that_fails);
 	RUN(stopped);
 	RUN(budget_is_used_up);
-	RUN(look_in_vain_leaves_it_armed);
+	RUN(look_that_finds_nothing_leaves_it_armed);
 	RUN(busy_stays_busy);
-	RUN(eventfd_that_is_late);
+	RUN(eventfd_after_the_work);
 	RUN(members_count_when_asked_for);
 	RUN(members_asked_for_late);
 	return tap_end();

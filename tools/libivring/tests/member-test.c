@@ -55,7 +55,7 @@ static void another_version(void)
 	CHECK_EQ(device.maps, 0);
 }
 
-/* What the module is asked for, by those options. */
+/* The mode that the module is asked for. */
 static uint32_t mode_of(const char *name, uint32_t mode)
 {
 	struct ivr_region_options options = {
@@ -79,7 +79,7 @@ static void who_may_join_by_name(void)
 	CHECK_EQ(mode_of(NULL, IVR_MODE_NOBODY), 0);
 }
 
-/* Unless the caller says otherwise, and however it attached. */
+/* By default a member leaves with its process, however it has attached. */
 static void leaves_with_its_process(void)
 {
 	struct ivr_region_options options = {
@@ -130,7 +130,7 @@ static void join_waits_for_the_name(void)
 	close_all();
 }
 
-/* A region that has been made until the deadline is found, though no whole wait fits any more. */
+/* The last look is at the deadline, also if less than a whole interval is left. */
 static void join_looks_at_the_deadline(void)
 {
 	device_reset();
@@ -153,7 +153,7 @@ static void wait_for_a_peer(void)
 	CHECK_EQ(ivr_wait_peer(member, 2, SOON, &peer), 0);
 	CHECK_EQ(peer.id, 2);
 	CHECK_EQ(peer.generation, 1);
-	/* The news is still there for whoever acts upon it. */
+	/* The change still has to be handled. */
 	CHECK(member->area->members_seen != member->region->members);
 	CHECK_EQ(ivr_wait(member, IVRING_WAIT_MEMBERS, 0),
 		 IVRING_EVENT_ITEMS | IVRING_EVENT_MEMBERS);
@@ -180,7 +180,7 @@ static void area_of_the_right_generation(void)
 	close_all();
 }
 
-static void payload_of_the_dead(void)
+static void payload_of_the_departed(void)
 {
 	struct ivring_item items[3];
 	char buffer[10];
@@ -192,7 +192,7 @@ static void payload_of_the_dead(void)
 	CHECK_EQ(ivr_receive(member, items, 3), 2);
 	CHECK_EQ(ivr_copy_payload(member, &items[0], buffer, 10), 10);
 
-	/* Another takes the slot, and is talked to, while the old one's items wait. */
+	/* A new member has the slot and sends, while items of the old member are unread. */
 	replace_other();
 	memset(send_block(other, ivr_self(member), 10), 'c', 10);
 	CHECK_EQ(ivr_receive(member, items, 3), 3);
@@ -211,7 +211,7 @@ static void payload_of_the_dead(void)
 	close_all();
 }
 
-static void payload_of_one_never_mapped(void)
+static void payload_that_was_not_mapped(void)
 {
 	struct ivring_item item;
 	char buffer[10];
@@ -224,7 +224,7 @@ static void payload_of_one_never_mapped(void)
 	close_all();
 }
 
-static void who_only_sends_keeps_no_dead(void)
+static void sender_drops_departed_peers(void)
 {
 	struct ivring_item item = { 0 };
 	int i;
@@ -238,7 +238,7 @@ static void who_only_sends_keeps_no_dead(void)
 	close_all();
 }
 
-static void news_is_not_put_off(void)
+static void later_items_do_not_delay_an_event(void)
 {
 	struct ivring_item item = { 0 };
 
@@ -247,7 +247,7 @@ static void news_is_not_put_off(void)
 	CHECK_EQ(ivr_send(member, ivr_self(member), &item, 1, 0), 1);
 	replace_other();
 	CHECK_EQ(ivr_refresh_members(member), 0);
-	/* More of both comes: the first news is due all the same. */
+	/* More items and changes come. They do not delay the first event. */
 	CHECK_EQ(ivr_send(member, ivr_self(member), &item, 1, 0), 1);
 	replace_other();
 	read_items(member, 1);
@@ -259,7 +259,7 @@ static void news_is_not_put_off(void)
 	close_all();
 }
 
-static void news_held_back_is_of_those_before(void)
+static void later_members_are_not_part_of_a_held_back_event(void)
 {
 	struct ivring_item items[2], item = { 0 };
 	char buffer[10];
@@ -269,7 +269,7 @@ static void news_held_back_is_of_those_before(void)
 	CHECK_EQ(ivr_send(other, ivr_self(member), &item, 1, 0), 1);
 	close_other();
 	CHECK_EQ(ivr_refresh_members(member), 0);
-	/* Another comes, sends, and leaves; and the outbox of a third is mapped. */
+	/* Another member comes, sends and leaves, and its outbox is mapped. */
 	join_third();
 	send_block(third, ivr_self(member), 10);
 	CHECK_EQ(ivr_receive(member, items, 2), 2);
@@ -311,11 +311,11 @@ int main(void)
 	RUN(join_looks_at_the_deadline);
 	RUN(wait_for_a_peer);
 	RUN(area_of_the_right_generation);
-	RUN(payload_of_the_dead);
-	RUN(payload_of_one_never_mapped);
-	RUN(who_only_sends_keeps_no_dead);
-	RUN(news_is_not_put_off);
-	RUN(news_held_back_is_of_those_before);
+	RUN(payload_of_the_departed);
+	RUN(payload_that_was_not_mapped);
+	RUN(sender_drops_departed_peers);
+	RUN(later_items_do_not_delay_an_event);
+	RUN(later_members_are_not_part_of_a_held_back_event);
 	RUN(inline_data);
 	return tap_end();
 }

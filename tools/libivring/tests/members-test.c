@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Who came and who went, told in order, each once.
+ * Member events: each is reported once, in order.
  */
 
 #include <errno.h>
 
 #include "fixture.h"
 
-/* What the handler was told, and at which change it stops the dispatcher. */
+/* The events that the handler got, and the event at which it stops the dispatcher. */
 static struct {
 	struct ivr_member_event changes[64];
 	unsigned int count, stop_at;
@@ -62,7 +62,7 @@ static void each_change_in_order(void)
 	CHECK_EQ(ivr_refresh_members(member), 1);
 	check_next(IVR_MEMBER_JOINED, 1, 1);
 	check_no_more();
-	/* One comes and goes between two looks, and another takes over a slot. */
+	/* Between two calls, one member comes and goes, and another member takes over a slot. */
 	join_third();
 	ivr_close(third);
 	third = NULL;
@@ -77,7 +77,7 @@ static void each_change_in_order(void)
 	close_all();
 }
 
-/* What was before the member came is nothing that it is told. */
+/* Events from before the member attached are not reported to it. */
 static void no_history(void)
 {
 	set_up_members();
@@ -107,7 +107,7 @@ static void many_on_one_slot(void)
 	for (i = 0; i < 20; i++)
 		replace_other();
 	CHECK_EQ(ivr_refresh_members(member), 1);
-	/* The one that was told of has left; those of 3 to 25 are left out. */
+	/* The member that was reported has left. The members of generations 3 to 25 are left out. */
 	check_next(IVR_MEMBER_LEFT, 1, 1);
 	CHECK_EQ(ivr_next_member_event(member, &change), 1);
 	CHECK_EQ(change.event, IVR_MEMBER_JOINED);
@@ -121,7 +121,7 @@ static void many_on_one_slot(void)
 	close_all();
 }
 
-static void left_is_told_after_the_last_item(void)
+static void left_is_reported_after_the_last_item(void)
 {
 	struct ivring_item item;
 
@@ -132,7 +132,7 @@ static void left_is_told_after_the_last_item(void)
 	replace_other();
 	CHECK_EQ(ivr_refresh_members(member), 0);
 	check_no_more();
-	/* What comes later is no part of that news. */
+	/* Later changes are not part of these events. */
 	send_items(other, member, 0, 1);
 	close_other();
 	CHECK_EQ(ivr_receive(member, &item, 1), 1);
@@ -150,7 +150,7 @@ static void left_is_told_after_the_last_item(void)
 	close_all();
 }
 
-static void by_the_dispatcher(void)
+static void events_from_the_dispatcher(void)
 {
 	set_up_members();
 	ivr_on_members(member, on_members, &seen);
@@ -167,8 +167,8 @@ static void by_the_dispatcher(void)
 	close_all();
 }
 
-/* Whom the dispatcher has seen without a handler is told to one that is registered later. */
-static void handler_that_is_late(void)
+/* A handler that is registered late gets the events that the dispatcher has seen before. */
+static void late_handler(void)
 {
 	set_up_members();
 	CHECK_EQ(ivr_dispatch(member, 10), 0);
@@ -181,7 +181,7 @@ static void handler_that_is_late(void)
 	close_all();
 }
 
-static void stopped_in_between(void)
+static void stopped_between_two_events(void)
 {
 	set_up_members();
 	join_third();
@@ -189,7 +189,7 @@ static void stopped_in_between(void)
 	ivr_on_members(member, on_members, &seen);
 	CHECK_EQ(ivr_run(member), 0);
 	CHECK_EQ(seen.count, 1);
-	/* The rest still is news, for which a loop comes back. */
+	/* The remaining events still wake the event loop. */
 	CHECK_EQ(ivr_wait(member, IVRING_WAIT_MEMBERS, 0), IVRING_EVENT_MEMBERS);
 	CHECK_EQ(ivr_dispatch(member, 10), 0);
 	CHECK_EQ(seen.count, 2);
@@ -202,9 +202,9 @@ int main(void)
 	RUN(each_change_in_order);
 	RUN(no_history);
 	RUN(many_on_one_slot);
-	RUN(left_is_told_after_the_last_item);
-	RUN(by_the_dispatcher);
-	RUN(handler_that_is_late);
-	RUN(stopped_in_between);
+	RUN(left_is_reported_after_the_last_item);
+	RUN(events_from_the_dispatcher);
+	RUN(late_handler);
+	RUN(stopped_between_two_events);
 	return tap_end();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * On the module: many lanes of which one is in use cost their receiver as much as that one would
- * alone. Costs are compared within one run; the figures are printed.
+ * On the module: a receiver that has many lanes, of which one is in use, has the same costs as a
+ * receiver that has only one lane. Costs are compared within one run, and printed.
  */
 
 #include <fcntl.h>
@@ -13,10 +13,10 @@
 
 #define MANY		500u
 #define SAMPLES		101u
-#define CALLS		50u	/* in each sample */
+#define CALLS		50u	/* per sample */
 #define LANE		8u
 
-/* A receiver, and one who sends to it. */
+/* A receiver and its sender. */
 static struct party {
 	struct ivr_member *to;
 	struct ivr_member *from;
@@ -25,7 +25,7 @@ static struct party {
 	uint32_t lanes;
 } one, many;
 
-/* A member that does no more than open a lane. */
+/* Makes a member that only opens a lane. */
 static int open_another(const struct party *party)
 {
 	struct ivring_attach attach = { .region_fd = ivr_fd(party->to), .id = IVRING_ID_ANY };
@@ -62,12 +62,10 @@ static void part(struct party *party)
 	ivr_close(party->to);
 }
 
+/* The clock of deadlines, in nanoseconds. */
 static uint64_t now(void)
 {
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+	return ivr_deadline_ms(0);
 }
 
 static void send_one(const struct party *party)
@@ -77,7 +75,7 @@ static void send_one(const struct party *party)
 	CHECK_EQ(ivr_send(party->from, party->peer, &item, 1, 0), 1);
 }
 
-/* What is measured: how long it takes. */
+/* The measured operations. Each returns the time that it took. */
 
 static uint64_t arm(const struct party *party)
 {
@@ -169,7 +167,7 @@ static void make_and_settle(void)
 
 	gather(&one, 1);
 	gather(&many, MANY);
-	/* What stands still gets quiet. */
+	/* The idle lanes become quiet. */
 	for (i = 0; i < 64 && tap_good; i++) {
 		dispatch(&one);
 		dispatch(&many);

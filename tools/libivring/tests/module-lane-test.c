@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * On the module: lanes, while the receiver falls asleep at random in every way there is.
+ * On the module: lanes, with a receiver that falls asleep at random times in all ways of sleeping.
  *
  *	module-lane-test [SEED [ITEMS]]
  *
- * ITEMS is how many each sender sends in each way.
+ * ITEMS is the number of items that each sender sends in each way.
  */
 
 #include <signal.h>
@@ -16,16 +16,16 @@
 
 static uint64_t items_each = 2000;
 
-/* How senders and receiver agree that nothing is missed: design.rst, barriers S and A. */
+/* Which side passes the barrier: design.rst, barriers S and A. */
 enum fences {
-	FENCED,		/* every sender passes its own */
-	UNFENCED,	/* the receiver makes them pass one */
+	FENCED,		/* every sender */
+	UNFENCED,	/* the receiver, for all senders */
 };
 
 static const char *const fences_names[] = { "fenced", "unfenced" };
 
-/* Waits a little without leaving the CPU, so that publish and sleep meet in all ways. */
-static void loiter(void)
+/* Waits a little without leaving the CPU, so that publishing and sleeping overlap in all ways. */
+static void pause_a_little(void)
 {
 	uint32_t i, rounds = random_below(1u << random_below(10));
 
@@ -33,7 +33,7 @@ static void loiter(void)
 		ivr_pause();
 }
 
-/* Sends all its items in bursts, from one to more than the lane holds. */
+/* Sends all items in bursts, of one item up to more items than the lane holds. */
 static void send_bursts(uint32_t id)
 {
 	struct ivring_item items[300] = { 0 };
@@ -53,26 +53,17 @@ static void send_bursts(uint32_t id)
 			count = (unsigned int)(items_each - number);
 		for (i = 0; i < count; i++)
 			items[i] = (struct ivring_item){ .port = PORT, .cookie = number + i };
-		for (i = 0; i < count;) {
-			int sent = ivr_send(own, parent, &items[i], count - i, soon());
-
-			if (sent < 0)
-				_exit(4);
-			i += (unsigned int)sent;
-		}
+		send_all(own, parent, items, count);
 		number += count;
-		loiter();
+		pause_a_little();
 		/* If its wakeup is lost, nothing else wakes the receiver. */
 		if (!random_below(4) && ivr_flush(own, parent, soon()))
 			_exit(6);
 	}
-	if (ivr_flush(own, parent, soon()))
-		_exit(5);
-	ivr_close(own);
-	_exit(0);
+	finish(own, parent);
 }
 
-/* Sends each item when the one before it has been read, so the receiver is about to sleep. */
+/* Sends each item when the previous item has been read, so that the receiver is about to sleep. */
 static void send_one_by_one(uint32_t id)
 {
 	struct ivring_item item = { .port = PORT };
@@ -95,7 +86,7 @@ static void send_one_by_one(uint32_t id)
 			if (looks % 1024 == 0 && ivr_deadline_ms(0) > deadline)
 				_exit(6);
 		}
-		loiter();
+		pause_a_little();
 	}
 	ivr_close(own);
 	_exit(0);
@@ -119,11 +110,11 @@ static void on_item(struct ivr_member *self, const struct ivring_item *item, voi
 	CHECK_EQ((long long)item->cookie, (long long)received.next[item->from]);
 	received.next[item->from]++;
 	received.all++;
-	/* As if there had been many, or few: that would not come about often enough. */
+	/* Pretend that there were few items, or many. By itself this would not happen often enough. */
 	if (received.fences == FENCED)
 		self->receiver.state.handled = 0;
 	else if (received.one_by_one || !random_below(32)) {
-		/* Anew, also where the kernel went to sleep from it, of which the library does not know. */
+		/* Store UNFENCED again, also after the kernel has replaced it, which the library does not notice. */
 		self->receiver.state.unfenced = false;
 		ivr_state_handled(&self->receiver.state, UINT16_MAX);
 	}
@@ -131,11 +122,10 @@ static void on_item(struct ivr_member *self, const struct ivring_item *item, voi
 		ivr_stop(self);
 }
 
-/* Receives from some senders; @loop returns after ivr_stop(). */
+/* Receives from @senders senders. @loop returns after ivr_stop(). */
 static void receive_with(void (*loop)(void), uint32_t senders,
 			 void (*send)(uint32_t id), enum fences fences)
 {
-	pid_t pids[SENDERS];
 	uint32_t i;
 
 	memset(&received, 0, sizeof(received));
@@ -144,19 +134,12 @@ static void receive_with(void (*loop)(void), uint32_t senders,
 	received.fences = fences;
 	largest_budget = 1000;
 	create();
-	/* As if there were many lanes: quiet soon, or never. */
+	/* Make lanes quiet soon, as if there were many lanes, or never. */
 	member->receiver.quiet.few = random_below(2) ? 0 : SENDERS;
 	member->receiver.quiet.patience = 1u << random_below(11);
 	ivr_set_polling(member, senders > 1 && !random_below(4) ? 20000 : 0);
 	CHECK_EQ(ivr_on(member, PORT, on_item, NULL), 0);
-	for (i = 0; i < senders; i++) {
-		pids[i] = fork();
-		if (!pids[i])
-			send(i + 1);
-	}
-	loop();
-	for (i = 0; i < senders; i++)
-		reap(pids[i]);
+	receive_from(loop, senders, send);
 	for (i = 1; i <= senders; i++)
 		CHECK_EQ((long long)received.next[i], (long long)items_each);
 	close_member();

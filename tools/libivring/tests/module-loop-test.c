@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * On the module: a member in an event loop, in which a timer's handler makes calls. What comes
- * after a call wakes the loop, however the loop sleeps and however long the call polled.
+ * On the module: a member in an event loop, in which the handler of a timer makes calls. An item that
+ * comes after a call wakes the loop, in all ways of sleeping and polling.
  *
  *	module-loop-test [SEED]
  */
@@ -24,7 +24,7 @@ enum way { LEVEL, EDGE, EVENTFD };
 static unsigned int handled, calls, refused;
 static struct ivr_peer server;
 
-/* In a child: replies, and sends an item of its own, at once or when the caller sleeps. */
+/* In a child: replies, and sends an item, either at once or when the caller sleeps. */
 static void serve(struct ivr_member *own, const struct ivring_item *item, void *arg)
 {
 	struct ivring_item answer = { 0 }, news = { .port = NEWS };
@@ -55,7 +55,7 @@ static pid_t fork_server(void)
 
 static int call(bool later)
 {
-	/* Inline data asks for the item to come later. */
+	/* A request with inline data asks for the item to come later. */
 	struct ivring_item item = { .port = ASK, .inline_len = later }, reply;
 
 	return ivr_call(member, server, &item, soon(), ivr_keep_reply, &reply);
@@ -63,7 +63,7 @@ static int call(bool later)
 
 static void on_news(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
-	/* Not in a handler; and that changes nothing. */
+	/* The call is not made in a handler of the member, so it is allowed. */
 	refused += call(true) == -EBUSY;
 	handled++;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * For the tests that need the module: every way to sleep until there is work. Whoever
- * includes this says what it is that the loops wait for, and handles items.
+ * For the tests that need the module: all ways to sleep until there is work. The test defines
+ * all_received(), which ends the loops, and on_item().
  */
 #ifndef IVR_MODULE_LOOPS_H
 #define IVR_MODULE_LOOPS_H
@@ -63,7 +63,7 @@ static inline void level_loop(void)
 static inline void dispatch_unasked(void)
 {
 	drain();
-	/* Finds nothing, and from then on epoll does not look again by itself. */
+	/* This call finds nothing. After that, epoll does not poll the descriptor again by itself. */
 	epoll_wait(epoll, &(struct epoll_event){ 0 }, 1, 0);
 	drain();
 }
@@ -135,5 +135,21 @@ static const struct way {
 	{ "edge-triggered epoll", edge_loop },
 	{ "eventfd", eventfd_loop },
 };
+
+/* Forks the senders in slots 1 to @senders, receives from them with @loop, and reaps them. */
+static inline void receive_from(void (*loop)(void), uint32_t senders, void (*send)(uint32_t id))
+{
+	pid_t pids[SENDERS];
+	uint32_t i;
+
+	for (i = 0; i < senders; i++) {
+		pids[i] = fork();
+		if (!pids[i])
+			send(i + 1);
+	}
+	loop();
+	for (i = 0; i < senders; i++)
+		reap(pids[i]);
+}
 
 #endif /* IVR_MODULE_LOOPS_H */

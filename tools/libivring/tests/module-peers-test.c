@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * On the module: stopping a dispatcher, and peers that leave in the middle.
+ * On the module: stopping a dispatcher, and peers that leave at any time.
  *
  *	module-peers-test [SEED]
  */
@@ -9,11 +9,6 @@
 #include <signal.h>
 
 #include "module.h"
-
-static void *run_thread(void *arg)
-{
-	return (void *)(intptr_t)ivr_run(member);
-}
 
 static void stop_from_another_thread(void)
 {
@@ -63,7 +58,7 @@ static void stop_from_a_signal_handler(void)
 	close_member();
 }
 
-static void flush_to_one_that_reads_and_leaves(void)
+static void flush_to_a_receiver_that_reads_and_leaves(void)
 {
 	int i;
 
@@ -89,7 +84,7 @@ static void flush_to_one_that_reads_and_leaves(void)
 	close_member();
 }
 
-/* A child that stopped itself when it had joined: it must not be gone again before it is seen. */
+/* Waits for a child that stops itself after joining, so that it cannot leave before the parent sees it. */
 static struct ivr_peer meet_stopped(pid_t pid)
 {
 	struct ivr_peer child = wait_child(1);
@@ -101,7 +96,7 @@ static struct ivr_peer meet_stopped(pid_t pid)
 	return child;
 }
 
-/* A child that reads nothing, and is killed after a while. */
+/* Forks a child that reads nothing and is killed after a while. */
 static pid_t fork_doomed(struct ivr_peer *child)
 {
 	pid_t pid = fork();
@@ -170,7 +165,7 @@ static void sender_is_killed(void)
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	CHECK(!ivr_is_member(member, ivr_sender(&items[1])));
-	/* What was mapped can be read until the last item has been consumed. */
+	/* The mapped payload can be read until the last item has been consumed. */
 	CHECK_EQ(ivr_refresh_members(member), 0);
 	CHECK_EQ(ivr_copy_payload(member, &items[1], payload, sizeof(payload)),
 		 items[1].length);
@@ -181,7 +176,7 @@ static void sender_is_killed(void)
 	close_member();
 }
 
-/* A child that ualarm() was to kill. */
+/* Waits for a child that ualarm() kills. */
 static void check_killed(pid_t pid)
 {
 	int status = 0;
@@ -190,7 +185,7 @@ static void check_killed(pid_t pid)
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM);
 }
 
-/* While it sleeps, or is about to, or its sender waits for room. */
+/* The receiver is killed while it sleeps, before it sleeps, or while the sender waits for room. */
 static void receiver_of_a_lane_is_killed(void)
 {
 	struct ivring_item item = { .port = PORT };
@@ -224,7 +219,7 @@ static void receiver_of_a_lane_is_killed(void)
 	close_member();
 }
 
-/* What the handlers saw of the child's lane. */
+/* What the handlers saw of the lane of the child. */
 static struct {
 	struct ivr_peer child;
 	uint64_t items;
@@ -238,7 +233,7 @@ static void on_lane_item(struct ivr_member *self, const struct ivring_item *item
 
 	seen.child = ivr_sender(item);
 	seen.items++;
-	/* The last one may come twice, since it may have been dropped. */
+	/* The last item may come twice, because the sender cannot know whether it was dropped. */
 	CHECK(item->cookie >= seen.next || item->cookie + 1 == seen.next);
 	seen.next = item->cookie + 1;
 	if (*closes && !random_below(50)) {
@@ -262,7 +257,7 @@ static void receive_from_child(bool closes)
 	CHECK_EQ(ivr_run(member), 0);
 }
 
-/* What it has published is read to the end, and its successor has a lane of its own. */
+/* All published items are read, and the next member of the slot gets a lane of its own. */
 static void sender_by_a_lane_is_killed(void)
 {
 	struct ivr_peer parent;
@@ -285,14 +280,14 @@ static void sender_by_a_lane_is_killed(void)
 			_exit(4);
 		}
 		receive_from_child(false);
-		/* No item that was published is missing. */
+		/* No published item is missing. */
 		CHECK_EQ((long long)seen.items, (long long)seen.next);
 		check_killed(pid);
 	}
 	close_member();
 }
 
-/* Sends so many items, by a new lane whenever the old one has been closed. */
+/* Sends @count items, and opens a new lane whenever the old lane has been closed. */
 static int send_by_lanes(struct ivr_member *own, struct ivr_peer to, uint64_t count)
 {
 	struct ivring_item item = { .port = PORT };
@@ -307,7 +302,7 @@ static int send_by_lanes(struct ivr_member *own, struct ivr_peer to, uint64_t co
 			item.cookie++;
 			ret = 0;
 		}
-		/* The last one is sent until it has been read. */
+		/* The last item is sent again until it has been read. */
 		if (!ret && item.cookie == count) {
 			ret = ivr_flush(own, to, soon());
 			item.cookie -= ret == -ECONNRESET;
@@ -318,7 +313,7 @@ static int send_by_lanes(struct ivr_member *own, struct ivr_peer to, uint64_t co
 	return 0;
 }
 
-static void lane_closed_again_and_again(void)
+static void lane_closed_repeatedly(void)
 {
 	struct ivr_peer parent;
 	pid_t pid;
@@ -353,7 +348,7 @@ static void wait_for_a_peer_among_items(void)
 		if (!pid) {
 			struct ivr_member *own = join_parent(2, &parent);
 
-			/* A doorbell that is not the one the parent waits for. */
+			/* This item rings, but the parent waits for a member. */
 			ivr_send(own, parent, &item, 1, 0);
 			usleep(random_below(2000));
 			if (ivr_join_fd(ivr_fd(own), 1, &own))
@@ -369,8 +364,8 @@ static void wait_for_a_peer_among_items(void)
 	close_member();
 }
 
-/* A child has the handle, and none of the mappings: it is told so, and the member stays. */
-static void handle_in_a_child(void)
+/* A child has the member's descriptor but no mappings. Its calls fail, and the member stays attached. */
+static void descriptor_in_a_child(void)
 {
 	struct ivring_item item = { .port = PORT };
 	pid_t pid;
@@ -396,13 +391,13 @@ int main(int argc, char **argv)
 	begin(argc, argv);
 	RUN(stop_from_another_thread);
 	RUN(stop_from_a_signal_handler);
-	RUN(flush_to_one_that_reads_and_leaves);
+	RUN(flush_to_a_receiver_that_reads_and_leaves);
 	RUN(receiver_is_killed);
 	RUN(sender_is_killed);
 	RUN(receiver_of_a_lane_is_killed);
 	RUN(sender_by_a_lane_is_killed);
-	RUN(lane_closed_again_and_again);
+	RUN(lane_closed_repeatedly);
 	RUN(wait_for_a_peer_among_items);
-	RUN(handle_in_a_child);
+	RUN(descriptor_in_a_child);
 	return tap_end();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * On the module: requests, items for several members, being woken for many items at once, and what
- * it costs to have nothing to do.
+ * On the module: requests, items to several members, wakeups for several items, and the costs of an
+ * idle member.
  *
  *	module-request-test [SEED]
  */
@@ -14,7 +14,7 @@
 #define ASK		5u	/* port */
 #define CALLS		1000u
 
-/* In a child: answers with twice the number, until it is killed. */
+/* In a child: answers each request with twice its number, until the child is killed. */
 static void serve(struct ivr_member *own, const struct ivring_item *item, void *arg)
 {
 	struct ivring_item reply = { 0 };
@@ -74,7 +74,7 @@ static void calls(bool by_lane, uint64_t polling_ns)
 	close_member();
 }
 
-/* Stopped, and then killed, while it is waited for. */
+/* The server is stopped, and later killed, while the caller waits for its reply. */
 static void server_that_does_not_answer(void)
 {
 	struct ivring_item request = { .port = ASK, .inline_len = 8 }, reply;
@@ -99,7 +99,7 @@ static void server_that_does_not_answer(void)
 	close_member();
 }
 
-/* The call ends at once, not at its deadline. */
+/* The call ends at once and not at its deadline. */
 static void port_without_handler(bool by_lane)
 {
 	struct ivring_item request = { .port = ASK + 1 }, reply;
@@ -126,7 +126,7 @@ static void on_reply(struct ivr_member *self, int status, const struct ivring_it
 		ivr_stop(self);
 }
 
-/* As many as go, to several at a time, by lane and inbox. */
+/* As many requests as possible, to several servers at a time, by lane and by inbox. */
 static void requests_in_flight(void)
 {
 	struct ivring_item request = { .port = ASK };
@@ -153,7 +153,7 @@ static void requests_in_flight(void)
 	close_member();
 }
 
-/* In a child: checks that all items come, with what the block held when each was sent. */
+/* In a child: checks that all items arrive, with the content that the block had when they were sent. */
 static void check_block(struct ivr_member *own, const struct ivring_item *item, void *arg)
 {
 	uint64_t *next = arg;
@@ -222,8 +222,8 @@ static void count_item(struct ivr_member *self, const struct ivring_item *item, 
 		ivr_stop(self);
 }
 
-/* A child sends now and then: to be woken for ten items takes a tenth of the doorbells. */
-static void woken_for_ten(void)
+/* A child sends at intervals. Waking the receiver for ten items takes a tenth of the doorbells. */
+static void woken_for_ten_items(void)
 {
 	uint64_t items = 0, before;
 	struct ivr_peer parent;
@@ -264,8 +264,8 @@ static void stop_at_first(struct ivr_member *self, const struct ivring_item *ite
 	ivr_stop(self);
 }
 
-/* One item, for which nobody but the timer rings. */
-static void woken_after_a_while(void)
+/* A single item, for which only the timer rings. */
+static void woken_after_the_delay(void)
 {
 	struct ivr_peer parent;
 	pid_t pid;
@@ -294,11 +294,6 @@ static void woken_after_a_while(void)
 	close_member();
 }
 
-static void *run_thread(void *arg)
-{
-	return (void *)(intptr_t)ivr_run(member);
-}
-
 static void stop_is_not_delayed(void)
 {
 	pthread_t thread;
@@ -325,7 +320,7 @@ static uint64_t used_by(clockid_t clock)
 	return (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
 }
 
-/* Who polls before it sleeps, sleeps all the same. */
+/* A member that polls before it sleeps still sleeps. */
 static void idle_costs_nothing(void)
 {
 	clockid_t clock;
@@ -359,8 +354,8 @@ int main(int argc, char **argv)
 	RUN_AS(port_without_handler(true), "port without handler, lane");
 	RUN(requests_in_flight);
 	RUN(one_block_for_all);
-	RUN(woken_for_ten);
-	RUN(woken_after_a_while);
+	RUN(woken_for_ten_items);
+	RUN(woken_after_the_delay);
 	RUN(stop_is_not_delayed);
 	RUN(idle_costs_nothing);
 	return tap_end();

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * On the module: every way to sleep, while senders come in at random.
+ * On the module: all ways of sleeping, while items arrive at random times.
  *
  *	module-sleep-test [SEED]
  */
 
 #include "module-loops.h"
 
-/* From the sender in that slot: more from each, so that the last is alone in the end. */
+/* Number of items from the sender in a slot. They differ, so that in the end only one sender is left. */
 #define ITEMS(id)	((id) * 1500u)
 
-/* Sends all its items, some at a time, with pauses in which the receiver falls asleep. */
+/* Sends all items, a few at a time, with pauses in which the receiver falls asleep. */
 static void send_many(uint32_t id)
 {
 	struct ivring_item items[4];
@@ -25,17 +25,11 @@ static void send_many(uint32_t id)
 
 		if (count > ITEMS(id) - number)
 			count = (unsigned int)(ITEMS(id) - number);
-		/* Never more than the outbox holds: what is not sent is not read. */
+		/* The items must fit into the outbox, because blocks that are not sent never become free. */
 		for (i = 0; i < count; i++)
 			if (fill_item(own, &items[i], number + i))
 				_exit(3);
-		for (i = 0; i < count;) {
-			int sent = ivr_send(own, parent, &items[i], count - i, soon());
-
-			if (sent < 0)
-				_exit(4);
-			i += (unsigned int)sent;
-		}
+		send_all(own, parent, items, count);
 		number += count;
 		/* If its wakeup is lost, nothing else wakes the receiver. */
 		if (random_below(2) && ivr_flush(own, parent, soon()))
@@ -43,10 +37,7 @@ static void send_many(uint32_t id)
 		if (!random_below(20))
 			usleep(random_below(300));
 	}
-	if (ivr_flush(own, parent, soon()))
-		_exit(5);
-	ivr_close(own);
-	_exit(0);
+	finish(own, parent);
 }
 
 static struct {
@@ -76,23 +67,15 @@ static void on_item(struct ivr_member *self, const struct ivring_item *item, voi
 		ivr_stop(self);
 }
 
-/* Receives from all senders; @loop returns after ivr_stop(). */
+/* Receives from all senders. @loop returns after ivr_stop(). */
 static void receive_with(void (*loop)(void))
 {
-	pid_t pids[SENDERS];
 	uint32_t i;
 
 	memset(&received, 0, sizeof(received));
 	create();
 	CHECK_EQ(ivr_on(member, PORT, on_item, NULL), 0);
-	for (i = 0; i < SENDERS; i++) {
-		pids[i] = fork();
-		if (!pids[i])
-			send_many(i + 1);
-	}
-	loop();
-	for (i = 0; i < SENDERS; i++)
-		reap(pids[i]);
+	receive_from(loop, SENDERS, send_many);
 	for (i = 1; i <= SENDERS; i++)
 		CHECK_EQ((long long)received.next[i], ITEMS(i));
 	close_member();

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * For the tests that need the module: a member in slot 0, and children that join its
- * region by the descriptor they inherit. A child that fails exits with a status of
- * its own.
+ * For the tests that need the module: a member in slot 0, and children that join its region by the
+ * inherited descriptor. Each failure of a child has its own exit status.
  */
 #ifndef IVR_MODULE_H
 #define IVR_MODULE_H
@@ -17,7 +16,7 @@
 #include "tap.h"
 
 #define PATIENCE_MS	30000u
-#define TIME_LIMIT_S	100u	/* for each test: what hangs is killed */
+#define TIME_LIMIT_S	100u	/* for each test, which is killed then */
 #define SENDERS		3u
 #define PORT		1u
 
@@ -28,7 +27,7 @@ static inline uint64_t soon(void)
 	return ivr_deadline_ms(PATIENCE_MS);
 }
 
-/* Small, so that both the inbox and the outboxes are full again and again. */
+/* Makes a region that is small, so that the inbox and the outboxes are often full. */
 static inline void create(void)
 {
 	struct ivr_region_options options = {
@@ -45,7 +44,7 @@ static inline void close_member(void)
 	member = NULL;
 }
 
-/* In a child: a member of its own in that slot, and the one in slot 0. */
+/* In a child: joins as the member in slot @id, and waits for the member in slot 0. */
 static inline struct ivr_member *join_parent(uint32_t id, struct ivr_peer *parent)
 {
 	struct ivr_member *own;
@@ -74,7 +73,7 @@ static inline void reap(pid_t pid)
 	CHECK_EQ(status, 0);
 }
 
-/* A block of some bytes that tell by their value which they are. */
+/* Makes an item with a block of random size. All bytes of the block have a value derived from @number. */
 static inline int fill_item(struct ivr_member *own, struct ivring_item *item, uint64_t number)
 {
 	size_t length = 1 + random_below(700);
@@ -89,11 +88,40 @@ static inline int fill_item(struct ivr_member *own, struct ivring_item *item, ui
 	return ivr_set_payload(own, item, block, length);
 }
 
-/* The first thing in main(), which gets the seed, if any, as its argument. */
+/* To be called first in main(). The first argument is the seed. */
 static inline void begin(int argc, char **argv)
 {
 	take_seed(argc, argv);
 	setvbuf(stdout, NULL, _IONBF, 0);
+}
+
+/* A thread that runs the dispatcher. Its result is that of ivr_run(). */
+static inline void *run_thread(void *arg)
+{
+	return (void *)(intptr_t)ivr_run(member);
+}
+
+/* In a child: sends all items, in as many calls as that takes. */
+static inline void send_all(struct ivr_member *own, struct ivr_peer to, const struct ivring_item *items,
+			    unsigned int count)
+{
+	while (count) {
+		int sent = ivr_send(own, to, items, count, soon());
+
+		if (sent < 0)
+			_exit(4);
+		items += sent;
+		count -= (unsigned int)sent;
+	}
+}
+
+/* In a child: waits until all items have been read, leaves, and ends. */
+static inline void finish(struct ivr_member *own, struct ivr_peer to)
+{
+	if (ivr_flush(own, to, soon()))
+		_exit(5);
+	ivr_close(own);
+	_exit(0);
 }
 
 #endif /* IVR_MODULE_H */

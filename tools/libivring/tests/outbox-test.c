@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * The allocator of the outbox, against a simple model of it.
+ * The allocator of the outbox, compared with a simple model.
  *
  *	outbox-test [SEED]
  */
@@ -19,8 +19,8 @@
 #define STEPS		200000u
 
 /*
- * The model: a list of blocks, oldest first, as places in units; what of them each
- * receiver has read; and a map of the outbox that tells which are taken.
+ * The model: a list of blocks, oldest first, with their places in units; how far each receiver has
+ * read; and a map of the units of the outbox that are taken.
  */
 struct model_block {
 	uint32_t place, units;
@@ -65,7 +65,7 @@ static void model_remove(uint32_t index)
 	memmove(block, block + 1, (model.count - index) * sizeof(*block));
 }
 
-/* Frees as a first-in first-out allocator may: from the ends only. */
+/* Frees blocks like a first-in first-out allocator: only at the two ends. */
 static void model_trim(void)
 {
 	while (model.count && model.blocks[0].state == FREE)
@@ -82,7 +82,7 @@ static void model_reclaim(void)
 	}
 }
 
-/* Where the next block goes: -1 if there is no place. */
+/* Place of the next block, or -1 if there is no room. */
 static int model_place(uint32_t units)
 {
 	uint32_t oldest, next;
@@ -138,7 +138,7 @@ static void step_send_or_cancel(struct ivr_outbox *outbox)
 		model_trim();
 		return;
 	}
-	/* Again as well, and to several. */
+	/* A block can be sent again, and to several receivers. */
 	block->state = SENT;
 	block->to[to] = true;
 	block->position[to] = ++model.sent[to];
@@ -184,7 +184,7 @@ static void random_use_as_in_the_model(void)
 	uint32_t i;
 
 	memset(&model, 0, sizeof(model));
-	for (i = 0; i < RECEIVERS; i++)	/* so that the positions wrap on the way */
+	for (i = 0; i < RECEIVERS; i++)	/* so that the positions wrap during the test */
 		model.sent[i] = model.read[i] = 0u - STEPS / 100;
 	for (i = 0; i < STEPS && tap_good; i++) {
 		uint32_t what = random_below(10);
@@ -268,7 +268,7 @@ static void many_small_blocks(void)
 	ivr_outbox_drop(&outbox);
 }
 
-static void held_block_keeps_those_behind(void)
+static void held_block_keeps_later_blocks(void)
 {
 	struct ivr_outbox outbox = { .size = SIZE };
 	uint64_t held, sent;
@@ -295,7 +295,7 @@ int main(int argc, char **argv)
 	RUN(the_whole_outbox);
 	RUN(no_block_over_the_end);
 	RUN(many_small_blocks);
-	RUN(held_block_keeps_those_behind);
+	RUN(held_block_keeps_later_blocks);
 	RUN(random_use_as_in_the_model);
 	return tap_end();
 }

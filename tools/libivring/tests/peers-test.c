@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Members that come, send and go, one after the other in one slot, while the receiver asks for no
- * news of the members: how many of their areas stay mapped.
+ * Number of areas that stay mapped while members come, send and go, one after another in one slot, and
+ * the receiver does not refresh its members.
  */
 
 #include <errno.h>
@@ -10,14 +10,14 @@
 
 #define MANY	12u
 
-/* The next member in the slot sends one item with a block, of which the first byte is @number. */
+/* The next member of the slot sends one item with a block, whose first byte is @number. */
 static void come_and_send(unsigned int number)
 {
 	replace_other();
 	*send_block(other, ivr_self(member), 64) = (char)number;
 }
 
-/* Receives the items that have come, and finds the payload of the one at @at, the last. */
+/* Receives all items, and finds the payload of the last item, which is at @at. */
 static const char *receive_one(unsigned int at)
 {
 	struct ivring_item items[MANY];
@@ -28,7 +28,7 @@ static const char *receive_one(unsigned int at)
 	return data;
 }
 
-/* Areas that are mapped but for those of members that are there: each maps three of its own. */
+/* Number of mapped areas, without the three areas that the member itself maps. */
 static unsigned int areas_kept(void)
 {
 	close_other();
@@ -49,7 +49,7 @@ static void areas_of_the_departed_are_dropped(void)
 	close_all();
 }
 
-static void by_receiving_ahead_of_consuming(void)
+static void areas_are_dropped_while_receiving_ahead(void)
 {
 	unsigned int i;
 
@@ -60,7 +60,7 @@ static void by_receiving_ahead_of_consuming(void)
 		if (i)
 			CHECK_EQ(ivr_consume(member, 1), 0);
 	}
-	/* The latest one, the one before it, and one whose item was consumed last. */
+	/* The areas of the latest two members, and of the member whose item was consumed last. */
 	CHECK(areas_kept() <= 3);
 	close_all();
 }
@@ -84,7 +84,7 @@ static void payload_stays_until_it_is_consumed(void)
 	close_all();
 }
 
-/* Other members have the slot of the sender, one after the other, while its payload is in use. */
+/* Several members have the slot of the sender one after another, while its payload is in use. */
 static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
 	struct ivring_item none = { .port = 2 };
@@ -108,7 +108,7 @@ static void payload_stays_while_its_handler_runs(void)
 	close_all();
 }
 
-/* The receiver answers by lanes, and so has one to each. */
+/* The receiver answers by lanes, so it has a lane to each sender. */
 static void lanes_to_the_departed_are_dropped(void)
 {
 	unsigned int i;
@@ -125,7 +125,7 @@ static void lanes_to_the_departed_are_dropped(void)
 	close_all();
 }
 
-static void lane_by_hand_stays_until_its_end_is_told(void)
+static void lane_pointer_is_valid_until_an_error(void)
 {
 	struct ivring_item item = { .port = 1 };
 	struct ivr_lane *lane;
@@ -149,10 +149,10 @@ static void lane_by_hand_stays_until_its_end_is_told(void)
 int main(void)
 {
 	RUN(areas_of_the_departed_are_dropped);
-	RUN(by_receiving_ahead_of_consuming);
+	RUN(areas_are_dropped_while_receiving_ahead);
 	RUN(payload_stays_until_it_is_consumed);
 	RUN(payload_stays_while_its_handler_runs);
 	RUN(lanes_to_the_departed_are_dropped);
-	RUN(lane_by_hand_stays_until_its_end_is_told);
+	RUN(lane_pointer_is_valid_until_an_error);
 	return tap_end();
 }

@@ -68,7 +68,7 @@ static void not_beyond_the_deadline(void)
 	CHECK_EQ((long long)ivr_polling_end(&polling, 1000, 0), 0);
 }
 
-/* Near the window, near the maximum, and anywhere. */
+/* Waits near the window, near the maximum, and of any length. */
 static uint64_t random_wait(const struct ivr_polling *polling)
 {
 	switch (random_below(4)) {
@@ -100,7 +100,7 @@ static void random_waits(void)
 			else
 				CHECK(polling.window <= before / 2);
 		}
-		/* Who has nothing to do soon does not poll. */
+		/* A member without work soon stops polling. */
 		for (j = 0; j < 6; j++)
 			learn(&polling, polling.max + 1);
 		CHECK_EQ((long long)polling.window, 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Quiet lanes: those that stand still are not looked at until their sender rings.
+ * Quiet lanes: a lane that stands still is not looked at until its sender rings.
  */
 
 #include "fixture.h"
@@ -9,7 +9,7 @@
 
 static struct ivr_quiet *quiet;
 
-/* Three members, of which two have lanes to the first, and lanes become quiet soon. */
+/* Makes three members. Two of them have lanes to the first, and lanes become quiet soon. */
 static void set_up_lanes(void)
 {
 	set_up();
@@ -26,7 +26,7 @@ static bool is_marked(const struct ivr_member *sender)
 	return device_area(0)->quiet[0] >> ivr_self(sender).id & 1;
 }
 
-/* As often as it takes. */
+/* Dispatches until the idle lanes are quiet. */
 static void sleep_often(void)
 {
 	unsigned int i;
@@ -35,7 +35,7 @@ static void sleep_often(void)
 		CHECK_EQ(ivr_dispatch(member, 1), 0);
 }
 
-static void what_stands_still_is_not_looked_at(void)
+static void idle_lane_is_not_looked_at(void)
 {
 	uint32_t i;
 
@@ -52,14 +52,14 @@ static void what_stands_still_is_not_looked_at(void)
 	CHECK(is_marked(other));
 	CHECK_EQ(member->receiver.rotation.count, 1);
 
-	/* Not even if somebody publishes and does not ring. */
+	/* A quiet lane is not looked at, even if its sender publishes without ringing. */
 	lane_area(third, member)->producer++;
 	CHECK_EQ(ivr_dispatch(member, 1), 0);
 	CHECK_EQ(ivr_arm(member), 1);
 	close_all();
 }
 
-static void few_are_all_looked_at(void)
+static void few_lanes_are_all_looked_at(void)
 {
 	set_up_lanes();
 	quiet->few = 2;
@@ -69,7 +69,7 @@ static void few_are_all_looked_at(void)
 	close_all();
 }
 
-static void its_sender_rings_whatever_the_state(void)
+static void sender_rings_in_every_state(void)
 {
 	static const uint32_t states[] = { IVRING_BUSY, IVRING_BUSY_UNFENCED, IVRING_IDLE };
 	struct ivring_item items[LANE];
@@ -84,7 +84,7 @@ static void its_sender_rings_whatever_the_state(void)
 		send_items(third, member, 2 * i, 2);
 		CHECK(!is_marked(third));
 		CHECK(is_marked(other));
-		/* The first of them alone, if the state was not idle. */
+		/* If the state was not IDLE, only the first item rings. */
 		CHECK_EQ(device.doorbells, 1);
 		member->receiver.state.unfenced = states[i] == IVRING_BUSY_UNFENCED;
 		CHECK_EQ(ivr_arm(member), 0);
@@ -97,8 +97,8 @@ static void its_sender_rings_whatever_the_state(void)
 	close_all();
 }
 
-/* It is looked at once more, after it has been marked. */
-static void something_came_at_the_last_moment(void)
+/* After the quiet bit has been set, the lane is looked at once more. */
+static void item_at_the_last_look(void)
 {
 	set_up_lanes();
 	quiet->turns = quiet->patience;
@@ -113,8 +113,8 @@ static void something_came_at_the_last_moment(void)
 	close_all();
 }
 
-/* A receiver that never sleeps is spared them as well, and first makes senders pass their barrier. */
-static void busy_without_end(void)
+/* Lanes become quiet also if the receiver never sleeps. It first ends UNFENCED by a barrier. */
+static void receiver_that_never_sleeps(void)
 {
 	uint32_t i;
 
@@ -129,7 +129,7 @@ static void busy_without_end(void)
 	CHECK(device.fences > 0 && device.fences < 10);
 	CHECK_EQ(member->receiver.state.unfenced, device_area(0)->state == IVRING_BUSY_UNFENCED);
 
-	/* Not so where there is no such barrier. */
+	/* Without the barrier, lanes do not become quiet. */
 	send_items(third, member, 0, 1);
 	CHECK_EQ(ivr_dispatch(member, 2), 1);
 	ivr_state_handled(&member->receiver.state, UINT16_MAX);
@@ -144,7 +144,7 @@ static void busy_without_end(void)
 	close_all();
 }
 
-static void one_that_is_closed(void)
+static void quiet_lane_is_closed(void)
 {
 	struct ivring_item item;
 
@@ -175,8 +175,8 @@ static void on_item(struct ivr_member *self, const struct ivring_item *item, voi
 	CHECK_EQ(news, 0);
 }
 
-/* What it has published without a doorbell is read before it is told that it has left. */
-static void its_sender_leaves(void)
+/* Items that a member has published without a doorbell are read before its leaving is reported. */
+static void sender_of_a_quiet_lane_leaves(void)
 {
 	set_up_lanes();
 	ivr_on_members(member, on_members, NULL);
@@ -193,7 +193,7 @@ static void its_sender_leaves(void)
 	CHECK_EQ(news, 1);
 	join_third();
 	CHECK_EQ(ivr_open_lane(third, ivr_self(member), LANE, 0), 0);
-	/* Of one that has left nothing behind the lane is closed all the same. */
+	/* The lane is closed also if the departed member has left no items. */
 	close_other();
 	CHECK_EQ(ivr_dispatch(member, 2), 0);
 	other = join(1);
@@ -203,12 +203,12 @@ static void its_sender_leaves(void)
 
 int main(void)
 {
-	RUN(what_stands_still_is_not_looked_at);
-	RUN(few_are_all_looked_at);
-	RUN(its_sender_rings_whatever_the_state);
-	RUN(something_came_at_the_last_moment);
-	RUN(busy_without_end);
-	RUN(one_that_is_closed);
-	RUN(its_sender_leaves);
+	RUN(idle_lane_is_not_looked_at);
+	RUN(few_lanes_are_all_looked_at);
+	RUN(sender_rings_in_every_state);
+	RUN(item_at_the_last_look);
+	RUN(receiver_that_never_sleeps);
+	RUN(quiet_lane_is_closed);
+	RUN(sender_of_a_quiet_lane_leaves);
 	return tap_end();
 }

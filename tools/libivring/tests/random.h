@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Random numbers of a seed that the test prints, and is given to do the same again.
+ * Random numbers from a seed. The test prints the seed, and repeats its run if the seed is its argument.
  */
 #ifndef IVR_RANDOM_H
 #define IVR_RANDOM_H
@@ -13,7 +13,7 @@
 
 static uint64_t seed;
 
-/* The seed is the first argument, or else the time. */
+/* Takes the seed from the first argument, or from the time. */
 static inline void take_seed(int argc, char **argv)
 {
 	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
@@ -35,7 +35,16 @@ static inline uint32_t random_below(uint32_t bound)
 	return (uint32_t)(random_word() >> 32) % bound;
 }
 
-/* Mostly one that is not far from @from, one way or the other. */
+/* Waits a little without leaving the CPU. */
+static inline void loiter(uint32_t bound)
+{
+	uint32_t rounds;
+
+	for (rounds = random_below(bound); rounds; rounds--)
+		__asm__ __volatile__("");
+}
+
+/* An index, in most cases near @from. */
 static inline uint32_t random_index(uint32_t from)
 {
 	static const uint32_t spread[] = { 3, 3, 40, 40, 100000 };

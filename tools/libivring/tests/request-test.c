@@ -35,7 +35,7 @@ static void on_other(struct ivr_member *self, const struct ivring_item *item, vo
 	seen.others++;
 }
 
-/* The other member: answers each request with twice the number, and what it is. */
+/* Handler of the other member: answers each request with twice its number, and with the word "twice". */
 static void answer(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
 	struct ivring_item reply = { .port = 1, .cookie = 99 };
@@ -140,21 +140,21 @@ static void many_at_a_time(void)
 	close_all();
 }
 
-static void replies_to_nobody(void)
+static void replies_without_a_request(void)
 {
 	struct ivring_item reply = { .flags = IVRING_ITEM_REPLY, .port = 1 };
 	struct ivr_counters counters;
 	uint64_t first, second;
 
 	set_up_server(false);
-	/* Such as nobody ever asked for. */
+	/* A reply with a cookie that was never used. */
 	for (reply.cookie = 0; reply.cookie < 3; reply.cookie++)
 		CHECK_EQ(ivr_send(other, ivr_self(member), &reply, 1, 0), 1);
 	reply.cookie = UINT64_MAX;
 	CHECK_EQ(ivr_send(other, ivr_self(member), &reply, 1, 0), 1);
 	CHECK_EQ(ivr_dispatch(member, 10), 4);
 
-	/* From one that was not asked. */
+	/* A reply from a member that was not asked. */
 	ask(1, &first);
 	join_third();
 	reply.cookie = first;
@@ -162,7 +162,7 @@ static void replies_to_nobody(void)
 	CHECK_EQ(ivr_dispatch(member, 10), 1);
 	CHECK_EQ(seen.replies, 0);
 
-	/* To a request that was forgotten, whose place has been taken; and twice to one. */
+	/* A reply to a cancelled request, whose entry is in use again, and two replies to one request. */
 	CHECK_EQ(ivr_cancel(member, first), 0);
 	CHECK_EQ(ivr_cancel(member, first), -ENOENT);
 	ask(2, &second);
@@ -184,14 +184,14 @@ static void replies_to_nobody(void)
 	close_all();
 }
 
-static void asked_one_leaves(bool by_lane)
+static void asked_member_leaves(bool by_lane)
 {
 	set_up_server(by_lane);
 	ask(1, NULL);
 	let_other_answer();
 	ask(2, NULL);
 	close_other();
-	/* What it has answered is answered; and then nothing more will come. */
+	/* Replies that were sent before the member left are delivered. The other requests fail. */
 	CHECK_EQ(ivr_dispatch(member, 10), 1);
 	CHECK_EQ(seen.replies, 2);
 	CHECK_EQ(seen.status, -EPIPE);
@@ -201,7 +201,7 @@ static void asked_one_leaves(bool by_lane)
 	close_all();
 }
 
-static void answers_and_leaves_during_other_news(void)
+static void answers_and_leaves_during_other_events(void)
 {
 	set_up_server(false);
 	join_third();
@@ -210,7 +210,7 @@ static void answers_and_leaves_during_other_news(void)
 	send_items(third, member, 0, 1);
 	ivr_close(third);
 	third = NULL;
-	/* That is noted, and told when its item has been read. */
+	/* The leaving is noted, and reported when the item has been consumed. */
 	CHECK_EQ(ivr_refresh_members(member), 0);
 	let_other_answer();
 	close_other();
@@ -221,7 +221,7 @@ static void answers_and_leaves_during_other_news(void)
 	close_all();
 }
 
-static void not_sent_not_asked(void)
+static void request_that_is_not_sent(void)
 {
 	struct ivring_item item = question(1);
 	struct ivr_peer gone;
@@ -237,7 +237,7 @@ static void not_sent_not_asked(void)
 	close_all();
 }
 
-/* To a port without a handler, and to the one that the library keeps. */
+/* Requests to a port without a handler, and to the reserved port. */
 static void refused(bool by_lane)
 {
 	static const uint32_t ports[] = { ASK + 1, IVR_PORT_RESERVED };
@@ -253,7 +253,7 @@ static void refused(bool by_lane)
 				  on_reply, &seen), -ECONNREFUSED);
 		CHECK_EQ(seen.replies, 0);
 		CHECK_EQ(ivr_request(member, ivr_self(other), &item, 0, on_reply, &seen, NULL), 0);
-		/* An item that is no request is dropped as well, and nobody is told. */
+		/* An item that is not a request is dropped, and its sender is not told. */
 		item.port = ASK + 1;
 		CHECK_EQ(ivr_send(member, ivr_self(other), &item, 1, 0), 1);
 		let_other_answer();
@@ -269,7 +269,7 @@ static void refused(bool by_lane)
 	}
 }
 
-/* Whoever handles all other ports answers for them, too. */
+/* The handler of all other ports also answers requests to them. */
 static void not_refused(void)
 {
 	struct ivr_counters counters;
@@ -288,7 +288,7 @@ static void not_refused(void)
 	close_all();
 }
 
-/* A refusal that finds no room, or a lane that is closed, costs the dispatcher nothing. */
+/* A refusal that finds no room, or a closed lane, does not affect the dispatcher. */
 static void refusal_that_fails(void)
 {
 	struct ivring_item item = { .port = ASK + 1 };
@@ -310,7 +310,7 @@ static void refusal_that_fails(void)
 	send_items(other, member, 0, 1);
 	CHECK_EQ(ivr_close_lane(member, ivr_self(other)), 0);
 	CHECK_EQ(ivr_dispatch(other, 10), 1);
-	/* The sender is told of its lane by a call of its own. */
+	/* The caller gets the error of its lane from its own next call. */
 	CHECK_EQ(ivr_send(other, ivr_self(member), &item, 1, 0), -ECONNRESET);
 	CHECK_EQ(ivr_send(other, ivr_self(member), &item, 1, 0), 1);
 	close_all();
@@ -333,7 +333,7 @@ static void call(bool by_lane)
 			  ivr_keep_reply, &reply), 0);
 	CHECK_EQ(ivr_get_inline(&reply, &twice, sizeof(twice)), 0);
 	CHECK_EQ((long long)twice, 42);
-	/* What came before it has been handled meanwhile. */
+	/* Items that came before the reply have been handled during the call. */
 	CHECK_EQ(seen.others, 2);
 	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
 
@@ -358,22 +358,17 @@ static void late_reply(void)
 	close_all();
 }
 
-static void stop(void)
-{
-	ivr_stop(member);
-}
-
 static void call_that_is_stopped(void)
 {
 	struct ivring_item item = question(1);
 
 	set_up_server(false);
-	device.asleep = stop;
+	device.asleep = stop_member;
 	CHECK_EQ(ivr_call(member, ivr_self(other), &item, IVRING_DEADLINE_NEVER, on_reply,
 			  &seen), -ECANCELED);
 	CHECK_EQ(seen.replies, 0);
 	let_other_answer();
-	/* The item that has ended its sleep, and the reply. */
+	/* The item that woke the call, and the reply. */
 	CHECK_EQ(ivr_dispatch(member, 10), 2);
 	CHECK_EQ(seen.replies, 0);
 	close_all();
@@ -415,11 +410,11 @@ int main(void)
 	RUN_AS(replies_go_to_the_requests(false), "replies_go_to_the_requests, inbox");
 	RUN_AS(replies_go_to_the_requests(true), "replies_go_to_the_requests, lane");
 	RUN(many_at_a_time);
-	RUN(replies_to_nobody);
-	RUN_AS(asked_one_leaves(false), "asked_one_leaves, inbox");
-	RUN_AS(asked_one_leaves(true), "asked_one_leaves, lane");
-	RUN(answers_and_leaves_during_other_news);
-	RUN(not_sent_not_asked);
+	RUN(replies_without_a_request);
+	RUN_AS(asked_member_leaves(false), "asked_member_leaves, inbox");
+	RUN_AS(asked_member_leaves(true), "asked_member_leaves, lane");
+	RUN(answers_and_leaves_during_other_events);
+	RUN(request_that_is_not_sent);
 	RUN_AS(refused(false), "refused, inbox");
 	RUN_AS(refused(true), "refused, lane");
 	RUN(not_refused);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Reserved space of the structures that callers allocate: those that the library reads have to be
- * zero there, and it writes zeros into the others.
+ * Reserved space in structures that callers allocate: the library requires zeros in structures that it
+ * reads, and writes zeros to the others.
  */
 
 #include <errno.h>
 
 #include "fixture.h"
 
-/* Fields are added in the place of reserved space, so that a structure never changes its size. */
+/* New fields replace reserved space, so that the size of a structure never changes. */
 static void sizes(void)
 {
 	if (sizeof(void *) == 8)
@@ -60,7 +60,7 @@ static void counters_are_zeroed(void)
 	close_all();
 }
 
-static void changes_are_zeroed(void)
+static void events_are_zeroed(void)
 {
 	struct ivr_member_event change;
 
@@ -80,6 +80,6 @@ int main(void)
 	RUN(sizes);
 	RUN(options_are_checked);
 	RUN(counters_are_zeroed);
-	RUN(changes_are_zeroed);
+	RUN(events_are_zeroed);
 	return tap_end();
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * The reader's end of a ring, on memory of the test's own.
+ * The ring reader, on memory of the test.
  */
 
 #include <errno.h>
@@ -90,7 +90,7 @@ static void indices_wrap(void)
 	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), 0);
 }
 
-static void consumed_only_when_told(void)
+static void consumed_only_by_consume(void)
 {
 	struct ivr_ring_reader ring = new_ring(0);
 
@@ -157,7 +157,7 @@ int main(void)
 	RUN(empty_ring);
 	RUN(items_come_in_order);
 	RUN(indices_wrap);
-	RUN(consumed_only_when_told);
+	RUN(consumed_only_by_consume);
 	RUN(producer_too_far_ahead);
 	RUN(producer_behind);
 	RUN(broken_for_good);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * What the dispatcher does while there is nothing to do: arming, polling and sleeping.
+ * The dispatcher while there are no items: arming, polling and sleeping.
  */
 
 #include <errno.h>
@@ -10,7 +10,7 @@
 #define LANE	4096u	/* entries */
 #define MANY	1024u	/* items after which senders are spared their barrier */
 
-/* What the handler saw, and is to do. */
+/* What the handler saw, and what it should do. */
 static struct {
 	unsigned int items;
 	uint32_t states[2 * LANE];
@@ -24,7 +24,7 @@ static void on_item(struct ivr_member *self, const struct ivring_item *item, voi
 		ivr_stop(self);
 }
 
-/* A member that has seen to its members, and that the other one has a lane to. */
+/* Makes a member that has handled its member events and has a lane from the other member. */
 static void set_up_lane(void)
 {
 	memset(&seen, 0, sizeof(seen));
@@ -62,7 +62,7 @@ static void spares_senders_after_many_items(void)
 	close_all();
 }
 
-static void trickle_pays_nothing(void)
+static void few_items_need_no_barrier(void)
 {
 	unsigned int i;
 
@@ -77,8 +77,8 @@ static void trickle_pays_nothing(void)
 	close_all();
 }
 
-/* With items left it stays so, and small budgets add up. */
-static void until_armed(void)
+/* While items are left the state stays UNFENCED, and items of several calls add up. */
+static void unfenced_until_armed(void)
 {
 	set_up_lane();
 	send_items(other, member, 0, 3 * MANY);
@@ -109,7 +109,7 @@ static void looks_after_the_barrier(void)
 	device.in_fence = look_and_send;
 	CHECK_EQ(ivr_dispatch(member, LANE), MANY + 1);
 	CHECK_EQ(state_in_barrier, IVRING_IDLE);
-	/* What it said is forgotten: one barrier is all it costs to go to sleep. */
+	/* The state is no longer UNFENCED, so going to sleep needs only one barrier. */
 	CHECK_EQ(device.fences, 1);
 	CHECK_EQ(device_area(0)->state, IVRING_IDLE);
 	close_all();
@@ -126,7 +126,7 @@ static void fence_that_fails(void)
 	send_items(other, member, 0, MANY);
 	device.fence_error = -ENOMEM;
 	CHECK_EQ(ivr_dispatch(member, LANE), -ENOMEM);
-	/* The kernel makes up for it if the member sleeps now. */
+	/* If the member sleeps now, the kernel passes the barrier. */
 	CHECK_EQ(device_area(0)->state, IVRING_BUSY_UNFENCED);
 	CHECK_EQ(ivr_run(member), -ENOMEM);
 	CHECK_EQ(ivr_arm(member), -ENOMEM);
@@ -144,7 +144,7 @@ static void send_many_and_some(void)
 	device.asleep = send_few;
 }
 
-static void one_barrier_a_sleep(void)
+static void one_barrier_per_sleep(void)
 {
 	set_up_lane();
 	seen.stop_at = MANY + 2;
@@ -152,7 +152,7 @@ static void one_barrier_a_sleep(void)
 	send_few();
 	CHECK_EQ(ivr_run(member), 0);
 	CHECK_EQ(seen.items, MANY + 2);
-	/* It slept twice, and only before the second time had it been unfenced. */
+	/* The member slept twice, and was UNFENCED only before the second sleep. */
 	CHECK_EQ(device.waits, 2);
 	CHECK_EQ(device.fences, 1);
 	CHECK_EQ(seen.states[MANY + 1], IVRING_BUSY);
@@ -187,7 +187,7 @@ static void still_unfenced_after_polling(void)
 	close_all();
 }
 
-/* Learns to poll from a short sleep; then finds the next item by polling. */
+/* A short sleep makes the member poll, and polling finds the next item. */
 static void polls_before_it_sleeps(void)
 {
 	set_up_lane();
@@ -198,14 +198,14 @@ static void polls_before_it_sleeps(void)
 	seen.stop_at = 1;
 	CHECK_EQ(ivr_run(member), 0);
 	CHECK_EQ(device.waits, 1);
-	/* Twice what it took: the nap, and a look at the clock. */
+	/* The window is twice the length of the wait: the nap and a reading of the clock. */
 	CHECK_EQ((long long)member->idle_polling.window, 60200);
 
 	device.alarm_at = device.now + 5000;
 	device.alarm = send_few;
 	seen.stop_at = 2;
 	CHECK_EQ(ivr_run(member), 0);
-	/* Neither side needed the kernel. */
+	/* Neither side has called the kernel. */
 	CHECK_EQ(device.waits, 1);
 	CHECK_EQ(seen.states[1], IVRING_BUSY);
 	close_all();
@@ -226,14 +226,9 @@ static void sleeps_after_one_window(void)
 	CHECK_EQ(ivr_run(member), 0);
 	CHECK_EQ(device.waits, 1);
 	CHECK(device.now - start >= 1050000 && device.now - start < 1060000);
-	/* It was in vain, so the next time it is shorter. */
+	/* Polling found nothing, so the next window is shorter. */
 	CHECK_EQ((long long)member->idle_polling.window, 25000);
 	close_all();
-}
-
-static void stop(void)
-{
-	ivr_stop(member);
 }
 
 static void open_lane_of_third(void)
@@ -241,7 +236,7 @@ static void open_lane_of_third(void)
 	open_lane_of(third, member, LANE);
 }
 
-/* Lets that happen while the member polls, and puts it to sleep if it goes on. */
+/* Makes @what happen while the member polls. If polling does not see it, the member sleeps. */
 static void run_and_poll(void (*what)(void))
 {
 	set_up_lane();
@@ -252,19 +247,19 @@ static void run_and_poll(void (*what)(void))
 	member->idle_polling.window = 200000;
 	device.alarm_at = device.now + 3000;
 	device.alarm = what;
-	device.before_wait = stop;
+	device.before_wait = stop_member;
 	seen.stop_at = 1;
 	CHECK_EQ(ivr_run(member), 0);
 }
 
-static void polling_sees_all_there_is(void)
+static void polling_sees_all_work(void)
 {
 	run_and_poll(send_few);
 	CHECK_EQ(device.waits, 0);
 	CHECK_EQ(seen.items, 1);
 	close_all();
 
-	run_and_poll(stop);
+	run_and_poll(stop_member);
 	CHECK_EQ(device.waits, 0);
 	CHECK(device.now < 100000);
 	close_all();
@@ -294,7 +289,7 @@ static void polling_is_off_on_one_cpu(void)
 	close_all();
 }
 
-static void woken_for_so_many(void)
+static void woken_for_several_items(void)
 {
 	set_up_lane();
 	ivr_set_wake(member, 4, 1000);
@@ -325,12 +320,12 @@ static void send_four(void)
 	send_items(other, member, 0, 4);
 }
 
-/* A dispatch that ends for something else leaves the stop to the one after it. */
+/* A dispatch that ends for another reason leaves the stop to the next dispatch. */
 static void stop_in_the_last_moment(void)
 {
 	set_up_lane();
 	send_many();
-	device.in_fence = stop;
+	device.in_fence = stop_member;
 	CHECK_EQ(ivr_dispatch(member, 2 * MANY), MANY);
 	send_few();
 	CHECK_EQ(ivr_dispatch(member, 1), 0);
@@ -342,11 +337,11 @@ static void stop_is_not_delayed(void)
 {
 	set_up_lane();
 	ivr_set_wake(member, 4, 1000);
-	device.before_wait = stop;
+	device.before_wait = stop_member;
 	CHECK_EQ(ivr_run(member), 0);
 	device.before_wait = stop_in_a_delay;
 	CHECK_EQ(ivr_run(member), 0);
-	/* And later on all is as it was. */
+	/* Later items are delayed as before. */
 	device.before_wait = send_four;
 	seen.stop_at = 5;
 	CHECK_EQ(ivr_run(member), 0);
@@ -357,18 +352,18 @@ static void stop_is_not_delayed(void)
 int main(void)
 {
 	RUN(spares_senders_after_many_items);
-	RUN(trickle_pays_nothing);
-	RUN(until_armed);
+	RUN(few_items_need_no_barrier);
+	RUN(unfenced_until_armed);
 	RUN(looks_after_the_barrier);
 	RUN(fence_that_fails);
-	RUN(one_barrier_a_sleep);
+	RUN(one_barrier_per_sleep);
 	RUN(stopped_unfenced);
 	RUN(still_unfenced_after_polling);
 	RUN(polls_before_it_sleeps);
 	RUN(sleeps_after_one_window);
-	RUN(polling_sees_all_there_is);
+	RUN(polling_sees_all_work);
 	RUN(polling_is_off_on_one_cpu);
-	RUN(woken_for_so_many);
+	RUN(woken_for_several_items);
 	RUN(stop_in_the_last_moment);
 	RUN(stop_is_not_delayed);
 	return tap_end();

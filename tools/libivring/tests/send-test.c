@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Sending: items, and the payload that goes with them.
+ * Sending items and payload.
  */
 
 #include <errno.h>
@@ -41,7 +41,7 @@ static void full_inbox(void)
 	CHECK_EQ(ivr_send(member, ivr_self(other), items, 1, SOON), -ETIMEDOUT);
 	device.asleep = read_all_of_other;
 	CHECK_EQ(ivr_send(member, ivr_self(other), items, 1, SOON), 1);
-	/* The reader saw that a sender waited. */
+	/* The reader has notified the waiting sender. */
 	CHECK_EQ(device.rooms, 1);
 	close_all();
 }
@@ -66,7 +66,7 @@ static void large_arrays_go_in_batches(void)
 	close_all();
 }
 
-static void send_to_the_dead(void)
+static void send_to_the_departed(void)
 {
 	struct ivring_item item = { 0 };
 	struct ivr_peer old, never = { 2, 1 };
@@ -199,7 +199,7 @@ static void block_for_several(void)
 	CHECK(!results[0] && !results[1] && !results[2]);
 	CHECK_EQ(results[3], -EINVAL);
 
-	/* It is free when the last of them has read it. */
+	/* The block is free when the last receiver has read its item. */
 	CHECK_EQ(ivr_alloc(member, OUTBOX, 0, &data), -EAGAIN);
 	read_items(third, 1);
 	CHECK_EQ(ivr_alloc(member, OUTBOX, 0, &data), -EAGAIN);
@@ -208,7 +208,7 @@ static void block_for_several(void)
 	device.asleep = read_all_of_other;
 	CHECK_EQ(ivr_alloc(member, OUTBOX, SOON, &data), 0);
 
-	/* Or is gone. */
+	/* The block is free also if the last receiver has left. */
 	CHECK_EQ(ivr_multicast(member, to, 2, &item, 0, results), 2);
 	read_items(other, 1);
 	CHECK_EQ(ivr_alloc(member, OUTBOX, 0, &data), -EAGAIN);
@@ -226,7 +226,7 @@ static void check_third(void)
 	CHECK_EQ((long long)item.cookie, 9);
 }
 
-static void several_of_which_some_are_full(void)
+static void multicast_with_full_inboxes(void)
 {
 	struct ivring_item item = { .port = 1, .cookie = 9 };
 	struct ivr_peer to[2];
@@ -241,7 +241,7 @@ static void several_of_which_some_are_full(void)
 	CHECK_EQ(results[0], -EAGAIN);
 	CHECK_EQ(results[1], 0);
 	read_items(third, 1);
-	/* Who has room does not wait for who has none. */
+	/* A receiver that has room gets the item before receivers that have none. */
 	device.asleep = check_third;
 	CHECK_EQ(ivr_multicast(member, to, 2, &item, SOON, results), 1);
 	CHECK_EQ(results[0], -ETIMEDOUT);
@@ -262,7 +262,7 @@ static void block_by_inbox_and_lane(void)
 	CHECK_EQ(ivr_send(member, ivr_self(other), &item, 1, 0), 1);
 	open_lane_of(member, other, 4);
 	CHECK_EQ(ivr_send(member, ivr_self(other), &item, 1, 0), 1);
-	/* What is in the lane has been read, and what is in the inbox has not. */
+	/* The items in the lane have been read, and those in the inbox have not. */
 	lane_end(member, other)->consumer++;
 	CHECK_EQ(ivr_alloc(member, OUTBOX, 0, &data), -EAGAIN);
 	device_area(1)->inbox_consumer++;
@@ -293,7 +293,7 @@ static void block_in_a_lane(void)
 	CHECK_EQ(ivr_alloc(member, OUTBOX, SOON, &data), 0);
 	CHECK_EQ(ivr_free(member, data), 0);
 
-	/* What was in a lane that is closed is not read any more; nor is it in the next lane. */
+	/* Items in a closed lane are never read, and do not appear in the next lane. */
 	send_block(member, ivr_self(other), OUTBOX);
 	CHECK_EQ(ivr_alloc(member, 1, 0, &data), -EAGAIN);
 	CHECK_EQ(ivr_close_lane(other, ivr_self(member)), 0);
@@ -306,7 +306,7 @@ static void block_in_a_lane(void)
 	CHECK_EQ(ivr_alloc(member, OUTBOX, 0, &data), 0);
 	CHECK_EQ(ivr_free(member, data), 0);
 
-	/* Nor by one that lies, or has left. */
+	/* The same holds for a receiver that breaks the lane, or that has left. */
 	send_block(member, ivr_self(other), OUTBOX);
 	lane_end(member, other)->consumer -= 3;
 	CHECK_EQ(ivr_lane_refresh(ivr_lane(member, ivr_self(other))), -EPROTO);
@@ -334,7 +334,7 @@ static void alloc_waits(void)
 	close_all();
 }
 
-static void blocks_of_the_dead_come_free(void)
+static void blocks_for_the_departed_come_free(void)
 {
 	void *data;
 
@@ -370,7 +370,7 @@ static void old_positions_are_read(void)
 
 	set_up();
 	send_block(member, ivr_self(other), OUTBOX);
-	/* The receiver has read 3 * 2^30 items of others since. */
+	/* The receiver has read 3 * 2^30 items of other senders since. */
 	device_set_producer(1, 1 + 0xc0000000u);
 	device_area(1)->inbox_consumer = 1 + 0xc0000000u;
 	device.calls = 0;
@@ -380,13 +380,13 @@ static void old_positions_are_read(void)
 	close_all();
 }
 
-static void positions_that_look_like_to_come(void)
+static void old_positions_that_look_new(void)
 {
 	void *data;
 
 	set_up();
 	send_block(member, ivr_self(other), OUTBOX);
-	/* And all but a few of 2^32. */
+	/* The receiver has read almost 2^32 items since. */
 	device_set_producer(1, 1 + (uint32_t)-3);
 	device_area(1)->inbox_consumer = 1 + (uint32_t)-3;
 	device.flush_error = -EINVAL;
@@ -422,7 +422,7 @@ static void read_all_and_leave(void)
 	close_other();
 }
 
-static void flush_to_one_that_read_and_left(void)
+static void flush_to_a_receiver_that_read_and_left(void)
 {
 	struct ivring_item item = { 0 };
 	struct ivr_peer old;
@@ -441,21 +441,21 @@ int main(void)
 	RUN(send_in_order);
 	RUN(full_inbox);
 	RUN(large_arrays_go_in_batches);
-	RUN(send_to_the_dead);
+	RUN(send_to_the_departed);
 	RUN(payload_arrives);
 	RUN(payload_out_of_bounds);
 	RUN(only_blocks_are_sent);
 	RUN(blocks_come_free_when_read);
 	RUN(block_for_several);
-	RUN(several_of_which_some_are_full);
+	RUN(multicast_with_full_inboxes);
 	RUN(block_by_inbox_and_lane);
 	RUN(block_in_a_lane);
 	RUN(alloc_waits);
-	RUN(blocks_of_the_dead_come_free);
+	RUN(blocks_for_the_departed_come_free);
 	RUN(reader_that_broke_its_inbox);
 	RUN(old_positions_are_read);
-	RUN(positions_that_look_like_to_come);
+	RUN(old_positions_that_look_new);
 	RUN(flush);
-	RUN(flush_to_one_that_read_and_left);
+	RUN(flush_to_a_receiver_that_read_and_left);
 	return tap_end();
 }

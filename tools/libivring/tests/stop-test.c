@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The barriers between ivr_stop() and a dispatcher that goes to sleep: two threads, of which
- * one stops the other just when that has armed. If one of the two barriers is missing, both miss
- * the other's store sooner or later.
+ * The barriers between ivr_stop() and a dispatcher that goes to sleep. In each round one thread stops
+ * the other just when that has armed. If one of the two barriers is missing, both threads miss the
+ * other's store in some round.
  *
  *	stop-test [SEED]
  */
@@ -17,7 +17,7 @@
 #define ROUNDS		200000u
 #define PATIENCE_S	10
 
-/* Shared by the two threads: how often each of them has come to where they meet. */
+/* Shared by the two threads: how often each of them has reached the meeting point. */
 static uint32_t turn[2];
 static uint32_t lost;
 
@@ -46,14 +46,6 @@ static void meet(int me)
 	wait_while(&turn[!me], mine - 1);
 }
 
-static void loiter(void)
-{
-	uint32_t rounds;
-
-	for (rounds = random_below(512); rounds; rounds--)
-		__asm__ __volatile__("");
-}
-
 static void sleep_until_rung(void)
 {
 	slept++;
@@ -69,14 +61,14 @@ static void *stop(void *arg)
 
 	for (round = 0; round < ROUNDS && !ivr_load(&lost); round++) {
 		meet(1);
-		loiter();
+		loiter(512);
 		ivr_stop(member);
 		meet(1);
 	}
 	return NULL;
 }
 
-static void stops_whenever_it_comes(void)
+static void stop_at_any_time(void)
 {
 	pthread_t stopper;
 	uint32_t round;
@@ -98,6 +90,6 @@ static void stops_whenever_it_comes(void)
 int main(int argc, char **argv)
 {
 	take_seed(argc, argv);
-	RUN(stops_whenever_it_comes);
+	RUN(stop_at_any_time);
 	return tap_end();
 }

@@ -14,7 +14,7 @@
 static unsigned int tap_tests, tap_failures;
 static bool tap_good;
 
-/* What a test claims. Those that do not hold are named, and fail the test. */
+/* A claim of a test. A claim that is false is printed, and fails the test. */
 #define CHECK(claim)								\
 	do {									\
 		if (!(claim)) {							\
@@ -23,7 +23,7 @@ static bool tap_good;
 		}								\
 	} while (0)
 
-/* As CHECK, for an integer of which the wrong value is worth knowing. */
+/* Like CHECK, for an integer. Also prints a wrong value. */
 #define CHECK_EQ(value, expected)						\
 	do {									\
 		long long value_ = (value), expected_ = (expected);		\
@@ -35,7 +35,7 @@ static bool tap_good;
 		}								\
 	} while (0)
 
-/* Runs one test, which has that name: a call, and what printf() takes. */
+/* Runs one test: a call, and its name as arguments of printf(). */
 #define RUN_AS(call, ...)							\
 	do {									\
 		if (!tap_tests)							\
@@ -51,7 +51,7 @@ static bool tap_good;
 /* Runs one test: a function without arguments. */
 #define RUN(test)	RUN_AS(test(), "%s", #test)
 
-/* The last line: what main() returns. */
+/* Prints the last line. Returns the exit status of the program. */
 static inline int tap_end(void)
 {
 	printf("1..%u\n", tap_tests);
