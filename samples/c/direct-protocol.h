@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * How numbers travel by a lane, from the member in slot 1 to the one in slot 0.
+ * The protocol of direct-send and direct-recv: numbers go by a lane from slot 1 to slot 0.
  */
 #ifndef DIRECT_PROTOCOL_H
 #define DIRECT_PROTOCOL_H
@@ -13,7 +13,7 @@ enum {
 /* Ports of the receiver. */
 enum {
 	NUMBER = 1,	/* cookie: a number */
-	END = 2,	/* cookie: the sum of all numbers, which were all */
+	END = 2,	/* cookie: the sum of all numbers; there are no more numbers */
 };
 
 #define LANE_ENTRIES	1024u

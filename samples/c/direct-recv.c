@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Receives numbers by a lane, and adds them. There is nothing to it: lanes are read beside the
- * inbox.
+ * Receives numbers by a lane, and adds them. The dispatcher reads lanes like the inbox, so the
+ * receiver needs no code for them.
  */
 
 #include <stdbool.h>
@@ -51,7 +51,7 @@ int main(int argc, char **argv)
 	check(ivr_on(member, END, on_end, &results), "handler");
 	check(ivr_run(member), "run");
 	if (!results.complete)
-		errx(EXIT_FAILURE, "numbers got lost");
+		errx(EXIT_FAILURE, "numbers were lost");
 
 	print_figures(member, RECEIVER_ID, results.items, results.items * sizeof(uint64_t),
 		      now() - results.start);

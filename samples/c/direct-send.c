@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Sends numbers by a lane: while the receiver is busy no item takes a system call.
+ * Sends numbers by a lane. While the receiver is busy, sending needs no system calls.
  */
 
 #include "direct-protocol.h"
@@ -16,7 +16,7 @@ static void send_number(struct ivr_lane *lane, uint64_t number)
 	while ((ret = ivr_lane_push(lane, &item)) == -EAGAIN)
 		check(ivr_lane_wait(lane, ivr_deadline_ms(PATIENCE_MS)), "room");
 	check(ret, "send");
-	/* Each for itself, as if the next were not known yet. */
+	/* Each number is published at once, as if the next number were not known yet. */
 	check(ivr_lane_publish(lane), "send");
 }
 
@@ -43,7 +43,7 @@ int main(int argc, char **argv)
 		send_number(lane, number);
 		end.cookie += number;
 	}
-	/* This goes by the lane, too. */
+	/* This item also goes by the lane. */
 	check(ivr_send(member, receiver, &end, 1, ivr_deadline_ms(PATIENCE_MS)), "end");
 	check(ivr_flush(member, receiver, ivr_deadline_ms(PATIENCE_MS)), "flush");
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * A dispatcher in an event loop of its caller's: epoll watches the member and a timer.
- * The sender is a child process, which joins by the descriptor that it inherits.
+ * A dispatcher in an event loop of the program: epoll watches the member and a timer. The sender is
+ * a child process, which joins by the inherited descriptor.
  */
 
 #include <stdbool.h>
@@ -16,7 +16,7 @@
 #define BURST		50u
 #define BURST_US	5000u
 #define TICK_NS		10000000
-#define BUDGET		16u	/* items, before others have their turn */
+#define BUDGET		16u	/* items per call, so that other events are not delayed for long */
 
 struct loop {
 	struct ivr_peer sender;
@@ -30,15 +30,15 @@ static void on_item(struct ivr_member *member, const struct ivring_item *item, v
 
 	(void)member;
 	if (item->cookie != loop->items++)
-		errx(EXIT_FAILURE, "items got lost");
+		errx(EXIT_FAILURE, "items were lost");
 }
 
-static void on_members(struct ivr_member *member, const struct ivr_member_event *change, void *arg)
+static void on_members(struct ivr_member *member, const struct ivr_member_event *event, void *arg)
 {
 	struct loop *loop = arg;
 
 	(void)member;
-	loop->done |= has_left(change, loop->sender);
+	loop->done |= has_left(event, loop->sender);
 }
 
 static int child(int region_fd)
@@ -79,8 +79,8 @@ static void run(struct ivr_member *member, struct loop *loop)
 	if (epoll < 0 || timer < 0 || timerfd_settime(timer, 0, &tick, NULL))
 		err(EXIT_FAILURE, "timer");
 	/*
-	 * Level-triggered, and dispatched when epoll reports the member: so items may be left,
-	 * for which epoll reports it once more.
+	 * The epoll is level-triggered, and the program dispatches when epoll reports the member.
+	 * So a dispatch may leave items, because epoll then reports the member again.
 	 */
 	watch(epoll, ivr_fd(member), EPOLLIN | EPOLLPRI);
 	watch(epoll, timer, EPOLLIN);
@@ -114,7 +114,7 @@ int main(void)
 	run(member, &loop);
 
 	if (wait(&status) < 0 || status || loop.items != BURSTS * BURST || !loop.ticks)
-		errx(EXIT_FAILURE, "items or ticks got lost");
+		errx(EXIT_FAILURE, "items or ticks were lost");
 	print_figures(member, 0, loop.items, 0, now() - start);
 	puts("");
 	ivr_close(member);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * How a file travels, from whichever member to the one in slot 0.
+ * The protocol of send-file and recv-file: a file goes from any member to the member in slot 0.
  */
 #ifndef FILE_PROTOCOL_H
 #define FILE_PROTOCOL_H
@@ -12,11 +12,11 @@ enum {
 
 /* Ports of the receiver. */
 enum {
-	BEGIN = 1,	/* payload: the file's name; inline: its size, a uint64_t */
-	DATA = 2,	/* payload: a piece of the file; cookie: where it belongs */
-	END = 3,	/* nothing */
+	BEGIN = 1,	/* payload: name of the file; inline: its size, a uint64_t */
+	DATA = 2,	/* payload: a piece of the file; cookie: its offset in the file */
+	END = 3,	/* no data; the file is complete */
 };
 
-#define CHUNK	65536u	/* bytes of the largest piece */
+#define CHUNK	65536u	/* size of the largest piece in bytes */
 
 #endif /* FILE_PROTOCOL_H */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * A dispatcher with two ports: each number goes to the program it is meant for. The
- * sender is a child process, which joins by the descriptor that it inherits.
+ * A dispatcher with two ports, which have a handler each. The sender is a child process, which
+ * joins by the inherited descriptor.
  */
 
 #include <sys/wait.h>
@@ -38,15 +38,15 @@ static void on_maximum(struct ivr_member *member, const struct ivring_item *item
 	results->items++;
 }
 
-static void on_members(struct ivr_member *member, const struct ivr_member_event *change, void *arg)
+static void on_members(struct ivr_member *member, const struct ivr_member_event *event, void *arg)
 {
 	struct results *results = arg;
 
-	if (has_left(change, results->sender))
+	if (has_left(event, results->sender))
 		ivr_stop(member);
 }
 
-/* Sends each number to both ports, many with one call. */
+/* Sends each number to both ports, many items per call. */
 static int child(int region_fd)
 {
 	struct ivring_item items[BATCH] = { 0 };
@@ -94,7 +94,7 @@ int main(void)
 
 	if (wait(&status) < 0 || status || results.maximum != NUMBERS ||
 	    results.sum != NUMBERS * (NUMBERS + 1ULL) / 2)
-		errx(EXIT_FAILURE, "numbers got lost");
+		errx(EXIT_FAILURE, "numbers were lost");
 	print_figures(member, 0, results.items, 0, now() - start);
 	puts("");
 	ivr_close(member);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Receives a file: a handler for each port, which believe nothing the sender says.
+ * Receives a file. There is one handler for each port. The handlers check everything that the
+ * sender says.
  */
 
 #include <fcntl.h>
@@ -34,7 +35,7 @@ static void on_begin(struct ivr_member *member, const struct ivring_item *item, 
 		errx(EXIT_FAILURE, "bad file name");
 	check(ivr_get_inline(item, &transfer->size, sizeof(transfer->size)), "file size");
 
-	/* A file that is there already is not the sender's to replace. */
+	/* The sender must not replace an existing file. */
 	transfer->file = openat(transfer->directory, name,
 				O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	if (transfer->file < 0)
@@ -44,14 +45,14 @@ static void on_begin(struct ivr_member *member, const struct ivring_item *item, 
 	transfer->start = now();
 }
 
-/* Only items of the one who began, until the end. */
+/* Accepts only items of the member that has begun the transfer, and only until the end. */
 static void check_sender(struct transfer *transfer, const struct ivring_item *item)
 {
 	struct ivr_peer from = ivr_sender(item);
 
 	if (transfer->file < 0 || transfer->complete || from.id != transfer->sender.id ||
 	    from.generation != transfer->sender.generation)
-		errx(EXIT_FAILURE, "an item that does not belong to the transfer");
+		errx(EXIT_FAILURE, "an item does not belong to the transfer");
 	transfer->items++;
 }
 
@@ -64,9 +65,9 @@ static void on_data(struct ivr_member *member, const struct ivring_item *item, v
 
 	check_sender(transfer, item);
 	if (item->cookie != transfer->bytes || item->length > transfer->size - transfer->bytes)
-		errx(EXIT_FAILURE, "data that does not belong there");
+		errx(EXIT_FAILURE, "the data has a wrong offset or length");
 	check(ivr_payload(member, item, &data), "data");
-	/* From the sender's outbox straight into the file. */
+	/* The data goes directly from the sender's outbox into the file. */
 	for (done = 0; done < item->length; done += (uint32_t)ret) {
 		ret = write(transfer->file, (const char *)data + done, item->length - done);
 		if (ret < 0)
@@ -82,18 +83,18 @@ static void on_end(struct ivr_member *member, const struct ivring_item *item, vo
 	(void)member;
 	check_sender(transfer, item);
 	if (transfer->bytes != transfer->size)
-		errx(EXIT_FAILURE, "%" PRIu64 " bytes of %" PRIu64, transfer->bytes,
+		errx(EXIT_FAILURE, "received %" PRIu64 " of %" PRIu64 " bytes", transfer->bytes,
 		     transfer->size);
 	transfer->complete = true;
 	transfer->time = now() - transfer->start;
 }
 
-/* The sender looks at our counters before it leaves, so it leaves first. */
-static void on_members(struct ivr_member *member, const struct ivr_member_event *change, void *arg)
+/* The sender reads this member's counters before it leaves, so the receiver leaves after it. */
+static void on_members(struct ivr_member *member, const struct ivr_member_event *event, void *arg)
 {
 	struct transfer *transfer = arg;
 
-	if (transfer->file >= 0 && has_left(change, transfer->sender))
+	if (transfer->file >= 0 && has_left(event, transfer->sender))
 		ivr_stop(member);
 }
 

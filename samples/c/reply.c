@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Answers requests: whoever sends a number gets its square, until told to stop.
+ * Answers requests with the square of the number in the request, until an item tells it to stop.
  */
 
 #include "sample.h"
@@ -22,7 +22,7 @@ static void on_square(struct ivr_member *member, const struct ivring_item *item,
 		return;
 	n *= n;
 	check(ivr_set_inline(&answer, &n, sizeof(n)), "answer");
-	/* A client that has left, or does not read its answers, goes without. */
+	/* A client that has left, or that does not read its answers, gets no answer. */
 	ivr_reply(member, item, &answer, 0);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Sends requests, each when the answer to the one before it has come.
+ * Sends requests one after another: each when the previous answer has come.
  */
 
 #include "sample.h"
@@ -8,7 +8,7 @@
 
 #define PATIENCE_MS	30000
 
-/* Asks for the square of a number; meanwhile the dispatcher would handle other items. */
+/* Asks for the square of a number. During the call the dispatcher handles other items. */
 static uint64_t ask(struct ivr_member *member, struct ivr_peer server, uint64_t number)
 {
 	struct ivring_item request = { .port = SQUARE }, answer;
@@ -38,9 +38,9 @@ int main(int argc, char **argv)
 	start = now();
 	for (number = 0; number < count; number++)
 		if (ask(member, server, number) != number * number)
-			errx(EXIT_FAILURE, "a wrong answer to request %" PRIu64, number);
+			errx(EXIT_FAILURE, "request %" PRIu64 " got a wrong answer", number);
 
-	/* While the server is there: when it has stopped its counters are gone. */
+	/* The counters of the server are gone when it has stopped, so they are printed before. */
 	time = now() - start;
 	print_figures(member, SERVER_ID, count, count * sizeof(uint64_t), time);
 	printf(", %.1f us a round trip\n", (double)time / 1e3 / (double)count);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * What all samples do: give up on errors, and print their figures.
+ * Shared by all samples: they end at the first error, and print their figures.
  */
 #ifndef SAMPLE_H
 #define SAMPLE_H
@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <ivring.h>
 
-/* Passes on what a library call returned, unless it failed. */
+/* Returns the result of a library call. Ends the program if the call has failed. */
 static inline int check(int ret, const char *what)
 {
 	if (ret < 0) {
@@ -24,22 +24,22 @@ static inline int check(int ret, const char *what)
 	return ret;
 }
 
-/* Nanoseconds, from wherever. */
+/* The clock of deadlines, in nanoseconds. */
 static inline uint64_t now(void)
 {
 	return ivr_deadline_ms(0);
 }
 
-/* Whether that member has left. */
-static inline bool has_left(const struct ivr_member_event *change, struct ivr_peer peer)
+/* Whether the event says that @peer has left. */
+static inline bool has_left(const struct ivr_member_event *event, struct ivr_peer peer)
 {
-	return change->event == IVR_MEMBER_LEFT && change->peer.id == peer.id &&
-	       change->peer.generation == peer.generation;
+	return event->event == IVR_MEMBER_LEFT && event->peer.id == peer.id &&
+	       event->peer.generation == peer.generation;
 }
 
 /*
- * Runs @sender in a process of its own, which is given a descriptor of @member's region,
- * and waits until it is member 1 there.
+ * Runs @sender in a child process with a descriptor of @member's region, and waits until the child
+ * is the member in slot 1.
  */
 static inline struct ivr_peer start_sender(struct ivr_member *member, int (*sender)(int region_fd))
 {
@@ -54,7 +54,7 @@ static inline struct ivr_peer start_sender(struct ivr_member *member, int (*send
 	return peer;
 }
 
-/* Prints the line that begins with the program's name, up to but not including its end. */
+/* Prints the figures after the program's name, without a newline. */
 static inline void print_line(uint64_t items, uint64_t bytes, uint64_t rung,
 			      uint64_t suppressed, uint64_t time)
 {
@@ -64,7 +64,10 @@ static inline void print_line(uint64_t items, uint64_t bytes, uint64_t rung,
 	       (double)time / 1e9);
 }
 
-/* The same; the doorbells are those of the member in slot @id, since it came. */
+/*
+ * Prints the same line. The doorbells are those of the member in slot @id, from the time that it
+ * attached.
+ */
 static inline void print_figures(const struct ivr_member *member, uint32_t id, uint64_t items,
 				 uint64_t bytes, uint64_t time)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Sends a file: reads it into blocks of the outbox, where the receiver finds it.
+ * Sends a file. Reads it into blocks of the outbox, which the receiver reads.
  */
 
 #include <fcntl.h>
@@ -21,7 +21,10 @@ static void *alloc(size_t length)
 {
 	void *block = NULL;
 
-	/* While the outbox is full this waits for the receiver, or its end. */
+	/*
+	 * While the outbox is full, this call waits until the receiver has read a block or has
+	 * left.
+	 */
 	check(ivr_alloc(member, length, IVRING_DEADLINE_NEVER, &block), "outbox");
 	return block;
 }
@@ -55,7 +58,7 @@ static void send_data(int file)
 		if (got < 0)
 			err(EXIT_FAILURE, "read");
 		if (!got) {
-			check(ivr_free(member, block), "cancel");
+			check(ivr_free(member, block), "free");
 			return;
 		}
 		send_item(&item, block, (size_t)got);
@@ -86,7 +89,9 @@ int main(int argc, char **argv)
 	send_begin(argv[2], (uint64_t)status.st_size);
 	send_data(file);
 	send_item(&end, NULL, 0);
-	/* What is in the outbox goes when this member goes: not before it was read. */
+	/*
+	 * The outbox goes when this member leaves, so the receiver must have read all items before.
+	 */
 	check(ivr_flush(member, receiver, IVRING_DEADLINE_NEVER), "flush");
 	print_figures(member, RECEIVER_ID, items, bytes, now() - start);
 	puts("");

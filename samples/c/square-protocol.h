@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * How squares are asked for. The server is in slot 0.
+ * The protocol of request and reply. The server is the member in slot 0.
  */
 #ifndef SQUARE_PROTOCOL_H
 #define SQUARE_PROTOCOL_H
@@ -12,8 +12,8 @@ enum {
 
 /* Ports of the server. */
 enum {
-	SQUARE = 1,	/* inline: a number, or the answer to it, a uint64_t */
-	STOP = 2,	/* nothing */
+	SQUARE = 1,	/* inline: a number or its square, a uint64_t */
+	STOP = 2,	/* no data; the server stops */
 };
 
 #endif /* SQUARE_PROTOCOL_H */

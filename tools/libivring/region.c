@@ -75,7 +75,9 @@ static bool is_power_of_two(uint64_t number, uint64_t min, uint64_t max)
 	return number >= min && number <= max && !(number & (number - 1));
 }
 
-/* Why the module has refused the region. The limits of the module may be above those of the header. */
+/*
+ * Why the module has refused the region. The limits of the module may be above those of the header.
+ */
 static const char *fault_of_region(int fd, const struct ivring_create *create)
 {
 	struct ivring_api api;

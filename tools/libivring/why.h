@@ -18,8 +18,8 @@ struct ivr_reason {
 int ivr_fail(int error, const char *why);
 
 /*
- * Does the same with the sentence for @error from a list. If the list has none, or @reasons is NULL,
- * the sentence is one that is right for @error in all calls. Returns @error.
+ * Does the same with the sentence for @error from a list. If the list has none, or @reasons is
+ * NULL, the sentence is one that is right for @error in all calls. Returns @error.
  */
 int ivr_fail_as(int error, const struct ivr_reason *reasons);
 

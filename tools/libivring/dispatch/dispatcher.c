@@ -134,8 +134,8 @@ static int handle_member_events(struct ivr_member *member)
 }
 
 /*
- * Handles items of one ring, and adds their number to @done. Returns 1; 0 if all rings are empty; or
- * a negative error.
+ * Handles items of one ring, and adds their number to @done. Returns 1; 0 if all rings are empty;
+ * or a negative error.
  */
 static int take_turn(struct ivr_member *member, unsigned int budget, unsigned int *done)
 {

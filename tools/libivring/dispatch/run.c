@@ -111,7 +111,10 @@ void ivr_stop(struct ivr_member *member)
 
 	if (ivr_in_child(member))
 		return;
-	/* The release pairs with the acquire of ivr_take(): the dispatcher sees the caller's stores. */
+	/*
+	 * The release pairs with the acquire of ivr_take(): the dispatcher sees the caller's
+	 * stores.
+	 */
 	ivr_store_release(&member->dispatcher.stop, 1);
 	/* Pairs with ivr_run(): one of the two sees the other's store. */
 	ivr_full_barrier();

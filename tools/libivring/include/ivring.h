@@ -143,8 +143,8 @@ int ivr_create(const struct ivr_region_options *options, struct ivr_member **mem
  * @options:	the properties of the region; @lasting has no effect
  * @region_fd:	out: a descriptor of the region, to be closed with close()
  *
- * Members join by ivr_join_fd() with this descriptor or with a copy of it in another process, or
- * by the region's name. The region exists as long as the descriptor is open or a member is attached.
+ * Members join by ivr_join_fd() with this descriptor or with a copy of it in another process, or by
+ * the region's name. The region exists as long as the descriptor is open or a member is attached.
  *
  * Return: 0; or an error of ivr_create(), except those of mmap().
  */
@@ -359,12 +359,12 @@ int ivr_wait_peer(struct ivr_member *member, uint32_t id, uint64_t deadline,
  * ivr_refresh_members() - whether members came or went since the last call.
  * @member:	the member
  *
- * Use this function without a dispatcher. If it returns 1, ivr_next_member_event() reports the
- * changes. After the first call of this function, ivr_arm() does not succeed while there are
- * changes that have not been read.
+ * Use this function without a dispatcher. If it returns 1, ivr_next_member_event() returns the
+ * events. After the first call of this function, ivr_arm() does not succeed while members have
+ * come or gone and this function has not returned 1 for them.
  *
  * The function returns 1 only after the caller has consumed all items that were in the inbox
- * when the change happened, and all items in lanes of members that have left. After that
+ * when the member came or left, and all items in lanes of members that have left. After that
  * nothing more comes from those members, and their payload can no longer be reached.
  *
  * Return: 1 if members came or went, 0 if not; -EPROTO if the inbox is broken.
@@ -381,9 +381,9 @@ enum ivr_member_event_kind {
  * struct ivr_member_event - a member that has come or gone.
  * @peer:	the member
  * @event:	whether the member has joined or left
- * @skipped:	number of members of this slot that came and went directly before this change
+ * @skipped:	number of members of this slot that came and went directly before this event
  *		and are not reported
- * @reserved:	zero, until later versions of the library say more about the change there
+ * @reserved:	zero, until later versions of the library say more about the event there
  */
 struct ivr_member_event {
 	struct ivr_peer peer;
@@ -393,21 +393,21 @@ struct ivr_member_event {
 };
 
 /**
- * ivr_next_member_event() - read one change, after ivr_refresh_members() has returned 1.
+ * ivr_next_member_event() - read one event, after ivr_refresh_members() has returned 1.
  * @member:	the member
- * @change:	out: the next change, in the order in which changes happened in each slot
+ * @event:	out: the next event, in the order in which events happened in each slot
  *
  * Each member is reported, also a member that came and went between two calls. But if a slot
- * has changed more than 16 times since the last call, members that came and went are left out,
- * the oldest first, until 16 changes remain. @skipped of the next change is the number of
- * members that were left out. If a member was reported as joined, it is always reported when
+ * has had more than 16 events since the last call, members that came and went are left out, the
+ * oldest first, until 16 events remain. @skipped of the next event is the number of members that
+ * were left out. If a member was reported as joined, it is always reported when
  * it leaves.
  *
  * Use this function without a dispatcher. With a dispatcher, see ivr_on_members().
  *
- * Return: 1; 0 if there are no more changes; -EBUSY from a handler.
+ * Return: 1; 0 if there are no more events; -EBUSY from a handler.
  */
-int ivr_next_member_event(struct ivr_member *member, struct ivr_member_event *change);
+int ivr_next_member_event(struct ivr_member *member, struct ivr_member_event *event);
 
 #ifdef __cplusplus
 }

@@ -144,8 +144,8 @@ int ivr_payload(struct ivr_member *member, const struct ivring_item *item, const
 	if (ret)
 		return ret;
 	/*
-	 * The payload stays valid until all received items are consumed, or, in a handler, until the
-	 * handler returns.
+	 * The payload stays valid until all received items are consumed, or, in a handler, until
+	 * the handler returns.
 	 */
 	sender->lent = member->receiver.consumed + (unconsumed ? unconsumed : 1);
 	*data = (const char *)sender->area + IVRING_OUTBOX_OFFSET(member->slots) + item->offset;

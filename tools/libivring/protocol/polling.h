@@ -14,11 +14,11 @@
  * @max:	longest time to poll, in nanoseconds
  * @window:	time to poll at the next wait, in nanoseconds, 0 to @max
  *
- * The window follows recent waits, like the halt polling of KVM (virt/kvm/kvm_main.c), but in larger
- * steps. After a wait that was longer than the window but not longer than @max, the window becomes
- * twice the length of that wait. After a wait that was longer than @max, the window is halved. So
- * one long wait, for example because the other side was preempted, does not cause many sleeps, and a
- * member that has nothing to do soon stops polling.
+ * The window follows recent waits, like the halt polling of KVM (virt/kvm/kvm_main.c), but in
+ * larger steps. After a wait that was longer than the window but not longer than @max, the window
+ * becomes twice the length of that wait. After a wait that was longer than @max, the window is
+ * halved. So one long wait, for example because the other side was preempted, does not cause many
+ * sleeps, and a member that has nothing to do soon stops polling.
  */
 struct ivr_polling {
 	uint64_t max;

@@ -7,10 +7,10 @@
 #include "os/sys.h"
 
 /*
- * Number of items in a row after which senders are spared their barrier. On a machine with two CPUs,
- * the barrier on all CPUs takes 20 to 38 us while a sender runs, and the sender's own barrier adds 25
- * to 43 ns per item. So UNFENCED pays after 500 to 1500 items. A member that has received this many
- * items in a row will probably receive as many more.
+ * Number of items in a row after which senders are spared their barrier. On a machine with two
+ * CPUs, the barrier on all CPUs takes 20 to 38 us while a sender runs, and the sender's own barrier
+ * adds 25 to 43 ns per item. So UNFENCED pays after 500 to 1500 items. A member that has received
+ * this many items in a row will probably receive as many more.
  */
 #define MANY	1024u
 
@@ -40,7 +40,10 @@ static int leave_unfenced(struct ivr_state *state, uint32_t to)
 	int ret;
 
 	ivr_store(state->word, to);
-	/* A: pairs with the compiler barrier between the sender's publish and its load of the state. */
+	/*
+	 * A: pairs with the compiler barrier between the sender's publish and its load of the
+	 * state.
+	 */
 	ret = ivr_ioctl(state->fd, IVRING_IOC_FENCE, NULL);
 	if (ret) {
 		ivr_store(state->word, IVRING_BUSY_UNFENCED);

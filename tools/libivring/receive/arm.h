@@ -7,8 +7,8 @@
 #include "ivring.h"
 
 /*
- * Whether there is an item in a ring that is looked at, whether a lane has been opened or woken, or,
- * if @members is set, whether members have come or gone.
+ * Whether there is an item in a ring that is looked at, whether a lane has been opened or woken,
+ * or, if @members is set, whether members have come or gone.
  */
 bool ivr_has_work(struct ivr_member *member, bool members);
 

@@ -111,7 +111,10 @@ void ivr_incoming_update(struct ivr_member *member)
 
 	free_closed(incoming);
 	ivr_quiet_update(member);
-	/* The acquire orders the loads of the lanes after it: a later change changes the word again. */
+	/*
+	 * The acquire orders the loads of the lanes after it: a later change changes the word
+	 * again.
+	 */
 	changes = ivr_load_acquire(&incoming->table->changes);
 	if (changes == incoming->changes)
 		return;
@@ -120,7 +123,9 @@ void ivr_incoming_update(struct ivr_member *member)
 		const struct ivring_lane_info *info = &incoming->table->lane[id];
 		struct ivr_peer from = { .id = id };
 
-		/* The acquire orders the load of the entries, which belong to this lane, after it. */
+		/*
+		 * The acquire orders the load of the entries, which belong to this lane, after it.
+		 */
 		from.generation = ivr_load_acquire(&info->generation);
 		if (from.generation && !incoming->from[id])
 			open_lane(member, from, ivr_load(&info->entries));
@@ -145,7 +150,9 @@ void ivr_incoming_mark_departed(struct ivr_member *member)
 			continue;
 		if (ring->quiet)
 			ivr_quiet_wake(member, ring);
-		/* If this finds that the lane is broken, the next look for items closes the lane. */
+		/*
+		 * If this finds that the lane is broken, the next look for items closes the lane.
+		 */
 		ivr_ring_pending(ring, ring->entries);
 		ring->left = true;
 	}

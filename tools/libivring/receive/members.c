@@ -49,7 +49,10 @@ int ivr_wait_peer(struct ivr_member *member, uint32_t id, uint64_t deadline,
 	if (id >= member->slots)
 		return ivr_fail(-EINVAL, IVR_NO_SUCH_SLOT);
 	for (;;) {
-		/* The acquire orders the load of the generation after it: a later change changes the word again. */
+		/*
+		 * The acquire orders the load of the generation after it: a later change changes
+		 * the word again.
+		 */
 		members = ivr_load_acquire(&member->region->members);
 		generation = ivr_load_acquire(&member->region->generation[id]);
 		if (generation & 1)
@@ -155,9 +158,9 @@ static void release_slots(struct ivr_member *member)
 
 /*
  * The items that a member sent before it left lie before the producer indices that are loaded after
- * the count of changes. Until these items have been consumed, the area of the member stays mapped and
- * its event is held back. Items that it publishes in a lane later, through pinned pages, are not
- * read.
+ * the count of changes. Until these items have been consumed, the area of the member stays mapped
+ * and its event is held back. Items that it publishes in a lane later, through pinned pages, are
+ * not read.
  */
 int ivr_members_refresh(struct ivr_member *member)
 {
@@ -169,7 +172,9 @@ int ivr_members_refresh(struct ivr_member *member)
 	if (member->members_next == member->members) {
 		if (members == member->members)
 			return 0;
-		/* In this order, so that all items of marked members are within the noted indices. */
+		/*
+		 * In this order, so that all items of marked members are within the noted indices.
+		 */
 		mark_slots(member);
 		ivr_peers_mark_departed(member);
 		ivr_incoming_update(member);

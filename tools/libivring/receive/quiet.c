@@ -50,7 +50,9 @@ void ivr_quiet_update(struct ivr_member *member)
 	struct ivr_quiet *quiet = &member->receiver.quiet;
 	uint32_t word, woken, bits;
 
-	/* The acquire orders the loads of the bits after it: a later clear changes the word again. */
+	/*
+	 * The acquire orders the loads of the bits after it: a later clear changes the word again.
+	 */
 	woken = ivr_load_acquire(&quiet->table->woken);
 	if (woken == quiet->woken)
 		return;

@@ -106,7 +106,10 @@ int ivr_lane_ring(struct ivr_lane *lane)
 
 	if (lane->error)
 		return fail(lane->error);
-	/* S, Q: pair with the barriers between the reader's IDLE, or its quiet bit, and its last look. */
+	/*
+	 * S, Q: pair with the barriers between the reader's IDLE, or its quiet bit, and its last
+	 * look.
+	 */
 	ivr_full_barrier();
 	if (!must_ring(lane))
 		return 0;
@@ -147,7 +150,10 @@ static int sleep_for_room(struct ivr_lane *lane, uint64_t deadline)
 	if (ret)
 		return end_lane(lane, ret);
 	ret = refresh(lane);
-	/* The kernel has seen progress. If there is none here, the receiver has moved its index back. */
+	/*
+	 * The kernel has seen progress. If there is none here, the receiver has moved its index
+	 * back.
+	 */
 	return ret == -EAGAIN ? end_lane(lane, -EPROTO) : ret;
 }
 

@@ -124,7 +124,10 @@ int ivr_peers_get(struct ivr_member *member, struct ivr_peer peer, struct ivr_ma
 	int ret;
 
 	if (!found) {
-		/* A member that only sends never refreshes its members, so departed peers are dropped here. */
+		/*
+		 * A member that only sends never refreshes its members, so departed peers are
+		 * dropped here.
+		 */
 		if (member->members_next == member->members) {
 			ivr_peers_mark_departed(member);
 			if (ivr_receiver_is_empty(&member->receiver))

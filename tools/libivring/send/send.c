@@ -172,7 +172,10 @@ int ivr_send(struct ivr_member *member, struct ivr_peer to, const struct ivring_
 	ret = check_items(member, items, count);
 	if (ret)
 		return ret;
-	/* The area is mapped now, so that its consumer index can be read even after the peer has left. */
+	/*
+	 * The area is mapped now, so that its consumer index can be read even after the peer has
+	 * left.
+	 */
 	ret = ivr_peers_get(member, to, &peer);
 	if (ret)
 		return ret;

@@ -83,7 +83,10 @@ static void publish_one_more(struct ivr_member *self, const struct ivring_item *
 	((struct ivring_ring_area *)arg)->producer++;
 }
 
-/* A departed member can still write, through pages that the kernel has pinned, for example for io_uring. */
+/*
+ * A departed member can still write, through pages that the kernel has pinned, for example for
+ * io_uring.
+ */
 static void departed_member_that_writes_on(void)
 {
 	struct ivring_item item;
@@ -100,7 +103,10 @@ static void departed_member_that_writes_on(void)
 	send_items(other, member, 0, 1);
 	lane_area(other, member)->producer++;
 	close_other();
-	/* A caller without a dispatcher also gets the items that were published when the event was noticed. */
+	/*
+	 * A caller without a dispatcher also gets the items that were published when the event was
+	 * noticed.
+	 */
 	CHECK_EQ(ivr_refresh_members(member), 0);
 	device_lane(1, 0)->producer++;
 	CHECK_EQ(ivr_receive(member, &item, 1), 1);

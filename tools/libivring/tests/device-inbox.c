@@ -11,7 +11,9 @@
 #include "os/barrier.h"
 #include "kernel.h"
 
-/* Guards the indices in members: one thread may send to a member while another one sleeps for it. */
+/*
+ * Guards the indices in members: one thread may send to a member while another one sleeps for it.
+ */
 static pthread_mutex_t indices = PTHREAD_MUTEX_INITIALIZER;
 
 /* Number of unread items, or -EPROTO. Checks the consumer index like the kernel. */
@@ -115,7 +117,10 @@ static int look(uint32_t id, uint32_t interest, uint32_t *events)
 	return 0;
 }
 
-/* Whether the member sleeps: if it is armed, until the state changes; otherwise until there are events. */
+/*
+ * Whether the member sleeps: if it is armed, until the state changes; otherwise until there are
+ * events.
+ */
 static bool sleeps(uint32_t id, bool armed, uint32_t events)
 {
 	uint32_t state = ivr_load(&device_area(id)->state);

@@ -42,7 +42,10 @@ static struct ivring_lane_end *end_of(uint32_t from, uint32_t to)
 	return &device_area(to)->lane[from];
 }
 
-/* Finds the lane to this member, not to another member of its slot. Returns 0, or why nothing can be sent. */
+/*
+ * Finds the lane to this member, not to another member of its slot. Returns 0, or why nothing can
+ * be sent.
+ */
 static int find(uint32_t from, uint32_t to, uint32_t generation, struct lane **lane)
 {
 	int ret = check_peer(to, generation);

@@ -181,7 +181,9 @@ void ivr_device_close(int fd)
 	device.open_files--;
 }
 
-/* Finds the memory that the member in slot @id maps at @offset, and checks that it may write there. */
+/*
+ * Finds the memory that the member in slot @id maps at @offset, and checks that it may write there.
+ */
 static int find_memory(uint32_t id, uint64_t offset, bool write, const struct memory **found)
 {
 	uint32_t number = (uint32_t)(offset >> IVRING_MAP_SHIFT), other;

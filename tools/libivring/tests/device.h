@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A simulated /dev/ivring with one region in the process of the test, which replaces os/sys.c. No call
- * sleeps. Where the kernel would sleep, the device calls device.asleep and looks again. If the call
- * still has to wait then, it fails with -ETIMEDOUT.
+ * A simulated /dev/ivring with one region in the process of the test, which replaces os/sys.c. No
+ * call sleeps. Where the kernel would sleep, the device calls device.asleep and looks again. If the
+ * call still has to wait then, it fails with -ETIMEDOUT.
  */
 #ifndef IVR_DEVICE_H
 #define IVR_DEVICE_H
@@ -19,7 +19,7 @@ struct device {
 	hook *before_wait;		/* on entry to IVRING_IOC_WAIT */
 	hook *before_map;		/* on entry to mmap() */
 	hook *in_fence;			/* called in IVRING_IOC_FENCE */
-	hook *fence;			/* called in each IVRING_IOC_FENCE, to pass a real barrier */
+	hook *fence;			/* called in each IVRING_IOC_FENCE: a real barrier */
 	hook *alarm;			/* called when the clock is read at @alarm_at or later */
 	uint64_t alarm_at;
 	uint32_t first_index;		/* initial index of new inboxes */
@@ -31,8 +31,8 @@ struct device {
 	int open_error;			/* error of opening the device */
 	int info_error;			/* error of IVRING_IOC_INFO */
 	int poll_error;			/* error of poll() */
-	bool in_child;			/* the process is a child, so closing a descriptor detaches no member */
-	unsigned long fail;		/* number of the ioctl whose next call fails with @fail_error */
+	bool in_child;			/* closing a descriptor detaches no member */
+	unsigned long fail;		/* ioctl whose next call fails with @fail_error */
 	int fail_error;
 	unsigned int cpus;
 	uint64_t tick;			/* how far the clock advances each time it is read */
@@ -72,7 +72,10 @@ uint32_t device_mode(void);
 /* Sets the producer index of an inbox to a wrong value. */
 void device_set_producer(uint32_t id, uint32_t producer);
 
-/* Wakes an idle member. If @few is set, only delays the wakeup. Returns whether the member was woken. */
+/*
+ * Wakes an idle member. If @few is set, only delays the wakeup. Returns whether the member was
+ * woken.
+ */
 bool device_ring(uint32_t id, bool few);
 
 #endif /* IVR_DEVICE_H */

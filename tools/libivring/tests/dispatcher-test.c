@@ -34,7 +34,7 @@ static void on_other(struct ivr_member *self, const struct ivring_item *item, vo
 	seen.others++;
 }
 
-static void on_members(struct ivr_member *self, const struct ivr_member_event *change, void *arg)
+static void on_members(struct ivr_member *self, const struct ivr_member_event *event, void *arg)
 {
 	CHECK(arg == &seen);
 	seen.members++;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * For the tests of ivr_why(): each way in which a public function fails, with the error and words of
- * the sentence that tell it from other failures with the same error.
+ * For the tests of ivr_why(): each way in which a public function fails, with the error and words
+ * of the sentence that tell it from other failures with the same error.
  */
 #ifndef IVR_FAILS_H
 #define IVR_FAILS_H

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * The barriers S, A, R and Q between a sender and a receiver that are two threads. In each round the
- * sender publishes just when the receiver goes to sleep, or goes to sleep just when the receiver makes
- * room. If one of the two barriers is missing, both threads miss the other's store after some
- * thousands of rounds. For ThreadSanitizer, the test also checks P and C, in a stream of items without
- * doorbells.
+ * The barriers S, A, R and Q between a sender and a receiver that are two threads. In each round
+ * the sender publishes just when the receiver goes to sleep, or goes to sleep just when the
+ * receiver makes room. If one of the two barriers is missing, both threads miss the other's store
+ * after some thousands of rounds. For ThreadSanitizer, the test also checks P and C, in a stream of
+ * items without doorbells.
  *
  *	fence-test [SEED [MILLISECONDS]]
  */
@@ -112,7 +112,10 @@ static void send_one_by_one(void)
 						  (sent < ROUNDS && lasted < 2 * PATIENCE_NS)));
 }
 
-/* Both ends use one mapping, because the sanitizer does not know that two mappings show the same memory. */
+/*
+ * Both ends use one mapping, because the sanitizer does not know that two mappings show the same
+ * memory.
+ */
 static struct ivr_lane lane;
 static struct ivr_ring_reader ring;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The fixture of the unit tests: a member under test, and other members that the test controls, on the
- * simulated device of device.c.
+ * The fixture of the unit tests: a member under test, and other members that the test controls, on
+ * the simulated device of device.c.
  */
 #ifndef IVR_FIXTURE_H
 #define IVR_FIXTURE_H

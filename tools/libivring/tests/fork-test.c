@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * A child made by fork(), which has the descriptor of a member but none of its mappings: each public
- * function fails or does nothing. The test removes the mappings, like the kernel, so that an access
- * would end the child.
+ * A child made by fork(), which has the descriptor of a member but none of its mappings: each
+ * public function fails or does nothing. The test removes the mappings, like the kernel, so that an
+ * access would end the child.
  */
 
 #include <errno.h>
@@ -31,7 +31,7 @@ static void use_in_child(void *block)
 	struct ivr_peer to = ivr_self(other), peer = { .id = IVRING_ID_ANY };
 	struct ivring_item item = { .port = 1 };
 	struct ivring_member_info member_info;
-	struct ivr_member_event change;
+	struct ivr_member_event event;
 	struct ivring_info info;
 	const void *found;
 	char buffer[10];
@@ -66,7 +66,7 @@ static void use_in_child(void *block)
 	check_refused(ivr_set_eventfd(member, 1));
 	check_refused(ivr_wait_peer(member, 1, 0, &peer));
 	check_refused(ivr_refresh_members(member));
-	check_refused(ivr_next_member_event(member, &change));
+	check_refused(ivr_next_member_event(member, &event));
 	CHECK(!ivr_next_peer(member, &peer));
 	CHECK(!ivr_is_member(member, to));
 	CHECK_EQ(ivr_on(member, 1, ignore_item, NULL), 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Functions that handlers may call: the table of ivring/dispatcher.h, for each kind of handler and for
- * each function that calls it.
+ * Functions that handlers may call: the table of ivring/dispatcher.h, for each kind of handler and
+ * for each function that calls it.
  */
 
 #include <errno.h>
@@ -27,7 +27,7 @@ static void on_reply(struct ivr_member *self, int status, const struct ivring_it
 static void refuse_all(struct ivr_member *self)
 {
 	struct ivring_item item = { .port = ASK }, got;
-	struct ivr_member_event change;
+	struct ivr_member_event event;
 	uint32_t state = device_area(0)->state;
 	unsigned int calls = device.calls;
 
@@ -39,14 +39,14 @@ static void refuse_all(struct ivr_member *self)
 	check_refused(ivr_wait(self, 0, SOON));
 	check_refused(ivr_arm(self));
 	check_refused(ivr_refresh_members(self));
-	check_refused(ivr_next_member_event(self, &change));
+	check_refused(ivr_next_member_event(self, &event));
 	check_refused(ivr_close(self));
 	CHECK_EQ(device.calls, calls);
 	CHECK_EQ(device_area(0)->state, state);
 }
 
 static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg);
-static void on_members(struct ivr_member *self, const struct ivr_member_event *change, void *arg);
+static void on_members(struct ivr_member *self, const struct ivr_member_event *event, void *arg);
 static void on_lane(struct ivr_member *self, struct ivr_peer from, enum ivr_lane_event event,
 		    void *arg);
 
@@ -107,7 +107,7 @@ static void handle_reply(struct ivr_member *self, int status, const struct ivrin
 	handle(self);
 }
 
-static void on_members(struct ivr_member *self, const struct ivr_member_event *change, void *arg)
+static void on_members(struct ivr_member *self, const struct ivr_member_event *event, void *arg)
 {
 	handle(self);
 }

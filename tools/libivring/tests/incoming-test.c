@@ -121,7 +121,10 @@ static void received_from_one_ring_at_a_time(void)
 		}
 		of[items[0].from]++;
 		CHECK_EQ(ivr_consume(member, 3), 0);
-		/* The remaining items, and items that have come since, are received before the next ring. */
+		/*
+		 * The remaining items, and items that have come since, are received before the next
+		 * ring.
+		 */
 		send_items(items[0].from ? items[0].from == 1 ? other : third : member, member, 4, 1);
 		CHECK_EQ(ivr_receive(member, items, 8), 2);
 		CHECK_EQ((long long)items[0].cookie, 3);

@@ -40,7 +40,9 @@ void call_once(hook **call);
 /* Whether the member is attached. Returns 0, -EPIPE, -ESTALE or -EINVAL. */
 int check_peer(uint32_t id, uint32_t generation);
 
-/* Turns IDLE or DELAYED into BUSY, and signals the eventfd. Returns whether the state has changed. */
+/*
+ * Turns IDLE or DELAYED into BUSY, and signals the eventfd. Returns whether the state has changed.
+ */
 bool turn_busy(uint32_t id);
 
 /* Whether the member waits for more items than @items. */

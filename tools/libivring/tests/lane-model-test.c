@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * The two ends of a lane, compared with a model that numbers the items from zero in 64 bits, so that
- * its indices never wrap. At the end of each episode, one side writes a wrong value.
+ * The two ends of a lane, compared with a model that numbers the items from zero in 64 bits, so
+ * that its indices never wrap. At the end of each episode, one side writes a wrong value.
  *
  *	lane-model-test [SEED]
  */
@@ -137,7 +137,10 @@ static void ask(void)
 	CHECK_EQ(ivr_lane_has_read(lane, index_of(position)), position <= model.read);
 }
 
-/* Positions of read items count as read until the indices wrap and an unread item has the same index. */
+/*
+ * Positions of read items count as read until the indices wrap and an unread item has the same
+ * index.
+ */
 static void old_positions_are_read(void)
 {
 	uint32_t i;
@@ -157,7 +160,10 @@ static void old_positions_are_read(void)
 static void bad_producer(void)
 {
 	uint32_t last = index_of(model.seen_published), producer = random_index(last);
-	/* How far the index has moved forwards. A value of 2^31 or more means that it went backwards. */
+	/*
+	 * How far the index has moved forwards. A value of 2^31 or more means that it went
+	 * backwards.
+	 */
 	uint64_t moved = (uint32_t)(producer - last);
 	bool good = known() + moved <= model.entries;
 

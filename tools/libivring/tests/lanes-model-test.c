@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * The receiver of an inbox and of lanes, compared with a model that counts, for each sender, the items
- * that were sent and received. Lanes are opened, closed and broken at any time.
+ * The receiver of an inbox and of lanes, compared with a model that counts, for each sender, the
+ * items that were sent and received. Lanes are opened, closed and broken at any time.
  *
  *	lanes-model-test [SEED]
  */

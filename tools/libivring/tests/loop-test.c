@@ -182,7 +182,9 @@ static void look_that_finds_nothing_leaves_it_armed(void)
 	check_armed();
 }
 
-/* A member that polls all the time is not rung, although looks that find nothing do not store BUSY. */
+/*
+ * A member that polls all the time is not rung, although looks that find nothing do not store BUSY.
+ */
 static void busy_stays_busy(void)
 {
 	struct ivring_item item;
@@ -225,7 +227,7 @@ static void members_count_when_asked_for(void)
 	close_all();
 }
 
-static void on_members(struct ivr_member *self, const struct ivr_member_event *change, void *arg)
+static void on_members(struct ivr_member *self, const struct ivr_member_event *event, void *arg)
 {
 	handled++;
 }

@@ -9,18 +9,18 @@
 
 /* The events that the handler got, and the event at which it stops the dispatcher. */
 static struct {
-	struct ivr_member_event changes[64];
+	struct ivr_member_event events[64];
 	unsigned int count, stop_at;
 } seen;
 
-static void on_members(struct ivr_member *self, const struct ivr_member_event *change, void *arg)
+static void on_members(struct ivr_member *self, const struct ivr_member_event *event, void *arg)
 {
 	struct ivr_member_event inside;
 
 	CHECK(arg == &seen);
 	CHECK_EQ(ivr_next_member_event(self, &inside), -EBUSY);
 	CHECK_EQ(ivr_refresh_members(self), -EBUSY);
-	seen.changes[seen.count++] = *change;
+	seen.events[seen.count++] = *event;
 	if (seen.count == seen.stop_at)
 		ivr_stop(self);
 }
@@ -31,31 +31,31 @@ static void set_up_members(void)
 	set_up();
 }
 
-static void check(const struct ivr_member_event *change, enum ivr_member_event_kind event, uint32_t id,
+static void check(const struct ivr_member_event *event, enum ivr_member_event_kind kind, uint32_t id,
 		  uint32_t generation)
 {
-	CHECK_EQ(change->event, event);
-	CHECK_EQ(change->peer.id, id);
-	CHECK_EQ(change->peer.generation, generation);
-	CHECK_EQ(change->skipped, 0);
+	CHECK_EQ(event->event, kind);
+	CHECK_EQ(event->peer.id, id);
+	CHECK_EQ(event->peer.generation, generation);
+	CHECK_EQ(event->skipped, 0);
 }
 
-static void check_next(enum ivr_member_event_kind event, uint32_t id, uint32_t generation)
+static void check_next(enum ivr_member_event_kind kind, uint32_t id, uint32_t generation)
 {
-	struct ivr_member_event change;
+	struct ivr_member_event event;
 
-	CHECK_EQ(ivr_next_member_event(member, &change), 1);
-	check(&change, event, id, generation);
+	CHECK_EQ(ivr_next_member_event(member, &event), 1);
+	check(&event, kind, id, generation);
 }
 
 static void check_no_more(void)
 {
-	struct ivr_member_event change;
+	struct ivr_member_event event;
 
-	CHECK_EQ(ivr_next_member_event(member, &change), 0);
+	CHECK_EQ(ivr_next_member_event(member, &event), 0);
 }
 
-static void each_change_in_order(void)
+static void each_event_in_order(void)
 {
 	set_up_members();
 	check_no_more();
@@ -98,7 +98,7 @@ static void no_history(void)
 
 static void many_on_one_slot(void)
 {
-	struct ivr_member_event change;
+	struct ivr_member_event event;
 	uint32_t i;
 
 	set_up_members();
@@ -107,12 +107,14 @@ static void many_on_one_slot(void)
 	for (i = 0; i < 20; i++)
 		replace_other();
 	CHECK_EQ(ivr_refresh_members(member), 1);
-	/* The member that was reported has left. The members of generations 3 to 25 are left out. */
+	/*
+	 * The member that was reported has left. The members of generations 3 to 25 are left out.
+	 */
 	check_next(IVR_MEMBER_LEFT, 1, 1);
-	CHECK_EQ(ivr_next_member_event(member, &change), 1);
-	CHECK_EQ(change.event, IVR_MEMBER_JOINED);
-	CHECK_EQ(change.peer.generation, 27);
-	CHECK_EQ(change.skipped, 12);
+	CHECK_EQ(ivr_next_member_event(member, &event), 1);
+	CHECK_EQ(event.event, IVR_MEMBER_JOINED);
+	CHECK_EQ(event.peer.generation, 27);
+	CHECK_EQ(event.skipped, 12);
 	for (i = 27; i < 41; i += 2) {
 		check_next(IVR_MEMBER_LEFT, 1, i);
 		check_next(IVR_MEMBER_JOINED, 1, i + 2);
@@ -156,12 +158,12 @@ static void events_from_the_dispatcher(void)
 	ivr_on_members(member, on_members, &seen);
 	CHECK_EQ(ivr_dispatch(member, 10), 0);
 	CHECK_EQ(seen.count, 1);
-	check(&seen.changes[0], IVR_MEMBER_JOINED, 1, 1);
+	check(&seen.events[0], IVR_MEMBER_JOINED, 1, 1);
 	replace_other();
 	CHECK_EQ(ivr_dispatch(member, 10), 0);
 	CHECK_EQ(seen.count, 3);
-	check(&seen.changes[1], IVR_MEMBER_LEFT, 1, 1);
-	check(&seen.changes[2], IVR_MEMBER_JOINED, 1, 3);
+	check(&seen.events[1], IVR_MEMBER_LEFT, 1, 1);
+	check(&seen.events[2], IVR_MEMBER_JOINED, 1, 3);
 	CHECK_EQ(ivr_dispatch(member, 10), 0);
 	CHECK_EQ(seen.count, 3);
 	close_all();
@@ -193,13 +195,13 @@ static void stopped_between_two_events(void)
 	CHECK_EQ(ivr_wait(member, IVRING_WAIT_MEMBERS, 0), IVRING_EVENT_MEMBERS);
 	CHECK_EQ(ivr_dispatch(member, 10), 0);
 	CHECK_EQ(seen.count, 2);
-	check(&seen.changes[1], IVR_MEMBER_JOINED, 2, 1);
+	check(&seen.events[1], IVR_MEMBER_JOINED, 2, 1);
 	close_all();
 }
 
 int main(void)
 {
-	RUN(each_change_in_order);
+	RUN(each_event_in_order);
 	RUN(no_history);
 	RUN(many_on_one_slot);
 	RUN(left_is_reported_after_the_last_item);

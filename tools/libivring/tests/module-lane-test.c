@@ -110,11 +110,16 @@ static void on_item(struct ivr_member *self, const struct ivring_item *item, voi
 	CHECK_EQ((long long)item->cookie, (long long)received.next[item->from]);
 	received.next[item->from]++;
 	received.all++;
-	/* Pretend that there were few items, or many. By itself this would not happen often enough. */
+	/*
+	 * Pretend that there were few items, or many. By itself this would not happen often enough.
+	 */
 	if (received.fences == FENCED)
 		self->receiver.state.handled = 0;
 	else if (received.one_by_one || !random_below(32)) {
-		/* Store UNFENCED again, also after the kernel has replaced it, which the library does not notice. */
+		/*
+		 * Store UNFENCED again, also after the kernel has replaced it, which the library
+		 * does not notice.
+		 */
 		self->receiver.state.unfenced = false;
 		ivr_state_handled(&self->receiver.state, UINT16_MAX);
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * On the module: a member in an event loop, in which the handler of a timer makes calls. An item that
- * comes after a call wakes the loop, in all ways of sleeping and polling.
+ * On the module: a member in an event loop, in which the handler of a timer makes calls. An item
+ * that comes after a call wakes the loop, in all ways of sleeping and polling.
  *
  *	module-loop-test [SEED]
  */

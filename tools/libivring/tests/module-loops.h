@@ -63,7 +63,9 @@ static inline void level_loop(void)
 static inline void dispatch_unasked(void)
 {
 	drain();
-	/* This call finds nothing. After that, epoll does not poll the descriptor again by itself. */
+	/*
+	 * This call finds nothing. After that, epoll does not poll the descriptor again by itself.
+	 */
 	epoll_wait(epoll, &(struct epoll_event){ 0 }, 1, 0);
 	drain();
 }

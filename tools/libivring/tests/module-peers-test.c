@@ -84,7 +84,10 @@ static void flush_to_a_receiver_that_reads_and_leaves(void)
 	close_member();
 }
 
-/* Waits for a child that stops itself after joining, so that it cannot leave before the parent sees it. */
+/*
+ * Waits for a child that stops itself after joining, so that it cannot leave before the parent sees
+ * it.
+ */
 static struct ivr_peer meet_stopped(pid_t pid)
 {
 	struct ivr_peer child = wait_child(1);
@@ -242,10 +245,10 @@ static void on_lane_item(struct ivr_member *self, const struct ivring_item *item
 	}
 }
 
-static void on_lane_members(struct ivr_member *self, const struct ivr_member_event *change, void *arg)
+static void on_lane_members(struct ivr_member *self, const struct ivr_member_event *event, void *arg)
 {
-	if (seen.items && change->event == IVR_MEMBER_LEFT &&
-	    change->peer.id == seen.child.id && change->peer.generation == seen.child.generation)
+	if (seen.items && event->event == IVR_MEMBER_LEFT &&
+	    event->peer.id == seen.child.id && event->peer.generation == seen.child.generation)
 		ivr_stop(self);
 }
 
@@ -364,7 +367,10 @@ static void wait_for_a_peer_among_items(void)
 	close_member();
 }
 
-/* A child has the member's descriptor but no mappings. Its calls fail, and the member stays attached. */
+/*
+ * A child has the member's descriptor but no mappings. Its calls fail, and the member stays
+ * attached.
+ */
 static void descriptor_in_a_child(void)
 {
 	struct ivring_item item = { .port = PORT };

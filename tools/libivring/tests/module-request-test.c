@@ -153,7 +153,10 @@ static void requests_in_flight(void)
 	close_member();
 }
 
-/* In a child: checks that all items arrive, with the content that the block had when they were sent. */
+/*
+ * In a child: checks that all items arrive, with the content that the block had when they were
+ * sent.
+ */
 static void check_block(struct ivr_member *own, const struct ivring_item *item, void *arg)
 {
 	uint64_t *next = arg;

@@ -7,7 +7,10 @@
 
 #include "module-loops.h"
 
-/* Number of items from the sender in a slot. They differ, so that in the end only one sender is left. */
+/*
+ * Number of items from the sender in a slot. They differ, so that in the end only one sender is
+ * left.
+ */
 #define ITEMS(id)	((id) * 1500u)
 
 /* Sends all items, a few at a time, with pauses in which the receiver falls asleep. */
@@ -25,7 +28,10 @@ static void send_many(uint32_t id)
 
 		if (count > ITEMS(id) - number)
 			count = (unsigned int)(ITEMS(id) - number);
-		/* The items must fit into the outbox, because blocks that are not sent never become free. */
+		/*
+		 * The items must fit into the outbox, because blocks that are not sent never become
+		 * free.
+		 */
 		for (i = 0; i < count; i++)
 			if (fill_item(own, &items[i], number + i))
 				_exit(3);

@@ -73,7 +73,10 @@ static inline void reap(pid_t pid)
 	CHECK_EQ(status, 0);
 }
 
-/* Makes an item with a block of random size. All bytes of the block have a value derived from @number. */
+/*
+ * Makes an item with a block of random size. All bytes of the block have a value derived from
+ * @number.
+ */
 static inline int fill_item(struct ivr_member *own, struct ivring_item *item, uint64_t number)
 {
 	size_t length = 1 + random_below(700);

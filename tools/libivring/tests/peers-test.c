@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Number of areas that stay mapped while members come, send and go, one after another in one slot, and
- * the receiver does not refresh its members.
+ * Number of areas that stay mapped while members come, send and go, one after another in one slot,
+ * and the receiver does not refresh its members.
  */
 
 #include <errno.h>

@@ -164,9 +164,9 @@ static void quiet_lane_is_closed(void)
 
 static unsigned int news, items;
 
-static void on_members(struct ivr_member *self, const struct ivr_member_event *change, void *arg)
+static void on_members(struct ivr_member *self, const struct ivr_member_event *event, void *arg)
 {
-	news += change->event == IVR_MEMBER_LEFT;
+	news += event->event == IVR_MEMBER_LEFT;
 }
 
 static void on_item(struct ivr_member *self, const struct ivring_item *item, void *arg)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Random numbers from a seed. The test prints the seed, and repeats its run if the seed is its argument.
+ * Random numbers from a seed. The test prints the seed, and repeats its run if the seed is its
+ * argument.
  */
 #ifndef IVR_RANDOM_H
 #define IVR_RANDOM_H

@@ -35,7 +35,10 @@ static void on_other(struct ivr_member *self, const struct ivring_item *item, vo
 	seen.others++;
 }
 
-/* Handler of the other member: answers each request with twice its number, and with the word "twice". */
+/*
+ * Handler of the other member: answers each request with twice its number, and with the word
+ * "twice".
+ */
 static void answer(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
 	struct ivring_item reply = { .port = 1, .cookie = 99 };
@@ -162,7 +165,10 @@ static void replies_without_a_request(void)
 	CHECK_EQ(ivr_dispatch(member, 10), 1);
 	CHECK_EQ(seen.replies, 0);
 
-	/* A reply to a cancelled request, whose entry is in use again, and two replies to one request. */
+	/*
+	 * A reply to a cancelled request, whose entry is in use again, and two replies to one
+	 * request.
+	 */
 	CHECK_EQ(ivr_cancel(member, first), 0);
 	CHECK_EQ(ivr_cancel(member, first), -ENOENT);
 	ask(2, &second);

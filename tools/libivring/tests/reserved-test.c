@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Reserved space in structures that callers allocate: the library requires zeros in structures that it
- * reads, and writes zeros to the others.
+ * Reserved space in structures that callers allocate: the library requires zeros in structures that
+ * it reads, and writes zeros to the others.
  */
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The barriers between ivr_stop() and a dispatcher that goes to sleep. In each round one thread stops
- * the other just when that has armed. If one of the two barriers is missing, both threads miss the
- * other's store in some round.
+ * The barriers between ivr_stop() and a dispatcher that goes to sleep. In each round one thread
+ * stops the other just when that has armed. If one of the two barriers is missing, both threads
+ * miss the other's store in some round.
  *
  *	stop-test [SEED]
  */

@@ -7,24 +7,25 @@
  * replies, members and lanes, whichever function called the handler. A function that is refused
  * returns -EBUSY and changes nothing.
  *
- *	ivr_run(), ivr_dispatch(), ivr_call()		refused: a handler must return
- *								first; it can send a request
- *	ivr_receive(), ivr_consume(), ivr_wait(),	refused: the dispatcher makes
- *	ivr_arm(), ivr_refresh_members(), ivr_next_member_event()	these calls
- *	ivr_close()						refused: stop first, then close
- *	ivr_stop()						allowed: ends the dispatcher
- *								after this handler
- *	ivr_send(), ivr_multicast(), ivr_reply(),	allowed, but see below about
- *	ivr_alloc(), ivr_flush(), ivr_open_lane(),	waiting
+ *	ivr_run(), ivr_dispatch(), ivr_call()		refused: a handler must return first;
+ *							it can send a request
+ *	ivr_receive(), ivr_consume(), ivr_wait(),	refused: the dispatcher makes these
+ *	ivr_arm(), ivr_refresh_members(),		calls
+ *	ivr_next_member_event()
+ *	ivr_close()					refused: stop first, then close
+ *	ivr_stop()					allowed: ends the dispatcher after
+ *							this handler
+ *	ivr_send(), ivr_multicast(), ivr_reply(),	allowed, but see below about waiting
+ *	ivr_alloc(), ivr_flush(), ivr_open_lane(),
  *	ivr_lane_push(), ivr_lane_publish(),
  *	ivr_lane_wait(), ivr_wait_peer()
- *	ivr_request(), ivr_cancel()			allowed, also in the handler of
- *								a reply
- *	ivr_close_lane()					allowed, also for the item's own
- *								lane: it is read no further
- *	ivr_on(), ivr_on_other(), ivr_on_members(),	allowed: takes effect for later
- *	ivr_on_lane()					events
- *	any other function, and any function with		allowed
+ *	ivr_request(), ivr_cancel()			allowed, also in the handler of a
+ *							reply
+ *	ivr_close_lane()				allowed, also for the item's own lane:
+ *							it is read no further
+ *	ivr_on(), ivr_on_other(), ivr_on_members(),	allowed: takes effect for later events
+ *	ivr_on_lane()
+ *	any other function, and any function with	allowed
  *	another member
  *
  * A member reads no items while one of its handlers waits. Two handlers that wait for room in
@@ -51,10 +52,10 @@ typedef void (*ivr_item_fn)(struct ivr_member *member, const struct ivring_item 
 /**
  * typedef ivr_members_fn - handles a member that has come or gone.
  * @member:	the member
- * @change:	the member, and whether it has joined or left: see ivr_next_member_event()
+ * @event:	the member, and whether it has joined or left: see ivr_next_member_event()
  * @arg:	the pointer that was registered with the handler
  */
-typedef void (*ivr_members_fn)(struct ivr_member *member, const struct ivr_member_event *change,
+typedef void (*ivr_members_fn)(struct ivr_member *member, const struct ivr_member_event *event,
 			       void *arg);
 
 /**

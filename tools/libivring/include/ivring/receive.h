@@ -12,10 +12,10 @@
  * sure that the member is armed before it sleeps:
  *
  *	this function		leaves the member
- *	ivr_dispatch()	armed, if it returns less than its budget; otherwise busy
+ *	ivr_dispatch()		armed, if it returns less than its budget; otherwise busy
  *	ivr_run()		armed
  *	ivr_call()		armed, also if it fails
- *	ivr_receive()	busy, if it copied items; otherwise unchanged
+ *	ivr_receive()		busy, if it copied items; otherwise unchanged
  *	ivr_wait()		busy, if it returns events; otherwise armed
  *	ivr_arm()		armed, if it returns 1; otherwise busy
  *	any other function	unchanged
