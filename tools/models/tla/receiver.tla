@@ -26,7 +26,7 @@ Busy ==
   /\ To("turn")
   /\ UNCHANGED <<mem, krn, snd>>
 
-\* Receiver::turn(), ivr_reader_next(), ivr_refresh_members()
+\* Receiver::turn(), ivr_receiver_next(), ivr_refresh_members()
 Turn ==
   /\ rcv.at = "turn"
   /\ IF ring > Last

@@ -152,7 +152,7 @@ Send(s) ==
   /\ lane' = [lane EXCEPT ![s].sent = @ + 1]
   /\ UNCHANGED <<slot, to, third, mapper, wrong>>
 
-\* ivr_lanes_update(), Reader::refresh()
+\* ivr_incoming_update(), Reader::refresh()
 MapLane(r) ==
   /\ slot.to = r
   /\ to[r].lane # 0 /\ to[r].reads = 0
@@ -167,7 +167,7 @@ ReadLane(r) ==
   /\ lane' = [lane EXCEPT ![s].read = @ + 1]
   /\ UNCHANGED <<slot, third, mapper, wrong>>
 
-\* ivr_lanes_mark(): checks first whether the lane's sender has left, and then whether the lane is
+\* ivr_incoming_mark_departed(): checks first whether the lane's sender has left, and then whether the lane is
 \* empty. In the wrong order it checks first whether the lane is empty.
 LookAtSender(r) ==
   LET s == to[r].reads IN
@@ -177,7 +177,7 @@ LookAtSender(r) ==
   /\ to' = [to EXCEPT ![r].left = TRUE]
   /\ UNCHANGED <<slot, lane, third, mapper, wrong>>
 
-\* ivr_lanes_sweep(), Reader::close_departed(), Lanes::remove()
+\* ivr_incoming_close_departed(), Reader::close_departed(), Lanes::remove()
 CloseLane(r) ==
   LET s == to[r].reads IN
   /\ slot.to = r
