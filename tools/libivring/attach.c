@@ -69,7 +69,7 @@ static const char *fault_of_attach(const struct ivring_attach *attach)
 			return "The descriptor does not belong to /dev/ivring.";
 	}
 	if (attach->id == IVRING_ID_ANY)
-		return "The module does not know a flag of this library, because it is older.";
+		return "The module does not know a flag of this library, because the module is older.";
 	return IVR_NO_SUCH_SLOT;
 }
 

@@ -95,7 +95,7 @@ static const char *fault_of_region(int fd, const struct ivring_create *create)
 		return "The mode has bits other than permission bits.";
 	if (create->mode && !create->name[0])
 		return "A region without a name must not have a mode.";
-	return "The module does not know a flag of this library, because it is older.";
+	return "The module does not know a flag of this library, because the module is older.";
 }
 
 int ivr_region_make(int fd, const struct ivring_create *create)

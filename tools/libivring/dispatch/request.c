@@ -114,7 +114,10 @@ void ivr_requests_refuse(struct ivr_member *member, const struct ivring_item *re
 
 	if (!ret)
 		member->counters.refused++;
-	/* This error is reported once, and the caller must get it, who did not send this reply. */
+	/*
+	 * This error is reported once. The caller did not send this reply, and must still get the
+	 * error.
+	 */
 	if (ret == -ECONNRESET)
 		ivr_peers_find(member, ivr_sender(request))->by_lane = true;
 }

@@ -19,8 +19,8 @@
  * nanoseconds: zero does not wait, IVRING_DEADLINE_NEVER waits for ever. Functions that wait
  * return -ETIMEDOUT when the deadline has passed, and -EINTR when a signal was handled.
  *
- * What the library defines begins with ivr_ or IVR_. What begins with ivring_ or IVRING_ is
- * defined by <linux/ivring.h>, the interface of the module.
+ * Names that begin with ivr_ or IVR_ are defined by the library. Names that begin with ivring_ or
+ * IVRING_ are defined by <linux/ivring.h>, the interface of the module.
  *
  * Data that peers write is untrusted. The library checks the data that it uses itself. The
  * caller must check the content of items and payload.

@@ -2,7 +2,6 @@
 
 #include <sys/mman.h>
 
-#include "os/barrier.h"
 #include "os/owner.h"
 
 #define PAGE	4096u
@@ -25,9 +24,4 @@ void ivr_owner_drop(uint32_t *owner)
 {
 	if (owner)
 		munmap(owner, PAGE);
-}
-
-bool ivr_owner_is_here(const uint32_t *owner)
-{
-	return ivr_load(owner);
 }

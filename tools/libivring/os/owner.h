@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "os/barrier.h"
+
 /*
  * Makes a word that is nonzero in this process and zero in its children. It detects a child without
  * a system call. Returns NULL if there is no memory.
@@ -14,6 +16,9 @@ uint32_t *ivr_owner_new(void);
 void ivr_owner_drop(uint32_t *owner);
 
 /* Whether this process made the word. */
-bool ivr_owner_is_here(const uint32_t *owner);
+static inline bool ivr_owner_is_here(const uint32_t *owner)
+{
+	return ivr_load(owner);
+}
 
 #endif /* IVR_OWNER_H */

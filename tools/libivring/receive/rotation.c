@@ -25,10 +25,3 @@ void ivr_rotation_remove(struct ivr_rotation *rotation, const struct ivr_ring_re
 	if (rotation->turn == rotation->count)
 		rotation->turn = 0;
 }
-
-void ivr_rotation_pass(struct ivr_rotation *rotation, const struct ivr_ring_reader *ring)
-{
-	/* If the ring has been removed, the next ring already has the turn. */
-	if (rotation->rings[rotation->turn] == ring && ++rotation->turn == rotation->count)
-		rotation->turn = 0;
-}

@@ -28,6 +28,11 @@ void ivr_rotation_add(struct ivr_rotation *rotation, struct ivr_ring_reader *rin
 void ivr_rotation_remove(struct ivr_rotation *rotation, const struct ivr_ring_reader *ring);
 
 /* Ends the turn of a ring that had the turn, and that may have been removed since. */
-void ivr_rotation_pass(struct ivr_rotation *rotation, const struct ivr_ring_reader *ring);
+static inline void ivr_rotation_pass(struct ivr_rotation *rotation, const struct ivr_ring_reader *ring)
+{
+	/* If the ring has been removed, the next ring already has the turn. */
+	if (rotation->rings[rotation->turn] == ring && ++rotation->turn == rotation->count)
+		rotation->turn = 0;
+}
 
 #endif /* IVR_ROTATION_H */
