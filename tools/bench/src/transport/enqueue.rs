@@ -6,12 +6,12 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use anyhow::Result;
-use ivring::{Deadline, Member, Message, Peer, Polling, abi};
+use ivring::{Deadline, Member, Peer, Polling, abi};
 
-use super::lane::{receiving, region};
 use super::manner::{Polled, window};
-use super::work_item::{PORT, decode, encode};
-use super::{Bulk, Counters, End, Endpoint, Item, STRIDE, Shape, Transport};
+use super::member::{self, payload_message, receiving, region};
+use super::work_item::encode;
+use super::{Bulk, Counters, End, Endpoint, Item, Shape, Transport};
 
 /// The ENQUEUE ioctl, with `BATCH` items a call.
 pub struct Enqueue<const BATCH: usize> {
@@ -65,12 +65,6 @@ impl<const BATCH: usize> EnqueueEnd<BATCH> {
         };
         *peers[party].get_or_insert_with(find)
     }
-
-    fn wait(&mut self) {
-        // News would wake it again and again until it is taken.
-        self.member.members_changed().expect("the inbox is good");
-        self.member.idle(Deadline::NEVER).expect("WAIT");
-    }
 }
 
 impl<const BATCH: usize> End for EnqueueEnd<BATCH> {
@@ -110,30 +104,15 @@ impl<const BATCH: usize> Endpoint for EnqueueEnd<BATCH> {
         self.held_back.clear();
     }
 
-    fn receive(&mut self, mut each: impl FnMut(&Item)) {
-        loop {
-            let mut batch = self.member.receive(STRIDE).expect("the inbox is good");
-            if !batch.is_empty() {
-                while let Some(item) = batch.take().expect("the item is good") {
-                    each(&decode(item.peer().id, item.cookie(), item.inline()));
-                }
-                return;
-            }
-            drop(batch);
-            self.wait();
-        }
+    fn receive(&mut self, each: impl FnMut(&Item)) {
+        member::receive(&mut self.member, each);
     }
 }
 
 impl<const BATCH: usize> Bulk for EnqueueEnd<BATCH> {
     fn send_payload(&mut self, sequence: u64, fill: impl Fn(*mut u8, usize)) {
         let peer = self.peer(0);
-        let mut block = self
-            .member
-            .alloc(self.payload, Deadline::NEVER)
-            .expect("a block");
-        fill(block.as_mut_ptr(), block.len());
-        let message = Message::new(PORT).cookie(sequence).block(block);
+        let message = payload_message(&mut self.member, self.payload, sequence, fill);
         self.counters.syscalls += 1;
         let sent = self
             .member
@@ -143,15 +122,6 @@ impl<const BATCH: usize> Bulk for EnqueueEnd<BATCH> {
     }
 
     fn receive_payload(&mut self, read: impl FnOnce(*const u8, usize)) {
-        loop {
-            let mut batch = self.member.receive(1).expect("the inbox is good");
-            if let Some(item) = batch.take().expect("the item is good") {
-                let payload = item.payload().expect("the payload is there");
-                read(payload.as_ptr(), payload.len());
-                return;
-            }
-            drop(batch);
-            self.wait();
-        }
+        member::receive_payload(&mut self.member, read);
     }
 }

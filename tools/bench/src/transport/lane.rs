@@ -7,29 +7,12 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use anyhow::Result;
-use ivring::{Deadline, Lane, Member, Message, Polling, RegionOptions};
+use ivring::{Deadline, Lane, Member, Polling};
 
 use super::manner::{Manner, window};
-use super::work_item::{PORT, decode, encode};
-use super::{Bulk, CAPACITY, Counters, End, Endpoint, Item, STRIDE, Shape, Transport};
-
-/// Makes a region for so many members as there are parties, each with its party's number.
-pub fn region(shape: &Shape) -> Result<OwnedFd> {
-    let region = RegionOptions::new()
-        .slots(shape.parties as u32)
-        .inbox_entries(CAPACITY as u32)
-        .outbox_bytes((shape.window() * shape.payload).max(4096) as u64);
-    Ok(region.create_only()?)
-}
-
-/// What receiving has taken so far.
-pub fn receiving(member: &Member) -> Counters {
-    let calls = member.calls();
-    Counters {
-        syscalls: calls.waits + calls.rooms + calls.fences,
-        doorbells: 0,
-    }
-}
+use super::member::{self, payload_message, receiving, region};
+use super::work_item::encode;
+use super::{Bulk, CAPACITY, Counters, End, Endpoint, Item, Shape, Transport};
 
 /// A lane from each spoke to the hub, and back. The sender publishes `BATCH` items together.
 pub struct Lanes<M, const BATCH: u32> {
@@ -96,12 +79,6 @@ impl<const BATCH: u32> LaneEnd<BATCH> {
             (lane, 0)
         })
     }
-
-    fn wait(&mut self) {
-        // News would wake it again and again until it is taken.
-        self.member.members_changed().expect("the inbox is good");
-        self.member.idle(Deadline::NEVER).expect("WAIT");
-    }
 }
 
 impl<const BATCH: u32> End for LaneEnd<BATCH> {
@@ -140,43 +117,19 @@ impl<const BATCH: u32> Endpoint for LaneEnd<BATCH> {
     }
 
     #[inline]
-    fn receive(&mut self, mut each: impl FnMut(&Item)) {
-        loop {
-            let mut batch = self.member.receive(STRIDE).expect("the rings are good");
-            if !batch.is_empty() {
-                while let Some(item) = batch.take().expect("the item is good") {
-                    each(&decode(item.peer().id, item.cookie(), item.inline()));
-                }
-                return;
-            }
-            drop(batch);
-            self.wait();
-        }
+    fn receive(&mut self, each: impl FnMut(&Item)) {
+        member::receive(&mut self.member, each);
     }
 }
 
 impl<const BATCH: u32> Bulk for LaneEnd<BATCH> {
     fn send_payload(&mut self, sequence: u64, fill: impl Fn(*mut u8, usize)) {
-        let mut block = self
-            .member
-            .alloc(self.payload, Deadline::NEVER)
-            .expect("a block");
-        fill(block.as_mut_ptr(), block.len());
-        let message = Message::new(PORT).cookie(sequence).block(block);
+        let message = payload_message(&mut self.member, self.payload, sequence, fill);
         let (lane, _) = self.lane(0);
         lane.send(message, Deadline::NEVER).expect("room");
     }
 
     fn receive_payload(&mut self, read: impl FnOnce(*const u8, usize)) {
-        loop {
-            let mut batch = self.member.receive(1).expect("the rings are good");
-            if let Some(item) = batch.take().expect("the item is good") {
-                let payload = item.payload().expect("the payload is there");
-                read(payload.as_ptr(), payload.len());
-                return;
-            }
-            drop(batch);
-            self.wait();
-        }
+        member::receive_payload(&mut self.member, read);
     }
 }

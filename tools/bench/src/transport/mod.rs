@@ -12,6 +12,7 @@ pub mod iceoryx;
 pub mod lane;
 pub mod manner;
 mod membarrier;
+mod member;
 pub mod mq;
 pub mod ring;
 pub mod shared;

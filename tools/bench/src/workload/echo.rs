@@ -6,8 +6,7 @@
 use anyhow::Result;
 
 use super::{Run, Spec};
-use crate::measure::{Report, Section, histogram, now, record};
-use crate::process;
+use crate::measure::{Report, now, record};
 use crate::transport::{Endpoint, Item, Shape, Transport};
 
 /// How many requests a client has on their way.
@@ -18,22 +17,19 @@ pub fn run<T: Transport<End: Endpoint>>(spec: &Spec, window: u64) -> Result<Run>
         parties: 2,
         payload: 0,
     };
-    let reports = process::run(
-        &T::new(&shape)?,
-        shape.parties,
-        &spec.cpus,
-        |party, end| match party {
-            0 => serve(end, spec),
-            _ => request(end, party, spec, window),
-        },
-    )?;
-    Run::new(&reports, 1)
+    super::run::<T>(
+        spec,
+        &shape,
+        1,
+        |end| serve(end, spec),
+        |end, party| request(end, party, spec, window),
+    )
 }
 
 fn serve<E: Endpoint>(end: &mut E, spec: &Spec) -> Report {
     let mut inbox = Vec::new();
     let mut next = 0;
-    let mut until = |end: &mut E, total: u64| {
+    super::measure_until(end, spec.warm_up, spec.items, |end, total, _| {
         while next < total {
             end.receive(|item| inbox.push(*item));
             for item in inbox.drain(..) {
@@ -45,38 +41,34 @@ fn serve<E: Endpoint>(end: &mut E, spec: &Spec) -> Report {
             end.flush();
         }
         next
-    };
-    let before = until(end, spec.warm_up);
-    let section = Section::begin(end.counters());
-    let count = until(end, spec.warm_up + spec.items);
-    section.end(end.counters(), count - before, None)
+    })
 }
 
 fn request<E: Endpoint>(end: &mut E, party: usize, spec: &Spec, window: u64) -> Report {
     let all = spec.warm_up + spec.items;
-    let mut latencies = histogram();
     let mut replies = 0;
     let mut requests = 0;
-    let mut until = |end: &mut E, total: u64, measured: bool| {
-        while replies < total {
-            let sent = now();
-            while requests < all.min(replies + window) {
-                end.send(0, &Item::new(party, requests, sent));
-                requests += 1;
-            }
-            end.flush();
-            end.receive(|item| {
-                item.check(replies);
-                replies += 1;
-                if measured {
-                    record(&mut latencies, now() - item.sent);
+    super::measure_until(
+        end,
+        spec.warm_up,
+        spec.items,
+        |end, total, mut latencies| {
+            while replies < total {
+                let sent = now();
+                while requests < all.min(replies + window) {
+                    end.send(0, &Item::new(party, requests, sent));
+                    requests += 1;
                 }
-            });
-        }
-        replies
-    };
-    let before = until(end, spec.warm_up, false);
-    let section = Section::begin(end.counters());
-    let count = until(end, all, true);
-    section.end(end.counters(), count - before, Some(&latencies))
+                end.flush();
+                end.receive(|item| {
+                    item.check(replies);
+                    replies += 1;
+                    if let Some(latencies) = &mut latencies {
+                        record(latencies, now() - item.sent);
+                    }
+                });
+            }
+            replies
+        },
+    )
 }

@@ -8,8 +8,7 @@
 use anyhow::Result;
 
 use super::{Run, Spec};
-use crate::measure::{Report, Section};
-use crate::process;
+use crate::measure::Report;
 use crate::transport::{Bulk, Shape, Transport};
 
 const LINE: usize = 64;
@@ -21,16 +20,13 @@ pub fn run<T: Transport<End: Bulk>>(spec: &Spec, payload: usize) -> Result<Run> 
     };
     // Every place that a payload can have is to be mapped by both sides.
     let warm_up = spec.warm_up.max(2 * shape.window() as u64);
-    let reports = process::run(
-        &T::new(&shape)?,
-        shape.parties,
-        &spec.cpus,
-        |party, end| match party {
-            0 => receive(end, payload, warm_up, spec.items),
-            _ => send(end, payload, warm_up, spec.items),
-        },
-    )?;
-    Run::new(&reports, 0)
+    super::run::<T>(
+        spec,
+        &shape,
+        0,
+        |end| receive(end, payload, warm_up, spec.items),
+        |end, _| send(end, payload, warm_up, spec.items),
+    )
 }
 
 /// What the bytes of a payload are.
@@ -47,10 +43,7 @@ fn send<E: Bulk>(end: &mut E, payload: usize, warm_up: u64, items: u64) -> Repor
             unsafe { place.write_bytes(pattern(sequence), len) };
         });
     };
-    (0..warm_up).for_each(|sequence| send(end, sequence));
-    let section = Section::begin(end.counters());
-    (warm_up..warm_up + items).for_each(|sequence| send(end, sequence));
-    section.end(end.counters(), items, None)
+    super::measure_each(end, warm_up, items, send, |_| ())
 }
 
 /// Reads a word of each cache line, and returns their sum.
@@ -72,8 +65,5 @@ fn receive<E: Bulk>(end: &mut E, payload: usize, warm_up: u64, items: u64) -> Re
             assert_eq!(sum(place, len), expected, "payload {sequence}");
         });
     };
-    (0..warm_up).for_each(|sequence| receive(end, sequence));
-    let section = Section::begin(end.counters());
-    (warm_up..warm_up + items).for_each(|sequence| receive(end, sequence));
-    section.end(end.counters(), items, None)
+    super::measure_each(end, warm_up, items, receive, |_| ())
 }

@@ -16,8 +16,12 @@ pub mod trickle;
 use anyhow::Result;
 use hdrhistogram::Histogram;
 
-use crate::measure::{self, Report};
-use crate::process::Cpus;
+use crate::measure::{self, Report, Section};
+use crate::process::{self, Cpus};
+use crate::transport::{End, Shape, Transport};
+
+/// How often [`fastest`] tries.
+const TRIES: u32 = 5;
 
 /// One measurement to be made.
 #[derive(Clone, Copy, Debug)]
@@ -75,4 +79,69 @@ impl Run {
             latencies,
         })
     }
+}
+
+/// Runs the parties of a new transport, each in its own process: the hub as `hub`, and each spoke as
+/// `spoke`, which is passed its number. The time is that of `timekeeper`.
+fn run<T: Transport>(
+    spec: &Spec,
+    shape: &Shape,
+    timekeeper: usize,
+    hub: impl Fn(&mut T::End) -> Report,
+    spoke: impl Fn(&mut T::End, usize) -> Report,
+) -> Result<Run> {
+    let reports = process::run(
+        &T::new(shape)?,
+        shape.parties,
+        &spec.cpus,
+        |party, end| match party {
+            0 => hub(end),
+            _ => spoke(end, party),
+        },
+    )?;
+    Run::new(&reports, timekeeper)
+}
+
+/// Calls `each` with the sequence number of each item, and measures the items after the warm-up until
+/// `finish` returns.
+fn measure_each<E: End>(
+    end: &mut E,
+    warm_up: u64,
+    items: u64,
+    each: impl Fn(&mut E, u64),
+    finish: impl FnOnce(&mut E),
+) -> Report {
+    (0..warm_up).for_each(|sequence| each(end, sequence));
+    let section = Section::begin(end.counters());
+    (warm_up..warm_up + items).for_each(|sequence| each(end, sequence));
+    finish(end);
+    section.end(end.counters(), items, None)
+}
+
+/// Calls `until` for the items of the warm-up, then for all items, and measures the second call.
+///
+/// `until` handles items until it has handled at least the given number of them in all its calls, and
+/// returns how many it has handled. In the measured call it may record latencies.
+fn measure_until<E: End>(
+    end: &mut E,
+    warm_up: u64,
+    items: u64,
+    mut until: impl FnMut(&mut E, u64, Option<&mut Histogram<u64>>) -> u64,
+) -> Report {
+    let mut latencies = measure::histogram();
+    let before = until(end, warm_up, None);
+    let section = Section::begin(end.counters());
+    let count = until(end, warm_up + items, Some(&mut latencies));
+    let latencies = (!latencies.is_empty()).then_some(&latencies);
+    section.end(end.counters(), count - before, latencies)
+}
+
+/// Nanoseconds per item of the fastest of several tries, which has met no timer tick. `items` is how
+/// many items a try handles, and `time` returns its nanoseconds.
+fn fastest(items: u64, mut time: impl FnMut() -> Result<u64>) -> Result<f64> {
+    let mut least = u64::MAX;
+    for _ in 0..TRIES {
+        least = least.min(time()?);
+    }
+    Ok(least as f64 / items as f64)
 }

@@ -19,8 +19,6 @@ use crate::transport::work_item::PORT;
 
 /// How many items are sent.
 const ITEMS: u32 = 32768;
-/// The least of so many tries is free of timer ticks.
-const TRIES: u32 = 5;
 /// Where the receiver's area begins.
 const RING_BYTES: usize = size_of::<RingArea>() + size_of::<Item>() * ITEMS as usize;
 
@@ -53,18 +51,14 @@ fn memory() -> Result<Shared> {
     Ok(shared)
 }
 
-/// Nanoseconds of `send` an item, which sends all of them.
-fn least(mut send: impl FnMut(Shared) -> Result<u64>) -> Result<f64> {
-    let mut least = u64::MAX;
-    for _ in 0..TRIES {
-        least = least.min(send(memory()?)?);
-    }
-    Ok(least as f64 / f64::from(ITEMS))
+/// Nanoseconds per item of `send`, which sends all of them.
+fn fastest(send: impl Fn(Shared) -> Result<u64>) -> Result<f64> {
+    super::fastest(ITEMS.into(), || send(memory()?))
 }
 
 /// By the Rust library, the loop and the making of the item included.
 pub fn rust() -> Result<f64> {
-    least(|shared| {
+    fastest(|shared| {
         // SAFETY: both areas are mapped until the end of this function, which alone uses them, and
         // zero but for the state word.
         let memory = unsafe {
@@ -96,7 +90,7 @@ fn send(sender: &mut Sender<RawWriter, NoBell>, sequence: u32) -> Result<()> {
 
 /// By the inline functions of the C library's header, with the same around them.
 pub fn c() -> Result<f64> {
-    least(|shared| {
+    fastest(|shared| {
         let (ring, member) = (shared.at(0, 1), shared.at(RING_BYTES, 1));
         let start = now();
         // SAFETY: both areas are mapped, large enough, and the receiver says that it is busy.

@@ -12,8 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use anyhow::Result;
 
 use super::{Run, Spec};
-use crate::measure::{Report, Section, histogram, now, record};
-use crate::process;
+use crate::measure::{Report, Section, now, record};
 use crate::transport::shared::Shared;
 use crate::transport::{CAPACITY, Endpoint, Item, STRIDE, Shape, Transport};
 
@@ -35,16 +34,13 @@ pub fn run<T: Transport<End: Endpoint>>(spec: &Spec, service: u64) -> Result<Run
     let memory = Shared::new(size_of::<AtomicU64>())?;
     // SAFETY: `memory` outlives all processes that are run here, and nobody has but atomics there.
     let done = unsafe { memory.at::<AtomicU64>(0, 1).as_ref() };
-    let reports = process::run(
-        &T::new(&shape)?,
-        shape.parties,
-        &spec.cpus,
-        |party, end| match party {
-            0 => receive(end, spec.items, service, done),
-            _ => send(end, party, spec.items, done),
-        },
-    )?;
-    Run::new(&reports, 0)
+    super::run::<T>(
+        spec,
+        &shape,
+        0,
+        |end| receive(end, spec.items, service, done),
+        |end, party| send(end, party, spec.items, done),
+    )
 }
 
 /// `done` is how many items the receiver has worked off.
@@ -65,20 +61,22 @@ fn send(end: &mut impl Endpoint, party: usize, items: u64, done: &AtomicU64) -> 
 }
 
 fn receive(end: &mut impl Endpoint, items: u64, service: u64, done: &AtomicU64) -> Report {
-    let mut latencies = histogram();
     let mut next = 0;
-    let section = Section::begin(end.counters());
-    while next < items {
-        end.receive(|item| {
-            item.check(next);
-            next += 1;
-            let time = now();
-            record(&mut latencies, time - item.sent);
-            while now() < time + service {
-                hint::spin_loop();
-            }
-            done.store(next, Relaxed);
-        });
-    }
-    section.end(end.counters(), items, Some(&latencies))
+    super::measure_until(end, 0, items, |end, total, mut latencies| {
+        while next < total {
+            end.receive(|item| {
+                item.check(next);
+                next += 1;
+                let time = now();
+                if let Some(latencies) = &mut latencies {
+                    record(latencies, time - item.sent);
+                }
+                while now() < time + service {
+                    hint::spin_loop();
+                }
+                done.store(next, Relaxed);
+            });
+        }
+        next
+    })
 }

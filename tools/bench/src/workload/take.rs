@@ -10,16 +10,12 @@ use crate::measure::now;
 use crate::transport::work_item::{decode, encode};
 use crate::transport::{self, CAPACITY, STRIDE};
 
-/// The least of so many tries is free of timer ticks.
-const TRIES: u32 = 5;
-
 /// Nanoseconds an item, by the Rust library.
 pub fn rust() -> Result<f64> {
     let mut member = RegionOptions::new().slots(1).create()?;
     member.set_asymmetric(true);
     let mut lane = member.open_lane(member.own(), CAPACITY as u32)?;
-    let mut least = u64::MAX;
-    for _ in 0..TRIES {
+    super::fastest(CAPACITY as u64, || {
         let items = (0..CAPACITY as u64).map(|sequence| transport::Item::new(0, sequence, 0));
         items
             .map(|item| encode(&item))
@@ -34,8 +30,8 @@ pub fn rust() -> Result<f64> {
                 next += 1;
             }
         }
-        least = least.min(now() - start);
+        let elapsed = now() - start;
         lane.wait_room(Deadline::NOW)?;
-    }
-    Ok(least as f64 / CAPACITY as f64)
+        Ok(elapsed)
+    })
 }
