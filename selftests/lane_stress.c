@@ -4,69 +4,28 @@
  * all ways, with and without barriers of their senders, and have doorbells
  * delayed. Nothing is lost, doubled, out of order or taken for another's, and
  * nobody oversleeps. See stress.c for the same with inboxes and payload.
- *
- * IVRING_STRESS_SECONDS says for how long, IVRING_SEED repeats the choices.
  */
-#include <sched.h>
-
-#include "ivring_test.h"
-#include "lane.h"
-#include "ways.h"
-
 #define MEMBERS		8
+
+#include "storm.h"
+#include "lane.h"
+
 #define ENTRIES		16
 #define BATCH		8
 
-static const struct way *const ways[] = {
-	&way_wait, &way_wait_members, &way_wait_armed, &way_poll, &way_select,
-	&way_epoll_level, &way_epoll_edge, &way_eventfd, &way_uring,
-	&way_uring_multishot,
-};
-
-/* Another member, as one process sees it. */
+/* The lanes to and from another member, as one process sees them. */
 struct peer {
 	struct lane_out out;	/* to it, if ring is set */
-	__u64 sent;
 	struct lane_in in;	/* from it, if ring is set */
-	__u32 from_gen;		/* of the last one */
-	__u64 received;
 };
 
-/* What one process tells the others when it has sent its last. */
-struct account {
-	__u32 generation;
-	__u32 to[MEMBERS];	/* generations */
-	__u64 sent[MEMBERS];
-};
-
-struct shared {
-	int stop;
-	int done;
-	struct account account[MEMBERS];
-	__u64 items;
+static struct {
 	__u64 lanes;
 	__u64 rung;
-	__u64 sleeps;
-};
+} *counts;
 
-static struct shared *shared;
-static struct member me;
 static struct peer peers[MEMBERS];
 static __u32 changes;
-
-#define CHECK(cond, fmt, ...)						\
-do {									\
-	if (!(cond)) {							\
-		fprintf(stderr, "# lane_stress.c:%d: member %u:%u: " fmt "\n", \
-			__LINE__, me.id, me.generation, ##__VA_ARGS__);	\
-		_exit(1);						\
-	}								\
-} while (0)
-
-static void count(__u64 *counter, __u64 by)
-{
-	__atomic_fetch_add(counter, by, __ATOMIC_RELAXED);
-}
 
 /* A lane to the member that is in slot @id now; false if there is none to be had. */
 static bool meet(__u32 id)
@@ -80,6 +39,7 @@ static bool meet(__u32 id)
 	if (out->ring)
 		lane_unmap(out, &me);
 	out->ring = NULL;
+	traffic[id].to_gen = 0;
 	if (to.generation % 2 == 0)
 		return false;
 	ret = lane_open(out, &me, &to, ENTRIES);
@@ -91,8 +51,9 @@ static bool meet(__u32 id)
 		return false;
 	}
 	out->unfenced = rng_below(4);
-	peers[id].sent = 0;
-	count(&shared->lanes, 1);
+	traffic[id].to_gen = to.generation;
+	traffic[id].sent = 0;
+	count(&counts->lanes, 1);
 	return true;
 }
 
@@ -106,7 +67,7 @@ static void send_some(__u32 id)
 		return;
 	memcpy(item.data, &me.generation, sizeof(me.generation));
 	for (i = rng_below(BATCH); i >= 0 && !lane_full(out); i--) {
-		item.cookie = peers[id].sent++;
+		item.cookie = traffic[id].sent++;
 		lane_write(out, &item);
 		if (rng_below(2))
 			lane_publish(out);
@@ -117,7 +78,7 @@ static void send_some(__u32 id)
 		ret = lane_flush(out, out->next - rng_below(ENTRIES),
 				 now() + rng_below(5 * MSEC));
 	else if (ret > 0)
-		count(&shared->rung, ret);
+		count(&counts->rung, ret);
 	CHECK(ret >= 0 || ret == -ETIMEDOUT || ret == -EPIPE || ret == -ESTALE,
 	      "lane to %u:%u: %d", id, out->generation, ret);
 }
@@ -137,13 +98,14 @@ static void look_for_lanes(void)
 		CHECK(!ret || ret == -ENOENT, "lane from %u: %d", id, ret);
 		if (ret)
 			continue;
-		peers[id].from_gen = peers[id].in.generation;
-		peers[id].received = 0;
+		traffic[id].from_gen = peers[id].in.generation;
+		traffic[id].received = 0;
 	}
 }
 
 static void read_lane(__u32 id)
 {
+	struct traffic *t = &traffic[id];
 	struct peer *peer = &peers[id];
 	struct ivring_item item;
 	__u32 generation;
@@ -156,10 +118,10 @@ static void read_lane(__u32 id)
 		CHECK(item.port == id * MEMBERS + me.id && generation == peer->in.generation,
 		      "port %u of %u in lane of %u:%u", item.port, generation, id,
 		      peer->in.generation);
-		CHECK(item.cookie == peer->received, "item %llu of %u:%u, expected %llu",
-		      item.cookie, id, generation, peer->received);
-		peer->received++;
-		count(&shared->items, 1);
+		CHECK(item.cookie == t->received, "item %llu of %u:%u, expected %llu",
+		      item.cookie, id, generation, t->received);
+		t->received++;
+		count(&books->items, 1);
 	}
 	/* Now and then it is forgotten, and left to the sleep. */
 	if (rng_below(4))
@@ -195,98 +157,29 @@ static bool lanes_hold_some(void)
 	return false;
 }
 
-static void sleep_some(const struct way *way, struct sleeper *s)
+static void before_sleep(void)
 {
-	int ms = rng_below(20) ? rng_below(20) : 3000;
-	int ret;
-
 	STORE(&me.area->wake_items, rng_below(4) ? 0 : rng_below(ENTRIES));
 	STORE(&me.area->wake_delay_us, rng_below(4000));
-	ret = way->sleep(s, ms);
-	CHECK(ret >= 0, "%s: %d", way->name, ret);
-	CHECK(ret || ms < 3000 || !lanes_hold_some(), "overslept in %s", way->name);
-	count(&shared->sleeps, 1);
-	member_see_members(&me);
+}
+
+static void after_sleep(struct sleeper *s, bool woken)
+{
 	/* As long as this is said, no sleep begins without a barrier for all. */
-	s->unfenced = ret && rng_below(2);
+	s->unfenced = woken && rng_below(2);
 	if (s->unfenced)
 		STORE(&me.area->state, IVRING_BUSY_UNFENCED);
 }
 
-/* The books: all that was sent to this member by those who are still there came. */
-static void compare(void)
-{
-	__u32 id;
-
-	for (id = 0; id < MEMBERS; id++) {
-		struct account *a = &shared->account[id];
-		struct peer *peer = &peers[id];
-
-		if (a->to[me.id] != me.generation || !a->sent[me.id])
-			continue;
-		CHECK(peer->from_gen == a->generation &&
-		      peer->received == a->sent[me.id],
-		      "%llu of %llu items of %u:%u came", peer->received,
-		      a->sent[me.id], id, a->generation);
-	}
-}
-
-static void run_member(int region_fd, __u32 id)
-{
-	const struct way *way = ways[rng_below(ARRAY_SIZE(ways))];
-	struct sleeper s = { .member = &me, .more = lanes_hold_some };
-	struct account *account;
-	int ret;
-	__u32 i;
-
-	ret = member_succeed(&me, region_fd, id);
-	CHECK(!ret, "attach to slot %u: %d", id, ret);
-	close(region_fd);
-	if (way->open(&s))
-		way = &way_wait;
-	while (!LOAD(&shared->stop)) {
-		receive_all();
-		if (rng_below(4))
-			send_some(rng_below(MEMBERS));
-		else
-			sleep_some(way, &s);
-	}
-	account = &shared->account[id];
-	account->generation = me.generation;
-	for (i = 0; i < MEMBERS; i++) {
-		account->to[i] = peers[i].out.ring ? peers[i].out.generation : 0;
-		account->sent[i] = peers[i].sent;
-	}
-	__atomic_fetch_add(&shared->done, 1, __ATOMIC_ACQ_REL);
-	while (LOAD(&shared->done) < MEMBERS) {
-		receive_all();
-		usleep(1000);
-	}
-	receive_all();
-	compare();
-	_exit(0);
-}
-
-static int seconds(void)
-{
-	const char *s = getenv("IVRING_STRESS_SECONDS");
-
-	return s ? atoi(s) : 8;
-}
-
-static pid_t start_member(int region_fd, __u32 id)
-{
-	pid_t pid;
-
-	/* Another sequence of choices for each process. */
-	rng_below(1);
-	pid = child_fork();
-	if (!pid) {
-		rng += id + 1;
-		run_member(region_fd, id);
-	}
-	return pid;
-}
+static const struct storm storm = {
+	.seconds = 8,
+	.send_some = send_some,
+	.receive_all = receive_all,
+	.before_sleep = before_sleep,
+	.after_sleep = after_sleep,
+	.pending = lanes_hold_some,
+	.more = lanes_hold_some,
+};
 
 FIXTURE(lane_stress) {
 	int fd;
@@ -305,32 +198,18 @@ FIXTURE_TEARDOWN(lane_stress)
 	close(self->fd);
 }
 
-TEST_F_TIMEOUT(lane_stress, all_to_all, seconds() + 60)
+TEST_F_TIMEOUT(lane_stress, all_to_all, storm_seconds(&storm) + 60)
 {
-	__u64 seed = rng_seed(), end = now() + seconds() * SEC;
-	int i, kills = 0;
-	pid_t pid[MEMBERS];
+	__u64 seed = rng_seed();
+	int kills;
 
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	for (i = 0; i < MEMBERS; i++)
-		pid[i] = start_member(self->fd, i);
-	while (now() < end) {
-		usleep(50000 + rng_below(200000));
-		i = rng_below(MEMBERS);
-		kill(pid[i], SIGKILL);
-		/* Or it has failed before. */
-		ASSERT_EQ(-SIGKILL, child_wait(pid[i]));
-		pid[i] = start_member(self->fd, i);
-		kills++;
-	}
-	STORE(&shared->stop, 1);
-	for (i = 0; i < MEMBERS; i++)
-		ASSERT_EQ(0, child_wait(pid[i]));
-	EXPECT_LT(1000 * seconds(), shared->items);
-	EXPECT_LT(MEMBERS, shared->lanes);
+	counts = storm_shared(sizeof(*counts));
+	kills = storm_run(&storm, self->fd);
+	ASSERT_LE(0, kills);
+	EXPECT_LT(1000 * storm_seconds(&storm), books->items);
+	EXPECT_LT(MEMBERS, counts->lanes);
 	TH_LOG("seed %#llx: %llu items in %llu lanes, %llu rang, %llu sleeps, %d kills",
-	       seed, shared->items, shared->lanes, shared->rung, shared->sleeps, kills);
+	       seed, books->items, counts->lanes, counts->rung, books->sleeps, kills);
 }
 
 TEST_HARNESS_MAIN
