@@ -3,12 +3,12 @@
  * What one user can have at most, and that others have theirs all the same. Needs
  * root, to be different users. Memory: memcg.c.
  */
-#include <grp.h>
 #include <sched.h>
 #include <sys/resource.h>
 
 #include "ivring_test.h"
 #include "lane.h"
+#include "users.h"
 
 enum { OWNER = 1000, STRANGER = 1001, ANOTHER = 1002 };
 
@@ -22,12 +22,10 @@ FIXTURE(limits) {
 FIXTURE_SETUP(limits)
 {
 	struct rlimit files;
-	unsigned int i;
 
 	if (geteuid())
 		SKIP(return, "needs root");
-	for (i = 0; i < ARRAY_SIZE(self->member); i++)
-		self->member[i] = no_member;
+	no_members(self->member, ARRAY_SIZE(self->member));
 	self->region = -1;
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
@@ -36,55 +34,14 @@ FIXTURE_SETUP(limits)
 
 FIXTURE_TEARDOWN(limits)
 {
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(self->member); i++)
-		if (self->member[i].fd >= 0)
-			member_close(&self->member[i]);
+	leave_all(self->member, ARRAY_SIZE(self->member));
 	close(self->region);
 }
 
-static void become(uid_t uid)
-{
-	if (seteuid(0) || (uid && (setgroups(0, NULL) || seteuid(uid))))
-		abort();
-}
-
-/* A region of that user, or -errno. */
+/* A region with small outboxes. */
 static int create(uid_t uid, __u32 slots)
 {
-	struct ivring_create c = create_args(slots, 2, 4096);
-	int fd = dev_open(), ret;
-
-	become(uid);
-	ret = dev_ioctl(fd, IVRING_IOC_CREATE, &c);
-	become(0);
-	if (ret)
-		close(fd);
-	return ret ? ret : fd;
-}
-
-static int join_slot(struct member *member, uid_t uid, int region, __u32 id)
-{
-	int ret;
-
-	become(uid);
-	ret = member_join_slot(member, region, id);
-	become(0);
-	return ret;
-}
-
-static int join(struct member *member, uid_t uid, int region)
-{
-	return join_slot(member, uid, region, IVRING_ID_ANY);
-}
-
-static void leave_all(struct member *member, int count)
-{
-	while (count--) {
-		member_close(&member[count]);
-		member[count] = no_member;
-	}
+	return create_as(uid, slots, 4096);
 }
 
 /* Who keeps regions of others is counted for them, and not those others. */
@@ -95,21 +52,21 @@ TEST_F_TIMEOUT(limits, regions_of_others, 100)
 	for (i = 0; i < MAX_REGIONS; i++) {
 		fd = create(OWNER, 2);
 		ASSERT_LE(0, fd);
-		ASSERT_EQ(0, join(&self->member[i], STRANGER, fd));
+		ASSERT_EQ(0, join_as(&self->member[i], STRANGER, fd));
 		close(fd);
 	}
 	self->region = create(OWNER, 4);
 	ASSERT_LE(0, self->region);
 	EXPECT_EQ(-EMFILE, create(STRANGER, 2));
-	EXPECT_EQ(-EMFILE, join(&self->member[i], STRANGER, self->region));
-	EXPECT_EQ(0, join(&self->member[i], ANOTHER, self->region));
-	EXPECT_EQ(0, join(&self->member[i + 1], OWNER, self->region));
+	EXPECT_EQ(-EMFILE, join_as(&self->member[i], STRANGER, self->region));
+	EXPECT_EQ(0, join_as(&self->member[i], ANOTHER, self->region));
+	EXPECT_EQ(0, join_as(&self->member[i + 1], OWNER, self->region));
 	fd = create(ANOTHER, 2);
 	EXPECT_LE(0, fd);
 	close(fd);
 
 	member_close(&self->member[0]);
-	EXPECT_EQ(0, join(&self->member[0], STRANGER, self->region));
+	EXPECT_EQ(0, join_as(&self->member[0], STRANGER, self->region));
 	EXPECT_EQ(-EMFILE, create(STRANGER, 2));
 }
 
@@ -121,7 +78,7 @@ TEST_F_TIMEOUT(limits, one_region, 100)
 	self->region = create(OWNER, IVRING_MAX_SLOTS);
 	ASSERT_LE(0, self->region);
 	for (i = 0; i < MAX_REGIONS + 1; i++)
-		EXPECT_EQ(0, join(&self->member[i], STRANGER, self->region));
+		EXPECT_EQ(0, join_as(&self->member[i], STRANGER, self->region));
 	fd = create(STRANGER, 2);
 	EXPECT_LE(0, fd);
 	close(fd);
@@ -142,32 +99,32 @@ TEST_F(limits, slots)
 		self->region = create(OWNER, cases[i].slots);
 		ASSERT_LE(0, self->region);
 		for (n = 0, member = self->member; n < cases[i].share; n++, member++)
-			EXPECT_EQ(0, join(member, STRANGER, self->region));
+			EXPECT_EQ(0, join_as(member, STRANGER, self->region));
 		if (n)
 			before = member_snapshot(&self->member[0]);
-		EXPECT_EQ(-EDQUOT, join(&more, STRANGER, self->region));
-		EXPECT_EQ(-EDQUOT, join_slot(&more, STRANGER, self->region,
+		EXPECT_EQ(-EDQUOT, join_as(&more, STRANGER, self->region));
+		EXPECT_EQ(-EDQUOT, join_slot_as(&more, STRANGER, self->region,
 					     cases[i].slots - 1));
-		EXPECT_EQ(-EINVAL, join_slot(&more, STRANGER, self->region, cases[i].slots));
+		EXPECT_EQ(-EINVAL, join_slot_as(&more, STRANGER, self->region, cases[i].slots));
 		if (n) {
-			EXPECT_EQ(-EBUSY, join_slot(&more, STRANGER, self->region, 0));
+			EXPECT_EQ(-EBUSY, join_slot_as(&more, STRANGER, self->region, 0));
 			EXPECT_UNCHANGED(before, &self->member[0]);
 		}
 		/* The others, and root is one of them, have the rest; or the owner has. */
 		for (; n < cases[i].slots; n++, member++)
-			EXPECT_EQ(0, join(member, n == 4 ? ANOTHER : n == 5 ? 0 : OWNER,
+			EXPECT_EQ(0, join_as(member, n == 4 ? ANOTHER : n == 5 ? 0 : OWNER,
 					  self->region));
-		EXPECT_EQ(-ENOSPC, join(&more, STRANGER, self->region));
-		EXPECT_EQ(-ENOSPC, join(&more, OWNER, self->region));
+		EXPECT_EQ(-ENOSPC, join_as(&more, STRANGER, self->region));
+		EXPECT_EQ(-ENOSPC, join_as(&more, OWNER, self->region));
 
 		/* One that is left can be had again. */
 		member_close(&self->member[0]);
-		EXPECT_EQ(0, join(&self->member[0], OWNER, self->region));
+		EXPECT_EQ(0, join_as(&self->member[0], OWNER, self->region));
 		leave_all(self->member, cases[i].slots);
 
 		/* All of them are the owner's. */
 		for (n = 0; n < cases[i].slots; n++)
-			EXPECT_EQ(0, join(&self->member[n], OWNER, self->region));
+			EXPECT_EQ(0, join_as(&self->member[n], OWNER, self->region));
 		leave_all(self->member, cases[i].slots);
 		close(self->region);
 	}
@@ -184,21 +141,21 @@ TEST_F(limits, slot_of_the_creator)
 		self->region = create(OWNER, slots);
 		ASSERT_LE(0, self->region);
 		for (i = 0, member = self->member; i < slots - 1; i++, member++)
-			EXPECT_EQ(0, join(member, 2000 + i, self->region));
-		EXPECT_EQ(-EDQUOT, join(&more, ANOTHER, self->region));
-		EXPECT_EQ(-EDQUOT, join(&more, 0, self->region));
-		EXPECT_EQ(-EDQUOT, join_slot(&more, ANOTHER, self->region, slots - 1));
-		EXPECT_EQ(0, join(&own, OWNER, self->region));
-		EXPECT_EQ(-ENOSPC, join(&more, ANOTHER, self->region));
+			EXPECT_EQ(0, join_as(member, 2000 + i, self->region));
+		EXPECT_EQ(-EDQUOT, join_as(&more, ANOTHER, self->region));
+		EXPECT_EQ(-EDQUOT, join_as(&more, 0, self->region));
+		EXPECT_EQ(-EDQUOT, join_slot_as(&more, ANOTHER, self->region, slots - 1));
+		EXPECT_EQ(0, join_as(&own, OWNER, self->region));
+		EXPECT_EQ(-ENOSPC, join_as(&more, ANOTHER, self->region));
 		/* With one of its own, the creator has none kept for it. */
 		if (slots > 1) {
 			member_close(&self->member[0]);
-			EXPECT_EQ(0, join(&self->member[0], ANOTHER, self->region));
+			EXPECT_EQ(0, join_as(&self->member[0], ANOTHER, self->region));
 		}
 		/* And without one it has again. */
 		member_close(&own);
-		EXPECT_EQ(-EDQUOT, join(&more, STRANGER, self->region));
-		EXPECT_EQ(0, join(&own, OWNER, self->region));
+		EXPECT_EQ(-EDQUOT, join_as(&more, STRANGER, self->region));
+		EXPECT_EQ(0, join_as(&own, OWNER, self->region));
 		member_close(&own);
 		leave_all(self->member, slots - 1);
 		close(self->region);
@@ -210,7 +167,7 @@ static int join_one(int region)
 {
 	struct member member;
 
-	return join(&member, STRANGER, region);
+	return join_as(&member, STRANGER, region);
 }
 
 TEST_F(limits, race_for_slots)
@@ -235,7 +192,7 @@ TEST_F(limits, user_namespace)
 
 	self->region = create(OWNER, 4);
 	ASSERT_LE(0, self->region);
-	ASSERT_EQ(0, join(&self->member[0], STRANGER, self->region));
+	ASSERT_EQ(0, join_as(&self->member[0], STRANGER, self->region));
 	pid = child_fork();
 	if (!pid) {
 		if (setgroups(0, NULL) || setuid(STRANGER))
@@ -309,15 +266,15 @@ TEST_F(limits, subordinate_users)
 
 	self->region = create(OWNER, 4);
 	ASSERT_LE(0, self->region);
-	ASSERT_EQ(0, join(&self->member[0], STRANGER, self->region));
+	ASSERT_EQ(0, join_as(&self->member[0], STRANGER, self->region));
 	ret = join_in_namespace(self->region, STRANGER, map, 5);
 	if (ret == -EPERM)
 		SKIP(return, "no user namespaces here");
 	EXPECT_EQ(0, ret);
-	ASSERT_EQ(0, join(&self->member[1], STRANGER, self->region));
+	ASSERT_EQ(0, join_as(&self->member[1], STRANGER, self->region));
 	EXPECT_EQ(-EDQUOT, join_in_namespace(self->region, STRANGER, map, 0));
 	EXPECT_EQ(-EDQUOT, join_in_namespace(self->region, STRANGER, map, 5));
-	EXPECT_EQ(0, join(&self->member[2], ANOTHER, self->region));
+	EXPECT_EQ(0, join_as(&self->member[2], ANOTHER, self->region));
 }
 
 /* A container that root has made is one user, whoever it has in it, and not root. */
@@ -334,8 +291,8 @@ TEST_F(limits, containers)
 		SKIP(return, "no user namespaces here");
 	EXPECT_EQ(0, ret);
 	/* From outside it is the user who is root in there. */
-	ASSERT_EQ(0, join(&member[0], 200000, region));
-	ASSERT_EQ(0, join(&member[1], 200000, region));
+	ASSERT_EQ(0, join_as(&member[0], 200000, region));
+	ASSERT_EQ(0, join_as(&member[1], 200000, region));
 	EXPECT_EQ(-EDQUOT, join_in_namespace(region, 0, map, 0));
 	EXPECT_EQ(-EDQUOT, join_in_namespace(region, 0, map, 7));
 	EXPECT_EQ(0, join_in_namespace(region, 0, other, 7));
@@ -351,10 +308,10 @@ TEST_F(limits, lanes)
 
 	self->region = create(OWNER, 32);
 	ASSERT_LE(0, self->region);
-	ASSERT_EQ(0, join(victim, OWNER, self->region));
-	ASSERT_EQ(0, join(other, ANOTHER, self->region));
+	ASSERT_EQ(0, join_as(victim, OWNER, self->region));
+	ASSERT_EQ(0, join_as(other, ANOTHER, self->region));
 	for (i = 0, member = &self->member[2]; i < 16; i++, member++) {
-		ASSERT_EQ(0, join(member, STRANGER, self->region));
+		ASSERT_EQ(0, join_as(member, STRANGER, self->region));
 		ASSERT_EQ(0, dev_open_lane(member->fd, victim->id, victim->generation,
 					   IVRING_MIN_LANE_ENTRIES));
 		EXPECT_EQ(-EBUSY, dev_open_lane(member->fd, victim->id, victim->generation,

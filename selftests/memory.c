@@ -3,10 +3,9 @@
  * How much memory a user may have in areas, and all users together, without a memory cgroup.
  * Needs root, to be different users and to set the limits.
  */
-#include <grp.h>
-
 #include "ivring_test.h"
 #include "lane.h"
+#include "users.h"
 
 #define PARAMETERS	"/sys/module/ivring/parameters/"
 #define USER_LIMIT	PARAMETERS "user_memory_mib"
@@ -45,12 +44,9 @@ static void set_limit(const char *path, unsigned long mib)
 
 FIXTURE_SETUP(memory)
 {
-	unsigned int i;
-
 	if (geteuid())
 		SKIP(return, "needs root");
-	for (i = 0; i < ARRAY_SIZE(self->member); i++)
-		self->member[i] = no_member;
+	no_members(self->member, ARRAY_SIZE(self->member));
 	self->user = limit(USER_LIMIT);
 	self->total = limit(TOTAL_LIMIT);
 	self->region = -1;
@@ -60,11 +56,7 @@ FIXTURE_SETUP(memory)
 
 FIXTURE_TEARDOWN(memory)
 {
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(self->member); i++)
-		if (self->member[i].fd >= 0)
-			member_close(&self->member[i]);
+	leave_all(self->member, ARRAY_SIZE(self->member));
 	close(self->region);
 	if (self->total) {
 		set_limit(USER_LIMIT, self->user);
@@ -72,39 +64,10 @@ FIXTURE_TEARDOWN(memory)
 	}
 }
 
-static void become(uid_t uid)
-{
-	if (seteuid(0) || (uid && (setgroups(0, NULL) || seteuid(uid))))
-		abort();
-}
-
+/* A region of 64 slots. */
 static int create(uid_t uid, __u64 outbox)
 {
-	struct ivring_create c = create_args(64, 2, outbox);
-	int fd = dev_open(), ret;
-
-	become(uid);
-	ret = dev_ioctl(fd, IVRING_IOC_CREATE, &c);
-	become(0);
-	if (ret)
-		close(fd);
-	return ret ? ret : fd;
-}
-
-static int join(struct member *member, uid_t uid, int region)
-{
-	int ret;
-
-	become(uid);
-	ret = member_join(member, region);
-	become(0);
-	return ret;
-}
-
-static void leave(struct member *member)
-{
-	member_close(member);
-	*member = no_member;
+	return create_as(uid, 64, outbox);
 }
 
 /* An eighth of the machine's memory, and half of it. */
@@ -128,26 +91,26 @@ TEST_F(memory, of_one_user)
 	self->region = create(ONE, OUTBOX);
 	ASSERT_LE(0, self->region);
 	for (i = 0; i < 3; i++)
-		ASSERT_EQ(0, join(&member[i], ONE, self->region));
+		ASSERT_EQ(0, join_as(&member[i], ONE, self->region));
 	before = member_snapshot(member);
-	EXPECT_EQ(-ENOBUFS, join(&more, ONE, self->region));
-	EXPECT_EQ(-ENOBUFS, join(&more, ONE, self->region));
+	EXPECT_EQ(-ENOBUFS, join_as(&more, ONE, self->region));
+	EXPECT_EQ(-ENOBUFS, join_as(&more, ONE, self->region));
 	EXPECT_UNCHANGED(before, member);
 	/* Others have their own; and whoever has CAP_SYS_RESOURCE no limit. */
 	for (; i < 6; i++)
-		EXPECT_EQ(0, join(&member[i], ANOTHER, self->region));
-	EXPECT_EQ(-ENOBUFS, join(&more, ANOTHER, self->region));
+		EXPECT_EQ(0, join_as(&member[i], ANOTHER, self->region));
+	EXPECT_EQ(-ENOBUFS, join_as(&more, ANOTHER, self->region));
 	for (; i < 12; i++)
-		EXPECT_EQ(0, join(&member[i], 0, self->region));
+		EXPECT_EQ(0, join_as(&member[i], 0, self->region));
 	/* What is given back can be had again. */
 	for (i = 0; i < 100; i++) {
 		leave(&member[0]);
-		ASSERT_EQ(0, join(&member[0], ONE, self->region));
+		ASSERT_EQ(0, join_as(&member[0], ONE, self->region));
 	}
-	EXPECT_EQ(-ENOBUFS, join(&more, ONE, self->region));
+	EXPECT_EQ(-ENOBUFS, join_as(&more, ONE, self->region));
 	/* And the limit can be changed at any time. */
 	set_limit(USER_LIMIT, 5);
-	EXPECT_EQ(0, join(&member[12], ONE, self->region));
+	EXPECT_EQ(0, join_as(&member[12], ONE, self->region));
 	set_limit(USER_LIMIT, 0);
 	EXPECT_EQ(-ENOBUFS, create(ONE, OUTBOX));
 }
@@ -158,8 +121,8 @@ TEST_F(memory, of_a_lane)
 
 	self->region = create(ONE, 4096);
 	ASSERT_LE(0, self->region);
-	ASSERT_EQ(0, join(&member[0], ONE, self->region));
-	ASSERT_EQ(0, join(&member[1], ONE, self->region));
+	ASSERT_EQ(0, join_as(&member[0], ONE, self->region));
+	ASSERT_EQ(0, join_as(&member[1], ONE, self->region));
 	set_limit(USER_LIMIT, 4);
 	become(ONE);
 	/* 4 MiB and a page. */
@@ -198,14 +161,14 @@ TEST_F(memory, of_all_users)
 	self->region = create(ONE, OUTBOX);
 	ASSERT_LE(0, self->region);
 	for (i = 0; i < 5; i++)
-		ASSERT_EQ(0, join(&member[i], 2000 + i, self->region));
-	EXPECT_EQ(-ENOBUFS, join(&more, 3000, self->region));
-	EXPECT_EQ(-ENOBUFS, join(&more, ONE, self->region));
-	EXPECT_EQ(0, join(&member[5], 0, self->region));
+		ASSERT_EQ(0, join_as(&member[i], 2000 + i, self->region));
+	EXPECT_EQ(-ENOBUFS, join_as(&more, 3000, self->region));
+	EXPECT_EQ(-ENOBUFS, join_as(&more, ONE, self->region));
+	EXPECT_EQ(0, join_as(&member[5], 0, self->region));
 	leave(&member[0]);
-	EXPECT_EQ(-ENOBUFS, join(&more, 3000, self->region));
+	EXPECT_EQ(-ENOBUFS, join_as(&more, 3000, self->region));
 	leave(&member[5]);
-	EXPECT_EQ(0, join(&member[0], 3000, self->region));
+	EXPECT_EQ(0, join_as(&member[0], 3000, self->region));
 }
 
 /* Pages that a peer still maps are on the account of whoever made them. */
@@ -217,24 +180,24 @@ TEST_F(memory, that_a_peer_maps)
 
 	self->region = create(ANOTHER, 2 * MIB);
 	ASSERT_LE(0, self->region);
-	ASSERT_EQ(0, join(&member[0], ANOTHER, self->region));
+	ASSERT_EQ(0, join_as(&member[0], ANOTHER, self->region));
 	set_limit(USER_LIMIT, 3);
-	ASSERT_EQ(0, join(&member[1], ONE, self->region));
+	ASSERT_EQ(0, join_as(&member[1], ONE, self->region));
 	id = member[1].id;
 	area = member_peer(&member[0], id);
 	ASSERT_NE(MAP_FAILED, area);
 	leave(&member[1]);
-	EXPECT_EQ(-ENOBUFS, join(&more, ONE, self->region));
+	EXPECT_EQ(-ENOBUFS, join_as(&more, ONE, self->region));
 	/* A part of it counts as all of it, wherever it was moved. */
 	ASSERT_EQ(0, munmap((char *)area + PAGE, PAGE));
 	area = mremap((void *)area, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
 		      mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 	ASSERT_NE(MAP_FAILED, area);
-	EXPECT_EQ(-ENOBUFS, join(&more, ONE, self->region));
+	EXPECT_EQ(-ENOBUFS, join_as(&more, ONE, self->region));
 	/* member[0] still maps the rest. */
 	leave(&member[0]);
 	munmap((void *)area, PAGE);
-	EXPECT_EQ(-ENOBUFS, join(&more, ONE, self->region));
+	EXPECT_EQ(-ENOBUFS, join_as(&more, ONE, self->region));
 }
 
 /* The same when all of it is unmapped. */
@@ -247,10 +210,10 @@ TEST_F(memory, that_no_peer_maps_any_more)
 
 	self->region = create(ANOTHER, 2 * MIB);
 	ASSERT_LE(0, self->region);
-	ASSERT_EQ(0, join(&member[0], ANOTHER, self->region));
+	ASSERT_EQ(0, join_as(&member[0], ANOTHER, self->region));
 	set_limit(USER_LIMIT, 3);
 	for (i = 0; i < 20; i++) {
-		ASSERT_EQ(0, join(&member[1], ONE, self->region));
+		ASSERT_EQ(0, join_as(&member[1], ONE, self->region));
 		pid = child_fork();
 		if (!pid) {
 			area = member_peer(&member[0], member[1].id);
@@ -260,7 +223,7 @@ TEST_F(memory, that_no_peer_maps_any_more)
 			_exit(area == MAP_FAILED);
 		}
 		EXPECT_EQ(0, child_wait(pid));
-		EXPECT_EQ(-ENOBUFS, join(&more, ONE, self->region));
+		EXPECT_EQ(-ENOBUFS, join_as(&more, ONE, self->region));
 		leave(&member[1]);
 	}
 }
