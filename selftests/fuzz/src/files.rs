@@ -87,8 +87,8 @@ impl Exchange {
         }
     }
 
-    /// Zero or an error number.
-    pub fn pass(self, file: i32) -> i32 {
+    /// Calls `call` with the header of a message of one byte that has room for one descriptor.
+    fn with_message<T>(call: impl FnOnce(&mut libc::msghdr) -> T) -> T {
         let mut byte = 0_u8;
         let mut part = libc::iovec {
             iov_base: (&raw mut byte).cast(),
@@ -101,44 +101,43 @@ impl Exchange {
         message.msg_iovlen = 1;
         message.msg_control = (&raw mut control).cast();
         message.msg_controllen = size_of::<Control>();
-        // SAFETY: `control` has room for a header and one descriptor, and all parts outlive the call.
-        let sent = unsafe {
-            let header = libc::CMSG_FIRSTHDR(&message);
-            (*header).cmsg_level = libc::SOL_SOCKET;
-            (*header).cmsg_type = libc::SCM_RIGHTS;
-            (*header).cmsg_len = libc::CMSG_LEN(4) as usize;
-            libc::CMSG_DATA(header).cast::<i32>().write_unaligned(file);
-            libc::sendmsg(self.sender, &message, libc::MSG_DONTWAIT)
-        };
+        call(&mut message)
+    }
+
+    /// Zero or an error number.
+    pub fn pass(self, file: i32) -> i32 {
+        let sent = Self::with_message(|message| {
+            // SAFETY: The message has room for a control header and one descriptor, and lives longer
+            // than the call.
+            unsafe {
+                let header = libc::CMSG_FIRSTHDR(message);
+                (*header).cmsg_level = libc::SOL_SOCKET;
+                (*header).cmsg_type = libc::SCM_RIGHTS;
+                (*header).cmsg_len = libc::CMSG_LEN(4) as usize;
+                libc::CMSG_DATA(header).cast::<i32>().write_unaligned(file);
+                libc::sendmsg(self.sender, message, libc::MSG_DONTWAIT)
+            }
+        });
         if sent < 0 { errno() } else { 0 }
     }
 
     /// A descriptor, which is the caller's, or -1.
     pub fn take(self) -> i32 {
-        let mut byte = 0_u8;
-        let mut part = libc::iovec {
-            iov_base: (&raw mut byte).cast(),
-            iov_len: 1,
-        };
-        let mut control = Control([0; 24]);
-        // SAFETY: Zeros are a message header.
-        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-        message.msg_iov = &mut part;
-        message.msg_iovlen = 1;
-        message.msg_control = (&raw mut control).cast();
-        message.msg_controllen = size_of::<Control>();
         let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
-        // SAFETY: All parts have the sizes that are told, and outlive the call.
-        unsafe {
-            if libc::recvmsg(self.receiver, &mut message, flags) < 0 {
-                return -1;
+        Self::with_message(|message| {
+            // SAFETY: All parts of the message have the sizes that it tells, and live longer than the
+            // call.
+            unsafe {
+                if libc::recvmsg(self.receiver, message, flags) < 0 {
+                    return -1;
+                }
+                let header = libc::CMSG_FIRSTHDR(message);
+                if header.is_null() || (*header).cmsg_type != libc::SCM_RIGHTS {
+                    return -1;
+                }
+                libc::CMSG_DATA(header).cast::<i32>().read_unaligned()
             }
-            let header = libc::CMSG_FIRSTHDR(&message);
-            if header.is_null() || (*header).cmsg_type != libc::SCM_RIGHTS {
-                return -1;
-            }
-            libc::CMSG_DATA(header).cast::<i32>().read_unaligned()
-        }
+        })
     }
 }
 

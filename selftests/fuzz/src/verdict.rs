@@ -13,63 +13,41 @@ use crate::call::Call;
 /// Whether the page about the call lists the error. `waits`: an ENQUEUE with
 /// `IVRING_ENQUEUE_WAIT`, or an OPEN_LANE with `IVRING_OPEN_LANE_WAIT`.
 pub fn is_documented(call: Call, error: i32, waits: bool) -> bool {
-    let errors: &[i32] = match call {
-        Call::Api => &[EFAULT],
-        Call::Create => &[EFAULT, EINVAL, EBUSY, ENOBUFS, ENOMEM, EEXIST, EMFILE],
-        Call::Attach => &[
-            EFAULT, EINVAL, EISCONN, ENXIO, ENOENT, EACCES, EBADF, EBUSY, EMFILE, ENOSPC, EDQUOT,
-            ENOBUFS, ENOMEM, EOWNERDEAD,
-        ],
-        Call::Info => &[EFAULT, ENXIO],
-        Call::MemberInfo => &[EFAULT, ENOTCONN, EOWNERDEAD, EINVAL],
-        Call::Enqueue if waits => &[
-            EFAULT, ENOTCONN, EOWNERDEAD, EINVAL, EPIPE, ESTALE, ENOMEM, EPROTO, ETIMEDOUT, EINTR,
-        ],
-        Call::Enqueue => &[
-            EFAULT, ENOTCONN, EOWNERDEAD, EINVAL, EPIPE, ESTALE, ENOMEM, EPROTO, EAGAIN,
-        ],
-        Call::Wait => &[
-            EFAULT, ENOTCONN, EOWNERDEAD, EINVAL, EPROTO, ETIMEDOUT, EINTR,
-        ],
-        Call::Eventfd => &[EFAULT, ENOTCONN, EOWNERDEAD, EINVAL, EBADF],
-        Call::Room | Call::CloseLane => &[EFAULT, ENOTCONN, EOWNERDEAD, EINVAL, ENOENT],
-        Call::Flush => &[
-            EFAULT, ENOTCONN, EOWNERDEAD, EINVAL, EPIPE, ESTALE, ENOENT, ECONNRESET, EPROTO,
-            ENOMEM, ETIMEDOUT, EINTR,
-        ],
-        Call::OpenLane if waits => &[
-            EFAULT,
-            ENOTCONN,
-            EOWNERDEAD,
-            EINVAL,
-            EPIPE,
-            ESTALE,
-            EBUSY,
-            ECONNREFUSED,
-            ENOBUFS,
-            ENOMEM,
-            ETIMEDOUT,
-            EINTR,
-        ],
-        Call::OpenLane => &[
-            EFAULT,
-            ENOTCONN,
-            EOWNERDEAD,
-            EINVAL,
-            EPIPE,
-            ESTALE,
-            EBUSY,
-            ECONNREFUSED,
-            ENOBUFS,
-            ENOMEM,
-        ],
-        Call::Doorbell => &[
-            EFAULT, ENOTCONN, EOWNERDEAD, EINVAL, EPIPE, ESTALE, ENOENT, ECONNRESET,
-        ],
-        Call::Fence => &[ENOTCONN, EOWNERDEAD],
-        Call::Ioctl => &[ENOTTY],
-        Call::Map => &[ENOTCONN, EOWNERDEAD, EINVAL, ENXIO, EACCES, EPERM, ENOMEM],
+    /// Of a call that waits.
+    const WAITING: &[i32] = &[ETIMEDOUT, EINTR];
+    /// Of a call that only a member may make.
+    const MEMBER: &[i32] = &[ENOTCONN, EOWNERDEAD];
+    /// Of such a call that has an argument.
+    const CALL: &[i32] = &[EFAULT, ENOTCONN, EOWNERDEAD, EINVAL];
+    const ENQUEUE: &[i32] = &[EPIPE, ESTALE, ENOMEM, EPROTO];
+    const OPEN_LANE: &[i32] = &[EPIPE, ESTALE, EBUSY, ECONNREFUSED, ENOBUFS, ENOMEM];
+    const CREATE: &[i32] = &[EFAULT, EINVAL, EBUSY, ENOBUFS, ENOMEM, EEXIST, EMFILE];
+    const ATTACH: &[i32] = &[
+        EFAULT, EINVAL, EISCONN, ENXIO, ENOENT, EACCES, EBADF, EBUSY, EMFILE, ENOSPC, EDQUOT,
+        ENOBUFS, ENOMEM, EOWNERDEAD,
+    ];
+    const FLUSH: &[i32] = &[EPIPE, ESTALE, ENOENT, ECONNRESET, EPROTO, ENOMEM];
+    const MAP: &[i32] = &[EINVAL, ENXIO, EACCES, EPERM, ENOMEM];
+
+    let errors: &[&[i32]] = match call {
+        Call::Api => &[&[EFAULT]],
+        Call::Create => &[CREATE],
+        Call::Attach => &[ATTACH],
+        Call::Info => &[&[EFAULT, ENXIO]],
+        Call::MemberInfo => &[CALL],
+        Call::Enqueue if waits => &[CALL, ENQUEUE, WAITING],
+        Call::Enqueue => &[CALL, ENQUEUE, &[EAGAIN]],
+        Call::Wait => &[CALL, &[EPROTO], WAITING],
+        Call::Eventfd => &[CALL, &[EBADF]],
+        Call::Room | Call::CloseLane => &[CALL, &[ENOENT]],
+        Call::Flush => &[CALL, FLUSH, WAITING],
+        Call::OpenLane if waits => &[CALL, OPEN_LANE, WAITING],
+        Call::OpenLane => &[CALL, OPEN_LANE],
+        Call::Doorbell => &[CALL, &[EPIPE, ESTALE, ENOENT, ECONNRESET]],
+        Call::Fence => &[MEMBER],
+        Call::Ioctl => &[&[ENOTTY]],
+        Call::Map => &[MEMBER, MAP],
         _ => return true,
     };
-    errors.contains(&error)
+    errors.iter().any(|list| list.contains(&error))
 }
