@@ -20,6 +20,7 @@ mod round;
 mod run;
 mod sender;
 mod sleep;
+mod sums;
 mod tally;
 mod tap;
 

@@ -3,35 +3,37 @@
 //! The sum of a round, and whether it is right.
 
 use std::fmt;
-use std::ops::AddAssign;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, Result, ensure};
 
 use crate::board::{Board, Counts, Ending, MEMBERS, Stream, Table};
+use crate::sums::sums;
 
 /// The most items that are sent together, and so the most of one stream that a kill leaves open.
 pub const MAX_TOGETHER: u64 = 64;
 
-/// What happened to items.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Published: their sender has noted it down, or they were received.
-    pub sent: u64,
-    /// Those of them whose sender was killed before it had noted it down.
-    pub unnoted: u64,
-    /// Received, in order, as they were sent.
-    pub received: u64,
-    /// Published, and not received before their receiver was killed or left.
-    pub lost: u64,
-    /// Begun to be sent when their sender was killed or their receiver left, and not received.
-    pub open: u64,
-    /// By stream, those that were received.
-    pub streams: [u64; Stream::ALL.len()],
-    pub payload: u64,
-    pub unreachable: u64,
-    pub rung: u64,
-    pub suppressed: u64,
+sums! {
+    /// What happened to items.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Tally {
+        /// Published: their sender has noted it down, or they were received.
+        pub sent: u64,
+        /// Those of them whose sender was killed before it had noted it down.
+        pub unnoted: u64,
+        /// Received, in order, as they were sent.
+        pub received: u64,
+        /// Published, and not received before their receiver was killed or left.
+        pub lost: u64,
+        /// Begun to be sent when their sender was killed or their receiver left, and not received.
+        pub open: u64,
+        /// By stream, those that were received.
+        pub streams: [u64; Stream::ALL.len()],
+        pub payload: u64,
+        pub unreachable: u64,
+        pub rung: u64,
+        pub suppressed: u64,
+    }
 }
 
 impl Tally {
@@ -112,23 +114,6 @@ fn check(counts: Counts, sender: Ending, receiver: Ending) -> Result<()> {
         }
     }
     Ok(())
-}
-
-impl AddAssign for Tally {
-    fn add_assign(&mut self, other: Self) {
-        self.sent += other.sent;
-        self.unnoted += other.unnoted;
-        self.received += other.received;
-        self.lost += other.lost;
-        self.open += other.open;
-        for (sum, stream) in self.streams.iter_mut().zip(other.streams) {
-            *sum += stream;
-        }
-        self.payload += other.payload;
-        self.unreachable += other.unreachable;
-        self.rung += other.rung;
-        self.suppressed += other.suppressed;
-    }
 }
 
 impl fmt::Display for Tally {
