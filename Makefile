@@ -83,7 +83,7 @@ lint:
 	@$(MACHINE)/enter -- make --no-print-directory --keep-going style
 
 # The targets below run inside the root file system. Its scripts set the variables that they use.
-.PHONY: all-parts unit-tests style style-format style-crates style-module style-c style-shell
+.PHONY: all-parts coverage-modules unit-tests style style-format style-crates style-module style-c style-shell
 
 # The kernels that tools/machine/kernel builds have no debug information, so their modules ask for it.
 DEBUG_INFO := $(if $(LLVM),KRUSTFLAGS=-Cdebuginfo=2 KCFLAGS=-g)
@@ -96,6 +96,10 @@ all-parts:
 	@$(MAKE) -s -C samples OUTPUT=$(IVRING_BUILD)/c/samples
 	@$(MAKE) -s -C selftests OUTPUT=$(IVRING_BUILD)/c/selftests KSELFTEST_DIR=$(KSELFTEST_DIR)
 	@cargo build --release --workspace
+
+# KERNEL is the name of the kernel, as in tools/machine.
+coverage-modules:
+	@LLVM='$(LLVM)' tools/coverage/build '$(KERNEL)'
 
 unit-tests:
 	@Documentation/check-claims
