@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "ivring_test.h"
+#include "stats.h"
 
 #define EXPECT_FIELD(offset, size, type, field)			\
 do {								\
@@ -75,6 +76,8 @@ TEST(areas)
 
 TEST(arguments)
 {
+	unsigned int i;
+
 	EXPECT_EQ(40, sizeof(struct ivring_api));
 	EXPECT_FIELD(0, 4, ivring_api, version);
 	EXPECT_FIELD(4, 4, ivring_api, max_slots);
@@ -113,16 +116,11 @@ TEST(arguments)
 	EXPECT_FIELD(40, 64, ivring_info, name);
 
 	EXPECT_EQ(80, sizeof(struct ivring_stats));
-	EXPECT_FIELD(0, 8, ivring_stats, items_in);
-	EXPECT_FIELD(8, 8, ivring_stats, items_out);
-	EXPECT_FIELD(16, 8, ivring_stats, rung);
-	EXPECT_FIELD(24, 8, ivring_stats, suppressed);
-	EXPECT_FIELD(32, 8, ivring_stats, spurious);
-	EXPECT_FIELD(40, 8, ivring_stats, full);
-	EXPECT_FIELD(48, 8, ivring_stats, waits);
-	EXPECT_FIELD(56, 8, ivring_stats, room);
-	EXPECT_FIELD(64, 8, ivring_stats, delayed);
-	EXPECT_FIELD(72, 8, ivring_stats, pointless);
+	ASSERT_EQ(10, ARRAY_SIZE(counters));
+	for (i = 0; i < ARRAY_SIZE(counters); i++) {
+		EXPECT_EQ(8 * i, counters[i].offset);
+		EXPECT_EQ(8, counters[i].size);
+	}
 
 	EXPECT_EQ(96, sizeof(struct ivring_member_info));
 	EXPECT_FIELD(0, 4, ivring_member_info, id);

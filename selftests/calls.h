@@ -57,6 +57,12 @@ static inline void spin(__u32 turns)
 		__asm__ volatile("" ::: "memory");
 }
 
+/* Less than 2^0, 2^1, ... or 2^(@bits - 1) turns, each bound as likely as the others. */
+static inline void spin_random(__u32 bits)
+{
+	spin(rng_below(1 << rng_below(bits)));
+}
+
 /* System calls. */
 
 static inline int dev_open(void)
@@ -128,17 +134,24 @@ static inline int dev_wait(int fd, __u32 flags, __u64 deadline, __u32 *events)
 	return ret;
 }
 
-static inline int dev_flush(int fd, __u32 id, __u32 generation, __u32 position,
-			    __u64 deadline)
+static inline int dev_flush_flags(int fd, __u32 id, __u32 generation, __u32 position,
+				  __u32 flags, __u64 deadline)
 {
 	struct ivring_flush f = {
 		.id = id,
 		.generation = generation,
 		.position = position,
+		.flags = flags,
 		.deadline = deadline,
 	};
 
 	return dev_ioctl(fd, IVRING_IOC_FLUSH, &f);
+}
+
+static inline int dev_flush(int fd, __u32 id, __u32 generation, __u32 position,
+			    __u64 deadline)
+{
+	return dev_flush_flags(fd, id, generation, position, 0, deadline);
 }
 
 /* For the lane from @from, or with IVRING_ID_ANY for the inbox. */

@@ -20,6 +20,16 @@ static inline pid_t child_fork(void)
 	return pid;
 }
 
+/* The same, and the child makes other random choices than its parent. */
+static inline pid_t child_fork_reseeded(void)
+{
+	pid_t pid = child_fork();
+
+	if (!pid)
+		rng ^= 0x5555555555555555;
+	return pid;
+}
+
 /*
  * Exit status, or -signal; one that does not end within 15 seconds, or what they are
  * on a slow kernel, is killed.

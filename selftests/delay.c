@@ -27,18 +27,15 @@ FIXTURE_VARIANT_ADD(delay, lane) { .lane = true };
 
 FIXTURE_SETUP(delay)
 {
-	ASSERT_EQ(0, member_create(&self->a, 4, 64, 4096));
-	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
-	ASSERT_EQ(0, lane_open(&self->out, &self->a, &self->b, 64));
-	ASSERT_EQ(0, lane_accept(&self->in, &self->b, self->a.id));
+	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, 64, 4096));
+	ASSERT_EQ(0, lane_connect(&self->out, &self->in, &self->a, &self->b, 64));
 	member_see_members(&self->b);
 }
 
 FIXTURE_TEARDOWN(delay)
 {
 	lane_unmap(&self->out, &self->a);
-	member_close(&self->b);
-	member_close(&self->a);
+	member_close_pair(&self->a, &self->b);
 }
 
 static void set_delay(const struct member *member, __u32 items, __u64 ns)

@@ -89,8 +89,7 @@ TEST_F(destroyed, region_whose_pages_are_in_a_pipe)
 	ASSERT_EQ(0, pipe(end));
 	memset(part.iov_base, 0x3c, part.iov_len);
 	ASSERT_EQ(part.iov_len, vmsplice(end[1], &part, 1, 0));
-	member_close(&self->b);
-	member_close(&self->a);
+	member_close_pair(&self->a, &self->b);
 	EXPECT_EQ(-ENOENT, attach_by_name());
 	/* Were they free, these would get them. */
 	for (i = 0; i < 64; i++) {
@@ -124,7 +123,7 @@ static void come_and_go(const struct member *other)
 			STORE(&out.ring->pad0[0], me.generation);
 			lane_unmap(&out, &me);
 		}
-		spin(rng_below(1 << rng_below(16)));
+		spin_random(16);
 		member_close(&me);
 	}
 }
@@ -161,7 +160,7 @@ TEST_F(destroyed, member_while_it_is_mapped)
 		generation = member_generation(member, 2);
 		peer = member_peer(member, 2);
 		if (peer != MAP_FAILED && generation % 2 && member_generation(member, 2) == generation) {
-			spin(rng_below(1 << rng_below(18)));
+			spin_random(18);
 			marked = LOAD(&peer->members_seen);
 			ASSERT_TRUE(!marked || marked == generation);
 			ASSERT_TRUE(is_of(member_outbox(member, peer), OUTBOX, generation, marked));
@@ -173,7 +172,7 @@ TEST_F(destroyed, member_while_it_is_mapped)
 		if (lane_accept(&in, member, 2))
 			continue;
 		/* Nobody but this one closes it, so it is the one that was listed. */
-		spin(rng_below(1 << rng_below(18)));
+		spin_random(18);
 		marked = LOAD(&in.ring->pad0[0]);
 		ASSERT_TRUE(!marked || marked == in.generation);
 		ASSERT_TRUE(is_of((__u8 *)in.ring->item, 64 * ENTRIES, in.generation, marked));
@@ -188,8 +187,7 @@ TEST_F(destroyed, member_while_it_is_mapped)
 	EXPECT_EQ(-SIGKILL, child_wait(pid));
 	TH_LOG("seed %#llx: %u areas, %u of them of the dead, and %u lanes of %u generations",
 	       self->seed, areas, corpses, lanes, member_generation(member, 2));
-	member_close(&self->b);
-	member_close(&self->a);
+	member_close_pair(&self->a, &self->b);
 }
 
 TEST_HARNESS_MAIN

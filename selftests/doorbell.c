@@ -13,14 +13,12 @@ FIXTURE(doorbell) {
 
 FIXTURE_SETUP(doorbell)
 {
-	ASSERT_EQ(0, member_create(&self->a, 4, 64, 4096));
-	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, 64, 4096));
 }
 
 FIXTURE_TEARDOWN(doorbell)
 {
-	member_close(&self->b);
-	member_close(&self->a);
+	member_close_pair(&self->a, &self->b);
 }
 
 /* Send an item; how many doorbells it raised, or -1. */

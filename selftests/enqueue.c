@@ -17,8 +17,7 @@ FIXTURE(enqueue) {
 
 FIXTURE_SETUP(enqueue)
 {
-	ASSERT_EQ(0, member_create(&self->a, 4, ENTRIES, OUTBOX));
-	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, ENTRIES, OUTBOX));
 	memset(self->item, 0, sizeof(self->item));
 	self->good = enqueue_args(self->b.id, self->b.generation, self->item, 1);
 	self->before = member_snapshot(&self->a);
@@ -26,8 +25,7 @@ FIXTURE_SETUP(enqueue)
 
 FIXTURE_TEARDOWN(enqueue)
 {
-	member_close(&self->b);
-	member_close(&self->a);
+	member_close_pair(&self->a, &self->b);
 }
 
 static int enqueue(const struct member *member, struct ivring_enqueue *e)

@@ -15,8 +15,7 @@ FIXTURE(eventfd) {
 
 FIXTURE_SETUP(eventfd)
 {
-	ASSERT_EQ(0, member_create(&self->a, 4, 64, 4096));
-	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, 64, 4096));
 	self->efd = eventfd(0, EFD_NONBLOCK);
 	ASSERT_LE(0, self->efd);
 }
@@ -24,8 +23,7 @@ FIXTURE_SETUP(eventfd)
 FIXTURE_TEARDOWN(eventfd)
 {
 	close(self->efd);
-	member_close(&self->b);
-	member_close(&self->a);
+	member_close_pair(&self->a, &self->b);
 }
 
 /* Signals since the last look. */

@@ -3,9 +3,8 @@
  * Descriptors that travel from process to process: the region's, for the other
  * to become a member of it, and a member's own, for the other to go on as that member.
  */
-#include <sys/socket.h>
-
 #include "ivring_test.h"
+#include "fdpass.h"
 
 FIXTURE(fdpass) {
 	struct member member;
@@ -23,43 +22,6 @@ FIXTURE_TEARDOWN(fdpass)
 	member_close(&self->member);
 	close(self->socket[0]);
 	close(self->socket[1]);
-}
-
-static int pass(int socket, int fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] = { 0 }, byte = 0;
-	struct iovec data = { &byte, 1 };
-	struct msghdr message = {
-		.msg_iov = &data,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(header), &fd, sizeof(int));
-	return sendmsg(socket, &message, 0) == 1 ? 0 : -errno;
-}
-
-static int accept_fd(int socket)
-{
-	char control[CMSG_SPACE(sizeof(int))], byte;
-	struct iovec data = { &byte, 1 };
-	struct msghdr message = {
-		.msg_iov = &data,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	int fd;
-
-	if (recvmsg(socket, &message, 0) != 1 || !CMSG_FIRSTHDR(&message))
-		return -1;
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(int));
-	return fd;
 }
 
 /* A process that has no ivring descriptor but what it is passed. */
@@ -95,7 +57,7 @@ TEST_F(fdpass, region)
 	pid_t pid = stranger(&self->member, self->socket, join_and_greet);
 	struct ivring_item item;
 
-	ASSERT_EQ(0, pass(self->socket[0], self->member.fd));
+	ASSERT_EQ(0, pass_fd(self->socket[0], self->member.fd));
 	ASSERT_EQ(0, dev_wait(self->member.fd, 0, in_ms(10000), NULL));
 	ASSERT_TRUE(member_take(&self->member, &item));
 	EXPECT_EQ(17, item.cookie);
@@ -120,12 +82,12 @@ TEST_F(fdpass, creator)
 	int fd = dev_open();
 
 	ASSERT_EQ(0, dev_ioctl(fd, IVRING_IOC_CREATE, &c));
-	ASSERT_EQ(0, pass(self->socket[0], fd));
+	ASSERT_EQ(0, pass_fd(self->socket[0], fd));
 	EXPECT_EQ(0, child_wait(pid));
 	close(fd);
 
 	pid = stranger(&self->member, self->socket, join);
-	ASSERT_EQ(0, pass(self->socket[0], 0));
+	ASSERT_EQ(0, pass_fd(self->socket[0], 0));
 	EXPECT_EQ(EINVAL, child_wait(pid));
 }
 
@@ -152,7 +114,7 @@ TEST_F(fdpass, member)
 	ASSERT_EQ(0, member_send(&self->member, member.id, member.generation, 1));
 	ASSERT_EQ(0, member_send(&self->member, member.id, member.generation, 2));
 	ASSERT_TRUE(member_take(&member, &item));
-	ASSERT_EQ(0, pass(self->socket[0], member.fd));
+	ASSERT_EQ(0, pass_fd(self->socket[0], member.fd));
 	member_close(&member);
 	/* Same member, another process. */
 	EXPECT_EQ(0, child_wait(pid));
@@ -169,7 +131,7 @@ TEST_F(fdpass, in_flight)
 	struct member member;
 
 	ASSERT_EQ(0, member_join(&member, self->member.fd));
-	ASSERT_EQ(0, pass(self->socket[0], member.fd));
+	ASSERT_EQ(0, pass_fd(self->socket[0], member.fd));
 	member_close(&member);
 	EXPECT_EQ(0, member_send(&self->member, member.id, member.generation, 1));
 	close(self->socket[0]);

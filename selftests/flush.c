@@ -15,16 +15,14 @@ FIXTURE_SETUP(flush)
 {
 	int i;
 
-	ASSERT_EQ(0, member_create(&self->a, 4, ENTRIES, 4096));
-	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, ENTRIES, 4096));
 	for (i = 0; i < 3; i++)
 		ASSERT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, i));
 }
 
 FIXTURE_TEARDOWN(flush)
 {
-	member_close(&self->b);
-	member_close(&self->a);
+	member_close_pair(&self->a, &self->b);
 }
 
 /* Until @count items have been read. */

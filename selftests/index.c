@@ -31,8 +31,7 @@ FIXTURE_SETUP(index)
 	struct ivring_item item;
 	int i;
 
-	ASSERT_EQ(0, member_create(&self->a, 4, ENTRIES, 4096));
-	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, ENTRIES, 4096));
 	for (i = 0; i < 4; i++)
 		ASSERT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, i));
 	ASSERT_TRUE(member_take(&self->b, &item));
@@ -43,8 +42,7 @@ FIXTURE_SETUP(index)
 
 FIXTURE_TEARDOWN(index)
 {
-	member_close(&self->b);
-	member_close(&self->a);
+	member_close_pair(&self->a, &self->b);
 }
 
 /* Say that @consumer items have been read. */

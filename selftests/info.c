@@ -4,6 +4,7 @@
  * debugfs they are the same.
  */
 #include "ivring_test.h"
+#include "stats.h"
 
 FIXTURE(info) {
 	struct member a;
@@ -13,8 +14,7 @@ FIXTURE(info) {
 
 FIXTURE_SETUP(info)
 {
-	ASSERT_EQ(0, member_create(&self->a, 4, 4, 8192));
-	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, 4, 8192));
 	self->fd = dev_open();
 	ASSERT_LE(0, self->fd);
 }
@@ -22,8 +22,7 @@ FIXTURE_SETUP(info)
 FIXTURE_TEARDOWN(info)
 {
 	close(self->fd);
-	member_close(&self->b);
-	member_close(&self->a);
+	member_close_pair(&self->a, &self->b);
 }
 
 TEST_F(info, region)
@@ -175,20 +174,13 @@ static long long fdinfo(int fd, const char *key)
 TEST_F(info, fdinfo)
 {
 	struct ivring_stats a;
+	unsigned int i;
 
 	make_history(&self->a, &self->b);
 	a = member_stats(&self->a);
 	EXPECT_EQ(self->a.id, fdinfo(self->a.fd, "ivring-member"));
-	EXPECT_EQ(a.items_in, fdinfo(self->a.fd, "ivring-items-in"));
-	EXPECT_EQ(a.items_out, fdinfo(self->a.fd, "ivring-items-out"));
-	EXPECT_EQ(a.rung, fdinfo(self->a.fd, "ivring-rung"));
-	EXPECT_EQ(a.suppressed, fdinfo(self->a.fd, "ivring-suppressed"));
-	EXPECT_EQ(a.spurious, fdinfo(self->a.fd, "ivring-spurious"));
-	EXPECT_EQ(a.full, fdinfo(self->a.fd, "ivring-full"));
-	EXPECT_EQ(a.waits, fdinfo(self->a.fd, "ivring-waits"));
-	EXPECT_EQ(a.room, fdinfo(self->a.fd, "ivring-room"));
-	EXPECT_EQ(a.delayed, fdinfo(self->a.fd, "ivring-delayed"));
-	EXPECT_EQ(a.pointless, fdinfo(self->a.fd, "ivring-pointless"));
+	for (i = 0; i < ARRAY_SIZE(counters); i++)
+		EXPECT_EQ(counter_value(&a, &counters[i]), fdinfo(self->a.fd, counters[i].key));
 	EXPECT_EQ(member_stats(&self->b).suppressed,
 		  fdinfo(self->b.fd, "ivring-suppressed"));
 	EXPECT_EQ(-1, fdinfo(self->fd, "ivring-member"));

@@ -15,34 +15,12 @@ FIXTURE(lane) {
 
 FIXTURE_SETUP(lane)
 {
-	ASSERT_EQ(0, member_create(&self->a, 4, 8, 4096));
-	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, 8, 4096));
 }
 
 FIXTURE_TEARDOWN(lane)
 {
-	member_close(&self->b);
-	member_close(&self->a);
-}
-
-static int open_lane(const struct member *from, const struct member *to)
-{
-	return dev_open_lane(from->fd, to->id, to->generation, ENTRIES);
-}
-
-static int close_lane(const struct member *to, const struct member *from)
-{
-	return dev_close_lane(to->fd, from->id, from->generation);
-}
-
-static int doorbell(const struct member *from, const struct member *to)
-{
-	return dev_doorbell(from->fd, to->id, to->generation);
-}
-
-static int flush(const struct member *from, const struct member *to, __u32 position)
-{
-	return dev_flush_lane(from->fd, to->id, to->generation, position, 0);
+	member_close_pair(&self->a, &self->b);
 }
 
 /* What is written at one end is read at the other, also when its index wraps. */
@@ -53,8 +31,7 @@ TEST_F(lane, items)
 	struct lane_in in;
 	int i, read = 0;
 
-	ASSERT_EQ(0, lane_open(&out, &self->a, &self->b, ENTRIES));
-	ASSERT_EQ(0, lane_accept(&in, &self->b, self->a.id));
+	ASSERT_EQ(0, lane_connect(&out, &in, &self->a, &self->b, ENTRIES));
 	for (i = 0; i < 20 * ENTRIES; i++) {
 		if (lane_full(&out)) {
 			EXPECT_EQ(ENTRIES, lane_pending(&in));
@@ -115,7 +92,7 @@ TEST_F(lane, table)
 	ASSERT_EQ(0, member_join(&c, self->a.fd));
 	EXPECT_EQ(changes, LOAD(&lanes->changes));
 
-	ASSERT_EQ(0, open_lane(&self->a, &self->b));
+	ASSERT_EQ(0, member_open_lane(&self->a, &self->b, ENTRIES));
 	EXPECT_NE(changes, LOAD(&lanes->changes));
 	changes = LOAD(&lanes->changes);
 	EXPECT_EQ(self->a.generation, lanes->lane[self->a.id].generation);
@@ -129,10 +106,10 @@ TEST_F(lane, table)
 
 	/* What is refused changes nothing, nor does a lane to someone else. */
 	EXPECT_EQ(-EBUSY, dev_open_lane(self->a.fd, self->b.id, self->b.generation, 2));
-	ASSERT_EQ(0, open_lane(&self->b, &self->a));
+	ASSERT_EQ(0, member_open_lane(&self->b, &self->a, ENTRIES));
 	EXPECT_EQ(changes, LOAD(&lanes->changes));
 
-	ASSERT_EQ(0, close_lane(&self->b, &self->a));
+	ASSERT_EQ(0, member_close_lane(&self->b, &self->a));
 	EXPECT_NE(changes, LOAD(&lanes->changes));
 	changes = LOAD(&lanes->changes);
 	EXPECT_EQ(0, lanes->lane[self->a.id].generation);
@@ -142,7 +119,7 @@ TEST_F(lane, table)
 	member_close(&c);
 	EXPECT_EQ(changes, LOAD(&lanes->changes));
 	EXPECT_EQ(c.generation, lanes->lane[c.id].generation);
-	ASSERT_EQ(0, close_lane(&self->b, &c));
+	ASSERT_EQ(0, member_close_lane(&self->b, &c));
 	EXPECT_NE(changes, LOAD(&lanes->changes));
 	EXPECT_EQ(0, lanes->lane[c.id].generation);
 }
@@ -165,7 +142,7 @@ TEST_F(lane, start)
 		EXPECT_EQ(0, out.ring->room_wanted);
 		EXPECT_EQ(0, out.ring->item[entries - 1].cookie);
 		out.ring->item[entries - 1].cookie = 1;
-		ASSERT_EQ(0, close_lane(&self->b, &self->a));
+		ASSERT_EQ(0, member_close_lane(&self->b, &self->a));
 		EXPECT_NE(0, end->closed);
 		lane_unmap(&out, &self->a);
 	}
@@ -190,7 +167,7 @@ TEST_F(lane, entries)
 	     entries *= 2) {
 		EXPECT_EQ(0, dev_open_lane(self->a.fd, self->b.id,
 					   self->b.generation, entries));
-		EXPECT_EQ(0, close_lane(&self->b, &self->a));
+		EXPECT_EQ(0, member_close_lane(&self->b, &self->a));
 	}
 }
 
@@ -277,21 +254,21 @@ TEST_F(lane, without)
 	struct ivring_room r = { .from = self->a.id, .flags = 1 };
 
 	/* The one in the other direction is none. */
-	ASSERT_EQ(0, open_lane(&self->b, &self->a));
-	EXPECT_EQ(-ENOENT, doorbell(&self->a, &self->b));
-	EXPECT_EQ(-ENOENT, flush(&self->a, &self->b, 0));
-	EXPECT_EQ(-ENOENT, close_lane(&self->b, &self->a));
-	EXPECT_EQ(-ENOENT, close_lane(&self->b, &self->b));
+	ASSERT_EQ(0, member_open_lane(&self->b, &self->a, ENTRIES));
+	EXPECT_EQ(-ENOENT, member_doorbell(&self->a, &self->b));
+	EXPECT_EQ(-ENOENT, member_flush_lane(&self->a, &self->b, 0, 0));
+	EXPECT_EQ(-ENOENT, member_close_lane(&self->b, &self->a));
+	EXPECT_EQ(-ENOENT, member_close_lane(&self->b, &self->b));
 	/* The sender does not close it. */
-	EXPECT_EQ(-ENOENT, close_lane(&self->b, &self->a));
+	EXPECT_EQ(-ENOENT, member_close_lane(&self->b, &self->a));
 	/* Of another generation, or of a slot that is free. */
 	EXPECT_EQ(-ENOENT, dev_close_lane(self->a.fd, self->b.id,
 					  self->b.generation + 2));
 	EXPECT_EQ(-ENOENT, dev_close_lane(self->a.fd, 3, 1));
 	EXPECT_EQ(-EINVAL, dev_ioctl(self->b.fd, IVRING_IOC_ROOM, &r));
 	EXPECT_UNCHANGED(before, &self->a);
-	EXPECT_EQ(0, close_lane(&self->a, &self->b));
-	EXPECT_EQ(-ENOENT, close_lane(&self->a, &self->b));
+	EXPECT_EQ(0, member_close_lane(&self->a, &self->b));
+	EXPECT_EQ(-ENOENT, member_close_lane(&self->a, &self->b));
 }
 
 /* One to each peer at a time. */
@@ -301,13 +278,13 @@ TEST_F(lane, open_twice)
 	struct member c;
 
 	ASSERT_EQ(0, lane_open(&out, &self->a, &self->b, ENTRIES));
-	EXPECT_EQ(-EBUSY, open_lane(&self->a, &self->b));
+	EXPECT_EQ(-EBUSY, member_open_lane(&self->a, &self->b, ENTRIES));
 	lane_unmap(&out, &self->a);
-	EXPECT_EQ(-EBUSY, open_lane(&self->a, &self->b));
+	EXPECT_EQ(-EBUSY, member_open_lane(&self->a, &self->b, ENTRIES));
 	EXPECT_EQ(-EBUSY, dev_open_lane(self->a.fd, self->b.id, self->b.generation, 2));
 	ASSERT_EQ(0, member_join(&c, self->a.fd));
-	EXPECT_EQ(0, open_lane(&self->a, &c));
-	EXPECT_EQ(0, open_lane(&c, &self->b));
+	EXPECT_EQ(0, member_open_lane(&self->a, &c, ENTRIES));
+	EXPECT_EQ(0, member_open_lane(&c, &self->b, ENTRIES));
 	member_close(&c);
 }
 
@@ -319,18 +296,18 @@ TEST_F(lane, refused)
 
 	EXPECT_EQ(IVRING_MAX_LANE_ENTRIES, *most);
 	STORE(most, 0);
-	EXPECT_EQ(-ECONNREFUSED, open_lane(&self->a, &self->b));
+	EXPECT_EQ(-ECONNREFUSED, member_open_lane(&self->a, &self->b, ENTRIES));
 	STORE(most, ENTRIES - 1);
-	EXPECT_EQ(-ECONNREFUSED, open_lane(&self->a, &self->b));
+	EXPECT_EQ(-ECONNREFUSED, member_open_lane(&self->a, &self->b, ENTRIES));
 	EXPECT_UNCHANGED(before, &self->a);
 	EXPECT_EQ(changes, self->b.lanes->changes);
-	EXPECT_EQ(-ENOENT, doorbell(&self->a, &self->b));
+	EXPECT_EQ(-ENOENT, member_doorbell(&self->a, &self->b));
 	STORE(most, ENTRIES);
-	EXPECT_EQ(0, open_lane(&self->a, &self->b));
+	EXPECT_EQ(0, member_open_lane(&self->a, &self->b, ENTRIES));
 	/* It is asked when the lane is opened. */
 	STORE(most, 0);
-	EXPECT_EQ(0, doorbell(&self->a, &self->b));
-	EXPECT_EQ(0, close_lane(&self->b, &self->a));
+	EXPECT_EQ(0, member_doorbell(&self->a, &self->b));
+	EXPECT_EQ(0, member_close_lane(&self->b, &self->a));
 	/* A limit that is none allows what the kernel does. */
 	STORE(most, 0xffffffff);
 	EXPECT_EQ(-EINVAL, dev_open_lane(self->a.fd, self->b.id, self->b.generation,

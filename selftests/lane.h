@@ -5,35 +5,35 @@
 #ifndef LANE_H
 #define LANE_H
 
-
 #include "ivring_test.h"
 
 /* The calls. */
 
-static inline int dev_open_lane(int fd, __u32 id, __u32 generation, __u32 entries)
+/* @deadline is for IVRING_OPEN_LANE_WAIT. */
+static inline int dev_open_lane_flags(int fd, __u32 id, __u32 generation, __u32 entries,
+				      __u32 flags, __u64 deadline)
 {
 	struct ivring_open_lane o = {
 		.id = id,
 		.generation = generation,
 		.entries = entries,
+		.flags = flags,
+		.deadline = deadline,
 	};
 
 	return dev_ioctl(fd, IVRING_IOC_OPEN_LANE, &o);
+}
+
+static inline int dev_open_lane(int fd, __u32 id, __u32 generation, __u32 entries)
+{
+	return dev_open_lane_flags(fd, id, generation, entries, 0, 0);
 }
 
 /* The same, and wait until the lane of an earlier member of the slot has been closed. */
 static inline int dev_open_lane_wait(int fd, __u32 id, __u32 generation, __u32 entries,
 				     __u64 deadline)
 {
-	struct ivring_open_lane o = {
-		.id = id,
-		.generation = generation,
-		.entries = entries,
-		.flags = IVRING_OPEN_LANE_WAIT,
-		.deadline = deadline,
-	};
-
-	return dev_ioctl(fd, IVRING_IOC_OPEN_LANE, &o);
+	return dev_open_lane_flags(fd, id, generation, entries, IVRING_OPEN_LANE_WAIT, deadline);
 }
 
 static inline int dev_close_lane(int fd, __u32 from, __u32 generation)
@@ -53,20 +53,36 @@ static inline int dev_doorbell(int fd, __u32 id, __u32 generation)
 static inline int dev_flush_lane(int fd, __u32 id, __u32 generation,
 				 __u32 position, __u64 deadline)
 {
-	struct ivring_flush f = {
-		.id = id,
-		.generation = generation,
-		.position = position,
-		.flags = IVRING_FLUSH_LANE,
-		.deadline = deadline,
-	};
-
-	return dev_ioctl(fd, IVRING_IOC_FLUSH, &f);
+	return dev_flush_flags(fd, id, generation, position, IVRING_FLUSH_LANE, deadline);
 }
 
 static inline int dev_fence(int fd)
 {
 	return dev_ioctl(fd, IVRING_IOC_FENCE, NULL);
+}
+
+/* The same for the lane from one member to another. */
+
+static inline int member_open_lane(const struct member *from, const struct member *to,
+				   __u32 entries)
+{
+	return dev_open_lane(from->fd, to->id, to->generation, entries);
+}
+
+static inline int member_close_lane(const struct member *to, const struct member *from)
+{
+	return dev_close_lane(to->fd, from->id, from->generation);
+}
+
+static inline int member_doorbell(const struct member *from, const struct member *to)
+{
+	return dev_doorbell(from->fd, to->id, to->generation);
+}
+
+static inline int member_flush_lane(const struct member *from, const struct member *to,
+				    __u32 position, __u64 deadline)
+{
+	return dev_flush_lane(from->fd, to->id, to->generation, position, deadline);
 }
 
 static inline size_t lane_size(__u32 entries)
@@ -90,7 +106,7 @@ struct lane_out {
 static inline int lane_open(struct lane_out *lane, const struct member *from,
 			    const struct member *to, __u32 entries)
 {
-	int ret = dev_open_lane(from->fd, to->id, to->generation, entries);
+	int ret = member_open_lane(from, to, entries);
 
 	if (ret)
 		return ret;
@@ -222,6 +238,15 @@ static inline int lane_accept(struct lane_in *lane, struct member *member, __u32
 	lane->ring = dev_map(member->fd, lane_size(lane->entries), PROT_READ,
 			     IVRING_MAP_LANE_FROM(from));
 	return lane->ring == MAP_FAILED ? -errno : 0;
+}
+
+/* Open a lane, and map both its ends. */
+static inline int lane_connect(struct lane_out *out, struct lane_in *in,
+			       const struct member *from, struct member *to, __u32 entries)
+{
+	int ret = lane_open(out, from, to, entries);
+
+	return ret ? ret : lane_accept(in, to, from->id);
 }
 
 static inline __u32 lane_pending(const struct lane_in *lane)

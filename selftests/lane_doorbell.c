@@ -20,18 +20,15 @@ FIXTURE(lane_doorbell) {
 
 FIXTURE_SETUP(lane_doorbell)
 {
-	ASSERT_EQ(0, member_create(&self->a, 4, 8, 4096));
-	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
-	ASSERT_EQ(0, lane_open(&self->out, &self->a, &self->b, ENTRIES));
-	ASSERT_EQ(0, lane_accept(&self->in, &self->b, self->a.id));
+	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, 8, 4096));
+	ASSERT_EQ(0, lane_connect(&self->out, &self->in, &self->a, &self->b, ENTRIES));
 }
 
 FIXTURE_TEARDOWN(lane_doorbell)
 {
 	lane_unmap(&self->out, &self->a);
 	lane_close(&self->in);
-	member_close(&self->b);
-	member_close(&self->a);
+	member_close_pair(&self->a, &self->b);
 }
 
 static void put(struct lane_out *out)
@@ -357,7 +354,7 @@ TEST_F(lane_doorbells, between_look_and_sleep)
 		i = rng_below(SENDERS);
 		while (member_state(&self->to) != IVRING_IDLE)
 			continue;
-		spin(rng_below(1 << rng_below(12)));
+		spin_random(12);
 		put(&self->out[i]);
 		rung += lane_tell(&self->out[i]);
 		/* The item stays until nobody can ring for it any more. */

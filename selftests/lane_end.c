@@ -17,34 +17,12 @@ FIXTURE(lane_end) {
 
 FIXTURE_SETUP(lane_end)
 {
-	ASSERT_EQ(0, member_create(&self->a, 4, 8, 4096));
-	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, 8, 4096));
 }
 
 FIXTURE_TEARDOWN(lane_end)
 {
-	member_close(&self->b);
-	member_close(&self->a);
-}
-
-static int open_lane(const struct member *from, const struct member *to)
-{
-	return dev_open_lane(from->fd, to->id, to->generation, ENTRIES);
-}
-
-static int close_lane(const struct member *to, const struct member *from)
-{
-	return dev_close_lane(to->fd, from->id, from->generation);
-}
-
-static int doorbell(const struct member *from, const struct member *to)
-{
-	return dev_doorbell(from->fd, to->id, to->generation);
-}
-
-static int flush(const struct member *from, const struct member *to, __u32 position)
-{
-	return dev_flush_lane(from->fd, to->id, to->generation, position, 0);
+	member_close_pair(&self->a, &self->b);
 }
 
 /* Closed by the receiver: the sender is told, until it opens another. */
@@ -56,7 +34,7 @@ TEST_F(lane_end, closed)
 	ASSERT_EQ(0, lane_open(&out, &self->a, &self->b, ENTRIES));
 	EXPECT_EQ(0, LOAD(&out.end->closed));
 	ASSERT_EQ(0, lane_send(&out, 1));
-	ASSERT_EQ(0, close_lane(&self->b, &self->a));
+	ASSERT_EQ(0, member_close_lane(&self->b, &self->a));
 	EXPECT_NE(0, LOAD(&out.end->closed));
 	EXPECT_EQ(-ECONNRESET, lane_doorbell(&out));
 	EXPECT_EQ(-ECONNRESET, lane_flush(&out, out.next, IVRING_DEADLINE_NEVER));
@@ -82,20 +60,20 @@ TEST_F(lane_end, dead_receiver)
 {
 	struct member next;
 
-	ASSERT_EQ(0, open_lane(&self->a, &self->b));
+	ASSERT_EQ(0, member_open_lane(&self->a, &self->b, ENTRIES));
 	member_close(&self->b);
-	EXPECT_EQ(-EPIPE, open_lane(&self->a, &self->b));
-	EXPECT_EQ(-EPIPE, doorbell(&self->a, &self->b));
-	EXPECT_EQ(-EPIPE, flush(&self->a, &self->b, -ENTRIES + 1));
+	EXPECT_EQ(-EPIPE, member_open_lane(&self->a, &self->b, ENTRIES));
+	EXPECT_EQ(-EPIPE, member_doorbell(&self->a, &self->b));
+	EXPECT_EQ(-EPIPE, member_flush_lane(&self->a, &self->b, -ENTRIES + 1, 0));
 	/* Its successor is another, to which nothing has been opened. */
 	ASSERT_EQ(0, member_join_slot(&next, self->a.fd, self->b.id));
-	EXPECT_EQ(-ESTALE, open_lane(&self->a, &self->b));
-	EXPECT_EQ(-ESTALE, doorbell(&self->a, &self->b));
-	EXPECT_EQ(-ESTALE, flush(&self->a, &self->b, -ENTRIES + 1));
-	EXPECT_EQ(-ENOENT, doorbell(&self->a, &next));
+	EXPECT_EQ(-ESTALE, member_open_lane(&self->a, &self->b, ENTRIES));
+	EXPECT_EQ(-ESTALE, member_doorbell(&self->a, &self->b));
+	EXPECT_EQ(-ESTALE, member_flush_lane(&self->a, &self->b, -ENTRIES + 1, 0));
+	EXPECT_EQ(-ENOENT, member_doorbell(&self->a, &next));
 	EXPECT_EQ(0, next.lanes->lane[self->a.id].generation);
-	EXPECT_EQ(0, open_lane(&self->a, &next));
-	EXPECT_EQ(0, doorbell(&self->a, &next));
+	EXPECT_EQ(0, member_open_lane(&self->a, &next, ENTRIES));
+	EXPECT_EQ(0, member_doorbell(&self->a, &next));
 	self->b = next;
 }
 
@@ -116,9 +94,9 @@ TEST_F(lane_end, dead_sender)
 	member_close(&a);
 
 	ASSERT_EQ(0, member_join_slot(&a, self->b.fd, id));
-	EXPECT_EQ(-EBUSY, open_lane(&a, &self->b));
-	EXPECT_EQ(-ENOENT, doorbell(&a, &self->b));
-	EXPECT_EQ(-ENOENT, close_lane(&self->b, &a));
+	EXPECT_EQ(-EBUSY, member_open_lane(&a, &self->b, ENTRIES));
+	EXPECT_EQ(-ENOENT, member_doorbell(&a, &self->b));
+	EXPECT_EQ(-ENOENT, member_close_lane(&self->b, &a));
 	EXPECT_EQ(0, dev_wait(self->b.fd, 0, 0, NULL));
 	ASSERT_EQ(0, lane_accept(&in, &self->b, id));
 	EXPECT_EQ(a.generation - 2, in.generation);
@@ -127,7 +105,7 @@ TEST_F(lane_end, dead_sender)
 	EXPECT_EQ(0, lane_close(&in));
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, NULL));
 
-	EXPECT_EQ(0, open_lane(&a, &self->b));
+	EXPECT_EQ(0, member_open_lane(&a, &self->b, ENTRIES));
 	EXPECT_EQ(a.generation, self->b.lanes->lane[id].generation);
 	member_close(&a);
 }
@@ -146,7 +124,7 @@ FIXTURE_SETUP(successor)
 	ASSERT_EQ(0, member_create(&self->b, 4, 8, 4096));
 	ASSERT_EQ(0, member_join(&self->c, self->b.fd));
 	ASSERT_EQ(0, member_join(&self->old, self->b.fd));
-	ASSERT_EQ(0, open_lane(&self->old, &self->b));
+	ASSERT_EQ(0, member_open_lane(&self->old, &self->b, ENTRIES));
 	member_close(&self->old);
 	ASSERT_EQ(0, member_join_slot(&self->a, self->b.fd, self->old.id));
 }
@@ -191,7 +169,7 @@ TEST_F(successor, waits)
 	EXPECT_EQ(0, dev_room(self->b.fd, self->a.id));
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, NULL));
 	EXPECT_EQ(0, waitpid(pid[0], NULL, WNOHANG));
-	EXPECT_EQ(0, close_lane(&self->b, &self->old));
+	EXPECT_EQ(0, member_close_lane(&self->b, &self->old));
 	for (i = 0; i < 3; i++) {
 		/* The others find the lane of the first, which nobody has mapped. */
 		ret = child_wait(pid[i]);
@@ -200,14 +178,14 @@ TEST_F(successor, waits)
 	}
 	EXPECT_EQ(3, opened);
 	EXPECT_EQ(self->a.generation, self->b.lanes->lane[self->a.id].generation);
-	EXPECT_EQ(0, doorbell(&self->a, &self->b));
+	EXPECT_EQ(0, member_doorbell(&self->a, &self->b));
 }
 
 TEST_F(successor, deadline)
 {
 	__u64 start = now();
 
-	EXPECT_EQ(-EBUSY, open_lane(&self->a, &self->b));
+	EXPECT_EQ(-EBUSY, member_open_lane(&self->a, &self->b, ENTRIES));
 	EXPECT_EQ(-ETIMEDOUT, open_lane_wait(&self->a, &self->b, 0));
 	EXPECT_EQ(-ETIMEDOUT, open_lane_wait(&self->a, &self->b, 1));
 	EXPECT_EQ(-ETIMEDOUT, open_lane_wait(&self->a, &self->b, start));
@@ -223,7 +201,7 @@ TEST_F(successor, deadline)
 TEST_F(successor, no_old_lane)
 {
 	EXPECT_EQ(0, open_lane_wait(&self->a, &self->c, 0));
-	EXPECT_EQ(0, close_lane(&self->b, &self->old));
+	EXPECT_EQ(0, member_close_lane(&self->b, &self->old));
 	EXPECT_EQ(0, open_lane_wait(&self->a, &self->b, 0));
 }
 
@@ -257,7 +235,7 @@ TEST_F(successor, signal)
 	kill(pid, SIGUSR1);
 	usleep(50000);
 	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
-	EXPECT_EQ(0, close_lane(&self->b, &self->old));
+	EXPECT_EQ(0, member_close_lane(&self->b, &self->old));
 	EXPECT_EQ(0, child_wait(pid));
 }
 
@@ -277,8 +255,8 @@ TEST_F(successor, file_is_free)
 	pid_t pid = opener(&self->a, &self->b);
 	__u64 start = now();
 
-	EXPECT_EQ(0, open_lane(&self->a, &self->c));
-	EXPECT_EQ(-EBUSY, open_lane(&self->a, &self->b));
+	EXPECT_EQ(0, member_open_lane(&self->a, &self->c, ENTRIES));
+	EXPECT_EQ(-EBUSY, member_open_lane(&self->a, &self->b, ENTRIES));
 	EXPECT_GT(5 * SEC, now() - start);
 	kill(pid, SIGKILL);
 	EXPECT_EQ(-SIGKILL, child_wait(pid));
@@ -293,9 +271,9 @@ TEST_F(lane_end, both_dead)
 	for (i = 0; i < 4; i++) {
 		ASSERT_EQ(0, member_join_slot(&c, self->a.fd, 2));
 		ASSERT_EQ(0, member_join_slot(&d, self->a.fd, 3));
-		ASSERT_EQ(0, open_lane(&c, &d));
-		ASSERT_EQ(0, open_lane(&d, &c));
-		ASSERT_EQ(0, open_lane(&d, &d));
+		ASSERT_EQ(0, member_open_lane(&c, &d, ENTRIES));
+		ASSERT_EQ(0, member_open_lane(&d, &c, ENTRIES));
+		ASSERT_EQ(0, member_open_lane(&d, &d, ENTRIES));
 		member_close(i % 2 ? &c : &d);
 		member_close(i % 2 ? &d : &c);
 	}
@@ -330,7 +308,7 @@ TEST_F(lane_end, never_mapped)
 				 IVRING_MAP_LANE_TO(b->id)));
 
 	/* Of another size it would be another one. */
-	EXPECT_EQ(-EBUSY, open_lane(a, b));
+	EXPECT_EQ(-EBUSY, member_open_lane(a, b, ENTRIES));
 	ASSERT_EQ(0, lane_open(&out, a, b, IVRING_MAX_LANE_ENTRIES));
 	EXPECT_EQ(changes, LOAD(&b->lanes->changes));
 	ASSERT_EQ(0, lane_send(&out, 7));
@@ -339,7 +317,7 @@ TEST_F(lane_end, never_mapped)
 	lane_unmap(&out, a);
 	EXPECT_EQ(-EBUSY, dev_open_lane(a->fd, b->id, b->generation, IVRING_MAX_LANE_ENTRIES));
 	EXPECT_EQ(0, lane_close(&in));
-	EXPECT_EQ(0, open_lane(a, b));
+	EXPECT_EQ(0, member_open_lane(a, b, ENTRIES));
 }
 
 /* One that is closed while its sender sleeps was not read, whatever comes in its place. */
@@ -352,7 +330,7 @@ TEST_F(lane_end, closed_for_one_that_sleeps)
 	int i;
 
 	for (i = 0; i < 20 || now() < end; i++) {
-		ASSERT_EQ(0, open_lane(a, b));
+		ASSERT_EQ(0, member_open_lane(a, b, ENTRIES));
 		ASSERT_EQ(0, lane_accept(&in, b, a->id));
 		pid = child_fork();
 		if (!pid)
@@ -364,7 +342,7 @@ TEST_F(lane_end, closed_for_one_that_sleeps)
 		/* Its indices begin elsewhere. */
 		ASSERT_EQ(0, dev_open_lane(a->fd, b->id, b->generation, 2));
 		ASSERT_EQ(ECONNRESET, child_wait(pid));
-		ASSERT_EQ(0, close_lane(b, a));
+		ASSERT_EQ(0, member_close_lane(b, a));
 	}
 }
 
@@ -393,7 +371,7 @@ TEST_F(lane_end, race_to_open)
 		changes = LOAD(&self->b.lanes->changes);
 		ASSERT_EQ(1, race(open_one, self->a.fd, -EBUSY));
 		ASSERT_EQ(changes + 1, LOAD(&self->b.lanes->changes));
-		ASSERT_EQ(0, close_lane(&self->b, &self->a));
+		ASSERT_EQ(0, member_close_lane(&self->b, &self->a));
 	}
 }
 
@@ -409,7 +387,7 @@ TEST_F(lane_end, race_to_close)
 	race_id = self->a.id;
 	race_generation = self->a.generation;
 	for (i = 0; i < 10; i++) {
-		ASSERT_EQ(0, open_lane(&self->a, &self->b));
+		ASSERT_EQ(0, member_open_lane(&self->a, &self->b, ENTRIES));
 		ASSERT_EQ(1, race(close_one, self->b.fd, -ENOENT));
 	}
 }
@@ -425,20 +403,20 @@ TEST_F(lane_end, race_to_reopen)
 	pid = child_fork();
 	if (!pid) {
 		for (;;) {
-			ret = close_lane(&self->b, &self->a);
+			ret = member_close_lane(&self->b, &self->a);
 			if (ret && ret != -ENOENT)
 				_exit(1);
 		}
 	}
 	while (now() < end) {
-		ret = open_lane(&self->a, &self->b);
+		ret = member_open_lane(&self->a, &self->b, ENTRIES);
 		ASSERT_EQ(0, ret);
 	}
 	kill(pid, SIGKILL);
 	EXPECT_EQ(-SIGKILL, child_wait(pid));
 	EXPECT_LT(20, LOAD(&self->b.lanes->changes) - changes);
-	close_lane(&self->b, &self->a);
-	EXPECT_EQ(0, open_lane(&self->a, &self->b));
+	member_close_lane(&self->b, &self->a);
+	EXPECT_EQ(0, member_open_lane(&self->a, &self->b, ENTRIES));
 }
 
 /*
@@ -455,15 +433,15 @@ TEST_F(lane_end, race_to_succeed)
 
 	for (i = 0; i < 300; i++) {
 		ASSERT_EQ(0, member_join_slot(&c, self->a.fd, SLOT));
-		ASSERT_EQ(0, open_lane(&c, &self->b));
+		ASSERT_EQ(0, member_open_lane(&c, &self->b, ENTRIES));
 		member_close(&c);
 		ASSERT_EQ(0, member_join_slot(&next, self->a.fd, SLOT));
 		pid = child_fork();
 		if (!pid) {
 			usleep(200);
-			_exit(close_lane(&self->b, &c));
+			_exit(member_close_lane(&self->b, &c));
 		}
-		while ((ret = open_lane(&next, &self->b)) == -EBUSY)
+		while ((ret = member_open_lane(&next, &self->b, ENTRIES)) == -EBUSY)
 			busy = i;
 		ASSERT_EQ(0, ret);
 		ASSERT_EQ(0, child_wait(pid));
@@ -471,7 +449,7 @@ TEST_F(lane_end, race_to_succeed)
 		ASSERT_EQ(-ENTRIES, (int)LOAD(&end->consumer));
 		ASSERT_EQ(next.generation, self->b.lanes->lane[SLOT].generation);
 		member_close(&next);
-		ASSERT_EQ(0, close_lane(&self->b, &next));
+		ASSERT_EQ(0, member_close_lane(&self->b, &next));
 	}
 	EXPECT_LT(0, busy);
 }

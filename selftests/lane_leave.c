@@ -246,7 +246,7 @@ static void come_and_go(const struct member *other)
 			if (rng_below(2) && in.generation)
 				dev_close_lane(me.fd, other->id, in.generation);
 		}
-		spin(rng_below(1 << rng_below(14)));
+		spin_random(14);
 		if (in.ring)
 			munmap((void *)in.ring, lane_size(in.entries));
 		member_close(&me);

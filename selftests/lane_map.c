@@ -21,11 +21,9 @@ FIXTURE(lane_map) {
 
 FIXTURE_SETUP(lane_map)
 {
-	ASSERT_EQ(0, member_create(&self->a, 4, 8, 4096));
-	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, 8, 4096));
 	ASSERT_EQ(0, member_join(&self->c, self->a.fd));
-	ASSERT_EQ(0, lane_open(&self->out, &self->a, &self->b, ENTRIES));
-	ASSERT_EQ(0, lane_accept(&self->in, &self->b, self->a.id));
+	ASSERT_EQ(0, lane_connect(&self->out, &self->in, &self->a, &self->b, ENTRIES));
 	ASSERT_EQ(SIZE, lane_size(ENTRIES));
 }
 
@@ -34,8 +32,7 @@ FIXTURE_TEARDOWN(lane_map)
 	lane_unmap(&self->out, &self->a);
 	munmap((void *)self->in.ring, SIZE);
 	member_close(&self->c);
-	member_close(&self->b);
-	member_close(&self->a);
+	member_close_pair(&self->a, &self->b);
 }
 
 static int refused(int error, const struct member *member, int prot, __u64 offset)

@@ -8,7 +8,7 @@
 
 #include "ivring_test.h"
 #include "lane.h"
-#include "ways.h"
+#include "timed.h"
 
 #define ENTRIES	64
 
@@ -24,10 +24,8 @@ FIXTURE_SETUP(lane_room)
 {
 	int i;
 
-	ASSERT_EQ(0, member_create(&self->a, 4, 8, 4096));
-	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
-	ASSERT_EQ(0, lane_open(&self->out, &self->a, &self->b, ENTRIES));
-	ASSERT_EQ(0, lane_accept(&self->in, &self->b, self->a.id));
+	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, 8, 4096));
+	ASSERT_EQ(0, lane_connect(&self->out, &self->in, &self->a, &self->b, ENTRIES));
 	self->start = -ENTRIES;
 	for (i = 0; i < ENTRIES; i++)
 		ASSERT_EQ(0, lane_send(&self->out, i));
@@ -37,8 +35,7 @@ FIXTURE_SETUP(lane_room)
 FIXTURE_TEARDOWN(lane_room)
 {
 	lane_unmap(&self->out, &self->a);
-	member_close(&self->b);
-	member_close(&self->a);
+	member_close_pair(&self->a, &self->b);
 }
 
 static bool take(const struct lane_in *in, int count)
@@ -339,7 +336,6 @@ FIXTURE_TEARDOWN(race)
 	member_close(&self->member);
 }
 
-#define LATE_MS	5000		/* a wakeup that comes so late is lost */
 #define LAST	UINT64_MAX	/* a cookie */
 
 /* Always as much as there is room for, then a wait for room of any size. */
@@ -364,15 +360,6 @@ static void fill_and_flush(struct member *to, int count)
 	_exit(lane_flush(&lane, lane.next, in_ms(LATE_MS)) ? 13 : 0);
 }
 
-/* Let the sender come to the point where it waits, most times. */
-static void let_it_wait(const struct lane_in *lane)
-{
-	int i;
-
-	for (i = rng_below(200); i && !LOAD(&lane->ring->room_wanted); i--)
-		sched_yield();
-}
-
 TEST_F(race, no_lost_wakeup)
 {
 	struct sleeper s = { .member = &self->member };
@@ -381,24 +368,22 @@ TEST_F(race, no_lost_wakeup)
 	int read = 0;
 	pid_t pid;
 
-	pid = child_fork();
-	if (!pid) {
-		rng ^= 0x5555555555555555;
+	pid = child_fork_reseeded();
+	if (!pid)
 		fill_and_flush(&self->member, 3000);
-	}
 	ASSERT_TRUE(SOON(LOAD(&self->member.lanes->lane[1].generation)));
 	ASSERT_EQ(0, lane_accept(&lane, &self->member, 1));
 	while (item.cookie != LAST) {
 		if (!variant->forgets || !rng_below(4))
-			let_it_wait(&lane);
-		spin(rng_below(1 << rng_below(12)));
+			let_it_wait(lane.ring);
+		spin_random(12);
 		if (lane_take(&lane, &item)) {
 			if (item.cookie != LAST)
 				ASSERT_EQ(read++, item.cookie);
 			if (!variant->forgets)
 				ASSERT_EQ(0, lane_ring_back(&lane));
 		} else if (variant->forgets) {
-			ASSERT_EQ(1, variant->forgets->sleep(&s, LATE_MS + 1000));
+			ASSERT_EQ(1, variant->forgets->sleep(&s, SLEEP_MS));
 		}
 	}
 	/* The last one may be waited for. */

@@ -7,17 +7,13 @@
  * receiver marks the lane as quiet at the same moment, and does not look at it any
  * more until it is rung for it.
  */
-#include <sched.h>
-
 #include "ivring_test.h"
 #include "lane.h"
-#include "ways.h"
+#include "timed.h"
 
 #define ENTRIES		64
 #define OUTBOX		(1 << 20)
 #define COLD		2
-#define LATE_MS		5000		/* a wakeup that comes so late is lost */
-#define SLEEP_MS	(LATE_MS + 1000)
 
 enum barrier { SENDER, FENCE, KERNEL };
 
@@ -138,8 +134,8 @@ static void fill_store_buffer(__u8 *outbox)
 /* Send items that carry the time at moments at which the receiver goes to sleep. */
 static void send_items(struct member *to, enum barrier by, int count, bool close)
 {
-	struct ivring_item item = { .inline_len = sizeof(__u64) };
-	__u64 time, end = now() + 3 * SEC;
+	struct ivring_item item = { 0 };
+	__u64 end = now() + 3 * SEC;
 	struct lane_out lane;
 	__u8 *outbox;
 	struct member me;
@@ -150,12 +146,12 @@ static void send_items(struct member *to, enum barrier by, int count, bool close
 	for (i = 0; !item.port; i++) {
 		switch (close ? 4 : rng_below(4)) {
 		case 0:
-			spin(rng_below(1 << rng_below(16)));
+			spin_random(16);
 			break;
 		case 1:
 		case 2:
 			await_read(&lane, true, false);
-			spin(rng_below(1 << rng_below(12)));
+			spin_random(12);
 			break;
 		case 3:
 			/* Until it sleeps, mostly. */
@@ -167,10 +163,7 @@ static void send_items(struct member *to, enum barrier by, int count, bool close
 			break;
 		}
 		await_read(&lane, false, close);
-		time = now();
-		memcpy(item.data, &time, sizeof(time));
-		item.cookie = i;
-		item.port = i + 1 == count || time > end;
+		item = timed_item(i, i + 1 == count || now() > end);
 		lane_write(&lane, &item);
 		fill_store_buffer(outbox);
 		lane_publish(&lane);
@@ -207,7 +200,7 @@ TEST_F(lane_sleep, no_lost_wakeup)
 	};
 	struct ivring_item item = { 0 };
 	struct ivring_stats stats;
-	__u64 time, worst = 0;
+	__u64 worst = 0;
 	int read = 0, ret;
 	pid_t pid;
 
@@ -217,24 +210,19 @@ TEST_F(lane_sleep, no_lost_wakeup)
 	if (ret == -ENOSYS || ret == -EPERM)
 		SKIP(return, "no io_uring here");
 	ASSERT_EQ(0, ret);
-	pid = child_fork();
-	if (!pid) {
-		rng ^= 0x5555555555555555;
+	pid = child_fork_reseeded();
+	if (!pid)
 		send_items(&self->member, variant->by, variant->items, close);
-	}
 	ASSERT_TRUE(SOON(LOAD(&self->member.lanes->lane[1].generation)));
 	ASSERT_EQ(0, lane_accept(&lane, &self->member, 1));
 	while (!item.port) {
 		if (lane_holds_some() && lane_take(&lane, &item)) {
 			ASSERT_EQ(read++, item.cookie);
-			memcpy(&time, item.data, sizeof(time));
-			time = now() - time;
-			if (time > worst)
-				worst = time;
+			worst = slowest(worst, &item);
 			ASSERT_GT(LATE_MS * MSEC, worst);
 			ASSERT_EQ(0, lane_ring_back(&lane));
 			if (!close)
-				spin(rng_below(1 << rng_below(12)));
+				spin_random(12);
 			continue;
 		}
 		if (variant->quiet && variant->by == SENDER && mark())
@@ -300,13 +288,13 @@ static void open_and_send(struct member *to, int count)
 		_exit(20);
 	for (i = 0; !last; i++) {
 		end = in_ms(LATE_MS);
-		spin(rng_below(1 << rng_below(14)));
+		spin_random(14);
 		while ((ret = lane_open(&lane, &me, to, 2)) == -EBUSY && now() < end)
 			sched_yield();
 		if (ret)
 			_exit(21);
 		if (rng_below(2))
-			spin(rng_below(1 << rng_below(12)));
+			spin_random(12);
 		last = i + 1 == count || now() > enough;
 		ret = lane_send(&lane, last ? LAST : i);
 		/* Without a doorbell it may have been read and closed already. */
@@ -338,13 +326,11 @@ TEST_F(first_item, is_found)
 	__u32 changes;
 	pid_t pid;
 
-	pid = child_fork();
-	if (!pid) {
-		rng ^= 0x5555555555555555;
+	pid = child_fork_reseeded();
+	if (!pid)
 		open_and_send(&self->member, 3000);
-	}
 	while (item.cookie != LAST) {
-		spin(rng_below(1 << rng_below(12)));
+		spin_random(12);
 		if (variant->way) {
 			/* It has looked at all lanes, so there is one. */
 			ASSERT_EQ(1, variant->way->sleep(&s, SLEEP_MS))

@@ -277,8 +277,7 @@ FIXTURE(alive) {
 
 FIXTURE_SETUP(alive)
 {
-	ASSERT_EQ(0, member_create(&self->a, 4, ENTRIES, 4096));
-	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, ENTRIES, 4096));
 }
 
 FIXTURE_TEARDOWN(alive)

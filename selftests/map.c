@@ -18,8 +18,7 @@ FIXTURE(map) {
 
 FIXTURE_SETUP(map)
 {
-	ASSERT_EQ(0, member_create(&self->a, 4, 64, OUTBOX));
-	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, 64, OUTBOX));
 	self->outbox = member_outbox(&self->b, self->b.area);
 	self->fd = dev_open();
 	ASSERT_LE(0, self->fd);
@@ -28,8 +27,7 @@ FIXTURE_SETUP(map)
 FIXTURE_TEARDOWN(map)
 {
 	close(self->fd);
-	member_close(&self->b);
-	member_close(&self->a);
+	member_close_pair(&self->a, &self->b);
 }
 
 /* The size of an area, and where it is. */

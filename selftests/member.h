@@ -125,6 +125,15 @@ static inline int member_create(struct member *member, __u32 slots, __u32 entrie
 	return ret;
 }
 
+/* A new region of 4 slots with two members. */
+static inline int member_create_pair(struct member *a, struct member *b, __u32 entries,
+				     __u64 outbox)
+{
+	int ret = member_create(a, 4, entries, outbox);
+
+	return ret ? ret : member_join(b, a->fd);
+}
+
 static inline void member_unmap(struct member *member)
 {
 	munmap((void *)member->region, member->region_size);
@@ -137,6 +146,12 @@ static inline void member_close(struct member *member)
 {
 	member_unmap(member);
 	close(member->fd);
+}
+
+static inline void member_close_pair(struct member *a, struct member *b)
+{
+	member_close(b);
+	member_close(a);
 }
 
 /* The area of slot @id, read-only, or MAP_FAILED. */

@@ -22,8 +22,7 @@ FIXTURE_SETUP(order)
 	struct ivring_create c = create_args(1, 2, 4096);
 	struct member gone;
 
-	ASSERT_EQ(0, member_create(&self->a, 4, ENTRIES, 4096));
-	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, ENTRIES, 4096));
 	ASSERT_EQ(0, member_join_slot(&gone, self->a.fd, SLOT));
 	member_close(&gone);
 	memcpy(c.name, name, sizeof(name));
@@ -36,8 +35,7 @@ FIXTURE_SETUP(order)
 FIXTURE_TEARDOWN(order)
 {
 	close(self->fd);
-	member_close(&self->b);
-	member_close(&self->a);
+	member_close_pair(&self->a, &self->b);
 }
 
 /* Add an error that comes before those there were. */

@@ -16,15 +16,13 @@ FIXTURE(poll) {
 
 FIXTURE_SETUP(poll)
 {
-	ASSERT_EQ(0, member_create(&self->a, 4, 8, 4096));
-	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, 8, 4096));
 	member_see_members(&self->b);
 }
 
 FIXTURE_TEARDOWN(poll)
 {
-	member_close(&self->b);
-	member_close(&self->a);
+	member_close_pair(&self->a, &self->b);
 }
 
 static int send(struct member *from, struct member *to)
@@ -175,8 +173,7 @@ FIXTURE_SETUP(poll_first)
 FIXTURE_TEARDOWN(poll_first)
 {
 	close(self->epfd);
-	member_close(&self->b);
-	member_close(&self->a);
+	member_close_pair(&self->a, &self->b);
 }
 
 static int become_a_member(struct member *b, struct member *a, bool create)

@@ -148,7 +148,7 @@ TEST_F(poll_close, race)
 		ASSERT_NE(MAP_FAILED, area);
 		asleep = rng_below(2);
 		ASSERT_TRUE(!asleep || SOON(LOAD(&area->state) == IVRING_IDLE));
-		spin(rng_below(1 << rng_below(16)));
+		spin_random(16);
 		munmap((void *)area, t->member.area_size);
 		/* In either order. */
 		first = rng_below(2);

@@ -34,14 +34,12 @@ FIXTURE_VARIANT_ADD(queue, largest) {
 
 FIXTURE_SETUP(queue)
 {
-	ASSERT_EQ(0, member_create(&self->a, 4, variant->entries, 4096));
-	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, variant->entries, 4096));
 }
 
 FIXTURE_TEARDOWN(queue)
 {
-	member_close(&self->b);
-	member_close(&self->a);
+	member_close_pair(&self->a, &self->b);
 }
 
 static struct ivring_item batch[IVRING_MAX_BATCH];

@@ -31,8 +31,7 @@ FIXTURE_VARIANT_ADD(readonly, peer) { .which = 2 };
 
 FIXTURE_SETUP(readonly)
 {
-	ASSERT_EQ(0, member_create(&self->a, 4, 8, OUTBOX));
-	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, 8, OUTBOX));
 	ASSERT_EQ(0, member_send(&self->b, self->a.id, self->a.generation, 0xabcd));
 	memset(member_outbox(&self->b, self->b.area), 0x3c, OUTBOX);
 	if (variant->which == 0) {
@@ -55,8 +54,7 @@ FIXTURE_TEARDOWN(readonly)
 	/* Whatever the test has tried. */
 	EXPECT_EQ(0, memcmp(self->before, self->target + self->size - PAGE, PAGE));
 	munmap(self->target, self->size);
-	member_close(&self->b);
-	member_close(&self->a);
+	member_close_pair(&self->a, &self->b);
 }
 
 TEST_F(readonly, mmap)

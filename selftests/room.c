@@ -19,16 +19,14 @@ FIXTURE_SETUP(room)
 {
 	int i;
 
-	ASSERT_EQ(0, member_create(&self->a, 4, ENTRIES, 4096));
-	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, ENTRIES, 4096));
 	for (i = 0; i < ENTRIES; i++)
 		ASSERT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, i));
 }
 
 FIXTURE_TEARDOWN(room)
 {
-	member_close(&self->b);
-	member_close(&self->a);
+	member_close_pair(&self->a, &self->b);
 }
 
 /* A process that sends @cookie, waits for room, and exits with the error. */

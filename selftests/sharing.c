@@ -32,15 +32,13 @@ FIXTURE_VARIANT_ADD(sharing, uring_multishot) { &way_uring_multishot };
 
 FIXTURE_SETUP(sharing)
 {
-	ASSERT_EQ(0, member_create(&self->a, 4, 64, 4096));
-	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, 64, 4096));
 	member_see_members(&self->b);
 }
 
 FIXTURE_TEARDOWN(sharing)
 {
-	member_close(&self->b);
-	member_close(&self->a);
+	member_close_pair(&self->a, &self->b);
 }
 
 /* What others do with the file meanwhile: 0, or another number for an error. */

@@ -5,10 +5,9 @@
  * of order, and nobody oversleeps.
  */
 #include "ivring_test.h"
-#include "ways.h"
+#include "timed.h"
 
 #define ENTRIES		4
-#define LATE_MS		5000		/* a wakeup that comes so late is lost */
 #define STORM_MS	1500
 
 static __u64 *seen;		/* signals, by both */
@@ -150,11 +149,9 @@ TEST_F(signal_storm, no_item_is_lost)
 	ASSERT_EQ(0, ret);
 	set_handler(SIGUSR1, SA_RESTART);
 	set_handler(SIGUSR2, 0);
-	sender = child_fork();
-	if (!sender) {
-		rng ^= 0x5555555555555555;
+	sender = child_fork_reseeded();
+	if (!sender)
 		send_all(me);
-	}
 	ASSERT_TRUE(SOON(me->lanes->lane[1].generation));
 	ASSERT_EQ(0, lane_accept(&in, me, 1));
 	raging = child_fork();
@@ -168,7 +165,7 @@ TEST_F(signal_storm, no_item_is_lost)
 			ASSERT_EQ(lane++, item.cookie);
 			ASSERT_EQ(0, lane_ring_back(&in));
 		} else {
-			ret = outcome(variant->way->sleep(&s, LATE_MS + 1000));
+			ret = outcome(variant->way->sleep(&s, SLEEP_MS));
 			ASSERT_TRUE(!ret || ret == -EINTR) TH_LOG("overslept: %d", ret);
 			interrupted += ret == -EINTR;
 		}

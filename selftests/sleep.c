@@ -3,13 +3,8 @@
  * No wakeup is lost, however one sleeps. Two processes; random delays that aim
  * at the moment between the last look and the sleep; nobody may be late.
  */
-#include <sched.h>
-
 #include "ivring_test.h"
-#include "ways.h"
-
-#define LATE_MS		5000		/* a wakeup that comes so late is lost */
-#define SLEEP_MS	(LATE_MS + 1000)
+#include "timed.h"
 
 FIXTURE(sleep) {
 	struct member member;	/* the receiver */
@@ -76,32 +71,29 @@ static void await_read(const struct ivring_member_area *area, __u32 position, bo
 static void send_items(struct member *me, struct member *to, int count, bool close)
 {
 	const struct ivring_member_area *area = join_as_sender(me, to);
-	struct ivring_item item = { .inline_len = sizeof(__u64) };
+	struct ivring_item item = { 0 };
 	struct ivring_enqueue e = { .position = to->start };
-	__u64 time, end = now() + 10 * SEC;
+	__u64 end = now() + 10 * SEC;
 	int i;
 
 	for (i = 0; !item.port; i++) {
 		switch (close ? 4 : rng_below(4)) {
 		case 0:
-			spin(rng_below(1 << rng_below(16)));
+			spin_random(16);
 			break;
 		case 1:
 		case 2:
 			await_read(area, e.position, false);
-			spin(rng_below(1 << rng_below(12)));
+			spin_random(12);
 			break;
 		case 4:
 			await_read(area, e.position, true);
 			break;
 		}
-		time = now();
-		memcpy(item.data, &time, sizeof(time));
-		item.cookie = i;
-		item.port = i + 1 == count || time > end;
+		item = timed_item(i, i + 1 == count || now() > end);
 		e = enqueue_args(to->id, to->generation, &item, 1);
 		e.flags = IVRING_ENQUEUE_WAIT;
-		e.deadline = time + LATE_MS * MSEC;
+		e.deadline = in_ms(LATE_MS);
 		if (dev_ioctl(me->fd, IVRING_IOC_ENQUEUE, &e))
 			_exit(12);
 	}
@@ -112,7 +104,7 @@ TEST_F(sleep, no_lost_wakeup)
 	struct sleeper s = { .member = &self->member };
 	struct ivring_item item = { 0 };
 	struct ivring_stats stats;
-	__u64 time, worst = 0;
+	__u64 worst = 0;
 	struct member sender;
 	bool close = variant->way == &way_spin;
 	int read = 0, ret;
@@ -124,23 +116,19 @@ TEST_F(sleep, no_lost_wakeup)
 	if (ret == -ENOSYS || ret == -EPERM)
 		SKIP(return, "no io_uring here");
 	ASSERT_EQ(0, ret);
-	pid = child_fork();
+	pid = child_fork_reseeded();
 	if (!pid) {
-		rng ^= 0x5555555555555555;
 		send_items(&sender, &self->member, variant->items, close);
 		_exit(0);
 	}
 	while (!item.port) {
 		if (member_take(&self->member, &item)) {
 			ASSERT_EQ(read++, item.cookie);
-			memcpy(&time, item.data, sizeof(time));
-			time = now() - time;
-			if (time > worst)
-				worst = time;
+			worst = slowest(worst, &item);
 			ASSERT_GT(LATE_MS * MSEC, worst);
 			ASSERT_EQ(0, member_ring_back(&self->member));
 			if (!close)
-				spin(rng_below(1 << rng_below(12)));
+				spin_random(12);
 			continue;
 		}
 		ret = variant->way->sleep(&s, SLEEP_MS);
@@ -192,7 +180,7 @@ static void await_seen(const struct ivring_member_area *area, struct member *me)
 			_exit(13);
 		sched_yield();
 	}
-	spin(rng_below(1 << rng_below(12)));
+	spin_random(12);
 }
 
 static void come_and_go(struct member *to, int times)
@@ -218,12 +206,10 @@ TEST_F(members, no_lost_wakeup)
 {
 	struct pollfd p = { .fd = self->member.fd, .events = POLLIN | POLLPRI };
 	struct ivring_item item;
-	pid_t pid = child_fork();
+	pid_t pid = child_fork_reseeded();
 
-	if (!pid) {
-		rng ^= 0x5555555555555555;
+	if (!pid)
 		come_and_go(&self->member, 200);
-	}
 	while (!member_take(&self->member, &item)) {
 		if (variant->poll) {
 			ASSERT_EQ(1, poll(&p, 1, 2 * SLEEP_MS));
@@ -285,15 +271,6 @@ static void send_and_flush(struct member *to, int count)
 	_exit(0);
 }
 
-/* Let the sender come to the point where it waits, most times. */
-static void let_it_wait(struct member *member)
-{
-	int i;
-
-	for (i = rng_below(200); i && !LOAD(&member->inbox->room_wanted); i--)
-		sched_yield();
-}
-
 TEST_F(room, no_lost_wakeup)
 {
 	enum { ITEMS = 3000 };
@@ -302,15 +279,13 @@ TEST_F(room, no_lost_wakeup)
 	int read = 0;
 	pid_t pid;
 
-	pid = child_fork();
-	if (!pid) {
-		rng ^= 0x5555555555555555;
+	pid = child_fork_reseeded();
+	if (!pid)
 		send_and_flush(&self->member, ITEMS);
-	}
 	while (read < ITEMS) {
 		if (!variant->forgets || !rng_below(4))
-			let_it_wait(&self->member);
-		spin(rng_below(1 << rng_below(12)));
+			let_it_wait(self->member.inbox);
+		spin_random(12);
 		if (member_take(&self->member, &item)) {
 			ASSERT_EQ(read++, item.cookie);
 			if (!variant->forgets)

@@ -3,9 +3,8 @@
  * Slots come back: however an attempt to take one ends, and however its holder does,
  * there are as many as before.
  */
-#include <sys/socket.h>
-
 #include "ivring_test.h"
+#include "fdpass.h"
 #include "lane.h"
 
 #define SLOTS	4
@@ -155,25 +154,6 @@ TEST_F(slots, after_a_race)
 	TH_LOG("seed %#llx: %llu attached, %llu did not", self->seed, won[1], won[0]);
 }
 
-static int pass(int socket, const int fd[2])
-{
-	char control[CMSG_SPACE(2 * sizeof(int))] = { 0 }, byte = 0;
-	struct iovec data = { &byte, 1 };
-	struct msghdr message = {
-		.msg_iov = &data,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(2 * sizeof(int));
-	memcpy(CMSG_DATA(header), fd, 2 * sizeof(int));
-	return sendmsg(socket, &message, 0) == 1 ? 0 : -errno;
-}
-
 /* Held by nothing but a socket that is on its way in itself. */
 TEST_F(slots, in_a_cycle_of_sockets)
 {
@@ -184,7 +164,7 @@ TEST_F(slots, in_a_cycle_of_sockets)
 		ASSERT_TRUE(SOON(joins(&member, &self->member)));
 		ASSERT_LE(0, member.fd);
 		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, socket));
-		ASSERT_EQ(0, pass(socket[0], (int[]) { member.fd, socket[1] }));
+		ASSERT_EQ(0, pass_fds(socket[0], (int[]) { member.fd, socket[1] }, 2));
 		member_close(&member);
 		close(socket[0]);
 		close(socket[1]);

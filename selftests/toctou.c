@@ -20,8 +20,7 @@ FIXTURE(toctou) {
 
 FIXTURE_SETUP(toctou)
 {
-	ASSERT_EQ(0, member_create(&self->a, 4, ENTRIES, OUTBOX));
-	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, ENTRIES, OUTBOX));
 	self->page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			  -1, 0);
 	self->seed = rng_seed();
@@ -29,8 +28,7 @@ FIXTURE_SETUP(toctou)
 
 FIXTURE_TEARDOWN(toctou)
 {
-	member_close(&self->b);
-	member_close(&self->a);
+	member_close_pair(&self->a, &self->b);
 }
 
 /* Turns a word of @size bytes from one value into the other and back, for ever. */
@@ -229,7 +227,7 @@ TEST_F(toctou, entry_while_it_is_read)
 		/* At once, and the latest first. */
 		for (i = producer; i-- != index; )
 			copy[i % ENTRIES] = b->inbox->item[i % ENTRIES];
-		spin(rng_below(1 << rng_below(16)));
+		spin_random(16);
 		for (i = index; i != producer; i++, read++) {
 			struct ivring_item *item = &copy[i % ENTRIES];
 

@@ -12,15 +12,13 @@ FIXTURE(wait) {
 
 FIXTURE_SETUP(wait)
 {
-	ASSERT_EQ(0, member_create(&self->a, 4, 8, 4096));
-	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
+	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, 8, 4096));
 	member_see_members(&self->b);
 }
 
 FIXTURE_TEARDOWN(wait)
 {
-	member_close(&self->b);
-	member_close(&self->a);
+	member_close_pair(&self->a, &self->b);
 }
 
 static int send(struct member *from, struct member *to)

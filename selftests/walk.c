@@ -228,7 +228,7 @@ static void storm(struct member *region, struct shared *shared, int number)
 		fd = dev_open();
 		/* Whoever has attached to the last one keeps its name for a while. */
 		dev_ioctl(fd, IVRING_IOC_CREATE, &c);
-		spin(rng_below(1 << rng_below(16)));
+		spin_random(16);
 		close(fd);
 	}
 }
