@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The ABI as numbers, the same for 32-bit and 64-bit programs, and what the
- * running module says of itself.
+ * The ABI in numbers, which are the same for 32-bit and 64-bit programs, and the version
+ * that the running module reports.
  */
 #include <sys/stat.h>
 
@@ -291,7 +291,7 @@ TEST_F(device, unknown_ioctl)
 	__u64 arg[64] = { 0 };
 	unsigned int i;
 
-	/* Every number that is not taken, and every number of another driver. */
+	/* Try every number that ivring does not use, and numbers of other drivers. */
 	for (i = 0; i < 256; i++) {
 		if (i < 0x40 || i > 0x4d) {
 			EXPECT_EQ(-ENOTTY, dev_ioctl(self->fd, _IOWR(0xbe, i, __u64), arg));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IVRING_IOC_ATTACH: how a file becomes a member, and each of its errors. A failed
- * call leaves the region and the file as they were.
+ * IVRING_IOC_ATTACH: how a file becomes a member, and each error of the call. A failed call
+ * leaves the region and the file as they were.
  */
 #include "ivring_test.h"
 
@@ -62,7 +62,7 @@ TEST_F(attach, any_slot)
 	struct ivring_attach a = attach_args(self->member.fd, IVRING_ID_ANY);
 	struct ivring_info info;
 
-	a.generation = 0xdeadbeef;	/* out, so ignored */
+	a.generation = 0xdeadbeef;	/* output only, so the kernel must ignore it */
 	ASSERT_EQ(0, attach(self->fd, &a));
 	EXPECT_LT(a.id, SLOTS);
 	EXPECT_NE(1, a.id);
@@ -97,7 +97,7 @@ TEST_F(attach, own_region)
 	struct ivring_create c = create_args(2, 2, 4096);
 	struct ivring_attach a = attach_args(-1, IVRING_ID_ANY);
 
-	/* The one this very file created, if it has. */
+	/* A file attaches to the region that it has created itself, if it has created one. */
 	EXPECT_REFUSED(ENXIO, self->fd, &a);
 	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_CREATE, &c));
 	a.region_fd = self->member.fd;
@@ -105,7 +105,7 @@ TEST_F(attach, own_region)
 	a = by_name(name);
 	EXPECT_EQ(-EBUSY, attach(self->fd, &a));
 	EXPECT_UNCHANGED(self->before, &self->member);
-	/* Its own descriptor says the same as none. */
+	/* Passing the file's own descriptor is the same as passing none. */
 	a = attach_args(self->fd, 1);
 	EXPECT_EQ(0, attach(self->fd, &a));
 	EXPECT_EQ(1, a.id);
@@ -120,7 +120,7 @@ TEST_F(attach, fresh_areas)
 	EXPECT_EQ(-8, (int)member.area->inbox_consumer);
 	EXPECT_EQ(-8, (int)member.inbox->producer);
 	EXPECT_EQ(IVRING_MAX_LANE_ENTRIES, member.area->max_lane_entries);
-	/* All else is zero. */
+	/* Every other field is zero. */
 	member.area->inbox_consumer = 0;
 	member.area->max_lane_entries = 0;
 	for (i = 0; i < member.area_size; i++)
@@ -207,7 +207,7 @@ TEST_F(attach, name)
 	memset(a.name, 'n', sizeof(a.name));
 	EXPECT_REFUSED(EINVAL, self->fd, &a);
 
-	/* One of the two, not both. */
+	/* A call names a region or passes a descriptor, but not both. */
 	a = by_name(name);
 	a.region_fd = self->member.fd;
 	EXPECT_REFUSED(EINVAL, self->fd, &a);
@@ -228,7 +228,7 @@ TEST_F(attach, region_fd)
 	a.region_fd = INT_MIN;
 	EXPECT_REFUSED(EBADF, self->fd, &a);
 
-	/* Other files, and an ivring file that holds no region. */
+	/* Try descriptors of other files, and of an ivring file that holds no region. */
 	null = open("/dev/null", O_RDWR);
 	ASSERT_EQ(0, pipe(ends));
 	a.region_fd = null;
@@ -244,7 +244,7 @@ TEST_F(attach, region_fd)
 	close(ends[1]);
 	close(empty);
 
-	/* O_PATH is no open ivring file. */
+	/* A descriptor with O_PATH is not an open ivring file. */
 	a.region_fd = open(DEVICE, O_PATH);
 	EXPECT_REFUSED(EBADF, self->fd, &a);
 	close(a.region_fd);
@@ -277,7 +277,7 @@ TEST_F(attach, pointer)
 	EXPECT_REFUSED(EFAULT, self->fd, unmapped_address());
 	EXPECT_REFUSED(EFAULT, self->fd, partly);
 
-	/* What comes out cannot be written. */
+	/* The result cannot be written. */
 	*readonly = good;
 	mprotect(readonly, PAGE, PROT_READ);
 	EXPECT_EQ(-EFAULT, attach(self->fd, readonly));
@@ -294,7 +294,7 @@ TEST_F(attach, largest)
 	ASSERT_EQ(0, dev_ioctl(fd, IVRING_IOC_CREATE, &c));
 	ret = member_attach(&member, fd, -1, 0);
 	if (ret == -ENOMEM)
-		SKIP(return, "too little memory");
+		SKIP(return, "the machine has too little memory");
 	ASSERT_EQ(0, ret);
 	member_outbox(&member, member.area)[IVRING_MAX_OUTBOX_BYTES - 1] = 1;
 	EXPECT_EQ(0, member.inbox->item[IVRING_MAX_INBOX_ENTRIES - 1].from);
@@ -314,7 +314,7 @@ TEST_F(attach, last_slot)
 	member_unmap(&member);
 }
 
-/* While another call sets the file up it is EBUSY. */
+/* The call fails with EBUSY while another call sets up the same file. */
 static int take_any_slot(int fd)
 {
 	struct ivring_attach a = attach_args(-1, IVRING_ID_ANY);
@@ -331,7 +331,7 @@ static int take_last_slot(int fd)
 	return attach(dev_open(), &a);
 }
 
-/* Of those that attach at the same moment, one does. */
+/* Exactly one of several attaches at the same moment succeeds. */
 TEST_F(attach, race)
 {
 	struct ivring_create c = create_args(2, 2, 4096);

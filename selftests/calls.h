@@ -20,7 +20,7 @@ static inline __u64 in_ms(__u64 ms)
 	return now() + ms * MSEC;
 }
 
-/* True if @cond comes to hold within 5 seconds, or what they are on a slow kernel. */
+/* True if @cond becomes true within 20 seconds, or within ten times that on a debug kernel. */
 #define SOON(cond)						\
 ({								\
 	__u64 __end = in_ms(20000 * slowness);			\
@@ -31,7 +31,7 @@ static inline __u64 in_ms(__u64 ms)
 	__ok;							\
 })
 
-/* Random numbers: xorshift64*. IVRING_SEED repeats a run. */
+/* Random numbers: xorshift64*. With IVRING_SEED set, a run repeats its choices. */
 
 static __u64 rng __maybe_unused;
 
@@ -57,7 +57,10 @@ static inline void spin(__u32 turns)
 		__asm__ volatile("" ::: "memory");
 }
 
-/* Less than 2^0, 2^1, ... or 2^(@bits - 1) turns, each bound as likely as the others. */
+/*
+ * Spin for a random number of turns below 2^0, 2^1, ... or 2^(@bits - 1). Each of these
+ * bounds is equally likely.
+ */
 static inline void spin_random(__u32 bits)
 {
 	spin(rng_below(1 << rng_below(bits)));
@@ -79,13 +82,13 @@ static inline int dev_ioctl(int fd, unsigned long cmd, const void *arg)
 	return ret < 0 ? -errno : ret;
 }
 
-/* The address, or MAP_FAILED and errno. */
+/* Return the address, or MAP_FAILED with errno set. */
 static inline void *dev_map(int fd, size_t size, int prot, __u64 offset)
 {
 	return mmap(NULL, size, prot, MAP_SHARED, fd, offset);
 }
 
-/* 0 if the mapping is refused with @error, else what came instead. */
+/* Return 0 if the mapping is refused with @error, 1 if it succeeds, or another -errno. */
 static inline int map_refused(int error, int fd, size_t size, int prot,
 			      int flags, __u64 offset)
 {
@@ -154,7 +157,7 @@ static inline int dev_flush(int fd, __u32 id, __u32 generation, __u32 position,
 	return dev_flush_flags(fd, id, generation, position, 0, deadline);
 }
 
-/* For the lane from @from, or with IVRING_ID_ANY for the inbox. */
+/* Call ROOM for the lane from slot @from, or for the inbox if @from is IVRING_ID_ANY. */
 static inline int dev_room(int fd, __u32 from)
 {
 	struct ivring_room r = { .from = from };
@@ -169,7 +172,10 @@ static inline int dev_eventfd(int fd, int eventfd)
 	return dev_ioctl(fd, IVRING_IOC_EVENTFD, &e);
 }
 
-/* poll() that does not sleep: revents of @events, POLLERR and POLLHUP. */
+/*
+ * Call poll() without sleeping and return revents, which may have POLLERR and POLLHUP
+ * beside @events.
+ */
 static inline int dev_poll(int fd, short events)
 {
 	struct pollfd p = { .fd = fd, .events = events };
@@ -177,7 +183,7 @@ static inline int dev_poll(int fd, short events)
 	return poll(&p, 1, 0) < 0 ? -errno : p.revents;
 }
 
-/* Whether RCU shall expedite no grace period: 0 or -errno. */
+/* Tell RCU not to expedite grace periods, or allow it again. Return 0 or -errno. */
 static inline int set_rcu_normal(bool normal)
 {
 	int fd = open("/sys/kernel/rcu_normal", O_WRONLY | O_CLOEXEC), ret;
@@ -194,7 +200,7 @@ static inline int set_rcu_normal(bool normal)
 #define KERNEL_ADDRESS							\
 	((void *)(sizeof(void *) == 8 ? ~0x7fffffffffffULL : 0xfffff000UL))
 
-/* An address whose page is not mapped. */
+/* Return an address whose page is not mapped. */
 static inline void *unmapped_address(void)
 {
 	void *p = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -203,7 +209,7 @@ static inline void *unmapped_address(void)
 	return p;
 }
 
-/* @pages pages of memory, followed by one that cannot be touched. */
+/* Return @pages pages of memory, followed by one page that cannot be accessed. */
 static inline void *fenced_pages(size_t pages)
 {
 	char *p = mmap(NULL, (pages + 1) * PAGE, PROT_READ | PROT_WRITE,

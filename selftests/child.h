@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Processes that a test makes. Included by ivring_test.h.
+ * Child processes of a test. Included by ivring_test.h.
  */
 #ifndef CHILD_H
 #define CHILD_H
 
-/* fork(), and the child does not outlive its parent. */
+/* Call fork(). The child is killed when its parent ends. */
 static inline pid_t child_fork(void)
 {
 	pid_t parent = getpid(), pid;
@@ -20,7 +20,7 @@ static inline pid_t child_fork(void)
 	return pid;
 }
 
-/* The same, and the child makes other random choices than its parent. */
+/* Call child_fork(). The child makes other random choices than its parent. */
 static inline pid_t child_fork_reseeded(void)
 {
 	pid_t pid = child_fork();
@@ -31,8 +31,8 @@ static inline pid_t child_fork_reseeded(void)
 }
 
 /*
- * Exit status, or -signal; one that does not end within 15 seconds, or what they are
- * on a slow kernel, is killed.
+ * Return the exit status of a child, or -signal. A child that does not end within 60
+ * seconds, or within ten times that on a debug kernel, is killed.
  */
 static inline int child_wait(pid_t pid)
 {
@@ -53,8 +53,8 @@ static inline int child_wait(pid_t pid)
 }
 
 /*
- * What /proc calls a child. Programs run in a PID namespace of their own, but with
- * the /proc of another, where a child has another number.
+ * Return the number of a child in /proc. The test programs run in their own PID namespace
+ * but use the /proc of another, in which a child has another number.
  */
 static inline pid_t child_in_proc(pid_t pid)
 {
@@ -73,7 +73,7 @@ static inline pid_t child_in_proc(pid_t pid)
 	return number;
 }
 
-/* The state of a child as ps shows it, or 0. */
+/* Return the state of a child as ps shows it, or 0. */
 static inline char child_state(pid_t pid)
 {
 	char path[32], line[256], *state = NULL;
@@ -83,22 +83,22 @@ static inline char child_state(pid_t pid)
 	f = fopen(path, "r");
 	if (!f)
 		return 0;
-	/* It follows the name, which is in parentheses. */
+	/* The state follows the name, which is in parentheses. */
 	if (fgets(line, sizeof(line), f))
 		state = strrchr(line, ')');
 	fclose(f);
 	return state ? state[2] : 0;
 }
 
-/* Whether a child that is about to sleep in the kernel does so before long. */
+/* Wait until a child sleeps in the kernel; false if it does not. */
 static inline bool child_sleeps(pid_t pid)
 {
 	return SOON(child_state(pid) == 'S');
 }
 
 /*
- * Have 8 processes call @one at the same moment, and live on until all have.
- * How many calls returned 0; -1 if one returned something but 0 and @error.
+ * Let 8 processes call @one at the same moment. They live until all of them have called it.
+ * Return how many calls returned 0, or -1 if one returned anything else than 0 or @error.
  */
 static inline int race(int (*one)(int fd), int fd, int error)
 {

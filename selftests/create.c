@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IVRING_IOC_CREATE: what it makes, and each of its errors. A failed call leaves
- * the file without a region and takes no name.
+ * IVRING_IOC_CREATE: what it creates, and each error of the call. A failed call leaves the
+ * file without a region and takes no name.
  */
 #include <sched.h>
 
@@ -35,7 +35,7 @@ static int create(int fd, const struct ivring_create *c)
 	return dev_ioctl(fd, IVRING_IOC_CREATE, c);
 }
 
-/* @c is refused with @error, and has no effect. */
+/* Expect that @c is refused with @error and has no effect. */
 static bool refused(int fd, int error, const struct ivring_create *c)
 {
 	struct ivring_attach by_name = attach_args(-1, IVRING_ID_ANY);
@@ -129,7 +129,7 @@ TEST_F(create, flags)
 	}
 }
 
-/* One call makes the region and its member 0, or neither. */
+/* One call creates both the region and its member 0, or neither. */
 TEST_F(create, and_attach)
 {
 	struct ivring_create c = good;
@@ -149,7 +149,7 @@ TEST_F(create, and_attach)
 	close(other);
 }
 
-/* The member is refused with the region, and neither is to be found. */
+/* If the member is refused, the region is refused too, and its name cannot be found. */
 TEST_F(create, and_attach_fails)
 {
 	struct ivring_create c = good;
@@ -163,7 +163,7 @@ TEST_F(create, and_attach_fails)
 		ASSERT_EQ(-EEXIST, create(other, &c));
 		ASSERT_EQ(-ENOTCONN, dev_wait(other, 0, 0, NULL));
 	}
-	/* The file can become a member still, of generation 1. */
+	/* The file can still become a member, with generation 1. */
 	c.name[0] = 'x';
 	ASSERT_EQ(0, create(other, &c));
 	ASSERT_EQ(0, member_map(&member, other));
@@ -171,7 +171,7 @@ TEST_F(create, and_attach_fails)
 	member_close(&member);
 }
 
-/* What is said of the member needs one. */
+/* Fields about the member need the flag that creates one. */
 TEST_F(create, flags_of_the_member)
 {
 	struct ivring_create c = good;
@@ -189,8 +189,8 @@ TEST_F(create, flags_of_the_member)
 #define JOINS	20000
 
 /*
- * Whoever finds the region finds member 0 in it: here one that runs whenever the creator lets
- * it.
+ * A process that finds the region also finds member 0 in it. Here that process runs
+ * whenever the scheduler interrupts the creator.
  */
 TEST_F(create, and_attach_before_it_is_found)
 {
@@ -216,7 +216,7 @@ TEST_F(create, and_attach_before_it_is_found)
 		close(fd);
 	}
 	if (sched_setscheduler(0, SCHED_FIFO, &fifo))
-		SKIP(return, "needs the right to set SCHED_FIFO");
+		SKIP(return, "SCHED_FIFO is not permitted");
 	while (joins < JOINS && now() < end) {
 		fd = dev_open();
 		a = attach_args(-1, 1);
@@ -225,7 +225,7 @@ TEST_F(create, and_attach_before_it_is_found)
 		if (!ret) {
 			v = (struct ivring_member_info) { .id = 0 };
 			ASSERT_EQ(0, dev_ioctl(fd, IVRING_IOC_MEMBER_INFO, &v));
-			/* It may have left by now. */
+			/* The member may have left by now. */
 			ASSERT_LE(1, v.generation);
 			joins++;
 		}
@@ -248,7 +248,7 @@ TEST_F(create, mode)
 		EXPECT_TRUE(refused(self->fd, EINVAL, &c));
 	}
 
-	/* There is nothing to have a mode. */
+	/* A mode needs a name. */
 	memset(c.name, 0, sizeof(c.name));
 	c.mode = 0600;
 	EXPECT_TRUE(refused(self->fd, EINVAL, &c));
@@ -269,7 +269,7 @@ TEST_F(create, name)
 	c.name[strlen((char *)good.name) + 1] = 'n';
 	EXPECT_TRUE(refused(self->fd, EINVAL, &c));
 
-	/* Bytes behind an empty name. */
+	/* Bytes follow an empty name. */
 	c = create_args(4, 8, 4096);
 	c.name[1] = 'n';
 	EXPECT_TRUE(refused(self->fd, EINVAL, &c));
@@ -281,7 +281,7 @@ TEST_F(create, name)
 	c.name[3] = '/';
 	EXPECT_TRUE(refused(self->fd, EINVAL, &c));
 
-	/* The longest name, and every byte that may stand in one. */
+	/* Try the longest name, and every byte that a name may contain. */
 	memset(c.name, 0, sizeof(c.name));
 	memset(c.name, 'n', sizeof(c.name) - 1);
 	EXPECT_EQ(0, create(self->fd, &c));
@@ -308,7 +308,7 @@ TEST_F(create, pointer)
 	EXPECT_TRUE(refused(self->fd, EFAULT, unmapped_address()));
 	EXPECT_TRUE(refused(self->fd, EFAULT, partly));
 
-	/* At the end of the page is good enough. */
+	/* An argument that ends at the end of its page is accepted. */
 	memcpy(partly - 1, &good, sizeof(good));
 	EXPECT_EQ(0, create(self->fd, partly - 1));
 	EXPECT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_INFO, &info));
@@ -364,12 +364,12 @@ TEST_F(create, name_taken)
 	EXPECT_EQ(-EEXIST, create(other, &good));
 	EXPECT_EQ(-ENXIO, dev_ioctl(other, IVRING_IOC_INFO, &info));
 
-	/* Names that begin alike are not the same. */
+	/* Names with a common prefix are different names. */
 	c.name[strlen((char *)c.name)] = 'x';
 	EXPECT_EQ(0, create(other, &c));
 	close(other);
 
-	/* The name goes with the last descriptor, and not before. */
+	/* The name is released with the last descriptor, and not earlier. */
 	other = dup(self->fd);
 	close(self->fd);
 	self->fd = dev_open();
@@ -378,7 +378,7 @@ TEST_F(create, name_taken)
 	EXPECT_EQ(0, create(self->fd, &good));
 }
 
-TEST_F(create, unnamed_are_many)
+TEST_F(create, many_without_name)
 {
 	struct ivring_create c = create_args(1, 2, 4096);
 	int other = dev_open();
@@ -400,7 +400,7 @@ static int create_on_this_file(int fd)
 	return create(fd, &c);
 }
 
-/* Of those that create at the same moment, one does. */
+/* Exactly one of several creates at the same moment succeeds. */
 TEST_F(create, race)
 {
 	int i;

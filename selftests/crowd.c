@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A crowd of tasks that wait for one reader's progress. What the reader pays does not
- * grow with the crowd, and every task of the crowd is woken.
+ * Many tasks wait for the progress of one reader. The cost for the reader does not grow
+ * with their number, and every task is woken.
  */
 #include <linux/futex.h>
 #include <pthread.h>
@@ -13,20 +13,20 @@
 #define MANY	1000
 #define ENTRIES	64
 #define ROUNDS	9
-#define AT_MOST	20		/* times the cost with one task: four are woken. All would be 40 and more */
+#define AT_MOST	20		/* bound on the ratio of costs */
 
 struct shared {
-	__u32 round;		/* a futex: its number, or STOP */
-	__u32 position;		/* that is waited for in this round */
-	int result;		/* that is expected */
-	__u32 parked;		/* how many have gone to wait, in all rounds */
-	__u32 returned;		/* and have come back */
-	__u32 wrong;		/* with another result */
+	__u32 round;		/* a futex: the number of the round, or STOP */
+	__u32 position;		/* the position that the tasks wait for in this round */
+	int result;		/* the result that they expect */
+	__u32 parked;		/* how many tasks have begun to wait, in all rounds */
+	__u32 returned;		/* how many have returned */
+	__u32 wrong;		/* how many have returned with another result */
 };
 
 #define STOP	UINT32_MAX
 
-/* What the crowd is in: one of the calls that wait. */
+/* A call in which the tasks wait. */
 struct crowd {
 	struct member *from;
 	const struct member *to;
@@ -72,7 +72,7 @@ static void *one_of_them(void *arg)
 	}
 }
 
-/* A process with that many threads. */
+/* Start a process with @count threads. */
 static pid_t crowd_start(struct crowd *c, int count)
 {
 	pid_t pid = child_fork();
@@ -100,7 +100,7 @@ static void next_round(struct shared *s, __u32 round, __u32 position, int result
 	syscall(SYS_futex, &s->round, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-/* Let that many come to sleep. */
+/* Wait until @count tasks sleep. */
 static bool all_wait(struct shared *s, __u32 parked, int count)
 {
 	if (!SOON(LOAD(&s->parked) == parked))
@@ -125,16 +125,16 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* A sender, whose crowd it is, and its reader. */
+/* A sender, whose tasks wait, and its reader. */
 struct scene {
 	struct member from;
 	struct member to;	/* reads */
 	struct lane_out out;
 	struct shared *shared;
-	__u32 position;		/* behind the last item of the lane or the inbox */
+	__u32 position;		/* position behind the last item of the lane or the inbox */
 };
 
-/* How the reader says that it has read, or reads no more. */
+/* How the reader says that it has read, or that it reads no more. */
 static void room(struct scene *scene)
 {
 	dev_room(scene->to.fd, IVRING_ID_ANY);
@@ -165,11 +165,11 @@ static void leave(struct scene *scene)
 	close(scene->to.fd);
 }
 
-/* What the crowd waits in, and what is measured. */
+/* The call in which the tasks wait, and the call whose cost is measured. */
 struct way {
 	int (*call)(const struct crowd *crowd);
 	void (*tell)(struct scene *scene);
-	int result;		/* for the crowd; if it is not 0, that was the last call */
+	int result;		/* expected by the tasks; any other than 0 is their last */
 };
 
 FIXTURE(crowd) {
@@ -206,7 +206,7 @@ FIXTURE_TEARDOWN(crowd)
 	munmap(self->scene.shared, PAGE);
 }
 
-/* Fill the ring: a position that has been read next, for those that FLUSH, is behind it. */
+/* Fill the ring. The position that is read next lies behind it, for tasks in FLUSH. */
 static int fill(struct scene *scene, bool lane)
 {
 	int ret;
@@ -219,7 +219,7 @@ static int fill(struct scene *scene, bool lane)
 	return ret == -EAGAIN ? 0 : ret;
 }
 
-/* Read on and ring back until all of the crowd has returned. */
+/* Read and call ROOM until all tasks have returned. */
 static bool drain(struct scene *scene, __u32 returned)
 {
 	__u64 end = in_ms(10000 * slowness);
@@ -235,7 +235,10 @@ static bool drain(struct scene *scene, __u32 returned)
 	return LOAD(&scene->shared->returned) == returned;
 }
 
-/* What tell() costs with @count tasks that wait, in nanoseconds, sorted; how many times. */
+/*
+ * Measure the cost of tell() with @count waiting tasks, in nanoseconds, and sort the
+ * values. Return how many there are.
+ */
 static int costs(struct scene *scene, struct __test_metadata *_metadata,
 		 const struct way *way, int count, __u64 times[ROUNDS])
 {
@@ -290,7 +293,10 @@ TEST_F_TIMEOUT(crowd, costs_its_reader_no_more_than_a_few, 100)
 
 	calls = costs(&self->scene, _metadata, &variant->way, 1, times);
 	one = times[calls / 2];
-	/* The machine may be busy. If all were woken, that would show in the quickest call too. */
+	/*
+	 * The machine may be busy. If all tasks were woken, even the quickest call would
+	 * show it.
+	 */
 	costs(&self->scene, _metadata, &variant->way, many, times);
 	all = times[0];
 	TH_LOG("%llu us with one task, %llu us with %d", one / 1000, all / 1000, many);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tasks that wait for room and for reading, with deadlines and without, are
- * interrupted and killed while their reader reads on: it forgets none of the others.
+ * Tasks that wait for room and for progress, with and without deadlines, are interrupted
+ * and killed while their reader goes on. The reader must not forget the other tasks.
  */
 #include <pthread.h>
 
@@ -11,11 +11,11 @@
 #define PROCESSES	4
 #define THREADS		6
 #define LANE_ENTRIES	4
-#define LATE_MS		8000	/* a call that takes so long was forgotten */
+#define LATE_MS		8000	/* a call that takes longer was forgotten */
 
 struct storm {
 	__u32 stop;
-	__u32 calls[PROCESSES];	/* in all lives of the process */
+	__u32 calls[PROCESSES];	/* of all processes that had this number */
 	__u32 late;
 };
 
@@ -29,7 +29,7 @@ struct party {
 
 struct task {
 	struct party *me;
-	bool writes;		/* the process's lane */
+	bool writes;		/* whether it sends items by the process's lane */
 	__u64 seed;
 };
 
@@ -59,7 +59,7 @@ FIXTURE_TEARDOWN(storm)
 	munmap(self->reader.storm, PAGE);
 }
 
-/* A thread's own random numbers. */
+/* Random numbers of one thread. */
 static __u32 below(struct task *t, __u32 bound)
 {
 	t->seed = t->seed * 6364136223846793005ULL + 1442695040888963407ULL;
@@ -147,7 +147,7 @@ static void start_life(struct reader *reader, int number)
 		live(reader, number);
 }
 
-/* Read all that there is in all rings, and ring back or leave that to WAIT. */
+/* Read all items of all rings, and call ROOM or leave that to WAIT. */
 static int read_on(struct reader *reader, bool forget)
 {
 	struct ivring_item item;
@@ -173,7 +173,7 @@ static int read_on(struct reader *reader, bool forget)
 	return ret == -ETIMEDOUT ? 0 : ret;
 }
 
-/* Close the lane that a process has left, if it has opened one. */
+/* Close the lane of a process that has ended, if it had opened one. */
 static int close_lane_of(struct reader *reader, int number)
 {
 	struct lane_in *in = &reader->in[number];
@@ -192,7 +192,7 @@ TEST_F_TIMEOUT(storm, nobody_is_forgotten, 60)
 	struct sigaction action = { .sa_handler = no_action };
 	int i, lives = PROCESSES, left = PROCESSES, status;
 
-	/* Processes that are about to begin have it from here. */
+	/* Processes that have not installed the handler yet inherit it from here. */
 	sigaction(SIGUSR1, &action, NULL);
 	for (i = 0; i < PROCESSES; i++)
 		start_life(reader, i);
@@ -220,12 +220,12 @@ TEST_F_TIMEOUT(storm, nobody_is_forgotten, 60)
 			left--;
 		}
 	}
-	EXPECT_EQ(0, left) TH_LOG("%d of them never end", left);
+	EXPECT_EQ(0, left) TH_LOG("%d processes do not end", left);
 	EXPECT_EQ(0, reader->storm->late);
 	EXPECT_LT(10 / slowness, lives);
 	for (i = 0; i < PROCESSES; i++)
 		EXPECT_LT(20, reader->storm->calls[i]);
-	TH_LOG("seed %#llx: %d lives, %u + %u + %u + %u calls", self->seed, lives,
+	TH_LOG("seed %#llx: %d processes, %u + %u + %u + %u calls", self->seed, lives,
 	       reader->storm->calls[0], reader->storm->calls[1], reader->storm->calls[2],
 	       reader->storm->calls[3]);
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * wake_items and wake_delay_us: a member that would rather be woken for many items
- * at once, and after a while for fewer.
+ * wake_items and wake_delay_us: a member asks to be woken for several items at once, or for
+ * fewer after a delay.
  */
 #include "ivring_test.h"
 #include "lane.h"
 #include "ways.h"
 
-#define ITEMS	4		/* so many wake at once */
+#define ITEMS	4		/* this many items wake the member at once */
 #define SHORT	(30 * MSEC)
-#define LONG	(900 * MSEC)	/* nothing takes so long but a delay */
+#define LONG	(900 * MSEC)	/* only a delay can take this long */
 
 FIXTURE(delay) {
 	struct member a;	/* sends to b */
@@ -44,7 +44,7 @@ static void set_delay(const struct member *member, __u32 items, __u64 ns)
 	STORE(&member->area->wake_delay_us, ns / 1000);
 }
 
-/* Send an item: 1 if that rang, 0, or -errno. */
+/* Send an item. Return 1 if that rang, 0, or -errno. */
 static int send(struct member *a, struct member *b, struct lane_out *out)
 {
 	struct ivring_item item = { 0 };
@@ -67,14 +67,14 @@ static void drain(struct member *b, const struct lane_in *in)
 		;
 }
 
-/* As user space does before it sleeps. */
+/* Arm as user space does before it sleeps. */
 static void arm_by_hand(struct member *member)
 {
 	STORE(&member->area->state, IVRING_IDLE);
 	FULL_BARRIER();
 }
 
-/* Sleep until the state is BUSY: how long that was after @start, or 0. */
+/* Sleep until the state is BUSY. Return the time since @start, or 0. */
 static __u64 wait_armed(struct member *member, __u64 start)
 {
 	if (dev_wait(member->fd, IVRING_WAIT_ARMED, in_ms(5000), NULL))
@@ -82,7 +82,7 @@ static __u64 wait_armed(struct member *member, __u64 start)
 	return now() - start;
 }
 
-/* The first item starts the delay, and all but the last are silent. */
+/* The first item starts the delay. Of the following items only the last one rings. */
 TEST_F(delay, items)
 {
 	struct ivring_stats before = member_stats(&self->b);
@@ -103,7 +103,7 @@ TEST_F(delay, items)
 	EXPECT_EQ(before.delayed + 1, member_stats(&self->b).delayed);
 	EXPECT_EQ(before.rung + 1, member_stats(&self->b).rung);
 	EXPECT_EQ(0, member_stats(&self->a).pointless);
-	/* The timer that is still running rings nobody, busy or idle. */
+	/* The timer that is still running rings neither a busy nor an idle member. */
 	arm_by_hand(&self->b);
 	usleep((LONG + 50 * MSEC) / 1000);
 	EXPECT_EQ(IVRING_IDLE, member_state(&self->b));
@@ -111,7 +111,7 @@ TEST_F(delay, items)
 	EXPECT_EQ(before.spurious, member_stats(&self->b).spurious);
 }
 
-/* A batch counts as what the ring holds then. */
+/* After a batch, the number of items in the ring decides. */
 TEST_F(delay, batch)
 {
 	struct ivring_item items[ITEMS] = { 0 };
@@ -133,7 +133,7 @@ TEST_F(delay, batch)
 	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 	EXPECT_EQ(0, member_stats(&self->b).delayed);
 
-	/* What has been read counts no more. */
+	/* Items that have been read do not count. */
 	drain(&self->b, &self->in);
 	arm_by_hand(&self->b);
 	EXPECT_EQ(0, SEND());
@@ -162,7 +162,10 @@ TEST_F(delay, time)
 	EXPECT_EQ(5, member_stats(&self->b).rung);
 }
 
-/* However one sleeps. The sender is another process, so that it comes during the sleep. */
+/*
+ * The delay works for every way to sleep. The sender is another process, so that the items
+ * come during the sleep.
+ */
 TEST_F(delay, sleepers)
 {
 	static const struct way *const ways[] = {
@@ -187,7 +190,7 @@ TEST_F(delay, sleepers)
 		member_see_members(&self->b);
 		pid = child_fork();
 		if (!pid) {
-			/* Coming and going would wake it. */
+			/* A membership change would wake the member. */
 			if (member_map(&c, self->a.fd))
 				_exit(1);
 			area = member_peer(&c, self->b.id);
@@ -203,7 +206,7 @@ TEST_F(delay, sleepers)
 			*start = now();
 			_exit(send(&c, &self->b, variant->lane ? &out : NULL) != 0);
 		}
-		/* An armed WAIT may return for nothing. */
+		/* A WAIT with IVRING_WAIT_ARMED may return although there is nothing. */
 		do
 			ret = ways[i]->sleep(&s, 5000);
 		while (ret == 1 && !member_pending(&self->b) && !lane_pending(&self->in));
@@ -222,7 +225,7 @@ TEST_F(delay, sleepers)
 	EXPECT_EQ(i, member_stats(&self->b).delayed);
 }
 
-/* Rings are counted one by one: so few in each have to wait. */
+/* Each ring is counted alone: a few items in each of them have to wait. */
 TEST_F(delay, two_rings)
 {
 	__u64 start = now(), waited;
@@ -239,7 +242,7 @@ TEST_F(delay, two_rings)
 	EXPECT_GT(2 * SEC, waited);
 }
 
-/* Comings and goings wait for nothing. */
+/* Membership changes are not delayed. */
 TEST_F(delay, members)
 {
 	__u64 start;
@@ -259,7 +262,7 @@ TEST_F(delay, members)
 	EXPECT_EQ(2, member_stats(&self->b).rung);
 }
 
-/* No delay without a number and a time. */
+/* There is no delay unless both the number and the time are set. */
 TEST_F(delay, none)
 {
 	static const __u32 none[][2] = {
@@ -278,8 +281,8 @@ TEST_F(delay, none)
 	EXPECT_EQ(0, member_stats(&self->b).delayed);
 }
 
-/* The longest is a second, whatever is asked for. */
-TEST_F(delay, absurd)
+/* The kernel limits the delay to one second. */
+TEST_F(delay, too_long)
 {
 	__u64 start, waited;
 
@@ -294,7 +297,7 @@ TEST_F(delay, absurd)
 	EXPECT_GT(3 * SEC, waited);
 }
 
-/* While it is busy there is nothing to delay. */
+/* Nothing is delayed while the receiver is busy. */
 TEST_F(delay, busy)
 {
 	int i;
@@ -308,7 +311,7 @@ TEST_F(delay, busy)
 
 #define SMALL	4
 
-/* A ring that is full holds enough, also if it can never hold what is wanted. */
+/* A full ring wakes the receiver even if it can never hold wake_items items. */
 TEST_F(delay, full)
 {
 	struct lane_out out;
@@ -336,7 +339,7 @@ TEST_F(delay, full)
 	member_close(&c);
 }
 
-/* Nor is a batch that fills the ring at once put off. */
+/* A batch that fills the ring at once is not delayed either. */
 TEST_F(delay, full_at_once)
 {
 	struct ivring_item items[SMALL + 1] = { 0 };
@@ -369,7 +372,7 @@ TEST_F(delay, full_at_once)
 	member_close(&c);
 }
 
-/* A doorbell for too few is not without a point, but rings nobody. */
+/* A doorbell for too few items is not pointless, but it wakes nobody. */
 TEST_F(delay, doorbell)
 {
 	struct ivring_stats before;
@@ -386,7 +389,7 @@ TEST_F(delay, doorbell)
 	EXPECT_EQ(before.rung, member_stats(&self->b).rung);
 }
 
-/* Each delay has its own length, also if the timer of the last one still runs. */
+/* Each delay has its own length, even if the timer of an earlier delay is still running. */
 TEST_F(delay, after_another)
 {
 	__u64 start, waited;
@@ -395,7 +398,7 @@ TEST_F(delay, after_another)
 	arm_by_hand(&self->b);
 	EXPECT_EQ(0, SEND());
 	usleep(150000);
-	/* It finds the item by itself. */
+	/* The receiver finds the item without a doorbell. */
 	STORE(&self->b.area->state, IVRING_BUSY);
 	drain(&self->b, &self->in);
 	arm_by_hand(&self->b);
@@ -410,7 +413,10 @@ static void on_signal(int signal)
 {
 }
 
-/* Who looks finds the item before the delay is over; who is interrupted, too. */
+/*
+ * A receiver that looks at its rings, or that is interrupted, finds the item before the
+ * delay has passed.
+ */
 TEST_F(delay, looks)
 {
 	const struct sigaction action = { .sa_handler = on_signal };
@@ -437,13 +443,13 @@ TEST_F(delay, looks)
 	pid = child_fork();
 	if (!pid)
 		_exit(-dev_wait(self->b.fd, IVRING_WAIT_ARMED, IVRING_DEADLINE_NEVER, NULL));
-	/* Until one comes while it waits. */
+	/* The receiver looks until an item comes while it waits. */
 	EXPECT_TRUE(SOON(kill(pid, SIGUSR1) || waitpid(pid, &status, WNOHANG) == pid));
 	EXPECT_EQ(EINTR, WEXITSTATUS(status));
 	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 }
 
-/* A member that leaves during its delay, again and again; its successor is not rung. */
+/* A member leaves during its delay, many times. The next member of its slot is not rung. */
 TEST_F(delay, leaves)
 {
 	struct lane_out out;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A region, a member or a lane that is destroyed while it is mapped: its memory stays
- * what it was, for as long as someone has it, and nobody gets another's.
+ * A region, a member or a lane is destroyed while it is mapped. Its memory keeps its
+ * content for as long as it is mapped, and is never given to anybody else.
  */
 #include <sys/uio.h>
 
@@ -46,7 +46,7 @@ static int attach_by_name(void)
 	return ret;
 }
 
-/* All descriptors are closed: the last mapping has the region to itself. */
+/* All descriptors are closed, and only the last mapping keeps the region. */
 TEST_F(destroyed, region)
 {
 	const struct ivring_member_area *peer = member_peer(&self->a, self->b.id);
@@ -69,7 +69,7 @@ TEST_F(destroyed, region)
 	EXPECT_EQ(0, attach_by_name());
 	munmap(a->area, a->area_size);
 
-	/* What is left of it is the memory of one that had gone before. */
+	/* Only memory of a member that left earlier remains of the region. */
 	EXPECT_EQ(0, attach_by_name());
 	for (i = 0; i < OUTBOX; i++)
 		ASSERT_EQ(0xb5, member_outbox(a, peer)[i]);
@@ -78,7 +78,7 @@ TEST_F(destroyed, region)
 	EXPECT_EQ(-ENOENT, attach_by_name());
 }
 
-/* Pages that a pipe holds outlive every mapping and the region. */
+/* Pages in a pipe outlive every mapping and the region. */
 TEST_F(destroyed, region_whose_pages_are_in_a_pipe)
 {
 	struct iovec part = { member_outbox(&self->b, self->b.area), 8 * 1024 };
@@ -91,7 +91,7 @@ TEST_F(destroyed, region_whose_pages_are_in_a_pipe)
 	ASSERT_EQ(part.iov_len, vmsplice(end[1], &part, 1, 0));
 	member_close_pair(&self->a, &self->b);
 	EXPECT_EQ(-ENOENT, attach_by_name());
-	/* Were they free, these would get them. */
+	/* If those pages were free, these areas would get them. */
 	for (i = 0; i < 64; i++) {
 		struct member member;
 
@@ -107,7 +107,7 @@ TEST_F(destroyed, region_whose_pages_are_in_a_pipe)
 	close(end[1]);
 }
 
-/* One that comes, marks all that it may write with its generation, and leaves. */
+/* A member that attaches, marks all memory that it may write with its generation, and leaves. */
 static void come_and_go(const struct member *other)
 {
 	for (;;) {
@@ -128,7 +128,7 @@ static void come_and_go(const struct member *other)
 	}
 }
 
-/* Whether all is zero, or once it is marked, @mark. */
+/* Whether all bytes are zero or, once they are marked, equal to @mark. */
 static bool is_of(const __u8 *bytes, size_t size, __u8 mark, bool marked)
 {
 	size_t i;
@@ -140,8 +140,8 @@ static bool is_of(const __u8 *bytes, size_t size, __u8 mark, bool marked)
 }
 
 /*
- * Areas and lanes are mapped and read while the one who writes them comes and goes:
- * what was mapped of one generation never shows another's.
+ * Areas and lanes are mapped and read while their writer leaves and comes back. A mapping
+ * of one generation never shows another generation's memory.
  */
 TEST_F(destroyed, member_while_it_is_mapped)
 {
@@ -171,13 +171,13 @@ TEST_F(destroyed, member_while_it_is_mapped)
 			munmap((void *)peer, member->area_size);
 		if (lane_accept(&in, member, 2))
 			continue;
-		/* Nobody but this one closes it, so it is the one that was listed. */
+		/* Only this process closes the lane, so it is the lane that the table named. */
 		spin_random(18);
 		marked = LOAD(&in.ring->pad0[0]);
 		ASSERT_TRUE(!marked || marked == in.generation);
 		ASSERT_TRUE(is_of((__u8 *)in.ring->item, 64 * ENTRIES, in.generation, marked));
 		ASSERT_EQ(0, dev_close_lane(member->fd, 2, in.generation));
-		/* Closed, it still is. */
+		/* The closed lane is still mapped. */
 		marked = LOAD(&in.ring->pad0[0]);
 		ASSERT_TRUE(!marked || marked == in.generation);
 		munmap((void *)in.ring, lane_size(ENTRIES));
@@ -185,7 +185,7 @@ TEST_F(destroyed, member_while_it_is_mapped)
 	}
 	kill(pid, SIGKILL);
 	EXPECT_EQ(-SIGKILL, child_wait(pid));
-	TH_LOG("seed %#llx: %u areas, %u of them of the dead, and %u lanes of %u generations",
+	TH_LOG("seed %#llx: %u areas, %u of them after their member had left, and %u lanes of %u generations",
 	       self->seed, areas, corpses, lanes, member_generation(member, 2));
 	member_close_pair(&self->a, &self->b);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The doorbell: only who is idle is interrupted, and once.
+ * The doorbell interrupts only an idle member, and only once.
  */
 #include "ivring_test.h"
 
@@ -21,7 +21,7 @@ FIXTURE_TEARDOWN(doorbell)
 	member_close_pair(&self->a, &self->b);
 }
 
-/* Send an item; how many doorbells it raised, or -1. */
+/* Send an item. Return how many doorbells it rang, or -1. */
 static int send(struct member *from, struct member *to)
 {
 	struct ivring_item item = { 0 };
@@ -30,7 +30,7 @@ static int send(struct member *from, struct member *to)
 	return dev_ioctl(from->fd, IVRING_IOC_ENQUEUE, &e) ? -1 : e.rung;
 }
 
-/* Processes that send at the same moment; how many doorbells they raised. */
+/* Let several processes send at the same moment. Return how many doorbells they rang. */
 static int send_from_many(struct member *from, struct member *to)
 {
 	int start[2], rung = 0, i;
@@ -54,7 +54,7 @@ static int send_from_many(struct member *from, struct member *to)
 	return rung;
 }
 
-/* Who never sleeps is never interrupted. */
+/* A member that never sleeps is never interrupted. */
 TEST_F(doorbell, busy)
 {
 	struct ivring_item item;
@@ -68,7 +68,7 @@ TEST_F(doorbell, busy)
 	EXPECT_EQ(1000, member_stats(&self->b).suppressed);
 }
 
-/* Who is idle is interrupted by the first, and busy for the others. */
+/* The first item interrupts an idle member, which is busy for the others. */
 TEST_F(doorbell, idle)
 {
 	int i;
@@ -97,7 +97,7 @@ TEST_F(doorbell, ten_senders_at_once)
 	EXPECT_EQ(round * (SENDERS - 1), member_stats(&self->b).suppressed);
 }
 
-/* The same with one that does sleep, and does not sleep again. */
+/* The member does sleep, and does not sleep again. */
 TEST_F(doorbell, ten_senders_to_one_sleeper)
 {
 	struct ivring_item item;
@@ -115,13 +115,13 @@ TEST_F(doorbell, ten_senders_to_one_sleeper)
 			;
 	}
 	EXPECT_EQ(round, member_stats(&self->b).rung);
-	/* A few may have found their item before they slept. */
+	/* A few tasks may have found their item before they slept. */
 	EXPECT_LT(0, member_stats(&self->b).waits);
 	EXPECT_GE(round, member_stats(&self->b).waits);
 	EXPECT_EQ(0, member_stats(&self->b).spurious);
 }
 
-/* A batch, and a batch that waits for room, too. */
+/* A batch rings once too, and so does a batch that waits for room. */
 TEST_F(doorbell, batch)
 {
 	struct ivring_item items[100] = { 0 };
@@ -133,7 +133,7 @@ TEST_F(doorbell, batch)
 	EXPECT_EQ(1, e.rung);
 	EXPECT_EQ(1, member_stats(&self->b).rung);
 	EXPECT_EQ(0, member_stats(&self->b).suppressed);
-	/* None for what did not go in. */
+	/* An item that was refused rings no doorbell. */
 	e.count = 100;
 	ASSERT_EQ(0, dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e));
 	EXPECT_EQ(4, e.done);
@@ -143,19 +143,19 @@ TEST_F(doorbell, batch)
 	EXPECT_EQ(1, member_stats(&self->b).rung);
 }
 
-/* A state that is none is that member's own harm: it is not rung. */
-TEST_F(doorbell, state_that_is_none)
+/* A member that writes an invalid state only harms itself: it is not rung. */
+TEST_F(doorbell, invalid_state)
 {
 	STORE(&self->b.area->state, 0xffffffff);
 	EXPECT_EQ(0, send(&self->a, &self->b));
 	EXPECT_EQ(0xffffffff, member_state(&self->b));
-	/* Sleep puts it right. */
+	/* Sleeping makes the state valid again. */
 	EXPECT_TRUE(member_take(&self->b, &(struct ivring_item) { 0 }));
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, in_ms(1), NULL));
 	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 }
 
-/* The sender's state is not asked, only the receiver's. */
+/* Only the state of the receiver matters, not that of the sender. */
 TEST_F(doorbell, to_itself)
 {
 	EXPECT_EQ(0, send(&self->a, &self->a));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IVRING_IOC_ENQUEUE: what it checks. Where it fails nothing goes in.
+ * IVRING_IOC_ENQUEUE: what it checks. A call that fails puts nothing into the inbox.
  */
 #include "ivring_test.h"
 
@@ -46,7 +46,7 @@ TEST_F(enqueue, result)
 {
 	struct ivring_enqueue e = self->good;
 
-	/* Out, so ignored. */
+	/* An output field, which the kernel must ignore. */
 	e.done = e.position = e.rung = 0xffffffff;
 	ASSERT_EQ(0, enqueue(&self->a, &e));
 	EXPECT_EQ(1, e.done);
@@ -92,7 +92,7 @@ TEST_F(enqueue, flags)
 	e = self->good;
 	e.reserved = 1;
 	EXPECT_REFUSED(EINVAL, e);
-	/* A deadline, and no wait that it could end. */
+	/* A deadline needs the flag that makes the call wait. */
 	e = self->good;
 	e.deadline = IVRING_DEADLINE_NEVER;
 	EXPECT_REFUSED(EINVAL, e);
@@ -108,7 +108,7 @@ TEST_F(enqueue, receiver)
 		e.id = bad[i];
 		EXPECT_REFUSED(EINVAL, e);
 	}
-	/* No member has an even generation, or has had one that is to come. */
+	/* No member has an even generation, or one that lies in the future. */
 	e = self->good;
 	for (i = 0; i < 4; i++) {
 		e.generation = 2 * i;
@@ -118,7 +118,7 @@ TEST_F(enqueue, receiver)
 	}
 	e.generation = 0xffffffff;
 	EXPECT_REFUSED(EINVAL, e);
-	/* A slot that nobody has had. */
+	/* No member has ever used this slot. */
 	e.id = 3;
 	e.generation = 1;
 	EXPECT_REFUSED(EINVAL, e);
@@ -169,7 +169,7 @@ TEST_F(enqueue, item)
 		{ .length = OUTBOX, .offset = 1 },
 		{ .length = 1, .offset = 1ULL << 32 },
 		{ .length = 1, .offset = 1ULL << 63 },
-		/* An end that wraps. */
+		/* The end of the payload overflows. */
 		{ .length = 1, .offset = UINT64_MAX },
 		{ .length = UINT32_MAX, .offset = UINT64_MAX - UINT32_MAX + 1 },
 		{ .length = 4096, .offset = UINT64_MAX - 2048 },
@@ -181,7 +181,7 @@ TEST_F(enqueue, item)
 		self->item[0] = bad[i];
 		EXPECT_REFUSED(EINVAL, self->good);
 	}
-	/* One bad item anywhere in a batch. */
+	/* One bad item anywhere in a batch makes the call fail. */
 	e.count = 5;
 	for (i = 0; i < 5; i++) {
 		memset(self->item, 0, sizeof(self->item));
@@ -230,7 +230,7 @@ TEST_F(enqueue, pointer)
 	EXPECT_EQ(-EFAULT, enqueue(&self->a, KERNEL_ADDRESS));
 	EXPECT_EQ(-EFAULT, enqueue(&self->a, unmapped_address()));
 	EXPECT_EQ(-EFAULT, enqueue(&self->a, partly));
-	/* Nothing goes in if it cannot be said what did. */
+	/* No item is put into the inbox if the kernel cannot report how many it were. */
 	*readonly = self->good;
 	mprotect(readonly, PAGE, PROT_READ);
 	EXPECT_EQ(-EFAULT, enqueue(&self->a, readonly));
@@ -245,7 +245,7 @@ TEST_F(enqueue, array_pointer)
 		0, 1, (uintptr_t)KERNEL_ADDRESS, (uintptr_t)unmapped_address(),
 		(uintptr_t)fenced_pages(1) + PAGE, UINT64_MAX, UINT64_MAX - 63,
 		1ULL << 63, 1ULL << 47,
-		/* An address that is good in its lower half. */
+		/* Only the lower half of this address is valid. */
 		(uintptr_t)self->item | 1ULL << 63,
 	};
 	unsigned int i;
@@ -265,7 +265,7 @@ TEST_F(enqueue, array_ends_early)
 	struct ivring_enqueue e = self->good;
 	int i;
 
-	/* Three items, and two that cannot be read: three go in. */
+	/* Of five items two cannot be read: the first three are put into the inbox. */
 	for (i = 0; i < 3; i++)
 		end[i - 3].cookie = 10 + i;
 	e.items = (uintptr_t)(end - 3);
@@ -276,7 +276,7 @@ TEST_F(enqueue, array_ends_early)
 	for (i = 0; i < 3; i++)
 		EXPECT_EQ(10 + i, self->b.inbox->item[i].cookie);
 
-	/* The fourth can be read by half. */
+	/* Half of the fourth item can be read. */
 	memset(end - 4, 0, 4 * sizeof(*end));
 	e.items = (uintptr_t)(end - 4) + sizeof(*end) / 2;
 	ASSERT_EQ(0, enqueue(&self->a, &e));

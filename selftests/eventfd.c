@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IVRING_IOC_EVENTFD: each doorbell signals the eventfd, and so does a WAIT that turns
- * the state BUSY, but nothing else.
+ * IVRING_IOC_EVENTFD: each doorbell signals the eventfd, and so does a WAIT that turns the
+ * state into BUSY. Nothing else does.
  */
 #include <sys/eventfd.h>
 
@@ -26,7 +26,7 @@ FIXTURE_TEARDOWN(eventfd)
 	member_close_pair(&self->a, &self->b);
 }
 
-/* Signals since the last look. */
+/* How many signals have come since the last call. */
 static __u64 signals(int efd)
 {
 	__u64 count = 0;
@@ -45,15 +45,15 @@ TEST_F(eventfd, doorbell)
 	int i;
 
 	ASSERT_EQ(0, dev_eventfd(self->b.fd, self->efd));
-	/* Busy: no doorbell. */
+	/* The member is busy, so there is no doorbell. */
 	EXPECT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, 1));
 	EXPECT_EQ(0, signals(self->efd));
-	/* Idle: one, for however many items. */
+	/* The member is idle, so there is one doorbell, for any number of items. */
 	EXPECT_EQ(0, send_to_idle(&self->a, &self->b));
 	for (i = 0; i < 9; i++)
 		EXPECT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, 1));
 	EXPECT_EQ(1, signals(self->efd));
-	/* One for each time that it was idle. */
+	/* There is one signal for each time that the member was idle. */
 	for (i = 0; i < 3; i++)
 		EXPECT_EQ(0, send_to_idle(&self->a, &self->b));
 	EXPECT_EQ(3, signals(self->efd));
@@ -72,7 +72,10 @@ TEST_F(eventfd, members)
 	EXPECT_EQ(1, signals(self->efd));
 }
 
-/* Who turns the state BUSY otherwise than by a doorbell signals too: there may be one who sleeps. */
+/*
+ * A call that turns the state into BUSY without a doorbell signals too, because another
+ * task may sleep on the eventfd.
+ */
 TEST_F(eventfd, end_of_wait)
 {
 	member_see_members(&self->b);
@@ -84,7 +87,7 @@ TEST_F(eventfd, end_of_wait)
 	STORE(&self->b.area->state, IVRING_IDLE);
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, IVRING_WAIT_ARMED, 0, NULL));
 	EXPECT_EQ(1, signals(self->efd));
-	/* At the end of a delay that is not waited for. */
+	/* The delay ends while no task waits for it. */
 	STORE(&self->b.area->wake_items, 8);
 	STORE(&self->b.area->wake_delay_us, 900000);
 	EXPECT_EQ(0, send_to_idle(&self->a, &self->b));
@@ -93,7 +96,7 @@ TEST_F(eventfd, end_of_wait)
 	EXPECT_EQ(0, dev_wait(self->b.fd, 0, 0, NULL));
 	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 	EXPECT_EQ(1, signals(self->efd));
-	/* It is busy: nobody sleeps. */
+	/* The member is busy, so nobody sleeps. */
 	EXPECT_EQ(0, dev_wait(self->b.fd, 0, 0, NULL));
 	EXPECT_EQ(0, signals(self->efd));
 	EXPECT_EQ(0, member_stats(&self->b).rung);
@@ -131,7 +134,10 @@ TEST_F(eventfd, lifetimes)
 	int other = eventfd(0, EFD_NONBLOCK);
 	struct member c;
 
-	/* The descriptor that named it is closed; a duplicate hears it. */
+	/*
+	 * The descriptor that was passed is closed. A duplicate of it still receives the
+	 * signal.
+	 */
 	ASSERT_EQ(0, dev_eventfd(self->b.fd, other));
 	close(self->efd);
 	self->efd = dup(other);
@@ -139,7 +145,7 @@ TEST_F(eventfd, lifetimes)
 	EXPECT_EQ(0, send_to_idle(&self->a, &self->b));
 	EXPECT_EQ(1, signals(self->efd));
 
-	/* A member that is gone does not signal, nor does its successor. */
+	/* Neither a member that has left nor the next member of its slot signals the eventfd. */
 	ASSERT_EQ(0, member_join_slot(&c, self->a.fd, 3));
 	ASSERT_EQ(0, dev_eventfd(c.fd, self->efd));
 	member_close(&c);
@@ -149,7 +155,7 @@ TEST_F(eventfd, lifetimes)
 	member_close(&c);
 }
 
-/* A doorbell that cannot be counted any more is not lost, and blocks nobody. */
+/* A doorbell that overflows the eventfd's counter is not lost and blocks nobody. */
 TEST_F(eventfd, full)
 {
 	__u64 most = UINT64_MAX - 1;
@@ -200,7 +206,7 @@ TEST_F(eventfd, errors)
 	EXPECT_EQ(-ENOTCONN, dev_eventfd(fd, -1));
 	close(fd);
 
-	/* After all that, the first one is still in place. */
+	/* The first eventfd is still in use. */
 	EXPECT_EQ(0, send_to_idle(&self->a, &self->b));
 	EXPECT_EQ(1, signals(self->efd));
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Each allocation and each user copy of each call fails once: the call returns
- * ENOMEM or EFAULT, changes nothing and leaks nothing, and then succeeds. Needs
- * root and a kernel with fault injection (Documentation/fault-injection).
+ * Each allocation and each user copy of each call fails once. The call returns ENOMEM or
+ * EFAULT, changes nothing and leaks nothing, and then succeeds. Needs root and a kernel
+ * with fault injection (Documentation/fault-injection).
  */
 #include <dirent.h>
 #include <sys/eventfd.h>
@@ -10,17 +10,20 @@
 #include "fault_calls.h"
 
 #define FAIL_NTH	"/proc/thread-self/fail-nth"
-#define NTH_MAX		5000	/* one call does not do so much */
-/* A call allocates more when a cache of the kernel is empty: it is not always the same that is nth. */
+#define NTH_MAX		5000	/* more than one call allocates and copies */
+/*
+ * A call allocates more when a cache of the kernel is empty, so the nth allocation is not
+ * always the same.
+ */
 #define ROUNDS		3
 
 enum { NO_MEMORY = 1, BAD_ADDRESS = 2, BOTH = 3 };
 
-/* All that a call that fails must leave as it was. */
+/* The state that a failed call must not change. */
 struct state {
 	int files;
 	int maps;
-	int info;		/* what IVRING_IOC_INFO says of the file of the call */
+	int info;		/* what IVRING_IOC_INFO reports for the file of the call */
 	struct snapshot member;
 	char debugfs[4096];
 };
@@ -64,8 +67,8 @@ static void get_state(const struct setting *s, struct state *state)
 }
 
 /*
- * Pages of vmalloc memory, but for stacks of tasks, of which the kernel keeps some,
- * and for variables of each CPU.
+ * Pages of vmalloc memory. Stacks of tasks, some of which the kernel keeps, and per-CPU
+ * variables are not counted.
  */
 static long long vmalloc_pages(void)
 {
@@ -100,9 +103,9 @@ FIXTURE(fault) {
 FIXTURE_VARIANT(fault) {
 	int (*call)(struct setting *s);
 	void (*undo)(struct setting *s);
-	int errors;		/* all that it is to return, and no others */
-	bool alone;		/* there is no region */
-	bool result_last;	/* it has done its work when its last copy fails */
+	int errors;		/* all errors that must be seen, and no others */
+	bool alone;		/* without a region */
+	bool result_last;	/* its work is done when its last copy fails */
 };
 
 FIXTURE_VARIANT_ADD(fault, open) {
@@ -275,7 +278,7 @@ FIXTURE_TEARDOWN(fault)
 {
 }
 
-/* Make the @nth allocation or copy of the call fail; true if it has so many. */
+/* Make the @nth allocation or copy of the call fail; true if the call has that many. */
 static bool call_with_fault(int nth_fd, unsigned int nth, int (*call)(struct setting *s),
 			    struct setting *s, int *ret)
 {
@@ -285,17 +288,20 @@ static bool call_with_fault(int nth_fd, unsigned int nth, int (*call)(struct set
 	if (pwrite(nth_fd, number, length, 0) != length)
 		ksft_exit_fail_msg("cannot write to " FAIL_NTH "\n");
 	*ret = call(s);
-	/* What is left, or zero. To read it is a copy that may itself fail. */
+	/*
+	 * Read how many are left until the failure, or zero. Reading copies, so it may fail
+	 * itself.
+	 */
 	length = pread(nth_fd, number, sizeof(number) - 1, 0);
 	if (length > 0 && !strncmp(number, "0\n", 2))
 		return true;
-	/* So is to write it, if one is left. */
+	/* So may the write that cancels the failure. */
 	if (pwrite(nth_fd, "0", 1, 0) != 1 && pwrite(nth_fd, "0", 1, 0) != 1)
 		ksft_exit_fail_msg("cannot write to " FAIL_NTH "\n");
 	return false;
 }
 
-/* The error as one of the bits, or zero. */
+/* Return the bit that stands for the error, or zero. */
 static int error_bit(int error)
 {
 	return error == -ENOMEM ? NO_MEMORY : error == -EFAULT ? BAD_ADDRESS : 0;
@@ -308,7 +314,10 @@ TEST_F(fault, each)
 	long long pages;
 	unsigned int n;
 
-	/* What is made once, is there, and so is the memory that the call copies. */
+	/*
+	 * The first call allocates what is allocated only once, and makes its user memory
+	 * present.
+	 */
 	ASSERT_EQ(0, variant->call(s));
 	variant->undo(s);
 	pages = vmalloc_pages();
@@ -316,7 +325,7 @@ TEST_F(fault, each)
 	for (n = 1; n < NTH_MAX && rounds < ROUNDS; n++) {
 		get_state(s, &self->before);
 		if (!call_with_fault(self->nth, n, variant->call, s, &ret)) {
-			/* There are not so many. */
+			/* The call has fewer than @nth. */
 			ASSERT_EQ(0, ret);
 			variant->undo(s);
 			rounds++;
@@ -324,7 +333,7 @@ TEST_F(fault, each)
 			continue;
 		}
 		if (!ret) {
-			/* The kernel has got by: it tried otherwise. */
+			/* The kernel has recovered: it tried in another way. */
 			absorbed++;
 			variant->undo(s);
 			continue;
@@ -347,11 +356,11 @@ TEST_F(fault, each)
 			TH_LOG("after fault %u", n);
 		variant->undo(s);
 	}
-	TH_LOG("%d faults in %d rounds: %d calls failed, %d got by", failed + absorbed, rounds,
+	TH_LOG("%d faults in %d rounds: %d calls failed, %d recovered", failed + absorbed, rounds,
 	       failed, absorbed);
 	EXPECT_EQ(ROUNDS, rounds);
 	EXPECT_EQ(variant->errors, errors);
-	/* Its last copy failed, in all rounds or most. */
+	/* The last copy of the call failed, in all rounds or most of them. */
 	EXPECT_EQ(variant->result_last, sent > 0);
 	EXPECT_TRUE(SOON(vmalloc_pages() <= pages))
 		TH_LOG("vmalloc %+lld pages", vmalloc_pages() - pages);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Calls that fault.c has fail: each is one system call, after which the function
- * that undoes it makes everything as it was.
+ * The calls that fault.c makes fail. Each is one system call. For each there is a function
+ * that undoes it, which restores the state from before the call.
  */
 #ifndef FAULT_CALLS_H
 #define FAULT_CALLS_H
@@ -14,16 +14,16 @@
 #define NAME		"fault-test"
 #define OUTBOX		65536
 
-/* What the calls use. */
+/* Files, members and memory that the calls use. */
 struct setting {
-	int opened;		/* by call_open() and the like */
-	int file;		/* holds nothing */
+	int opened;		/* opened by call_open() and similar calls */
+	int file;		/* a file that holds no region */
 	int debugfs;		/* DEBUGFS_MEMBERS */
 	int epoll;
 	int eventfd;
 	void *map;
 	size_t map_size;
-	struct member a, b;	/* of one region */
+	struct member a, b;	/* the members of one region */
 	struct lane_out lane;	/* from a to b, holds an item */
 };
 
@@ -75,7 +75,7 @@ static int call_create_attach(struct setting *s)
 	return create(s, IVRING_CREATE_ATTACH, NAME);
 }
 
-/* What is attached, or holds a region, stays so. */
+/* A file stays attached and keeps its region, so nothing can be undone. */
 static void undo_file(struct setting *s)
 {
 	close(s->file);
@@ -124,7 +124,7 @@ static int call_enqueue(struct setting *s)
 	return enqueue(s, 1);
 }
 
-/* More than the kernel keeps on its stack. */
+/* The items are more than the kernel keeps on its stack. */
 static int call_enqueue_many(struct setting *s)
 {
 	return enqueue(s, 12);
@@ -138,7 +138,7 @@ static void undo_enqueue(struct setting *s)
 		;
 }
 
-/* There is the item in the lane. */
+/* The item is in the lane already. */
 static int call_wait(struct setting *s)
 {
 	return dev_wait(s->b.fd, 0, 0, NULL);
@@ -196,7 +196,7 @@ static int call_doorbell(struct setting *s)
 	return lane_doorbell(&s->lane);
 }
 
-/* Far from all other mappings, so that it takes page tables of its own. */
+/* The address is far from all other mappings, so that its page tables are new. */
 #define LONELY		((void *)0x400000000000UL)
 
 static int map(struct setting *s, int fd, size_t size, int prot, __u64 offset)

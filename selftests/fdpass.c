@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Descriptors that travel from process to process: the region's, for the other
- * to become a member of it, and a member's own, for the other to go on as that member.
+ * Descriptors are passed between processes: with the descriptor of a region the receiving
+ * process becomes a member, and with the descriptor of a member it continues as that
+ * member.
  */
 #include "ivring_test.h"
 #include "fdpass.h"
@@ -24,7 +25,7 @@ FIXTURE_TEARDOWN(fdpass)
 	close(self->socket[1]);
 }
 
-/* A process that has no ivring descriptor but what it is passed. */
+/* Start a process whose only ivring descriptor is the one that is passed to it. */
 static pid_t stranger(const struct member *member, const int socket[2], int (*act)(int fd))
 {
 	pid_t pid = child_fork();
@@ -46,7 +47,7 @@ static int join_and_greet(int fd)
 	close(fd);
 	if (member_send(&member, info.id, info.generation, 17))
 		return 2;
-	/* Its answer, and that is all. */
+	/* The reply is the only item. */
 	if (dev_wait(member.fd, 0, in_ms(10000), NULL) || member_pending(&member) != 1)
 		return 3;
 	return member.inbox->item[0].cookie;
@@ -74,7 +75,7 @@ static int join(int fd)
 	return -member_join(&member, fd);
 }
 
-/* The descriptor of one that created the region and is no member does as well. */
+/* A file that created the region and is not a member can be passed too. */
 TEST_F(fdpass, creator)
 {
 	struct ivring_create c = create_args(1, 2, 4096);
@@ -91,7 +92,7 @@ TEST_F(fdpass, creator)
 	EXPECT_EQ(EINVAL, child_wait(pid));
 }
 
-/* Read what is in the inbox, from where the reader was; answer; leave. */
+/* Read the inbox from where the first process stopped, reply, and leave. */
 static int go_on(int fd)
 {
 	struct ivring_item item;
@@ -116,7 +117,7 @@ TEST_F(fdpass, member)
 	ASSERT_TRUE(member_take(&member, &item));
 	ASSERT_EQ(0, pass_fd(self->socket[0], member.fd));
 	member_close(&member);
-	/* Same member, another process. */
+	/* It is the same member in another process. */
 	EXPECT_EQ(0, child_wait(pid));
 	ASSERT_TRUE(member_take(&self->member, &item));
 	EXPECT_EQ(3, item.cookie);
@@ -125,7 +126,7 @@ TEST_F(fdpass, member)
 	EXPECT_EQ(-EPIPE, member_send(&self->member, member.id, member.generation, 4));
 }
 
-/* On its way, in nobody's hands, it is still a member; until it is dropped. */
+/* A member exists while its only descriptor is in a message, until the message is dropped. */
 TEST_F(fdpass, in_flight)
 {
 	struct member member;
@@ -140,7 +141,7 @@ TEST_F(fdpass, in_flight)
 	self->socket[0] = self->socket[1] = -1;
 }
 
-/* To open it by way of /proc is to open the device anew. */
+/* Opening the descriptor by /proc opens the device anew. */
 TEST_F(fdpass, reopened)
 {
 	struct ivring_info info;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IVRING_IOC_FENCE: a member has all CPUs pass a barrier. What that is for shows
- * lane_sleep.c.
+ * IVRING_IOC_FENCE: a member makes all CPUs pass a barrier. lane_sleep.c tests what that is
+ * used for.
  */
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
@@ -11,7 +11,7 @@
 #define CALLERS	4
 #define ROUNDS	200
 #define LATE_MS	1000
-#define CALLS	100		/* of each caller */
+#define CALLS	100		/* per caller */
 #define ROUND_US	50
 
 FIXTURE(fence) {
@@ -28,7 +28,7 @@ FIXTURE_TEARDOWN(fence)
 	member_close(&self->member);
 }
 
-/* By members only, and there is no argument that could be wrong. */
+/* Only members may call it. It has no argument that could be wrong. */
 TEST_F(fence, who)
 {
 	struct ivring_create create = create_args(2, 8, 4096);
@@ -42,7 +42,7 @@ TEST_F(fence, who)
 	EXPECT_EQ(0, dev_ioctl(self->member.fd, IVRING_IOC_FENCE, (void *)-1UL));
 }
 
-/* Sends back what it gets. */
+/* Send back every byte that is received. */
 static void echo(const struct member *to)
 {
 	struct ivring_item item;
@@ -59,7 +59,7 @@ static void echo(const struct member *to)
 	}
 }
 
-/* However many call it all the time, others get on. */
+/* Others make progress while any number of tasks call it all the time. */
 TEST_F(fence, storm)
 {
 	__u64 worst = 0, time;
@@ -96,8 +96,8 @@ TEST_F(fence, storm)
 }
 
 /*
- * It takes microseconds also where RCU expedites nothing and a grace period takes
- * milliseconds, one of which membarrier() waits for.
+ * It takes microseconds even if RCU expedites nothing, when a grace period takes
+ * milliseconds. membarrier() waits for such a grace period.
  */
 
 FIXTURE(fence_rcu_normal) {
@@ -108,7 +108,7 @@ FIXTURE_SETUP(fence_rcu_normal)
 {
 	ASSERT_EQ(0, member_create(&self->member, 2, 8, 4096));
 	if (set_rcu_normal(true))
-		SKIP(return, "RCU does not let itself be told");
+		SKIP(return, "rcu_normal cannot be set");
 }
 
 FIXTURE_TEARDOWN(fence_rcu_normal)
@@ -135,8 +135,8 @@ static int compare(const void *a, const void *b)
 }
 
 /*
- * The time that all but some of the quickest calls take at least, so that it does not count
- * when the machine has something else to do; 0 for an error.
+ * The time that all but a few of the quickest calls take at least, so that other work on
+ * the machine does not count. 0 is an error.
  */
 static __u64 quick_time(int (*call)(int fd), int fd)
 {
@@ -159,7 +159,7 @@ TEST_F(fence_rcu_normal, takes_no_grace_period)
 	__u64 slow = quick_time(grace_period, -1), quick;
 
 	if (!slow)
-		SKIP(return, "nothing to compare with");
+		SKIP(return, "membarrier() is not available to compare with");
 	quick = quick_time(fence, self->member.fd);
 	TH_LOG("a fence takes %llu us, a grace period %llu us", quick / 1000, slow / 1000);
 	EXPECT_LT(0, quick);
@@ -190,7 +190,7 @@ static long long rounds(void)
 	return hits;
 }
 
-/* However many call it all the time, the CPUs are interrupted once in ROUND_US at most. */
+/* The CPUs are interrupted at most once in ROUND_US, however many tasks call it all the time. */
 TEST_F(fence_rcu_normal, is_limited)
 {
 	pid_t pid[CALLERS];
@@ -200,7 +200,7 @@ TEST_F(fence_rcu_normal, is_limited)
 
 	if (tell(TRACING "kprobe_events", "p:ivring_round on_each_cpu_cond_mask") ||
 	    tell(TRACING "events/kprobes/ivring_round/enable", "1"))
-		SKIP(return, "nothing counts them");
+		SKIP(return, "no kprobe counts the interrupts");
 	time = now();
 	for (c = 0; c < CALLERS; c++) {
 		pid[c] = child_fork();

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A flood of doorbells: a member rings as fast as it can at one that serves
- * another. The victim's answers to that other stay in time, and its counters tell
- * of the flood.
+ * A member rings the doorbell of another member as fast as it can. The victim still replies
+ * to a third member in time, and its counters show the flood.
  */
 #include "ivring_test.h"
 #include "lane.h"
@@ -14,9 +13,9 @@
 enum { VICTIM, GOOD, BAD };	/* slots */
 
 struct shared {
-	__u64 calls;		/* of the flood */
+	__u64 calls;		/* made by the flood */
 	__u64 answered;
-	__u64 items;		/* that came with it */
+	__u64 items;		/* sent by the flood */
 	int stop;
 };
 
@@ -30,20 +29,20 @@ FIXTURE_VARIANT(flood) {
 	void (*flood)(struct member *me, struct lane_out *out, const struct member *to);
 };
 
-/* Each time with an item: the victim has to be rung if it is idle. */
+/* Ring with an item each time: an idle victim has to be woken. */
 static void flood_lane(struct member *me, struct lane_out *out, const struct member *to)
 {
 	lane_send(out, 1);
 	lane_doorbell(out);
 }
 
-/* Without: it need not notice. */
+/* Ring without an item: the victim need not notice. */
 static void flood_empty_lane(struct member *me, struct lane_out *out, const struct member *to)
 {
 	lane_doorbell(out);
 }
 
-/* An index that says that there is something, and never stays. */
+/* Publish an index that says that there is an item, and take it back. */
 static void flood_false_lane(struct member *me, struct lane_out *out, const struct member *to)
 {
 	STORE(&out->ring->producer, out->next + 1);
@@ -51,7 +50,7 @@ static void flood_false_lane(struct member *me, struct lane_out *out, const stru
 	STORE(&out->ring->producer, out->next);
 }
 
-/* It asks to be rung back at every turn. */
+/* Ask the victim at every turn to report its progress. */
 static void flood_room(struct member *me, struct lane_out *out, const struct member *to)
 {
 	STORE(&out->ring->room_at, LOAD(&out->end->consumer));
@@ -65,7 +64,7 @@ static void flood_inbox(struct member *me, struct lane_out *out, const struct me
 	member_send(me, to->id, to->generation, 1);
 }
 
-/* Whoever comes or goes rings everybody that is idle. */
+/* A membership change wakes every idle member. */
 static void flood_members(struct member *me, struct lane_out *out, const struct member *to)
 {
 	struct ivring_attach a = attach_args(me->fd, IVRING_ID_ANY);
@@ -94,10 +93,7 @@ FIXTURE_TEARDOWN(flood)
 	member_close(&self->good);
 }
 
-/*
- * The victim: reads the inbox and its lanes in turns, some items of each, and
- * answers to what GOOD has sent.
- */
+/* The victim reads the inbox and its lanes by turns, some items of each, and replies to GOOD. */
 
 static int take_some(struct member *member, const struct lane_in *in, struct shared *shared)
 {
@@ -120,7 +116,7 @@ static int take_some(struct member *member, const struct lane_in *in, struct sha
 	return taken;
 }
 
-/* Reads lanes up to that of @last. */
+/* Read the lanes up to that of slot @last. */
 static void serve(struct shared *shared, struct member *member, __u32 last)
 {
 	struct lane_in in[3] = { 0 };
@@ -147,14 +143,14 @@ static void serve(struct shared *shared, struct member *member, __u32 last)
 	_exit(0);
 }
 
-/* One request and its answer: how long that took, or -1. */
+/* Send one request and receive its reply. Return the time that took, or -1. */
 static __s64 ask(struct member *good, struct lane_out *out, bool lane, __u64 cookie)
 {
 	__u64 start = now();
 	struct ivring_item item;
 	int ret;
 
-	/* Room in the inbox is shared with the flood. */
+	/* The flood uses the same inbox, so this may have to wait for room. */
 	ret = lane ? lane_send(out, cookie) :
 	      member_send_wait(good, VICTIM, 1, cookie, start + 5 * LATE_MS * MSEC);
 	if (ret < 0)
@@ -199,7 +195,7 @@ TEST_F(flood, latency_stays_bounded)
 
 		if (member_map(&member, victim.fd))
 			_exit(10);
-		/* What an index falsely says that there is would keep it busy for ever. */
+		/* A false index would keep the victim busy for ever. */
 		serve(shared, &member, variant->flood == flood_false_lane ? GOOD : BAD);
 	}
 	before = member_stats(&victim);
@@ -209,7 +205,7 @@ TEST_F(flood, latency_stays_bounded)
 	ASSERT_TRUE(SOON(LOAD(&shared->calls) > 10));
 	for (end = now() + SECONDS * SEC; now() < end; asked++) {
 		took = ask(good, &out, asked % 2, asked);
-		ASSERT_LE(0, took) TH_LOG("request %llu got no answer", asked);
+		ASSERT_LE(0, took) TH_LOG("request %llu got no reply", asked);
 		if (took > worst[asked % 2])
 			worst[asked % 2] = took;
 		usleep(rng_below(2000));
@@ -221,16 +217,19 @@ TEST_F(flood, latency_stays_bounded)
 	ASSERT_LE(0, lane_send(&out, 0));
 	EXPECT_EQ(0, child_wait(pid[0]));
 
-	/* Of room in the inbox nobody has a share of his own; it takes its time. */
+	/* No sender has a share of the inbox for itself, so waiting for room takes time. */
 	if (variant->flood != flood_inbox)
 		EXPECT_GT(LATE_MS * MSEC, worst[0]);
 	EXPECT_GT(LATE_MS * MSEC, worst[1]);
 	EXPECT_LT(20, asked);
 	EXPECT_LT(100, shared->calls);
-	/* It slept between them, and was rung; but it need not be where WAIT sees a false index. */
+	/*
+	 * The victim slept between the requests and was rung. It need not be rung where
+	 * WAIT sees a false index.
+	 */
 	if (variant->flood != flood_false_lane)
 		EXPECT_LT(asked / 4, after.rung - before.rung);
-	/* Each doorbell that it was due is counted, and so is each that was not. */
+	/* Every doorbell is counted, as rung or as suppressed. */
 	told = after.rung + after.suppressed + after.full -
 	       before.rung - before.suppressed - before.full;
 	if (variant->flood == flood_empty_lane)

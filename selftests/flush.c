@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IVRING_IOC_FLUSH: it returns when the items have been read, and not before.
+ * IVRING_IOC_FLUSH returns when the items have been read, and not before.
  */
 #include "ivring_test.h"
 
@@ -25,7 +25,7 @@ FIXTURE_TEARDOWN(flush)
 	member_close_pair(&self->a, &self->b);
 }
 
-/* Until @count items have been read. */
+/* Wait until @count items have been read. */
 static int flush(const struct member *from, const struct member *to, __u32 count,
 		 __u64 deadline)
 {
@@ -55,7 +55,7 @@ TEST_F(flush, ask)
 	}
 }
 
-/* What does not lie within the next round has been read, however long ago. */
+/* A position outside the next round of the ring has been read, however long ago. */
 TEST_F(flush, ask_about_old_ones)
 {
 	static const __u32 age[] = {
@@ -82,7 +82,7 @@ TEST_F(flush, deadline)
 	EXPECT_GT(2 * SEC, now() - start);
 }
 
-/* It sleeps until the reader says so, and the reader is asked to. */
+/* The call sleeps until the reader calls ROOM, and asks the reader for that. */
 TEST_F(flush, sleeps)
 {
 	struct ivring_item item;
@@ -91,7 +91,7 @@ TEST_F(flush, sleeps)
 	ASSERT_TRUE(SOON(LOAD(&self->b.inbox->room_wanted)));
 	ASSERT_TRUE(member_take(&self->b, &item));
 	EXPECT_EQ(0, member_ring_back(&self->b));
-	/* One of two: it asks again. */
+	/* The reader reads one of two items, so the call asks again. */
 	ASSERT_TRUE(SOON(LOAD(&self->b.inbox->room_wanted)));
 	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
 	ASSERT_TRUE(member_take(&self->b, &item));
@@ -99,7 +99,7 @@ TEST_F(flush, sleeps)
 	EXPECT_EQ(0, child_wait(pid));
 }
 
-/* A reader that does not ring back, but goes to sleep. */
+/* The reader does not call ROOM but goes to sleep. */
 TEST_F(flush, forgetful_reader)
 {
 	struct ivring_item item;
@@ -119,7 +119,7 @@ TEST_F(flush, forgetful_reader)
 	EXPECT_EQ(0, child_wait(pid));
 }
 
-/* The same where others have filled the inbox again meanwhile. */
+/* Meanwhile others have filled the inbox again. */
 TEST_F(flush, forgetful_reader_of_a_full_inbox)
 {
 	struct ivring_item item;
@@ -194,7 +194,7 @@ TEST_F(flush, errors)
 		f.generation = good.generation + 2 + i;
 		EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
 	}
-	/* A position that no item has reached. */
+	/* No item has reached this position. */
 	EXPECT_EQ(-EINVAL, flush(&self->a, &self->b, 4, IVRING_DEADLINE_NEVER));
 	EXPECT_EQ(-EINVAL, flush(&self->a, &self->b, ENTRIES, IVRING_DEADLINE_NEVER));
 

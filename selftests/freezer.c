@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The freezer, of a control group and of the whole system, with an item queued and
- * the receiver asleep: it sleeps on while it is frozen, and finds the item after it.
+ * The freezer of a control group and of the whole system stops a receiver that sleeps, and
+ * an item is queued. The receiver goes on sleeping while it is frozen, and finds the item
+ * after that.
  */
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -47,7 +48,7 @@ static int freeze(bool frozen)
 	       0 : -ETIMEDOUT;
 }
 
-/* A process of that group. */
+/* A process in that control group. */
 static pid_t fork_into_group(void)
 {
 	pid_t pid = child_fork();
@@ -86,7 +87,7 @@ FIXTURE_TEARDOWN(freezer)
 	member_close(&self->member);
 }
 
-/* Sleeps until there is an item, also through interruptions, and says what ended it. */
+/* Sleep until there is an item, also after interruptions, and report what ended the sleep. */
 static pid_t receiver(const struct member *member, const struct way *way, pid_t (*fork)(void))
 {
 	struct sleeper s = { 0 };
@@ -119,18 +120,18 @@ TEST_F(freezer, item_is_found)
 	pid_t pid;
 
 	if (variant->way == &way_uring_multishot && uring_open(&ring))
-		SKIP(return, "no io_uring here");
+		SKIP(return, "io_uring is not available");
 	if (mkdir(GROUP, 0755) && errno != EEXIST)
-		SKIP(return, "no control groups here");
+		SKIP(return, "control groups are not available");
 	if (put(GROUP "/cgroup.freeze", "0"))
-		SKIP(return, "no freezer of control groups here");
+		SKIP(return, "control groups have no freezer");
 	pid = receiver(&self->other, variant->way, fork_into_group);
 	ASSERT_TRUE(SOON(member_state(&self->other) == IVRING_IDLE));
 	usleep(10000);
 	ASSERT_EQ(0, freeze(true));
 	EXPECT_EQ(0, send(&self->member, &self->other, 7));
 	EXPECT_EQ(0, send(&self->member, &self->other, 8));
-	/* Nobody waits for one that is frozen unless he asks to. */
+	/* A sender waits for a frozen receiver only if it asks to wait. */
 	EXPECT_EQ(-EAGAIN, send(&self->member, &self->other, 9));
 	EXPECT_EQ(-ETIMEDOUT, member_send_wait(&self->member, self->other.id,
 					       self->other.generation, 9, in_ms(50)));
@@ -142,7 +143,7 @@ TEST_F(freezer, item_is_found)
 	EXPECT_EQ(0, rmdir(GROUP));
 }
 
-/* The other way round: a sender that is frozen while it waits. */
+/* The other direction: a sender is frozen while it waits. */
 
 FIXTURE(frozen_sender) {
 	struct member member;
@@ -173,9 +174,9 @@ TEST_F(frozen_sender, goes_on)
 	pid_t pid;
 
 	if (mkdir(GROUP, 0755) && errno != EEXIST)
-		SKIP(return, "no control groups here");
+		SKIP(return, "control groups are not available");
 	if (put(GROUP "/cgroup.freeze", "0"))
-		SKIP(return, "no freezer of control groups here");
+		SKIP(return, "control groups have no freezer");
 	ASSERT_EQ(0, send(member, other, 1));
 	ASSERT_EQ(0, send(member, other, 2));
 	pid = fork_into_group();
@@ -199,8 +200,8 @@ TEST_F(frozen_sender, goes_on)
 }
 
 /*
- * The freezer of cgroup v1, as that of the system, freezes a task in the middle of a sleep. Senders
- * that wait pass wakeups on to each other, and must not wait for one that is frozen.
+ * The freezer of cgroup v1 and that of the system freeze a task in the middle of its sleep.
+ * Waiting senders pass wakeups on to each other, and must not depend on a frozen one.
  */
 
 FIXTURE(frozen_crowd) {
@@ -247,7 +248,7 @@ TEST_F(frozen_crowd, holds_up_nobody)
 	int i;
 
 	if (mount("none", self->root, "cgroup", 0, "freezer"))
-		SKIP(return, "no cgroup v1 with a freezer here");
+		SKIP(return, "cgroup v1 with a freezer is not available");
 	snprintf(group, sizeof(group), "%s/ivring", self->root);
 	snprintf(procs, sizeof(procs), "%s/cgroup.procs", group);
 	snprintf(state, sizeof(state), "%s/freezer.state", group);
@@ -265,7 +266,7 @@ TEST_F(frozen_crowd, holds_up_nobody)
 	ASSERT_EQ(0, put(state, "FROZEN"));
 	ASSERT_TRUE(SOON(contains(state, "FROZEN")));
 
-	/* Another one, behind these. */
+	/* Another sender queues up behind the first ones. */
 	pid = child_fork();
 	if (!pid)
 		_exit(-wait_for_reader(member, other, variant->flush, in_ms(LATE_MS * slowness)));
@@ -276,10 +277,10 @@ TEST_F(frozen_crowd, holds_up_nobody)
 	start = now();
 	EXPECT_EQ(0, dev_room(other->fd, IVRING_ID_ANY));
 	EXPECT_EQ(0, child_wait(pid));
-	/* It was woken. At its deadline it would have looked by itself. */
+	/* The sender was woken. Without that it would have looked at its deadline. */
 	EXPECT_GT(LATE_MS * MSEC * slowness / 2, now() - start);
 
-	/* They go on where they were. */
+	/* The senders continue where they were. */
 	for (i = 0; i < 4; i++)
 		EXPECT_EQ(0, waitpid(frozen[i], NULL, WNOHANG));
 	ASSERT_EQ(0, put(state, "THAWED"));
@@ -293,8 +294,8 @@ TEST_F(frozen_crowd, holds_up_nobody)
 }
 
 /*
- * The freezer of the system stops everybody, so what comes meanwhile is the end of a
- * delay: the doorbell is rung for one that is frozen in its sleep.
+ * The freezer of the system stops all tasks, so the event is the end of a delay. It rings
+ * the doorbell of a receiver that is frozen in its sleep.
  */
 
 FIXTURE(suspend) {
@@ -330,7 +331,7 @@ TEST_F(suspend, item_is_found_afterwards)
 	pid_t pid;
 
 	if (put("/sys/power/pm_test", "freezer"))
-		SKIP(return, "no /sys/power/pm_test: a kernel without CONFIG_PM_DEBUG");
+		SKIP(return, "needs a kernel with CONFIG_PM_DEBUG");
 	ASSERT_EQ(0, put(TEST_DELAY, "1"));
 	STORE(&other->area->wake_items, 2);
 	STORE(&other->area->wake_delay_us, 500000);
@@ -343,7 +344,7 @@ TEST_F(suspend, item_is_found_afterwards)
 	EXPECT_EQ(0, put("/sys/power/state", "freeze"));
 	asleep = now() - start;
 	EXPECT_EQ(0, put("/sys/power/pm_test", "none"));
-	/* All were frozen for a second, and the delay ended meanwhile. */
+	/* All tasks were frozen for a second, and the delay ended meanwhile. */
 	EXPECT_LT(900 * MSEC, asleep);
 	EXPECT_EQ(7, child_wait(pid));
 	EXPECT_GT(LATE_MS * MSEC, now() - start - asleep);

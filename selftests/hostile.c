@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A member with bad intentions spoils nothing but its own mail.
+ * A hostile member can only damage its own items.
  */
 #include <sys/time.h>
 
@@ -29,7 +29,7 @@ FIXTURE_TEARDOWN(hostile)
 	member_close(&self->good);
 }
 
-/* Something that is likely to be at a limit. */
+/* Return a number that is likely to be at a limit. */
 static __u64 odd_number(void)
 {
 	static const __u64 limits[] = {
@@ -43,7 +43,7 @@ static __u64 odd_number(void)
 	return limits[rng_below(ARRAY_SIZE(limits))] + rng_below(3) - 1;
 }
 
-/* Nothing that was checked may change before it is used. */
+/* A value that the kernel has checked may not change before the kernel uses it. */
 TEST_F(hostile, items_that_change)
 {
 	struct ivring_item *items, item;
@@ -58,7 +58,7 @@ TEST_F(hostile, items_that_change)
 	if (!self->pid) {
 		volatile __u64 *word = (void *)items;
 
-		/* Good for a moment, and bad for the next. */
+		/* Alternate between valid and invalid values. */
 		for (;;) {
 			i = rng_below(ENTRIES) * 8 + rng_below(3);
 			word[i] = odd_number();
@@ -82,13 +82,13 @@ TEST_F(hostile, items_that_change)
 	}
 	kill(self->pid, SIGKILL);
 	child_wait(self->pid);
-	/* It has met both. */
+	/* The kernel has seen both. */
 	EXPECT_LT(0, sent);
 	EXPECT_LT(sent, tried);
-	TH_LOG("%llu of %llu sends were good", sent, tried);
+	TH_LOG("%llu of %llu sends succeeded", sent, tried);
 }
 
-/* Whatever it writes in its own area is its own harm. */
+/* A member that writes anything into its own area only harms itself. */
 TEST_F(hostile, area_that_changes)
 {
 	__u64 end = now() + SECONDS * SEC;
@@ -112,7 +112,7 @@ TEST_F(hostile, area_that_changes)
 
 			STORE(word[rng_below(ARRAY_SIZE(word))], odd_number());
 			if (!rng_below(100)) {
-				/* With an inbox that is not broken yet. */
+				/* The inbox of this member is not broken yet. */
 				member_close(&member);
 				close(self->bad.fd);
 				if (member_join(&member, self->good.fd))
@@ -124,7 +124,7 @@ TEST_F(hostile, area_that_changes)
 			dev_room(member.fd, IVRING_ID_ANY);
 		}
 	}
-	/* It is the only one to hold its descriptor. */
+	/* No other process holds its descriptor. */
 	member_close(&self->bad);
 	self->bad = no_member;
 	while (now() < end) {
@@ -135,7 +135,7 @@ TEST_F(hostile, area_that_changes)
 		ASSERT_TRUE(!ret || ret == -EPROTO || ret == -EPIPE ||
 			    ret == -ESTALE || ret == -EINVAL || ret == -ETIMEDOUT)
 			TH_LOG("%d", ret);
-		/* Good ones understand each other. */
+		/* The other members still reach each other. */
 		ASSERT_EQ(0, member_send(&self->good, other.id, other.generation, 7));
 		while (member_take(&self->good, &item))
 			;
@@ -148,7 +148,7 @@ TEST_F(hostile, area_that_changes)
 	member_close(&other);
 }
 
-/* Calls that make no sense, in no order. */
+/* Make calls that make no sense, in random order. */
 static void misbehave(int region_fd)
 {
 	static const unsigned long calls[] = {
@@ -226,7 +226,10 @@ static void on_alarm(int signal)
 {
 }
 
-/* One who keeps it from staying IDLE keeps WAIT from sleeping, but not from ending. */
+/*
+ * A member that overwrites IDLE can prevent WAIT from sleeping, but not its end at the
+ * deadline.
+ */
 TEST_F(hostile, state_that_never_stays_idle)
 {
 	static const __u32 states[] = { IVRING_BUSY, IVRING_BUSY_UNFENCED };
@@ -280,11 +283,11 @@ TEST_F(hostile, calls)
 			misbehave(self->bad.fd);
 		}
 	}
-	/* Two good ones work on: what goes in comes out. */
+	/* Two good members go on: every item that is sent is received. */
 	while (now() < end) {
 		int ret = member_send(&self->good, other.id, other.generation, cookie);
 
-		/* The others may have filled it. */
+		/* The hostile members may have filled the inbox. */
 		ASSERT_TRUE(!ret || ret == -EAGAIN);
 		while (member_take(&other, &item))
 			seen += item.from == self->good.id && item.cookie == cookie;

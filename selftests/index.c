@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A consumer index that cannot be: the inbox is broken for good, for its member
- * and for all who send to it, and for nobody else. It is never taken for an
- * empty or a full one.
+ * A consumer index that is impossible breaks the inbox for good, for its member and for all
+ * who send to it, and for nobody else. The index is never taken for that of an empty or a
+ * full inbox.
  */
 #include "ivring_test.h"
 
@@ -13,7 +13,7 @@ FIXTURE(index) {
 	struct member b;
 };
 
-/* The index, after 2 of 4 items have been read. */
+/* The index after 2 of 4 items have been read. */
 FIXTURE_VARIANT(index) {
 	__u32 consumer;
 };
@@ -36,7 +36,7 @@ FIXTURE_SETUP(index)
 		ASSERT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, i));
 	ASSERT_TRUE(member_take(&self->b, &item));
 	ASSERT_TRUE(member_take(&self->b, &item));
-	/* The kernel sees how far it is. */
+	/* The kernel learns how far the reader is. */
 	ASSERT_EQ(0, dev_wait(self->b.fd, 0, 0, NULL));
 }
 
@@ -45,13 +45,13 @@ FIXTURE_TEARDOWN(index)
 	member_close_pair(&self->a, &self->b);
 }
 
-/* Say that @consumer items have been read. */
+/* Claim that @consumer items have been read. */
 static void break_inbox(struct member *member, __u32 consumer)
 {
 	STORE(&member->area->inbox_consumer, member->start + consumer);
 }
 
-/* Whoever looks first. */
+/* The first call that looks at the index breaks the inbox. */
 
 TEST_F(index, send)
 {
@@ -107,13 +107,13 @@ TEST_F(index, for_good)
 	break_inbox(&self->b, 4);
 	EXPECT_EQ(-EPROTO, member_send(&self->a, self->b.id, self->b.generation, 9));
 
-	/* Others get their mail, from the breaker too. */
+	/* Other members still receive items, also from the member that broke its inbox. */
 	EXPECT_EQ(0, member_send(&self->b, self->a.id, self->a.generation, 9));
 	EXPECT_TRUE(member_take(&self->a, &item));
 	EXPECT_EQ(self->b.id, item.from);
 	EXPECT_EQ(0, member_send(&self->a, self->a.id, self->a.generation, 9));
 
-	/* Its successor starts afresh. */
+	/* The next member of the slot starts with a good inbox. */
 	member_close(&self->b);
 	ASSERT_EQ(0, member_join_slot(&c, self->a.fd, self->b.id));
 	EXPECT_EQ(0, member_send(&self->a, c.id, c.generation, 9));
@@ -121,7 +121,7 @@ TEST_F(index, for_good)
 	self->b = c;
 }
 
-/* Who sleeps meanwhile is told. */
+/* A task that sleeps is woken with the error. */
 
 static pid_t blocked(struct member *a, struct member *b, bool flush)
 {
@@ -144,7 +144,7 @@ TEST_F(index, blocked_sender)
 		;
 	pid = blocked(&self->a, &self->b, false);
 	ASSERT_TRUE(SOON(LOAD(&self->b.inbox->room_wanted)));
-	/* From a full ring on: 2 of 10. */
+	/* The inbox is full: 2 of 10 items have been read. */
 	break_inbox(&self->b, variant->consumer == 5 ? 11 :
 		    variant->consumer == 4 + ENTRIES ? 10 + ENTRIES :
 		    variant->consumer);
@@ -162,7 +162,7 @@ TEST_F(index, blocked_flush)
 	EXPECT_EQ(EPROTO, child_wait(pid));
 }
 
-/* Not ROOM, but a look at the inbox: the same. */
+/* Here WAIT looks at the inbox instead of ROOM. */
 TEST_F(index, blocked_flush_and_wait)
 {
 	pid_t pid = blocked(&self->a, &self->b, true);
@@ -173,7 +173,10 @@ TEST_F(index, blocked_flush_and_wait)
 	EXPECT_EQ(EPROTO, child_wait(pid));
 }
 
-/* The member's own tasks that sleep are told as well, if another one makes the kernel look. */
+/*
+ * Sleeping tasks of the member itself are woken with the error too, if another task makes
+ * the kernel look at the index.
+ */
 
 static int look_by_poll(int fd)
 {
@@ -212,7 +215,7 @@ TEST_F(index, own_sleeper)
 		break_inbox(&c, variant->consumer == 1 ? 2 : variant->consumer);
 		EXPECT_EQ(-EPROTO, look[i](c.fd));
 		EXPECT_EQ(EPROTO, child_wait(pid));
-		/* Not because its deadline had it look. */
+		/* The deadline was not what made it look. */
 		EXPECT_GT(8 * SEC, now() - start);
 		member_close(&c);
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IVRING_IOC_INFO and IVRING_IOC_MEMBER_INFO, and the counters: by ioctl, in fdinfo and in
- * debugfs they are the same.
+ * IVRING_IOC_INFO and IVRING_IOC_MEMBER_INFO. The counters have the same values in the
+ * ioctl, in fdinfo and in debugfs.
  */
 #include "ivring_test.h"
 #include "stats.h"
@@ -55,7 +55,7 @@ TEST_F(info, region_errors)
 	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_IOC_INFO, NULL));
 	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_IOC_INFO, KERNEL_ADDRESS));
 	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_IOC_INFO, unmapped_address()));
-	/* Nor into an area that only the kernel may write. */
+	/* The kernel does not write into an area that the member may not write. */
 	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_IOC_INFO, self->a.region));
 	EXPECT_EQ(IVRING_MAGIC, self->a.region->magic);
 }
@@ -65,7 +65,7 @@ TEST_F(info, member)
 	struct ivring_member_info v = { .id = self->a.id };
 	struct member c;
 
-	/* A member asks about another, and about a slot that is free. */
+	/* A member asks about another member, and about a free slot. */
 	ASSERT_EQ(0, member_send(&self->b, self->a.id, self->a.generation, 1));
 	ASSERT_EQ(0, dev_ioctl(self->b.fd, IVRING_IOC_MEMBER_INFO, &v));
 	EXPECT_EQ(self->a.id, v.id);
@@ -79,7 +79,7 @@ TEST_F(info, member)
 	member_close(&c);
 	memset(&v, 0, sizeof(v));
 	v.id = 3;
-	v.uid = v.stats.rung = 77;	/* out, so ignored */
+	v.uid = v.stats.rung = 77;	/* output only, so the kernel must ignore it */
 	ASSERT_EQ(0, dev_ioctl(self->b.fd, IVRING_IOC_MEMBER_INFO, &v));
 	EXPECT_EQ(3, v.id);
 	EXPECT_EQ(2, v.generation);
@@ -112,7 +112,7 @@ TEST_F(info, member_errors)
 	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_IOC_MEMBER_INFO, &v));
 }
 
-/* Make every counter but spurious differ from zero and from the others. */
+/* Make each of these counters differ from zero and from the others, except spurious. */
 static void make_history(struct member *a, struct member *b)
 {
 	struct ivring_item item;
@@ -143,7 +143,7 @@ TEST_F(info, counters)
 	EXPECT_EQ(4, b.items_out);
 	EXPECT_EQ(4, a.items_in);
 	EXPECT_EQ(4, a.rung);
-	EXPECT_EQ(1, a.suppressed);	/* when b came */
+	EXPECT_EQ(1, a.suppressed);	/* the doorbell when b attached */
 	EXPECT_EQ(2, a.full);
 	EXPECT_EQ(0, a.waits);
 	EXPECT_EQ(0, b.rung);
@@ -154,7 +154,7 @@ TEST_F(info, counters)
 	EXPECT_EQ(0, a.room + b.room);
 }
 
-/* The number behind @key in /proc/self/fdinfo/@fd, or -1. */
+/* Return the number behind @key in /proc/self/fdinfo/@fd, or -1. */
 static long long fdinfo(int fd, const char *key)
 {
 	char path[64], line[256];
@@ -200,7 +200,7 @@ static bool is_in(const char *path, const char *text)
 	return found;
 }
 
-/* A region that is called "-" is not taken for one without a name. */
+/* A region with the name "-" is not taken for a region without a name. */
 TEST_F(info, dash)
 {
 	struct ivring_create c = create_args(2, 4, 4096);
@@ -218,7 +218,7 @@ TEST_F(info, dash)
 		EXPECT_TRUE(is_in(DEBUGFS_MEMBERS, "\\x2d 0:1 "));
 }
 
-/* How many lines the table of all members has; their words counted up in @words. */
+/* Return how many lines the table of all members has, and add up its words in @words. */
 static int debugfs(const char *name, int *words)
 {
 	FILE *f = fopen(DEBUGFS_MEMBERS, "r");
@@ -248,8 +248,8 @@ TEST_F(info, debugfs)
 
 	before = debugfs("region", &columns);
 	if (before < 0)
-		SKIP(return, "no %s", DEBUGFS_MEMBERS);
-	/* One line for each member, of one word for each column, whatever its name. */
+		SKIP(return, "%s does not exist", DEBUGFS_MEMBERS);
+	/* There is one line per member and one word per column, whatever the name is. */
 	memcpy(c.name, "debug\nfs test \t1 2 3\\", 21);
 	c.mode = 0600;
 	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_CREATE, &c));
@@ -271,7 +271,7 @@ TEST_F(info, debugfs_of_two_users)
 
 	before = debugfs("", &words);
 	if (before < 0)
-		SKIP(return, "no %s", DEBUGFS_MEMBERS);
+		SKIP(return, "%s does not exist", DEBUGFS_MEMBERS);
 	ASSERT_EQ(0, seteuid(1001));
 	ASSERT_EQ(0, member_join(&member, self->a.fd));
 	ASSERT_EQ(0, seteuid(0));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What all tests share. Their functions return 0 or -errno like the kernel's.
+ * What all tests share. The functions return 0 or -errno like those of the kernel.
  */
 #ifndef IVRING_TEST_H
 #define IVRING_TEST_H
@@ -39,7 +39,7 @@
 #define STORE(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define FULL_BARRIER()	__atomic_thread_fence(__ATOMIC_SEQ_CST)
 
-/* By how much slower a kernel may be that checks each access to memory. */
+/* A debug kernel, which checks each memory access, may be this many times slower. */
 static int slowness = 1;
 
 static void __attribute__((constructor)) more_time_on_debug_kernels(void)
@@ -49,7 +49,10 @@ static void __attribute__((constructor)) more_time_on_debug_kernels(void)
 
 	if (!access("/sys/kernel/debug/kmemleak", F_OK) || !access("/sys/kernel/debug/kcsan", F_OK))
 		slowness = 10;
-	/* The harness's limits only find tests that hang: a busy machine must not reach them. */
+	/*
+	 * The time limits of the harness only exist to find tests that hang. A busy machine
+	 * must not reach them.
+	 */
 	for (f = __fixture_list; f; f = f->next)
 		for (t = f->tests; t; t = t->next)
 			t->timeout *= 4 * slowness;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The module's KUnit suites, which ran when it was loaded, have all passed. Needs
- * root, and a kernel and a module built with CONFIG_KUNIT.
+ * The KUnit suites of the module ran when it was loaded, and have all passed. Needs root,
+ * and a kernel and a module with CONFIG_KUNIT.
  */
 #include <dirent.h>
 
@@ -9,7 +9,7 @@
 
 #define RESULTS	"/sys/kernel/debug/kunit"
 
-/* One for each file that has a suite. */
+/* One entry per file that has a suite. */
 static const char * const suites[] = {
 	"ivring_account", "ivring_area", "ivring_batch", "ivring_delay",
 	"ivring_endpoint", "ivring_geometry", "ivring_ioctl", "ivring_lanes",
@@ -25,7 +25,7 @@ FIXTURE(kunit) {
 FIXTURE_SETUP(kunit)
 {
 	if (access(RESULTS, F_OK))
-		SKIP(return, "no KUnit here");
+		SKIP(return, "the kernel has no KUnit");
 }
 
 FIXTURE_TEARDOWN(kunit)
@@ -33,8 +33,8 @@ FIXTURE_TEARDOWN(kunit)
 }
 
 /*
- * Each suite has a file of TAP: its tests' results, indented, and then its own. A
- * suite that has not come to its end has none.
+ * Each suite has a file in TAP: the indented results of its tests, then the result of the
+ * suite. A suite that did not end has no result.
  */
 TEST_F(kunit, passed)
 {
@@ -69,7 +69,7 @@ TEST_F(kunit, passed)
 	}
 }
 
-/* None is forgotten above. */
+/* The table names every suite. */
 TEST_F(kunit, listed)
 {
 	struct dirent *entry;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Lanes: IVRING_IOC_OPEN_LANE, what it checks, and the table of lanes. What may be
- * mapped is the matter of lane_map.c, their end that of lane_end.c.
+ * IVRING_IOC_OPEN_LANE: what it checks, and the lane table. lane_map.c tests what can be
+ * mapped, and lane_end.c tests how lanes end.
  */
 #include "ivring_test.h"
 #include "lane.h"
@@ -9,7 +9,7 @@
 #define ENTRIES	8
 
 FIXTURE(lane) {
-	struct member a;	/* writes to b */
+	struct member a;	/* sends to b */
 	struct member b;
 };
 
@@ -23,7 +23,7 @@ FIXTURE_TEARDOWN(lane)
 	member_close_pair(&self->a, &self->b);
 }
 
-/* What is written at one end is read at the other, also when its index wraps. */
+/* Items written at one end are read at the other, also when the index wraps. */
 TEST_F(lane, items)
 {
 	struct ivring_item item = { 0 };
@@ -51,7 +51,7 @@ TEST_F(lane, items)
 	EXPECT_EQ(0, lane_close(&in));
 }
 
-/* One in each direction, and one to oneself. */
+/* There can be one lane in each direction, and one from a member to itself. */
 TEST_F(lane, three_at_once)
 {
 	struct member *end[3][2] = {
@@ -78,7 +78,10 @@ TEST_F(lane, three_at_once)
 	}
 }
 
-/* The table says who has opened what; its changes move on with it. */
+/*
+ * The lane table lists who has opened which lane. Its counter of changes is incremented
+ * with it.
+ */
 TEST_F(lane, table)
 {
 	const struct ivring_lanes *lanes = self->b.lanes;
@@ -104,7 +107,7 @@ TEST_F(lane, table)
 	EXPECT_EQ(c.generation, lanes->lane[c.id].generation);
 	EXPECT_EQ(2, lanes->lane[c.id].entries);
 
-	/* What is refused changes nothing, nor does a lane to someone else. */
+	/* Neither a refused call nor a lane to another member changes the table. */
 	EXPECT_EQ(-EBUSY, dev_open_lane(self->a.fd, self->b.id, self->b.generation, 2));
 	ASSERT_EQ(0, member_open_lane(&self->b, &self->a, ENTRIES));
 	EXPECT_EQ(changes, LOAD(&lanes->changes));
@@ -115,7 +118,10 @@ TEST_F(lane, table)
 	EXPECT_EQ(0, lanes->lane[self->a.id].generation);
 	EXPECT_EQ(c.generation, lanes->lane[c.id].generation);
 
-	/* A sender that is gone is still listed, and that it is gone is said elsewhere. */
+	/*
+	 * The lane of a sender that has left stays in the table. That the sender has left
+	 * is reported elsewhere.
+	 */
 	member_close(&c);
 	EXPECT_EQ(changes, LOAD(&lanes->changes));
 	EXPECT_EQ(c.generation, lanes->lane[c.id].generation);
@@ -124,7 +130,7 @@ TEST_F(lane, table)
 	EXPECT_EQ(0, lanes->lane[c.id].generation);
 }
 
-/* A lane begins as if no other had been there before, whatever its reader left. */
+/* A new lane starts from scratch, whatever the reader of an earlier lane has left. */
 TEST_F(lane, start)
 {
 	struct ivring_lane_end *end = &self->b.area->lane[self->a.id];
@@ -188,7 +194,7 @@ TEST_F(lane, bad_receiver)
 		o.flags |= IVRING_OPEN_LANE_WAIT;
 		EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_IOC_OPEN_LANE, &o));
 	}
-	/* A deadline is for who waits. */
+	/* A deadline needs the flag that makes the call wait. */
 	for (i = 0; i < 64; i++) {
 		o = good;
 		o.deadline = 1ULL << i;
@@ -202,7 +208,7 @@ TEST_F(lane, bad_receiver)
 		if (bad[i] != IVRING_ID_ANY)
 			EXPECT_EQ(-EINVAL, dev_room(self->a.fd, bad[i]));
 	}
-	/* No member has an even generation, or has had one that is to come. */
+	/* No member has an even generation, or one that lies in the future. */
 	for (i = 0; i < 4; i++) {
 		__u32 even = 2 * i, future = self->b.generation + 2 + i;
 
@@ -247,21 +253,21 @@ TEST_F(lane, not_attached)
 	close(fd);
 }
 
-/* A call about a lane that there is not. */
+/* The calls name a lane that does not exist. */
 TEST_F(lane, without)
 {
 	struct snapshot before = member_snapshot(&self->a);
 	struct ivring_room r = { .from = self->a.id, .flags = 1 };
 
-	/* The one in the other direction is none. */
+	/* The lane in the other direction does not count. */
 	ASSERT_EQ(0, member_open_lane(&self->b, &self->a, ENTRIES));
 	EXPECT_EQ(-ENOENT, member_doorbell(&self->a, &self->b));
 	EXPECT_EQ(-ENOENT, member_flush_lane(&self->a, &self->b, 0, 0));
 	EXPECT_EQ(-ENOENT, member_close_lane(&self->b, &self->a));
 	EXPECT_EQ(-ENOENT, member_close_lane(&self->b, &self->b));
-	/* The sender does not close it. */
+	/* The sender cannot close the lane. */
 	EXPECT_EQ(-ENOENT, member_close_lane(&self->b, &self->a));
-	/* Of another generation, or of a slot that is free. */
+	/* The generation is another one, or the slot is free. */
 	EXPECT_EQ(-ENOENT, dev_close_lane(self->a.fd, self->b.id,
 					  self->b.generation + 2));
 	EXPECT_EQ(-ENOENT, dev_close_lane(self->a.fd, 3, 1));
@@ -271,7 +277,7 @@ TEST_F(lane, without)
 	EXPECT_EQ(-ENOENT, member_close_lane(&self->a, &self->b));
 }
 
-/* One to each peer at a time. */
+/* A member can have one lane at a time to each peer. */
 TEST_F(lane, open_twice)
 {
 	struct lane_out out;
@@ -304,11 +310,11 @@ TEST_F(lane, refused)
 	EXPECT_EQ(-ENOENT, member_doorbell(&self->a, &self->b));
 	STORE(most, ENTRIES);
 	EXPECT_EQ(0, member_open_lane(&self->a, &self->b, ENTRIES));
-	/* It is asked when the lane is opened. */
+	/* The limit is read when the lane is opened. */
 	STORE(most, 0);
 	EXPECT_EQ(0, member_doorbell(&self->a, &self->b));
 	EXPECT_EQ(0, member_close_lane(&self->b, &self->a));
-	/* A limit that is none allows what the kernel does. */
+	/* An invalid limit allows what the kernel allows. */
 	STORE(most, 0xffffffff);
 	EXPECT_EQ(-EINVAL, dev_open_lane(self->a.fd, self->b.id, self->b.generation,
 					 2 * IVRING_MAX_LANE_ENTRIES));
@@ -360,7 +366,7 @@ TEST_F(lane, refused_from_the_start)
 	EXPECT_EQ(-ECONNREFUSED, dev_open_lane(self->a.fd, a.id, a.generation, 2));
 	ASSERT_EQ(0, member_map(&c, fd));
 	EXPECT_EQ(0, LOAD(&c.area->max_lane_entries));
-	/* It may change its mind. */
+	/* The member may change its limit later. */
 	STORE(&c.area->max_lane_entries, 2);
 	EXPECT_EQ(-ECONNREFUSED, dev_open_lane(self->a.fd, c.id, c.generation, 4));
 	EXPECT_EQ(0, dev_open_lane(self->a.fd, c.id, c.generation, 2));

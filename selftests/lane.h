@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Lanes, by hand: the sender's end of one and the receiver's.
+ * The sending end and the receiving end of a lane, without a library.
  */
 #ifndef LANE_H
 #define LANE_H
 
 #include "ivring_test.h"
 
-/* The calls. */
+/* System calls about lanes. */
 
-/* @deadline is for IVRING_OPEN_LANE_WAIT. */
+/* Open a lane. @deadline is for IVRING_OPEN_LANE_WAIT. */
 static inline int dev_open_lane_flags(int fd, __u32 id, __u32 generation, __u32 entries,
 				      __u32 flags, __u64 deadline)
 {
@@ -29,7 +29,7 @@ static inline int dev_open_lane(int fd, __u32 id, __u32 generation, __u32 entrie
 	return dev_open_lane_flags(fd, id, generation, entries, 0, 0);
 }
 
-/* The same, and wait until the lane of an earlier member of the slot has been closed. */
+/* Open a lane, and wait until the lane of an earlier member of the slot has been closed. */
 static inline int dev_open_lane_wait(int fd, __u32 id, __u32 generation, __u32 entries,
 				     __u64 deadline)
 {
@@ -61,7 +61,7 @@ static inline int dev_fence(int fd)
 	return dev_ioctl(fd, IVRING_IOC_FENCE, NULL);
 }
 
-/* The same for the lane from one member to another. */
+/* The same calls for the lane from one member to another. */
 
 static inline int member_open_lane(const struct member *from, const struct member *to,
 				   __u32 entries)
@@ -90,17 +90,17 @@ static inline size_t lane_size(__u32 entries)
 	return page_round(sizeof(struct ivring_ring_area) + 64 * entries);
 }
 
-/* The end that writes. */
+/* The sending end of a lane. */
 struct lane_out {
 	int fd;
 	__u32 to;
 	__u32 generation;
 	__u32 entries;
 	__u32 next;		/* index of the next item to be written */
-	bool unfenced;		/* passes no barrier where the receiver does */
+	bool unfenced;		/* omits its barrier if the receiver passes one for it */
 	struct ivring_ring_area *ring;
 	const struct ivring_member_area *area;	/* the receiver's */
-	const struct ivring_lane_end *end;	/* in there */
+	const struct ivring_lane_end *end;	/* in the receiver's area */
 };
 
 static inline int lane_open(struct lane_out *lane, const struct member *from,
@@ -126,7 +126,7 @@ static inline int lane_open(struct lane_out *lane, const struct member *from,
 	return 0;
 }
 
-/* Forget it: there is no call by which a sender closes a lane. */
+/* Unmap the sending end. A sender has no call that closes a lane. */
 static inline void lane_unmap(struct lane_out *lane, const struct member *from)
 {
 	munmap(lane->ring, lane_size(lane->entries));
@@ -138,7 +138,7 @@ static inline bool lane_full(const struct lane_out *lane)
 	return lane->next - LOAD(&lane->end->consumer) == lane->entries;
 }
 
-/* Write an item; there must be room. */
+/* Write an item. The lane must have room. */
 static inline void lane_write(struct lane_out *lane, const struct ivring_item *item)
 {
 	lane->ring->item[lane->next++ % lane->entries] = *item;
@@ -160,22 +160,22 @@ static inline int lane_doorbell(const struct lane_out *lane)
 	return dev_doorbell(lane->fd, lane->to, lane->generation);
 }
 
-/* The receiver does not look at the lane from slot @id until it is rung. */
+/* Whether the receiver ignores the lane from slot @id until it is rung for it. */
 static inline bool is_quiet(const struct ivring_member_area *area, __u32 id)
 {
 	return LOAD(&area->quiet[id / 32]) >> id % 32 & 1;
 }
 
-/* The lane, as its sender sees it, is quiet. */
+/* Whether the lane is quiet, as its sender sees it. */
 static inline bool lane_quiet(const struct lane_out *lane)
 {
 	return is_quiet(lane->area, lane->end - lane->area->lane);
 }
 
-/* After lane_put(): ring if need be, 1 if that woke somebody; or -errno. */
+/* Ring if necessary after lane_put(). Return 1 if that woke a task, 0, or -errno. */
 static inline int lane_tell(const struct lane_out *lane)
 {
-	/* A, if the receiver has taken the barrier upon itself. */
+	/* This pairs with A if the receiver passes the barrier. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (lane->unfenced && LOAD(&lane->area->state) == IVRING_BUSY_UNFENCED &&
 	    !lane_quiet(lane))
@@ -195,7 +195,10 @@ static inline int lane_tell(const struct lane_out *lane)
 	return lane_doorbell(lane);
 }
 
-/* Send one item whose cookie is @cookie: as lane_tell(), or -EAGAIN. */
+/*
+ * Send one item with cookie @cookie. Return the result of lane_tell(), or -EAGAIN if the
+ * lane is full.
+ */
 static inline int lane_send(struct lane_out *lane, __u64 cookie)
 {
 	struct ivring_item item = { .cookie = cookie };
@@ -211,7 +214,7 @@ static inline int lane_flush(const struct lane_out *lane, __u32 position, __u64 
 	return dev_flush_lane(lane->fd, lane->to, lane->generation, position, deadline);
 }
 
-/* The end that reads. */
+/* The receiving end of a lane. */
 struct lane_in {
 	struct member *member;
 	__u32 from;
@@ -221,7 +224,7 @@ struct lane_in {
 	struct ivring_lane_end *end;
 };
 
-/* Map the lane from @from as the table has it, or -ENOENT. */
+/* Map the lane from slot @from that the lane table names. Return -ENOENT if there is none. */
 static inline int lane_accept(struct lane_in *lane, struct member *member, __u32 from)
 {
 	const struct ivring_lane_info *info = &member->lanes->lane[from];
@@ -240,7 +243,7 @@ static inline int lane_accept(struct lane_in *lane, struct member *member, __u32
 	return lane->ring == MAP_FAILED ? -errno : 0;
 }
 
-/* Open a lane, and map both its ends. */
+/* Open a lane and map both of its ends. */
 static inline int lane_connect(struct lane_out *out, struct lane_in *in,
 			       const struct member *from, struct member *to, __u32 entries)
 {
@@ -254,7 +257,7 @@ static inline __u32 lane_pending(const struct lane_in *lane)
 	return LOAD(&lane->ring->producer) - lane->end->consumer;
 }
 
-/* Read one item and give it up; false if there is none. */
+/* Read one item and release its slot; false if there is none. */
 static inline bool lane_take(const struct lane_in *lane, struct ivring_item *item)
 {
 	__u32 index = lane->end->consumer;
@@ -266,7 +269,7 @@ static inline bool lane_take(const struct lane_in *lane, struct ivring_item *ite
 	return true;
 }
 
-/* Mark it as quiet; true if that could not be, since it holds something. */
+/* Mark the lane as quiet; true if that failed because the lane holds an item. */
 static inline bool lane_mark(const struct lane_in *lane)
 {
 	__u32 *word = &lane->member->area->quiet[lane->from / 32], bit = 1u << lane->from % 32;
@@ -279,7 +282,7 @@ static inline bool lane_mark(const struct lane_in *lane)
 	return true;
 }
 
-/* Ring back if the sender waits for what has been read. */
+/* Call ROOM if the sender waits for a position that has been read. */
 static inline int lane_ring_back(const struct lane_in *lane)
 {
 	FULL_BARRIER();		/* R */
@@ -289,7 +292,7 @@ static inline int lane_ring_back(const struct lane_in *lane)
 	return dev_room(lane->member->fd, lane->from);
 }
 
-/* Let go of it. */
+/* Unmap and close the lane. */
 static inline int lane_close(struct lane_in *lane)
 {
 	munmap((void *)lane->ring, lane_size(lane->entries));

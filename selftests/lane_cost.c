@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a look at the rings costs: no more than there is to be seen. Costs are
- * compared within one run, so they hold on any machine, as long as both are
- * disturbed alike; the figures are printed.
+ * Looking at the rings costs no more than there is to see. Costs are compared within one
+ * run, so the bounds hold on any machine as long as both sides are disturbed alike. The
+ * figures are printed.
  */
 
 #include "ivring_test.h"
 #include "lane.h"
 
 #define SAMPLES	101
-#define CALLS	50	/* in each sample */
+#define CALLS	50	/* calls per sample */
 #define MANY	500	/* lanes */
 
 typedef void (*call_fn)(const struct member *member);
@@ -19,7 +19,7 @@ static void wait_once(const struct member *member)
 	dev_wait(member->fd, 0, 0, NULL);
 }
 
-/* That goes idle, and so looks twice. */
+/* The member goes idle and so looks twice. */
 static void poll_once(const struct member *member)
 {
 	dev_poll(member->fd, POLLIN);
@@ -67,7 +67,7 @@ static void measure(call_fn call, const struct member *a, const struct member *b
 	*of_b = median(samples[1]);
 }
 
-/* The first lane of a large region costs as much as it would in a small one. */
+/* The first lane of a large region costs as much as the first lane of a small one. */
 TEST(one_lane_in_many_slots)
 {
 	__u64 none, one;
@@ -91,7 +91,7 @@ TEST(one_lane_in_many_slots)
 	member_close(&a);
 }
 
-/* A member with lanes from others, the first of which sends. */
+/* A member with lanes from others, of which the first sends. */
 struct many {
 	struct member to;
 	struct member from;
@@ -145,7 +145,7 @@ static void exchange(struct many *m, int times)
 	}
 }
 
-/* Many lanes of which one is in use cost as much as that one would alone. */
+/* Many lanes with one in use cost as much as that lane alone. */
 TEST(one_active_of_many_lanes)
 {
 	struct many one, many;

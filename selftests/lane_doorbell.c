@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IVRING_IOC_DOORBELL: who is idle is woken for what is in a lane, and for nothing
- * else. Who raises it for nothing is the only one to notice.
+ * IVRING_IOC_DOORBELL: an idle member is woken for items in a lane, and for nothing else.
+ * Only a member that rings without a reason pays for that.
  */
 #include <sched.h>
 #include <sys/eventfd.h>
@@ -12,7 +12,7 @@
 #define ENTRIES	8
 
 FIXTURE(lane_doorbell) {
-	struct member a;	/* writes to b */
+	struct member a;	/* sends to b */
 	struct member b;
 	struct lane_out out;
 	struct lane_in in;
@@ -45,7 +45,7 @@ static pid_t sleeper(const struct member *member)
 	return pid;
 }
 
-/* An idle receiver is rung once, a busy one not at all. */
+/* An idle receiver is rung once, and a busy receiver is not rung. */
 TEST_F(lane_doorbell, states)
 {
 	static const __u32 busy[] = { IVRING_BUSY, IVRING_BUSY_UNFENCED, 99, 0xffffffff };
@@ -69,7 +69,7 @@ TEST_F(lane_doorbell, states)
 	EXPECT_EQ(0, member_stats(&self->b).items_in);
 }
 
-/* Only what is in the caller's own lane counts. */
+/* Only the items in the caller's own lane count. */
 TEST_F(lane_doorbell, pointless)
 {
 	struct ivring_stats before = member_stats(&self->b);
@@ -103,7 +103,10 @@ TEST_F(lane_doorbell, pointless)
 	member_close(&c);
 }
 
-/* A flood of them: the sleeper sleeps, and is no wiser afterwards. */
+/*
+ * Many doorbells without a reason: the receiver goes on sleeping, and its counters do not
+ * change.
+ */
 TEST_F(lane_doorbell, flood)
 {
 	enum { FLOOD = 100000 };
@@ -113,7 +116,7 @@ TEST_F(lane_doorbell, flood)
 	__u64 count;
 
 	ASSERT_EQ(0, dev_eventfd(self->b.fd, efd));
-	/* The sleep is counted after IDLE has been stored. */
+	/* The kernel counts the sleep after it has stored IDLE. */
 	ASSERT_TRUE(SOON(member_stats(&self->b).waits == 1));
 	before = member_stats(&self->b);
 	for (i = 0; i < FLOOD; i++)
@@ -125,7 +128,7 @@ TEST_F(lane_doorbell, flood)
 	EXPECT_EQ(-1, read(efd, &count, sizeof(count)));
 	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
 
-	/* One with a point. */
+	/* This doorbell has a reason. */
 	EXPECT_EQ(1, lane_send(&self->out, 1));
 	EXPECT_EQ(0, child_wait(pid));
 	EXPECT_EQ(sizeof(count), read(efd, &count, sizeof(count)));
@@ -135,7 +138,7 @@ TEST_F(lane_doorbell, flood)
 	close(efd);
 }
 
-/* Those that sleep find items in a lane as they do in the inbox. */
+/* Sleeping tasks find items in a lane as they find items in the inbox. */
 TEST_F(lane_doorbell, found_at_once)
 {
 	struct ivring_item item;
@@ -150,19 +153,19 @@ TEST_F(lane_doorbell, found_at_once)
 	ASSERT_TRUE(lane_take(&self->in, &item));
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, &events));
 	EXPECT_EQ(0, dev_poll(self->b.fd, POLLIN | POLLRDNORM));
-	/* What the sender writes is not the sender's to be woken for. */
+	/* Items that a member sends do not wake that member. */
 	put(&self->out);
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->a.fd, 0, 0, &events));
 }
 
-/* WAIT_ARMED sleeps while the doorbell has not rung, whatever there is. */
+/* WAIT with IVRING_WAIT_ARMED sleeps until the doorbell has rung, whatever the rings hold. */
 TEST_F(lane_doorbell, wait_armed)
 {
 	__u32 events = 77;
 	__u64 start;
 	pid_t pid;
 
-	/* Not armed: there is nothing to wait for. */
+	/* The state is not IDLE, so there is nothing to wait for. */
 	EXPECT_EQ(0, dev_wait(self->b.fd, IVRING_WAIT_ARMED, IVRING_DEADLINE_NEVER,
 			      &events));
 	EXPECT_EQ(0, events);
@@ -173,14 +176,14 @@ TEST_F(lane_doorbell, wait_armed)
 	EXPECT_LE(50 * MSEC, now() - start);
 	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 
-	/* Rung between arming and the call. */
+	/* The doorbell rang between arming and the call. */
 	STORE(&self->b.area->state, IVRING_IDLE);
 	EXPECT_EQ(1, lane_send(&self->out, 1));
 	EXPECT_EQ(0, dev_wait(self->b.fd, IVRING_WAIT_ARMED, IVRING_DEADLINE_NEVER,
 			      &events));
 	EXPECT_EQ(0, events);
 
-	/* And during it. */
+	/* The doorbell rings during the call. */
 	ASSERT_TRUE(lane_take(&self->in, &(struct ivring_item) { 0 }));
 	STORE(&self->b.area->state, IVRING_IDLE);
 	pid = child_fork();
@@ -197,7 +200,10 @@ TEST_F(lane_doorbell, wait_armed)
 	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 }
 
-/* Who is gone says so for good, so that who writes its lane comes to know. */
+/*
+ * A member that has left marks its area for good, so that a sender that only writes its
+ * lane learns about it.
+ */
 TEST_F(lane_doorbell, dead_receiver)
 {
 	static const __u32 states[] = {
@@ -225,7 +231,7 @@ TEST_F(lane_doorbell, dead_receiver)
 	}
 }
 
-/* The end of a sender rings as ever; what it left is still to be read. */
+/* The end of a sender rings the doorbell. Items that it has published can still be read. */
 TEST_F(lane_doorbell, dead_sender)
 {
 	struct ivring_item item;
@@ -248,7 +254,7 @@ TEST_F(lane_doorbell, dead_sender)
 		_exit(events);
 	}
 	ASSERT_TRUE(SOON(member_state(&self->b) == IVRING_IDLE));
-	/* It dies between publishing and ringing. */
+	/* The sender ends after it has published and before it rings. */
 	put(&out);
 	lane_unmap(&out, &member);
 	member_close(&member);
@@ -257,7 +263,7 @@ TEST_F(lane_doorbell, dead_sender)
 	EXPECT_EQ(0, lane_close(&in));
 }
 
-/* A receiver with so many lanes that a look at them takes its time. */
+/* A receiver with so many lanes that looking at them takes time. */
 
 #define SENDERS	63
 
@@ -294,7 +300,7 @@ static void read_all(const struct member *member, const struct lane_out *out, co
 	member->area->lane[from->id].consumer = out->next;
 }
 
-/* However many senders, one doorbell. */
+/* There is one doorbell, however many senders there are. */
 TEST_F(lane_doorbells, one)
 {
 	int round, i, rung, woken = 0;
@@ -313,7 +319,7 @@ TEST_F(lane_doorbells, one)
 		for (i = 0; i < SENDERS; i++)
 			read_all(&self->to, &self->out[i], &self->from[i]);
 	}
-	/* A few may have found their item before they slept. */
+	/* A few tasks may have found their item before they slept. */
 	EXPECT_LT(0, woken);
 	EXPECT_LT(0, member_stats(&self->to).waits);
 	EXPECT_GE(20, member_stats(&self->to).waits);
@@ -329,7 +335,7 @@ static void run_on(int cpu)
 	sched_setaffinity(0, sizeof(set), &set);
 }
 
-/* Rung between its look at that lane and its sleep, it was not woken for nothing. */
+/* A doorbell between the look at the lane and the sleep is not spurious. */
 TEST_F(lane_doorbells, between_look_and_sleep)
 {
 	enum { ROUNDS = 2000 };
@@ -339,7 +345,7 @@ TEST_F(lane_doorbells, between_look_and_sleep)
 	pid_t pid;
 
 	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
-		SKIP(return, "takes two CPUs");
+		SKIP(return, "needs two CPUs");
 	ASSERT_NE(MAP_FAILED, turn);
 	pid = child_fork();
 	run_on(pid ? 0 : 1);

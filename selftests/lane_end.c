@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The end of a lane: IVRING_IOC_CLOSE_LANE, or one that leaves; and who may have the
- * next one. With processes that are killed: lane_leave.c.
+ * The end of a lane: IVRING_IOC_CLOSE_LANE, a member that leaves, and who can open the next
+ * lane. lane_leave.c tests the same with processes that are killed.
  */
 #include <sys/resource.h>
 
@@ -11,7 +11,7 @@
 #define ENTRIES	8
 
 FIXTURE(lane_end) {
-	struct member a;	/* writes to b */
+	struct member a;	/* sends to b */
 	struct member b;
 };
 
@@ -25,7 +25,7 @@ FIXTURE_TEARDOWN(lane_end)
 	member_close_pair(&self->a, &self->b);
 }
 
-/* Closed by the receiver: the sender is told, until it opens another. */
+/* The receiver closes the lane. The sender's calls fail until it opens another lane. */
 TEST_F(lane_end, closed)
 {
 	__u32 *word = &self->b.area->lane[self->a.id].closed;
@@ -38,12 +38,12 @@ TEST_F(lane_end, closed)
 	EXPECT_NE(0, LOAD(&out.end->closed));
 	EXPECT_EQ(-ECONNRESET, lane_doorbell(&out));
 	EXPECT_EQ(-ECONNRESET, lane_flush(&out, out.next, IVRING_DEADLINE_NEVER));
-	/* What had been read before has been read. */
+	/* Items that were read before the lane was closed count as read. */
 	EXPECT_EQ(0, lane_flush(&out, out.next - 1, 0));
-	/* What the receiver writes there makes it no better. */
+	/* A receiver that overwrites the closed word does not reopen the lane. */
 	STORE(word, 0);
 	EXPECT_EQ(-ECONNRESET, lane_doorbell(&out));
-	/* Writing on harms nobody. */
+	/* A sender that goes on writing its memory damages nothing. */
 	lane_put(&out, &(struct ivring_item) { 0 });
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, NULL));
 	lane_unmap(&out, &self->a);
@@ -65,7 +65,7 @@ TEST_F(lane_end, dead_receiver)
 	EXPECT_EQ(-EPIPE, member_open_lane(&self->a, &self->b, ENTRIES));
 	EXPECT_EQ(-EPIPE, member_doorbell(&self->a, &self->b));
 	EXPECT_EQ(-EPIPE, member_flush_lane(&self->a, &self->b, -ENTRIES + 1, 0));
-	/* Its successor is another, to which nothing has been opened. */
+	/* The next member of the slot is another member, to which nobody has opened a lane. */
 	ASSERT_EQ(0, member_join_slot(&next, self->a.fd, self->b.id));
 	EXPECT_EQ(-ESTALE, member_open_lane(&self->a, &self->b, ENTRIES));
 	EXPECT_EQ(-ESTALE, member_doorbell(&self->a, &self->b));
@@ -77,7 +77,10 @@ TEST_F(lane_end, dead_receiver)
 	self->b = next;
 }
 
-/* What a sender leaves can be read; its successor waits until it is let go of. */
+/*
+ * Items of a sender that has left can be read. The next member of its slot waits until the
+ * lane is closed.
+ */
 TEST_F(lane_end, dead_sender)
 {
 	struct ivring_item item;
@@ -110,12 +113,12 @@ TEST_F(lane_end, dead_sender)
 	member_close(&a);
 }
 
-/* A successor that waits for the old lane to be closed. */
+/* The next member of the sender's slot waits until the old lane is closed. */
 
 FIXTURE(successor) {
 	struct member b;	/* has a lane from a member that has left */
-	struct member old;	/* that member */
-	struct member a;	/* has its slot now */
+	struct member old;	/* the member that has left */
+	struct member a;	/* has the slot of that member now */
 	struct member c;	/* another member */
 };
 
@@ -141,13 +144,13 @@ static int open_lane_wait(const struct member *from, const struct member *to, __
 	return dev_open_lane_wait(from->fd, to->id, to->generation, ENTRIES, deadline);
 }
 
-/* A process that waits, and exits with the error. */
+/* Start a process that waits and exits with the error. */
 static pid_t opener(const struct member *from, const struct member *to)
 {
 	pid_t pid = child_fork();
 
 	if (!pid) {
-		/* It does not keep the receiver alive. */
+		/* The process must not keep the receiver alive. */
 		close(to->fd);
 		_exit(-open_lane_wait(from, to, IVRING_DEADLINE_NEVER));
 	}
@@ -165,13 +168,13 @@ TEST_F(successor, waits)
 	for (i = 0; i < 3; i++)
 		EXPECT_EQ(0, waitpid(pid[i], NULL, WNOHANG));
 	EXPECT_EQ(self->old.generation, self->b.lanes->lane[self->a.id].generation);
-	/* What is told of reading is not the end. */
+	/* Calls about room and progress do not end the wait. */
 	EXPECT_EQ(0, dev_room(self->b.fd, self->a.id));
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, NULL));
 	EXPECT_EQ(0, waitpid(pid[0], NULL, WNOHANG));
 	EXPECT_EQ(0, member_close_lane(&self->b, &self->old));
 	for (i = 0; i < 3; i++) {
-		/* The others find the lane of the first, which nobody has mapped. */
+		/* The others find the lane of the first one, which nobody has mapped. */
 		ret = child_wait(pid[i]);
 		EXPECT_EQ(0, ret);
 		opened += !ret;
@@ -197,7 +200,7 @@ TEST_F(successor, deadline)
 	EXPECT_EQ(self->old.generation, self->b.lanes->lane[self->a.id].generation);
 }
 
-/* Nothing is in the way: there is nothing to wait for. */
+/* No old lane is open, so there is nothing to wait for. */
 TEST_F(successor, no_old_lane)
 {
 	EXPECT_EQ(0, open_lane_wait(&self->a, &self->c, 0));
@@ -205,7 +208,7 @@ TEST_F(successor, no_old_lane)
 	EXPECT_EQ(0, open_lane_wait(&self->a, &self->b, 0));
 }
 
-/* A lane of its own that is open does not go away by waiting. */
+/* Waiting does not help against an open lane of the caller's own. */
 TEST_F(successor, own_lane)
 {
 	struct lane_out out;
@@ -262,7 +265,7 @@ TEST_F(successor, file_is_free)
 	EXPECT_EQ(-SIGKILL, child_wait(pid));
 }
 
-/* Both ends gone, in either order, and nothing is in the way of the next two. */
+/* Both members leave, in either order. The next members of both slots can open a lane at once. */
 TEST_F(lane_end, both_dead)
 {
 	struct member c, d;
@@ -279,7 +282,7 @@ TEST_F(lane_end, both_dead)
 	}
 }
 
-/* As long as its sender has not mapped it, it can be opened again: it is the same. */
+/* Until its sender has mapped the lane, the same call succeeds again and opens the same lane. */
 TEST_F(lane_end, never_mapped)
 {
 	const size_t size = lane_size(IVRING_MAX_LANE_ENTRIES);
@@ -294,7 +297,7 @@ TEST_F(lane_end, never_mapped)
 	ASSERT_EQ(0, lane_accept(&in, b, a->id));
 	changes = LOAD(&b->lanes->changes);
 
-	/* No room for it in the process. */
+	/* The mapping fails because the process has no room for it. */
 	ASSERT_EQ(0, getrlimit(RLIMIT_AS, &old));
 	limit = old;
 	limit.rlim_cur = size;
@@ -307,7 +310,7 @@ TEST_F(lane_end, never_mapped)
 	EXPECT_EQ(0, map_refused(EINVAL, a->fd, size + PAGE, PROT_READ, MAP_SHARED,
 				 IVRING_MAP_LANE_TO(b->id)));
 
-	/* Of another size it would be another one. */
+	/* With another size it would be another lane. */
 	EXPECT_EQ(-EBUSY, member_open_lane(a, b, ENTRIES));
 	ASSERT_EQ(0, lane_open(&out, a, b, IVRING_MAX_LANE_ENTRIES));
 	EXPECT_EQ(changes, LOAD(&b->lanes->changes));
@@ -320,7 +323,7 @@ TEST_F(lane_end, never_mapped)
 	EXPECT_EQ(0, member_open_lane(a, b, ENTRIES));
 }
 
-/* One that is closed while its sender sleeps was not read, whatever comes in its place. */
+/* A lane is closed while its sender sleeps. Its items were not read, whatever lane comes next. */
 TEST_F(lane_end, closed_for_one_that_sleeps)
 {
 	struct member *a = &self->a, *b = &self->b;
@@ -339,7 +342,7 @@ TEST_F(lane_end, closed_for_one_that_sleeps)
 		ASSERT_TRUE(SOON(LOAD(&in.ring->room_wanted)));
 		usleep(i % 300);
 		ASSERT_EQ(0, lane_close(&in));
-		/* Its indices begin elsewhere. */
+		/* The indices of the next lane start elsewhere. */
 		ASSERT_EQ(0, dev_open_lane(a->fd, b->id, b->generation, 2));
 		ASSERT_EQ(ECONNRESET, child_wait(pid));
 		ASSERT_EQ(0, member_close_lane(b, a));
@@ -349,7 +352,7 @@ TEST_F(lane_end, closed_for_one_that_sleeps)
 static __u32 race_id, race_generation;
 static __u32 *race_entries;
 
-/* Each asks for a lane of its own size. */
+/* Each process asks for a lane of another size. */
 static int open_one(int fd)
 {
 	__u32 entries = __atomic_fetch_add(race_entries, 1, __ATOMIC_RELAXED);
@@ -392,7 +395,7 @@ TEST_F(lane_end, race_to_close)
 	}
 }
 
-/* Closed and opened again at the same moment, by the same two. */
+/* The same two members close and open the lane at the same moment. */
 TEST_F(lane_end, race_to_reopen)
 {
 	__u32 changes = LOAD(&self->b.lanes->changes);
@@ -420,10 +423,10 @@ TEST_F(lane_end, race_to_reopen)
 }
 
 /*
- * A successor opens its lane at the very moment at which the last one is closed:
- * it is open, and begins where lanes begin.
+ * The next member of the slot opens its lane at the moment at which the old one is closed.
+ * The lane is open, and its indices start where those of a new lane start.
  */
-TEST_F(lane_end, race_to_succeed)
+TEST_F(lane_end, race_to_follow)
 {
 	enum { SLOT = 2 };
 	struct ivring_lane_end *end = &self->b.area->lane[SLOT];

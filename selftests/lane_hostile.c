@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A member that writes anything, at any time, into every word that it may write
- * of its lanes and its area: two others understand each other all the same, and
- * the kernel does not mind.
+ * A member writes anything at any time into every word of its lanes and its area that it
+ * may write. Two other members still reach each other, and the kernel is not harmed.
  */
 #include <sched.h>
 
@@ -17,11 +16,11 @@
 enum { GOOD, OTHER, BAD };	/* slots */
 
 struct shared {
-	__u64 read;		/* items of GOOD */
-	__u64 dropped;		/* items of BAD */
-	__u64 cheats;		/* lanes that were closed for what was in them */
+	__u64 read;		/* items of GOOD that were received */
+	__u64 dropped;		/* items of BAD that were received */
+	__u64 cheats;		/* lanes that were closed because of their content */
 	__u64 sleeps;
-	__u64 lanes;		/* that BAD has opened */
+	__u64 lanes;		/* lanes that BAD has opened */
 };
 
 FIXTURE(lane_hostile) {
@@ -54,7 +53,7 @@ static __u32 near(__u32 index)
 	return rng_below(2) ? index + by : index - by;
 }
 
-/* BAD: lanes to everyone, and no word twice the same. */
+/* BAD: open lanes to every member, and write random values into every word. */
 static void misbehave(int region_fd, struct shared *shared)
 {
 	struct ivring_ring_area *ring[SLOTS] = { NULL };
@@ -115,7 +114,7 @@ static void misbehave(int region_fd, struct shared *shared)
 	}
 }
 
-/* OTHER: reads all lanes by the rules. */
+/* OTHER: read all lanes by the rules. */
 
 struct reader {
 	struct member member;
@@ -125,7 +124,7 @@ struct reader {
 	struct shared *shared;
 };
 
-/* Map what is new; who else closes a lane but its reader? */
+/* Map new lanes. Only the reader of a lane closes it. */
 static void look_for_lanes(struct reader *r)
 {
 	__u32 changes = LOAD(&r->member.lanes->changes), id;
@@ -144,7 +143,7 @@ static void look_for_lanes(struct reader *r)
 	}
 }
 
-/* Read a lane to its end; true if it held something. */
+/* Read a lane to its end; true if it held an item. */
 static bool read_lane(struct reader *r, __u32 id)
 {
 	struct lane_in *in = &r->in[id];
@@ -160,7 +159,7 @@ static bool read_lane(struct reader *r, __u32 id)
 		if (id != BAD || lane_close(in))
 			_exit(31);
 		in->ring = NULL;
-		/* What has come since then is new. */
+		/* Items that have come since then are left for the next call. */
 		r->changes--;
 		__atomic_fetch_add(&r->shared->cheats, 1, __ATOMIC_RELAXED);
 		return true;
@@ -222,7 +221,10 @@ static void receive(int region_fd, struct shared *shared)
 	}
 }
 
-/* How often that happened tells how fast the machine is, so it goes on until all has. */
+/*
+ * How often each event happens depends on the speed of the machine, so the test goes on
+ * until all of them have happened.
+ */
 static bool all_happened(struct shared *shared)
 {
 	return LOAD(&shared->cheats) && LOAD(&shared->dropped) && LOAD(&shared->sleeps) > 10;
@@ -260,7 +262,7 @@ TEST_F(lane_hostile, words)
 			ASSERT_EQ(0, lane_flush(&out, out.next - rng_below(ENTRIES),
 						in_ms(LATE_MS)));
 
-		/* Some to BAD too, who breaks its end, and closes it, and opens others. */
+		/* Some lanes lead to BAD, which breaks its end, closes them and opens others. */
 		if (to_bad.ring) {
 			ret = lane_doorbell(&to_bad);
 			ASSERT_TRUE(ret >= 0 || ret == -ECONNRESET);
@@ -291,7 +293,7 @@ TEST_F(lane_hostile, words)
 	EXPECT_EQ(-SIGKILL, child_wait(pid[1]));
 	kill(pid[0], SIGKILL);
 	EXPECT_EQ(-SIGKILL, child_wait(pid[0]));
-	TH_LOG("seed %#llx: %llu items, %llu sleeps, %llu cheats in %llu lanes, %llu dropped",
+	TH_LOG("seed %#llx: %llu items, %llu sleeps, %llu invalid values in %llu lanes, %llu dropped",
 	       self->seed, sent, shared->sleeps, shared->cheats, shared->lanes,
 	       shared->dropped);
 }

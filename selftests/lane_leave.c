@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One end of a lane dies, whatever it is just doing, and another takes its slot:
- * the other end is told, nothing that was published is lost, and the lane's
- * place becomes free.
+ * One end of a lane is killed, whatever it is doing, and another member takes its slot. The
+ * other end is notified, no published item is lost, and a new lane can be opened.
  */
 #include <sched.h>
 
@@ -11,10 +10,10 @@
 
 #define ENTRIES	8
 #define SLOT	2
-#define LATE_MS	5000		/* news that come so late are lost */
+#define LATE_MS	5000		/* a notification that comes later is lost */
 
 FIXTURE(lane_leave) {
-	struct member member;	/* stays */
+	struct member member;	/* stays attached */
 	__u64 seed;
 };
 
@@ -29,7 +28,7 @@ FIXTURE_TEARDOWN(lane_leave)
 	member_close(&self->member);
 }
 
-/* A member in SLOT, in a process of its own that does not keep this one's. */
+/* Start a member in SLOT, in a process that does not keep the members of this process alive. */
 static void join_alone(struct member *me, const struct member *other)
 {
 	if (member_join_slot(me, other->fd, SLOT))
@@ -37,7 +36,7 @@ static void join_alone(struct member *me, const struct member *other)
 	close(other->fd);
 }
 
-/* It reads, in all ways, until it is killed. */
+/* Read in every way, until the process is killed. */
 static void receive(const struct member *from)
 {
 	struct ivring_item item;
@@ -72,7 +71,7 @@ static void receive(const struct member *from)
 	}
 }
 
-/* Send until the receiver is found to be gone. */
+/* Send until a call reports that the receiver has left. */
 static int send_to_the_end(struct lane_out *out)
 {
 	__u64 end = in_ms(LATE_MS);
@@ -109,7 +108,7 @@ TEST_F(lane_leave, receiver)
 		ret = lane_open(&out, &self->member, &to, ENTRIES);
 		ASSERT_EQ(0, ret);
 		out.unfenced = lives % 2;
-		/* Others ring as well: that does not make it look alive. */
+		/* Doorbells from others must not make the member look alive. */
 		ringer = child_fork();
 		if (!ringer) {
 			usleep(rng_below(1 << rng_below(13)));
@@ -127,10 +126,10 @@ TEST_F(lane_leave, receiver)
 		ASSERT_EQ(-EPIPE, ret);
 		lane_unmap(&out, &self->member);
 	}
-	TH_LOG("seed %#llx: %d lives", self->seed, lives);
+	TH_LOG("seed %#llx: %d processes", self->seed, lives);
 }
 
-/* It opens a lane, and sends for as long as it lives. */
+/* Open a lane and send until the process is killed. */
 static void transmit(const struct member *to)
 {
 	struct lane_out out = { 0 };
@@ -151,7 +150,7 @@ static void transmit(const struct member *to)
 	}
 }
 
-/* Read what there is in the lane; true if it is in order. */
+/* Read all items of the lane; true if they are in order. */
 static bool receive_some(const struct lane_in *in, __u64 *read)
 {
 	struct ivring_item item;
@@ -171,7 +170,7 @@ TEST_F(lane_leave, sender)
 	pid_t pid, killer;
 
 	for (lives = 0; now() < end || (now() < last && (opened <= 5 || total <= lives)); lives++) {
-		/* It may not even live until it has joined. */
+		/* The process may be killed before it has attached. */
 		generation = member_generation(&self->member, SLOT) + 1;
 		rng_below(1);
 		pid = child_fork();
@@ -199,7 +198,7 @@ TEST_F(lane_leave, sender)
 		}
 		ASSERT_TRUE(WIFSIGNALED(status));
 		ASSERT_EQ(0, child_wait(killer));
-		/* All that it has published is there. */
+		/* All published items are there. */
 		if (!in.ring)
 			lane_accept(&in, &self->member, SLOT);
 		if (in.ring) {
@@ -210,7 +209,7 @@ TEST_F(lane_leave, sender)
 			ASSERT_EQ(0, lane_close(&in));
 			opened++;
 		}
-		/* Nothing of it is left. */
+		/* Nothing of the member is left. */
 		ASSERT_EQ(0, self->member.lanes->lane[SLOT].generation);
 		ret = dev_wait(self->member.fd, 0, 0, NULL);
 		ASSERT_EQ(-ETIMEDOUT, ret);
@@ -218,13 +217,13 @@ TEST_F(lane_leave, sender)
 	}
 	EXPECT_LT(5, opened);
 	EXPECT_LT(lives, total);
-	TH_LOG("seed %#llx: %d lives, %d lanes, %llu items, %d left some behind",
+	TH_LOG("seed %#llx: %d processes, %d lanes, %llu items, %d left items behind",
 	       self->seed, lives, opened, total, left);
 }
 
 /*
- * The same without processes, so that it is often: one end comes and goes while
- * the other makes every call it can.
+ * The same without processes, to make it frequent: one end attaches and leaves while the
+ * other makes every call.
  */
 static void come_and_go(const struct member *other)
 {
@@ -302,7 +301,7 @@ TEST_F(lane_leave, calls_meanwhile)
 	TH_LOG("seed %#llx: %u generations, %llu calls, %u lanes", self->seed,
 	       generation, calls, lanes);
 
-	/* After all that, the place is free for whoever comes. */
+	/* After that, the next member can open a lane. */
 	if (LOAD(&info->generation))
 		EXPECT_EQ(0, dev_close_lane(self->member.fd, SLOT, info->generation));
 	ASSERT_EQ(0, member_join_slot(&next, self->member.fd, SLOT));

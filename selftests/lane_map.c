@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A lane's memory: the sender writes it, the receiver reads it, nobody else has
- * it. It lives as long as someone maps it, and no successor gets it.
+ * The memory of a lane: the sender writes it, the receiver reads it, and nobody else can
+ * map it. It exists as long as it is mapped, and the next lane never gets it.
  */
 #include <sys/uio.h>
 
@@ -12,7 +12,7 @@
 #define SIZE	(3 * PAGE)
 
 FIXTURE(lane_map) {
-	struct member a;	/* writes to b */
+	struct member a;	/* sends to b */
 	struct member b;
 	struct member c;
 	struct lane_out out;
@@ -40,7 +40,7 @@ static int refused(int error, const struct member *member, int prot, __u64 offse
 	return map_refused(error, member->fd, PAGE, prot, MAP_SHARED, offset);
 }
 
-/* By its two ends, each by the way that is its own. */
+/* Each end can map the lane, and only at its own offset. */
 TEST_F(lane_map, ends)
 {
 	int rw = PROT_READ | PROT_WRITE;
@@ -75,7 +75,7 @@ TEST_F(lane_map, nobody_else)
 	}
 }
 
-/* Every part of it, and nothing but. */
+/* Every part of the lane can be mapped, and nothing else. */
 TEST_F(lane_map, parts)
 {
 	const __u64 base[2] = {
@@ -125,7 +125,7 @@ TEST_F(lane_map, largest)
 	EXPECT_EQ(0, lane_close(&in));
 }
 
-/* The receiver cannot write it in any roundabout way. */
+/* The receiver cannot make its mapping writable by a detour. */
 TEST_F(lane_map, readonly)
 {
 	char *target = (char *)self->in.ring + SIZE - 64, garbage[64];
@@ -160,7 +160,7 @@ TEST_F(lane_map, readonly)
 	EXPECT_EQ(0, self->out.ring->item[ENTRIES - 1].cookie);
 }
 
-/* Nor is it inherited, by whomever. */
+/* No process inherits the mapping. */
 TEST_F(lane_map, fork)
 {
 	pid_t pid;
@@ -180,7 +180,7 @@ TEST_F(lane_map, fork)
 	EXPECT_EQ(-ENTRIES, (int)self->out.ring->producer);
 }
 
-/* Closed, its pages stay with who has them, and no new mapping can be made. */
+/* The pages of a closed lane stay in its mappings, and it cannot be mapped again. */
 TEST_F(lane_map, closed)
 {
 	struct lane_out out;
@@ -192,7 +192,7 @@ TEST_F(lane_map, closed)
 	self->out.ring->item[0].cookie = 43;
 	EXPECT_EQ(43, self->in.ring->item[0].cookie);
 
-	/* The next one has pages of its own. */
+	/* The next lane has other pages. */
 	ASSERT_EQ(0, lane_open(&out, &self->a, &self->b, ENTRIES));
 	EXPECT_EQ(0, out.ring->item[0].cookie);
 	out.ring->item[0].cookie = 44;
@@ -209,7 +209,7 @@ TEST_F(lane_map, dead_sender)
 	lane_unmap(&self->out, &self->a);
 	member_close(&self->a);
 	EXPECT_EQ(42, self->in.ring->item[0].cookie);
-	/* It can still be mapped, to be read to its end. */
+	/* The lane can still be mapped, so that its items can be read. */
 	munmap((void *)self->in.ring, SIZE);
 	ASSERT_EQ(0, lane_accept(&self->in, &self->b, self->a.id));
 	EXPECT_EQ(42, self->in.ring->item[0].cookie);
@@ -243,7 +243,7 @@ TEST_F(lane_map, dead_receiver)
 	ASSERT_EQ(0, lane_accept(&self->in, &self->b, self->a.id));
 }
 
-/* A mapping of a lane keeps its member as any other does. */
+/* A mapping of a lane keeps the region's memory like any other mapping. */
 TEST_F(lane_map, keeps_the_member)
 {
 	munmap((void *)self->in.ring, SIZE);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Quiet lanes: the receiver does not look at them until a doorbell is raised for
- * them. That no wakeup is lost while one becomes quiet shows lane_sleep.c, and what
- * quiet lanes are good for lane_cost.c.
+ * The receiver does not look at a quiet lane until a doorbell is rung for it. lane_sleep.c
+ * tests that no wakeup is lost while a lane becomes quiet, and lane_cost.c what quiet lanes
+ * save.
  */
 #include "ivring_test.h"
 #include "lane.h"
 
 #define ENTRIES	8
-#define LANES	12		/* more than are always looked at */
-#define ENOUGH	64		/* times idle, after which what stands still is quiet */
+#define LANES	12		/* more lanes than are always looked at */
+#define ENOUGH	64		/* idle periods without items until a lane is quiet */
 
 FIXTURE(lane_quiet) {
 	struct member to;
@@ -53,7 +53,7 @@ static __u32 woken(const struct member *member)
 	return LOAD(&member->lanes->woken);
 }
 
-/* How many lanes are quiet. */
+/* The number of quiet lanes. */
 static int count(const struct lane_out *out)
 {
 	int i, count = 0;
@@ -69,7 +69,7 @@ static void idle(const struct member *member, int times)
 		dev_poll(member->fd, POLLIN);
 }
 
-/* Whether a look of the kernel finds something, and one by poll(), which goes idle. */
+/* Whether WAIT finds an item, and whether poll() does, which goes idle. */
 static bool holds(const struct member *member)
 {
 	bool waited = !dev_wait(member->fd, 0, 0, NULL), polled = dev_poll(member->fd, POLLIN) & POLLIN;
@@ -79,7 +79,10 @@ static bool holds(const struct member *member)
 	return polled;
 }
 
-/* The kernel marks those that stand still for a member that has it look. */
+/*
+ * The kernel marks lanes without traffic as quiet, for a member that lets the kernel look
+ * at them.
+ */
 TEST_F(lane_quiet, marked_by_kernel)
 {
 	struct ivring_item item;
@@ -96,7 +99,7 @@ TEST_F(lane_quiet, marked_by_kernel)
 	EXPECT_FALSE(lane_quiet(&self->out[3]));
 	EXPECT_EQ(0, woken(&self->to));
 
-	/* One that holds something is not. */
+	/* A lane that holds an item does not become quiet. */
 	put(&self->out[5]);
 	EXPECT_LE(0, lane_doorbell(&self->out[5]));
 	idle(&self->to, ENOUGH);
@@ -104,7 +107,7 @@ TEST_F(lane_quiet, marked_by_kernel)
 	EXPECT_TRUE(holds(&self->to));
 }
 
-/* Where there are few lanes nothing changes. */
+/* No lane becomes quiet where there are few lanes. */
 TEST_F(lane_quiet, few)
 {
 	int i;
@@ -115,7 +118,7 @@ TEST_F(lane_quiet, few)
 	EXPECT_EQ(0, count(self->out));
 }
 
-/* The doorbell of a lane that holds something wakes that lane, whatever the state is. */
+/* The doorbell for a lane that holds an item ends the quiet of this lane in every state. */
 TEST_F(lane_quiet, doorbell)
 {
 	static const __u32 states[] = {
@@ -135,7 +138,7 @@ TEST_F(lane_quiet, doorbell)
 		EXPECT_EQ(i + 1, woken(&self->to));
 		EXPECT_FALSE(lane_quiet(out));
 		EXPECT_TRUE(lane_quiet(&self->out[2]));
-		/* Only the first one has an effect. */
+		/* Only the first doorbell has an effect. */
 		EXPECT_EQ(0, lane_doorbell(out));
 		EXPECT_EQ(i + 1, woken(&self->to));
 		EXPECT_TRUE(lane_take(&self->in[1], &item));
@@ -144,7 +147,7 @@ TEST_F(lane_quiet, doorbell)
 	EXPECT_EQ(0, member_stats(&self->from[1]).pointless);
 }
 
-/* A doorbell for nothing leaves it quiet. */
+/* A doorbell without an item leaves the lane quiet. */
 TEST_F(lane_quiet, pointless)
 {
 	EXPECT_FALSE(lane_mark(&self->in[1]));
@@ -156,7 +159,7 @@ TEST_F(lane_quiet, pointless)
 	EXPECT_EQ(1, member_stats(&self->from[1]).pointless);
 }
 
-/* One that does not ring is not heard, and keeps nobody else from being. */
+/* An item without a doorbell is not seen, and does not hide the items of others. */
 TEST_F(lane_quiet, silent_sender)
 {
 	EXPECT_FALSE(lane_mark(&self->in[1]));
@@ -171,7 +174,7 @@ TEST_F(lane_quiet, silent_sender)
 	EXPECT_FALSE(lane_quiet(&self->out[1]));
 }
 
-/* One that marks what it should not harms itself alone. */
+/* A member that marks a lane wrongly only harms itself. */
 TEST_F(lane_quiet, liar)
 {
 	struct member *from = &self->from[0];
@@ -183,20 +186,20 @@ TEST_F(lane_quiet, liar)
 	put(&self->out[0]);
 	EXPECT_FALSE(holds(&self->to));
 	idle(&self->to, ENOUGH);
-	/* Another one does not notice. */
+	/* Another receiver does not notice. */
 	ASSERT_EQ(0, lane_open(&back, &self->to, from, ENTRIES));
 	member_see_members(from);
 	EXPECT_FALSE(holds(from));
 	EXPECT_EQ(1, lane_send(&back, 1));
 	EXPECT_TRUE(holds(from));
-	/* Nor does who waits for it, but that it does not read. */
+	/* A sender that waits for progress only sees that nothing is read. */
 	EXPECT_EQ(-ETIMEDOUT, lane_flush(&self->out[0], self->out[0].next, in_ms(20)));
 	EXPECT_EQ(1, lane_doorbell(&self->out[0]));
 	EXPECT_TRUE(holds(&self->to));
 	lane_unmap(&back, &self->to);
 }
 
-/* Who takes over a slot does not inherit the mark. */
+/* The next member of the slot does not inherit the mark. */
 TEST_F(lane_quiet, successor)
 {
 	__u32 id = self->from[4].id;
@@ -206,7 +209,7 @@ TEST_F(lane_quiet, successor)
 	lane_unmap(&self->out[4], &self->to);
 	EXPECT_EQ(0, lane_close(&self->in[4]));
 	EXPECT_FALSE(is_quiet(self->to.area, id));
-	/* Nor one that was made in between. */
+	/* Nor does a member in between inherit it. */
 	self->to.area->quiet[id / 32] = 1u << id % 32;
 	ASSERT_EQ(0, member_join_slot(&self->from[4], self->to.fd, id));
 	ASSERT_EQ(0, lane_open(&self->out[4], &self->from[4], &self->to, ENTRIES));
@@ -217,7 +220,7 @@ TEST_F(lane_quiet, successor)
 	EXPECT_TRUE(holds(&self->to));
 }
 
-/* What one has published that was killed before it could ring is found. */
+/* The item of a sender that was killed before it could ring is found. */
 TEST_F(lane_quiet, sender_leaves)
 {
 	__u32 id = self->from[6].id;
@@ -231,7 +234,7 @@ TEST_F(lane_quiet, sender_leaves)
 	EXPECT_TRUE(holds(&self->to));
 	EXPECT_EQ(1, woken(&self->to));
 	EXPECT_FALSE(is_quiet(self->to.area, id));
-	/* Where it has published nothing there is no news. */
+	/* If that sender has published nothing, there is no event. */
 	lane_unmap(&self->out[7], &self->from[7]);
 	member_close(&self->from[7]);
 	EXPECT_EQ(1, woken(&self->to));
@@ -243,7 +246,7 @@ TEST_F(lane_quiet, sender_leaves)
 	}
 }
 
-/* The first item of a quiet lane starts a delay, as any other. */
+/* The first item of a quiet lane starts a delay, as in any other lane. */
 TEST_F(lane_quiet, delay)
 {
 	struct ivring_stats before = member_stats(&self->to);
@@ -260,7 +263,7 @@ TEST_F(lane_quiet, delay)
 	EXPECT_TRUE(SOON(member_state(&self->to) == IVRING_BUSY));
 	EXPECT_EQ(before.delayed + 1, member_stats(&self->to).delayed);
 
-	/* Nor does another one in the meantime stay unseen. */
+	/* An item in another quiet lane is seen meanwhile too. */
 	EXPECT_FALSE(lane_mark(&self->in[2]));
 	STORE(&self->to.area->state, IVRING_IDLE);
 	put(&self->out[1]);
@@ -271,7 +274,7 @@ TEST_F(lane_quiet, delay)
 	EXPECT_TRUE(SOON(member_state(&self->to) == IVRING_BUSY));
 }
 
-/* A reader that never rings back leaves nobody waiting, however often it goes idle. */
+/* A reader that never calls ROOM does not leave a sender waiting, however often it goes idle. */
 TEST_F(lane_quiet, room)
 {
 	struct lane_out *out = &self->out[2];
@@ -289,14 +292,14 @@ TEST_F(lane_quiet, room)
 		EXPECT_TRUE(lane_take(&self->in[2], &item));
 		idle(&self->to, ENOUGH);
 		EXPECT_EQ(0, child_wait(pid[i]));
-		/* What has been read has been read. */
+		/* Items that have been read count as read. */
 		EXPECT_EQ(0, lane_flush(out, out->next, in_ms(1)));
 		EXPECT_EQ(0, lane_flush(out, out->next - 1, in_ms(1)));
 		STORE(&self->to.area->quiet[0], 0);
 	}
 }
 
-/* A receiver that closes a quiet lane, or leaves, is found out as any other. */
+/* A sender is notified when the receiver closes a quiet lane or leaves. */
 TEST(receiver_ends)
 {
 	struct lane_out out;

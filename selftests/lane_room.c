@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A sender that waits for progress in its lane: IVRING_FLUSH_LANE, the words by
- * which it asks to be rung back, and IVRING_IOC_ROOM.
+ * A sender waits for progress in its lane: IVRING_FLUSH_LANE, the words by which the sender
+ * asks for a notification, and IVRING_IOC_ROOM.
  */
 #include <sched.h>
 #include <sys/resource.h>
@@ -17,7 +17,7 @@ FIXTURE(lane_room) {
 	struct member b;
 	struct lane_out out;
 	struct lane_in in;
-	__u32 start;		/* of the lane's indices */
+	__u32 start;		/* first index of the lane */
 };
 
 FIXTURE_SETUP(lane_room)
@@ -48,7 +48,7 @@ static bool take(const struct lane_in *in, int count)
 	return true;
 }
 
-/* A process that waits until the reader is at @position, and exits with the error. */
+/* Start a process that waits until the reader is at @position, and exits with the error. */
 static pid_t flusher(const struct lane_out *out, __u32 position)
 {
 	pid_t pid = child_fork();
@@ -63,7 +63,7 @@ static bool is_asked(const struct lane_out *out, __u32 position)
 	return SOON(LOAD(&out->ring->room_wanted) && LOAD(&out->ring->room_at) == position);
 }
 
-/* How many times the processes that have ended went to sleep. */
+/* How many times the children that have ended went to sleep. */
 static long sleeps(void)
 {
 	struct rusage usage;
@@ -82,11 +82,11 @@ TEST_F(lane_room, ask)
 				  lane_flush(&self->out, self->start + count, 0));
 		ASSERT_TRUE(take(&self->in, 1));
 	}
-	/* Who does not sleep does not ask. */
+	/* A call that does not sleep does not ask for a notification. */
 	EXPECT_EQ(0, LOAD(&self->out.ring->room_wanted));
 }
 
-/* What does not lie within the next round has been read, however long ago. */
+/* A position outside the next round of the ring has been read, however long ago. */
 TEST_F(lane_room, ask_about_old_ones)
 {
 	static const __u32 age[] = {
@@ -112,8 +112,8 @@ TEST_F(lane_room, deadline)
 	EXPECT_GT(2 * SEC, now() - start);
 }
 
-/* It asks for a position, is told when that has been read, and takes it back. */
-/* Nothing is written where the receiver looks for who waits. */
+/* The call asks for a position, returns when that has been read, and withdraws the request. */
+/* Nothing may be written to where the receiver looks for waiting senders. */
 TEST_F(lane_room, past_deadline)
 {
 	const __u64 past[] = { 0, 1, 1000, now() };
@@ -133,13 +133,13 @@ TEST_F(lane_room, ring_back)
 {
 	pid_t pid;
 
-	/* Nobody waits: no effect. */
+	/* Nobody waits, so the call has no effect. */
 	EXPECT_EQ(0, dev_room(self->b.fd, self->a.id));
 	EXPECT_EQ(0, member_stats(&self->b).room);
 
 	pid = flusher(&self->out, self->start + 3);
 	ASSERT_TRUE(is_asked(&self->out, self->start + 3) && child_sleeps(pid));
-	/* About another ring. */
+	/* The call is about another ring. */
 	EXPECT_EQ(0, dev_room(self->b.fd, IVRING_ID_ANY));
 	EXPECT_EQ(-ENOENT, dev_room(self->b.fd, self->b.id));
 	EXPECT_EQ(1, LOAD(&self->out.ring->room_wanted));
@@ -151,7 +151,7 @@ TEST_F(lane_room, ring_back)
 	EXPECT_EQ(0, member_stats(&self->a).room);
 }
 
-/* Told too early it asks again. */
+/* After a notification that comes too early the call asks again. */
 TEST_F(lane_room, ring_back_early)
 {
 	pid_t pid = flusher(&self->out, self->start + 2);
@@ -166,7 +166,10 @@ TEST_F(lane_room, ring_back_early)
 	EXPECT_EQ(0, child_wait(pid));
 }
 
-/* For half a ring it is woken once, also if the reader looks for more meanwhile. */
+/*
+ * A sender that waits for half a ring is woken once, even if the reader looks at its rings
+ * meanwhile.
+ */
 TEST_F(lane_room, woken_once)
 {
 	pid_t pid = flusher(&self->out, self->start + ENTRIES / 2);
@@ -188,11 +191,11 @@ TEST_F(lane_room, woken_once)
 	ASSERT_EQ(0, lane_ring_back(&self->in));
 	EXPECT_EQ(0, child_wait(pid));
 	EXPECT_EQ(1, member_stats(&self->b).room);
-	/* There are other reasons to sleep, but not so many. */
+	/* Tasks sleep for other reasons too, but not this often. */
 	EXPECT_GT(10, sleeps() - before);
 }
 
-/* Of several the nearest is asked for first. */
+/* The nearest of several positions is asked for first. */
 TEST_F(lane_room, two_flushers)
 {
 	__u32 near = self->start + 2, far = self->start + 5;
@@ -238,7 +241,7 @@ TEST_F(lane_room, signal)
 	EXPECT_EQ(-SIGKILL, child_wait(pid));
 }
 
-/* The reader will not read on: all who wait are told. */
+/* The reader will not read any more: every waiting call fails. */
 TEST_F(lane_room, receiver_closes)
 {
 	pid_t pid[3];
@@ -253,7 +256,7 @@ TEST_F(lane_room, receiver_closes)
 		EXPECT_EQ(ECONNRESET, child_wait(pid[i]));
 }
 
-/* A reader that forgets to ring back, but looks for more: its sender goes on. */
+/* A reader does not call ROOM, but looks at its rings. Its sender continues. */
 
 FIXTURE(forgetful) {
 	struct member a;
@@ -295,7 +298,7 @@ TEST_F(forgetful, empties)
 	EXPECT_EQ(1, member_stats(&self->b).room);
 }
 
-/* It is full again by the time of the look. */
+/* The lane is full again when the reader looks. */
 TEST_F(forgetful, has_read_half)
 {
 	struct sleeper s = { .member = &self->b };
@@ -310,7 +313,7 @@ TEST_F(forgetful, has_read_half)
 	EXPECT_EQ(0, child_wait(pid));
 }
 
-/* No wakeup is lost on the way back either. */
+/* No wakeup is lost in the direction from the reader to the sender. */
 
 FIXTURE(race) {
 	struct member member;
@@ -318,7 +321,7 @@ FIXTURE(race) {
 };
 
 FIXTURE_VARIANT(race) {
-	const struct way *forgets;	/* never rings back but so */
+	const struct way *forgets;	/* how a reader that never calls ROOM sleeps; or NULL */
 };
 
 FIXTURE_VARIANT_ADD(race, ring_back) { .forgets = NULL };
@@ -338,7 +341,7 @@ FIXTURE_TEARDOWN(race)
 
 #define LAST	UINT64_MAX	/* a cookie */
 
-/* Always as much as there is room for, then a wait for room of any size. */
+/* Fill the lane again and again, and wait for a random amount of room. */
 static void fill_and_flush(struct member *to, int count)
 {
 	__u64 enough = now() + 4 * SEC;
@@ -386,11 +389,11 @@ TEST_F(race, no_lost_wakeup)
 			ASSERT_EQ(1, variant->forgets->sleep(&s, SLEEP_MS));
 		}
 	}
-	/* The last one may be waited for. */
+	/* The sender may wait for the last item. */
 	EXPECT_EQ(0, dev_room(self->member.fd, 1));
 	EXPECT_EQ(0, child_wait(pid));
 	EXPECT_LT(read / 50, member_stats(&self->member).room);
-	TH_LOG("seed %#llx, rang back %llu times for %d items", self->seed,
+	TH_LOG("seed %#llx, ROOM had an effect %llu times for %d items", self->seed,
 	       member_stats(&self->member).room, read);
 }
 

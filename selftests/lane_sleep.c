@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * No wakeup is lost on the direct path, however one sleeps and whoever makes
- * the barrier: the sender for each item; the receiver by IVRING_IOC_FENCE when it
- * arms, so that senders have none; or the kernel, for a receiver that has told
- * senders to have none and goes to sleep without arming. And whether or not the
- * receiver marks the lane as quiet at the same moment, and does not look at it any
- * more until it is rung for it.
+ * No wakeup is lost on the direct path, in every way to sleep, and whoever passes the
+ * barrier: the sender for each item; the receiver, by IVRING_IOC_FENCE when it arms, so
+ * that senders need none; or the kernel, for a receiver that has told its senders to omit
+ * theirs and that sleeps without arming. The same holds if the receiver marks the lane as
+ * quiet at that moment, and then ignores it until it is rung for it.
  */
 #include "ivring_test.h"
 #include "lane.h"
@@ -27,7 +26,7 @@ FIXTURE_VARIANT(lane_sleep) {
 	const struct way *way;
 	int items;
 	bool quiet;
-	bool rcu_normal;	/* RCU expedites nothing */
+	bool rcu_normal;	/* RCU expedites no grace period */
 };
 
 FIXTURE_VARIANT_ADD(lane_sleep, sender_wait) { SENDER, &way_wait, 5000 };
@@ -43,14 +42,17 @@ FIXTURE_VARIANT_ADD(lane_sleep, sender_uring) { SENDER, &way_uring, 5000 };
 FIXTURE_VARIANT_ADD(lane_sleep, sender_uring_multishot) { SENDER, &way_uring_multishot, 5000 };
 FIXTURE_VARIANT_ADD(lane_sleep, sender_spin) { SENDER, &way_spin, 400000 };
 
-/* The ways that arm. */
+/* The ways to sleep that arm. */
 FIXTURE_VARIANT_ADD(lane_sleep, fence_wait_armed) { FENCE, &way_wait_armed, 5000 };
 FIXTURE_VARIANT_ADD(lane_sleep, fence_epoll_edge) { FENCE, &way_epoll_edge, 5000 };
 FIXTURE_VARIANT_ADD(lane_sleep, fence_eventfd) { FENCE, &way_eventfd, 5000 };
 FIXTURE_VARIANT_ADD(lane_sleep, fence_uring_multishot) { FENCE, &way_uring_multishot, 5000 };
 FIXTURE_VARIANT_ADD(lane_sleep, fence_spin) { FENCE, &way_spin, 200000 };
 
-/* The same, with the lane marked as quiet: while it is busy too, where the sender has the barrier. */
+/*
+ * The same with quiet lanes. If the sender passes the barrier, the lane becomes quiet while
+ * the receiver is busy too.
+ */
 FIXTURE_VARIANT_ADD(lane_sleep, quiet_wait_armed) { SENDER, &way_wait_armed, 5000, true };
 FIXTURE_VARIANT_ADD(lane_sleep, quiet_eventfd) { SENDER, &way_eventfd, 5000, true };
 FIXTURE_VARIANT_ADD(lane_sleep, quiet_epoll_level) { SENDER, &way_epoll_level, 5000, true };
@@ -58,7 +60,7 @@ FIXTURE_VARIANT_ADD(lane_sleep, quiet_spin) { SENDER, &way_spin, 200000, true };
 FIXTURE_VARIANT_ADD(lane_sleep, quiet_fence_wait_armed) { FENCE, &way_wait_armed, 5000, true };
 FIXTURE_VARIANT_ADD(lane_sleep, quiet_fence_spin) { FENCE, &way_spin, 200000, true };
 
-/* The others. */
+/* The ways to sleep that do not arm. */
 FIXTURE_VARIANT_ADD(lane_sleep, kernel_wait) { KERNEL, &way_wait, 5000 };
 FIXTURE_VARIANT_ADD(lane_sleep, kernel_wait_members) { KERNEL, &way_wait_members, 5000 };
 FIXTURE_VARIANT_ADD(lane_sleep, kernel_poll) { KERNEL, &way_poll, 5000 };
@@ -67,7 +69,7 @@ FIXTURE_VARIANT_ADD(lane_sleep, kernel_epoll_level) { KERNEL, &way_epoll_level, 
 FIXTURE_VARIANT_ADD(lane_sleep, kernel_uring) { KERNEL, &way_uring, 5000 };
 FIXTURE_VARIANT_ADD(lane_sleep, kernel_spin_poll) { KERNEL, &way_spin_poll, 200000 };
 
-/* Where the barrier is made in another way. */
+/* The kernel makes the CPUs pass the barrier in another way. */
 FIXTURE_VARIANT_ADD(lane_sleep, rcu_normal_wait_armed) { FENCE, &way_wait_armed, 5000, .rcu_normal = true };
 FIXTURE_VARIANT_ADD(lane_sleep, rcu_normal_spin) { FENCE, &way_spin, 200000, .rcu_normal = true };
 FIXTURE_VARIANT_ADD(lane_sleep, rcu_normal_poll) { KERNEL, &way_poll, 5000, .rcu_normal = true };
@@ -77,7 +79,7 @@ FIXTURE_SETUP(lane_sleep)
 {
 	ASSERT_EQ(0, member_create(&self->member, 2, 2, OUTBOX));
 	if (variant && variant->rcu_normal && set_rcu_normal(true))
-		SKIP(return, "RCU does not let itself be told");
+		SKIP(return, "rcu_normal cannot be set");
 	self->seed = rng_seed();
 }
 
@@ -88,7 +90,7 @@ FIXTURE_TEARDOWN(lane_sleep)
 	member_close(&self->member);
 }
 
-/* A member of its own in this process, with a lane. */
+/* Attach this process as a member, and open its lane. */
 static void join_as_sender(struct member *me, struct lane_out *lane, struct member *to,
 			   bool unfenced)
 {
@@ -99,7 +101,7 @@ static void join_as_sender(struct member *me, struct lane_out *lane, struct memb
 	lane->unfenced = unfenced;
 }
 
-/* The receiver has read all up to here, or at least makes room. */
+/* Wait until the receiver has read all items, or else until it has made room. */
 static void await_read(const struct lane_out *lane, bool all, bool close)
 {
 	__u64 end = in_ms(LATE_MS);
@@ -114,8 +116,8 @@ static void await_read(const struct lane_out *lane, bool all, bool close)
 }
 
 /*
- * Stores that miss the cache, behind which the one of the producer index has to
- * wait: so long can others not see it.
+ * Make stores that miss the cache. The store of the producer index waits behind them, and
+ * until then no other CPU sees it.
  */
 static void fill_store_buffer(__u8 *outbox)
 {
@@ -124,14 +126,14 @@ static void fill_store_buffer(__u8 *outbox)
 
 	for (i = 0; i < COLD; i++) {
 		page = outbox + rng_below(OUTBOX / PAGE) * PAGE;
-		/* The translation shall be known. */
+		/* Read the page first, so that its translation is cached. */
 		line[i] = page + 64 * (2 + rng_below(62)) + LOAD(page);
 	}
 	for (i = 0; i < COLD; i++)
 		*(volatile __u64 *)line[i] = i;
 }
 
-/* Send items that carry the time at moments at which the receiver goes to sleep. */
+/* Send items with the time, at moments at which the receiver goes to sleep. */
 static void send_items(struct member *to, enum barrier by, int count, bool close)
 {
 	struct ivring_item item = { 0 };
@@ -154,7 +156,7 @@ static void send_items(struct member *to, enum barrier by, int count, bool close
 			spin_random(12);
 			break;
 		case 3:
-			/* Until it sleeps, mostly. */
+			/* Wait until the receiver sleeps, in most cases. */
 			await_read(&lane, true, false);
 			usleep(rng_below(1 << rng_below(12)));
 			break;
@@ -170,7 +172,7 @@ static void send_items(struct member *to, enum barrier by, int count, bool close
 		if (lane_tell(&lane) < 0)
 			_exit(14);
 	}
-	/* Leave when all has been read. */
+	/* Leave when every item has been read. */
 	if (lane_flush(&lane, lane.next, in_ms(LATE_MS)))
 		_exit(15);
 	_exit(0);
@@ -178,7 +180,7 @@ static void send_items(struct member *to, enum barrier by, int count, bool close
 
 static struct lane_in lane;
 
-/* Whether there is something where it looks. */
+/* Whether there is an item in a ring that the receiver looks at. */
 static bool lane_holds_some(void)
 {
 	return !is_quiet(lane.member->area, lane.from) && lane_pending(&lane);
@@ -205,10 +207,10 @@ TEST_F(lane_sleep, no_lost_wakeup)
 	pid_t pid;
 
 	if (close && sysconf(_SC_NPROCESSORS_ONLN) < 2)
-		SKIP(return, "takes two CPUs");
+		SKIP(return, "needs two CPUs");
 	ret = variant->way->open(&s);
 	if (ret == -ENOSYS || ret == -EPERM)
-		SKIP(return, "no io_uring here");
+		SKIP(return, "io_uring is not available");
 	ASSERT_EQ(0, ret);
 	pid = child_fork_reseeded();
 	if (!pid)
@@ -238,7 +240,7 @@ TEST_F(lane_sleep, no_lost_wakeup)
 	EXPECT_EQ(0, lane_ring_back(&lane));
 	EXPECT_EQ(0, child_wait(pid));
 
-	/* It did sleep, and often. */
+	/* The receiver did sleep, and often. */
 	stats = member_stats(&self->member);
 	EXPECT_LT(read / (close ? 10000 : 50), stats.rung);
 	TH_LOG("seed %#llx, %llu of %d sends rang, the slowest took %llu us",
@@ -246,8 +248,8 @@ TEST_F(lane_sleep, no_lost_wakeup)
 }
 
 /*
- * The same for a lane that has just been opened: whoever is woken for its first
- * item, or looks for it, finds the lane.
+ * The same for a lane that has just been opened: a receiver that is woken for its first
+ * item, or that looks for lanes, finds the lane.
  */
 
 FIXTURE(first_item) {
@@ -256,7 +258,7 @@ FIXTURE(first_item) {
 };
 
 FIXTURE_VARIANT(first_item) {
-	const struct way *way;	/* or NULL: armed by hand */
+	const struct way *way;	/* or NULL: the test arms */
 };
 
 FIXTURE_VARIANT_ADD(first_item, wait) { .way = &way_wait };
@@ -275,7 +277,7 @@ FIXTURE_TEARDOWN(first_item)
 
 #define LAST	UINT64_MAX	/* a cookie */
 
-/* Open a lane, send an item, and so on. */
+/* Open a lane, send an item, and repeat. */
 static void open_and_send(struct member *to, int count)
 {
 	struct lane_out lane;
@@ -297,7 +299,7 @@ static void open_and_send(struct member *to, int count)
 			spin_random(12);
 		last = i + 1 == count || now() > enough;
 		ret = lane_send(&lane, last ? LAST : i);
-		/* Without a doorbell it may have been read and closed already. */
+		/* An item without a doorbell may have been read, and its lane closed, already. */
 		if (ret < 0 && ret != -ECONNRESET)
 			_exit(22);
 		lane_unmap(&lane, &me);
@@ -305,7 +307,7 @@ static void open_and_send(struct member *to, int count)
 	_exit(0);
 }
 
-/* Arm and sleep, unless a lane has come or gone. */
+/* Arm and sleep, unless the lane table has changed. */
 static int sleep_without_news(struct member *member, __u32 changes)
 {
 	int ret = 0;
@@ -332,7 +334,7 @@ TEST_F(first_item, is_found)
 	while (item.cookie != LAST) {
 		spin_random(12);
 		if (variant->way) {
-			/* It has looked at all lanes, so there is one. */
+			/* The kernel has looked at all lanes, so this lane is in the table. */
 			ASSERT_EQ(1, variant->way->sleep(&s, SLEEP_MS))
 				TH_LOG("overslept item %d", read);
 			ASSERT_EQ(0, lane_accept(&lane, &self->member, 1));

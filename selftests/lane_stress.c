@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Many members with lanes from all to all, some killed and replaced. They sleep in
- * all ways, with and without barriers of their senders, and have doorbells
- * delayed. Nothing is lost, doubled, out of order or taken for another's, and
- * nobody oversleeps. See stress.c for the same with inboxes and payload.
+ * Many members with lanes in all directions, some of which are killed and replaced. They
+ * sleep in all ways, with and without barriers of their senders, and with delayed
+ * doorbells. No item is lost, repeated, out of order or taken for another member's, and no
+ * member oversleeps. stress.c does the same with inboxes and payload.
  */
 #define MEMBERS		8
 
@@ -15,8 +15,8 @@
 
 /* The lanes to and from another member, as one process sees them. */
 struct peer {
-	struct lane_out out;	/* to it, if ring is set */
-	struct lane_in in;	/* from it, if ring is set */
+	struct lane_out out;	/* to the other member, if ring is set */
+	struct lane_in in;	/* from the other member, if ring is set */
 };
 
 static struct {
@@ -27,7 +27,7 @@ static struct {
 static struct peer peers[MEMBERS];
 static __u32 changes;
 
-/* A lane to the member that is in slot @id now; false if there is none to be had. */
+/* Open a lane to the member in slot @id; false if that is impossible now. */
 static bool meet(__u32 id)
 {
 	struct member to = { .id = id, .generation = member_generation(&me, id) };
@@ -44,7 +44,10 @@ static bool meet(__u32 id)
 		return false;
 	ret = lane_open(out, &me, &to, ENTRIES);
 	if (ret) {
-		/* Who came before in this slot has yet to be let go of, or it is gone. */
+		/*
+		 * The lane to an earlier member of this slot is not closed yet, or the
+		 * member has left.
+		 */
 		CHECK(ret == -EBUSY || ret == -EPIPE || ret == -ESTALE || ret == -ENXIO,
 		      "OPEN_LANE to %u:%u: %d", id, to.generation, ret);
 		out->ring = NULL;
@@ -111,7 +114,7 @@ static void read_lane(__u32 id)
 	__u32 generation;
 	bool gone;
 
-	/* What it has published before it left can be seen after this. */
+	/* Read this first: items that the member published before it left are seen after that. */
 	gone = member_generation(&me, id) != peer->in.generation;
 	while (lane_take(&peer->in, &item)) {
 		memcpy(&generation, item.data, sizeof(generation));
@@ -123,13 +126,13 @@ static void read_lane(__u32 id)
 		t->received++;
 		count(&books->items, 1);
 	}
-	/* Now and then it is forgotten, and left to the sleep. */
+	/* Sometimes do not call ROOM, and leave that to the sleep. */
 	if (rng_below(4))
 		CHECK(!lane_ring_back(&peer->in), "ROOM: %m");
 	if (gone) {
 		CHECK(!lane_close(&peer->in), "CLOSE_LANE from %u: %m", id);
 		peer->in.ring = NULL;
-		/* Its successor may have been waiting for this. */
+		/* The next member of that slot may have waited for this. */
 		look_for_lanes();
 	}
 }
@@ -144,7 +147,7 @@ static void receive_all(void)
 			read_lane(id);
 }
 
-/* As a sleeper asks before it sleeps. */
+/* Whether a sleeper has to look again before it sleeps. */
 static bool lanes_hold_some(void)
 {
 	__u32 id;
@@ -165,7 +168,7 @@ static void before_sleep(void)
 
 static void after_sleep(struct sleeper *s, bool woken)
 {
-	/* As long as this is said, no sleep begins without a barrier for all. */
+	/* In this state no sleep may begin before all CPUs have passed a barrier. */
 	s->unfenced = woken && rng_below(2);
 	if (s->unfenced)
 		STORE(&me.area->state, IVRING_BUSY_UNFENCED);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What comes and goes many times leaves no memory behind: neither areas, which
- * are vmalloc memory, nor the small objects that name them.
+ * Members, regions and lanes that come and go many times leave no memory behind: neither
+ * areas, which are vmalloc memory, nor small objects.
  */
 #include <sys/eventfd.h>
 
@@ -9,10 +9,10 @@
 #include "lane.h"
 
 FIXTURE(leak) {
-	struct member member;	/* stays */
+	struct member member;	/* stays attached */
 };
 
-/* A number of /proc/meminfo, in KiB. */
+/* Return a number from /proc/meminfo, in KiB. */
 static long long meminfo(const char *key)
 {
 	long long kib = -1;
@@ -38,8 +38,9 @@ FIXTURE_TEARDOWN(leak)
 }
 
 /*
- * Do @once often: it shall leave less than @slab and @vmalloc bytes each time. A kernel with
- * kmemleak tells by that what has leaked, and KASAN keeps for a while what is freed.
+ * Do @once often and check that it leaves less than @slab and @vmalloc bytes each time. On
+ * a kernel with kmemleak do it less often and measure nothing: kmemleak reports leaks
+ * itself, and KASAN delays the release of memory.
  */
 #define EXPECT_NO_LEAK(times, once, slab, vmalloc)			\
 do {									\
@@ -134,7 +135,7 @@ TEST_F(leak, lane)
 	member_close(&other);
 }
 
-/* Lanes whose ends leave. */
+/* Lanes are opened, and both ends leave. */
 static bool leave_lanes(const struct member *other)
 {
 	struct member member;
@@ -164,7 +165,7 @@ TEST_F(leak, failed_open_lane)
 	EXPECT_NO_LEAK(4000, fail_to_open_lane(&self->member), 128, 1024);
 }
 
-/* The same where it is the receiver who has yet to let go of the last one. */
+/* The same, but the receiver has yet to close the last lane. */
 static bool fail_to_succeed(const struct member *member, const struct member *to)
 {
 	return dev_open_lane(member->fd, to->id, to->generation, 8) == -EBUSY;
@@ -182,7 +183,7 @@ TEST_F(leak, failed_successor)
 	member_close(&other);
 }
 
-/* An ATTACH that fails at the very last. */
+/* An ATTACH that fails in its last step. */
 static bool fail_to_attach(int fd, struct ivring_attach *readonly)
 {
 	return dev_ioctl(fd, IVRING_IOC_ATTACH, readonly) == -EFAULT;
@@ -199,7 +200,7 @@ TEST_F(leak, failed_attach)
 	close(fd);
 }
 
-/* A CREATE that fails: the name is taken. */
+/* A CREATE that fails because the name is taken. */
 static bool fail_to_create(int fd, const struct ivring_create *c)
 {
 	return dev_ioctl(fd, IVRING_IOC_CREATE, c) == -EEXIST;

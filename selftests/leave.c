@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A member leaves, in whatever way: its slot is free at once, those who wait for it
- * or send to it are told, the others too, and its successor gets nothing of it.
+ * A member leaves, in every way: its slot is free at once, members that wait for it or send
+ * to it get an error, the others are notified, and the next member of the slot gets nothing
+ * of it.
  */
 #include "ivring_test.h"
 
 #define ENTRIES	4
 #define SLOT	2
 
-/* A process that has a member in SLOT, and leaves. */
+/* A process with a member in SLOT that leaves. */
 struct leaver {
 	pid_t pid;
-	int command;		/* a pipe to it */
-	int reply;		/* and one back */
+	int command;		/* a pipe to the process */
+	int reply;		/* a pipe from the process */
 	__u32 generation;
 };
 
 FIXTURE(leave) {
-	struct member member;	/* stays */
+	struct member member;	/* stays attached */
 	struct leaver other;
 };
 
@@ -31,8 +32,8 @@ FIXTURE_VARIANT_ADD(leave, kill) { .how = 'k' };
 FIXTURE_VARIANT_ADD(leave, exec) { .how = 'x' };
 
 /*
- * It does as it is told: 'c' close, 'e' exit, 'x' exec, 'r'
- * say when a sender waits for it.
+ * The process obeys commands: 'c' closes, 'e' exits, 'x' calls exec(), 'r' reports when a
+ * sender waits for it.
  */
 static void run_leaver(int region_fd, int command, int reply)
 {
@@ -88,14 +89,14 @@ FIXTURE_TEARDOWN(leave)
 	kill(self->other.pid, SIGKILL);
 }
 
-/* Tell the process something, and wait until it is done. */
+/* Send a command to the process, and wait until it is done. */
 static void tell(const struct leaver *other, char c)
 {
 	(void)!write(other->command, &c, 1);
 	(void)!read(other->reply, &c, 1);
 }
 
-/* Have it leave; it is gone when this returns. */
+/* Make the member leave. It has left when this returns. */
 static void leave(const struct leaver *other, char how)
 {
 	if (how == 'k')
@@ -111,7 +112,7 @@ static int send(const struct member *member, const struct leaver *to)
 	return member_send(member, SLOT, to->generation, 1);
 }
 
-/* Processes that wait for the one that leaves, with no part in its file. */
+/* Start processes that wait for the leaving member without holding its file. */
 static pid_t blocked_sender(const struct member *member, const struct leaver *to)
 {
 	pid_t pid = child_fork();
@@ -214,7 +215,7 @@ TEST_F(leave, blocked_flush)
 	EXPECT_EQ(EPIPE, child_wait(pid));
 }
 
-/* The others are told, however they sleep. */
+/* The other members are notified in every way to sleep. */
 
 TEST_F(leave, wait_returns)
 {
@@ -251,8 +252,8 @@ TEST_F(leave, poll_returns)
 	child_wait(pid);
 }
 
-/* What it has sent is still there to be read. */
-TEST_F(leave, last_words)
+/* The items of the member can still be read. */
+TEST_F(leave, items_can_still_be_read)
 {
 	struct ivring_item item;
 	struct member next;
@@ -268,7 +269,7 @@ TEST_F(leave, last_words)
 	EXPECT_EQ(next.generation, item.from_gen);
 }
 
-/* What keeps a member alive. */
+/* What keeps a member attached. */
 
 FIXTURE(alive) {
 	struct member a;
@@ -359,7 +360,7 @@ TEST_F(alive, not_when_killed_asleep)
 	member_close(&self->b);
 }
 
-TEST_F(alive, hundred_lives)
+TEST_F(alive, hundred_generations)
 {
 	__u32 id = self->b.id, generation = self->b.generation;
 	struct ivring_item item;

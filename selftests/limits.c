@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What one user can have at most, and that others have theirs all the same. Needs
- * root, to be different users. Memory: memcg.c.
+ * The limits for one user, and that other users keep their shares. Needs root, to act as
+ * several users. memcg.c tests limits of memory.
  */
 #include <sched.h>
 #include <sys/resource.h>
@@ -12,7 +12,7 @@
 
 enum { OWNER = 1000, STRANGER = 1001, ANOTHER = 1002 };
 
-#define MAX_REGIONS	256		/* that one user holds */
+#define MAX_REGIONS	256		/* that one user can hold */
 
 FIXTURE(limits) {
 	struct member member[MAX_REGIONS + 8];
@@ -38,13 +38,13 @@ FIXTURE_TEARDOWN(limits)
 	close(self->region);
 }
 
-/* A region with small outboxes. */
+/* Create a region with small outboxes. */
 static int create(uid_t uid, __u32 slots)
 {
 	return create_as(uid, slots, 4096);
 }
 
-/* Who keeps regions of others is counted for them, and not those others. */
+/* A region of another user counts for the user that holds it, and not for its owner. */
 TEST_F_TIMEOUT(limits, regions_of_others, 100)
 {
 	int i, fd;
@@ -70,7 +70,7 @@ TEST_F_TIMEOUT(limits, regions_of_others, 100)
 	EXPECT_EQ(-EMFILE, create(STRANGER, 2));
 }
 
-/* One that he holds many times is one. */
+/* A region that a user holds many times counts once. */
 TEST_F_TIMEOUT(limits, one_region, 100)
 {
 	int i, fd;
@@ -84,7 +84,10 @@ TEST_F_TIMEOUT(limits, one_region, 100)
 	close(fd);
 }
 
-/* Half of the slots of another's region, rounded up, but for the one that is the creator's. */
+/*
+ * A user can take half of the slots of another user's region, rounded up, not counting the
+ * slot that is reserved for the creator.
+ */
 TEST_F(limits, slots)
 {
 	static const struct {
@@ -110,19 +113,19 @@ TEST_F(limits, slots)
 			EXPECT_EQ(-EBUSY, join_slot_as(&more, STRANGER, self->region, 0));
 			EXPECT_UNCHANGED(before, &self->member[0]);
 		}
-		/* The others, and root is one of them, have the rest; or the owner has. */
+		/* The remaining slots are for other users, among them root, or for the owner. */
 		for (; n < cases[i].slots; n++, member++)
 			EXPECT_EQ(0, join_as(member, n == 4 ? ANOTHER : n == 5 ? 0 : OWNER,
 					  self->region));
 		EXPECT_EQ(-ENOSPC, join_as(&more, STRANGER, self->region));
 		EXPECT_EQ(-ENOSPC, join_as(&more, OWNER, self->region));
 
-		/* One that is left can be had again. */
+		/* The slot of a member that leaves can be taken again. */
 		member_close(&self->member[0]);
 		EXPECT_EQ(0, join_as(&self->member[0], OWNER, self->region));
 		leave_all(self->member, cases[i].slots);
 
-		/* All of them are the owner's. */
+		/* The owner may take all slots. */
 		for (n = 0; n < cases[i].slots; n++)
 			EXPECT_EQ(0, join_as(&self->member[n], OWNER, self->region));
 		leave_all(self->member, cases[i].slots);
@@ -131,7 +134,7 @@ TEST_F(limits, slots)
 	self->region = -1;
 }
 
-/* However many others there are, the creator can always attach. */
+/* The creator can always attach, however many other members there are. */
 TEST_F(limits, slot_of_the_creator)
 {
 	int slots, i;
@@ -147,12 +150,12 @@ TEST_F(limits, slot_of_the_creator)
 		EXPECT_EQ(-EDQUOT, join_slot_as(&more, ANOTHER, self->region, slots - 1));
 		EXPECT_EQ(0, join_as(&own, OWNER, self->region));
 		EXPECT_EQ(-ENOSPC, join_as(&more, ANOTHER, self->region));
-		/* With one of its own, the creator has none kept for it. */
+		/* No slot is reserved while the creator has a member. */
 		if (slots > 1) {
 			member_close(&self->member[0]);
 			EXPECT_EQ(0, join_as(&self->member[0], ANOTHER, self->region));
 		}
-		/* And without one it has again. */
+		/* A slot is reserved again when the creator has none. */
 		member_close(&own);
 		EXPECT_EQ(-EDQUOT, join_as(&more, STRANGER, self->region));
 		EXPECT_EQ(0, join_as(&own, OWNER, self->region));
@@ -183,7 +186,7 @@ TEST_F(limits, race_for_slots)
 	self->region = -1;
 }
 
-/* In a user namespace, where he may call himself root, he is the same user. */
+/* A user is the same user in a user namespace, also as root of that namespace. */
 TEST_F(limits, user_namespace)
 {
 	struct member member;
@@ -209,17 +212,17 @@ TEST_F(limits, user_namespace)
 	}
 	ret = child_wait(pid);
 	if (ret == 2)
-		SKIP(return, "no user namespaces here");
+		SKIP(return, "user namespaces are not available");
 	EXPECT_EQ(EDQUOT, ret);
 }
 
 /*
- * What a process becomes: a user in a namespace that @uid has made, in which the numbers of
- * @map exist. 0, or which step failed.
+ * Make this process a user in a namespace that @uid creates, where the numbers of @map
+ * exist. Return 0, or the number of the step that failed.
  */
 static int become_in_namespace(uid_t uid, const char *map, uid_t inside)
 {
-	/* By any number that the process has in the PID namespace of /proc. */
+	/* This works with any number that the process has in the PID namespace of /proc. */
 	int self = open("/proc/self", O_PATH), start[2], fd;
 	pid_t pid;
 	char c;
@@ -243,7 +246,10 @@ static int become_in_namespace(uid_t uid, const char *map, uid_t inside)
 	return setresuid(inside, inside, inside) ? 3 : 0;
 }
 
-/* What joining the region returns to that user; -EPERM if there are no such namespaces. */
+/*
+ * Return what joining the region returns to that user, or -EPERM if such namespaces cannot
+ * be created.
+ */
 static int join_in_namespace(int region, uid_t uid, const char *map, uid_t inside)
 {
 	pid_t pid = child_fork();
@@ -258,7 +264,7 @@ static int join_in_namespace(int region, uid_t uid, const char *map, uid_t insid
 	return ret == 202 ? -EPERM : -ret;
 }
 
-/* With subordinate numbers, and in namespaces within namespaces, it is the same user. */
+/* Subordinate numbers, and nested namespaces, belong to the same user. */
 TEST_F(limits, subordinate_users)
 {
 	static const char map[] = "0 1001 1\n1 100000 10";
@@ -269,7 +275,7 @@ TEST_F(limits, subordinate_users)
 	ASSERT_EQ(0, join_as(&self->member[0], STRANGER, self->region));
 	ret = join_in_namespace(self->region, STRANGER, map, 5);
 	if (ret == -EPERM)
-		SKIP(return, "no user namespaces here");
+		SKIP(return, "user namespaces are not available");
 	EXPECT_EQ(0, ret);
 	ASSERT_EQ(0, join_as(&self->member[1], STRANGER, self->region));
 	EXPECT_EQ(-EDQUOT, join_in_namespace(self->region, STRANGER, map, 0));
@@ -277,7 +283,7 @@ TEST_F(limits, subordinate_users)
 	EXPECT_EQ(0, join_as(&self->member[2], ANOTHER, self->region));
 }
 
-/* A container that root has made is one user, whoever it has in it, and not root. */
+/* A container that root has created is one user, whatever users it has inside, and is not root. */
 TEST_F(limits, containers)
 {
 	static const char map[] = "0 200000 10", other[] = "0 300000 10";
@@ -288,9 +294,9 @@ TEST_F(limits, containers)
 	self->region = region;
 	ret = join_in_namespace(region, 0, map, 0);
 	if (ret == -EPERM)
-		SKIP(return, "no user namespaces here");
+		SKIP(return, "user namespaces are not available");
 	EXPECT_EQ(0, ret);
-	/* From outside it is the user who is root in there. */
+	/* From outside that is the user that is root inside. */
 	ASSERT_EQ(0, join_as(&member[0], 200000, region));
 	ASSERT_EQ(0, join_as(&member[1], 200000, region));
 	EXPECT_EQ(-EDQUOT, join_in_namespace(region, 0, map, 0));
@@ -298,7 +304,10 @@ TEST_F(limits, containers)
 	EXPECT_EQ(0, join_in_namespace(region, 0, other, 7));
 }
 
-/* All the lanes that one user can open to a member keep no other from opening his. */
+/*
+ * All lanes that one user can open to a member do not prevent another user from opening a
+ * lane to it.
+ */
 TEST_F(limits, lanes)
 {
 	struct member *victim = &self->member[0], *other = &self->member[1], *member;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The areas, mapped: what may be mapped, and how.
+ * What can be mapped, and how.
  */
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -10,7 +10,7 @@
 #define OUTBOX	16384
 
 FIXTURE(map) {
-	struct member a;	/* looks at b */
+	struct member a;	/* reads the area of b */
 	struct member b;
 	__u8 *outbox;		/* of b */
 	int fd;			/* not attached */
@@ -30,7 +30,7 @@ FIXTURE_TEARDOWN(map)
 	member_close_pair(&self->a, &self->b);
 }
 
-/* The size of an area, and where it is. */
+/* The size of an area, and its offset. */
 struct area {
 	size_t size;
 	__u64 offset;
@@ -49,7 +49,10 @@ TEST_F(map, shared_by_all)
 	const struct ivring_member_area *seen = member_peer(&self->a, self->b.id);
 	struct member c;
 
-	/* What one writes, all others read, also those who map it later. */
+	/*
+	 * Everyone who maps an area sees what its writer writes, also with a mapping that
+	 * is made later.
+	 */
 	ASSERT_NE(MAP_FAILED, seen);
 	STORE(&self->outbox[OUTBOX - 1], 42);
 	STORE(&self->b.area->members_seen, 43);
@@ -64,7 +67,7 @@ TEST_F(map, shared_by_all)
 	munmap((void *)seen, c.area_size);
 }
 
-/* Every part of an area, and nothing but. */
+/* Every part of an area can be mapped, and nothing else. */
 TEST_F(map, parts)
 {
 	struct area area[4];
@@ -97,13 +100,13 @@ TEST_F(map, parts)
 TEST_F(map, offsets)
 {
 	static const __u64 nothing[] = {
-		/* Between the areas, and behind the last slot. */
+		/* Offsets between the areas and behind the last slot. */
 		IVRING_MAP_INBOX - PAGE, IVRING_MAP_MEMBER(0) - PAGE,
 		IVRING_MAP_MEMBER(1) - PAGE, IVRING_MAP_MEMBER(4), IVRING_MAP_MEMBER(1023),
 		IVRING_MAP_LANE_TO(4), IVRING_MAP_LANE_TO(1023),
 		IVRING_MAP_LANE_FROM(4), IVRING_MAP_LANE_FROM(1023),
 		IVRING_MAP_LANE_FROM(1024), IVRING_MAP_MEMBER(65536),
-		/* Which a cast to 16 or 32 bits, or a shift, would make good. */
+		/* A cast to 16 or 32 bits, or a shift, would make these offsets valid. */
 		IVRING_MAP_MEMBER(65536ULL + 1), IVRING_MAP_MEMBER(1ULL << 32),
 		1ULL << 62, (1ULL << 63) - PAGE, -PAGE,
 	};
@@ -152,7 +155,7 @@ TEST_F(map, private)
 	}
 }
 
-/* The device on a file system that, unlike /dev, may be mounted without noexec. */
+/* Make a device node on a file system that, unlike /dev, may be mounted without noexec. */
 static int open_elsewhere(void)
 {
 	char dir[] = "/tmp/ivring.XXXXXX", path[32];
@@ -171,7 +174,7 @@ static int open_elsewhere(void)
 	return fd;
 }
 
-/* Without execute permission, then and later. */
+/* No mapping is executable, from the start or later. */
 TEST_F(map, executable)
 {
 	struct ivring_attach a = attach_args(self->a.fd, 3);
@@ -182,7 +185,7 @@ TEST_F(map, executable)
 	close(self->fd);
 	self->fd = open_elsewhere();
 	if (self->fd < 0)
-		SKIP(return, "no file system to make a device node on");
+		SKIP(return, "no file system can hold a device node");
 	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_ATTACH, &a));
 	ASSERT_EQ(0, member_map(&member, self->fd));
 	areas_of_a(&member, &self->b, area);
@@ -201,7 +204,7 @@ TEST_F(map, executable)
 	member_unmap(&member);
 }
 
-/* A file that was opened for one access only cannot be mapped for another. */
+/* A file that was opened for reading or writing only cannot be mapped for the other access. */
 TEST_F(map, opened_for_reading)
 {
 	struct ivring_attach a = attach_args(self->a.fd, 3);
@@ -245,7 +248,7 @@ TEST_F(map, fork)
 	const void *peer = member_peer(&self->a, self->b.id);
 	pid_t pid;
 
-	/* No mapping is inherited, whatever madvise() is asked for. */
+	/* No mapping is inherited by a child, whatever madvise() asks for. */
 	madvise(self->a.area, self->a.area_size, MADV_DOFORK);
 	madvise((void *)peer, self->b.area_size, MADV_DOFORK);
 	ASSERT_TRUE(is_mapped(self->a.area));
@@ -261,12 +264,12 @@ TEST_F(map, fork)
 	}
 	EXPECT_EQ(-SIGSEGV, child_wait(pid));
 	EXPECT_EQ(0, *member_outbox(&self->a, self->a.area));
-	/* The child's end is not the member's. */
+	/* The end of the child is not the end of the member. */
 	EXPECT_EQ(0, member_send(&self->b, self->a.id, self->a.generation, 1));
 	munmap((void *)peer, self->b.area_size);
 }
 
-/* The area lives on in its mappings. */
+/* The area stays in its mappings. */
 TEST_F(map, after_close)
 {
 	const struct ivring_member_area *peer = member_peer(&self->a, self->b.id);
@@ -276,7 +279,7 @@ TEST_F(map, after_close)
 	EXPECT_EQ(7, self->outbox[7]);
 	self->outbox[7] = 8;
 	EXPECT_EQ(8, member_outbox(&self->a, peer)[7]);
-	/* And the member with it. */
+	/* The mappings keep the member too. */
 	EXPECT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, 1));
 	EXPECT_EQ(1, member_pending(&self->b));
 	member_unmap(&self->b);
@@ -300,7 +303,7 @@ TEST_F(map, corpse)
 	EXPECT_EQ(0, map_refused(ENXIO, self->a.fd, PAGE, PROT_READ, MAP_SHARED,
 				 IVRING_MAP_MEMBER(self->b.id)));
 
-	/* Its successor has pages of its own, and they are clean. */
+	/* The next member of the slot has other pages, which are zero. */
 	ASSERT_EQ(0, member_join_slot(&c, self->a.fd, self->b.id));
 	outbox = member_outbox(&c, c.area);
 	for (i = 0; i < OUTBOX; i++)
@@ -315,7 +318,7 @@ TEST_F(map, corpse)
 	self->b = c;
 }
 
-/* Moved, cut and split as any other mapping, but not grown. */
+/* A mapping can be moved, cut and split, but not grown. */
 TEST_F(map, remap)
 {
 	size_t size = self->b.area_size;
@@ -333,13 +336,13 @@ TEST_F(map, remap)
 	EXPECT_FALSE(is_mapped(peer));
 	EXPECT_EQ(0x11, moved[IVRING_OUTBOX_OFFSET(4)]);
 	EXPECT_EQ(0x22, moved[size - 1]);
-	/* A hole, and the rest is as it was. */
+	/* The mapping has a hole, and the rest is unchanged. */
 	EXPECT_EQ(0, munmap(moved + PAGE, PAGE));
 	EXPECT_EQ(0x22, moved[size - 1]);
 	EXPECT_EQ(moved, mremap(moved, PAGE, PAGE, 0));
 	EXPECT_EQ(0, munmap(moved, size));
 
-	/* No half of it outlives the other as far as the member is concerned. */
+	/* A part of the mapping keeps the member as well as all of it. */
 	close(self->b.fd);
 	EXPECT_EQ(0, munmap(self->b.area, PAGE));
 	munmap((void *)self->b.region, self->b.region_size);
@@ -350,7 +353,10 @@ TEST_F(map, remap)
 	ASSERT_EQ(0, member_join(&self->b, self->a.fd));
 }
 
-/* Who drops its pages loses sight of them; nobody else does. */
+/*
+ * A process that asks the kernel to drop its pages may lose its view of them. Other
+ * processes do not.
+ */
 TEST_F(map, dropped_pages)
 {
 	const struct ivring_member_area *peer;
@@ -362,7 +368,7 @@ TEST_F(map, dropped_pages)
 	EXPECT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, 1));
 	pid = child_fork();
 	if (!pid) {
-		/* The mappings are not inherited; those of the same member again. */
+		/* The mappings are not inherited, but the child can map the same member. */
 		if (member_map(&c, self->b.fd))
 			_exit(1);
 		madvise(c.area, c.area_size, MADV_DONTNEED);
@@ -370,7 +376,7 @@ TEST_F(map, dropped_pages)
 		madvise(c.area, c.area_size, MADV_FREE);
 		madvise((void *)c.inbox, c.inbox_size, MADV_DONTNEED);
 		madvise((void *)c.region, c.region_size, MADV_DONTNEED);
-		/* May be fatal. */
+		/* The access may be fatal. */
 		*member_outbox(&c, c.area) = 1;
 		_exit(member_outbox(&c, c.area)[1] != 0x77);
 	}

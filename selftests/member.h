@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A member: an attached file and its areas. Included by ivring_test.h.
+ * A member: an attached file and its mapped areas. Included by ivring_test.h.
  */
 #ifndef MEMBER_H
 #define MEMBER_H
@@ -11,13 +11,13 @@ struct member {
 	__u32 generation;
 	__u32 slots;
 	__u32 entries;
-	__u32 start;		/* where the indices of every inbox start */
+	__u32 start;		/* first index of every inbox of the region */
 	size_t region_size;
 	size_t inbox_size;
 	size_t area_size;
 	const struct ivring_region_area *region;
 	const struct ivring_ring_area *inbox;
-	const struct ivring_lanes *lanes;	/* that lead here */
+	const struct ivring_lanes *lanes;	/* the lanes to this member */
 	struct ivring_member_area *area;
 };
 
@@ -28,7 +28,7 @@ static inline size_t page_round(size_t size)
 
 static const struct member no_member = { .fd = -1 };
 
-/* Map the areas of attached @fd. */
+/* Map the areas of the attached file @fd. */
 static inline int member_map(struct member *member, int fd)
 {
 	struct ivring_info info;
@@ -76,7 +76,7 @@ static inline int member_attach(struct member *member, int fd, int region_fd, __
 	return ret ? ret : member_map(member, fd);
 }
 
-/* A new file that joins the region of @region_fd in slot @id. */
+/* Open a file and attach it to slot @id of the region of @region_fd. */
 static inline int member_join_slot(struct member *member, int region_fd, __u32 id)
 {
 	int fd = dev_open(), ret;
@@ -91,8 +91,8 @@ static inline int member_join_slot(struct member *member, int region_fd, __u32 i
 }
 
 /*
- * The same in the slot of one that has been killed: io_uring lets go of the
- * files of a process some time after its end.
+ * Attach to the slot of a member that has been killed. io_uring may release the files of a
+ * process some time after the process has ended.
  */
 static inline int member_succeed(struct member *member, int region_fd, __u32 id)
 {
@@ -107,7 +107,7 @@ static inline int member_join(struct member *member, int region_fd)
 	return member_join_slot(member, region_fd, IVRING_ID_ANY);
 }
 
-/* A new file with a new region, and its first member. */
+/* Open a file, create a region with it, and attach it as the first member. */
 static inline int member_create(struct member *member, __u32 slots, __u32 entries,
 				__u64 outbox)
 {
@@ -125,7 +125,7 @@ static inline int member_create(struct member *member, __u32 slots, __u32 entrie
 	return ret;
 }
 
-/* A new region of 4 slots with two members. */
+/* Create a region of 4 slots with two members. */
 static inline int member_create_pair(struct member *a, struct member *b, __u32 entries,
 				     __u64 outbox)
 {
@@ -141,7 +141,7 @@ static inline void member_unmap(struct member *member)
 	munmap(member->area, member->area_size);
 }
 
-/* Leave. */
+/* Unmap the areas and leave the region. */
 static inline void member_close(struct member *member)
 {
 	member_unmap(member);
@@ -154,13 +154,13 @@ static inline void member_close_pair(struct member *a, struct member *b)
 	member_close(a);
 }
 
-/* The area of slot @id, read-only, or MAP_FAILED. */
+/* Map the area of slot @id read-only. Return MAP_FAILED on failure. */
 static inline const struct ivring_member_area *member_peer(const struct member *member, __u32 id)
 {
 	return dev_map(member->fd, member->area_size, PROT_READ, IVRING_MAP_MEMBER(id));
 }
 
-/* The outbox in a mapping of anybody's area. */
+/* The outbox in a mapping of any member's area. */
 static inline __u8 *member_outbox(const struct member *member, const struct ivring_member_area *area)
 {
 	return (__u8 *)area + IVRING_OUTBOX_OFFSET(member->slots);
@@ -176,7 +176,7 @@ static inline __u32 member_changes_word(const struct member *member)
 	return LOAD(&member->region->members);
 }
 
-/* Act upon all comings and goings so far. */
+/* Say that all membership changes so far have been seen. */
 static inline void member_see_members(struct member *member)
 {
 	STORE(&member->area->members_seen, member_changes_word(member));
@@ -196,7 +196,7 @@ static inline struct ivring_stats member_stats(const struct member *member)
 	return v.stats;
 }
 
-/* Send one item whose cookie is @cookie. */
+/* Send one item with cookie @cookie. */
 static inline int member_send(const struct member *member, __u32 id, __u32 generation,
 			      __u64 cookie)
 {
@@ -206,7 +206,7 @@ static inline int member_send(const struct member *member, __u32 id, __u32 gener
 	return dev_ioctl(member->fd, IVRING_IOC_ENQUEUE, &e);
 }
 
-/* The same, and wait for room. */
+/* Send one item with cookie @cookie, and wait for room. */
 static inline int member_send_wait(const struct member *member, __u32 id, __u32 generation,
 				   __u64 cookie, __u64 deadline)
 {
@@ -218,13 +218,13 @@ static inline int member_send_wait(const struct member *member, __u32 id, __u32 
 	return dev_ioctl(member->fd, IVRING_IOC_ENQUEUE, &e);
 }
 
-/* How many items are in the inbox. */
+/* The number of items in the inbox. */
 static inline __u32 member_pending(const struct member *member)
 {
 	return LOAD(&member->inbox->producer) - member->area->inbox_consumer;
 }
 
-/* Read one item and give it up; false if there is none. */
+/* Read one item and release its slot; false if there is none. */
 static inline bool member_take(struct member *member, struct ivring_item *item)
 {
 	__u32 index = member->area->inbox_consumer;
@@ -238,8 +238,8 @@ static inline bool member_take(struct member *member, struct ivring_item *item)
 }
 
 /*
- * Whether a reader at @consumer has read all up to @position: what it has not
- * lies within the next round of the ring.
+ * Whether a reader at @consumer has read everything up to @position. Positions that it has
+ * not read lie within the next round of the ring.
  */
 static inline bool has_read(__u32 consumer, __u32 position, __u32 entries)
 {
@@ -248,7 +248,7 @@ static inline bool has_read(__u32 consumer, __u32 position, __u32 entries)
 	return !ahead || ahead > entries;
 }
 
-/* Ring back if a sender waits for what has been read. */
+/* Call ROOM if a sender waits for a position that has been read. */
 static inline int member_ring_back(struct member *member)
 {
 	FULL_BARRIER();
@@ -258,7 +258,7 @@ static inline int member_ring_back(struct member *member)
 	return dev_room(member->fd, IVRING_ID_ANY);
 }
 
-/* All that a call without effect must leave as it was. */
+/* The state that a call without effect must not change. */
 
 #define SNAPSHOT_SLOTS	4
 

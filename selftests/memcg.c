@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a member makes is charged to its memory cgroup, and at the cgroup's limit the call
- * fails and nobody is killed. Needs root and cgroup v2.
+ * The memory of a member is charged to its memory cgroup. At the limit of the cgroup the
+ * call fails, and no process is killed. Needs root and cgroup v2.
  */
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -11,13 +11,13 @@
 
 #define MIB	(1LL << 20)
 #define OUTBOX	(16 * MIB)
-#define LARGE	(64 * MIB)	/* an outbox that does not fit */
+#define LARGE	(64 * MIB)	/* size of an outbox that does not fit */
 #define SPACE	(2 * MIB)	/* less than any of these, and than the largest lane */
 
 FIXTURE(memcg) {
 	char root[32];
 	char group[64];
-	pid_t member;		/* a process in there */
+	pid_t member;		/* a process in the group */
 	int call, result;
 };
 
@@ -35,7 +35,7 @@ static int write_file(const char *dir, const char *file, const char *text)
 	return ret;
 }
 
-/* The number in that file of the group, or on the line of @key; -1 if there is none. */
+/* Return the number in a file of the group, or on its line for @key; -1 if there is none. */
 static long long number(const char *group, const char *file, const char *key)
 {
 	long long value = -1;
@@ -64,13 +64,13 @@ static long long charged(const char *group)
 	return number(group, "memory.current", NULL);
 }
 
-/* Of these, what the kernel has allocated for areas. */
+/* The part of them that the kernel has allocated for areas. */
 static long long vmalloced(const char *group)
 {
 	return number(group, "memory.stat", "vmalloc");
 }
 
-/* Let the group have @more bytes than it has, or with -1 any number. */
+/* Let the group have @more bytes than it has now, or any number if @more is -1. */
 static int set_limit(const char *group, long long more)
 {
 	char text[32];
@@ -90,7 +90,7 @@ FIXTURE_SETUP(memcg)
 	if (mount("none", self->root, "cgroup2", 0, NULL) ||
 	    write_file(self->root, "cgroup.subtree_control", "+memory") ||
 	    mkdir(self->group, 0700))
-		SKIP(return, "no memory controller of cgroup v2 here");
+		SKIP(return, "the memory controller of cgroup v2 is not available");
 }
 
 FIXTURE_TEARDOWN(memcg)
@@ -104,7 +104,7 @@ FIXTURE_TEARDOWN(memcg)
 	rmdir(self->root);
 }
 
-/* Have a process in the group, which calls functions until it is told to end. */
+/* Start a process in the group that calls functions until it is told to end. */
 static pid_t enter(const char *group, int *call, int *result)
 {
 	int calls[2], results[2], ret;
@@ -135,7 +135,7 @@ static pid_t enter(const char *group, int *call, int *result)
 		ASSERT_LT(0, self->member);					\
 	} while (0)
 
-/* What @function returned there; one that is killed returns nothing. */
+/* Return the result of @function in that process. A process that is killed has no result. */
 static int call_in(int call, int result, int (*function)(void))
 {
 	int ret;
@@ -148,7 +148,7 @@ static int call_in(int call, int result, int (*function)(void))
 
 #define CALL(function)	call_in(self->call, self->result, function)
 
-/* What that process has, and calls. Its parent's are the same until it is made. */
+/* Files and members of that process, and functions that it calls. */
 static struct member mine, other;
 static int file = -1;
 
@@ -183,7 +183,7 @@ static int close_lane(void)
 	return dev_close_lane(mine.fd, other.id, other.generation);
 }
 
-/* The largest region, and its first member, all at once. */
+/* Create the largest region and its first member in one call. */
 static int create_large(void)
 {
 	struct ivring_create c = create_args(IVRING_MAX_SLOTS, IVRING_MAX_INBOX_ENTRIES, LARGE);
@@ -194,7 +194,7 @@ static int create_large(void)
 	return dev_ioctl(file, IVRING_IOC_CREATE, &c);
 }
 
-/* 1 if it holds a region. */
+/* Return 1 if the process holds a region. */
 static int has_region(void)
 {
 	struct ivring_info info;
@@ -212,7 +212,10 @@ static int attach_large(void)
 	return dev_ioctl(file, IVRING_IOC_ATTACH, &a);
 }
 
-/* Send as much as one call can, wait and read it, all by calls that do not allocate. */
+/*
+ * Send as many items as one call can, wait for them and read them. None of these calls may
+ * allocate.
+ */
 static int talk(void)
 {
 	static struct ivring_item items[IVRING_MAX_BATCH];
@@ -250,7 +253,7 @@ TEST_F(memcg, attach)
 	ASSERT_LE(0, before);
 	ASSERT_EQ(0, CALL(create_member));
 	EXPECT_LE(before + OUTBOX, charged(self->group));
-	/* The outbox, and little more. */
+	/* The charge is the outbox, and little more. */
 	areas = vmalloced(self->group) - stat;
 	if (stat >= 0) {
 		EXPECT_LE(OUTBOX, areas + MIB);
@@ -262,7 +265,7 @@ TEST_F(memcg, attach)
 		EXPECT_TRUE(SOON(vmalloced(self->group) < stat + MIB));
 }
 
-/* A lane is charged to who opens it, for as long as it is there. */
+/* A lane is charged to the member that opens it, until it is released. */
 TEST_F(memcg, lane)
 {
 	const long long size = lane_size(IVRING_MAX_LANE_ENTRIES);
@@ -276,22 +279,22 @@ TEST_F(memcg, lane)
 	before = charged(self->group);
 	ASSERT_LE(0, before);
 	ASSERT_EQ(0, CALL(open_lane));
-	/* Some of it was charged in advance. */
+	/* A part of the charge was made in advance. */
 	EXPECT_LE(before + size * 3 / 4, charged(self->group));
 
-	/* The sender lets go of a closed one when it opens the next. */
+	/* A sender releases a closed lane when it opens the next. */
 	EXPECT_EQ(0, dev_close_lane(b.fd, mine.id, mine.generation));
 	EXPECT_EQ(0, CALL(open_small_lane));
 	EXPECT_TRUE(SOON(charged(self->group) < before + size / 4));
 
-	/* One that leads to it costs it nothing. */
+	/* The lanes to a member are not charged to it. */
 	ASSERT_EQ(0, dev_open_lane(b.fd, mine.id, mine.generation, IVRING_MAX_LANE_ENTRIES));
 	EXPECT_GT(before + size / 4, charged(self->group));
 	member_close(&b);
 	member_close(&mine);
 }
 
-/* Others who have lanes to a member do not keep what it was charged for once it has left. */
+/* Other members with lanes to a member that has left do not keep the charge for that member. */
 TEST_F(memcg, dead_receiver)
 {
 	long long before;
@@ -306,7 +309,7 @@ TEST_F(memcg, dead_receiver)
 	ASSERT_EQ(0, CALL(leave));
 	EXPECT_TRUE(SOON(charged(self->group) < before + OUTBOX / 4));
 
-	/* Nor a lane that it has closed before. */
+	/* Nor do they keep the charge for a lane that it had closed before. */
 	ASSERT_EQ(0, CALL(join));
 	EXPECT_LE(before + OUTBOX, charged(self->group));
 	ASSERT_EQ(0, dev_open_lane(other.fd, 1, member_generation(&other, 1), 2));
@@ -382,7 +385,7 @@ TEST_F(memcg, open_lane_at_limit)
 	EXPECT_EQ(changes, LOAD(&b.lanes->changes));
 	EXPECT_EQ(0, b.lanes->lane[mine.id].generation);
 	EXPECT_EQ(-ENOENT, dev_doorbell(mine.fd, b.id, b.generation));
-	/* A smaller one fits. */
+	/* A smaller area fits. */
 	EXPECT_EQ(0, CALL(open_small_lane));
 	EXPECT_EQ(0, dev_close_lane(b.fd, mine.id, mine.generation));
 	ASSERT_EQ(0, set_limit(self->group, -1));
@@ -391,8 +394,8 @@ TEST_F(memcg, open_lane_at_limit)
 	member_close(&mine);
 }
 
-/* Who is there already goes on, with nothing to spare. */
-TEST_F(memcg, talk_at_limit)
+/* Members that are attached already go on although no memory is left. */
+TEST_F(memcg, send_at_limit)
 {
 	ENTER();
 	ASSERT_EQ(0, CALL(create_talker));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How much memory a user may have in areas, and all users together, without a memory cgroup.
- * Needs root, to be different users and to set the limits.
+ * The limits on the memory of areas of one user, and of all users together, without a
+ * memory cgroup. Needs root, to act as several users and to set the limits.
  */
 #include "ivring_test.h"
 #include "lane.h"
@@ -17,7 +17,7 @@ enum { ONE = 1001, ANOTHER = 1002 };
 #define OUTBOX	MIB		/* a member takes a little more */
 
 FIXTURE(memory) {
-	unsigned long user, total;	/* limits, as they were */
+	unsigned long user, total;	/* limits before the test */
 	struct member member[16];
 	int region;
 };
@@ -64,13 +64,13 @@ FIXTURE_TEARDOWN(memory)
 	}
 }
 
-/* A region of 64 slots. */
+/* Create a region of 64 slots. */
 static int create(uid_t uid, __u64 outbox)
 {
 	return create_as(uid, 64, outbox);
 }
 
-/* An eighth of the machine's memory, and half of it. */
+/* The defaults are an eighth and a half of the machine's memory. */
 TEST_F(memory, defaults)
 {
 	unsigned long mib = sysconf(_SC_PHYS_PAGES) / (MIB / PAGE);
@@ -96,19 +96,19 @@ TEST_F(memory, of_one_user)
 	EXPECT_EQ(-ENOBUFS, join_as(&more, ONE, self->region));
 	EXPECT_EQ(-ENOBUFS, join_as(&more, ONE, self->region));
 	EXPECT_UNCHANGED(before, member);
-	/* Others have their own; and whoever has CAP_SYS_RESOURCE no limit. */
+	/* Other users have their own limit, and a user with CAP_SYS_RESOURCE has none. */
 	for (; i < 6; i++)
 		EXPECT_EQ(0, join_as(&member[i], ANOTHER, self->region));
 	EXPECT_EQ(-ENOBUFS, join_as(&more, ANOTHER, self->region));
 	for (; i < 12; i++)
 		EXPECT_EQ(0, join_as(&member[i], 0, self->region));
-	/* What is given back can be had again. */
+	/* Memory that is released can be used again. */
 	for (i = 0; i < 100; i++) {
 		leave(&member[0]);
 		ASSERT_EQ(0, join_as(&member[0], ONE, self->region));
 	}
 	EXPECT_EQ(-ENOBUFS, join_as(&more, ONE, self->region));
-	/* And the limit can be changed at any time. */
+	/* The limit can be changed at any time. */
 	set_limit(USER_LIMIT, 5);
 	EXPECT_EQ(0, join_as(&member[12], ONE, self->region));
 	set_limit(USER_LIMIT, 0);
@@ -125,7 +125,7 @@ TEST_F(memory, of_a_lane)
 	ASSERT_EQ(0, join_as(&member[1], ONE, self->region));
 	set_limit(USER_LIMIT, 4);
 	become(ONE);
-	/* 4 MiB and a page. */
+	/* The size is 4 MiB and a page. */
 	EXPECT_EQ(-ENOBUFS, dev_open_lane(member[0].fd, member[1].id, member[1].generation,
 					  IVRING_MAX_LANE_ENTRIES));
 	EXPECT_EQ(-ENOENT, dev_doorbell(member[0].fd, member[1].id, member[1].generation));
@@ -134,7 +134,7 @@ TEST_F(memory, of_a_lane)
 	become(0);
 }
 
-/* An attempt to create that fails gives back what it had. */
+/* A failed CREATE gives its memory back. */
 TEST_F(memory, of_failed_calls)
 {
 	struct ivring_create c = create_args(64, 2, 4 * MIB);
@@ -171,7 +171,7 @@ TEST_F(memory, of_all_users)
 	EXPECT_EQ(0, join_as(&member[0], 3000, self->region));
 }
 
-/* Pages that a peer still maps are on the account of whoever made them. */
+/* Pages that a peer still maps are charged to the user that created them. */
 TEST_F(memory, that_a_peer_maps)
 {
 	const struct ivring_member_area *area;
@@ -188,7 +188,7 @@ TEST_F(memory, that_a_peer_maps)
 	ASSERT_NE(MAP_FAILED, area);
 	leave(&member[1]);
 	EXPECT_EQ(-ENOBUFS, join_as(&more, ONE, self->region));
-	/* A part of it counts as all of it, wherever it was moved. */
+	/* A part of the area counts as all of it, wherever the mapping was moved. */
 	ASSERT_EQ(0, munmap((char *)area + PAGE, PAGE));
 	area = mremap((void *)area, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
 		      mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
@@ -200,7 +200,7 @@ TEST_F(memory, that_a_peer_maps)
 	EXPECT_EQ(-ENOBUFS, join_as(&more, ONE, self->region));
 }
 
-/* The same when all of it is unmapped. */
+/* The same when every part is unmapped. */
 TEST_F(memory, that_no_peer_maps_any_more)
 {
 	const struct ivring_member_area *area;
@@ -217,7 +217,7 @@ TEST_F(memory, that_no_peer_maps_any_more)
 		pid = child_fork();
 		if (!pid) {
 			area = member_peer(&member[0], member[1].id);
-			/* Split in three, of which one goes. */
+			/* The mapping is split in three, of which one part is unmapped. */
 			munmap((char *)area + PAGE, PAGE);
 			close(member[1].fd);
 			_exit(area == MAP_FAILED);

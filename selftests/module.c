@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The module comes and goes, but not while it is in use, and leaves nothing.
- * Needs root; IVRING_MODULE names the file, and the module is loaded.
+ * The module can be unloaded and loaded, but not while it is in use, and leaves nothing
+ * behind. Needs root. IVRING_MODULE names the file. The module is loaded at the start.
  */
 #include <sched.h>
 #include <sys/syscall.h>
@@ -29,7 +29,7 @@ static int unload(void)
 	return syscall(__NR_delete_module, "ivring", O_NONBLOCK) ? -errno : 0;
 }
 
-/* How many of its traces are there: four while it is loaded. */
+/* How many traces of the module exist: four while it is loaded. */
 static int traces(void)
 {
 	static const char *const path[] = {
@@ -114,7 +114,7 @@ TEST_F(module, named_region)
 	EXPECT_EQ(-ENOENT, dev_ioctl(self->fd, IVRING_IOC_ATTACH, &a));
 }
 
-/* Asleep in it, in another process. */
+/* A task of another process sleeps in the module. */
 TEST_F(module, sleeper)
 {
 	struct member member;
@@ -135,7 +135,7 @@ TEST_F(module, sleeper)
 	EXPECT_UNLOADS();
 }
 
-/* Whoever reads the list of members. */
+/* Read the list of members all the time. */
 TEST_F(module, debugfs)
 {
 	int fd = open(DEBUGFS_MEMBERS, O_RDONLY);
@@ -173,7 +173,7 @@ TEST_F(module, many_times)
 	}
 }
 
-/* No lane and no timer of a delayed doorbell outlives it. */
+/* No lane and no timer of a delayed doorbell outlives the module. */
 TEST_F(module, lanes_and_delays)
 {
 	struct lane_out out;
@@ -199,11 +199,11 @@ TEST_F(module, lanes_and_delays)
 	usleep(200000);
 }
 
-/* Others try to use it all the while. */
+/* Other processes try to use the module all the time. */
 TEST_F(module, under_use)
 {
 	__u64 end = in_ms(20000 * slowness);
-	/* Where it takes seconds, that is as many chances to meet. */
+	/* A slow kernel has as many chances to hit the race in fewer rounds. */
 	int wanted = slowness > 1 ? 5 : 20;
 	int i, unloaded = 0;
 	struct member member;
@@ -223,7 +223,7 @@ TEST_F(module, under_use)
 			usleep(1000);
 		}
 	}
-	/* The module is unused only now and then: on a busy machine that may take long. */
+	/* The module is unused only now and then, so on a busy machine this may take long. */
 	while (unloaded < wanted && now() < end) {
 		int ret = unload();
 
@@ -243,7 +243,7 @@ TEST_F(module, under_use)
 		EXPECT_EQ(-SIGKILL, child_wait(pid[i]));
 	}
 	if (unloaded < wanted)
-		SKIP(return, "the module was in use whenever it was to be unloaded");
+		SKIP(return, "the module was in use at every attempt to unload it");
 }
 
 TEST_HARNESS_MAIN

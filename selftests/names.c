@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Names, and who may attach by them: owner, group and others, as of a file.
- * Needs root, to be different users.
+ * Names, and who can attach by them: owner, group and others, as with a file. Needs root,
+ * to act as several users.
  */
 #include <grp.h>
 #include <sys/resource.h>
@@ -32,7 +32,7 @@ FIXTURE_TEARDOWN(names)
 	close(self->fd);
 }
 
-/* Take on another user's rights for the time being, and give them up. */
+/* Act as another user and group for the time being. */
 static void become(uid_t uid, gid_t gid)
 {
 	if (setgroups(0, NULL) || setegid(gid) || seteuid(uid))
@@ -45,7 +45,7 @@ static void become_root(void)
 		abort();
 }
 
-/* A region of OWNER and GROUP. */
+/* Create a region of OWNER and GROUP. */
 static int create(const char *n, __u32 mode)
 {
 	struct ivring_create c = create_args(4, 2, 4096);
@@ -62,7 +62,7 @@ static int create(const char *n, __u32 mode)
 	return ret ? ret : fd;
 }
 
-/* What a process of that user gets from attaching by name. */
+/* Return what attaching by name returns to a process of that user. */
 static int attach(uid_t uid, gid_t gid, gid_t other_group)
 {
 	struct ivring_attach a = attach_args(-1, IVRING_ID_ANY);
@@ -91,7 +91,7 @@ TEST_F(names, mode)
 		{ 0606, 0, -EACCES, 0 },
 		{ 0666, 0, 0, 0 },
 		{ 0777, 0, 0, 0 },
-		/* It takes both reading and writing. */
+		/* A user needs the right to read and the right to write. */
 		{ 0444, -EACCES, -EACCES, -EACCES },
 		{ 0222, -EACCES, -EACCES, -EACCES },
 		{ 0111, -EACCES, -EACCES, -EACCES },
@@ -112,7 +112,7 @@ TEST_F(names, mode)
 			TH_LOG("mode %03o", cases[i].mode);
 		EXPECT_EQ(cases[i].others, attach(STRANGER, STRANGER, STRANGER))
 			TH_LOG("mode %03o", cases[i].mode);
-		/* Root may, as with a file. */
+		/* Root has all rights, as with a file. */
 		EXPECT_EQ(0, attach(0, 0, 0));
 		close(self->fd);
 	}
@@ -159,7 +159,7 @@ TEST_F(names, owner)
 	member_close(&root);
 }
 
-/* Who holds a descriptor needs no name and no right. */
+/* A process that holds a descriptor needs no name and no rights. */
 TEST_F(names, descriptor_is_enough)
 {
 	struct member member;
@@ -172,12 +172,12 @@ TEST_F(names, descriptor_is_enough)
 	become_root();
 	ASSERT_EQ(0, ret);
 	member_close(&member);
-	/* Its creator attaches without the name. */
+	/* The creator attaches without the name. */
 	ASSERT_EQ(0, member_attach(&member, self->fd, -1, IVRING_ID_ANY));
 	member_unmap(&member);
 }
 
-/* The name belongs to whoever came first, until the region is gone. */
+/* The first region with a name keeps it until the region is destroyed. */
 TEST_F(names, taken)
 {
 	struct ivring_create c = create_args(4, 2, 4096);
@@ -190,7 +190,7 @@ TEST_F(names, taken)
 	fd = dev_open();
 	EXPECT_EQ(-EEXIST, dev_ioctl(fd, IVRING_IOC_CREATE, &c));
 
-	/* A member keeps the region, and its name, when the creator has gone. */
+	/* A member keeps the region, and its name, after the creator has left. */
 	ASSERT_EQ(0, member_join(&member, self->fd));
 	close(self->fd);
 	self->fd = -1;
@@ -220,7 +220,7 @@ TEST_F(names, limit)
 	EXPECT_EQ(-EMFILE, create(name, 0600));
 	EXPECT_EQ(-ENOENT, attach(0, 0, 0));
 
-	/* Another user is not concerned. */
+	/* The other user's regions are not affected. */
 	become(STRANGER, STRANGER);
 	other = dev_open();
 	EXPECT_EQ(0, dev_ioctl(other, IVRING_IOC_CREATE,

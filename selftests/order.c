@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Of several errors of a call, the one that is documented first is returned.
+ * If a call has several errors, it returns the one that is documented first.
  */
 #include "ivring_test.h"
 #include "lane.h"
 
 #define ENTRIES	4
-#define SLOT	2		/* once taken, now free */
+#define SLOT	2		/* has been used and is free now */
 
 FIXTURE(order) {
 	struct member a;
@@ -38,7 +38,7 @@ FIXTURE_TEARDOWN(order)
 	member_close_pair(&self->a, &self->b);
 }
 
-/* Add an error that comes before those there were. */
+/* Add an error that is reported before the earlier ones. */
 #define EXPECT_BEFORE(error, what, call)	\
 do {						\
 	what;					\
@@ -77,7 +77,7 @@ TEST_F(order, attach)
 	EXPECT_EQ(-ENXIO, dev_ioctl(fd, IVRING_IOC_ATTACH,
 				    &(struct ivring_attach) { .region_fd = -1, .id = 7 }));
 
-	/* The result is the last that can go wrong. */
+	/* Writing the result is the last step that can fail. */
 	mprotect(r, PAGE, PROT_READ | PROT_WRITE);
 	*r = attach_args(self->a.fd, self->a.id);
 	mprotect(r, PAGE, PROT_READ);
@@ -112,7 +112,7 @@ TEST_F(order, enqueue)
 	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_IOC_ENQUEUE, &e));
 	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_IOC_ENQUEUE, NULL));
 
-	/* A structure that cannot be written comes before the items. */
+	/* An argument that cannot be written is reported before bad items. */
 	mprotect(r, PAGE, PROT_READ | PROT_WRITE);
 	*r = enqueue_args(self->b.id, self->b.generation, &item, 1);
 	mprotect(r, PAGE, PROT_READ);
@@ -127,7 +127,7 @@ TEST_F(order, enqueue_full)
 	while (!dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e))
 		;
 	EXPECT_EQ(-EAGAIN, dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e));
-	/* What is wrong is wrong with and without room. */
+	/* The errors are the same with and without room. */
 	EXPECT_BEFORE(EINVAL, item.flags = 8,
 		      dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e));
 	e.flags = IVRING_ENQUEUE_WAIT;
@@ -196,7 +196,7 @@ TEST_F(order, lanes)
 	o.generation = 1;
 	EXPECT_BEFORE(EINVAL, o.entries = 3, dev_ioctl(self->a.fd, IVRING_IOC_OPEN_LANE, &o));
 
-	/* Who is no member is told so whatever he asks for. */
+	/* A file that is not attached gets ENOTCONN for any request. */
 	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_IOC_OPEN_LANE, &o));
 	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_IOC_OPEN_LANE, NULL));
 	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_IOC_CLOSE_LANE, NULL));
@@ -205,7 +205,10 @@ TEST_F(order, lanes)
 	lane_unmap(&lane, &self->a);
 }
 
-/* That a member has left counts for more than that it had closed the lane before. */
+/*
+ * EPIPE for a member that has left is reported instead of ECONNRESET for a lane that it had
+ * closed before.
+ */
 TEST_F(order, closed_and_left)
 {
 	struct ivring_flush f = {

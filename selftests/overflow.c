@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Numbers whose product or sum wraps, in 32 bits or in 64, and comes out small:
- * they are refused where they come in, and nothing is made of them.
+ * Numbers whose product or sum overflows 32 or 64 bits and becomes small. They are refused,
+ * and nothing is created with them.
  */
 #include "ivring_test.h"
 #include "lane.h"
@@ -25,7 +25,7 @@ FIXTURE_TEARDOWN(overflow)
 	member_close(&self->member);
 }
 
-/* Powers of two, which other checks let pass, and what is near them. */
+/* Powers of two, which other checks accept, and their neighbours. */
 #define EACH_LARGE(from, to, number, what)				\
 do {									\
 	int __bit;							\
@@ -50,19 +50,19 @@ static int create(__u32 slots, __u32 entries, __u64 outbox)
 	return ret;
 }
 
-/* Four bytes of region area, and 64 of a member area, for each slot. */
+/* For each slot the region area has 4 bytes and a member area has 64. */
 TEST_F(overflow, slots)
 {
 	EACH_LARGE(20, 32, slots, EXPECT_EQ(-EINVAL, create(slots, 2, 4096)));
 }
 
-/* An inbox: 64 bytes each. With 2^26 it would be as small as with none. */
+/* An inbox has 64 bytes per entry. With 2^26 entries it would be as small as with none. */
 TEST_F(overflow, inbox_entries)
 {
 	EACH_LARGE(20, 32, entries, EXPECT_EQ(-EINVAL, create(2, entries, 4096)));
 }
 
-/* Added to the rest of the area. 2^64 - 4096 would make it empty. */
+/* The outbox is added to the rest of the area. 2^64 - 4096 would make the area empty. */
 TEST_F(overflow, outbox_bytes)
 {
 	EACH_LARGE(29, 64, bytes, EXPECT_EQ(-EINVAL, create(2, 2, bytes)));
@@ -76,7 +76,7 @@ TEST_F(overflow, lane_entries)
 						    self->member.generation, entries)));
 }
 
-/* Items: 64 bytes each, from an address that they would lead round. */
+/* Items have 64 bytes each, and the end of their array overflows the address space. */
 TEST_F(overflow, batch)
 {
 	struct ivring_item item = { 0 };
@@ -92,7 +92,7 @@ TEST_F(overflow, batch)
 	}
 }
 
-/* Payload: where it begins and how long it is. */
+/* The offset and the length of the payload. */
 TEST_F(overflow, payload)
 {
 	struct ivring_item item = { 0 };
@@ -111,7 +111,7 @@ TEST_F(overflow, payload)
 	}
 }
 
-/* A slot that an index of 16 bits, or an offset of 32, would take for another. */
+/* As an index of 16 bits, or an offset of 32, this slot would be another slot. */
 TEST_F(overflow, slot)
 {
 	struct member *member = &self->member;
@@ -134,7 +134,7 @@ TEST_F(overflow, slot)
 	close(fd);
 }
 
-/* Where a mapping begins and how long it is. */
+/* The offset and the length of a mapping. */
 TEST_F(overflow, mapping)
 {
 	static const __u64 area[] = {
@@ -146,7 +146,7 @@ TEST_F(overflow, mapping)
 
 	for (i = 0; i < ARRAY_SIZE(area); i++) {
 		for (size = PAGE; size <= 1UL << 29; size *= 2) {
-			/* The end is that of the area's place, or within the next one. */
+			/* The mapping ends at the end of the area, or within the next area. */
 			start = area[i] + (1ULL << IVRING_MAP_SHIFT) - size;
 			EXPECT_EQ(0, map_refused(EINVAL, self->member.fd, size, PROT_READ,
 						 MAP_SHARED, start));
@@ -156,7 +156,7 @@ TEST_F(overflow, mapping)
 							 start + PAGE));
 		}
 	}
-	/* Offsets beyond 2^44 are refused by the C library of 32-bit programs. */
+	/* The C library of 32-bit programs refuses offsets beyond 2^44. */
 	if (sizeof(long) == 8)
 		EACH_LARGE(20, 62, offset,
 			   EXPECT_EQ(0, map_refused(EINVAL, self->member.fd, 2 * PAGE, PROT_READ,

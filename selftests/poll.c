@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What poll() and its kin report, and that asking arms the doorbell.
+ * What poll(), select() and epoll report, and that asking them arms the doorbell.
  */
 #include <sys/epoll.h>
 #include <sys/select.h>
@@ -41,7 +41,7 @@ TEST_F(poll, items)
 	EXPECT_EQ(0, dev_poll(self->b.fd, POLLPRI));
 	EXPECT_TRUE(member_take(&self->b, &item));
 	EXPECT_EQ(0, dev_poll(self->b.fd, ALL));
-	/* What others have to read is their matter. */
+	/* Items for other members do not count. */
 	EXPECT_EQ(0, dev_poll(self->a.fd, POLLIN));
 }
 
@@ -51,7 +51,7 @@ TEST_F(poll, members)
 
 	ASSERT_EQ(0, member_join(&c, self->a.fd));
 	EXPECT_EQ(POLLPRI, dev_poll(self->b.fd, ALL));
-	/* The newcomer has seen nobody yet. */
+	/* The new member has not seen any change yet. */
 	EXPECT_EQ(POLLPRI, dev_poll(c.fd, ALL));
 	member_see_members(&self->b);
 	EXPECT_EQ(0, dev_poll(self->b.fd, ALL));
@@ -97,7 +97,7 @@ TEST_F(poll, select)
 	EXPECT_TRUE(FD_ISSET(self->b.fd, &except));
 }
 
-/* After a look in vain the doorbell is armed, and rings once. */
+/* A poll() that finds nothing arms the doorbell, which rings once. */
 TEST_F(poll, arms)
 {
 	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
@@ -109,12 +109,12 @@ TEST_F(poll, arms)
 	ASSERT_EQ(0, send(&self->a, &self->b));
 	EXPECT_EQ(1, member_stats(&self->b).rung);
 	EXPECT_EQ(1, member_stats(&self->b).suppressed);
-	/* A caller that is interested in nothing of it sleeps all the same. */
+	/* A caller that is interested in no event still sleeps. */
 	EXPECT_EQ(0, dev_poll(self->b.fd, 0));
 	EXPECT_EQ(IVRING_IDLE, member_state(&self->b));
 }
 
-/* An edge for each doorbell, none while there is no news. */
+/* There is one edge per doorbell, and none without one. */
 TEST_F(poll, epoll_edge)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
@@ -137,8 +137,8 @@ TEST_F(poll, epoll_edge)
 }
 
 /*
- * Who has put the file into an epoll before it was attached is told of the items that come
- * afterwards, whether or not that it was not attached had been told.
+ * An epoll to which the file was added before it was attached reports the items that come
+ * later, whether or not it had reported that the file was not attached.
  */
 FIXTURE(poll_first) {
 	struct member a;
@@ -208,14 +208,14 @@ TEST_F(poll_first, before_it_sleeps)
 	EXPECT_EQ(1, member_stats(&self->b).rung);
 }
 
-/* An edge-triggered one that sleeps already is woken, and arms. */
+/* A sleeping edge-triggered epoll is woken, and arms. */
 TEST_F(poll_first, while_it_sleeps)
 {
 	struct epoll_event event = { .events = variant->events };
 	pid_t pid;
 
 	if (!(variant->events & EPOLLET) || !variant->told)
-		SKIP(return, "it would not sleep");
+		SKIP(return, "this epoll has events, so it does not sleep");
 	ASSERT_EQ(0, epoll_ctl(self->epfd, EPOLL_CTL_ADD, self->b.fd, &event));
 	EXPECT_EQ(1, epoll_wait(self->epfd, &event, 1, 0));
 	EXPECT_EQ(EPOLLERR, event.events);
@@ -230,7 +230,7 @@ TEST_F(poll_first, while_it_sleeps)
 	EXPECT_EQ(0, child_wait(pid));
 }
 
-/* Its descriptor may be closed before it was ever attached. */
+/* The descriptor may be closed before it was ever attached. */
 TEST_F(poll_first, never_attached)
 {
 	struct epoll_event event = { .events = variant->events };
@@ -241,7 +241,7 @@ TEST_F(poll_first, never_attached)
 	EXPECT_EQ(0, epoll_wait(self->epfd, &event, 1, 0));
 }
 
-/* An epoll that outlives the file, and a file that leaves while polled. */
+/* An epoll outlives the file, and a file leaves while it is polled. */
 TEST_F(poll, close_while_polled)
 {
 	struct epoll_event event = { .events = EPOLLIN };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * poll() and its kin race close(): one thread asks or sleeps, another closes the
- * descriptor, and a peer rings, at the same moment. The member leaves each time, and what
- * polled it neither hangs nor touches what is gone.
+ * poll(), select() and epoll race close(): at the same moment one thread polls or sleeps,
+ * another closes the descriptor, and a peer rings. The member leaves each time, and the
+ * polling thread neither hangs nor uses freed memory.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -11,16 +11,16 @@
 #include "ways.h"
 
 #define SECONDS	3
-#define HANG_MS	10000		/* more than SOON() waits for */
+#define HANG_MS	10000		/* longer than SOON() waits */
 
-/* One that is polled and closed. */
+/* A member that is polled and closed. */
 struct target {
-	struct member member;	/* the peer, which stays */
-	int fd;			/* of the one that comes and goes */
+	struct member member;	/* the peer, which stays attached */
+	int fd;			/* of the member that is closed */
 	__u32 generation;
-	int epfd;		/* outlives it */
+	int epfd;		/* outlives that member */
 	struct uring ring;
-	int turn;		/* both threads begin when it moves on */
+	int turn;		/* both threads begin when this changes */
 	int done;
 };
 
@@ -30,7 +30,7 @@ static void poll_once(struct target *t)
 {
 	struct pollfd p = { .fd = t->fd, .events = POLLIN };
 
-	/* Until the doorbell: a file that is closed meanwhile is held. */
+	/* Poll until the doorbell. The call holds the file if that is closed meanwhile. */
 	poll(&p, 1, HANG_MS);
 }
 
@@ -53,7 +53,7 @@ static void epoll_once(struct target *t)
 	epoll_ctl(t->epfd, EPOLL_CTL_DEL, t->fd, &event);
 }
 
-/* Left on the list, for close() to take off. */
+/* The entry stays in the list, and close() has to remove it. */
 static void epoll_and_leave(struct target *t)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
@@ -94,7 +94,7 @@ FIXTURE_SETUP(poll_close)
 	struct target *t = &self->target;
 
 	if (variant->poll == uring_once && uring_open(&t->ring))
-		SKIP(return, "no io_uring here");
+		SKIP(return, "io_uring is not available");
 	ASSERT_EQ(0, member_create(&t->member, 2, 8, 4096));
 	t->epfd = epoll_create1(EPOLL_CLOEXEC);
 	self->seed = rng_seed();
@@ -132,7 +132,10 @@ TEST_F(poll_close, race)
 	pthread_t thread;
 	int fd, ret, turn;
 	bool asleep, first;
-	/* What polls holds the file, but for epoll: a call may be under way when it is closed. */
+	/*
+	 * A polling call holds the file, except for epoll. It may be under way when the
+	 * descriptor is closed.
+	 */
 	bool holds = variant->poll != epoll_once && variant->poll != epoll_and_leave;
 
 	poll_of_thread = variant->poll;
@@ -143,14 +146,14 @@ TEST_F(poll_close, race)
 		a = attach_args(t->member.fd, 1);
 		ASSERT_EQ(0, dev_ioctl(fd, IVRING_IOC_ATTACH, &a));
 		STORE(&t->turn, turn);
-		/* At any moment, or when it has looked and is about to sleep. */
+		/* Close at any moment, or when the poller has looked and is about to sleep. */
 		area = member_peer(&t->member, 1);
 		ASSERT_NE(MAP_FAILED, area);
 		asleep = rng_below(2);
 		ASSERT_TRUE(!asleep || SOON(LOAD(&area->state) == IVRING_IDLE));
 		spin_random(16);
 		munmap((void *)area, t->member.area_size);
-		/* In either order. */
+		/* Ring and close in either order. */
 		first = rng_below(2);
 		if (first)
 			close(fd);
@@ -160,7 +163,7 @@ TEST_F(poll_close, race)
 		held += first && !ret;
 		if (!first)
 			close(fd);
-		/* It does not hang, whether or not it was rung. */
+		/* The poller returns, whether or not it was rung. */
 		ASSERT_TRUE(SOON(LOAD(&t->done) == turn));
 		ASSERT_TRUE(SOON(member_generation(&t->member, 1) == a.generation + 1));
 		ASSERT_EQ(-EPIPE, member_send(&t->member, 1, a.generation, turn));
@@ -169,7 +172,7 @@ TEST_F(poll_close, race)
 	t->fd = -1;
 	STORE(&t->turn, turn);
 	pthread_join(thread, NULL);
-	TH_LOG("seed %#llx: closed %d times, rung %llu, of these %llu after it was closed",
+	TH_LOG("seed %#llx: closed %d times, rung %llu, %llu of these after it was closed",
 	       self->seed, turn - 1, rung, held);
 }
 

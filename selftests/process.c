@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IVRING_ATTACH_PROCESS: a member leaves when the process that attached it ends, also if others
- * still have a descriptor of its file. Those who sleep meanwhile: process_sleep.c.
+ * IVRING_ATTACH_PROCESS: a member leaves when the process that attached it ends, even if
+ * other processes still have a descriptor of its file. process_sleep.c tests tasks that
+ * sleep meanwhile.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -40,7 +41,7 @@ do {											\
 	ASSERT_EQ(1, member_generation(&self->member, SLOT));				\
 } while (0)
 
-/* Have the attacher end, and wait for it. */
+/* Make the attacher end, and wait for it. */
 #define END()										\
 do {											\
 	kill(self->attacher, SIGKILL);							\
@@ -53,7 +54,10 @@ static int keep(struct shared *shared, int fd)
 	return 0;
 }
 
-/* Each call that the keeper makes afterwards; 0, or minus the number of one that is wrong. */
+/*
+ * Make every call in the keeper after that. Return 0, or minus the number of a call with a
+ * wrong result.
+ */
 static int calls_fail(struct shared *shared, int fd)
 {
 	struct ivring_member_info v = { .id = SLOT };
@@ -99,7 +103,7 @@ static int calls_fail(struct shared *shared, int fd)
 		return -16;
 	if (dev_ioctl(fd, IVRING_IOC_API, &api))
 		return -17;
-	/* It still holds the region. */
+	/* The file still holds the region. */
 	a.id = 3;
 	if (dev_ioctl(other, IVRING_IOC_ATTACH, &a))
 		return -18;
@@ -114,14 +118,14 @@ TEST_F(process, killed)
 	START(IVRING_ATTACH_PROCESS, calls_fail, wait_for_ever);
 	EXPECT_EQ(0, member_send(&self->member, SLOT, 1, 1));
 	END();
-	/* Whoever has waited for the process finds the slot free. */
+	/* A process that has waited for the attacher finds the slot free. */
 	EXPECT_EQ(2, member_generation(&self->member, SLOT));
 	EXPECT_EQ(-EPIPE, member_send(&self->member, SLOT, 1, 1));
 	ASSERT_EQ(0, member_join_slot(&next, self->member.fd, SLOT));
 	ASSERT_TRUE(SOON(LOAD(&self->shared->kept)));
 	EXPECT_EQ(1, self->shared->kept);
 
-	/* When the file is closed at last, the successor stays. */
+	/* The next member of the slot stays when the file is closed at last. */
 	STORE(&self->shared->close, true);
 	ASSERT_TRUE(SOON(LOAD(&self->shared->closed)));
 	EXPECT_EQ(3, member_generation(&self->member, SLOT));
@@ -152,8 +156,8 @@ static void wait_here_for_ever(int fd)
 }
 
 /*
- * A supervisor that runs before any work queue can: it has a real-time priority on the CPU on which
- * the process ends.
+ * A supervisor runs before any work queue can, because it has a real-time priority on the
+ * CPU on which the process ends.
  */
 TEST_F(process, supervisor)
 {
@@ -164,7 +168,7 @@ TEST_F(process, supervisor)
 	CPU_SET(0, &cpu);
 	ASSERT_EQ(0, sched_setaffinity(0, sizeof(cpu), &cpu));
 	if (sched_setscheduler(0, SCHED_FIFO, &first))
-		SKIP(return, "no real-time priority here");
+		SKIP(return, "a real-time priority is not permitted");
 	START(IVRING_ATTACH_PROCESS, keep, wait_here_for_ever);
 	kill(self->attacher, SIGKILL);
 	EXPECT_EQ(self->attacher, waitpid(self->attacher, NULL, 0));
@@ -172,7 +176,7 @@ TEST_F(process, supervisor)
 	self->attacher = 0;
 }
 
-/* The process has closed its own descriptor before; a mapping that it has holds the file too. */
+/* The process has closed its descriptor, but a mapping still holds the file. */
 static void close_and_wait(int fd)
 {
 	dev_map(fd, PAGE, PROT_READ, IVRING_MAP_REGION);
@@ -189,7 +193,7 @@ TEST_F(process, closed_before)
 	EXPECT_TRUE(SOON(member_generation(&self->member, SLOT) == 2));
 }
 
-/* Another process that shares the table of descriptors. */
+/* Another process shares the descriptor table. */
 static int live_on(void *data)
 {
 	sleep(30);
@@ -213,7 +217,7 @@ TEST_F(process, shared_descriptors)
 	EXPECT_TRUE(SOON(member_generation(&self->member, SLOT) == 2));
 }
 
-/* What does not end it. */
+/* Events that do not end the membership. */
 
 TEST_F(process, without_flag)
 {
@@ -228,7 +232,7 @@ TEST_F(process, without_flag)
 
 static void *exit_thread(void *data)
 {
-	/* A table of its own, which is closed at the end of the thread. */
+	/* A thread closes its own descriptor table at its end. */
 	if (data)
 		unshare(CLONE_FILES);
 	return NULL;
@@ -243,7 +247,7 @@ static void exit_threads(int fd)
 		pthread_create(&thread, NULL, exit_thread, i % 2 ? &thread : NULL);
 		pthread_join(thread, NULL);
 	}
-	/* And a child, which has the descriptor too. */
+	/* So does a child, which has the descriptor too. */
 	if (!fork())
 		_exit(0);
 	wait(NULL);
@@ -314,7 +318,7 @@ static void exec_by_thread(int fd)
 	wait_for_ever(fd);
 }
 
-/* The thread takes the place of the process's leader, which ends. */
+/* A thread becomes the leader of the process in place of the leader, which ends. */
 TEST_F(process, thread_exec)
 {
 	START(IVRING_ATTACH_PROCESS, keep, exec_by_thread);
@@ -324,7 +328,7 @@ TEST_F(process, thread_exec)
 	EXPECT_EQ(2, member_generation(&self->member, SLOT));
 }
 
-/* By IVRING_IOC_CREATE. */
+/* The same with IVRING_IOC_CREATE. */
 TEST_F(process, create)
 {
 	struct ivring_create c = create_args(4, 8, 4096);
@@ -346,7 +350,7 @@ TEST_F(process, create)
 	close(fd);
 }
 
-/* The file goes just as the process ends. */
+/* The file is closed just when the process ends. */
 TEST_F_TIMEOUT(process, race_with_close, 60)
 {
 	__u32 generation = 1;

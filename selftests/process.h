@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A process that attaches a member, and another one that has its descriptor and outlives it.
+ * A process that attaches a member, and a second process that holds the same file and
+ * outlives the first.
  */
 #ifndef PROCESS_H
 #define PROCESS_H
@@ -10,12 +11,12 @@
 
 #define SLOT	1
 
-/* What the test and the processes that it makes share. */
+/* Shared by the test and its processes. */
 struct shared {
-	int attached;		/* the attacher's result, plus 1 */
-	int kept;		/* the keeper's, plus 1 */
+	int attached;		/* 1 minus the attacher's result; 0 before the call */
+	int kept;		/* 1 minus the keeper's result; 0 before the call */
 	bool sleeps;		/* the keeper is about to sleep */
-	bool close;		/* let the keeper close the file */
+	bool close;		/* tells the keeper to close the file */
 	bool closed;
 };
 
@@ -27,7 +28,7 @@ static inline int attach(int fd, int region_fd, __u32 flags)
 	return dev_ioctl(fd, IVRING_IOC_ATTACH, &a);
 }
 
-/* A process that has the descriptor of the attacher, and outlives it. */
+/* Start a process that inherits the descriptor of the attacher and outlives it. */
 static inline void fork_keeper(struct shared *shared, int fd,
 			       int (*keep)(struct shared *shared, int fd))
 {
@@ -42,7 +43,7 @@ static inline void fork_keeper(struct shared *shared, int fd,
 	_exit(0);
 }
 
-/* A process that attaches, hands its descriptor on, and does what @live does. */
+/* Start a process that attaches, lets a keeper inherit its descriptor, and calls @live. */
 static inline pid_t attach_in_process(struct shared *shared, int region_fd, __u32 flags,
 				      int (*keep)(struct shared *shared, int fd),
 				      void (*live)(int fd))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A task sleeps for a member that leaves because its process ends: the task wakes at once, and
- * gets the error that every later call gets.
+ * A task sleeps for a member that leaves because its process ends. The task wakes at once,
+ * and gets the error that every later call gets.
  */
 #include <pthread.h>
 #include <sys/epoll.h>
@@ -13,8 +13,8 @@
 #define OWNER	0		/* slot of the member that creates the region and never reads */
 
 /*
- * In a process that has the descriptor of the member in SLOT: 0 or -errno of the call that
- * sleeps.
+ * Called in a process that has the descriptor of the member in SLOT. Returns the result of
+ * a call that sleeps: 0 or -errno.
  */
 typedef int (*sleeper_t)(struct shared *shared, int fd);
 
@@ -26,7 +26,7 @@ FIXTURE(process_sleep) {
 
 FIXTURE_VARIANT(process_sleep) {
 	sleeper_t sleeper;
-	bool old_lane;		/* an earlier member in SLOT had a lane that is still open */
+	bool old_lane;		/* an earlier member in SLOT has a lane that is still open */
 	int result;		/* 0 stands for -EOWNERDEAD */
 };
 
@@ -48,7 +48,7 @@ FIXTURE_TEARDOWN(process_sleep)
 	munmap(self->shared, PAGE);
 }
 
-/* For its own items. */
+/* Sleep for items of the member itself. */
 
 static int in_wait(struct shared *shared, int fd)
 {
@@ -75,7 +75,7 @@ static void *arm_all_the_time(void *area)
 	return NULL;
 }
 
-/* Many at a time: the result of one that is not -EOWNERDEAD, if there is one. */
+/* Many tasks sleep at once. Return a result that is not -EOWNERDEAD, if there is one. */
 
 struct one_of_many {
 	pthread_t thread;
@@ -152,7 +152,7 @@ static int in_eventfd(struct shared *shared, int fd)
 	return eventfd_read(efd, &value) ? -EIO : dev_room(fd, IVRING_ID_ANY);
 }
 
-/* For what a reader does. The generation of both is 1. */
+/* Sleep for the progress of a reader. The generation of both members is 1. */
 
 static int enqueue(int fd, __u32 to, __u32 count)
 {
@@ -184,7 +184,7 @@ static int in_enqueue_to_itself(struct shared *shared, int fd)
 	return enqueue_full(shared, fd, SLOT);
 }
 
-/* What has gone in is not forgotten. */
+/* Items that were put into the inbox stay there. */
 static int in_enqueue_of_more(struct shared *shared, int fd)
 {
 	STORE(&shared->sleeps, true);
@@ -287,7 +287,7 @@ TEST_F(process_sleep, wakes)
 	self->attacher = 0;
 	ASSERT_TRUE(SOON(LOAD(&self->shared->kept)));
 	EXPECT_EQ(1 - result, self->shared->kept);
-	/* Of lanes, only those remain that were open before. */
+	/* Only the lanes that were open before remain. */
 	if (variant->old_lane)
 		EXPECT_EQ(1, LOAD(&self->member.lanes->lane[SLOT].generation));
 	STORE(&self->shared->close, true);

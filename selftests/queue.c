@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The inbox as a queue: order, wrap, full, batches, senders. After one round of
- * the ring its 32-bit indices have wrapped, too.
+ * The inbox as a queue: order, wrap, full, batches, several senders. The 32-bit indices
+ * overflow in the first round of the ring.
  */
 #include <sched.h>
 
@@ -44,7 +44,7 @@ FIXTURE_TEARDOWN(queue)
 
 static struct ivring_item batch[IVRING_MAX_BATCH];
 
-/* Send items whose cookies count on from @cookie. */
+/* Send items with consecutive cookies that begin with @cookie. */
 static int send_batch(struct member *from, struct member *to, __u64 cookie, __u32 count,
 		      struct ivring_enqueue *e)
 {
@@ -58,7 +58,7 @@ static int send_batch(struct member *from, struct member *to, __u64 cookie, __u3
 	return dev_ioctl(from->fd, IVRING_IOC_ENQUEUE, e);
 }
 
-/* The next item of @member is the one that send_batch() numbered @cookie. */
+/* Check that the next item of @member has the cookie @cookie. */
 static bool is_next(struct member *member, struct member *from, __u64 cookie)
 {
 	struct ivring_item item;
@@ -68,7 +68,7 @@ static bool is_next(struct member *member, struct member *from, __u64 cookie)
 	       item.from_gen == from->generation;
 }
 
-/* Batches of every size go round the ring many times, in order. */
+/* Batches of every size go round the ring many times and stay in order. */
 TEST_F(queue, order_and_wrap)
 {
 	__u64 sent = 0, read = 0, enough = 20 * variant->entries;
@@ -100,7 +100,7 @@ TEST_F(queue, order_and_wrap)
 	EXPECT_EQ(sent, member_stats(&self->a).items_out);
 }
 
-/* Exactly as many as it has entries, and what is over stays outside. */
+/* The inbox takes as many items as it has entries, and refuses the others. */
 TEST_F(queue, full)
 {
 	__u32 entries = variant->entries, sent = 0, count, i;
@@ -115,7 +115,7 @@ TEST_F(queue, full)
 		sent += count;
 	}
 	EXPECT_EQ(0, member_stats(&self->b).full);
-	/* Room for one of three. */
+	/* There is room for one of three items. */
 	ASSERT_EQ(0, send_batch(&self->a, &self->b, sent, 3, &e));
 	EXPECT_EQ(1, e.done);
 	EXPECT_EQ(0, e.position);
@@ -126,7 +126,7 @@ TEST_F(queue, full)
 	EXPECT_EQ(entries, member_pending(&self->b));
 	EXPECT_EQ(0, self->b.inbox->room_wanted);
 
-	/* What is read makes room, no more. */
+	/* Reading makes room for as many items as were read. */
 	EXPECT_TRUE(is_next(&self->b, &self->a, 0));
 	ASSERT_EQ(0, send_batch(&self->a, &self->b, entries, 2, &e));
 	EXPECT_EQ(1, e.done);
@@ -167,7 +167,10 @@ TEST_F(queue, inboxes_are_apart)
 	member_close(&c);
 }
 
-/* Senders at the same time: nothing lost, nothing twice, each in its order. */
+/*
+ * Several senders at the same time: no item is lost or repeated, and those of each sender
+ * are in order.
+ */
 TEST_F(queue, many_senders)
 {
 	enum { SENDERS = 4, EACH = 3000 };
@@ -180,7 +183,7 @@ TEST_F(queue, many_senders)
 		pid[i] = child_fork();
 		if (pid[i])
 			continue;
-		/* All of them are member a. */
+		/* All processes send as member a. */
 		for (__u32 n = 0; n < EACH;) {
 			struct ivring_enqueue e;
 			__u32 count = 1 + n % 7;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What one may only read, one cannot write: not directly, not by changing the
- * mapping, and not by having the kernel do it.
+ * Memory that a member may only read cannot be written: neither directly, nor with another
+ * protection, nor by the kernel on behalf of the member.
  */
 #include <linux/userfaultfd.h>
 #include <sys/syscall.h>
@@ -51,7 +51,7 @@ FIXTURE_SETUP(readonly)
 
 FIXTURE_TEARDOWN(readonly)
 {
-	/* Whatever the test has tried. */
+	/* The target is unchanged, whatever the test has tried. */
 	EXPECT_EQ(0, memcmp(self->before, self->target + self->size - PAGE, PAGE));
 	munmap(self->target, self->size);
 	member_close_pair(&self->a, &self->b);
@@ -74,7 +74,7 @@ TEST_F(readonly, mprotect)
 	EXPECT_EQ(EACCES, errno);
 	EXPECT_EQ(-1, mprotect(self->target, PAGE, PROT_WRITE));
 	EXPECT_EQ(EACCES, errno);
-	/* Nor after a detour, or a move. */
+	/* Neither a detour nor a move makes the mapping writable. */
 	EXPECT_EQ(0, mprotect(self->target, self->size, PROT_NONE));
 	EXPECT_EQ(-1, mprotect(self->target, self->size, PROT_READ | PROT_WRITE));
 	EXPECT_EQ(0, mprotect(self->target, self->size, PROT_READ));
@@ -91,7 +91,7 @@ TEST_F(readonly, store)
 	pid_t pid = child_fork();
 
 	if (!pid) {
-		/* In a process that has mapped it itself. */
+		/* In a process that has mapped the area itself. */
 		volatile char *p = dev_map(self->a.fd, self->size, PROT_READ,
 					   self->offset);
 
@@ -101,7 +101,7 @@ TEST_F(readonly, store)
 	EXPECT_EQ(-SIGSEGV, child_wait(pid));
 }
 
-/* The way in which a debugger writes where the program may not. */
+/* This is how a debugger writes where the program may not. */
 TEST_F(readonly, proc_mem)
 {
 	int fd = open("/proc/self/mem", O_RDWR);
@@ -123,7 +123,7 @@ TEST_F(readonly, vm_writev)
 	memset(garbage, 0xee, sizeof(garbage));
 	EXPECT_EQ(-1, process_vm_writev(getpid(), &from, 1, &to, 1, 0));
 	if (errno == ENOSYS)
-		SKIP(return, "a kernel without process_vm_writev()");
+		SKIP(return, "the kernel has no process_vm_writev()");
 	EXPECT_EQ(EFAULT, errno);
 }
 
@@ -151,14 +151,14 @@ TEST_F(readonly, fixed_buffer)
 	int ret = uring_open(&ring);
 
 	if (ret == -ENOSYS || ret == -EPERM)
-		SKIP(return, "no io_uring here");
+		SKIP(return, "io_uring is not available");
 	ASSERT_EQ(0, ret);
 	EXPECT_EQ(-1, syscall(__NR_io_uring_register, ring.fd,
 			      IORING_REGISTER_BUFFERS, &buffer, 1));
 	close(ring.fd);
 }
 
-/* Another mapping in place of this one. */
+/* Put another mapping in place of this one. */
 TEST_F(readonly, remap_file_pages)
 {
 	char *own = dev_map(self->a.fd, PAGE, PROT_READ | PROT_WRITE,
@@ -169,7 +169,7 @@ TEST_F(readonly, remap_file_pages)
 	munmap(own, PAGE);
 }
 
-/* Pages of the caller's own in place of these. */
+/* Put pages of the caller's own in place of these. */
 TEST_F(readonly, userfaultfd)
 {
 	struct uffdio_api api = { .api = UFFD_API };
@@ -180,7 +180,7 @@ TEST_F(readonly, userfaultfd)
 	int fd = syscall(__NR_userfaultfd, O_CLOEXEC);
 
 	if (fd < 0)
-		SKIP(return, "no userfaultfd here");
+		SKIP(return, "userfaultfd is not available");
 	ASSERT_EQ(0, ioctl(fd, UFFDIO_API, &api));
 	EXPECT_EQ(-1, ioctl(fd, UFFDIO_REGISTER, &reg));
 	reg.mode = UFFDIO_REGISTER_MODE_WP;
@@ -188,7 +188,7 @@ TEST_F(readonly, userfaultfd)
 	close(fd);
 }
 
-/* The same in /proc, where a person would look. */
+/* The same in /proc. */
 TEST_F(readonly, maps)
 {
 	char line[256], shared = 0, mode[5];

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A full inbox: senders that wait for room, and the reader that rings back, or
- * forgets to and only goes to sleep.
+ * A full inbox: senders wait for room, and the reader calls ROOM, or only goes to sleep.
  */
 #include <sys/epoll.h>
 #include <sys/time.h>
@@ -29,7 +28,7 @@ FIXTURE_TEARDOWN(room)
 	member_close_pair(&self->a, &self->b);
 }
 
-/* A process that sends @cookie, waits for room, and exits with the error. */
+/* Start a process that sends @cookie, waits for room, and exits with the error. */
 static pid_t sender(const struct member *from, const struct member *to, __u64 cookie)
 {
 	pid_t pid = child_fork();
@@ -69,7 +68,10 @@ TEST_F(room, deadline)
 	EXPECT_EQ(before.full + 4, member_stats(&self->b).full);
 }
 
-/* Who does not sleep asks nobody to ring back: room_at is written before each sleep, and stays. */
+/*
+ * A call that does not sleep does not ask for a notification: room_at is written before
+ * each sleep, and keeps its value.
+ */
 TEST_F(room, past_deadline)
 {
 	__u32 before = LOAD(&self->b.inbox->room_at);
@@ -90,7 +92,7 @@ TEST_F(room, past_deadline)
 	EXPECT_NE(before, LOAD(&self->b.inbox->room_at));
 }
 
-/* With room there is nothing to wait for, whatever the deadline. */
+/* With room there is nothing to wait for, whatever the deadline is. */
 TEST_F(room, deadline_unneeded)
 {
 	struct ivring_item item;
@@ -103,7 +105,7 @@ TEST_F(room, deadline_unneeded)
 	EXPECT_EQ(0, LOAD(&self->b.inbox->room_wanted));
 }
 
-/* Some of a batch went in when the deadline came. */
+/* A part of the batch was in the inbox at the deadline. */
 TEST_F(room, deadline_in_a_batch)
 {
 	struct ivring_item item, items[3] = { 0 };
@@ -123,7 +125,7 @@ static void nothing(int signal)
 {
 }
 
-/* Signals that restart the call do not put the deadline off. */
+/* Signals that restart the call do not extend its deadline. */
 TEST_F(room, deadline_under_signals)
 {
 	struct sigaction action = { .sa_handler = nothing, .sa_flags = SA_RESTART };
@@ -175,7 +177,10 @@ TEST_F(room, signal_that_restarts)
 	EXPECT_EQ(9, self->b.inbox->item[0].cookie);
 }
 
-/* What is in when the signal comes stays in, is reported, and not repeated. */
+/*
+ * Items that are in the inbox when the signal comes stay there, are reported, and are not
+ * sent again.
+ */
 TEST_F(room, signal_in_a_batch)
 {
 	struct sigaction action = { .sa_handler = nothing, .sa_flags = SA_RESTART };
@@ -205,7 +210,7 @@ TEST_F(room, ring_back)
 	struct ivring_item item;
 	pid_t pid;
 
-	/* Nobody waits: no effect. */
+	/* Nobody waits, so the call has no effect. */
 	EXPECT_EQ(0, dev_room(self->b.fd, IVRING_ID_ANY));
 	EXPECT_EQ(0, member_stats(&self->b).room);
 
@@ -219,7 +224,7 @@ TEST_F(room, ring_back)
 	EXPECT_EQ(ENTRIES, member_pending(&self->b));
 }
 
-/* Some wait for room, others for reading: the nearest is asked for first. */
+/* Some senders wait for room and others for progress: the nearest position is asked for first. */
 TEST_F(room, positions)
 {
 	__u32 near = self->b.start + 1, far = self->b.start + 3;
@@ -255,7 +260,7 @@ TEST_F(room, not_attached)
 	close(fd);
 }
 
-/* A batch that is many times as large as the ring. */
+/* A batch is many times as large as the ring. */
 TEST_F(room, batch)
 {
 	enum { COUNT = 101 };
@@ -287,7 +292,7 @@ TEST_F(room, batch)
 	EXPECT_EQ(COUNT, child_wait(pid));
 }
 
-/* All who wait get their turn. */
+/* Every waiting sender gets its turn. */
 TEST_F(room, many_senders)
 {
 	enum { SENDERS = 8 };
@@ -311,7 +316,7 @@ TEST_F(room, many_senders)
 		EXPECT_EQ(0, child_wait(pid[i]));
 }
 
-/* Ways in which a reader that never calls IVRING_IOC_ROOM looks for more. */
+/* How a reader that never calls IVRING_IOC_ROOM looks for items. */
 
 static int look_wait(struct member *member)
 {
@@ -373,7 +378,7 @@ FIXTURE_TEARDOWN(forgetful)
 	room_teardown(_metadata, (void *)self, NULL);
 }
 
-/* It empties its inbox and goes to sleep: its senders go on all the same. */
+/* The reader empties its inbox and goes to sleep: its senders continue. */
 TEST_F(forgetful, reader)
 {
 	struct ivring_item item;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A call whose user memory does not come holds up no other call of the same file: tasks that
- * share the descriptor get their result at once, and can be killed. Here the memory does not
- * come because of userfaultfd, in setup_fuse.c because of FUSE.
+ * A call whose user memory does not become available blocks no other call of the same file:
+ * tasks that share the descriptor get their result at once, and can be killed. Here
+ * userfaultfd withholds the memory, in setup_fuse.c FUSE does.
  */
 #include <linux/userfaultfd.h>
 #include <pthread.h>
@@ -12,10 +12,10 @@
 
 FIXTURE(setup) {
 	struct member member;	/* of a region with three slots */
-	struct member other;	/* the second */
-	int fd;			/* attached to nothing */
+	struct member other;	/* the second member */
+	int fd;			/* not attached */
 	int uffd;
-	char *page;		/* that uffd has to provide */
+	char *page;		/* a page that the test provides by userfaultfd */
 };
 
 FIXTURE_SETUP(setup)
@@ -39,7 +39,7 @@ FIXTURE_SETUP(setup)
 	self->uffd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	if (self->uffd < 0 || ioctl(self->uffd, UFFDIO_API, &api) ||
 	    ioctl(self->uffd, UFFDIO_REGISTER, &reg))
-		SKIP(return, "no userfaultfd here");
+		SKIP(return, "userfaultfd is not available");
 }
 
 FIXTURE_TEARDOWN(setup)
@@ -54,11 +54,11 @@ FIXTURE_TEARDOWN(setup)
 struct call {
 	int uffd;
 	char *page;
-	struct iovec argument;	/* what belongs into the page */
+	struct iovec argument;	/* initial content of the page */
 	bool writes;		/* it hangs when it writes its result */
 	int fd;
 	unsigned long command;
-	void *at;		/* its argument, if that is not what the page holds */
+	void *at;		/* its argument, if that is not in the page */
 	int result;
 	pthread_t thread;
 };
@@ -109,7 +109,7 @@ static bool call_start(struct call *call)
 	return SOON(read(call->uffd, &message, sizeof(message)) == sizeof(message));
 }
 
-/* Let it go on: its result. */
+/* Let the call continue, and return its result. */
 static int call_end(struct call *call)
 {
 	if (call->writes)
@@ -140,7 +140,7 @@ TEST_F(setup, attach_that_writes)
 	ASSERT_TRUE(call_start(&call));
 	EXPECT_EQ(-EBUSY, in_a_child(self->fd, IVRING_IOC_CREATE, &c));
 	EXPECT_EQ(-EBUSY, in_a_child(self->fd, IVRING_IOC_ATTACH, &mine));
-	/* It has a slot, and is no member yet. */
+	/* The file has a slot, but is not a member yet. */
 	EXPECT_EQ(-ENOSPC, dev_ioctl(fd, IVRING_IOC_ATTACH, &mine));
 	EXPECT_UNCHANGED(before, &self->member);
 	EXPECT_EQ(0, call_end(&call));
@@ -149,7 +149,7 @@ TEST_F(setup, attach_that_writes)
 	close(fd);
 }
 
-/* Others may be faster. */
+/* Other calls may be faster. */
 TEST_F(setup, attach_that_reads)
 {
 	struct ivring_attach a = attach_args(self->member.fd, IVRING_ID_ANY), mine = a;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Calls that hang because their user memory does not come, and what others call meanwhile.
+ * Calls that hang because their user memory does not become available, and calls that
+ * others make meanwhile.
  */
 #ifndef SETUP_H
 #define SETUP_H
@@ -10,7 +11,7 @@
 #include "ivring_test.h"
 #include "lane.h"
 
-/* What the call returns to another process that has the descriptor. */
+/* Return the result of the call in another process that has the descriptor. */
 static inline int in_a_child(int fd, unsigned long command, const void *argument)
 {
 	pid_t pid = child_fork();
@@ -20,7 +21,10 @@ static inline int in_a_child(int fd, unsigned long command, const void *argument
 	return -child_wait(pid);
 }
 
-/* Every call of a member, in a child; what they return matters only where they must succeed. */
+/*
+ * Make every call of a member in a child. The result of a call matters only where it must
+ * succeed.
+ */
 static inline int call_all(const struct member *member, const struct member *to)
 {
 	struct ivring_member_info v = { .id = member->id };
@@ -61,19 +65,22 @@ static inline int call_all(const struct member *member, const struct member *to)
 /* A call of a member that hangs at a page. */
 struct member_call {
 	unsigned long command;
-	struct iovec argument;	/* what belongs into the page */
+	struct iovec argument;	/* initial content of the page */
 	enum {
 		READS,		/* the call hangs when it reads the page, */
 		WRITES,		/* or when it writes the page, which it does not read, */
-		REWRITES,	/* or when it writes the page, after having read it */
+		REWRITES,	/* or when it writes the page that it has read */
 	} hangs;
-	int result;		/* once the page has come */
-	void *at;		/* the call's argument, if that is not what the page holds */
+	int result;		/* the expected result once the page is there */
+	void *at;		/* the call's argument if that is not in the page */
 };
 
 #define MEMBER_CALLS	17
 
-/* All such calls of @member, which has an item in its inbox and a lane of 8 items to @other. */
+/*
+ * List all such calls of @member, whose inbox holds an item and which has a lane of 8 items
+ * to @other.
+ */
 static inline unsigned int member_calls(struct member_call calls[MEMBER_CALLS],
 					const struct member *member, const struct member *other, void *page)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * As setup.c, with a page of a FUSE file whose server, another process, keeps its answer back.
+ * The same as setup.c, with a page of a FUSE file. The server, another process, delays its
+ * reply.
  */
 #include <linux/fuse.h>
 #include <sched.h>
@@ -12,13 +13,13 @@
 
 #define MAX_HELD	8
 
-/* What the server and the test share. */
+/* Shared by the server and the test. */
 struct server {
 	char content[PAGE];	/* of the file */
-	bool hold;		/* keep back the answers to reads */
+	bool hold;		/* hold back replies to reads */
 	bool evict;		/* drop the page from the page cache; cleared once that is done */
-	__u32 reads;		/* how many have come */
-	__u32 held;		/* answers that are kept back */
+	__u32 reads;		/* how many reads have come */
+	__u32 held;		/* replies that are held back */
 };
 
 static void answer(int fuse, __u64 unique, int error, const void *data, size_t size)
@@ -45,13 +46,13 @@ static const struct fuse_attr root = {
 	.blksize = PAGE,
 };
 
-/* All that a file system needs that is one file. */
+/* All requests that a file system with one file needs. */
 static void serve(struct server *server, int fuse)
 {
 	static const struct fuse_init_out init = {
 		.major = FUSE_KERNEL_VERSION,
 		.minor = 31,
-		/* A task that waits for what is read ahead can be killed. */
+		/* A task that waits for data that is read ahead can be killed. */
 		.max_readahead = 16 * PAGE,
 		.flags = FUSE_ASYNC_READ,
 		.max_background = 16,
@@ -111,15 +112,15 @@ static void serve(struct server *server, int fuse)
 
 FIXTURE(setup_fuse) {
 	struct member member;	/* of a region with three slots */
-	struct member other;	/* the second */
-	int fd;			/* attached to nothing */
+	struct member other;	/* the second member */
+	int fd;			/* not attached */
 	struct server *server;
 	pid_t server_pid;
-	char *page;		/* that the server has to provide */
+	char *page;		/* a page that the server provides */
 	pid_t caller;
 };
 
-/* Mount the file, in a namespace that ends with the test, and map it: 0 or -errno. */
+/* Mount the file, in a namespace that ends with the test, and map it. Return 0 or -errno. */
 static int mount_page(struct server *server, pid_t *pid, char **page)
 {
 	char path[] = "/tmp/ivring-fuse-XXXXXX", options[64];
@@ -144,12 +145,12 @@ static int mount_page(struct server *server, pid_t *pid, char **page)
 	*pid = child_fork();
 	if (!*pid)
 		serve(server, fuse);
-	/* The server alone has it: when that ends, so does the mount. */
+	/* Only the server has the descriptor: the mount ends with it. */
 	close(fuse);
 	file = open(path, O_RDWR | O_CLOEXEC);
 	if (file < 0)
 		return -errno;
-	/* Only then the kernel knows the file's size. */
+	/* The kernel does not know the size of the file before that. */
 	if (fstat(file, &status) || status.st_size != PAGE)
 		return -EIO;
 	*page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
@@ -167,7 +168,7 @@ FIXTURE_SETUP(setup_fuse)
 			    -1, 0);
 	ret = mount_page(self->server, &self->server_pid, &self->page);
 	if (ret == -ENOENT || ret == -ENODEV || ret == -ENXIO)
-		SKIP(return, "no FUSE here");
+		SKIP(return, "FUSE is not available");
 	ASSERT_EQ(0, ret);
 	ASSERT_EQ(0, member_create(&self->member, 3, 8, 4096));
 	ASSERT_EQ(0, member_join(&self->other, self->member.fd));
@@ -195,7 +196,7 @@ FIXTURE_TEARDOWN(setup_fuse)
 	member_close(&self->member);
 }
 
-/* Have the server provide @argument, in time or not, to whoever asks for the page again. */
+/* Let the server provide @argument, now or later, to the next reader of the page. */
 static bool prepare(struct server *server, struct iovec argument, bool hold)
 {
 	STORE(&server->hold, false);
@@ -209,7 +210,7 @@ static bool prepare(struct server *server, struct iovec argument, bool hold)
 	return true;
 }
 
-/* A process that makes a call and ends with minus its result. */
+/* Start a process that makes a call and exits with minus its result. */
 static pid_t call_start(int fd, unsigned long command, const void *argument)
 {
 	pid_t pid = child_fork();
@@ -224,14 +225,14 @@ static bool hangs(const struct server *server)
 	return SOON(LOAD(&server->held));
 }
 
-/* Let it go on: its result. */
+/* Let the call continue, and return its result. */
 static int call_end(struct server *server, pid_t pid)
 {
 	STORE(&server->hold, false);
 	return -child_wait(pid);
 }
 
-/* Kill it while the server still keeps the page back: 0 if that is how it ended. */
+/* Kill the process while the server holds the page back. Return 0 if it was killed. */
 static int call_kill(const struct server *server, pid_t pid)
 {
 	int ret;
@@ -272,7 +273,7 @@ TEST_F_TIMEOUT(setup_fuse, each_call, 60)
 	}
 }
 
-/* The page is there when the call begins, and not any more when it has slept. */
+/* The page is there when the call begins, and is gone after it has slept. */
 TEST_F(setup_fuse, wait_that_writes)
 {
 	struct ivring_wait w = { .deadline = IVRING_DEADLINE_NEVER };
@@ -293,7 +294,7 @@ TEST_F(setup_fuse, wait_that_writes)
 	}
 }
 
-/* Calls that are not a member's. The one that is faster wins. */
+/* Calls of a file that is not a member. The faster call wins. */
 
 TEST_F(setup_fuse, attach_that_reads)
 {
@@ -320,8 +321,9 @@ TEST_F(setup_fuse, create_that_reads)
 }
 
 /*
- * An ATTACH that has read its argument, and hangs when it writes the result: the page goes while
- * the call allocates a large outbox. True if it was at that point.
+ * Start an ATTACH that has read its argument and hangs when it writes the result: the page
+ * is dropped while the call allocates a large outbox. True if the call has reached that
+ * point.
  */
 static bool attach_hangs(struct server *server, int fd, const char *page, int region_fd,
 			 unsigned int us, pid_t *caller)
@@ -362,7 +364,7 @@ TEST_F_TIMEOUT(setup_fuse, attach_that_writes, 60)
 			EXPECT_EQ(-EBUSY, in_a_child(fd, IVRING_IOC_ATTACH, &a));
 			if (!done++) {
 				EXPECT_EQ(0, call_kill(self->server, self->caller));
-				/* Nothing has come of it. */
+				/* The call had no effect. */
 				EXPECT_EQ(0, in_a_child(fd, IVRING_IOC_ATTACH, &a));
 			} else {
 				EXPECT_EQ(0, call_end(self->server, self->caller));
@@ -375,11 +377,11 @@ TEST_F_TIMEOUT(setup_fuse, attach_that_writes, 60)
 		close(fd);
 	}
 	if (!done)
-		SKIP(return, "never at that point");
+		SKIP(return, "no call was at that point");
 	close(owner);
 }
 
-/* The page never comes, since its server dies. */
+/* The page never comes because the server is killed. */
 TEST_F(setup_fuse, dead_server)
 {
 	struct ivring_attach a = attach_args(self->member.fd, IVRING_ID_ANY);
@@ -396,8 +398,9 @@ TEST_F(setup_fuse, dead_server)
 }
 
 /*
- * The process ends to which the member is tied, while another process hangs in a call: the
- * former is not held up, and the latter finds that the member has left.
+ * The process that attached the member ends while another process hangs in a call. The end
+ * of the first process is not delayed, and the call of the second finds that the member has
+ * left.
  */
 static const void *call_argument;
 static unsigned long call_command;

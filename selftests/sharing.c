@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Several tasks that poll and wait by one file: whatever one of them does, the
- * others are woken for the next item.
+ * Several tasks poll and wait by one file. Whatever one of them does, the others are woken
+ * for the next item.
  */
 #include "ivring_test.h"
 #include "ways.h"
@@ -41,7 +41,7 @@ FIXTURE_TEARDOWN(sharing)
 	member_close_pair(&self->a, &self->b);
 }
 
-/* What others do with the file meanwhile: 0, or another number for an error. */
+/* What other tasks do with the file meanwhile. Returns 0, or a number that names the error. */
 
 static int poll_for_members(int fd)
 {
@@ -88,13 +88,13 @@ static int wait_though_not_armed(int fd)
 {
 	int ret = dev_wait(fd, IVRING_WAIT_ARMED, in_ms(20), NULL);
 
-	/* It may find that somebody else has armed. */
+	/* The call may find that another task has armed. */
 	return ret && ret != -ETIMEDOUT;
 }
 
 /*
- * Another task with the files, while the first one sleeps. With @delay it is during a delay that
- * each of @others is called, else before the item comes.
+ * Start another task with the files while the first one sleeps. It calls each function of
+ * @others during a delay if @delay is set, or else before the item comes.
  */
 static int other_task(const struct member *a, const struct member *b, bool delay,
 		      int (*const others[])(int fd), __u64 *sent)
@@ -121,7 +121,7 @@ static int other_task(const struct member *a, const struct member *b, bool delay
 	return member_send(a, b->id, b->generation, 1) ? 5 : 0;
 }
 
-/* How long the first task sleeps after the item was sent; 0 if that fails. */
+/* How long the first task sleeps after the item was sent; 0 on failure. */
 static __u64 sleep_meanwhile(struct __test_metadata *_metadata, struct member *a, struct member *b,
 			     const struct way *way, bool delay, int (*const others[])(int fd))
 {
@@ -135,12 +135,12 @@ static __u64 sleep_meanwhile(struct __test_metadata *_metadata, struct member *a
 
 	ret = way->open(&s);
 	if (ret == -ENOSYS || ret == -EPERM)
-		SKIP(return LATE - 1, "no io_uring here");
+		SKIP(return LATE - 1, "io_uring is not available");
 	EXPECT_EQ(0, ret);
 	pid = child_fork();
 	if (!pid)
 		_exit(other_task(a, b, delay, others, sent));
-	/* Who waits for the doorbell may be woken for nothing, and goes on. */
+	/* A task that waits for the doorbell may be woken without a reason, and waits again. */
 	do
 		ret = way->sleep(&s, LATE_MS);
 	while (ret == 1 && !member_pending(b) && now() < end);
@@ -152,7 +152,7 @@ static __u64 sleep_meanwhile(struct __test_metadata *_metadata, struct member *a
 	return slept;
 }
 
-/* A delay is ended by nobody who asks for something else, and always ends. */
+/* A task that asks for something else does not end a delay, and every delay ends. */
 TEST_F(sharing, delay_and_pollers)
 {
 	static int (*const others[])(int) = {
@@ -167,7 +167,10 @@ TEST_F(sharing, delay_and_pollers)
 	EXPECT_GT(LATE, slept);
 }
 
-/* Whoever ends a WAIT leaves nobody asleep under BUSY, also at the eventfd. */
+/*
+ * The task that ends a WAIT leaves no other task asleep while the state is BUSY, including
+ * tasks that sleep on the eventfd.
+ */
 TEST_F(sharing, end_of_wait)
 {
 	static int (*const others[][2])(int) = {
@@ -201,7 +204,7 @@ FIXTURE_TEARDOWN(sharing_delay)
 	sharing_teardown(_metadata, (void *)self, NULL);
 }
 
-/* A task that goes to sleep during a delay, and is woken at its end as well. */
+/* A task goes to sleep during a delay, and is woken at its end too. */
 TEST_F(sharing_delay, second_sleeper)
 {
 	struct ivring_item item;
@@ -214,7 +217,7 @@ TEST_F(sharing_delay, second_sleeper)
 		STORE(&self->b.area->state, IVRING_IDLE);
 		ASSERT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, 1));
 		ASSERT_EQ(IVRING_DELAYED, member_state(&self->b));
-		/* The first has read it, and does not say that it is busy. */
+		/* The first task has read the item, and does not set the state to BUSY. */
 		ASSERT_TRUE(member_take(&self->b, &item));
 		pid = child_fork();
 		if (!pid) {
@@ -235,7 +238,7 @@ TEST_F(sharing_delay, second_sleeper)
 	EXPECT_EQ(2, member_stats(&self->b).rung);
 }
 
-/* Another task of the same file, which sleeps until it is killed. */
+/* Start another task with the same file that sleeps until it is killed. */
 static void sleep_by(int fd, bool by_poll)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -248,8 +251,8 @@ static void sleep_by(int fd, bool by_poll)
 }
 
 /*
- * An armed task that works for a while between its sleeps, and another one that
- * sleeps: when nothing is sent, they let each other sleep.
+ * One armed task works for a while between its sleeps, and another one sleeps. If nothing
+ * is sent, they do not wake each other.
  */
 TEST_F(sharing_delay, sleepers_do_not_wake_each_other)
 {

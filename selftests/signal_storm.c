@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Items flow, by the inbox and by a lane, while signals of both kinds hit the
- * sender and the receiver in whatever they are doing: none is lost, doubled or out
- * of order, and nobody oversleeps.
+ * Items flow by the inbox and by a lane while signals of both kinds hit the sender and the
+ * receiver at any point. No item is lost, repeated or out of order, and no sleep is too
+ * long.
  */
 #include "ivring_test.h"
 #include "timed.h"
@@ -10,7 +10,7 @@
 #define ENTRIES		4
 #define STORM_MS	1500
 
-static __u64 *seen;		/* signals, by both */
+static __u64 *seen;		/* signals of both processes */
 
 static void handle(int signal)
 {
@@ -24,13 +24,13 @@ static void set_handler(int signal, int flags)
 	sigaction(signal, &action, NULL);
 }
 
-/* What a sleep of a way has come to: 0, or -errno. */
+/* Turn the result of a sleep into 0 or -errno. */
 static int outcome(int ret)
 {
 	return ret > 0 ? 0 : ret == 0 ? -ETIMEDOUT : ret == -1 ? -errno : ret;
 }
 
-/* One or the other signal to one or the other process, until it is killed. */
+/* Send random signals to both processes, until the sender of the signals is killed. */
 static void rage(pid_t one, pid_t other)
 {
 	for (;;) {
@@ -39,7 +39,7 @@ static void rage(pid_t one, pid_t other)
 	}
 }
 
-/* Do @call until no signal interrupts it; anything but success is fatal. */
+/* Repeat @call until no signal interrupts it. Exit if it fails. */
 #define INSIST(status, call)						\
 do {									\
 	int __ret;							\
@@ -59,7 +59,7 @@ static void send_batch(struct member *me, const struct member *to, __u64 *next, 
 
 	for (i = 0; i < count; i++)
 		items[i] = (struct ivring_item) { .cookie = (*next)++, .port = port };
-	/* What went in before the signal is not sent again. */
+	/* Items that were sent before the signal are not sent again. */
 	for (i = 0; i < count; i += e.done) {
 		e = enqueue_args(to->id, to->generation, items + i, count - i);
 		e.flags = IVRING_ENQUEUE_WAIT;
@@ -91,7 +91,7 @@ static void send_all(const struct member *to)
 			_exit(14);
 	}
 	INSIST(15, lane_flush(&out, out.next, in_ms(LATE_MS)));
-	/* The last one. */
+	/* Send the last item. */
 	send_batch(&me, to, &inbox, 1);
 	_exit(0);
 }
@@ -145,7 +145,7 @@ TEST_F(signal_storm, no_item_is_lost)
 
 	ret = variant->way->open(&s);
 	if (ret == -ENOSYS || ret == -EPERM)
-		SKIP(return, "no io_uring here");
+		SKIP(return, "io_uring is not available");
 	ASSERT_EQ(0, ret);
 	set_handler(SIGUSR1, SA_RESTART);
 	set_handler(SIGUSR2, 0);

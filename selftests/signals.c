@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Signals in the middle of every wait: EINTR where the handler is one that
- * interrupts, the same wait with the same deadline where it is one that restarts.
- * While items flow: signal_storm.c.
+ * Signals in the middle of every wait. A handler without SA_RESTART makes the call return
+ * EINTR. With SA_RESTART the call waits on, until the same deadline. signal_storm.c tests
+ * signals while items flow.
  */
 #include <sys/time.h>
 
@@ -12,7 +12,7 @@
 #define ENTRIES		4
 #define LATE_MS		5000
 
-/* One member that waits, and the one it waits for. */
+/* A member that waits, and the member that it waits for. */
 struct pair {
 	struct member a;	/* its inbox is empty; its lane to b is full */
 	struct member b;	/* its inbox is full */
@@ -27,12 +27,12 @@ FIXTURE(signals) {
 	struct pair pair;
 };
 
-/* A receiver's wait, or a sender's. */
+/* A wait of a receiver or of a sender. */
 FIXTURE_VARIANT(signals) {
 	const struct way *way;
 	int (*call)(const struct pair *pair, __u64 deadline);
 	enum effect plain;	/* without SA_RESTART */
-	enum effect restart;	/* with it */
+	enum effect restart;	/* with SA_RESTART */
 };
 
 static int wait_room(const struct pair *pair, __u64 deadline)
@@ -56,19 +56,19 @@ FIXTURE_VARIANT_ADD(signals, flush) { NULL, wait_flush, INTERRUPTS, NONE };
 FIXTURE_VARIANT_ADD(signals, flush_lane) { NULL, wait_flush_lane, INTERRUPTS, NONE };
 FIXTURE_VARIANT_ADD(signals, wait) { &way_wait, NULL, INTERRUPTS, NONE };
 FIXTURE_VARIANT_ADD(signals, wait_members) { &way_wait_members, NULL, INTERRUPTS, NONE };
-/* It starts again, and finds that a signal has made the state BUSY. */
+/* The call restarts, and finds that a signal has made the state BUSY. */
 FIXTURE_VARIANT_ADD(signals, wait_armed) { &way_wait_armed, NULL, INTERRUPTS, RETURNS };
-/* These are never restarted. */
+/* The kernel never restarts these calls. */
 FIXTURE_VARIANT_ADD(signals, poll) { &way_poll, NULL, INTERRUPTS, INTERRUPTS };
 FIXTURE_VARIANT_ADD(signals, select) { &way_select, NULL, INTERRUPTS, INTERRUPTS };
 FIXTURE_VARIANT_ADD(signals, epoll_level) { &way_epoll_level, NULL, INTERRUPTS, INTERRUPTS };
 FIXTURE_VARIANT_ADD(signals, epoll_edge) { &way_epoll_edge, NULL, INTERRUPTS, INTERRUPTS };
 FIXTURE_VARIANT_ADD(signals, eventfd) { &way_eventfd, NULL, INTERRUPTS, INTERRUPTS };
-/* Whoever waits for a completion waits again. */
+/* A caller that waits for a completion waits again. */
 FIXTURE_VARIANT_ADD(signals, uring) { &way_uring, NULL, NONE, NONE };
 FIXTURE_VARIANT_ADD(signals, uring_multishot) { &way_uring_multishot, NULL, NONE, NONE };
 
-static __u64 *seen;		/* signals, by all processes of a test */
+static __u64 *seen;		/* signals of all processes of a test */
 
 static __u64 *count_signals(void)
 {
@@ -112,13 +112,13 @@ static void set_handler(int signal, int flags)
 	sigaction(signal, &action, NULL);
 }
 
-/* What a sleep of a way has come to: 0, or -errno. */
+/* Turn the result of a sleep into 0 or -errno. */
 static int outcome(int ret)
 {
 	return ret > 0 ? 0 : ret == 0 ? -ETIMEDOUT : ret == -1 ? -errno : ret;
 }
 
-/* A process that waits, and exits with the error. */
+/* Start a process that waits and exits with the error. */
 static pid_t waiter(const struct pair *pair, const struct way *way,
 		    int (*call)(const struct pair *pair, __u64 deadline))
 {
@@ -144,7 +144,7 @@ static bool waits(const struct pair *pair, const struct way *way)
 		    LOAD(&pair->out.ring->room_wanted));
 }
 
-/* What everybody waits for. */
+/* The event that every wait waits for. */
 static bool relieve(struct pair *pair)
 {
 	struct ivring_item item;
@@ -157,14 +157,14 @@ static bool relieve(struct pair *pair)
 	       !member_send(&pair->b, pair->a.id, pair->a.generation, 1);
 }
 
-/* Whether signals have the documented effect on one that waits. */
+/* Whether signals have the documented effect on a wait. */
 static bool check_effect(struct pair *pair, const struct way *way, pid_t pid,
 			 enum effect effect)
 {
 	__u64 before = LOAD(seen);
 	int status = -1;
 
-	/* The first may come before the sleep. */
+	/* The first signal may come before the sleep. */
 	if (!SOON(LOAD(seen) > before + 20 || kill(pid, SIGUSR1) ||
 		  waitpid(pid, &status, WNOHANG) || (usleep(1000), 0)))
 		return false;
@@ -194,7 +194,7 @@ TEST_F(signals, that_interrupt)
 	pid_t pid;
 
 	if (!is_there(variant->way))
-		SKIP(return, "no io_uring here");
+		SKIP(return, "io_uring is not available");
 	set_handler(SIGUSR1, 0);
 	pid = waiter(&self->pair, variant->way, variant->call);
 	ASSERT_TRUE(waits(&self->pair, variant->way));
@@ -207,7 +207,7 @@ TEST_F(signals, that_restart)
 	pid_t pid;
 
 	if (!is_there(variant->way))
-		SKIP(return, "no io_uring here");
+		SKIP(return, "io_uring is not available");
 	set_handler(SIGUSR1, SA_RESTART);
 	pid = waiter(&self->pair, variant->way, variant->call);
 	ASSERT_TRUE(waits(&self->pair, variant->way));
@@ -215,7 +215,7 @@ TEST_F(signals, that_restart)
 	EXPECT_LT(0, LOAD(seen));
 }
 
-/* A wait that starts again ends when it would have ended. */
+/* A restarted wait ends at its first deadline. */
 
 FIXTURE(deadline) {
 	struct pair pair;
@@ -251,7 +251,7 @@ TEST_F(deadline, under_signals)
 
 	set_handler(SIGALRM, SA_RESTART);
 	setitimer(ITIMER_REAL, &every, NULL);
-	/* Mostly once. */
+	/* The wait restarts once in most cases. */
 	do {
 		start = now();
 		if (variant->way)

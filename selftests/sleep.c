@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * No wakeup is lost, however one sleeps. Two processes; random delays that aim
- * at the moment between the last look and the sleep; nobody may be late.
+ * No wakeup is lost, in every way to sleep. Two processes use random delays that aim at the
+ * moment between the last look and the sleep, and no item may be late.
  */
 #include "ivring_test.h"
 #include "timed.h"
@@ -40,7 +40,7 @@ FIXTURE_TEARDOWN(sleep)
 	member_close(&self->member);
 }
 
-/* A member of its own in this process, and a look at how far the receiver is. */
+/* Attach this process as a member, and map the receiver's area. */
 static const struct ivring_member_area *join_as_sender(struct member *me, struct member *to)
 {
 	const struct ivring_member_area *area;
@@ -54,8 +54,8 @@ static const struct ivring_member_area *join_as_sender(struct member *me, struct
 }
 
 /*
- * The receiver has read all up to @position, and is about to sleep. It has a
- * CPU of its own if @close.
+ * Wait until the receiver has read everything up to @position and is about to sleep. With
+ * @close the receiver has a CPU of its own.
  */
 static void await_read(const struct ivring_member_area *area, __u32 position, bool close)
 {
@@ -65,8 +65,9 @@ static void await_read(const struct ivring_member_area *area, __u32 position, bo
 }
 
 /*
- * Send items that carry the time, at random moments, or @close behind: @count of
- * them, or as many as time permits. The last one is marked by its port.
+ * Send items with the time, at random moments, or directly after the receiver has read if
+ * @close is set. Send @count items, or fewer if that takes too long. The last item is
+ * marked by its port.
  */
 static void send_items(struct member *me, struct member *to, int count, bool close)
 {
@@ -111,10 +112,10 @@ TEST_F(sleep, no_lost_wakeup)
 	pid_t pid;
 
 	if (close && sysconf(_SC_NPROCESSORS_ONLN) < 2)
-		SKIP(return, "takes two CPUs");
+		SKIP(return, "needs two CPUs");
 	ret = variant->way->open(&s);
 	if (ret == -ENOSYS || ret == -EPERM)
-		SKIP(return, "no io_uring here");
+		SKIP(return, "io_uring is not available");
 	ASSERT_EQ(0, ret);
 	pid = child_fork_reseeded();
 	if (!pid) {
@@ -139,14 +140,14 @@ TEST_F(sleep, no_lost_wakeup)
 	}
 	EXPECT_EQ(0, child_wait(pid));
 
-	/* It did sleep, and often. */
+	/* The receiver did sleep, and often. */
 	stats = member_stats(&self->member);
 	EXPECT_LT(read / 50, stats.rung);
 	TH_LOG("%s: seed %#llx, %llu of %d sends rang, the slowest took %llu us",
 	       variant->way->name, self->seed, stats.rung, read, worst / 1000);
 }
 
-/* The same for comings and goings. */
+/* The same for membership changes. */
 
 FIXTURE(members) {
 	struct member member;
@@ -170,7 +171,7 @@ FIXTURE_TEARDOWN(members)
 	sleep_teardown(_metadata, (void *)self, NULL);
 }
 
-/* Until the receiver has seen the last change. */
+/* Wait until the receiver has seen the last change. */
 static void await_seen(const struct ivring_member_area *area, struct member *me)
 {
 	__u64 end = in_ms(LATE_MS);
@@ -223,15 +224,15 @@ TEST_F(members, no_lost_wakeup)
 	TH_LOG("seed %#llx", self->seed);
 }
 
-/* And for the other direction: senders that wait for room, and for reading. */
+/* The same in the other direction: senders wait for room and for progress. */
 
 FIXTURE(room) {
-	struct member member;	/* with an inbox that is always full */
+	struct member member;	/* has an inbox that is always full */
 	__u64 seed;
 };
 
 FIXTURE_VARIANT(room) {
-	const struct way *forgets;	/* never rings back but so */
+	const struct way *forgets;	/* how a reader that never calls ROOM sleeps; or NULL */
 };
 
 FIXTURE_VARIANT_ADD(room, ring_back) { .forgets = NULL };
@@ -294,11 +295,11 @@ TEST_F(room, no_lost_wakeup)
 			ASSERT_EQ(1, variant->forgets->sleep(&s, SLEEP_MS));
 		}
 	}
-	/* The last one may be waited for. */
+	/* The sender may wait for the last item. */
 	EXPECT_EQ(0, dev_room(self->member.fd, IVRING_ID_ANY));
 	EXPECT_EQ(0, child_wait(pid));
 	EXPECT_LT(ITEMS / 50, member_stats(&self->member).room);
-	TH_LOG("seed %#llx, rang back %llu times for %d items", self->seed,
+	TH_LOG("seed %#llx, ROOM had an effect %llu times for %d items", self->seed,
 	       member_stats(&self->member).room, ITEMS);
 }
 

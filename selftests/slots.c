@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Slots come back: however an attempt to take one ends, and however its holder does,
- * there are as many as before.
+ * No slot is lost: there are as many as before, however an attempt to take one ends, and
+ * however its member leaves.
  */
 #include "ivring_test.h"
 #include "fdpass.h"
@@ -26,8 +26,9 @@ FIXTURE_TEARDOWN(slots)
 }
 
 /*
- * Whether there was a slot for it. io_uring and sockets let go of files some time later; and
- * sockets only when another one is closed, if they were closed while the kernel collected garbage.
+ * Whether there was a slot for the member. io_uring and sockets release files some time
+ * later. Sockets that were closed while the kernel collected garbage release them only when
+ * another socket is closed.
  */
 static bool joins(struct member *other, const struct member *member)
 {
@@ -53,7 +54,7 @@ static bool are_free(const struct member *member)
 	return good;
 }
 
-/* Each attempt that fails, more often than there are slots. */
+/* Make each attempt that fails, more often than there are slots. */
 TEST_F(slots, after_failed_attach)
 {
 	struct ivring_attach *readonly = fenced_pages(1), a;
@@ -64,7 +65,7 @@ TEST_F(slots, after_failed_attach)
 	mprotect(readonly, PAGE, PROT_READ);
 	ASSERT_EQ(0, dev_ioctl(other, IVRING_IOC_CREATE, &c));
 	for (i = 0; i < 3 * SLOTS; i++) {
-		/* After the slot has been found. */
+		/* These fail after the kernel has found a slot. */
 		ASSERT_EQ(-EFAULT, dev_ioctl(fd, IVRING_IOC_ATTACH, readonly));
 		a = attach_args(self->member.fd, 0);
 		ASSERT_EQ(-EBUSY, dev_ioctl(fd, IVRING_IOC_ATTACH, &a));
@@ -82,7 +83,7 @@ TEST_F(slots, after_failed_attach)
 	EXPECT_EQ(1, member_generation(&self->member, 0));
 }
 
-/* Killed at any point between open() and the first item. */
+/* A process is killed at any point between open() and its first item. */
 TEST_F(slots, after_killed_attach)
 {
 	__u64 end = now() + 3 * SEC;
@@ -112,11 +113,11 @@ TEST_F(slots, after_killed_attach)
 	EXPECT_TRUE(are_free(&self->member));
 	EXPECT_LT(10, lives);
 	EXPECT_LT(10, member_changes_word(&self->member) - before);
-	TH_LOG("seed %#llx: %d lives, %u comings and goings", self->seed, lives,
+	TH_LOG("seed %#llx: %d processes, %u comings and goings", self->seed, lives,
 	       member_changes_word(&self->member) - before);
 }
 
-/* Many at once for too few of them: who gets none has taken none. */
+/* Many processes try at once to take a few slots. A process that gets none has taken none. */
 TEST_F(slots, after_a_race)
 {
 	enum { RACERS = 6 };
@@ -154,7 +155,7 @@ TEST_F(slots, after_a_race)
 	TH_LOG("seed %#llx: %llu attached, %llu did not", self->seed, won[1], won[0]);
 }
 
-/* Held by nothing but a socket that is on its way in itself. */
+/* Only a socket holds the file, and only a message in that socket holds the socket. */
 TEST_F(slots, in_a_cycle_of_sockets)
 {
 	int i, socket[2];
@@ -172,7 +173,10 @@ TEST_F(slots, in_a_cycle_of_sockets)
 	EXPECT_TRUE(are_free(&self->member));
 }
 
-/* Lanes of the dead take none, and their places come back when they are closed. */
+/*
+ * Lanes of members that have left take no slots, and their own places are free again when
+ * they are closed.
+ */
 TEST_F(slots, after_lanes_of_the_dead)
 {
 	struct member member;

@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A receiver that is stopped, or killed while it is: those who send to it get an
- * error or time out, and serve others all the while; when it goes on, nothing is
- * lost.
+ * A receiver is stopped, or killed while it is stopped. Its senders get an error or time
+ * out, and can serve others. When it continues, no item is lost.
  */
 #include "ivring_test.h"
 #include "ways.h"
 
 #define ENTRIES		8
-#define SLOT		2		/* of the one that is stopped */
+#define SLOT		2		/* of the receiver that is stopped */
 #define LATE_MS		5000
 
 FIXTURE(stopped) {
 	struct member member;	/* sends */
 	struct member other;	/* is served meanwhile */
-	struct lane_out out;	/* to the one that is stopped */
+	struct lane_out out;	/* to the receiver that is stopped */
 	pid_t pid;
 };
 
 FIXTURE_VARIANT(stopped) {
-	const struct way *way;	/* in which it sleeps; or NULL */
+	const struct way *way;	/* how the receiver sleeps; or NULL */
 };
 
 FIXTURE_VARIANT_ADD(stopped, wait) { &way_wait };
@@ -38,8 +37,9 @@ static bool more_in_lane(void)
 }
 
 /*
- * Reads ENTRIES items of the inbox and then ENTRIES of the lane, in order: what
- * comes while it is stopped. Its exit status is 0, or says what went wrong.
+ * Read ENTRIES items of the inbox and then ENTRIES items of the lane, which are sent while
+ * the process is stopped, and check their order. The exit status is 0, or says what went
+ * wrong.
  */
 static void receive(struct member *member, const struct way *way)
 {
@@ -62,7 +62,7 @@ static void receive(struct member *member, const struct way *way)
 			continue;
 		}
 		ret = way ? way->sleep(&s, 4 * LATE_MS) : 1;
-		/* poll() and its kin say EINTR when the process goes on. */
+		/* poll(), select() and epoll return EINTR when the process continues. */
 		if (ret == 0 || (ret < 0 && ret != -EINTR && errno != EINTR))
 			_exit(23);
 	}
@@ -76,7 +76,7 @@ FIXTURE_SETUP(stopped)
 	int status;
 
 	if (variant->way == &way_uring_multishot && uring_open(&ring))
-		SKIP(return, "no io_uring here");
+		SKIP(return, "io_uring is not available");
 	ASSERT_EQ(0, member_create(&self->member, 4, ENTRIES, 4096));
 	ASSERT_EQ(0, member_join(&self->other, self->member.fd));
 	self->pid = child_fork();
@@ -90,7 +90,7 @@ FIXTURE_SETUP(stopped)
 		member_see_members(&member);
 		if (!SOON(member.lanes->lane[0].generation) || lane_accept(&in, &member, 0))
 			_exit(11);
-		/* As one that never sleeps, it is stopped while it says BUSY. */
+		/* A receiver that never sleeps is stopped while its state is BUSY. */
 		receive(&member, variant->way);
 	}
 	ASSERT_TRUE(SOON(member_generation(&self->member, SLOT) == 1));
@@ -115,7 +115,7 @@ static int send(const struct member *member, __u64 cookie)
 	return member_send(member, SLOT, 1, cookie);
 }
 
-/* The one that is not stopped gets its mail at once. */
+/* The other receiver gets its items at once. */
 static bool serves(struct member *member, struct member *other)
 {
 	static __u64 cookie;
@@ -125,7 +125,7 @@ static bool serves(struct member *member, struct member *other)
 	       member_take(other, &item) && item.cookie == cookie;
 }
 
-/* Fill all that leads to it; who asks for no wait does not wait. */
+/* Fill the inbox and the lane. A call that does not ask to wait does not wait. */
 static bool fill(struct member *member, struct member *other, struct lane_out *out)
 {
 	__u64 start = now();
@@ -134,14 +134,14 @@ static bool fill(struct member *member, struct member *other, struct lane_out *o
 	for (i = 0; i < ENTRIES; i++) {
 		if (send(member, i) || lane_send(out, i) < 0 || !serves(member, other))
 			return false;
-		/* Ringing harms nobody. */
+		/* Doorbells do no harm. */
 		if (lane_doorbell(out) < 0)
 			return false;
 	}
 	return send(member, i) == -EAGAIN && lane_full(out) && now() - start < LATE_MS * MSEC;
 }
 
-/* Senders that wait for it do so until their deadline, and not for ever. */
+/* Senders that wait for it return at their deadline. */
 TEST_F(stopped, sender_goes_on)
 {
 	__u32 position = self->member.start + ENTRIES;
@@ -159,13 +159,13 @@ TEST_F(stopped, sender_goes_on)
 	EXPECT_LE(90 * MSEC, now() - start);
 	EXPECT_GT(LATE_MS * MSEC, now() - start);
 
-	/* When it goes on it finds everything. */
+	/* When it continues it finds every item. */
 	ASSERT_EQ(0, kill(self->pid, SIGCONT));
 	EXPECT_EQ(0, dev_flush(self->member.fd, SLOT, 1, position, in_ms(LATE_MS)));
 	EXPECT_EQ(0, child_wait(self->pid));
 }
 
-/* Stopped for good, and with senders that wait without a deadline. */
+/* It never continues, and senders wait for it without a deadline. */
 TEST_F(stopped, killed)
 {
 	pid_t pid[3];

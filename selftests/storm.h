@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A storm: many members send to each other at random, sleep in random ways, and some of
- * them are killed and replaced. In the end each survivor must have received all that
+ * them are killed and replaced. In the end each survivor must have received all items that
  * the other survivors have sent to it.
  *
- * IVRING_STRESS_SECONDS says for how long, IVRING_SEED repeats the choices. The program
- * defines MEMBERS before it includes this file.
+ * IVRING_STRESS_SECONDS sets the duration. IVRING_SEED repeats the random choices. The
+ * program defines MEMBERS before it includes this file.
  */
 #ifndef STORM_H
 #define STORM_H
@@ -171,7 +171,7 @@ static inline void *storm_shared(size_t size)
 	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 }
 
-/* Run the storm; how many members were killed, or -1 if one has failed. */
+/* Run the storm. Return how many members were killed, or -1 if one has failed. */
 static inline int storm_run(const struct storm *storm, int region_fd)
 {
 	__u64 end = now() + storm_seconds(storm) * SEC;

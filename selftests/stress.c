@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Many members, all to all, some killed and replaced: every item carries a sequence
- * number and a checksum, many of them payload that is read in place. Nothing is
- * lost, doubled, out of order or spoilt, and nobody oversleeps.
+ * Many members send to each other, and some of them are killed and replaced. Each item
+ * carries a sequence number and a checksum, and many have payload that is read in place. No
+ * item is lost, repeated, out of order or damaged, and no member oversleeps.
  */
 #define MEMBERS		16
 
@@ -13,7 +13,7 @@
 #define BLOCK		1024		/* bytes */
 #define BATCH		16
 
-/* What an item carries in its data. */
+/* The data of an item. */
 struct body {
 	__u64 sequence;
 	__u64 checksum;
@@ -23,7 +23,7 @@ struct body {
 struct peer {
 	const struct ivring_member_area *area;
 	enum { FREE, TAKEN, SENT } block[BLOCKS];
-	__u32 free_at[BLOCKS];	/* a sent one, once it has read so far */
+	__u32 free_at[BLOCKS];	/* index at which the receiver has read a sent block */
 };
 
 static struct {
@@ -43,7 +43,7 @@ static __u64 hash(__u64 sum, const void *data, size_t size)
 	return sum;
 }
 
-/* Over all that the sender has chosen, and who it is. */
+/* The sum of everything that the sender has chosen, and of its id and generation. */
 static __u64 checksum(const struct ivring_item *item, const void *payload)
 {
 	__u64 sum = 0xcbf29ce484222325;
@@ -55,7 +55,7 @@ static __u64 checksum(const struct ivring_item *item, const void *payload)
 	return payload ? hash(sum, payload, item->length) : sum;
 }
 
-/* Map the area of slot @id as it is now; false if there is nobody. */
+/* Map the area of the member in slot @id; false if there is none. */
 static bool meet(__u32 id)
 {
 	__u32 generation = member_generation(&me, id);
@@ -82,7 +82,7 @@ static bool meet(__u32 id)
 	return true;
 }
 
-/* A block of the outbox that @id has done with, or -1. */
+/* Return a block of the outbox that member @id has read, or -1. */
 static int take_block(__u32 id)
 {
 	struct peer *peer = &peers[id];
@@ -124,7 +124,7 @@ static void make_item(struct ivring_item *item, __u32 id, __u64 sequence, int bl
 	memcpy(item->data, &body, sizeof(body.sequence));
 	body.checksum = checksum(item, payload);
 	memcpy(item->data, &body, sizeof(body));
-	/* These are for the kernel to stamp. */
+	/* The kernel sets these. */
 	item->from = 0;
 	item->from_gen = 0;
 }
@@ -169,7 +169,7 @@ static void send_some(__u32 id)
 	}
 }
 
-/* Read one item where it is, and the payload where that is. */
+/* Read one item in place, and its payload in place. */
 static bool receive_one(void)
 {
 	__u32 index = me.area->inbox_consumer;
@@ -199,7 +199,7 @@ static bool receive_one(void)
 	if (item->length && t->to_gen == item->from_gen)
 		payload = member_outbox(&me, peers[item->from].area) + item->offset;
 	if (item->length && !payload)
-		/* Its sender is gone, and with it what was never mapped. */
+		/* Its sender has left, and its payload was never mapped. */
 		count(&counts->orphans, 1);
 	else
 		CHECK(body.checksum == checksum(item, payload),
@@ -216,7 +216,7 @@ static void receive_all(void)
 {
 	while (receive_one())
 		;
-	/* Now and then it is forgotten, and left to the sleep. */
+	/* Sometimes do not call ROOM, and leave that to the sleep. */
 	if (rng_below(4))
 		CHECK(!member_ring_back(&me), "ROOM: %m");
 }
@@ -259,7 +259,7 @@ TEST_F_TIMEOUT(stress, all_to_all, storm_seconds(&storm) + 60)
 	kills = storm_run(&storm, self->fd);
 	ASSERT_LE(0, kills);
 	EXPECT_LT(1000 * storm_seconds(&storm), books->items);
-	TH_LOG("seed %#llx: %llu items, %llu payloads in place, %llu of the dead, %llu sleeps, %d kills",
+	TH_LOG("seed %#llx: %llu items, %llu payloads in place, %llu payloads of members that had left, %llu sleeps, %d kills",
 	       seed, books->items, counts->payloads, counts->orphans, books->sleeps, kills);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a call is given changes while the call runs: it was read once, and what was
- * checked is what is used. See also hostile.items_that_change.
+ * The argument of a call changes while the call runs. The kernel reads it once, and uses
+ * the values that it has checked. See also hostile.items_that_change.
  */
 #include "ivring_test.h"
 #include "lane.h"
@@ -13,7 +13,7 @@
 FIXTURE(toctou) {
 	struct member a;
 	struct member b;
-	void *page;		/* that another process writes */
+	void *page;		/* written by another process */
 	pid_t pid;
 	__u64 seed;
 };
@@ -31,7 +31,7 @@ FIXTURE_TEARDOWN(toctou)
 	member_close_pair(&self->a, &self->b);
 }
 
-/* Turns a word of @size bytes from one value into the other and back, for ever. */
+/* Change a word of @size bytes from one value to the other and back, for ever. */
 static pid_t flip(void *word, size_t size, __u64 one, __u64 other)
 {
 	pid_t pid = child_fork();
@@ -54,7 +54,7 @@ static void stop(pid_t pid)
 	child_wait(pid);
 }
 
-/* The number of items: as many go in as were checked, whatever it is by then. */
+/* The number of items changes: the call sends as many as it has checked. */
 TEST_F(toctou, length_of_a_batch)
 {
 	static const __u32 bad[] = { 0, IVRING_MAX_BATCH + 1, 1U << 26, UINT32_MAX };
@@ -65,7 +65,7 @@ TEST_F(toctou, length_of_a_batch)
 	__u32 i, read;
 	int ret;
 
-	/* One more than are good, and nothing behind it. */
+	/* One item more than that is valid, and no memory follows it. */
 	items = (void *)((char *)fenced_pages(1) + PAGE) - 9 * sizeof(*items);
 	memset(items, 0, 9 * sizeof(*items));
 	items[8].flags = 0x80;
@@ -91,7 +91,7 @@ TEST_F(toctou, length_of_a_batch)
 	TH_LOG("seed %#llx: %llu sent, %llu refused", self->seed, sent, refused);
 }
 
-/* The address of the array: the items are one array's or the other's. */
+/* The address of the array changes: the items are those of one of the two arrays. */
 TEST_F(toctou, address_of_a_batch)
 {
 	struct ivring_item items[2][8] = { 0 }, item, first;
@@ -120,7 +120,7 @@ TEST_F(toctou, address_of_a_batch)
 	TH_LOG("seed %#llx: %llu and %llu", self->seed, sent[0], sent[1]);
 }
 
-/* The size of a lane: it is as large as it says. */
+/* The size of a lane changes: the lane has the size that it reports. */
 TEST_F(toctou, size_of_a_lane)
 {
 	const struct ivring_lane_info *info = &self->b.lanes->lane[self->a.id];
@@ -155,7 +155,7 @@ TEST_F(toctou, size_of_a_lane)
 	TH_LOG("seed %#llx: %u large ones, %u small ones", self->seed, opened[0], opened[1]);
 }
 
-/* The size of a region: all its parts agree on it. */
+/* The size of a region changes: all its parts have the same size. */
 TEST_F(toctou, size_of_a_region)
 {
 	struct ivring_create *c = self->page;
@@ -186,8 +186,8 @@ TEST_F(toctou, size_of_a_region)
 }
 
 /*
- * Entries of an inbox while they are read: what is there once stays as it is until it
- * is given up, whatever the sender does to the array it has sent.
+ * The entries of an inbox are read while the sender changes its array: an entry keeps its
+ * content until its slot is released.
  */
 TEST_F(toctou, entry_while_it_is_read)
 {
@@ -198,7 +198,7 @@ TEST_F(toctou, entry_while_it_is_read)
 
 	self->pid = child_fork();
 	if (!self->pid) {
-		/* Some of all bytes, and always something else. */
+		/* A field of each kind changes all the time. */
 		volatile __u8 *byte = (void *)items;
 		pid_t pid = child_fork();
 
@@ -224,7 +224,7 @@ TEST_F(toctou, entry_while_it_is_read)
 		producer = LOAD(&b->inbox->producer);
 		if (producer == index)
 			continue;
-		/* At once, and the latest first. */
+		/* Read the newest entry first, and at once. */
 		for (i = producer; i-- != index; )
 			copy[i % ENTRIES] = b->inbox->item[i % ENTRIES];
 		spin_random(16);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * As much of io_uring as it takes to poll one descriptor.
+ * The part of io_uring that is needed to poll one descriptor.
  */
 #ifndef URING_H
 #define URING_H
@@ -18,9 +18,9 @@
 struct uring {
 	int fd;
 	struct io_uring_params params;
-	char *rings;		/* both of them */
+	char *rings;		/* of both rings */
 	struct io_uring_sqe *sqe;
-	bool polls;		/* a request is under way */
+	bool polls;		/* requests under way */
 };
 
 static inline __u32 *uring_word(struct uring *ring, __u32 offset)
@@ -36,7 +36,7 @@ static inline int uring_open(struct uring *ring)
 	ring->fd = syscall(__NR_io_uring_setup, 8, &ring->params);
 	if (ring->fd < 0)
 		return -errno;
-	/* With IORING_FEAT_SINGLE_MMAP the larger of two sizes. */
+	/* With IORING_FEAT_SINGLE_MMAP the mapping has the larger of the two sizes. */
 	size = ring->params.cq_off.cqes +
 	       ring->params.cq_entries * sizeof(struct io_uring_cqe);
 	if (size < ring->params.sq_off.array + ring->params.sq_entries * 4)
@@ -51,7 +51,7 @@ static inline int uring_open(struct uring *ring)
 	return 0;
 }
 
-/* Ask for @events of @fd, once or until further notice. */
+/* Poll @fd for @events, once or as a multishot request. */
 static inline int uring_poll(struct uring *ring, int fd, __u32 events, bool multishot)
 {
 	__u32 *tail = uring_word(ring, ring->params.sq_off.tail);
@@ -71,7 +71,7 @@ static inline int uring_poll(struct uring *ring, int fd, __u32 events, bool mult
 	return 0;
 }
 
-/* Sleep until there is a completion: its result, or -ETIME. */
+/* Sleep until there is a completion. Return its result, or -ETIME. */
 static inline int uring_wait(struct uring *ring, int ms)
 {
 	struct __kernel_timespec time = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Tests as several users. They need root: a test becomes another user for one call.
+ * Tests that act as several users. They need root, and become another user for one call.
  */
 #ifndef USERS_H
 #define USERS_H
@@ -45,7 +45,7 @@ static inline int join_as(struct member *member, uid_t uid, int region)
 	return join_slot_as(member, uid, region, IVRING_ID_ANY);
 }
 
-/* Leave, and say in *member that it is none any more. */
+/* Leave, and mark *member as no member. */
 static inline void leave(struct member *member)
 {
 	member_close(member);
@@ -58,7 +58,7 @@ static inline void no_members(struct member *member, unsigned int count)
 		member[count] = no_member;
 }
 
-/* All members of the array that have not left yet leave. */
+/* Let all members of the array leave that have not left yet. */
 static inline void leave_all(struct member *member, unsigned int count)
 {
 	while (count--)

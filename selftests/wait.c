@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IVRING_IOC_WAIT: what ends it, and each of its errors. That no wakeup is lost is
- * the matter of sleep.c.
+ * IVRING_IOC_WAIT: which events end it, and each of its errors. sleep.c tests that no
+ * wakeup is lost.
  */
 #include "ivring_test.h"
 
@@ -27,8 +27,8 @@ static int send(struct member *from, struct member *to)
 }
 
 /*
- * A process that waits, and exits with the events, or 100 and the error. It has
- * no part in the file @other.
+ * Start a process that waits, and exits with the events, or with 100 plus the error. It
+ * does not hold the file @other.
  */
 static pid_t sleeper_without(int other, struct member *member, __u32 flags, __u64 deadline)
 {
@@ -74,7 +74,7 @@ TEST_F(wait, items)
 	struct ivring_item item;
 	__u32 events;
 
-	/* There is one already. */
+	/* There is an item already. */
 	ASSERT_EQ(0, send(&self->a, &self->b));
 	EXPECT_EQ(0, dev_wait(self->b.fd, 0, 0, &events));
 	EXPECT_EQ(IVRING_EVENT_ITEMS, events);
@@ -82,7 +82,7 @@ TEST_F(wait, items)
 			      IVRING_DEADLINE_NEVER, &events));
 	EXPECT_EQ(IVRING_EVENT_ITEMS, events);
 	EXPECT_EQ(0, member_stats(&self->b).waits);
-	/* Until it has been read. */
+	/* The item stays until it has been read. */
 	EXPECT_TRUE(member_take(&self->b, &item));
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, &events));
 }
@@ -105,14 +105,14 @@ TEST_F(wait, item_comes)
 		EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 		EXPECT_TRUE(member_take(&self->b, &item));
 	}
-	/* One or the other may have found its item before it slept. */
+	/* One of the tasks may have found its item before it slept. */
 	EXPECT_LT(0, member_stats(&self->b).waits);
 	EXPECT_GE(i, member_stats(&self->b).waits);
 	EXPECT_EQ(i, member_stats(&self->b).rung);
 	EXPECT_EQ(0, member_stats(&self->b).spurious);
 }
 
-/* What happens to a member is counted when it happens, not when the call returns. */
+/* Events of a member are counted when they happen, not when the call returns. */
 TEST_F(wait, counts_while_it_sleeps)
 {
 	pid_t pid = sleeper(&self->b, 0, IVRING_DEADLINE_NEVER);
@@ -132,8 +132,11 @@ TEST_F(wait, counts_while_it_sleeps)
 	EXPECT_EQ(2, member_stats(&self->b).spurious);
 }
 
-/* A look that ends at its deadline has not slept, and is never counted as if. */
-TEST_F(wait, counts_no_look)
+/*
+ * A call that only looks, because its deadline has passed, has not slept and is not counted
+ * as a sleep.
+ */
+TEST_F(wait, does_not_count_a_look)
 {
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, NULL));
 	STORE(&self->b.area->state, IVRING_IDLE);
@@ -142,7 +145,7 @@ TEST_F(wait, counts_no_look)
 	EXPECT_EQ(0, member_stats(&self->b).spurious);
 }
 
-/* So are the items that a sender has sent which still waits for room. */
+/* So are the items that a sender has sent while the same call still waits for room. */
 TEST_F(wait, counts_items_of_a_send_that_waits)
 {
 	struct ivring_item items[12] = { 0 }, item;
@@ -174,7 +177,7 @@ TEST_F(wait, members)
 	ASSERT_TRUE(sleeps(&self->b));
 	ASSERT_EQ(0, member_join(&c, self->a.fd));
 	EXPECT_EQ(IVRING_EVENT_MEMBERS, child_wait(pid));
-	/* Until they have been seen. */
+	/* The changes stay until the member has seen them. */
 	EXPECT_EQ(0, dev_wait(self->b.fd, IVRING_WAIT_MEMBERS, 0, &events));
 	EXPECT_EQ(IVRING_EVENT_MEMBERS, events);
 	member_see_members(&self->b);
@@ -186,7 +189,7 @@ TEST_F(wait, members)
 	member_close(&c);
 	EXPECT_EQ(IVRING_EVENT_MEMBERS, child_wait(pid));
 
-	/* Both at once. */
+	/* Both events at once. */
 	ASSERT_EQ(0, send(&self->a, &self->b));
 	EXPECT_EQ(0, dev_wait(self->b.fd, IVRING_WAIT_MEMBERS, 0, &events));
 	EXPECT_EQ(IVRING_EVENT_MEMBERS | IVRING_EVENT_ITEMS, events);
@@ -194,7 +197,7 @@ TEST_F(wait, members)
 	EXPECT_EQ(IVRING_EVENT_ITEMS, events);
 }
 
-/* It is woken for members that it was not asked about, and sleeps on. */
+/* The task is woken for changes that it did not ask for, and sleeps on. */
 TEST_F(wait, spurious)
 {
 	struct member c;
@@ -237,7 +240,7 @@ TEST_F(wait, signal)
 	ASSERT_EQ(0, send(&self->a, &self->b));
 	EXPECT_EQ(IVRING_EVENT_ITEMS, child_wait(pid));
 
-	/* Whatever may interrupt it, it can be killed. */
+	/* Whatever else may interrupt the task, it can be killed. */
 	EXPECT_TRUE(member_take(&self->b, &(struct ivring_item) { 0 }));
 	pid = sleeper(&self->b, 0, IVRING_DEADLINE_NEVER);
 	ASSERT_TRUE(sleeps(&self->b));
@@ -245,7 +248,7 @@ TEST_F(wait, signal)
 	EXPECT_EQ(-SIGKILL, child_wait(pid));
 }
 
-/* One sleeper's end leaves no other asleep under BUSY. */
+/* The end of one sleep leaves no other task asleep while the state is BUSY. */
 TEST_F(wait, two_sleepers)
 {
 	struct pollfd p = { .fd = self->b.fd, .events = POLLIN };
@@ -257,7 +260,7 @@ TEST_F(wait, two_sleepers)
 	ASSERT_EQ(0, send(&self->a, &self->b));
 	EXPECT_EQ(IVRING_EVENT_ITEMS, child_wait(pid));
 
-	/* The other polls. */
+	/* The other task polls. */
 	EXPECT_TRUE(member_take(&self->b, &(struct ivring_item) { 0 }));
 	pid = child_fork();
 	if (!pid)
@@ -271,7 +274,7 @@ TEST_F(wait, two_sleepers)
 
 TEST_F(wait, returns_busy)
 {
-	/* Armed before. */
+	/* The state was IDLE before the call. */
 	STORE(&self->b.area->state, IVRING_IDLE);
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, NULL));
 	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
@@ -281,7 +284,7 @@ TEST_F(wait, returns_busy)
 	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 }
 
-/* A deadline that has passed is no reason to sleep, nor to count that. */
+/* With a deadline in the past, the call neither sleeps nor counts a sleep. */
 TEST_F(wait, past_deadline)
 {
 	struct ivring_stats before = member_stats(&self->a);

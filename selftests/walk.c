@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Entries of lists and tables are freed while another CPU walks them: members,
- * lanes and regions come and go, while others look them up in every way there is.
+ * Entries of lists and tables are freed while another CPU walks them: members, lanes and
+ * regions come and go while others look them up in every way.
  */
 
 #include "ivring_test.h"
@@ -9,7 +9,7 @@
 
 #define SLOTS	8
 #define STORMS	2		/* processes whose members come and go */
-#define FIRST	2		/* slot of theirs; those before stay */
+#define FIRST	2		/* first slot of these members; those before stay attached */
 #define SECONDS	4
 
 struct shared {
@@ -25,12 +25,12 @@ FIXTURE(walk) {
 	__u64 seed;
 };
 
-/* How another CPU walks; what it finds must be what it may find. */
+/* How another CPU walks. It must only find what can exist. */
 FIXTURE_VARIANT(walk) {
 	void (*look)(struct member *member);
 };
 
-/* Fatal to a process; the number says where. */
+/* Make the process exit with a number that names the check. */
 #define CHECK(number, cond)						\
 do {									\
 	if (!(cond))							\
@@ -112,12 +112,12 @@ static void look_lanes(struct member *member)
 		munmap(p, PAGE);
 	ret = dev_room(member->fd, id);
 	CHECK(43, !ret || ret == -ENOENT);
-	/* Let go of those of the dead, or nobody could open one again. */
+	/* Close the lanes of members that have left, or nobody could open one again. */
 	ret = dev_close_lane(member->fd, id, LOAD(&info->generation));
 	CHECK(44, !ret || ret == -ENOENT);
 }
 
-/* Each of these walks all lanes that lead to the member, and the region's members. */
+/* Each of these calls walks all lanes to the member, and the members of the region. */
 static void look_for_work(struct member *member)
 {
 	__u32 id = FIRST + rng_below(SLOTS - FIRST);
@@ -148,7 +148,7 @@ static void look_map(struct member *member)
 	munmap((void *)area, member->area_size);
 }
 
-/* Names: of regions that come and go in the list of all. */
+/* Names: of regions that come and go in the global list. */
 static void look_names(struct member *member)
 {
 	struct ivring_attach a = attach_args(-1, IVRING_ID_ANY);
@@ -190,7 +190,7 @@ static void count(__u64 *counter)
 	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
 
-/* Come, open a lane to everybody, send, close what leads here, and leave. */
+/* Attach, open a lane to every member, send, close the lanes to this member, and leave. */
 static void live(struct member *region, struct shared *shared)
 {
 	struct ivring_item item;
@@ -226,7 +226,7 @@ static void storm(struct member *region, struct shared *shared, int number)
 	for (;;) {
 		live(region, shared);
 		fd = dev_open();
-		/* Whoever has attached to the last one keeps its name for a while. */
+		/* A process that has attached to the last region keeps its name for a while. */
 		dev_ioctl(fd, IVRING_IOC_CREATE, &c);
 		spin_random(16);
 		close(fd);
@@ -269,7 +269,7 @@ TEST_F(walk, while_others_come_and_go)
 	EXPECT_LT(50, shared->looks);
 	EXPECT_LT(20, shared->lives);
 	EXPECT_LT(20, shared->lanes);
-	TH_LOG("seed %#llx: %llu looks, %llu lives, %llu lanes", self->seed,
+	TH_LOG("seed %#llx: %llu walks, %llu members, %llu lanes", self->seed,
 	       shared->looks, shared->lives, shared->lanes);
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The ways in which a member can sleep until there are items in its inbox, or in a
- * lane that leads to it.
+ * The ways in which a member can sleep until its inbox or a lane to it holds an item.
  */
 #ifndef WAYS_H
 #define WAYS_H
@@ -14,12 +13,12 @@
 #include "lane.h"
 #include "uring.h"
 
-/* One that sleeps, in one way for good. */
+/* A member that always sleeps in the same way. */
 struct sleeper {
 	struct member *member;
-	bool (*more)(void);	/* there is something else than the inbox; or NULL */
-	bool (*mark)(void);	/* the last thing before the sleep: true if not to sleep; or NULL */
-	bool unfenced;		/* says UNFENCED while it is busy */
+	bool (*more)(void);	/* whether anything but the inbox holds an item; or NULL */
+	bool (*mark)(void);	/* called last before the sleep: true to stay awake; or NULL */
+	bool unfenced;		/* the state is BUSY_UNFENCED while it is busy */
 	int fd;			/* epoll or eventfd */
 	struct uring ring;
 	__u32 delay[2];
@@ -28,15 +27,15 @@ struct sleeper {
 
 struct way {
 	const char *name;
-	/* Prepare: 0 or -errno. */
+	/* Prepare to sleep. Return 0 or -errno. */
 	int (*open)(struct sleeper *s);
-	/* Sleep until there may be items: 1; 0 after @ms; -errno. */
+	/* Sleep. Return 1 if there may be items, 0 after @ms, or -errno. */
 	int (*sleep)(struct sleeper *s, int ms);
 };
 
 /*
- * The caller's part where the kernel's poll() is not called again before the
- * sleep: false if there is something to read.
+ * Arm: what user space does before it sleeps if the kernel does not call poll() again.
+ * False if there is an item to read.
  */
 static inline bool arm(struct sleeper *s)
 {
@@ -122,7 +121,7 @@ static inline int sleep_epoll_level(struct sleeper *s, int ms)
 {
 	struct epoll_event event;
 
-	/* The state is never made BUSY here: epoll may not ask poll() again. */
+	/* The state never becomes BUSY here, because epoll may not call poll() again. */
 	return epoll_wait(s->fd, &event, 1, ms);
 }
 
@@ -169,7 +168,7 @@ static inline int open_uring(struct sleeper *s)
 	return uring_open(&s->ring);
 }
 
-/* A new request asks poll(), one that is still under way does not. */
+/* A new request calls poll(). A request that is still under way does not. */
 static inline int sleep_uring(struct sleeper *s, int ms)
 {
 	int ret;
@@ -202,10 +201,9 @@ static inline int sleep_uring_multishot(struct sleeper *s, int ms)
 }
 
 /*
- * No sleep at all, but as one that arms sees it: until the doorbell has turned
- * the state into BUSY. It arms just when the next item comes, or comes near it
- * by trial and error, so that a barrier which is missing is missed. (A sender
- * that had to ring is later than one that had not.)
+ * Do not sleep, but spin until the doorbell has turned the state into BUSY. By trial and
+ * error this arms close to the moment of the next item, so that a missing barrier shows. (A
+ * sender that rings sends its next item later than a sender that does not.)
  */
 static inline int spin_after(struct sleeper *s, int ms, bool (*arm)(struct sleeper *s))
 {
@@ -231,7 +229,7 @@ static inline int sleep_spin(struct sleeper *s, int ms)
 	return spin_after(s, ms, arm);
 }
 
-/* The same, but it is poll() that arms. */
+/* Arm by calling poll(), and spin. */
 static inline bool arm_by_poll(struct sleeper *s)
 {
 	return !dev_poll(s->member->fd, POLLIN);
