@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! All calls that are not the module's own: mappings (see [`memory`]), descriptors, processes.
+//! Calls that are not ioctls of the module, except mappings (see [`memory`]): descriptors and
+//! processes.
 
 use std::ffi::CString;
 use std::fs;
@@ -19,10 +20,10 @@ use crate::memory;
 use crate::program::Step;
 use crate::track::{Outcome, Track};
 
-/// What `POLL*` a file of the module may report.
+/// The `POLL*` events that a file of the module may report.
 const POLLED: i16 = libc::POLLIN | libc::POLLRDNORM | libc::POLLPRI | libc::POLLERR;
 
-/// What a system call returned.
+/// The result of a system call.
 pub fn outcome(value: impl Into<i64>) -> Outcome {
     match value.into() {
         -1 => Err(errno()),
@@ -34,7 +35,7 @@ fn number(error: i32) -> Outcome {
     if error == 0 { Ok(0) } else { Err(error) }
 }
 
-/// Nothing was done, for want of a mapping that allows it.
+/// Nothing was done, because no mapping allows it.
 pub const NOTHING: Outcome = Err(libc::ENOENT);
 
 pub fn step(track: &mut Track, step: &Step) -> Outcome {
@@ -44,7 +45,7 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
         Call::Open => {
             let path = c"/dev/ivring";
             let open = || {
-                // SAFETY: The path is NUL-terminated.
+                // SAFETY: The path ends in a NUL.
                 let file = unsafe { libc::open(path.as_ptr(), a1 as i32 | libc::O_CLOEXEC) };
                 i64::from(file)
             };
@@ -106,7 +107,7 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
             Ok(0)
         }
         Call::Other => {
-            // SAFETY: The strings are NUL-terminated.
+            // SAFETY: The strings end in a NUL.
             let file = unsafe {
                 match a1 {
                     other::EVENTFD => libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC),
@@ -115,7 +116,8 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
                     }
                     other::EPOLL => libc::epoll_create1(libc::EPOLL_CLOEXEC),
                     _ => {
-                        // Of all sizes the largest: whatever is mapped of it can be written.
+                        // The structure has the largest size of all, so every argument fits into
+                        // it.
                         let file = libc::memfd_create(c"fuzz".as_ptr(), libc::MFD_CLOEXEC);
                         libc::ftruncate(file, i64::MAX);
                         file
@@ -132,7 +134,7 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
         Call::Reopen => {
             let path =
                 CString::new(format!("/proc/self/fd/{}", files.get(a0))).expect("there is no NUL");
-            // SAFETY: The path is NUL-terminated.
+            // SAFETY: The path ends in a NUL.
             let file = unsafe {
                 libc::open(
                     path.as_ptr(),
@@ -152,7 +154,7 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
         }
         Call::EpollWait => {
             let mut events = [libc::epoll_event { events: 0, u64: 0 }; 4];
-            // SAFETY: There is room for so many events.
+            // SAFETY: There is room for this many events.
             outcome(unsafe { libc::epoll_wait(files.get(a0), events.as_mut_ptr(), 4, a1 as i32) })
         }
         Call::Io => {
@@ -161,12 +163,13 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
                 return NOTHING;
             }
             let address = track.arena.put(a1, &[0; 64], true, mappings) as *mut libc::c_void;
-            // SAFETY: The kernel checks the address; what it may write to is the arena or a mapping.
+            // SAFETY: The kernel checks the address. It can only write to the arena or to a
+            // mapping.
             let done = unsafe { [libc::read(fd, address, 64), libc::write(fd, address, 64)] };
             if done.iter().any(|&bytes| bytes > 0) {
                 track.find(&format!("read() and write() return {done:?}"));
             }
-            // SAFETY: There is no argument that has to be good.
+            // SAFETY: No argument has a requirement.
             outcome(unsafe { libc::lseek(fd, 4096, libc::SEEK_SET) })
         }
         Call::Fdinfo => {
@@ -190,8 +193,8 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
             if process <= 0 {
                 return NOTHING;
             }
-            // SAFETY: A process of this program, or one that has just ended: numbers are given out in
-            // turn, so this one is not that of another yet.
+            // SAFETY: This is a process of the program, or one that has just ended. Process numbers
+            // are handed out in ascending order, so no other process has this number yet.
             outcome(unsafe { libc::kill(process, a1 as i32) })
         }
         Call::Sleep => {
@@ -215,7 +218,7 @@ fn poll(track: &Track, place: u64, events: i16, ms: i32) -> Outcome {
         events,
         revents: 0,
     };
-    // SAFETY: There is one.
+    // SAFETY: The process exists.
     let done = outcome(unsafe { libc::poll(&mut poll, 1, ms.min(100)) });
     if poll.revents & !POLLED != 0 && is_ours(track, fd) {
         track.find(&format!("poll() returns events {:#x}", poll.revents));
@@ -223,7 +226,8 @@ fn poll(track: &Track, place: u64, events: i16, ms: i32) -> Outcome {
     done.map(|_| poll.revents.into())
 }
 
-/// A child: it has the descriptors, and none of the mappings. Nobody waits for it here.
+/// Forks a child. It inherits the descriptors and none of the mappings. This function does not wait
+/// for it.
 fn fork(track: &Track, fd: i32, ms: u64) -> Outcome {
     // SAFETY: The child allocates nothing, and takes no lock that another thread may hold.
     match unsafe { libc::fork() } {

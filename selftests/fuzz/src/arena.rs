@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where the arguments of calls lie: good places and bad ones.
+//! Memory for the arguments of calls, at valid and at invalid addresses.
 
 use std::io;
 use std::ptr;
@@ -8,15 +8,15 @@ use std::ptr;
 use crate::domain::place;
 use crate::mappings::{Mappings, PAGE};
 
-/// Enough for the items of the largest ENQUEUE, and one more.
+/// This is enough for the items of the largest ENQUEUE and one more.
 const PAGES: usize = 6;
 const SIZE: usize = PAGES * PAGE;
 
-/// A track's own memory for arguments.
+/// Memory for the arguments of one track.
 ///
-/// Invariant: `own` is [`SIZE`] bytes that can be written, and a page behind them cannot be
-/// accessed. `writable` and `readonly` are the same [`SIZE`] bytes, of which the second can only be
-/// read. Nobody else uses them.
+/// Invariant: `own` is [`SIZE`] bytes that can be written, and the page behind them cannot be
+/// accessed. `writable` and `readonly` are two mappings of the same [`SIZE`] bytes, of which the
+/// second can only be read. Nobody else uses them.
 pub struct Arena {
     own: usize,
     writable: usize,
@@ -41,18 +41,18 @@ impl Arena {
             -1,
         )?;
         let both = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: The range is within the new mapping, and the name is NUL-terminated.
+        // SAFETY: The range is within the new mapping, and the name ends in a NUL.
         let file = unsafe {
             if libc::mprotect(own as *mut _, SIZE, both) != 0 {
                 return Err(io::Error::last_os_error());
             }
             libc::memfd_create(c"arena".as_ptr(), libc::MFD_CLOEXEC)
         };
-        // SAFETY: The descriptor is this function's own.
+        // SAFETY: This function owns the descriptor.
         unsafe { libc::ftruncate(file, SIZE as i64) };
         let writable = map(SIZE, both, libc::MAP_SHARED, file)?;
         let readonly = map(SIZE, libc::PROT_READ, libc::MAP_SHARED, file)?;
-        // SAFETY: As above, and it is not used any more.
+        // SAFETY: This function owns the descriptor, and does not use it any more.
         unsafe { libc::close(file) };
         Ok(Self {
             own,
@@ -61,8 +61,8 @@ impl Arena {
         })
     }
 
-    /// The address of an argument of these bytes, at one of [`place`]: there they are, if they can
-    /// be. What is not `first` lies elsewhere.
+    /// Returns the address of an argument at one of [`place`]. The bytes are put there if they can
+    /// be. If `first` is false, the argument gets another part of the memory.
     pub fn put(&self, at: u64, bytes: &[u8], first: bool, mappings: &Mappings) -> usize {
         let offset = if first { 0 } else { PAGE };
         let bytes = &bytes[..bytes.len().min(SIZE - 2 * PAGE)];
@@ -70,10 +70,10 @@ impl Arena {
             place::NULL => return 0,
             place::KERNEL => return 0xffff_8880_0000_1000,
             place::EDGE => {
-                // The half of it that can be accessed.
+                // Only this half can be accessed.
                 let half = (bytes.len() / 2) & !7;
                 let address = self.own + SIZE - half;
-                // SAFETY: These bytes are the arena's own, by the invariant.
+                // SAFETY: These bytes belong to the arena, by the invariant.
                 unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), address as *mut u8, half) };
                 return address;
             }
@@ -97,12 +97,12 @@ impl Arena {
                     .unwrap_or(0);
             }
         };
-        // SAFETY: So many bytes are the arena's own from there on, by the invariant.
+        // SAFETY: The arena has this many bytes from there on, by the invariant.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), write as *mut u8, bytes.len()) };
         address
     }
 
-    /// What lies at the place of a first argument after the call, where that can be told.
+    /// Returns what is at the place of a first argument after the call, if that can be read.
     pub fn get<T: Copy>(&self, at: u64) -> Option<T> {
         let address = match at {
             place::OWN => self.own,

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The calls that a program is made of.
+//! The calls that a program can consist of.
 
 use crate::domain::{self as d, Domain};
 
-/// Most arguments of a call.
+/// The maximum number of arguments of a call.
 pub const ARGUMENTS: usize = 9;
 
-/// How a call is written, and how often it is drawn.
+/// How a call is written, and how likely it is drawn.
 #[derive(Debug)]
 pub struct Signature {
     pub call: Call,
@@ -18,13 +18,13 @@ pub struct Signature {
 
 macro_rules! calls {
     ($($(#[$doc:meta])* $call:ident $name:literal $weight:literal ($($argument:ident: $domain:ident),*);)+) => {
-        /// One kind of call.
+        /// A kind of call.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Call {
             $($(#[$doc])* $call,)+
         }
 
-        /// One for each [`Call`], in their order.
+        /// One signature per [`Call`], in the same order.
         pub const SIGNATURES: &[Signature] = &[
             $(Signature {
                 call: Call::$call,
@@ -51,52 +51,52 @@ calls! {
     OpenLane "open-lane" 5 (fd: FILE, to: SLOT, gen: GENERATION, entries: ENTRIES, flags: ENQUEUE_FLAGS, deadline: DEADLINE, at: PLACE);
     CloseLane "close-lane" 4 (fd: FILE, from: SLOT, gen: GENERATION, at: PLACE);
     Doorbell "doorbell" 8 (fd: FILE, to: SLOT, gen: GENERATION, at: PLACE);
-    /// It has no argument, and is given one.
+    /// The ioctl has no argument, but is passed one.
     Fence "fence" 2 (fd: FILE, at: PLACE);
-    /// An ioctl that there is not.
+    /// An ioctl that does not exist.
     Ioctl "ioctl" 1 (fd: FILE, command: COMMAND, at: PLACE);
     Map "map" 8 (map: MAP, fd: FILE, area: AREA, id: SLOT, page: PAGE, pages: PAGES, prot: PROT, flags: MAP_FLAGS);
     Unmap "unmap" 3 (map: MAP, page: PAGE, pages: PAGES);
     Protect "protect" 2 (map: MAP, prot: PROT);
     Remap "remap" 2 (map: MAP, how: REMAP);
     Advise "advise" 2 (map: MAP, advice: ADVICE);
-    /// Writes a word of a mapping, if it may be written.
+    /// Writes a word of a mapping that may be written.
     Store "store" 12 (map: MAP, word: WORD, value: VALUE);
-    /// Adds to one.
+    /// Adds to a word.
     Add "add" 8 (map: MAP, word: WORD, step: STEP);
-    /// Does so again and again, with the old value in between.
+    /// Adds to a word again and again, with the old value in between.
     Storm "storm" 4 (map: MAP, word: WORD, step: STEP, times: TIMES);
-    /// Copies a word of one mapping to another: so a good reader moves its index on.
+    /// Copies a word of one mapping to another, as a good reader does to advance its index.
     Copy "copy" 8 (map: MAP, word: WORD, from: MAP, source: WORD);
     /// Fills a part of a mapping with random bytes.
     Fill "fill" 3 (map: MAP, page: PAGE, seed: VALUE);
-    /// Checks what the kernel has written.
+    /// Checks what the kernel has written into a mapping.
     Check "check" 3 (map: MAP);
-    /// Tries to write to a mapping by ways that ask for no permission.
+    /// Tries to write to a mapping in ways that ignore its protection.
     Force "force" 3 (map: MAP, word: WORD, value: VALUE);
     Dup "dup" 2 (fd: FILE, to: FILE);
     Close "close" 4 (fd: FILE);
-    /// A descriptor of another kind.
+    /// Opens a descriptor of another kind.
     Other "other" 3 (fd: FILE, kind: OTHER);
-    /// Passes a descriptor to whichever track takes it.
+    /// Passes a descriptor to any track that takes it.
     Pass "pass" 2 (fd: FILE);
     Take "take" 2 (fd: FILE);
-    /// Opens a descriptor once more by its name in /proc.
+    /// Opens a descriptor again by its name in /proc.
     Reopen "reopen" 1 (fd: FILE, to: FILE);
     Poll "poll" 6 (fd: FILE, events: POLL_EVENTS, ms: MS);
     Epoll "epoll" 3 (fd: FILE, target: FILE, how: EPOLL, events: EPOLL_EVENTS);
     EpollWait "epoll-wait" 3 (fd: FILE, ms: MS);
-    /// Reads, writes and seeks where there is nothing to.
+    /// Reads, writes and seeks, which the file does not support.
     Io "io" 1 (fd: FILE, at: PLACE);
     Fdinfo "fdinfo" 1 (fd: FILE);
-    /// A child that inherits the descriptors, uses one, and ends.
+    /// Forks a child that inherits the descriptors, uses one of them, and exits.
     Fork "fork" 1 (fd: FILE, ms: MS);
-    /// Sends a signal to another track's process.
+    /// Sends a signal to the process of another track.
     Signal "signal" 1 (track: TRACK, signal: SIGNAL);
     Sleep "sleep" 2 (ms: MS);
-    /// Goes on when all tracks have come to their sync of the same number, or some time has passed.
+    /// Waits until all tracks have reached their sync with the same number, or for some time.
     Sync "sync" 2 ();
-    /// The kernel fails the n-th attempt of the next call to get memory or to copy, if it can.
+    /// Makes the kernel fail the n-th allocation or copy of the next call, if it can.
     Fail "fail" 1 (nth: FAIL);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which code of the module was reached: what is new, and the report.
+//! The code of the module that was reached: what is new, and the report.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use crate::image::{Block, Image};
 use crate::shared::{Shared, TEXT};
 
-/// Places of the module's code, by their distance from its start.
+/// Places of the module's code, as distances from its start.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Coverage(Vec<u8>);
 
@@ -18,7 +18,7 @@ impl Coverage {
         Self(vec![0; TEXT / 8])
     }
 
-    /// Takes what was reached since the last call. Nobody writes it now.
+    /// Takes what was reached since the last call. No other task may write it now.
     pub fn take(shared: &Shared) -> Self {
         Self(
             shared
@@ -35,7 +35,7 @@ impl Coverage {
             .is_some_and(|byte| byte & (1 << (address % 8)) != 0)
     }
 
-    /// What is in this one, and not in `known`; `None` if nothing is.
+    /// The places of this coverage that are not in `known`; `None` if there are none.
     pub fn beyond(&self, known: &Self) -> Option<Self> {
         let new: Vec<u8> = self
             .0
@@ -58,7 +58,7 @@ impl Coverage {
     }
 }
 
-/// Lines of one file of the module.
+/// The lines of one file of the module.
 #[derive(Default)]
 struct Lines {
     all: BTreeSet<u32>,
@@ -79,7 +79,7 @@ fn by_file(image: &Image, coverage: &Coverage) -> BTreeMap<String, Lines> {
     files
 }
 
-/// A few lines: how much of each file was reached.
+/// A short report: how much of each file was reached.
 pub fn summary(image: &Image, coverage: &Coverage) -> String {
     let reached = image
         .blocks
@@ -104,8 +104,9 @@ pub fn summary(image: &Image, coverage: &Coverage) -> String {
     text
 }
 
-/// What was not reached: lines by file, or, where the module has no debug information, functions
-/// that were not entered at all. (Of those, some are only a copy of what was inlined elsewhere.)
+/// The code that was not reached: lines by file or, if the module has no debug information,
+/// functions that were not entered at all. (Some of these are only copies of code that was inlined
+/// elsewhere.)
 pub fn missing(image: &Image, coverage: &Coverage) -> String {
     let mut text = String::new();
     for (file, lines) in by_file(image, coverage) {

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an argument of a call may be: numbers that have been chosen, with their names.
+//! The values that an argument of a call may have: chosen numbers, with their names.
 
 use anyhow::{Context, Result};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
-/// The values that an argument is drawn from.
+/// The values from which an argument is drawn.
 #[derive(Debug)]
 pub struct Domain {
-    /// Those that may well succeed. The first is what an argument is that a program leaves out.
+    /// Values that may well succeed. The first is the default in a program that omits the argument.
     pub good: &'static [(&'static str, u64)],
-    /// Those that are to fail, or are strange.
+    /// Values that should fail, or are unusual.
     pub bad: &'static [(&'static str, u64)],
-    /// Any number at all is worth a try.
+    /// Any other number is also worth a try.
     pub open: bool,
 }
 
@@ -52,7 +52,8 @@ impl Domain {
     }
 }
 
-/// `NAME { good; bad }`: each a number, or a name and its number. `(open)` as in [`Domain`].
+/// `NAME { good; bad }`: each value is a number, or a name and its number. `(open)` is explained at
+/// [`Domain`].
 macro_rules! domain {
     ($($(#[$doc:meta])* $name:ident $(($open:ident))? { $($good:tt $(= $good_value:expr)?),+ $(; $($bad:tt $(= $bad_value:expr)?),+)? })+) => { $(
         $(#[$doc])*
@@ -90,10 +91,10 @@ macro_rules! is_open {
 
 pub const MAX: u64 = u32::MAX as u64;
 pub const NO_FILE: u64 = MAX;
-/// Protection of a mapping: as much as is allowed.
+/// The protection of a mapping. The first is all access that is allowed.
 pub const FIT: u64 = 8;
 
-/// Where the structure of a call lies.
+/// Where the structure of a call is placed.
 pub mod place {
     pub const OWN: u64 = 0;
     pub const NULL: u64 = 1;
@@ -101,11 +102,11 @@ pub mod place {
     pub const EDGE: u64 = 3;
     pub const READONLY: u64 = 4;
     pub const ODD: u64 = 5;
-    /// In a mapping: this and its number.
+    /// Within a mapping: this number plus the number of the mapping.
     pub const MAP: u64 = 16;
 }
 
-/// Which generation, with regard to that of the slot.
+/// Which generation, in relation to that of the slot.
 pub mod generation {
     pub const NOW: u64 = 0;
     pub const BEFORE: u64 = 1;
@@ -115,7 +116,7 @@ pub mod generation {
     pub const LAST: u64 = 5;
 }
 
-/// When a call shall end.
+/// The deadline of a call.
 pub mod deadline {
     pub const NONE: u64 = 0;
     pub const PAST: u64 = 1;
@@ -124,7 +125,7 @@ pub mod deadline {
     pub const NEVER: u64 = 4;
 }
 
-/// What the items of an ENQUEUE are like.
+/// What kind of items an ENQUEUE sends.
 pub mod items {
     pub const GOOD: u64 = 0;
     pub const PAYLOAD: u64 = 1;
@@ -147,7 +148,7 @@ pub mod area {
     pub const LANE_FROM: u64 = 4;
 }
 
-/// What a name is like; others are names of their own.
+/// What kind of name is passed. Other numbers are names of their own.
 pub mod name {
     pub const NONE: u64 = 0;
     pub const SLASH: u64 = 10;
@@ -156,7 +157,7 @@ pub mod name {
     pub const BYTES: u64 = 13;
 }
 
-/// What a descriptor of another kind is.
+/// What other descriptor is opened.
 pub mod other {
     pub const EVENTFD: u64 = 0;
     pub const NULL: u64 = 1;
@@ -165,11 +166,11 @@ pub mod other {
 }
 
 domain! {
-    /// A place in the table of descriptors of a process.
+    /// A place in the descriptor table of a process.
     FILE { 0, 1, 2, 3; 4, 5 }
-    /// The same, or none.
+    /// A place in the descriptor table, or none.
     FILE_OR_NONE { none = NO_FILE, 0, 1, 2; 3, 4, 5, closed = 99, minus2 = MAX - 1 }
-    /// A place in its table of mappings.
+    /// A place in the mapping table of a process.
     MAP { 0, 1, 2, 3; 4, 5 }
     OPEN_MODE { rw = 2; ro = 0, wo = 1 }
     SLOTS (open) { 3, 1, 2, 4; 0, 64, 1024, 1025, max = MAX }
@@ -193,21 +194,21 @@ domain! {
     ENQUEUE_FLAGS (open) { 0, 1; 2, 3, max = MAX }
     WAIT_FLAGS (open) { 0, 1, 2, 3; 4, 8, max = MAX }
     DEADLINE { none = deadline::NONE, soon = deadline::SOON; past = deadline::PAST, later = deadline::LATER, never = deadline::NEVER }
-    /// How far from the position that the last ENQUEUE returned.
+    /// The distance from the position that the last ENQUEUE returned.
     POSITION (open) { 0, minus1 = u64::MAX, 1; 2, minus4 = u64::MAX - 3, 64, half = 0x8000_0000 }
     AREA { member = area::MEMBER, inbox = area::INBOX, region = area::REGION, laneto = area::LANE_TO, lanefrom = area::LANE_FROM }
     /// The first page.
     PAGE (open) { 0; 1, 2, 3, 17, 18, far = 0x3ffff }
-    /// How many pages; 0 stands for a number that fits most areas of a program.
+    /// The number of pages. 0 stands for a number that fits most areas of the program.
     PAGES (open) { 0, 1, 2; 3, 4, 64, 0x10000 }
-    /// What fits is to write where that is allowed, and else to read.
+    /// The first value writes where that is allowed, and reads elsewhere.
     PROT { fit = FIT, rw = 3, r = 1; none = 0, w = 2, x = 4, rx = 5, rwx = 7 }
     MAP_FLAGS { shared = 1; private = 2, validate = 3, populate = 0x8001, noreserve = 0x4001 }
-    /// Words that mean something in one area or another.
+    /// Words with a meaning in some area.
     WORD (open) { 0, 4, 8, 64, 68, 128, 132, 4096, 4100, 4160; 12, 24, 28, 4164, 4224, 4352, 4416, 4420, 8192 }
-    /// What is written there.
+    /// The value that is written.
     VALUE (open) { 0, 1, 2, 3, 4, 1000; 5, 64, 65536, half = 0x8000_0000, minus1 = MAX, minus2 = MAX - 1, minus4 = MAX - 3, 1000000 }
-    /// What is added to what is there.
+    /// The number that is added.
     STEP (open) { 1, 2, minus1 = MAX; 4, 5, 64, half = 0x8000_0000, minus2 = MAX - 1, minus4 = MAX - 3, 65536 }
     TIMES { 100; 1, 1000, 10000 }
     OTHER { eventfd = other::EVENTFD, null = other::NULL, epoll = other::EPOLL; memfd = other::MEMFD }
@@ -220,7 +221,7 @@ domain! {
     REMAP { same = 0, shrink = 1, grow = 2, duplicate = 3, move = 4 }
     EPOLL { add = 1, delete = 2, modify = 3 }
     EPOLL_EVENTS { 1, 0x8000_0001, 0x8000_0003; 0, 0x4000_0001, 0x1000_0001, 0xffff }
-    /// Numbers of no ioctl, with the type of this module's.
+    /// Numbers of the module's type that are no ioctls.
     COMMAND { 0xbe4e, 0xbe3f, 0x4008_be4d; 0xbe40, 0x8030_be40, 0xc028_be45, 0xc030_be46, 0xffff_be45 }
     FAIL { 1, 2, 3, 4, 5; 8, 13 }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Executes programs: starts their processes, ends them, and tells what was found.
+//! Executes programs: starts their processes, ends them, and reports what was found.
 
 use std::fs;
 use std::io;
@@ -22,28 +22,28 @@ use crate::track::{Process, Track};
 /// Users without rights, and their groups.
 const USER_A: u32 = 61001;
 const USER_B: u32 = 61002;
-/// A process that was killed has to end within this time, on the slowest kernel.
+/// A process that was killed has to end within this time on the slowest kernel.
 const END_LIMIT: Duration = Duration::from_secs(60);
-/// What a program may take in all.
+/// A program may take this long in all.
 const LIMIT: Duration = Duration::from_secs(20);
-/// For how long a process that a signal has stopped stays so.
+/// A process that was stopped by a signal stays stopped for this long.
 const STOP: Duration = Duration::from_millis(10);
 
 pub struct Executor {
     pub shared: &'static Shared,
     pub kcov: Option<Kcov>,
     device: u64,
-    /// When no track has made a call for so long, its processes are killed.
+    /// If no track has made a call for this long, the processes are killed.
     limit: Duration,
 }
 
-/// What came of a program.
+/// The outcome of a program.
 pub struct Outcome {
-    /// What ought not to be, one a line.
+    /// Findings, one per line.
     pub findings: String,
-    /// Each call with its result, track by track.
+    /// Each call with its result, by track.
     pub trace: String,
-    /// It took too long, and was ended.
+    /// The program took too long and was ended.
     pub is_killed: bool,
 }
 
@@ -52,8 +52,8 @@ impl Executor {
         let shared = Shared::map()?;
         let kcov = Kcov::open()?;
         for kind in ["failslab", "fail_page_alloc", "fail_usercopy"] {
-            // What a program asks for is to fail, of any kind and size, and not to be logged. Most
-            // kernels have none of these.
+            // Injected failures apply to allocations of any kind and size, and are not logged. Most
+            // kernels have none of these files.
             for (name, value) in [
                 ("verbose", "0"),
                 ("ignore-gfp-wait", "N"),
@@ -64,8 +64,8 @@ impl Executor {
             }
         }
         let device = fs::metadata("/dev/ivring").context("/dev/ivring")?.rdev();
-        // Who loses his parent comes here.
-        // SAFETY: There is no argument that has to be good.
+        // Processes that lose their parent become children of this one. SAFETY: No argument has a
+        // requirement.
         unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
         Ok(Self {
             shared,
@@ -75,7 +75,7 @@ impl Executor {
         })
     }
 
-    /// On a slow machine a program takes its time: has the limits fit.
+    /// Adapts the limits to a slow machine, where a program takes longer.
     pub fn calibrate(&mut self) -> Result<()> {
         let trial = Program::parse("process a\nopen\nsync\nprocess b\nopen\nsync\n")?;
         let begin = Instant::now();
@@ -84,7 +84,7 @@ impl Executor {
         Ok(())
     }
 
-    /// Executes a program from its beginning until all of its processes have ended.
+    /// Executes a program, and returns when all of its processes have ended.
     pub fn run(&self, program: &Program) -> Result<Outcome> {
         let shared = self.shared;
         // SAFETY: The processes of the last program have ended.
@@ -98,7 +98,7 @@ impl Executor {
                 .take_while(|track| track.actor == Actor::Thread)
                 .count();
             let end = begin + 1 + threads;
-            // SAFETY: This process has one thread, so the child may do anything.
+            // SAFETY: This process has one thread, so the child may call any function.
             let child = match unsafe { libc::fork() } {
                 -1 => Err(io::Error::last_os_error()).context("fork"),
                 0 => self.work(program, begin, end, exchange),
@@ -119,12 +119,12 @@ impl Executor {
 
         let (mut findings, is_killed) = self.wait(&children, program.tracks.len())?;
         exchange.close();
-        // SAFETY: All that could write have ended.
+        // SAFETY: All processes that could write have ended.
         let read = |text: &Text| unsafe { text.read() };
         findings.push_str(&read(&shared.findings));
         let trace = shared.traces.iter().map(read).collect();
         if let Some(kcov) = &self.kcov {
-            // What those were doing that were killed.
+            // What the killed processes were doing.
             (0..program.tracks.len()).for_each(|track| kcov.collect(track, shared));
         }
         Ok(Outcome {
@@ -134,7 +134,7 @@ impl Executor {
         })
     }
 
-    /// An error that names the calls that have never succeeded, but for those that never do.
+    /// An error that names the calls that have never succeeded, except those that cannot succeed.
     pub fn all_succeeded(&self) -> Result<()> {
         let counts = self.shared.succeeded.iter();
         let never: Vec<&str> = counts
@@ -149,13 +149,13 @@ impl Executor {
 
     fn end(&self, children: &[i32]) {
         for &child in children {
-            // SAFETY: A child that has not been waited for.
+            // SAFETY: This is a child that has not been waited for.
             unsafe { libc::kill(child, libc::SIGKILL) };
         }
     }
 
-    /// Has the tracks begin, and waits for all children and theirs; returns what ought not to be, and
-    /// whether it had to kill them.
+    /// Starts the tracks, and waits for all children and their descendants. Returns the findings,
+    /// and whether it had to kill the processes.
     fn wait(&self, children: &[i32], tracks: usize) -> Result<(String, bool)> {
         let mut findings = String::new();
         let mut left = children.to_vec();
@@ -191,19 +191,19 @@ impl Executor {
                             Ordering::Relaxed,
                         );
                     }
-                    // Its threads will not come.
+                    // The threads of this process will not start.
                     self.shared.go.store(1, Ordering::Release);
                 }
                 continue;
             }
-            // None is left, also of those that children have left behind.
+            // No process is left, including those that children have left behind.
             if ended < 0 {
                 return Ok((findings, killed.is_some()));
             }
             if stopped.is_some_and(|since| since.elapsed() > STOP) {
                 stopped = None;
                 for &child in &left {
-                    // SAFETY: A child that has not been waited for.
+                    // SAFETY: This is a child that has not been waited for.
                     unsafe { libc::kill(child, libc::SIGCONT) };
                 }
             }
@@ -261,21 +261,21 @@ impl Executor {
             }
             run(begin, &plans[0]);
         });
-        // Here and not at the end of the process, so that KCOV sees it.
+        // Close the files here, not at the end of the process, so that KCOV sees it.
         process.mappings.unmap_all();
         process.files.close_all();
         if let Some(kcov) = &self.kcov {
             kcov.collect(begin, self.shared);
             kcov.disable(begin);
         }
-        // SAFETY: There is nothing to be done before.
+        // SAFETY: No exit handler has to run.
         unsafe { libc::_exit(0) }
     }
 }
 
-/// How a process must not end.
+/// Whether a process ended as it must not.
 fn verdict(child: i32, status: i32) -> String {
-    // SIGUSR1 may come before its handler is there.
+    // SIGUSR1 may come before its handler is installed.
     let expected = [libc::SIGKILL, libc::SIGUSR1, libc::SIGUSR2];
     if libc::WIFSIGNALED(status) && !expected.contains(&libc::WTERMSIG(status)) {
         return format!(
@@ -294,10 +294,10 @@ fn verdict(child: i32, status: i32) -> String {
 
 extern "C" fn ignore(_: libc::c_int) {}
 
-/// What sets a process of a program up: it dies with its parent, and has the rights of a user.
+/// Sets up a process of a program: it dies with its parent, and has the rights of a user.
 fn become_user(id: u32) {
-    // SAFETY: Zeros are a good action; the handler does nothing; no argument is an address of
-    // something that does not outlive its call.
+    // SAFETY: Zeros are a valid action, and the handler does nothing. Every address that is passed
+    // outlives its call.
     unsafe {
         for (signal, flags) in [(libc::SIGUSR1, libc::SA_RESTART), (libc::SIGUSR2, 0)] {
             let mut action: libc::sigaction = std::mem::zeroed();
@@ -315,7 +315,7 @@ fn become_user(id: u32) {
                 io::Error::last_os_error()
             );
         }
-        // Its files in /proc are its own, and not root's.
+        // The process's files in /proc belong to its user, and not to root.
         libc::prctl(libc::PR_SET_DUMPABLE, 1);
         let limit = libc::rlimit {
             rlim_cur: 0,

@@ -30,14 +30,14 @@ impl Files {
         }
     }
 
-    /// Puts one in, which is the table's from now on, and closes the one before.
+    /// Puts a descriptor into the table, which then owns it, and closes the one that was there.
     pub fn put(&self, place: u64, file: i32) {
         if file >= 0 {
             self.close(place, file);
         }
     }
 
-    /// Closes one.
+    /// Closes a descriptor.
     pub fn take(&self, place: u64) {
         self.close(place, -1);
     }
@@ -45,7 +45,7 @@ impl Files {
     fn close(&self, place: u64, new: i32) {
         let old = self.0[place as usize % FILES].swap(new, Ordering::Relaxed);
         if old >= 0 {
-            // SAFETY: It belonged to the table, and is in it no more.
+            // SAFETY: The table owned the descriptor, and does not hold it any more.
             unsafe { libc::close(old) };
         }
     }
@@ -55,19 +55,19 @@ impl Files {
     }
 }
 
-/// A socket by which tracks pass descriptors to each other: what one sends, any takes.
+/// A socket by which tracks pass descriptors: any track may take what another one has sent.
 #[derive(Clone, Copy)]
 pub struct Exchange {
     sender: i32,
     receiver: i32,
 }
 
-/// Room for one descriptor in a control message, aligned as its header has to be.
+/// Room for one descriptor in a control message, aligned as its header requires.
 #[repr(C, align(8))]
 struct Control([u8; 24]);
 
 impl Exchange {
-    /// To be closed by [`Exchange::close`].
+    /// The caller closes it by [`Exchange::close`].
     pub fn new() -> io::Result<Self> {
         let mut pair = [0; 2];
         let kind = libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
@@ -80,7 +80,7 @@ impl Exchange {
     }
 
     pub fn close(self) {
-        // SAFETY: Both are the exchange's own.
+        // SAFETY: The exchange owns both descriptors.
         unsafe {
             libc::close(self.sender);
             libc::close(self.receiver);
@@ -104,7 +104,7 @@ impl Exchange {
         call(&mut message)
     }
 
-    /// Zero or an error number.
+    /// Sends a descriptor. Returns zero or an error number.
     pub fn pass(self, file: i32) -> i32 {
         let sent = Self::with_message(|message| {
             // SAFETY: The message has room for a control header and one descriptor, and lives longer
@@ -121,12 +121,12 @@ impl Exchange {
         if sent < 0 { errno() } else { 0 }
     }
 
-    /// A descriptor, which is the caller's, or -1.
+    /// Receives a descriptor, which the caller then owns, or returns -1.
     pub fn take(self) -> i32 {
         let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
         Self::with_message(|message| {
-            // SAFETY: All parts of the message have the sizes that it tells, and live longer than the
-            // call.
+            // SAFETY: All parts of the message have the sizes that the header gives, and live
+            // longer than the call.
             unsafe {
                 if libc::recvmsg(self.receiver, message, flags) < 0 {
                     return -1;

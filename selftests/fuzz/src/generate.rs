@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! New programs: from nothing, and from others.
+//! New programs, from scratch or from other programs.
 //!
-//! All choices come from the generator of random numbers and the programs that are given, so that
-//! the same seed makes the same programs.
+//! All choices depend on the random number generator and on the given programs alone, so the same
+//! seed makes the same programs.
 
 use std::fmt::Write;
 
@@ -13,7 +13,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use crate::call::SIGNATURES;
 use crate::program::{Actor, CALLS, Program, Step, User};
 
-/// A program, of at most so many tracks.
+/// A new program with at most this many tracks.
 pub fn program(rng: &mut impl Rng, corpus: &[Program], tracks: usize) -> Program {
     let mut program = match (rng.random_range(0..100), corpus.choose(rng)) {
         (45.., Some(old)) => {
@@ -27,7 +27,7 @@ pub fn program(rng: &mut impl Rng, corpus: &[Program], tracks: usize) -> Program
         _ => fresh(rng, tracks),
     };
     if rng.random_ratio(1, 4) {
-        // The same calls at the same time as themselves.
+        // Runs the same calls several times in parallel.
         let mut track = program
             .tracks
             .choose(rng)
@@ -52,7 +52,8 @@ fn actor(rng: &mut impl Rng) -> Actor {
     }
 }
 
-/// Members of a region, each with a way into it, and then whatever comes.
+/// Starts with members of a region, in one of the ways to create and join it, and adds random
+/// calls.
 fn fresh(rng: &mut impl Rng, tracks: usize) -> Program {
     let count = rng.random_range(1..=tracks);
     let entries = [2, 4, 8].choose(rng).copied().unwrap_or(4);
@@ -113,7 +114,8 @@ fn random_step(rng: &mut impl Rng) -> Step {
         .choose_weighted(rng, |signature| signature.weight)
         .expect("calls have weights");
     let mut step = Step::new(signature.call);
-    // Mostly one or two arguments are strange: with more, the first check refuses all.
+    // In most cases only one or two arguments are unusual. With more, the first check would refuse
+    // all calls.
     for (argument, (_, domain)) in step.arguments.iter_mut().zip(signature.arguments) {
         if rng.random_ratio(1, 2) {
             *argument = domain.choose(rng);
@@ -150,7 +152,7 @@ fn mutate(rng: &mut impl Rng, program: &mut Program, other: &Program) {
             steps.swap(at, to);
         }
         12..14 => {
-            // The end of another's track.
+            // The end of another program's track.
             if let Some(track) = other.tracks.choose(rng) {
                 let from = rng.random_range(0..=track.steps.len());
                 steps.truncate(at);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the module's file tells of its code: the places where KCOV looks, and their source lines.
+//! Reads from the module's file where KCOV records coverage, and which source lines these places
+//! have.
 //!
-//! A compiler that builds for KCOV calls `__sanitizer_cov_trace_pc()` at the begin of each basic
-//! block, but for those that others imply; KCOV notes the address behind the call. All code from
-//! one such call to the next, as it lies in memory, is taken for one block here. So a line that
-//! shares a block with reached code counts as reached though it may have been jumped over, and a
-//! line of a block that the compiler has moved may count with the wrong one.
+//! A compiler that builds for KCOV calls `__sanitizer_cov_trace_pc()` at the beginning of each
+//! basic block, except for blocks that others imply. KCOV records the return address of the call.
+//! All code from one such call to the next in memory is taken for one block here. So a line counts
+//! as reached if it shares a block with reached code, even if it was jumped over; and a line of a
+//! block that the compiler has moved may count with the wrong block.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,18 +19,18 @@ use gimli::{EndianSlice, LittleEndian};
 use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget, SectionIndex, SymbolKind};
 
 const CALLED: &str = "__sanitizer_cov_trace_pc";
-/// Sections other than the code are thought to lie behind this address, each by so much.
+/// Sections other than the code are assumed to begin behind this address, this far apart.
 const ELSEWHERE: u64 = 1 << 40;
 
-/// Where it is: a file of the module's source, and a line.
+/// A file of the module's source, and a line.
 pub type Line = (String, u32);
 
 #[derive(Debug)]
 pub struct Block {
-    /// What KCOV tells of it, from the start of the code.
+    /// The address that KCOV records, from the start of the code.
     pub address: u64,
     pub function: String,
-    /// Empty where the module has no debug information.
+    /// Empty if the module has no debug information.
     pub lines: BTreeSet<Line>,
 }
 
@@ -46,14 +47,14 @@ impl Image {
             .section_by_name(".text")
             .context("the module has no code")?;
 
-        // Each call, and the function that it is in.
+        // Each call, and the function that contains it.
         let mut sites = Vec::new();
         for (offset, relocation) in text.relocations() {
             let RelocationTarget::Symbol(index) = relocation.target() else {
                 continue;
             };
             if file.symbol_by_index(index)?.name() == Ok(CALLED) {
-                // The address in the call is its last four bytes.
+                // The address in the call instruction is its last four bytes.
                 sites.push(offset + 4);
             }
         }
@@ -82,7 +83,8 @@ impl Image {
                 .last()
                 .context("code before the first function")?;
             let function = format!("{:#}", rustc_demangle::demangle(name));
-            // KUnit's run when the module is loaded; a copy of what was inlined everywhere never.
+            // KUnit runs its code when the module is loaded. A copy of a function that was inlined
+            // everywhere never runs.
             if function.contains("::tests::") || unused.contains(&start) {
                 continue;
             }
@@ -101,7 +103,7 @@ impl Image {
     }
 }
 
-/// Where the functions begin that have a name for others, and nobody uses it.
+/// The addresses of functions that have a public name and that nobody uses.
 fn unused(file: &object::File<'_>, text: SectionIndex) -> Result<BTreeSet<u64>> {
     let mut unused = BTreeSet::new();
     let mut used = BTreeSet::new();
@@ -113,7 +115,7 @@ fn unused(file: &object::File<'_>, text: SectionIndex) -> Result<BTreeSet<u64>> 
             unused.insert(symbol.address());
         }
     }
-    // Of code and data; tables for the unwinder and the like name everything.
+    // References from code and data. Tables for the unwinder and the like refer to everything.
     let names = [
         ".text",
         ".init.text",
@@ -140,14 +142,14 @@ fn unused(file: &object::File<'_>, text: SectionIndex) -> Result<BTreeSet<u64>> 
     Ok(unused)
 }
 
-/// Code of one line; `None` if it is none of the module's own.
+/// The code of one line; `None` if the line is not in the module's own source.
 struct Row {
     begin: u64,
     end: u64,
     line: Option<Line>,
 }
 
-/// The code's lines, in the order of their addresses.
+/// The lines of the code, in the order of their addresses.
 fn rows(file: &object::File<'_>, text: SectionIndex) -> Result<Vec<Row>> {
     let load = |id: gimli::SectionId| section(file, id.name(), text);
     let sections = gimli::DwarfSections::load(load)?;
@@ -210,7 +212,7 @@ fn rows(file: &object::File<'_>, text: SectionIndex) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// The name of a file of the module, which lies in `rust/` itself.
+/// The name of a file of the module, which is in `rust/`.
 fn own(path: &Path) -> Option<String> {
     let directory = path.parent()?.file_name()?;
     (directory == "rust").then(|| {
@@ -221,7 +223,7 @@ fn own(path: &Path) -> Option<String> {
     })
 }
 
-/// A section with debug information, with the addresses in it set; empty if there is none.
+/// A section with debug information, with its addresses relocated; empty if there is none.
 fn section<'a>(file: &object::File<'a>, name: &str, text: SectionIndex) -> Result<Cow<'a, [u8]>> {
     let Some(section) = file.section_by_name(name) else {
         return Ok(Cow::Borrowed(&[]));

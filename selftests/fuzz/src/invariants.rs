@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use ivring::abi;
 
-/// All members, with their counters.
+/// Lists all members with their counters.
 const MEMBERS: &str = "/sys/kernel/debug/ivring/members";
-/// Items that the well-behaved pair sends.
+/// The number of items that the well-behaved pair sends.
 const ITEMS: u32 = 100;
-/// What is given back late (by RCU, by other tasks) is back by then.
+/// Memory that is released late (by RCU, or by other tasks) has been released within this time.
 const SETTLE: Duration = Duration::from_secs(20);
-/// It varies by so many KiB, of what the fuzzer itself and the kernel's caches take.
+/// The fuzzer itself and the caches of the kernel make it vary by this many KiB.
 const SLACK_KIB: u64 = 512;
 
 /// What the kernel held before the first program.
@@ -35,7 +35,7 @@ impl Baseline {
         Ok(baseline)
     }
 
-    /// No member of a region is left, no open file, and the areas' pages are back.
+    /// No region has a member, no file is open, and the pages of areas have been released.
     pub fn check_left(&self) -> Result<()> {
         let begin = Instant::now();
         loop {
@@ -62,7 +62,7 @@ impl Baseline {
         Ok((more > SLACK_KIB).then(|| format!("{more} KiB of vmalloc memory are not back")))
     }
 
-    /// The kernel has had no reason to complain that it remembers.
+    /// The kernel has recorded no complaint.
     pub fn check_taint(&self) -> Result<()> {
         let now = tainted()?;
         ensure!(
@@ -80,7 +80,7 @@ fn tainted() -> Result<String> {
         .to_owned())
 }
 
-/// Memory of areas, and of all else that is allocated so.
+/// The vmalloc memory of areas and of everything else.
 fn vmalloc_kib() -> Result<u64> {
     let text = fs::read_to_string("/proc/meminfo")?;
     let line = text
@@ -90,8 +90,8 @@ fn vmalloc_kib() -> Result<u64> {
     Ok(number.context("/proc/meminfo: VmallocUsed")?.parse()?)
 }
 
-/// Two members of a region of their own, one of which sends to the other: all items arrive, in order,
-/// and the receiver is woken for them.
+/// In a region of two members, one sends to the other: all items arrive in order, and the receiver
+/// is woken for them.
 pub fn check_talk() -> Result<()> {
     let receiver = Member::create()?;
     let sender = Member::join(&receiver)?;
@@ -106,7 +106,7 @@ pub fn check_talk() -> Result<()> {
     let after = receiver.stats()?;
     let (items, rung) = (after.items_in - before.items_in, after.rung - before.rung);
     ensure!(items == u64::from(ITEMS) && rung > 0, "{after:?}");
-    // Nobody else is there: the receiver's line is that of member 0, whose numbers are the same.
+    // There is no other region: the receiver's line is that of member 0, with the same numbers.
     let all = fs::read_to_string(MEMBERS)?;
     let line = all.lines().find(|line| line.starts_with("- 0:1 "));
     let numbers: Vec<_> = line
@@ -136,7 +136,7 @@ fn now() -> u64 {
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
-/// Entries of the inbox: fewer than [`ITEMS`].
+/// The entries of the inbox are fewer than [`ITEMS`].
 const ENTRIES: u32 = 16;
 const LIMIT_NS: u64 = 20_000_000_000;
 
@@ -221,7 +221,7 @@ impl Member {
             Self::call(&self.file, abi::IOC_ENQUEUE, &mut enqueue)?;
             ensure!(enqueue.done == 5, "{} of 5 items were sent", enqueue.done);
             if first % 25 == 0 {
-                // The receiver goes to sleep.
+                // Time for the receiver to go to sleep.
                 thread::sleep(Duration::from_millis(2));
             }
         }
@@ -230,7 +230,7 @@ impl Member {
 
     fn receive(&self) -> Result<()> {
         let map = |offset: u64, pages: usize, prot: i32| {
-            // SAFETY: A new mapping wherever the kernel likes.
+            // SAFETY: The mapping is a new one, at an address that the kernel chooses.
             let address = unsafe {
                 let (flags, file) = (libc::MAP_SHARED, self.file.as_raw_fd());
                 libc::mmap(
@@ -257,16 +257,16 @@ impl Member {
         let inbox = map(abi::MAP_INBOX, 2, libc::PROT_READ)?;
         let result = self.read_all(own.0.cast(), inbox.0.cast());
         for (address, length) in [own, inbox] {
-            // SAFETY: Mapped above, and used no more.
+            // SAFETY: This function has mapped them, and does not use them any more.
             unsafe { libc::munmap(address, length) };
         }
         result
     }
 
-    /// Reads [`ITEMS`] items. The areas are mapped, as far as they are used here.
+    /// Reads [`ITEMS`] items. It maps only the parts of the areas that it uses.
     fn read_all(&self, own: *mut abi::MemberArea, inbox: *mut abi::RingArea) -> Result<()> {
         use std::sync::atomic::{AtomicU32, Ordering};
-        // SAFETY: Aligned, mapped, and accessed by atomics alone.
+        // SAFETY: The word is aligned and mapped, and accessed only by atomics.
         let (consumer, producer) = unsafe {
             (
                 AtomicU32::from_ptr(&raw mut (*own).inbox_consumer),
@@ -285,7 +285,8 @@ impl Member {
                     .with_context(|| format!("WAIT for item {expected}"))?;
                 continue;
             }
-            // SAFETY: Within the ring, which is mapped; published, and not given up yet.
+            // SAFETY: The slot is within the mapped ring, and its item is published and not
+            // released yet.
             let item = unsafe {
                 (&raw const (*inbox).item)
                     .cast::<abi::Item>()

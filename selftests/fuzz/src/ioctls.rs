@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ioctls of `/dev/ivring`, with arguments good and bad, and what may be said of each result.
+//! The ioctls of `/dev/ivring` with valid and invalid arguments, and checks of each result.
 
 use ivring::abi;
 use rand::{Rng, RngCore};
@@ -18,7 +18,7 @@ use crate::verdict;
 ///
 /// `T` has no padding.
 unsafe fn bytes<T>(value: &[T]) -> &[u8] {
-    // SAFETY: By this function's requirement all bytes are initialized.
+    // SAFETY: All bytes are initialized, by this function's requirement.
     unsafe { std::slice::from_raw_parts(value.as_ptr().cast(), size_of_val(value)) }
 }
 
@@ -27,7 +27,7 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
     let fd = track.process.files.get(a0);
     match step.call {
         Call::Api => {
-            // SAFETY: Zeros are a good one.
+            // SAFETY: Zeros are a valid structure.
             let api: abi::Api = unsafe { std::mem::zeroed() };
             let (outcome, api) = call(track, step, fd, abi::IOC_API, a1, api, false);
             if outcome == Ok(0) && api.is_some_and(|api| api.version != abi::API_VERSION) {
@@ -178,7 +178,7 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
 
 fn enqueue(track: &mut Track, step: &Step, fd: i32) -> Outcome {
     let [_, to, gen_, count, kind, flags, deadline, at, array] = step.arguments;
-    // One more than may be sent is enough of too many.
+    // One more than the maximum is enough for too many.
     let list = make_items(
         track,
         kind,
@@ -246,7 +246,7 @@ fn make_items(track: &mut Track, kind: u64, count: usize) -> Vec<abi::Item> {
     list
 }
 
-/// Makes a call; what it returns, and what the structure is then, where that can be told.
+/// Makes a call. Returns its result, and the structure after the call if that can be read.
 fn call<T: Copy>(
     track: &mut Track,
     step: &Step,
@@ -260,8 +260,8 @@ fn call<T: Copy>(
     let before = unsafe { bytes(std::slice::from_ref(&value)) };
     let address = track.arena.put(at, before, true, &track.process.mappings);
     let ioctl = || {
-        // SAFETY: The kernel checks the address. What it may write to is the arena, or a mapping,
-        // whose words are accessed by atomics alone.
+        // SAFETY: The kernel checks the address. It can only write to the arena or to a mapping,
+        // whose words are accessed only by atomics.
         i64::from(unsafe { libc::ioctl(fd, opcode as libc::Ioctl, address) })
     };
     let outcome = track.system_call(ioctl);
@@ -278,9 +278,9 @@ fn call<T: Copy>(
                     name_of(error)
                 ));
             }
-            // But for ENQUEUE, which may say that nothing is done.
+            // The exception is ENQUEUE, which may report that nothing was done.
             if let Some(after) = &after {
-                // SAFETY: As above.
+                // SAFETY: No structure of the ABI has padding.
                 let after = unsafe { bytes(std::slice::from_ref(after)) };
                 if step.call != Call::Enqueue && after != before && is_ours(track, fd) {
                     track.find(&format!(
@@ -294,28 +294,28 @@ fn call<T: Copy>(
     (outcome, after)
 }
 
-/// Whether a descriptor is one of the module's, and no other thread can have changed that.
+/// Whether a descriptor is a file of the module, and no other thread can have changed that.
 pub fn is_ours(track: &Track, fd: i32) -> bool {
-    // SAFETY: Zeros are a good one, and there is room for it.
+    // SAFETY: Zeros are a valid structure, and there is room for it.
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-    // SAFETY: As above.
+    // SAFETY: Zeros are a valid structure, and there is room for it.
     let known = unsafe { libc::fstat(fd, &mut stat) } == 0;
     track.process.single && known && stat.st_rdev == track.process.device
 }
 
 pub fn no_info() -> abi::Info {
-    // SAFETY: Integers alone, of which zeros are good.
+    // SAFETY: The structure consists of integers, for which zeros are valid.
     unsafe { std::mem::zeroed() }
 }
 
-/// The region of a descriptor, by a call that is not part of the program.
+/// The region of a descriptor, from a call that is not part of the program.
 pub fn info(fd: i32) -> Option<abi::Info> {
     let mut info = no_info();
     // SAFETY: There is room for the structure.
     (unsafe { libc::ioctl(fd, abi::IOC_INFO as libc::Ioctl, &mut info) } == 0).then_some(info)
 }
 
-/// Who has attached by a name must have had the right to.
+/// A user that has attached by name must have had the right to.
 fn check_permission(track: &Track, fd: i32) {
     let Some(info) = info(fd).filter(|_| is_ours(track, fd)) else {
         return;
@@ -348,7 +348,7 @@ fn named(kind: u64) -> [u8; abi::NAME_SIZE] {
     bytes
 }
 
-/// The generation that one of [`generation`] stands for, as the slot is now.
+/// The generation that a value of [`generation`] stands for at this moment.
 fn number(fd: i32, slot: u64, kind: u64) -> u32 {
     let mut info = abi::MemberInfo {
         id: slot as u32,
@@ -371,7 +371,7 @@ fn number(fd: i32, slot: u64, kind: u64) -> u32 {
     }
 }
 
-/// The time that one of [`deadline`] stands for.
+/// The time that a value of [`deadline`] stands for.
 fn time(kind: u64) -> u64 {
     let after = match kind {
         deadline::NONE => return 0,

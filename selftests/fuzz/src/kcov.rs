@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! KCOV: which code of the kernel a thread has reached (`Documentation/dev-tools/kcov.rst`).
+//! KCOV records which code of the kernel a thread has reached (`Documentation/dev-tools/kcov.rst`).
 //!
-//! It tells of system calls alone. What runs in an interrupt (the end of a delay), or when a
-//! process ends on its own, is not seen.
+//! It only records system calls. Code that runs in an interrupt (the end of a delay) or at the end
+//! of a process is not seen.
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
@@ -20,10 +20,10 @@ const INIT_TRACE: libc::Ioctl = 0x8008_6301;
 const ENABLE: libc::Ioctl = 0x6364;
 const DISABLE: libc::Ioctl = 0x6365;
 const TRACE_PC: libc::c_ulong = 0;
-/// Words of a buffer. It is emptied after each call.
+/// The number of words in a buffer. The buffer is emptied after each call.
 const WORDS: usize = 128 << 10;
 
-/// Where the module's code is, and a buffer for each track and for the fuzzer itself.
+/// The location of the module's code, and a buffer for each track and for the fuzzer itself.
 pub struct Kcov {
     text: u64,
     buffers: Vec<Buffer>,
@@ -34,7 +34,7 @@ struct Buffer {
     words: &'static [AtomicU64],
 }
 
-/// The buffer that the fuzzer's own calls go to.
+/// The buffer for the calls of the fuzzer itself.
 pub const OWN: usize = TRACKS;
 
 impl Buffer {
@@ -48,7 +48,7 @@ impl Buffer {
         if unsafe { libc::ioctl(file.as_raw_fd(), INIT_TRACE, WORDS) } != 0 {
             bail!("KCOV_INIT_TRACE: {}", std::io::Error::last_os_error());
         }
-        // SAFETY: A new mapping, which is never unmapped, and is inherited by fork().
+        // SAFETY: This is a new mapping, which is never unmapped and is inherited by fork().
         let address = unsafe {
             libc::mmap(
                 ptr::null_mut(),
@@ -62,14 +62,14 @@ impl Buffer {
         if address == libc::MAP_FAILED {
             bail!("mmap of KCOV: {}", std::io::Error::last_os_error());
         }
-        // SAFETY: So many words are mapped, for good.
+        // SAFETY: This many words are mapped for good.
         let words = unsafe { std::slice::from_raw_parts(address.cast(), WORDS) };
         Ok(Self { file, words })
     }
 }
 
 impl Kcov {
-    /// `None` where the kernel has no KCOV.
+    /// `None` if the kernel has no KCOV.
     pub fn open() -> Result<Option<Self>> {
         if !fs::exists("/sys/kernel/debug/kcov").unwrap_or(false) {
             return Ok(None);
@@ -81,7 +81,7 @@ impl Kcov {
         Ok(Some(Self { text, buffers }))
     }
 
-    /// The current thread's system calls go to this buffer from now on.
+    /// Records the system calls of the current thread in this buffer from now on.
     pub fn enable(&self, buffer: usize) {
         let Buffer { file, words } = &self.buffers[buffer];
         words[0].store(0, Ordering::Relaxed);
@@ -96,7 +96,7 @@ impl Kcov {
         unsafe { libc::ioctl(self.buffers[buffer].file.as_raw_fd(), DISABLE, 0) };
     }
 
-    /// Notes what was reached in the module, and empties the buffer.
+    /// Records what was reached in the module, and empties the buffer.
     pub fn collect(&self, buffer: usize, shared: &Shared) {
         let words = self.buffers[buffer].words;
         let count = (words[0].load(Ordering::Relaxed) as usize).min(WORDS - 1);

@@ -32,8 +32,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::program::Program;
 
-/// Fuzzes the interface of the ivring module, which has to be loaded; to be run as root, in a machine
-/// that may be lost. Prints TAP.
+/// Fuzzes the interface of the ivring module, which must be loaded. Run it as root, in a machine
+/// that may crash. Prints TAP.
 #[derive(Parser)]
 struct Cli {
     #[command(subcommand)]
@@ -44,11 +44,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Execute the corpus and new programs: what is done if nothing is named
+    /// Execute the corpus and new programs (the default)
     Run,
-    /// Execute programs from files, and show what each of their calls returns
+    /// Execute programs from files, and show the result of each of their calls
     Replay {
-        /// How often
+        /// How often to execute them
         #[arg(long, default_value_t = 1)]
         times: u32,
         #[arg(required = true)]
@@ -60,28 +60,28 @@ enum Command {
 
 #[derive(Args)]
 pub struct Options {
-    /// What the programs are made from
+    /// The seed of all random choices
     #[arg(long, global = true, env = "IVRING_SEED", default_value_t = 1)]
     seed: u64,
-    /// End after so many seconds
+    /// End after this many seconds
     #[arg(long, global = true, default_value_t = 20)]
     time: u64,
-    /// End after so many programs, even before the time is up
+    /// End after this many programs, even if time is left
     #[arg(long, global = true)]
     programs: Option<u64>,
-    /// Most tracks of a program, which are its processes and threads
+    /// Maximum number of tracks, which are processes and threads, in a program
     #[arg(long, global = true, default_value_t = program::TRACKS, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=4))]
     workers: usize,
-    /// Kill the processes of a program that have made no call for so many milliseconds
+    /// Kill the processes of a program that have made no call for this many milliseconds
     #[arg(long, global = true, default_value_t = 300)]
     limit: u64,
-    /// A folder of further programs to begin with
+    /// A folder of additional programs to start with
     #[arg(long, global = true)]
     corpus: Option<PathBuf>,
-    /// A folder for those that reach new code, made as small as they can be
+    /// A folder for programs that reach new code, which are made as small as possible
     #[arg(long, global = true)]
     keep: Option<PathBuf>,
-    /// Write to this file which lines of the module were not reached
+    /// Write the lines of the module that were not reached to this file
     #[arg(long, global = true)]
     report: Option<PathBuf>,
     /// Show each program before it is executed

@@ -2,8 +2,8 @@
 
 //! The mappings that a program uses, and what is done to them.
 //!
-//! All accesses hold the table's lock, so that no thread writes where another has unmapped: a signal
-//! for a bad address is a finding.
+//! All accesses hold the table's lock, so that no thread writes where another one has unmapped: a
+//! signal for a bad address is a finding.
 
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,31 +17,31 @@ use crate::files::errno;
 pub const PAGE: usize = 4096;
 const MAPPINGS: usize = 6;
 
-/// Invariant: `address` and `length` bytes are mapped by this table, and accessible as `prot` says unless
-/// `is_gone`.
+/// Invariant: this table has mapped `length` bytes at `address`, which are accessible as `prot`
+/// says unless `is_gone`.
 #[derive(Clone, Copy)]
 pub struct Mapping {
     pub address: usize,
     pub length: usize,
     pub prot: i32,
-    /// Its pages are gone: there is nobody who would bring them back.
+    /// Its pages are gone, and nobody can provide them again.
     pub is_gone: bool,
-    /// It is sure to be one of the module's.
+    /// The mapping is certainly one of the module's.
     pub is_ours: bool,
-    /// One of [`area`].
+    /// A value of [`area`].
     pub area: u64,
-    /// Its first page in the area.
+    /// The first page within the area.
     pub page: usize,
-    /// It is sure to be of an area that the caller may not write.
+    /// The area is certainly one that the caller may not write.
     pub is_reader: bool,
-    /// So many items, at least, are in the area if it is a ring.
+    /// The area has at least this many items if it is a ring.
     pub entries: usize,
 }
 
 pub struct Mappings(RwLock<[Option<Mapping>; MAPPINGS]>);
 
 impl Mapping {
-    /// The word at an offset, if it lies within and may be accessed so.
+    /// The word at an offset, if it is within the mapping and accessible as `prot` says.
     fn word(&self, offset: u64, prot: i32) -> Option<&AtomicU32> {
         let offset = usize::try_from(offset).ok()? & !3;
         if self.is_gone || self.prot & prot != prot || offset > self.length - size_of::<u32>() {
@@ -57,13 +57,13 @@ impl Mapping {
     }
 
     pub fn store(&self, offset: u64, value: u32) -> Option<()> {
-        // Write without read is not asked for: the processor has no such thing.
+        // Write access always includes read access, because the processor has no write-only pages.
         self.word(offset, libc::PROT_READ | libc::PROT_WRITE)?
             .store(value, Ordering::Release);
         Some(())
     }
 
-    /// What is wrong with what the kernel alone writes.
+    /// Returns what is wrong with words that only the kernel writes.
     pub fn fault(&self) -> Option<String> {
         if self.page != 0 {
             return None;
@@ -99,7 +99,7 @@ impl Mapping {
                 let (from, flags, inline) = (first & 0xffff, (first >> 16) & 0xff, first >> 24);
                 let good = first == 0
                     || from < abi::MAX_SLOTS && flags <= u32::from(abi::ITEM_FLAGS) && inline <= 32;
-                // Both are of one sender, or of two: a generation is odd once it is there.
+                // Both values are of one sender, or of two. The generation of a member is odd.
                 let good = good && (generation == 0 || generation % 2 == 1);
                 (!good).then(|| format!("inbox item {index}: {first:x} generation {generation}"))
             }),
@@ -117,18 +117,18 @@ impl Mappings {
         self.0.read().expect("no thread panics under the lock")
     }
 
-    /// Does something with a mapping, if there is one. It stays as it is meanwhile.
+    /// Calls a function with a mapping, if there is one. The mapping does not change meanwhile.
     pub fn with<T>(&self, place: u64, act: impl FnOnce(&Mapping) -> Option<T>) -> Option<T> {
         act(self.read().get(place as usize)?.as_ref()?)
     }
 
-    /// Changes or replaces a mapping, while nobody else accesses any.
+    /// Changes or replaces a mapping while no other thread accesses any.
     pub fn change<T>(&self, place: u64, act: impl FnOnce(&mut Option<Mapping>) -> T) -> T {
         let mut all = self.0.write().expect("no thread panics under the lock");
         act(&mut all[place as usize % MAPPINGS])
     }
 
-    /// Puts one in, and unmaps the one before.
+    /// Puts a mapping into the table, and unmaps the one that was there.
     pub fn put(&self, place: u64, mapping: Mapping) {
         self.change(place, |old| {
             old.take().map(|old| unmap(old.address, old.length));
@@ -136,7 +136,7 @@ impl Mappings {
         });
     }
 
-    /// Unmaps so many pages of one, from `page` on; zero is all that follow.
+    /// Unmaps this many pages of a mapping, from `page` on. Zero stands for all that follow.
     pub fn unmap(&self, place: u64, page: u64, pages: u64) -> i32 {
         self.change(place, |entry| {
             let Some(mapping) = entry else {
@@ -151,12 +151,12 @@ impl Mappings {
             };
             let error = unmap(mapping.address + start, length);
             if start == 0 {
-                // What follows may have gone as well: nothing of it is accessed then.
+                // The pages behind the hole may be gone as well, so they are not accessed.
                 mapping.address += length;
                 mapping.length -= length;
                 mapping.page += length / PAGE;
             } else {
-                // What lies behind the hole stays mapped, and is forgotten.
+                // The pages behind the hole stay mapped, and the table forgets them.
                 mapping.length = start;
             }
             if mapping.length == 0 {
@@ -172,7 +172,7 @@ impl Mappings {
         });
     }
 
-    /// In a child: those of the module that it has inherited.
+    /// In a child: uses the module's mappings that it has inherited.
     pub fn inherited(&self) -> usize {
         let Ok(all) = self.0.try_read() else { return 0 };
         let is_mapped = |mapping: &&Mapping| {
@@ -185,9 +185,9 @@ impl Mappings {
     }
 }
 
-/// Zero or an error number.
+/// Unmaps a range. Returns zero or an error number.
 fn unmap(address: usize, length: usize) -> i32 {
-    // SAFETY: The range is the caller's own, who forgets it.
+    // SAFETY: The caller owns the range, and forgets it.
     match unsafe { libc::munmap(ptr::without_provenance_mut(address), length) } {
         0 => 0,
         _ => errno(),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Calls that make, change or get round a mapping.
+//! Calls that make, change or bypass a mapping.
 
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -49,7 +49,7 @@ pub fn map(track: &mut Track, step: &Step) -> Outcome {
         prot => prot,
     };
     let call = || {
-        // SAFETY: A new mapping wherever the kernel likes.
+        // SAFETY: The mapping is a new one, at an address that the kernel chooses.
         let address = unsafe {
             libc::mmap(
                 ptr::null_mut(),
@@ -101,7 +101,7 @@ pub fn map(track: &mut Track, step: &Step) -> Outcome {
 pub fn protect(track: &Track, place: u64, prot: i32) -> Outcome {
     let protected = track.process.mappings.change(place, |entry| {
         let map = entry.as_mut()?;
-        // SAFETY: The table's own mapping, which nobody accesses now.
+        // SAFETY: The mapping belongs to the table, and no thread accesses it now.
         let done = outcome(unsafe { libc::mprotect(map.address as *mut _, map.length, prot) });
         if done.is_ok() {
             map.prot = prot;
@@ -117,7 +117,7 @@ pub fn protect(track: &Track, place: u64, prot: i32) -> Outcome {
     done
 }
 
-/// How a mapping is moved or resized: as `domain::REMAP` says.
+/// How a mapping is moved or resized, by the values of `domain::REMAP`.
 pub fn remap(track: &Track, place: u64, how: u64) -> Outcome {
     let remapped = track.process.mappings.change(place, |entry| {
         let map = entry.as_mut()?;
@@ -129,8 +129,8 @@ pub fn remap(track: &Track, place: u64, how: u64) -> Outcome {
         };
         let mut flags = libc::MREMAP_MAYMOVE;
         let mut target = ptr::null_mut();
-        // SAFETY: A new mapping, over which the other is moved; and the table's own mapping, which
-        // nobody accesses now.
+        // SAFETY: The first is a new mapping, over which the other is moved. The other belongs to
+        // the table, and no thread accesses it now.
         let address = unsafe {
             if how == 4 {
                 flags |= libc::MREMAP_FIXED;
@@ -158,7 +158,7 @@ pub fn remap(track: &Track, place: u64, how: u64) -> Outcome {
 pub fn advise(track: &Track, place: u64, advice: i32) -> Outcome {
     let advised = track.process.mappings.change(place, |entry| {
         let map = entry.as_mut()?;
-        // SAFETY: The table's own mapping, which nobody accesses now.
+        // SAFETY: The mapping belongs to the table, and no thread accesses it now.
         let done = outcome(unsafe { libc::madvise(map.address as *mut _, map.length, advice) });
         let gone = [
             libc::MADV_DONTNEED,
@@ -174,7 +174,8 @@ pub fn advise(track: &Track, place: u64, advice: i32) -> Outcome {
     advised.unwrap_or(NOTHING)
 }
 
-/// Writes by ways that mind no protection, or only that which the mapping could be given.
+/// Writes in ways that ignore the protection of a mapping, or that only need the protection that it
+/// could be given.
 pub fn force(track: &Track, place: u64, word: u64, value: u32) -> Outcome {
     let forced = track.process.mappings.with(place, |map| {
         let offset = (word as usize & !3) % map.length;
@@ -190,7 +191,7 @@ pub fn force(track: &Track, place: u64, word: u64, value: u32) -> Outcome {
             iov_base: address as *mut _,
             iov_len: 4,
         };
-        // SAFETY: The local part is readable, and the other is the table's own mapping.
+        // SAFETY: The local part is readable, and the other part is the table's own mapping.
         let written = unsafe { libc::process_vm_writev(libc::getpid(), &local, 1, &remote, 1, 0) };
         let by_call = written > 0;
         Some((by_file, by_call, map.is_reader))

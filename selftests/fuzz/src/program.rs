@@ -26,25 +26,25 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::call::{ARGUMENTS, Call};
 
-/// Most tracks of a program.
+/// The maximum number of tracks in a program.
 pub const TRACKS: usize = 4;
-/// Most calls of a track: what is longer is hard to read.
+/// The maximum number of calls in a track. Longer tracks are hard to read.
 pub const CALLS: usize = 48;
 
 /// A call with its arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     pub call: Call,
-    /// In the order of the signature; zero behind them.
+    /// In the order of the signature, followed by zeros.
     pub arguments: [u64; ARGUMENTS],
 }
 
-/// Who executes a track.
+/// What executes a track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actor {
     /// A process of its own, of this user.
     Process(User),
-    /// A thread of the process of the track before.
+    /// A thread of the process of the previous track.
     Thread,
 }
 
@@ -68,7 +68,7 @@ pub struct Program {
 }
 
 impl Step {
-    /// A call with the arguments that are left out of a program.
+    /// A call whose omitted arguments have their default values.
     pub fn new(call: Call) -> Self {
         let mut arguments = [0; ARGUMENTS];
         for (argument, (_, domain)) in arguments.iter_mut().zip(call.signature().arguments) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A run of the fuzzer from its first program to its last result.
+//! A run of the fuzzer, from its first program to its last result.
 
 use std::collections::HashSet;
 use std::fs;
@@ -26,13 +26,13 @@ use crate::tap::Tap;
 
 /// The programs that come with the fuzzer.
 static CORPUS: Dir = include_dir!("$CARGO_MANIFEST_DIR/corpus");
-/// So many programs, and then the invariants are checked.
+/// The invariants are checked after this many programs.
 const BATCH: u64 = 100;
-/// Most attempts to make a program smaller.
+/// The maximum number of attempts to make a program smaller.
 const ATTEMPTS: usize = 80;
-/// How often the corpus is executed at most, until each call has succeeded once.
+/// The corpus is executed at most this often, until each call has succeeded once.
 const ROUNDS: usize = 10;
-/// Findings that are shown in full.
+/// This many findings are shown in full.
 const SHOWN: usize = 3;
 
 type Named = (String, Program);
@@ -59,7 +59,7 @@ fn corpus(options: &Options) -> Result<Vec<Named>> {
         Ok((name, program))
     };
     let mut named: Vec<Named> = texts.into_iter().map(read).collect::<Result<_>>()?;
-    // Those of the fuzzer itself may be named again.
+    // Programs of the fuzzer's own corpus may be named again.
     let mut known = HashSet::new();
     named.retain(|(_, program)| known.insert(program.to_string()));
     Ok(named)
@@ -74,7 +74,7 @@ struct Session<'a> {
     executed: u64,
     calls: usize,
     killed: u64,
-    /// Of the part under way.
+    /// Of the current part.
     findings: Vec<String>,
     /// The first failure of each invariant.
     talk: Result<()>,
@@ -85,7 +85,7 @@ struct Session<'a> {
 impl<'a> Session<'a> {
     fn new(options: &'a Options, tap: Tap) -> Result<Self> {
         let mut executor = Executor::new(options.limit())?;
-        // What is allocated once is, before the baseline is taken.
+        // Run these before the baseline is taken, because some memory is allocated only once.
         invariants::check_talk()?;
         executor.calibrate()?;
         Ok(Self {
@@ -159,7 +159,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// A program that reaches the same new code, and is smaller if one is found.
+    /// Returns a program that reaches the same new code, and is smaller if a smaller one is found.
     fn minimise(&mut self, mut program: Program, new: &Coverage, end: Instant) -> Result<Program> {
         let mut candidates = generate::smaller(&program);
         for _ in 0..ATTEMPTS {
@@ -191,7 +191,8 @@ impl<'a> Session<'a> {
             .iter()
             .filter(|block| self.known.contains(block.address))
             .count();
-        // So is KCOV's view checked against the file's: if one is misread, nothing fits.
+        // This also checks what KCOV records against the module's file: if one is misread, nothing
+        // matches.
         if counted == 0 || counted != self.known.count() as usize {
             bail!(
                 "{counted} of {} places that were reached are known",
@@ -202,7 +203,7 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Writes a program to a file that is named by what is in it.
+/// Writes a program to a file that is named after its content.
 fn keep(folder: &Path, program: &Program) -> Result<()> {
     let text = program.to_string();
     let mut hasher = DefaultHasher::new();
@@ -212,7 +213,8 @@ fn keep(folder: &Path, program: &Program) -> Result<()> {
     Ok(())
 }
 
-/// The corpus, new programs for as long as the options say, the invariants, and the report.
+/// Executes the corpus, then new programs for as long as the options say, and checks the
+/// invariants.
 pub fn run(options: &Options) -> Result<bool> {
     let tap = Tap::begin();
     tap.comment(format!(
@@ -222,7 +224,8 @@ pub fn run(options: &Options) -> Result<bool> {
     let mut session = Session::new(options, tap)?;
     let named = corpus(options)?;
     let begin = Instant::now();
-    // On a busy machine a program can be cut off, or one of its processes comes too late for the others.
+    // On a busy machine a program can be cut off, or one of its processes may come too late for the
+    // others.
     for _ in 0..ROUNDS {
         session.killed = 0;
         for (name, program) in &named {
@@ -298,7 +301,7 @@ pub fn run(options: &Options) -> Result<bool> {
     Ok(session.tap.end())
 }
 
-/// Programs that are given, with what each of their calls returns.
+/// Executes given programs, and shows the result of each of their calls.
 pub fn replay(options: &Options, programs: &[Named], times: u32) -> Result<bool> {
     let mut session = Session::new(options, Tap::begin())?;
     for (name, program) in programs {
@@ -324,7 +327,7 @@ pub fn replay(options: &Options, programs: &[Named], times: u32) -> Result<bool>
     Ok(session.tap.end())
 }
 
-/// The programs of a seed, as a kernel without KCOV gets them.
+/// The programs of a seed, as they are on a kernel without KCOV.
 pub fn show(options: &Options) -> Result<()> {
     let programs: Vec<Program> = corpus(options)?
         .into_iter()

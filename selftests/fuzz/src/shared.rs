@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory that the fuzzer shares with the processes it starts: what outlives them.
+//! Memory that the fuzzer shares with the processes that it starts, and that outlives them.
 
 use std::cell::UnsafeCell;
 use std::io;
@@ -10,30 +10,30 @@ use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use crate::call::SIGNATURES;
 use crate::program::TRACKS;
 
-/// Most syncs of a track that are waited for.
+/// The maximum number of syncs in a track that are waited for.
 pub const SYNCS: usize = 16;
-/// Bytes of the module's code that can be told apart.
+/// The number of bytes of the module's code that can be told apart.
 pub const TEXT: usize = 512 << 10;
 
-/// Begins as zeros.
+/// It starts as zeros.
 #[repr(C)]
 pub struct Shared {
-    /// Process of each track, set before any begins.
+    /// The process of each track, set before any track begins.
     pub processes: [AtomicI32; TRACKS],
-    /// Tracks that are ready to begin.
+    /// The number of tracks that are ready to begin.
     pub ready: AtomicU32,
-    /// Nonzero once all may.
+    /// Nonzero once all tracks may begin.
     pub go: AtomicU32,
-    /// How many tracks have come to the sync of that number.
+    /// How many tracks have reached the sync with that number.
     pub syncs: [AtomicU32; SYNCS],
-    /// Of the calls that tracks have made.
+    /// How many calls the tracks have made.
     pub calls: AtomicUsize,
     /// How often each call has succeeded, in all programs.
     pub succeeded: [AtomicU32; SIGNATURES.len()],
     pub findings: Text,
     /// What each track has done.
     pub traces: [Text; TRACKS],
-    /// The places of the module's code that were reached, a bit for each byte of it.
+    /// The places of the module's code that were reached, one bit for each byte.
     pub reached: [AtomicU8; TEXT / 8],
 }
 
@@ -44,32 +44,33 @@ pub struct Text {
     bytes: [UnsafeCell<u8>; Text::SIZE],
 }
 
-// SAFETY: Each writer writes bytes that it alone has reserved; who reads is told in `read`.
+// SAFETY: Each writer only writes bytes that it has reserved. `read` states who may read.
 unsafe impl Sync for Text {}
 
 impl Text {
     const SIZE: usize = 16 << 10;
 
-    /// Adds `text`, or nothing if there is no place for it.
+    /// Appends `text`, or nothing if it does not fit.
     pub fn push(&self, text: &str) {
         let start = self.length.fetch_add(text.len(), Ordering::Relaxed);
         if start.saturating_add(text.len()) <= Text::SIZE {
             for (cell, byte) in self.bytes[start..].iter().zip(text.bytes()) {
-                // SAFETY: These bytes were reserved by the addition above.
+                // SAFETY: The addition above has reserved these bytes.
                 unsafe { cell.get().write(byte) };
             }
         }
     }
 
-    /// All of it.
+    /// The whole text.
     ///
     /// # Safety
     ///
-    /// Nobody writes.
+    /// Nobody writes meanwhile.
     pub unsafe fn read(&self) -> String {
         let length = self.length.load(Ordering::Relaxed).min(Text::SIZE);
         let read = |cell: &UnsafeCell<u8>| {
-            // SAFETY: By this function's requirement; bytes that were not written are zero.
+            // SAFETY: Nobody writes, by this function's requirement. Bytes that were not written
+            // are zero.
             unsafe { cell.get().read() }
         };
         let bytes: Vec<u8> = self.bytes[..length].iter().map(read).collect();
@@ -78,18 +79,18 @@ impl Text {
 
     /// # Safety
     ///
-    /// Nobody else uses it.
+    /// Nobody else uses it meanwhile.
     unsafe fn clear(&self) {
         let length = self.length.swap(0, Ordering::Relaxed).min(Text::SIZE);
         for cell in &self.bytes[..length] {
-            // SAFETY: By this function's requirement.
+            // SAFETY: Nobody else uses it, by this function's requirement.
             unsafe { cell.get().write(0) };
         }
     }
 }
 
 impl Shared {
-    /// Maps it, for this process and those that it forks.
+    /// Maps it for this process and its future children.
     pub fn map() -> io::Result<&'static Self> {
         // SAFETY: A new mapping, which is never unmapped.
         let address = unsafe {
@@ -105,15 +106,16 @@ impl Shared {
         if address == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: Zeroed, aligned to a page, of that size, and all fields are atomics or cells.
+        // SAFETY: The memory is zeroed, aligned to a page and large enough, and all fields are
+        // atomics or cells.
         Ok(unsafe { &*address.cast::<Self>() })
     }
 
-    /// Makes it ready for a program; what was reached and what has succeeded stay.
+    /// Prepares it for a program. What was reached and what has succeeded is kept.
     ///
     /// # Safety
     ///
-    /// No other process or thread uses it.
+    /// No other process or thread uses it meanwhile.
     pub unsafe fn reset(&self) {
         for process in &self.processes {
             process.store(0, Ordering::Relaxed);
@@ -122,7 +124,7 @@ impl Shared {
         for count in self.syncs.iter().chain([&self.ready, &self.go]) {
             count.store(0, Ordering::Relaxed);
         }
-        // SAFETY: By this function's requirement.
+        // SAFETY: Nobody else uses it, by this function's requirement.
         unsafe {
             self.findings.clear();
             self.traces.iter().for_each(|trace| trace.clear());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Results as the Test Anything Protocol has them.
+//! Results in the format of the Test Anything Protocol.
 
 use std::fmt::Display;
 use std::io::Write;
@@ -44,7 +44,7 @@ impl Tap {
         println!("ok {} {name} # SKIP {reason}", self.number);
     }
 
-    /// True if nothing has failed.
+    /// True if no result is a failure.
     pub fn end(self) -> bool {
         println!("1..{}", self.number);
         self.failed == 0

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A track at work: what its steps share, and how each is done.
+//! Executes a track: what its steps share, and how each step is done.
 
 use std::fs;
 use std::io::Write;
@@ -25,33 +25,33 @@ pub struct Process {
     pub files: Files,
     pub mappings: Mappings,
     pub exchange: Exchange,
-    /// It has one thread: nobody closes a descriptor while a call uses it.
+    /// The process has one thread, so nobody closes a descriptor while a call uses it.
     pub single: bool,
-    /// Its effective user, and group.
+    /// The effective user and group of the process.
     pub id: u32,
-    /// Number of the device.
+    /// The number of the device.
     pub device: u64,
 }
 
 pub struct Track<'a> {
     pub number: usize,
-    /// How many there are.
+    /// The number of tracks.
     pub count: usize,
     pub process: &'a Process,
     pub shared: &'static Shared,
     pub kcov: Option<&'a Kcov>,
     pub arena: Arena,
     pub rng: ChaCha8Rng,
-    /// What the last ENQUEUE returned.
+    /// The position that the last ENQUEUE returned.
     pub position: u32,
     syncs: usize,
-    /// How long it waits for the others.
+    /// How long it waits for the other tracks.
     pub patience: Duration,
-    /// What `fail` has asked for.
+    /// The failure that `fail` has asked for.
     pub fail: Option<u64>,
 }
 
-/// What a step came to: what a system call returned, or an error number.
+/// The outcome of a step: the result of a system call, or an error number.
 pub type Outcome = Result<i64, i32>;
 
 impl<'a> Track<'a> {
@@ -77,7 +77,7 @@ impl<'a> Track<'a> {
         }
     }
 
-    /// All of its steps, once all tracks are ready.
+    /// Executes all steps, once all tracks are ready.
     pub fn run(&mut self, steps: &[Step]) {
         self.shared.ready.fetch_add(1, Ordering::Release);
         while self.shared.go.load(Ordering::Acquire) == 0 {
@@ -99,7 +99,7 @@ impl<'a> Track<'a> {
             self.shared.traces[self.number]
                 .push(&format!("{}: {step} -> {outcome}\n", self.number));
         }
-        // Nobody waits for this one any more.
+        // No track waits for this one any more.
         for count in &self.shared.syncs[self.syncs.min(SYNCS)..] {
             count.fetch_add(1, Ordering::AcqRel);
         }
@@ -148,7 +148,8 @@ impl<'a> Track<'a> {
         Ok(0)
     }
 
-    /// A system call, which `fail` may have been asked for. It is not made a second time.
+    /// Makes a system call, which may be the one that `fail` has asked for. The call is not
+    /// repeated.
     pub fn system_call(&mut self, call: impl FnOnce() -> i64) -> Outcome {
         let mut injector = self.fail.take().and_then(|nth| {
             let mut file = fs::OpenOptions::new()
@@ -163,13 +164,13 @@ impl<'a> Track<'a> {
             value => Ok(value),
         };
         if let Some(file) = &mut injector {
-            // Copying this may be what fails.
+            // The injected failure may hit this copy.
             while file.write(b"0").is_err() {}
         }
         outcome
     }
 
-    /// Notes what ought not to be.
+    /// Records a finding.
     pub fn find(&self, what: &str) {
         self.shared
             .findings
@@ -177,7 +178,7 @@ impl<'a> Track<'a> {
     }
 }
 
-/// The name of an error, as far as this module returns it, or its number.
+/// The name of an error that the module can return, or its number.
 pub fn name_of(error: i32) -> String {
     macro_rules! names {
         ($($name:ident)*) => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which errors a call may return: those of `Documentation/userspace-api/ivring.rst`.
+//! The errors that a call may return, as `Documentation/userspace-api/ivring.rst` lists them.
 
 use libc::{
     EACCES, EAGAIN, EBADF, EBUSY, ECONNREFUSED, ECONNRESET, EDQUOT, EEXIST, EFAULT, EINTR, EINVAL,
@@ -10,14 +10,14 @@ use libc::{
 
 use crate::call::Call;
 
-/// Whether the page about the call lists the error. `waits`: an ENQUEUE with
+/// Whether the page about the call lists the error. `waits` is true for an ENQUEUE with
 /// `IVRING_ENQUEUE_WAIT`, or an OPEN_LANE with `IVRING_OPEN_LANE_WAIT`.
 pub fn is_documented(call: Call, error: i32, waits: bool) -> bool {
-    /// Of a call that waits.
+    /// Errors of a call that waits.
     const WAITING: &[i32] = &[ETIMEDOUT, EINTR];
-    /// Of a call that only a member may make.
+    /// Errors of a call that only a member may make.
     const MEMBER: &[i32] = &[ENOTCONN, EOWNERDEAD];
-    /// Of such a call that has an argument.
+    /// Errors of such a call if it has an argument.
     const CALL: &[i32] = &[EFAULT, ENOTCONN, EOWNERDEAD, EINVAL];
     const ENQUEUE: &[i32] = &[EPIPE, ESTALE, ENOMEM, EPROTO];
     const OPEN_LANE: &[i32] = &[EPIPE, ESTALE, EBUSY, ECONNREFUSED, ENOBUFS, ENOMEM];

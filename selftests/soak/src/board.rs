@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the processes of a round share: the ledger of all items, and what the members are to do.
+//! What the processes of a round share: the accounts of all items, and what the members are to do.
 //!
-//! It is memory of its own, which outlives whoever is killed; nothing in it goes through the module.
+//! It is separate memory that outlives killed processes. It does not depend on the module.
 
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
@@ -14,23 +14,23 @@ use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 use crate::sleep::Way;
 
-/// How many regions there are at a time.
+/// The number of regions that exist at a time.
 pub const REGIONS: usize = 2;
-/// How many slots each has.
+/// The number of slots of each region.
 pub const SLOTS: usize = 6;
-/// How many members a slot can have in a round, one after the other.
+/// The maximum number of members that a slot can have in a round, one after the other.
 pub const GENERATIONS: usize = 24;
-/// How many members a region can have in a round.
+/// The maximum number of members that a region can have in a round.
 pub const MEMBERS: usize = SLOTS * GENERATIONS;
 
-/// Items from one member to another that one thread sends by one ring, and so in order.
+/// The items that one thread of a member sends to another member by one ring. They arrive in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stream {
-    /// By ENQUEUE, from the thread that sends.
+    /// By ENQUEUE, from the sending thread.
     Inbox,
-    /// By a lane, from the thread that sends.
+    /// By a lane, from the sending thread.
     Lane,
-    /// By ENQUEUE, from the thread that receives.
+    /// By ENQUEUE, from the receiving thread.
     Answer,
 }
 
@@ -38,14 +38,14 @@ impl Stream {
     pub const ALL: [Self; 3] = [Self::Inbox, Self::Lane, Self::Answer];
 }
 
-/// What became of the items of one stream, in numbers of items.
+/// The counts of the items of one stream from one member to another.
 #[derive(Debug)]
 pub struct Flow {
-    /// Written by the sender before the item can be seen by anyone.
+    /// Written by the sender before anyone can see the items.
     attempted: AtomicU64,
-    /// Written by the sender once it knows that they are published.
+    /// Written by the sender once it knows that the items are published.
     sent: AtomicU64,
-    /// Written by the receiver once it has checked them, and before it gives them up.
+    /// Written by the receiver once it has checked the items, before it releases them.
     received: AtomicU64,
 }
 
@@ -58,7 +58,7 @@ pub struct Counts {
 }
 
 impl Flow {
-    /// Says that the next `count` items are about to be sent. Returns the number of the first.
+    /// Records that the next `count` items are about to be sent. Returns the number of the first.
     pub fn attempt(&self, count: usize) -> u64 {
         let first = self.sent.load(Ordering::Relaxed);
         self.attempted
@@ -66,14 +66,14 @@ impl Flow {
         first
     }
 
-    /// Says that `count` of them have been published, and the others will not be.
+    /// Records that `count` of them have been published, and that the others will not be.
     pub fn sent(&self, count: usize) {
         let sent = self.sent.load(Ordering::Relaxed) + count as u64;
         self.sent.store(sent, Ordering::Release);
         self.attempted.store(sent, Ordering::Release);
     }
 
-    /// Says that `count` of them have been published, and perhaps more, to somebody who has left.
+    /// Records that `count` or more of them have been published to a receiver that has left.
     pub fn sent_to_departed(&self, count: usize) {
         self.sent.fetch_add(count as u64, Ordering::Release);
     }
@@ -83,15 +83,15 @@ impl Flow {
         self.received.load(Ordering::Relaxed)
     }
 
-    /// Says that one more has been received.
+    /// Records that one more item has been received.
     pub fn receive(&self) {
         self.received.store(self.expected() + 1, Ordering::Release);
     }
 
-    /// What has been received is looked at first, so that it is not ahead of what has been sent.
+    /// Read the received items first, so that they are not ahead of the sent ones.
     pub fn counts(&self) -> Counts {
         let received = self.received.load(Ordering::Acquire);
-        // The sender writes this one last, so that no attempt is missed.
+        // The sender writes this one last, so no attempt is missed.
         let sent = self.sent.load(Ordering::Acquire);
         Counts {
             attempted: self.attempted.load(Ordering::Acquire),
@@ -101,14 +101,14 @@ impl Flow {
     }
 }
 
-/// Where the process that has a slot and its parent meet.
+/// What the process that has a slot and its parent tell each other.
 #[derive(Debug)]
 pub struct Seat {
     /// The last pause in which the process has come to rest.
     pub rested: AtomicU32,
-    /// The process is to leave by itself.
+    /// Tells the process to leave by itself.
     pub leave: AtomicBool,
-    /// The generation with which it is there; zero before.
+    /// The generation of the process's member; zero before it has attached.
     pub generation: AtomicU32,
 }
 
@@ -117,23 +117,23 @@ pub struct Seat {
 pub struct Account {
     /// An [`Ending`].
     ending: AtomicU32,
-    /// Doorbells at it, as far as the module has counted when it left.
+    /// Doorbells to the member, as the module had counted them when it left.
     pub rung: AtomicU64,
     pub suppressed: AtomicU64,
-    /// Bytes of payload that it has read and found right.
+    /// Bytes of payload that the member has read and checked.
     pub payload: AtomicU64,
-    /// Items whose payload could not be read, for the sender was gone.
+    /// Items whose payload could not be read because the sender had left.
     pub unreachable: AtomicU64,
 }
 
-/// How it ended.
+/// How a member ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// It was killed, or is there still.
+    /// It was killed, or has not ended.
     Died,
-    /// It sent all that it had begun to send, and left; the others went on.
+    /// It has sent all that it had begun to send, and left while the others went on.
     Left,
-    /// As that, and it has read all there was, when nobody sent any more.
+    /// The same, and it has read everything after nobody sent any more.
     Finished,
 }
 
@@ -173,9 +173,9 @@ pub fn index(peer: Peer) -> usize {
 /// What members do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// They send.
+    /// They send and receive.
     Storm,
-    /// They only receive, in the pause of that number.
+    /// They only receive, in the pause with this number.
     Rest(u32),
     /// They read what is left, and leave.
     Finish,
@@ -183,14 +183,14 @@ pub enum Phase {
 
 const FINISH: u32 = u32::MAX;
 
-/// All of it. Of zeros it is valid, and empty.
+/// The whole board. Zeros are valid, and mean an empty board.
 #[derive(Debug)]
 pub struct Content {
-    /// Odd while they rest.
+    /// Odd while the members rest.
     phase: AtomicU32,
-    /// Nobody dies by his own hand.
+    /// Members do not kill themselves now.
     pub calm: AtomicBool,
-    /// How often members have slept in each way.
+    /// How often members have slept, by way of sleeping.
     pub slept: [AtomicU64; Way::ALL.len()],
     pub tables: [Table; REGIONS],
 }
@@ -221,15 +221,15 @@ impl Content {
     }
 }
 
-/// The content in shared memory, which children that are forked have too.
+/// A value in shared memory, which forked children have too.
 ///
 /// Invariant: it is mapped for as long as this lives.
 #[derive(Debug)]
 pub struct Board(NonNull<Content>);
 
-// SAFETY: what is mapped belongs to the process, not to a thread.
+// SAFETY: the mapping belongs to the process, not to a thread.
 unsafe impl Send for Board {}
-// SAFETY: all of it is atomics.
+// SAFETY: the value consists of atomics.
 unsafe impl Sync for Board {}
 
 impl Board {
@@ -247,16 +247,16 @@ impl Deref for Board {
     type Target = Content;
 
     fn deref(&self) -> &Content {
-        // SAFETY: it is mapped, aligned, all zero at first, which is valid for atomics; and whoever
-        // shares it uses it as atomics.
+        // SAFETY: the memory is mapped, aligned, and at first all zero, which is valid for atomics.
+        // Every process that shares it uses it as atomics.
         unsafe { self.0.as_ref() }
     }
 }
 
 impl Drop for Board {
     fn drop(&mut self) {
-        // SAFETY: the mapping is this value's own, and nothing borrowed from it outlives it. There is
-        // nothing to be done if the kernel refuses.
+        // SAFETY: this value owns the mapping, and nothing that was borrowed from it lives longer.
+        // If the kernel refuses, nothing can be done.
         let _ = unsafe { munmap(self.0.as_ptr().cast(), size_of::<Content>()) };
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What each item says of itself, and its checksum.
+//! What each item says about itself, and its checksum.
 
 use anyhow::{Context as _, Result, ensure};
 use ivring::abi::INLINE_BYTES;
@@ -36,13 +36,13 @@ pub struct Card {
     pub salt: u64,
 }
 
-/// What is wanted of the receiver.
+/// What the receiver is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
     Nothing,
-    /// An answer, if there is room for it.
+    /// To send an answer, if there is room for it.
     Answer,
-    /// It is the last one that the receiver waits for: sent to itself.
+    /// To end: the receiver has sent itself the last item that it waits for.
     Last,
 }
 
@@ -102,13 +102,13 @@ impl Card {
         (u32_at(0) == card.seal(data)).then_some(card)
     }
 
-    /// The message that carries it.
+    /// The message that carries the card.
     pub fn message(&self) -> Message {
         let message = Message::new(self.port()).cookie(self.cookie());
         message.inline(&self.to_bytes()).expect("it has room")
     }
 
-    /// The item that carries it.
+    /// The item that carries the card.
     pub fn item(&self) -> Item {
         Item {
             port: self.port(),
@@ -130,7 +130,7 @@ impl Card {
     }
 }
 
-/// A payload at random.
+/// A random payload.
 pub fn fill(payload: &mut [u8], rng: &mut impl RngCore) -> u32 {
     rng.fill_bytes(payload);
     checksum(payload)

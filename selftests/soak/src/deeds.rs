@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What was done to members, and what they did.
+//! Counts of what was done to members, and of what they did.
 
 use std::fmt;
 
@@ -12,14 +12,14 @@ sums! {
     #[derive(Clone, Copy, Debug, Default)]
     pub struct Deeds {
         pub born: u64,
-        /// By SIGKILL, from outside or by their own hand.
+        /// By SIGKILL, from outside or by themselves.
         pub killed: u64,
         /// By SIGSTOP.
         pub stopped: u64,
         pub left: u64,
-        /// Times when all was quiet and nothing was missing.
+        /// Times when nobody sent, and no item was missing.
         pub rests: u64,
-        /// How often they slept, in each way.
+        /// How often members slept, by way of sleeping.
         pub slept: [u64; Way::ALL.len()],
     }
 }

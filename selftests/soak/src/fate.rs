@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Being killed at a point of one's own program.
+//! Members that kill themselves at a point of their own program.
 //!
-//! Who is killed from outside mostly dies asleep. So some members die by their own hand: after a
+//! A member that is killed from outside is mostly asleep. So some members kill themselves, after a
 //! number of points that was drawn beforehand.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,18 +10,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use rand::Rng;
 use rustix::process::{Signal, getpid, kill_process};
 
-/// When a member dies by its own hand.
+/// When a member kills itself.
 #[derive(Debug)]
 pub struct Fate<'b> {
-    /// Points that are left.
+    /// The number of points that are left.
     points: AtomicU64,
-    /// Nobody dies now.
+    /// Members do not kill themselves now.
     calm: &'b AtomicBool,
 }
 
 impl<'b> Fate<'b> {
-    /// Half of them do not. The others pass a number of points in whose order of magnitude they
-    /// differ, so that as many die while they come as later.
+    /// Half of the members never do. The others pass a number of points whose order of magnitude is
+    /// random, so that as many die early as late.
     pub fn draw(rng: &mut impl Rng, calm: &'b AtomicBool) -> Self {
         let points = match rng.random_bool(0.5) {
             true => u64::MAX,
@@ -33,10 +33,10 @@ impl<'b> Fate<'b> {
         }
     }
 
-    /// A point to die at: whatever is half done stays so.
+    /// A point at which the member may kill itself, which leaves whatever is half done.
     pub fn point(&self) {
         if !self.calm.load(Ordering::Relaxed) && self.points.fetch_sub(1, Ordering::Relaxed) == 1 {
-            // It has not returned if it worked.
+            // kill() only returns if it failed.
             let _ = kill_process(getpid(), Signal::KILL);
         }
     }

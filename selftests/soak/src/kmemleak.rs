@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a kernel with kmemleak says.
+//! What kmemleak reports.
 
 use std::fs;
 use std::thread;
@@ -9,16 +9,17 @@ use std::time::Duration;
 use crate::tap::Outcome;
 
 const FILE: &str = "/sys/kernel/debug/kmemleak";
-/// It tells of nothing that is younger than five seconds.
+/// kmemleak does not report anything younger than five seconds.
 const AGE: Duration = Duration::from_secs(6);
 
-/// Forgets what has leaked before.
+/// Forgets earlier leaks.
 pub fn clear() {
-    // Where there is none, or it is off, the check says so.
+    // If kmemleak is missing or off, the check says so.
     let _ = fs::write(FILE, "clear");
 }
 
-/// Whether anything has leaked. It looks twice, for at the first time something may be on its way.
+/// Whether anything has leaked. This scans twice, because at the first scan a pointer may be in a
+/// register or on a stack.
 pub fn check() -> Outcome {
     for _ in 0..2 {
         thread::sleep(AGE);

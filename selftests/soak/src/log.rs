@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel says.
+//! The kernel log.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -8,18 +8,19 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use anyhow::{Context as _, Result};
 
-/// The kernel's log, from when it was opened on.
+/// The kernel's log, from the moment at which it was opened.
 #[derive(Debug)]
 pub struct Log {
     file: File,
     reports: Reports,
 }
 
-/// What KASAN and KCSAN say stands between two rules: what has come since the first, if that is open.
+/// A report of KASAN or KCSAN stands between two rules. These are the records since the first rule
+/// of an open report.
 #[derive(Debug, Default)]
 struct Reports(Option<Vec<String>>);
 
-/// Words that no record of a sound kernel has; as in `selftests/run`.
+/// Words that no record of a sound kernel contains; `selftests/run` has the same.
 const BAD: [&str; 16] = [
     "WARNING",
     "BUG:",
@@ -51,7 +52,7 @@ impl Log {
         Ok(log)
     }
 
-    /// The complaints among what the kernel has said since the last call.
+    /// The complaints among the records since the last call.
     pub fn complaints(&mut self) -> Result<Vec<String>> {
         let mut found = Vec::new();
         let mut record = [0; 8192];
@@ -62,7 +63,7 @@ impl Log {
                     found.extend(self.reports.complaints(text.trim_end()));
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(found),
-                // It has overflowed.
+                // The log has overflowed.
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => {
                     found.push("lost records".to_owned());
                 }
@@ -73,8 +74,9 @@ impl Log {
 }
 
 impl Reports {
-    /// The complaints that are known with this record: it, or those of the report that it ends.
-    /// KCSAN's are left to `selftests/own-races.awk`, which knows whose the race is.
+    /// The complaints that are complete with this record: the record itself, or the report that it
+    /// ends. Reports of KCSAN are left to `selftests/own-races.awk`, which finds out whose the race
+    /// is.
     fn complaints(&mut self, record: &str) -> Vec<String> {
         let is_rule = record.contains("==========================");
         let records = match self.0.take() {
@@ -98,7 +100,7 @@ impl Reports {
     }
 }
 
-/// A record begins with facility and level; warnings are level 4.
+/// A record begins with its facility and level. Warnings have level 4.
 fn is_complaint(record: &str) -> bool {
     let is_warning = record.starts_with(['0', '1', '2', '3', '4']) && record[1..].starts_with(',');
     let is_bad = BAD.iter().any(|word| record.contains(word));
@@ -121,7 +123,7 @@ mod tests {
         assert!(!is_complaint("44,1,2,-;ivring: another facility"));
     }
 
-    /// What a report says besides is no complaint of its own: the task's name, say.
+    /// The other lines of a report, such as the task's name, are not complaints of their own.
     #[test]
     fn reports() {
         let mut reports = Reports::default();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Endurance: members come, talk and are killed, every item is numbered and checksummed, and the
-//! module is loaded and unloaded between rounds. Prints TAP.
+//! Endurance test: members come, send and are killed, every item is numbered and has a checksum,
+//! and the module is loaded and unloaded between rounds. Prints TAP.
 //!
-//! To be run as root on a kernel of its own.
+//! Run it as root, on a kernel that may crash.
 
 mod board;
 mod card;
@@ -39,10 +39,10 @@ use crate::run::Run;
 #[derive(Parser)]
 #[command(about = "Has members of regions come, talk and die for as long as it is told")]
 struct Args {
-    /// For how many seconds; at least four rounds
+    /// How many seconds; at least four rounds are run
     #[arg(long, default_value_t = 60)]
     duration: u64,
-    /// Of the random choices; if none is given, one at random
+    /// The seed of the random choices; random by default
     #[arg(long, env = "IVRING_SEED")]
     seed: Option<u64>,
     /// The file ivring.ko
@@ -57,7 +57,7 @@ fn main() -> Result<ExitCode> {
         .unwrap_or_else(|| SmallRng::from_os_rng().random());
     println!("TAP version 13");
     println!("# seed {seed}");
-    // Else the members leave it no time to disturb them.
+    // Otherwise the members leave this process no time to disturb them.
     setpriority_process(None, -20)?;
     module::mount_debugfs()?;
     if module::is_loaded() {

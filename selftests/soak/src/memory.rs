@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel uses, to be compared before and after.
+//! What the kernel uses, to compare it before and after.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,23 +11,23 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use rustix::thread::{MembarrierCommand, membarrier};
 
-/// Pages of vmalloc memory: none. The least that a member has is five.
+/// Pages of vmalloc memory: none may be lost. A member has at least five.
 const VMALLOC_PAGES: i64 = 0;
-/// Objects of a cache of small ones, and so many more for each round. All objects of a slab that a
-/// CPU holds on to count as used; measured in 13 rounds: up to 200 between the most and the fewest.
+/// Objects of a cache of small objects, and this many more per round. All objects of a slab that a
+/// CPU holds count as used. In 13 rounds up to 200 lay between the highest and the lowest count.
 const SLAB_OBJECTS: i64 = 256;
 const SLAB_OBJECTS_A_ROUND: f64 = 0.5;
-/// KiB of pages that nothing else accounts for; measured in 8 rounds: up to 8 MiB between two of them.
+/// KiB of pages that nothing else accounts for. In 8 rounds two counts differed by up to 8 MiB.
 const OTHER_KIB: i64 = 32 << 10;
 
-/// Who is not counted: the stacks of tasks, of which some are kept for the next ones, as their
-/// allocator is called by how the kernel was compiled; and that of variables that each CPU has.
+/// Not counted: the stacks of tasks, of which the kernel keeps some, and whose allocator has
+/// another name in each build; and per-CPU variables.
 const NOT_COUNTED: [&str; 4] = ["kernel_clone", "copy_process", "create_io_thread", "pcpu_"];
 
-/// What is used of something.
+/// The amounts in use.
 #[derive(Clone, Debug)]
 pub struct Usage {
-    /// Pages of vmalloc memory, by who allocated them.
+    /// Pages of vmalloc memory, by the function that allocated them.
     vmalloc_pages: BTreeMap<String, i64>,
     /// Objects, by cache: those of `kmalloc()`, and files.
     slabs: BTreeMap<String, i64>,
@@ -36,7 +36,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// What is used when all has been given back that is on its way to be.
+    /// What is in use once everything that is about to be released has been released.
     pub fn now() -> Result<Self> {
         settle()?;
         Ok(Self {
@@ -46,7 +46,7 @@ impl Usage {
         })
     }
 
-    /// What there is more than at the baseline so many rounds before; `None` if that is within the
+    /// What exceeds the baseline of this many rounds before; `None` if that is within the
     /// tolerance.
     pub fn excess(&self, baseline: &Self, rounds: u32) -> Option<String> {
         let objects = SLAB_OBJECTS + (f64::from(rounds) * SLAB_OBJECTS_A_ROUND) as i64;
@@ -86,16 +86,16 @@ impl fmt::Display for Usage {
     }
 }
 
-/// Has the kernel give back what it only keeps.
+/// Makes the kernel release what it only keeps in caches.
 fn settle() -> Result<()> {
     rustix::fs::sync();
-    // Waits for a grace period of RCU; where it cannot, time must do.
+    // Waits for a grace period of RCU or, where that is impossible, for some time.
     let _ = membarrier(MembarrierCommand::Global);
     thread::sleep(Duration::from_millis(20));
     fs::write("/proc/sys/vm/drop_caches", "3").context("drop_caches")?;
-    // CPUs give back their free pages.
+    // CPUs release their free pages.
     let _ = fs::write("/proc/sys/vm/compact_memory", "1");
-    // And their slabs; KASAN, what it keeps from being used again.
+    // CPUs release their slabs, and KASAN releases what it keeps from being used again.
     for cache in fs::read_dir("/sys/kernel/slab").into_iter().flatten() {
         let _ = fs::write(cache?.path().join("shrink"), "1");
     }
@@ -106,7 +106,7 @@ fn vmalloc_pages() -> Result<BTreeMap<String, i64>> {
     let areas = fs::read_to_string("/proc/vmallocinfo").context("vmallocinfo")?;
     let mut pages = BTreeMap::new();
     for area in areas.lines() {
-        // Its range, its size, who allocated it, and what there is to say of it.
+        // The columns: the range, its size, the function that allocated it, and further words.
         let mut words = area.split_whitespace().skip(2);
         let by = words.next().unwrap_or_default();
         let by = by.split('+').next().unwrap_or(by);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The module: it comes, goes, and tells who uses it.
+//! Loads and unloads the module, and finds out who uses it.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -22,7 +22,7 @@ pub fn mount_debugfs() -> Result<()> {
         MountFlags::empty(),
         None,
     ) {
-        // It has been mounted before.
+        // It may be mounted already.
         Ok(()) | Err(Errno::BUSY) => Ok(()),
         Err(errno) => Err(errno).context("mounting debugfs"),
     }
@@ -38,7 +38,7 @@ pub fn load(file: &Path) -> Result<()> {
     finit_module(&file, c"", 0).with_context(name)
 }
 
-/// Unloads the module once nobody uses it. Who has just died may take a while to let go of it.
+/// Unloads the module once nobody uses it. A killed process may take a while to release it.
 pub fn unload() -> Result<()> {
     let mut patience = Patience::new();
     loop {
@@ -61,13 +61,13 @@ fn users() -> Result<String> {
     Ok(users.trim().to_owned())
 }
 
-/// What the module tells of the members that there are.
+/// The module's list of members.
 pub fn members() -> Result<Vec<String>> {
     let members = fs::read_to_string(MEMBERS).context(MEMBERS)?;
     Ok(members.lines().skip(1).map(str::to_owned).collect())
 }
 
-/// Waits until there are no members any more.
+/// Waits until there are no members.
 pub fn wait_until_empty() -> Result<()> {
     let mut patience = Patience::new();
     loop {

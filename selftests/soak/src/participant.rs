@@ -21,15 +21,15 @@ use crate::receiver;
 use crate::sender::{End, Sender};
 use crate::sleep::Way;
 
-/// What a process is born with.
+/// What a process is started with.
 pub struct Birth<'b> {
     pub board: &'b Board,
-    /// A descriptor of the region that it is to join, and its name.
+    /// A descriptor of the region to join, and the name of the region.
     pub region: BorrowedFd<'b>,
     pub name: &'b str,
     pub number: usize,
     pub slot: usize,
-    /// How it is to sleep.
+    /// How it sleeps.
     pub way: Way,
     pub seed: u64,
 }
@@ -48,7 +48,7 @@ impl Participant<'_> {
         &self.table.accounts[self.index]
     }
 
-    /// The flow of what this member sends to another.
+    /// The flow of this member's items to another member.
     pub fn flow_to(&self, to: usize, stream: Stream) -> &Flow {
         self.table.flow(self.index, to, stream)
     }
@@ -58,9 +58,9 @@ impl Participant<'_> {
     }
 }
 
-/// The process: it ends here.
+/// Runs the process, which ends here.
 pub fn main(birth: &Birth<'_>) -> ! {
-    // Else the other thread would go on.
+    // Otherwise the other thread would go on.
     panic::set_hook(Box::new(|panic| {
         println!("# {panic}");
         exit(1)
@@ -97,7 +97,7 @@ fn live(birth: &Birth<'_>) -> Result<()> {
     let seed = rng.random();
     let (end, member) = thread::scope(|scope| {
         let receiving = scope.spawn(|| {
-            // The other thread may be asleep for good.
+            // The other thread may be asleep for ever.
             receiver::run(
                 &participant,
                 member,
@@ -122,8 +122,8 @@ fn live(birth: &Birth<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Becomes the member of its slot. Whoever had it may take a while to leave: `io_uring` lets go of
-/// files after a process has ended.
+/// Becomes the member of its slot. The previous member may take a while to leave, because
+/// `io_uring` releases files after their process has ended.
 fn join(birth: &Birth<'_>, fate: &Fate<'_>, rng: &mut SmallRng) -> Result<Member> {
     let mut patience = Patience::new();
     let slot = Some(birth.slot as u32);
@@ -140,7 +140,7 @@ fn join(birth: &Birth<'_>, fate: &Fate<'_>, rng: &mut SmallRng) -> Result<Member
     }
 }
 
-/// Compares what the module has counted with what was received and sent, when nobody sends any more.
+/// Compares the counts of the module with what was received and sent, when nobody sends any more.
 fn settle(participant: &Participant<'_>, member: &Member) -> Result<()> {
     let stats = member.handle().stats(member.own())?;
     let (mut received, mut sent) = (0, 0);

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How long to wait for what takes a moment.
+//! How long to wait for something that takes a moment.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What is not so by then will not be.
+/// Something that has not happened after this time will not happen.
 const LONGEST: Duration = Duration::from_secs(60);
-/// Nor before so many looks: on a machine that has no time for its guest, a minute is nothing.
+/// This many looks are made at least, because a minute is short for a guest on a busy machine.
 const LOOKS: u32 = 20_000;
 
-/// Somebody's patience.
+/// A wait that ends after some time and some looks.
 #[derive(Debug)]
 pub struct Patience {
     end: Instant,
@@ -25,7 +25,7 @@ impl Patience {
         }
     }
 
-    /// Sleeps for a moment, before the next look. False if there have been enough.
+    /// Sleeps for a moment before the next look. False if there have been enough looks.
     pub fn wait(&mut self) -> bool {
         thread::sleep(Duration::from_millis(1));
         self.looks += 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The thread of a member that receives.
+//! The receiving thread of a member.
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::Ordering;
@@ -17,7 +17,7 @@ use crate::card::{Card, Wish, checksum};
 use crate::participant::Participant;
 use crate::sleep::{Bed, Way, edge, wait_epoll};
 
-/// Receives until it is told that the last item has come, and all has been read.
+/// Receives until the last item has come and everything has been read.
 pub fn run(
     participant: &Participant<'_>,
     mut member: Member,
@@ -62,7 +62,7 @@ struct Reader<'m> {
 }
 
 impl Reader<'_> {
-    /// Reads until there is nothing.
+    /// Reads until all rings are empty.
     fn drain(&self, member: &mut Member) -> Result<()> {
         loop {
             let max = 1 << self.rng.borrow_mut().random_range(0..8);
@@ -81,14 +81,14 @@ impl Reader<'_> {
         }
     }
 
-    /// Lets others send between the last look and the sleep.
+    /// Lets other processes send between the last look and the sleep.
     fn dawdle(&self) {
         if self.rng.borrow_mut().random_bool(0.2) {
             thread::yield_now();
         }
     }
 
-    /// Reads by a dispatcher, which sleeps by itself if no way is given.
+    /// Reads with a dispatcher, which sleeps by itself if no way is given.
     fn dispatch(&self, member: Member, way: Option<Way>) -> Result<Member> {
         let failure = RefCell::new(None);
         let mut dispatcher = Dispatcher::new(member);
@@ -124,7 +124,7 @@ impl Reader<'_> {
         failure.into_inner().map_or(Ok(member), Err)
     }
 
-    /// Checks an item, answers it, and notes it down.
+    /// Checks an item, answers it, and counts it.
     fn handle(&self, item: &Received<'_>) -> Result<()> {
         self.participant.fate.point();
         let from = index(item.peer());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One round: the module is loaded, members come, talk and are killed, all leave, and the module is
+//! One round: the module is loaded, members come, send and are killed, all leave, and the module is
 //! unloaded.
 
 use std::io::Write;
@@ -53,7 +53,7 @@ pub struct Round {
 }
 
 impl Round {
-    /// Runs a round: so many storms, with a rest after each.
+    /// Runs a round of this many storms, with a rest after each.
     pub fn run(file: &Path, storms: u32, mut rng: SmallRng) -> Result<(Tally, Deeds)> {
         module::load(file)?;
         let regions = (0..REGIONS).map(|number| Region::new(number, &mut rng));
@@ -91,7 +91,7 @@ impl Round {
         self.finish()
     }
 
-    /// Members come, talk, are killed and are stopped.
+    /// Members come, send, are killed and are stopped.
     fn storm(&mut self, duration: Duration) -> Result<()> {
         self.board.calm.store(false, Ordering::Relaxed);
         self.board.storm();
@@ -100,7 +100,8 @@ impl Round {
         while Instant::now() < end {
             self.reap()?;
             self.fill_seats()?;
-            // One in each millisecond, also where this process does not get to run, within reason.
+            // There is one event per millisecond. Missed ones are made up for, within limits, if
+            // this process did not run.
             let acts = last.elapsed().as_millis().clamp(1, 20);
             last = Instant::now();
             for _ in 0..acts {
@@ -111,8 +112,8 @@ impl Round {
         Ok(())
     }
 
-    /// Members talk, and none comes or goes, which would ring those that sleep: so a wakeup that is
-    /// lost stays so.
+    /// Members send, and none comes or goes, because that would wake sleeping members and so hide a
+    /// lost wakeup.
     fn calm(&mut self) -> Result<()> {
         self.board.calm.store(true, Ordering::Relaxed);
         self.board.storm();
@@ -152,7 +153,7 @@ impl Round {
             seed: self.rng.random(),
         };
         std::io::stdout().flush()?;
-        // SAFETY: this process has one thread, so the child can do whatever this one can.
+        // SAFETY: this process has one thread, so the child can call any function.
         let pid = match unsafe { libc::fork() } {
             0 => {
                 let _ = set_parent_process_death_signal(Some(Signal::KILL));
@@ -171,7 +172,7 @@ impl Round {
         Ok(())
     }
 
-    /// Does something to somebody, or not.
+    /// Does something to a random member, or nothing.
     fn act(&mut self) -> Result<()> {
         if self.children.is_empty() {
             return Ok(());
@@ -217,9 +218,9 @@ impl Round {
         Ok(())
     }
 
-    /// Looks who has ended, and how.
+    /// Finds out which processes have ended, and how.
     fn reap(&mut self) -> Result<()> {
-        // No children are as good as none that have ended.
+        // Having no children is the same as having none that have ended.
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             let ended = self.children.iter().position(|child| child.pid == pid);
             let child = self
@@ -245,8 +246,8 @@ impl Round {
         Ok(())
     }
 
-    /// Nobody sends any more: if a wakeup was lost since the last one came or went, something is
-    /// missing for good.
+    /// Nobody sends any more. If a wakeup was lost since the last member came or went, an item is
+    /// missing for ever.
     fn rest(&mut self) -> Result<()> {
         for child in 0..self.children.len() {
             self.go_on(child)?;
@@ -287,9 +288,10 @@ impl Round {
         (generation > 0).then_some(child.slot * GENERATIONS + generation / 2)
     }
 
-    /// Something that was sent to somebody who is there, and has not been received.
+    /// An item that was sent to a member which is still there, and has not been received.
     fn missing(&self) -> Option<Missing> {
-        // Answers last: they are sent before what they answer counts as received.
+        // Answers are checked last, because they are sent before the item that they answer counts
+        // as received.
         for stream in Stream::ALL {
             for receiver in &self.children {
                 let Some(to) = self.participant(receiver) else {
@@ -314,7 +316,7 @@ impl Round {
         None
     }
 
-    /// The members that a slot may have had, and whether they are there.
+    /// The members that a slot has had, and whether they are there.
     fn members_of(&self, region: usize, slot: usize) -> impl Iterator<Item = (usize, bool)> {
         let child = self.child(region, slot);
         let now = child.and_then(|child| self.participant(child));
@@ -322,7 +324,7 @@ impl Round {
         (first..first + self.regions[region].born[slot]).map(move |from| (from, now == Some(from)))
     }
 
-    /// All read what is left, and leave, or are killed; then all slots are free.
+    /// All members read what is left and leave, or are killed. Then all slots are free.
     fn finish(&mut self) -> Result<()> {
         self.is_finishing = true;
         self.board.calm.store(false, Ordering::Relaxed);
@@ -340,7 +342,7 @@ impl Round {
         Ok(())
     }
 
-    /// Says what can be known of a round that does not go on.
+    /// Reports what is known about a round that does not go on.
     fn describe(&self) {
         if let Some(missing) = self.missing() {
             println!("# missing: {missing:?}");
@@ -377,7 +379,7 @@ impl Round {
     }
 }
 
-/// What a receiver lacks.
+/// What a receiver has not received.
 #[derive(Debug)]
 #[expect(dead_code, reason = "it is printed")]
 struct Missing {
@@ -389,7 +391,7 @@ struct Missing {
 }
 
 impl Region {
-    /// One of any size.
+    /// A region of random size.
     fn new(number: usize, rng: &mut SmallRng) -> Result<Self> {
         let name = format!("soak-{number}");
         let fd = RegionOptions::new()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! All rounds, and what can be said of them.
+//! All rounds, and their results.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -19,18 +19,18 @@ use crate::sleep::Way;
 use crate::tally::Tally;
 use crate::tap::Outcome;
 
-/// Storms in a round: it takes some five seconds, on a slow kernel fifteen.
+/// Storms per round. A round takes about five seconds, or fifteen on a slow kernel.
 const STORMS: u32 = 8;
-/// Rounds after which the kernel has in use what it keeps for the next.
+/// After this many rounds the kernel's caches are filled.
 const WARM_UP: u32 = 2;
-/// The fewest rounds of a run.
+/// The minimum number of rounds of a run.
 const ROUNDS: u32 = 4;
-/// How often memory is looked at until it is back at the baseline.
+/// How often memory use is measured until it is back at the baseline.
 const LOOKS: u32 = 20;
-/// How often progress is told of.
+/// How often progress is reported.
 const PROGRESS: Duration = Duration::from_secs(30);
 
-/// What became of a run.
+/// The outcome of a run.
 pub struct Run {
     rounds: u32,
     tally: Tally,
@@ -42,7 +42,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Runs rounds for so long, or until one fails.
+    /// Runs rounds for this long, or until one fails.
     pub fn of(duration: Duration, module: &Path, seed: u64) -> Result<Self> {
         let mut run = Self {
             rounds: 0,
@@ -107,7 +107,7 @@ impl Run {
         println!("# slept: {}", slept.join(", "));
     }
 
-    /// The results. It takes a while.
+    /// The results. Collecting them takes a while.
     pub fn results(mut self) -> Vec<(&'static str, Outcome)> {
         const FAILED: &str = "a round has failed";
 
@@ -149,7 +149,7 @@ impl Run {
         }
     }
 
-    /// What is used more than at the baseline, if it stays so.
+    /// What is used in excess of the baseline, if that does not go away.
     fn compare_memory(&self) -> Result<Option<String>> {
         let baseline = self.baseline.as_ref().context("there is no baseline")?;
         println!("# memory at the baseline: {baseline}");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The thread of a member that sends.
+//! The sending thread of a member.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -18,10 +18,10 @@ use crate::board::{Flow, Phase, Stream, index};
 use crate::card::{Card, Wish, checksum, fill};
 use crate::participant::Participant;
 
-/// How it came that a member sends no more.
+/// Why a member sends no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// It was told to leave; the others go on.
+    /// It was told to leave, and the others go on.
     Leave,
     Finish,
 }
@@ -31,7 +31,7 @@ pub struct Sender<'m> {
     handle: Handle,
     rng: SmallRng,
     lanes: HashMap<Peer, Lane>,
-    /// The last that was sent, and how many of its flow that makes.
+    /// The position of the last item that was sent, and its number in the flow.
     last: Option<(Sent, &'m Flow, u64)>,
     /// The longest pause between two sends, in microseconds.
     pause: u64,
@@ -39,7 +39,7 @@ pub struct Sender<'m> {
     payload: usize,
 }
 
-/// Whether an error says that the receiver was slow, or has left.
+/// Whether an error means that the receiver was slow or has left.
 fn is_refusal(error: &Error) -> bool {
     is_slow(error) || is_gone(error)
 }
@@ -68,7 +68,7 @@ impl<'m> Sender<'m> {
         }
     }
 
-    /// Sends until it is told to end, then tells the receiver of this member.
+    /// Sends until it is told to end, then tells this member's receiver.
     pub fn run(mut self) -> Result<End> {
         let end = loop {
             if self.participant.seat.leave.load(Ordering::Relaxed) {
@@ -112,7 +112,7 @@ impl<'m> Sender<'m> {
             60..85 => self.push_lane(peer),
             85..92 => self.send_shared(&peers),
             92..95 => {
-                // What it says of the lane stays, and the next one goes on where it has ended.
+                // The accounts of the lane are kept, and the next lane continues them.
                 self.lanes.remove(&peer);
                 Ok(())
             }
@@ -155,7 +155,7 @@ impl<'m> Sender<'m> {
         Card { wish, ..card }
     }
 
-    /// A block with something in it, if there is room for it.
+    /// A block with random content, if there is room for it.
     fn block(&mut self) -> Result<Option<Block>> {
         if self.payload == 0 || self.rng.random_bool(0.3) {
             return Ok(None);
@@ -187,7 +187,7 @@ impl<'m> Sender<'m> {
         cards.into_iter().map(message).collect()
     }
 
-    /// Sends by ENQUEUE, and notes down what became of it.
+    /// Sends by ENQUEUE, and counts what was sent.
     fn inbox(
         &mut self,
         to: Peer,
@@ -204,7 +204,7 @@ impl<'m> Sender<'m> {
                 flow.sent(sent.items as usize);
                 self.last = Some((sent, flow, flow.counts().sent));
             }
-            // Nothing has gone in.
+            // No item was put into the inbox.
             Err(error) if is_refusal(&error) => flow.sent(0),
             Err(error) => return Err(error).context("to an inbox"),
         }
@@ -232,7 +232,7 @@ impl<'m> Sender<'m> {
         self.inbox(to, count, |handle| handle.send_items(to, &items, deadline))
     }
 
-    /// Sends by the lane to a peer, and notes down what became of it. `send` returns `None` if it has
+    /// Sends by the lane to a peer, and counts what was sent. `send` returns `None` if it has
     /// published all `count` items without learning their position.
     fn lane(
         &mut self,
@@ -249,7 +249,8 @@ impl<'m> Sender<'m> {
             Ok(sent) => {
                 let items = sent.map_or(count, |sent| sent.items as usize);
                 ensure!(items <= count, "more sent than there were");
-                // What was not told of has been published to somebody who left, or not at all.
+                // The remaining items have been published to a receiver that has left, or not at
+                // all.
                 if items == count || self.handle.is_present(to) {
                     flow.sent(items);
                 } else {
@@ -258,7 +259,7 @@ impl<'m> Sender<'m> {
                 self.last = sent.map(|sent| (sent, flow, flow.counts().sent));
             }
             Err(error) if is_slow(&error) => flow.sent(0),
-            // It may have read some of them before.
+            // The receiver may have read some of them before.
             Err(error) if is_gone(&error) => {
                 self.lanes.remove(&to);
             }
@@ -267,7 +268,7 @@ impl<'m> Sender<'m> {
         Ok(())
     }
 
-    /// Whether there is a lane to a peer, or can be.
+    /// Whether there is a lane to a peer, or one can be opened.
     fn open_lane(&mut self, to: Peer) -> Result<bool> {
         if self.lanes.contains_key(&to) {
             return Ok(true);
@@ -279,7 +280,7 @@ impl<'m> Sender<'m> {
                 Ok(true)
             }
             Err(error) if is_gone(&error) => Ok(false),
-            // The receiver has not read the lane of who had this slot before.
+            // The receiver has not closed the lane of the slot's previous member.
             Err(error) if error.errno() == Some(Errno::BUSY) => Ok(false),
             Err(error) => Err(error).context("opening a lane"),
         }
@@ -328,12 +329,12 @@ impl<'m> Sender<'m> {
             lane.publish()?;
             Ok(None)
         })?;
-        // Its position is not known.
+        // The position of the item is not known.
         self.last = None;
         Ok(())
     }
 
-    /// Sends one block to everybody.
+    /// Sends one block to every member.
     fn send_shared(&mut self, peers: &[Peer]) -> Result<()> {
         let Some(mut block) = self.block()? else {
             return Ok(());
@@ -358,7 +359,7 @@ impl<'m> Sender<'m> {
         Ok(())
     }
 
-    /// Waits until the last of what was sent has been read, and it has been noted down.
+    /// Waits until the last item that was sent has been read, and its receiver has counted it.
     fn flush(&mut self, deadline: Deadline) -> Result<()> {
         let Some((sent, flow, count)) = self.last.take() else {
             return Ok(());

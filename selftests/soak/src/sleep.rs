@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ways in which a receiver sleeps until there is something for it. None has a deadline: who
-//! misses a wakeup sleeps until somebody notices.
+//! The ways in which a receiver sleeps until it has an item. No sleep has a deadline, so a lost
+//! wakeup is noticed.
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -17,11 +17,11 @@ use rustix::io::{Errno, retry_on_intr};
 pub enum Way {
     /// `IVRING_IOC_WAIT`, and the kernel arms.
     Wait,
-    /// As that, and looks for members who come and go too.
+    /// The same, and also waits for membership changes.
     WaitMembers,
-    /// Polls, arms and waits, and has senders make fences.
+    /// Polls, arms and waits, and its senders pass the barriers.
     Idle,
-    /// As that, and makes the fences for them.
+    /// The same, and the receiver passes the barriers for its senders.
     IdleUnfenced,
     Poll,
     EpollLevel,
@@ -51,14 +51,14 @@ impl Way {
     ];
 }
 
-/// Where a receiver sleeps.
+/// What a receiver needs to sleep.
 pub enum Bed {
     Wait,
     WaitMembers,
     Idle,
     Poll,
-    /// The descriptor is added right before the first sleep: added earlier, it would be asked once,
-    /// and then not again before the sleep.
+    /// The descriptor is added right before the first sleep. If it were added earlier, epoll would
+    /// call poll() then, and not again before the sleep.
     EpollLevel(Option<OwnedFd>),
     EpollEdge(OwnedFd),
     Eventfd(OwnedFd),
@@ -92,7 +92,7 @@ impl Bed {
         })
     }
 
-    /// Sleeps, if there is nothing. It may return for nothing.
+    /// Sleeps if there is nothing to read. It may return without a reason.
     pub fn sleep(&mut self, member: &mut Member) -> Result<()> {
         match self {
             Self::Wait => member.wait_items(Deadline::NEVER)?,
@@ -113,7 +113,7 @@ impl Bed {
                 retry_on_intr(|| rustix::io::read(&*eventfd, &mut [0; 8]))?;
             }
             Self::Uring(ring) if member.arm() => wait_uring(ring, member)?,
-            // It could not be armed: there is something.
+            // It did not arm because there is an item.
             Self::EpollEdge(_) | Self::Eventfd(_) | Self::Uring(_) => {}
         }
         Ok(())
@@ -139,12 +139,12 @@ pub fn wait_epoll(epoll: &OwnedFd) -> Result<()> {
     Ok(())
 }
 
-/// Asks for a completion whenever the member has something.
+/// Asks for a completion whenever the member has something to read.
 fn watch(ring: &mut IoUring, member: &Member) -> Result<()> {
     let events = (PollFlags::IN | PollFlags::PRI).bits();
     let poll = opcode::PollAdd::new(types::Fd(member.as_fd().as_raw_fd()), events.into());
     let entry = poll.multi(true).build();
-    // SAFETY: it has no buffers, and the member outlives the ring's use.
+    // SAFETY: the request has no buffers, and the member outlives the ring.
     unsafe { ring.submission().push(&entry) }.context("no room to submit")?;
     retry_on_intr(|| ring.submit().map_err(errno))?;
     Ok(())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The sum of a round, and whether it is right.
+//! The sum of a round, and whether it is correct.
 
 use std::fmt;
 use std::sync::atomic::Ordering;
@@ -10,24 +10,25 @@ use anyhow::{Context as _, Result, ensure};
 use crate::board::{Board, Counts, Ending, MEMBERS, Stream, Table};
 use crate::sums::sums;
 
-/// The most items that are sent together, and so the most of one stream that a kill leaves open.
+/// The maximum number of items that are sent together, and so of items of one stream that a kill
+/// leaves open.
 pub const MAX_TOGETHER: u64 = 64;
 
 sums! {
     /// What happened to items.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct Tally {
-        /// Published: their sender has noted it down, or they were received.
+        /// Published: their sender has counted them, or they were received.
         pub sent: u64,
-        /// Those of them whose sender was killed before it had noted it down.
+        /// Published items whose sender was killed before it had counted them.
         pub unnoted: u64,
-        /// Received, in order, as they were sent.
+        /// Received in order and unchanged.
         pub received: u64,
         /// Published, and not received before their receiver was killed or left.
         pub lost: u64,
         /// Begun to be sent when their sender was killed or their receiver left, and not received.
         pub open: u64,
-        /// By stream, those that were received.
+        /// Received items by stream.
         pub streams: [u64; Stream::ALL.len()],
         pub payload: u64,
         pub unreachable: u64,
@@ -41,7 +42,7 @@ impl Tally {
     ///
     /// # Errors
     ///
-    /// An item too much or too few.
+    /// An item is missing, or was received twice.
     pub fn of(board: &Board) -> Result<Self> {
         let mut tally = Self::default();
         for (number, table) in board.tables.iter().enumerate() {
@@ -92,7 +93,7 @@ impl Tally {
     }
 }
 
-/// Whether a flow is as it must be, with such a sender and such a receiver.
+/// Checks the counts of a flow against how its sender and its receiver ended.
 fn check(counts: Counts, sender: Ending, receiver: Ending) -> Result<()> {
     let Counts {
         attempted,
@@ -107,7 +108,7 @@ fn check(counts: Counts, sender: Ending, receiver: Ending) -> Result<()> {
     );
     if receiver == Ending::Finished {
         ensure!(received >= sent, "items were lost");
-        // A sender that died had begun to send the others.
+        // A killed sender had begun to send the others.
         if sender != Ending::Died {
             ensure!(attempted == sent, "a send without an end");
             ensure!(received == sent, "items came that were not sent");
@@ -152,18 +153,19 @@ mod tests {
     fn what_must_arrive() {
         use Ending::{Died, Finished, Left};
 
-        // Who lives has sent what was received.
+        // A sender that is alive has sent what was received.
         for sender in [Left, Finished] {
             assert!(is_right((7, 7, 7), sender, Finished));
             assert!(!is_right((7, 7, 6), sender, Finished));
             assert!(!is_right((8, 7, 7), sender, Finished));
             assert!(!is_right((8, 7, 8), sender, Finished));
         }
-        // Who died has sent at least what it has noted, and at most what it had begun to.
+        // A killed sender has sent at least what it has counted, and at most what it had begun to
+        // send.
         for (received, right) in [(6, false), (7, true), (8, true), (9, true), (10, false)] {
             assert_eq!(is_right((9, 7, received), Died, Finished), right);
         }
-        // A receiver that died has read some of it.
+        // A killed receiver has read a part of it.
         for receiver in [Died, Left] {
             for sender in [Died, Left, Finished] {
                 assert!(is_right((9, 7, 0), sender, receiver));

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 pub enum Outcome {
     Passed,
     Failed(String),
-    /// Why it could not be run.
+    /// Why it was skipped.
     Skipped(&'static str),
 }
 
@@ -19,7 +19,7 @@ impl From<Result<(), String>> for Outcome {
     }
 }
 
-/// Prints all results, by their names.
+/// Prints all results by name.
 pub fn print(results: &[(&str, Outcome)]) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
     for (number, (name, outcome)) in (1..).zip(results) {
