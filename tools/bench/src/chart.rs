@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Records as drawings: one SVG for each mode.
+//! Draws records: one SVG per mode.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,7 +24,7 @@ const LINE_HEIGHT: i32 = 12;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// A point with a line to something worse.
+/// A point with a line to a worse value.
 struct Dot {
     transport: String,
     value: f64,
@@ -51,7 +51,7 @@ enum Panel {
     Lines(Lines),
 }
 
-/// What is said of a workload.
+/// The titles and units of a workload.
 type Field = fn(&Record) -> Option<f64>;
 
 fn dots(
@@ -205,7 +205,7 @@ fn colour(transport: &str) -> RGBColor {
     }
 }
 
-/// From a little below the least to a little above the most.
+/// From a little below the smallest value to a little above the largest.
 fn range(
     values: impl Iterator<Item = f64> + Clone,
     below: f64,
@@ -234,7 +234,7 @@ fn draw_dots(area: &Area, panel: &Dots) -> Result<()> {
         )
         .map_err(error)?;
     let name = |place: &SegmentValue<usize>| match place {
-        // With some room to the axis.
+        // Leaves some room next to the axis.
         SegmentValue::CenterOf(row) if *row < rows => {
             format!("{}\u{a0}\u{a0}", panel.dots[*row].transport)
         }
@@ -270,7 +270,7 @@ fn draw_dots(area: &Area, panel: &Dots) -> Result<()> {
     Ok(())
 }
 
-/// Bytes with a unit, or a number as it is.
+/// Bytes with a unit, or a number without one.
 fn power(value: f64) -> String {
     match value as u64 {
         value if value >= 1 << 20 => format!("{} MiB", value >> 20),
@@ -279,8 +279,8 @@ fn power(value: f64) -> String {
     }
 }
 
-/// Moves places, from the top to the bottom, so far down that none is nearer than `LINE_HEIGHT` to
-/// the one above.
+/// Moves places downwards, from top to bottom, so that no place is nearer than `LINE_HEIGHT` to the
+/// one above it.
 fn spread(places: &mut [i32]) {
     for lower in 1..places.len() {
         places[lower] = places[lower].max(places[lower - 1] + LINE_HEIGHT);
@@ -332,7 +332,7 @@ fn draw_lines(area: &Area, panel: &Lines) -> Result<()> {
     Ok(())
 }
 
-/// Draws what there is of a mode; nothing if there is nothing.
+/// Draws the records of a mode; nothing if there are none.
 pub fn draw(mode: Mode, records: &[Record], path: &Path) -> Result<()> {
     let records: Vec<_> = records
         .iter()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Measuring where the clock counts instructions, one a nanosecond, and there is one CPU: once is
-//! enough, and the time between two points is what all processes and the kernel did.
+//! Measures with a clock that counts instructions, one per nanosecond, on one CPU. One measurement
+//! is enough, and the time between two points is what all processes and the kernel have executed.
 
 use anyhow::Result;
 
@@ -12,9 +12,9 @@ use crate::record::{Mode, Record};
 use crate::transport::CAPACITY;
 use crate::workload::{Spec, push, take};
 
-/// How many items are sent, before the measured ones and then.
+/// The number of items that are sent before the measured ones, and the number of measured items.
 fn items(workload: Workload, kind: Kind) -> Option<(u64, u64)> {
-    // Whole rounds of the queues, and several: what is in them at first was sent before.
+    // These are whole rounds of the queues, and several, because the queues are not empty at first.
     let queue = CAPACITY as u64;
     match workload {
         Workload::FanIn(senders) if kind.has_lanes() => {
@@ -26,12 +26,12 @@ fn items(workload: Workload, kind: Kind) -> Option<(u64, u64)> {
         Workload::Request => Some((128, 2048)),
         Workload::Large(payload) if payload > 64 << 10 => Some((0, 32)),
         Workload::Large(_) => Some((0, 512)),
-        // They have to do with time.
+        // These workloads depend on real time.
         Workload::SlowReceiver | Workload::Trickle => None,
     }
 }
 
-/// One workload with one transport.
+/// Measures one workload with one transport.
 pub fn measure(workload: Workload, kind: Kind) -> Result<Option<Record>> {
     let Some((warm_up, items)) = items(workload, kind) else {
         return Ok(None);
@@ -60,7 +60,7 @@ pub fn measure(workload: Workload, kind: Kind) -> Result<Option<Record>> {
     }))
 }
 
-/// One send to a busy receiver, by both libraries, and one receipt.
+/// Measures one send to a busy receiver, by both libraries, and one receive.
 pub fn library() -> Result<Vec<Record>> {
     let record = |workload, transport, instructions| Record {
         instructions_per_item: Some(instructions),
@@ -73,7 +73,7 @@ pub fn library() -> Result<Vec<Record>> {
     ])
 }
 
-/// All of `workloads`, each with those transports that take part in it.
+/// Measures all of `workloads`, each with the transports that can run it.
 pub fn all(workloads: &[Workload], kinds: impl Fn(Workload) -> Vec<Kind>) -> Result<Vec<Record>> {
     let steps: usize = workloads
         .iter()

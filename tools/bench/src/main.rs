@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Measures ivring, and beside it what people use instead.
+//! Measures ivring and the usual alternatives to it.
 
 mod chart;
 mod counted;
@@ -43,19 +43,19 @@ enum Command {
     Vm(Choice),
     /// Measure on the bare machine, without the module
     Bare(Choice),
-    /// Count instructions, in the virtual machine whose clock does so, with the module loaded
+    /// Count instructions, in the virtual machine whose clock counts them, with the module loaded
     Counted(Choice),
-    /// Check counts, not times; prints TAP
+    /// Check counts instead of times; prints TAP
     Smoke {
         /// Where it runs
         mode: SmokeMode,
     },
-    /// Put records together, print them and where ivring stands, and draw them
+    /// Combine records, print them and the targets of ivring, and draw them
     Report {
-        /// Where the records and drawings go
+        /// Where to put the records and drawings
         #[arg(short, long)]
         directory: PathBuf,
-        /// Records, as the others print them
+        /// Records, as the other commands print them
         records: Vec<PathBuf>,
     },
 }
@@ -64,26 +64,27 @@ enum Command {
 enum SmokeMode {
     /// The virtual machine, with the module loaded
     Vm,
-    /// The one whose clock counts instructions
+    /// The virtual machine whose clock counts instructions
     Counted,
 }
 
-/// What is measured, and how long.
+/// What is measured, and for how long.
 #[derive(clap::Args)]
 struct Choice {
-    /// Only these transports
+    /// Measure only these transports
     #[arg(short, long, value_delimiter = ',')]
     transport: Vec<Kind>,
-    /// Only these workloads, by the names in the records
+    /// Measure only these workloads, by their names in the records
     #[arg(short, long, value_delimiter = ',')]
     workload: Vec<String>,
-    /// Rounds
+    /// Number of rounds
     #[arg(short, long, default_value_t = 7)]
     rounds: u32,
-    /// Milliseconds for one transport in one round
+    /// Milliseconds per transport and round
     #[arg(short, long, default_value_t = 50)]
     milliseconds: u64,
-    /// Let the scheduler choose CPUs, instead of one for the receiver and the others for senders
+    /// Let the scheduler choose CPUs, instead of giving one to the receiver and the others to
+    /// senders
     #[arg(long)]
     unpinned: bool,
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What one process notes while it is measured.
+//! What a process records while it is measured.
 
 use std::mem::MaybeUninit;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::transport::Counters;
 
-/// The longest latency that a histogram can tell, in nanoseconds.
+/// The longest latency that a histogram can hold, in nanoseconds.
 const LONGEST: u64 = 60_000_000_000;
 
 fn clock(id: ClockId) -> u64 {
@@ -24,15 +24,15 @@ pub fn now() -> u64 {
     clock(ClockId::Monotonic)
 }
 
-/// Nanoseconds of CPU time that this process has used, user and kernel.
+/// Nanoseconds of CPU time that this process has used, in user space and in the kernel.
 pub fn cpu_time() -> u64 {
     clock(ClockId::ProcessCPUTime)
 }
 
-/// How often this process was taken off a CPU, by its own wish or not.
+/// How often this process was switched out, voluntarily or not.
 fn context_switches() -> u64 {
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: it is given room for a struct rusage, any bytes of which are a valid one.
+    // SAFETY: the call is given room for a struct rusage, and any bytes are a valid one.
     let usage = unsafe {
         libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
         usage.assume_init()
@@ -45,12 +45,12 @@ pub fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LONGEST, 3).expect("the bounds are possible")
 }
 
-/// Puts a latency into a histogram, whatever it is.
+/// Records a latency. Values out of range count as the nearest value in range.
 pub fn record(latencies: &mut Histogram<u64>, nanoseconds: u64) {
     latencies.saturating_record(nanoseconds.max(1));
 }
 
-/// The values of a histogram, and how often each.
+/// The values of a histogram, and how often each occurred.
 fn recorded(latencies: &Histogram<u64>) -> Vec<(u64, u64)> {
     let steps = latencies.iter_recorded();
     steps
@@ -58,7 +58,7 @@ fn recorded(latencies: &Histogram<u64>) -> Vec<(u64, u64)> {
         .collect()
 }
 
-/// A process begins to be measured.
+/// The measured part of a process's run.
 pub struct Section {
     counters: Counters,
     context_switches: u64,
@@ -67,7 +67,7 @@ pub struct Section {
 }
 
 impl Section {
-    /// The time begins now. `counters` are those of the process's endpoint.
+    /// Starts the time. `counters` are those of the process's endpoint.
     pub fn begin(counters: Counters) -> Self {
         Self {
             counters,
@@ -77,8 +77,8 @@ impl Section {
         }
     }
 
-    /// The time ends now, after `items`. (To go through a histogram takes long, so where there are no
-    /// latencies there shall be none.)
+    /// Stops the time after `items`. (Reading a histogram takes long, so pass none if no latencies
+    /// were recorded.)
     pub fn end(self, counters: Counters, items: u64, latencies: Option<&Histogram<u64>>) -> Report {
         let end = now();
         Report {
@@ -93,10 +93,10 @@ impl Section {
     }
 }
 
-/// What became of one process's section.
+/// What a process reports about its measured part.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
-    /// How many items it is about.
+    /// The number of items.
     pub items: u64,
     /// Nanoseconds of wall-clock time.
     pub elapsed: u64,
@@ -106,6 +106,6 @@ pub struct Report {
     /// As far as the transport can count them.
     pub syscalls: u64,
     pub doorbells: u64,
-    /// Nanoseconds, and how often.
+    /// Latencies in nanoseconds, and how often each occurred.
     pub latencies: Vec<(u64, u64)>,
 }

@@ -2,10 +2,10 @@
 
 //! The processes that are measured.
 //!
-//! One is the *hub*, party 0; the others are *spokes*. The hub has one CPU for itself and the spokes
-//! share the others, whatever the transport: so nobody gains by the scheduler's putting both ends on
-//! one CPU, and what spins can. A machine with one CPU has them all on that, and who asks for it has
-//! the scheduler choose.
+//! One process is the *hub*, party 0. The others are *spokes*. The hub has one CPU for itself and
+//! the spokes share the others, for every transport: so no transport profits because the scheduler
+//! puts both ends on one CPU, and spinning is possible. On a machine with one CPU all parties share
+//! it. The user can let the scheduler choose instead.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -19,10 +19,10 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use crate::measure::Report;
 use crate::transport::Transport;
 
-/// Seconds until a process is taken to hang.
+/// Seconds after which a process is considered to hang.
 const PATIENCE: u32 = 60;
 
-/// Which CPUs the parties run on.
+/// The CPUs on which the parties run.
 #[derive(Clone, Copy, Debug)]
 pub struct Cpus {
     hub: CpuSet,
@@ -31,7 +31,7 @@ pub struct Cpus {
 }
 
 impl Cpus {
-    /// All CPUs that this process may use, for everyone.
+    /// Every party uses all CPUs that this process may use.
     pub fn free() -> Result<Self> {
         let all = sched_getaffinity(None)?;
         Ok(Self {
@@ -41,7 +41,7 @@ impl Cpus {
         })
     }
 
-    /// Shares out the CPUs that this process may use.
+    /// Distributes the CPUs that this process may use.
     pub fn share() -> Result<Self> {
         let all = sched_getaffinity(None)?;
         let mut cpus = (0..CpuSet::MAX_CPU).filter(|&cpu| all.is_set(cpu));
@@ -72,7 +72,7 @@ impl Cpus {
     }
 }
 
-/// A child process; killed and reaped if it is dropped before its end.
+/// A child process. It is killed and reaped if it is dropped before it has ended.
 struct Child {
     pid: Option<Pid>,
     ready: File,
@@ -80,7 +80,7 @@ struct Child {
 }
 
 impl Child {
-    /// Waits for its end, and tells what it reported.
+    /// Waits for the end of the child, and returns its report.
     fn finish(mut self) -> Result<Report> {
         let mut report = Vec::new();
         self.report.read_to_end(&mut report)?;
@@ -102,15 +102,15 @@ impl Drop for Child {
     }
 }
 
-/// The end to read from, and the end to write to.
+/// The reading end and the writing end of a pipe.
 fn pipe() -> Result<(File, File)> {
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
     Ok((reader.into(), writer.into()))
 }
 
-/// Runs `role` for each of the parties, in a process and with an endpoint of its own. They start
-/// together, once all have their endpoints, and nobody tidies up before the hub is done. Returns
-/// their reports, the hub's first.
+/// Runs `role` for each of the parties, each in its own process and with its own endpoint. The
+/// parties start together once all have their endpoints, and none exits before the hub is done.
+/// Returns their reports, the hub's first.
 pub fn run<T: Transport>(
     transport: &T,
     parties: usize,
@@ -128,7 +128,7 @@ pub fn run<T: Transport>(
     })
 }
 
-/// What holds a child: until all can start, and until the hub is done.
+/// Gates that hold a child back: until all can start, and until the hub is done.
 struct Gates {
     say_ready: File,
     start: File,
@@ -151,7 +151,7 @@ impl Gates {
 type Role<'a> = &'a dyn Fn(usize, Gates) -> Result<Report>;
 
 fn run_all(parties: usize, cpus: &Cpus, role: Role) -> Result<Vec<Report>> {
-    // Gates open when nobody has their second end any more.
+    // A gate opens when every process has closed its writing end.
     let (start, open_start) = pipe()?;
     let (finish, open_finish) = pipe()?;
     let mut children = Vec::with_capacity(parties);
@@ -163,13 +163,13 @@ fn run_all(parties: usize, cpus: &Cpus, role: Role) -> Result<Vec<Report>> {
             start: start.try_clone()?,
             finish: finish.try_clone()?,
         };
-        // SAFETY: this process has one thread, so its child can do whatever it could.
+        // SAFETY: this process has one thread, so its child can call any function.
         match unsafe { libc::fork() } {
             -1 => return Err(std::io::Error::last_os_error()).context("fork"),
             0 => {
                 drop((open_start, open_finish));
                 let status = be(party, cpus.of(party, parties), gates, say_report, role);
-                // SAFETY: it ends the process, which owns nothing that others wait for.
+                // SAFETY: this ends the process, which owns nothing that others wait for.
                 unsafe { libc::_exit(status) };
             }
             pid => children.push(Child {
@@ -191,10 +191,10 @@ fn run_all(parties: usize, cpus: &Cpus, role: Role) -> Result<Vec<Report>> {
     [Ok(hub)].into_iter().chain(spokes).collect()
 }
 
-/// What a child does. Returns its exit status.
+/// Runs a child. Returns its exit status.
 fn be(party: usize, cpus: &CpuSet, gates: Gates, mut say_report: File, role: Role) -> i32 {
     let work = AssertUnwindSafe(|| -> Result<()> {
-        // SAFETY: it has no memory to do with.
+        // SAFETY: the call accesses no memory of this process.
         unsafe { libc::alarm(PATIENCE) };
         sched_setaffinity(None, cpus)?;
         let report = role(party, gates)?;

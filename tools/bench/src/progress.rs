@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! How far it is: a bar on a terminal, else a line now and then.
+//! Reports progress: a bar on a terminal, or else a line now and then.
 
 use std::cell::Cell;
 use std::io::{IsTerminal, stderr};
@@ -13,12 +13,12 @@ const NOW_AND_THEN: Duration = Duration::from_secs(10);
 pub struct Progress {
     name: &'static str,
     bar: ProgressBar,
-    /// When the last line was written, if lines it is.
+    /// When the last line was written, if progress is reported in lines.
     line: Option<Cell<Instant>>,
 }
 
 impl Progress {
-    /// Of so many steps.
+    /// A run of this many steps.
     pub fn new(name: &'static str, steps: u64) -> Self {
         let lines = !stderr().is_terminal();
         let bar = if lines {
@@ -37,7 +37,7 @@ impl Progress {
         }
     }
 
-    /// What is being done now.
+    /// Reports the current step.
     pub fn at(&self, what: &str) {
         self.bar.set_message(what.to_owned());
         if let Some(line) = &self.line {
@@ -49,7 +49,7 @@ impl Progress {
         }
     }
 
-    /// Something that is to be read later too.
+    /// Reports something that stays visible.
     pub fn tell(&self, what: &str) {
         self.bar.suspend(|| eprintln!("{}: {what}", self.name));
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Median and spread.
+//! Median and spread of values.
 
-/// What is said of the values of several rounds.
+/// The quartiles of the values of several rounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quartiles {
     pub lower: f64,
@@ -11,8 +11,8 @@ pub struct Quartiles {
 }
 
 impl Quartiles {
-    /// Of values of which there is at least one. Between two values it is the straight line that tells
-    /// (the definition that R calls type 7).
+    /// The quartiles of at least one value. Between two values it interpolates linearly (type 7 in
+    /// R).
     pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
@@ -31,7 +31,7 @@ impl Quartiles {
         }
     }
 
-    /// Half of the distance between the quartiles.
+    /// Half of the distance between the outer quartiles.
     pub fn spread(&self) -> f64 {
         (self.upper - self.lower) / 2.0
     }

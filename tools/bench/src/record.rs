@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What is written down of a measurement.
+//! The record of a measurement.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// Where something was measured.
+/// Where a measurement was made.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum,
 )]
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub enum Mode {
     /// In the virtual machine, with the module.
     Vm,
-    /// On the bare machine, without it.
+    /// On the bare machine, without the module.
     Bare,
     /// In the virtual machine whose clock counts instructions.
     Counted,
@@ -35,7 +35,7 @@ impl Mode {
     }
 }
 
-/// One transport with one workload. What does not apply is null.
+/// The results of one transport with one workload. Values that do not apply are null.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     pub mode: Mode,
@@ -43,24 +43,24 @@ pub struct Record {
     pub transport: String,
     pub payload_bytes: u64,
     pub senders: u64,
-    /// Median of the rounds; of a workload that goes there and back, for both ways together.
+    /// The median of the rounds. For a round trip this is the time for both directions.
     pub ns_per_item: Option<f64>,
-    /// Half of the distance between the quartiles of the rounds.
+    /// Half of the distance between the outer quartiles of the rounds.
     pub ns_spread: Option<f64>,
     pub p50_ns: Option<f64>,
     pub p99_ns: Option<f64>,
     pub doorbells_per_item: Option<f64>,
-    /// Of all parties together, as the next ones.
+    /// This and the next two values are sums over all parties.
     pub syscalls_per_item: Option<f64>,
     pub cpu_ns_per_item: Option<f64>,
     pub instructions_per_item: Option<f64>,
     pub context_switches_per_item: Option<f64>,
-    /// Those of the senders alone.
+    /// This value is that of the senders alone.
     pub sender_syscalls_per_item: Option<f64>,
 }
 
 impl Record {
-    /// One that says nothing yet.
+    /// A record without results.
     pub fn new(
         mode: Mode,
         workload: &str,
@@ -87,7 +87,7 @@ impl Record {
         }
     }
 
-    /// What it is about, but for the transport.
+    /// The subject of the record without the transport.
     pub fn title(&self) -> String {
         let mode = self.mode.name();
         match (&*self.workload, self.senders, self.payload_bytes) {
@@ -97,7 +97,8 @@ impl Record {
         }
     }
 
-    /// What it is about: two records with the same key say different things of the same.
+    /// The subject of the record. Two records with the same key are results of the same
+    /// measurement.
     pub fn key(&self) -> (Mode, &str, &str, u64, u64) {
         (
             self.mode,
@@ -109,7 +110,7 @@ impl Record {
     }
 }
 
-/// Puts records together; of two about the same the later holds. The order is that of the first.
+/// Combines records. Of two with the same key the later one counts, at the place of the first.
 pub fn merge(lists: impl IntoIterator<Item = Vec<Record>>) -> Vec<Record> {
     let mut merged: Vec<Record> = Vec::new();
     let mut places = BTreeMap::new();

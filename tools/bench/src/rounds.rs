@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Measuring in rounds: all transports once, then all of them again, so that what changes on the
-//! machine in the meantime changes for all.
+//! Measures in rounds: each round measures all transports once, so that changes on the machine
+//! affect all of them alike.
 
 use anyhow::Result;
 
@@ -14,20 +14,20 @@ use crate::record::{Mode, Record};
 use crate::transport::CAPACITY;
 use crate::workload::{Run, Spec};
 
-/// How many items of a trickle are sent in a round.
+/// The number of items that a trickle sends per round.
 const TRICKLE: u64 = 64;
 
 /// How much is measured, and where.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
     pub rounds: u32,
-    /// Where the parties run.
+    /// The CPUs on which the parties run.
     pub cpus: Cpus,
-    /// How long one transport is to be measured in a round, in nanoseconds.
+    /// The time for one transport in one round, in nanoseconds.
     pub budget: u64,
 }
 
-/// The least and the most items of a measurement, and how many go before it.
+/// The minimum and maximum number of items in a measurement, and the number of items before them.
 struct Range {
     least: u64,
     most: u64,
@@ -36,7 +36,8 @@ struct Range {
 
 impl Range {
     fn of(workload: Workload) -> Self {
-        // A receiver may find all that fits into the queue at once: there must be several times as much.
+        // A receiver may find a full queue at once, so the number must be several times the
+        // capacity.
         let queue = CAPACITY as u64;
         let (least, most, warm_up) = match workload {
             Workload::Stream => (4 * queue, 10_000_000, 2 * queue),
@@ -57,7 +58,7 @@ impl Range {
     }
 }
 
-/// How many items it takes to use up the budget.
+/// The number of items that takes as long as the budget.
 fn items(workload: Workload, kind: Kind, mut spec: Spec, budget: u64) -> Result<u64> {
     let range = Range::of(workload);
     let mut items = range.least;
@@ -68,7 +69,7 @@ fn items(workload: Workload, kind: Kind, mut spec: Spec, budget: u64) -> Result<
         if run.elapsed >= budget / 8 {
             return Ok((wanted as u64).clamp(range.least, range.most));
         }
-        // It gets faster with more of them, so not too far at once.
+        // More items are faster per item, so increase the number in limited steps.
         items = (items * 16)
             .min(wanted as u64 + 1)
             .clamp(items + 1, range.most);
@@ -76,8 +77,8 @@ fn items(workload: Workload, kind: Kind, mut spec: Spec, budget: u64) -> Result<
     Ok(range.most)
 }
 
-/// Measures one workload with those transports. One that fails is told of, and is not among the
-/// records.
+/// Measures one workload with these transports. If one fails, this is reported and there is no
+/// record of it.
 pub fn measure(
     mode: Mode,
     workload: Workload,
@@ -115,7 +116,7 @@ pub fn measure(
     Ok(entrants.iter().map(record).collect())
 }
 
-/// What the rounds say.
+/// The records of the rounds.
 fn record(mode: Mode, workload: Workload, kind: Kind, runs: &[Run]) -> Record {
     let median = |value: fn(&Run) -> f64| Quartiles::of(runs.iter().map(value)).median;
     let time = Quartiles::of(runs.iter().map(|run| run.ns_per_item));

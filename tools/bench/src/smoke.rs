@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What must not get worse, as a test: counts, which are the same on a slow and on a busy machine.
-//! Prints TAP.
+//! Tests that nothing has become worse. It checks counts, which are the same on a slow or busy
+//! machine. Prints TAP.
 
 use anyhow::{Context, Result};
 
@@ -13,7 +13,7 @@ use crate::table::digits;
 use crate::transport::CAPACITY;
 use crate::workload::{Run, Spec};
 
-/// A count an item, and where it must lie.
+/// A count per item, and its bounds.
 struct Check {
     what: String,
     is: Result<f64>,
@@ -29,7 +29,7 @@ impl Check {
     }
 }
 
-/// Prints them, and returns whether all have passed.
+/// Prints the counts. Returns whether all are within their bounds.
 fn tap(checks: &[Check]) -> bool {
     println!("TAP version 13\n1..{}", checks.len());
     for (number, check) in (1..).zip(checks) {
@@ -54,13 +54,13 @@ const SENT: Count = ("the sender's system calls", |run| {
     run.sender_syscalls_per_item
 });
 
-/// In the virtual machine, with the module: doorbells and system calls. Where they depend on how the
-/// two CPUs are scheduled there is room for a busy machine.
+/// Checks doorbells and system calls, in the virtual machine with the module. Bounds are wide where
+/// a count depends on how the two CPUs are scheduled, to allow for a busy machine.
 pub fn vm() -> Result<bool> {
     use Kind::*;
     use Workload::*;
 
-    // What is measured, and each count with its bounds.
+    // The measurements, and the bounds of their counts.
     let all: [(Workload, Kind, &[Bounds]); 10] = [
         (Stream, Enqueue, &[(SENT, 1.0, 1.0), (DOORBELLS, 0.0, 1.0)]),
         (Stream, Enqueue32, &[(SENT, 1.0 / 32.0, 0.04)]),
@@ -88,7 +88,7 @@ pub fn vm() -> Result<bool> {
         (
             SlowReceiver,
             Enqueue,
-            // All but the first are counted.
+            // All items but the first are counted.
             &[(DOORBELLS, 0.0, 0.001), (SENT, 0.999, 1.0)],
         ),
         (
@@ -134,7 +134,7 @@ pub fn vm() -> Result<bool> {
     Ok(tap(&checks))
 }
 
-/// Where the clock counts instructions: those of the paths.
+/// Checks the instructions of each path, where the clock counts them.
 pub fn counted() -> Result<bool> {
     let mut checks = Vec::new();
     let mut check = |what: String, is, most| {
@@ -173,30 +173,31 @@ pub fn counted() -> Result<bool> {
     Ok(tap(&checks))
 }
 
-/// The most instructions of one send to a busy receiver.
+/// The maximum number of instructions of one send to a busy receiver.
 const PUSH: f64 = 55.0;
-/// The most instructions of one receipt.
+/// The maximum number of instructions of one receive.
 const TAKE: f64 = 120.0;
-/// How many times as many instructions an item of 63 senders may take.
+/// How many times as many instructions an item may take with 63 senders as with one.
 const FAN_IN: f64 = 1.5;
-/// The most instructions an item, of all parties and the kernel, besides those of wakeups: 215, 1610,
-/// 340 and 1340 were measured; the rest is for another version of the kernel or a compiler.
+/// The maximum number of instructions per item, for all parties and the kernel, without those of
+/// wakeups. 215, 1610, 340 and 1340 were measured. The rest allows for other versions of the kernel
+/// and of the compilers.
 const INSTRUCTIONS: [(Workload, Kind, f64); 4] = [
     (Workload::Stream, Kind::Direct, 250.0),
     (Workload::Stream, Kind::Enqueue, 1800.0),
     (Workload::Stream, Kind::Enqueue32, 420.0),
     (Workload::RoundTrip, Kind::DirectSleep, 2000.0),
 ];
-/// The most instructions of a doorbell and of what follows: the receiver wakes, finds nothing more
-/// and goes to sleep. How many doorbells there are on one CPU is the scheduler's affair: it lets the
-/// receiver in at once or later, and the least change of a program changes when.
+/// The maximum number of instructions of a doorbell and what follows it: the receiver wakes, finds
+/// no more items and goes to sleep. On one CPU the scheduler decides how many doorbells there are:
+/// it runs the receiver at once or later, and any change of a program can change that.
 const WAKEUP: f64 = 10_500.0;
 
 fn instructions(record: &Record) -> Result<f64> {
     record.instructions_per_item.context("it was not counted")
 }
 
-/// Instructions and doorbells an item.
+/// Instructions and doorbells per item.
 fn count(workload: Workload, kind: Kind) -> Result<(f64, f64)> {
     let record = counted::measure(workload, kind)?.context("it cannot be counted")?;
     let doorbells = record.doorbells_per_item.context("no doorbells")?;

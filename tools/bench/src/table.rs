@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Records as tables to be read.
+//! Prints records as tables.
 
 use std::fmt::Write;
 
@@ -16,7 +16,7 @@ pub fn time(nanoseconds: f64) -> String {
     format!("{} {unit}", digits(value))
 }
 
-/// A number to three digits, or as many as it has before the point.
+/// A number with three digits, or with all its digits before the decimal point if these are more.
 pub fn digits(value: f64) -> String {
     let decimals = match value.abs() {
         value if value >= 99.95 => 0,
@@ -55,7 +55,7 @@ const COUNTED: &[Column] = &[
     ("switches", |r| or_dash(r.context_switches_per_item, digits)),
 ];
 
-/// All of them, by mode and workload.
+/// Prints all records, by mode and workload.
 pub fn table(records: &[Record]) -> String {
     let mut text = String::new();
     let mut title = String::new();

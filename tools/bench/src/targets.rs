@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Where ivring must stand.
+//! The targets that ivring must reach.
 
 use crate::record::{Mode, Record};
 use crate::table::digits;
 
-/// What a record says, of those that targets are about.
+/// The fields of a record that targets refer to.
 type Field = fn(&Record) -> Option<f64>;
 
-/// One record.
+/// A field of one record.
 #[derive(Clone, Copy, Debug)]
 struct Which {
     mode: Mode,
@@ -55,18 +55,19 @@ impl Which {
     }
 }
 
-/// What is compared with what.
+/// What a field is compared with.
 #[derive(Clone, Copy, Debug)]
 enum Than {
     /// The same field of that record.
     One(Which),
-    /// That of the best of those transports.
+    /// The field of the best of those transports.
     Best(&'static [&'static str]),
     /// A number.
     Number,
 }
 
-/// A row of the table: a field of a record is at most so many times another, or so much.
+/// A row of the table: a field of a record is at most this many times another value, or at most
+/// this value.
 #[derive(Clone, Debug)]
 pub struct Target {
     what: String,
@@ -76,11 +77,11 @@ pub struct Target {
     most: f64,
 }
 
-/// What became of a target.
+/// The outcome of a target.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
     pub what: String,
-    /// The ratio, or the number; `None` if there are no records to tell.
+    /// The ratio or the number; `None` if the records are missing.
     pub value: Option<f64>,
     pub most: f64,
 }
@@ -99,7 +100,7 @@ const SLEEPERS: &[&str] = &[
     "eventfd-ring",
     "futex-ring",
 ];
-/// So few system calls an item are none: those around the measured items.
+/// This few system calls per item count as none: they are made around the measured items.
 const NONE: f64 = 0.0005;
 
 fn time(record: &Record) -> Option<f64> {
@@ -110,7 +111,7 @@ fn instructions(record: &Record) -> Option<f64> {
     record.instructions_per_item
 }
 
-/// All of them.
+/// All targets.
 pub fn all() -> Vec<Target> {
     let mut all = Vec::new();
     let mut target = |what: String, record, field: Field, than, most| {
@@ -218,7 +219,7 @@ impl Target {
     }
 }
 
-/// A line for each target.
+/// Prints a line per target.
 pub fn table(records: &[Record]) -> String {
     let mut text = format!("{:<66}{:>10}{:>10}\n", "target", "at most", "is");
     for target in all() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! ivring's lanes on ordinary shared memory, without the module: the library's own code, with futexes
-//! in place of the ioctls. Who is busy never gets that far.
+//! ivring's lanes on ordinary shared memory, without the module: the library's own code, with
+//! futexes in place of the ioctls. A busy party never calls those.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -28,15 +28,15 @@ use super::work_item::{PORT, decode, encode};
 use super::{Bulk, CAPACITY, Counters, End, Endpoint, Item, STRIDE, Shape, Transport};
 
 const PAGE: usize = 4096;
-/// As large as an outbox can be; what is received is checked against the true size.
+/// As large as an outbox can be. What is received is checked against the true size.
 const OUTBOX_BYTES: u64 = abi::MAX_OUTBOX_BYTES;
 
-/// Where things are in the shared memory: a member area for each party, then the lanes to the hub, then
-/// those to the spokes, then payload of spoke 1.
+/// The layout of the shared memory: a member area for each party, then the lanes to the hub, then
+/// the lanes to the spokes, then the payload of spoke 1.
 #[derive(Clone, Copy, Debug)]
 struct Layout {
     parties: usize,
-    /// How many items a lane holds.
+    /// The number of items that a lane holds.
     entries: u32,
 }
 
@@ -46,7 +46,7 @@ impl Layout {
         len.next_multiple_of(PAGE) * party
     }
 
-    /// The receiver's end of a lane.
+    /// Where the receiver's end of a lane is.
     fn end(&self, from: usize, to: usize) -> usize {
         self.member(to) + size_of::<MemberArea>() + size_of::<LaneEnd>() * from
     }
@@ -71,9 +71,9 @@ pub struct BareLanes<M, const BATCH: u32> {
     shared: Rc<Shared>,
     layout: Layout,
     payload: usize,
-    /// For how long is polled.
+    /// How long a party polls before it sleeps.
     window: Duration,
-    /// Whether receivers spare senders their fences.
+    /// Whether senders omit their fences.
     unfenced: bool,
     manner: PhantomData<M>,
 }
@@ -101,7 +101,7 @@ impl<M: Manner, const BATCH: u32> BareLanes<M, BATCH> {
         let (layout, shared) = (&self.layout, &self.shared);
         let (area, member) = (layout.lane(from, to), layout.member(to));
         // SAFETY: all of it is mapped for as long as the bell, which is kept with the writer, has
-        // its words; it is zero at first; this process has one writer of the lane.
+        // its words. It is zero at first, and this process has one writer of the lane.
         let memory = unsafe {
             let end = shared.at(layout.end(from, to), 1);
             RawWriter::new(
@@ -122,7 +122,7 @@ impl<M: Manner, const BATCH: u32> BareLanes<M, BATCH> {
         let (layout, shared) = (&self.layout, &self.shared);
         let consumer = shared.at(layout.end(from, to) + offset_of!(LaneEnd, consumer), 1);
         let area = shared.at(layout.lane(from, to), 1);
-        // SAFETY: as in `sender`, by the endpoint's lanes.
+        // SAFETY: as in `sender`, because the endpoint keeps its lanes' bells.
         let memory = unsafe { RawReader::new(area, layout.entries, consumer) };
         Ring::new(memory, 0, OUTBOX_BYTES)
     }
@@ -145,7 +145,7 @@ impl<M: Manner, const BATCH: u32> Transport for BareLanes<M, BATCH> {
             layout,
             payload: shape.payload,
             window: window::<M>()?,
-            // The parties are this process's children.
+            // The parties are children of this process.
             unfenced: M::UNFENCED && membarrier::register(),
             manner: PhantomData,
         })
@@ -155,7 +155,8 @@ impl<M: Manner, const BATCH: u32> Transport for BareLanes<M, BATCH> {
         let parties = self.layout.parties;
         let peers = if party == 0 { 1..parties } else { 0..1 };
         let syscalls = Rc::new(Cell::new(0));
-        // SAFETY: the word is this process's own, and mapped as long as its lanes have words.
+        // SAFETY: the word belongs to this process, and is mapped as long as the words of its
+        // lanes.
         let state = unsafe {
             RawState::new(
                 self.shared.at(self.layout.member(party), 1),
@@ -187,11 +188,11 @@ impl<M: Manner, const BATCH: u32> Transport for BareLanes<M, BATCH> {
 }
 
 pub struct BareLaneEnd<const BATCH: u32> {
-    /// The tags say from whom each lane is.
+    /// The tags say which party sends by a lane.
     receiver: Receiver<RawReader, RawState, (u32, FutexBell)>,
-    /// The party that `senders` begins with.
+    /// The first party that `senders` leads to.
     first_peer: usize,
-    /// With how much is staged.
+    /// Each sender with the number of its staged items.
     senders: Vec<(Sender<RawWriter, FutexBell>, u32)>,
     /// A window of payloads, valid as long as `_shared`.
     payloads: NonNull<u8>,
@@ -223,7 +224,7 @@ impl<const BATCH: u32> BareLaneEnd<BATCH> {
         *staged = 0;
     }
 
-    /// Waits until a lane has something; returns which, and how much.
+    /// Waits until a lane holds an item. Returns the lane, and the number of items.
     #[inline]
     fn turn(&mut self) -> Turn {
         loop {
@@ -232,7 +233,7 @@ impl<const BATCH: u32> BareLaneEnd<BATCH> {
                 return turn;
             }
             if !self.receiver.poll(|| false) && self.receiver.arm(|| false) {
-                // Each of the bells knows the state word.
+                // Every bell knows the state word.
                 self.receiver.rings()[0].1.1.wait_armed();
                 self.receiver.woken();
             }
@@ -246,7 +247,7 @@ impl<const BATCH: u32> BareLaneEnd<BATCH> {
         }
     }
 
-    /// The place of the payload whose item has that index. The pointer is good for a payload.
+    /// The place of the payload whose item has this index. The pointer is valid for one payload.
     fn place(&self, index: u32) -> *mut u8 {
         let number = (index % self.entries) as usize;
         // SAFETY: there are as many payloads as a lane has items.
@@ -298,7 +299,7 @@ impl<const BATCH: u32> Bulk for BareLaneEnd<BATCH> {
     fn send_payload(&mut self, sequence: u64, fill: impl Fn(*mut u8, usize)) {
         let (sender, _) = &mut self.senders[0];
         sender.wait_room(Deadline::NEVER).expect("room");
-        // There is room for the item, so what had its place has been read.
+        // There is room for the item, so the payload that was there has been read.
         let index = sender.writer().position();
         fill(self.place(index), self.payload);
         let item = abi::Item {
@@ -317,7 +318,7 @@ impl<const BATCH: u32> Bulk for BareLaneEnd<BATCH> {
         let item = self.receiver.item(ring, 0).expect("the item is good");
         let (offset, len) = (item.offset as usize, item.length as usize);
         assert!(offset + len <= self.payload * self.entries as usize);
-        // SAFETY: it is within the payloads.
+        // SAFETY: the range is within the payloads.
         read(unsafe { self.payloads.add(offset).as_ptr() }, len);
         self.advance(ring, 1);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! ivring by lanes that the C library writes, for a receiver in Rust.
+//! Lanes to a receiver in Rust that the C library writes.
 
 use std::ffi::c_int;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -47,19 +47,19 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-/// Pushes `count` items into a new lane, each of them published, for a receiver at `receiver`.
+/// Pushes `count` items into a new lane for a receiver at `receiver`, and publishes each of them.
 ///
 /// # Safety
 ///
-/// The lane has room for `entries` items, of which `count` are not more; the receiver is busy and
-/// needs no fences; all of it is mapped, and zero but for that.
+/// The lane has room for `entries` items, and `count` is not more than that. The receiver is busy
+/// and needs no fences. All memory is mapped, and is zero except for the state.
 pub unsafe fn push(
     ring: *mut RingArea,
     entries: u32,
     receiver: *const MemberArea,
     count: u32,
 ) -> Result<()> {
-    // SAFETY: the caller's promise. What the lane would need the kernel for does not happen.
+    // SAFETY: the caller's promise. The lane does not need the kernel here.
     let status = unsafe { bench_push(ring, entries, receiver, count) };
     check(status)
 }
@@ -102,7 +102,8 @@ impl Transport for CLanes {
 
 pub enum CLaneEnd {
     Hub(Box<LaneEnd<1>>),
-    /// The lane is null until the first item is sent: its receiver must be there.
+    /// The lane is null until the first item is sent, because the receiver must have attached
+    /// before.
     Spoke {
         region: OwnedFd,
         party: u32,
@@ -110,14 +111,14 @@ pub enum CLaneEnd {
     },
 }
 
-/// Becomes a member, for as long as the process lives, and opens its lane to the hub.
+/// Becomes a member for as long as the process lives, and opens its lane to the hub.
 fn open(region: &OwnedFd, party: u32) -> Result<*mut CLane> {
     let (mut member, mut lane) = (ptr::null_mut(), ptr::null_mut());
     let hub = Peer {
         id: 0,
         generation: FIRST,
     };
-    // SAFETY: the descriptor is good, and there is room for what comes out.
+    // SAFETY: the descriptor is valid, and there is room for the results.
     let status = unsafe {
         bench_open(
             region.as_raw_fd(),
@@ -137,7 +138,7 @@ impl End for CLaneEnd {
             Self::Hub(end) => end.counters(),
             Self::Spoke { lane, .. } if lane.is_null() => Counters::default(),
             Self::Spoke { lane, .. } => {
-                // SAFETY: the lane is open, as long as its receiver lives.
+                // SAFETY: the lane is open as long as its receiver lives.
                 let rung = unsafe { bench_rung(*lane) };
                 Counters {
                     syscalls: rung,
@@ -163,7 +164,7 @@ impl Endpoint for CLaneEnd {
             *lane = open(region, *party).expect("a lane");
         }
         let [a, b, c] = item.data;
-        // SAFETY: the lane is open, as long as its receiver lives, and there are four words.
+        // SAFETY: the lane is open as long as its receiver lives, and there are four words.
         let status = unsafe { bench_send(*lane, item.sequence, [item.sent, a, b, c].as_ptr()) };
         check(status).expect("the lane is good");
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What the kernel copies through a pair of descriptors: pipes and unix sockets.
+//! Queues that the kernel copies: pipes and Unix sockets.
 
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, OwnedFd};
@@ -27,7 +27,7 @@ pub struct Pipe;
 impl Pair for Pipe {
     fn pair(shape: &Shape) -> Result<(OwnedFd, OwnedFd)> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
-        // A pipe holds 64 KiB, which is as many items as the others hold, and at most 1 MiB.
+        // A pipe holds 64 KiB, which is as many items as the other queues hold, and at most 1 MiB.
         if shape.payload > 0 {
             fcntl_setpipe_size(&writer, 1 << 20)?;
         }
@@ -37,7 +37,7 @@ impl Pair for Pipe {
 
 fn unix(kind: SocketType, shape: &Shape) -> Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
-    // A small message takes 768 bytes of it.
+    // A small message takes 768 bytes of the buffer.
     let size = (CAPACITY * 768).max(shape.payload * 2);
     if set_socket_send_buffer_size_force(&writer, size).is_err() {
         set_socket_send_buffer_size(&writer, size)?;
@@ -61,8 +61,7 @@ impl Pair for UnixSeqpacket {
     }
 }
 
-/// A queue for each party, into which all that send to it write. A call writes or reads up to `BATCH`
-/// items.
+/// A queue for each party, which all its senders write. A call writes or reads up to `BATCH` items.
 pub struct Descriptors<P, const BATCH: usize> {
     queues: Rc<[(OwnedFd, OwnedFd)]>,
     payload: usize,
@@ -101,15 +100,15 @@ pub struct DescriptorEnd<const BATCH: usize> {
     held_back: Vec<u8>,
     held_back_for: usize,
     buffer: Vec<Item>,
-    /// How many bytes of the buffer.
+    /// The number of bytes in the buffer.
     filled: usize,
-    /// As items, for these are aligned.
+    /// Stored as items, because these are aligned.
     payload: Vec<Item>,
     counters: Counters,
 }
 
 fn bytes_of(items: &mut [Item]) -> &mut [u8] {
-    // SAFETY: items consist of integers without padding, and any bytes are good ones.
+    // SAFETY: items consist of integers without padding, and any bytes are a valid item.
     unsafe { slice::from_raw_parts_mut(items.as_mut_ptr().cast(), size_of_val(items)) }
 }
 
@@ -163,7 +162,7 @@ impl<const BATCH: usize> Endpoint for DescriptorEnd<BATCH> {
 
     fn receive(&mut self, mut each: impl FnMut(&Item)) {
         let bytes = bytes_of(&mut self.buffer);
-        // A stream may give a part of an item.
+        // A stream may return a part of an item.
         while self.filled < ITEM {
             self.filled += read_some(
                 &self.queues[self.party].0,

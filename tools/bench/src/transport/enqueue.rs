@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! ivring by the inbox: items go through the kernel.
+//! Transport by the inbox: items go through the kernel.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::{Bulk, Counters, End, Endpoint, Item, Shape, Transport};
 pub struct Enqueue<const BATCH: usize> {
     region: OwnedFd,
     shape: Shape,
-    /// For how long is polled.
+    /// How long a party polls before it sleeps.
     window: Duration,
 }
 

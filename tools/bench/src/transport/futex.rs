@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU32;
 use rustix::io::Errno;
 use rustix::thread::futex::{self, Flags};
 
-/// Sleeps if the word has that value. May return for nothing.
+/// Sleeps if the word has this value. It may return without a reason.
 pub fn wait(word: &AtomicU32, value: u32) {
     match futex::wait(word, Flags::empty(), value, None) {
         Ok(()) | Err(Errno::AGAIN | Errno::INTR) => {}
@@ -15,7 +15,7 @@ pub fn wait(word: &AtomicU32, value: u32) {
     }
 }
 
-/// Wakes one who sleeps on the word.
+/// Wakes one task that sleeps on the word.
 pub fn wake(word: &AtomicU32) {
     futex::wake(word, Flags::empty(), 1).expect("futex");
 }

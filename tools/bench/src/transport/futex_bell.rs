@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Futexes that do what the module does for lanes.
+//! Futexes that replace the module for lanes.
 
 use std::cell::Cell;
 use std::mem::offset_of;
@@ -15,13 +15,13 @@ use ivring::sender::Bell;
 use super::futex;
 use super::shared::Shared;
 
-/// A lane as who sleeps and wakes sees it.
+/// A lane as its two parties use it to sleep and to wake.
 #[derive(Clone)]
 pub struct FutexBell {
     pub shared: Rc<Shared>,
-    /// How many items the lane holds.
+    /// The number of items that the lane holds.
     pub entries: u32,
-    /// Where the reader's state word is, its consumer index, and the lane area.
+    /// The offsets of the reader's state word, its consumer index, and the lane area.
     pub state: usize,
     pub consumer: usize,
     pub area: usize,
@@ -31,7 +31,7 @@ pub struct FutexBell {
 
 impl FutexBell {
     fn word(&self, offset: usize) -> &AtomicU32 {
-        // SAFETY: it is within the mapping, aligned, and used by atomics only.
+        // SAFETY: the word is within the mapping, aligned, and used only by atomics.
         unsafe { AtomicU32::from_ptr(self.shared.at(offset, 1).as_ptr()) }
     }
 
@@ -49,8 +49,8 @@ impl FutexBell {
         futex::wait(word, value);
     }
 
-    /// Sleeps while the reader, which is the caller, is idle: as IVRING_IOC_WAIT for one that has
-    /// armed.
+    /// Sleeps while the caller, which is the reader, is idle, as IVRING_IOC_WAIT does with
+    /// IVRING_WAIT_ARMED.
     pub fn wait_armed(&self) {
         let state = self.word(self.state);
         while state.load(Ordering::Acquire) == IDLE {
@@ -58,7 +58,7 @@ impl FutexBell {
         }
     }
 
-    /// Lets the sender go on that waits for room: IVRING_IOC_ROOM.
+    /// Wakes the sender that waits for room, as IVRING_IOC_ROOM does.
     pub fn room(&self) {
         self.room_wanted().store(0, Ordering::Relaxed);
         self.wake(self.room_wanted());

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! iceoryx2: publish and subscribe without copies, by a receiver that polls.
+//! iceoryx2: publish and subscribe without copies, with a receiver that polls.
 //!
-//! Its publishers wait for room by yielding and sleeping, which nobody counts.
+//! Its publishers wait for room by yielding and sleeping, which is not counted.
 
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,7 +16,7 @@ use rustix::thread::sched_yield;
 use super::wake::Spin;
 use super::{Bulk, CAPACITY, Counters, End, Endpoint, Item, Shape, Transport};
 
-// SAFETY: it is made of integers, laid out as C does, and refers to nothing.
+// SAFETY: it consists of integers, is laid out as in C, and refers to nothing.
 unsafe impl ZeroCopySend for Item {}
 
 type Port<T> = (
@@ -24,7 +24,7 @@ type Port<T> = (
     Subscriber<ipc::Service, T, ()>,
 );
 
-/// What the names of a measurement's services begin with.
+/// A prefix for the names of a measurement's services.
 fn name() -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
 
@@ -37,14 +37,14 @@ fn node() -> Result<Node<ipc::Service>> {
     NodeBuilder::new().create().context("an iceoryx2 node")
 }
 
-/// The services that lead to the two parties, one's own first.
+/// The services to the two parties, one's own first.
 fn names(name: &str, party: usize) -> Result<[ServiceName; 2]> {
     let name = |party| format!("{name}/{party}").as_str().try_into();
     Ok([name(party)?, name(1 - party)?])
 }
 
-/// Sends until there is a recipient: as long as the subscriber has not found its publisher, what does
-/// not fit into the buffer is dropped.
+/// Sends until there is a recipient. Until the subscriber has found its publisher, samples that do
+/// not fit into the buffer are dropped.
 fn until_delivered(mut send: impl FnMut() -> usize) {
     while send() == 0 {
         sched_yield();
@@ -197,7 +197,7 @@ impl Bulk for IceoryxBulkEnd {
         until_delivered(|| {
             let mut sample = publisher.loan_slice_uninit(self.payload).expect("a loan");
             fill(sample.payload_mut().as_mut_ptr().cast(), self.payload);
-            // SAFETY: `fill` has written all of it.
+            // SAFETY: `fill` has written the whole slice.
             unsafe { sample.assume_init() }.send().expect("it is sent")
         });
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! ivring by lanes, with the module.
+//! Transport by lanes, with the module.
 
 use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
@@ -18,7 +18,7 @@ use super::{Bulk, CAPACITY, Counters, End, Endpoint, Item, Shape, Transport};
 pub struct Lanes<M, const BATCH: u32> {
     region: OwnedFd,
     shape: Shape,
-    /// For how long is polled.
+    /// How long a party polls before it sleeps.
     window: Duration,
     manner: PhantomData<M>,
 }
@@ -56,14 +56,15 @@ impl<M: Manner, const BATCH: u32> Transport for Lanes<M, BATCH> {
 
 pub struct LaneEnd<const BATCH: u32> {
     member: Member,
-    /// By the party that they lead to, and how many items are staged.
+    /// The lane to each party, and the number of its staged items.
     lanes: Vec<Option<(Lane, u32)>>,
     window: Duration,
     payload: usize,
 }
 
 impl<const BATCH: u32> LaneEnd<BATCH> {
-    /// The lane to a party. All parties are there before the first of them sends.
+    /// Opens the lane to a party, if that was not done before. All parties have attached before the
+    /// first of them sends.
     #[inline]
     fn lane(&mut self, to: usize) -> &mut (Lane, u32) {
         let Self {

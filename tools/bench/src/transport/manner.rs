@@ -10,19 +10,19 @@ use rustix::thread::sched_getaffinity;
 
 /// A way to wait.
 pub trait Manner {
-    /// For how long they look again before they sleep, where there are CPUs for both.
+    /// How long a party polls before it sleeps, if the machine has CPUs for both.
     const WINDOW: Duration;
-    /// Whether the receiver spares senders their fences.
+    /// Whether senders omit their fences.
     const UNFENCED: bool;
 }
 
-/// How `M` polls on this machine. Asked before parties are given their CPUs.
+/// How long `M` polls on this machine. This must be called before the parties get their CPUs.
 pub fn window<M: Manner>() -> Result<Duration> {
     let several = sched_getaffinity(None)?.count() > 1;
     Ok(if several { M::WINDOW } else { Duration::ZERO })
 }
 
-/// As the library has it where nothing else is said.
+/// The default of the library.
 pub struct Polled;
 
 impl Manner for Polled {
@@ -30,7 +30,7 @@ impl Manner for Polled {
     const UNFENCED: bool = true;
 }
 
-/// Who finds nothing sleeps.
+/// A party that finds nothing sleeps at once.
 pub struct Asleep;
 
 impl Manner for Asleep {
@@ -38,7 +38,7 @@ impl Manner for Asleep {
     const UNFENCED: bool = true;
 }
 
-/// With a fence for each item.
+/// The sender has a fence for each item.
 pub struct Fenced;
 
 impl Manner for Fenced {

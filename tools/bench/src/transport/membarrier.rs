@@ -2,20 +2,20 @@
 
 //! The heavy fence of lanes without the module, by `membarrier(2)`.
 //!
-//! It is for the benchmark alone. A CPU that went idle when the process had not registered yet is
-//! passed over, and for as long as nothing but that process runs there it still is (Linux 7.3). So
-//! the parent registers, which sends nothing: its children have been registered from the beginning.
+//! This is only good enough for the benchmark: it misses a CPU that went idle before the process
+//! had registered, as long as no other process runs on that CPU (Linux 7.3). Here the parent
+//! registers and sends nothing, so its children are registered from the beginning.
 
 use rustix::thread::{MembarrierCommand, membarrier};
 
-/// Registers this process and those that it forks from now on: each [`barrier`] is one on every CPU
-/// that runs one of them. False if that cannot be had.
+/// Registers this process and its future children, so that each [`barrier`] reaches every CPU that
+/// runs one of them. False if the kernel cannot do that.
 pub fn register() -> bool {
     membarrier(MembarrierCommand::RegisterGlobalExpedited).is_ok()
 }
 
-/// Has every CPU that runs a registered process, and this one, pass a full fence. False if it could
-/// not be done.
+/// Makes this CPU, and every CPU that runs a registered process, pass a full fence. False if that
+/// failed.
 pub fn barrier() -> bool {
     membarrier(MembarrierCommand::GlobalExpedited).is_ok()
 }

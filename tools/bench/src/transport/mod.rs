@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What items travel by.
+//! The ways in which items travel.
 
 pub mod bare_lane;
 pub mod c_lane;
@@ -23,22 +23,22 @@ use std::ops::Add;
 
 use anyhow::Result;
 
-/// How many items each ring or queue can hold.
+/// The number of items that each ring or queue can hold.
 pub const CAPACITY: usize = 1024;
 
-/// How many of them a receiver takes, if there are as many, before the sender is told of the room, and
-/// another ring has its turn.
+/// The number of items that a receiver takes at most before the sender learns about the room, and
+/// another ring gets its turn.
 pub const STRIDE: u32 = 64;
 
-/// What is sent, the same for all transports: 64 bytes, of which 32 are the sender's to fill, as in a
-/// work item of ivring.
+/// An item, the same for all transports: 64 bytes, of which the sender fills 32, as in a work item
+/// of ivring.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Item {
-    /// Which party sent it.
+    /// The party that sent it.
     pub party: u64,
     pub sequence: u64,
-    /// When it was sent, in nanoseconds; zero if nobody wants to know.
+    /// When it was sent, in nanoseconds; zero if the time is not needed.
     pub sent: u64,
     pub data: [u64; 3],
     pub pad: [u64; 2],
@@ -55,10 +55,11 @@ impl Item {
         }
     }
 
-    /// Fails the measurement if this is not what `new` made. The same check for all transports.
+    /// Fails the measurement if the item is not what `new` made. The check is the same for all
+    /// transports.
     ///
-    /// (What fails is told no more than this: an item that somebody has a reference to must be in
-    /// memory, and some transports have it in registers.)
+    /// (The failure has no details, because an item with a reference to it must be in memory, and
+    /// some transports have it in registers.)
     #[inline]
     pub fn check(&self, sequence: u64) {
         let [a, b, c] = self.data;
@@ -69,12 +70,12 @@ impl Item {
     }
 
     pub fn as_bytes(&self) -> &[u8; size_of::<Self>()] {
-        // SAFETY: it consists of integers without padding between them.
+        // SAFETY: the item consists of integers without padding between them.
         unsafe { &*std::ptr::from_ref(self).cast() }
     }
 
     pub fn as_bytes_mut(&mut self) -> &mut [u8; size_of::<Self>()] {
-        // SAFETY: as in `as_bytes`; and any bytes are a valid item.
+        // SAFETY: as in `as_bytes`; any bytes are a valid item.
         unsafe { &mut *std::ptr::from_mut(self).cast() }
     }
 }
@@ -85,12 +86,12 @@ fn wrong_item(party: u64, sequence: u64, expected: u64) -> ! {
     panic!("item {sequence} of party {party} is not item {expected}, or its data is wrong");
 }
 
-/// What an endpoint has done so far.
+/// What an endpoint has counted so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// System calls.
     pub syscalls: u64,
-    /// Those of them, or of the kernel's own doings, that were to wake the other side.
+    /// System calls, or actions of the kernel within them, that were to wake the other side.
     pub doorbells: u64,
 }
 
@@ -105,18 +106,18 @@ impl Add for Counters {
     }
 }
 
-/// Who is to be connected, and for what.
+/// Which parties are to be connected, and for what.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     /// The hub, and at least one spoke.
     pub parties: usize,
-    /// Bytes of payload, zero where items are all.
+    /// Bytes of payload; zero if items have none.
     pub payload: usize,
 }
 
 impl Shape {
-    /// How many payloads may be on their way at a time: the same for all transports that have them in
-    /// memory of their own.
+    /// The number of payloads that can be on their way at a time. It is the same for all transports
+    /// that keep payloads in their own memory.
     pub fn window(&self) -> usize {
         if self.payload <= 1 << 16 { 64 } else { 8 }
     }
@@ -124,12 +125,12 @@ impl Shape {
 
 /// A way for spokes to send items to the hub, and for the hub to answer.
 ///
-/// It is made by a process whose children are the parties. What goes wrong later than that is a bug
-/// or a broken machine: then endpoints panic, and the measurement fails.
+/// It is created by a process whose children are the parties. Errors after that are bugs, or come
+/// from a broken machine: endpoints panic, and the measurement fails.
 pub trait Transport: Sized {
     type End: End;
 
-    /// Makes what the parties will share.
+    /// Creates what the parties share.
     fn new(shape: &Shape) -> Result<Self>;
 
     /// The end of one party, in the party's own process. The hub is party 0.
@@ -141,26 +142,27 @@ pub trait End {
     fn counters(&self) -> Counters;
 }
 
-/// An end that carries items, both ways.
+/// An end that carries items in both directions.
 pub trait Endpoint: End {
-    /// Sends an item; waits as long as there is no room. Spokes send to party 0.
+    /// Sends an item, and waits for room if necessary. Spokes send to party 0.
     ///
-    /// What collects items before it sends them does so on [`Endpoint::flush`] at the latest.
+    /// A transport that collects items sends them on [`Endpoint::flush`] at the latest.
     fn send(&mut self, to: usize, item: &Item);
 
-    /// Sends what was held back.
+    /// Sends the collected items.
     fn flush(&mut self) {}
 
-    /// Waits until there is an item, and calls `each` for this one and, where no call is needed for
-    /// them, those that are there already.
+    /// Waits until there is an item. Calls `each` for it and for all items that can be read without
+    /// another system call.
     fn receive(&mut self, each: impl FnMut(&Item));
 }
 
 /// An end that carries payload, from spoke 1 to the hub.
 pub trait Bulk: End {
-    /// Has `fill` write the payload where the transport wants it, and sends it.
+    /// Lets `fill` write the payload where the transport needs it, and sends it.
     fn send_payload(&mut self, sequence: u64, fill: impl Fn(*mut u8, usize));
 
-    /// Waits for a payload and has `read` look at it where it is. It is the sender's again after that.
+    /// Waits for a payload and lets `read` look at it in place. After that it belongs to the sender
+    /// again.
     fn receive_payload(&mut self, read: impl FnOnce(*const u8, usize));
 }

@@ -14,7 +14,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::{CAPACITY, Counters, End, Endpoint, Item, Shape, Transport};
 
-/// How many messages a queue may hold where only root may have more.
+/// The capacity of a queue where only root may have more.
 const UNPRIVILEGED: usize = 10;
 
 struct Queue(libc::mqd_t);
@@ -34,12 +34,13 @@ impl Queue {
         attr.mq_maxmsg = capacity as _;
         attr.mq_msgsize = size_of::<Item>() as _;
         let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC;
-        // SAFETY: the name ends in a NUL, and the attributes are there.
+        // SAFETY: the name ends in a NUL, and the attributes are valid.
         let fd = unsafe { libc::mq_open(name.as_ptr(), flags, 0o600, &mut attr) };
         if fd < 0 {
             return Err(std::io::Error::last_os_error()).context("mq_open");
         }
-        // SAFETY: as above. The queue lives on, without its name, until its descriptors are closed.
+        // SAFETY: the name ends in a NUL. The queue exists without its name until its descriptors
+        // are closed.
         unsafe { libc::mq_unlink(name.as_ptr()) };
         Ok(Self(fd))
     }
@@ -47,19 +48,19 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        // SAFETY: it is this value's own.
+        // SAFETY: this value owns the descriptor.
         unsafe { libc::mq_close(self.0) };
     }
 }
 
-/// A queue for each party, into which all that send to it write.
+/// A queue for each party, which all its senders write.
 pub struct Mq(Rc<[Queue]>);
 
 impl Transport for Mq {
     type End = MqEnd;
 
     fn new(shape: &Shape) -> Result<Self> {
-        // Where that is not allowed the queues are small ones.
+        // If this is not allowed, the queues are small.
         let all = Rlimit {
             current: None,
             maximum: None,
@@ -88,7 +89,7 @@ impl Endpoint for MqEnd {
     fn send(&mut self, to: usize, item: &Item) {
         let bytes = item.as_bytes();
         self.counters.syscalls += 1;
-        // SAFETY: the bytes are there.
+        // SAFETY: the bytes are valid.
         let status =
             unsafe { libc::mq_send(self.queues[to].0, bytes.as_ptr().cast(), bytes.len(), 0) };
         assert_eq!(status, 0, "mq_send: {}", std::io::Error::last_os_error());
@@ -99,7 +100,7 @@ impl Endpoint for MqEnd {
         let bytes = item.as_bytes_mut();
         self.counters.syscalls += 1;
         let queue = self.queues[self.party].0;
-        // SAFETY: there is room for the bytes; it may be told no priority.
+        // SAFETY: there is room for the bytes, and the priority may be omitted.
         let count = unsafe {
             libc::mq_receive(
                 queue,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Memory that is shared with the processes that are forked later.
+//! Memory that is shared with processes that are forked later.
 
 use std::ptr::{self, NonNull};
 
@@ -24,22 +24,23 @@ impl Shared {
         Ok(Self { base, len })
     }
 
-    /// A pointer to `count` values of `T` that begin `offset` bytes from the start. `T` must be good
-    /// as zeros.
+    /// A pointer to `count` values of `T`, `offset` bytes from the start. Zeros must be a valid
+    /// `T`.
     pub fn at<T>(&self, offset: usize, count: usize) -> NonNull<T> {
         let end = count
             .checked_mul(size_of::<T>())
             .and_then(|len| offset.checked_add(len));
         assert!(end.is_some_and(|end| end <= self.len));
         assert!(offset % align_of::<T>() == 0 && align_of::<T>() <= 4096);
-        // SAFETY: the range is within the mapping, as was just checked.
+        // SAFETY: the range is within the mapping, as the assertion checks.
         unsafe { self.base.add(offset).cast() }
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // SAFETY: the mapping is this value's own. Its owners outlive what they made of it.
+        // SAFETY: this value owns the mapping. Its owners outlive every pointer that they made from
+        // it.
         let _ = unsafe { munmap(self.base.as_ptr().cast(), self.len) };
     }
 }

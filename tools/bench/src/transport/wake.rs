@@ -13,14 +13,14 @@ use rustix::thread::{sched_getaffinity, sched_yield};
 
 use super::{Counters, futex};
 
-/// A policy.
+/// A way to wake the other side.
 pub trait Wake: Clone {
     fn new(parties: usize) -> Result<Self>;
 
     /// Items have been published to `party`, whose state word is `state`.
     fn items(&self, state: &AtomicU32, party: usize, counters: &mut Counters);
 
-    /// Waits until `ready`, as `party`; may return before.
+    /// Waits as `party` until `ready`. It may return before.
     fn sleep(
         &self,
         state: &AtomicU32,
@@ -29,18 +29,18 @@ pub trait Wake: Clone {
         counters: &mut Counters,
     );
 
-    /// The reader has published its index. `enough` says whether so much room is left now that it is
-    /// worth to wake the writer.
+    /// The reader has published its index. `enough` says whether there is enough room now to wake
+    /// the writer.
     fn room(&self, wanted: &AtomicU32, enough: impl Fn() -> bool, counters: &mut Counters);
 
     /// Waits until `ready`, as a writer that found no room.
     fn wait_room(&self, wanted: &AtomicU32, ready: impl FnMut() -> bool, counters: &mut Counters);
 }
 
-/// Looks again and again, and asks nobody.
+/// Looks again and again, without a system call.
 ///
-/// Only where there is nothing for very long, or no other CPU for the other side to run on, it gives
-/// the CPU away.
+/// It yields the CPU only if nothing comes for very long, or if no other CPU is left for the other
+/// side.
 #[derive(Clone)]
 pub struct Spin {
     looks: u32,
@@ -107,10 +107,12 @@ fn futex_sleep(word: &AtomicU32, mut ready: impl FnMut() -> bool, counters: &mut
     word.store(0, Ordering::Relaxed);
 }
 
-/// Wakes who sleeps on the word, if somebody does and it is `worth` it. Returns whether it did.
+/// Wakes a task that sleeps on the word, if there is one and it is `worth` it. Returns whether it
+/// did.
 #[inline]
 fn futex_wake(word: &AtomicU32, worth: impl Fn() -> bool, counters: &mut Counters) -> bool {
-    // Between what the caller has published and the look at the word. Pairs with that of futex_sleep.
+    // This fence is between what the caller has published and the look at the word. It pairs with
+    // that of futex_sleep.
     fence(Ordering::SeqCst);
     let asleep = word.load(Ordering::Relaxed) != 0 && worth();
     if asleep {
@@ -121,8 +123,8 @@ fn futex_wake(word: &AtomicU32, worth: impl Fn() -> bool, counters: &mut Counter
     asleep
 }
 
-/// A reader that finds nothing says so in its state word and sleeps on that; the writer wakes it only
-/// then.
+/// A reader that finds nothing stores that in its state word and sleeps on the word. The writer
+/// wakes it only then.
 #[derive(Clone)]
 pub struct Futex;
 
@@ -165,8 +167,8 @@ impl Wake for Futex {
     }
 }
 
-/// The writer signals the reader's eventfd for each item; the reader sleeps on it. Room is waited for
-/// as with [`Futex`].
+/// The writer signals the reader's eventfd for each item, and the reader sleeps on it. Waiting for
+/// room is the same as with [`Futex`].
 #[derive(Clone)]
 pub struct Eventfd(Rc<[OwnedFd]>);
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Items as work items of ivring. What rides in them are the data and the time.
+//! Items of the benchmark as work items of ivring, which carry the data and the time.
 
 use ivring::abi;
 
 use super::Item;
 
-/// Where items go.
+/// The port that items are sent to.
 pub const PORT: u32 = 1;
 
 const WORDS: usize = abi::INLINE_BYTES / size_of::<u64>();
@@ -14,7 +14,7 @@ const WORDS: usize = abi::INLINE_BYTES / size_of::<u64>();
 fn bytes(item: &Item) -> [u8; abi::INLINE_BYTES] {
     let [a, b, c] = item.data;
     let words: [u64; WORDS] = [item.sent, a, b, c];
-    // SAFETY: integers of the same size, and any bytes are good.
+    // SAFETY: both are integers of the same total size, and any bytes are valid.
     unsafe { std::mem::transmute(words) }
 }
 
@@ -29,7 +29,7 @@ pub fn encode(item: &Item) -> abi::Item {
     }
 }
 
-/// `party` sent it.
+/// Decodes an item that `party` has sent.
 #[inline]
 pub fn decode(party: u32, sequence: u64, inline: &[u8]) -> Item {
     let data: &[u8; abi::INLINE_BYTES] = inline.try_into().expect("it has that size");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Items there and back: a round trip is one at a time, a client that makes requests has several on
-//! their way.
+//! Items and their replies. A round trip has one item under way, a client that makes requests has
+//! several.
 
 use anyhow::Result;
 
@@ -9,7 +9,7 @@ use super::{Run, Spec};
 use crate::measure::{Report, now, record};
 use crate::transport::{Endpoint, Item, Shape, Transport};
 
-/// How many requests a client has on their way.
+/// The number of requests that a client has under way.
 pub const REQUESTS: u64 = 16;
 
 pub fn run<T: Transport<End: Endpoint>>(spec: &Spec, window: u64) -> Result<Run> {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Payload, from one sender to one receiver.
+//! Payload from one sender to one receiver.
 //!
-//! The sender writes every byte, the receiver reads from every cache line. Where that is done is the
-//! transport's choice, how it is done is the same for all.
+//! The sender writes every byte, and the receiver reads a word of every cache line. The transport
+//! decides where that happens. How it happens is the same for all transports.
 
 use anyhow::Result;
 
@@ -18,7 +18,7 @@ pub fn run<T: Transport<End: Bulk>>(spec: &Spec, payload: usize) -> Result<Run> 
         parties: 2,
         payload,
     };
-    // Every place that a payload can have is to be mapped by both sides.
+    // Both sides must have touched every place that a payload can have.
     let warm_up = spec.warm_up.max(2 * shape.window() as u64);
     super::run::<T>(
         spec,
@@ -29,9 +29,9 @@ pub fn run<T: Transport<End: Bulk>>(spec: &Spec, payload: usize) -> Result<Run> 
     )
 }
 
-/// What the bytes of a payload are.
+/// The value of every byte of a payload.
 fn pattern(sequence: u64) -> u8 {
-    // A prime, so that no place has the same pattern again soon.
+    // The number is prime, so that the same place gets the same pattern again only much later.
     (sequence % 251) as u8
 }
 
@@ -39,19 +39,19 @@ fn send<E: Bulk>(end: &mut E, payload: usize, warm_up: u64, items: u64) -> Repor
     let send = |end: &mut E, sequence| {
         end.send_payload(sequence, |place, len| {
             assert_eq!(len, payload);
-            // SAFETY: transports give room for a payload that nobody else uses.
+            // SAFETY: the transport gives room for a payload that nobody else uses.
             unsafe { place.write_bytes(pattern(sequence), len) };
         });
     };
     super::measure_each(end, warm_up, items, send, |_| ())
 }
 
-/// Reads a word of each cache line, and returns their sum.
+/// Reads a word of each cache line, and returns the sum.
 fn sum(place: *const u8, len: usize) -> u64 {
     (0..len)
         .step_by(LINE)
-        // SAFETY: it is within the payload, which transports give aligned to words; nobody writes
-        // there meanwhile, and if so it is read as memory that somebody writes.
+        // SAFETY: the address is within the payload, which is aligned to words. Nobody writes there
+        // meanwhile; if somebody did, it is read as memory that changes.
         .map(|at| unsafe { place.add(at).cast::<u64>().read_volatile() })
         .fold(0, u64::wrapping_add)
 }

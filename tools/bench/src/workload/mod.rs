@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What is done with transports.
+//! What is measured with the transports.
 //!
-//! Each workload sends some items before it measures, so that pages are mapped, queues filled and
-//! predictors trained; every item is checked.
+//! Each workload sends some items before the measured ones, so that pages are mapped, queues are
+//! filled and predictors are trained. Every item is checked.
 
 pub mod echo;
 pub mod large;
@@ -23,36 +23,37 @@ use crate::transport::{End, Shape, Transport};
 /// How often [`fastest`] tries.
 const TRIES: u32 = 5;
 
-/// One measurement to be made.
+/// A measurement to make.
 #[derive(Clone, Copy, Debug)]
 pub struct Spec {
     pub cpus: Cpus,
-    /// Whether there is the module.
+    /// Whether the module is there.
     pub module: bool,
-    /// How many items before the measured ones.
+    /// The number of items before the measured ones.
     pub warm_up: u64,
-    /// How many items, all spokes together.
+    /// The number of measured items, of all spokes together.
     pub items: u64,
 }
 
-/// One measurement.
+/// The result of a measurement.
 #[derive(Clone, Debug)]
 pub struct Run {
     /// Nanoseconds from the first measured item to the last.
     pub elapsed: u64,
     pub ns_per_item: f64,
-    /// These are sums over all parties.
+    /// This value and the next three are sums over all parties.
     pub cpu_ns_per_item: f64,
     pub context_switches_per_item: f64,
     pub syscalls_per_item: f64,
     pub doorbells_per_item: f64,
-    /// These are the spokes' alone: what sending costs.
+    /// This value is that of the spokes alone: the cost of sending.
     pub sender_syscalls_per_item: f64,
     pub latencies: Histogram<u64>,
 }
 
 impl Run {
-    /// Makes one of what the parties report, the hub first. The time is that of `timekeeper`.
+    /// Combines the reports of the parties, the hub's first. The time is that of the party
+    /// `timekeeper`.
     fn new(reports: &[Report], timekeeper: usize) -> Result<Self> {
         let (hub, spokes) = reports.split_at(1);
         let per_item = |part: &[Report], value: fn(&Report) -> u64| {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What one send costs its sender, while the receiver is busy and needs no fences: a process writes a
-//! lane that nobody reads and that has room for all.
+//! The cost of one send for the sender, while the receiver is busy and needs no fences: a process
+//! writes a lane that nobody reads and that has room for all items.
 
 use std::hint::black_box;
 
@@ -17,12 +17,12 @@ use crate::transport::c_lane;
 use crate::transport::shared::Shared;
 use crate::transport::work_item::PORT;
 
-/// How many items are sent.
+/// The number of items.
 const ITEMS: u32 = 32768;
-/// Where the receiver's area begins.
+/// The offset of the receiver's area.
 const RING_BYTES: usize = size_of::<RingArea>() + size_of::<Item>() * ITEMS as usize;
 
-/// Nobody rings a busy receiver.
+/// A busy receiver is never rung.
 struct NoBell;
 
 impl Bell for NoBell {
@@ -39,11 +39,11 @@ impl Bell for NoBell {
     }
 }
 
-/// Memory of a lane, of an idle one's areas, and of a receiver that says that it is busy.
+/// Memory of a lane, and of a receiver whose state is busy.
 fn memory() -> Result<Shared> {
     let shared = Shared::new(RING_BYTES + size_of::<MemberArea>() + 4096)?;
-    // Every page is mapped before the time begins.
-    // SAFETY: it is within the mapping, and nobody else has it yet.
+    // Touch every page before the time starts. SAFETY: the range is within the mapping, and nobody
+    // else has it yet.
     unsafe {
         shared.at::<u8>(0, RING_BYTES).write_bytes(0, RING_BYTES);
         shared.at::<u32>(RING_BYTES, 1).write(BUSY_UNFENCED);
@@ -56,11 +56,11 @@ fn fastest(send: impl Fn(Shared) -> Result<u64>) -> Result<f64> {
     super::fastest(ITEMS.into(), || send(memory()?))
 }
 
-/// By the Rust library, the loop and the making of the item included.
+/// The Rust library, including the loop and the construction of the item.
 pub fn rust() -> Result<f64> {
     fastest(|shared| {
         // SAFETY: both areas are mapped until the end of this function, which alone uses them, and
-        // zero but for the state word.
+        // are zero except for the state word.
         let memory = unsafe {
             let end = shared.at(RING_BYTES + size_of::<MemberArea>(), 1);
             RawWriter::new(shared.at(0, 1), ITEMS, end, shared.at(RING_BYTES, 1))
@@ -88,12 +88,12 @@ fn send(sender: &mut Sender<RawWriter, NoBell>, sequence: u32) -> Result<()> {
     Ok(())
 }
 
-/// By the inline functions of the C library's header, with the same around them.
+/// The inline functions of the C library's header, with the same around them.
 pub fn c() -> Result<f64> {
     fastest(|shared| {
         let (ring, member) = (shared.at(0, 1), shared.at(RING_BYTES, 1));
         let start = now();
-        // SAFETY: both areas are mapped, large enough, and the receiver says that it is busy.
+        // SAFETY: both areas are mapped and large enough, and the receiver's state is busy.
         unsafe { c_lane::push(ring.as_ptr(), ITEMS, member.as_ptr(), ITEMS) }?;
         Ok(now() - start)
     })

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! A receiver that is slower than its sender, so that it is always busy.
+//! A receiver that is slower than its sender, and so always busy.
 //!
-//! The sender is ahead by half of the queue, and sends the next burst when the receiver has worked off
-//! one. So the queue is never empty and never full, even where one of the two is kept from its CPU for
-//! some milliseconds: waiting for items or for room is not what is looked at here.
+//! The sender is ahead by half of the queue, and sends the next burst when the receiver has
+//! processed one. So the queue is never empty and never full, even if one of the two is kept from
+//! its CPU for some milliseconds: this workload does not measure waiting for items or for room.
 
 use std::hint;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -16,23 +16,23 @@ use crate::measure::{Report, Section, now, record};
 use crate::transport::shared::Shared;
 use crate::transport::{CAPACITY, Endpoint, Item, STRIDE, Shape, Transport};
 
-/// How many items a burst has.
+/// The number of items in a burst.
 const BURST: u64 = 64;
 
-/// By how many items the sender is ahead.
+/// The number of items by which the sender is ahead.
 const LEAD: u64 = CAPACITY as u64 / 2;
 
-// What has been read takes its room until the receiver's stride is over.
+// An item that was read occupies its slot until the receiver's stride is over.
 const _: () = assert!(LEAD + BURST + STRIDE as u64 <= CAPACITY as u64);
 
-/// `service` is how long the receiver works for an item, in nanoseconds.
+/// `service` is the time that the receiver takes to process an item, in nanoseconds.
 pub fn run<T: Transport<End: Endpoint>>(spec: &Spec, service: u64) -> Result<Run> {
     let shape = Shape {
         parties: 2,
         payload: 0,
     };
     let memory = Shared::new(size_of::<AtomicU64>())?;
-    // SAFETY: `memory` outlives all processes that are run here, and nobody has but atomics there.
+    // SAFETY: `memory` outlives all processes that are run here, and they only use atomics there.
     let done = unsafe { memory.at::<AtomicU64>(0, 1).as_ref() };
     super::run::<T>(
         spec,
@@ -43,9 +43,9 @@ pub fn run<T: Transport<End: Endpoint>>(spec: &Spec, service: u64) -> Result<Run
     )
 }
 
-/// `done` is how many items the receiver has worked off.
+/// Sends the items. `done` is the number of items that the receiver has processed.
 fn send(end: &mut impl Endpoint, party: usize, items: u64, done: &AtomicU64) -> Report {
-    // The first goes to a receiver that is not busy yet, and is what opens a lane.
+    // The first item may find a receiver that is not busy yet, and opens the lane.
     end.send(0, &Item::new(party, 0, now()));
     let section = Section::begin(end.counters());
     for sequence in 1..items {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Items one way, as fast as they can go, from one sender or many.
+//! Items in one direction, as fast as possible, from one sender or several.
 
 use anyhow::Result;
 
@@ -8,7 +8,7 @@ use super::{Run, Spec};
 use crate::measure::{Report, now, record};
 use crate::transport::{Endpoint, Item, Shape, Transport};
 
-/// Every how many items one is stamped with the time.
+/// One of this many items is stamped with the time.
 const STAMPED: u64 = 256;
 
 pub fn run<T: Transport<End: Endpoint>>(spec: &Spec, senders: usize) -> Result<Run> {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What receiving an item costs a busy receiver: a member takes what it has put into a lane to itself.
+//! The cost of receiving an item for a busy receiver: a member reads what it has written into a
+//! lane to itself.
 
 use anyhow::Result;
 use ivring::abi::Item;
@@ -10,7 +11,7 @@ use crate::measure::now;
 use crate::transport::work_item::{decode, encode};
 use crate::transport::{self, CAPACITY, STRIDE};
 
-/// Nanoseconds an item, by the Rust library.
+/// Nanoseconds per item, with the Rust library.
 pub fn rust() -> Result<f64> {
     let mut member = RegionOptions::new().slots(1).create()?;
     member.set_asymmetric(true);

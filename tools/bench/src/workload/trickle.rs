@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! An item now and then, to a receiver that has nothing else to do.
+//! A few items, to a receiver that has nothing else to do.
 
 use anyhow::Result;
 use rustix::thread::{ClockId, clock_nanosleep_absolute};
