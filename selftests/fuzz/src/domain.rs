@@ -39,7 +39,7 @@ impl Domain {
             Some(digits) => u64::from_str_radix(digits, 16),
             None => text.parse(),
         }
-        .with_context(|| format!("{text} is no value of this argument"))
+        .with_context(|| format!("{text} is not a value of this argument"))
     }
 
     pub fn show(&self, value: u64) -> String {

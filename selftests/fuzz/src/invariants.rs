@@ -51,7 +51,7 @@ impl Baseline {
     fn left(&self) -> Result<Option<String>> {
         let members = fs::read_to_string(MEMBERS).context(MEMBERS)?;
         if members.lines().count() != 1 {
-            return Ok(Some(format!("members are left: {members}")));
+            return Ok(Some(format!("there are still members: {members}")));
         }
         let files = fs::read_to_string("/sys/module/ivring/refcnt")?;
         if files.trim() != "0" {
@@ -59,7 +59,7 @@ impl Baseline {
         }
         let now = vmalloc_kib()?;
         let more = now.saturating_sub(self.vmalloc_kib);
-        Ok((more > SLACK_KIB).then(|| format!("{more} KiB of vmalloc memory are not back")))
+        Ok((more > SLACK_KIB).then(|| format!("{more} KiB of vmalloc memory were not released")))
     }
 
     /// The kernel has recorded no complaint.
@@ -116,7 +116,10 @@ pub fn check_talk() -> Result<()> {
         .take(3)
         .collect();
     let expected = [after.items_in, after.items_out, after.rung].map(|number| number.to_string());
-    ensure!(numbers == expected, "{MEMBERS} has not {expected:?}: {all}");
+    ensure!(
+        numbers == expected,
+        "{MEMBERS} does not have {expected:?}: {all}"
+    );
     Ok(())
 }
 

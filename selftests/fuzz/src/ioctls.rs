@@ -31,7 +31,7 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
             let api: abi::Api = unsafe { std::mem::zeroed() };
             let (outcome, api) = call(track, step, fd, abi::IOC_API, a1, api, false);
             if outcome == Ok(0) && api.is_some_and(|api| api.version != abi::API_VERSION) {
-                track.find("API tells another version");
+                track.find("API returns another version");
             }
             outcome
         }

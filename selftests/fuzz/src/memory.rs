@@ -75,7 +75,7 @@ pub fn map(track: &mut Track, step: &Step) -> Outcome {
         }
     };
     if is_reader && prot as i32 & libc::PROT_WRITE != 0 {
-        track.find(&format!("{step}: somebody else's area can be written"));
+        track.find(&format!("{step}: another member's area can be written"));
     }
     if ours && prot as i32 & libc::PROT_EXEC != 0 {
         track.find(&format!("{step}: an area can be executed"));

@@ -85,7 +85,7 @@ impl Step {
         for word in words {
             let (key, value) = word
                 .split_once('=')
-                .with_context(|| format!("{word} is no argument"))?;
+                .with_context(|| format!("{word} is not an argument"))?;
             let arguments = call.signature().arguments;
             let index = arguments.iter().position(|(name, _)| *name == key);
             let index = index.with_context(|| format!("{name} has no argument {key}"))?;

@@ -129,7 +129,7 @@ impl<'a> Session<'a> {
     fn verdict(&mut self) -> Result<()> {
         match std::mem::take(&mut self.findings) {
             none if none.is_empty() => Ok(()),
-            some => bail!("{} programs found something", some.len()),
+            some => bail!("{} programs have findings", some.len()),
         }
     }
 
@@ -195,7 +195,7 @@ impl<'a> Session<'a> {
         // matches.
         if counted == 0 || counted != self.known.count() as usize {
             bail!(
-                "{counted} of {} places that were reached are known",
+                "only {counted} of {} places that were reached are in the file",
                 self.known.count()
             );
         }
@@ -289,7 +289,7 @@ pub fn run(options: &Options) -> Result<bool> {
         std::mem::replace(&mut session.left, Ok(())),
         std::mem::replace(&mut session.taint, Ok(())),
     );
-    session.tap.result("others still talk", talk);
+    session.tap.result("others still reach each other", talk);
     session.tap.result("nothing is left behind", left);
     session.tap.result("the kernel is not tainted", taint);
     if session.executor.kcov.is_some() {
@@ -319,7 +319,7 @@ pub fn replay(options: &Options, programs: &[Named], times: u32) -> Result<bool>
         session.tap.result(name, verdict);
     }
     let talk = std::mem::replace(&mut session.talk, Ok(()));
-    session.tap.result("others still talk", talk);
+    session.tap.result("others still reach each other", talk);
     let left = std::mem::replace(&mut session.left, Ok(()));
     session.tap.result("nothing is left behind", left);
     let taint = std::mem::replace(&mut session.taint, Ok(()));

@@ -37,7 +37,7 @@ use rustix::process::setpriority_process;
 use crate::run::Run;
 
 #[derive(Parser)]
-#[command(about = "Has members of regions come, talk and die for as long as it is told")]
+#[command(about = "Lets members of regions come, send and be killed for some time")]
 struct Args {
     /// How many seconds; at least four rounds are run
     #[arg(long, default_value_t = 60)]

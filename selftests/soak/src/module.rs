@@ -74,7 +74,9 @@ pub fn wait_until_empty() -> Result<()> {
         match members()?.first() {
             None => return Ok(()),
             Some(_) if patience.wait() => {}
-            Some(member) => bail!("a member is there still, though its process is not: {member}"),
+            Some(member) => {
+                bail!("a member is still there although its process has ended: {member}")
+            }
         }
     }
 }

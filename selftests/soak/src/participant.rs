@@ -154,7 +154,7 @@ fn settle(participant: &Participant<'_>, member: &Member) -> Result<()> {
     let (written, taken) = (stats.items_in, stats.items_out);
     ensure!(
         (written, taken) == (received, sent),
-        "{received} items came by the inbox and {sent} were sent so, the module has {written} and {taken}"
+        "{received} items were received by inboxes and {sent} were sent to inboxes, but the module has counted {written} and {taken}"
     );
     let account = participant.account();
     account.rung.store(stats.rung, Ordering::Relaxed);

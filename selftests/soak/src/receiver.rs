@@ -153,8 +153,8 @@ impl Reader<'_> {
         );
         let flow = self.participant.table.flow(from, card.to, card.stream);
         let expected = flow.expected();
-        ensure!(card.number == expected, "number {expected} was to come");
-        ensure!(card.number < flow.counts().attempted, "nobody has sent it");
+        ensure!(card.number == expected, "number {expected} was expected");
+        ensure!(card.number < flow.counts().attempted, "it was not sent");
 
         let account = self.participant.account();
         match item.payload() {
@@ -167,7 +167,7 @@ impl Reader<'_> {
             }
             Err(Error::Gone | Error::Stale) => {
                 let is_present = self.handle.is_present(item.peer());
-                ensure!(!is_present, "the payload of a peer that is present");
+                ensure!(!is_present, "the payload of a peer that has not left");
                 account.unreachable.fetch_add(1, Ordering::Relaxed);
             }
             Err(error) => return Err(error).context("its payload"),

@@ -225,7 +225,7 @@ impl Round {
             let ended = self.children.iter().position(|child| child.pid == pid);
             let child = self
                 .children
-                .swap_remove(ended.context("a child of nobody")?);
+                .swap_remove(ended.context("an unknown child has ended")?);
             self.note_end(&child, status)?;
         }
         Ok(())
@@ -253,7 +253,7 @@ impl Round {
             self.go_on(child)?;
         }
         let pause = self.board.rest();
-        self.wait_until("all is quiet", |round| {
+        self.wait_until("nothing is under way", |round| {
             let is_quiet = |child: &Child| {
                 let seat = &round.board.tables[child.region].seats[child.slot];
                 seat.rested.load(Ordering::Acquire) == pause
@@ -271,7 +271,7 @@ impl Round {
             if is_so(self) {
                 return Ok(());
             }
-            ensure!(patience.wait(), "it took too long until {what}");
+            ensure!(patience.wait(), "it took too long: {what}");
         }
     }
 
@@ -332,7 +332,7 @@ impl Round {
             true => self.kill_all_at_once()?,
             false => self.board.finish(),
         }
-        self.wait_until("all had left", |round| round.children.is_empty())?;
+        self.wait_until("all members have left", |round| round.children.is_empty())?;
         module::wait_until_empty()?;
         for region in &self.regions {
             let join = |slot| Member::join_fd(&region.fd, Some(slot as u32));

@@ -79,7 +79,7 @@ impl Run {
         self.tally += tally;
         self.deeds += deeds;
         if !self.complaints.is_empty() {
-            bail!("the kernel complains");
+            bail!("the kernel log has complaints");
         }
         if self.rounds == WARM_UP {
             self.baseline = Some(Usage::now()?);
@@ -96,11 +96,11 @@ impl Run {
         let [inbox, lane, answer] = tally.streams;
         println!("# received by inboxes {inbox}, lanes {lane}, as answers {answer}");
         println!(
-            "# payload: {} bytes, {} times out of reach with its sender",
+            "# payload: {} bytes, {} payloads not readable because their sender had left",
             tally.payload, tally.unreachable
         );
         println!(
-            "# doorbells at those who lived to the end of a round: {} rung, {} suppressed",
+            "# doorbells of members that were alive at the end of a round: {} rung, {} suppressed",
             tally.rung, tally.suppressed
         );
         let slept = Way::ALL.map(|way| format!("{way:?} {}", self.deeds.slept[way as usize]));
@@ -131,10 +131,10 @@ impl Run {
         };
         vec![
             (
-                "every item, every wakeup, every slot, every unload",
+                "no item, wakeup or slot was lost, and every unload succeeded",
                 rounds.into(),
             ),
-            ("everything was done that can be done", variety),
+            ("every kind of event has happened", variety),
             ("memory is back at the baseline", memory),
             ("kmemleak finds nothing", leaks),
             ("kernel log after each round", log),
@@ -171,7 +171,7 @@ impl Run {
             ("kills".to_owned(), deeds.killed),
             ("stops".to_owned(), deeds.stopped),
             ("members that left".to_owned(), deeds.left),
-            ("items whose receiver died".to_owned(), tally.lost),
+            ("items whose receiver was killed".to_owned(), tally.lost),
             ("payload".to_owned(), tally.payload),
             ("doorbells".to_owned(), tally.rung),
             ("suppressed doorbells".to_owned(), tally.suppressed),

@@ -200,7 +200,10 @@ impl<'m> Sender<'m> {
         self.participant.fate.point();
         match sent {
             Ok(sent) => {
-                ensure!(sent.items as usize <= count, "more sent than there were");
+                ensure!(
+                    sent.items as usize <= count,
+                    "more items were sent than there were"
+                );
                 flow.sent(sent.items as usize);
                 self.last = Some((sent, flow, flow.counts().sent));
             }
@@ -248,7 +251,7 @@ impl<'m> Sender<'m> {
         match sent {
             Ok(sent) => {
                 let items = sent.map_or(count, |sent| sent.items as usize);
-                ensure!(items <= count, "more sent than there were");
+                ensure!(items <= count, "more items were sent than there were");
                 // The remaining items have been published to a receiver that has left, or not at
                 // all.
                 if items == count || self.handle.is_present(to) {

@@ -110,8 +110,8 @@ fn check(counts: Counts, sender: Ending, receiver: Ending) -> Result<()> {
         ensure!(received >= sent, "items were lost");
         // A killed sender had begun to send the others.
         if sender != Ending::Died {
-            ensure!(attempted == sent, "a send without an end");
-            ensure!(received == sent, "items came that were not sent");
+            ensure!(attempted == sent, "a send has not ended");
+            ensure!(received == sent, "items were received that were not sent");
         }
     }
     Ok(())
