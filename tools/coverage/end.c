@@ -5,7 +5,7 @@
 #include "sections.h"
 
 /*
- * The counters of each function are in a group of their own, and the linker puts groups behind
+ * The counters of each function are in a section group of their own, and the linker puts groups behind
  * what is in none: so these are in one as well.
  */
 #define END_OF(section, label)						\

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034
 #
-# What the scripts of the test machine share: messages, where things are kept, and how a root
-# file system is entered.
+# Shared by the scripts of the test machine: messages, locations of files, and functions to enter a
+# root file system.
 
 umask 022
 
@@ -10,20 +10,20 @@ SRC=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 MACHINE=$SRC/tools/machine
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/ivring
 
-# Which kernel is booted and built for: the root file system's own, or one that ./kernel makes.
+# The kernel to boot and to build for: that of the root file system, or one that ./kernel makes.
 KERNEL=${KERNEL:-stock}
 case $KERNEL in
 stock | rt | debug | kcsan) ;;
 *)
-	echo "ivring: there is no kernel '$KERNEL': it is stock, rt, debug or kcsan" >&2
+	echo "ivring: there is no kernel '$KERNEL': KERNEL must be stock, rt, debug or kcsan" >&2
 	exit 2
 	;;
 esac
 
-# Where the kernel's Rust sources, test harness and style tools are in the root file system.
+# The kernel's Rust sources, test harness and style tools, in the root file system.
 KERNEL_SOURCE=/usr/src/ivring-kernel
 
-# The headers of the root file system's own kernel, completed by their Rust metadata.
+# The headers of the root file system's kernel, with their Rust metadata.
 COMPLETE_HEADERS=/usr/src/ivring-headers
 
 say()
@@ -37,13 +37,13 @@ die()
 	exit 1
 }
 
-# What is built from this checkout: two checkouts do not share it, nor do two root file systems.
+# Prints the build directory. Each checkout has its own for each root file system.
 build_dir()
 {
 	echo "$CACHE/build/$(printf '%s %s' "$SRC" "$1" | sha256sum | cut -c1-16)"
 }
 
-# The programs of the machine itself that all else rests on, and the packages they come in.
+# Checks for the programs that the machine itself must have, and installs their packages.
 need_host_packages()
 {
 	local missing=()
@@ -57,20 +57,20 @@ need_host_packages()
 	[ ${#missing[@]} -gt 0 ] || return 0
 
 	command -v apt-get >/dev/null ||
-		die "this machine has no apt-get to install ${missing[*]} with: install them by hand and run this again."
+		die "this machine lacks ${missing[*]}, and has no apt-get: install them by hand and run this again."
 	[ "$(id -u)" = 0 ] ||
-		die "this machine lacks ${missing[*]}: run 'sudo apt-get install ${missing[*]}' and then this again."
+		die "this machine lacks ${missing[*]}: run 'sudo apt-get install ${missing[*]}' and then run this again."
 	say "installing on this machine: ${missing[*]}"
 	{
 		apt-get update && DEBIAN_FRONTEND=noninteractive \
 			apt-get install -y --no-install-recommends "${missing[@]}"
 	} >"$CACHE/apt.log" 2>&1 ||
-		die "apt-get cannot install ${missing[*]}, for want of network or sources: see $CACHE/apt.log, mend it, and run this again."
+		die "apt-get cannot install ${missing[*]}: see $CACHE/apt.log, check the network and the package sources, and run this again."
 }
 
-# enter ROOT [bwrap options] -- COMMAND: run COMMAND in the root file system ROOT, as root as far
-# as it can see, with network and certificates of this machine. ROOT cannot be written to unless
-# WRITABLE is set; "/" is a tmpfs, so that any path can be bound, save below those of ROOT's.
+# enter ROOT [bwrap options] -- COMMAND: run COMMAND in the root file system ROOT, as root of a user
+# namespace, with the network and the certificates of this machine. ROOT is read-only unless WRITABLE
+# is set. "/" is a tmpfs, so that any path can be bound except paths below directories of ROOT.
 enter()
 {
 	local root=$1 home=/root args=() name var
@@ -100,7 +100,7 @@ enter()
 	done
 	args+=(--ro-bind-try "$HOME/.config/pip" "$home/.config/pip")
 
-	# Settings of mirrors, proxies and certificates hold inside as well as outside.
+	# Settings of mirrors, proxies and certificates apply inside too.
 	while read -r var; do
 		case $var in
 		CARGO_HOME | CARGO_TARGET_DIR | CARGO_MANIFEST_DIR | CARGO_PKG_*)
@@ -118,9 +118,9 @@ enter()
 	bwrap "${args[@]}" "$@"
 }
 
-# enter_checkout ROOT [bwrap options] -- COMMAND: the same with the checkout, the directory it is
-# built in and cargo's downloads at their own paths, and what is to be known of them in variables.
-# Another kernel than the root file system's own is in /kernel.
+# enter_checkout ROOT [bwrap options] -- COMMAND: the same with the checkout, its build directory and
+# the downloads of cargo at their own paths, which are also in environment variables. A kernel that
+# ./kernel has made is in /kernel.
 enter_checkout()
 {
 	local root=$1 build dir dirs=() name cargo=${CARGO_HOME:-$HOME/.cargo} module=module kernel kdir
@@ -128,13 +128,13 @@ enter_checkout()
 
 	for dir in "$SRC" "$CACHE"; do
 		case $dir/ in
-		/usr/* | /etc/* | /boot/*) die "$dir is where the root file system has its own: use a directory elsewhere." ;;
+		/usr/* | /etc/* | /boot/*) die "$dir is a directory of the root file system too: use a directory elsewhere." ;;
 		esac
 	done
 	build=$(build_dir "$root")
 	mkdir -p "$build"/{cargo,c} "$CACHE/cargo"
 	touch "$build"
-	# Other users of the guest are to get at the programs that are built.
+	# Other users of the guest must be able to run the programs.
 	for name in "$SRC" "$build" "$CACHE/cargo"; do
 		while name=$(dirname "$name") && [ "$name" != / ]; do
 			dirs=(--dir "$name" "${dirs[@]}")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# How ./boot runs a guest that has its file system in memory: one whose kernel has no drivers.
+# How ./boot runs a guest whose kernel has no drivers, and whose file system therefore is in memory.
 
-# What is process 1 in the guest. The command's output has the first serial port to itself.
+# Process 1 of the guest. Only the command's output goes to the first serial port.
 cat >"$JOB/init" <<END
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -15,7 +15,7 @@ mount -t devtmpfs dev /dev
 mount -t debugfs debugfs /sys/kernel/debug
 mkdir -p /dev/shm /sys/fs/cgroup
 mount -t tmpfs -o mode=1777 shm /dev/shm
-# Not a mount: the source may lie there.
+# This is a directory, not a mount, because the checkout may be below it.
 chmod 1777 /tmp
 mount -t cgroup2 cgroup /sys/fs/cgroup
 ln -s /proc/self/fd /dev/fd
@@ -30,7 +30,7 @@ echo "== exit \$status" >/dev/ttyS0
 poweroff -f
 END
 
-# What runs in the root file system: makes the guest's, and starts it.
+# Runs in the root file system: makes the guest's file system, and starts the guest.
 LEVEL=5
 [ -z "${VERBOSE-}" ] || LEVEL=7
 cat >"$JOB/start" <<END
@@ -62,7 +62,7 @@ guest=\$!
 wait \$guest
 END
 
-# The end of the output says how the command has ended.
+# The last line of the output is the status of the command.
 run()
 {
 	local status=0

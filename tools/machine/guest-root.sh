@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# How ./boot runs a guest whose root file system is the one that all else is run in: by virtme-ng.
+# How ./boot runs a guest with the root file system that everything else runs in: by virtme-ng.
 
-# What runs in the guest: in a file, since a kernel's command line is short.
-# virtme-ng lays an overlay over /tmp if the kernel has that file system built in. Without it /tmp gets
-# a tmpfs, in which the directories that the root file system has there are mounted again.
+# Runs in the guest. It is a file because a kernel's command line is short.
+# virtme-ng mounts an overlay on /tmp if overlayfs is built into the kernel. Otherwise a tmpfs is mounted
+# on /tmp, and the directories that the root file system has there are mounted again.
 cat >"$JOB/command" <<END
 if [ ! -w /tmp ]; then
 	mkdir /run/ivring-tmp
@@ -25,7 +25,7 @@ echo "the command ended with status \$status." >/dev/ttyS1
 exit \$status
 END
 
-# What runs in the root file system. All that it leaves behind ends with it.
+# Runs in the root file system. All processes that it starts end with it.
 cat >"$JOB/start" <<END
 export -p >/tmp/job/environment
 "\$@" &
@@ -36,8 +36,8 @@ export -p >/tmp/job/environment
 wait %1
 END
 
-# The kernel speaks to a second serial port, where it is heard only if something went wrong: not by
-# console=, since the driver serves one port only and virtme-ng has taken the first.
+# The kernel's messages go to a second serial port, and are printed only if something went wrong. This
+# does not use console=, because the driver serves one port only and virtme-ng has taken the first.
 IMAGE=/boot/vmlinuz-$(cat "$ROOT/kernel")
 [ "$KERNEL" = stock ] || IMAGE=/kernel/bzImage
 LEVEL=5
@@ -49,8 +49,8 @@ if [ "$ACCEL" = tcg ]; then
 	OPTIONS+=(--disable-kvm --qemu-opts="-accel tcg,thread=multi -machine hpet=off")
 fi
 
-# virtme-ng opens its output again by name, which truncates a file, and fails where that is
-# another user's: so it is given pipes.
+# virtme-ng opens its output again by name. This truncates a file, and fails if the file belongs to
+# another user, so its output is a pipe.
 run()
 {
 	{
