@@ -83,7 +83,7 @@ lint:
 	@$(MACHINE)/enter -- make --no-print-directory --keep-going style
 
 # The targets below run inside the root file system. Its scripts set the variables that they use.
-.PHONY: all-parts coverage-modules unit-tests style style-format style-crates style-module style-c style-shell
+.PHONY: all-parts coverage-modules unit-tests style style-format style-crates style-module style-c style-shell style-cycles
 
 # The kernels that tools/machine/kernel builds have no debug information, so their modules ask for it.
 DEBUG_INFO := $(if $(LLVM),KRUSTFLAGS=-Cdebuginfo=2 KCFLAGS=-g)
@@ -108,7 +108,7 @@ unit-tests:
 	@cargo test --workspace --exclude ivring-loom
 	@cargo test --release -p ivring-loom
 
-style: style-format style-crates style-module style-c style-shell
+style: style-format style-crates style-module style-c style-shell style-cycles
 
 style-format:
 	rustfmt --check --edition 2021 --config-path $(KERNEL_SOURCE)/.rustfmt.toml $(wildcard rust/*.rs)
@@ -129,5 +129,12 @@ style-c:
 
 style-shell:
 	shellcheck --severity=info --external-sources --source-path=. .ci/run selftests/run samples/demo \
-		selftests/own-races-test Documentation/check-claims tools/sanitize tools/coverage/build tools/coverage/run $(wildcard tools/models/*/run) \
+		selftests/own-races-test Documentation/check-claims tools/lint/cycles-test tools/sanitize tools/coverage/build tools/coverage/run $(wildcard tools/models/*/run) \
 		$(filter-out %/packages %/kernels,$(wildcard $(MACHINE)/*)) $(MACHINE)/kernels/build $(MACHINE)/kernels/rt
+
+# No two files of these import each other.
+WITHOUT_CYCLES :=
+
+style-cycles:
+	tools/lint/cycles-test
+	$(if $(WITHOUT_CYCLES),tools/lint/cycles $(WITHOUT_CYCLES))
