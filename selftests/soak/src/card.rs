@@ -5,7 +5,7 @@
 use anyhow::{Context as _, Result, ensure};
 use ivring::abi::INLINE_BYTES;
 use ivring::abi::Item;
-use ivring::{Message, Received};
+use ivring::{Message, ReceivedItem};
 use rand::RngCore;
 
 use crate::board::Stream;
@@ -120,7 +120,7 @@ impl Card {
     }
 
     /// The card of an item, if the item is as it was sent.
-    pub fn read(item: &Received<'_>) -> Result<Self> {
+    pub fn read(item: &ReceivedItem<'_>) -> Result<Self> {
         let data = item.inline().try_into().context("inline data cut short")?;
         let card = Self::from_bytes(data).context("a wrong checksum")?;
         ensure!(item.port() == card.port(), "a wrong port");

@@ -9,10 +9,9 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
-use ivring::{Deadline, Member};
+use ivring::{AttachError, Deadline, Member};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use rustix::io::Errno;
 
 use crate::board::{Account, Board, Ending, Flow, MEMBERS, Seat, Stream, Table, index};
 use crate::fate::Fate;
@@ -134,7 +133,7 @@ fn join(birth: &Birth<'_>, fate: &Fate<'_>, rng: &mut SmallRng) -> Result<Member
         };
         fate.point();
         match member {
-            Err(error) if error.errno() == Some(Errno::BUSY) && patience.wait() => {}
+            Err(AttachError::SlotTaken(_)) if patience.wait() => {}
             member => return member.context("joining"),
         }
     }

@@ -8,7 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use ivring::{Deadline, Dispatched, Dispatcher, Error, Handle, Member, Received};
+use ivring::{
+    Deadline, Dispatched, Dispatcher, Handle, Member, PeerError, ReceivedItem, SendError,
+};
 use rand::Rng;
 use rand::rngs::SmallRng;
 
@@ -69,7 +71,7 @@ impl Reader<'_> {
             let mut batch = member.receive(max)?;
             if batch.is_empty() {
                 drop(batch);
-                if member.members_changed()? {
+                if member.refresh_members()? {
                     continue;
                 }
                 return Ok(());
@@ -125,7 +127,7 @@ impl Reader<'_> {
     }
 
     /// Checks an item, answers it, and counts it.
-    fn handle(&self, item: &Received<'_>) -> Result<()> {
+    fn handle(&self, item: &ReceivedItem<'_>) -> Result<()> {
         self.participant.fate.point();
         let from = index(item.peer());
         let card = Card::read(item).with_context(|| format!("an item of member {from}"))?;
@@ -145,7 +147,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn check(&self, item: &Received<'_>, from: usize, card: &Card) -> Result<()> {
+    fn check(&self, item: &ReceivedItem<'_>, from: usize, card: &Card) -> Result<()> {
         ensure!(card.from == from, "it came from member {from}");
         ensure!(
             card.to == self.participant.index,
@@ -165,7 +167,7 @@ impl Reader<'_> {
                     .payload
                     .fetch_add(bytes.len() as u64, Ordering::Relaxed);
             }
-            Err(Error::Gone | Error::Stale) => {
+            Err(PeerError::Gone | PeerError::Stale) => {
                 let is_present = self.handle.is_present(item.peer());
                 ensure!(!is_present, "the payload of a peer that has not left");
                 account.unreachable.fetch_add(1, Ordering::Relaxed);
@@ -175,7 +177,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn answer(&self, item: &Received<'_>, to: usize) -> Result<()> {
+    fn answer(&self, item: &ReceivedItem<'_>, to: usize) -> Result<()> {
         let flow = self.participant.flow_to(to, Stream::Answer);
         let card = Card {
             from: self.participant.index,
@@ -191,7 +193,7 @@ impl Reader<'_> {
         self.participant.fate.point();
         let count = match sent.map_err(|failed| failed.error) {
             Ok(_) => 1,
-            Err(Error::Full | Error::Gone | Error::Stale) => 0,
+            Err(SendError::Full | SendError::Gone | SendError::Stale) => 0,
             Err(error) => return Err(error).context("an answer"),
         };
         flow.sent(count);

@@ -336,7 +336,7 @@ impl Round {
         module::wait_until_empty()?;
         for region in &self.regions {
             let join = |slot| Member::join_fd(&region.fd, Some(slot as u32));
-            let members = (0..SLOTS).map(join).collect::<ivring::Result<Vec<_>>>();
+            let members = (0..SLOTS).map(join).collect::<Result<Vec<_>, _>>();
             members.context("joining an empty region")?;
         }
         Ok(())

@@ -8,11 +8,13 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use ivring::{Block, Deadline, Error, Handle, Lane, Message, Peer, Sent};
+use ivring::{
+    AllocError, Block, Deadline, FlushError, Handle, Lane, Message, OpenLaneError, Peer, SendError,
+    Sent,
+};
 use rand::Rng;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
-use rustix::io::Errno;
 
 use crate::board::{Flow, Phase, Stream, index};
 use crate::card::{Card, Wish, checksum, fill};
@@ -40,16 +42,19 @@ pub struct Sender<'m> {
 }
 
 /// Whether an error means that the receiver was slow or has left.
-fn is_refusal(error: &Error) -> bool {
+fn is_refusal(error: &SendError) -> bool {
     is_slow(error) || is_gone(error)
 }
 
-fn is_slow(error: &Error) -> bool {
-    matches!(error, Error::Full | Error::TimedOut | Error::Interrupted)
+/// Whether an error means that the receiver was slow.
+fn is_slow(error: &SendError) -> bool {
+    use SendError::*;
+    matches!(error, Full | TimedOut | Interrupted)
 }
 
-fn is_gone(error: &Error) -> bool {
-    matches!(error, Error::Gone | Error::Stale)
+/// Whether an error means that the receiver has left.
+fn is_gone(error: &SendError) -> bool {
+    matches!(error, SendError::Gone | SendError::Stale)
 }
 
 impl<'m> Sender<'m> {
@@ -91,7 +96,7 @@ impl<'m> Sender<'m> {
         self.inbox(own, 1, |handle| {
             handle
                 .send(own, card.message(), Deadline::NEVER)
-                .map_err(Error::from)
+                .map_err(SendError::from)
         })?;
         Ok(end)
     }
@@ -167,8 +172,8 @@ impl<'m> Sender<'m> {
         };
         match self.handle.alloc(len, deadline) {
             Ok(block) => Ok(Some(block)),
-            Err(Error::TooLong { .. }) => Ok(None),
-            Err(error) if is_slow(&error) => Ok(None),
+            Err(AllocError::TooLong { .. } | AllocError::Full | AllocError::TimedOut) => Ok(None),
+            Err(AllocError::Interrupted) => Ok(None),
             Err(error) => Err(error).context("a block"),
         }
     }
@@ -192,7 +197,7 @@ impl<'m> Sender<'m> {
         &mut self,
         to: Peer,
         count: usize,
-        send: impl FnOnce(&Handle) -> ivring::Result<Sent>,
+        send: impl FnOnce(&Handle) -> Result<Sent, SendError>,
     ) -> Result<()> {
         let flow = self.participant.flow_to(index(to), Stream::Inbox);
         self.participant.fate.point();
@@ -219,7 +224,7 @@ impl<'m> Sender<'m> {
         let mut messages = self.messages(to, Stream::Inbox, count)?;
         let deadline = self.deadline();
         self.inbox(to, count, |handle| match messages.pop() {
-            Some(only) if count == 1 => handle.send(to, only, deadline).map_err(Error::from),
+            Some(only) if count == 1 => handle.send(to, only, deadline).map_err(SendError::from),
             last => {
                 messages.extend(last);
                 handle.send_all(to, &mut messages, deadline)
@@ -241,7 +246,7 @@ impl<'m> Sender<'m> {
         &mut self,
         to: Peer,
         count: usize,
-        send: impl FnOnce(&mut Lane) -> ivring::Result<Option<Sent>>,
+        send: impl FnOnce(&mut Lane) -> Result<Option<Sent>, SendError>,
     ) -> Result<()> {
         let flow = self.participant.flow_to(index(to), Stream::Lane);
         let lane = self.lanes.get_mut(&to).expect("it has been opened");
@@ -282,9 +287,9 @@ impl<'m> Sender<'m> {
                 self.lanes.insert(to, lane);
                 Ok(true)
             }
-            Err(error) if is_gone(&error) => Ok(false),
+            Err(OpenLaneError::Gone | OpenLaneError::Stale) => Ok(false),
             // The receiver has not closed the lane of the slot's previous member.
-            Err(error) if error.errno() == Some(Errno::BUSY) => Ok(false),
+            Err(OpenLaneError::Unread | OpenLaneError::InUse) => Ok(false),
             Err(error) => Err(error).context("opening a lane"),
         }
     }
@@ -355,7 +360,7 @@ impl<'m> Sender<'m> {
             match stream {
                 Stream::Lane => self.lane(to, 1, |lane| Ok(Some(lane.send(message, deadline)?)))?,
                 _ => self.inbox(to, 1, |handle| {
-                    handle.send(to, message, deadline).map_err(Error::from)
+                    handle.send(to, message, deadline).map_err(SendError::from)
                 })?,
             }
         }
@@ -375,7 +380,8 @@ impl<'m> Sender<'m> {
                     "flushed {count} items, {received} were read"
                 );
             }
-            Err(error) if is_refusal(&error) => {}
+            Err(FlushError::TimedOut | FlushError::Interrupted) => {}
+            Err(FlushError::Gone | FlushError::Stale) => {}
             Err(error) => return Err(error).context("flush"),
         }
         Ok(())

@@ -63,13 +63,14 @@ impl From<Duration> for Deadline {
 
 impl From<Instant> for Deadline {
     /// An instant that has passed is a deadline that has passed, which is not [`Deadline::NOW`]: a call
-    /// fails with [`Error::TimedOut`](crate::Error::TimedOut).
+    /// fails as when the time is up, not as one that was not to wait.
     fn from(instant: Instant) -> Self {
         Self::after(instant.saturating_duration_since(Instant::now()))
     }
 }
 
-fn monotonic() -> u64 {
+/// The time of `CLOCK_MONOTONIC`, in nanoseconds.
+pub(crate) fn monotonic() -> u64 {
     let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::Monotonic);
     // CLOCK_MONOTONIC starts near zero at boot and is never negative.
     tv_sec as u64 * 1_000_000_000 + tv_nsec as u64

@@ -3,18 +3,19 @@
 //! The methods of a [`Handle`](crate::Handle) that a [`Member`] and a [`Context`] have too, because most programs call
 //! them. For the others a program calls `handle()` first.
 
-use std::result;
 use std::time::Duration;
 
-use crate::block::Block;
-use crate::context::Context;
 use crate::deadline::Deadline;
-use crate::error::{Result, SendError};
-use crate::lane::Lane;
+use crate::dispatch::context::Context;
+use crate::dispatch::threading::Threading;
+use crate::error::{AllocError, FlushError, OpenLaneError, SendError};
 use crate::member::Member;
-use crate::message::{Message, Sent};
+use crate::payload::block::Block;
 use crate::peer::Peer;
-use crate::threading::Threading;
+use crate::send::lane::Lane;
+use crate::send::message::Message;
+use crate::send::sent::Sent;
+use crate::send::unsent::Unsent;
 
 macro_rules! forward {
     ($type:ty $(, $param:ident)?) => {
@@ -39,7 +40,7 @@ macro_rules! forward {
             /// # Errors
             ///
             /// The errors of [`Handle::alloc`](crate::Handle::alloc).
-            pub fn alloc(&self, len: usize, deadline: Deadline) -> Result<Block> {
+            pub fn alloc(&self, len: usize, deadline: Deadline) -> Result<Block, AllocError> {
                 self.handle().alloc(len, deadline)
             }
 
@@ -53,8 +54,17 @@ macro_rules! forward {
                 peer: Peer,
                 message: Message,
                 deadline: Deadline,
-            ) -> result::Result<Sent, SendError> {
+            ) -> Result<Sent, Unsent> {
                 self.handle().send(peer, message, deadline)
+            }
+
+            /// Sends a message to a peer's inbox, as [`Handle::try_send`](crate::Handle::try_send).
+            ///
+            /// # Errors
+            ///
+            /// The errors of [`Handle::try_send`](crate::Handle::try_send).
+            pub fn try_send(&self, peer: Peer, message: Message) -> Result<Sent, Unsent> {
+                self.handle().try_send(peer, message)
             }
 
             /// Sends a message to a peer's inbox, as [`Handle::send_timeout`](crate::Handle::send_timeout).
@@ -67,7 +77,7 @@ macro_rules! forward {
                 peer: Peer,
                 message: Message,
                 timeout: Duration,
-            ) -> result::Result<Sent, SendError> {
+            ) -> Result<Sent, Unsent> {
                 self.handle().send_timeout(peer, message, timeout)
             }
 
@@ -81,7 +91,7 @@ macro_rules! forward {
                 peer: Peer,
                 messages: &mut Vec<Message>,
                 deadline: Deadline,
-            ) -> Result<Sent> {
+            ) -> Result<Sent, SendError> {
                 self.handle().send_all(peer, messages, deadline)
             }
 
@@ -90,7 +100,7 @@ macro_rules! forward {
             /// # Errors
             ///
             /// The errors of [`Handle::flush`](crate::Handle::flush).
-            pub fn flush(&self, sent: &Sent, deadline: Deadline) -> Result<()> {
+            pub fn flush(&self, sent: &Sent, deadline: Deadline) -> Result<(), FlushError> {
                 self.handle().flush(sent, deadline)
             }
 
@@ -99,7 +109,7 @@ macro_rules! forward {
             /// # Errors
             ///
             /// The errors of [`Handle::open_lane`](crate::Handle::open_lane).
-            pub fn open_lane(&self, peer: Peer, entries: u32) -> Result<Lane> {
+            pub fn open_lane(&self, peer: Peer, entries: u32) -> Result<Lane, OpenLaneError> {
                 self.handle().open_lane(peer, entries)
             }
         }

@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use crate::abi;
 use crate::deadline::Deadline;
-use crate::error::{Error, Result};
+use crate::error::AttachError;
 use crate::member::Member;
-use crate::region::{self, RETRY};
-use crate::sys;
+use crate::name;
+use crate::os::sys;
+
+/// How often a region that is not there yet is looked for.
+pub(crate) const RETRY: Duration = Duration::from_millis(10);
 
 /// How to become a member of a region that is there.
 ///
@@ -45,7 +48,7 @@ impl JoinOptions {
     /// Whether the member stays when the process ends that joined, as long as another one has its
     /// descriptor, which a child has that was made by `fork()`. If nothing is said it does not: its
     /// peers are told, whoever has the descriptor, and what is done with that fails with
-    /// [`Error::OwnerDead`].
+    /// [`SystemError::OwnerDead`](crate::SystemError::OwnerDead).
     pub fn outlives_process(mut self, outlives: bool) -> Self {
         self.outlives_process = outlives;
         self
@@ -64,14 +67,14 @@ impl JoinOptions {
     /// # Errors
     ///
     /// As there.
-    pub fn join(&self, name: &str, deadline: Deadline) -> Result<Member> {
-        region::nonempty(name)?;
-        let name = region::name(name)?;
-        let (fd, id) = (sys::open()?, region::slot(self.slot));
+    pub fn join(&self, name: &str, deadline: Deadline) -> Result<Member, AttachError> {
+        name::nonempty(name)?;
+        let name = name::bytes(name)?;
+        let (fd, id) = (sys::open()?, self.slot.unwrap_or(abi::ID_ANY));
         let own = loop {
             match sys::attach(fd.as_fd(), None, name, id, self.flags()) {
-                Err(Error::NoRegion) => match deadline.remaining() {
-                    Some(Duration::ZERO) => return Err(Error::NoRegion),
+                Err(AttachError::NoRegion) => match deadline.remaining() {
+                    Some(Duration::ZERO) => return Err(AttachError::NoRegion),
                     left => thread::sleep(left.map_or(RETRY, |left| left.min(RETRY))),
                 },
                 own => break own?,
@@ -85,17 +88,52 @@ impl JoinOptions {
     /// # Errors
     ///
     /// As there.
-    pub fn join_fd(&self, region: impl AsFd) -> Result<Member> {
-        let (fd, id) = (sys::open()?, region::slot(self.slot));
+    pub fn join_fd(&self, region: impl AsFd) -> Result<Member, AttachError> {
+        let (fd, id) = (sys::open()?, self.slot.unwrap_or(abi::ID_ANY));
         let no_name = [0; abi::NAME_SIZE];
         let region = region.as_fd();
         let own = sys::attach(fd.as_fd(), Some(region), no_name, id, self.flags());
         let own = own.map_err(|error| match error {
-            Error::NoSuchSlot(_) if !has_region(fd.as_fd(), region) => Error::NotARegion,
+            AttachError::NoSuchSlot(_) if !has_region(fd.as_fd(), region) => {
+                AttachError::NotARegion
+            }
             error => error,
         })?;
         Member::new(fd, own)
     }
+}
+
+impl Member {
+    /// Becomes a member of the region that has this name, in the slot `id` or any. Waits until the
+    /// deadline for a region to have the name.
+    ///
+    /// It waits for nothing else: any other error is returned at once, because it may never go away.
+    /// [`JoinOptions`] has more to choose.
+    ///
+    /// # Errors
+    ///
+    /// - [`AttachError::NoRegion`] if no region has that name, at the deadline too;
+    /// - [`AttachError::NoDevice`], [`AttachError::DeviceDenied`], [`AttachError::TooManyFiles`], [`AttachError::Version`];
+    /// - [`AttachError::RegionDenied`] if the mode of the region forbids it;
+    /// - [`AttachError::SlotTaken`], [`AttachError::RegionFull`], [`AttachError::NoSuchSlot`], [`AttachError::TooManySlots`],
+    ///   [`AttachError::TooManyRegions`], [`SystemError::NoMemory`](crate::SystemError::NoMemory);
+    /// - [`AttachError::Name`] if the name is not possible.
+    pub fn join(name: &str, id: Option<u32>, deadline: Deadline) -> Result<Self, AttachError> {
+        join_options(id).join(name, deadline)
+    }
+
+    /// Becomes a member of the region that a descriptor belongs to, in the slot `id` or any.
+    ///
+    /// # Errors
+    ///
+    /// As [`Member::join`], and [`AttachError::NotARegion`] if the descriptor belongs to none.
+    pub fn join_fd(region: impl AsFd, id: Option<u32>) -> Result<Self, AttachError> {
+        join_options(id).join_fd(region)
+    }
+}
+
+fn join_options(id: Option<u32>) -> JoinOptions {
+    id.into_iter().fold(JoinOptions::new(), JoinOptions::slot)
 }
 
 /// Whether `fd` is of the same device as `device`, and belongs to a region.

@@ -53,7 +53,7 @@
 //!
 //! - do with its [`Context`] what any thread may do with a [`Handle`]: look, send, take blocks, flush,
 //!   open lanes; and send by lanes that it owns;
-//! - [reply](Received::reply), or [refuse](Received::refuse);
+//! - [reply](ReceivedItem::reply), or [refuse](ReceivedItem::refuse);
 //! - make requests by [`Context::request`], from the callback of another one too. What it sends
 //!   is sent at once, and the reply comes when the handler has returned;
 //! - [stop](Context::stop) the dispatcher, and [close a lane](Context::close_lane): both take effect when
@@ -62,15 +62,16 @@
 //! - wait, with a deadline, for peers. Its own member reads nothing meanwhile, so two
 //!   handlers that wait for each other's room with [`Deadline::NEVER`] wait for ever;
 //! - fail: return a `Result` whose error ends the dispatch. What the handler was called for counts as
-//!   handled. [`Dispatcher::run`], `dispatch` or `call` then fails with [`Error::Handler`], before another
-//!   item is handled; what became known together with it, as when several members left, is told first,
+//!   handled. [`Dispatcher::run`], `dispatch` or `call` then fails with [`DispatchError::Handler`], before
+//!   another item is handled; what became known together with it, as when several members left, is told first,
 //!   and only the first error is kept. The dispatcher can be used again;
 //! - panic: its item counts as read, and the dispatcher can be used again.
 //!
 //! A handler may not
 //!
 //! - wait for its own member: for room in its inbox or in a lane to itself, or for what it has sent
-//!   there to be read. That fails with [`Error::WaitsForItself`];
+//!   there to be read. That fails with [`SendError::WaitsForItself`], or with the variant of that name of
+//!   [`FlushError`] or [`AllocError`];
 //! - run its own dispatcher, have it make a call, add handlers to it, or receive from its member: the
 //!   dispatcher is borrowed;
 //!
@@ -172,110 +173,57 @@
 //! # Ok(())
 //! # }
 //! ```
-//!
-//! # Features
-//!
-//! `protocol` makes the modules of the protocol public: what the two ends of a lane do, and in which
-//! order, over any memory. It is there for the tests and the benchmark of this project, and no promise is
-//! made that these modules stay as they are.
 
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 #![warn(missing_debug_implementations)]
-// What only the tests and the benchmark call.
-#![cfg_attr(not(feature = "protocol"), allow(dead_code))]
 
 pub mod abi;
 
-// The protocol.
-#[cfg(feature = "protocol")]
-pub mod memory;
-#[cfg(feature = "protocol")]
-pub mod raw;
-#[cfg(feature = "protocol")]
-pub mod receiver;
-#[cfg(feature = "protocol")]
-pub mod ring;
-#[cfg(feature = "protocol")]
-pub mod sender;
-#[cfg(feature = "protocol")]
-pub mod state;
-#[cfg(feature = "protocol")]
-pub mod writer;
-
-#[cfg(not(feature = "protocol"))]
-mod memory;
-#[cfg(not(feature = "protocol"))]
-mod raw;
-#[cfg(not(feature = "protocol"))]
-mod receiver;
-#[cfg(not(feature = "protocol"))]
-mod ring;
-#[cfg(not(feature = "protocol"))]
-mod sender;
-#[cfg(not(feature = "protocol"))]
-mod state;
-#[cfg(not(feature = "protocol"))]
-mod writer;
-
-mod area;
-mod atomic;
-mod block;
-mod context;
-mod core;
-mod counters;
 mod deadline;
-mod dispatcher;
+mod dispatch;
 mod error;
 mod forward;
-mod handle;
-mod handlers;
 mod join;
-mod lane;
-mod mapping;
 mod member;
-mod members;
-mod message;
-mod outbox;
+mod name;
+mod os;
+mod payload;
 mod peer;
+mod peers;
 mod polling;
-mod process;
-mod reader;
-mod received;
+mod receive;
 mod region;
-mod request;
-mod stopper;
-mod sys;
-mod threading;
+mod send;
+mod shared;
 
-// Slow under Miri, and nothing unsafe is below them.
-#[cfg(all(test, not(miri)))]
-mod lane_properties;
-#[cfg(all(test, not(miri)))]
-mod outbox_properties;
-#[cfg(all(test, not(miri)))]
-mod state_properties;
-#[cfg(test)]
-mod testing;
-
-pub use block::{Block, SharedBlock};
-pub use context::{Context, HandlerResult};
-pub use counters::Counts;
 pub use deadline::Deadline;
-pub use dispatcher::{Dispatched, Dispatcher};
-pub use error::{Error, Result, SendError};
-pub use handle::Handle;
+pub use dispatch::context::{Context, HandlerResult};
+pub use dispatch::counters::Counts;
+pub use dispatch::dispatcher::{Dispatched, Dispatcher};
+pub use dispatch::request::Requester;
+pub use dispatch::stopper::{PORT_RESERVED, Stopper};
+pub use dispatch::threading::{Accepts, Local, Sendable, Threading};
+pub use error::{
+    AllocError, AttachError, CallError, DispatchError, Error, FlushError, InlineTooLong, ItemFault,
+    LaneFault, NameFault, NoReply, OpenLaneError, PeerError, ReceiveError, RegionOption, Result,
+    SendError, SystemError,
+};
+pub use ivring_protocol::Fault;
+pub use ivring_protocol::sender::LaneStats;
 pub use join::JoinOptions;
-pub use lane::Lane;
 pub use member::{Calls, Events, Member};
-pub use members::MemberEvent;
-pub use message::{Message, Sent, Way};
+pub use payload::block::{Block, SharedBlock};
+pub use payload::bytes::Payload;
 pub use peer::Peer;
 pub use polling::Polling;
-pub use reader::LaneEvent;
-pub use received::{Batch, Payload, Received};
+pub use receive::batch::Batch;
+pub use receive::item::{OwnedItem, ReceivedItem};
+pub use receive::members::MemberEvent;
+pub use receive::reader::LaneEvent;
 pub use region::{Opened, RegionOptions};
-pub use request::Route;
-pub use sender::LaneStats;
-pub use stopper::{PORT_RESERVED, Stopper};
-pub use threading::{Accepts, Local, Sendable, Threading};
+pub use send::handle::Handle;
+pub use send::lane::Lane;
+pub use send::message::Message;
+pub use send::sent::{Route, Sent};
+pub use send::unsent::Unsent;

@@ -6,19 +6,21 @@ use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::Ordering;
 
+use ivring_protocol::Fault;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use crate::abi;
 use crate::deadline::Deadline;
-use crate::error::{Error, Result};
-use crate::handle::Handle;
-use crate::join::JoinOptions;
-use crate::members::{self, MemberEvent, Members};
+use crate::error::{AttachError, ReceiveError, SystemError};
+use crate::os::sys;
 use crate::peer::Peer;
 use crate::polling::Polling;
-use crate::reader::{LaneEvent, Reader};
-use crate::received::Batch;
-use crate::sys;
+use crate::receive::batch::Batch;
+use crate::receive::item::OwnedItem;
+use crate::receive::members::{self, MemberEvent, Members};
+use crate::receive::reader::{LaneEvent, Reader};
+use crate::send::handle::Handle;
 
 /// A member: one member of a region.
 ///
@@ -28,13 +30,13 @@ use crate::sys;
 /// # Children
 ///
 /// A child that was made by `fork()` has the descriptor but not the mappings, and cannot use the
-/// member: methods that wait, send or dispatch fail with [`Error::Forked`] there, and dropping it is
+/// member: methods that wait, send or dispatch fail with [`SystemError::Forked`] there, and dropping it is
 /// harmless. [`Member::receive`], [`Member::arm`], [`Lane::push`](crate::Lane::push) and payload are
 /// not checked, so that they cost nothing more: they end in `SIGSEGV`. The child can join the region as
 /// a member of its own.
 ///
 /// A member leaves its region when the process ends that joined, also if a child has the descriptor
-/// still: see [`JoinOptions::outlives_process`].
+/// still: see [`JoinOptions::outlives_process`](crate::JoinOptions::outlives_process).
 ///
 /// # Busy and armed
 ///
@@ -81,6 +83,7 @@ use crate::sys;
 /// while let Some(item) = batch.take()? {
 ///     println!("{:?} sent {:?}", item.peer(), item.inline());
 /// }
+/// batch.release();
 /// # Ok(())
 /// # }
 /// ```
@@ -116,42 +119,15 @@ pub struct Calls {
 }
 
 impl Member {
-    pub(crate) fn new(fd: OwnedFd, own: Peer) -> Result<Self> {
+    pub(crate) fn new(fd: OwnedFd, own: Peer) -> Result<Self, AttachError> {
         let handle = Handle::new(fd, own)?;
         Ok(Self {
-            reader: Reader::new(&handle),
-            members: Members::new(handle.core()),
+            reader: Reader::new(handle.shared()),
+            members: Members::new(handle.shared()),
             has_asked: false,
             waits: 0,
             handle,
         })
-    }
-
-    /// Becomes a member of the region that has this name, in the slot `id` or any. Waits until the
-    /// deadline for a region to have the name.
-    ///
-    /// It waits for nothing else: any other error is returned at once, because it may never go away.
-    /// [`JoinOptions`] has more to choose.
-    ///
-    /// # Errors
-    ///
-    /// - [`Error::NoRegion`] if no region has that name, at the deadline too;
-    /// - [`Error::NoDevice`], [`Error::DeviceDenied`], [`Error::TooManyFiles`], [`Error::Version`];
-    /// - [`Error::RegionDenied`] if the mode of the region forbids it;
-    /// - [`Error::SlotTaken`], [`Error::RegionFull`], [`Error::NoSuchSlot`], [`Error::TooManySlots`],
-    ///   [`Error::TooManyRegions`], [`Error::NoMemory`];
-    /// - [`Error::Argument`] or [`Error::TooLong`] if the name is not possible.
-    pub fn join(name: &str, id: Option<u32>, deadline: Deadline) -> Result<Self> {
-        join_options(id).join(name, deadline)
-    }
-
-    /// Becomes a member of the region that a descriptor belongs to, in the slot `id` or any.
-    ///
-    /// # Errors
-    ///
-    /// As [`Member::join`], and [`Error::NotARegion`] if the descriptor belongs to none.
-    pub fn join_fd(region: impl AsFd, id: Option<u32>) -> Result<Self> {
-        join_options(id).join_fd(region)
     }
 
     /// The sending side of this member. A clone of it can be sent to other threads.
@@ -166,11 +142,26 @@ impl Member {
     ///
     /// # Errors
     ///
-    /// - [`Error::Lane`] if a peer broke the protocol in its lane. It has been closed, and this is
+    /// - [`ReceiveError::Lane`] if a peer broke the protocol in its lane. It has been closed, and this is
     ///   all that is told of it: the other rings go on;
-    /// - [`Error::Protocol`] if the inbox is broken.
-    pub fn receive(&mut self, max: u32) -> Result<Batch<'_>> {
+    /// - [`ReceiveError::Inbox`] if the inbox is broken.
+    pub fn receive(&mut self, max: u32) -> Result<Batch<'_>, ReceiveError> {
         self.receive_with(max, &mut Vec::new())
+    }
+
+    /// Takes the next item, if there is one, and copies it and its payload. Does not sleep.
+    ///
+    /// The copy belongs to the caller, and its sender can use the memory anew. [`Member::receive`] takes
+    /// many items, and copies no payload.
+    ///
+    /// # Errors
+    ///
+    /// As [`Member::receive`].
+    pub fn try_receive(&mut self) -> Result<Option<OwnedItem>, ReceiveError> {
+        let mut batch = self.receive(1)?;
+        let item = batch.take()?.map(|item| item.to_owned());
+        batch.release();
+        Ok(item)
     }
 
     /// As [`Member::receive`]; and tells of lanes that were opened.
@@ -179,12 +170,12 @@ impl Member {
         &mut self,
         max: u32,
         events: &mut Vec<LaneEvent>,
-    ) -> Result<Batch<'_>> {
-        let core = self.handle.core();
-        if self.reader.has_changes(core) {
-            self.reader.refresh(core, events);
+    ) -> Result<Batch<'_>, ReceiveError> {
+        let shared = self.handle.shared();
+        if self.reader.has_changes(shared) {
+            self.reader.refresh(shared, events);
         }
-        let turn = self.reader.turn(core)?;
+        let turn = self.reader.turn(shared)?;
         Ok(Batch::new(&self.handle, &mut self.reader, turn, max))
     }
 
@@ -194,18 +185,19 @@ impl Member {
         self.reader.incoming()
     }
 
-    /// Closes the lane from a peer, and drops what is in it. The peer gets [`Error::Closed`]; it
+    /// Closes the lane from a peer, and drops what is in it. The peer gets [`SendError::Closed`](crate::SendError::Closed); it
     /// can open another one. Returns whether there was one.
     pub fn close_lane(&mut self, peer: Peer) -> bool {
-        self.reader.close_from(self.handle.core(), peer)
+        self.reader.close_from(self.handle.shared(), peer)
     }
 
-    /// Sleeps until there are items, or [news of the members](Member::members_changed).
+    /// Sleeps until there are items, or [news of the members](Member::refresh_members).
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`], [`Error::Interrupted`]; [`Error::Protocol`] if the inbox is broken.
-    pub fn wait(&mut self, deadline: Deadline) -> Result<Events> {
+    /// [`ReceiveError::TimedOut`], [`ReceiveError::Interrupted`]; [`ReceiveError::Inbox`] if the inbox is
+    /// broken.
+    pub fn wait(&mut self, deadline: Deadline) -> Result<Events, ReceiveError> {
         let events = self.wait_for(abi::WAIT_MEMBERS, deadline);
         let events = events.inspect_err(|_| self.settle(true))?;
         Ok(Events {
@@ -219,15 +211,15 @@ impl Member {
     /// # Errors
     ///
     /// As [`Member::wait`].
-    pub fn wait_items(&mut self, deadline: Deadline) -> Result<()> {
+    pub fn wait_items(&mut self, deadline: Deadline) -> Result<(), ReceiveError> {
         let events = self.wait_for(0, deadline);
         events
             .map(|_| ())
             .inspect_err(|_| self.settle(self.has_asked))
     }
 
-    fn wait_for(&mut self, flags: u32, deadline: Deadline) -> Result<u32> {
-        self.handle.core().check_process()?;
+    fn wait_for(&mut self, flags: u32, deadline: Deadline) -> Result<u32, ReceiveError> {
+        self.handle.shared().check_process()?;
         self.waits += 1;
         sys::wait(self.as_fd(), flags, deadline)
     }
@@ -239,7 +231,7 @@ impl Member {
     /// and must look.
     ///
     /// News of the members count only for a caller that has asked for them once, by
-    /// [`Member::members_changed`].
+    /// [`Member::refresh_members`].
     #[must_use = "a member that is not armed must look before it sleeps"]
     pub fn arm(&mut self) -> bool {
         self.arm_for(self.has_asked)
@@ -247,24 +239,24 @@ impl Member {
 
     /// As [`Member::arm`]; news of the members count if `members` says so.
     pub(crate) fn arm_for(&mut self, members: bool) -> bool {
-        let (core, known) = (self.handle.core(), &self.members);
+        let (shared, known) = (self.handle.shared(), &self.members);
         // A broken inbox is to be looked at too.
         self.reader
-            .arm(core, || members && known.have_changed(core))
+            .arm(shared, || members && known.have_changed(shared))
     }
 
     /// Arms a member whose caller may sleep next, in whichever way. If there is something to do
     /// already, for which nobody would ring any more, the member rings its own doorbell. News of the
     /// members count if `members` says so.
     pub(crate) fn settle(&mut self, members: bool) {
-        if !self.handle.core().is_mapped() {
+        if !self.handle.shared().is_mapped() {
             return;
         }
         if self.arm_for(members) {
             return;
         }
         // UNFENCED stays: it is there only if IVRING_IOC_FENCE has failed.
-        let state = self.handle.core().area.state();
+        let state = self.handle.shared().area.state();
         let relaxed = Ordering::Relaxed;
         let _ = state.compare_exchange(abi::BUSY, abi::IDLE, relaxed, relaxed);
         let flags = if members { abi::WAIT_MEMBERS } else { 0 };
@@ -274,7 +266,7 @@ impl Member {
 
     /// How [`Member::idle`] looks again before it sleeps; at first, not at all.
     pub fn set_polling(&mut self, polling: Polling) {
-        self.reader.receiver().set_polling(polling);
+        self.reader.receiver().set_polling(polling.into());
     }
 
     /// Whether this member, when it has received many items without a pause, tells those who send by
@@ -287,13 +279,13 @@ impl Member {
 
     /// Sleeps until there may be items: looks again for a while, as [`Polling`] has it, then arms and
     /// waits. It may return for nothing. For a caller that has asked for
-    /// [news of the members](Member::members_changed) once, it returns for those too, and as long as
+    /// [news of the members](Member::refresh_members) once, it returns for those too, and as long as
     /// they have not been asked for again.
     ///
     /// # Errors
     ///
     /// As [`Member::wait`].
-    pub fn idle(&mut self, deadline: Deadline) -> Result<()> {
+    pub fn idle(&mut self, deadline: Deadline) -> Result<(), ReceiveError> {
         let members = self.has_asked;
         self.idle_unless(|| false, members, deadline)
             .inspect_err(|_| self.settle(members))
@@ -306,15 +298,15 @@ impl Member {
         stop: impl Fn() -> bool,
         members: bool,
         deadline: Deadline,
-    ) -> Result<()> {
-        let (core, known) = (self.handle.core(), &self.members);
-        core.check_process()?;
-        let work = || members && known.have_changed(core) || stop();
-        if self.reader.poll(core, work) {
+    ) -> Result<(), ReceiveError> {
+        let (shared, known) = (self.handle.shared(), &self.members);
+        shared.check_process()?;
+        let work = || members && known.have_changed(shared) || stop();
+        if self.reader.poll(shared, work) {
             return Ok(());
         }
-        core.restore_wake_items();
-        if !self.reader.arm(core, work) {
+        shared.restore_wake_items();
+        if !self.reader.arm(shared, work) {
             return Ok(());
         }
         // A doorbell for members ends an armed wait, whoever asked for them.
@@ -333,7 +325,7 @@ impl Member {
         }
     }
 
-    /// Whether members came or went since this was asked last; true at first.
+    /// Looks whether members came or went since this was called last; returns true the first time.
     /// [`Member::member_events`] says which.
     ///
     /// It is told only when all has been read that was in the inbox at the time, and in the lanes of
@@ -342,24 +334,27 @@ impl Member {
     ///
     /// # Errors
     ///
-    /// [`Error::Protocol`] if the inbox is broken.
-    pub fn members_changed(&mut self) -> Result<bool> {
-        self.handle.core().check_process()?;
+    /// [`ReceiveError::Inbox`] if the inbox is broken.
+    pub fn refresh_members(&mut self) -> Result<bool, ReceiveError> {
+        self.handle.shared().check_process()?;
         self.has_asked = true;
-        self.members_changed_with(&mut Vec::new())
+        self.refresh_members_with(&mut Vec::new())
     }
 
-    /// As [`Member::members_changed`]; and tells of lanes whose senders went.
+    /// As [`Member::refresh_members`]; and tells of lanes whose senders went.
     #[inline]
-    pub(crate) fn members_changed_with(&mut self, events: &mut Vec<LaneEvent>) -> Result<bool> {
-        let core = self.handle.core();
-        if !self.members.have_news(core) {
+    pub(crate) fn refresh_members_with(
+        &mut self,
+        events: &mut Vec<LaneEvent>,
+    ) -> Result<bool, ReceiveError> {
+        let shared = self.handle.shared();
+        if !self.members.have_news(shared) {
             return Ok(false);
         }
-        self.members.tell(core, &mut self.reader, events)
+        self.members.tell(shared, &mut self.reader, events)
     }
 
-    /// Who came and who went, as [`Member::members_changed`] told last: in order for each slot, also
+    /// Who came and who went, as [`Member::refresh_members`] told last: in order for each slot, also
     /// one that came and went since the time before. At first, that the others are there.
     pub fn member_events(&self) -> &[MemberEvent] {
         self.members.events()
@@ -375,25 +370,25 @@ impl Member {
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`]; [`Error::Interrupted`], whatever the flags of the signal's handler;
-    /// [`Error::Protocol`] if the inbox is broken; [`Error::NoSuchSlot`].
-    pub fn wait_peer(&mut self, id: u32, deadline: Deadline) -> Result<Peer> {
-        self.handle.core().check_process()?;
+    /// [`ReceiveError::TimedOut`]; [`ReceiveError::Interrupted`], whatever the flags of the signal's handler;
+    /// [`ReceiveError::Inbox`] if the inbox is broken; [`ReceiveError::NoSuchSlot`].
+    pub fn wait_peer(&mut self, id: u32, deadline: Deadline) -> Result<Peer, ReceiveError> {
+        self.handle.shared().check_process()?;
         let peer = self.poll_peer(id, deadline);
         // News that the caller has not been told of is news again.
-        self.members.acknowledge(self.handle.core());
+        self.members.acknowledge(self.handle.shared());
         // `poll()` has gone idle, and a doorbell may have turned that into busy.
         self.settle(self.has_asked);
         peer
     }
 
-    fn poll_peer(&self, id: u32, deadline: Deadline) -> Result<Peer> {
-        if self.handle.core().region.generation(id).is_none() {
-            return Err(Error::NoSuchSlot(id));
+    fn poll_peer(&self, id: u32, deadline: Deadline) -> Result<Peer, ReceiveError> {
+        if self.handle.shared().region.generation(id).is_none() {
+            return Err(ReceiveError::NoSuchSlot(id));
         }
         loop {
-            let core = self.handle.core();
-            members::acknowledge(core, core.members());
+            let shared = self.handle.shared();
+            members::acknowledge(shared, shared.members());
             if let Some(peer) = self.peer(id) {
                 return Ok(peer);
             }
@@ -402,19 +397,18 @@ impl Member {
             let timeout = deadline
                 .remaining()
                 .and_then(|left| Timespec::try_from(left).ok());
-            let ready = poll(&mut fds, timeout.as_ref()).map_err(Error::of("poll"))?;
+            let ready = poll(&mut fds, timeout.as_ref()).map_err(|errno| match errno {
+                Errno::INTR => ReceiveError::Interrupted,
+                errno => SystemError::of("poll", errno).into(),
+            })?;
             if fds[0].revents().contains(PollFlags::ERR) {
-                return Err(Error::Protocol("the inbox is broken"));
+                return Err(ReceiveError::Inbox(Fault::ConsumerIndex));
             }
             if ready == 0 {
-                return self.peer(id).ok_or(Error::TimedOut);
+                return self.peer(id).ok_or(ReceiveError::TimedOut);
             }
         }
     }
-}
-
-fn join_options(id: Option<u32>) -> JoinOptions {
-    id.into_iter().fold(JoinOptions::new(), JoinOptions::slot)
 }
 
 impl fmt::Debug for Member {

@@ -10,14 +10,13 @@ use rustix::io::Errno;
 
 use crate::abi;
 use crate::deadline::Deadline;
-use crate::error::{Error, Result};
-use crate::join::JoinOptions;
+use crate::error::{AttachError, RegionOption};
+use crate::join::{JoinOptions, RETRY};
 use crate::member::Member;
+use crate::name;
+use crate::os::sys;
 use crate::peer::Peer;
-use crate::sys;
 
-/// How often a region that is not there yet is looked for.
-pub(crate) const RETRY: Duration = Duration::from_millis(10);
 /// How often to try at once whether a region can be made or joined.
 const TRIES_AT_ONCE: u32 = 16;
 
@@ -97,12 +96,12 @@ impl RegionOptions {
     ///
     /// # Errors
     ///
-    /// - [`Error::NoDevice`], [`Error::DeviceDenied`], [`Error::TooManyFiles`], [`Error::Version`];
-    /// - [`Error::Argument`] if a size or the mode is not possible, or the name, which is
-    ///   [`Error::TooLong`] if it has more than 63 bytes;
-    /// - [`Error::RegionExists`] if the name is taken;
-    /// - [`Error::TooManyRegions`], [`Error::NoMemory`].
-    pub fn create(&self) -> Result<Member> {
+    /// - [`AttachError::NoDevice`], [`AttachError::DeviceDenied`], [`AttachError::TooManyFiles`], [`AttachError::Version`];
+    /// - [`AttachError::Option`] if a size or the mode is not possible, [`AttachError::Name`] if the name
+    ///   is not;
+    /// - [`AttachError::RegionExists`] if the name is taken;
+    /// - [`AttachError::TooManyRegions`], [`SystemError::NoMemory`](crate::SystemError::NoMemory).
+    pub fn create(&self) -> Result<Member, AttachError> {
         let first = Peer {
             id: 0,
             generation: 1,
@@ -123,22 +122,22 @@ impl RegionOptions {
     ///
     /// # Errors
     ///
-    /// - as [`RegionOptions::create`] and [`Member::join`], but for [`Error::RegionExists`] and
-    ///   [`Error::NoRegion`];
-    /// - [`Error::Argument`] if there is no name;
-    /// - [`Error::TimedOut`] if a region of that name came and went again and again until the deadline,
+    /// - as [`RegionOptions::create`] and [`Member::join`], but for [`AttachError::RegionExists`] and
+    ///   [`AttachError::NoRegion`];
+    /// - [`AttachError::Name`] if there is no name;
+    /// - [`AttachError::TimedOut`] if a region of that name came and went again and again until the deadline,
     ///   a few tries at least.
-    pub fn create_or_join(&self, deadline: Deadline) -> Result<(Member, Opened)> {
-        nonempty(&self.name)?;
+    pub fn create_or_join(&self, deadline: Deadline) -> Result<(Member, Opened), AttachError> {
+        name::nonempty(&self.name)?;
         for tries in 1.. {
             match self.create() {
-                Err(Error::RegionExists) => {}
+                Err(AttachError::RegionExists) => {}
                 member => return member.map(|member| (member, Opened::Created)),
             }
             let join = JoinOptions::new().outlives_process(self.outlives_process);
             match join.join(&self.name, Deadline::NOW) {
                 // It went in between: others are as quick, so that may happen again and again.
-                Err(Error::NoRegion) => {}
+                Err(AttachError::NoRegion) => {}
                 member => return member.map(|member| (member, Opened::Joined)),
             }
             if tries < TRIES_AT_ONCE {
@@ -149,7 +148,7 @@ impl RegionOptions {
                 left => thread::sleep(left.map_or(RETRY, |left| left.min(RETRY))),
             }
         }
-        Err(Error::TimedOut)
+        Err(AttachError::TimedOut)
     }
 
     /// Makes the region without becoming a member of it.
@@ -159,11 +158,11 @@ impl RegionOptions {
     /// # Errors
     ///
     /// As [`RegionOptions::create`].
-    pub fn create_only(&self) -> Result<OwnedFd> {
+    pub fn create_only(&self) -> Result<OwnedFd, AttachError> {
         self.make(0)
     }
 
-    fn make(&self, flags: u32) -> Result<OwnedFd> {
+    fn make(&self, flags: u32) -> Result<OwnedFd, AttachError> {
         let fd = sys::open()?;
         let arg = abi::Create {
             flags,
@@ -171,11 +170,11 @@ impl RegionOptions {
             inbox_entries: self.inbox_entries,
             mode: if self.name.is_empty() { 0 } else { self.mode },
             outbox_bytes: self.outbox_bytes,
-            name: name(&self.name)?,
+            name: name::bytes(&self.name)?,
         };
         match sys::create(fd.as_fd(), arg) {
             Ok(()) => Ok(fd),
-            Err(error) if error.errno() == Some(Errno::INVAL) => {
+            Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
                 Err(self.fault(&sys::api(fd.as_fd())?).unwrap_or(error))
             }
             Err(error) => Err(error),
@@ -183,35 +182,29 @@ impl RegionOptions {
     }
 
     /// What the module does not like about it, which may have higher limits than [`abi`].
-    fn fault(&self, api: &abi::Api) -> Option<Error> {
+    fn fault(&self, api: &abi::Api) -> Option<AttachError> {
         let is_size =
             |size: u64, min: u64, max: u64| size.is_power_of_two() && (min..=max).contains(&size);
-        let (argument, reason) = if !(1..=api.max_slots).contains(&self.slots) {
-            ("slots", "it is zero, or more than the module allows")
+        let option = if !(1..=api.max_slots).contains(&self.slots) {
+            RegionOption::Slots
         } else if !is_size(
             self.inbox_entries.into(),
             abi::MIN_INBOX_ENTRIES.into(),
             api.max_inbox_entries.into(),
         ) {
-            (
-                "inbox_entries",
-                "it is no power of two, or outside of the module's limits",
-            )
+            RegionOption::InboxEntries
         } else if !is_size(
             self.outbox_bytes,
             abi::MIN_OUTBOX_BYTES,
             api.max_outbox_bytes,
         ) {
-            (
-                "outbox_bytes",
-                "it is no power of two, or outside of the module's limits",
-            )
+            RegionOption::OutboxBytes
         } else if self.mode > 0o777 {
-            ("mode", "it has other bits than permission bits")
+            RegionOption::Mode
         } else {
             return None;
         };
-        Some(Error::Argument { argument, reason })
+        Some(AttachError::Option(option))
     }
 }
 
@@ -227,60 +220,5 @@ pub enum Opened {
 impl Default for RegionOptions {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// Fails if there is no name.
-pub(crate) fn nonempty(name: &str) -> Result<()> {
-    if name.is_empty() {
-        return Err(Error::Argument {
-            argument: "name",
-            reason: "it is empty",
-        });
-    }
-    Ok(())
-}
-
-/// A name as the ABI wants it.
-pub(crate) fn name(name: &str) -> Result<[u8; abi::NAME_SIZE]> {
-    let mut bytes = [0; abi::NAME_SIZE];
-    let (length, max) = (name.len(), abi::NAME_SIZE - 1);
-    if length > max {
-        return Err(Error::TooLong { length, max });
-    }
-    if name.contains(['/', '\0']) {
-        return Err(Error::Argument {
-            argument: "name",
-            reason: "it holds a slash or a NUL",
-        });
-    }
-    bytes[..length].copy_from_slice(name.as_bytes());
-    Ok(bytes)
-}
-
-/// A slot as the ABI wants it.
-pub(crate) fn slot(id: Option<u32>) -> u32 {
-    id.unwrap_or(abi::ID_ANY)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names() {
-        let longest = "x".repeat(abi::NAME_SIZE - 1);
-        assert_eq!(name(&longest).unwrap()[abi::NAME_SIZE - 1], 0);
-        let too_long = name(&"x".repeat(abi::NAME_SIZE));
-        assert!(matches!(
-            too_long,
-            Err(Error::TooLong {
-                length: 64,
-                max: 63
-            })
-        ));
-        for bad in ["a/b", "a\0b"] {
-            assert!(matches!(name(bad), Err(Error::Argument { .. })));
-        }
     }
 }

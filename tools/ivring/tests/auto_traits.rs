@@ -27,11 +27,41 @@ impl<T: Sync> Probe<T> {
 
 macro_rules! assert_traits {
     ($($type:ty: $send:literal $sync:literal,)*) => {
+        all_are_listed(&[$(stringify!($type)),*]);
         $(
             assert_eq!(Probe::<$type>::SEND, $send, "Send: {}", stringify!($type));
             assert_eq!(Probe::<$type>::SYNC, $sync, "Sync: {}", stringify!($type));
         )*
     };
+}
+
+/// What is public and no type of which that can be asked: traits, a constant, an alias and modules.
+const OTHERS: [&str; 7] = [
+    "Accepts",
+    "HandlerResult",
+    "PORT_RESERVED",
+    "Requester",
+    "Result",
+    "Threading",
+    "abi",
+];
+
+/// Fails if the root of the crate makes a type public that is none of these.
+fn all_are_listed(types: &[&str]) {
+    let root = include_str!("../src/lib.rs");
+    let code = root.lines().filter(|line| !line.starts_with("//"));
+    let code = code.collect::<Vec<_>>().join(" ");
+    let public = code
+        .split(';')
+        .filter_map(|item| item.trim().strip_prefix("pub use "));
+    let names = public.flat_map(|path| {
+        let (_, names) = path.rsplit_once("::").unwrap();
+        names.trim_matches(['{', '}']).split(',').map(str::trim)
+    });
+    let names = names.filter(|name| !name.is_empty() && !OTHERS.contains(name));
+    let listed = |name: &str| types.iter().any(|ty| ty.split('<').next() == Some(name));
+    let missing: Vec<_> = names.filter(|name| !listed(name)).collect();
+    assert!(missing.is_empty(), "types that are not listed: {missing:?}");
 }
 
 #[test]
@@ -42,12 +72,31 @@ fn send_and_sync() {
         Stopper: true true,
         SharedBlock: true true,
         Error: true true,
+        Unsent: true true,
+        // Errors of each kind of operation.
+        AllocError: true true,
+        AttachError: true true,
+        CallError: true true,
+        DispatchError: true true,
+        Fault: true true,
+        FlushError: true true,
+        InlineTooLong: true true,
+        ItemFault: true true,
+        LaneFault: true true,
+        NameFault: true true,
+        NoReply: true true,
+        OpenLaneError: true true,
+        PeerError: true true,
+        ReceiveError: true true,
+        RegionOption: true true,
         SendError: true true,
+        SystemError: true true,
         // What one thread uses at a time. A shared reference allows only what a handle does.
         Member: true true,
         Batch<'_>: true true,
-        Received<'_>: true true,
+        ReceivedItem<'_>: true true,
         Payload<'_>: true true,
+        OwnedItem: true true,
         Block: true true,
         Message: true true,
         // A lane has one writer, whose memory is not to be shared.
@@ -71,6 +120,9 @@ fn send_and_sync() {
         Polling: true true,
         RegionOptions: true true,
         Sent: true true,
-        Way: true true,
+        Route: true true,
+        LaneStats: true true,
+        Local: false false,
+        Sendable: true true,
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use ivring::{Dispatcher, Error, Peer, Received, RegionOptions};
+use ivring::{DispatchError, Dispatcher, Peer, ReceivedItem, RegionOptions};
 use ivring_samples::file::{BEGIN, CHUNK, DATA, END};
 use ivring_samples::{Result, figures};
 
@@ -33,7 +33,7 @@ fn receive([region, directory]: [String; 2]) -> Result<String> {
             }
         });
     dispatcher.run().map_err(|error| match error {
-        Error::Handler(error) => error,
+        DispatchError::Handler(error) => error,
         error => error.into(),
     })?;
 
@@ -83,7 +83,7 @@ impl Transfer {
         }
     }
 
-    fn item(&mut self, item: &Received<'_>) -> Result<()> {
+    fn item(&mut self, item: &ReceivedItem<'_>) -> Result<()> {
         if *self.sender.get_or_insert(item.peer()) != item.peer() {
             return Ok(());
         }
@@ -99,7 +99,7 @@ impl Transfer {
         }
     }
 
-    fn begin(&mut self, item: &Received<'_>) -> Result<()> {
+    fn begin(&mut self, item: &ReceivedItem<'_>) -> Result<()> {
         if self.file.is_some() {
             return Err("a second beginning".into());
         }
@@ -121,7 +121,7 @@ impl Transfer {
         Ok(())
     }
 
-    fn data(&mut self, item: &Received<'_>) -> Result<()> {
+    fn data(&mut self, item: &ReceivedItem<'_>) -> Result<()> {
         let file = self.file.as_mut().ok_or("data before the beginning")?;
         let payload = item.payload()?;
         if item.cookie() != self.bytes {

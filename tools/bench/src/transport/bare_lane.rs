@@ -11,14 +11,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::Result;
-use ivring::abi::{self, LaneEnd, MemberArea, RingArea};
-use ivring::raw::{RawReader, RawState, RawWriter};
-use ivring::receiver::{Receiver, Turn};
-use ivring::ring::Ring;
-use ivring::sender::Sender;
-use ivring::state::State;
-use ivring::writer::Writer;
-use ivring::{Deadline, Polling};
+use ivring::Polling;
+use ivring_protocol::SendError;
+use ivring_protocol::abi::{self, LaneEnd, MemberArea, RingArea};
+use ivring_protocol::raw::{RawReaderMemory, RawStateMemory, RawWriterMemory};
+use ivring_protocol::receiver::{Receiver, Turn};
+use ivring_protocol::ring::{RingReader, RingWriter};
+use ivring_protocol::sender::Sender;
+use ivring_protocol::state::State;
 
 use super::futex_bell::FutexBell;
 use super::manner::{Manner, window};
@@ -97,34 +97,34 @@ impl<M: Manner, const BATCH: u32> BareLanes<M, BATCH> {
         from: usize,
         to: usize,
         syscalls: &Rc<Cell<u64>>,
-    ) -> Sender<RawWriter, FutexBell> {
+    ) -> Sender<RawWriterMemory, FutexBell> {
         let (layout, shared) = (&self.layout, &self.shared);
         let (area, member) = (layout.lane(from, to), layout.member(to));
         // SAFETY: all of it is mapped for as long as the bell, which is kept with the writer, has
         // its words. It is zero at first, and this process has one writer of the lane.
         let memory = unsafe {
             let end = shared.at(layout.end(from, to), 1);
-            RawWriter::new(
+            RawWriterMemory::new(
                 shared.at(area, 1),
                 layout.entries,
                 end,
                 shared.at(member, 1),
             )
         };
-        let writer = Writer::new(memory, 0);
+        let writer = RingWriter::new(memory, 0);
         let mut sender = Sender::new(writer, self.bell(from, to, syscalls));
-        sender.set_polling(Polling::new(self.window));
+        sender.set_polling(Polling::new(self.window).into());
         sender
     }
 
     /// The receiving end of a lane, in the receiver's process.
-    fn ring(&self, from: usize, to: usize) -> Ring<RawReader> {
+    fn ring(&self, from: usize, to: usize) -> RingReader<RawReaderMemory> {
         let (layout, shared) = (&self.layout, &self.shared);
         let consumer = shared.at(layout.end(from, to) + offset_of!(LaneEnd, consumer), 1);
         let area = shared.at(layout.lane(from, to), 1);
         // SAFETY: as in `sender`, because the endpoint keeps its lanes' bells.
-        let memory = unsafe { RawReader::new(area, layout.entries, consumer) };
-        Ring::new(memory, 0, OUTBOX_BYTES)
+        let memory = unsafe { RawReaderMemory::new(area, layout.entries, consumer) };
+        RingReader::new(memory, 0, OUTBOX_BYTES)
     }
 }
 
@@ -158,14 +158,14 @@ impl<M: Manner, const BATCH: u32> Transport for BareLanes<M, BATCH> {
         // SAFETY: the word belongs to this process, and is mapped as long as the words of its
         // lanes.
         let state = unsafe {
-            RawState::new(
+            RawStateMemory::new(
                 self.shared.at(self.layout.member(party), 1),
-                membarrier::barrier,
+                membarrier::barrier as fn() -> bool,
             )
         };
         let mut receiver = Receiver::new(State::new(state));
         receiver.set_asymmetric(self.unfenced);
-        receiver.set_polling(Polling::new(self.window));
+        receiver.set_polling(Polling::new(self.window).into());
         for peer in peers.clone() {
             let bell = self.bell(peer, party, &syscalls);
             receiver.add(self.ring(peer, party), (peer as u32, bell));
@@ -189,11 +189,11 @@ impl<M: Manner, const BATCH: u32> Transport for BareLanes<M, BATCH> {
 
 pub struct BareLaneEnd<const BATCH: u32> {
     /// The tags say which party sends by a lane.
-    receiver: Receiver<RawReader, RawState, (u32, FutexBell)>,
+    receiver: Receiver<RawReaderMemory, RawStateMemory, (u32, FutexBell)>,
     /// The first party that `senders` leads to.
     first_peer: usize,
     /// Each sender with the number of its staged items.
-    senders: Vec<(Sender<RawWriter, FutexBell>, u32)>,
+    senders: Vec<(Sender<RawWriterMemory, FutexBell>, u32)>,
     /// A window of payloads, valid as long as `_shared`.
     payloads: NonNull<u8>,
     payload: usize,
@@ -209,9 +209,9 @@ impl<const BATCH: u32> BareLaneEnd<BATCH> {
         let peer = to - self.first_peer;
         let (sender, staged) = &mut self.senders[peer];
         while let Err(error) = sender.push(item) {
-            assert!(matches!(error, ivring::Error::Full), "{error}");
+            assert!(matches!(error, SendError::Full), "{error}");
             *staged = 0;
-            sender.wait_room(Deadline::NEVER).expect("room");
+            sender.wait_room(()).expect("room");
         }
         *staged += 1;
         peer
@@ -298,7 +298,7 @@ impl<const BATCH: u32> Endpoint for BareLaneEnd<BATCH> {
 impl<const BATCH: u32> Bulk for BareLaneEnd<BATCH> {
     fn send_payload(&mut self, sequence: u64, fill: impl Fn(*mut u8, usize)) {
         let (sender, _) = &mut self.senders[0];
-        sender.wait_room(Deadline::NEVER).expect("room");
+        sender.wait_room(()).expect("room");
         // There is room for the item, so the payload that was there has been read.
         let index = sender.writer().position();
         fill(self.place(index), self.payload);

@@ -3,14 +3,15 @@
 //! Futexes that replace the module for lanes.
 
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::mem::offset_of;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
-use ivring::Deadline;
-use ivring::abi::{BUSY, IDLE, RingArea};
-use ivring::ring::is_read;
-use ivring::sender::Bell;
+use ivring_protocol::SendError;
+use ivring_protocol::abi::{BUSY, IDLE, RingArea};
+use ivring_protocol::room::is_read;
+use ivring_protocol::sender::Bell;
 
 use super::futex;
 use super::shared::Shared;
@@ -66,7 +67,10 @@ impl FutexBell {
 }
 
 impl Bell for FutexBell {
-    fn ring(&self) -> ivring::Result<bool> {
+    type Deadline = ();
+    type Error = Infallible;
+
+    fn ring(&self) -> Result<bool, SendError<Infallible>> {
         let state = self.word(self.state);
         let rung = state.compare_exchange(IDLE, BUSY, Ordering::SeqCst, Ordering::Relaxed);
         if rung.is_ok() {
@@ -75,7 +79,7 @@ impl Bell for FutexBell {
         Ok(rung.is_ok())
     }
 
-    fn wait(&self, position: u32, _: Deadline) -> ivring::Result<()> {
+    fn wait(&self, position: u32, (): ()) -> Result<(), SendError<Infallible>> {
         let consumer = self.word(self.consumer);
         let is_read = || is_read(position, consumer.load(Ordering::Acquire), self.entries);
         while !is_read() {
@@ -92,7 +96,7 @@ impl Bell for FutexBell {
         Ok(())
     }
 
-    fn check(&self) -> ivring::Result<()> {
+    fn check(&self) -> Result<(), SendError<Infallible>> {
         Ok(())
     }
 }

@@ -99,7 +99,7 @@ impl<const BATCH: u32> Endpoint for LaneEnd<BATCH> {
     fn send(&mut self, to: usize, item: &Item) {
         let (lane, staged) = self.lane(to);
         while let Err(error) = lane.push(&encode(item)) {
-            assert!(matches!(error, ivring::Error::Full), "{error}");
+            assert!(matches!(error, ivring::SendError::Full), "{error}");
             *staged = 0;
             lane.wait_room(Deadline::NEVER).expect("room");
         }

@@ -31,7 +31,7 @@ pub fn receiving(member: &Member) -> Counters {
 
 fn wait(member: &mut Member) {
     // Membership changes wake the member again and again until it has taken them.
-    member.members_changed().expect("the inbox is good");
+    member.refresh_members().expect("the inbox is good");
     member.idle(Deadline::NEVER).expect("WAIT");
 }
 

@@ -3,14 +3,15 @@
 //! The cost of one send for the sender, while the receiver is busy and needs no fences: a process
 //! writes a lane that nobody reads and that has room for all items.
 
+use std::convert::Infallible;
 use std::hint::black_box;
 
 use anyhow::Result;
-use ivring::Deadline;
-use ivring::abi::{BUSY_UNFENCED, Item, MemberArea, RingArea};
-use ivring::raw::RawWriter;
-use ivring::sender::{Bell, Sender};
-use ivring::writer::Writer;
+use ivring_protocol::SendError;
+use ivring_protocol::abi::{BUSY_UNFENCED, Item, MemberArea, RingArea};
+use ivring_protocol::raw::RawWriterMemory;
+use ivring_protocol::ring::RingWriter;
+use ivring_protocol::sender::{Bell, Sender};
 
 use crate::measure::now;
 use crate::transport::c_lane;
@@ -26,15 +27,18 @@ const RING_BYTES: usize = size_of::<RingArea>() + size_of::<Item>() * ITEMS as u
 struct NoBell;
 
 impl Bell for NoBell {
-    fn ring(&self) -> ivring::Result<bool> {
+    type Deadline = ();
+    type Error = Infallible;
+
+    fn ring(&self) -> Result<bool, SendError<Infallible>> {
         panic!("the receiver is busy");
     }
 
-    fn wait(&self, _: u32, _: Deadline) -> ivring::Result<()> {
+    fn wait(&self, _: u32, (): ()) -> Result<(), SendError<Infallible>> {
         panic!("there is room");
     }
 
-    fn check(&self) -> ivring::Result<()> {
+    fn check(&self) -> Result<(), SendError<Infallible>> {
         panic!("there is room");
     }
 }
@@ -63,9 +67,9 @@ pub fn rust() -> Result<f64> {
         // are zero except for the state word.
         let memory = unsafe {
             let end = shared.at(RING_BYTES + size_of::<MemberArea>(), 1);
-            RawWriter::new(shared.at(0, 1), ITEMS, end, shared.at(RING_BYTES, 1))
+            RawWriterMemory::new(shared.at(0, 1), ITEMS, end, shared.at(RING_BYTES, 1))
         };
-        let mut sender = Sender::new(Writer::new(memory, 0), NoBell);
+        let mut sender = Sender::new(RingWriter::new(memory, 0), NoBell);
         let start = now();
         for sequence in 0..ITEMS {
             send(&mut sender, sequence)?;
@@ -75,7 +79,7 @@ pub fn rust() -> Result<f64> {
 }
 
 #[inline(always)]
-fn send(sender: &mut Sender<RawWriter, NoBell>, sequence: u32) -> Result<()> {
+fn send(sender: &mut Sender<RawWriterMemory, NoBell>, sequence: u32) -> Result<()> {
     let item = Item {
         port: PORT,
         cookie: sequence.into(),

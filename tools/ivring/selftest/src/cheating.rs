@@ -6,13 +6,16 @@ use std::mem::offset_of;
 use std::sync::atomic::Ordering;
 
 use ivring::abi::{ITEM_FLAGS, Item, LaneEnd, MemberArea, RingArea};
-use ivring::{Deadline, Dispatcher, Error, Lane, LaneEvent, Member, Message};
+use ivring::{
+    Deadline, Dispatcher, Fault, Lane, LaneEvent, LaneFault, Member, Message, ReceiveError,
+    SendError,
+};
 
 use crate::support::*;
 
 /// Has the sender do something bad, and expects the receiver to close the lane, to say so once, and
 /// to go on with what others send.
-fn cheat(expected: &str, bad: impl FnOnce(&Member, &mut Lane, &Words)) {
+fn cheat(expected: Fault, bad: impl FnOnce(&Member, &mut Lane, &Words)) {
     let (mut receiver, sender) = pair();
     let (to, from) = (receiver.own(), sender.own());
     let good = Member::join_fd(&receiver, None).unwrap();
@@ -42,16 +45,16 @@ fn cheat(expected: &str, bad: impl FnOnce(&Member, &mut Lane, &Words)) {
             Err(error) => failures.push(error),
         }
     }
-    let [Error::Lane { peer, reason }] = failures[..] else {
+    let [ReceiveError::Lane { peer, fault }] = failures[..] else {
         panic!("{failures:?}");
     };
-    assert_eq!((peer, reason, got), (from, expected, 6));
+    assert_eq!((peer, fault, got), (from, expected, 6));
     let incoming: Vec<_> = receiver.incoming_lanes().collect();
     assert_eq!(incoming, [(good.own(), 8)]);
 
     // Its sender is told, and has its inbox still.
     let told = (0..=8).find_map(|n| lane.send(number(n), Deadline::NOW).err());
-    assert!(matches!(told.unwrap().error, Error::Closed));
+    assert!(matches!(told.unwrap().error, SendError::Closed));
     sender.send(to, number(4), Deadline::NOW).unwrap();
     assert_eq!(numbers(&mut receiver, from), [4]);
 }
@@ -59,31 +62,31 @@ fn cheat(expected: &str, bad: impl FnOnce(&Member, &mut Lane, &Words)) {
 pub fn senders() {
     let producer = offset_of!(RingArea, producer);
     for by in [9, 1 << 31] {
-        cheat("the producer index is out of range", |_, _, lane| {
+        cheat(Fault::ProducerIndex, |_, _, lane| {
             lane.at(producer).fetch_add(by, Ordering::Relaxed);
         });
     }
     // All has been read: back is out of range.
-    cheat("the producer index is out of range", |_, _, lane| {
+    cheat(Fault::ProducerIndex, |_, _, lane| {
         lane.at(producer).fetch_sub(1, Ordering::Relaxed);
     });
     let bad_items = [
         (
-            "an item has unknown flags",
+            Fault::UnknownFlags,
             Item {
                 flags: ITEM_FLAGS + 1,
                 ..Item::default()
             },
         ),
         (
-            "an item has too much inline data",
+            Fault::InlineLength,
             Item {
                 inline_len: 33,
                 ..Item::default()
             },
         ),
         (
-            "payload outside of the sender's outbox",
+            Fault::PayloadRange,
             Item {
                 offset: 4090,
                 length: 7,
@@ -91,7 +94,7 @@ pub fn senders() {
             },
         ),
         (
-            "an item without payload has an offset",
+            Fault::PayloadOffset,
             Item {
                 offset: 64,
                 ..Item::default()
@@ -136,7 +139,7 @@ pub fn a_receiver() {
         words.at(consumer).fetch_add(by as u32, Ordering::Relaxed);
         for _ in 0..2 {
             let failed = lane.send(number(5), soon()).unwrap_err();
-            assert!(matches!(failed.error, Error::Protocol(_)), "{by}: {failed}");
+            assert!(matches!(failed.error, SendError::Broken), "{by}: {failed}");
             words.at(consumer).store(0, Ordering::Relaxed);
         }
         // It has spoilt only this.
@@ -161,7 +164,7 @@ pub fn a_receiver_that_did_not_close() {
     assert!(sender.alloc(4096, soon()).is_ok());
     lane.send(number(1), Deadline::NOW).unwrap();
     let failed = lane.send(number(2), soon()).unwrap_err();
-    assert!(matches!(failed.error, Error::Closed));
+    assert!(matches!(failed.error, SendError::Closed));
 }
 
 pub fn a_dispatcher_goes_on() {
@@ -194,12 +197,12 @@ pub fn a_dispatcher_goes_on() {
     let _ = dispatcher.dispatch(100).unwrap();
     drop(dispatcher);
     assert_eq!(items, 3);
-    let reason = "an item has too much inline data";
+    let fault = LaneFault::Protocol(Fault::InlineLength);
     assert_eq!(
         events,
         [
             LaneEvent::Opened(from, 8),
-            LaneEvent::Failed(from, reason),
+            LaneEvent::Failed(from, fault),
             LaneEvent::Opened(from, 4),
             LaneEvent::Left(from),
         ]

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use ivring::MemberEvent::*;
 use ivring::{
-    Context, Deadline, Dispatched, Dispatcher, Error, LaneEvent, Member, Message, PORT_RESERVED,
-    Peer, Received, Result, Sendable,
+    CallError, Context, Deadline, DispatchError, Dispatched, Dispatcher, Error, FlushError,
+    LaneEvent, Member, Message, NoReply, PORT_RESERVED, Peer, ReceivedItem, Result, SendError,
+    Sendable,
 };
 
 use crate::support::*;
@@ -119,9 +120,9 @@ pub fn a_panic_in_a_handler() {
 }
 
 /// The text of a handler's error that ended a dispatch.
-fn failure<T: std::fmt::Debug>(result: Result<T>) -> String {
+fn failure<T: std::fmt::Debug>(result: Result<T, DispatchError>) -> String {
     match result {
-        Err(Error::Handler(failure)) => failure.to_string(),
+        Err(DispatchError::Handler(failure)) => failure.to_string(),
         result => panic!("{result:?}"),
     }
 }
@@ -166,19 +167,21 @@ pub fn a_handler_that_fails() {
     second.send(to, number(0), Deadline::NOW).unwrap();
     dispatcher.stopper().stop();
     let called = dispatcher.call(from, number(4), soon(), |_| ());
-    assert!(matches!(called, Err(Error::Stopped)), "{called:?}");
+    assert!(matches!(called, Err(CallError::Stopped)), "{called:?}");
     assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::Stopped);
-    let called = dispatcher.call(from, number(4), soon(), |_| ());
-    assert_eq!(failure(called), "zero");
+    match dispatcher.call(from, number(4), soon(), |_| ()) {
+        Err(CallError::Dispatch(error)) => assert_eq!(failure::<()>(Err(error)), "zero"),
+        called => panic!("{called:?}"),
+    }
 
     // An error of this crate is the handler's own, whatever it is.
     second.send(to, Message::new(2), Deadline::NOW).unwrap();
     match dispatcher.dispatch(8) {
-        Err(Error::Handler(failure)) => {
+        Err(DispatchError::Handler(failure)) => {
             assert!(
                 failure
                     .downcast_ref()
-                    .is_some_and(|e| matches!(e, Error::NoSuchPeer(_)))
+                    .is_some_and(|e| matches!(e, Error::Send(SendError::NoSuchPeer(_))))
             );
         }
         result => panic!("{result:?}"),
@@ -201,7 +204,7 @@ pub fn callbacks_that_fail() {
     assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::All);
 
     for peer in [to, third.own()] {
-        let done = |_: &Context<'_, '_>, reply: Result<&Received<'_>>| {
+        let done = |_: &Context<'_, '_>, reply: Result<&ReceivedItem<'_>, NoReply>| {
             told.set(told.get() + 1);
             reply.map(|_| ())
         };
@@ -210,7 +213,7 @@ pub fn callbacks_that_fail() {
             .unwrap();
     }
     drop((second, third));
-    assert_eq!(failure(dispatcher.dispatch(8)), Error::Gone.to_string());
+    assert_eq!(failure(dispatcher.dispatch(8)), NoReply::Gone.to_string());
     assert_eq!(told.take(), 4);
     assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::All);
 }
@@ -226,13 +229,13 @@ pub fn in_another_thread() {
         // Whose handler may wait for itself is known in the new thread too.
         let sent = context.send(to, Message::new(2), Deadline::NOW)?;
         let flushed = context.flush(&sent, Deadline::NEVER);
-        assert!(matches!(flushed, Err(Error::WaitsForItself)));
+        assert!(matches!(flushed, Err(FlushError::WaitsForItself)));
         Ok::<_, Error>(())
     });
     second.send(to, number(0), Deadline::NOW).unwrap();
     assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::All);
-    let done = |context: &Context<'_, '_, Sendable>, reply: Result<&Received<'_>>| {
-        assert!(matches!(reply, Err(Error::Gone)));
+    let done = |context: &Context<'_, '_, Sendable>, reply: Result<&ReceivedItem<'_>, NoReply>| {
+        assert!(matches!(reply, Err(NoReply::Gone)));
         calls.fetch_add(1 << 16, Ordering::Relaxed);
         context.stop();
     };
@@ -361,7 +364,7 @@ pub fn closing_a_lane_from_a_handler() {
     let _ = dispatcher.dispatch(100).unwrap();
     assert_eq!(calls.get(), 7);
     let failed = lane.send(number(20), Deadline::NOW).unwrap_err();
-    assert!(matches!(failed.error, Error::Closed));
+    assert!(matches!(failed.error, SendError::Closed));
     assert!(!dispatcher.close_lane(from));
     // One that is not wanted, at once.
     dispatcher.on_lane(|context, event| {
@@ -373,7 +376,7 @@ pub fn closing_a_lane_from_a_handler() {
     let mut lane = sender.open_lane(to, 64).unwrap();
     let _ = dispatcher.dispatch(100).unwrap();
     let failed = lane.send(number(0), Deadline::NOW).unwrap_err();
-    assert!(matches!(failed.error, Error::Closed));
+    assert!(matches!(failed.error, SendError::Closed));
     let _ = dispatcher.dispatch(100).unwrap();
     assert_eq!(calls.get(), 7);
 }

@@ -5,12 +5,17 @@
 #![allow(unsafe_code)]
 
 use std::cell::RefCell;
+use std::fmt::Display;
 use std::os::fd::AsFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ivring::abi::{self, Item};
-use ivring::{Deadline, Dispatcher, Error, Member, Message, Opened, Peer, RegionOptions, Result};
+use ivring::{
+    AttachError, Deadline, Dispatcher, Error, FlushError, Member, Message, NameFault,
+    OpenLaneError, Opened, Peer, PeerError, ReceiveError, RegionOption, RegionOptions, Result,
+    SendError, SystemError,
+};
 use rustix::fs::{CWD, FileType, Mode, Uid, chmod, fstat, mknodat};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -22,7 +27,7 @@ const NAME: &str = "ivring-selftest";
 const DEVICE: &str = "/dev/ivring";
 
 /// The error, which came at once.
-fn at_once<T>(call: impl FnOnce() -> Result<T>) -> Error {
+fn at_once<T, E: Display>(call: impl FnOnce() -> Result<T, E>) -> E {
     let start = Instant::now();
     let Err(error) = call() else {
         panic!("it cannot succeed");
@@ -33,7 +38,7 @@ fn at_once<T>(call: impl FnOnce() -> Result<T>) -> Error {
 
 macro_rules! assert_fails {
     ($call:expr, $error:pat) => {{
-        let error: Error = at_once(|| $call);
+        let error = at_once(|| $call);
         assert!(matches!(error, $error), "{error:?}");
     }};
 }
@@ -61,11 +66,14 @@ fn become_another_user() {
 
 pub fn without_the_device() {
     with_empty_dev(|| {
-        assert_fails!(Member::join(NAME, None, Deadline::NEVER), Error::NoDevice);
-        assert_fails!(region().create(), Error::NoDevice);
+        assert_fails!(
+            Member::join(NAME, None, Deadline::NEVER),
+            AttachError::NoDevice
+        );
+        assert_fails!(region().create(), AttachError::NoDevice);
         assert_fails!(
             region().name(NAME).create_or_join(Deadline::NEVER),
-            Error::NoDevice
+            AttachError::NoDevice
         );
     });
     let limit = getrlimit(Resource::Nofile);
@@ -76,7 +84,7 @@ pub fn without_the_device() {
     setrlimit(Resource::Nofile, none).unwrap();
     let error = at_once(|| Member::join(NAME, None, Deadline::NEVER));
     setrlimit(Resource::Nofile, limit).unwrap();
-    assert!(matches!(error, Error::TooManyFiles), "{error:?}");
+    assert!(matches!(error, AttachError::TooManyFiles), "{error:?}");
 }
 
 pub fn without_the_right() {
@@ -93,7 +101,7 @@ pub fn without_the_right() {
                 become_another_user();
                 assert_fails!(
                     Member::join(NAME, None, Deadline::NEVER),
-                    Error::DeviceDenied
+                    AttachError::DeviceDenied
                 );
             });
         });
@@ -101,16 +109,16 @@ pub fn without_the_right() {
         become_another_user();
         assert_fails!(
             Member::join(NAME, None, Deadline::NEVER),
-            Error::RegionDenied
+            AttachError::RegionDenied
         );
         assert_fails!(
             region().name(NAME).create_or_join(Deadline::NEVER),
-            Error::RegionDenied
+            AttachError::RegionDenied
         );
         let _members = [(); 2].map(|()| Member::join(open_name, None, Deadline::NOW).unwrap());
         assert_fails!(
             Member::join(open_name, None, Deadline::NEVER),
-            Error::TooManySlots
+            AttachError::TooManySlots
         );
         let small = region().slots(1).inbox_entries(2);
         let mut regions = Vec::new();
@@ -121,75 +129,81 @@ pub fn without_the_right() {
             }
             assert!(regions.len() <= 256);
         };
-        assert!(matches!(error, Error::TooManyRegions), "{error:?}");
+        assert!(matches!(error, AttachError::TooManyRegions), "{error:?}");
     });
 }
 
 pub fn names_and_slots() {
     assert_fails!(
         Member::join("", None, Deadline::NEVER),
-        Error::Argument {
-            argument: "name",
-            ..
-        }
+        AttachError::Name(NameFault::Empty)
     );
     assert_fails!(
         Member::join("a/b", None, Deadline::NEVER),
-        Error::Argument {
-            argument: "name",
-            ..
-        }
+        AttachError::Name(NameFault::Character)
     );
     assert_fails!(
         Member::join(&"x".repeat(64), None, Deadline::NEVER),
-        Error::TooLong {
+        AttachError::Name(NameFault::TooLong {
             length: 64,
             max: 63
-        }
+        })
     );
-    assert_fails!(Member::join(NAME, None, Deadline::NOW), Error::NoRegion);
-    assert_fails!(Member::join(NAME, None, shortly()), Error::NoRegion);
+    assert_fails!(
+        Member::join(NAME, None, Deadline::NOW),
+        AttachError::NoRegion
+    );
+    assert_fails!(Member::join(NAME, None, shortly()), AttachError::NoRegion);
 
     let member = region().slots(2).name(NAME).create().unwrap();
-    assert_fails!(region().name(NAME).create(), Error::RegionExists);
+    assert_fails!(region().name(NAME).create(), AttachError::RegionExists);
     assert_fails!(
         Member::join(NAME, Some(0), Deadline::NEVER),
-        Error::SlotTaken(0)
+        AttachError::SlotTaken(0)
     );
     assert_fails!(
         Member::join(NAME, Some(2), Deadline::NEVER),
-        Error::NoSuchSlot(2)
+        AttachError::NoSuchSlot(2)
     );
-    assert_fails!(Member::join_fd(&member, Some(2)), Error::NoSuchSlot(2));
+    assert_fails!(
+        Member::join_fd(&member, Some(2)),
+        AttachError::NoSuchSlot(2)
+    );
     let second = Member::join(NAME, None, Deadline::NOW).unwrap();
-    assert_fails!(Member::join(NAME, None, Deadline::NEVER), Error::RegionFull);
+    assert_fails!(
+        Member::join(NAME, None, Deadline::NEVER),
+        AttachError::RegionFull
+    );
     drop(second);
 
     let null = std::fs::File::open("/dev/null").unwrap();
-    assert_fails!(Member::join_fd(&null, None), Error::NotARegion);
-    assert_fails!(Member::join_fd(&null, Some(1)), Error::NotARegion);
+    assert_fails!(Member::join_fd(&null, None), AttachError::NotARegion);
+    assert_fails!(Member::join_fd(&null, Some(1)), AttachError::NotARegion);
     let device = std::fs::File::options().read(true).write(true).open(DEVICE);
-    assert_fails!(Member::join_fd(device.unwrap(), None), Error::NotARegion);
+    assert_fails!(
+        Member::join_fd(device.unwrap(), None),
+        AttachError::NotARegion
+    );
 }
 
 pub fn options() {
-    let fails = |options: RegionOptions, name| {
-        let error = at_once(|| options.create());
-        assert!(
-            matches!(error, Error::Argument { argument, .. } if argument == name),
-            "{error:?}"
-        );
+    let fails_with = |options: RegionOptions, expected| {
+        assert_eq!(at_once(|| options.create()), expected);
     };
-    fails(region().slots(0), "slots");
-    fails(region().slots(abi::MAX_SLOTS + 1), "slots");
+    let fails = |options, option| fails_with(options, AttachError::Option(option));
+    fails(region().slots(0), RegionOption::Slots);
+    fails(region().slots(abi::MAX_SLOTS + 1), RegionOption::Slots);
     for entries in [0, 1, 3, 2 * abi::MAX_INBOX_ENTRIES] {
-        fails(region().inbox_entries(entries), "inbox_entries");
+        fails(region().inbox_entries(entries), RegionOption::InboxEntries);
     }
     for bytes in [0, 2048, 4097, 2 * abi::MAX_OUTBOX_BYTES] {
-        fails(region().outbox_bytes(bytes), "outbox_bytes");
+        fails(region().outbox_bytes(bytes), RegionOption::OutboxBytes);
     }
-    fails(region().name(NAME).mode(0o1000), "mode");
-    fails(region().name("a/b"), "name");
+    fails(region().name(NAME).mode(0o1000), RegionOption::Mode);
+    fails_with(
+        region().name("a/b"),
+        AttachError::Name(NameFault::Character),
+    );
     // Whoever says nothing lets its own user join by the name.
     let member = region().name(NAME).create().unwrap();
     assert_eq!(member.handle().info().unwrap().mode, 0o600);
@@ -200,7 +214,10 @@ pub fn options() {
 pub fn peers_and_items() {
     let (mut member, second) = pair();
     let to = second.own();
-    assert_fails!(member.wait_peer(4, Deadline::NEVER), Error::NoSuchSlot(4));
+    assert_fails!(
+        member.wait_peer(4, Deadline::NEVER),
+        ReceiveError::NoSuchSlot(4)
+    );
     let nowhere = Peer {
         id: 4,
         generation: 1,
@@ -210,26 +227,20 @@ pub fn peers_and_items() {
         ..to
     };
     for peer in [nowhere, not_yet] {
-        let sent = || Ok(member.send(peer, number(1), Deadline::NEVER)?);
-        assert!(matches!(at_once(sent), Error::NoSuchPeer(found) if found == peer));
+        let sent = || member.send(peer, number(1), Deadline::NEVER);
+        assert!(matches!(at_once(sent).error, SendError::NoSuchPeer(found) if found == peer));
     }
-    assert_fails!(member.handle().stats(nowhere), Error::NoSuchSlot(4));
+    assert_fails!(member.handle().stats(nowhere), PeerError::NoSuchSlot(4));
 
     assert_fails!(
         member.send_all(to, &mut Vec::new(), Deadline::NEVER),
-        Error::Argument {
-            argument: "messages",
-            ..
-        }
+        SendError::Count(0)
     );
     let many = vec![Item::default(); abi::MAX_BATCH as usize + 1];
     for items in [&[][..], &many] {
         assert_fails!(
             member.handle().send_items(to, items, Deadline::NEVER),
-            Error::Argument {
-                argument: "items",
-                ..
-            }
+            SendError::Count(0 | 257)
         );
     }
     let good = Item::default();
@@ -254,47 +265,32 @@ pub fn peers_and_items() {
             member
                 .handle()
                 .send_items(to, &[good, bad], Deadline::NEVER),
-            Error::Item { index: 1, .. }
+            SendError::Item { index: 1, .. }
         );
     }
     assert_fails!(
         member.handle().set_eventfd(Some(second.as_fd())),
-        Error::Argument {
-            argument: "eventfd",
-            ..
-        }
+        SystemError::NotAnEventfd
     );
     // Of another region, in which more has been sent.
     let (other, third) = pair();
     let sent = other.send(third.own(), number(1), Deadline::NOW).unwrap();
-    assert_fails!(
-        member.flush(&sent, Deadline::NEVER),
-        Error::Argument {
-            argument: "sent",
-            ..
-        }
-    );
+    assert_fails!(member.flush(&sent, Deadline::NEVER), FlushError::NotSent);
 }
 
 pub fn lanes() {
     let (sender, mut receiver) = pair();
     let (to, from) = (receiver.own(), sender.own());
     for entries in [0, 1, 3, 2 * abi::MAX_LANE_ENTRIES] {
-        assert_fails!(
-            sender.open_lane(to, entries),
-            Error::Argument {
-                argument: "entries",
-                ..
-            }
-        );
+        assert_fails!(sender.open_lane(to, entries), OpenLaneError::Entries(_));
     }
     receiver.handle().accept_lanes(16);
-    assert_fails!(sender.open_lane(to, 32), Error::LaneRefused);
+    assert_fails!(sender.open_lane(to, 32), OpenLaneError::Refused);
     let first = sender.open_lane(to, 16).unwrap();
-    assert_fails!(sender.open_lane(to, 16), Error::LaneInUse);
+    assert_fails!(sender.open_lane(to, 16), OpenLaneError::InUse);
     assert_fails!(
         sender.handle().open_lane_until(to, 16, Deadline::NEVER),
-        Error::LaneInUse
+        OpenLaneError::InUse
     );
 
     // Another takes the place of one that the receiver has closed. That is dropped later, and has no say
@@ -302,7 +298,7 @@ pub fn lanes() {
     assert!(receiver.close_lane(from));
     let mut second = sender.open_lane(to, 8).unwrap();
     drop(first);
-    assert_fails!(sender.open_lane(to, 8), Error::LaneInUse);
+    assert_fails!(sender.open_lane(to, 8), OpenLaneError::InUse);
     second.send(number(5), Deadline::NOW).unwrap();
     assert_eq!(numbers(&mut receiver, from), [5]);
     drop(second);
@@ -311,11 +307,11 @@ pub fn lanes() {
     let id = sender.own().id;
     drop(sender);
     let sender = Member::join_fd(&receiver, Some(id)).unwrap();
-    assert_fails!(sender.open_lane(to, 8), Error::LaneUnread);
-    assert!(receiver.members_changed().unwrap());
+    assert_fails!(sender.open_lane(to, 8), OpenLaneError::Unread);
+    assert!(receiver.refresh_members().unwrap());
     sender.open_lane(to, 8).unwrap();
     drop(receiver);
-    assert_fails!(sender.open_lane(to, 8), Error::Gone);
+    assert_fails!(sender.open_lane(to, 8), OpenLaneError::Gone);
 }
 
 /// A handler cannot wait for what only its dispatcher does.
@@ -330,24 +326,25 @@ pub fn handlers_that_wait_for_themselves() {
         let mut errors = log.borrow_mut();
         // What is read of its inbox is not given up before the batch is over.
         let flushed = context.send(to, Message::new(2), Deadline::NOW).unwrap();
-        errors.push(context.flush(&flushed, Deadline::NEVER).unwrap_err());
-        errors.push(context.flush(&flushed, Deadline::NOW).unwrap_err());
+        let flush = |deadline| Error::from(context.flush(&flushed, deadline).unwrap_err());
+        errors.push(flush(Deadline::NEVER));
+        errors.push(flush(Deadline::NOW));
         while context.send(to, Message::new(2), Deadline::NOW).is_ok() {}
         let failed = context.send(to, Message::new(2), Deadline::NEVER);
         errors.push(failed.unwrap_err().into());
         let failed = context.send(to, Message::new(2), Deadline::NOW);
         errors.push(failed.unwrap_err().into());
         while lane.send(Message::new(2), Deadline::NOW).is_ok() {}
-        errors.push(lane.wait_room(Deadline::NEVER).unwrap_err());
+        errors.push(lane.wait_room(Deadline::NEVER).unwrap_err().into());
     });
     second.send(to, number(0), Deadline::NOW).unwrap();
     let _ = dispatcher.dispatch(1).unwrap();
     let [
-        Error::WaitsForItself,
-        Error::TimedOut,
-        Error::WaitsForItself,
-        Error::Full,
-        Error::WaitsForItself,
+        Error::Flush(FlushError::WaitsForItself),
+        Error::Flush(FlushError::TimedOut),
+        Error::Send(SendError::WaitsForItself),
+        Error::Send(SendError::Full),
+        Error::Send(SendError::WaitsForItself),
     ] = errors.borrow()[..]
     else {
         panic!("{:?}", errors.borrow());
@@ -358,7 +355,7 @@ pub fn handlers_that_wait_for_themselves() {
     let sent = handle.send(to, Message::new(2), Deadline::NEVER).unwrap();
     assert!(matches!(
         handle.flush(&sent, shortly()),
-        Err(Error::TimedOut)
+        Err(FlushError::TimedOut)
     ));
 }
 
@@ -367,10 +364,7 @@ pub fn who_comes_first() {
     let options = region().slots(8).name(NAME);
     assert_fails!(
         region().create_or_join(Deadline::NEVER),
-        Error::Argument {
-            argument: "name",
-            ..
-        }
+        AttachError::Name(NameFault::Empty)
     );
     for _ in 0..20 {
         thread::scope(|scope| {

@@ -6,7 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use ivring::abi::Item;
-use ivring::{Deadline, Error, Member, Message, Polling, Way};
+use ivring::{
+    AllocError, Deadline, FlushError, Member, Message, OpenLaneError, Polling, Route, SendError,
+};
 use rustix::io::Errno;
 
 use crate::support::*;
@@ -60,14 +62,14 @@ pub fn payload() {
         let message = text(&sender, &bytes).cookie(n.into());
         let message = message.inline(&[n; 32]).unwrap();
         let sent = lane.send(message, Deadline::NOW).unwrap();
-        assert_eq!(sent.way, Way::Lane { entries: 4 });
+        assert_eq!(sent.route, Route::Lane { entries: 4 });
         assert!(matches!(
             sender.alloc(3000, Deadline::NOW),
-            Err(Error::Full)
+            Err(AllocError::Full)
         ));
         assert!(matches!(
             sender.flush(&sent, Deadline::NOW),
-            Err(Error::TimedOut)
+            Err(FlushError::TimedOut)
         ));
 
         let mut batch = receiver.receive(1).unwrap();
@@ -105,17 +107,20 @@ pub fn a_full_lane() {
     for n in 0..8 {
         lane.push(&item(n)).unwrap();
     }
-    assert!(matches!(lane.push(&item(8)), Err(Error::Full)));
+    assert!(matches!(lane.push(&item(8)), Err(SendError::Full)));
     // Looking for room publishes: nobody could make any else.
-    assert!(matches!(lane.wait_room(Deadline::NOW), Err(Error::Full)));
+    assert!(matches!(
+        lane.wait_room(Deadline::NOW),
+        Err(SendError::Full)
+    ));
     assert_eq!(lane.stats().sent, 8);
     let failed = lane.send(number(8), Deadline::NOW).unwrap_err();
-    assert!(matches!(failed.error, Error::Full));
+    assert!(matches!(failed.error, SendError::Full));
     let mut failed = lane.send(*failed.message, shortly()).unwrap_err();
-    assert!(matches!(failed.error, Error::TimedOut));
+    assert!(matches!(failed.error, SendError::TimedOut));
     for timeout in [Duration::ZERO, Duration::from_millis(5)] {
         failed = lane.send_timeout(*failed.message, timeout).unwrap_err();
-        assert!(matches!(failed.error, Error::TimedOut));
+        assert!(matches!(failed.error, SendError::TimedOut));
     }
 
     thread::scope(|scope| {
@@ -145,7 +150,7 @@ pub fn many_at_once() {
     assert_eq!((sent.items, messages.len()), (64, 36));
     assert!(matches!(
         lane.send_all(&mut messages, Deadline::NOW),
-        Err(Error::Full)
+        Err(SendError::Full)
     ));
     let got = thread::scope(|scope| {
         let sending = scope.spawn(|| {
@@ -168,16 +173,29 @@ pub fn many_at_once() {
 pub fn the_receiver_decides() {
     let (sender, receiver) = pair();
     let to = receiver.own();
-    let open = |entries| sender.open_lane(to, entries).map_err(|error| error.errno());
+    let open = |entries| {
+        sender
+            .open_lane(to, entries)
+            .map_err(|error| error.raw_os_error())
+    };
     for entries in [0, 1, 3, 1 << 17] {
-        assert_eq!(open(entries).unwrap_err(), Some(Errno::INVAL));
+        assert_eq!(
+            open(entries).unwrap_err(),
+            Some(Errno::INVAL.raw_os_error())
+        );
     }
     receiver.handle().accept_lanes(0);
-    assert_eq!(open(2).unwrap_err(), Some(Errno::CONNREFUSED));
+    assert_eq!(
+        open(2).unwrap_err(),
+        Some(Errno::CONNREFUSED.raw_os_error())
+    );
     receiver.handle().accept_lanes(16);
-    assert_eq!(open(32).unwrap_err(), Some(Errno::CONNREFUSED));
+    assert_eq!(
+        open(32).unwrap_err(),
+        Some(Errno::CONNREFUSED.raw_os_error())
+    );
     let _lane = open(16).unwrap();
-    assert_eq!(open(16).unwrap_err(), Some(Errno::BUSY));
+    assert_eq!(open(16).unwrap_err(), Some(Errno::BUSY.raw_os_error()));
 }
 
 pub fn a_dropped_lane_is_there_still() {
@@ -194,7 +212,7 @@ pub fn a_dropped_lane_is_there_still() {
     for n in 3..8 {
         lane.push(&item(n)).unwrap();
     }
-    assert!(matches!(lane.push(&item(8)), Err(Error::Full)));
+    assert!(matches!(lane.push(&item(8)), Err(SendError::Full)));
     lane.publish().unwrap();
     let expected: Vec<u64> = (0..8).collect();
     assert_eq!(numbers(&mut receiver, sender.own()), expected);
@@ -215,7 +233,7 @@ pub fn the_receiver_closes_it() {
     assert_eq!(read(&mut receiver), []);
     assert!(matches!(
         sender.flush(&sent, Deadline::NOW),
-        Err(Error::Closed)
+        Err(FlushError::Closed)
     ));
     assert!(sender.alloc(4096, Deadline::NOW).is_ok());
 
@@ -223,11 +241,11 @@ pub fn the_receiver_closes_it() {
     let mut pushed = (0..).map_while(|n| lane.push(&item(n)).err().map_or(Some(()), |_| None));
     assert_eq!(pushed.by_ref().count(), 7);
     drop(pushed);
-    assert!(matches!(lane.push(&item(0)), Err(Error::Closed)));
-    assert!(matches!(lane.wait_room(soon()), Err(Error::Closed)));
-    assert!(receiver.members_changed().unwrap() && receiver.arm());
+    assert!(matches!(lane.push(&item(0)), Err(SendError::Closed)));
+    assert!(matches!(lane.wait_room(soon()), Err(SendError::Closed)));
+    assert!(receiver.refresh_members().unwrap() && receiver.arm());
     let failed = lane.send(number(1), soon()).unwrap_err();
-    assert!(matches!(failed.error, Error::Closed));
+    assert!(matches!(failed.error, SendError::Closed));
     // One who waits is told.
     drop(lane);
     let mut lane = sender.open_lane(to, 2).unwrap();
@@ -240,7 +258,7 @@ pub fn the_receiver_closes_it() {
         let waiting = scope.spawn(|| lane.wait_room(soon()));
         thread::sleep(Duration::from_millis(50));
         assert!(receiver.close_lane(sender.own()));
-        assert!(matches!(waiting.join().unwrap(), Err(Error::Closed)));
+        assert!(matches!(waiting.join().unwrap(), Err(SendError::Closed)));
     });
     // And may try again.
     drop(lane);
@@ -255,10 +273,11 @@ pub fn the_receiver_leaves() {
         let id = receiver.own().id;
         let mut lane = sender.open_lane(receiver.own(), 8).unwrap();
         lane.set_polling(Polling::new(Duration::ZERO));
-        let is_gone = |error: &Error| match stale {
-            false => matches!(error, Error::Gone),
-            true => matches!(error, Error::Stale),
+        let gone = match stale {
+            false => SendError::Gone,
+            true => SendError::Stale,
         };
+        let is_gone = |error: &SendError| *error == gone;
         let mut later = None;
         let mut leave = |receiver: Member| {
             drop(receiver);
@@ -286,9 +305,9 @@ pub fn the_receiver_leaves() {
         let waiting = scope.spawn(|| lane.wait_room(soon()));
         thread::sleep(Duration::from_millis(50));
         drop(receiver);
-        assert!(matches!(waiting.join().unwrap(), Err(Error::Gone)));
+        assert!(matches!(waiting.join().unwrap(), Err(SendError::Gone)));
     });
-    assert!(matches!(lane.push(&item(2)), Err(Error::Gone)));
+    assert!(matches!(lane.push(&item(2)), Err(SendError::Gone)));
 
     let receiver = Member::join_fd(&sender, None).unwrap();
     let mut lane = sender.open_lane(receiver.own(), 2).unwrap();
@@ -296,13 +315,13 @@ pub fn the_receiver_leaves() {
         lane.send(number(n), Deadline::NOW).unwrap();
     }
     drop(receiver);
-    assert!(matches!(lane.push(&item(2)), Err(Error::Gone)));
+    assert!(matches!(lane.push(&item(2)), Err(SendError::Gone)));
 }
 
 pub fn the_sender_leaves() {
     let (mut receiver, sender) = pair();
     let (to, old) = (receiver.own(), sender.own());
-    assert!(receiver.members_changed().unwrap());
+    assert!(receiver.refresh_members().unwrap());
     let before = mappings();
     let mut lane = sender.open_lane(to, 8).unwrap();
     // The receiver has to look at it while its sender is there, or the payload is out of reach.
@@ -318,12 +337,12 @@ pub fn the_sender_leaves() {
     let sender = Member::join_fd(&receiver, Some(old.id)).unwrap();
     sender.send(to, number(10), Deadline::NOW).unwrap();
     let busy = sender.open_lane(to, 8).unwrap_err();
-    assert_eq!(busy.errno(), Some(Errno::BUSY));
+    assert_eq!(busy, OpenLaneError::Unread);
 
     let mut got = Vec::new();
     while got.len() < 5 {
         // Nobody is said to have left while there is something from it.
-        assert!(!receiver.members_changed().unwrap());
+        assert!(!receiver.refresh_members().unwrap());
         let mut batch = receiver.receive(1).unwrap();
         let item = batch.take().unwrap().unwrap();
         if item.peer() == old && item.cookie() > 0 {
@@ -335,7 +354,7 @@ pub fn the_sender_leaves() {
     let now = sender.own();
     assert_eq!(got, [(old, 0), (old, 1), (old, 2), (old, 3), (now, 10)]);
     assert_eq!(receiver.incoming_lanes().count(), 1);
-    assert!(receiver.members_changed().unwrap());
+    assert!(receiver.refresh_members().unwrap());
     assert_eq!(receiver.incoming_lanes().count(), 0);
     // All of the old one is unmapped. The new one has mapped its receiver.
     assert_eq!(mappings(), before + 1);
@@ -354,14 +373,14 @@ pub fn a_successor_waits_for_the_old_lane() {
 
     let sender = Member::join_fd(&receiver, Some(id)).unwrap();
     let open = |deadline| sender.handle().open_lane_until(to, 8, deadline);
-    assert!(matches!(open(Deadline::NOW), Err(Error::LaneUnread)));
-    assert!(matches!(open(shortly()), Err(Error::TimedOut)));
+    assert!(matches!(open(Deadline::NOW), Err(OpenLaneError::Unread)));
+    assert!(matches!(open(shortly()), Err(OpenLaneError::TimedOut)));
     thread::scope(|scope| {
         let opening = scope.spawn(|| open(soon()));
         thread::sleep(Duration::from_millis(50));
         // Meanwhile nobody else opens it, and lanes to others can be opened.
         assert!(!opening.is_finished());
-        assert!(matches!(open(soon()), Err(Error::LaneInUse)));
+        assert!(matches!(open(soon()), Err(OpenLaneError::InUse)));
         drop(
             sender
                 .handle()
@@ -369,7 +388,7 @@ pub fn a_successor_waits_for_the_old_lane() {
                 .unwrap(),
         );
         assert_eq!(read(&mut receiver).len(), 1);
-        assert!(receiver.members_changed().unwrap());
+        assert!(receiver.refresh_members().unwrap());
         let mut lane = opening.join().unwrap().unwrap();
         lane.send(number(2), Deadline::NOW).unwrap();
     });
@@ -382,7 +401,7 @@ pub fn a_successor_waits_for_the_old_lane() {
         let opening = scope.spawn(|| sender.handle().open_lane_until(to, 8, soon()));
         thread::sleep(Duration::from_millis(50));
         drop(receiver);
-        assert!(matches!(opening.join().unwrap(), Err(Error::Gone)));
+        assert!(matches!(opening.join().unwrap(), Err(OpenLaneError::Gone)));
     });
 }
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use ivring::MemberEvent::*;
 use ivring::abi::MemberArea;
-use ivring::{Deadline, Error, Member, Message};
+use ivring::{
+    AllocError, Deadline, FlushError, Member, Message, PeerError, ReceiveError, SendError,
+};
 
 use crate::support::*;
 
@@ -20,18 +22,18 @@ pub fn gone_and_stale() {
     assert!(!first.is_present(old));
     assert_eq!(first.peer(old.id), None);
     let failed = first.send(old, number(1), soon()).unwrap_err();
-    assert!(matches!(failed.error, Error::Gone));
+    assert!(matches!(failed.error, SendError::Gone));
     let failed = first.send(old, text(&first, b"x"), soon()).unwrap_err();
-    assert!(matches!(failed.error, Error::Gone));
-    assert!(matches!(first.handle().stats(old), Err(Error::Gone)));
+    assert!(matches!(failed.error, SendError::Gone));
+    assert!(matches!(first.handle().stats(old), Err(PeerError::Gone)));
 
     let second = Member::join_fd(&first, Some(old.id)).unwrap();
     assert_ne!(second.own(), old);
     let failed = first.send(old, number(1), soon()).unwrap_err();
-    assert!(matches!(failed.error, Error::Stale));
+    assert!(matches!(failed.error, SendError::Stale));
     let failed = first.send(old, text(&first, b"x"), soon()).unwrap_err();
-    assert!(matches!(failed.error, Error::Stale));
-    assert!(matches!(first.handle().stats(old), Err(Error::Stale)));
+    assert!(matches!(failed.error, SendError::Stale));
+    assert!(matches!(first.handle().stats(old), Err(PeerError::Stale)));
     first.send(second.own(), number(1), Deadline::NOW).unwrap();
 }
 
@@ -40,11 +42,11 @@ pub fn flush_knows_what_was_read() {
     let sent = first.send(second.own(), number(1), Deadline::NOW).unwrap();
     assert!(matches!(
         first.flush(&sent, Deadline::NOW),
-        Err(Error::TimedOut)
+        Err(FlushError::TimedOut)
     ));
     assert!(matches!(
         first.flush(&sent, shortly()),
-        Err(Error::TimedOut)
+        Err(FlushError::TimedOut)
     ));
     thread::scope(|scope| {
         let flushing = scope.spawn(|| first.flush(&sent, soon()));
@@ -72,7 +74,7 @@ pub fn flush_knows_what_was_read() {
         let flushing = scope.spawn(|| first.flush(&sent, soon()));
         thread::sleep(Duration::from_millis(50));
         drop(second);
-        assert!(matches!(flushing.join().unwrap(), Err(Error::Gone)));
+        assert!(matches!(flushing.join().unwrap(), Err(FlushError::Gone)));
     });
     // And its block is free.
     assert!(first.alloc(4096, Deadline::NOW).is_ok());
@@ -88,7 +90,7 @@ pub fn payload_of_the_departed() {
     drop(second);
     let mut batch = first.receive(1).unwrap();
     let item = batch.take().unwrap().unwrap();
-    assert!(matches!(item.payload(), Err(Error::Gone)));
+    assert!(matches!(item.payload(), Err(PeerError::Gone)));
     drop(batch);
 
     // Mapped before: it can be read until all from that member has been, whoever has the slot then.
@@ -113,7 +115,7 @@ pub fn payload_of_the_departed() {
     first
         .send(second.own(), text(&first, b"map it"), Deadline::NOW)
         .unwrap();
-    assert!(!first.members_changed().unwrap());
+    assert!(!first.refresh_members().unwrap());
 
     let mut batch = first.receive(2).unwrap();
     let item = batch.take().unwrap().unwrap();
@@ -125,8 +127,8 @@ pub fn payload_of_the_departed() {
     assert_eq!(item.peer(), second.own());
     assert_eq!(item.payload().unwrap().to_vec(), b"new");
     drop(batch);
-    assert!(first.members_changed().unwrap());
-    assert!(!first.members_changed().unwrap());
+    assert!(first.refresh_members().unwrap());
+    assert!(!first.refresh_members().unwrap());
 }
 
 pub fn mappings_do_not_pile_up() {
@@ -146,7 +148,7 @@ pub fn mappings_do_not_pile_up() {
             drop(batch);
             drop(second);
             if told {
-                assert!(first.members_changed().unwrap());
+                assert!(first.refresh_members().unwrap());
                 assert_eq!(mappings(), before);
             }
         }
@@ -164,7 +166,10 @@ pub fn a_broken_inbox() {
     first
         .send(to, Message::new(1).block(block), Deadline::NOW)
         .unwrap();
-    assert!(matches!(first.alloc(1, Deadline::NOW), Err(Error::Full)));
+    assert!(matches!(
+        first.alloc(1, Deadline::NOW),
+        Err(AllocError::Full)
+    ));
 
     // It says that it has read what was not sent yet.
     // Behind: so that the block looks unread.
@@ -173,11 +178,14 @@ pub fn a_broken_inbox() {
         .at(consumer)
         .fetch_sub(1, Ordering::Relaxed);
     let failed = first.send(to, number(1), soon()).unwrap_err();
-    assert!(matches!(failed.error, Error::Protocol(_)));
-    assert!(matches!(second.wait_items(soon()), Err(Error::Protocol(_))));
+    assert!(matches!(failed.error, SendError::Broken));
+    assert!(matches!(
+        second.wait_items(soon()),
+        Err(ReceiveError::Inbox(_))
+    ));
     assert!(matches!(
         second.wait_peer(3, soon()),
-        Err(Error::Protocol(_))
+        Err(ReceiveError::Inbox(_))
     ));
 
     // It has spoilt only its own mail.
@@ -192,13 +200,13 @@ pub fn waiting_for_a_peer() {
     );
     assert!(matches!(
         first.wait_peer(2, Deadline::NOW),
-        Err(Error::TimedOut)
+        Err(ReceiveError::TimedOut)
     ));
     assert!(
         first
             .wait_peer(4, Deadline::NOW)
             .unwrap_err()
-            .errno()
+            .raw_os_error()
             .is_some()
     );
 
@@ -206,7 +214,7 @@ pub fn waiting_for_a_peer() {
     second.send(first.own(), number(7), Deadline::NOW).unwrap();
     assert!(matches!(
         first.wait_peer(2, shortly()),
-        Err(Error::TimedOut)
+        Err(ReceiveError::TimedOut)
     ));
     let (found, third) = thread::scope(|scope| {
         let third = scope.spawn(|| {
@@ -219,37 +227,37 @@ pub fn waiting_for_a_peer() {
     assert_eq!(read(&mut first), [(second.own(), 7)]);
     // And what was seen meanwhile is news still.
     assert!(first.wait(soon()).unwrap().members);
-    assert!(first.members_changed().unwrap());
-    assert!(matches!(first.wait(shortly()), Err(Error::TimedOut)));
+    assert!(first.refresh_members().unwrap());
+    assert!(matches!(first.wait(shortly()), Err(ReceiveError::TimedOut)));
 }
 
 pub fn news_come_after_the_items() {
     let (mut first, second) = pair();
-    assert!(first.members_changed().unwrap());
-    assert!(!first.members_changed().unwrap());
+    assert!(first.refresh_members().unwrap());
+    assert!(!first.refresh_members().unwrap());
 
     second.send(first.own(), number(1), Deadline::NOW).unwrap();
     drop(second);
     let events = first.wait(soon()).unwrap();
     assert!(events.items && events.members);
-    assert!(!first.members_changed().unwrap());
+    assert!(!first.refresh_members().unwrap());
     // What comes later does not put it off.
     let own = first.own();
     first.send(own, number(2), Deadline::NOW).unwrap();
     let mut batch = first.receive(1).unwrap();
     assert_eq!(batch.take().unwrap().unwrap().cookie(), 1);
     drop(batch);
-    assert!(first.members_changed().unwrap());
+    assert!(first.refresh_members().unwrap());
     assert_eq!(read(&mut first), [(own, 2)]);
-    assert!(matches!(first.wait(shortly()), Err(Error::TimedOut)));
+    assert!(matches!(first.wait(shortly()), Err(ReceiveError::TimedOut)));
 }
 
 pub fn who_came_and_who_went() {
     let (mut first, second) = pair();
     let second_was = second.own();
-    assert!(first.members_changed().unwrap());
+    assert!(first.refresh_members().unwrap());
     assert_eq!(first.member_events(), [Joined(second_was)]);
-    assert!(!first.members_changed().unwrap());
+    assert!(!first.refresh_members().unwrap());
 
     // One that comes and goes between two looks, and a successor in a slot.
     let third = Member::join_fd(&first, Some(3)).unwrap();
@@ -258,9 +266,9 @@ pub fn who_came_and_who_went() {
     drop((second, third));
     let second = Member::join_fd(&first, Some(1)).unwrap();
     // What it sent comes first.
-    assert!(!first.members_changed().unwrap());
+    assert!(!first.refresh_members().unwrap());
     assert_eq!(read(&mut first), [(third_was, 1)]);
-    assert!(first.members_changed().unwrap());
+    assert!(first.refresh_members().unwrap());
     let expected = [
         Left(second_was),
         Joined(second.own()),
@@ -274,7 +282,7 @@ pub fn who_came_and_who_went() {
     for _ in 0..20 {
         last = Member::join_fd(&first, Some(2)).unwrap().own();
     }
-    assert!(first.members_changed().unwrap());
+    assert!(first.refresh_members().unwrap());
     let [Joined(came), Skipped { id: 2, events: 38 }, Left(went)] = *first.member_events() else {
         panic!("{:?}", first.member_events());
     };
@@ -282,7 +290,7 @@ pub fn who_came_and_who_went() {
 
     // For a member that comes later, only those are news that are there.
     let mut late = Member::join_fd(&first, None).unwrap();
-    assert!(late.members_changed().unwrap());
+    assert!(late.refresh_members().unwrap());
     assert_eq!(
         late.member_events(),
         [Joined(first.own()), Joined(second.own())]

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use ivring::abi::{self, Item, MemberArea};
 use ivring::{
-    Deadline, Dispatched, Dispatcher, Error, Lane, Member, Message, Polling, Received, Result,
+    Deadline, Dispatched, Dispatcher, Lane, Member, Message, NoReply, Polling, ReceiveError,
+    ReceivedItem, Result,
 };
 use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, poll};
@@ -82,7 +83,7 @@ impl EventLoop {
             }
         };
         let this = Self { sleep, fd };
-        member.members_changed().unwrap();
+        member.refresh_members().unwrap();
         assert!(member.arm());
         while this.wakes(Duration::from_millis(1)) {}
         assert!(member.arm());
@@ -224,7 +225,7 @@ pub fn a_dispatch_that_ends_early() {
 }
 
 /// Sleeps until the deadline, though [`Member::idle`] may return for nothing.
-fn idle(member: &mut Member, deadline: Deadline) -> Result<()> {
+fn idle(member: &mut Member, deadline: Deadline) -> Result<(), ReceiveError> {
     for _ in 0..10 {
         member.idle(deadline)?;
     }
@@ -258,7 +259,7 @@ pub fn looks_and_waits() {
         ),
         (
             |member, deadline| {
-                member.members_changed()?;
+                member.refresh_members()?;
                 member.wait(deadline).map(|_| ())
             },
             "wait",
@@ -266,7 +267,10 @@ pub fn looks_and_waits() {
     ] {
         sender.send(own, number(0), Deadline::NOW).unwrap();
         assert_eq!(read(&mut member).len(), 1);
-        assert!(matches!(wait(&mut member, shortly()), Err(Error::TimedOut)));
+        assert!(matches!(
+            wait(&mut member, shortly()),
+            Err(ReceiveError::TimedOut)
+        ));
         watch.assert_armed(name);
     }
 
@@ -281,7 +285,7 @@ pub fn looks_and_waits() {
     });
     // It has asked for members before, and these are news: so it has rung.
     assert_eq!(watch.state(), abi::BUSY);
-    assert!(member.members_changed().unwrap() && member.arm());
+    assert!(member.refresh_members().unwrap() && member.arm());
     drop(third);
 }
 
@@ -295,7 +299,7 @@ pub fn waiting_for_a_peer_with_items() {
         assert!(event_loop.wakes(PATIENCE / 4), "{sleep:?}");
         assert!(matches!(
             member.wait_peer(3, shortly()),
-            Err(Error::TimedOut)
+            Err(ReceiveError::TimedOut)
         ));
         assert!(event_loop.wakes(PATIENCE / 4), "{sleep:?}");
         assert_eq!(read(&mut member).len(), 1);
@@ -316,16 +320,19 @@ pub fn an_eventfd_is_signalled_at_once() {
 pub fn without_asking_for_members() {
     let (mut member, second) = pair();
     assert!(member.arm());
-    assert!(matches!(idle(&mut member, shortly()), Err(Error::TimedOut)));
+    assert!(matches!(
+        idle(&mut member, shortly()),
+        Err(ReceiveError::TimedOut)
+    ));
     drop(second);
     assert!(member.arm());
     // From the first question on they count.
-    assert!(member.members_changed().unwrap());
+    assert!(member.refresh_members().unwrap());
     assert!(member.arm());
     let second = Member::join_fd(&member, None).unwrap();
     assert!(!member.arm());
     member.idle(Deadline::NEVER).unwrap();
-    assert!(member.members_changed().unwrap() && member.arm());
+    assert!(member.refresh_members().unwrap() && member.arm());
     // A dispatcher always acts upon them.
     let client = Dispatcher::new(member);
     let to = second.own();
@@ -337,8 +344,8 @@ pub fn without_asking_for_members() {
             drop(second);
         });
         let mut client = client;
-        let answer = |_: &ivring::Context<'_, '_>, reply: Result<&Received<'_>>| {
-            done.set(matches!(reply, Err(Error::Gone)));
+        let answer = |_: &ivring::Context<'_, '_>, reply: Result<&ReceivedItem<'_>, NoReply>| {
+            done.set(matches!(reply, Err(NoReply::Gone)));
         };
         client.request(to, number(0), soon(), answer).unwrap();
         assert_eq!(client.dispatch(8).unwrap(), Dispatched::All);

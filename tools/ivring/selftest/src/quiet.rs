@@ -31,7 +31,7 @@ fn settle(receiver: &mut Member) {
 /// Each sender is heard, in order, whenever it sends, and whether or not its lane is quiet.
 pub fn each_is_heard() {
     let (mut receiver, mut senders) = gather(20);
-    receiver.members_changed().unwrap();
+    receiver.refresh_members().unwrap();
     let mut next = [0; 20];
     for round in 0..100 {
         if round % 3 == 0 {
@@ -53,7 +53,7 @@ pub fn each_is_heard() {
     lane.send(number(77), Deadline::NOW).unwrap();
     drop((lane, sender));
     assert_eq!(numbers(&mut receiver, peer), [77]);
-    assert!(receiver.members_changed().unwrap());
+    assert!(receiver.refresh_members().unwrap());
     assert_eq!(receiver.incoming_lanes().count(), 18);
 }
 
@@ -66,7 +66,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 pub fn many_cost_as_much_as_one() {
     let mut parties = [gather(1), gather(500)];
     for (receiver, _) in &mut parties {
-        receiver.members_changed().unwrap();
+        receiver.refresh_members().unwrap();
         settle(receiver);
     }
     let mut arming = [vec![], vec![]];

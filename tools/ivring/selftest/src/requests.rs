@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use ivring::abi::{ITEM_REFUSED, ITEM_REPLY, Item};
 use ivring::{
-    Context, Deadline, Dispatched, Dispatcher, Error, Lane, Member, Message, Peer, Received, Result,
+    CallError, Context, Deadline, Dispatched, Dispatcher, Lane, Member, Message, NoReply, Peer,
+    ReceivedItem, Result, SendError,
 };
 
 use crate::support::*;
@@ -46,7 +47,11 @@ fn square_of(number: u64) -> Message {
     Message::new(1).inline(&number.to_ne_bytes()).unwrap()
 }
 
-fn value(reply: &Received<'_>) -> u64 {
+fn is_refused<T>(called: &Result<T, CallError>) -> bool {
+    matches!(called, Err(CallError::NoReply(NoReply::Refused)))
+}
+
+fn value(reply: &ReceivedItem<'_>) -> u64 {
     assert!(reply.is_reply());
     u64::from_ne_bytes(reply.inline().try_into().unwrap())
 }
@@ -75,7 +80,7 @@ fn request<'h>(
     server: Peer,
     lane: Option<&mut Lane>,
     message: Message,
-    done: impl FnOnce(&Context<'_, 'h>, Result<&Received<'_>>) + 'h,
+    done: impl FnOnce(&Context<'_, 'h>, Result<&ReceivedItem<'_>, NoReply>) + 'h,
 ) {
     match lane {
         Some(lane) => client.request(lane, message, soon(), done),
@@ -122,7 +127,7 @@ pub fn other_items_are_handled_meanwhile() {
         server.send(own, number(n), Deadline::NOW).unwrap();
     }
     let late = client.call(to, number(0), shortly(), |_| replies.set(replies.get() + 1));
-    assert!(matches!(late, Err(Error::TimedOut)));
+    assert!(matches!(late, Err(CallError::TimedOut)));
     assert_eq!(*seen.borrow(), [0, 1, 2]);
 
     // The reply that comes late is for nobody; nor is one that answers nothing, or another's.
@@ -137,7 +142,7 @@ pub fn other_items_are_handled_meanwhile() {
     drop(batch);
 
     let third = Member::join_fd(&server, None).unwrap();
-    let done = |_: &Context<'_, '_>, reply: Result<&Received<'_>>| {
+    let done = |_: &Context<'_, '_>, reply: Result<&ReceivedItem<'_>, NoReply>| {
         assert_eq!(reply.unwrap().peer(), to);
         replies.set(replies.get() + 1);
     };
@@ -194,7 +199,7 @@ pub fn the_peer_leaves() {
         assert_eq!(results.len(), 3);
         assert_eq!(results[0].1.as_deref().unwrap(), b"last");
         for (n, result) in &results[1..] {
-            assert!(matches!(result, Err(Error::Gone)), "{n}");
+            assert!(matches!(result, Err(NoReply::Gone)), "{n}");
         }
         assert_eq!(
             results.iter().map(|(n, _)| *n).collect::<Vec<_>>(),
@@ -202,9 +207,9 @@ pub fn the_peer_leaves() {
         );
         // And to the departed nothing can be asked.
         let failed = client.request(to, number(0), Deadline::NOW, |_, _| Err("it was not sent"));
-        assert!(matches!(failed.unwrap_err().error, Error::Gone));
+        assert!(matches!(failed.unwrap_err().error, SendError::Gone));
         let failed = client.call(&mut lane, number(0), Deadline::NOW, |_| ());
-        assert!(matches!(failed, Err(Error::Gone)));
+        assert!(matches!(failed, Err(CallError::Send(SendError::Gone))));
     }
 }
 
@@ -219,7 +224,7 @@ pub fn a_call_ends_when_the_peer_leaves() {
             thread::sleep(Duration::from_millis(20));
         });
         let result = client.call(to, number(0), soon(), |_| ());
-        assert!(matches!(result, Err(Error::Gone)));
+        assert!(matches!(result, Err(CallError::NoReply(NoReply::Gone))));
     });
 }
 
@@ -234,7 +239,7 @@ pub fn a_call_can_be_stopped() {
             stopper.stop();
         });
         let result = client.call(to, number(0), soon(), |_| ());
-        assert!(matches!(result, Err(Error::Stopped)));
+        assert!(matches!(result, Err(CallError::Stopped)));
     });
     // Whatever runs next is told as well.
     client.run().unwrap();
@@ -248,10 +253,13 @@ pub fn a_lane_of_another_member() {
     let mut lane = third.open_lane(server.own(), 8).unwrap();
     let mut client = Dispatcher::new(client);
     let failed = client.call(&mut lane, number(0), soon(), |_| ());
-    assert!(matches!(failed, Err(Error::ForeignLane)));
+    assert!(matches!(
+        failed,
+        Err(CallError::Send(SendError::ForeignLane))
+    ));
     let failed = client.request(&mut lane, number(7), soon(), |_, _| Err("it was not sent"));
     let failed = failed.unwrap_err();
-    assert!(matches!(failed.error, Error::ForeignLane));
+    assert!(matches!(failed.error, SendError::ForeignLane));
     // The message comes back, and nothing was sent.
     lane.send(*failed.message, soon()).unwrap();
     assert_eq!(lane.stats().sent, 1);
@@ -282,12 +290,12 @@ pub fn a_port_that_nobody_handles() {
         // The call ends at once, long before its deadline.
         for port in [2, 100, 0xffff_ffff] {
             let failed = client.call(to, to_port(port), soon(), |_| ());
-            assert!(matches!(failed, Err(Error::Refused)), "{failed:?}");
+            assert!(is_refused(&failed), "{failed:?}");
             let failed = client.call(&mut lane, to_port(port), soon(), |_| ());
-            assert!(matches!(failed, Err(Error::Refused)), "{failed:?}");
+            assert!(is_refused(&failed), "{failed:?}");
         }
         client.call(to, to_port(1), soon(), |_| ()).unwrap();
-        let done = |context: &Context<'_, '_>, reply: Result<&Received<'_>>| {
+        let done = |context: &Context<'_, '_>, reply: Result<&ReceivedItem<'_>, NoReply>| {
             results.borrow_mut().push(reply.map(|_| ()));
             context.stop();
         };
@@ -303,7 +311,7 @@ pub fn a_port_that_nobody_handles() {
             (1, 8, 7)
         );
     });
-    assert!(matches!(results.take()[..], [Err(Error::Refused)]));
+    assert!(matches!(results.take()[..], [Err(NoReply::Refused)]));
     assert_eq!(client.dispatch(8).unwrap(), Dispatched::All);
     assert_eq!((client.counts().unhandled, client.counts().replies), (0, 8));
 }
@@ -335,8 +343,8 @@ pub fn a_refusal_waits_for_nobody() {
         item.refuse(Deadline::NOW).unwrap();
     });
     let mut client = Dispatcher::new(client);
-    let done = |_: &Context<'_, '_>, reply: Result<&Received<'_>>| {
-        result.set(Some(matches!(reply, Err(Error::Refused))));
+    let done = |_: &Context<'_, '_>, reply: Result<&ReceivedItem<'_>, NoReply>| {
+        result.set(Some(matches!(reply, Err(NoReply::Refused))));
     };
     client.request(to, number(0), Deadline::NOW, done).unwrap();
     let _ = server.dispatch(8).unwrap();
@@ -356,7 +364,7 @@ pub fn a_request_that_comes_back_is_none() {
     }
     let failed = client.request(to, number(42), Deadline::NOW, |_, _| ());
     let failed = failed.unwrap_err();
-    assert!(matches!(failed.error, Error::Full));
+    assert!(matches!(failed.error, SendError::Full));
     let mut server = server;
     assert_eq!(read(&mut server).len(), 8);
     client

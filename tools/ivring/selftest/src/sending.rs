@@ -5,7 +5,7 @@
 use std::thread;
 use std::time::Duration;
 
-use ivring::{Deadline, Error, Member, Message, RegionOptions};
+use ivring::{AllocError, AttachError, Deadline, Member, Message, RegionOptions, SendError};
 use rustix::io::Errno;
 
 use crate::support::*;
@@ -13,7 +13,7 @@ use crate::support::*;
 pub fn regions_and_names() {
     let name = "ivring-selftest";
     let missing = Member::join(name, None, shortly()).unwrap_err();
-    assert_eq!(missing.errno(), Some(Errno::NOENT));
+    assert_eq!(missing.raw_os_error(), Some(Errno::NOENT.raw_os_error()));
 
     let options = RegionOptions::new()
         .slots(3)
@@ -26,9 +26,9 @@ pub fn regions_and_names() {
         thread::sleep(Duration::from_millis(50));
         (options.create().unwrap(), second.join().unwrap())
     });
-    assert_eq!(options.create().unwrap_err().errno(), Some(Errno::EXIST));
+    assert_eq!(options.create().unwrap_err(), AttachError::RegionExists);
     let taken = Member::join(name, Some(2), Deadline::NOW).unwrap_err();
-    assert_eq!(taken.errno(), Some(Errno::BUSY));
+    assert_eq!(taken.raw_os_error(), Some(Errno::BUSY.raw_os_error()));
 
     let info = first.handle().info().unwrap();
     assert_eq!(
@@ -50,7 +50,7 @@ pub fn regions_and_names() {
 
     drop((first, second));
     let gone = Member::join(name, None, Deadline::NOW).unwrap_err();
-    assert_eq!(gone.errno(), Some(Errno::NOENT));
+    assert_eq!(gone.raw_os_error(), Some(Errno::NOENT.raw_os_error()));
 
     // One that nobody is a member of until somebody joins.
     let fd = region().create_only().unwrap();
@@ -58,7 +58,7 @@ pub fn regions_and_names() {
     assert_eq!(member.handle().info().unwrap().attached, 1);
 
     let bad = RegionOptions::new().inbox_entries(3).create().unwrap_err();
-    assert_eq!(bad.errno(), Some(Errno::INVAL));
+    assert_eq!(bad.raw_os_error(), Some(Errno::INVAL.raw_os_error()));
 }
 
 pub fn inline_and_payload() {
@@ -104,7 +104,7 @@ pub fn batches_pass_the_wrap() {
     let none = sender
         .send_all(receiver.own(), &mut Vec::new(), Deadline::NOW)
         .unwrap_err();
-    assert_eq!(none.errno(), Some(Errno::INVAL));
+    assert_eq!(none.raw_os_error(), Some(Errno::INVAL.raw_os_error()));
 
     // More than one call can take, and more than the inbox.
     let mut messages: Vec<_> = (0..1000).map(number).collect();
@@ -134,12 +134,12 @@ pub fn a_full_inbox() {
         sender.send(to, number(n), Deadline::NOW).unwrap();
     }
     let failed = sender.send(to, number(8), Deadline::NOW).unwrap_err();
-    assert!(matches!(failed.error, Error::Full));
+    assert!(matches!(failed.error, SendError::Full));
     let failed = sender.send(to, number(8), shortly()).unwrap_err();
-    assert!(matches!(failed.error, Error::TimedOut));
+    assert!(matches!(failed.error, SendError::TimedOut));
     for timeout in [Duration::ZERO, Duration::from_millis(5)] {
         let failed = sender.send_timeout(to, number(8), timeout).unwrap_err();
-        assert!(matches!(failed.error, Error::TimedOut));
+        assert!(matches!(failed.error, SendError::TimedOut));
     }
 
     thread::scope(|scope| {
@@ -177,7 +177,7 @@ pub fn a_full_outbox() {
     let too_long = sender.alloc(4097, Deadline::NOW).unwrap_err();
     assert!(matches!(
         too_long,
-        Error::TooLong {
+        AllocError::TooLong {
             length: 4097,
             max: 4096
         }
@@ -185,8 +185,14 @@ pub fn a_full_outbox() {
 
     // What is held by the caller is waited for in vain.
     let block = sender.alloc(4096, Deadline::NOW).unwrap();
-    assert!(matches!(sender.alloc(1, Deadline::NOW), Err(Error::Full)));
-    assert!(matches!(sender.alloc(1, shortly()), Err(Error::TimedOut)));
+    assert!(matches!(
+        sender.alloc(1, Deadline::NOW),
+        Err(AllocError::Full)
+    ));
+    assert!(matches!(
+        sender.alloc(1, shortly()),
+        Err(AllocError::TimedOut)
+    ));
     drop(block);
 
     // What is unread can.
@@ -194,13 +200,22 @@ pub fn a_full_outbox() {
     sender
         .send(receiver.own(), Message::new(1).block(block), Deadline::NOW)
         .unwrap();
-    assert!(matches!(sender.alloc(1, Deadline::NOW), Err(Error::Full)));
-    assert!(matches!(sender.alloc(1, shortly()), Err(Error::TimedOut)));
+    assert!(matches!(
+        sender.alloc(1, Deadline::NOW),
+        Err(AllocError::Full)
+    ));
+    assert!(matches!(
+        sender.alloc(1, shortly()),
+        Err(AllocError::TimedOut)
+    ));
 
     // While the item is looked at its payload is safe; after that it is not.
     let mut batch = receiver.receive(1).unwrap();
     let item = batch.take().unwrap().unwrap();
-    assert!(matches!(sender.alloc(1, Deadline::NOW), Err(Error::Full)));
+    assert!(matches!(
+        sender.alloc(1, Deadline::NOW),
+        Err(AllocError::Full)
+    ));
     assert_eq!(item.payload().unwrap().len(), 4096);
     drop(batch);
     assert!(sender.alloc(4096, Deadline::NOW).is_ok());
@@ -242,7 +257,7 @@ pub fn foreign_blocks() {
     let failed = second
         .send(first.own(), message, Deadline::NOW)
         .unwrap_err();
-    assert!(matches!(failed.error, Error::ForeignBlock));
+    assert!(matches!(failed.error, SendError::ForeignBlock));
     first
         .send(second.own(), *failed.message, Deadline::NOW)
         .unwrap();

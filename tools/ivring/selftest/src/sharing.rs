@@ -2,7 +2,7 @@
 
 //! One block to many.
 
-use ivring::{Deadline, Error, Member, Message, SharedBlock};
+use ivring::{AllocError, Deadline, Member, Message, SendError, SharedBlock};
 
 use crate::support::*;
 
@@ -19,7 +19,7 @@ fn block(member: &Member) -> SharedBlock {
 fn is_free(member: &Member) -> bool {
     match member.alloc(1, Deadline::NOW) {
         Ok(_) => true,
-        Err(Error::Full) => false,
+        Err(AllocError::Full) => false,
         Err(error) => panic!("{error}"),
     }
 }
@@ -65,7 +65,10 @@ pub fn the_last_reader_frees_it() {
     let [first, second, third] = receivers;
     drop(third);
     let failed = sender.send(gone, Message::new(1).shared(&shared), Deadline::NOW);
-    assert!(matches!(failed.as_ref().unwrap_err().error, Error::Gone));
+    assert!(matches!(
+        failed.as_ref().unwrap_err().error,
+        SendError::Gone
+    ));
     // The message that came back holds it.
     drop(shared);
     assert!(!is_free(&sender));

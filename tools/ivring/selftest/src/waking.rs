@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ivring::abi::{self, MemberArea};
-use ivring::state::UNFENCED_AFTER;
 use ivring::{Deadline, Dispatcher, Handle, Peer, Polling};
+use ivring_protocol::state::UNFENCED_AFTER;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::support::*;
@@ -177,7 +177,7 @@ pub fn wishes() {
 
     // Each at once, as at first.
     receiver.handle().set_wake(0, late);
-    assert!(receiver.members_changed().unwrap() && receiver.arm());
+    assert!(receiver.refresh_members().unwrap() && receiver.arm());
     lane.send(number(0), soon()).unwrap();
     assert_eq!(lane.stats().rung, 2);
     receiver.wait_items(Deadline::NOW).unwrap();

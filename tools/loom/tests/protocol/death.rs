@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use crate::world::{Reader, Sleep, send, start_process};
-use ivring_loom::error::Error;
 use ivring_loom::machine::{self, Process, check};
 use ivring_loom_module::member::Member;
+use ivring_loom_protocol::{End, SendError};
 
 /// Checks a model with a process that dies at its first step, at its second, and so on, until it
 /// ends before it can.
@@ -112,7 +112,7 @@ fn reader() {
         });
         let sent = send(&member, 0, 3);
         let died = reader.join().unwrap().unwrap();
-        assert!(sent.is_ok() || (died && matches!(sent, Err(Error::Gone))));
+        assert!(sent.is_ok() || (died && matches!(sent, Err(SendError::Ended(End::Gone)))));
         died
     });
 }

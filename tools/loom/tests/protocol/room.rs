@@ -7,10 +7,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::world::{Reader, Sleep, cookie, enqueue, item, send, sender, start, start_process};
 use ivring_loom::atomic::AtomicU32;
-use ivring_loom::error::Error;
 use ivring_loom::machine::{Process, add_items, allocate, check};
-use ivring_loom::ring::has_read;
 use ivring_loom_module::member::{self, Member};
+use ivring_loom_protocol::room::has_read;
+use ivring_loom_protocol::{End, SendError};
 
 /// A ring of two, and more items than that.
 fn full(sleep: Sleep, is_lane: bool, items: u64, batch: u32) {
@@ -182,6 +182,9 @@ fn closed_lane() {
         reader.read_all([1, 0]);
         member.close_lane(0);
         let sent = sender.join().unwrap().unwrap();
-        assert!(matches!(sent, Err(Error::Closed)), "{sent:?}");
+        assert!(
+            matches!(sent, Err(SendError::Ended(End::Closed))),
+            "{sent:?}"
+        );
     });
 }

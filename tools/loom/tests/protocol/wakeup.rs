@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::world::{Reader, Sleep, enqueue, send, start_process};
-use ivring_loom::abi::{BUSY, IDLE};
 use ivring_loom::machine::{self, Process, check};
 use ivring_loom_module::member::Member;
+use ivring_loom_protocol::abi::{BUSY, IDLE};
 
 const LAZY: Process = Process {
     dies_at: None,

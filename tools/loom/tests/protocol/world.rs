@@ -2,25 +2,24 @@
 
 //! A receiver and its senders, each a process.
 
+use std::convert::Infallible;
 use std::mem::offset_of;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
-use std::time::Duration;
 
-use ivring_loom::abi::{BUSY_UNFENCED, Item, MemberArea};
-use ivring_loom::deadline::Deadline;
-use ivring_loom::error::{Error, Result};
 use ivring_loom::machine::{self, Process};
-use ivring_loom::polling::Polling;
-use ivring_loom::raw::{RawReader, RawState, RawWriter};
-use ivring_loom::receiver::Receiver;
-use ivring_loom::ring::Ring;
-use ivring_loom::sender::{Bell, Sender};
-use ivring_loom::state::State;
-use ivring_loom::writer::Writer;
 use ivring_loom_module::member::{self, Member, Memory};
+use ivring_loom_protocol::abi::{BUSY_UNFENCED, Item, MemberArea};
+use ivring_loom_protocol::raw::{RawReaderMemory, RawStateMemory, RawWriterMemory};
+use ivring_loom_protocol::receiver::Receiver;
+use ivring_loom_protocol::ring::{RingReader, RingWriter};
+use ivring_loom_protocol::sender::{Bell, Sender};
+use ivring_loom_protocol::state::State;
+use ivring_loom_protocol::{End, SendError};
 use loom::thread::{JoinHandle, spawn};
+
+type Result<T> = std::result::Result<T, SendError<Infallible>>;
 
 /// How the receiver goes to sleep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +41,7 @@ pub fn start(entries: u32) -> u32 {
 
 /// The receiver's process.
 pub struct Reader {
-    pub receiver: Receiver<RawReader, RawState>,
+    pub receiver: Receiver<RawReaderMemory, RawStateMemory>,
     member: Arc<Member>,
     sleep: Sleep,
     /// How many items it takes of a ring at a time.
@@ -65,23 +64,24 @@ impl Reader {
         if unfenced {
             machine::store(word.cast(), BUSY_UNFENCED, Relaxed);
         }
-        let fence = || {
+        let fence: fn() -> bool = || {
             machine::barrier_on_all();
             true
         };
         // SAFETY: the word lives as long as the model, and so below.
-        let mut state = State::new(unsafe { RawState::new(at(word), fence) });
+        let mut state = State::new(unsafe { RawStateMemory::new(at(word), fence) });
         state.set_asymmetric(unfenced);
         let mut receiver = Receiver::new(state);
         let mut add = |ring: &Memory, consumer, slot: Option<u32>| {
             // SAFETY: as above.
-            let memory = unsafe { RawReader::new(at(ring.memory), ring.entries, at(consumer)) };
+            let memory =
+                unsafe { RawReaderMemory::new(at(ring.memory), ring.entries, at(consumer)) };
             let memory = match slot.filter(|_| member.may_be_quiet) {
                 // SAFETY: as above.
                 Some(slot) => unsafe { memory.with_mark(at(member.memory), slot) },
                 None => memory,
             };
-            receiver.add(Ring::new(memory, start(ring.entries), 0), ());
+            receiver.add(RingReader::new(memory, start(ring.entries), 0), ());
         };
         let consumer = offset_of!(MemberArea, inbox_consumer);
         add(member.inbox(), member.memory.wrapping_add(consumer), None);
@@ -204,11 +204,14 @@ pub struct Call {
 }
 
 impl Bell for Call {
+    type Deadline = ();
+    type Error = Infallible;
+
     fn ring(&self) -> Result<bool> {
         self.member.doorbell(self.slot).map_err(as_in_library)
     }
 
-    fn wait(&self, position: u32, _: Deadline) -> Result<()> {
+    fn wait(&self, position: u32, (): ()) -> Result<()> {
         let read = self.member.flush_lane(self.slot, position);
         read.map_err(as_in_library)
     }
@@ -218,20 +221,21 @@ impl Bell for Call {
     }
 }
 
-fn as_in_library(error: member::Error) -> Error {
+fn as_in_library(error: member::Error) -> SendError<Infallible> {
     match error {
-        member::ECONNRESET => Error::Closed,
-        _ => Error::Gone,
+        member::ECONNRESET => SendError::Ended(End::Closed),
+        _ => SendError::Ended(End::Gone),
     }
 }
 
 /// The sender's end of a lane.
-pub fn sender(member: &Arc<Member>, slot: usize) -> Sender<RawWriter, Call> {
+pub fn sender(member: &Arc<Member>, slot: usize) -> Sender<RawWriterMemory, Call> {
     let ring = member.lane(slot);
     // SAFETY: all of it lives as long as the model.
     let memory = unsafe {
         let end = member.lane_end(slot);
-        let memory = RawWriter::new(at(ring.memory), ring.entries, at(end), at(member.memory));
+        let memory =
+            RawWriterMemory::new(at(ring.memory), ring.entries, at(end), at(member.memory));
         if member.may_be_quiet {
             memory.with_mark(slot as u32)
         } else {
@@ -239,10 +243,8 @@ pub fn sender(member: &Arc<Member>, slot: usize) -> Sender<RawWriter, Call> {
         }
     };
     let member = member.clone();
-    let writer = Writer::new(memory, start(ring.entries));
-    let mut sender = Sender::new(writer, Call { member, slot });
-    sender.set_polling(Polling::new(Duration::ZERO));
-    sender
+    let writer = RingWriter::new(memory, start(ring.entries));
+    Sender::new(writer, Call { member, slot })
 }
 
 /// The number of an item, which is not zero.
@@ -263,7 +265,7 @@ pub fn item(sender: usize, number: u64) -> Item {
 pub fn send(member: &Arc<Member>, slot: usize, items: u64) -> Result<()> {
     let mut sender = sender(member, slot);
     for number in 1..=items {
-        sender.wait_room(Deadline::NEVER)?;
+        sender.wait_room(())?;
         sender.push(&item(slot, number))?;
         sender.publish()?;
     }
@@ -274,8 +276,10 @@ pub fn send(member: &Arc<Member>, slot: usize, items: u64) -> Result<()> {
 pub fn enqueue(member: &Arc<Member>, sender: usize, items: u64) -> Result<()> {
     for number in 1..=items {
         let all = || member.enqueue(&[cookie(sender, number)]);
-        while all().map_err(|_| Error::Gone)? == 0 {
-            member.wait_for_room().map_err(|_| Error::Gone)?;
+        while all().map_err(|_| SendError::Ended(End::Gone))? == 0 {
+            member
+                .wait_for_room()
+                .map_err(|_| SendError::Ended(End::Gone))?;
         }
     }
     Ok(())

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Fairness among rings, and what a broken one does to the others.
+
+use std::time::Duration;
+
+use super::*;
+use crate::abi::{BUSY, IDLE};
+use crate::state::UNFENCED_AFTER;
+use crate::testing::{Plain, clock};
+
+type PlainReceiver<'m> = Receiver<&'m Plain, &'m Plain, char>;
+
+/// A receiver of the first of the memories, with a ring in each, tagged in order.
+fn receiver(memories: &[Plain]) -> PlainReceiver<'_> {
+    let mut receiver = Receiver::new(State::new(&memories[0]));
+    for (memory, tag) in memories.iter().zip('a'..) {
+        receiver.add(RingReader::new(memory, memory.consumer.get(), 0), tag);
+    }
+    receiver
+}
+
+fn memories<const N: usize>() -> [Plain; N] {
+    [(); N].map(|()| Plain::new(0, 64))
+}
+
+/// Takes up to `max` items of each ring in turn, until there are none; returns the tags of the rings
+/// and how many were taken.
+fn drain(receiver: &mut PlainReceiver<'_>, max: u32) -> Vec<(char, u32)> {
+    let mut turns = Vec::new();
+    while let Some(turn) = receiver.turn().unwrap() {
+        let count = turn.readable.min(max);
+        for ahead in 0..count {
+            receiver.item(turn.ring, ahead).unwrap();
+        }
+        turns.push((receiver.rings()[turn.ring].1, count));
+        let _ = receiver.advance(turn.ring, count);
+    }
+    turns
+}
+
+#[test]
+fn rings_have_turns() {
+    let memories = memories::<3>();
+    let mut receiver = receiver(&memories);
+    assert_eq!(receiver.turn().unwrap(), None);
+    for (memory, items) in memories.iter().zip([40, 0, 15]) {
+        (0..items).for_each(|n| memory.send(n));
+    }
+    let turns = [
+        ('a', 10),
+        ('c', 10),
+        ('a', 10),
+        ('c', 5),
+        ('a', 10),
+        ('a', 10),
+    ];
+    assert_eq!(drain(&mut receiver, 10), turns);
+
+    // The next turn goes on where the last left off, whoever was there first.
+    for memory in [&memories[0], &memories[1]] {
+        memory.send(0);
+    }
+    assert_eq!(receiver.turn().unwrap().unwrap().ring, 1);
+    assert_eq!(receiver.turn().unwrap().unwrap().ring, 0);
+}
+
+#[test]
+fn a_full_ring_cannot_starve_another() {
+    let memories = memories::<2>();
+    let mut receiver = receiver(&memories);
+    memories[1].send(0);
+    let first = &memories[0];
+    for expected in [0, 1] {
+        // The first is refilled whenever it was looked at.
+        while first.producer.get() - first.consumer.get() < 64 {
+            first.send(0);
+        }
+        let turn = receiver.turn().unwrap().unwrap();
+        assert_eq!(turn.ring, expected);
+        let _ = receiver.advance(turn.ring, turn.readable.min(32));
+    }
+}
+
+#[test]
+fn a_broken_ring_holds_up_no_other() {
+    let memories = memories::<3>();
+    let mut receiver = receiver(&memories);
+    for memory in &memories {
+        memory.send(0);
+    }
+    memories[0].producer.set(65);
+    let Err(Broken { ring: 0, fault }) = receiver.turn() else {
+        panic!("its index is out of range");
+    };
+    assert_eq!(fault, Fault::ProducerIndex);
+    // Though it stays: it is found again when the others have had their turns.
+    assert_eq!(receiver.turn().unwrap().unwrap().ring, 1);
+    assert_eq!(receiver.turn().unwrap().unwrap().ring, 2);
+    assert!(receiver.turn().is_err());
+
+    assert_eq!(receiver.remove(0), 'a');
+    assert_eq!(drain(&mut receiver, 10), [('b', 1), ('c', 1)]);
+}
+
+#[test]
+fn removing_a_ring_takes_no_turn_from_the_others() {
+    let memories = memories::<4>();
+    let mut receiver = receiver(&memories);
+    for memory in &memories {
+        memory.send(0);
+    }
+    for expected in [0, 1] {
+        assert_eq!(receiver.turn().unwrap().unwrap().ring, expected);
+    }
+    // One that has had its turn, and one that has not.
+    assert_eq!(receiver.remove(0), 'a');
+    assert_eq!(receiver.remove(1), 'c');
+    let turns = [(); 3].map(|()| receiver.turn().unwrap().unwrap().ring);
+    assert_eq!(turns.map(|ring| receiver.rings()[ring].1), ['d', 'b', 'd']);
+}
+
+#[test]
+fn arming_looks_at_each_ring_and_at_the_rest() {
+    let memories = memories::<3>();
+    let mut receiver = receiver(&memories);
+    assert!(receiver.arm(|| false));
+    assert_eq!(memories[0].state.get(), IDLE);
+    assert!(!receiver.arm(|| true));
+    assert_eq!(memories[0].state.get(), BUSY);
+    for memory in &memories {
+        memory.send(0);
+        assert!(!receiver.arm(|| false));
+        assert!(receiver.turn().unwrap().is_some());
+        assert_eq!(memories[0].state.get(), BUSY);
+        drain(&mut receiver, 1);
+    }
+    // Something broken is to be looked at as well.
+    memories[2].producer.set(1000);
+    assert!(!receiver.arm(|| false));
+}
+
+#[test]
+fn a_look_in_vain_leaves_it_as_it_was() {
+    let memories = memories::<2>();
+    let mut receiver = receiver(&memories);
+    assert_eq!(receiver.turn().unwrap(), None);
+    assert_eq!(memories[0].state.get(), BUSY);
+    assert!(receiver.arm(|| false));
+    assert_eq!(receiver.turn().unwrap(), None);
+    assert_eq!(memories[0].state.get(), IDLE);
+    memories[1].send(0);
+    assert!(receiver.turn().unwrap().is_some());
+    assert_eq!(memories[0].state.get(), BUSY);
+}
+
+#[test]
+fn all_items_count_for_unfenced() {
+    let memories = memories::<2>();
+    let mut receiver = receiver(&memories);
+    receiver.set_asymmetric(true);
+    for n in 0..UNFENCED_AFTER {
+        assert_eq!(memories[0].state.get(), BUSY);
+        memories[n as usize % 2].send(0);
+        drain(&mut receiver, 1);
+    }
+    assert_eq!(memories[0].state.get(), crate::abi::BUSY_UNFENCED);
+}
+
+#[test]
+fn polling_looks_at_each_ring_and_stays_busy() {
+    let memories = memories::<2>();
+    let mut receiver = receiver(&memories);
+    receiver.set_polling(Polling::new(Duration::from_secs(1), clock));
+    // It opens its window.
+    assert!(!receiver.poll(|| false));
+    receiver.woken();
+    for memory in &memories {
+        memory.send(0);
+        assert!(receiver.poll(|| false));
+        drain(&mut receiver, 1);
+    }
+    assert!(receiver.poll(|| true));
+    assert!(!receiver.poll(|| false));
+    assert_eq!(memories[0].state.get(), BUSY);
+}
+
+/// Rings that become quiet, all but the first, when they have stood still for two looks.
+fn quiet_soon(memories: &[Plain]) -> PlainReceiver<'_> {
+    for (id, memory) in (0..).zip(memories).skip(1) {
+        memory.lane.set(Some(id));
+    }
+    let mut receiver = receiver(memories);
+    receiver.set_patience(1, 0);
+    receiver
+}
+
+/// As the senders' doorbells have left the marks.
+fn marks(memories: &[Plain]) -> u32 {
+    let bits = (0..).zip(memories);
+    bits.fold(0, |bits, (id, memory)| {
+        bits | (u32::from(memory.quiet.get()) << id)
+    })
+}
+
+#[test]
+fn rings_that_stand_still_are_not_looked_at() {
+    let memories = memories::<4>();
+    let mut receiver = quiet_soon(&memories);
+    for _ in 0..3 {
+        memories[2].send(0);
+        assert_eq!(drain(&mut receiver, 1), [('c', 1)]);
+    }
+    assert_eq!(marks(&memories), 0b1010);
+    memories[1].steps();
+    assert!(receiver.arm(|| false));
+    assert!(!memories[1].steps().contains(&"producer"));
+    let mut quiet: Vec<_> = receiver.quiet().copied().collect();
+    quiet.sort_unstable();
+    assert_eq!(quiet, ['b', 'c', 'd'], "and now the other one is as well");
+
+    // A doorbell wakes it, and only it.
+    memories[1].send(0);
+    memories[3].send(0);
+    assert_eq!(receiver.turn().unwrap(), None);
+    memories[1].quiet.set(false);
+    receiver.wake_rung(|word| if word == 0 { marks(&memories) } else { 0 });
+    assert_eq!(drain(&mut receiver, 1), [('b', 1)]);
+    receiver.wake(3);
+    assert!(!memories[3].quiet.get());
+    assert_eq!(drain(&mut receiver, 1), [('d', 1)]);
+}
+
+#[test]
+fn few_rings_are_all_looked_at() {
+    let memories = memories::<4>();
+    let mut receiver = quiet_soon(&memories);
+    receiver.set_patience(1, 4);
+    for _ in 0..10 {
+        assert!(receiver.arm(|| false));
+        assert_eq!(receiver.turn().unwrap(), None);
+    }
+    assert_eq!(marks(&memories), 0);
+}
+
+#[test]
+fn a_ring_is_looked_at_once_more_behind_its_mark() {
+    let memories = memories::<2>();
+    let mut receiver = quiet_soon(&memories);
+    receiver.set_patience(2, 0);
+    // The first sweep, of which nothing is known to stand still.
+    assert_eq!(receiver.turn().unwrap(), None);
+    assert!(receiver.arm(|| false));
+    memories[1].steps();
+    memories[0].steps();
+    assert_eq!(receiver.turn().unwrap(), None);
+    let steps = memories[1].steps();
+    let mark = steps.iter().position(|step| *step == "mark");
+    assert!(mark.is_none_or(|mark| steps[mark..].contains(&"producer")));
+    // Nothing in between: no item is seen only by the look before.
+    while receiver.quiet().count() == 0 {
+        assert!(receiver.arm(|| false));
+        assert_eq!(receiver.turn().unwrap(), None);
+    }
+    assert!(memories[0].steps().contains(&"full"));
+}
+
+#[test]
+fn a_busy_receiver_fences_its_senders_before_it_marks() {
+    let memories = memories::<3>();
+    let mut receiver = quiet_soon(&memories);
+    receiver.set_patience(2 * UNFENCED_AFTER, 0);
+    receiver.set_asymmetric(true);
+    for _ in 0..5 * UNFENCED_AFTER {
+        memories[1].send(0);
+        assert_eq!(receiver.turn().unwrap().unwrap().ring, 1);
+        let _ = receiver.advance(1, 1);
+    }
+    assert_eq!(marks(&memories), 0b100);
+    let steps = memories[0].steps();
+    let heavy = steps.iter().position(|step| *step == "heavy");
+    assert!(heavy.is_some_and(|heavy| steps[heavy..].contains(&"full")));
+}

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Two threads in a race, again and again: one publishes an item while the other arms, or one wants
+//! room while the other makes some. Whoever comes second must see the other. Without the fences
+//! that is not so, on a machine with more than one CPU: that the race is one is tested as well.
+
+mod membarrier;
+
+use std::hint;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use ivring_protocol::abi::Item;
+use ivring_protocol::memory::{Memory, ReaderMemory, StateMemory, WriterMemory};
+use ivring_protocol::ring::{RingReader, RingWriter};
+use ivring_protocol::state::{State, UNFENCED_AFTER};
+
+const CAPACITY: u32 = 64;
+
+#[repr(align(128))]
+#[derive(Default)]
+struct Word(AtomicU32);
+
+impl Word {
+    fn load(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The words of a lane and of its reader, and which fences are left out.
+#[derive(Default)]
+struct Shared {
+    producer: Word,
+    consumer: Word,
+    state: Word,
+    room_wanted: Word,
+    without_full: bool,
+    without_heavy: bool,
+}
+
+/// The fences of the crate.
+struct Fences;
+
+impl Memory for Fences {}
+
+impl Memory for &Shared {
+    fn fence(&self, order: Ordering) {
+        if order != Ordering::SeqCst || !self.without_full {
+            Fences.fence(order);
+        }
+    }
+}
+
+impl ReaderMemory for &Shared {
+    fn capacity(&self) -> u32 {
+        CAPACITY
+    }
+    fn producer(&self) -> u32 {
+        self.producer.load()
+    }
+    fn room_wanted(&self) -> u32 {
+        self.room_wanted.load()
+    }
+    fn room_at(&self) -> u32 {
+        // Whatever is read is enough.
+        self.consumer.load()
+    }
+    fn item(&self, _: u32) -> Item {
+        Item::default()
+    }
+    fn set_consumer(&self, index: u32) {
+        self.consumer.0.store(index, Ordering::Release);
+    }
+}
+
+impl WriterMemory for &Shared {
+    fn capacity(&self) -> u32 {
+        CAPACITY
+    }
+    fn set_item(&self, _: u32, _: &Item) {}
+    fn set_producer(&self, index: u32) {
+        self.producer.0.store(index, Ordering::Release);
+    }
+    fn consumer(&self) -> u32 {
+        self.consumer.load()
+    }
+    fn closed(&self) -> u32 {
+        0
+    }
+    fn state(&self) -> u32 {
+        self.state.load()
+    }
+    fn wake_items(&self) -> u32 {
+        0
+    }
+}
+
+impl StateMemory for &Shared {
+    fn state(&self) -> u32 {
+        self.state.load()
+    }
+    fn set_state(&self, state: u32) {
+        self.state.0.store(state, Ordering::Relaxed);
+    }
+    fn heavy_fence(&self) -> bool {
+        self.without_heavy || membarrier::barrier()
+    }
+}
+
+/// Where two threads meet.
+#[derive(Default)]
+struct Meeting([AtomicU64; 2]);
+
+/// Neither comes any more.
+const OVER: u64 = u64::MAX;
+
+impl Meeting {
+    /// Waits for the other one; false if it comes no more.
+    fn meet(&self, me: usize) -> bool {
+        let mine = self.0[me].load(Ordering::Relaxed) + 1;
+        self.0[me].store(mine, Ordering::Release);
+        for looks in 1.. {
+            match self.0[1 - me].load(Ordering::Acquire) {
+                OVER => return false,
+                other if other >= mine => break,
+                // It may have no CPU.
+                _ if looks % 1024 == 0 => thread::yield_now(),
+                _ => hint::spin_loop(),
+            }
+        }
+        true
+    }
+
+    fn end(&self, me: usize) {
+        self.0[me].store(OVER, Ordering::Release);
+    }
+}
+
+/// A pause of some instructions, different each time.
+struct Pause(u64);
+
+impl Pause {
+    fn take(&mut self) {
+        // The generator of Knuth's MMIX.
+        self.0 = self.0.wrapping_mul(6364136223846793005);
+        self.0 = self.0.wrapping_add(1442695040888963407);
+        for _ in 0..self.0 >> 58 {
+            hint::black_box(());
+        }
+    }
+}
+
+/// So many rounds are raced at least. Miri is slow, and needs few: it reorders wherever it may.
+const ROUNDS: u64 = if cfg!(miri) { 50 } else { 20_000 };
+
+/// Has the two sides race until the time is over, or neither has seen the other: returns whether
+/// that came.
+fn race(
+    time: Duration,
+    mut first: impl FnMut() -> bool + Send,
+    mut second: impl FnMut() -> bool,
+    mut between: impl FnMut(),
+) -> bool {
+    // Two threads that race want two CPUs.
+    static CPUS: Mutex<()> = Mutex::new(());
+    let _cpus = CPUS.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let seed = now.as_nanos() as u64;
+    let (meeting, seen) = (Meeting::default(), AtomicU32::new(0));
+    let (start, mut rounds, mut missed) = (Instant::now(), 0, false);
+    thread::scope(|scope| {
+        let (meeting, seen) = (&meeting, &seen);
+        scope.spawn(move || {
+            let mut pause = Pause(seed);
+            while meeting.meet(0) {
+                pause.take();
+                seen.store(first().into(), Ordering::Relaxed);
+                if !meeting.meet(0) {
+                    break;
+                }
+            }
+        });
+        let mut pause = Pause(!seed);
+        while !missed && (start.elapsed() < time || rounds < ROUNDS) {
+            between();
+            meeting.meet(1);
+            pause.take();
+            let second = second();
+            meeting.meet(1);
+            missed = !second && seen.load(Ordering::Relaxed) == 0;
+            rounds += 1;
+        }
+        meeting.end(1);
+    });
+    println!("seed {seed}: {rounds} rounds, missed: {missed}");
+    missed
+}
+
+/// Whether a wakeup is lost: an item is published and nobody rings, while the reader arms and sees
+/// nothing.
+fn loses_a_wakeup(shared: &Shared, asymmetric: bool, time: Duration) -> bool {
+    let mut writer = RingWriter::new(shared, 0);
+    let mut ring = RingReader::new(shared, 0, 0);
+    let mut state = State::new(shared);
+    state.set_asymmetric(asymmetric);
+    let state = std::cell::RefCell::new(state);
+    let ring = &mut ring;
+    let has_work = || shared.producer.load() != shared.consumer.load();
+    let publish = || {
+        while !writer.stage(&Item::default()) {
+            writer.refresh().unwrap();
+        }
+        writer.publish()
+    };
+    let arm = || !state.borrow_mut().arm(has_work);
+    let between = || {
+        // Busy, and all is read.
+        ring.producer().unwrap();
+        let readable = ring.readable().unwrap();
+        let _ = ring.advance(readable);
+        state.borrow_mut().busy();
+        if asymmetric {
+            state.borrow_mut().handled(UNFENCED_AFTER);
+        }
+    };
+    race(time, publish, arm, between)
+}
+
+/// Whether a sender waits in vain: it wants room and sees none, while the reader makes some and
+/// tells nobody.
+fn waits_in_vain(shared: &Shared, time: Duration) -> bool {
+    let ring = std::cell::RefCell::new(RingReader::new(shared, 0, 0));
+    let wait = || {
+        let full = shared.producer.load().wrapping_sub(1);
+        shared.room_wanted.0.store(1, Ordering::Relaxed);
+        // R: the sender's half of it.
+        (&shared).fence(Ordering::SeqCst);
+        shared.consumer.load() != full
+    };
+    let between = || {
+        shared.room_wanted.0.store(0, Ordering::Relaxed);
+        shared.producer.0.fetch_add(1, Ordering::Relaxed);
+        ring.borrow_mut().producer().unwrap();
+    };
+    race(time, wait, || ring.borrow_mut().advance(1), between)
+}
+
+const WITH: Duration = Duration::from_millis(500);
+/// Mostly some milliseconds are enough.
+const WITHOUT: Duration = Duration::from_secs(120);
+
+fn can_race() -> bool {
+    let cpus = thread::available_parallelism().map_or(1, |cpus| cpus.get());
+    if cpus == 1 {
+        println!("one CPU: nothing can be out of order");
+    }
+    cpus > 1
+}
+
+#[test]
+fn no_wakeup_is_lost() {
+    assert!(!loses_a_wakeup(&Shared::default(), false, WITH));
+}
+
+#[test]
+fn without_the_full_fences_one_is() {
+    let shared = Shared {
+        without_full: true,
+        ..Shared::default()
+    };
+    assert!(!can_race() || loses_a_wakeup(&shared, false, WITHOUT));
+}
+
+#[test]
+fn no_wakeup_is_lost_by_asymmetric_fences() {
+    if membarrier::works() {
+        assert!(!loses_a_wakeup(&Shared::default(), true, WITH));
+    }
+}
+
+#[test]
+fn without_the_heavy_fence_one_is() {
+    let shared = Shared {
+        without_heavy: true,
+        ..Shared::default()
+    };
+    assert!(!can_race() || loses_a_wakeup(&shared, true, WITHOUT));
+}
+
+#[test]
+fn nobody_waits_in_vain() {
+    assert!(!waits_in_vain(&Shared::default(), WITH));
+}
+
+#[test]
+fn without_the_full_fences_somebody_does() {
+    let shared = Shared {
+        without_full: true,
+        ..Shared::default()
+    };
+    assert!(!can_race() || waits_in_vain(&shared, WITHOUT));
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What handlers may use of their dispatcher.
+
+use std::cell::RefCell;
+use std::error;
+use std::fmt;
+
+use crate::deadline::Deadline;
+use crate::dispatch::counters::{Counters, Counts};
+use crate::dispatch::request::{Requester, Requests, Waiter};
+use crate::dispatch::stopper::Stopper;
+use crate::dispatch::threading::{Accepts, Handler, Local, Threading};
+use crate::error::NoReply;
+use crate::peer::Peer;
+use crate::receive::item::ReceivedItem;
+use crate::send::handle::Handle;
+use crate::send::message::Message;
+use crate::send::unsent::Unsent;
+
+/// Called once, with the reply, or with the reason why there is none.
+pub(crate) type Callback<'h, S> =
+    Box<Handler<S, dyn FnMut(&Context<'_, 'h, S>, Result<&ReceivedItem<'_>, NoReply>) + 'h>>;
+
+/// What a dispatcher and its handlers use together.
+pub(crate) struct Common<'h, S> {
+    pub(crate) stopper: Stopper,
+    pub(crate) requests: Requests<Callback<'h, S>>,
+    /// Whose lanes are to be closed.
+    pub(crate) closing: RefCell<Vec<Peer>>,
+    /// The error of the handler that failed first since the last dispatch ended.
+    pub(crate) failure: RefCell<Option<Failure>>,
+    pub(crate) counters: Counters,
+}
+
+impl<S: Threading> Common<'_, S> {
+    pub(crate) fn new(stopper: Stopper) -> Self {
+        Self {
+            stopper,
+            requests: Requests::default(),
+            closing: RefCell::default(),
+            failure: RefCell::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Whether something is to be done that a handler has asked for, before the next one is called.
+    pub(crate) fn is_to_pause(&self) -> bool {
+        self.stopper.is_wanted()
+            || !self.closing.borrow().is_empty()
+            || self.failure.borrow().is_some()
+    }
+}
+
+type Failure = Box<dyn error::Error + Send + Sync>;
+
+/// What a handler returns: nothing, or a result. An error ends the dispatch, as
+/// [the rules for handlers](crate#rules-for-handlers) say.
+pub trait HandlerResult {
+    /// The result.
+    ///
+    /// # Errors
+    ///
+    /// The handler's own.
+    fn into_result(self) -> Result<(), Box<dyn error::Error + Send + Sync>>;
+}
+
+impl HandlerResult for () {
+    #[inline]
+    fn into_result(self) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+impl<E: Into<Failure>> HandlerResult for Result<(), E> {
+    #[inline]
+    fn into_result(self) -> Result<(), Failure> {
+        self.map_err(Into::into)
+    }
+}
+
+/// What a handler may use of its dispatcher. [`Context::handle`] is the sending side of the member; the
+/// methods of it that most programs call are here too.
+pub struct Context<'d, 'h, S = Local> {
+    handle: &'d Handle,
+    pub(crate) common: &'d Common<'h, S>,
+}
+
+impl<'d, 'h, S: Threading> Context<'d, 'h, S> {
+    pub(crate) fn new(handle: &'d Handle, common: &'d Common<'h, S>) -> Self {
+        Self { handle, common }
+    }
+
+    /// The sending side of the member. A handler that keeps it clones it.
+    pub fn handle(&self) -> &'d Handle {
+        self.handle
+    }
+
+    /// Takes note of what a handler has returned. Only the first error is kept.
+    #[inline]
+    pub(crate) fn conclude(&self, result: impl HandlerResult) {
+        if let Err(failure) = result.into_result() {
+            self.common.failure.borrow_mut().get_or_insert(failure);
+        }
+    }
+
+    /// Has the dispatcher return when this handler does.
+    pub fn stop(&self) {
+        self.common.stopper.want();
+    }
+
+    /// Closes the lane from a peer, if there is one, when this handler returns, and drops what is in
+    /// it. The peer gets [`SendError::Closed`](crate::SendError::Closed); it can open another one.
+    pub fn close_lane(&self, peer: Peer) {
+        self.common.closing.borrow_mut().push(peer);
+    }
+
+    /// What became of the items so far, this one included.
+    pub fn counts(&self) -> Counts {
+        self.common.counters.counts()
+    }
+
+    /// Sends a request, as [`Dispatcher::request`](crate::Dispatcher::request).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn request<F, R>(
+        &self,
+        requester: impl Requester,
+        message: Message,
+        deadline: Deadline,
+        done: F,
+    ) -> Result<(), Unsent>
+    where
+        F: FnOnce(&Context<'_, 'h, S>, Result<&ReceivedItem<'_>, NoReply>) -> R + 'h,
+        R: HandlerResult,
+        S: Accepts<F>,
+    {
+        let callback = Handler::new(done, |done| {
+            let mut done = Some(done);
+            move |context: &Context<'_, 'h, S>, reply: Result<&ReceivedItem<'_>, NoReply>| {
+                if let Some(done) = done.take() {
+                    context.conclude(done(context, reply));
+                }
+            }
+        });
+        let waiter = Waiter::<Callback<'h, S>>::Callback(callback);
+        self.common
+            .requests
+            .send(self.handle, requester, message, deadline, waiter)
+            .map(|_| ())
+    }
+}
+
+impl<S> fmt::Debug for Context<'_, '_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Context").field(self.handle).finish()
+    }
+}

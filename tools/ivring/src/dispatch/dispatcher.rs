@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The work dispatcher.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::time::Duration;
+
+use crate::deadline::Deadline;
+use crate::dispatch::context::{Common, Context, HandlerResult};
+use crate::dispatch::counters::Counts;
+use crate::dispatch::handlers::Handlers;
+use crate::dispatch::replies;
+use crate::dispatch::request::{Call, Requester, Waiter};
+use crate::dispatch::stopper::Stopper;
+use crate::dispatch::threading::{Accepts, Local, Sendable, Threading};
+use crate::error::{CallError, DispatchError, NoReply, ReceiveError};
+use crate::member::{Calls, Member};
+use crate::peer::Peer;
+use crate::polling::Polling;
+use crate::receive::item::ReceivedItem;
+use crate::receive::reader::LaneEvent;
+use crate::send::handle::Handle;
+use crate::send::message::Message;
+use crate::send::unsent::Unsent;
+
+/// The most items that are handled of one ring before the next has its turn, and senders are told
+/// of the room.
+const QUANTUM: u32 = 32;
+
+/// Hands the items of a member to the handlers of their ports.
+///
+/// While it does the member is busy, and nobody rings: the items that come meanwhile are found. It
+/// takes turns among the inbox and the lanes that lead to the member. Before it sleeps it looks again
+/// for a while, as [`Polling`] has it; and to senders whose items come often it says that they need no
+/// fence.
+///
+/// [Rules for handlers](crate#rules-for-handlers) says what handlers may do.
+///
+/// ```no_run
+/// use ivring::{Deadline, Dispatcher, Error, Message, RegionOptions, SendError};
+///
+/// # fn main() -> ivring::Result<()> {
+/// let member = RegionOptions::new().name("squares").create()?;
+/// let mut dispatcher = Dispatcher::new(member);
+/// dispatcher.on(1, |_, item| {
+///     // What a client does wrong must not end the server.
+///     let Ok(bytes) = item.inline().try_into() else {
+///         return Ok(());
+///     };
+///     let n = u64::from_ne_bytes(bytes);
+///     let reply = Message::new(1).inline(&n.wrapping_mul(n).to_ne_bytes())?;
+///     match item.reply(reply, Deadline::NOW).map_err(SendError::from) {
+///         // The client does not read its replies, has left, or broke its inbox.
+///         Ok(_)
+///         | Err(SendError::Full | SendError::Gone | SendError::Stale | SendError::Broken) => Ok(()),
+///         // Ends `run`.
+///         Err(error) => Err(Error::from(error)),
+///     }
+/// });
+/// dispatcher.on(2, |context, _| context.stop());
+/// dispatcher.run()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Dispatcher<'h, S = Local> {
+    member: Member,
+    pub(super) handlers: Handlers<'h, S>,
+    common: Common<'h, S>,
+    /// What happened to lanes and has not been told yet.
+    events: Vec<LaneEvent>,
+}
+
+/// How a dispatch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "after `More` the caller must dispatch again before it sleeps"]
+pub enum Dispatched {
+    /// The inbox and the lanes are empty, and the member idle: the next item rings a doorbell.
+    All,
+    /// The budget is used up, and there may be more.
+    More,
+    /// Somebody wants it to stop. There may be more, and then the member has rung its own doorbell.
+    Stopped,
+}
+
+impl Dispatcher<'_> {
+    /// A dispatcher without handlers. It polls as [`Polling::by_cpus`] has it.
+    ///
+    /// Its handlers need not be `Send`, so it stays in this thread. To dispatch in another thread, move
+    /// the member there first, or make a dispatcher that is [`sendable`](Dispatcher::sendable).
+    pub fn new(member: Member) -> Self {
+        Self::with_member(member)
+    }
+}
+
+impl Dispatcher<'_, Sendable> {
+    /// A dispatcher without handlers, which can be sent to another thread, because its handlers are
+    /// `Send`. Else it is as that of [`Dispatcher::new`].
+    ///
+    /// ```no_run
+    /// use std::thread;
+    ///
+    /// use ivring::{Dispatcher, RegionOptions};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut dispatcher = Dispatcher::sendable(RegionOptions::new().create()?);
+    /// dispatcher.on(1, |_, item| println!("{item:?}"));
+    /// let stopper = dispatcher.stopper();
+    /// let running = thread::spawn(move || dispatcher.run());
+    /// stopper.stop();
+    /// running.join().map_err(|_| "a handler panicked")??;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn sendable(member: Member) -> Self {
+        Self::with_member(member)
+    }
+}
+
+impl<'h, S: Threading> Dispatcher<'h, S> {
+    fn with_member(mut member: Member) -> Self {
+        member.set_asymmetric(true);
+        member.set_polling(Polling::by_cpus());
+        Self {
+            handlers: Handlers::default(),
+            common: Common::new(Stopper::new(member.handle().clone())),
+            member,
+            events: Vec::new(),
+        }
+    }
+
+    /// How [`Dispatcher::run`] and [`Dispatcher::call`] look again before they sleep.
+    pub fn set_polling(&mut self, polling: Polling) -> &mut Self {
+        self.member.set_polling(polling);
+        self
+    }
+
+    /// Closes the lane from a peer, as [`Member::close_lane`]; for handlers there is
+    /// [`Context::close_lane`].
+    pub fn close_lane(&mut self, peer: Peer) -> bool {
+        self.member.close_lane(peer)
+    }
+
+    /// Sends a request, to a peer's inbox or by a lane, and has `done` called with the
+    /// [reply](Message::reply_to), with [`NoReply::Refused`] if nobody handles the port there, or with
+    /// [`NoReply::Gone`] if the peer leaves without a reply. The library chooses its cookie.
+    ///
+    /// The deadline is for room. Nobody waits for the reply, and there is no deadline for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Handle::send`] or [`Lane::send`](crate::Lane::send), and
+    /// [`SendError::ForeignLane`](crate::SendError::ForeignLane) for a lane of another member; then `done`
+    /// is not called.
+    pub fn request<F, R>(
+        &self,
+        requester: impl Requester,
+        message: Message,
+        deadline: Deadline,
+        done: F,
+    ) -> Result<(), Unsent>
+    where
+        F: FnOnce(&Context<'_, 'h, S>, Result<&ReceivedItem<'_>, NoReply>) -> R + 'h,
+        R: HandlerResult,
+        S: Accepts<F>,
+    {
+        Context::new(self.member.handle(), &self.common).request(requester, message, deadline, done)
+    }
+
+    /// Sends a request, and dispatches until the reply is there, which `reply` is given. A reply
+    /// that comes after the deadline is dropped.
+    ///
+    /// When it returns the member is [armed](Member#busy-and-armed), so it can be called in an event
+    /// loop when a timer or another descriptor has woken that.
+    ///
+    /// # Errors
+    ///
+    /// - [`CallError::Send`], as [`Handle::send`] or [`Lane::send`](crate::Lane::send) fails, and with
+    ///   [`SendError::ForeignLane`](crate::SendError::ForeignLane) for a lane of another member;
+    /// - [`CallError::NoReply`] if the peer has no handler for the port, or leaves without a reply;
+    /// - [`CallError::TimedOut`], [`CallError::Interrupted`];
+    /// - [`CallError::Stopped`] if the dispatcher is told to stop; whatever runs next is to stop still;
+    /// - [`CallError::Dispatch`] if a handler fails, or the inbox is broken; a reply that comes later is
+    ///   dropped.
+    pub fn call<R>(
+        &mut self,
+        requester: impl Requester,
+        message: Message,
+        deadline: Deadline,
+        reply: impl FnOnce(&ReceivedItem<'_>) -> R,
+    ) -> Result<R, CallError> {
+        let handle = self.member.handle();
+        let requests = &self.common.requests;
+        let cookie = requests
+            .send(handle, requester, message, deadline, Waiter::Caller)
+            .map_err(|unsent| unsent.error)?;
+        let (mut reply, mut result) = (Some(reply), None);
+        let mut answer = |received: Result<&ReceivedItem<'_>, NoReply>| {
+            result = reply.take().map(|reply| received.map(reply));
+        };
+        let outcome = Settling::new(self).run_for(&mut Call::new(&mut answer), deadline);
+        self.common.requests.cancel(cookie);
+        outcome?;
+        let result = result.expect("a call that is done has a result");
+        result.map_err(CallError::from)
+    }
+
+    fn run_for(&mut self, call: &mut Call<'_>, deadline: Deadline) -> Result<(), CallError> {
+        loop {
+            self.drain(u32::MAX, Some(call))?;
+            if Call::is_done(&Some(call)) {
+                return Ok(());
+            }
+            if self.common.stopper.is_wanted() {
+                return Err(CallError::Stopped);
+            }
+            self.idle(deadline).map_err(DispatchError::from)?;
+        }
+    }
+
+    /// What stops it from another thread or a signal handler.
+    pub fn stopper(&self) -> Stopper {
+        self.common.stopper.clone()
+    }
+
+    /// The system calls that dispatching has taken so far.
+    pub fn calls(&self) -> Calls {
+        self.member.calls()
+    }
+
+    /// What became of the items so far.
+    pub fn counts(&self) -> Counts {
+        self.common.counters.counts()
+    }
+
+    /// The sending side of the member.
+    pub fn handle(&self) -> &Handle {
+        self.member.handle()
+    }
+
+    /// Gives the member back. Requests that were not answered are forgotten.
+    pub fn into_member(mut self) -> Member {
+        self.member.set_asymmetric(false);
+        self.member.set_polling(Polling::new(Duration::ZERO));
+        self.handle().shared().restore_wake_items();
+        self.member
+    }
+
+    /// Dispatches until told to stop. Sleeps while there is nothing to do. When it returns the member
+    /// is [armed](Member#busy-and-armed).
+    ///
+    /// # Errors
+    ///
+    /// [`DispatchError::Receive`] if the inbox is broken; [`DispatchError::Handler`] if a handler fails.
+    pub fn run(&mut self) -> Result<(), DispatchError> {
+        self.handle().shared().check_process()?;
+        Settling::new(self).run_until_stopped()
+    }
+
+    fn run_until_stopped(&mut self) -> Result<(), DispatchError> {
+        loop {
+            self.drain(u32::MAX, None)?;
+            if self.common.stopper.take() {
+                return Ok(());
+            }
+            match self.idle(Deadline::NEVER) {
+                Ok(()) | Err(ReceiveError::Interrupted) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Dispatches up to `budget` items, and does not sleep: for a caller who has an event loop, in
+    /// which the descriptor is asked for `EPOLLIN` and `EPOLLPRI`, or an eventfd is set.
+    ///
+    /// After [`Dispatched::All`] and [`Dispatched::Stopped`] the member is
+    /// [armed](Member#busy-and-armed), and the caller may sleep in whichever way: level-triggered,
+    /// edge-triggered, or on the eventfd. After [`Dispatched::More`] the member is busy, and the caller
+    /// dispatches again before it sleeps. It need not if it made this call because `poll()` or
+    /// level-triggered epoll reported the descriptor, which they will do once more; it must if a timer
+    /// or another descriptor has woken it.
+    ///
+    /// # Errors
+    ///
+    /// [`DispatchError::Receive`] if the inbox is broken; [`DispatchError::Handler`] if a handler fails.
+    pub fn dispatch(&mut self, budget: u32) -> Result<Dispatched, DispatchError> {
+        self.handle().shared().check_process()?;
+        let mut settling = Settling::new(self);
+        let dispatched = settling.dispatch_some(budget)?;
+        // Else it is armed, or its caller has been told to go on.
+        settling.is_due = dispatched == Dispatched::Stopped;
+        Ok(dispatched)
+    }
+
+    fn dispatch_some(&mut self, budget: u32) -> Result<Dispatched, DispatchError> {
+        let mut left = budget;
+        loop {
+            left = self.drain(left, None)?;
+            if self.common.stopper.take() {
+                return Ok(Dispatched::Stopped);
+            }
+            if left == 0 {
+                return Ok(Dispatched::More);
+            }
+            self.handle().shared().restore_wake_items();
+            // Who stops it after this look finds the member armed.
+            if self.member.arm_for(true) && !self.common.stopper.is_wanted() {
+                return Ok(Dispatched::All);
+            }
+        }
+    }
+
+    fn idle(&mut self, deadline: Deadline) -> Result<(), ReceiveError> {
+        let Self { member, common, .. } = self;
+        member.idle_unless(|| common.stopper.is_wanted(), true, deadline)
+    }
+
+    /// Handles items until there are none, or as many as `budget`, or it is to stop, or a call is
+    /// answered. Returns what is left of the budget.
+    fn drain(
+        &mut self,
+        budget: u32,
+        mut call: Option<&mut Call<'_>>,
+    ) -> Result<u32, DispatchError> {
+        let mut left = budget;
+        while !self.common.stopper.is_wanted() && !Call::is_done(&call) {
+            let more = if self.member.refresh_members_with(&mut self.events)? {
+                self.tell_of_members(call.as_deref_mut());
+                true
+            } else {
+                left > 0 && self.handle_batch(&mut left, call.as_deref_mut())?
+            };
+            for peer in self.common.closing.take() {
+                self.member.close_lane(peer);
+            }
+            if let Some(failure) = self.common.failure.take() {
+                return Err(DispatchError::Handler(failure));
+            }
+            if !more {
+                break;
+            }
+        }
+        Ok(left)
+    }
+
+    fn tell_of_members(&mut self, call: Option<&mut Call<'_>>) {
+        let context = Context::new(self.member.handle(), &self.common);
+        self.handlers.lanes(&context, &mut self.events);
+        let has_left = |peer| self.member.has_told_of_leaving(peer);
+        replies::fail(&context, has_left, call);
+        self.handlers.members(&context, self.member.member_events());
+    }
+
+    /// Handles items of the next ring that has any, up to as many as are `left`. False if there are
+    /// none.
+    fn handle_batch(
+        &mut self,
+        left: &mut u32,
+        mut call: Option<&mut Call<'_>>,
+    ) -> Result<bool, DispatchError> {
+        let mut batch = match self.member.receive_with(*left, &mut self.events) {
+            Err(ReceiveError::Lane { peer, fault }) => {
+                self.events.push(LaneEvent::Failed(peer, fault.into()));
+                return Ok(true);
+            }
+            batch => batch?,
+        };
+        let context = Context::new(batch.handle(), &self.common);
+        self.handlers.lanes(&context, &mut self.events);
+        if batch.is_empty() {
+            return Ok(false);
+        }
+        batch.limit(QUANTUM);
+        while !self.common.is_to_pause() && !Call::is_done(&call) {
+            match batch.take() {
+                Ok(Some(item)) => {
+                    *left -= 1;
+                    self.handlers.item(&context, &item, call.as_deref_mut());
+                }
+                Ok(None) => break,
+                Err(ReceiveError::Lane { peer, fault }) => {
+                    self.events.push(LaneEvent::Failed(peer, fault.into()));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// A dispatcher at work. When it is done, by a panic of a handler too, its caller may sleep next, in
+/// whichever way.
+struct Settling<'d, 'h, S: Threading> {
+    dispatcher: &'d mut Dispatcher<'h, S>,
+    is_due: bool,
+}
+
+impl<'d, 'h, S: Threading> Settling<'d, 'h, S> {
+    fn new(dispatcher: &'d mut Dispatcher<'h, S>) -> Self {
+        dispatcher.handle().shared().set_handling(true);
+        let is_due = true;
+        Self { dispatcher, is_due }
+    }
+}
+
+impl<'h, S: Threading> Deref for Settling<'_, 'h, S> {
+    type Target = Dispatcher<'h, S>;
+
+    fn deref(&self) -> &Dispatcher<'h, S> {
+        self.dispatcher
+    }
+}
+
+impl<'h, S: Threading> DerefMut for Settling<'_, 'h, S> {
+    fn deref_mut(&mut self) -> &mut Dispatcher<'h, S> {
+        self.dispatcher
+    }
+}
+
+impl<S: Threading> Drop for Settling<'_, '_, S> {
+    fn drop(&mut self) {
+        self.handle().shared().set_handling(false);
+        if self.is_due {
+            self.member.settle(true);
+        }
+    }
+}
+
+impl<S> AsFd for Dispatcher<'_, S> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.member.as_fd()
+    }
+}
+
+impl<S> AsRawFd for Dispatcher<'_, S> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl<S> fmt::Debug for Dispatcher<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dispatcher")
+            .field("member", &self.member)
+            .finish_non_exhaustive()
+    }
+}

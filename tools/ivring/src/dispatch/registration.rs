@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! How a dispatcher gets its handlers.
+
+use crate::dispatch::context::{Context, HandlerResult};
+use crate::dispatch::dispatcher::Dispatcher;
+use crate::dispatch::stopper::PORT_RESERVED;
+use crate::dispatch::threading::{Accepts, Handler, Threading};
+use crate::receive::item::ReceivedItem;
+use crate::receive::members::MemberEvent;
+use crate::receive::reader::LaneEvent;
+
+impl<'h, S: Threading> Dispatcher<'h, S> {
+    /// Has `handler` called for each item to `port`, in place of any before it.
+    ///
+    /// # Panics
+    ///
+    /// If the port is [`PORT_RESERVED`].
+    pub fn on<F, R>(&mut self, port: u32, handler: F) -> &mut Self
+    where
+        F: FnMut(&Context<'_, 'h, S>, &ReceivedItem<'_>) -> R + 'h,
+        R: HandlerResult,
+        S: Accepts<F>,
+    {
+        assert_ne!(port, PORT_RESERVED, "the port is reserved");
+        let handler = Handler::new(handler, |mut handler| {
+            move |context: &Context<'_, 'h, S>, item: &ReceivedItem<'_>| {
+                context.conclude(handler(context, item));
+            }
+        });
+        self.handlers.ports.insert(port, handler);
+        self
+    }
+
+    /// Has `handler` called for each item to a port that has none.
+    ///
+    /// Without it such items are dropped and [counted](crate::Counts::unhandled), and a request among them
+    /// is answered by a refusal, if the inbox of its sender has room at the time: the call there ends
+    /// with [`NoReply::Refused`](crate::NoReply::Refused). A handler does that with [`ReceivedItem::refuse`].
+    pub fn on_other<F, R>(&mut self, handler: F) -> &mut Self
+    where
+        F: FnMut(&Context<'_, 'h, S>, &ReceivedItem<'_>) -> R + 'h,
+        R: HandlerResult,
+        S: Accepts<F>,
+    {
+        let handler = Handler::new(handler, |mut handler| {
+            move |context: &Context<'_, 'h, S>, item: &ReceivedItem<'_>| {
+                context.conclude(handler(context, item));
+            }
+        });
+        self.handlers.other = Some(handler);
+        self
+    }
+
+    /// Has `handler` called for each member that came or went, in order for each slot, also for one
+    /// that came and went since the last look; at first for those that are there. It is called when all
+    /// has been handled that was there before; see [`Member::refresh_members`](crate::Member::refresh_members).
+    pub fn on_member<F, R>(&mut self, handler: F) -> &mut Self
+    where
+        F: FnMut(&Context<'_, 'h, S>, MemberEvent) -> R + 'h,
+        R: HandlerResult,
+        S: Accepts<F>,
+    {
+        let handler = Handler::new(handler, |mut handler| {
+            move |context: &Context<'_, 'h, S>, event: MemberEvent| {
+                context.conclude(handler(context, event));
+            }
+        });
+        self.handlers.member = Some(handler);
+        self
+    }
+
+    /// Has `handler` called when members came or went, and once at first, after the handler of
+    /// [`Dispatcher::on_member`].
+    pub fn on_members<F, R>(&mut self, handler: F) -> &mut Self
+    where
+        F: FnMut(&Context<'_, 'h, S>) -> R + 'h,
+        R: HandlerResult,
+        S: Accepts<F>,
+    {
+        let handler = Handler::new(handler, |mut handler| {
+            move |context: &Context<'_, 'h, S>| {
+                context.conclude(handler(context));
+            }
+        });
+        self.handlers.members = Some(handler);
+        self
+    }
+
+    /// Has `handler` called when something happened to a lane that leads to this member. Without it,
+    /// lanes that a peer broke are closed in silence.
+    pub fn on_lane<F, R>(&mut self, handler: F) -> &mut Self
+    where
+        F: FnMut(&Context<'_, 'h, S>, LaneEvent) -> R + 'h,
+        R: HandlerResult,
+        S: Accepts<F>,
+    {
+        let handler = Handler::new(handler, |mut handler| {
+            move |context: &Context<'_, 'h, S>, event: LaneEvent| {
+                context.conclude(handler(context, event));
+            }
+        });
+        self.handlers.lanes = Some(handler);
+        self
+    }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! How those who wait for replies are told.
+
+use crate::dispatch::context::{Callback, Context};
+use crate::dispatch::counters::count;
+use crate::dispatch::request::{Call, Waiter};
+use crate::dispatch::threading::Threading;
+use crate::error::NoReply;
+use crate::peer::Peer;
+use crate::receive::item::ReceivedItem;
+
+/// Hands a reply to who waits for it, if anybody does.
+pub(crate) fn answer<S: Threading>(
+    context: &Context<'_, '_, S>,
+    reply: &ReceivedItem<'_>,
+    call: Option<&mut Call<'_>>,
+) {
+    let counters = &context.common.counters;
+    let Some(waiter) = context.common.requests.take(reply) else {
+        count(&counters.stray);
+        return;
+    };
+    count(&counters.replies);
+    let result = if reply.is_refusal() {
+        Err(NoReply::Refused)
+    } else {
+        Ok(reply)
+    };
+    tell(waiter, context, result, call);
+}
+
+/// Tells those who wait for a peer that has left.
+pub(crate) fn fail<S: Threading>(
+    context: &Context<'_, '_, S>,
+    has_left: impl Fn(Peer) -> bool,
+    mut call: Option<&mut Call<'_>>,
+) {
+    for waiter in context.common.requests.take_departed(has_left) {
+        tell(waiter, context, Err(NoReply::Gone), call.as_deref_mut());
+    }
+}
+
+fn tell<'h, S: Threading>(
+    waiter: Waiter<Callback<'h, S>>,
+    context: &Context<'_, 'h, S>,
+    reply: Result<&ReceivedItem<'_>, NoReply>,
+    call: Option<&mut Call<'_>>,
+) {
+    match (waiter, call) {
+        (Waiter::Callback(mut callback), _) => (callback.get())(context, reply),
+        (Waiter::Caller, Some(call)) => call.answer(reply),
+        (Waiter::Caller, None) => {}
+    }
+}

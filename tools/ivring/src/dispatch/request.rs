@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Requests, and who waits for their replies.
+
+use std::cell::RefCell;
+
+use rustc_hash::FxHashMap;
+
+use crate::deadline::Deadline;
+use crate::error::{NoReply, SendError};
+use crate::peer::Peer;
+use crate::peers;
+use crate::receive::item::ReceivedItem;
+use crate::send::handle::Handle;
+use crate::send::lane::Lane;
+use crate::send::message::Message;
+use crate::send::sent::Sent;
+use crate::send::unsent::Unsent;
+
+/// What sends a request to its receiver: to a [`Peer`], which stands for its inbox, or by a
+/// `&mut` [`Lane`].
+pub trait Requester: sealed::Requester {}
+
+impl Requester for Peer {}
+impl Requester for &mut Lane {}
+
+mod sealed {
+    use super::*;
+
+    pub trait Requester {
+        fn peer(&self) -> Peer;
+
+        /// Whether it begins at that member.
+        fn is_of(&self, member: &Handle) -> bool;
+
+        fn send(
+            self,
+            handle: &Handle,
+            message: Message,
+            deadline: Deadline,
+        ) -> Result<Sent, Unsent>;
+    }
+
+    impl Requester for Peer {
+        fn peer(&self) -> Peer {
+            *self
+        }
+
+        fn is_of(&self, _: &Handle) -> bool {
+            true
+        }
+
+        fn send(
+            self,
+            handle: &Handle,
+            message: Message,
+            deadline: Deadline,
+        ) -> Result<Sent, Unsent> {
+            handle.send(self, message, deadline)
+        }
+    }
+
+    impl Requester for &mut Lane {
+        fn peer(&self) -> Peer {
+            Lane::peer(self)
+        }
+
+        fn is_of(&self, member: &Handle) -> bool {
+            Lane::is_of(self, member.shared())
+        }
+
+        fn send(self, _: &Handle, message: Message, deadline: Deadline) -> Result<Sent, Unsent> {
+            Lane::send(self, message, deadline)
+        }
+    }
+}
+
+/// A caller that waits for the reply to its request.
+pub(crate) struct Call<'c> {
+    answer: &'c mut dyn FnMut(Result<&ReceivedItem<'_>, NoReply>),
+    is_done: bool,
+}
+
+impl<'c> Call<'c> {
+    pub(crate) fn new(answer: &'c mut dyn FnMut(Result<&ReceivedItem<'_>, NoReply>)) -> Self {
+        let is_done = false;
+        Self { answer, is_done }
+    }
+
+    pub(crate) fn answer(&mut self, reply: Result<&ReceivedItem<'_>, NoReply>) {
+        (self.answer)(reply);
+        self.is_done = true;
+    }
+
+    /// Whether there is one, and it has been answered.
+    pub(crate) fn is_done(call: &Option<&mut Self>) -> bool {
+        call.as_ref().is_some_and(|call| call.is_done)
+    }
+}
+
+/// What waits for a reply; `C` is a callback.
+pub(crate) enum Waiter<C> {
+    Callback(C),
+    /// The one [`Call`] that there is.
+    Caller,
+}
+
+struct Pending<C> {
+    peer: Peer,
+    waiter: Waiter<C>,
+}
+
+/// The requests that have not been answered, by their cookies, of which no member ever has two alike.
+///
+/// No borrow of it is held when a method has returned, so that a waiter can make requests.
+pub(crate) struct Requests<C>(RefCell<FxHashMap<u64, Pending<C>>>);
+
+impl<C> Default for Requests<C> {
+    fn default() -> Self {
+        Self(RefCell::default())
+    }
+}
+
+impl<C> Requests<C> {
+    /// Sends a request. Returns its cookie.
+    pub(crate) fn send(
+        &self,
+        handle: &Handle,
+        requester: impl Requester,
+        mut message: Message,
+        deadline: Deadline,
+        waiter: Waiter<C>,
+    ) -> Result<u64, Unsent> {
+        let peer = requester.peer();
+        let shared = handle.shared();
+        if let Err(error) = shared.check_process() {
+            return Err(Unsent::new(error, message));
+        }
+        if !requester.is_of(handle) {
+            return Err(Unsent::new(SendError::ForeignLane, message));
+        }
+        // Whoever is there now will be news when it leaves. A lane alone does not say for sure.
+        if let Err(left) = peers::check(&shared.region, peer) {
+            return Err(Unsent::new(left, message));
+        }
+        let cookie = shared.number();
+        let before = message.ask(cookie);
+        requester
+            .send(handle, message, deadline)
+            .map_err(|mut unsent| {
+                unsent.message.unask(before);
+                unsent
+            })?;
+        let pending = Pending { peer, waiter };
+        self.0.borrow_mut().insert(cookie, pending);
+        Ok(cookie)
+    }
+
+    /// Does not wait for a reply any more.
+    pub(crate) fn cancel(&self, cookie: u64) {
+        self.0.borrow_mut().remove(&cookie);
+    }
+
+    /// Who waits for a reply that has come, if anybody does.
+    pub(crate) fn take(&self, reply: &ReceivedItem<'_>) -> Option<Waiter<C>> {
+        let mut pending = self.0.borrow_mut();
+        let is_from = |pending: &Pending<C>| pending.peer == reply.peer();
+        if !pending.get(&reply.cookie()).is_some_and(is_from) {
+            return None;
+        }
+        pending
+            .remove(&reply.cookie())
+            .map(|pending| pending.waiter)
+    }
+
+    /// Those who wait for a peer that has left, in the order in which the requests were sent. Each is
+    /// looked for when it is its turn, because one before it may have cancelled it.
+    pub(crate) fn take_departed(
+        &self,
+        has_left: impl Fn(Peer) -> bool,
+    ) -> impl Iterator<Item = Waiter<C>> {
+        let pending = self.0.borrow();
+        let gone = pending.iter().filter(|(_, pending)| has_left(pending.peer));
+        let mut gone: Vec<u64> = gone.map(|(&cookie, _)| cookie).collect();
+        drop(pending);
+        gone.sort_unstable();
+        gone.into_iter()
+            .filter_map(|cookie| Some(self.0.borrow_mut().remove(&cookie)?.waiter))
+    }
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Errors of making and joining regions.
+
+use std::io::ErrorKind;
+
+use rustix::io::Errno;
+
+use super::cause::{Cause, into_io};
+use super::system::SystemError;
+use crate::abi;
+
+/// Why a region was not made, or not joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttachError {
+    /// There is no `/dev/ivring`.
+    #[error("There is no /dev/ivring, because the module is not loaded.")]
+    NoDevice,
+    /// This user may not open `/dev/ivring`.
+    #[error("The permissions of /dev/ivring do not let this user open it.")]
+    DeviceDenied,
+    /// The process or the system has as many open files as it may have.
+    #[error("The process or the system has as many open files as it may have.")]
+    TooManyFiles,
+    /// The module speaks another version of the ABI than this crate.
+    #[error("The module has API version {0}, not {expected}.", expected = abi::API_VERSION)]
+    Version(u32),
+    /// The name of the region is not possible.
+    #[error("The name of the region is not possible: {0}.")]
+    Name(#[from] NameFault),
+    /// An option of the region is not possible.
+    #[error("The option `{0}` is not possible: {reason}.", reason = .0.reason())]
+    Option(RegionOption),
+    /// No region has that name.
+    #[error("No region has that name.")]
+    NoRegion,
+    /// A region has that name already.
+    #[error("A region of that name exists already.")]
+    RegionExists,
+    /// The mode of the region does not let this user join it by its name.
+    #[error("The mode of the region does not let this user join it by its name.")]
+    RegionDenied,
+    /// A descriptor is none of `/dev/ivring`, or has no region.
+    #[error("The descriptor belongs to no region.")]
+    NotARegion,
+    /// The user holds as many regions as one user may.
+    #[error("The user holds as many regions as one user may hold.")]
+    TooManyRegions,
+    /// All slots of the region are taken.
+    #[error("All slots of the region are taken.")]
+    RegionFull,
+    /// The slot that was asked for is taken.
+    #[error("Slot {0} of the region is taken.")]
+    SlotTaken(u32),
+    /// The region has no such slot.
+    #[error("The region has no slot {0}.")]
+    NoSuchSlot(u32),
+    /// The user has half of the slots of a region that another user made, which is the most.
+    #[error("The user has half of the slots of another user's region, which is the most.")]
+    TooManySlots,
+    /// The outboxes of the region are larger than the address space of this process.
+    #[error("An outbox of the region is larger than the address space.")]
+    OutboxTooLarge,
+    /// A region of that name came and went again and again until the deadline.
+    #[error("A region of that name came and went until the deadline.")]
+    TimedOut,
+    /// What any operation can fail with.
+    #[error(transparent)]
+    System(#[from] SystemError),
+}
+
+/// What is wrong with the name of a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameFault {
+    /// It has no characters.
+    #[error("it is empty")]
+    Empty,
+    /// It has a character that a name cannot have.
+    #[error("it holds a slash or a NUL")]
+    Character,
+    /// It is too long.
+    #[error("it has {length} bytes where at most {max} fit")]
+    TooLong {
+        /// The length of the name, in bytes.
+        length: usize,
+        /// The most that is possible, in bytes.
+        max: usize,
+    },
+}
+
+/// One of the [`RegionOptions`](crate::RegionOptions).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegionOption {
+    /// [`RegionOptions::slots`](crate::RegionOptions::slots).
+    #[error("slots")]
+    Slots,
+    /// [`RegionOptions::inbox_entries`](crate::RegionOptions::inbox_entries).
+    #[error("inbox_entries")]
+    InboxEntries,
+    /// [`RegionOptions::outbox_bytes`](crate::RegionOptions::outbox_bytes).
+    #[error("outbox_bytes")]
+    OutboxBytes,
+    /// [`RegionOptions::mode`](crate::RegionOptions::mode).
+    #[error("mode")]
+    Mode,
+}
+
+impl RegionOption {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Slots => "it is zero, or more than the module allows",
+            Self::InboxEntries | Self::OutboxBytes => {
+                "it is no power of two, or outside of the module's limits"
+            }
+            Self::Mode => "it has other bits than permission bits",
+        }
+    }
+}
+
+impl AttachError {
+    pub(crate) fn cause(&self) -> Cause {
+        match self {
+            Self::NoDevice => Cause::errno(Errno::NODEV).but(ErrorKind::NotFound),
+            Self::DeviceDenied | Self::RegionDenied => Cause::errno(Errno::ACCESS),
+            Self::TooManyFiles | Self::TooManyRegions => Cause::errno(Errno::MFILE),
+            Self::Version(_) => Cause::kind(ErrorKind::Unsupported),
+            Self::Name(NameFault::TooLong { .. }) => Cause::kind(ErrorKind::InvalidInput),
+            Self::Name(_) | Self::Option(_) => Cause::errno(Errno::INVAL),
+            Self::NoRegion => Cause::errno(Errno::NOENT),
+            Self::RegionExists => Cause::errno(Errno::EXIST),
+            Self::NotARegion | Self::NoSuchSlot(_) => Cause::errno(Errno::INVAL),
+            Self::RegionFull => Cause::errno(Errno::NOSPC),
+            Self::SlotTaken(_) => Cause::errno(Errno::BUSY),
+            Self::TooManySlots => Cause::errno(Errno::DQUOT),
+            Self::OutboxTooLarge => Cause::kind(ErrorKind::InvalidData),
+            Self::TimedOut => Cause::errno(Errno::TIMEDOUT),
+            Self::System(error) => error.cause(),
+        }
+    }
+}
+
+into_io!(AttachError);

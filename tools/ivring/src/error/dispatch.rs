@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Errors of dispatching, and of requests.
+
+use std::error::Error;
+use std::io::ErrorKind;
+
+use rustix::io::Errno;
+
+use super::cause::{Cause, into_io};
+use super::receive::ReceiveError;
+use super::send::SendError;
+use super::system::SystemError;
+
+/// What ended a dispatch.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DispatchError {
+    /// A handler failed with this error.
+    #[error("A handler failed.")]
+    Handler(#[source] Box<dyn Error + Send + Sync>),
+    /// Nothing can be received, or the wait for it has ended.
+    #[error(transparent)]
+    Receive(#[from] ReceiveError),
+}
+
+impl DispatchError {
+    pub(crate) fn cause(&self) -> Cause {
+        match self {
+            Self::Handler(_) => Cause::kind(ErrorKind::Other),
+            Self::Receive(error) => error.cause(),
+        }
+    }
+}
+
+impl From<SystemError> for DispatchError {
+    fn from(error: SystemError) -> Self {
+        Self::Receive(error.into())
+    }
+}
+
+/// Why there is no reply to a request that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoReply {
+    /// The peer has no handler for the port of the request.
+    #[error("The peer has no handler for the port of the request.")]
+    Refused,
+    /// The peer has left.
+    #[error("The peer has left the region without a reply.")]
+    Gone,
+}
+
+impl NoReply {
+    pub(crate) fn cause(&self) -> Cause {
+        match self {
+            Self::Refused => Cause::kind(ErrorKind::ConnectionRefused),
+            Self::Gone => Cause::errno(Errno::PIPE),
+        }
+    }
+}
+
+/// Why a call has no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The request was not sent.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// There is no reply, and none will come.
+    #[error(transparent)]
+    NoReply(#[from] NoReply),
+    /// There was no reply until the deadline.
+    #[error("There was no reply until the deadline.")]
+    TimedOut,
+    /// A signal handler ran that was installed without `SA_RESTART`.
+    #[error("A signal was handled while the call waited for the reply.")]
+    Interrupted,
+    /// The dispatcher was told to stop while it waited for the reply.
+    #[error("The dispatcher was told to stop.")]
+    Stopped,
+    /// The dispatch has ended that was to receive the reply.
+    #[error(transparent)]
+    Dispatch(DispatchError),
+}
+
+impl CallError {
+    pub(crate) fn cause(&self) -> Cause {
+        match self {
+            Self::Send(error) => error.cause(),
+            Self::NoReply(error) => error.cause(),
+            Self::TimedOut => Cause::errno(Errno::TIMEDOUT),
+            Self::Interrupted => Cause::errno(Errno::INTR),
+            Self::Stopped => Cause::kind(ErrorKind::Other),
+            Self::Dispatch(error) => error.cause(),
+        }
+    }
+}
+
+impl From<DispatchError> for CallError {
+    fn from(error: DispatchError) -> Self {
+        match error {
+            DispatchError::Receive(ReceiveError::TimedOut) => Self::TimedOut,
+            DispatchError::Receive(ReceiveError::Interrupted) => Self::Interrupted,
+            error => Self::Dispatch(error),
+        }
+    }
+}
+
+into_io!(DispatchError, NoReply, CallError);

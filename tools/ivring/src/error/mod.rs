@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What can go wrong.
+//!
+//! Each kind of operation has an error of its own, in whose variants each has one cause.
+
+mod attach;
+mod cause;
+mod dispatch;
+mod lane;
+mod receive;
+mod send;
+mod system;
+
+pub use attach::{AttachError, NameFault, RegionOption};
+pub(crate) use cause::{Cause, into_io};
+pub use dispatch::{CallError, DispatchError, NoReply};
+pub use lane::OpenLaneError;
+pub use receive::{LaneFault, PeerError, ReceiveError};
+pub use send::{AllocError, FlushError, InlineTooLong, ItemFault, SendError};
+pub use system::SystemError;
+
+/// The result of a function that makes calls of several kinds.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Any error of this crate, which all others convert to.
+///
+/// Each method fails with the error of its kind of operation. A program that does several, and tells
+/// their errors apart no further, uses `?` and this. A program that handles an error matches what the
+/// method returns:
+///
+/// ```no_run
+/// use ivring::{Member, Message, Peer, SendError};
+///
+/// /// Sends a number. Returns whether the peer is there and had room.
+/// fn offer(member: &Member, peer: Peer, number: u64) -> ivring::Result<bool> {
+///     let message = Message::new(1).inline(&number.to_ne_bytes())?;
+///     match member.try_send(peer, message).map_err(|unsent| unsent.error) {
+///         Ok(_) => Ok(true),
+///         Err(SendError::Full | SendError::Gone | SendError::Stale) => Ok(false),
+///         Err(error) => Err(error.into()),
+///     }
+/// }
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+#[non_exhaustive]
+pub enum Error {
+    /// A region was not made, or not joined.
+    Attach(#[from] AttachError),
+    /// Something was not sent.
+    Send(#[from] SendError),
+    /// It is not known that what was sent has been read.
+    Flush(#[from] FlushError),
+    /// There was no block of the outbox.
+    Alloc(#[from] AllocError),
+    /// A message was to have more inline data than an item holds.
+    Inline(#[from] InlineTooLong),
+    /// A lane was not opened.
+    OpenLane(#[from] OpenLaneError),
+    /// Nothing was received.
+    Receive(#[from] ReceiveError),
+    /// There is nothing to be had of a peer.
+    Peer(#[from] PeerError),
+    /// A dispatch has ended.
+    Dispatch(#[from] DispatchError),
+    /// A call has no result.
+    Call(#[from] CallError),
+    /// There is no reply to a request.
+    NoReply(#[from] NoReply),
+    /// What any operation can fail with.
+    System(#[from] SystemError),
+}
+
+impl Error {
+    fn cause(&self) -> Cause {
+        match self {
+            Self::Attach(error) => error.cause(),
+            Self::Send(error) => error.cause(),
+            Self::Flush(error) => error.cause(),
+            Self::Alloc(error) => error.cause(),
+            Self::Inline(error) => error.cause(),
+            Self::OpenLane(error) => error.cause(),
+            Self::Receive(error) => error.cause(),
+            Self::Peer(error) => error.cause(),
+            Self::Dispatch(error) => error.cause(),
+            Self::Call(error) => error.cause(),
+            Self::NoReply(error) => error.cause(),
+            Self::System(error) => error.cause(),
+        }
+    }
+}
+
+into_io!(Error);
+
+#[cfg(test)]
+mod tests;

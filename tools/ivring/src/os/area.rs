@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The areas, mapped.
+
+use std::mem::offset_of;
+use std::os::fd::BorrowedFd;
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU32;
+
+use rustix::io;
+use rustix::mm::ProtFlags;
+
+use super::mapping::Mapping;
+use crate::abi;
+
+/// How large the parts of a region are. It never changes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Geometry {
+    pub(crate) slots: u32,
+    pub(crate) inbox_entries: u32,
+    pub(crate) outbox_bytes: usize,
+}
+
+impl Geometry {
+    /// Where in a member area its outbox begins.
+    fn outbox(&self) -> usize {
+        abi::outbox_offset(self.slots) as usize
+    }
+
+    /// Where in an inbox area the table of lanes begins.
+    fn lanes(&self) -> usize {
+        abi::lanes_offset(self.inbox_entries) as usize
+    }
+}
+
+/// The size of a ring of that capacity.
+fn ring_len(entries: u32) -> usize {
+    size_of::<abi::RingArea>() + size_of::<abi::Item>() * entries as usize
+}
+
+/// The region area, which the kernel writes.
+pub(crate) struct RegionArea {
+    map: Mapping,
+    slots: u32,
+}
+
+impl RegionArea {
+    pub(crate) fn map(fd: BorrowedFd<'_>, geometry: &Geometry) -> io::Result<Self> {
+        let slots = geometry.slots;
+        let len = size_of::<abi::RegionArea>() + size_of::<u32>() * slots as usize;
+        let map = Mapping::new(fd, abi::MAP_REGION, len, ProtFlags::READ)?;
+        Ok(Self { map, slots })
+    }
+
+    /// Moves on whenever a member comes or goes.
+    pub(crate) fn members(&self) -> &AtomicU32 {
+        self.map.word(offset_of!(abi::RegionArea, members))
+    }
+
+    /// The generation of a slot; `None` if there is no such slot.
+    pub(crate) fn generation(&self, id: u32) -> Option<&AtomicU32> {
+        let at = offset_of!(abi::RegionArea, generation) + size_of::<u32>() * id as usize;
+        (id < self.slots).then(|| self.map.word(at))
+    }
+}
+
+/// The inbox area of this member, which the kernel writes.
+pub(crate) struct InboxArea {
+    map: Mapping,
+    geometry: Geometry,
+}
+
+impl InboxArea {
+    pub(crate) fn map(fd: BorrowedFd<'_>, geometry: &Geometry) -> io::Result<Self> {
+        let table = size_of::<abi::LaneInfo>() * geometry.slots as usize;
+        let len = geometry.lanes() + size_of::<abi::Lanes>() + table;
+        let map = Mapping::new(fd, abi::MAP_INBOX, len, ProtFlags::READ)?;
+        let geometry = *geometry;
+        Ok(Self { map, geometry })
+    }
+
+    /// The inbox itself, mapped for as long as this lives.
+    pub(crate) fn ring(&self) -> NonNull<abi::RingArea> {
+        self.map.at(0, ring_len(self.geometry.inbox_entries))
+    }
+
+    /// Moves on whenever a lane to this member is opened or closed.
+    pub(crate) fn changes(&self) -> &AtomicU32 {
+        let at = self.geometry.lanes() + offset_of!(abi::Lanes, changes);
+        self.map.word(at)
+    }
+
+    /// Moves on whenever a lane to this member is quiet no more.
+    pub(crate) fn woken(&self) -> &AtomicU32 {
+        let at = self.geometry.lanes() + offset_of!(abi::Lanes, woken);
+        self.map.word(at)
+    }
+
+    /// The generation and the capacity of the lane from a slot of the region.
+    pub(crate) fn lane(&self, id: u32) -> (&AtomicU32, &AtomicU32) {
+        let entry = size_of::<abi::LaneInfo>() * id as usize;
+        let at = self.geometry.lanes() + offset_of!(abi::Lanes, lane) + entry;
+        (
+            self.map.word(at + offset_of!(abi::LaneInfo, generation)),
+            self.map.word(at + offset_of!(abi::LaneInfo, entries)),
+        )
+    }
+}
+
+/// A lane area.
+pub(crate) struct LaneArea {
+    map: Mapping,
+    entries: u32,
+}
+
+impl LaneArea {
+    /// That of the lane to a member, which this member writes. `entries` is what it was opened with.
+    pub(crate) fn map_to(fd: BorrowedFd<'_>, id: u32, entries: u32) -> io::Result<Self> {
+        let prot = ProtFlags::READ | ProtFlags::WRITE;
+        Self::map(fd, abi::map_lane_to(id), prot, entries)
+    }
+
+    /// That of the lane from a member, which this member reads. `entries` is what the table says.
+    pub(crate) fn map_from(fd: BorrowedFd<'_>, id: u32, entries: u32) -> io::Result<Self> {
+        Self::map(fd, abi::map_lane_from(id), ProtFlags::READ, entries)
+    }
+
+    fn map(fd: BorrowedFd<'_>, at: u64, prot: ProtFlags, entries: u32) -> io::Result<Self> {
+        let map = Mapping::new(fd, at, ring_len(entries), prot)?;
+        Ok(Self { map, entries })
+    }
+
+    /// How many items it can hold.
+    pub(crate) fn entries(&self) -> u32 {
+        self.entries
+    }
+
+    /// The lane itself, mapped for as long as this lives.
+    pub(crate) fn ring(&self) -> NonNull<abi::RingArea> {
+        self.map.at(0, ring_len(self.entries))
+    }
+
+    pub(crate) fn producer(&self) -> &AtomicU32 {
+        self.map.word(offset_of!(abi::RingArea, producer))
+    }
+}
+
+/// Where in a member area its end of the lane from a slot is.
+fn lane_end(id: u32) -> usize {
+    offset_of!(abi::MemberArea, lane) + size_of::<abi::LaneEnd>() * id as usize
+}
+
+fn map_member(
+    fd: BorrowedFd<'_>,
+    id: u32,
+    prot: ProtFlags,
+    geometry: &Geometry,
+) -> io::Result<Mapping> {
+    let len = geometry.outbox() + geometry.outbox_bytes;
+    Mapping::new(fd, abi::map_member(id), len, prot)
+}
+
+/// The member area of this member, the only one that it can write.
+pub(crate) struct MemberArea {
+    map: Mapping,
+    outbox: usize,
+}
+
+impl MemberArea {
+    pub(crate) fn map(fd: BorrowedFd<'_>, id: u32, geometry: &Geometry) -> io::Result<Self> {
+        let prot = ProtFlags::READ | ProtFlags::WRITE;
+        Ok(Self {
+            map: map_member(fd, id, prot, geometry)?,
+            outbox: geometry.outbox(),
+        })
+    }
+
+    pub(crate) fn state(&self) -> &AtomicU32 {
+        self.map.word(offset_of!(abi::MemberArea, state))
+    }
+
+    /// The whole of its header, mapped for as long as this lives.
+    pub(crate) fn area(&self) -> NonNull<abi::MemberArea> {
+        self.map.at(0, size_of::<abi::MemberArea>())
+    }
+
+    /// Which lanes are quiet, of 32 slots.
+    pub(crate) fn quiet(&self, word: usize) -> &AtomicU32 {
+        self.map
+            .word(offset_of!(abi::MemberArea, quiet) + word * size_of::<u32>())
+    }
+
+    pub(crate) fn consumer(&self) -> &AtomicU32 {
+        self.map.word(offset_of!(abi::MemberArea, inbox_consumer))
+    }
+
+    /// How far the lane from a slot of the region has been read.
+    pub(crate) fn lane_consumer(&self, id: u32) -> &AtomicU32 {
+        self.map
+            .word(lane_end(id) + offset_of!(abi::LaneEnd, consumer))
+    }
+
+    pub(crate) fn wake_items(&self) -> &AtomicU32 {
+        self.map.word(offset_of!(abi::MemberArea, wake_items))
+    }
+
+    pub(crate) fn wake_delay_us(&self) -> &AtomicU32 {
+        self.map.word(offset_of!(abi::MemberArea, wake_delay_us))
+    }
+
+    pub(crate) fn members_seen(&self) -> &AtomicU32 {
+        self.map.word(offset_of!(abi::MemberArea, members_seen))
+    }
+
+    pub(crate) fn max_lane_entries(&self) -> &AtomicU32 {
+        self.map.word(offset_of!(abi::MemberArea, max_lane_entries))
+    }
+
+    /// A block of the outbox: `len` bytes, `start` bytes from its beginning.
+    ///
+    /// The pointer is good for `len` bytes and as long as the area is mapped.
+    ///
+    /// A reference to those bytes, mutable or not, is sound while nothing in this process writes
+    /// them by another way. That other processes may read them all along does not matter: they
+    /// cannot change them, so the compiler's belief that they are stable holds, and a torn read is
+    /// the reader's concern. Nor does another [`Member`](crate::Member) of this process read them while
+    /// they are written, for a block's place is first told when the block has become an item, and
+    /// from then on it is nobody's, or shared and only read.
+    pub(crate) fn block(&self, start: usize, len: usize) -> *mut u8 {
+        let start = start.checked_add(self.outbox);
+        let start = start.expect("no overflow in an outbox");
+        self.map.at(start, len).as_ptr()
+    }
+}
+
+/// The member area of a peer, read-only: whatever the peer says.
+pub(crate) struct PeerArea {
+    map: Mapping,
+    outbox: usize,
+}
+
+impl PeerArea {
+    pub(crate) fn map(fd: BorrowedFd<'_>, id: u32, geometry: &Geometry) -> io::Result<Self> {
+        Ok(Self {
+            map: map_member(fd, id, ProtFlags::READ, geometry)?,
+            outbox: geometry.outbox(),
+        })
+    }
+
+    /// How far the peer has read its inbox.
+    pub(crate) fn consumer(&self) -> &AtomicU32 {
+        self.map.word(offset_of!(abi::MemberArea, inbox_consumer))
+    }
+
+    /// How far the peer has read the lane from a slot of the region.
+    pub(crate) fn lane_consumer(&self, id: u32) -> &AtomicU32 {
+        self.map
+            .word(lane_end(id) + offset_of!(abi::LaneEnd, consumer))
+    }
+
+    /// Whether the peer has closed that lane.
+    pub(crate) fn lane_closed(&self, id: u32) -> &AtomicU32 {
+        self.map
+            .word(lane_end(id) + offset_of!(abi::LaneEnd, closed))
+    }
+
+    /// The peer's end of that lane, mapped for as long as this lives; as is its area.
+    pub(crate) fn lane_end(&self, id: u32) -> NonNull<abi::LaneEnd> {
+        self.map.at(lane_end(id), size_of::<abi::LaneEnd>())
+    }
+
+    pub(crate) fn area(&self) -> NonNull<abi::MemberArea> {
+        self.map.at(0, size_of::<abi::MemberArea>())
+    }
+
+    /// Copies bytes of the peer's outbox, which the peer may be writing.
+    pub(crate) fn copy(&self, start: usize, into: &mut [u8]) {
+        self.map.copy(self.outbox + start, into);
+    }
+
+    /// A pointer to bytes of the peer's outbox, which the peer may be writing.
+    pub(crate) fn bytes(&self, start: usize, len: usize) -> *const u8 {
+        self.map.at(self.outbox + start, len).as_ptr()
+    }
+}

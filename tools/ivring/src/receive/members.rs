@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Who came and who went.
+
+use std::sync::atomic::Ordering;
+
+use crate::error::ReceiveError;
+use crate::peer::Peer;
+use crate::peers;
+use crate::receive::reader::{LaneEvent, Reader};
+use crate::shared::Shared;
+
+/// The most changes of one slot that are told one by one.
+const MOST: u32 = 16;
+
+/// What happened to a slot of the region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MemberEvent {
+    /// A member came. It may have left since; then that is the next event of its slot.
+    Joined(Peer),
+    /// A member went. Nothing more comes from it.
+    Left(Peer),
+    /// Many members came and went in a slot since the last look, more than are told one by one: between
+    /// the event before this one, which was the first, and the event after it, which was the last.
+    Skipped {
+        /// The slot.
+        id: u32,
+        /// How many events were left out.
+        events: u32,
+    },
+}
+
+/// What a member knows of the others of its region.
+pub(crate) struct Members {
+    /// The members word that the caller has been told of, and the generations of the slots then.
+    seen: u32,
+    told: Vec<u32>,
+    news: Option<News>,
+    events: Vec<MemberEvent>,
+}
+
+/// News of the members, to be told when all that was there before has been read.
+struct News {
+    members: u32,
+    /// The generations of the slots, and the producer index of the inbox, when it was noticed.
+    generations: Vec<u32>,
+    until: u32,
+}
+
+impl Members {
+    /// For a member that has just come: that the others are there is news.
+    pub(crate) fn new(shared: &Shared) -> Self {
+        let generations = peers::generations(&shared.region).into_iter().zip(0..);
+        let told = |(generation, id)| {
+            if id == shared.own.id {
+                shared.own.generation
+            } else {
+                // That of before a member came which is there.
+                generation - generation % 2
+            }
+        };
+        Self {
+            seen: 0,
+            told: generations.map(told).collect(),
+            news: None,
+            events: Vec::new(),
+        }
+    }
+
+    /// Whether anything has happened that the caller has not been told of.
+    #[inline]
+    pub(crate) fn have_changed(&self, shared: &Shared) -> bool {
+        shared.members() != self.seen
+    }
+
+    /// Whether there may be something to tell now.
+    #[inline]
+    pub(crate) fn have_news(&self, shared: &Shared) -> bool {
+        self.news.is_some() || self.have_changed(shared)
+    }
+
+    /// Tells what has happened, if all has been read that was there before; and of lanes whose senders
+    /// went.
+    #[cold]
+    pub(crate) fn tell(
+        &mut self,
+        shared: &Shared,
+        reader: &mut Reader,
+        lanes: &mut Vec<LaneEvent>,
+    ) -> Result<bool, ReceiveError> {
+        if self.news.is_none() {
+            // First who has left, then what there is from them.
+            let members = shared.members();
+            let generations = peers::generations(&shared.region);
+            reader.refresh(shared, lanes);
+            reader.end_departed(&generations);
+            self.news = Some(News {
+                members,
+                generations,
+                until: reader.inbox_producer()?,
+            });
+        }
+        let is_done = |news: &mut News| reader.is_done(news.until, &news.generations);
+        let Some(news) = self.news.take_if(is_done) else {
+            return Ok(false);
+        };
+
+        reader.close_departed(shared, &news.generations, lanes);
+        shared.peers().forget_departed(&news.generations);
+        self.events = events(&self.told, &news.generations);
+        self.told = news.generations;
+        self.seen = news.members;
+        self.acknowledge(shared);
+        Ok(true)
+    }
+
+    /// What was told last.
+    pub(crate) fn events(&self) -> &[MemberEvent] {
+        &self.events
+    }
+
+    /// Whether the caller has been told that a peer has left.
+    pub(crate) fn has_told_of_leaving(&self, peer: Peer) -> bool {
+        peer.has_left(&self.told)
+    }
+
+    /// Tells the kernel which news need not wake this member: those that the caller has been told of.
+    pub(crate) fn acknowledge(&self, shared: &Shared) {
+        acknowledge(shared, self.seen);
+    }
+}
+
+/// Tells the kernel that news up to this members word need not wake this member.
+pub(crate) fn acknowledge(shared: &Shared, members: u32) {
+    let seen = shared.area.members_seen();
+    seen.store(members, Ordering::Relaxed);
+}
+
+/// What happened to the slots between two looks at their generations: each of them moves on by one
+/// when a member comes, and is odd then, and when it goes.
+fn events(before: &[u32], after: &[u32]) -> Vec<MemberEvent> {
+    let mut events = Vec::new();
+    for ((&before, &after), id) in before.iter().zip(after).zip(0..) {
+        let event = |generation| match generation % 2 {
+            1 => MemberEvent::Joined(Peer { id, generation }),
+            _ => MemberEvent::Left(Peer {
+                id,
+                generation: generation - 1,
+            }),
+        };
+        // Generations never go back.
+        let count = after.saturating_sub(before);
+        if count <= MOST {
+            events.extend((before..after).map(|generation| event(generation + 1)));
+            continue;
+        }
+        let skipped = MemberEvent::Skipped {
+            id,
+            events: count - 2,
+        };
+        events.extend([event(before + 1), skipped, event(after)]);
+    }
+    events
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MemberEvent::*;
+    use super::*;
+
+    const fn peer(id: u32, generation: u32) -> Peer {
+        Peer { id, generation }
+    }
+
+    #[test]
+    fn each_change_is_told_in_order() {
+        assert_eq!(events(&[], &[]), []);
+        assert_eq!(events(&[0, 7, 8], &[0, 7, 8]), []);
+        let came = [Joined(peer(0, 1)), Left(peer(1, 7)), Joined(peer(2, 9))];
+        assert_eq!(events(&[0, 7, 8], &[1, 8, 9]), came);
+        // Came and went between two looks; went, and another came.
+        let two = [
+            Joined(peer(0, 1)),
+            Left(peer(0, 1)),
+            Left(peer(1, 7)),
+            Joined(peer(1, 9)),
+        ];
+        assert_eq!(events(&[0, 7], &[2, 9]), two);
+    }
+
+    #[test]
+    fn many_changes_are_told_by_the_first_and_the_last() {
+        assert_eq!(events(&[3], &[3 + MOST]).len(), MOST as usize);
+        let skipped = |events| Skipped { id: 0, events };
+        let many = [Left(peer(0, 3)), skipped(MOST - 1), Left(peer(0, 19))];
+        assert_eq!(events(&[3], &[4 + MOST]), many);
+        let most = [
+            Joined(peer(0, 1)),
+            skipped(u32::MAX - 2),
+            Joined(peer(0, u32::MAX)),
+        ];
+        assert_eq!(events(&[0], &[u32::MAX]), most);
+    }
+}

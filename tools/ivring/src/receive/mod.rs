@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Receiving: items of the inbox and of lanes, and what happens to members and to lanes.
+
+pub(crate) mod batch;
+pub(crate) mod item;
+pub(crate) mod members;
+pub(crate) mod reader;

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The reader of a member's inbox and of the lanes that lead to it.
+
+#![allow(unsafe_code)]
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+
+use ivring_protocol::Fault;
+use ivring_protocol::raw::{RawReaderMemory, RawStateMemory};
+use ivring_protocol::receiver::{Broken, Receiver, Turn};
+use ivring_protocol::ring::RingReader;
+use ivring_protocol::state::State;
+
+use crate::abi;
+use crate::error::{LaneFault, ReceiveError};
+use crate::os::area::{LaneArea, PeerArea};
+use crate::os::sys;
+use crate::peer::Peer;
+use crate::shared::Shared;
+
+/// What happened to a lane that leads to this member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LaneEvent {
+    /// A peer has opened one, of that capacity. What is in it is received from now on.
+    Opened(Peer, u32),
+    /// Its sender has left. All that was in it has been received.
+    Left(Peer),
+    /// It could not be read, since its sender broke the protocol, or there was no memory to map it.
+    /// It has been closed, and what was left in it dropped.
+    Failed(Peer, LaneFault),
+}
+
+/// Where a ring comes from.
+pub(crate) enum Source {
+    Inbox,
+    Lane(Incoming),
+}
+
+/// A lane that leads to this member.
+pub(crate) struct Incoming {
+    pub(crate) peer: Peer,
+    area: LaneArea,
+    sender: Option<Arc<PeerArea>>,
+}
+
+impl Incoming {
+    /// The sender's area, if it was there yet to be mapped.
+    pub(crate) fn sender(&self) -> Option<&PeerArea> {
+        self.sender.as_deref()
+    }
+}
+
+impl Source {
+    pub(crate) fn lane(&self) -> Option<&Incoming> {
+        match self {
+            Self::Inbox => None,
+            Self::Lane(lane) => Some(lane),
+        }
+    }
+
+    /// As IVRING_IOC_ROOM has it.
+    fn room_from(&self) -> u32 {
+        self.lane().map_or(abi::ID_ANY, |lane| lane.peer.id)
+    }
+}
+
+/// The number of the inbox among the rings; it is never removed.
+const INBOX: usize = 0;
+
+/// Makes a heavy fence, if it can be made.
+type HeavyFence = Box<dyn Fn() -> bool + Send + Sync>;
+
+type MemberReceiver = Receiver<RawReaderMemory, RawStateMemory<HeavyFence>, Source>;
+
+/// The rings of a member. Its methods are given the member that it was made for.
+pub(crate) struct Reader {
+    /// Invariant: the memory of each ring, and the state word, are mapped for as long as they are
+    /// here: by what the member shares with its handles, and by the ring's source.
+    receiver: MemberReceiver,
+    /// What the word for changes of the lanes said when they were looked at last.
+    changes: u32,
+    /// What the word for lanes that are quiet no more said then.
+    woken: u32,
+    /// By slot, the generation of the member whose lane has been opened; or zero.
+    opened: Vec<u32>,
+    /// How often senders were told of room.
+    rooms: u64,
+}
+
+impl Reader {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        let fence: HeavyFence = {
+            let shared = Arc::clone(shared);
+            Box::new(move || sys::fence(shared.fd()).is_ok())
+        };
+        // SAFETY: the word is in the member's area, which `shared` keeps mapped, writable, and hands
+        // out only as atomics.
+        let state =
+            unsafe { RawStateMemory::new(NonNull::from(shared.area.state()).cast(), fence) };
+        let mut receiver = Receiver::new(State::new(state));
+        // Where the kernel has both indices start. From here on only this member writes it.
+        let consumer = shared.area.consumer();
+        let start = consumer.load(Ordering::Relaxed);
+        // SAFETY: the inbox area and the member's area are mapped by `shared`, which hands out the word
+        // only as an atomic.
+        let inbox = unsafe {
+            let (ring, entries) = (shared.inbox.ring(), shared.geometry.inbox_entries);
+            RawReaderMemory::new(ring, entries, NonNull::from(consumer).cast())
+        };
+        let outbox_bytes = shared.geometry.outbox_bytes as u64;
+        receiver.add(RingReader::new(inbox, start, outbox_bytes), Source::Inbox);
+        Self {
+            receiver,
+            // The word moves on from zero when a lane is opened.
+            changes: 0,
+            woken: 0,
+            opened: vec![0; shared.geometry.slots as usize],
+            rooms: 0,
+        }
+    }
+
+    pub(crate) fn receiver(&mut self) -> &mut MemberReceiver {
+        &mut self.receiver
+    }
+
+    /// How often senders were told of room, and how often a heavy fence was made.
+    pub(crate) fn calls(&self) -> (u64, u64) {
+        (self.rooms, self.receiver.state().heavy_fences())
+    }
+
+    /// Finds the next ring that has something.
+    ///
+    /// # Errors
+    ///
+    /// [`ReceiveError::Lane`], once for each lane that its sender broke; [`ReceiveError::Inbox`] if it is
+    /// the inbox that is broken.
+    pub(crate) fn turn(&mut self, shared: &Shared) -> Result<Option<Turn>, ReceiveError> {
+        self.receiver
+            .turn()
+            .map_err(|Broken { ring, fault }| self.broken(shared, ring, fault))
+    }
+
+    /// The lane that a ring is, if it is not the inbox.
+    #[inline]
+    pub(crate) fn lane(&self, ring: usize) -> Option<&Incoming> {
+        self.receiver.rings()[ring].1.lane()
+    }
+
+    pub(crate) fn capacity(&self, ring: usize) -> u32 {
+        self.receiver.rings()[ring].0.capacity()
+    }
+
+    /// Copies the `ahead`th readable item of a ring.
+    #[inline]
+    pub(crate) fn item(&self, ring: usize, ahead: u32) -> Result<abi::Item, Fault> {
+        self.receiver.item(ring, ahead)
+    }
+
+    /// Gives up what was taken from a ring, and lets its sender know if it waits for that.
+    pub(crate) fn advance(&mut self, shared: &Shared, ring: usize, count: u32) {
+        if self.receiver.advance(ring, count) {
+            self.rooms += 1;
+            let (_, source) = &self.receiver.rings()[ring];
+            // It fails only if there is no such lane, and then nobody waits.
+            let _ = sys::room(shared.fd(), source.room_from());
+        }
+    }
+
+    /// Looks for a while whether there is something in a ring or in the table of lanes, or `other`
+    /// work. Returns whether there is.
+    pub(crate) fn poll(&mut self, shared: &Shared, mut other: impl FnMut() -> bool) -> bool {
+        let seen = (self.changes, self.woken);
+        self.receiver.poll(|| shared.has_lane_news(seen) || other())
+    }
+
+    /// Says that the member is idle, then looks for the same once more. True if there is nothing.
+    pub(crate) fn arm(&mut self, shared: &Shared, other: impl FnOnce() -> bool) -> bool {
+        let seen = (self.changes, self.woken);
+        self.receiver.arm(|| shared.has_lane_news(seen) || other())
+    }
+
+    /// Closes the lane that an error is about, and names it.
+    fn broken(&mut self, shared: &Shared, ring: usize, fault: Fault) -> ReceiveError {
+        let (_, source) = &self.receiver.rings()[ring];
+        let Some(peer) = source.lane().map(|lane| lane.peer) else {
+            return ReceiveError::Inbox(fault);
+        };
+        self.close(shared, ring);
+        ReceiveError::Lane { peer, fault }
+    }
+
+    pub(crate) fn close(&mut self, shared: &Shared, ring: usize) {
+        if let Source::Lane(lane) = self.receiver.remove(ring) {
+            self.opened[lane.peer.id as usize] = 0;
+            // It fails if the kernel has no such lane any more, which is as well.
+            let _ = sys::close_lane(shared.fd(), lane.peer);
+        }
+    }
+
+    /// The lanes, with the numbers of their rings.
+    fn lanes(&self) -> impl Iterator<Item = (usize, &Incoming)> {
+        let numbered = self.receiver.rings().iter().enumerate();
+        numbered.filter_map(|(ring, (_, source))| Some((ring, source.lane()?)))
+    }
+
+    /// The peers that have lanes to this member, and the capacities of those.
+    pub(crate) fn incoming(&self) -> impl Iterator<Item = (Peer, u32)> {
+        let quiet = self.receiver.quiet().filter_map(Source::lane);
+        let awake = self.lanes().map(|(_, lane)| lane);
+        awake
+            .chain(quiet)
+            .map(|lane| (lane.peer, lane.area.entries()))
+    }
+
+    /// Closes the lane from a peer, mapped or not yet. False if there is none.
+    pub(crate) fn close_from(&mut self, shared: &Shared, peer: Peer) -> bool {
+        self.receiver.wake(peer.id);
+        let ring = self.lanes().find(|(_, lane)| lane.peer == peer);
+        let Some((ring, _)) = ring else {
+            return sys::close_lane(shared.fd(), peer).is_ok();
+        };
+        self.close(shared, ring);
+        true
+    }
+
+    /// Whether lanes were opened since [`Reader::refresh`], or quiet ones rung for.
+    #[inline]
+    pub(crate) fn has_changes(&self, shared: &Shared) -> bool {
+        shared.has_lane_news((self.changes, self.woken))
+    }
+
+    /// Maps the lanes that were opened since, and has those read again that were rung for.
+    pub(crate) fn refresh(&mut self, shared: &Shared, events: &mut Vec<LaneEvent>) {
+        self.woken = shared.lanes_woken();
+        let marks = |word| shared.area.quiet(word).load(Ordering::Relaxed);
+        self.receiver.wake_rung(marks);
+        while shared.lane_changes() != self.changes {
+            self.changes = shared.lane_changes();
+            for id in 0..shared.geometry.slots {
+                let (generation, entries) = shared.inbox.lane(id);
+                let generation = generation.load(Ordering::Relaxed);
+                let peer = Peer { id, generation };
+                if generation == 0 || self.opened[id as usize] == generation {
+                    continue;
+                }
+                // Pairs with the kernel's release store of the generation, after the capacity.
+                fence(Ordering::Acquire);
+                let entries = entries.load(Ordering::Relaxed);
+                events.push(match self.open(shared, peer, entries) {
+                    Ok(()) => LaneEvent::Opened(peer, entries),
+                    Err(fault) => {
+                        let _ = sys::close_lane(shared.fd(), peer);
+                        LaneEvent::Failed(peer, fault)
+                    }
+                });
+            }
+        }
+    }
+
+    /// Maps a lane. It is there until this member closes it.
+    fn open(&mut self, shared: &Shared, peer: Peer, entries: u32) -> Result<(), LaneFault> {
+        let limits = abi::MIN_LANE_ENTRIES..=abi::MAX_LANE_ENTRIES;
+        if !entries.is_power_of_two() || !limits.contains(&entries) {
+            return Err(LaneFault::Entries);
+        }
+        let area =
+            LaneArea::map_from(shared.fd(), peer.id, entries).map_err(|_| LaneFault::Unmapped)?;
+        let consumer = shared.area.lane_consumer(peer.id);
+        // SAFETY: the lane is mapped by its source, which is kept beside it, and the word by
+        // `shared`; it is this member's own, and used by atomics only.
+        let memory =
+            unsafe { RawReaderMemory::new(area.ring(), entries, NonNull::from(consumer).cast()) };
+        // SAFETY: as above, of the member's own area.
+        let memory = unsafe { memory.with_mark(shared.area.area(), peer.id) };
+        // Where the kernel has both start. From here on only this member writes it.
+        let start = consumer.load(Ordering::Relaxed);
+        let ring = RingReader::new(memory, start, shared.geometry.outbox_bytes as u64);
+        // If it has left its payload is out of reach.
+        let sender = shared.area_of(peer).ok();
+        let lane = Incoming { peer, area, sender };
+        self.receiver.add(ring, Source::Lane(lane));
+        self.opened[peer.id as usize] = peer.generation;
+        Ok(())
+    }
+
+    /// The producer index of the inbox.
+    pub(crate) fn inbox_producer(&mut self) -> Result<u32, ReceiveError> {
+        let inbox = self.receiver.ring(INBOX);
+        inbox.producer().map_err(ReceiveError::Inbox)
+    }
+
+    /// Ends the lanes of those who had left when the slots had these generations: what is published
+    /// by now is to be read, and then the lanes are closed.
+    pub(crate) fn end_departed(&mut self, generations: &[u32]) {
+        let quiet = self.receiver.quiet().filter_map(Source::lane);
+        let departed = quiet.filter(|lane| lane.peer.has_left(generations));
+        let departed: Vec<_> = departed.map(|lane| lane.peer.id).collect();
+        departed.into_iter().for_each(|id| self.receiver.wake(id));
+        let departed: Vec<_> = self.departed(generations).collect();
+        for (ring, _) in departed {
+            self.receiver.ring(ring).end();
+        }
+    }
+
+    /// Whether the inbox has been read up to `until`, and the lanes that [`Reader::end_departed`] has
+    /// ended for these generations to their ends.
+    pub(crate) fn is_done(&self, until: u32, generations: &[u32]) -> bool {
+        let rings = self.receiver.rings();
+        let mut lanes = self.departed(generations);
+        rings[INBOX].0.has_read(until) && !lanes.any(|(ring, _)| rings[ring].0.has_work())
+    }
+
+    /// Closes the lanes of those who had left by then.
+    pub(crate) fn close_departed(
+        &mut self,
+        shared: &Shared,
+        generations: &[u32],
+        events: &mut Vec<LaneEvent>,
+    ) {
+        let departed: Vec<_> = self.departed(generations).collect();
+        // The last first, for those behind one that is closed move up.
+        for (ring, peer) in departed.into_iter().rev() {
+            self.close(shared, ring);
+            events.push(LaneEvent::Left(peer));
+        }
+    }
+
+    fn departed(&self, generations: &[u32]) -> impl Iterator<Item = (usize, Peer)> {
+        self.lanes()
+            .map(|(ring, lane)| (ring, lane.peer))
+            .filter(|(_, peer)| peer.has_left(generations))
+    }
+}

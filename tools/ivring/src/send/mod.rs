@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Sending: messages, by the inbox of the receiver or by a lane.
+
+mod carry;
+pub(crate) mod handle;
+pub(crate) mod lane;
+pub(crate) mod message;
+pub(crate) mod sent;
+pub(crate) mod unsent;
