@@ -116,6 +116,8 @@ pub fn a_full_lane() {
     assert_eq!(lane.stats().sent, 8);
     let failed = lane.send(number(8), Deadline::NOW).unwrap_err();
     assert!(matches!(failed.error, SendError::Full));
+    let failed = lane.try_send(*failed.message).unwrap_err();
+    assert!(matches!(failed.error, SendError::Full));
     let mut failed = lane.send(*failed.message, shortly()).unwrap_err();
     assert!(matches!(failed.error, SendError::TimedOut));
     for timeout in [Duration::ZERO, Duration::from_millis(5)] {

@@ -13,6 +13,7 @@ mod lanes;
 mod leaving;
 mod looping;
 mod quiet;
+mod receiving;
 mod requests;
 mod sending;
 mod sharing;
@@ -45,6 +46,10 @@ const TESTS: &[(&str, fn())] = tests! {
         alloc_waits_for_the_reader
         foreign_blocks
         threads_send_at_once;
+    receiving:
+        an_owned_item_holds_up_no_sender
+        an_owned_item_of_the_departed
+        a_batch_is_released;
     leaving:
         gone_and_stale
         flush_knows_what_was_read

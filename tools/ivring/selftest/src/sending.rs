@@ -135,6 +135,8 @@ pub fn a_full_inbox() {
     }
     let failed = sender.send(to, number(8), Deadline::NOW).unwrap_err();
     assert!(matches!(failed.error, SendError::Full));
+    let failed = sender.try_send(to, *failed.message).unwrap_err();
+    assert!(matches!(failed.error, SendError::Full));
     let failed = sender.send(to, number(8), shortly()).unwrap_err();
     assert!(matches!(failed.error, SendError::TimedOut));
     for timeout in [Duration::ZERO, Duration::from_millis(5)] {

@@ -66,3 +66,62 @@ impl<S, F: ?Sized> Handler<S, F> {
         &mut self.closure
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    type Adder<'h, S> = Box<Handler<S, dyn FnMut(u32) -> u32 + 'h>>;
+
+    fn adder<'h, S, F>(add: F) -> Adder<'h, S>
+    where
+        S: Accepts<F>,
+        F: FnMut(u32) -> u32 + 'h,
+    {
+        let handler = Handler::new(add, |mut add| move |number| add(number));
+        handler as Adder<'h, S>
+    }
+
+    #[test]
+    fn a_sendable_handler_is_called_and_dropped_in_another_thread() {
+        /// Counts how often one of it is dropped.
+        struct Dropped<'c>(&'c AtomicU32);
+
+        impl Drop for Dropped<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+
+        let drops = AtomicU32::new(0);
+        let (mut sum, dropped) = (Box::new(1), Dropped(&drops));
+        let mut handler: Adder<'_, Sendable> = adder(move |number| {
+            let _ = &dropped;
+            *sum += number;
+            *sum
+        });
+        assert_eq!((handler.get())(2), 3);
+        thread::scope(|scope| {
+            let there = scope.spawn(move || {
+                let mut handlers = [handler, adder(|number| number)];
+                (handlers[0].get())(4) + (handlers[1].get())(5)
+            });
+            assert_eq!(there.join().unwrap(), 12);
+        });
+        assert_eq!(drops.into_inner(), 1);
+    }
+
+    #[test]
+    fn a_local_handler_holds_what_is_not_send() {
+        let shared = Rc::new(3);
+        let theirs = Rc::clone(&shared);
+        let mut handler: Adder<'_, Local> = adder(move |number| *theirs + number);
+        assert_eq!((handler.get())(4), 7);
+        drop(handler);
+        assert_eq!(Rc::strong_count(&shared), 1);
+    }
+}
