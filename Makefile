@@ -133,7 +133,7 @@ style-shell:
 		$(filter-out %/packages %/kernels,$(wildcard $(MACHINE)/*)) $(MACHINE)/kernels/build $(MACHINE)/kernels/rt
 
 # No two files of these import each other.
-WITHOUT_CYCLES :=
+WITHOUT_CYCLES := tools/ivring tools/ivring-protocol
 
 style-cycles:
 	tools/lint/cycles-test
