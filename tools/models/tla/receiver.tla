@@ -45,7 +45,7 @@ Turn ==
                                                      THEN mem.producer[ring] ELSE @]
   /\ UNCHANGED <<mem, buf, snd>>
 
-\* Ring::item(), ivr_ring_copy()
+\* RingReader::item(), ivr_ring_copy()
 Copy ==
   /\ rcv.at = "copy"
   /\ LET index == rcv.consumed[ring] + IF "C" \in Without THEN 0 ELSE 1 IN
@@ -53,7 +53,7 @@ Copy ==
                         !.at = IF "C" \in Without THEN "room barrier" ELSE "consume"]
   /\ UNCHANGED <<mem, buf, krn, snd>>
 
-\* Ring::advance(), ivr_ring_consume()
+\* RingReader::advance(), ivr_ring_consume()
 Consume ==
   /\ rcv.at = "consume"
   /\ Put(R, <<"consumer", ring, rcv.consumed[ring] + 1>>)

@@ -12,7 +12,7 @@ Back(s) == Go(s, IF snd[s].dies THEN "dead" ELSE "top")
 HasRead(s) == mem.consumer[s] > snd[s].sent - Capacity
 Few(s, sent) == sent - mem.consumer[s] < WakeItems
 
-\* Writer::stage and publish(), ivr_lane_push(), Producer::push()
+\* RingWriter::stage and publish(), ivr_lane_push(), Producer::push()
 Publish(s) ==
   /\ snd[s].at = "top"
   /\ LET next == snd[s].sent + 1
@@ -33,13 +33,13 @@ Publish(s) ==
           ELSE Put(s, <<"send", s, next>>)
   /\ UNCHANGED <<mem, krn, rcv>>
 
-\* Writer::publish(), ivr_lane_publish()
+\* RingWriter::publish(), ivr_lane_publish()
 LightLook(s) ==
   /\ snd[s].at = "light look"
   /\ IF mem.state = "BUSY_UNFENCED" THEN Back(s) ELSE Go(s, "barrier")
   /\ UNCHANGED <<mem, buf, krn, rcv>>
 
-\* Writer::must_ring(), ivr_lane_ring()
+\* RingWriter::must_ring(), ivr_lane_ring()
 SenderBarrier(s) ==
   /\ snd[s].at = "barrier"
   /\ Barrier(s, "S of a lane")
@@ -118,7 +118,7 @@ Timer ==
           /\ UNCHANGED mem
   /\ UNCHANGED <<buf, snd, rcv>>
 
-\* Writer::refresh(), ivr_lane_refresh()
+\* RingWriter::refresh(), ivr_lane_refresh()
 Full(s) ==
   /\ snd[s].at = "full"
   /\ IF HasRead(s)
