@@ -111,7 +111,7 @@ unit-tests:
 style: style-format style-crates style-module style-c style-shell style-cycles
 
 style-format:
-	rustfmt --check --edition 2021 --config-path $(KERNEL_SOURCE)/.rustfmt.toml $(wildcard rust/*.rs)
+	rustfmt --check --edition 2021 --config-path $(KERNEL_SOURCE)/.rustfmt.toml $$(find rust -name "*.rs")
 	cargo fmt --all --check
 
 style-crates:

@@ -5,43 +5,21 @@
 //! A sender puts work items into a receiver's inbox, in memory that both map, and the receiver is
 //! interrupted only if it is idle. `Documentation/design.rst` says how, and why it is right.
 
-mod account;
-mod area;
-mod batch;
-mod bits;
-mod counters;
-mod cpus;
-mod debugfs;
-mod delay;
 mod device;
-mod doorbell;
-mod endpoint;
-mod geometry;
-mod inbox;
-mod ioctl;
-mod ioctl_lane;
-mod lane;
-mod lanes;
-mod mapping;
 mod member;
-mod membership;
 mod memory;
-mod name;
-mod nospec;
-mod process;
-mod progress;
-mod quiet;
+mod os;
+mod queue;
 mod region;
-mod registry;
-mod ring;
-mod slots;
-mod state;
 mod uapi;
-mod user;
-mod waiter;
-mod waitqueue;
 
 use kernel::prelude::*;
+
+use crate::{
+    device::{debugfs, file::Device},
+    memory::account,
+    region::registry,
+};
 
 module! {
     type: Ivring,
@@ -59,7 +37,7 @@ extern "C" {
 #[pin_data]
 struct Ivring {
     #[pin]
-    _device: device::Device,
+    _device: Device,
     _debugfs: debugfs::Directory,
 }
 
@@ -72,7 +50,7 @@ impl kernel::InPlaceModule for Ivring {
         // SAFETY: As above.
         unsafe { ivring_init_memory_limits() };
         try_pin_init!(Self {
-            _device <- device::Device::register(),
+            _device <- Device::register(),
             _debugfs: debugfs::Directory::create(),
         })
     }

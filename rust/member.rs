@@ -2,6 +2,15 @@
 
 //! A member: one participant of a region, with its area, its inbox, its lanes and its doorbell.
 
+pub(crate) mod counters;
+pub(crate) mod delay;
+pub(crate) mod doorbell;
+pub(crate) mod inbox;
+pub(crate) mod lane;
+pub(crate) mod lanes;
+pub(crate) mod quiet;
+pub(crate) mod slot_set;
+
 use core::{cell::Cell, mem::offset_of};
 use kernel::{
     fmt,
@@ -17,21 +26,21 @@ use kernel::{
 };
 
 use crate::{
-    area::{Area, Word},
-    counters::Counters,
-    delay::{self, Delay},
-    doorbell::Doorbell,
-    geometry::Geometry,
-    inbox::Inbox,
-    lane::Lane,
-    lanes::{Lanes, Table},
-    membership::Patience,
-    memory,
-    quiet::Quiet,
-    state::{Due, State},
+    member::counters::Counters,
+    member::delay::Delay,
+    member::doorbell::Doorbell,
+    member::inbox::Inbox,
+    member::lane::Lane,
+    member::lanes::{Lanes, Table},
+    member::quiet::Quiet,
+    memory::area::{Area, Word},
+    memory::layout::Geometry,
+    os::allocation,
+    os::waitqueue::Deadline,
+    queue::patience::Patience,
+    queue::state::{Due, State},
+    queue::waiter::Woken,
     uapi::{self, Item, MemberArea, Stats, BUSY_UNFENCED},
-    waiter::Woken,
-    waitqueue::Deadline,
 };
 
 /// Who a member is: its slot in the region, and the slot's generation.
@@ -120,7 +129,7 @@ impl Member {
                 timer <- HrTimer::new(),
                 counters: Counters::default(),
             }),
-            memory::charged(),
+            allocation::charged(),
         )
     }
 

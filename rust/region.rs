@@ -2,6 +2,9 @@
 
 //! A region: a fixed number of slots, and the members that hold them.
 
+pub(crate) mod name;
+pub(crate) mod registry;
+
 use core::mem::{offset_of, size_of};
 use kernel::{
     new_spinlock,
@@ -11,13 +14,13 @@ use kernel::{
 };
 
 use crate::{
-    account,
-    area::{Area, Word},
-    geometry::Geometry,
     member::{Member, MemberId},
-    memory,
-    name::{Name, Permissions},
-    nospec,
+    memory::account,
+    memory::area::{Area, Word},
+    memory::layout::Geometry,
+    os::allocation,
+    os::nospec,
+    region::name::{Name, Permissions},
     uapi::{self, RegionArea},
 };
 
@@ -99,7 +102,7 @@ impl Region {
             .store(geometry.inbox_entries);
         area.write_u64(offset_of!(RegionArea, outbox_bytes), geometry.outbox_bytes);
 
-        let mut slots = KVec::with_capacity(count, memory::charged())?;
+        let mut slots = KVec::with_capacity(count, allocation::charged())?;
         for _ in 0..count {
             slots.push_within_capacity(Slot {
                 generation: 0,
@@ -121,7 +124,7 @@ impl Region {
                 area,
                 table <- new_spinlock!(table, "ivring_table"),
             }),
-            memory::charged(),
+            allocation::charged(),
         )
     }
 

@@ -212,15 +212,15 @@ fn rows(file: &object::File<'_>, text: SectionIndex) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// The name of a file of the module, which is in `rust/`.
+/// The folders of the kernel's own `rust/` whose code is compiled into modules.
+const OF_KERNEL: [&str; 4] = ["bindings", "helpers", "kernel", "pin-init"];
+
+/// The name of a file of the module: its path from `rust/` on.
 fn own(path: &Path) -> Option<String> {
-    let directory = path.parent()?.file_name()?;
-    (directory == "rust").then(|| {
-        format!(
-            "rust/{}",
-            path.file_name().unwrap_or_default().to_string_lossy()
-        )
-    })
+    let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
+    let start = parts.iter().rposition(|part| part == "rust")?;
+    let own = !OF_KERNEL.contains(&parts.get(start + 1)?.as_ref());
+    own.then(|| parts[start..].join("/"))
 }
 
 /// A section with debug information, with its addresses relocated; empty if there is none.

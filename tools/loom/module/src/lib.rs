@@ -16,30 +16,41 @@ mod waitqueue;
 
 pub(crate) use kernel_api::{page, prelude, sync};
 
-#[path = "../../../../rust/area.rs"]
+#[path = "../../../../rust/memory/area.rs"]
 #[allow(dead_code, clippy::undocumented_unsafe_blocks)]
 mod area;
-#[path = "../../../../rust/progress.rs"]
+#[path = "../../../../rust/queue/progress.rs"]
 #[allow(dead_code)]
 mod progress;
-#[path = "../../../../rust/quiet.rs"]
+#[path = "../../../../rust/member/quiet.rs"]
 #[allow(dead_code)]
 mod quiet;
-#[path = "../../../../rust/ring.rs"]
+#[path = "../../../../rust/queue/ring.rs"]
 #[allow(dead_code)]
 mod ring;
-#[path = "../../../../rust/slots.rs"]
+#[path = "../../../../rust/member/slot_set.rs"]
 #[allow(dead_code)]
-mod slots;
-#[path = "../../../../rust/state.rs"]
+mod slot_set;
+#[path = "../../../../rust/queue/state.rs"]
 #[allow(dead_code)]
 mod state;
 #[path = "../../../../rust/uapi.rs"]
 #[allow(dead_code)]
 mod uapi;
 
+// Where the module has them.
+mod memory {
+    pub(crate) use crate::{account, area};
+}
+mod os {
+    pub(crate) use crate::{allocation, bits, cpus, waitqueue};
+}
+mod queue {
+    pub(crate) use crate::{patience, progress, ring, state, waiter};
+}
+
 mod account {
-    //! In the place of `rust/account.rs`: there are no users here.
+    //! In the place of `rust/memory/account.rs`: there are no users here.
 
     use std::sync::Arc;
 
@@ -67,7 +78,7 @@ mod list {
 }
 
 mod bits {
-    //! In the place of `rust/bits.rs`.
+    //! In the place of `rust/os/bits.rs`.
 
     use ivring_loom::machine;
 
@@ -80,8 +91,8 @@ mod bits {
     }
 }
 
-mod membership {
-    //! In the place of `rust/membership.rs`: no sender leaves while it sleeps.
+mod patience {
+    //! In the place of `rust/queue/patience.rs`: no sender leaves while it sleeps.
 
     use std::marker::PhantomData;
 
@@ -101,8 +112,8 @@ mod membership {
     }
 }
 
-mod memory {
-    //! In the place of `rust/memory.rs`.
+mod allocation {
+    //! In the place of `rust/os/allocation.rs`.
 
     pub(crate) fn charged() -> crate::prelude::Flags {
         crate::prelude::Flags
@@ -110,7 +121,7 @@ mod memory {
 }
 
 mod cpus {
-    //! In the place of `rust/cpus.rs`: a grace period of RCU, or an interrupt of all CPUs.
+    //! In the place of `rust/os/cpus.rs`: a grace period of RCU, or an interrupt of all CPUs.
 
     pub(crate) fn barrier_on_all() {
         ivring_loom::machine::barrier_on_all();

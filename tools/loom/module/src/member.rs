@@ -20,10 +20,11 @@ use loom::sync::{
     Mutex,
 };
 
+pub(crate) use crate::{quiet, slot_set};
 pub use crate::prelude::{Error, ECONNRESET, EPIPE};
 use crate::{
     area::{Area, Word},
-    membership::Patience,
+    patience::Patience,
     prelude::*,
     progress::{Progress, Seen, Wish},
     quiet::Quiet,

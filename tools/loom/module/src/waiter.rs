@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! In the place of `rust/waiter.rs`. There are neither deadlines nor signals.
+//! In the place of `rust/queue/waiter.rs`. There are neither deadlines nor signals.
 
 use std::{cell::Cell, sync::Arc};
 
 use loom::sync::Mutex;
 
-use crate::{list::ListArc, membership::Patience, prelude::*, waitqueue::WaitQueue};
+use crate::{list::ListArc, patience::Patience, prelude::*, waitqueue::WaitQueue};
 
 thread_local! {
     static SLEEPS: Cell<u32> = const { Cell::new(0) };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! In the place of `rust/waitqueue.rs`: who sleeps is on the queue before it looks.
+//! In the place of `rust/os/waitqueue.rs`: who sleeps is on the queue before it looks.
 //!
 //! The kernel's passes a full barrier between the two. It is left out here, so that nothing rests
 //! on it.

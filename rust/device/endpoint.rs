@@ -19,16 +19,16 @@ use kernel::{
 };
 
 use crate::{
-    doorbell::Doorbell,
-    ioctl,
-    mapping::{map, Access},
+    device::ioctl,
+    member::doorbell::Doorbell,
     member::Member,
-    membership::{Membership, Patience},
-    memory,
-    process::Process,
-    registry::Handle,
+    memory::mapping::{map, Access},
+    os::allocation,
+    os::process::Process,
+    os::waitqueue::Deadline,
+    queue::patience::{Membership, Patience},
+    region::registry::Handle,
     uapi::{self, EVENT_ITEMS, EVENT_MEMBERS},
-    waitqueue::Deadline,
 };
 
 const EPOLLIN: u32 = 0x001;
@@ -294,7 +294,7 @@ impl MiscDevice for Endpoint {
     type Ptr = Pin<KBox<Self>>;
 
     fn open(_file: &File, _misc: &MiscDeviceRegistration<Self>) -> Result<Self::Ptr> {
-        let doorbell = Arc::pin_init(Doorbell::new(), memory::charged())?;
+        let doorbell = Arc::pin_init(Doorbell::new(), allocation::charged())?;
         KBox::pin_init(
             // INVARIANT: Neither is set.
             pin_init!(Self {
@@ -306,7 +306,7 @@ impl MiscDevice for Endpoint {
                 process <- new_mutex!(None, "ivring_process"),
                 opening <- new_mutex!((), "ivring_opening"),
             }),
-            memory::charged(),
+            allocation::charged(),
         )
     }
 

@@ -6,12 +6,13 @@ use core::mem::{offset_of, size_of};
 use kernel::{prelude::*, sync::Arc};
 
 use crate::{
-    area::{Area, Word},
-    lane::Lane,
+    member::lane::Lane,
+    member::quiet::Quiet,
+    member::slot_set::{bit_of, slots_in, WORDS},
     member::MemberId,
-    memory, nospec,
-    quiet::Quiet,
-    slots::{bit_of, slots_in, WORDS},
+    memory::area::{Area, Word},
+    os::allocation,
+    os::nospec,
     uapi::{self, LaneInfo},
 };
 
@@ -40,7 +41,7 @@ const FEW: usize = 8;
 const IDLED: u32 = 16;
 
 fn slots(count: u32) -> Result<Slots> {
-    let mut slots = KVec::with_capacity(count as usize, memory::charged())?;
+    let mut slots = KVec::with_capacity(count as usize, allocation::charged())?;
     for _ in 0..count {
         slots.push_within_capacity(None)?;
     }

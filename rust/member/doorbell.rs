@@ -12,7 +12,7 @@ use kernel::{
     },
 };
 
-use crate::waitqueue::WaitQueue;
+use crate::os::waitqueue::WaitQueue;
 
 /// A reference to an eventfd.
 ///

@@ -5,13 +5,13 @@
 use kernel::{prelude::*, sync::Arc};
 
 use crate::{
-    endpoint::{Caller, Endpoint},
-    ioctl::require,
-    lane::Lane,
+    device::endpoint::{Caller, Endpoint},
+    device::ioctl::require,
+    member::lane::Lane,
     member::{Member, MemberId},
+    os::user::User,
+    os::waitqueue::Deadline,
     uapi,
-    user::User,
-    waitqueue::Deadline,
 };
 
 pub(crate) fn open_lane(

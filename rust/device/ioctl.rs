@@ -11,19 +11,22 @@ use kernel::{
 };
 
 use crate::{
-    account, batch, cpus, device,
-    doorbell::EventFd,
-    endpoint::{Caller, Endpoint, Setup},
-    geometry::Geometry,
-    ioctl_lane::{close_lane, doorbell, open_lane, with_lane},
+    device::batch,
+    device::endpoint::{Caller, Endpoint, Setup},
+    device::file,
+    device::ioctl_lane::{close_lane, doorbell, open_lane, with_lane},
+    member::doorbell::EventFd,
     member::{Member, Owner, Sent},
-    name::{uid_in_current_ns, Name, Permissions},
-    process::Process,
+    memory::account,
+    memory::layout::Geometry,
+    os::cpus,
+    os::process::Process,
+    os::user::{Plain, User},
+    os::waitqueue::Deadline,
+    region::name::{uid_in_current_ns, Name, Permissions},
+    region::registry::Handle,
     region::{Region, Reservation},
-    registry::Handle,
     uapi::{self, Item, IOC_MAGIC},
-    user::{Plain, User},
-    waitqueue::Deadline,
 };
 
 const IOC_API: u32 = _IOR::<uapi::Api>(IOC_MAGIC, uapi::NR_API);
@@ -158,7 +161,7 @@ fn attach(endpoint: Pin<&Endpoint>, argument: User<uapi::Attach>) -> Result {
     let found = match (attach.region_fd, name.is_empty()) {
         (-1, true) => None,
         (-1, false) => Some(Handle::find(&name)?),
-        (fd, true) => Some(device::region_of(fd)?),
+        (fd, true) => Some(file::region_of(fd)?),
         (_, false) => return Err(EINVAL),
     };
     let own = endpoint.region.as_ref();

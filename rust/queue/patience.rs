@@ -7,7 +7,7 @@ use kernel::{
     sync::atomic::{Acquire, Atomic, Full},
 };
 
-use crate::waitqueue::{Deadline, WaitQueue};
+use crate::os::waitqueue::{Deadline, WaitQueue};
 
 /// Whether the member of a file is still a member, for as long as the file is open.
 #[pin_data]

@@ -12,8 +12,8 @@ use kernel::{
 };
 
 use crate::{
-    area::{Area, Word},
-    slots::bit_of,
+    member::slot_set::bit_of,
+    memory::area::{Area, Word},
     uapi::MemberArea,
 };
 
@@ -62,7 +62,7 @@ impl<'a> Quiet<'a> {
 #[kunit_tests(ivring_quiet)]
 mod tests {
     use super::*;
-    use crate::slots::slots_in;
+    use crate::member::slot_set::slots_in;
 
     #[test]
     fn marks() -> Result {

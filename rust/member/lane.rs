@@ -15,14 +15,14 @@ use kernel::{
 };
 
 use crate::{
-    area::{Area, Word},
     member::{Member, MemberId},
-    membership::Patience,
-    memory,
-    progress::{Progress, Seen, Wish},
-    ring::Room,
+    memory::area::{Area, Word},
+    os::allocation,
+    queue::patience::Patience,
+    queue::progress::{Progress, Seen, Wish},
+    queue::ring::Room,
+    queue::waiter::Woken,
     uapi::{Item, LaneEnd, MemberArea, RingArea},
-    waiter::Woken,
 };
 
 /// A lane. It lives until both its ends have let go of it.
@@ -77,7 +77,7 @@ impl Lane {
                 end <- new_spinlock!(End::Open(receiver), "ivring_end"),
                 progress <- Progress::new(*entries),
             }),
-            memory::charged(),
+            allocation::charged(),
         )
     }
 

@@ -5,7 +5,7 @@
 use core::ops::Deref;
 use kernel::{prelude::*, sync::Arc, task::Kuid};
 
-use crate::{account, name::Name, region::Region};
+use crate::{memory::account, region::name::Name, region::Region};
 
 /// How many regions one user may hold at a time.
 const MAX_REGIONS_PER_USER: usize = 256;

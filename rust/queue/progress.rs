@@ -18,11 +18,11 @@ use kernel::{
 };
 
 use crate::{
-    membership::Patience,
-    memory,
-    ring::{is_read, Room},
-    waiter::{Waiter, Woken},
-    waitqueue::Deadline,
+    os::allocation,
+    os::waitqueue::Deadline,
+    queue::patience::Patience,
+    queue::ring::{is_read, Room},
+    queue::waiter::{Waiter, Woken},
 };
 
 /// What a task waits for.
@@ -287,7 +287,7 @@ impl Progress {
         }
         loop {
             let waiter = Waiter::new()?;
-            let node = RBTreeNodeReservation::new(memory::charged())?;
+            let node = RBTreeNodeReservation::new(allocation::charged())?;
             let task = waiter.clone_arc();
 
             let mut queue = self.queue.lock();
@@ -375,8 +375,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        area::Area,
-        membership::Membership,
+        memory::area::Area,
+        queue::patience::Membership,
         uapi::{self, RingArea},
     };
 

@@ -15,7 +15,7 @@ use kernel::{
     },
 };
 
-use crate::{account::Charge, bits, memory, uapi::Item};
+use crate::{memory::account::Charge, os::allocation, os::bits, uapi::Item};
 
 /// Zeroed, page-aligned memory, charged to the memory cgroup of the task that made it, and on the
 /// account of its user.
@@ -40,7 +40,7 @@ impl Area {
     pub(crate) fn new(bytes: usize) -> Result<Self> {
         let size = page_align(bytes).ok_or(EINVAL)?;
         let charge = Charge::new(size)?;
-        let memory = VVec::with_capacity(size, memory::charged() | __GFP_ZERO)?;
+        let memory = VVec::with_capacity(size, allocation::charged() | __GFP_ZERO)?;
         // INVARIANT: The allocation holds `size` bytes, all of them zero.
         Ok(Self {
             memory,

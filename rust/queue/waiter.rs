@@ -9,7 +9,7 @@ use kernel::{
     sync::atomic::{Atomic, Relaxed},
 };
 
-use crate::{membership::Patience, memory, waitqueue::WaitQueue};
+use crate::{os::allocation, os::waitqueue::WaitQueue, queue::patience::Patience};
 
 /// A task that waits.
 #[pin_data]
@@ -39,7 +39,7 @@ impl Waiter {
                 queue <- WaitQueue::new(c"ivring_waiter", kernel::static_lock_class!()),
                 links <- ListLinks::new(),
             }),
-            memory::charged(),
+            allocation::charged(),
         )
     }
 

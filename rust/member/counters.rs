@@ -4,7 +4,7 @@
 
 use kernel::sync::atomic::{Atomic, Relaxed};
 
-use crate::{inbox::Counts, uapi::Stats};
+use crate::{member::inbox::Counts, uapi::Stats};
 
 /// What happened to a member, but for what its inbox counts. Each is counted as it happens, and none is
 /// ever taken back.

@@ -7,8 +7,8 @@ use kernel::prelude::*;
 
 use crate::{
     member::MemberId,
+    os::user::{Plain, User},
     uapi::{Item, INLINE_BYTES, ITEM_FLAGS},
-    user::{Plain, User},
 };
 
 /// As many items as are kept on the stack: 512 bytes.

@@ -12,7 +12,7 @@ use kernel::{
     types::ForeignOwnable,
 };
 
-use crate::{account::Charge, area::Area, nospec};
+use crate::{memory::account::Charge, memory::area::Area, os::nospec};
 
 extern "C" {
     /// In `helpers.c`: `VM_MAYSHARE`. `vm::flags::MAYSHARE` is another flag before Linux 7.3.

@@ -12,7 +12,7 @@ use kernel::{
 };
 
 use crate::{
-    area::{Area, Items, Word},
+    memory::area::{Area, Items, Word},
     uapi::{Item, RingArea},
 };
 

@@ -11,8 +11,8 @@ use kernel::{
 };
 
 use crate::{
-    area::Word,
-    cpus,
+    memory::area::Word,
+    os::cpus,
     uapi::{BUSY, BUSY_UNFENCED, DELAYED, GONE, IDLE},
 };
 
@@ -124,7 +124,7 @@ impl State<'_> {
 #[kunit_tests(ivring_state)]
 mod tests {
     use super::*;
-    use crate::area::Area;
+    use crate::memory::area::Area;
     use core::cell::Cell;
 
     /// All that a member may have written there.

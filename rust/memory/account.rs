@@ -7,7 +7,7 @@
 
 use kernel::{bindings::kuid_t, prelude::*, sync::Arc, task::Kuid};
 
-use crate::memory;
+use crate::os::allocation;
 
 extern "C" {
     /// In `helpers.c`: the user whose limits apply to the current task.
@@ -138,7 +138,7 @@ impl Charge {
             added => added?,
         }
         // From here on it is given back by `drop`, where there is no memory too.
-        Arc::new(Self { user, bytes }, memory::charged()).map_err(Into::into)
+        Arc::new(Self { user, bytes }, allocation::charged()).map_err(Into::into)
     }
 }
 

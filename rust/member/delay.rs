@@ -16,8 +16,8 @@ use kernel::{
 };
 
 use crate::{
-    area::Area,
     member::Member,
+    memory::area::Area,
     uapi::{MemberArea, MAX_WAKE_DELAY_US},
 };
 

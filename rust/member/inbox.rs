@@ -6,10 +6,10 @@ use core::mem::offset_of;
 use kernel::{new_spinlock, prelude::*, sync::SpinLock};
 
 use crate::{
-    area::Area,
-    membership::Patience,
-    progress::{Progress, Seen, Wish},
-    ring::{Producer, Ring, Room},
+    memory::area::Area,
+    queue::patience::Patience,
+    queue::progress::{Progress, Seen, Wish},
+    queue::ring::{Producer, Ring, Room},
     uapi::{Item, MemberArea, RingArea},
 };
 

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the module needs of the kernel beyond its Rust API.
+
+pub(crate) mod allocation;
+pub(crate) mod bits;
+pub(crate) mod cpus;
+pub(crate) mod nospec;
+pub(crate) mod process;
+pub(crate) mod user;
+pub(crate) mod waitqueue;
