@@ -2,9 +2,13 @@
 
 //! The device: what user space opens, maps, polls and calls.
 
-pub(crate) mod batch;
+pub(crate) mod attach;
 pub(crate) mod debugfs;
 pub(crate) mod endpoint;
+pub(crate) mod enqueue;
 pub(crate) mod file;
-pub(crate) mod ioctl;
-pub(crate) mod ioctl_lane;
+pub(crate) mod flush;
+pub(crate) mod info;
+pub(crate) mod lane;
+pub(crate) mod mmap;
+pub(crate) mod wait;

@@ -4,5 +4,6 @@
 
 pub(crate) mod account;
 pub(crate) mod area;
+pub(crate) mod backing;
 pub(crate) mod layout;
 pub(crate) mod mapping;

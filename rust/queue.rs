@@ -4,8 +4,11 @@
 //!
 //! All of it works on plain memory: it knows neither files nor pages nor interrupts.
 
+pub(crate) mod item;
 pub(crate) mod patience;
 pub(crate) mod progress;
 pub(crate) mod ring;
+pub(crate) mod room;
 pub(crate) mod state;
+pub(crate) mod wait_list;
 pub(crate) mod waiter;

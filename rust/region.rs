@@ -2,10 +2,6 @@
 
 //! A region: a fixed number of slots, and the members that hold them.
 
-pub(crate) mod name;
-pub(crate) mod registry;
-
-use core::mem::{offset_of, size_of};
 use kernel::{
     new_spinlock,
     prelude::*,
@@ -14,15 +10,21 @@ use kernel::{
 };
 
 use crate::{
-    member::{Member, MemberId},
-    memory::account,
-    memory::area::{Area, Word},
-    memory::layout::Geometry,
-    os::allocation,
-    os::nospec,
-    region::name::{Name, Permissions},
-    uapi::{self, RegionArea},
+    member::{id::MemberId, lane::Lane, Member},
+    memory::{
+        area::Area,
+        layout::{Geometry, RegionWords},
+    },
+    os::{allocation, credentials::accountable_user},
+    region::{
+        name::{Name, Permissions},
+        slots::{Holder, SlotTable},
+    },
 };
+
+pub(crate) mod name;
+pub(crate) mod registry;
+pub(crate) mod slots;
 
 /// What a set of members share.
 #[pin_data]
@@ -30,59 +32,13 @@ pub(crate) struct Region {
     pub(crate) geometry: Geometry,
     pub(crate) name: Name,
     pub(crate) permissions: Permissions,
-    /// Whose limits applied to who made it.
+    /// The user whose limits applied to the task that made it.
     creator: Kuid,
-    /// `struct ivring_region_area`, written by the kernel alone.
+    /// `struct ivring_region_area`, which the kernel alone writes: it shows the generations and the
+    /// `members` of the slot table.
     pub(crate) area: Area,
     #[pin]
-    table: SpinLock<Table>,
-}
-
-/// Who holds the slots.
-///
-/// # Invariants
-///
-/// `generation` of a slot is odd exactly while a member holds it, and moves on by one at each change.
-/// The region area shows the same generations and the same `members`.
-struct Table {
-    slots: KVec<Slot>,
-    attached: u32,
-    members: u32,
-}
-
-impl Table {
-    fn count(&self, is_it: impl Fn(&Slot) -> bool) -> usize {
-        self.slots.iter().filter(|slot| is_it(slot)).count()
-    }
-}
-
-struct Slot {
-    generation: u32,
-    holder: Holder,
-}
-
-enum Holder {
-    Nobody,
-    /// Someone of that user is about to become a member here, and may still fail.
-    Reserved(Kuid),
-    Member(Kuid, Arc<Member>),
-}
-
-impl Holder {
-    /// Whether that user has the slot.
-    fn is_of(&self, user: Kuid) -> bool {
-        match self {
-            Holder::Nobody => false,
-            Holder::Reserved(holder) | Holder::Member(holder, _) => *holder == user,
-        }
-    }
-}
-
-impl Slot {
-    /// Free, and with generations left: the last one is never given out, so that none comes twice.
-    fn is_free(&self) -> bool {
-        matches!(self.holder, Holder::Nobody) && self.generation < u32::MAX - 1
-    }
+    slots: SpinLock<SlotTable>,
 }
 
 impl Region {
@@ -91,71 +47,39 @@ impl Region {
         name: Name,
         permissions: Permissions,
     ) -> Result<Arc<Self>> {
-        let count = geometry.slots as usize;
         let mut area = Area::new(geometry.region_bytes())?;
-        area.word(offset_of!(RegionArea, magic)).store(uapi::MAGIC);
-        area.word(offset_of!(RegionArea, version))
-            .store(uapi::API_VERSION);
-        area.word(offset_of!(RegionArea, slots))
-            .store(geometry.slots);
-        area.word(offset_of!(RegionArea, inbox_entries))
-            .store(geometry.inbox_entries);
-        area.write_u64(offset_of!(RegionArea, outbox_bytes), geometry.outbox_bytes);
-
-        let mut slots = KVec::with_capacity(count, allocation::charged())?;
-        for _ in 0..count {
-            slots.push_within_capacity(Slot {
-                generation: 0,
-                holder: Holder::Nobody,
-            })?;
-        }
-        // INVARIANT: No slot is held, and a fresh area shows zeros.
-        let table = Table {
-            slots,
-            attached: 0,
-            members: 0,
-        };
+        RegionWords::set_up(&mut area, &geometry);
+        let slots = SlotTable::new(geometry.slots)?;
         Arc::pin_init(
             try_pin_init!(Self {
                 geometry,
                 name,
                 permissions,
-                creator: account::current_user(),
+                creator: accountable_user(),
                 area,
-                table <- new_spinlock!(table, "ivring_table"),
+                slots <- new_spinlock!(slots, "ivring_table"),
             }),
             allocation::charged(),
         )
     }
 
-    fn generation_word(&self, slot: usize) -> Word<'_> {
-        self.area
-            .word(offset_of!(RegionArea, generation) + slot * size_of::<u32>())
+    fn words(&self) -> RegionWords<'_> {
+        RegionWords(&self.area)
     }
 
-    fn members_word(&self) -> Word<'_> {
-        self.area.word(offset_of!(RegionArea, members))
-    }
-
-    /// Moves on whenever a member comes or goes.
+    /// Changes whenever a member attaches or leaves.
     pub(crate) fn members(&self) -> u32 {
-        self.members_word().load()
+        self.words().members().load()
     }
 
     /// How many members there are.
     pub(crate) fn attached(&self) -> u32 {
-        self.table.lock().attached
+        self.slots.lock().attached
     }
 
     /// The generation of a slot, and the member that holds it; `EINVAL` if there is no such slot.
     pub(crate) fn slot(&self, slot: u32) -> Result<(u32, Option<Arc<Member>>)> {
-        let table = self.table.lock();
-        let slot = nospec::get(&table.slots, slot as usize).ok_or(EINVAL)?;
-        let member = match &slot.holder {
-            Holder::Member(_, member) => Some(member.clone()),
-            _ => None,
-        };
-        Ok((slot.generation, member))
+        self.slots.lock().slot(slot)
     }
 
     /// The member with this very generation.
@@ -163,57 +87,23 @@ impl Region {
     /// `EPIPE` if it has left, `ESTALE` if another has taken its slot since, `EINVAL` if there never
     /// was such a member.
     pub(crate) fn member(&self, id: u32, generation: u32) -> Result<Arc<Member>> {
-        let (current, member) = self.slot(id)?;
-        if generation % 2 == 0 || generation > current {
-            return Err(EINVAL);
-        }
-        match member {
-            Some(member) if current == generation => Ok(member),
-            _ if current == generation + 1 => Err(EPIPE),
-            _ => Err(ESTALE),
-        }
+        self.slots.lock().member(id, generation)
     }
 
-    /// Keeps a slot for a member of `user` to come: the one that is `wanted`, or with `None` the first
-    /// free one.
+    /// Reserves a slot for a member of `user` that is about to attach: the one that is `wanted`, or with
+    /// `None` the first free one.
     ///
-    /// Who did not create the region gets half of its slots at most, and not the last one that is
-    /// free while the creator has none. So nobody can take all, and the creator always gets one.
+    /// A user who did not create the region gets half of its slots at most, and not the last free one
+    /// while the creator has none. So nobody can take all, and the creator always gets one.
     ///
     /// `EBUSY` if it is taken, `ENOSPC` if all are, `EINVAL` if there is no such slot; `EDQUOT` if
-    /// `user` has as many as there may be.
+    /// `user` has as many as are allowed.
     pub(crate) fn reserve(
         self: &Arc<Self>,
         wanted: Option<u32>,
         user: Kuid,
     ) -> Result<Reservation> {
-        let mut table = self.table.lock();
-        let index = match wanted {
-            None => table.slots.iter().position(Slot::is_free).ok_or(ENOSPC)?,
-            Some(wanted) => {
-                let wanted = nospec::index(wanted as usize, table.slots.len()).ok_or(EINVAL)?;
-                table.slots[wanted]
-                    .is_free()
-                    .then_some(wanted)
-                    .ok_or(EBUSY)?
-            }
-        };
-        if user != self.creator {
-            let held = table.count(|slot| slot.holder.is_of(user));
-            let is_kept = table.count(|slot| slot.holder.is_of(self.creator)) == 0
-                && table.count(Slot::is_free) == 1;
-            if is_kept || held >= table.slots.len().div_ceil(2) {
-                return Err(EDQUOT);
-            }
-        }
-        let slot = &mut table.slots[index];
-        slot.holder = Holder::Reserved(user);
-        let id = MemberId {
-            // CAST: There are at most `MAX_SLOTS` slots.
-            slot: index as u16,
-            generation: slot.generation + 1,
-        };
-        drop(table);
+        let id = self.slots.lock().reserve(wanted, user, self.creator)?;
         // INVARIANT: The slot was free, and is reserved now.
         Ok(Reservation {
             region: self.clone(),
@@ -223,24 +113,13 @@ impl Region {
         })
     }
 
-    /// Gives `slot` to `holder`, and returns who held it.
+    /// Gives `slot` to `holder`, and returns what held it before.
     fn set_holder(&self, slot: usize, holder: Holder) -> Holder {
-        let mut guard = self.table.lock();
-        let table = &mut *guard;
-        let entry = &mut table.slots[slot];
-        let old = core::mem::replace(&mut entry.holder, holder);
-        let (was, is) = (
-            matches!(old, Holder::Member(..)),
-            matches!(entry.holder, Holder::Member(..)),
-        );
-        if was != is {
-            // INVARIANT: The slot is held exactly if it was not before, so one step keeps the
-            // generation's parity right; the area is told of each change.
-            entry.generation += 1;
-            table.members = table.members.wrapping_add(1);
-            table.attached = table.attached + u32::from(is) - u32::from(was);
-            self.generation_word(slot).store_release(entry.generation);
-            self.members_word().store_release(table.members);
+        let mut slots = self.slots.lock();
+        let (old, generation) = slots.set_holder(slot, holder);
+        if let Some(generation) = generation {
+            self.words().generation(slot).store_release(generation);
+            self.words().members().store_release(slots.members);
         }
         old
     }
@@ -250,7 +129,30 @@ impl Region {
         // One slot at a time, so that the table is never locked for long.
         for slot in (0..self.geometry.slots).filter(|&slot| slot as usize != but) {
             if let Ok((_, Some(member))) = self.slot(slot) {
-                member.notify();
+                member.bell.notify();
+            }
+        }
+    }
+
+    /// Has the receiver of a lane, which had marked it as quiet, look at it again. A receiver that is
+    /// just leaving looks at nothing.
+    pub(crate) fn wake_lane(&self, lane: &Lane) {
+        if let Ok(receiver) = self.member(lane.to.slot.into(), lane.to.generation) {
+            receiver.lanes.wake(lane.from.slot);
+        }
+    }
+
+    /// Has the receivers of a member look at what it has sent: it is about to leave, and may have been
+    /// killed between its last publish and the doorbell. A receiver that sees that the member has left
+    /// looks there.
+    fn wake_receivers(&self, member: &Member) {
+        for lane in (0..self.geometry.slots).filter_map(|slot| member.lanes.to(slot).ok()) {
+            let Ok(receiver) = lane.receiver() else {
+                continue;
+            };
+            let open = lane.with_receiver(receiver.words());
+            if open.held() != 0 && open.is_quiet() {
+                self.wake_lane(&lane);
             }
         }
     }
@@ -258,17 +160,17 @@ impl Region {
     /// Takes `member` out of the region.
     pub(crate) fn leave(&self, member: &Member) {
         let slot = usize::from(member.id.slot);
-        member.wake_receivers(self.geometry.slots);
+        self.wake_receivers(member);
         // From here on nobody finds it.
         let holder = self.set_holder(slot, Holder::Nobody);
-        // Whoever has found it already is sent away.
+        // All who have found it already are sent away.
         member.close();
         self.announce(slot);
         drop(holder);
     }
 }
 
-/// A slot that is kept for a member to come; given back if none does.
+/// A slot that is reserved for a member; given back if none attaches.
 ///
 /// # Invariants
 ///
@@ -310,7 +212,7 @@ impl Region {
             inbox_entries: 2,
             outbox_bytes: 4096,
         };
-        let name = Name::new([0; uapi::NAME_SIZE])?;
+        let name = Name::new([0; crate::uapi::NAME_SIZE])?;
         Self::new(geometry, name, Permissions::of_current(0))
     }
 }
@@ -321,7 +223,7 @@ mod tests {
     use kernel::bindings::kuid_t;
 
     fn owner() -> Kuid {
-        account::current_user()
+        accountable_user()
     }
 
     fn stranger() -> Kuid {
@@ -435,7 +337,7 @@ mod tests {
             }
             region.leave(&member);
             assert!(region.member(0, generation).err() == Some(EPIPE));
-            assert_eq!(region.generation_word(0).load(), generation + 1);
+            assert_eq!(region.words().generation(0).load(), generation + 1);
         }
         assert!(region.member(0, 1).err() == Some(ESTALE));
         assert!(region.member(0, u32::MAX).err() == Some(EINVAL));
@@ -447,7 +349,7 @@ mod tests {
     #[test]
     fn last_generation() -> Result {
         let region = Region::for_test(1)?;
-        region.table.lock().slots[0].generation = u32::MAX - 3;
+        region.slots.lock().set_generation(0, u32::MAX - 3);
         let member = attach(&region, None)?;
         assert_eq!(member.id.generation, u32::MAX - 2);
         region.leave(&member);

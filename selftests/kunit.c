@@ -11,10 +11,11 @@
 
 /* One entry per file that has a suite. */
 static const char * const suites[] = {
-	"ivring_account", "ivring_area", "ivring_batch", "ivring_delay",
-	"ivring_endpoint", "ivring_geometry", "ivring_ioctl", "ivring_lanes",
-	"ivring_name", "ivring_nospec", "ivring_progress", "ivring_quiet",
-	"ivring_region", "ivring_registry", "ivring_ring", "ivring_state",
+	"ivring_account", "ivring_area", "ivring_backing", "ivring_delay",
+	"ivring_enqueue", "ivring_file", "ivring_item", "ivring_lanes",
+	"ivring_layout", "ivring_mmap", "ivring_name", "ivring_nospec",
+	"ivring_progress", "ivring_quiet", "ivring_region",
+	"ivring_registry", "ivring_ring", "ivring_room", "ivring_state",
 	"ivring_user", "ivring_waitqueue",
 };
 

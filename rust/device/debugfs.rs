@@ -8,7 +8,7 @@
 use core::ptr;
 use kernel::{bindings, module::this_module, prelude::*, seq_file::SeqFile, seq_print};
 
-use crate::{region::name::uid_in_current_ns, region::registry};
+use crate::{os::credentials::uid_in_current_ns, region::registry};
 
 static OPERATIONS: Operations = Operations(bindings::file_operations {
     owner: this_module::<crate::LocalModule>().as_ptr(),

@@ -4,7 +4,6 @@
 //!
 //! The kernel believes neither of its indices: all it asks is whether they differ.
 
-use core::mem::{offset_of, size_of};
 use kernel::{
     new_spinlock,
     prelude::*,
@@ -15,25 +14,31 @@ use kernel::{
 };
 
 use crate::{
-    member::{Member, MemberId},
-    memory::area::{Area, Word},
+    member::{bell::Bell, id::MemberId, quiet::Quiet},
+    memory::{
+        area::{Area, Word},
+        layout::{lane_bytes, MemberWords, RingWords},
+    },
     os::allocation,
-    queue::patience::Patience,
-    queue::progress::{Progress, Seen, Wish},
-    queue::ring::Room,
-    queue::waiter::Woken,
-    uapi::{Item, LaneEnd, MemberArea, RingArea},
+    queue::{
+        patience::Patience,
+        progress::Progress,
+        ring::first_index,
+        room::Room,
+        wait_list::{Seen, Wish},
+        waiter::Woken,
+    },
 };
 
-/// A lane. It lives until both its ends have let go of it.
+/// A lane. It lives until both its ends have released it.
 #[pin_data]
 pub(crate) struct Lane {
-    /// Who writes it.
+    /// The member that writes it.
     pub(crate) from: MemberId,
-    /// Who reads it.
+    /// The member that reads it.
     pub(crate) to: MemberId,
-    /// What the sender writes: `struct ivring_ring_area`.
-    pub(crate) area: Area,
+    /// `struct ivring_ring_area`, which the sender writes.
+    pub(crate) area: Arc<Area>,
     /// Capacity, a power of two.
     pub(crate) entries: u32,
     /// The sender has mapped it.
@@ -47,13 +52,13 @@ pub(crate) struct Lane {
     progress: Progress,
 }
 
-/// The receiver's end of a lane.
+/// Whether a lane is open.
 ///
-/// Once a lane has ended it keeps nothing of its receiver, whose memory is another's to pay for, but
-/// how far that has read.
+/// A lane that has ended drops its reference to the receiver, whose memory another user is charged for,
+/// and keeps only the receiver's last index.
 enum End {
-    /// It is open. The receiver lists the lane, and ends it when it leaves.
-    Open(Arc<Member>),
+    /// It is open. The receiver lists the lane, and ends it when the receiver leaves.
+    Open(Arc<Bell>),
     /// The receiver has closed it.
     Closed(u32),
     /// The receiver has left.
@@ -61,19 +66,24 @@ enum End {
 }
 
 impl Lane {
-    /// Makes a lane that nobody else sees yet. `entries` is a power of two.
-    pub(crate) fn new(from: MemberId, receiver: Arc<Member>, entries: u32) -> Result<Arc<Self>> {
-        let area = Area::new(size_of::<RingArea>() + entries as usize * size_of::<Item>())?;
-        area.word(offset_of!(RingArea, producer))
-            .store(start(entries));
+    /// Makes a lane to the member `to`, which has this bell. Nobody else sees the lane yet. `entries` is
+    /// a power of two.
+    pub(crate) fn new(
+        from: MemberId,
+        to: MemberId,
+        receiver: Arc<Bell>,
+        entries: u32,
+    ) -> Result<Arc<Self>> {
+        let area = Arc::new(Area::new(lane_bytes(entries))?, allocation::charged())?;
+        RingWords(&area).producer().store(first_index(entries));
         Arc::pin_init(
             pin_init!(Self {
                 from,
-                to: receiver.id,
+                to,
                 area,
                 entries,
                 mapped: Atomic::new(false),
-                seen: Atomic::new(start(*entries)),
+                seen: Atomic::new(first_index(*entries)),
                 end <- new_spinlock!(End::Open(receiver), "ivring_end"),
                 progress <- Progress::new(*entries),
             }),
@@ -81,31 +91,8 @@ impl Lane {
         )
     }
 
-    fn producer(&self) -> Word<'_> {
-        self.area.word(offset_of!(RingArea, producer))
-    }
-
-    /// How far the receiver, whose area this is, has read.
-    fn consumer<'a>(&self, receiver: &'a Area) -> Word<'a> {
-        receiver.word(self.end_offset() + offset_of!(LaneEnd, consumer))
-    }
-
-    fn closed_word<'a>(&self, receiver: &'a Area) -> Word<'a> {
-        receiver.word(self.end_offset() + offset_of!(LaneEnd, closed))
-    }
-
-    fn end_offset(&self) -> usize {
-        offset_of!(MemberArea, lane) + usize::from(self.from.slot) * size_of::<LaneEnd>()
-    }
-
-    /// Makes the receiver's end ready, which is nobody else's until it is announced.
-    pub(crate) fn set_up_end(&self, receiver: &Area) {
-        self.closed_word(receiver).store(0);
-        self.consumer(receiver).store_release(start(self.entries));
-    }
-
-    /// Who reads it: `ECONNRESET` if the receiver has closed it, `EPIPE` if it has left.
-    pub(crate) fn receiver(&self) -> Result<Arc<Member>> {
+    /// The receiver's bell: `ECONNRESET` if the receiver has closed the lane, `EPIPE` if it has left.
+    pub(crate) fn receiver(&self) -> Result<Arc<Bell>> {
         match &*self.end.lock() {
             End::Open(receiver) => Ok(receiver.clone()),
             End::Closed(_) => Err(ECONNRESET),
@@ -113,10 +100,21 @@ impl Lane {
         }
     }
 
+    /// The lane with what its receiver, whose words these are, writes of it.
+    pub(crate) fn with_receiver<'a>(&'a self, receiver: MemberWords<'a>) -> OpenLane<'a> {
+        OpenLane {
+            lane: self,
+            receiver,
+        }
+    }
+
     /// How far it has been read. No error: the sender alone would have broken it.
     fn look(&self) -> Result<Seen> {
         let (consumer, end) = match &*self.end.lock() {
-            End::Open(receiver) => (self.consumer(&receiver.area).load_acquire(), None),
+            End::Open(receiver) => {
+                let lane = self.with_receiver(receiver.words());
+                (lane.consumer().load_acquire(), None)
+            }
             End::Closed(consumer) => (*consumer, Some(ECONNRESET)),
             End::Left(consumer) => (*consumer, Some(EPIPE)),
         };
@@ -136,29 +134,6 @@ impl Lane {
         self.mapped.load(Relaxed)
     }
 
-    /// How many items it holds, if its indices are what they ought to be; zero for none.
-    pub(crate) fn held(&self, receiver: &Area) -> u32 {
-        let consumer = self.consumer(receiver).load();
-        self.producer().load().wrapping_sub(consumer)
-    }
-
-    /// Whether it is empty, and nothing was written since the last call. One call at a time.
-    pub(crate) fn stands_still(&self, receiver: &Area) -> bool {
-        let producer = self.producer().load();
-        let seen = self.seen.load(Relaxed);
-        self.seen.store(producer, Relaxed);
-        producer == seen && !self.is_due(receiver)
-    }
-
-    /// Whether it holds something, or its sender waits for what has been read already.
-    pub(crate) fn is_due(&self, receiver: &Area) -> bool {
-        self.held(receiver) != 0 || self.is_room_due(receiver)
-    }
-
-    fn is_room_due(&self, receiver: &Area) -> bool {
-        self.progress.is_due(self.consumer(receiver).load())
-    }
-
     /// Sleeps until the receiver has read all items before `position`.
     ///
     /// `EPIPE` or `ECONNRESET` when nothing more will be read, else what the wait fails with.
@@ -171,21 +146,82 @@ impl Lane {
         self.wait(Wish::End, patience)
     }
 
-    fn wait(&self, wish: Wish, patience: Patience<'_>) -> Result {
-        let room = Room::of(&self.area);
-        self.progress.wait(wish, patience, room, || self.look())
+    fn room(&self) -> Room<'_> {
+        Room::of(RingWords(&self.area))
     }
 
-    /// Takes out a few of those that wait for progress, after the receiver has read on, closed the
+    fn wait(&self, wish: Wish, patience: Patience<'_>) -> Result {
+        self.progress
+            .wait(wish, patience, self.room(), || self.look())
+    }
+
+    /// Takes out a few of the tasks that wait for progress, after the receiver has read on, closed the
     /// lane or left.
     pub(crate) fn tell(&self) -> Woken {
-        self.progress.tell(Room::of(&self.area), || self.look())
+        self.progress.tell(self.room(), || self.look())
+    }
+}
+
+/// A lane and what its receiver writes of it.
+#[derive(Clone, Copy)]
+pub(crate) struct OpenLane<'a> {
+    pub(crate) lane: &'a Lane,
+    receiver: MemberWords<'a>,
+}
+
+impl<'a> OpenLane<'a> {
+    /// How far the receiver has read.
+    fn consumer(self) -> Word<'a> {
+        self.receiver.lane_consumer(self.lane.from.slot)
     }
 
-    /// The same on behalf of a receiver, whose area this is, that has read on and did not say so.
-    pub(crate) fn tell_if_due(&self, receiver: &Area) -> Woken {
-        if self.is_room_due(receiver) {
-            self.tell()
+    fn closed(self) -> Word<'a> {
+        self.receiver.lane_closed(self.lane.from.slot)
+    }
+
+    /// Makes the receiver's words ready, which nobody else uses until the lane is announced.
+    pub(crate) fn set_up(self) {
+        self.closed().store(0);
+        self.consumer()
+            .store_release(first_index(self.lane.entries));
+    }
+
+    fn producer(self) -> u32 {
+        RingWords(&self.lane.area).producer().load()
+    }
+
+    /// How many items it holds, if its indices are correct; zero if they are equal.
+    pub(crate) fn held(self) -> u32 {
+        let consumer = self.consumer().load();
+        self.producer().wrapping_sub(consumer)
+    }
+
+    /// The sender's half of barrier Q: whether the receiver has marked the lane as quiet.
+    pub(crate) fn is_quiet(self) -> bool {
+        Quiet(self.receiver).is_marked(self.lane.from.slot)
+    }
+
+    /// Whether it is empty, and nothing was written since the last call. One call at a time.
+    pub(crate) fn stands_still(self) -> bool {
+        let producer = self.producer();
+        let seen = self.lane.seen.load(Relaxed);
+        self.lane.seen.store(producer, Relaxed);
+        producer == seen && !self.is_due()
+    }
+
+    /// Whether it holds something, or its sender waits for what has been read already.
+    pub(crate) fn is_due(self) -> bool {
+        self.held() != 0 || self.is_room_due()
+    }
+
+    fn is_room_due(self) -> bool {
+        self.lane.progress.is_due(self.consumer().load())
+    }
+
+    /// [`Lane::tell`] on behalf of a receiver that has read on and did not ring back itself.
+    pub(crate) fn tell_if_due(self) -> Woken {
+        if self.is_room_due() {
+            self.lane.tell()
         } else {
             Woken::new()
         }
@@ -193,24 +229,19 @@ impl Lane {
 
     /// The receiver has closed it, and has yet to let others open one in its place; then
     /// [`Lane::tell`] follows.
-    pub(crate) fn close(&self, receiver: &Area) {
-        self.end_as(End::Closed, receiver);
-        self.closed_word(receiver).store(1);
+    pub(crate) fn close(self) {
+        self.end_as(End::Closed);
+        self.closed().store(1);
     }
 
     /// The receiver has left; [`Lane::tell`] follows.
-    pub(crate) fn leave(&self, receiver: &Area) {
-        self.end_as(End::Left, receiver);
+    pub(crate) fn leave(self) {
+        self.end_as(End::Left);
     }
 
-    /// Called by the receiver, which so is not dropped here.
-    fn end_as(&self, end: fn(u32) -> End, receiver: &Area) {
-        let consumer = self.consumer(receiver).load_acquire();
-        *self.end.lock() = end(consumer);
+    /// The caller holds a reference to the receiver's bell, so this never drops the last one.
+    fn end_as(self, end: fn(u32) -> End) {
+        let consumer = self.consumer().load_acquire();
+        *self.lane.end.lock() = end(consumer);
     }
-}
-
-/// Where the indices start: one round before they wrap.
-fn start(entries: u32) -> u32 {
-    0u32.wrapping_sub(entries)
 }

@@ -1,35 +1,63 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The lanes of a member: those that lead to it, and those that it writes.
+//!
+//! Locks, outermost first: `opening` of a sender; `lists` of its receiver, or of the sender itself; the
+//! list of the tasks that wait for a lane; the end of the lane.
 
-use core::mem::{offset_of, size_of};
-use kernel::{prelude::*, sync::Arc};
+use kernel::{
+    new_mutex, new_spinlock,
+    prelude::*,
+    sync::{Arc, Mutex, SpinLock},
+};
 
 use crate::{
-    member::lane::Lane,
-    member::quiet::Quiet,
-    member::slot_set::{bit_of, slots_in, WORDS},
-    member::MemberId,
-    memory::area::{Area, Word},
-    os::allocation,
-    os::nospec,
-    uapi::{self, LaneInfo},
+    member::{
+        counter::Counter,
+        id::MemberId,
+        lane::{Lane, OpenLane},
+        lane_table::LaneTable,
+        quiet::Quiet,
+        slot_set::{bit_of, slots_in, WORDS},
+    },
+    memory::{area::Area, layout::MemberWords},
+    os::{allocation, nospec},
+    queue::waiter::Woken,
 };
 
 type Slots = KVec<Option<Arc<Lane>>>;
+
+/// The lanes of a member.
+#[pin_data]
+pub(crate) struct Lanes {
+    /// `struct ivring_member_area` of the member, which has its ends of the lanes.
+    area: Arc<Area>,
+    /// Written under the lock of `lists`.
+    table: LaneTable,
+    /// Times that senders who waited for room in a lane were woken by the member, or on its behalf.
+    pub(crate) room: Counter,
+    #[pin]
+    pub(crate) opening: Mutex<Opening>,
+    #[pin]
+    lists: SpinLock<Lists>,
+}
+
+/// The right to list a lane that the member writes, of one call at a time. Nothing under its lock accesses
+/// user memory or allocates.
+pub(crate) struct Opening(());
 
 /// The lanes of a member, by the slot of the member at the other end.
 ///
 /// # Invariants
 ///
 /// Until the member leaves, `incoming` and `outgoing` have an entry for each slot of the region, and
-/// the member's `struct ivring_lanes` shows `incoming`. Afterwards both are empty. `open` has a bit for
-/// each slot that `incoming` holds a lane of, and for no other.
-pub(crate) struct Lanes {
+/// the member's lane table shows `incoming`. Afterwards both are empty. `open` has a bit for each slot
+/// that `incoming` holds a lane of, and for no other.
+struct Lists {
     incoming: Slots,
     outgoing: Slots,
     open: [u32; WORDS],
-    /// How often the member has gone idle, but for how often it wraps.
+    /// How often the member has gone idle, modulo 2^32.
     idled: u32,
 }
 
@@ -48,228 +76,320 @@ fn slots(count: u32) -> Result<Slots> {
     Ok(slots)
 }
 
-/// The `struct ivring_lanes` of a member, which the kernel writes.
-#[derive(Clone, Copy)]
-pub(crate) struct Table<'a> {
-    pub(crate) area: &'a Area,
-    /// Where it begins.
-    pub(crate) offset: usize,
-}
-
-impl Table<'_> {
-    fn changes(&self) -> Word<'_> {
-        self.area
-            .word(self.offset + offset_of!(uapi::Lanes, changes))
+impl Lists {
+    /// The lanes from the slots whose bits are set in the word `index`.
+    fn of<'a>(
+        &'a self,
+        words: MemberWords<'a>,
+        index: usize,
+        bits: u32,
+    ) -> impl Iterator<Item = OpenLane<'a>> {
+        slots_in(index, bits)
+            .filter_map(|slot| nospec::get(&self.incoming, usize::from(slot))?.as_ref())
+            .map(move |lane| lane.with_receiver(words))
     }
 
-    /// Says that a lane is not quiet any more. One call at a time.
-    fn count_woken(&self) {
-        let woken = self.area.word(self.offset + offset_of!(uapi::Lanes, woken));
-        // Who sees this sees that the lane's mark has gone.
-        woken.store_release(woken.load().wrapping_add(1));
-    }
-
-    /// Shows a lane, or with zeros that there is none. One call at a time.
-    fn show(&self, slot: u16, generation: u32, entries: u32) {
-        let entry =
-            self.offset + offset_of!(uapi::Lanes, lane) + usize::from(slot) * size_of::<LaneInfo>();
-        let word = |field| self.area.word(entry + field);
-        // Whoever sees the generation sees the entries that belong to it.
-        word(offset_of!(LaneInfo, entries)).store(entries);
-        word(offset_of!(LaneInfo, generation)).store_release(generation);
-        let changes = self.changes();
-        changes.store_release(changes.load().wrapping_add(1));
+    /// The lanes to look at: all that lead to the member and are not quiet. Costs as much as there are of
+    /// those, not as there are slots.
+    fn awake<'a>(&'a self, words: MemberWords<'a>) -> impl Iterator<Item = OpenLane<'a>> {
+        let open = self.open.iter().enumerate().filter(|(_, open)| **open != 0);
+        open.flat_map(move |(index, &open)| self.of(words, index, open & !Quiet(words).bits(index)))
     }
 }
 
 impl Lanes {
-    pub(crate) fn new(slots_of_region: u32) -> Result<Self> {
-        // INVARIANT: A fresh table shows no lanes.
-        Ok(Self {
-            incoming: slots(slots_of_region)?,
-            outgoing: slots(slots_of_region)?,
-            open: [0; WORDS],
-            idled: 0,
+    /// No lanes yet. `area` is the member's, and `table` is fresh.
+    pub(crate) fn new(
+        slots_of_region: u32,
+        area: Arc<Area>,
+        table: LaneTable,
+    ) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            area,
+            table,
+            room: Counter::default(),
+            opening <- new_mutex!(Opening(()), "ivring_opening"),
+            // INVARIANT: A fresh table shows no lanes.
+            lists <- new_spinlock!(Lists {
+                incoming: slots(slots_of_region)?,
+                outgoing: slots(slots_of_region)?,
+                open: [0; WORDS],
+                idled: 0,
+            }, "ivring_lanes"),
         })
     }
 
-    /// The lane from the member of a slot; `EINVAL` if there is no such slot.
-    pub(crate) fn from(&self, slot: u32) -> Result<Option<&Arc<Lane>>> {
-        let lane = nospec::get(&self.incoming, slot as usize).ok_or(EINVAL)?;
-        Ok(lane.as_ref())
+    fn words(&self) -> MemberWords<'_> {
+        MemberWords(&self.area)
     }
 
-    /// The lane to the member of a slot, of whatever generation; `EINVAL` if there is no such slot.
-    pub(crate) fn to(&self, slot: u32) -> Result<Option<&Arc<Lane>>> {
-        let lane = nospec::get(&self.outgoing, slot as usize).ok_or(EINVAL)?;
-        Ok(lane.as_ref())
-    }
-
-    /// The lanes from the slots whose bits are set in the word `index`.
-    fn of(&self, index: usize, bits: u32) -> impl Iterator<Item = &Arc<Lane>> {
-        slots_in(index, bits)
-            .filter_map(|slot| nospec::get(&self.incoming, usize::from(slot))?.as_ref())
-    }
-
-    /// The lanes to look at: all that lead to the member, whose area this is, and are not quiet. Costs
-    /// as much as there are of those, not as there are slots.
-    pub(crate) fn awake<'a>(&'a self, area: &'a Area) -> impl Iterator<Item = &'a Arc<Lane>> {
-        let words = self.open.iter().enumerate().filter(|(_, open)| **open != 0);
-        words.flat_map(move |(index, &open)| self.of(index, open & !Quiet(area).bits(index)))
-    }
-
-    /// The member, whose area this is, has gone idle. Marks lanes as quiet that have stood still for
-    /// long, if there are many. Look at the others after this.
+    /// The lane from the member of a slot.
     ///
-    /// `fenced` says whether each sender that has not seen the marks passes a barrier of its own, or has
-    /// passed one. Another task of the member may have stored UNFENCED.
-    pub(crate) fn quieten(&mut self, area: &Area, table: Table<'_>, fenced: impl Fn() -> bool) {
-        self.idled = self.idled.wrapping_add(1);
-        if self.idled % IDLED != 0 || self.awake(area).nth(FEW).is_none() {
+    /// `ENOENT` if there is none, `EINVAL` if there is no such slot.
+    pub(crate) fn from(&self, slot: u32) -> Result<Arc<Lane>> {
+        let lists = self.lists.lock();
+        let lane = nospec::get(&lists.incoming, slot as usize).ok_or(EINVAL)?;
+        lane.as_ref().cloned().ok_or(ENOENT)
+    }
+
+    /// The lane to the member of a slot, of whatever generation. Errors as [`Lanes::from`].
+    pub(crate) fn to(&self, slot: u32) -> Result<Arc<Lane>> {
+        let lists = self.lists.lock();
+        let lane = nospec::get(&lists.outgoing, slot as usize).ok_or(EINVAL)?;
+        lane.as_ref().cloned().ok_or(ENOENT)
+    }
+
+    /// Whether a lane that is not quiet holds something.
+    ///
+    /// Rings back on behalf of a member that has read on and did not ring back itself.
+    pub(crate) fn have_items(&self) -> bool {
+        let mut any = false;
+        let mut woken = Woken::new();
+        for lane in self.lists.lock().awake(self.words()) {
+            any |= lane.held() != 0;
+            let due = lane.tell_if_due();
+            self.room.add(u64::from(due.count() > 0));
+            woken.append(due);
+        }
+        // Outside the lock.
+        woken.wake();
+        any
+    }
+
+    /// The member has gone idle. Marks lanes as quiet that have stood still for long, if there are many.
+    /// Look at the others after this.
+    ///
+    /// `is_fenced` says whether each sender that has not seen the marks passes a barrier of its own, or
+    /// has passed one. Another task of the member may have stored UNFENCED.
+    pub(crate) fn quieten(&self, is_fenced: impl Fn() -> bool) {
+        let words = self.words();
+        let mut lists = self.lists.lock();
+        lists.idled = lists.idled.wrapping_add(1);
+        if lists.idled % IDLED != 0 || lists.awake(words).nth(FEW).is_none() {
             return;
         }
-        let quiet = Quiet(area);
-        for (index, &open) in self.open.iter().enumerate() {
+        let quiet = Quiet(words);
+        for (index, &open) in lists.open.iter().enumerate() {
             let bits = open & !quiet.bits(index);
-            let still = self.of(index, bits).filter(|lane| lane.stands_still(area));
-            let still = still.fold(0, |bits, lane| bits | bit_of(lane.from.slot).1);
+            let still = lists
+                .of(words, index, bits)
+                .filter(|open| open.stands_still());
+            let still = still.fold(0, |bits, open| bits | bit_of(open.lane.from.slot).1);
             if still == 0 {
                 continue;
             }
             quiet.mark(index, still);
             // After the marks: a sender that has read UNFENCED read it before them.
-            let fenced = fenced();
-            for lane in self.of(index, still) {
-                if !fenced || lane.is_due(area) {
-                    self.wake(lane.from.slot, area, table);
+            let fenced = is_fenced();
+            for open in lists.of(words, index, still) {
+                if !fenced || open.is_due() {
+                    self.unmark(open.lane.from.slot);
                 }
             }
         }
     }
 
-    /// Has the lane from a slot looked at again by the member, whose area this is, and tells the
-    /// member.
-    pub(crate) fn wake(&self, slot: u16, area: &Area, table: Table<'_>) {
-        if Quiet(area).unmark(slot) {
-            table.count_woken();
+    /// To be called under the lock.
+    fn unmark(&self, slot: u16) {
+        if Quiet(self.words()).unmark(slot) {
+            self.table.count_woken();
         }
     }
 
-    /// Lists a lane that leads to the member, whose area this is, and tells the member.
+    /// Has the member look at the lane from a slot again, and tells the member.
+    pub(crate) fn wake(&self, slot: u16) {
+        let _lists = self.lists.lock();
+        self.unmark(slot);
+    }
+
+    /// Lists a lane that leads to the member, and tells the member.
     ///
-    /// `EPIPE` if the member has left, `EBUSY` if it has yet to let go of a lane from that slot.
-    pub(crate) fn add(&mut self, lane: &Arc<Lane>, area: &Area, table: Table<'_>) -> Result {
+    /// `EPIPE` if the member has left, `EBUSY` if it has yet to close a lane from that slot.
+    pub(crate) fn add(&self, lane: &Arc<Lane>) -> Result {
         let slot = lane.from.slot;
         let (word, bit) = bit_of(slot);
-        match nospec::get_mut(&mut self.incoming, usize::from(slot)) {
+        let mut lists = self.lists.lock();
+        match nospec::get_mut(&mut lists.incoming, usize::from(slot)) {
             None => Err(EPIPE),
             Some(Some(_)) => Err(EBUSY),
             Some(place) => {
-                lane.set_up_end(area);
-                Quiet(area).unmark(slot);
+                lane.with_receiver(self.words()).set_up();
+                Quiet(self.words()).unmark(slot);
                 // INVARIANT: Its bit is set, and it is shown.
                 *place = Some(lane.clone());
-                self.open[word] |= bit;
-                table.show(slot, lane.from.generation, lane.entries);
+                lists.open[word] |= bit;
+                self.table.show(slot, lane.from.generation, lane.entries);
                 Ok(())
             }
         }
     }
 
-    /// Closes the lane from this very member, takes it off the list, and tells the member, whose area
-    /// this is. `ENOENT` if there is none.
-    pub(crate) fn remove(
-        &mut self,
-        from: MemberId,
-        area: &Area,
-        table: Table<'_>,
-    ) -> Result<Arc<Lane>> {
-        let place = nospec::get_mut(&mut self.incoming, usize::from(from.slot));
+    /// Closes the lane from this very member, takes it off the list, and tells the member and the sender.
+    /// `ENOENT` if there is none.
+    pub(crate) fn close(&self, from: MemberId) -> Result {
+        let mut lists = self.lists.lock();
+        let place = nospec::get_mut(&mut lists.incoming, usize::from(from.slot));
         let lane = place
             .and_then(|place| place.take_if(|lane| lane.from == from))
             .ok_or(ENOENT)?;
-        // Before another can be added: they share the receiver's words.
-        lane.close(area);
-        Quiet(area).unmark(from.slot);
+        // Before another can be added, because they share the receiver's words.
+        lane.with_receiver(self.words()).close();
+        Quiet(self.words()).unmark(from.slot);
         // INVARIANT: Its bit is cleared, and it is not shown any more.
         let (word, bit) = bit_of(from.slot);
-        self.open[word] &= !bit;
-        table.show(from.slot, 0, 0);
-        Ok(lane)
+        lists.open[word] &= !bit;
+        self.table.show(from.slot, 0, 0);
+        drop(lists);
+        // Outside the lock.
+        lane.tell().wake();
+        Ok(())
     }
 
-    /// Lists a lane that the member writes, and returns the one that it had to that slot before.
-    /// `EOWNERDEAD` if the member has left.
-    pub(crate) fn set_to(&mut self, lane: &Arc<Lane>) -> Result<Option<Arc<Lane>>> {
+    /// Rings back to the tasks that wait for room in the lane from a slot. Errors as [`Lanes::from`].
+    pub(crate) fn ring_back(&self, from: u32) -> Result {
+        let wanted = self.from(from)?.tell().wake();
+        self.room.add(u64::from(wanted));
+        Ok(())
+    }
+
+    /// Lists a lane that the member writes, in place of any to that slot before. `EOWNERDEAD` if the
+    /// member has left.
+    pub(crate) fn set_to(&self, lane: &Arc<Lane>, _: &mut Opening) -> Result {
+        let mut lists = self.lists.lock();
         let slot = usize::from(lane.to.slot);
-        let place = nospec::get_mut(&mut self.outgoing, slot).ok_or(EOWNERDEAD)?;
-        Ok(place.replace(lane.clone()))
+        let place = nospec::get_mut(&mut lists.outgoing, slot).ok_or(EOWNERDEAD)?;
+        let old = place.replace(lane.clone());
+        drop(lists);
+        // Outside the lock, because it may be the last reference.
+        drop(old);
+        Ok(())
     }
 
-    /// The member leaves: takes all of them.
-    pub(crate) fn take(&mut self) -> (Slots, Slots) {
+    /// The member leaves: ends the lanes that lead to it, and releases all. Each sender that waits is
+    /// told.
+    pub(crate) fn leave(&self) {
+        let mut lists = self.lists.lock();
         // INVARIANT: Both are empty, and no bit is set.
-        self.open = [0; WORDS];
-        (
-            core::mem::take(&mut self.incoming),
-            core::mem::take(&mut self.outgoing),
-        )
+        lists.open = [0; WORDS];
+        let incoming = core::mem::take(&mut lists.incoming);
+        let outgoing = core::mem::take(&mut lists.outgoing);
+        drop(lists);
+        for lane in incoming.iter().flatten() {
+            lane.with_receiver(self.words()).leave();
+            lane.tell().wake();
+        }
+        // Outside the lock, because lanes may be dropped here.
+        drop((incoming, outgoing));
     }
 }
 
 #[kunit_tests(ivring_lanes)]
 mod tests {
     use super::*;
-    use crate::{member::Member, uapi::MemberArea};
+    use crate::{
+        member::{bell::Bell, doorbell::Doorbell},
+        memory::layout::{Geometry, LanesWords, RingWords},
+        uapi::MAX_SLOTS,
+    };
 
     const SLOTS: u32 = 4;
     const OFFSET: usize = 128;
-
-    /// What the table says of a slot: `changes`, generation and entries.
-    fn shown(area: &Area, slot: usize) -> [u32; 3] {
-        let entry = OFFSET + 64 + slot * 8;
-        [OFFSET, entry, entry + 4].map(|offset| area.word(offset).load())
-    }
 
     fn id(slot: u16, generation: u32) -> MemberId {
         MemberId { slot, generation }
     }
 
+    /// The member of slot 0 of a region with this number of slots.
+    struct Receiver {
+        area: Arc<Area>,
+        inbox: Arc<Area>,
+        bell: Arc<Bell>,
+        lanes: Pin<KBox<Lanes>>,
+    }
+
+    impl Receiver {
+        fn new(slots: u32) -> Result<Self> {
+            let geometry = Geometry {
+                slots,
+                inbox_entries: 2,
+                outbox_bytes: 4096,
+            };
+            let area = Arc::new(Area::new(geometry.member_bytes())?, GFP_KERNEL)?;
+            let inbox = Arc::new(Area::new(OFFSET + 64 + 8 * slots as usize)?, GFP_KERNEL)?;
+            let doorbell = Arc::pin_init(Doorbell::new(), GFP_KERNEL)?;
+            let table = LaneTable::new(inbox.clone(), OFFSET);
+            Ok(Self {
+                bell: Bell::new(area.clone(), doorbell)?,
+                lanes: KBox::pin_init(Lanes::new(slots, area.clone(), table), GFP_KERNEL)?,
+                area,
+                inbox,
+            })
+        }
+
+        /// A lane to it, which is not listed.
+        fn lane(&self, from: MemberId, entries: u32) -> Result<Arc<Lane>> {
+            Lane::new(from, id(0, 1), self.bell.clone(), entries)
+        }
+
+        fn add(&self, from: MemberId, entries: u32) -> Result<Arc<Lane>> {
+            let lane = self.lane(from, entries)?;
+            self.lanes.add(&lane)?;
+            Ok(lane)
+        }
+
+        /// What the table says of a slot: `changes`, generation and entries.
+        fn shown(&self, slot: usize) -> [u32; 3] {
+            let entry = OFFSET + 64 + slot * 8;
+            [OFFSET, entry, entry + 4].map(|offset| self.inbox.word(offset).load())
+        }
+
+        fn woken(&self) -> u32 {
+            let (area, offset) = (&*self.inbox, OFFSET);
+            LanesWords { area, offset }.woken().load()
+        }
+
+        /// Whether the lanes that it looks at are those from these slots, in this order.
+        fn looks_at(&self, slots: &[u16]) -> bool {
+            let lists = self.lanes.lists.lock();
+            let awake = lists.awake(MemberWords(&self.area));
+            awake
+                .map(|open| open.lane.from.slot)
+                .eq(slots.iter().copied())
+        }
+
+        fn idle(&self) {
+            (0..IDLED).for_each(|_| self.lanes.quieten(|| true));
+        }
+    }
+
     #[test]
     fn add_and_remove() -> Result {
-        let area = Area::new(4096)?;
-        let table = Table {
-            area: &area,
-            offset: OFFSET,
-        };
-        let member = Member::for_test(id(0, 1), SLOTS)?;
-        let mut lanes = Lanes::new(SLOTS)?;
-        let old = Lane::new(id(3, 5), member.clone(), 8)?;
-        let new = Lane::new(id(3, 7), member.clone(), 2)?;
-        let other = Lane::new(id(2, 1), member.clone(), 4)?;
-        assert_eq!(lanes.awake(&member.area).count(), 0);
+        let receiver = Receiver::new(SLOTS)?;
+        let lanes = &receiver.lanes;
+        let new = receiver.lane(id(3, 7), 2)?;
+        assert!(receiver.looks_at(&[]));
 
-        lanes.add(&old, &member.area, table)?;
-        assert_eq!(shown(&area, 3), [1, 5, 8]);
-        assert_eq!(lanes.add(&new, &member.area, table), Err(EBUSY));
-        lanes.add(&other, &member.area, table)?;
-        assert_eq!(shown(&area, 2), [2, 1, 4]);
-        assert_eq!(shown(&area, 3), [2, 5, 8]);
-        assert_eq!(lanes.awake(&member.area).count(), 2);
-        assert!(lanes.from(3)?.is_some_and(|lane| Arc::ptr_eq(lane, &old)));
+        let old = receiver.add(id(3, 5), 8)?;
+        assert_eq!(receiver.shown(3), [1, 5, 8]);
+        assert_eq!(lanes.add(&new), Err(EBUSY));
+        receiver.add(id(2, 1), 4)?;
+        assert_eq!(receiver.shown(2), [2, 1, 4]);
+        assert_eq!(receiver.shown(3), [2, 5, 8]);
+        assert!(receiver.looks_at(&[2, 3]));
+        assert!(Arc::ptr_eq(&lanes.from(3)?, &old));
 
         // Another's, or of another generation.
         for from in [id(1, 1), id(3, 7), id(3, 3), id(4, 5), id(u16::MAX, 5)] {
-            assert!(lanes.remove(from, &member.area, table).err() == Some(ENOENT));
+            assert_eq!(lanes.close(from), Err(ENOENT));
         }
         assert!(old.receiver().is_ok());
-        assert!(lanes.remove(id(3, 5), &member.area, table).is_ok());
+        assert_eq!(lanes.close(id(3, 5)), Ok(()));
         assert!(old.receiver().err() == Some(ECONNRESET));
-        assert_eq!(shown(&area, 3), [3, 0, 0]);
-        assert!(lanes.from(3)?.is_none());
-        lanes.add(&new, &member.area, table)?;
-        assert_eq!(shown(&area, 3), [4, 7, 2]);
-        assert_eq!(shown(&area, 0), [4, 0, 0]);
+        assert_eq!(receiver.shown(3), [3, 0, 0]);
+        assert!(lanes.from(3).err() == Some(ENOENT));
+        lanes.add(&new)?;
+        assert_eq!(receiver.shown(3), [4, 7, 2]);
+        assert_eq!(receiver.shown(0), [4, 0, 0]);
         Ok(())
     }
 
@@ -277,31 +397,14 @@ mod tests {
     #[test]
     fn any_slot() -> Result {
         let slots = [0, 1, 31, 32, 63, 64, 992, 1023];
-        let inbox = Area::new(64 + 8 * 1024)?;
-        let table = Table {
-            area: &inbox,
-            offset: 0,
-        };
-        let member = Member::for_test(id(0, 1), uapi::MAX_SLOTS)?;
-        let mut lanes = Lanes::new(uapi::MAX_SLOTS)?;
+        let receiver = Receiver::new(MAX_SLOTS)?;
         for slot in slots {
-            lanes.add(
-                &Lane::new(id(slot, 1), member.clone(), 2)?,
-                &member.area,
-                table,
-            )?;
+            receiver.add(id(slot, 1), 2)?;
         }
-        assert!(lanes
-            .awake(&member.area)
-            .map(|lane| lane.from.slot)
-            .eq(slots));
+        assert!(receiver.looks_at(&slots));
         for (removed, slot) in slots.into_iter().enumerate() {
-            assert!(lanes.remove(id(slot, 1), &member.area, table).is_ok());
-            let left = slots[removed + 1..].iter().copied();
-            assert!(lanes
-                .awake(&member.area)
-                .map(|lane| lane.from.slot)
-                .eq(left));
+            assert_eq!(receiver.lanes.close(id(slot, 1)), Ok(()));
+            assert!(receiver.looks_at(&slots[removed + 1..]));
         }
         Ok(())
     }
@@ -309,124 +412,92 @@ mod tests {
     /// Many lanes that stand still are quiet after a while, and no longer if something comes.
     #[test]
     fn quiet() -> Result {
-        let inbox = Area::new(4096)?;
-        let table = Table {
-            area: &inbox,
-            offset: 0,
-        };
-        let member = Member::for_test(id(0, 1), 64)?;
-        let mut lanes = Lanes::new(64)?;
-        fn producer(lane: &Lane) -> Word<'_> {
-            lane.area.word(offset_of!(uapi::RingArea, producer))
+        let receiver = Receiver::new(64)?;
+        let lanes = &receiver.lanes;
+        let first = [0, 5, 10, 15, 20, 25, 30, 35];
+        for slot in first {
+            receiver.add(id(slot, 1), 8)?;
         }
-        let woken = || inbox.word(offset_of!(uapi::Lanes, woken)).load();
-        let idle = |lanes: &mut Lanes| {
-            (0..IDLED).for_each(|_| lanes.quieten(&member.area, table, || true))
-        };
-        for slot in 0..8 {
-            lanes.add(
-                &Lane::new(id(slot * 5, 1), member.clone(), 8)?,
-                &member.area,
-                table,
-            )?;
-        }
-        idle(&mut lanes);
-        assert_eq!(lanes.awake(&member.area).count(), 8);
+        receiver.idle();
+        assert!(receiver.looks_at(&first));
 
         // One that moves, one that holds something, and one that does neither.
-        let [moves, holds, still] =
-            [id(1, 1), id(33, 1), id(63, 1)].map(|id| Lane::new(id, member.clone(), 8));
-        let [moves, holds, still] = [moves?, holds?, still?];
-        for lane in [&moves, &holds, &still] {
-            lanes.add(lane, &member.area, table)?;
-        }
+        let moves = receiver.add(id(1, 1), 8)?;
+        let holds = receiver.add(id(33, 1), 8)?;
+        receiver.add(id(63, 1), 8)?;
         for lane in [&moves, &holds] {
-            producer(lane).store(0u32.wrapping_sub(7));
+            RingWords(&lane.area).producer().store(0u32.wrapping_sub(7));
         }
         // Its item has been read.
-        member
-            .area
-            .word(offset_of!(MemberArea, lane) + 64 * usize::from(moves.from.slot))
-            .store(0u32.wrapping_sub(7));
-        idle(&mut lanes);
-        assert!(lanes
-            .awake(&member.area)
-            .map(|lane| lane.from.slot)
-            .eq([1, 33]));
-        assert_eq!(woken(), 0);
+        let consumer = MemberWords(&receiver.area).lane_consumer(moves.from.slot);
+        consumer.store(0u32.wrapping_sub(7));
+        receiver.idle();
+        assert!(receiver.looks_at(&[1, 33]));
+        assert_eq!(receiver.woken(), 0);
 
         // Few are left as they are.
-        idle(&mut lanes);
-        assert_eq!(lanes.awake(&member.area).count(), 2);
+        receiver.idle();
+        assert!(receiver.looks_at(&[1, 33]));
 
-        lanes.wake(5, &member.area, table);
-        assert_eq!(woken(), 1);
-        assert_eq!(lanes.awake(&member.area).count(), 3);
-        lanes.wake(5, &member.area, table);
-        assert_eq!(woken(), 1);
+        lanes.wake(5);
+        assert_eq!(receiver.woken(), 1);
+        assert!(receiver.looks_at(&[1, 5, 33]));
+        lanes.wake(5);
+        assert_eq!(receiver.woken(), 1);
 
         // One that takes the place of a quiet one is not quiet.
-        lanes.remove(id(10, 1), &member.area, table)?;
-        lanes.add(
-            &Lane::new(id(10, 3), member.clone(), 8)?,
-            &member.area,
-            table,
-        )?;
-        assert_eq!(lanes.awake(&member.area).count(), 4);
-        assert_eq!(woken(), 1);
+        lanes.close(id(10, 1))?;
+        receiver.add(id(10, 3), 8)?;
+        assert!(receiver.looks_at(&[1, 5, 10, 33]));
+        assert_eq!(receiver.woken(), 1);
         Ok(())
     }
 
     #[test]
     fn ends_of_the_table() -> Result {
-        let lanes = Lanes::new(SLOTS)?;
+        let lanes = Receiver::new(SLOTS)?.lanes;
         for slot in [SLOTS, 1 << 16, u32::MAX] {
             assert!(lanes.from(slot).err() == Some(EINVAL));
             assert!(lanes.to(slot).err() == Some(EINVAL));
         }
-        assert!(lanes.from(SLOTS - 1)?.is_none());
-        assert!(lanes.to(SLOTS - 1)?.is_none());
+        assert!(lanes.from(SLOTS - 1).err() == Some(ENOENT));
+        assert!(lanes.to(SLOTS - 1).err() == Some(ENOENT));
         Ok(())
     }
 
     #[test]
     fn written() -> Result {
-        let mut lanes = Lanes::new(SLOTS)?;
-        let member = Member::for_test(id(2, 1), SLOTS)?;
-        let old = Lane::new(id(0, 1), member.clone(), 8)?;
-        let new = Lane::new(id(0, 1), member, 8)?;
-        assert!(lanes.set_to(&old)?.is_none());
-        assert!(lanes.to(2)?.is_some_and(|lane| Arc::ptr_eq(lane, &old)));
-        assert!(lanes.to(0)?.is_none());
-        let replaced = lanes.set_to(&new)?;
-        assert!(replaced.is_some_and(|lane| Arc::ptr_eq(&lane, &old)));
-        assert!(lanes.to(2)?.is_some_and(|lane| Arc::ptr_eq(lane, &new)));
+        let receiver = Receiver::new(SLOTS)?;
+        let lanes = &receiver.lanes;
+        let lane = || Lane::new(id(0, 1), id(2, 1), receiver.bell.clone(), 8);
+        let (old, new) = (lane()?, lane()?);
+        lanes.set_to(&old, &mut lanes.opening.lock())?;
+        assert!(Arc::ptr_eq(&lanes.to(2)?, &old));
+        assert!(lanes.to(0).err() == Some(ENOENT));
+        lanes.set_to(&new, &mut lanes.opening.lock())?;
+        assert!(Arc::ptr_eq(&lanes.to(2)?, &new));
+        // The list has released the one before.
+        assert!(Arc::into_unique_or_drop(old).is_some());
         Ok(())
     }
 
     /// From then on there are none, and none can be added.
     #[test]
     fn leave() -> Result {
-        let area = Area::new(4096)?;
-        let table = Table {
-            area: &area,
-            offset: OFFSET,
-        };
-        let member = Member::for_test(id(0, 1), SLOTS)?;
-        let lane = Lane::new(id(1, 1), member.clone(), 8)?;
-        let mut lanes = Lanes::new(SLOTS)?;
-        lanes.add(&lane, &member.area, table)?;
-        lanes.set_to(&lane)?;
-        let (incoming, outgoing) = lanes.take();
-        assert_eq!(incoming.iter().flatten().count(), 1);
-        assert_eq!(outgoing.iter().flatten().count(), 1);
-        assert_eq!(lanes.awake(&member.area).count(), 0);
-        assert_eq!(lanes.add(&lane, &member.area, table), Err(EPIPE));
-        assert!(lanes.set_to(&lane).err() == Some(EOWNERDEAD));
-        assert!(lanes.remove(id(1, 1), &member.area, table).err() == Some(ENOENT));
-        assert!(lanes.from(1).err() == Some(EINVAL));
-        lane.leave(&member.area);
+        let receiver = Receiver::new(SLOTS)?;
+        let lanes = &receiver.lanes;
+        let lane = receiver.add(id(1, 1), 8)?;
+        lanes.set_to(&lane, &mut lanes.opening.lock())?;
+        assert!(lane.receiver().is_ok());
+        lanes.leave();
         assert!(lane.receiver().err() == Some(EPIPE));
+        assert!(receiver.looks_at(&[]));
+        assert_eq!(lanes.add(&lane), Err(EPIPE));
+        assert!(lanes.set_to(&lane, &mut lanes.opening.lock()).err() == Some(EOWNERDEAD));
+        assert_eq!(lanes.close(id(1, 1)), Err(ENOENT));
+        assert!(lanes.from(1).err() == Some(EINVAL));
+        // The lists have released it.
+        assert!(Arc::into_unique_or_drop(lane).is_some());
         Ok(())
     }
 }

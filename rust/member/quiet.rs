@@ -2,10 +2,9 @@
 
 //! Quiet lanes: their receiver does not look at them until a doorbell is rung for them.
 //!
-//! The marks stand in memory that the receiver can write. Nothing but its own sleep, and the doorbells
+//! The marks stand in memory that the receiver can write, so nothing but its own sleep, and the doorbells
 //! of those who send to it, depends on them.
 
-use core::mem::{offset_of, size_of};
 use kernel::{
     prelude::*,
     sync::barrier::{smp_mb, Full},
@@ -13,18 +12,16 @@ use kernel::{
 
 use crate::{
     member::slot_set::bit_of,
-    memory::area::{Area, Word},
-    uapi::MemberArea,
+    memory::{area::Word, layout::MemberWords},
 };
 
-/// The marks of a member, whose area this is.
+/// The marks of a receiver.
 #[derive(Clone, Copy)]
-pub(crate) struct Quiet<'a>(pub(crate) &'a Area);
+pub(crate) struct Quiet<'a>(pub(crate) MemberWords<'a>);
 
 impl<'a> Quiet<'a> {
     fn word(self, index: usize) -> Word<'a> {
-        let offset = offset_of!(MemberArea, quiet) + index * size_of::<u32>();
-        self.0.word(offset)
+        self.0.quiet(index)
     }
 
     /// The marks of the slots whose bits are in the word `index`.
@@ -62,12 +59,12 @@ impl<'a> Quiet<'a> {
 #[kunit_tests(ivring_quiet)]
 mod tests {
     use super::*;
-    use crate::member::slot_set::slots_in;
+    use crate::{member::slot_set::slots_in, memory::area::Area};
 
     #[test]
     fn marks() -> Result {
         let area = Area::new(4096)?;
-        let quiet = Quiet(&area);
+        let quiet = Quiet(MemberWords(&area));
         for slot in [0, 1, 31, 32, 1023] {
             let (index, bit) = bit_of(slot);
             assert!(!quiet.is_marked(slot));

@@ -5,28 +5,17 @@
 //! Areas are pinned, and on no process's RSS. So without a memory cgroup nothing else limits them,
 //! and the OOM killer would look for their memory in other processes.
 
-use kernel::{bindings::kuid_t, prelude::*, sync::Arc, task::Kuid};
+use kernel::{prelude::*, sync::Arc, task::Kuid};
 
-use crate::os::allocation;
+use crate::os::{allocation, credentials::accountable_user};
 
 extern "C" {
-    /// In `helpers.c`: the user whose limits apply to the current task.
-    fn ivring_accountable_user() -> kuid_t;
     /// In `helpers.c`: bytes that one user may have, as an administrator has set it.
     fn ivring_user_memory() -> u64;
     /// In `helpers.c`: bytes that all users together may have.
     fn ivring_total_memory() -> u64;
     /// In `helpers.c`: whether the current task may exceed both.
     fn ivring_may_exceed_memory() -> bool;
-}
-
-/// The user whose limits apply to the current task.
-///
-/// It is the effective user, but for a task in a user namespace: then it is the one who made the
-/// outermost namespace, so that no user gets further limits by numbers that exist in there only.
-pub(crate) fn current_user() -> Kuid {
-    // SAFETY: May be called by any task.
-    Kuid::from_raw(unsafe { ivring_accountable_user() })
 }
 
 kernel::sync::global_lock! {
@@ -125,7 +114,7 @@ impl Charge {
     ///
     /// `ENOBUFS` if an administrator allows that user, or all users together, less than that.
     pub(crate) fn new(bytes: usize) -> Result<Arc<Self>> {
-        let user = current_user();
+        let user = accountable_user();
         let bytes = bytes as u64;
         // SAFETY: May be called at any time.
         let (limit, total) = unsafe { (ivring_user_memory(), ivring_total_memory()) };
@@ -151,6 +140,7 @@ impl Drop for Charge {
 #[kunit_tests(ivring_account)]
 mod tests {
     use super::*;
+    use kernel::bindings::kuid_t;
 
     fn user(number: u32) -> Kuid {
         Kuid::from_raw(kuid_t { val: number })

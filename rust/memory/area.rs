@@ -1,58 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Areas: the memory that one writer may write, and that user space maps.
+//! Areas: memory that one party writes, and that others may map.
 //!
-//! This is the only file that reads and writes shared memory. Whatever it hands out is a snapshot.
-//! How it is mapped: `mapping.rs`.
+//! This is the only file that reads and writes shared memory, and all that it returns is a snapshot.
+//! It works on plain memory; where that comes from is said in `backing.rs`, and what lies where in it
+//! in `layout.rs`.
 
 use core::{marker::PhantomData, mem::size_of, ptr::NonNull};
 use kernel::{
-    page::{page_align, PAGE_SIZE},
     prelude::*,
-    sync::{
-        atomic::{self, Acquire, Full, Relaxed, Release},
-        Arc,
-    },
+    sync::atomic::{self, Acquire, Full, Relaxed, Release},
 };
 
-use crate::{memory::account::Charge, os::allocation, os::bits, uapi::Item};
+use crate::{memory::backing::Backing, os::bits, uapi::Item};
 
-/// Zeroed, page-aligned memory, charged to the memory cgroup of the task that made it, and on the
-/// account of its user.
-///
-/// The pages and the charge live as long as someone maps them; the kernel's own view of them as
-/// long as the `Area`.
-///
-/// # Invariants
-///
-/// `memory` has a capacity of at least `size` bytes of initialized memory, is never resized, and
-/// `size` is a multiple of the page size.
+/// Zeroed memory that begins on a page, as the kernel itself sees it.
 pub(crate) struct Area {
-    memory: VVec<u8>,
-    size: usize,
-    charge: Arc<Charge>,
+    backing: Backing,
 }
 
 impl Area {
-    /// Makes an area of at least `bytes` bytes.
-    ///
-    /// `ENOBUFS` if the current task's user has as much as an administrator allows.
+    /// Makes an area of at least `bytes` bytes. Errors as [`Backing::new`].
     pub(crate) fn new(bytes: usize) -> Result<Self> {
-        let size = page_align(bytes).ok_or(EINVAL)?;
-        let charge = Charge::new(size)?;
-        let memory = VVec::with_capacity(size, allocation::charged() | __GFP_ZERO)?;
-        // INVARIANT: The allocation holds `size` bytes, all of them zero.
         Ok(Self {
-            memory,
-            size,
-            charge,
+            backing: Backing::new(bytes)?,
         })
     }
 
+    /// What user space maps of it.
+    pub(crate) fn backing(&self) -> &Backing {
+        &self.backing
+    }
+
+    #[inline]
     fn at(&self, offset: usize, bytes: usize) -> NonNull<u8> {
-        assert_within(offset, bytes, self.size);
-        // SAFETY: The range lies within the allocation, by the type invariant and the check above.
-        unsafe { NonNull::new_unchecked(self.memory.as_ptr().cast_mut().add(offset)) }
+        assert_within(offset, bytes, self.backing.size());
+        // SAFETY: The backing is as large as it says, and the check above was passed.
+        unsafe { self.backing.start().add(offset) }
     }
 
     /// The word `offset` bytes from the start, which must be a multiple of four.
@@ -79,21 +63,6 @@ impl Area {
             mask: entries - 1,
             _area: PhantomData,
         }
-    }
-
-    /// Bytes, a multiple of the page size.
-    pub(crate) fn size(&self) -> usize {
-        self.size
-    }
-
-    /// What whoever maps the area keeps on the account of its user.
-    pub(crate) fn charge(&self) -> &Arc<Charge> {
-        &self.charge
-    }
-
-    /// Where the page with this number begins.
-    pub(crate) fn page(&self, number: usize) -> NonNull<u8> {
-        self.at(number * PAGE_SIZE, PAGE_SIZE)
     }
 }
 
@@ -184,16 +153,6 @@ impl Items<'_> {
 #[kunit_tests(ivring_area)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes() -> Result {
-        for (bytes, size) in [(1, 4096), (4096, 4096), (4097, 8192)] {
-            assert_eq!(Area::new(bytes)?.size, size);
-        }
-        assert_eq!(Area::new(usize::MAX).err(), Some(EINVAL));
-        assert_eq!(Area::new(usize::MAX - 8191).err(), Some(ENOMEM));
-        Ok(())
-    }
 
     #[test]
     fn words() -> Result {

@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The shape of a region: how many members, and how much memory each of them has.
+//! What lies where: the sizes of all areas, and the place of each word in them.
+//!
+//! This is the only file that adds up offsets. The structures are those of
+//! `include/uapi/linux/ivring.h`.
 
-use core::mem::size_of;
+use core::mem::{offset_of, size_of};
 use kernel::prelude::*;
 
-use crate::uapi::{self, Item, LaneEnd, LaneInfo, Lanes, MemberArea, RegionArea, RingArea};
+use crate::{
+    memory::area::{Area, Items, Word},
+    uapi::{self, Item, LaneEnd, LaneInfo, Lanes, MemberArea, RegionArea, RingArea},
+};
 
-/// The shape of a region, checked. Sizes and offsets that follow from it are in bytes.
+/// The shape of a region: how many slots there are, and how much memory each member has. All sizes and
+/// offsets that follow from it are in bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Geometry {
     pub(crate) slots: u32,
@@ -53,7 +60,151 @@ impl Geometry {
     }
 }
 
-#[kunit_tests(ivring_geometry)]
+/// The size of the area of a lane with this capacity.
+pub(crate) fn lane_bytes(entries: u32) -> usize {
+    size_of::<RingArea>() + entries as usize * size_of::<Item>()
+}
+
+/// The words of a `struct ivring_region_area`, which the kernel writes.
+#[derive(Clone, Copy)]
+pub(crate) struct RegionWords<'a>(pub(crate) &'a Area);
+
+impl<'a> RegionWords<'a> {
+    /// Writes what never changes into an area that nobody has mapped yet.
+    pub(crate) fn set_up(area: &mut Area, geometry: &Geometry) {
+        let word = |offset| area.word(offset);
+        word(offset_of!(RegionArea, magic)).store(uapi::MAGIC);
+        word(offset_of!(RegionArea, version)).store(uapi::API_VERSION);
+        word(offset_of!(RegionArea, slots)).store(geometry.slots);
+        word(offset_of!(RegionArea, inbox_entries)).store(geometry.inbox_entries);
+        area.write_u64(offset_of!(RegionArea, outbox_bytes), geometry.outbox_bytes);
+    }
+
+    /// Changes whenever a member attaches or leaves.
+    pub(crate) fn members(self) -> Word<'a> {
+        self.0.word(offset_of!(RegionArea, members))
+    }
+
+    pub(crate) fn generation(self, slot: usize) -> Word<'a> {
+        self.0
+            .word(offset_of!(RegionArea, generation) + slot * size_of::<u32>())
+    }
+}
+
+/// The words and the items of a `struct ivring_ring_area`, which the writer of the ring writes.
+#[derive(Clone, Copy)]
+pub(crate) struct RingWords<'a>(pub(crate) &'a Area);
+
+impl<'a> RingWords<'a> {
+    pub(crate) fn producer(self) -> Word<'a> {
+        self.0.word(offset_of!(RingArea, producer))
+    }
+
+    pub(crate) fn room_wanted(self) -> Word<'a> {
+        self.0.word(offset_of!(RingArea, room_wanted))
+    }
+
+    pub(crate) fn room_at(self) -> Word<'a> {
+        self.0.word(offset_of!(RingArea, room_at))
+    }
+
+    /// `entries` is the capacity of the ring.
+    pub(crate) fn items(self, entries: u32) -> Items<'a> {
+        self.0.items(offset_of!(RingArea, item), entries)
+    }
+}
+
+/// The words of a `struct ivring_lanes`, which the kernel writes.
+#[derive(Clone, Copy)]
+pub(crate) struct LanesWords<'a> {
+    pub(crate) area: &'a Area,
+    /// Where the structure begins in the area.
+    pub(crate) offset: usize,
+}
+
+impl<'a> LanesWords<'a> {
+    fn word(self, offset: usize) -> Word<'a> {
+        self.area.word(self.offset + offset)
+    }
+
+    fn info(self, slot: u16, field: usize) -> Word<'a> {
+        let info = offset_of!(Lanes, lane) + usize::from(slot) * size_of::<LaneInfo>();
+        self.word(info + field)
+    }
+
+    pub(crate) fn changes(self) -> Word<'a> {
+        self.word(offset_of!(Lanes, changes))
+    }
+
+    pub(crate) fn woken(self) -> Word<'a> {
+        self.word(offset_of!(Lanes, woken))
+    }
+
+    /// The generation of the member that writes the lane from this slot.
+    pub(crate) fn generation(self, slot: u16) -> Word<'a> {
+        self.info(slot, offset_of!(LaneInfo, generation))
+    }
+
+    /// The capacity of the lane from this slot.
+    pub(crate) fn entries(self, slot: u16) -> Word<'a> {
+        self.info(slot, offset_of!(LaneInfo, entries))
+    }
+}
+
+/// The words of a `struct ivring_member_area`, which the member writes.
+#[derive(Clone, Copy)]
+pub(crate) struct MemberWords<'a>(pub(crate) &'a Area);
+
+impl<'a> MemberWords<'a> {
+    pub(crate) fn state(self) -> Word<'a> {
+        self.0.word(offset_of!(MemberArea, state))
+    }
+
+    pub(crate) fn wake_items(self) -> Word<'a> {
+        self.0.word(offset_of!(MemberArea, wake_items))
+    }
+
+    pub(crate) fn wake_delay_us(self) -> Word<'a> {
+        self.0.word(offset_of!(MemberArea, wake_delay_us))
+    }
+
+    pub(crate) fn inbox_consumer(self) -> Word<'a> {
+        self.0.word(offset_of!(MemberArea, inbox_consumer))
+    }
+
+    /// The last change of the region's members that the member says it has acted upon.
+    pub(crate) fn members_seen(self) -> Word<'a> {
+        self.0.word(offset_of!(MemberArea, members_seen))
+    }
+
+    /// The capacity of the largest lane that the member lets others open to it.
+    pub(crate) fn max_lane_entries(self) -> Word<'a> {
+        self.0.word(offset_of!(MemberArea, max_lane_entries))
+    }
+
+    /// The marks of the slots whose bits are in the word `index`.
+    pub(crate) fn quiet(self, index: usize) -> Word<'a> {
+        self.0
+            .word(offset_of!(MemberArea, quiet) + index * size_of::<u32>())
+    }
+
+    fn lane_end(self, slot: u16, field: usize) -> Word<'a> {
+        let end = offset_of!(MemberArea, lane) + usize::from(slot) * size_of::<LaneEnd>();
+        self.0.word(end + field)
+    }
+
+    /// How far the member has read the lane from this slot.
+    pub(crate) fn lane_consumer(self, slot: u16) -> Word<'a> {
+        self.lane_end(slot, offset_of!(LaneEnd, consumer))
+    }
+
+    /// Not zero once the lane from this slot is closed.
+    pub(crate) fn lane_closed(self, slot: u16) -> Word<'a> {
+        self.lane_end(slot, offset_of!(LaneEnd, closed))
+    }
+}
+
+#[kunit_tests(ivring_layout)]
 mod tests {
     use super::*;
 
@@ -111,6 +262,21 @@ mod tests {
         for (slots, offset) in [(64, 8192), (65, 12288)] {
             assert_eq!(Geometry { slots, ..SMALLEST }.outbox_offset(), offset);
         }
+    }
+
+    /// The sizes of the structures, and the places that no formula of the header names.
+    #[test]
+    fn areas() {
+        assert_eq!(size_of::<Item>(), 64);
+        assert_eq!(size_of::<RegionArea>(), 64);
+        assert_eq!(size_of::<RingArea>(), 4096);
+        assert_eq!(size_of::<Lanes>(), 64);
+        assert_eq!(size_of::<LaneInfo>(), 8);
+        assert_eq!(size_of::<MemberArea>(), 4096);
+        assert_eq!(size_of::<LaneEnd>(), 64);
+        assert_eq!(offset_of!(RingArea, room_wanted), 64);
+        assert_eq!(offset_of!(MemberArea, inbox_consumer), 64);
+        assert_eq!(offset_of!(MemberArea, members_seen), 128);
     }
 
     /// No size is near what an index, or the part of an offset that is one area's, can hold.

@@ -12,19 +12,22 @@ use kernel::{
     types::ForeignOwnable,
 };
 
-use crate::{memory::account::Charge, memory::area::Area, os::nospec};
+use crate::{
+    memory::{account::Charge, area::Area},
+    os::nospec,
+};
 
 extern "C" {
     /// In `helpers.c`: `VM_MAYSHARE`. `vm::flags::MAYSHARE` is another flag before Linux 7.3.
     static ivring_vm_mayshare: vm_flags_t;
 }
 
-/// Who asks for a mapping of an area.
+/// What a mapping of an area allows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// The one who may write it.
+    /// To read and write: for the one member that writes the area.
     Writer,
-    /// Anyone else.
+    /// To read.
     Reader,
 }
 
@@ -33,7 +36,8 @@ pub(crate) enum Access {
 /// A [`Access::Reader`]'s mapping can never become writable. No mapping can become executable,
 /// is inherited by `fork()`, or can be expanded.
 pub(crate) fn map(area: &Area, vma: &VmaNew, first_page: usize, access: Access) -> Result {
-    let pages = area.size() >> PAGE_SHIFT;
+    let backing = area.backing();
+    let pages = backing.size() >> PAGE_SHIFT;
     let count = (vma.end() - vma.start()) >> PAGE_SHIFT;
     let first_page = nospec::index(first_page, pages).ok_or(EINVAL)?;
     if count > pages - first_page {
@@ -54,19 +58,20 @@ pub(crate) fn map(area: &Area, vma: &VmaNew, first_page: usize, access: Access) 
     vma.set_dontdump();
 
     let mixed = vma.set_mixedmap();
+    // SAFETY: `first_page` is the number of one of the pages.
+    let start = unsafe { backing.start().add(first_page * PAGE_SIZE) };
     // SAFETY:
-    // - The page is one of a vmalloc allocation, which ends `pages - first_page` pages on.
+    // - These pages are the last ones of a vmalloc allocation, from `first_page` on.
     // - The allocation lives as long as `area`, which outlives this function's iterator.
-    let pages =
-        unsafe { VmallocPageIter::new(area.page(first_page), (pages - first_page) * PAGE_SIZE) };
+    let pages = unsafe { VmallocPageIter::new(start, (pages - first_page) * PAGE_SIZE) };
     for (index, page) in pages.take(count).enumerate() {
         mixed.vm_insert_page(vma.start() + (index << PAGE_SHIFT), &page)?;
     }
-    // Last of all: the kernel closes no mapping that has failed.
+    // This is done last, because the kernel does not close a mapping that has failed.
     // SAFETY: The VMA is being set up, so nobody else changes it.
     unsafe {
         // INVARIANT: The mapping has a charge.
-        (*vma.as_ptr()).vm_private_data = area.charge().clone().into_foreign();
+        (*vma.as_ptr()).vm_private_data = backing.charge().clone().into_foreign();
         (*vma.as_ptr()).vm_ops = &raw const OPERATIONS.0;
     }
     Ok(())
@@ -77,7 +82,7 @@ pub(crate) fn map(area: &Area, vma: &VmaNew, first_page: usize, access: Access) 
 /// # Invariants
 ///
 /// `vm_private_data` of a mapping with these operations is a reference to a [`Charge`]. So memory
-/// that a peer maps stays on the account of whoever made it, after that one has left too.
+/// that a peer maps stays on the account of the user who made it, even after that user has left.
 static OPERATIONS: Operations = Operations(bindings::vm_operations_struct {
     open: Some(open),
     close: Some(close),

@@ -5,7 +5,6 @@
 #include <linux/context_tracking_state.h>
 #include <linux/cred.h>
 #include <linux/delay.h>
-#include <linux/fault-inject-usercopy.h>
 #include <linux/gfp.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
@@ -15,15 +14,13 @@
 #include <linux/smp.h>
 #include <linux/spinlock.h>
 #include <linux/time_namespace.h>
-#include <linux/uaccess.h>
-#include <linux/unroll.h>
 #include <linux/user_namespace.h>
 
 #include "helpers.h"
 
 const gfp_t ivring_gfp_charged = GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
 
-/* Not set by whoever loads the module. */
+/* What the parameters hold until they are set. */
 #define DEFAULT_LIMIT	ULONG_MAX
 
 static unsigned long user_memory_mib = DEFAULT_LIMIT;
@@ -68,8 +65,8 @@ bool ivring_may_exceed_memory(void)
 
 /*
  * A user can make namespaces with thousands of subordinate users, and become each of them. All
- * are on the account of the user who made the outermost one. Those that root has made for
- * others (containers) are told apart by whom root has made root in there.
+ * of them are on the account of the user who made the outermost namespace. If root has made it
+ * for another user (a container), they are on the account of the user who is root in there.
  */
 kuid_t ivring_accountable_user(void)
 {
@@ -105,8 +102,8 @@ static void full_barrier(void *unused)
 }
 
 /*
- * Interrupts all CPUs, at most once in so many microseconds, so that members who ask for
- * it all the time take no more than some hundredths of other CPUs' time.
+ * All CPUs are interrupted at most once in this number of microseconds, so that members who
+ * ask for it all the time take no more than some hundredths of other CPUs' time.
  */
 #define ROUND_US	50
 
@@ -115,14 +112,14 @@ static unsigned long rounds;		/* that have begun */
 static u64 next_round;			/* when the next one may begin, by ktime_get_ns() */
 
 /*
- * A caller needs a round that begins after this call did, and shares it with all that called
- * before it began. So it waits for two at most, however many call: the one that has begun
- * already, and the one that is its own. The task that makes it cannot be preempted while
+ * A caller needs a round that begins after this call did, and shares it with all tasks that
+ * called before it began. So it waits for at most two rounds, however many tasks call: the one
+ * that has begun already, and its own. The task that makes a round cannot be preempted while
  * others wait for it, or on real-time kernels inherits their priority.
  */
 static void interrupt_all_cpus(void)
 {
-	/* Whoever sees the number of a round sees when the next one may begin: see below. */
+	/* A task that sees the number of a round sees when the next one may begin: see below. */
 	unsigned long seen = smp_load_acquire(&rounds);
 	s64 early = READ_ONCE(next_round) - ktime_get_ns();
 
@@ -133,7 +130,7 @@ static void interrupt_all_cpus(void)
 		WRITE_ONCE(next_round, ktime_get_ns() + ROUND_US * NSEC_PER_USEC);
 		/* Pairs with the acquire above. */
 		smp_store_release(&rounds, seen + 1);
-		/* Between that store and the barriers: those who have not seen it share them. */
+		/* Between that store and the barriers: the tasks that have not seen it share them. */
 		full_barrier(NULL);
 		on_each_cpu(full_barrier, NULL, 1);
 	}
@@ -144,11 +141,11 @@ static void interrupt_all_cpus(void)
 bool rcu_gp_is_normal(void);
 
 /*
- * An expedited grace period ends when each CPU has passed a full barrier: those that run
- * something are interrupted for it, those that are idle are left alone. Where RCU is told
- * of each entry to user space (nohz_full, CONTEXT_TRACKING_USER_FORCE) CPUs are left alone
- * there too, and on real-time kernels, and with rcu_normal, none is expedited, which takes
- * milliseconds: then all CPUs are interrupted.
+ * An expedited grace period ends when each CPU has passed a full barrier: busy CPUs are
+ * interrupted for it, and idle ones are left alone. Where RCU is told of each entry to user
+ * space (nohz_full, CONTEXT_TRACKING_USER_FORCE), CPUs in user space are left alone too. On
+ * real-time kernels, and with rcu_normal, no grace period is expedited, and one takes
+ * milliseconds. In these cases all CPUs are interrupted.
  */
 void ivring_barrier_on_all_cpus(void)
 {
@@ -169,56 +166,4 @@ u32 ivring_fetch_or(u32 *word, u32 bits)
 u32 ivring_fetch_andnot(u32 *word, u32 bits)
 {
 	return atomic_fetch_andnot(bits, (atomic_t *)word);
-}
-
-size_t ivring_read_words(u64 *to, const u64 __user *from, size_t count)
-{
-	size_t i = 0;
-
-	might_fault();
-	if (should_fail_usercopy() || !user_read_access_begin(from, count * sizeof(*from)))
-		return 0;
-	/* Items, of which there may be many, have eight words. */
-	for (; i + 8 <= count; i += 8) {
-		unrolled_count(8)
-		for (size_t j = i; j < i + 8; j++)
-			unsafe_get_user(to[j], &from[j], out);
-	}
-	for (; i < count; i++)
-		unsafe_get_user(to[i], &from[i], out);
-out:
-	user_read_access_end();
-	return i;
-}
-
-size_t ivring_touch_words(u64 *to, u64 __user *from, size_t count, size_t touch)
-{
-	size_t i = 0;
-
-	might_fault();
-	if (should_fail_usercopy() || !user_access_begin(from, count * sizeof(*from)))
-		return 0;
-	unrolled_count(8)
-	for (; i < count; i++)
-		unsafe_get_user(to[i], &from[i], out);
-	for (; i < count + touch; i++)
-		unsafe_put_user(to[i - touch], &from[i - touch], out);
-out:
-	user_access_end();
-	return i;
-}
-
-size_t ivring_write_words(u64 __user *to, const u64 *from, size_t count)
-{
-	size_t i = 0;
-
-	might_fault();
-	if (should_fail_usercopy() || !user_write_access_begin(to, count * sizeof(*to)))
-		return 0;
-	unrolled_count(8)
-	for (; i < count; i++)
-		unsafe_put_user(from[i], &to[i], out);
-out:
-	user_write_access_end();
-	return i;
 }

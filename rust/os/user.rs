@@ -1,49 +1,53 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Structures in the memory of the current task.
-//!
-//! They are small, and a call copies two or three of them: word by word that takes a third of the
-//! time that the kernel's `copy_from_user()` needs, which is made for more.
 
 use core::{
     marker::PhantomData,
     mem::{size_of, MaybeUninit},
 };
-use kernel::prelude::*;
+use kernel::{
+    bindings,
+    prelude::*,
+    transmute::{AsBytes, FromBytes},
+    uaccess::{UserPtr, UserSlice},
+};
 
-/// What a structure is copied by.
-type Word = u64;
+use crate::uapi;
 
-extern "C" {
-    /// In `helpers.c`: how many words were copied, from the first on.
-    fn ivring_read_words(to: *mut Word, from: usize, count: usize) -> usize;
-    /// In `helpers.c`: the same, and then how many of the last `touch` words could be written again.
-    fn ivring_touch_words(to: *mut Word, from: usize, count: usize, touch: usize) -> usize;
-    /// In `helpers.c`: as the first, in the other direction.
-    fn ivring_write_words(to: usize, from: *const Word, count: usize) -> usize;
+macro_rules! plain {
+    ($($type:ident),*) => { $(
+        // SAFETY: Fixed-width integers, of which any bytes make one.
+        unsafe impl FromBytes for uapi::$type {}
+        // SAFETY: Fixed-width integers with explicit padding, so all bytes are initialized.
+        unsafe impl AsBytes for uapi::$type {}
+    )* };
+}
+plain!(
+    Api, Create, Attach, Info, MemberInfo, Enqueue, Enqueued, Wait, Eventfd, Flush, Room, OpenLane,
+    CloseLane, Doorbell, Item
+);
+
+/// `EINVAL` unless `good`.
+pub(crate) fn require(good: bool) -> Result {
+    good.then_some(()).ok_or(EINVAL)
 }
 
-/// A structure of `include/uapi/linux/ivring.h`.
-///
-/// # Safety
-///
-/// It is a multiple of [`Word`] long, has no padding, and any bytes make one.
-pub(crate) unsafe trait Plain: Copy {}
-
-/// A `T` in the memory of the current task.
-#[derive(Clone, Copy)]
+/// A `T` in the memory of the current task, at any address, good or bad.
 pub(crate) struct User<T> {
     address: usize,
     _type: PhantomData<T>,
 }
 
-impl<T: Plain> User<T> {
-    const WORDS: usize = {
-        assert!(size_of::<T>() % size_of::<Word>() == 0);
-        size_of::<T>() / size_of::<Word>()
-    };
+impl<T> Clone for User<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
 
-    /// At any address, good or bad.
+impl<T> Copy for User<T> {}
+
+impl<T> User<T> {
     pub(crate) fn at(address: usize) -> Self {
         Self {
             address,
@@ -52,48 +56,77 @@ impl<T: Plain> User<T> {
     }
 
     /// A part of it, `offset` bytes from its start.
-    pub(crate) fn part<P: Plain>(self, offset: usize) -> User<P> {
+    pub(crate) fn part<P>(self, offset: usize) -> User<P> {
         User::at(self.address.wrapping_add(offset))
     }
 
+    /// `count` of them, one behind the other.
+    fn slice(self, count: usize) -> UserSlice {
+        UserSlice::new(UserPtr::from_addr(self.address), count * size_of::<T>())
+    }
+}
+
+impl<T: FromBytes> User<T> {
     /// A snapshot of it; `EFAULT` if it cannot be read.
     pub(crate) fn read(self) -> Result<T> {
-        let mut value = [MaybeUninit::uninit()];
-        self.read_array(&mut value).first().copied().ok_or(EFAULT)
+        let mut value = MaybeUninit::uninit();
+        self.read_into(&mut value)?;
+        // SAFETY: All of it has been written, and any bytes make a `T`.
+        Ok(unsafe { value.assume_init() })
     }
 
-    /// A snapshot of it, and whether what ends it, a `P`, can be written as well.
-    pub(crate) fn read_and_touch<P: Plain>(self) -> Result<(T, bool)> {
-        let mut value = MaybeUninit::<T>::uninit();
-        let to = value.as_mut_ptr().cast();
-        // SAFETY: `to` is valid for writes of as many words; the address may be any.
-        let words = unsafe { ivring_touch_words(to, self.address, Self::WORDS, User::<P>::WORDS) };
-        if words < Self::WORDS {
-            return Err(EFAULT);
-        }
-        // SAFETY: All of it has been written, and any bytes make a `T`.
-        let value = unsafe { value.assume_init() };
-        Ok((value, words == Self::WORDS + User::<P>::WORDS))
+    /// Reads it into `place`; `EFAULT` if it cannot be read.
+    fn read_into(self, place: &mut MaybeUninit<T>) -> Result {
+        // Hardened usercopy has nothing to check here, and is left out as in `UserSliceReader::read`: the
+        // length is a constant, and the size of `place`. That function itself would do, but it returns the
+        // value, and an ENQUEUE of one item takes 50 instructions more if that is copied once more.
+        // `tools/machine/count -- ivring-bench smoke counted` counts them.
+        //
+        // SAFETY: `place` is valid for writes of as many bytes; the address may be any.
+        let left = unsafe {
+            bindings::_copy_from_user(
+                place.as_mut_ptr().cast(),
+                UserPtr::from_addr(self.address).as_const_ptr(),
+                size_of::<T>(),
+            )
+        };
+        (left == 0).then_some(()).ok_or(EFAULT)
     }
 
     /// A snapshot of an array of them: of as many as can be read, from the first on.
     pub(crate) fn read_array(self, into: &mut [MaybeUninit<T>]) -> &mut [T] {
-        let count = into.len() * Self::WORDS;
-        let to = into.as_mut_ptr().cast();
-        // SAFETY: `to` is valid for writes of `count` words; the address may be any.
-        let words = unsafe { ivring_read_words(to, self.address, count) };
-        let read: *mut [MaybeUninit<T>] = &mut into[..words / Self::WORDS];
-        // SAFETY: These have been written, any bytes make a `T`, and `into` is borrowed for as long.
+        let count = match into {
+            // The most frequent number of items. Hardened usercopy checks the place of a copy whose length
+            // is not constant, in 60 instructions.
+            [one] => usize::from(self.read_into(one).is_ok()),
+            _ => self.read_many(into),
+        };
+        let read: *mut [MaybeUninit<T>] = &mut into[..count];
+        // SAFETY: These have been written, any bytes make a `T`, and `into` is borrowed as long.
         unsafe { &mut *(read as *mut [T]) }
     }
 
+    fn read_many(self, into: &mut [MaybeUninit<T>]) -> usize {
+        let bytes = core::mem::size_of_val(into);
+        // SAFETY: These are the bytes of `into`, which is borrowed as long.
+        let raw = unsafe { core::slice::from_raw_parts_mut(into.as_mut_ptr().cast(), bytes) };
+        if self.slice(into.len()).reader().read_raw(raw).is_ok() {
+            return into.len();
+        }
+        let mut number = 0;
+        let read = |place: &mut MaybeUninit<T>| {
+            let item: Self = self.part(number * size_of::<T>());
+            number += 1;
+            item.read_into(place).ok()
+        };
+        into.iter_mut().map_while(read).count()
+    }
+}
+
+impl<T: AsBytes> User<T> {
     /// Writes it; `EFAULT` if that cannot be done, or not to its end.
     pub(crate) fn write(self, value: &T) -> Result {
-        let from: *const T = value;
-        // SAFETY: `from` is valid for reads of as many words, all initialized; the address may be
-        // any.
-        let words = unsafe { ivring_write_words(self.address, from.cast(), Self::WORDS) };
-        (words == Self::WORDS).then_some(()).ok_or(EFAULT)
+        self.slice(1).writer().write(value)
     }
 }
 
@@ -106,11 +139,13 @@ mod tests {
     struct Three([u64; 3]);
 
     // SAFETY: Three words.
-    unsafe impl Plain for Three {}
+    unsafe impl FromBytes for Three {}
+    // SAFETY: Three words.
+    unsafe impl AsBytes for Three {}
 
     #[test]
     fn words() {
-        assert_eq!(User::<Three>::WORDS, 3);
+        assert_eq!(User::<Three>::at(0).slice(2).reader().len(), 48);
     }
 
     #[test]
@@ -134,11 +169,16 @@ mod tests {
         ] {
             let user = User::<Three>::at(address);
             assert_eq!(user.read().err(), Some(EFAULT));
-            assert_eq!(user.read_and_touch::<Three>().err(), Some(EFAULT));
             assert_eq!(user.write(&Three([0; 3])), Err(EFAULT));
             let mut array = [MaybeUninit::uninit(); 2];
             assert!(user.read_array(&mut array).is_empty());
         }
         assert!(mine.0 == [1, 2, 3]);
+    }
+
+    #[test]
+    fn require_good() {
+        assert_eq!(require(true), Ok(()));
+        assert_eq!(require(false), Err(EINVAL));
     }
 }

@@ -2,8 +2,8 @@
 
 //! Wait queues: sleeping until something holds, a deadline passes or a signal comes.
 //!
-//! `kernel::sync::CondVar` queues its caller only after the caller has looked, so that the waker has
-//! to take the same lock. Here a sleeper is on the queue before it looks, so the waker needs none.
+//! `kernel::sync::CondVar` queues its caller only after the caller has checked, so the waker has to take
+//! the caller's lock. Here a sleeper is on the queue before it checks, so the waker needs no lock.
 
 use core::{pin::Pin, ptr};
 use kernel::{
@@ -22,15 +22,14 @@ use crate::uapi::DEADLINE_NEVER;
 pub(crate) struct Deadline(pub(crate) u64);
 
 impl Deadline {
-    /// Past for as long as anyone can remember: look, and don't sleep.
+    /// A deadline that has always passed: check, and don't sleep.
     pub(crate) const NOW: Self = Self(0);
 
-    /// What a user has asked for. A deadline that has passed is [`Deadline::NOW`] from the start, so
-    /// that a call with it does nothing but look: nobody is asked to ring back, and no sleep is
-    /// counted.
+    /// The deadline that a user has passed. One that has passed already is [`Deadline::NOW`], so that
+    /// the call only checks: it asks nobody to ring back, and counts no sleep.
     pub(crate) fn of_user(nanoseconds: u64) -> Self {
         let deadline = Self(nanoseconds);
-        // Most calls say this, and need no clock for it.
+        // Most calls pass zero, and need no clock for it.
         if deadline == Self::NOW || deadline.has_passed() {
             return Self::NOW;
         }
@@ -51,7 +50,7 @@ impl Deadline {
     }
 
     /// Whether a call with this deadline may go on: `ETIMEDOUT` if it has passed, `ERESTARTSYS` if
-    /// there is a signal. To be asked where [`WaitQueue::wait`] may return at once time and again.
+    /// there is a signal. Ask this where a loop may go round without sleeping in [`Sleeper::sleep`].
     pub(crate) fn check(self) -> Result {
         if self.has_passed() {
             return Err(ETIMEDOUT);
@@ -85,13 +84,13 @@ impl WaitQueue {
         })
     }
 
-    /// Wakes all that sleep or poll here.
+    /// Wakes all tasks that sleep or poll here.
     pub(crate) fn wake_all(&self) {
         // SAFETY: `head` was initialized by `new`.
         unsafe { bindings::__wake_up(self.head.get(), TASK_NORMAL, 0, ptr::null_mut()) };
     }
 
-    /// Registers a poller, which then looks. Contains a full barrier.
+    /// Registers a poller, which checks after this. Contains a full barrier.
     ///
     /// # Safety
     ///
@@ -106,35 +105,6 @@ impl WaitQueue {
         // SAFETY: By this function's requirements.
         unsafe { bindings::poll_wait(file, self.head.get(), table) };
     }
-
-    /// Sleeps until `ready` returns something. `ready` must not sleep, and is called once before
-    /// anything else and again after each wakeup. The freezer may freeze the task where it sleeps.
-    ///
-    /// `ETIMEDOUT` when the deadline has passed, `ERESTARTSYS` for a signal.
-    ///
-    /// Calls `before_sleep`, which must not sleep, each time that the task is about to.
-    pub(crate) fn wait<T>(
-        &self,
-        deadline: Deadline,
-        ready: impl FnMut() -> Option<T>,
-        before_sleep: impl Fn(),
-    ) -> Result<T> {
-        let state = TASK_INTERRUPTIBLE | TASK_FREEZABLE;
-        wait_on([self], state, deadline, ready, before_sleep)
-    }
-
-    /// As [`WaitQueue::wait`], on this queue and on `other`: either wakes the task.
-    ///
-    /// `ERESTARTSYS` also when the task is to be frozen: others may wait for what this task does when
-    /// it returns, so it is not frozen where it sleeps.
-    pub(crate) fn wait_on_both<T>(
-        &self,
-        other: &Self,
-        deadline: Deadline,
-        ready: impl FnMut() -> Option<T>,
-    ) -> Result<T> {
-        wait_on([self, other], TASK_INTERRUPTIBLE, deadline, ready, || {})
-    }
 }
 
 extern "C" {
@@ -143,55 +113,116 @@ extern "C" {
     fn ivring_timens_ktime_to_host(monotonic: bindings::ktime_t) -> bindings::ktime_t;
 }
 
-fn wait_on<T, const N: usize>(
-    queues: [&WaitQueue; N],
-    state: c_int,
+/// A task's sleep on one wait queue or several, any of which wakes it.
+///
+/// To sleep until something holds, go round this loop; then no wakeup is lost:
+///
+/// - Queue: [`Sleeper::queue`].
+/// - Check: whether it holds. This must not sleep. Then [`Sleeper::may_sleep`].
+/// - Sleep: [`Sleeper::sleep`].
+/// - Unqueue: drop this.
+///
+/// # Invariants
+///
+/// Once `queued`, each of the `entries` is initialized, and is on its queue or on none.
+pub(crate) struct Sleeper<'a, const N: usize> {
+    queues: [&'a WaitQueue; N],
+    entries: [Opaque<bindings::wait_queue_entry>; N],
+    task_state: c_int,
     deadline: Deadline,
-    mut ready: impl FnMut() -> Option<T>,
-    before_sleep: impl Fn(),
-) -> Result<T> {
-    let entries = [const { Opaque::<bindings::wait_queue_entry>::uninit() }; N];
-    let on_queues = || queues.iter().zip(&entries);
-    for entry in &entries {
-        // SAFETY: `entry` is valid for writes, and stays in place until `finish_wait`.
-        unsafe { bindings::init_wait_entry(entry.get(), 0) };
-    }
-
-    let mut timed_out = deadline == Deadline::NOW;
-    let result = loop {
-        let mut signal = false;
-        for (queue, entry) in on_queues() {
-            // A wakeup by the first queue may come before the last of these sets the task's state
-            // again. What it woke the task for is then seen by `ready`: setting the state contains a
-            // full barrier.
-            //
-            // SAFETY: `head` and `entry` are initialized. Setting the task's state is matched by
-            // `finish_wait` below.
-            let prepared =
-                unsafe { bindings::prepare_to_wait_event(queue.head.get(), entry.get(), state) };
-            signal |= prepared != 0;
-        }
-        if let Some(value) = ready() {
-            break Ok(value);
-        }
-        if timed_out {
-            break Err(ETIMEDOUT);
-        }
-        if signal {
-            break Err(ERESTARTSYS);
-        }
-        before_sleep();
-        timed_out = sleep(deadline);
-    };
-    for (queue, entry) in on_queues() {
-        // SAFETY: As above; this takes the entry off the queue before it goes out of scope.
-        unsafe { bindings::finish_wait(queue.head.get(), entry.get()) };
-    }
-    result
+    queued: bool,
+    has_signal: bool,
+    timed_out: bool,
 }
 
-/// Sleeps till the task is woken; true if the deadline came first.
-fn sleep(deadline: Deadline) -> bool {
+impl<'a> Sleeper<'a, 1> {
+    /// On one queue. The freezer may freeze the task where it sleeps.
+    pub(crate) fn new(queue: &'a WaitQueue, deadline: Deadline) -> Self {
+        Self::make([queue], TASK_INTERRUPTIBLE | TASK_FREEZABLE, deadline)
+    }
+}
+
+impl<'a> Sleeper<'a, 2> {
+    /// On two queues. Other tasks may wait for what this task does when it wakes, so it is not frozen
+    /// where it sleeps: the sleep ends with `ERESTARTSYS` when the task is to be frozen.
+    pub(crate) fn on_both(queues: [&'a WaitQueue; 2], deadline: Deadline) -> Self {
+        Self::make(queues, TASK_INTERRUPTIBLE, deadline)
+    }
+}
+
+impl<'a, const N: usize> Sleeper<'a, N> {
+    fn make(queues: [&'a WaitQueue; N], task_state: c_int, deadline: Deadline) -> Self {
+        Self {
+            queues,
+            entries: [const { Opaque::uninit() }; N],
+            task_state,
+            deadline,
+            queued: false,
+            has_signal: false,
+            timed_out: deadline == Deadline::NOW,
+        }
+    }
+
+    /// Puts the task on the queues, and makes it one that sleeps when it next schedules.
+    pub(crate) fn queue(self: Pin<&mut Self>) {
+        // SAFETY: Nothing is moved: the entries stay in place until this is dropped.
+        let this = unsafe { self.get_unchecked_mut() };
+        if !this.queued {
+            for entry in &this.entries {
+                // SAFETY: `entry` is valid for writes.
+                unsafe { bindings::init_wait_entry(entry.get(), 0) };
+            }
+            // INVARIANT: All are initialized.
+            this.queued = true;
+        }
+        this.has_signal = false;
+        for (queue, entry) in this.queues.iter().zip(&this.entries) {
+            // A wakeup by the first queue may come before the last of these sets the task's state
+            // again. The caller's check finds the reason for that wakeup, because setting the state
+            // contains a full barrier.
+            //
+            // SAFETY: The head and the entry are initialized, and the entry stays in place until
+            // `finish_wait` takes it off the queue.
+            let prepared = unsafe {
+                bindings::prepare_to_wait_event(queue.head.get(), entry.get(), this.task_state)
+            };
+            this.has_signal |= prepared != 0;
+        }
+    }
+
+    /// `ETIMEDOUT` if the deadline has passed, `ERESTARTSYS` if there is a signal.
+    pub(crate) fn may_sleep(&self) -> Result {
+        if self.timed_out {
+            return Err(ETIMEDOUT);
+        }
+        if self.has_signal {
+            return Err(ERESTARTSYS);
+        }
+        Ok(())
+    }
+
+    /// Sleeps until a queue wakes the task, the deadline passes or a signal comes.
+    pub(crate) fn sleep(self: Pin<&mut Self>) {
+        let timed_out = schedule_until(self.deadline);
+        // SAFETY: Nothing is moved.
+        unsafe { self.get_unchecked_mut() }.timed_out = timed_out;
+    }
+}
+
+impl<const N: usize> Drop for Sleeper<'_, N> {
+    fn drop(&mut self) {
+        if !self.queued {
+            return;
+        }
+        for (queue, entry) in self.queues.iter().zip(&self.entries) {
+            // SAFETY: By the type invariant.
+            unsafe { bindings::finish_wait(queue.head.get(), entry.get()) };
+        }
+    }
+}
+
+/// Schedules until the task is woken; true if the deadline came first.
+fn schedule_until(deadline: Deadline) -> bool {
     let mut expires = deadline.expires();
     let expires = expires.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
     // SAFETY: The current task is valid, and its slack is its own to change.

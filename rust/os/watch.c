@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * To be told when a process ends, as pidfds are: on the queue of its struct pid, which no other
- * process gets, whatever happens to the number.
+ * Watches a process for its end as pidfds do: on the queue of its struct pid, which no other
+ * process gets, even if the number is used again.
  */
 #include <linux/pid.h>
 #include <linux/rcupdate.h>
@@ -20,7 +20,7 @@ struct ivring_watch {
 	void *data;
 };
 
-/* As pidfd_poll(): a leader that exits before its other threads does not end the process. */
+/* As in pidfd_poll(): a leader that exits before its other threads does not end the process. */
 static bool has_ended(struct pid *pid)
 {
 	struct task_struct *task;
@@ -43,7 +43,7 @@ static int notified(wait_queue_entry_t *entry, unsigned int mode, int flags, voi
 	return 0;
 }
 
-static void tell(struct work_struct *work)
+static void call_ended(struct work_struct *work)
 {
 	struct ivring_watch *watch = container_of(work, struct ivring_watch, work);
 
@@ -59,15 +59,15 @@ struct ivring_watch *ivring_watch_current(void (*ended)(void *data), void *data)
 	watch->pid = get_pid(task_tgid(current));
 	watch->ended = ended;
 	watch->data = data;
-	INIT_WORK(&watch->work, tell);
+	INIT_WORK(&watch->work, call_ended);
 	init_waitqueue_func_entry(&watch->entry, notified);
 	add_wait_queue(&watch->pid->wait_pidfd, &watch->entry);
 	return watch;
 }
 
 /*
- * Whether the current task is the last one of the process. (Its other threads may be further, and
- * a thread that has unshared its files closes them at its own end: the process goes on.)
+ * Whether the current task is the last one of the process. Its other threads may have exited
+ * further. A thread that has unshared its files closes them when it exits, and the process goes on.
  */
 bool ivring_watch_is_ending(const struct ivring_watch *watch)
 {

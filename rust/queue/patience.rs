@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A member's membership in its region, which may end while tasks of the member sleep.
+//! How long a task of a member may wait for another member: until its deadline, and no longer than its
+//! own member is a member.
 
 use kernel::{
     prelude::*,
@@ -9,11 +10,12 @@ use kernel::{
 
 use crate::os::waitqueue::{Deadline, WaitQueue};
 
-/// Whether the member of a file is still a member, for as long as the file is open.
+/// Whether a member is still a member of its region. That may end while tasks of the member sleep,
+/// because the member leaves when its process ends, whoever still has its file open.
 #[pin_data]
 pub(crate) struct Membership {
     ended: Atomic<bool>,
-    /// The tasks of the member that sleep until another member does something.
+    /// The tasks of the member that wait for another member.
     #[pin]
     pub(crate) sleepers: WaitQueue,
 }
@@ -40,7 +42,7 @@ impl Membership {
     }
 }
 
-/// How long a task of a member sleeps: until the deadline, and only while the member is a member.
+/// How long a task of a member may wait.
 #[derive(Clone, Copy)]
 pub(crate) struct Patience<'a> {
     pub(crate) deadline: Deadline,

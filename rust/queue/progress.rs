@@ -1,51 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tasks that wait for a ring's reader to read on.
+//! Waiting for a ring's reader to read on.
 //!
 //! There may be any number of tasks, so nobody wakes them all. A call that finds that the reader has
 //! read on wakes a few, [`Woken::FEW`] at most, and each task that has been woken wakes a few more
 //! before it returns. So the reader pays for a few wakeups, and the tasks pay for the others.
 
-use kernel::{
-    list::ListArc,
-    new_spinlock,
-    prelude::*,
-    rbtree::{RBTree, RBTreeNodeReservation},
-    sync::{
-        atomic::{Atomic, Relaxed},
-        SpinLock,
-    },
-};
+use kernel::{new_spinlock, prelude::*, rbtree::RBTreeNodeReservation, sync::SpinLock};
 
 use crate::{
-    os::allocation,
-    os::waitqueue::Deadline,
-    queue::patience::Patience,
-    queue::ring::{is_read, Room},
-    queue::waiter::{Waiter, Woken},
+    os::{allocation, waitqueue::Deadline},
+    queue::{
+        patience::Patience,
+        ring::is_read,
+        room::Room,
+        wait_list::{LookAt, Seen, WaitList, Wish},
+        waiter::{Waiter, Woken},
+    },
 };
-
-/// What a task waits for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wish {
-    /// Room for an item.
-    Room,
-    /// That all items before this index have been read.
-    Read(u32),
-    /// That the reader reads no more.
-    End,
-}
-
-/// What a look at a ring has found.
-#[derive(Clone, Copy)]
-pub(crate) struct Seen {
-    /// The reader's index.
-    pub(crate) consumer: u32,
-    /// How many more items fit; zero in a ring where nobody waits for room.
-    pub(crate) room: u32,
-    /// Why the reader reads no more, if that is so.
-    pub(crate) end: Option<Error>,
-}
 
 /// The tasks that wait for a ring's reader to read on.
 #[pin_data]
@@ -53,192 +25,8 @@ pub(crate) struct Progress {
     /// Capacity of the ring, a power of two.
     entries: u32,
     #[pin]
-    queue: SpinLock<Queue>,
+    queue: SpinLock<WaitList>,
     look_at: LookAt,
-}
-
-/// The tasks that wait, sorted by what they wait for.
-///
-/// A task is due if the last look at the ring has found what it waits for: its index or the end, or
-/// room that was not promised to others.
-///
-/// # Invariants
-///
-/// While the lock is not held:
-///
-/// - If a task is due, then there is another one that was taken out and has yet to come back, which
-///   is to lock the queue and call [`Queue::settle`].
-/// - Else, if some wait for an index of the reader or for room, the ring's words of room and
-///   [`LookAt`] say the nearest index that one of them waits for, or one before it, and the ring was
-///   looked at after that was written. So a reader that has come there since, and passes barrier R,
-///   finds the words.
-///
-/// `promised` is the number of tasks that were taken out for room and have yet to come back.
-struct Queue {
-    tasks: RBTree<Place, ListArc<Waiter>>,
-    promised: u32,
-    /// The index of the reader at the last look. The upper half counts its rounds, so that the whole
-    /// only grows.
-    reader: u64,
-    /// The number of the next place.
-    number: u64,
-}
-
-/// The place of a task in the queue.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    /// The index that the task waits for, extended as [`Queue::reader`], or [`ROOM`] or [`END`].
-    position: u64,
-    /// Tells the places of one position apart, in the order in which they were taken.
-    number: u64,
-}
-
-/// The position of tasks that wait for room.
-const ROOM: u64 = 0;
-/// The position of tasks that wait for the end.
-const END: u64 = u64::MAX;
-
-/// The first place of a position.
-fn first_of(position: u64) -> Place {
-    Place {
-        position,
-        number: 0,
-    }
-}
-
-impl Queue {
-    fn new() -> Self {
-        // INVARIANT: Nobody waits.
-        Self {
-            tasks: RBTree::new(),
-            promised: 0,
-            reader: 0,
-            number: 0,
-        }
-    }
-
-    /// An index of the ring, which is taken to lie ahead of the reader's.
-    fn extend(&self, index: u32) -> u64 {
-        // CAST: The lower half is the index.
-        let ahead = index.wrapping_sub(self.reader as u32);
-        self.reader.wrapping_add(ahead.into())
-    }
-
-    /// Remembers the reader's index.
-    ///
-    /// A reader that has gone back seems to have gone round: the tasks that it lies to are woken, and
-    /// find out.
-    fn see(&mut self, seen: Result<Seen>) {
-        if let Ok(seen) = seen {
-            self.reader = self.extend(seen.consumer);
-        }
-    }
-
-    /// Queues a task whose wish the last look has not found.
-    fn add(
-        &mut self,
-        wish: Wish,
-        task: ListArc<Waiter>,
-        node: RBTreeNodeReservation<Place, ListArc<Waiter>>,
-    ) -> Place {
-        let place = Place {
-            position: match wish {
-                Wish::Room => ROOM,
-                Wish::Read(index) => self.extend(index),
-                Wish::End => END,
-            },
-            number: self.number,
-        };
-        self.number = self.number.wrapping_add(1);
-        self.tasks.insert(node.into_node(place, task));
-        place
-    }
-
-    /// Takes out the first task whose position is one of these.
-    fn take_one(&mut self, from: u64, to: u64) -> Option<ListArc<Waiter>> {
-        let cursor = self.tasks.cursor_lower_bound_mut(&first_of(from))?;
-        if cursor.current().0.position > to {
-            return None;
-        }
-        let (_, node) = cursor.remove_current();
-        Some(node.to_key_value().1)
-    }
-
-    /// Takes out tasks that are due, until `woken` holds a few.
-    fn take_due(&mut self, seen: Result<Seen>, woken: &mut Woken) {
-        self.see(seen);
-        let (to, room) = match seen {
-            Ok(seen) if seen.end.is_none() => (self.reader, seen.room),
-            _ => (END, u32::MAX),
-        };
-        while !woken.is_few() {
-            let Some(task) = self.take_one(ROOM + 1, to) else {
-                break;
-            };
-            woken.push(task);
-        }
-        while !woken.is_few() && self.promised < room {
-            let Some(task) = self.take_one(ROOM, ROOM) else {
-                break;
-            };
-            // INVARIANT: It has yet to come back.
-            self.promised += 1;
-            woken.push(task);
-        }
-    }
-
-    /// The nearest index ahead of the reader that somebody waits for.
-    fn nearest(&self) -> Option<u32> {
-        let next = self.reader.wrapping_add(1);
-        let position = match self.tasks.cursor_front()?.current().0.position {
-            // Each item that is read makes room.
-            ROOM => next,
-            _ => {
-                let cursor = self.tasks.cursor_lower_bound(&first_of(next))?;
-                cursor.current().0.position
-            }
-        };
-        // CAST: The lower half is the index.
-        (position != END).then_some(position as u32)
-    }
-
-    /// Takes out a few of the tasks that are due, and says in the ring what the others wait for.
-    fn settle(
-        &mut self,
-        look_at: &LookAt,
-        room: Room<'_>,
-        look: impl Fn() -> Result<Seen>,
-    ) -> Woken {
-        let mut woken = Woken::new();
-        let mut said = false;
-        // Each round but the first and the last takes out one at least.
-        loop {
-            let before = woken.count();
-            self.take_due(look(), &mut woken);
-            if said && woken.count() == before {
-                // INVARIANT: None is due, and this look came after the words.
-                break;
-            }
-            let more = woken.is_few();
-            let nearest = self.nearest();
-            // CAST: The lower half is the index.
-            let here = (more && !self.tasks.is_empty()).then_some(self.reader as u32);
-            look_at.set(here.or(nearest));
-            let Some(nearest) = nearest else {
-                // INVARIANT: Nobody waits for the reader; if some are due, those taken out come back.
-                room.take_back();
-                break;
-            };
-            // Barrier R: the reader finds these words, or the next look finds the reader's index.
-            room.want(nearest);
-            if more {
-                // INVARIANT: Those that were taken out come back.
-                break;
-            }
-            said = true;
-        }
-        woken
-    }
 }
 
 impl Progress {
@@ -246,7 +34,7 @@ impl Progress {
     pub(crate) fn new(entries: u32) -> impl PinInit<Self> {
         pin_init!(Self {
             entries,
-            queue <- new_spinlock!(Queue::new(), "ivring_progress"),
+            queue <- new_spinlock!(WaitList::new(), "ivring_progress"),
             look_at: LookAt::new(),
         })
     }
@@ -338,46 +126,20 @@ impl Progress {
     }
 }
 
-/// The reader's index at which the kernel has to look at the queue on its behalf, if it has to.
-///
-/// It is written under the lock of the queue, and read without. In a lane the words of room say the
-/// same, but its sender can write anything there.
-struct LookAt(Atomic<u64>);
-
-impl LookAt {
-    /// Added to an index, so that zero says that there is none.
-    const SOME: u64 = 1 << 32;
-
-    fn new() -> Self {
-        Self(Atomic::new(0))
-    }
-
-    fn set(&self, index: Option<u32>) {
-        let word = index.map_or(0, |index| Self::SOME + u64::from(index));
-        self.0.store(word, Relaxed);
-    }
-
-    fn get(&self) -> Option<u32> {
-        let word = self.0.load(Relaxed);
-        // CAST: The lower half is the index.
-        (word != 0).then_some(word as u32)
-    }
-}
-
 #[kunit_tests(ivring_progress)]
 mod tests {
-    use core::{
-        cell::Cell,
-        mem::{offset_of, size_of},
-    };
+    use core::cell::Cell;
 
     use kernel::sync::Arc;
 
     use super::*;
     use crate::{
-        memory::area::Area,
-        queue::patience::Membership,
-        uapi::{self, RingArea},
+        memory::{
+            area::Area,
+            layout::{lane_bytes, RingWords},
+        },
+        queue::{patience::Membership, wait_list::Place},
+        uapi,
     };
 
     const ENTRIES: u32 = 64;
@@ -394,7 +156,7 @@ mod tests {
         fn new(consumer: u32) -> Result<Self> {
             let ring = Self {
                 progress: Arc::pin_init(Progress::new(ENTRIES), GFP_KERNEL)?,
-                area: Area::new(size_of::<RingArea>())?,
+                area: Area::new(lane_bytes(ENTRIES))?,
                 seen: Cell::new(Err(EINVAL)),
             };
             ring.see(consumer, 0, None);
@@ -419,7 +181,7 @@ mod tests {
         }
 
         fn words(&self) -> Room<'_> {
-            Room::of(&self.area)
+            Room::of(RingWords(&self.area))
         }
 
         /// How many tasks are woken.
@@ -432,9 +194,9 @@ mod tests {
 
         /// The index that the ring says, and that at which the kernel looks.
         fn said(&self) -> (Option<u32>, Option<u32>) {
-            let word = |offset| self.area.word(offset).load();
-            let asked = word(offset_of!(RingArea, room_wanted)) != 0;
-            let at = asked.then(|| word(offset_of!(RingArea, room_at)));
+            let words = RingWords(&self.area);
+            let asked = words.room_wanted().load() != 0;
+            let at = asked.then(|| words.room_at().load());
             (at, self.progress.look_at.get())
         }
     }

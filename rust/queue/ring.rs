@@ -1,54 +1,67 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Rings: one writer, one reader, indices that run freely. Here is the kernel's own producer, and
-//! what it has to know of the rings of others.
-//!
-//! It knows neither files nor pages: it is given the ring's memory with each call.
+//! Rings: one writer, one reader, indices that run freely. Here is the kernel's own writer, and what
+//! it has to know about the rings that members write.
 
-use core::mem::offset_of;
-use kernel::{
-    prelude::*,
-    sync::barrier::{smp_mb, Full},
-};
+use kernel::prelude::*;
 
 use crate::{
-    memory::area::{Area, Items, Word},
-    uapi::{Item, RingArea},
+    memory::{
+        area::{Items, Word},
+        layout::RingWords,
+    },
+    uapi::Item,
 };
 
-/// The memory of a ring.
-#[derive(Clone, Copy)]
-pub(crate) struct Ring<'a> {
-    /// Written by the producer.
-    pub(crate) producer: Word<'a>,
-    /// Written by the reader, who may write anything.
-    pub(crate) consumer: Word<'a>,
-    /// Written by the producer.
-    pub(crate) items: Items<'a>,
+/// The index at which a fresh ring of this capacity starts: one round before it wraps, so that every
+/// ring that is used at all shows whether both sides can take the wrap.
+pub(crate) fn first_index(capacity: u32) -> u32 {
+    0u32.wrapping_sub(capacity)
 }
 
-/// The producer's private side of a ring.
+/// The memory of a ring that the kernel writes.
+#[derive(Clone, Copy)]
+pub(crate) struct RingMemory<'a> {
+    /// Written by the ring writer.
+    producer: Word<'a>,
+    /// Written by the reader, who may write anything.
+    consumer: Word<'a>,
+    /// Written by the ring writer.
+    items: Items<'a>,
+}
+
+impl<'a> RingMemory<'a> {
+    /// A ring of this capacity whose reader keeps its index in `consumer`.
+    pub(crate) fn new(ring: RingWords<'a>, consumer: Word<'a>, entries: u32) -> Self {
+        Self {
+            producer: ring.producer(),
+            consumer,
+            items: ring.items(entries),
+        }
+    }
+}
+
+/// The writing end of a ring, which the kernel keeps to itself.
+///
+/// The memory of the ring is passed with each call, and is always the same.
 ///
 /// # Invariants
 ///
 /// Unless `broken`, `consumer` lies between `producer - capacity` and `producer`, and both only move
 /// forward, modulo 2^32. `ring.producer` holds `producer`.
-pub(crate) struct Producer {
+pub(crate) struct RingWriter {
     /// Index of the next item to be written.
     producer: u32,
     /// The last good snapshot of the reader's index.
     consumer: u32,
-    /// The reader published an index that cannot be. There is no way back.
+    /// The reader published an impossible index. This is never reset.
     broken: bool,
 }
 
-impl Producer {
+impl RingWriter {
     /// Starts a ring that nobody else sees yet.
-    ///
-    /// The indices start one round before they wrap, so that every ring that is used at all shows
-    /// whether both sides can take it.
-    pub(crate) fn new(ring: Ring<'_>) -> Self {
-        let start = 0u32.wrapping_sub(ring.items.capacity());
+    pub(crate) fn new(ring: RingMemory<'_>) -> Self {
+        let start = first_index(ring.items.capacity());
         ring.producer.store(start);
         ring.consumer.store(start);
         // INVARIANT: Nothing has been written nor read.
@@ -59,7 +72,7 @@ impl Producer {
         }
     }
 
-    /// Index behind the last item that was written.
+    /// The index behind the last item that was written.
     pub(crate) fn position(&self) -> u32 {
         self.producer
     }
@@ -76,9 +89,9 @@ impl Producer {
 
     /// Snapshots the reader's index, checks it, and returns how many items it has yet to read.
     ///
-    /// A reader that ran ahead of the producer, or back, breaks the ring: `EPROTO` from now on.
-    pub(crate) fn pending(&mut self, ring: Ring<'_>) -> Result<u32> {
-        // Barrier C: what the reader did with the items before this index, it has done.
+    /// A reader that ran ahead of the writer, or back, breaks the ring: `EPROTO` from now on.
+    pub(crate) fn pending(&mut self, ring: RingMemory<'_>) -> Result<u32> {
+        // Barrier C: the reader has done all that it does with the items before this index.
         let consumer = ring.consumer.load_acquire();
         if self.producer.wrapping_sub(consumer) > self.producer.wrapping_sub(self.consumer) {
             self.broken = true;
@@ -90,12 +103,12 @@ impl Producer {
     }
 
     /// How many more items fit.
-    pub(crate) fn room(&mut self, ring: Ring<'_>) -> Result<u32> {
+    pub(crate) fn room(&mut self, ring: RingMemory<'_>) -> Result<u32> {
         Ok(ring.items.capacity() - self.pending(ring)?)
     }
 
     /// Writes as many of `items` as fit, publishes them, and returns how many.
-    pub(crate) fn push(&mut self, ring: Ring<'_>, items: &[Item]) -> Result<usize> {
+    pub(crate) fn push(&mut self, ring: RingMemory<'_>, items: &[Item]) -> Result<usize> {
         let count = items.len().min(self.room(ring)? as usize);
         for item in &items[..count] {
             ring.items.write(self.producer, item);
@@ -115,7 +128,7 @@ impl Producer {
     /// Whether the reader, as last seen, has read all items before `position`.
     ///
     /// `EINVAL` for a position that no item has reached yet.
-    pub(crate) fn has_read(&self, ring: Ring<'_>, position: u32) -> Result<bool> {
+    pub(crate) fn has_read(&self, ring: RingMemory<'_>, position: u32) -> Result<bool> {
         if is_read(position, self.consumer, ring.items.capacity()) {
             return Ok(true);
         }
@@ -133,48 +146,15 @@ pub(crate) fn is_read(position: u32, consumer: u32, capacity: u32) -> bool {
     ahead == 0 || ahead > capacity
 }
 
-/// The words by which a producer says that it waits for its reader's progress.
-///
-/// The kernel writes them under one lock, and reads nothing from them that matters: in a lane, its
-/// sender may write anything there too.
-#[derive(Clone, Copy)]
-pub(crate) struct Room<'a> {
-    wanted: Word<'a>,
-    at: Word<'a>,
-}
-
-impl<'a> Room<'a> {
-    /// Those of a `struct ivring_ring_area`.
-    pub(crate) fn of(area: &'a Area) -> Self {
-        Self {
-            wanted: area.word(offset_of!(RingArea, room_wanted)),
-            at: area.word(offset_of!(RingArea, room_at)),
-        }
-    }
-
-    /// Asks the reader to ring back at `position`. Look at its index after this, before the sleep.
-    pub(crate) fn want(self, position: u32) {
-        self.at.store(position);
-        self.wanted.store_release(1);
-        // Barrier R: between this and the next look at the reader's index. The reader has its own
-        // between publishing that index and reading these words.
-        smp_mb(Full);
-    }
-
-    /// Takes back what was asked for.
-    pub(crate) fn take_back(self) {
-        if self.wanted.load() != 0 {
-            self.wanted.store(0);
-        }
-    }
-}
-
 #[kunit_tests(ivring_ring)]
 mod tests {
-    use core::mem::size_of;
+    use core::mem::{offset_of, size_of};
 
     use super::*;
-    use crate::uapi::INLINE_BYTES;
+    use crate::{
+        memory::{area::Area, layout::lane_bytes},
+        uapi::{RingArea, INLINE_BYTES},
+    };
 
     const CAPACITY: u32 = 8;
     const START: u32 = 0u32.wrapping_sub(CAPACITY);
@@ -188,17 +168,13 @@ mod tests {
     impl Memory {
         fn new() -> Result<Self> {
             Ok(Self {
-                area: Area::new(size_of::<RingArea>() + CAPACITY as usize * size_of::<Item>())?,
+                area: Area::new(lane_bytes(CAPACITY))?,
                 reader: Area::new(1)?,
             })
         }
 
-        fn ring(&self) -> Ring<'_> {
-            Ring {
-                producer: self.area.word(offset_of!(RingArea, producer)),
-                consumer: self.reader.word(0),
-                items: self.area.items(offset_of!(RingArea, item), CAPACITY),
-            }
+        fn ring(&self) -> RingMemory<'_> {
+            RingMemory::new(RingWords(&self.area), self.reader.word(0), CAPACITY)
         }
 
         /// The cookie of the item of an index.
@@ -226,12 +202,12 @@ mod tests {
     #[test]
     fn begins_one_round_before_the_wrap() -> Result {
         let memory = Memory::new()?;
-        let mut producer = Producer::new(memory.ring());
+        let mut writer = RingWriter::new(memory.ring());
         assert_eq!(memory.ring().producer.load(), START);
         assert_eq!(memory.ring().consumer.load(), START);
-        assert_eq!(producer.position(), START);
-        assert_eq!(producer.pending(memory.ring())?, 0);
-        assert_eq!(producer.room(memory.ring())?, CAPACITY);
+        assert_eq!(writer.position(), START);
+        assert_eq!(writer.pending(memory.ring())?, 0);
+        assert_eq!(writer.room(memory.ring())?, CAPACITY);
         Ok(())
     }
 
@@ -240,21 +216,21 @@ mod tests {
     fn push() -> Result {
         let memory = Memory::new()?;
         let ring = memory.ring();
-        let mut producer = Producer::new(ring);
+        let mut writer = RingWriter::new(ring);
         let (mut written, mut read) = (0u32, 0u32);
         for round in 0..100 {
             let items = [0, 1, 2, 3, 4].map(|i| item(written + i));
             let offered = &items[..round % 6];
             let room = CAPACITY - (written - read);
-            let done = producer.push(ring, offered)? as u32;
+            let done = writer.push(ring, offered)? as u32;
             assert_eq!(done, room.min(offered.len() as u32));
             for index in written..written + done {
                 assert_eq!(memory.cookie(START.wrapping_add(index)), index);
             }
             written += done;
-            assert_eq!(producer.position(), START.wrapping_add(written));
-            assert_eq!(ring.producer.load(), producer.position());
-            assert_eq!(producer.held(), written - read);
+            assert_eq!(writer.position(), START.wrapping_add(written));
+            assert_eq!(ring.producer.load(), writer.position());
+            assert_eq!(writer.held(), written - read);
             read += (round as u32 % 3).min(written - read);
             ring.consumer.store(START.wrapping_add(read));
         }
@@ -288,22 +264,22 @@ mod tests {
                 u32::MAX - 1,
                 u32::MAX,
             ] {
-                let mut producer = Producer::new(ring);
-                assert_eq!(producer.push(ring, &items[..written])?, written);
+                let mut writer = RingWriter::new(ring);
+                assert_eq!(writer.push(ring, &items[..written])?, written);
                 ring.consumer.store(START.wrapping_add(seen));
-                assert_eq!(producer.pending(ring)?, written as u32 - seen);
+                assert_eq!(writer.pending(ring)?, written as u32 - seen);
                 ring.consumer.store(START.wrapping_add(index));
                 if (seen..=written as u32).contains(&index) {
-                    assert_eq!(producer.pending(ring)?, written as u32 - index);
+                    assert_eq!(writer.pending(ring)?, written as u32 - index);
                     continue;
                 }
-                assert_eq!(producer.pending(ring), Err(EPROTO));
+                assert_eq!(writer.pending(ring), Err(EPROTO));
                 // For good, and nothing more goes in.
                 ring.consumer.store(START.wrapping_add(seen));
-                assert_eq!(producer.check(), Err(EPROTO));
-                assert_eq!(producer.pending(ring), Err(EPROTO));
-                assert_eq!(producer.room(ring), Err(EPROTO));
-                assert_eq!(producer.push(ring, &items), Err(EPROTO));
+                assert_eq!(writer.check(), Err(EPROTO));
+                assert_eq!(writer.pending(ring), Err(EPROTO));
+                assert_eq!(writer.room(ring), Err(EPROTO));
+                assert_eq!(writer.push(ring, &items), Err(EPROTO));
                 assert_eq!(ring.producer.load(), START.wrapping_add(written as u32));
             }
         }
@@ -336,10 +312,10 @@ mod tests {
     fn has_read() -> Result {
         let memory = Memory::new()?;
         let ring = memory.ring();
-        let mut producer = Producer::new(ring);
-        producer.push(ring, &[1, 2, 3].map(item))?;
+        let mut writer = RingWriter::new(ring);
+        writer.push(ring, &[1, 2, 3].map(item))?;
         ring.consumer.store(START.wrapping_add(1));
-        producer.pending(ring)?;
+        writer.pending(ring)?;
         for (position, read) in [
             (0, Ok(true)),
             (1, Ok(true)),
@@ -351,23 +327,8 @@ mod tests {
             // Long ago.
             (10, Ok(true)),
         ] {
-            assert_eq!(producer.has_read(ring, START.wrapping_add(position)), read);
+            assert_eq!(writer.has_read(ring, START.wrapping_add(position)), read);
         }
-        Ok(())
-    }
-
-    #[test]
-    fn room_wanted() -> Result {
-        let memory = Memory::new()?;
-        let room = Room::of(&memory.area);
-        for position in [START, u32::MAX, 0, 5, 3] {
-            room.want(position);
-            assert_eq!((room.wanted.load(), room.at.load()), (1, position));
-        }
-        room.take_back();
-        assert_eq!(room.wanted.load(), 0);
-        room.take_back();
-        assert_eq!(room.wanted.load(), 0);
         Ok(())
     }
 }

@@ -2,8 +2,8 @@
 
 //! The state word: is the receiver busy?
 //!
-//! The word stands in memory that its member can write. Nothing but that member's own sleep depends on
-//! it.
+//! The word stands in memory that its member can write, so nothing but that member's own sleep depends
+//! on it.
 
 use kernel::{
     prelude::*,
@@ -37,14 +37,16 @@ pub(crate) enum Due {
 }
 
 impl State<'_> {
-    /// The receiver's half: from here on it will be rung. Look at the rings after this. May sleep.
+    /// The receiver's half: from here on the receiver will be rung. Look at the rings after this. May
+    /// sleep.
     ///
     /// A delay stays as it is: its timer or a fuller ring will end it, and wakes all sleepers then.
     /// GONE stays too. A member that keeps overwriting the word may find it not IDLE after this.
     ///
-    /// `before` is called with a state other than IDLE, before IDLE is to take its place: with BUSY,
-    /// say, by which a doorbell has told another task of the member. True if IDLE has taken its place.
-    pub(crate) fn go_idle(self, before: impl Fn(u32)) -> bool {
+    /// Calls `before` with the state, if it is not IDLE, each time before IDLE is to take its place. The
+    /// state may be BUSY, by which a doorbell has told another task of the member. True if IDLE has
+    /// taken the place of another state.
+    pub(crate) fn go_idle(self, mut before: impl FnMut(u32)) -> bool {
         let mut found = self.0.load();
         for _ in 0..MAX_TRIES {
             if matches!(found, DELAYED | GONE) {
@@ -89,13 +91,13 @@ impl State<'_> {
 
     /// Whether the receiver has to be rung, now or by a timer.
     ///
-    /// What was stored before [`State::go_idle`] said so can be seen after this.
+    /// If so, all that was stored before that [`State::go_idle`] can be seen after this.
     pub(crate) fn sleeps(self) -> bool {
         matches!(self.0.load_acquire(), IDLE | DELAYED)
     }
 
-    /// The same, for a sleeper that looks at the rings afterwards. An IDLE that another task stores
-    /// after that look says nothing of what came in between.
+    /// [`State::sleeps`] for a sleeper that looks at the rings after this. An IDLE that another task
+    /// stores after that look says nothing about what came in between.
     pub(crate) fn sleeps_before_look(self) -> bool {
         let sleeps = self.sleeps();
         // Barriers S and M: IDLE may be another task's. Pairs with the one in `due`.

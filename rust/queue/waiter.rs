@@ -2,6 +2,7 @@
 
 //! A task that waits to be woken by another one.
 
+use core::pin::pin;
 use kernel::{
     impl_list_arc_safe, impl_list_item,
     list::{List, ListArc, ListLinks},
@@ -9,7 +10,13 @@ use kernel::{
     sync::atomic::{Atomic, Relaxed},
 };
 
-use crate::{os::allocation, os::waitqueue::WaitQueue, queue::patience::Patience};
+use crate::{
+    os::{
+        allocation,
+        waitqueue::{Sleeper, WaitQueue},
+    },
+    queue::patience::Patience,
+};
 
 /// A task that waits.
 #[pin_data]
@@ -43,23 +50,28 @@ impl Waiter {
         )
     }
 
-    /// Sleeps until the waiter has been woken; errors as [`WaitQueue::wait`], and `EOWNERDEAD` once
-    /// the task's member has left.
+    /// Sleeps until the waiter has been woken. Errors as [`Sleeper::may_sleep`], and `EOWNERDEAD` once the
+    /// task's member has left.
     pub(crate) fn sleep(&self, patience: Patience<'_>) -> Result {
         let Patience {
             deadline,
             membership,
         } = patience;
-        let ready = || {
-            // The queue's own lock orders this load and the store in `wake`: the task is on the queue
-            // when it loads.
+        let mut sleeper = pin!(Sleeper::on_both(
+            [&self.queue, &membership.sleepers],
+            deadline
+        ));
+        loop {
+            sleeper.as_mut().queue();
+            // The queue's own lock orders this load and the store in `wake`, because the task is on the
+            // queue when it loads.
             if self.woken.load(Relaxed) {
-                return Some(Ok(()));
+                return Ok(());
             }
-            membership.check().err().map(Err)
-        };
-        self.queue
-            .wait_on_both(&membership.sleepers, deadline, ready)?
+            membership.check()?;
+            sleeper.may_sleep()?;
+            sleeper.as_mut().sleep();
+        }
     }
 
     fn wake(&self) {

@@ -2,13 +2,9 @@
 
 //! The name of a region, and who may attach by it.
 
-use kernel::{
-    bindings, fmt,
-    prelude::*,
-    task::{Kuid, Task},
-};
+use kernel::{bindings::kgid_t, fmt, prelude::*, task::Kuid};
 
-use crate::uapi::NAME_SIZE;
+use crate::{os::credentials, uapi::NAME_SIZE};
 
 /// The bits that a member needs: it reads what others send, and writes what it sends.
 const READ_WRITE: u32 = 0o6;
@@ -54,34 +50,25 @@ impl fmt::Display for Name {
 #[derive(Clone, Copy)]
 pub(crate) struct Permissions {
     pub(crate) uid: Kuid,
-    gid: bindings::kgid_t,
+    pub(crate) gid: kgid_t,
     pub(crate) mode: u32,
 }
 
 impl Permissions {
     /// Those of a name that the current task makes.
     pub(crate) fn of_current(mode: u32) -> Self {
-        // SAFETY: The current task is valid, and only it changes its credentials.
-        let gid = unsafe { (*(*Task::current_raw()).cred).egid };
         Self {
             uid: Kuid::current_euid(),
-            gid,
+            gid: credentials::current_egid(),
             mode,
         }
-    }
-
-    /// The group's number in the current task's user namespace.
-    pub(crate) fn gid_in_current_ns(&self) -> u32 {
-        // SAFETY: The current task's user namespace is valid for as long as the task runs.
-        unsafe { bindings::from_kgid_munged(bindings::current_user_ns(), self.gid) }
     }
 
     /// `EACCES` unless the current task may attach.
     pub(crate) fn check(&self) -> Result {
         let granted = if Kuid::current_euid() == self.uid {
             self.mode >> 6
-        // SAFETY: May be called with any group.
-        } else if unsafe { bindings::in_egroup_p(self.gid) } != 0 {
+        } else if credentials::is_in_group(self.gid) {
             self.mode >> 3
         } else {
             self.mode
@@ -89,16 +76,8 @@ impl Permissions {
         if granted & READ_WRITE == READ_WRITE {
             return Ok(());
         }
-        // SAFETY: May be called at any time; the number is that of a capability.
-        let overrides = unsafe { bindings::capable(bindings::CAP_DAC_OVERRIDE as i32) };
-        overrides.then_some(()).ok_or(EACCES)
+        credentials::overrides_modes().then_some(()).ok_or(EACCES)
     }
-}
-
-/// A user's number in the current task's user namespace, or the overflow user's.
-pub(crate) fn uid_in_current_ns(uid: Kuid) -> u32 {
-    // SAFETY: The current task's user namespace is valid for as long as the task runs.
-    unsafe { bindings::from_kuid_munged(bindings::current_user_ns(), uid.into_raw()) }
 }
 
 #[kunit_tests(ivring_name)]

@@ -3,7 +3,6 @@
 //! What the files of the module want of the kernel.
 
 pub(crate) mod prelude {
-    use ivring_loom::machine;
     pub(crate) use ivring_loom_kunit::{kunit_tests, pin_data, pin_init};
 
     /// A number of `errno.h`.
@@ -21,15 +20,6 @@ pub(crate) mod prelude {
     #[derive(Clone, Copy)]
     pub(crate) struct Flags;
 
-    impl core::ops::BitOr for Flags {
-        type Output = Self;
-        fn bitor(self, _: Self) -> Self {
-            self
-        }
-    }
-
-    pub(crate) const __GFP_ZERO: Flags = Flags;
-
     /// Nothing has to stay in place.
     pub(crate) trait PinInit<T> {
         fn made(self) -> T;
@@ -38,24 +28,6 @@ pub(crate) mod prelude {
     impl<T> PinInit<T> for T {
         fn made(self) -> T {
             self
-        }
-    }
-
-    /// Memory of the machine.
-    pub(crate) struct VVec<T>(*mut T);
-
-    // SAFETY: All threads of a model are one thread of the system.
-    unsafe impl<T> Send for VVec<T> {}
-    // SAFETY: As above.
-    unsafe impl<T> Sync for VVec<T> {}
-
-    impl VVec<u8> {
-        pub(crate) fn with_capacity(bytes: usize, _: Flags) -> Result<Self> {
-            Ok(Self(machine::allocate(bytes)))
-        }
-
-        pub(crate) fn as_ptr(&self) -> *const u8 {
-            self.0
         }
     }
 }
@@ -69,7 +41,6 @@ macro_rules! new_spinlock {
 }
 
 pub(crate) mod sync {
-    pub(crate) use std::sync::Arc;
     /// A lock of the model.
     pub(crate) struct SpinLock<T>(loom::sync::Mutex<T>);
 
@@ -165,13 +136,5 @@ pub(crate) mod sync {
         pub(crate) fn smp_mb(_: Full) {
             machine::fence(Ordering::SeqCst);
         }
-    }
-}
-
-pub(crate) mod page {
-    pub(crate) const PAGE_SIZE: usize = 4096;
-
-    pub(crate) fn page_align(bytes: usize) -> Option<usize> {
-        bytes.checked_next_multiple_of(PAGE_SIZE)
     }
 }

@@ -14,11 +14,14 @@ mod rbtree;
 mod waiter;
 mod waitqueue;
 
-pub(crate) use kernel_api::{page, prelude, sync};
+pub(crate) use kernel_api::{prelude, sync};
 
 #[path = "../../../../rust/memory/area.rs"]
 #[allow(dead_code, clippy::undocumented_unsafe_blocks)]
 mod area;
+#[path = "../../../../rust/memory/layout.rs"]
+#[allow(dead_code)]
+mod layout;
 #[path = "../../../../rust/queue/progress.rs"]
 #[allow(dead_code)]
 mod progress;
@@ -28,6 +31,9 @@ mod quiet;
 #[path = "../../../../rust/queue/ring.rs"]
 #[allow(dead_code)]
 mod ring;
+#[path = "../../../../rust/queue/room.rs"]
+#[allow(dead_code)]
+mod room;
 #[path = "../../../../rust/member/slot_set.rs"]
 #[allow(dead_code)]
 mod slot_set;
@@ -37,28 +43,51 @@ mod state;
 #[path = "../../../../rust/uapi.rs"]
 #[allow(dead_code)]
 mod uapi;
+#[path = "../../../../rust/queue/wait_list.rs"]
+#[allow(dead_code)]
+mod wait_list;
 
 // Where the module has them.
 mod memory {
-    pub(crate) use crate::{account, area};
+    pub(crate) use crate::{area, backing, layout};
 }
 mod os {
     pub(crate) use crate::{allocation, bits, cpus, waitqueue};
 }
 mod queue {
-    pub(crate) use crate::{patience, progress, ring, state, waiter};
+    pub(crate) use crate::{patience, ring, room, wait_list, waiter};
 }
 
-mod account {
-    //! In the place of `rust/memory/account.rs`: there are no users here.
+mod backing {
+    //! In the place of `rust/memory/backing.rs`: memory of the machine.
 
-    use std::sync::Arc;
+    use core::ptr::NonNull;
 
-    pub(crate) struct Charge;
+    use ivring_loom::machine;
 
-    impl Charge {
-        pub(crate) fn new(_: usize) -> crate::prelude::Result<Arc<Self>> {
-            Ok(Arc::new(Self))
+    pub(crate) struct Backing {
+        start: NonNull<u8>,
+        size: usize,
+    }
+
+    // SAFETY: All threads of a model are one thread of the system.
+    unsafe impl Send for Backing {}
+    // SAFETY: As for `Send`.
+    unsafe impl Sync for Backing {}
+
+    impl Backing {
+        pub(crate) fn new(bytes: usize) -> crate::prelude::Result<Self> {
+            let size = bytes.next_multiple_of(4096);
+            let start = NonNull::new(machine::allocate(size)).expect("memory");
+            Ok(Self { start, size })
+        }
+
+        pub(crate) fn start(&self) -> NonNull<u8> {
+            self.start
+        }
+
+        pub(crate) fn size(&self) -> usize {
+            self.size
         }
     }
 }

@@ -5,7 +5,6 @@
 //! nor signals, and nobody breaks a ring.
 
 use core::mem::{offset_of, size_of};
-use std::cell::Cell;
 use std::sync::{
     atomic::{
         AtomicU32,
@@ -20,17 +19,20 @@ use loom::sync::{
     Mutex,
 };
 
-pub(crate) use crate::{quiet, slot_set};
 pub use crate::prelude::{Error, ECONNRESET, EPIPE};
+pub(crate) use crate::slot_set;
 use crate::{
     area::{Area, Word},
+    layout::{lane_bytes, MemberWords, RingWords},
     patience::Patience,
     prelude::*,
-    progress::{Progress, Seen, Wish},
+    progress::Progress,
     quiet::Quiet,
-    ring::{Producer, Ring, Room},
+    ring::{first_index, RingMemory, RingWriter},
+    room::Room,
     state::{Due, State},
     uapi::{Item, LaneEnd, MemberArea, RingArea, BUSY_UNFENCED, MAX_WAKE_DELAY_US},
+    wait_list::{Seen, Wish},
     waiter::{self, Woken},
     waitqueue::WaitQueue,
 };
@@ -72,7 +74,7 @@ pub struct Memory {
 }
 
 struct Side {
-    producer: Producer,
+    writer: RingWriter,
     closed: bool,
 }
 
@@ -97,7 +99,7 @@ unsafe impl Sync for Member {}
 
 impl Memory {
     fn new(entries: u32) -> Self {
-        let (area, memory) = allocate(size_of::<RingArea>() + entries as usize * size_of::<Item>());
+        let (area, memory) = allocate(lane_bytes(entries));
         let items = memory.wrapping_add(offset_of!(RingArea, item));
         machine::add_items(items.cast(), entries as usize * size_of::<Item>() / 8);
         for field in [
@@ -118,11 +120,6 @@ impl Memory {
 fn allocate(bytes: usize) -> (Area, *mut u8) {
     let area = Area::new(bytes).unwrap();
     (area, machine::last_block())
-}
-
-/// One round before it wraps.
-fn start(entries: u32) -> u32 {
-    0u32.wrapping_sub(entries)
 }
 
 fn end(slot: usize, field: usize) -> usize {
@@ -155,11 +152,15 @@ impl Member {
         let inbox = Memory::new(inbox);
         let lane = |(slot, entries): (usize, &u32)| {
             let ring = Memory::new(*entries);
-            let producer = ring.area.word(offset_of!(RingArea, producer));
-            producer.store(start(*entries));
-            area.word(end(slot, offset_of!(LaneEnd, closed))).store(0);
-            area.word(end(slot, offset_of!(LaneEnd, consumer)))
-                .store(start(*entries));
+            RingWords(&ring.area)
+                .producer()
+                .store(first_index(*entries));
+            // CAST: There are few.
+            let words = MemberWords(&area);
+            words.lane_closed(slot as u16).store(0);
+            words
+                .lane_consumer(slot as u16)
+                .store(first_index(*entries));
             Lane {
                 ring,
                 slot,
@@ -168,7 +169,7 @@ impl Member {
             }
         };
         let lanes = lanes.iter().enumerate().map(lane).collect();
-        let producer = Producer::new(ring(&inbox, &area));
+        let writer = RingWriter::new(ring(&inbox, &area));
         let progress = Progress::new(inbox.entries).made();
         let table = Memory::new(1);
         if may_be_quiet {
@@ -182,7 +183,7 @@ impl Member {
             memory,
             inbox,
             side: Mutex::new(Side {
-                producer,
+                writer,
                 closed: false,
             }),
             lanes,
@@ -204,11 +205,15 @@ impl Member {
         self.table_memory.wrapping_add(offset).cast()
     }
 
-    fn quiet(&self) -> Quiet<'_> {
-        Quiet(&self.area)
+    fn words(&self) -> MemberWords<'_> {
+        MemberWords(&self.area)
     }
 
-    /// `Member::wake_lane()` and `Lanes::wake()`.
+    fn quiet(&self) -> Quiet<'_> {
+        Quiet(self.words())
+    }
+
+    /// `OpenLane::is_quiet()` and `Lanes::wake()`.
     fn wake_lane(&self, lane: &Lane) {
         // CAST: There are few.
         let slot = lane.slot as u16;
@@ -220,7 +225,7 @@ impl Member {
 
     fn unmark(&self, slot: u16, table: &Memory) {
         if self.quiet().unmark(slot) {
-            let woken = table.area.word(offset_of!(RingArea, producer));
+            let woken = RingWords(&table.area).producer();
             woken.store_release(woken.load() + 1);
         }
     }
@@ -260,28 +265,24 @@ impl Member {
 
     /// What it wants of the delay of its doorbells.
     pub fn set_delay(&self, items: u32, us: u32) {
-        self.area
-            .word(offset_of!(MemberArea, wake_items))
-            .store(items);
-        self.area
-            .word(offset_of!(MemberArea, wake_delay_us))
-            .store(us);
+        self.words().wake_items().store(items);
+        self.words().wake_delay_us().store(us);
     }
 
     fn state(&self) -> State<'_> {
-        State(self.area.word(offset_of!(MemberArea, state)))
+        State(self.words().state())
     }
 
     fn news(&self) -> Word<'_> {
-        self.news.area.word(offset_of!(RingArea, producer))
+        RingWords(&self.news.area).producer()
     }
 
     fn consumer(&self, lane: &Lane) -> Word<'_> {
-        self.area
-            .word(end(lane.slot, offset_of!(LaneEnd, consumer)))
+        // CAST: There are few.
+        self.words().lane_consumer(lane.slot as u16)
     }
 
-    /// `ENQUEUE`: `Inbox::push()` and `Member::push()`. Returns how many went in.
+    /// `ENQUEUE`: `Inbox::push()`. Returns how many went in.
     pub fn enqueue(self: &Arc<Self>, cookies: &[u64]) -> Result<usize> {
         let _call = machine::system_call();
         let items: Vec<_> = cookies.iter().map(|cookie| item(*cookie)).collect();
@@ -289,8 +290,8 @@ impl Member {
         if side.closed {
             return Err(EPIPE);
         }
-        let done = side.producer.push(ring(&self.inbox, &self.area), &items)?;
-        let held = side.producer.held();
+        let done = side.writer.push(ring(&self.inbox, &self.area), &items)?;
+        let held = side.writer.held();
         drop(side);
         if done > 0 {
             self.interrupt(held, self.inbox.entries);
@@ -310,13 +311,13 @@ impl Member {
 
     /// The producer index of the inbox.
     pub fn position(&self) -> u32 {
-        self.side.lock().unwrap().producer.position()
+        self.side.lock().unwrap().writer.position()
     }
 
     /// `Inbox::wait()`.
     fn wait_progress(&self, wish: Wish) -> Result {
         let _call = machine::system_call();
-        let room = Room::of(&self.inbox.area);
+        let room = Room::of(RingWords(&self.inbox.area));
         let wait = || {
             self.progress
                 .wait(wish, Patience::ENDLESS, room, || self.look())
@@ -327,9 +328,9 @@ impl Member {
     /// `Inbox::look()`.
     fn look(&self) -> Result<Seen> {
         let mut side = self.side.lock().unwrap();
-        let room = side.producer.room(ring(&self.inbox, &self.area))?;
+        let room = side.writer.room(ring(&self.inbox, &self.area))?;
         Ok(Seen {
-            consumer: side.producer.consumer(),
+            consumer: side.writer.consumer(),
             room,
             end: side.closed.then_some(EPIPE),
         })
@@ -341,7 +342,7 @@ impl Member {
         self.tell();
     }
 
-    /// `ROOM` for a lane: `Member::ring_back_lane()`.
+    /// `ROOM` for a lane: `Lanes::ring_back()`.
     pub fn ring_back_lane(&self, slot: usize) {
         let _call = machine::system_call();
         self.tell_lane(&self.lanes[slot]).wake();
@@ -358,17 +359,17 @@ impl Member {
 
     /// `Inbox::tell()`.
     fn tell(&self) {
-        let room = Room::of(&self.inbox.area);
+        let room = Room::of(RingWords(&self.inbox.area));
         self.progress.tell(room, || self.look()).wake();
     }
 
     /// `Lane::tell()`.
     fn tell_lane(&self, lane: &Lane) -> Woken {
-        let room = Room::of(&lane.ring.area);
+        let room = Room::of(RingWords(&lane.ring.area));
         lane.progress.tell(room, || self.look_at_lane(lane))
     }
 
-    /// `DOORBELL`: `Member::ring_lane()`. True if this has woken the receiver.
+    /// `DOORBELL`: `doorbell()` of `device/lane.rs`. True if this has woken the receiver.
     pub fn doorbell(self: &Arc<Self>, slot: usize) -> Result<bool> {
         let _call = machine::system_call();
         self.check(slot)?;
@@ -403,18 +404,18 @@ impl Member {
         })
     }
 
-    /// `Lane::held()`.
+    /// `OpenLane::held()`.
     fn held(&self, lane: &Lane) -> u32 {
         let consumer = self.consumer(lane).load();
-        let producer = lane.ring.area.word(offset_of!(RingArea, producer));
-        producer.load().wrapping_sub(consumer)
+        let producer = RingWords(&lane.ring.area).producer().load();
+        producer.wrapping_sub(consumer)
     }
 
     /// `FLUSH` of a lane: `Lane::wait_until_read()`.
     pub fn flush_lane(&self, slot: usize, position: u32) -> Result {
         let _call = machine::system_call();
         let lane = &self.lanes[slot];
-        let room = Room::of(&lane.ring.area);
+        let room = Room::of(RingWords(&lane.ring.area));
         let wish = Wish::Read(position);
         let wait = || {
             lane.progress
@@ -423,11 +424,11 @@ impl Member {
         self.count_in_vain(wait)
     }
 
-    /// `Member::interrupt()`, and `Member::delay()`.
+    /// `Bell::interrupt()`, and `Bell::delay()`.
     fn interrupt(self: &Arc<Self>, held: u32, capacity: u32) -> bool {
         self.asked.fetch_add(1, Relaxed);
-        let items = self.area.word(offset_of!(MemberArea, wake_items)).load();
-        let us = self.area.word(offset_of!(MemberArea, wake_delay_us)).load();
+        let items = self.words().wake_items().load();
+        let us = self.words().wake_delay_us().load();
         let delayed = items >= 2 && us.min(MAX_WAKE_DELAY_US) > 0;
         let due = self.state().due(delayed && held < items.min(capacity));
         match due {
@@ -451,7 +452,7 @@ impl Member {
         self.sleepers.wake_all();
     }
 
-    /// Something else than an item is published, as `members` is: `Member::notify()`.
+    /// Something else than an item is published, as `members` is: `Bell::notify()`.
     pub fn notify(&self) {
         let _call = machine::system_call();
         self.news().store_release(1);
@@ -466,12 +467,12 @@ impl Member {
         self.news().load_acquire() != 0
     }
 
-    /// `Inbox::has_items()`, and `Member::has_items()`.
+    /// `Inbox::has_items()`, and `Lanes::have_items()`.
     fn has_items(&self) -> bool {
         let mut side = self.side.lock().unwrap();
         let ring = ring(&self.inbox, &self.area);
-        let mut any = side.producer.pending(ring).unwrap() > 0;
-        let consumer = side.producer.consumer();
+        let mut any = side.writer.pending(ring).unwrap() > 0;
+        let consumer = side.writer.consumer();
         drop(side);
         if self.progress.is_due(consumer) {
             self.tell();
@@ -493,7 +494,7 @@ impl Member {
         any
     }
 
-    /// `WAIT`: `Member::wait()`. Wants to know of news as well.
+    /// `WAIT`: `device/wait.rs`. Wants to know of news as well.
     pub fn wait(&self, armed: bool) {
         let _call = machine::system_call();
         let look = || self.has_items() || self.has_news();
@@ -528,24 +529,24 @@ impl Member {
         self.end_wait();
     }
 
-    /// `Member::go_idle()`.
+    /// `Bell::go_idle()`, and `Member::go_idle()`.
     fn go_idle(&self) {
-        let fences = Cell::new(0);
+        let mut fences = false;
         let overrides = self.state().go_idle(|found| {
-            if found == BUSY_UNFENCED {
+            if found == BUSY_UNFENCED && !fences {
                 self.fencing.fetch_add(1, SeqCst);
-                fences.set(fences.get() + 1);
+                fences = true;
             }
         });
-        self.fencing.fetch_sub(fences.get(), SeqCst);
-        if overrides && (fences.get() > 0 || !self.overridden.load(Relaxed)) {
+        self.fencing.fetch_sub(usize::from(fences), SeqCst);
+        if overrides && (fences || !self.overridden.load(Relaxed)) {
             self.overridden.store(true, Relaxed);
             self.sleepers.wake_all();
         }
         self.quieten();
     }
 
-    /// The end of `Member::wait()`.
+    /// `Bell::end_wait()`.
     fn end_wait(&self) {
         if self.state().turn_busy() {
             self.sleepers.wake_all();
@@ -574,18 +575,17 @@ impl Member {
             .cast()
     }
 
-    /// `CLOSE_LANE`: `Lane::close()`.
+    /// `CLOSE_LANE`: `Lanes::close()`.
     pub fn close_lane(&self, slot: usize) {
         let _call = machine::system_call();
         let lane = &self.lanes[slot];
         self.end_as(End::Closed, lane);
-        self.area
-            .word(end(slot, offset_of!(LaneEnd, closed)))
-            .store(1);
+        // CAST: There are few.
+        self.words().lane_closed(slot as u16).store(1);
         self.tell_lane(lane).wake();
     }
 
-    /// `Member::close()`, and `Lane::leave()`.
+    /// `Member::close()`, and `Lanes::leave()`.
     pub fn leave(&self) {
         let _call = machine::system_call();
         self.side.lock().unwrap().closed = true;
@@ -597,19 +597,16 @@ impl Member {
         self.state().leave();
     }
 
-    /// `Lane::end_as()`.
+    /// `OpenLane::end_as()`.
     fn end_as(&self, end: fn(u32) -> End, lane: &Lane) {
         let consumer = self.consumer(lane).load_acquire();
         *lane.end.lock().unwrap() = end(consumer);
     }
 }
 
-fn ring<'a>(inbox: &'a Memory, member_area: &'a Area) -> Ring<'a> {
-    Ring {
-        producer: inbox.area.word(offset_of!(RingArea, producer)),
-        consumer: member_area.word(offset_of!(MemberArea, inbox_consumer)),
-        items: inbox.area.items(offset_of!(RingArea, item), inbox.entries),
-    }
+fn ring<'a>(inbox: &'a Memory, member_area: &'a Area) -> RingMemory<'a> {
+    let consumer = MemberWords(member_area).inbox_consumer();
+    RingMemory::new(RingWords(&inbox.area), consumer, inbox.entries)
 }
 
 fn item(cookie: u64) -> Item {

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ioctl that puts items into an inbox.
+
+use core::mem::{offset_of, MaybeUninit};
+use kernel::prelude::*;
+
+use crate::{
+    device::endpoint::Caller,
+    member::Member,
+    os::{
+        user::{require, User},
+        waitqueue::Deadline,
+    },
+    queue::item,
+    uapi::{self, Item},
+};
+
+/// As many items as are kept on the stack: 512 bytes.
+const ON_STACK: usize = 8;
+
+pub(crate) fn enqueue(caller: Caller<'_>, argument: User<uapi::Enqueue>) -> Result {
+    // That the member has left comes before all other errors.
+    try_enqueue(caller, argument).map_err(|error| caller.member.check().err().unwrap_or(error))
+}
+
+fn try_enqueue(caller: Caller<'_>, argument: User<uapi::Enqueue>) -> Result {
+    let enqueue = argument.read()?;
+    let result = argument.part::<uapi::Enqueued>(offset_of!(uapi::Enqueue, done));
+    // Nothing goes in if the result cannot be reported.
+    let writable = result.write(&uapi::Enqueued {
+        done: enqueue.done,
+        position: enqueue.position,
+        rung: enqueue.rung,
+        reserved: enqueue.reserved,
+    });
+    let waits = enqueue.flags & uapi::ENQUEUE_WAIT != 0;
+    require(enqueue.flags & !uapi::ENQUEUE_WAIT == 0 && enqueue.reserved == 0)?;
+    require((1..=uapi::MAX_BATCH).contains(&enqueue.count))?;
+    require(waits || enqueue.deadline == 0)?;
+    let receiver = caller.region.member(enqueue.id, enqueue.generation)?;
+    writable?;
+
+    let array = User::at(usize::try_from(enqueue.items).map_err(|_| EFAULT)?);
+    let count = enqueue.count as usize;
+    let deadline = waits.then_some(Deadline::of_user(enqueue.deadline));
+    let enqueued = if count <= ON_STACK {
+        let mut place = [MaybeUninit::uninit(); ON_STACK];
+        let items = take(caller, array, &mut place[..count])?;
+        send(caller, &receiver, items, deadline)?
+    } else {
+        let mut place = KVec::with_capacity(count, GFP_KERNEL | __GFP_NOWARN)?;
+        let place = &mut place.spare_capacity_mut()[..count];
+        let items = take(caller, array, place)?;
+        send(caller, &receiver, items, deadline)?
+    };
+    result.write(&enqueued)
+}
+
+/// Copies the user's array of items into `place`, checks them, and stamps them with the sender.
+///
+/// Where the array is not readable to its end, the items before are taken; `EFAULT` if there are none.
+/// `EINVAL` if any of those taken is bad.
+fn take<'a>(
+    caller: Caller<'_>,
+    array: User<Item>,
+    place: &'a mut [MaybeUninit<Item>],
+) -> Result<&'a [Item]> {
+    let sender = caller.member.id;
+    let items = array.read_array(place);
+    if items.is_empty() {
+        return Err(EFAULT);
+    }
+    for item in &mut *items {
+        item::check(item, caller.region.geometry.outbox_bytes)?;
+        item.from = sender.slot;
+        item.from_gen = sender.generation;
+    }
+    Ok(items)
+}
+
+/// Puts `items` into the receiver's inbox. Succeeds if at least one of them went in.
+fn send(
+    caller: Caller<'_>,
+    receiver: &Member,
+    items: &[Item],
+    deadline: Option<Deadline>,
+) -> Result<uapi::Enqueued> {
+    let mut enqueued = uapi::Enqueued::default();
+    match send_all(caller, receiver, items, deadline, &mut enqueued) {
+        Err(error) if enqueued.done == 0 => Err(error),
+        _ => Ok(enqueued),
+    }
+}
+
+/// Puts all `items` into the receiver's inbox, and waits for room until the deadline, if there is one.
+/// `enqueued` counts those that went in.
+fn send_all(
+    caller: Caller<'_>,
+    receiver: &Member,
+    items: &[Item],
+    deadline: Option<Deadline>,
+    enqueued: &mut uapi::Enqueued,
+) -> Result {
+    let mut left = items;
+    loop {
+        caller.member.check()?;
+        let sent = receiver.inbox.push(left)?;
+        if sent.done > 0 {
+            enqueued.position = sent.position;
+        }
+        // CAST: At most `MAX_BATCH`.
+        enqueued.done += sent.done as u32;
+        enqueued.rung += u32::from(sent.rung);
+        caller.member.counters.items_out.add(sent.done as u64);
+        left = &left[sent.done..];
+        if left.is_empty() {
+            return Ok(());
+        }
+        let deadline = deadline.ok_or(EAGAIN)?;
+        let waited = receiver.inbox.wait_for_room(caller.patience(deadline));
+        caller.member.check()?;
+        waited?;
+    }
+}
+
+#[kunit_tests(ivring_enqueue)]
+mod tests {
+    use super::*;
+    use core::mem::size_of;
+
+    /// What is written back is the end of the structure.
+    #[test]
+    fn enqueued() {
+        let end = size_of::<uapi::Enqueue>() - size_of::<uapi::Enqueued>();
+        assert_eq!(offset_of!(uapi::Enqueue, done), end);
+        assert_eq!(end, 32);
+    }
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The `mmap()` of a member: which area an offset means, and what the caller may do with it.
+
+use kernel::{mm::virt::VmaNew, page::PAGE_SHIFT, prelude::*};
+
+use crate::{
+    device::endpoint::Caller,
+    memory::mapping::{map, Access},
+    uapi,
+};
+
+/// To map what is not there is `ENXIO`, as it is for the area of a member.
+fn no_lane(error: Error) -> Error {
+    if error == ENOENT {
+        ENXIO
+    } else {
+        error
+    }
+}
+
+/// Which area an offset of `mmap()` means: `IVRING_MAP_*`.
+enum Mapped {
+    Region,
+    Inbox,
+    Member(u32),
+    LaneTo(u32),
+    LaneFrom(u32),
+}
+
+impl Mapped {
+    /// The `number`th area; `EINVAL` if there is none.
+    fn at(number: u64) -> Result<Self> {
+        // CAST: The differences are below `MAX_SLOTS`.
+        Ok(match number {
+            uapi::MAP_REGION => Self::Region,
+            uapi::MAP_INBOX => Self::Inbox,
+            uapi::MAP_MEMBER..uapi::MAP_LANE_TO => Self::Member((number - uapi::MAP_MEMBER) as u32),
+            uapi::MAP_LANE_TO..uapi::MAP_LANE_FROM => {
+                Self::LaneTo((number - uapi::MAP_LANE_TO) as u32)
+            }
+            uapi::MAP_LANE_FROM..uapi::MAP_END => {
+                Self::LaneFrom((number - uapi::MAP_LANE_FROM) as u32)
+            }
+            _ => return Err(EINVAL),
+        })
+    }
+}
+
+pub(crate) fn mmap(caller: Caller<'_>, vma: &VmaNew) -> Result {
+    let Caller { region, member } = caller;
+    // SAFETY: The VMA is being set up, so nobody changes it.
+    let page = unsafe { (*vma.as_ptr()).vm_pgoff } as u64;
+    let shift = uapi::MAP_SHIFT - PAGE_SHIFT as u32;
+    let first_page = (page & ((1 << shift) - 1)) as usize;
+    match Mapped::at(page >> shift)? {
+        Mapped::Region => map(&region.area, vma, first_page, Access::Reader),
+        Mapped::Inbox => map(&member.inbox.area, vma, first_page, Access::Reader),
+        Mapped::Member(id) if id == u32::from(member.id.slot) => {
+            map(&member.area, vma, first_page, Access::Writer)
+        }
+        Mapped::Member(id) => {
+            let (_, peer) = region.slot(id)?;
+            map(&peer.ok_or(ENXIO)?.area, vma, first_page, Access::Reader)
+        }
+        Mapped::LaneTo(id) => {
+            let lane = member.lanes.to(id).map_err(no_lane)?;
+            map(&lane.area, vma, first_page, Access::Writer)?;
+            lane.set_mapped();
+            Ok(())
+        }
+        Mapped::LaneFrom(id) => {
+            let lane = member.lanes.from(id).map_err(no_lane)?;
+            map(&lane.area, vma, first_page, Access::Reader)
+        }
+    }
+}
+
+#[kunit_tests(ivring_mmap)]
+mod tests {
+    use super::*;
+
+    /// Where `IVRING_MAP_*` of the header are, in gigabytes.
+    #[test]
+    fn map_offsets() {
+        assert!(matches!(Mapped::at(0), Ok(Mapped::Region)));
+        assert!(matches!(Mapped::at(1), Ok(Mapped::Inbox)));
+        assert!(matches!(Mapped::at(2), Ok(Mapped::Member(0))));
+        assert!(matches!(Mapped::at(1025), Ok(Mapped::Member(1023))));
+        assert!(matches!(Mapped::at(1026), Ok(Mapped::LaneTo(0))));
+        assert!(matches!(Mapped::at(2049), Ok(Mapped::LaneTo(1023))));
+        assert!(matches!(Mapped::at(2050), Ok(Mapped::LaneFrom(0))));
+        assert!(matches!(Mapped::at(3073), Ok(Mapped::LaneFrom(1023))));
+        for number in [3074, 1 << 22, 1 << 32, (1 << 32) + 2, u64::MAX] {
+            assert_eq!(Mapped::at(number).err(), Some(EINVAL));
+        }
+    }
+}

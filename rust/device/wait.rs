@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ioctls of a receiver that goes to sleep.
+
+use core::pin::pin;
+use kernel::prelude::*;
+
+use crate::{
+    device::endpoint::Caller,
+    member::doorbell::EventFd,
+    os::{
+        cpus,
+        user::{require, User},
+        waitqueue::{Deadline, Sleeper},
+    },
+    uapi,
+};
+
+pub(crate) fn wait(caller: Caller<'_>, argument: User<uapi::Wait>) -> Result {
+    let mut wait = argument.read()?;
+    require(wait.flags & !(uapi::WAIT_MEMBERS | uapi::WAIT_ARMED) == 0)?;
+    let interest = match wait.flags & uapi::WAIT_MEMBERS {
+        0 => uapi::EVENT_ITEMS,
+        _ => uapi::EVENT_ITEMS | uapi::EVENT_MEMBERS,
+    };
+    let deadline = Deadline::of_user(wait.deadline);
+    wait.events = if wait.flags & uapi::WAIT_ARMED == 0 {
+        wait_for_events(caller, deadline, interest)?
+    } else {
+        wait_armed(caller, deadline)?;
+        0
+    };
+    argument.write(&wait)
+}
+
+/// Sleeps until there are events, and returns them. The member is neither idle nor delayed then, even if
+/// this fails.
+fn wait_for_events(caller: Caller<'_>, deadline: Deadline, interest: u32) -> Result<u32> {
+    let outcome = look_and_sleep(caller, deadline, interest);
+    caller.member.bell.end_wait();
+    outcome
+}
+
+fn look_and_sleep(caller: Caller<'_>, deadline: Deadline, interest: u32) -> Result<u32> {
+    let member = caller.member;
+    let mut rung = false;
+    loop {
+        let events = caller.events(interest)?;
+        if events != 0 {
+            return Ok(events);
+        }
+        member.counters.spurious.add(u64::from(rung));
+        // A member that keeps overwriting IDLE can prevent this sleep, but not defeat its deadline.
+        deadline.check()?;
+        member.go_idle();
+        let events = sleep(caller, deadline, interest)?;
+        if events != 0 {
+            return Ok(events);
+        }
+        rung = true;
+    }
+}
+
+/// Sleeps, of a member that has gone idle, until there are events, and returns them, or until the doorbell
+/// rings, and returns zero.
+fn sleep(caller: Caller<'_>, deadline: Deadline, interest: u32) -> Result<u32> {
+    let member = caller.member;
+    let mut sleeper = pin!(Sleeper::new(&member.bell.doorbell.sleepers, deadline));
+    loop {
+        // Queue.
+        sleeper.as_mut().queue();
+        // Check.
+        if !member.bell.state().sleeps_before_look() {
+            return Ok(0);
+        }
+        let events = caller.events(interest)?;
+        if events != 0 {
+            return Ok(events);
+        }
+        sleeper.may_sleep()?;
+        // Sleep.
+        member.counters.waits.add(1);
+        sleeper.as_mut().sleep();
+    }
+    // Unqueue: `sleeper` is dropped.
+}
+
+/// Sleeps, of a member that has armed by itself, until the doorbell rings or another task has gone idle.
+/// If it was another task, the state may still be IDLE or DELAYED when this returns; else it is neither.
+/// The member itself finds out what there is to do.
+fn wait_armed(caller: Caller<'_>, deadline: Deadline) -> Result {
+    let member = caller.member;
+    // A state that is IDLE after this is another task's, which sleeps, and is left alone. Turning it busy
+    // would mean to ring that task, which would go idle again and set the flag for the caller's next
+    // sleep, and so without end.
+    sleep_armed(caller, deadline).inspect_err(|_| member.bell.end_wait())?;
+    member.bell.clear_overridden();
+    member.inbox.check()
+}
+
+fn sleep_armed(caller: Caller<'_>, deadline: Deadline) -> Result {
+    let member = caller.member;
+    let mut sleeper = pin!(Sleeper::new(&member.bell.doorbell.sleepers, deadline));
+    loop {
+        // Queue.
+        sleeper.as_mut().queue();
+        // Check.
+        if !member.bell.state().sleeps() || member.bell.is_overridden() {
+            return Ok(());
+        }
+        // The member may have left: another task may have armed again after the last doorbell.
+        member.check()?;
+        sleeper.may_sleep()?;
+        // Sleep.
+        member.counters.waits.add(1);
+        sleeper.as_mut().sleep();
+    }
+    // Unqueue: `sleeper` is dropped.
+}
+
+pub(crate) fn eventfd(caller: Caller<'_>, argument: User<uapi::Eventfd>) -> Result {
+    let eventfd = argument.read()?;
+    require(eventfd.flags == 0)?;
+    let eventfd = match eventfd.fd {
+        -1 => None,
+        fd => Some(EventFd::from_fd(fd)?),
+    };
+    caller.member.bell.doorbell.set_eventfd(eventfd);
+    Ok(())
+}
+
+/// Only for members, because the device's mode decides which users may become members.
+pub(crate) fn fence(_: Caller<'_>) {
+    // Barrier A, of a receiver that has stored IDLE over UNFENCED by itself.
+    cpus::barrier_on_all();
+}
