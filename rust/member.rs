@@ -25,7 +25,6 @@ use crate::{
 
 pub(crate) mod bell;
 pub(crate) mod counter;
-pub(crate) mod delay;
 pub(crate) mod doorbell;
 pub(crate) mod id;
 pub(crate) mod inbox;
@@ -97,15 +96,6 @@ impl Member {
 
     pub(crate) fn words(&self) -> MemberWords<'_> {
         MemberWords(&self.area)
-    }
-
-    /// `EOWNERDEAD` if the member has left, because its process has ended. Calls that have slept ask this
-    /// again.
-    pub(crate) fn check(&self) -> Result {
-        // The process may have stored something else than GONE since the member left.
-        self.membership
-            .check()
-            .inspect_err(|_| self.bell.state().leave())
     }
 
     /// Whether there is something in the inbox or in a lane that is not quiet; `EPROTO` if the member

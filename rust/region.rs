@@ -2,12 +2,7 @@
 
 //! A region: a fixed number of slots, and the members that hold them.
 
-use kernel::{
-    new_spinlock,
-    prelude::*,
-    sync::{Arc, SpinLock},
-    task::Kuid,
-};
+use kernel::{prelude::*, sync::Arc, task::Kuid};
 
 use crate::{
     member::{id::MemberId, lane::Lane, Member},
@@ -15,10 +10,10 @@ use crate::{
         area::Area,
         layout::{Geometry, RegionWords},
     },
-    os::{allocation, credentials::accountable_user},
+    os::allocation,
     region::{
         name::{Name, Permissions},
-        slots::{Holder, SlotTable},
+        slots::{Holder, Slots},
     },
 };
 
@@ -32,16 +27,12 @@ pub(crate) struct Region {
     pub(crate) geometry: Geometry,
     pub(crate) name: Name,
     pub(crate) permissions: Permissions,
-    /// The user whose limits applied to the task that made it.
-    creator: Kuid,
-    /// `struct ivring_region_area`, which the kernel alone writes: it shows the generations and the
-    /// `members` of the slot table.
-    pub(crate) area: Area,
     #[pin]
-    slots: SpinLock<SlotTable>,
+    pub(crate) slots: Slots,
 }
 
 impl Region {
+    /// Makes a region of the current task's user.
     pub(crate) fn new(
         geometry: Geometry,
         name: Name,
@@ -49,61 +40,24 @@ impl Region {
     ) -> Result<Arc<Self>> {
         let mut area = Area::new(geometry.region_bytes())?;
         RegionWords::set_up(&mut area, &geometry);
-        let slots = SlotTable::new(geometry.slots)?;
         Arc::pin_init(
             try_pin_init!(Self {
                 geometry,
                 name,
                 permissions,
-                creator: accountable_user(),
-                area,
-                slots <- new_spinlock!(slots, "ivring_table"),
+                slots <- Slots::new(geometry.slots, area),
             }),
             allocation::charged(),
         )
     }
 
-    fn words(&self) -> RegionWords<'_> {
-        RegionWords(&self.area)
-    }
-
-    /// Changes whenever a member attaches or leaves.
-    pub(crate) fn members(&self) -> u32 {
-        self.words().members().load()
-    }
-
-    /// How many members there are.
-    pub(crate) fn attached(&self) -> u32 {
-        self.slots.lock().attached
-    }
-
-    /// The generation of a slot, and the member that holds it; `EINVAL` if there is no such slot.
-    pub(crate) fn slot(&self, slot: u32) -> Result<(u32, Option<Arc<Member>>)> {
-        self.slots.lock().slot(slot)
-    }
-
-    /// The member with this very generation.
-    ///
-    /// `EPIPE` if it has left, `ESTALE` if another has taken its slot since, `EINVAL` if there never
-    /// was such a member.
-    pub(crate) fn member(&self, id: u32, generation: u32) -> Result<Arc<Member>> {
-        self.slots.lock().member(id, generation)
-    }
-
-    /// Reserves a slot for a member of `user` that is about to attach: the one that is `wanted`, or with
-    /// `None` the first free one.
-    ///
-    /// A user who did not create the region gets half of its slots at most, and not the last free one
-    /// while the creator has none. So nobody can take all, and the creator always gets one.
-    ///
-    /// `EBUSY` if it is taken, `ENOSPC` if all are, `EINVAL` if there is no such slot; `EDQUOT` if
-    /// `user` has as many as are allowed.
+    /// Reserves a slot for a member of `user` that is about to attach. Errors as [`Slots::reserve`].
     pub(crate) fn reserve(
         self: &Arc<Self>,
         wanted: Option<u32>,
         user: Kuid,
     ) -> Result<Reservation> {
-        let id = self.slots.lock().reserve(wanted, user, self.creator)?;
+        let id = self.slots.reserve(wanted, user)?;
         // INVARIANT: The slot was free, and is reserved now.
         Ok(Reservation {
             region: self.clone(),
@@ -113,22 +67,11 @@ impl Region {
         })
     }
 
-    /// Gives `slot` to `holder`, and returns what held it before.
-    fn set_holder(&self, slot: usize, holder: Holder) -> Holder {
-        let mut slots = self.slots.lock();
-        let (old, generation) = slots.set_holder(slot, holder);
-        if let Some(generation) = generation {
-            self.words().generation(slot).store_release(generation);
-            self.words().members().store_release(slots.members);
-        }
-        old
-    }
-
     /// Tells every member but the one in slot `but` that the members have changed.
     fn announce(&self, but: usize) {
         // One slot at a time, so that the table is never locked for long.
         for slot in (0..self.geometry.slots).filter(|&slot| slot as usize != but) {
-            if let Ok((_, Some(member))) = self.slot(slot) {
+            if let Ok((_, Some(member))) = self.slots.slot(slot) {
                 member.bell.notify();
             }
         }
@@ -137,7 +80,7 @@ impl Region {
     /// Has the receiver of a lane, which had marked it as quiet, look at it again. A receiver that is
     /// just leaving looks at nothing.
     pub(crate) fn wake_lane(&self, lane: &Lane) {
-        if let Ok(receiver) = self.member(lane.to.slot.into(), lane.to.generation) {
+        if let Ok(receiver) = self.slots.member(lane.to.slot.into(), lane.to.generation) {
             receiver.lanes.wake(lane.from.slot);
         }
     }
@@ -162,7 +105,7 @@ impl Region {
         let slot = usize::from(member.id.slot);
         self.wake_receivers(member);
         // From here on nobody finds it.
-        let holder = self.set_holder(slot, Holder::Nobody);
+        let holder = self.slots.set_holder(slot, Holder::Nobody);
         // All who have found it already are sent away.
         member.close();
         self.announce(slot);
@@ -189,6 +132,7 @@ impl Reservation {
         let slot = usize::from(self.id.slot);
         self.open = false;
         self.region
+            .slots
             .set_holder(slot, Holder::Member(self.user, member));
         self.region.announce(slot);
     }
@@ -198,6 +142,7 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         if self.open {
             self.region
+                .slots
                 .set_holder(usize::from(self.id.slot), Holder::Nobody);
         }
     }
@@ -223,7 +168,7 @@ mod tests {
     use kernel::bindings::kuid_t;
 
     fn owner() -> Kuid {
-        accountable_user()
+        crate::os::credentials::accountable_user()
     }
 
     fn stranger() -> Kuid {
@@ -248,12 +193,12 @@ mod tests {
         assert!(attach(&region, Some(u32::MAX)).err() == Some(EINVAL));
         assert_eq!(attach(&region, None)?.id.slot, 2);
         assert!(attach(&region, None).err() == Some(ENOSPC));
-        assert_eq!(region.attached(), 3);
+        assert_eq!(region.slots.attached(), 3);
         for slot in 0..3 {
-            region.leave(&*region.member(slot, 1)?);
+            region.leave(&*region.slots.member(slot, 1)?);
         }
-        assert_eq!(region.attached(), 0);
-        assert_eq!(region.members(), 6);
+        assert_eq!(region.slots.attached(), 0);
+        assert_eq!(region.slots.members(), 6);
         Ok(())
     }
 
@@ -265,12 +210,12 @@ mod tests {
         assert!(region.reserve(Some(0), owner()).err() == Some(EBUSY));
         let second = region.reserve(None, owner())?;
         assert!(region.reserve(None, owner()).err() == Some(ENOSPC));
-        assert!(region.slot(0)?.1.is_none());
+        assert!(region.slots.slot(0)?.1.is_none());
         drop(first);
         assert_eq!(region.reserve(None, owner())?.id.slot, 0);
         drop(second);
-        assert_eq!((region.attached(), region.members()), (0, 0));
-        assert_eq!(region.slot(0)?.0, 0);
+        assert_eq!((region.slots.attached(), region.slots.members()), (0, 0));
+        assert_eq!(region.slots.slot(0)?.0, 0);
         Ok(())
     }
 
@@ -324,24 +269,24 @@ mod tests {
     #[test]
     fn generations() -> Result {
         let region = Region::for_test(1)?;
-        assert!(region.member(0, 0).err() == Some(EINVAL));
-        assert!(region.member(0, 1).err() == Some(EINVAL));
+        assert!(region.slots.member(0, 0).err() == Some(EINVAL));
+        assert!(region.slots.member(0, 1).err() == Some(EINVAL));
         for generation in [1, 3, 5] {
             let member = attach(&region, None)?;
             assert_eq!(member.id.generation, generation);
-            assert!(region.member(0, generation)?.id == member.id);
-            assert!(region.member(0, generation + 1).err() == Some(EINVAL));
-            assert!(region.member(0, generation + 2).err() == Some(EINVAL));
+            assert!(region.slots.member(0, generation)?.id == member.id);
+            assert!(region.slots.member(0, generation + 1).err() == Some(EINVAL));
+            assert!(region.slots.member(0, generation + 2).err() == Some(EINVAL));
             if generation > 1 {
-                assert!(region.member(0, generation - 2).err() == Some(ESTALE));
+                assert!(region.slots.member(0, generation - 2).err() == Some(ESTALE));
             }
             region.leave(&member);
-            assert!(region.member(0, generation).err() == Some(EPIPE));
-            assert_eq!(region.words().generation(0).load(), generation + 1);
+            assert!(region.slots.member(0, generation).err() == Some(EPIPE));
+            assert_eq!(region.slots.shown_generation(0), generation + 1);
         }
-        assert!(region.member(0, 1).err() == Some(ESTALE));
-        assert!(region.member(0, u32::MAX).err() == Some(EINVAL));
-        assert!(region.member(1, 1).err() == Some(EINVAL));
+        assert!(region.slots.member(0, 1).err() == Some(ESTALE));
+        assert!(region.slots.member(0, u32::MAX).err() == Some(EINVAL));
+        assert!(region.slots.member(1, 1).err() == Some(EINVAL));
         Ok(())
     }
 
@@ -349,15 +294,15 @@ mod tests {
     #[test]
     fn last_generation() -> Result {
         let region = Region::for_test(1)?;
-        region.slots.lock().set_generation(0, u32::MAX - 3);
+        region.slots.set_generation(0, u32::MAX - 3);
         let member = attach(&region, None)?;
         assert_eq!(member.id.generation, u32::MAX - 2);
         region.leave(&member);
-        assert_eq!(region.slot(0)?.0, u32::MAX - 1);
+        assert_eq!(region.slots.slot(0)?.0, u32::MAX - 1);
         assert!(attach(&region, None).err() == Some(ENOSPC));
         assert!(attach(&region, Some(0)).err() == Some(EBUSY));
-        assert!(region.member(0, u32::MAX - 2).err() == Some(EPIPE));
-        assert!(region.member(0, u32::MAX).err() == Some(EINVAL));
+        assert!(region.slots.member(0, u32::MAX - 2).err() == Some(EPIPE));
+        assert!(region.slots.member(0, u32::MAX).err() == Some(EINVAL));
         Ok(())
     }
 }

@@ -89,7 +89,7 @@ unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int
     );
     registry::for_each(|region| {
         for slot in 0..region.geometry.slots {
-            let Ok((_, Some(member))) = region.slot(slot) else {
+            let Ok((_, Some(member))) = region.slots.slot(slot) else {
                 continue;
             };
             let stats = member.stats();

@@ -98,7 +98,7 @@ impl Endpoint {
             member: self.member.as_ref().ok_or(ENOTCONN)?,
             region: self.region.as_ref().ok_or(ENOTCONN)?,
         };
-        caller.member.check()?;
+        caller.check()?;
         Ok(caller)
     }
 
@@ -107,7 +107,7 @@ impl Endpoint {
     pub(crate) fn as_member<T>(&self, call: impl FnOnce(Caller<'_>) -> Result<T>) -> Result<T> {
         let caller = self.caller()?;
         let result = call(caller);
-        caller.member.check()?;
+        caller.check()?;
         result
     }
 
@@ -210,6 +210,16 @@ unsafe extern "C" fn process_ended(endpoint: *mut c_void) {
 }
 
 impl Caller<'_> {
+    /// `EOWNERDEAD` if the member has left, because its process has ended. Calls that have slept ask this
+    /// again.
+    pub(crate) fn check(self) -> Result {
+        // The process may have stored something else than GONE since the member left.
+        self.member
+            .membership
+            .check()
+            .inspect_err(|_| self.member.bell.state().leave())
+    }
+
     /// How long a task of the member may wait for another member.
     pub(crate) fn patience(&self, deadline: Deadline) -> Patience<'_> {
         Patience {
@@ -232,12 +242,12 @@ impl Caller<'_> {
 
     /// Pending events, `IVRING_EVENT_*`, masked by `interest`.
     pub(crate) fn events(self, interest: u32) -> Result<u32> {
-        self.member.check()?;
+        self.check()?;
         let mut events = 0;
         if self.member.has_items()? {
             events |= EVENT_ITEMS;
         }
-        if self.region.members() != self.member.words().members_seen().load() {
+        if self.region.slots.members() != self.member.words().members_seen().load() {
             events |= EVENT_MEMBERS;
         }
         Ok(events & interest)

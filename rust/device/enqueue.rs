@@ -21,7 +21,7 @@ const ON_STACK: usize = 8;
 
 pub(crate) fn enqueue(caller: Caller<'_>, argument: User<uapi::Enqueue>) -> Result {
     // That the member has left comes before all other errors.
-    try_enqueue(caller, argument).map_err(|error| caller.member.check().err().unwrap_or(error))
+    try_enqueue(caller, argument).map_err(|error| caller.check().err().unwrap_or(error))
 }
 
 fn try_enqueue(caller: Caller<'_>, argument: User<uapi::Enqueue>) -> Result {
@@ -38,7 +38,7 @@ fn try_enqueue(caller: Caller<'_>, argument: User<uapi::Enqueue>) -> Result {
     require(enqueue.flags & !uapi::ENQUEUE_WAIT == 0 && enqueue.reserved == 0)?;
     require((1..=uapi::MAX_BATCH).contains(&enqueue.count))?;
     require(waits || enqueue.deadline == 0)?;
-    let receiver = caller.region.member(enqueue.id, enqueue.generation)?;
+    let receiver = caller.region.slots.member(enqueue.id, enqueue.generation)?;
     writable?;
 
     let array = User::at(usize::try_from(enqueue.items).map_err(|_| EFAULT)?);
@@ -104,7 +104,7 @@ fn send_all(
 ) -> Result {
     let mut left = items;
     loop {
-        caller.member.check()?;
+        caller.check()?;
         let sent = receiver.inbox.push(left)?;
         if sent.done > 0 {
             enqueued.position = sent.position;
@@ -119,7 +119,7 @@ fn send_all(
         }
         let deadline = deadline.ok_or(EAGAIN)?;
         let waited = receiver.inbox.wait_for_room(caller.patience(deadline));
-        caller.member.check()?;
+        caller.check()?;
         waited?;
     }
 }

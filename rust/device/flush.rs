@@ -20,7 +20,7 @@ pub(crate) fn flush(caller: Caller<'_>, argument: User<uapi::Flush>) -> Result {
     let (id, generation) = (flush.id, flush.generation);
     let patience = caller.patience(Deadline::of_user(flush.deadline));
     if flush.flags & uapi::FLUSH_LANE == 0 {
-        let receiver = caller.region.member(id, generation)?;
+        let receiver = caller.region.slots.member(id, generation)?;
         return receiver.inbox.wait_until_read(flush.position, patience);
     }
     with_lane(caller, id, generation, |lane| {

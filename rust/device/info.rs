@@ -38,7 +38,7 @@ pub(crate) fn info(endpoint: &Endpoint, argument: User<uapi::Info>) -> Result {
         outbox_bytes: region.geometry.outbox_bytes,
         id: member.map_or(uapi::ID_ANY, |member| u32::from(member.id.slot)),
         generation: member.map_or(0, |member| member.id.generation),
-        attached: region.attached(),
+        attached: region.slots.attached(),
         mode: region.permissions.mode,
         uid: uid_in_current_ns(region.permissions.uid),
         gid: gid_in_current_ns(region.permissions.gid),
@@ -49,7 +49,7 @@ pub(crate) fn info(endpoint: &Endpoint, argument: User<uapi::Info>) -> Result {
 pub(crate) fn member_info(caller: Caller<'_>, argument: User<uapi::MemberInfo>) -> Result {
     let asked = argument.read()?;
     require(asked.reserved == 0)?;
-    let (generation, member) = caller.region.slot(asked.id)?;
+    let (generation, member) = caller.region.slots.slot(asked.id)?;
     argument.write(&uapi::MemberInfo {
         id: asked.id,
         generation,

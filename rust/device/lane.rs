@@ -20,11 +20,11 @@ pub(crate) fn open_lane(caller: Caller<'_>, argument: User<uapi::OpenLane>) -> R
     require(open.flags & !uapi::OPEN_LANE_WAIT == 0 && open.entries.is_power_of_two())?;
     require((uapi::MIN_LANE_ENTRIES..=uapi::MAX_LANE_ENTRIES).contains(&open.entries))?;
     require(waits || open.deadline == 0)?;
-    let receiver = caller.region.member(open.id, open.generation)?;
+    let receiver = caller.region.slots.member(open.id, open.generation)?;
     if waits {
         wait_for_old_lane(caller, &receiver, Deadline::of_user(open.deadline))?;
         // If the receiver has left meanwhile, the error says whether another member has its slot.
-        caller.region.member(open.id, open.generation)?;
+        caller.region.slots.member(open.id, open.generation)?;
     }
 
     if let Some(outcome) = open_again(caller, &receiver, open.entries) {
@@ -126,7 +126,7 @@ pub(crate) fn with_lane<T>(
     let result = lane.map_or(Err(ENOENT), |lane| use_lane(&lane));
     match result {
         Err(error) if error == ENOENT || error == EPIPE || error == ECONNRESET => {
-            caller.region.member(id, generation)?;
+            caller.region.slots.member(id, generation)?;
             Err(error)
         }
         result => result,

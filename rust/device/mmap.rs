@@ -54,13 +54,13 @@ pub(crate) fn mmap(caller: Caller<'_>, vma: &VmaNew) -> Result {
     let shift = uapi::MAP_SHIFT - PAGE_SHIFT as u32;
     let first_page = (page & ((1 << shift) - 1)) as usize;
     match Mapped::at(page >> shift)? {
-        Mapped::Region => map(&region.area, vma, first_page, Access::Reader),
+        Mapped::Region => map(&region.slots.area, vma, first_page, Access::Reader),
         Mapped::Inbox => map(&member.inbox.area, vma, first_page, Access::Reader),
         Mapped::Member(id) if id == u32::from(member.id.slot) => {
             map(&member.area, vma, first_page, Access::Writer)
         }
         Mapped::Member(id) => {
-            let (_, peer) = region.slot(id)?;
+            let (_, peer) = region.slots.slot(id)?;
             map(&peer.ok_or(ENXIO)?.area, vma, first_page, Access::Reader)
         }
         Mapped::LaneTo(id) => {

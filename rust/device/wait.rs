@@ -109,7 +109,7 @@ fn sleep_armed(caller: Caller<'_>, deadline: Deadline) -> Result {
             return Ok(());
         }
         // The member may have left: another task may have armed again after the last doorbell.
-        member.check()?;
+        caller.check()?;
         sleeper.may_sleep()?;
         // Sleep.
         member.counters.waits.add(1);

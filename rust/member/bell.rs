@@ -21,11 +21,11 @@ use kernel::{
 };
 
 use crate::{
-    member::{counter::Counter, delay::Delay, doorbell::Doorbell},
+    member::{counter::Counter, doorbell::Doorbell},
     memory::{area::Area, layout::MemberWords},
     os::allocation,
     queue::state::{Due, State},
-    uapi::BUSY_UNFENCED,
+    uapi::{BUSY_UNFENCED, MAX_WAKE_DELAY_US},
 };
 
 /// The bell of a member. All who send to the member hold a reference to it, and through it one to the
@@ -61,6 +61,32 @@ pub(crate) struct BellCounters {
     pub(crate) timed: Counter,
     /// Doorbells that were neither rung nor delayed.
     pub(crate) suppressed: Counter,
+}
+
+/// When a member wants to be woken: at a number of items, or some time after the first of them.
+#[derive(Clone, Copy)]
+struct Delay {
+    /// Items in the ring, at most its capacity.
+    items: u32,
+    /// Microseconds, at most [`MAX_WAKE_DELAY_US`].
+    us: u32,
+}
+
+impl Delay {
+    /// What a member says now of a ring with that capacity, which is at least two; `None` if each item
+    /// shall wake the member.
+    fn wanted(words: MemberWords<'_>, capacity: u32) -> Option<Self> {
+        let items = words.wake_items().load();
+        if items < 2 {
+            return None;
+        }
+        let us = words.wake_delay_us().load();
+        (us > 0).then_some(Self {
+            // No more items come to a full ring before the member reads.
+            items: items.min(capacity),
+            us: us.min(MAX_WAKE_DELAY_US),
+        })
+    }
 }
 
 /// Counts a task in `fencing` as long as it lives.
@@ -237,5 +263,35 @@ impl PinnedDrop for Bell {
             let timer = <Self as HasHrTimer<Self>>::c_timer_ptr(&*self);
             bindings::hrtimer_cancel(timer.cast_mut());
         }
+    }
+}
+
+#[kunit_tests(ivring_bell)]
+mod tests {
+    use super::*;
+
+    const CAPACITY: u32 = 8;
+
+    /// The delay that a member wants which has written these numbers.
+    fn of(area: &Area, items: u32, us: u32) -> Option<(u32, u32)> {
+        MemberWords(area).wake_items().store(items);
+        MemberWords(area).wake_delay_us().store(us);
+        Delay::wanted(MemberWords(area), CAPACITY).map(|delay| (delay.items, delay.us))
+    }
+
+    #[test]
+    fn bounds() -> Result {
+        let area = Area::new(1)?;
+        for items in [0, 1] {
+            assert_eq!(of(&area, items, 100), None);
+        }
+        for (items, most) in [(2, 2), (3, 3), (8, 8), (9, 8), (u32::MAX, 8)] {
+            assert_eq!(of(&area, items, 0), None);
+            assert_eq!(of(&area, items, 1), Some((most, 1)));
+            assert_eq!(of(&area, items, 1_000_000), Some((most, 1_000_000)));
+            assert_eq!(of(&area, items, 1_000_001), Some((most, 1_000_000)));
+            assert_eq!(of(&area, items, u32::MAX), Some((most, 1_000_000)));
+        }
+        Ok(())
     }
 }

@@ -2,24 +2,42 @@
 
 //! The slots of a region: which member holds each of them.
 
-use kernel::{prelude::*, sync::Arc, task::Kuid};
+use kernel::{
+    new_spinlock,
+    prelude::*,
+    sync::{Arc, SpinLock},
+    task::Kuid,
+};
 
 use crate::{
     member::{id::MemberId, Member},
-    os::{allocation, nospec},
+    memory::{area::Area, layout::RegionWords},
+    os::{allocation, credentials::accountable_user, nospec},
 };
 
-/// The slots of a region, guarded by one lock.
+/// The slots of a region.
+#[pin_data]
+pub(crate) struct Slots {
+    /// The user whose limits applied to the task that made the region.
+    creator: Kuid,
+    /// `struct ivring_region_area`, which the kernel alone writes: it shows the generations and the
+    /// `members` of the table.
+    pub(crate) area: Area,
+    #[pin]
+    table: SpinLock<SlotTable>,
+}
+
+/// The slots of a region.
 ///
 /// # Invariants
 ///
 /// `generation` of a slot is odd exactly while a member holds it, and moves on by one at each change.
-pub(crate) struct SlotTable {
+struct SlotTable {
     slots: KVec<Slot>,
     /// How many members there are.
-    pub(crate) attached: u32,
+    attached: u32,
     /// Changes whenever a member attaches or leaves.
-    pub(crate) members: u32,
+    members: u32,
 }
 
 struct Slot {
@@ -54,7 +72,7 @@ impl Slot {
 
 impl SlotTable {
     /// All slots are free.
-    pub(crate) fn new(count: u32) -> Result<Self> {
+    fn new(count: u32) -> Result<Self> {
         let mut slots = KVec::with_capacity(count as usize, allocation::charged())?;
         for _ in 0..count {
             slots.push_within_capacity(Slot {
@@ -73,10 +91,36 @@ impl SlotTable {
     fn count(&self, is_it: impl Fn(&Slot) -> bool) -> usize {
         self.slots.iter().filter(|slot| is_it(slot)).count()
     }
+}
+
+impl Slots {
+    /// The slots of a region that the current task makes, all of them free. `area` is the region's.
+    pub(crate) fn new(count: u32, area: Area) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            creator: accountable_user(),
+            area,
+            table <- new_spinlock!(SlotTable::new(count)?, "ivring_table"),
+        })
+    }
+
+    fn words(&self) -> RegionWords<'_> {
+        RegionWords(&self.area)
+    }
+
+    /// Changes whenever a member attaches or leaves.
+    pub(crate) fn members(&self) -> u32 {
+        self.words().members().load()
+    }
+
+    /// How many members there are.
+    pub(crate) fn attached(&self) -> u32 {
+        self.table.lock().attached
+    }
 
     /// The generation of a slot, and the member that holds it; `EINVAL` if there is no such slot.
     pub(crate) fn slot(&self, slot: u32) -> Result<(u32, Option<Arc<Member>>)> {
-        let slot = nospec::get(&self.slots, slot as usize).ok_or(EINVAL)?;
+        let table = self.table.lock();
+        let slot = nospec::get(&table.slots, slot as usize).ok_or(EINVAL)?;
         let member = match &slot.holder {
             Holder::Member(_, member) => Some(member.clone()),
             _ => None,
@@ -84,11 +128,13 @@ impl SlotTable {
         Ok((slot.generation, member))
     }
 
-    /// The member with this very generation. Errors as [`Region::member`].
+    /// The member of a slot with this very generation.
     ///
-    /// [`Region::member`]: crate::region::Region::member
+    /// `EPIPE` if it has left, `ESTALE` if another has taken its slot since, `EINVAL` if there never
+    /// was such a member.
     pub(crate) fn member(&self, slot: u32, generation: u32) -> Result<Arc<Member>> {
-        let slot = nospec::get(&self.slots, slot as usize).ok_or(EINVAL)?;
+        let table = self.table.lock();
+        let slot = nospec::get(&table.slots, slot as usize).ok_or(EINVAL)?;
         match &slot.holder {
             // Generations of members are odd.
             Holder::Member(_, member) if slot.generation == generation => Ok(member.clone()),
@@ -98,35 +144,35 @@ impl SlotTable {
         }
     }
 
-    /// Reserves a slot for `user`, in a region that `creator` made. [`Region::reserve`] says which, and
-    /// the errors.
+    /// Reserves a slot for a member of `user` that is about to attach: the one that is `wanted`, or with
+    /// `None` the first free one.
     ///
-    /// [`Region::reserve`]: crate::region::Region::reserve
-    pub(crate) fn reserve(
-        &mut self,
-        wanted: Option<u32>,
-        user: Kuid,
-        creator: Kuid,
-    ) -> Result<MemberId> {
+    /// A user who did not create the region gets half of its slots at most, and not the last free one
+    /// while the creator has none. So nobody can take all, and the creator always gets one.
+    ///
+    /// `EBUSY` if it is taken, `ENOSPC` if all are, `EINVAL` if there is no such slot; `EDQUOT` if
+    /// `user` has as many as are allowed.
+    pub(crate) fn reserve(&self, wanted: Option<u32>, user: Kuid) -> Result<MemberId> {
+        let mut table = self.table.lock();
         let index = match wanted {
-            None => self.slots.iter().position(Slot::is_free).ok_or(ENOSPC)?,
+            None => table.slots.iter().position(Slot::is_free).ok_or(ENOSPC)?,
             Some(wanted) => {
-                let wanted = nospec::index(wanted as usize, self.slots.len()).ok_or(EINVAL)?;
-                self.slots[wanted]
+                let wanted = nospec::index(wanted as usize, table.slots.len()).ok_or(EINVAL)?;
+                table.slots[wanted]
                     .is_free()
                     .then_some(wanted)
                     .ok_or(EBUSY)?
             }
         };
-        if user != creator {
-            let held = self.count(|slot| slot.holder.is_of(user));
-            let is_kept = self.count(|slot| slot.holder.is_of(creator)) == 0
-                && self.count(Slot::is_free) == 1;
-            if is_kept || held >= self.slots.len().div_ceil(2) {
+        if user != self.creator {
+            let held = table.count(|slot| slot.holder.is_of(user));
+            let is_kept = table.count(|slot| slot.holder.is_of(self.creator)) == 0
+                && table.count(Slot::is_free) == 1;
+            if is_kept || held >= table.slots.len().div_ceil(2) {
                 return Err(EDQUOT);
             }
         }
-        let slot = &mut self.slots[index];
+        let slot = &mut table.slots[index];
         slot.holder = Holder::Reserved(user);
         Ok(MemberId {
             // CAST: There are at most `MAX_SLOTS` slots.
@@ -135,28 +181,39 @@ impl SlotTable {
         })
     }
 
-    /// Gives a slot to `holder`. Returns what held it before, and the slot's new generation if a member
-    /// has come or gone.
-    pub(crate) fn set_holder(&mut self, slot: usize, holder: Holder) -> (Holder, Option<u32>) {
-        let slot = &mut self.slots[slot];
-        let old = core::mem::replace(&mut slot.holder, holder);
+    /// Gives a slot to `holder`, and returns what held it before.
+    pub(crate) fn set_holder(&self, slot: usize, holder: Holder) -> Holder {
+        let mut guard = self.table.lock();
+        let table = &mut *guard;
+        let entry = &mut table.slots[slot];
+        let old = core::mem::replace(&mut entry.holder, holder);
         let (was, is) = (
             matches!(old, Holder::Member(..)),
-            matches!(slot.holder, Holder::Member(..)),
+            matches!(entry.holder, Holder::Member(..)),
         );
-        if was == is {
-            return (old, None);
+        if was != is {
+            // INVARIANT: The slot is held exactly if it was not before, so one step keeps the
+            // generation's parity right.
+            entry.generation += 1;
+            table.members = table.members.wrapping_add(1);
+            table.attached = table.attached + u32::from(is) - u32::from(was);
+            // The area shows each change.
+            let words = self.words();
+            words.generation(slot).store_release(entry.generation);
+            words.members().store_release(table.members);
         }
-        // INVARIANT: The slot is held exactly if it was not before, so one step keeps the generation's
-        // parity right.
-        slot.generation += 1;
-        self.members = self.members.wrapping_add(1);
-        self.attached = self.attached + u32::from(is) - u32::from(was);
-        (old, Some(slot.generation))
+        old
+    }
+}
+
+#[cfg(CONFIG_KUNIT = "y")]
+impl Slots {
+    pub(crate) fn set_generation(&self, slot: usize, generation: u32) {
+        self.table.lock().slots[slot].generation = generation;
     }
 
-    #[cfg(CONFIG_KUNIT = "y")]
-    pub(crate) fn set_generation(&mut self, slot: usize, generation: u32) {
-        self.slots[slot].generation = generation;
+    /// The generation of a slot that the area shows.
+    pub(crate) fn shown_generation(&self, slot: usize) -> u32 {
+        self.words().generation(slot).load()
     }
 }
