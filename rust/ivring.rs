@@ -3,7 +3,11 @@
 //! ivring: work queues between the virtual machines and processes of one computer.
 //!
 //! A sender puts work items into a receiver's inbox, in memory that both map, and the receiver is
-//! interrupted only if it is idle. `Documentation/design.rst` says how, and why it is right.
+//! interrupted only if it is idle. `Documentation/design.rst` says how, and why it is correct.
+//!
+//! Folders, each of which uses only those before it: `os` wraps the kernel, `memory` has shared
+//! memory, `queue` rings and waiting, `member` what a member is made of, `region` the members of a
+//! region, and `device` the calls of user space.
 
 mod device;
 mod member;
@@ -45,9 +49,9 @@ impl kernel::InPlaceModule for Ivring {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         // SAFETY: Once, and before the device is registered.
         unsafe { account::init() };
-        // SAFETY: As above.
+        // SAFETY: Once, and before the device is registered.
         unsafe { registry::init() };
-        // SAFETY: As above.
+        // SAFETY: Once, and before the device is registered.
         unsafe { ivring_init_memory_limits() };
         try_pin_init!(Self {
             _device <- Device::register(),

@@ -98,8 +98,8 @@ impl Member {
         MemberWords(&self.area)
     }
 
-    /// Whether there is something in the inbox or in a lane that is not quiet; `EPROTO` if the member
-    /// has broken the inbox.
+    /// Whether there is something in the inbox or in a lane that is not quiet; `EPROTO` if the
+    /// member has broken the inbox.
     pub(crate) fn has_items(&self) -> Result<bool> {
         let in_inbox = self.inbox.has_items()?;
         Ok(self.lanes.have_items() || in_inbox)
@@ -111,7 +111,7 @@ impl Member {
         self.lanes.quieten(|| self.bell.is_fenced());
     }
 
-    /// The member has left its region: all are told who send to it, wait for it or ring it.
+    /// The member has left its region: senders, and tasks that wait for it or ring it, get errors.
     pub(crate) fn close(&self) {
         self.inbox.close();
         self.lanes.leave();

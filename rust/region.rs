@@ -51,7 +51,8 @@ impl Region {
         )
     }
 
-    /// Reserves a slot for a member of `user` that is about to attach. Errors as [`Slots::reserve`].
+    /// Reserves a slot for a member of `user` that is about to attach. Errors as
+    /// [`Slots::reserve`].
     pub(crate) fn reserve(
         self: &Arc<Self>,
         wanted: Option<u32>,
@@ -77,17 +78,17 @@ impl Region {
         }
     }
 
-    /// Has the receiver of a lane, which had marked it as quiet, look at it again. A receiver that is
-    /// just leaving looks at nothing.
+    /// Has the receiver of a lane, which had marked it as quiet, look at it again. A receiver that
+    /// is just leaving looks at nothing.
     pub(crate) fn wake_lane(&self, lane: &Lane) {
         if let Ok(receiver) = self.slots.member(lane.to.slot.into(), lane.to.generation) {
             receiver.lanes.wake(lane.from.slot);
         }
     }
 
-    /// Has the receivers of a member look at what it has sent: it is about to leave, and may have been
-    /// killed between its last publish and the doorbell. A receiver that sees that the member has left
-    /// looks there.
+    /// Has the receivers of a member look at what it has sent: it is about to leave, and may have
+    /// been killed between its last publish and the doorbell. A receiver that sees that the member
+    /// has left looks there.
     fn wake_receivers(&self, member: &Member) {
         for lane in (0..self.geometry.slots).filter_map(|slot| member.lanes.to(slot).ok()) {
             let Ok(receiver) = lane.receiver() else {
@@ -106,14 +107,14 @@ impl Region {
         self.wake_receivers(member);
         // From here on nobody finds it.
         let holder = self.slots.set_holder(slot, Holder::Nobody);
-        // All who have found it already are sent away.
+        // A task that has found it already gets an error from now on.
         member.close();
         self.announce(slot);
         drop(holder);
     }
 }
 
-/// A slot that is reserved for a member; given back if none attaches.
+/// A slot that is reserved for a member. Dropped, it is free again, unless the member has attached.
 ///
 /// # Invariants
 ///
@@ -219,7 +220,7 @@ mod tests {
         Ok(())
     }
 
-    /// Half of them, rounded up, to who is not the creator, reserved or taken.
+    /// A user who is not the creator gets half of them, rounded up, reserved or taken.
     #[test]
     fn share() -> Result {
         for (slots, share) in [(2, 1), (3, 2), (8, 4)] {
@@ -235,13 +236,13 @@ mod tests {
             }
             assert!(region.reserve(None, owner()).err() == Some(ENOSPC));
             held.truncate(share as usize - 1);
-            // The only ones left are the stranger's, but one slot is the creator's.
+            // One of the free slots is kept for the creator.
             region.reserve(None, stranger())?;
         }
         Ok(())
     }
 
-    /// One of them to the creator, however many others there are, as long as the creator has none.
+    /// The creator gets one of them, however many other users there are.
     #[test]
     fn kept() -> Result {
         let user = |val| Kuid::from_raw(kuid_t { val });

@@ -38,10 +38,10 @@ unsafe impl Send for Directory {}
 unsafe impl Sync for Directory {}
 
 impl Directory {
-    /// Makes the directory and its file. A failure shows only in their absence, as is the custom.
+    /// Makes the directory and its file. As is usual for debugfs, a failure is not reported.
     pub(crate) fn create() -> Self {
-        // SAFETY: The names are NUL-terminated, the operations static, and a parent that is an error
-        // is looked for by the callee.
+        // SAFETY: The names are NUL-terminated, the operations static, and a parent that is an
+        // error is looked for by the callee.
         unsafe {
             let directory = bindings::debugfs_create_dir(c"ivring".as_char_ptr(), ptr::null_mut());
             bindings::debugfs_create_file_full(

@@ -29,18 +29,18 @@ const EPOLLRDNORM: u32 = 0x040;
 ///
 /// # Invariants
 ///
-/// `member` is only set after `region`, and is a member of it, with this `doorbell`. Both are set for
-/// good, by a call that has a [`Setup`].
+/// `member` is only set after `region`, and is a member of it, with this `doorbell`. Both are set
+/// for good, by a call that has a [`Setup`].
 #[pin_data(PinnedDrop)]
 pub(crate) struct Endpoint {
     pub(crate) region: SetOnce<Hold>,
     pub(crate) member: SetOnce<Arc<Member>>,
-    /// Those who poll the file are on its wait queue, even if they came before there was a member.
+    /// All pollers of the file are on its wait queue, even if they came before there was a member.
     pub(crate) doorbell: Arc<Doorbell>,
     /// There is a [`Setup`].
     setting_up: Atomic<bool>,
-    /// The process at whose end the member leaves, if there is one. No other lock is taken under this
-    /// one.
+    /// The process at whose end the member leaves, if there is one. No other lock is taken under
+    /// this one.
     #[pin]
     process: Mutex<Option<Process>>,
 }
@@ -102,8 +102,8 @@ impl Endpoint {
         Ok(caller)
     }
 
-    /// Does a call of a member. Errors as [`Endpoint::caller`], also if the member leaves during the
-    /// call, which may have slept: if nowhere else, then at a page of its argument.
+    /// Does a call of a member. Errors as [`Endpoint::caller`], also if the member leaves during
+    /// the call. Every call may sleep, at least at a page fault of its argument.
     pub(crate) fn as_member<T>(&self, call: impl FnOnce(Caller<'_>) -> Result<T>) -> Result<T> {
         let caller = self.caller()?;
         let result = call(caller);
@@ -159,8 +159,9 @@ impl Endpoint {
 
     /// The file has become a member: all that poll it look again.
     pub(crate) fn attached(&self) {
-        // Barrier D: the lock of the queue, which comes after the store of `member`. A poller that was
-        // not on the queue yet takes the lock later, and then finds the member. Pairs with `poll`.
+        // Barrier D: the lock of the queue, which comes after the store of `member`. A poller that
+        // was not on the queue yet takes the lock later, and then finds the member. Pairs with
+        // `poll`.
         self.doorbell.sleepers.wake_all();
     }
 
@@ -210,8 +211,8 @@ unsafe extern "C" fn process_ended(endpoint: *mut c_void) {
 }
 
 impl Caller<'_> {
-    /// `EOWNERDEAD` if the member has left, because its process has ended. Calls that have slept ask this
-    /// again.
+    /// `EOWNERDEAD` if the member has left, because its process has ended. Calls that have slept
+    /// ask this again.
     pub(crate) fn check(self) -> Result {
         // The process may have stored something else than GONE since the member left.
         self.member

@@ -59,8 +59,8 @@ fn try_enqueue(caller: Caller<'_>, argument: User<uapi::Enqueue>) -> Result {
 
 /// Copies the user's array of items into `place`, checks them, and stamps them with the sender.
 ///
-/// Where the array is not readable to its end, the items before are taken; `EFAULT` if there are none.
-/// `EINVAL` if any of those taken is bad.
+/// Where the array is not readable to its end, the items before are taken; `EFAULT` if there are
+/// none. `EINVAL` if any of those taken is bad.
 fn take<'a>(
     caller: Caller<'_>,
     array: User<Item>,
@@ -93,8 +93,8 @@ fn send(
     }
 }
 
-/// Puts all `items` into the receiver's inbox, and waits for room until the deadline, if there is one.
-/// `enqueued` counts those that went in.
+/// Puts all `items` into the receiver's inbox, and waits for room until the deadline, if there is
+/// one. `enqueued` counts those that went in.
 fn send_all(
     caller: Caller<'_>,
     receiver: &Member,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The character device `/dev/ivring`, and its file operations. What each ioctl does, and its errors:
-//! `Documentation/userspace-api/ivring.rst`.
+//! The character device `/dev/ivring`, and its file operations. What each ioctl does, and its
+//! errors: `Documentation/userspace-api/ivring.rst`.
 //!
 //! `MiscDevice` knows no `poll`, so its table of file operations is copied and completed. All other
 //! operations are left to it.

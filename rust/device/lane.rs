@@ -35,8 +35,9 @@ pub(crate) fn open_lane(caller: Caller<'_>, argument: User<uapi::OpenLane>) -> R
     }
     let (from, to) = (caller.member.id, receiver.id);
     let lane = Lane::new(from, to, receiver.bell.clone(), open.entries)?;
-    // One at a time: what is found of the member's lanes holds until the new one is listed. Other calls
-    // wait for this lock even if they have signals, so everything that takes time is done before.
+    // One at a time: what is found of the member's lanes holds until the new one is listed. Other
+    // calls wait for this lock even if they have signals, so everything that takes time is done
+    // before.
     let mut opening = caller.member.lanes.opening.lock();
     if let Some(outcome) = open_again(caller, &receiver, open.entries) {
         return outcome;
@@ -47,13 +48,14 @@ pub(crate) fn open_lane(caller: Caller<'_>, argument: User<uapi::OpenLane>) -> R
         .lanes
         .set_to(&lane, &mut opening)
         .inspect_err(|_| {
-            // The receiver does not keep a lane of a member that has left already. If it has left too,
-            // it has no lanes.
+            // The receiver does not keep a lane of a member that has left already. If it has left
+            // too, it has no lanes.
             let _ = receiver.lanes.close(caller.member.id);
         })
 }
 
-/// What comes of opening a lane if the caller has one to the receiver already; `None` if it has none.
+/// What comes of opening a lane if the caller has one to the receiver already; `None` if it has
+/// none.
 fn open_again(caller: Caller<'_>, receiver: &Member, entries: u32) -> Option<Result> {
     let old = caller.member.lanes.to(u32::from(receiver.id.slot)).ok()?;
     if !old
@@ -67,7 +69,8 @@ fn open_again(caller: Caller<'_>, receiver: &Member, entries: u32) -> Option<Res
     Some(unused.then_some(()).ok_or(EBUSY))
 }
 
-/// Sleeps until the receiver has closed, or left, the lane from an earlier member of the member's slot.
+/// Sleeps until the receiver has closed, or left, the lane from an earlier member of the member's
+/// slot.
 ///
 /// There is at most one, and none after it, because only the member can open another.
 fn wait_for_old_lane(caller: Caller<'_>, receiver: &Member, deadline: Deadline) -> Result {
@@ -88,8 +91,8 @@ pub(crate) fn close_lane(caller: Caller<'_>, argument: User<uapi::CloseLane>) ->
     })
 }
 
-/// Wakes the receiver of a lane of the caller, if the lane holds something and the receiver is idle. True
-/// if this call has rung.
+/// Wakes the receiver of a lane of the caller, if the lane holds something and the receiver is
+/// idle. True if this call has rung.
 pub(crate) fn doorbell(caller: Caller<'_>, argument: User<uapi::Doorbell>) -> Result<bool> {
     let doorbell = argument.read()?;
     with_lane(caller, doorbell.id, doorbell.generation, |lane| {
@@ -109,8 +112,9 @@ pub(crate) fn doorbell(caller: Caller<'_>, argument: User<uapi::Doorbell>) -> Re
 
 /// Does `use_lane` with the caller's lane to this very member.
 ///
-/// `ENOENT` if it has none. If that member has left, the error says so, and whether another has its slot,
-/// even if it had closed the lane before, because there is no point in opening another one to it.
+/// `ENOENT` if it has none. If that member has left, the error says so, and whether another has its
+/// slot, even if it had closed the lane before, because there is no point in opening another one to
+/// it.
 pub(crate) fn with_lane<T>(
     caller: Caller<'_>,
     id: u32,

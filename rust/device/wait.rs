@@ -33,8 +33,8 @@ pub(crate) fn wait(caller: Caller<'_>, argument: User<uapi::Wait>) -> Result {
     argument.write(&wait)
 }
 
-/// Sleeps until there are events, and returns them. The member is neither idle nor delayed then, even if
-/// this fails.
+/// Sleeps until there are events, and returns them. The member is neither idle nor delayed then,
+/// even if this fails.
 fn wait_for_events(caller: Caller<'_>, deadline: Deadline, interest: u32) -> Result<u32> {
     let outcome = look_and_sleep(caller, deadline, interest);
     caller.member.bell.end_wait();
@@ -61,8 +61,8 @@ fn look_and_sleep(caller: Caller<'_>, deadline: Deadline, interest: u32) -> Resu
     }
 }
 
-/// Sleeps, of a member that has gone idle, until there are events, and returns them, or until the doorbell
-/// rings, and returns zero.
+/// Sleeps, of a member that has gone idle, until there are events, and returns them, or until the
+/// doorbell rings, and returns zero.
 fn sleep(caller: Caller<'_>, deadline: Deadline, interest: u32) -> Result<u32> {
     let member = caller.member;
     let mut sleeper = pin!(Sleeper::new(&member.bell.doorbell.sleepers, deadline));
@@ -85,14 +85,14 @@ fn sleep(caller: Caller<'_>, deadline: Deadline, interest: u32) -> Result<u32> {
     // Unqueue: `sleeper` is dropped.
 }
 
-/// Sleeps, of a member that has armed by itself, until the doorbell rings or another task has gone idle.
-/// If it was another task, the state may still be IDLE or DELAYED when this returns; else it is neither.
-/// The member itself finds out what there is to do.
+/// Sleeps, of a member that has armed by itself, until the doorbell rings or another task has gone
+/// idle. If it was another task, the state may still be IDLE or DELAYED when this returns; else it
+/// is neither. The member itself finds out what there is to do.
 fn wait_armed(caller: Caller<'_>, deadline: Deadline) -> Result {
     let member = caller.member;
-    // A state that is IDLE after this is another task's, which sleeps, and is left alone. Turning it busy
-    // would mean to ring that task, which would go idle again and set the flag for the caller's next
-    // sleep, and so without end.
+    // A state that is IDLE after this is another task's, which sleeps, and is left alone. Turning
+    // it busy would mean to ring that task, which would go idle again and set the flag for the
+    // caller's next sleep, and so without end.
     sleep_armed(caller, deadline).inspect_err(|_| member.bell.end_wait())?;
     member.bell.clear_overridden();
     member.inbox.check()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The bell of a member: its state word, the doorbell that is rung if the word says that the member is
-//! idle, and the timer that rings a delayed doorbell.
+//! The bell of a member: its state word, the doorbell that is rung if the word says that the member
+//! is idle, and the timer that rings a delayed doorbell.
 
 use kernel::{
     bindings, impl_has_hr_timer,
@@ -28,7 +28,7 @@ use crate::{
     uapi::{BUSY_UNFENCED, MAX_WAKE_DELAY_US},
 };
 
-/// The bell of a member. All who send to the member hold a reference to it, and through it one to the
+/// The bell of a member. Each lane to the member holds a reference to it, and through it one to the
 /// member's area.
 ///
 /// # Invariants
@@ -40,8 +40,8 @@ pub(crate) struct Bell {
     pub(crate) area: Arc<Area>,
     /// The file of the member has it too, and had it before there was a member.
     pub(crate) doorbell: Arc<Doorbell>,
-    /// A task of the member has gone idle, maybe over a doorbell that another task, which has armed by
-    /// itself, has yet to notice.
+    /// A task of the member has gone idle, maybe over a doorbell that another task, which has armed
+    /// by itself, has yet to notice.
     overridden: Atomic<bool>,
     /// How many tasks may have stored IDLE over UNFENCED without having passed barrier A since.
     fencing: Atomic<u32>,
@@ -73,8 +73,8 @@ struct Delay {
 }
 
 impl Delay {
-    /// What a member says now of a ring with that capacity, which is at least two; `None` if each item
-    /// shall wake the member.
+    /// What a member says now of a ring with that capacity, which is at least two; `None` if each
+    /// item shall wake the member.
     fn wanted(words: MemberWords<'_>, capacity: u32) -> Option<Self> {
         let items = words.wake_items().load();
         if items < 2 {
@@ -131,8 +131,8 @@ impl Bell {
     }
 
     /// To be called after something was published in a ring that holds `held` items now, of
-    /// `capacity`. Rings the member if it is idle and wants to be woken for this number of items. True
-    /// if this call has rung.
+    /// `capacity`. Rings the member if it is idle and wants to be woken for this number of items.
+    /// True if this call has rung.
     pub(crate) fn interrupt(&self, held: u32, capacity: u32) -> bool {
         match Delay::wanted(self.words(), capacity).filter(|delay| held < delay.items) {
             None => self.notify(),
@@ -157,9 +157,10 @@ impl Bell {
 
     /// Has the timer ring the member if it is idle.
     fn delay(&self, delay: Delay) {
-        // Whoever has turned the state to DELAYED starts the timer at once, however low its priority:
-        // until then nothing ends the delay. Only these two steps are done with interrupts off.
-        // Ringing is not, because the locks of wait queues and eventfds sleep on real-time kernels.
+        // The task that has turned the state to DELAYED starts the timer at once, however low its
+        // priority, because until then nothing ends the delay. Only these two steps are done with
+        // interrupts off. Ringing is not, because the locks of wait queues and eventfds sleep on
+        // real-time kernels.
         let interrupts = local_interrupt_disable();
         let due = self.state().due(true) == Due::Delay;
         if due {
@@ -172,8 +173,8 @@ impl Bell {
         }
     }
 
-    /// Only the task that has turned the state to DELAYED calls this. It may be called with interrupts
-    /// off, on real-time kernels too, because it takes raw spinlocks alone.
+    /// Only the task that has turned the state to DELAYED calls this. It may be called with
+    /// interrupts off, on real-time kernels too, because it takes raw spinlocks alone.
     fn start_timer(&self, delay: Delay) {
         // SAFETY:
         // - The bell is pinned, by the type invariant, and its timer is initialized.
@@ -191,8 +192,8 @@ impl Bell {
         });
         let fenced = fencing.is_some();
         drop(fencing);
-        // Where the flag is set already, an armed task that slept then has been woken for it, and has yet
-        // to clear it. But a task that has gone idle during barrier A has looked too early.
+        // Where the flag is set already, an armed task that slept then has been woken for it, and
+        // has yet to clear it. But a task that has gone idle during barrier A has looked too early.
         if overrides && (fenced || !self.overridden.load(Relaxed)) {
             self.overridden.store(true, Relaxed);
             // Barrier D: a task that is on the queue is woken, and finds the flag, and an armed one
@@ -224,8 +225,8 @@ impl Bell {
 
     /// Ends the sleep of a task: the member is neither idle nor delayed then.
     ///
-    /// No task stays asleep under BUSY: others may have armed too, and sleep on the wait queue or the
-    /// eventfd.
+    /// No task stays asleep under BUSY: others may have armed too, and sleep on the wait queue or
+    /// the eventfd.
     pub(crate) fn end_wait(&self) {
         if self.state().turn_busy() {
             self.doorbell.ring();
@@ -243,8 +244,8 @@ impl_has_hr_timer! {
 impl HrTimerCallback for Bell {
     type Pointer<'a> = Pin<&'a Self>;
 
-    // Called by an interrupt, or by a softirq on a real-time kernel, because the timer's mode is not
-    // one of those that are "hard". So this may take spinlocks.
+    // Called by an interrupt, or by a softirq on a real-time kernel, because the timer's mode is
+    // not one of those that are "hard". So this may take spinlocks.
     fn run(bell: Pin<&Self>, _context: HrTimerCallbackContext<'_, Self>) -> HrTimerRestart {
         if bell.state().end_delay() {
             bell.counters.timed.add(1);

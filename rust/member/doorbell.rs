@@ -22,7 +22,8 @@ use crate::os::waitqueue::WaitQueue;
 pub(crate) struct EventFd(*mut bindings::eventfd_ctx);
 
 impl EventFd {
-    /// Of the current task's descriptor `fd`: `EBADF` if it is none, `EINVAL` if it is no eventfd.
+    /// The eventfd of the current task's descriptor `fd`: `EBADF` if it is no descriptor, `EINVAL`
+    /// if it is no eventfd.
     pub(crate) fn from_fd(fd: i32) -> Result<Self> {
         // SAFETY: May be called with any number.
         let context = unsafe { bindings::eventfd_ctx_fdget(fd) };
@@ -37,15 +38,15 @@ impl EventFd {
 
 impl Drop for EventFd {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant; the reference is given back once.
+        // SAFETY: By the type invariant; the reference is released once.
         unsafe { bindings::eventfd_ctx_put(self.0) };
     }
 }
 
-/// The doorbell of a member, and before there is one, of the file that may become one.
+/// The doorbell of a member, and before there is a member, of the file that may become one.
 ///
-/// It can be rung where spinlocks may be taken: by tasks, and by timers. On real-time kernels
-/// spinlocks sleep, so never with interrupts off or under a raw spinlock.
+/// It can be rung where spinlocks may be taken, by tasks and by timers. On real-time kernels
+/// spinlocks sleep, so it is never rung with interrupts off or under a raw spinlock.
 ///
 /// # Invariants
 ///
@@ -53,7 +54,7 @@ impl Drop for EventFd {
 /// passed since it was taken out.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Doorbell {
-    /// Those who sleep or poll until it rings.
+    /// The tasks that sleep or poll until it rings.
     #[pin]
     pub(crate) sleepers: WaitQueue,
     eventfd: Atomic<*mut bindings::eventfd_ctx>,
@@ -70,8 +71,8 @@ impl Doorbell {
 
     /// Rings: wakes the wait queue and signals the eventfd.
     ///
-    /// Whoever has turned the state word from IDLE or DELAYED to BUSY calls this, and nobody else:
-    /// then any number of senders makes one interrupt, and no task stays asleep under BUSY.
+    /// Only a task or timer that has turned the state word from IDLE or DELAYED to BUSY calls this.
+    /// So any number of senders makes one interrupt, and no task stays asleep under BUSY.
     pub(crate) fn ring(&self) {
         self.sleepers.wake_all();
         let _guard = rcu::read_lock();
@@ -82,7 +83,8 @@ impl Doorbell {
         }
     }
 
-    /// Has the doorbell signal `eventfd` from now on, or none. Sleeps if there was one before.
+    /// Has the doorbell signal `eventfd` from now on, or with `None` no eventfd. Sleeps if there
+    /// was one before.
     pub(crate) fn set_eventfd(&self, eventfd: Option<EventFd>) {
         let old = self.exchange_eventfd(eventfd);
         if old.is_some() {

@@ -52,7 +52,7 @@ pub(crate) struct Counts {
     pub(crate) items: u64,
     /// Times a sender found no room for all its items.
     pub(crate) full: u64,
-    /// Times that senders who waited for progress were woken by the member, or on its behalf.
+    /// Times that senders that waited for progress were woken by the member, or on its behalf.
     pub(crate) room: u64,
 }
 
@@ -110,7 +110,8 @@ impl Inbox {
         })
     }
 
-    /// Returns how many items went in, the producer index behind them, and how many the inbox holds now.
+    /// Returns how many items went in, the producer index behind them, and how many the inbox holds
+    /// now.
     fn write(&self, items: &[Item]) -> Result<(usize, u32, u32)> {
         let mut side = self.side.lock();
         if side.closed {
@@ -122,8 +123,8 @@ impl Inbox {
         Ok((done, side.writer.position(), side.writer.held()))
     }
 
-    /// Wakes a few of the senders that wait for a member that has broken its inbox, who wake the others,
-    /// and the member itself.
+    /// If the member has broken its inbox: wakes a few of the senders that wait for it, which wake
+    /// the others, and wakes the member itself.
     fn report(&self, error: Error) {
         if error == EPROTO {
             self.tell();
@@ -133,8 +134,8 @@ impl Inbox {
 
     /// Sleeps until there is room.
     ///
-    /// `EPIPE` when the member leaves, `EPROTO` if it has broken its inbox, else what the wait fails
-    /// with.
+    /// `EPIPE` when the member leaves, `EPROTO` if it has broken its inbox, else what the wait
+    /// fails with.
     pub(crate) fn wait_for_room(&self, patience: Patience<'_>) -> Result {
         self.wait(Wish::Room, patience)
             .inspect_err(|&error| self.report(error))
@@ -195,8 +196,8 @@ impl Inbox {
 
     /// Whether it holds something; `EPROTO` if the member has broken it.
     ///
-    /// Rings back on behalf of a member that has read on and did not ring back itself. If the member has
-    /// broken it, all are woken that wait, other tasks of the member among them.
+    /// Rings back on behalf of a member that has read on and did not ring back itself. If the
+    /// member has broken it, all are woken that wait, other tasks of the member among them.
     pub(crate) fn has_items(&self) -> Result<bool> {
         let mut side = self.side.lock();
         let pending = side.writer.pending(self.ring());

@@ -54,8 +54,8 @@ pub(crate) struct Lane {
 
 /// Whether a lane is open.
 ///
-/// A lane that has ended drops its reference to the receiver, whose memory another user is charged for,
-/// and keeps only the receiver's last index.
+/// A lane that has ended drops its reference to the receiver, whose memory another user is charged
+/// for, and keeps only the receiver's last index.
 enum End {
     /// It is open. The receiver lists the lane, and ends it when the receiver leaves.
     Open(Arc<Bell>),
@@ -66,8 +66,8 @@ enum End {
 }
 
 impl Lane {
-    /// Makes a lane to the member `to`, which has this bell. Nobody else sees the lane yet. `entries` is
-    /// a power of two.
+    /// Makes a lane to the member `to`, which has this bell. Nobody else sees the lane yet.
+    /// `entries` is a power of two.
     pub(crate) fn new(
         from: MemberId,
         to: MemberId,
@@ -91,7 +91,8 @@ impl Lane {
         )
     }
 
-    /// The receiver's bell: `ECONNRESET` if the receiver has closed the lane, `EPIPE` if it has left.
+    /// The receiver's bell: `ECONNRESET` if the receiver has closed the lane, `EPIPE` if it has
+    /// left.
     pub(crate) fn receiver(&self) -> Result<Arc<Bell>> {
         match &*self.end.lock() {
             End::Open(receiver) => Ok(receiver.clone()),
@@ -155,8 +156,8 @@ impl Lane {
             .wait(wish, patience, self.room(), || self.look())
     }
 
-    /// Takes out a few of the tasks that wait for progress, after the receiver has read on, closed the
-    /// lane or left.
+    /// Takes out a few of the tasks that wait for progress, after the receiver has read on, closed
+    /// the lane or left.
     pub(crate) fn tell(&self) -> Woken {
         self.progress.tell(self.room(), || self.look())
     }

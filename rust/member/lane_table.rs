@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The lane table: `struct ivring_lanes`, by which the kernel shows a member the lanes that lead to it.
+//! The lane table: `struct ivring_lanes`, by which the kernel shows a member the lanes that lead to
+//! it.
 
 use kernel::sync::Arc;
 
@@ -35,13 +36,13 @@ impl LaneTable {
     /// Says that a lane is not quiet any more.
     pub(crate) fn count_woken(&self) {
         let woken = self.words().woken();
-        // Who sees this sees that the lane's mark has gone.
+        // A receiver that sees this sees that the lane's mark has gone.
         woken.store_release(woken.load().wrapping_add(1));
     }
 
     /// Shows a lane, or with zeros that there is none.
     pub(crate) fn show(&self, slot: u16, generation: u32, entries: u32) {
-        // Whoever sees the generation sees the entries that belong to it.
+        // A receiver that sees the generation sees the entries that belong to it.
         self.words().entries(slot).store(entries);
         self.words().generation(slot).store_release(generation);
         let changes = self.changes();

@@ -2,8 +2,8 @@
 
 //! The lanes of a member: those that lead to it, and those that it writes.
 //!
-//! Locks, outermost first: `opening` of a sender; `lists` of its receiver, or of the sender itself; the
-//! list of the tasks that wait for a lane; the end of the lane.
+//! Locks, outermost first: `opening` of a sender; `lists` of its receiver, or of the sender itself;
+//! the list of the tasks that wait for a lane; the end of the lane.
 
 use kernel::{
     new_mutex, new_spinlock,
@@ -34,7 +34,8 @@ pub(crate) struct Lanes {
     area: Arc<Area>,
     /// Written under the lock of `lists`.
     table: LaneTable,
-    /// Times that senders who waited for room in a lane were woken by the member, or on its behalf.
+    /// Times that senders that waited for progress in a lane were woken by the member, or on its
+    /// behalf.
     pub(crate) room: Counter,
     #[pin]
     pub(crate) opening: Mutex<Opening>,
@@ -42,17 +43,17 @@ pub(crate) struct Lanes {
     lists: SpinLock<Lists>,
 }
 
-/// The right to list a lane that the member writes, of one call at a time. Nothing under its lock accesses
-/// user memory or allocates.
+/// The right to list a lane that the member writes, of one call at a time. Nothing under its lock
+/// accesses user memory or allocates.
 pub(crate) struct Opening(());
 
 /// The lanes of a member, by the slot of the member at the other end.
 ///
 /// # Invariants
 ///
-/// Until the member leaves, `incoming` and `outgoing` have an entry for each slot of the region, and
-/// the member's lane table shows `incoming`. Afterwards both are empty. `open` has a bit for each slot
-/// that `incoming` holds a lane of, and for no other.
+/// Until the member leaves, `incoming` and `outgoing` have an entry for each slot of the region,
+/// and the member's lane table shows `incoming`. Afterwards both are empty. `open` has a bit for
+/// each slot that `incoming` holds a lane of, and for no other.
 struct Lists {
     incoming: Slots,
     outgoing: Slots,
@@ -89,8 +90,8 @@ impl Lists {
             .map(move |lane| lane.with_receiver(words))
     }
 
-    /// The lanes to look at: all that lead to the member and are not quiet. Costs as much as there are of
-    /// those, not as there are slots.
+    /// The lanes to look at: all that lead to the member and are not quiet. Costs as much as there
+    /// are of those, not as there are slots.
     fn awake<'a>(&'a self, words: MemberWords<'a>) -> impl Iterator<Item = OpenLane<'a>> {
         let open = self.open.iter().enumerate().filter(|(_, open)| **open != 0);
         open.flat_map(move |(index, &open)| self.of(words, index, open & !Quiet(words).bits(index)))
@@ -156,11 +157,11 @@ impl Lanes {
         any
     }
 
-    /// The member has gone idle. Marks lanes as quiet that have stood still for long, if there are many.
-    /// Look at the others after this.
+    /// The member has gone idle. Marks lanes as quiet that have stood still for long, if there are
+    /// many. Look at the others after this.
     ///
-    /// `is_fenced` says whether each sender that has not seen the marks passes a barrier of its own, or
-    /// has passed one. Another task of the member may have stored UNFENCED.
+    /// `is_fenced` says whether each sender that has not seen the marks passes a barrier of its
+    /// own, or has passed one. Another task of the member may have stored UNFENCED.
     pub(crate) fn quieten(&self, is_fenced: impl Fn() -> bool) {
         let words = self.words();
         let mut lists = self.lists.lock();
@@ -196,13 +197,13 @@ impl Lanes {
         }
     }
 
-    /// Has the member look at the lane from a slot again, and tells the member.
+    /// Has the member look at the lane from a slot again, and shows that in the lane table.
     pub(crate) fn wake(&self, slot: u16) {
         let _lists = self.lists.lock();
         self.unmark(slot);
     }
 
-    /// Lists a lane that leads to the member, and tells the member.
+    /// Lists a lane that leads to the member, and shows it in the lane table.
     ///
     /// `EPIPE` if the member has left, `EBUSY` if it has yet to close a lane from that slot.
     pub(crate) fn add(&self, lane: &Arc<Lane>) -> Result {
@@ -224,8 +225,8 @@ impl Lanes {
         }
     }
 
-    /// Closes the lane from this very member, takes it off the list, and tells the member and the sender.
-    /// `ENOENT` if there is none.
+    /// Closes the lane from this very member, takes it off the list and the lane table, and wakes
+    /// the sender's tasks that wait. `ENOENT` if there is none.
     pub(crate) fn close(&self, from: MemberId) -> Result {
         let mut lists = self.lists.lock();
         let place = nospec::get_mut(&mut lists.incoming, usize::from(from.slot));
@@ -245,15 +246,16 @@ impl Lanes {
         Ok(())
     }
 
-    /// Rings back to the tasks that wait for room in the lane from a slot. Errors as [`Lanes::from`].
+    /// Rings back to the tasks that wait for room in the lane from a slot. Errors as
+    /// [`Lanes::from`].
     pub(crate) fn ring_back(&self, from: u32) -> Result {
         let wanted = self.from(from)?.tell().wake();
         self.room.add(u64::from(wanted));
         Ok(())
     }
 
-    /// Lists a lane that the member writes, in place of any to that slot before. `EOWNERDEAD` if the
-    /// member has left.
+    /// Lists a lane that the member writes, in place of any to that slot before. `EOWNERDEAD` if
+    /// the member has left.
     pub(crate) fn set_to(&self, lane: &Arc<Lane>, _: &mut Opening) -> Result {
         let mut lists = self.lists.lock();
         let slot = usize::from(lane.to.slot);
@@ -265,8 +267,8 @@ impl Lanes {
         Ok(())
     }
 
-    /// The member leaves: ends the lanes that lead to it, and releases all. Each sender that waits is
-    /// told.
+    /// The member leaves: ends the lanes that lead to it, wakes the senders that wait, and releases
+    /// all lanes.
     pub(crate) fn leave(&self) {
         let mut lists = self.lists.lock();
         // INVARIANT: Both are empty, and no bit is set.

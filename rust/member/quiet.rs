@@ -2,8 +2,8 @@
 
 //! Quiet lanes: their receiver does not look at them until a doorbell is rung for them.
 //!
-//! The marks stand in memory that the receiver can write, so nothing but its own sleep, and the doorbells
-//! of those who send to it, depends on them.
+//! The marks stand in memory that the receiver can write, so nothing depends on them but its own
+//! sleep and the doorbells of its senders.
 
 use kernel::{
     prelude::*,
@@ -32,8 +32,8 @@ impl<'a> Quiet<'a> {
     /// The receiver's half: marks the lanes of these slots. Look at each of them after this, and
     /// unmark those that hold something.
     ///
-    /// The state has not been UNFENCED since all CPUs passed a barrier, so that each sender passes one
-    /// of its own.
+    /// The state has not been UNFENCED since all CPUs passed a barrier, so that each sender passes
+    /// one of its own.
     pub(crate) fn mark(self, index: usize, bits: u32) {
         // Barrier Q: the operation is fully ordered, between the mark and the look at the lanes.
         // Pairs with the one in `is_marked`, and with user space's after it has published.
@@ -48,8 +48,8 @@ impl<'a> Quiet<'a> {
 
     /// The sender's half, after it has published: is the lane from its slot marked?
     pub(crate) fn is_marked(self, slot: u16) -> bool {
-        // Barrier Q: between what the caller published and this look at the mark. Pairs with the one
-        // in `mark`, and with user space's when it marks a lane.
+        // Barrier Q: between what the caller published and this look at the mark. Pairs with the
+        // one in `mark`, and with user space's when it marks a lane.
         smp_mb(Full);
         let (index, bit) = bit_of(slot);
         self.bits(index) & bit != 0

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Accounts: how much memory each user has in areas, and whose account a task is on.
+//! Accounts: how much memory each user has in areas.
 //!
-//! Areas are pinned, and on no process's RSS. So without a memory cgroup nothing else limits them,
+//! Areas are pinned, and in no process's RSS. So without a memory cgroup nothing else limits them,
 //! and the OOM killer would look for their memory in other processes.
 
 use kernel::{prelude::*, sync::Arc, task::Kuid};
@@ -23,18 +23,18 @@ kernel::sync::global_lock! {
     unsafe(uninit) static ACCOUNTS: Mutex<Accounts> = Accounts::new();
 }
 
-/// What a user has.
+/// How much a user has.
 struct Account {
     user: Kuid,
     bytes: u64,
 }
 
-/// All of them.
+/// All accounts.
 ///
 /// # Invariants
 ///
-/// There is one for each user who has anything, and `total` is the sum of their bytes. So there are
-/// at most as many as there are pages in areas.
+/// There is an account for each user who has anything, and `total` is the sum of their bytes. So
+/// there are at most as many accounts as pages in areas.
 struct Accounts {
     users: KVVec<Account>,
     total: u64,
@@ -64,17 +64,17 @@ impl Accounts {
         if held > limit || all > total {
             return Err(ENOBUFS);
         }
-        // INVARIANT: The user has something from here on, and `total` is as much more.
+        // INVARIANT: The user has something from here on, and `total` grows by the same amount.
         match index {
             Some(index) => self.users[index].bytes = held,
-            // Charged to nobody: it outlives the one who happens to make it grow.
+            // Charged to nobody, because it outlives the user who happens to make it grow.
             None => self.users.push(Account { user, bytes }, GFP_KERNEL)?,
         }
         self.total = all;
         Ok(())
     }
 
-    /// Takes back what `add` has put on an account.
+    /// Removes what `add` has put on an account.
     fn remove(&mut self, user: Kuid, bytes: u64) {
         let Some(index) = self.of(user) else {
             return;
@@ -82,7 +82,7 @@ impl Accounts {
         let account = &mut self.users[index];
         account.bytes -= bytes;
         if account.bytes == 0 {
-            // Not found only if there is no such index, and there is.
+            // This fails only if there is no such index, and there is.
             let _ = self.users.remove(index);
         }
         self.total -= bytes;
@@ -126,7 +126,7 @@ impl Charge {
             }
             added => added?,
         }
-        // From here on it is given back by `drop`, where there is no memory too.
+        // From here on `drop` removes it, also if there is no memory for the reference count.
         Arc::new(Self { user, bytes }, allocation::charged()).map_err(Into::into)
     }
 }
@@ -163,7 +163,7 @@ mod tests {
         Ok(())
     }
 
-    /// What is given back can be had again, and nothing stays.
+    /// What was removed can be added again, and nothing is left.
     #[test]
     fn given_back() -> Result {
         let mut accounts = Accounts::new();

@@ -2,9 +2,9 @@
 
 //! Areas: memory that one party writes, and that others may map.
 //!
-//! This is the only file that reads and writes shared memory, and all that it returns is a snapshot.
-//! It works on plain memory; where that comes from is said in `backing.rs`, and what lies where in it
-//! in `layout.rs`.
+//! This is the only file that reads and writes shared memory, and all that it returns is a
+//! snapshot. It works on plain memory; where that comes from is said in `backing.rs`, and what lies
+//! where in it in `layout.rs`.
 
 use core::{marker::PhantomData, mem::size_of, ptr::NonNull};
 use kernel::{
@@ -103,7 +103,7 @@ impl Word<'_> {
         unsafe { atomic::atomic_store(self.0.as_ptr(), value, Release) }
     }
 
-    /// Turns `old` into `new`, fully ordered. If the word is not `old`, the error is what it is, and
+    /// Turns `old` into `new`, fully ordered. If the word is not `old`, the error is its value, and
     /// nothing is ordered.
     pub(crate) fn compare_exchange(self, old: u32, new: u32) -> Result<(), u32> {
         // SAFETY: By the type invariant.
@@ -145,7 +145,7 @@ impl Items<'_> {
     pub(crate) fn write(self, index: u32, item: &Item) {
         let slot = (index & self.mask) as usize;
         // SAFETY: By the type invariant; `slot` is at most `mask`. User space maps the memory
-        // read-only and is told of the item by a later release store.
+        // read-only, and a later release store publishes the item.
         unsafe { self.first.add(slot).write(*item) }
     }
 }
@@ -210,7 +210,7 @@ mod tests {
             let port = 64 * (1 + place) + core::mem::offset_of!(Item, port);
             assert_eq!(area.word(port).load(), index);
         }
-        // Before the first and behind the last there is nothing of them.
+        // Nothing was written before the first and behind the last.
         for offset in (0..4096).step_by(4).filter(|at| !(64..320).contains(at)) {
             assert_eq!(area.word(offset).load(), 0);
         }

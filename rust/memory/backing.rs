@@ -7,11 +7,11 @@ use kernel::{page::page_align, prelude::*, sync::Arc};
 
 use crate::{memory::account::Charge, os::allocation};
 
-/// Zeroed pages, charged to the memory cgroup of the task that allocated them, and to the account of
-/// its user.
+/// Zeroed pages, charged to the memory cgroup of the task that allocated them, and to the account
+/// of its user.
 ///
-/// The pages live as long as this value or a mapping of them, whichever ends last. So does the charge,
-/// because each mapping holds a reference to it.
+/// The pages live as long as this value or a mapping of them, whichever ends last. So does the
+/// charge, because each mapping holds a reference to it.
 ///
 /// # Invariants
 ///
@@ -39,8 +39,8 @@ impl Backing {
         })
     }
 
-    /// The first byte, which is the first one of a page. Valid for reads and writes of `size()` bytes
-    /// as long as this value lives.
+    /// The first byte, which is the first one of a page. Valid for reads and writes of `size()`
+    /// bytes as long as this value lives.
     pub(crate) fn start(&self) -> NonNull<u8> {
         // SAFETY: A vector's pointer is never null.
         unsafe { NonNull::new_unchecked(self.memory.as_ptr().cast_mut()) }

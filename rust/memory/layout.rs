@@ -13,8 +13,8 @@ use crate::{
     uapi::{self, Item, LaneEnd, LaneInfo, Lanes, MemberArea, RegionArea, RingArea},
 };
 
-/// The shape of a region: how many slots there are, and how much memory each member has. All sizes and
-/// offsets that follow from it are in bytes.
+/// The shape of a region: how many slots there are, and how much memory each member has. All sizes
+/// and offsets that follow from it are in bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Geometry {
     pub(crate) slots: u32,

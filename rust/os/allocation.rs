@@ -12,9 +12,10 @@ extern "C" {
 
 /// Charged to the memory cgroup of the current task.
 ///
-/// It is users who decide how much there is of it. So if there is no memory the allocation fails,
-/// and nothing is logged and nobody is killed for it, neither in the cgroup nor in the machine.
+/// Users decide how much of it there is. So if there is no memory, the allocation fails: nothing is
+/// logged, and no process is killed, neither in the cgroup nor in the machine.
 pub(crate) fn charged() -> Flags {
-    // SAFETY: It is a constant. `Flags` is one `u32`, as the sizes tell, and any will do.
+    // SAFETY: It is a constant. `Flags` is one `u32`, as `transmute` checks, and any value is
+    // valid.
     unsafe { transmute::<u32, Flags>(ivring_gfp_charged) }
 }

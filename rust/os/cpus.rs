@@ -8,7 +8,7 @@ extern "C" {
 }
 
 /// Has every CPU pass a full barrier, and waits until all have: mostly for tens of microseconds,
-/// however RCU is configured. Those who call it at the same time share what is done for it.
+/// however RCU is configured. Concurrent callers share the work.
 ///
 /// What a CPU has stored before its barrier can be seen after this; what it loads after its barrier
 /// is at least as new as what was stored before this.

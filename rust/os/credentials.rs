@@ -14,8 +14,9 @@ extern "C" {
 
 /// The user whose limits apply to the current task.
 ///
-/// It is the effective user, except for a task in a user namespace. There it is the user who made the
-/// outermost namespace, so that no user gets further limits by numbers that exist in there only.
+/// It is the effective user, except for a task in a user namespace. There it is the user who made
+/// the outermost namespace, so that no user gets further limits by numbers that exist in there
+/// only.
 pub(crate) fn accountable_user() -> Kuid {
     // SAFETY: May be called by any task.
     Kuid::from_raw(unsafe { ivring_accountable_user() })

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Numbers of users as indices of tables.
+//! Indices of tables that come from user space.
 //!
-//! A CPU that guesses wrongly goes on behind a check of bounds for a while, and loads with an index
+//! A CPU that guesses wrongly executes the code behind a check of bounds for a while, with an index
 //! that the check refuses. What it loads there cannot be read, but leaves traces in the caches.
 
 use kernel::prelude::*;
@@ -14,12 +14,12 @@ extern "C" {
 
 /// `index` if it is less than `length`.
 ///
-/// In speculation as well, the result is an index of a table with that length.
+/// Under speculation too, the result is an index of a table with that length.
 pub(crate) fn index(index: usize, length: usize) -> Option<usize> {
     if index >= length {
         return None;
     }
-    // SAFETY: May be called with any numbers. The compiler cannot see that it changes nothing.
+    // SAFETY: May be called with any numbers. The compiler does not know that it changes nothing.
     Some(unsafe { ivring_index_nospec(index, length) })
 }
 
@@ -28,7 +28,7 @@ pub(crate) fn get<T>(table: &[T], number: usize) -> Option<&T> {
     table.get(index(number, table.len())?)
 }
 
-/// As [`get`].
+/// The same entry, to change it.
 pub(crate) fn get_mut<T>(table: &mut [T], number: usize) -> Option<&mut T> {
     let index = index(number, table.len())?;
     table.get_mut(index)
@@ -51,7 +51,7 @@ mod tests {
         assert_eq!(index(0, 0), None);
     }
 
-    /// What a CPU gets that has guessed the check wrongly.
+    /// What a CPU computes that has guessed the check wrongly.
     #[test]
     fn behind_the_check() {
         for bad in [4, 5, 1 << 31, 1 << 32, usize::MAX] {

@@ -27,7 +27,7 @@ pub(crate) struct Process(NonNull<c_void>);
 
 // SAFETY: A watch can be used and stopped by any thread.
 unsafe impl Send for Process {}
-// SAFETY: As above.
+// SAFETY: A watch can be used by any thread.
 unsafe impl Sync for Process {}
 
 impl Process {

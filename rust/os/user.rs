@@ -77,10 +77,11 @@ impl<T: FromBytes> User<T> {
 
     /// Reads it into `place`; `EFAULT` if it cannot be read.
     fn read_into(self, place: &mut MaybeUninit<T>) -> Result {
-        // Hardened usercopy has nothing to check here, and is left out as in `UserSliceReader::read`: the
-        // length is a constant, and the size of `place`. That function itself would do, but it returns the
-        // value, and an ENQUEUE of one item takes 50 instructions more if that is copied once more.
-        // `tools/machine/count -- ivring-bench smoke counted` counts them.
+        // Hardened usercopy has nothing to check here, and is left out as in
+        // `UserSliceReader::read`: the length is a constant, and the size of `place`. That function
+        // itself would do, but it returns the value, and an ENQUEUE of one item takes 50
+        // instructions more if that is copied once more. `tools/machine/count -- ivring-bench smoke
+        // counted` counts them.
         //
         // SAFETY: `place` is valid for writes of as many bytes; the address may be any.
         let left = unsafe {
@@ -96,8 +97,8 @@ impl<T: FromBytes> User<T> {
     /// A snapshot of an array of them: of as many as can be read, from the first on.
     pub(crate) fn read_array(self, into: &mut [MaybeUninit<T>]) -> &mut [T] {
         let count = match into {
-            // The most frequent number of items. Hardened usercopy checks the place of a copy whose length
-            // is not constant, in 60 instructions.
+            // The most frequent number of items. Hardened usercopy checks the place of a copy whose
+            // length is not constant, in 60 instructions.
             [one] => usize::from(self.read_into(one).is_ok()),
             _ => self.read_many(into),
         };

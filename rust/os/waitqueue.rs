@@ -2,8 +2,9 @@
 
 //! Wait queues: sleeping until something holds, a deadline passes or a signal comes.
 //!
-//! `kernel::sync::CondVar` queues its caller only after the caller has checked, so the waker has to take
-//! the caller's lock. Here a sleeper is on the queue before it checks, so the waker needs no lock.
+//! `kernel::sync::CondVar` queues its caller only after the caller has checked, so the waker has to
+//! take the caller's lock. Here a sleeper is on the queue before it checks, so the waker needs no
+//! lock.
 
 use core::{pin::Pin, ptr};
 use kernel::{
@@ -25,8 +26,8 @@ impl Deadline {
     /// A deadline that has always passed: check, and don't sleep.
     pub(crate) const NOW: Self = Self(0);
 
-    /// The deadline that a user has passed. One that has passed already is [`Deadline::NOW`], so that
-    /// the call only checks: it asks nobody to ring back, and counts no sleep.
+    /// The deadline that a user has passed. One that has passed already is [`Deadline::NOW`], so
+    /// that the call only checks: it asks nobody to ring back, and counts no sleep.
     pub(crate) fn of_user(nanoseconds: u64) -> Self {
         let deadline = Self(nanoseconds);
         // Most calls pass zero, and need no clock for it.
@@ -50,7 +51,8 @@ impl Deadline {
     }
 
     /// Whether a call with this deadline may go on: `ETIMEDOUT` if it has passed, `ERESTARTSYS` if
-    /// there is a signal. Ask this where a loop may go round without sleeping in [`Sleeper::sleep`].
+    /// there is a signal. Ask this where a loop may go round without sleeping in
+    /// [`Sleeper::sleep`].
     pub(crate) fn check(self) -> Result {
         if self.has_passed() {
             return Err(ETIMEDOUT);
@@ -143,8 +145,8 @@ impl<'a> Sleeper<'a, 1> {
 }
 
 impl<'a> Sleeper<'a, 2> {
-    /// On two queues. Other tasks may wait for what this task does when it wakes, so it is not frozen
-    /// where it sleeps: the sleep ends with `ERESTARTSYS` when the task is to be frozen.
+    /// On two queues. Other tasks may wait for what this task does when it wakes, so it is not
+    /// frozen where it sleeps: the sleep ends with `ERESTARTSYS` when the task is to be frozen.
     pub(crate) fn on_both(queues: [&'a WaitQueue; 2], deadline: Deadline) -> Self {
         Self::make(queues, TASK_INTERRUPTIBLE, deadline)
     }
@@ -238,7 +240,7 @@ fn schedule_until(deadline: Deadline) -> bool {
 mod tests {
     use super::*;
 
-    /// Those that have passed are all alike.
+    /// All deadlines that have passed are equal.
     #[test]
     fn deadlines_of_users() {
         // SAFETY: May be called at any time.

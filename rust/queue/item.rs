@@ -6,7 +6,8 @@ use kernel::prelude::*;
 
 use crate::uapi::{Item, INLINE_BYTES, ITEM_FLAGS};
 
-/// `EINVAL` unless the item is what `struct ivring_item` says. The payload lies in an outbox of this size.
+/// `EINVAL` unless the item is what `struct ivring_item` says. The payload lies in an outbox of
+/// this size.
 pub(crate) fn check(item: &Item, outbox_bytes: u64) -> Result {
     let end = item.offset.checked_add(u64::from(item.length));
     let good = item.from == 0

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How long a task of a member may wait for another member: until its deadline, and no longer than its
-//! own member is a member.
+//! How long a task of a member may wait for another member: until its deadline, and no longer than
+//! its own member is a member.
 
 use kernel::{
     prelude::*,
@@ -11,7 +11,7 @@ use kernel::{
 use crate::os::waitqueue::{Deadline, WaitQueue};
 
 /// Whether a member is still a member of its region. That may end while tasks of the member sleep,
-/// because the member leaves when its process ends, whoever still has its file open.
+/// because the member leaves when its process ends, even if another process has its file open.
 #[pin_data]
 pub(crate) struct Membership {
     ended: Atomic<bool>,

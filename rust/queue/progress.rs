@@ -2,9 +2,9 @@
 
 //! Waiting for a ring's reader to read on.
 //!
-//! There may be any number of tasks, so nobody wakes them all. A call that finds that the reader has
-//! read on wakes a few, [`Woken::FEW`] at most, and each task that has been woken wakes a few more
-//! before it returns. So the reader pays for a few wakeups, and the tasks pay for the others.
+//! There may be any number of tasks, so nobody wakes them all. A call that finds that the reader
+//! has read on wakes a few, [`Woken::FEW`] at most, and each task that has been woken wakes a few
+//! more before it returns. So the reader pays for a few wakeups, and the tasks pay for the others.
 
 use kernel::{new_spinlock, prelude::*, rbtree::RBTreeNodeReservation, sync::SpinLock};
 
@@ -39,7 +39,7 @@ impl Progress {
         })
     }
 
-    /// What a task is told that has this wish; `None` if it is to wait on.
+    /// The outcome for a task with this wish; `None` if the task has to wait on.
     fn answer(&self, wish: Wish, seen: Result<Seen>) -> Option<Result> {
         let seen = match seen {
             Ok(seen) => seen,
@@ -56,10 +56,10 @@ impl Progress {
         seen.end.map(Err)
     }
 
-    /// Sleeps until `look` finds what is wished for. `room` are the words of the ring.
+    /// Sleeps until `look` finds what is wished for. `room` has the words of the ring.
     ///
-    /// Fails with what `look` fails with, with why the reader reads no more, with what
-    /// [`Waiter::sleep`] fails with, and with `ENOMEM` before it sleeps.
+    /// Errors are those of `look` and of [`Waiter::sleep`], the reason why the reader reads no
+    /// more, and `ENOMEM` before it sleeps.
     pub(crate) fn wait(
         &self,
         wish: Wish,
@@ -97,8 +97,8 @@ impl Progress {
             let taken_out = queue.tasks.remove(&place).is_none();
             let was_promised = taken_out && wish == Wish::Room;
             let uses = answer == Some(Ok(()));
-            // What was promised to this task stays so while the others are looked at, if the task is
-            // about to use it.
+            // If this task is about to use the room that was promised to it, that stays promised
+            // while the others are looked at.
             queue.promised -= u32::from(was_promised && !uses);
             let woken = queue.settle(&self.look_at, room, &look);
             queue.promised -= u32::from(was_promised && uses);
@@ -119,7 +119,7 @@ impl Progress {
         self.queue.lock().settle(&self.look_at, room, look)
     }
 
-    /// Whether [`Progress::tell`] is to be called on behalf of a reader whose index this is.
+    /// Whether [`Progress::tell`] has to be called on behalf of a reader whose index this is.
     pub(crate) fn is_due(&self, consumer: u32) -> bool {
         let index = self.look_at.get();
         index.is_some_and(|index| is_read(index, consumer, self.entries))
@@ -201,7 +201,7 @@ mod tests {
         }
     }
 
-    /// Who waits for the nearest index is woken first, also where the index wraps.
+    /// The tasks that wait for the nearest index are woken first, also where the index wraps.
     #[test]
     fn by_index() -> Result {
         for start in [0, 7, u32::MAX - 3, 1 << 31] {
@@ -229,7 +229,8 @@ mod tests {
         Ok(())
     }
 
-    /// A few at a time; the kernel is to look again, and the ring does not ask the reader to.
+    /// A few are woken at a time. The kernel has to look again, and does not ask the reader to ring
+    /// back.
     #[test]
     fn crowd() -> Result {
         let ring = Ring::new(0)?;
@@ -274,7 +275,8 @@ mod tests {
         Ok(())
     }
 
-    /// Room goes to those who came first, and those who wait for an index are not behind them.
+    /// Room goes to the tasks that came first, and tasks that wait for an index are not behind
+    /// them.
     #[test]
     fn room_and_index() -> Result {
         let ring = Ring::new(0)?;
@@ -291,7 +293,7 @@ mod tests {
         Ok(())
     }
 
-    /// At the end all are due, and only then who waits for it.
+    /// At the end all tasks are due, and only then the ones that wait for it.
     #[test]
     fn end() -> Result {
         for end in [Ok(EPIPE), Err(EPROTO)] {
@@ -317,7 +319,7 @@ mod tests {
         Ok(())
     }
 
-    /// A reader that goes back wakes those it lies to, and is taken at its word from there.
+    /// A reader that goes back wakes the tasks that it lies to, and is believed again from there.
     #[test]
     fn reader_that_goes_back() -> Result {
         let ring = Ring::new(10)?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Rings: one writer, one reader, indices that run freely. Here is the kernel's own writer, and what
-//! it has to know about the rings that members write.
+//! Rings: one writer, one reader, indices that run freely. Here is the kernel's own writer, and
+//! what it has to know about the rings that members write.
 
 use kernel::prelude::*;
 
@@ -13,8 +13,8 @@ use crate::{
     uapi::Item,
 };
 
-/// The index at which a fresh ring of this capacity starts: one round before it wraps, so that every
-/// ring that is used at all shows whether both sides can take the wrap.
+/// The index at which a fresh ring of this capacity starts: one round before it wraps, so that
+/// every ring that is used at all shows whether both sides can take the wrap.
 pub(crate) fn first_index(capacity: u32) -> u32 {
     0u32.wrapping_sub(capacity)
 }
@@ -24,7 +24,7 @@ pub(crate) fn first_index(capacity: u32) -> u32 {
 pub(crate) struct RingMemory<'a> {
     /// Written by the ring writer.
     producer: Word<'a>,
-    /// Written by the reader, who may write anything.
+    /// Written by the reader, which may write anything.
     consumer: Word<'a>,
     /// Written by the ring writer.
     items: Items<'a>,
@@ -47,8 +47,8 @@ impl<'a> RingMemory<'a> {
 ///
 /// # Invariants
 ///
-/// Unless `broken`, `consumer` lies between `producer - capacity` and `producer`, and both only move
-/// forward, modulo 2^32. `ring.producer` holds `producer`.
+/// Unless `broken`, `consumer` lies between `producer - capacity` and `producer`, and both only
+/// move forward, modulo 2^32. `ring.producer` holds `producer`.
 pub(crate) struct RingWriter {
     /// Index of the next item to be written.
     producer: u32,
@@ -115,7 +115,7 @@ impl RingWriter {
             // INVARIANT: There was room for `count` items.
             self.producer = self.producer.wrapping_add(1);
         }
-        // Barrier P: whoever sees this index sees the items before it.
+        // Barrier P: a reader that sees this index sees the items before it.
         ring.producer.store_release(self.producer);
         Ok(count)
     }

@@ -11,8 +11,8 @@ use crate::memory::{area::Word, layout::RingWords};
 
 /// The words by which a ring says that tasks wait for its reader's progress.
 ///
-/// The kernel writes them under one lock, and reads nothing from them that matters, because in a lane
-/// the sender may write anything there too.
+/// The kernel writes them under one lock, and reads nothing from them that matters, because in a
+/// lane the sender may write anything there too.
 #[derive(Clone, Copy)]
 pub(crate) struct Room<'a> {
     wanted: Word<'a>,

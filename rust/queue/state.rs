@@ -2,8 +2,8 @@
 
 //! The state word: is the receiver busy?
 //!
-//! The word stands in memory that its member can write, so nothing but that member's own sleep depends
-//! on it.
+//! The word stands in memory that its member can write, so nothing but that member's own sleep
+//! depends on it.
 
 use kernel::{
     prelude::*,
@@ -17,8 +17,8 @@ use crate::{
 };
 
 /// How often [`State::go_idle`] tries to change a word that others change at the same time. Each
-/// doorbell, each delay and each sleeper changes it once, so more tries are needed only against a
-/// member that writes it all the time.
+/// doorbell, each delay and each sleeper changes it once, so only a member that writes it all the
+/// time makes more tries necessary.
 const MAX_TRIES: u32 = 128;
 
 /// The state word of a member.
@@ -37,15 +37,15 @@ pub(crate) enum Due {
 }
 
 impl State<'_> {
-    /// The receiver's half: from here on the receiver will be rung. Look at the rings after this. May
-    /// sleep.
+    /// The receiver's half: from here on the receiver will be rung. Look at the rings after this.
+    /// May sleep.
     ///
     /// A delay stays as it is: its timer or a fuller ring will end it, and wakes all sleepers then.
     /// GONE stays too. A member that keeps overwriting the word may find it not IDLE after this.
     ///
-    /// Calls `before` with the state, if it is not IDLE, each time before IDLE is to take its place. The
-    /// state may be BUSY, by which a doorbell has told another task of the member. True if IDLE has
-    /// taken the place of another state.
+    /// Calls `before` with the state, if it is not IDLE, each time before IDLE is to take its
+    /// place. The state may be BUSY, by which a doorbell has told another task of the member. True
+    /// if IDLE has taken the place of another state.
     pub(crate) fn go_idle(self, mut before: impl FnMut(u32)) -> bool {
         let mut found = self.0.load();
         for _ in 0..MAX_TRIES {
@@ -77,7 +77,7 @@ impl State<'_> {
 
     /// The sender's half, after it has published: does the receiver have to be rung?
     ///
-    /// `few` says that the receiver would rather be rung later. Only one caller is told to ring.
+    /// `few` says that the receiver would rather be rung later. Only one caller gets [`Due::Ring`].
     pub(crate) fn due(self, few: bool) -> Due {
         // Barriers S and M: between what the caller published and this look at the state. Pairs
         // with the one in `go_idle`, and with user space's when it arms.
@@ -96,8 +96,8 @@ impl State<'_> {
         matches!(self.0.load_acquire(), IDLE | DELAYED)
     }
 
-    /// [`State::sleeps`] for a sleeper that looks at the rings after this. An IDLE that another task
-    /// stores after that look says nothing about what came in between.
+    /// [`State::sleeps`] for a sleeper that looks at the rings after this. An IDLE that another
+    /// task stores after that look says nothing about what came in between.
     pub(crate) fn sleeps_before_look(self) -> bool {
         let sleeps = self.sleeps();
         // Barriers S and M: IDLE may be another task's. Pairs with the one in `due`.
@@ -110,14 +110,15 @@ impl State<'_> {
         self.0.compare_exchange(DELAYED, BUSY).is_ok()
     }
 
-    /// Turns IDLE or DELAYED into BUSY; true if this call did. Then the caller rings the doorbell: no
-    /// task may stay asleep while the state is BUSY.
+    /// Turns IDLE or DELAYED into BUSY; true if this call did. Then the caller rings the doorbell:
+    /// no task may stay asleep while the state is BUSY.
     pub(crate) fn turn_busy(self) -> bool {
         // Mostly it is busy already, and a look is cheaper than an exchange that fails.
         self.sleeps() && (self.0.compare_exchange(IDLE, BUSY).is_ok() || self.end_delay())
     }
 
-    /// The member has left: whoever looks must ring, and is told so. Nothing above changes that.
+    /// The member has left: a sender that finds this rings, and gets an error. No other operation
+    /// changes this state.
     pub(crate) fn leave(self) {
         self.0.store(GONE);
     }
@@ -216,7 +217,7 @@ mod tests {
         Ok(())
     }
 
-    /// Of any number of senders one rings, and none a leaver.
+    /// Of any number of senders one rings, and none rings a member that has left.
     #[test]
     fn once() -> Result {
         let area = Area::new(1)?;

@@ -19,9 +19,9 @@ use crate::queue::{
 pub(crate) enum Wish {
     /// Room for an item.
     Room,
-    /// That all items before this index have been read.
+    /// All items before this index have been read.
     Read(u32),
-    /// That the reader reads no more.
+    /// The reader reads no more.
     End,
 }
 
@@ -48,16 +48,16 @@ pub(crate) struct Seen {
 /// - If a task is due, then there is another one that was taken out and has yet to come back, which
 ///   is to lock the queue and call [`WaitList::settle`].
 /// - Else, if some wait for an index of the reader or for room, the ring's words of room and
-///   [`LookAt`] say the nearest index that one of them waits for, or one before it, and the ring was
-///   looked at after that was written. So a reader that has come there since, and passes barrier R,
-///   finds the words.
+///   [`LookAt`] say the nearest index that one of them waits for, or one before it, and the ring
+///   was looked at after that was written. So a reader that has come there since, and passes
+///   barrier R, finds the words.
 ///
 /// `promised` is the number of tasks that were taken out for room and have yet to come back.
 pub(crate) struct WaitList {
     pub(crate) tasks: RBTree<Place, ListArc<Waiter>>,
     pub(crate) promised: u32,
-    /// The index of the reader at the last look. The upper half counts its rounds, so that the whole
-    /// only grows.
+    /// The index of the reader at the last look. The upper half counts its rounds, so that the
+    /// whole only grows.
     reader: u64,
     /// The number of the next place.
     number: u64,
@@ -68,7 +68,7 @@ pub(crate) struct WaitList {
 pub(crate) struct Place {
     /// The index that the task waits for, extended as [`WaitList::reader`], or [`ROOM`] or [`END`].
     position: u64,
-    /// Tells the places of one position apart, in the order in which they were taken.
+    /// Distinguishes the places of one position, in the order in which they were taken.
     number: u64,
 }
 
@@ -105,8 +105,8 @@ impl WaitList {
 
     /// Remembers the reader's index.
     ///
-    /// A reader that has gone back seems to have gone round: the tasks that it lies to are woken, and
-    /// find out.
+    /// A reader that has gone back seems to have gone round: the tasks that it lies to are woken,
+    /// and find out.
     pub(crate) fn see(&mut self, seen: Result<Seen>) {
         if let Ok(seen) = seen {
             self.reader = self.extend(seen.consumer);
@@ -181,7 +181,8 @@ impl WaitList {
         (position != END).then_some(position as u32)
     }
 
-    /// Takes out a few of the tasks that are due, and says in the ring what the others wait for.
+    /// Takes out a few of the tasks that are due, and writes into the ring what the others wait
+    /// for.
     pub(crate) fn settle(
         &mut self,
         look_at: &LookAt,
@@ -204,14 +205,15 @@ impl WaitList {
             let here = (more && !self.tasks.is_empty()).then_some(self.reader as u32);
             look_at.set(here.or(nearest));
             let Some(nearest) = nearest else {
-                // INVARIANT: Nobody waits for the reader; if some are due, those taken out come back.
+                // INVARIANT: Nobody waits for the reader. If some are due, the tasks taken out come
+                // back.
                 room.take_back();
                 break;
             };
             // Barrier R: the reader finds these words, or the next look finds the reader's index.
             room.want(nearest);
             if more {
-                // INVARIANT: Those that were taken out come back.
+                // INVARIANT: The tasks that were taken out come back.
                 break;
             }
             said = true;

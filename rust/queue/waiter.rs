@@ -23,7 +23,8 @@ use crate::{
 pub(crate) struct Waiter {
     /// It has been woken.
     woken: Atomic<bool>,
-    /// Where the task sleeps, and no other does. It sleeps on the queue of its membership as well.
+    /// The queue on which this task alone sleeps. The task sleeps on the queue of its membership as
+    /// well.
     #[pin]
     queue: WaitQueue,
     /// In a list of [`Woken`].
@@ -50,8 +51,8 @@ impl Waiter {
         )
     }
 
-    /// Sleeps until the waiter has been woken. Errors as [`Sleeper::may_sleep`], and `EOWNERDEAD` once the
-    /// task's member has left.
+    /// Sleeps until the waiter has been woken. Errors as [`Sleeper::may_sleep`], and `EOWNERDEAD`
+    /// once the task's member has left.
     pub(crate) fn sleep(&self, patience: Patience<'_>) -> Result {
         let Patience {
             deadline,
@@ -63,8 +64,8 @@ impl Waiter {
         ));
         loop {
             sleeper.as_mut().queue();
-            // The queue's own lock orders this load and the store in `wake`, because the task is on the
-            // queue when it loads.
+            // The queue's own lock orders this load and the store in `wake`, because the task is on
+            // the queue when it loads.
             if self.woken.load(Relaxed) {
                 return Ok(());
             }
@@ -80,7 +81,7 @@ impl Waiter {
     }
 }
 
-/// Waiters that are to be woken when no lock is held any more.
+/// Waiters to wake once no lock is held.
 #[must_use = "the tasks sleep on if nobody wakes them"]
 pub(crate) struct Woken {
     waiters: List<Waiter>,
@@ -88,7 +89,7 @@ pub(crate) struct Woken {
 }
 
 impl Woken {
-    /// How many tasks one call wakes of those that wait for one ring.
+    /// How many of the tasks that wait for one ring one call wakes.
     pub(crate) const FEW: usize = 4;
 
     pub(crate) fn new() -> Self {
@@ -112,7 +113,7 @@ impl Woken {
         self.count += 1;
     }
 
-    /// Adds those of `more`.
+    /// Adds the waiters of `more`.
     pub(crate) fn append(&mut self, mut more: Self) {
         self.waiters.push_all_back(&mut more.waiters);
         self.count += more.count;

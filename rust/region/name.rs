@@ -6,7 +6,7 @@ use kernel::{bindings::kgid_t, fmt, prelude::*, task::Kuid};
 
 use crate::{os::credentials, uapi::NAME_SIZE};
 
-/// The bits that a member needs: it reads what others send, and writes what it sends.
+/// The bits that a member needs, because it reads what others send and writes what it sends.
 const READ_WRITE: u32 = 0o6;
 
 /// The name of a region, NUL-padded; empty if it has none.
@@ -30,7 +30,7 @@ impl Name {
 }
 
 impl fmt::Display for Name {
-    /// One word, whatever the bytes; `-` if there are none, and for no other name.
+    /// One word, whatever the bytes are. The word is `-` if there are none, and for no other name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_empty() {
             return f.write_str("-");
@@ -55,7 +55,7 @@ pub(crate) struct Permissions {
 }
 
 impl Permissions {
-    /// Those of a name that the current task makes.
+    /// The permissions of a name that the current task makes.
     pub(crate) fn of_current(mode: u32) -> Self {
         Self {
             uid: Kuid::current_euid(),
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
     use kernel::str::CString;
 
-    /// What begins with `start`, and is zero from there on.
+    /// `start`, padded with zeros.
     fn bytes(start: &[u8]) -> [u8; NAME_SIZE] {
         let mut bytes = [0; NAME_SIZE];
         bytes[..start.len()].copy_from_slice(start);
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(Name::new(padded).err(), Some(EINVAL));
     }
 
-    /// One word that says which bytes they are.
+    /// The word says which bytes they are.
     #[test]
     fn shown() -> Result {
         for (name, shown) in [

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The registry: the regions that files hold, which user holds each of them, and how a region is found by
-//! name.
+//! The registry: the regions that files hold, which user holds each of them, and how a region is
+//! found by name.
 //!
 //! Its lock is taken before that of the slots of a region.
 
@@ -33,8 +33,8 @@ struct Entry {
 ///
 /// # Invariants
 ///
-/// There is one entry for each region and each user who holds it, and those of one region follow each
-/// other.
+/// There is one entry for each region and each user who holds it, and those of one region follow
+/// each other.
 struct Registry(KVVec<Entry>);
 
 impl Registry {
@@ -105,8 +105,8 @@ pub(crate) unsafe fn init() {
     unsafe { REGISTRY.init() };
 }
 
-/// A hold on a region, which counts for a user's limit: the region stays registered until its last hold
-/// is dropped.
+/// A hold on a region, which counts for a user's limit: the region stays registered until its last
+/// hold is dropped.
 ///
 /// Each user is counted for the regions that this user holds, whoever made them.
 pub(crate) struct Hold {

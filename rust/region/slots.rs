@@ -31,7 +31,8 @@ pub(crate) struct Slots {
 ///
 /// # Invariants
 ///
-/// `generation` of a slot is odd exactly while a member holds it, and moves on by one at each change.
+/// `generation` of a slot is odd exactly while a member holds it, and moves on by one at each
+/// change.
 struct SlotTable {
     slots: KVec<Slot>,
     /// How many members there are.
@@ -130,8 +131,8 @@ impl Slots {
 
     /// The member of a slot with this very generation.
     ///
-    /// `EPIPE` if it has left, `ESTALE` if another has taken its slot since, `EINVAL` if there never
-    /// was such a member.
+    /// `EPIPE` if it has left, `ESTALE` if another has taken its slot since, `EINVAL` if there
+    /// never was such a member.
     pub(crate) fn member(&self, slot: u32, generation: u32) -> Result<Arc<Member>> {
         let table = self.table.lock();
         let slot = nospec::get(&table.slots, slot as usize).ok_or(EINVAL)?;
@@ -144,11 +145,11 @@ impl Slots {
         }
     }
 
-    /// Reserves a slot for a member of `user` that is about to attach: the one that is `wanted`, or with
-    /// `None` the first free one.
+    /// Reserves a slot for a member of `user` that is about to attach: the one that is `wanted`, or
+    /// with `None` the first free one.
     ///
-    /// A user who did not create the region gets half of its slots at most, and not the last free one
-    /// while the creator has none. So nobody can take all, and the creator always gets one.
+    /// A user who did not create the region gets half of its slots at most, and not the last free
+    /// one while the creator has none. So nobody can take all, and the creator always gets one.
     ///
     /// `EBUSY` if it is taken, `ENOSPC` if all are, `EINVAL` if there is no such slot; `EDQUOT` if
     /// `user` has as many as are allowed.
