@@ -98,7 +98,7 @@ impl<T: FromBytes> User<T> {
     pub(crate) fn read_array(self, into: &mut [MaybeUninit<T>]) -> &mut [T] {
         let count = match into {
             // The most frequent number of items. Hardened usercopy checks the place of a copy whose
-            // length is not constant, in 60 instructions.
+            // length is not constant, in 90 instructions.
             [one] => usize::from(self.read_into(one).is_ok()),
             _ => self.read_many(into),
         };
