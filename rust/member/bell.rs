@@ -28,8 +28,8 @@ use crate::{
     uapi::{BUSY_UNFENCED, MAX_WAKE_DELAY_US},
 };
 
-/// The bell of a member. Each lane to the member holds a reference to it, and through it one to the
-/// member's area.
+/// The bell of a member. The inbox and each open lane to the member hold a reference to it, and
+/// through it one to the member's area.
 ///
 /// # Invariants
 ///

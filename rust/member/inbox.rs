@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! An inbox: the ring that the kernel writes for one member, on behalf of every sender.
+//!
+//! Locks, outermost first: the list of the tasks that wait for progress; the kernel's side.
 
 use kernel::{
     new_spinlock,
@@ -32,7 +34,7 @@ pub(crate) struct Inbox {
     bell: Arc<Bell>,
     #[pin]
     side: SpinLock<Side>,
-    /// The senders that wait for the member's progress. Its lock is taken before `side`.
+    /// The senders that wait for the member's progress.
     #[pin]
     progress: Progress,
 }

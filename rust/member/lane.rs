@@ -47,7 +47,7 @@ pub(crate) struct Lane {
     seen: Atomic<u32>,
     #[pin]
     end: SpinLock<End>,
-    /// The tasks that wait for the receiver's progress. Its lock is taken before `end`.
+    /// The tasks that wait for the receiver's progress. [`super::lanes`] has the order of the locks.
     #[pin]
     progress: Progress,
 }
