@@ -94,8 +94,8 @@ impl Region {
             let Ok(receiver) = lane.receiver() else {
                 continue;
             };
-            let open = lane.with_receiver(receiver.words());
-            if open.held() != 0 && open.is_quiet() {
+            let end = lane.receiver_end(receiver.words());
+            if end.held() != 0 && end.is_quiet() {
                 self.wake_lane(&lane);
             }
         }

@@ -97,13 +97,13 @@ pub(crate) fn doorbell(caller: Caller<'_>, argument: User<uapi::Doorbell>) -> Re
     let doorbell = argument.read()?;
     with_lane(caller, doorbell.id, doorbell.generation, |lane| {
         let receiver = lane.receiver()?;
-        let open = lane.with_receiver(receiver.words());
-        let held = open.held();
+        let end = lane.receiver_end(receiver.words());
+        let held = end.held();
         if held == 0 {
             caller.member.counters.pointless.add(1);
             return Ok(false);
         }
-        if open.is_quiet() {
+        if end.is_quiet() {
             caller.region.wake_lane(lane);
         }
         Ok(receiver.interrupt(held, lane.entries))

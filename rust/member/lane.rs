@@ -47,7 +47,8 @@ pub(crate) struct Lane {
     seen: Atomic<u32>,
     #[pin]
     end: SpinLock<End>,
-    /// The tasks that wait for the receiver's progress. [`super::lanes`] has the order of the locks.
+    /// The tasks that wait for the receiver's progress. [`super::lanes`] has the order of the
+    /// locks.
     #[pin]
     progress: Progress,
 }
@@ -101,9 +102,9 @@ impl Lane {
         }
     }
 
-    /// The lane with what its receiver, whose words these are, writes of it.
-    pub(crate) fn with_receiver<'a>(&'a self, receiver: MemberWords<'a>) -> OpenLane<'a> {
-        OpenLane {
+    /// The end of its receiver, whose words these are.
+    pub(crate) fn receiver_end<'a>(&'a self, receiver: MemberWords<'a>) -> ReceiverEnd<'a> {
+        ReceiverEnd {
             lane: self,
             receiver,
         }
@@ -113,8 +114,8 @@ impl Lane {
     fn look(&self) -> Result<Seen> {
         let (consumer, end) = match &*self.end.lock() {
             End::Open(receiver) => {
-                let lane = self.with_receiver(receiver.words());
-                (lane.consumer().load_acquire(), None)
+                let end = self.receiver_end(receiver.words());
+                (end.consumer().load_acquire(), None)
             }
             End::Closed(consumer) => (*consumer, Some(ECONNRESET)),
             End::Left(consumer) => (*consumer, Some(EPIPE)),
@@ -163,14 +164,15 @@ impl Lane {
     }
 }
 
-/// A lane and what its receiver writes of it.
+/// The receiver's end of a lane: the lane, and the words in which its receiver says how far it has
+/// read.
 #[derive(Clone, Copy)]
-pub(crate) struct OpenLane<'a> {
+pub(crate) struct ReceiverEnd<'a> {
     pub(crate) lane: &'a Lane,
     receiver: MemberWords<'a>,
 }
 
-impl<'a> OpenLane<'a> {
+impl<'a> ReceiverEnd<'a> {
     /// How far the receiver has read.
     fn consumer(self) -> Word<'a> {
         self.receiver.lane_consumer(self.lane.from.slot)

@@ -15,7 +15,7 @@ use crate::{
     member::{
         counter::Counter,
         id::MemberId,
-        lane::{Lane, OpenLane},
+        lane::{Lane, ReceiverEnd},
         lane_table::LaneTable,
         quiet::Quiet,
         slot_set::{bit_of, slots_in, WORDS},
@@ -84,15 +84,15 @@ impl Lists {
         words: MemberWords<'a>,
         index: usize,
         bits: u32,
-    ) -> impl Iterator<Item = OpenLane<'a>> {
+    ) -> impl Iterator<Item = ReceiverEnd<'a>> {
         slots_in(index, bits)
             .filter_map(|slot| nospec::get(&self.incoming, usize::from(slot))?.as_ref())
-            .map(move |lane| lane.with_receiver(words))
+            .map(move |lane| lane.receiver_end(words))
     }
 
     /// The lanes to look at: all that lead to the member and are not quiet. Costs as much as there
     /// are of those, not as there are slots.
-    fn awake<'a>(&'a self, words: MemberWords<'a>) -> impl Iterator<Item = OpenLane<'a>> {
+    fn awake<'a>(&'a self, words: MemberWords<'a>) -> impl Iterator<Item = ReceiverEnd<'a>> {
         let open = self.open.iter().enumerate().filter(|(_, open)| **open != 0);
         open.flat_map(move |(index, &open)| self.of(words, index, open & !Quiet(words).bits(index)))
     }
@@ -174,17 +174,17 @@ impl Lanes {
             let bits = open & !quiet.bits(index);
             let still = lists
                 .of(words, index, bits)
-                .filter(|open| open.stands_still());
-            let still = still.fold(0, |bits, open| bits | bit_of(open.lane.from.slot).1);
+                .filter(|end| end.stands_still());
+            let still = still.fold(0, |bits, end| bits | bit_of(end.lane.from.slot).1);
             if still == 0 {
                 continue;
             }
             quiet.mark(index, still);
             // After the marks: a sender that has read UNFENCED read it before them.
             let fenced = is_fenced();
-            for open in lists.of(words, index, still) {
-                if !fenced || open.is_due() {
-                    self.unmark(open.lane.from.slot);
+            for end in lists.of(words, index, still) {
+                if !fenced || end.is_due() {
+                    self.unmark(end.lane.from.slot);
                 }
             }
         }
@@ -214,7 +214,7 @@ impl Lanes {
             None => Err(EPIPE),
             Some(Some(_)) => Err(EBUSY),
             Some(place) => {
-                lane.with_receiver(self.words()).set_up();
+                lane.receiver_end(self.words()).set_up();
                 Quiet(self.words()).unmark(slot);
                 // INVARIANT: Its bit is set, and it is shown.
                 *place = Some(lane.clone());
@@ -234,7 +234,7 @@ impl Lanes {
             .and_then(|place| place.take_if(|lane| lane.from == from))
             .ok_or(ENOENT)?;
         // Before another can be added, because they share the receiver's words.
-        lane.with_receiver(self.words()).close();
+        lane.receiver_end(self.words()).close();
         Quiet(self.words()).unmark(from.slot);
         // INVARIANT: Its bit is cleared, and it is not shown any more.
         let (word, bit) = bit_of(from.slot);
@@ -277,7 +277,7 @@ impl Lanes {
         let outgoing = core::mem::take(&mut lists.outgoing);
         drop(lists);
         for lane in incoming.iter().flatten() {
-            lane.with_receiver(self.words()).leave();
+            lane.receiver_end(self.words()).leave();
             lane.tell().wake();
         }
         // Outside the lock, because lanes may be dropped here.
@@ -355,7 +355,7 @@ mod tests {
             let lists = self.lanes.lists.lock();
             let awake = lists.awake(MemberWords(&self.area));
             awake
-                .map(|open| open.lane.from.slot)
+                .map(|end| end.lane.from.slot)
                 .eq(slots.iter().copied())
         }
 

@@ -213,7 +213,7 @@ impl Member {
         Quiet(self.words())
     }
 
-    /// `OpenLane::is_quiet()` and `Lanes::wake()`.
+    /// `ReceiverEnd::is_quiet()` and `Lanes::wake()`.
     fn wake_lane(&self, lane: &Lane) {
         // CAST: There are few.
         let slot = lane.slot as u16;
@@ -404,7 +404,7 @@ impl Member {
         })
     }
 
-    /// `OpenLane::held()`.
+    /// `ReceiverEnd::held()`.
     fn held(&self, lane: &Lane) -> u32 {
         let consumer = self.consumer(lane).load();
         let producer = RingWords(&lane.ring.area).producer().load();
@@ -597,7 +597,7 @@ impl Member {
         self.state().leave();
     }
 
-    /// `OpenLane::end_as()`.
+    /// `ReceiverEnd::end_as()`.
     fn end_as(&self, end: fn(u32) -> End, lane: &Lane) {
         let consumer = self.consumer(lane).load_acquire();
         *lane.end.lock().unwrap() = end(consumer);
