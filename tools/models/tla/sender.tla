@@ -12,7 +12,7 @@ Back(s) == Go(s, IF snd[s].dies THEN "dead" ELSE "top")
 HasRead(s) == mem.consumer[s] > snd[s].sent - Capacity
 Few(s, sent) == sent - mem.consumer[s] < WakeItems
 
-\* RingWriter::stage and publish(), ivr_lane_push(), Producer::push()
+\* RingWriter::stage and publish(), ivr_lane_push(), RingWriter::push()
 Publish(s) ==
   /\ snd[s].at = "top"
   /\ LET next == snd[s].sent + 1
@@ -53,7 +53,7 @@ Look(s) ==
      THEN Back(s) ELSE Go(s, "doorbell")
   /\ UNCHANGED <<mem, buf, krn, rcv>>
 
-\* Member::ring_lane()
+\* doorbell() of rust/device/lane.rs
 Doorbell(s) ==
   /\ snd[s].at = "doorbell"
   /\ IF mem.left THEN Go(s, "failed")
@@ -108,7 +108,7 @@ Wake(s) ==
   /\ Back(s)
   /\ UNCHANGED <<mem, buf, rcv>>
 
-\* HrTimerCallback::run()
+\* Bell::run()
 Timer ==
   /\ krn.timer
   /\ IF mem.state = "DELAYED"

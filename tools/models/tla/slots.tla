@@ -89,7 +89,7 @@ SenderFollows ==
 -----------------------------------------------------------------------------
 (* ENQUEUE to the first receiver *)
 
-\* Region::member(): finds a member by its slot and generation
+\* Slots::member(): finds a member by its slot and generation
 Find ==
   /\ third.at = "find"
   /\ third' = IF third.sent = Items THEN [third EXCEPT !.at = "done"]
@@ -177,7 +177,7 @@ LookAtSender(r) ==
   /\ to' = [to EXCEPT ![r].left = TRUE]
   /\ UNCHANGED <<slot, lane, third, mapper, wrong>>
 
-\* ivr_incoming_close_departed(), Reader::close_departed(), Lanes::remove()
+\* ivr_incoming_close_departed(), Reader::close_departed(), Lanes::close()
 CloseLane(r) ==
   LET s == to[r].reads IN
   /\ slot.to = r
