@@ -134,8 +134,9 @@ static int after_lane_error(struct ivr_mapped_peer *peer, int ret)
 	return ret;
 }
 
-static int send_by_lane(struct ivr_member *member, struct ivr_mapped_peer *peer,
-			const struct ivring_item *items, unsigned int count, uint64_t deadline)
+/* Waits for room for the first item. Sends as many as there is room for, and returns their number. */
+static int send_some_by_lane(struct ivr_member *member, struct ivr_mapped_peer *peer,
+			     const struct ivring_item *items, unsigned int count, uint64_t deadline)
 {
 	struct ivr_lane *lane = &peer->lane;
 	unsigned int sent = 1;
@@ -148,14 +149,29 @@ static int send_by_lane(struct ivr_member *member, struct ivr_mapped_peer *peer,
 			ret = ivr_lane_push(lane, &items[0]);
 	}
 	if (ret)
-		return after_lane_error(peer, ret);
+		return ret;
 	while (sent < count && !ivr_lane_push(lane, &items[sent]))
 		sent++;
 	ret = ivr_lane_publish(lane);
 	if (ret)
-		return after_lane_error(peer, ret);
+		return ret;
 	mark_sent(member, peer->peer, lane->number, items, sent, (uint32_t)lane->staged);
 	return (int)sent;
+}
+
+static int send_by_lane(struct ivr_member *member, struct ivr_mapped_peer *peer,
+			const struct ivring_item *items, unsigned int count, uint64_t deadline)
+{
+	unsigned int sent = 0;
+	int ret = 0;
+
+	while (sent < count && ret >= 0) {
+		ret = send_some_by_lane(member, peer, &items[sent], count - sent, deadline);
+		if (ret > 0)
+			sent += (unsigned int)ret;
+	}
+	/* If some went in, the next call returns the error. */
+	return sent ? (int)sent : after_lane_error(peer, ret);
 }
 
 int ivr_send(struct ivr_member *member, struct ivr_peer to, const struct ivring_item *items,
