@@ -173,6 +173,6 @@ int ivr_call(struct ivr_member *member, struct ivr_peer to, const struct ivring_
 		return ivr_fail(ret, "The deadline passed before the reply came.");
 	if (ret)
 		return ret;
-	ivr_dispatcher_take_stop(member);
+	/* The stop is still pending: it is for the loop that the caller enters next, too. */
 	return ivr_fail(-ECANCELED, "A call of ivr_stop() ended the wait for the reply.");
 }

@@ -373,6 +373,8 @@ static void call_that_is_stopped(void)
 	CHECK_EQ(ivr_call(member, ivr_self(other), &item, IVRING_DEADLINE_NEVER, on_reply,
 			  &seen), -ECANCELED);
 	CHECK_EQ(seen.replies, 0);
+	/* The stop is still pending, and this ends it. */
+	CHECK_EQ(ivr_run(member), 0);
 	let_other_answer();
 	/* The item that woke the call, and the reply. */
 	CHECK_EQ(ivr_dispatch(member, 10), 2);

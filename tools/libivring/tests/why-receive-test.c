@@ -79,6 +79,7 @@ static void requests(void)
 	FAILS(call(SOON), -ECONNREFUSED, "no handler");
 	device.asleep = stop_member;
 	FAILS(call(SOON), -ECANCELED, "ivr_stop()");
+	CHECK_EQ(ivr_run(member), 0);
 	CHECK_EQ(ivr_dispatch(member, 10), 1);
 	device.asleep = close_other;
 	FAILS(call(SOON), -EPIPE, "without a reply");

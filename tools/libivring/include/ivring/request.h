@@ -71,8 +71,9 @@ int ivr_cancel(struct ivr_member *member, uint64_t id);
  * @arg:	passed to the handler
  *
  * Other items are given to their handlers during the call. Signals do not end the call, but
- * ivr_stop() does. The member is armed when the call returns, so an event loop can make this
- * call in the handler of a timer or of another descriptor.
+ * ivr_stop() does. A stop that has ended a call also ends the next ivr_run() or ivr_dispatch().
+ * The member is armed when the call returns, so an event loop can make this call in the handler
+ * of a timer or of another descriptor.
  *
  * Return: 0 after @fn has been called. In all other cases @fn has not been called: -ETIMEDOUT
  * if there was no reply; -ECONNREFUSED if the member that was asked has no handler of the
