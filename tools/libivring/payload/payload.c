@@ -140,7 +140,7 @@ int ivr_payload(struct ivr_member *member, const struct ivring_item *item, const
 		return ivr_fail(-EPROTO, "The payload of the item lies outside of the sender's outbox.");
 	ret = ivr_peers_get(member, ivr_sender(item), &sender);
 	if (ret == -EPIPE || ret == -ESTALE)
-		return ivr_fail(-ESTALE, "The sender has left, and its outbox is not mapped.");
+		return ivr_fail(ret, "The sender has left, and its outbox is not mapped.");
 	if (ret)
 		return ret;
 	/*

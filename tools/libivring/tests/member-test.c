@@ -220,7 +220,7 @@ static void payload_that_was_not_mapped(void)
 	send_block(other, ivr_self(member), 10);
 	close_other();
 	CHECK_EQ(ivr_receive(member, &item, 1), 1);
-	CHECK_EQ(ivr_copy_payload(member, &item, buffer, 10), -ESTALE);
+	CHECK_EQ(ivr_copy_payload(member, &item, buffer, 10), -EPIPE);
 	close_all();
 }
 

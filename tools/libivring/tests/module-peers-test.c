@@ -175,7 +175,7 @@ static void sender_is_killed(void)
 	CHECK_EQ(payload[items[1].length - 1], 7);
 	CHECK_EQ(ivr_consume(member, 2), 0);
 	CHECK_EQ(ivr_refresh_members(member), 1);
-	CHECK_EQ(ivr_copy_payload(member, &items[1], payload, sizeof(payload)), -ESTALE);
+	CHECK_EQ(ivr_copy_payload(member, &items[1], payload, sizeof(payload)), -EPIPE);
 	close_member();
 }
 

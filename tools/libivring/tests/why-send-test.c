@@ -160,7 +160,7 @@ static void using_payload(void)
 	join_third();
 	ivr_close(third);
 	third = NULL;
-	FAILS(ivr_payload(other, &item, &found), -ESTALE, "not mapped");
+	FAILS(ivr_payload(other, &item, &found), -EPIPE, "not mapped");
 	FAILS(ivr_set_inline(&item, buffer, 33), -EMSGSIZE, "INLINE");
 	forget_why();
 	check_why(__LINE__, "bytes");

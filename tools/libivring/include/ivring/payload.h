@@ -62,9 +62,10 @@ int ivr_set_payload(struct ivr_member *member, struct ivring_item *item, const v
  *		Valid until the item is consumed or its handler returns. The sender can change
  *		the payload at any time, so copy data before you check it
  *
- * Return: 0; -EPROTO if the item points outside of the outbox; -ESTALE if the sender has left
- * and its outbox was not mapped before, or if two later members of its slot have been mapped
- * since; or an error of mmap().
+ * Return: 0; -EPROTO if the item points outside of the outbox; -EPIPE if the sender has left
+ * and its outbox was not mapped before; -ESTALE if another member has had its slot since, and the
+ * outbox was not mapped before or two later members of the slot have been mapped since; or an
+ * error of mmap().
  */
 int ivr_payload(struct ivr_member *member, const struct ivring_item *item, const void **data);
 
