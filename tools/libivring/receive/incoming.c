@@ -168,9 +168,12 @@ bool ivr_incoming_close_departed(struct ivr_member *member)
 		struct ivr_ring_reader *ring = rotation->rings[i];
 
 		if (ring->left && !ivr_ring_pending(ring, 1)) {
-			/* This moves the next ring to this index. */
 			close_in_kernel(member, ring->from);
 			take_out(member, ring);
+			report(member, ring->from, IVR_LANE_LEFT);
+			/* The handler may have closed any lane: look at all of them again. */
+			all = true;
+			i = 1;
 			continue;
 		}
 		all &= !ring->left;

@@ -29,7 +29,9 @@ static void lane_of_the_departed(void)
 	CHECK_EQ(ivr_refresh_members(member), 1);
 	CHECK_EQ(ivr_copy_payload(member, &item, buffer, 10), -ESTALE);
 	CHECK_EQ(ivr_receive(member, &item, 1), 0);
-	CHECK_EQ(seen.events, 0);
+	CHECK_EQ(seen.events, 1);
+	CHECK_EQ(seen.event, IVR_LANE_LEFT);
+	CHECK_EQ(seen.from.generation, 1);
 	open_lane_of(other, member, LANE);
 	send_items(other, member, 3, 1);
 	CHECK_EQ(ivr_receive(member, &item, 1), 1);

@@ -114,6 +114,8 @@ void ivr_set_wake(struct ivr_member *member, uint32_t items, uint32_t delay_us);
  * @IVR_LANE_BAD_ITEM:	closed, because an item has unknown flags, too much inline data,
  *				or payload outside of its sender's outbox
  * @IVR_LANE_NOT_MAPPED:	closed, because there was no memory to map the lane
+ * @IVR_LANE_LEFT:		closed, because its sender has left and all items have been
+ *				received; the handler of members is called afterwards
  */
 enum ivr_lane_event {
 	IVR_LANE_OPENED,
@@ -121,6 +123,7 @@ enum ivr_lane_event {
 	IVR_LANE_BACK,
 	IVR_LANE_BAD_ITEM,
 	IVR_LANE_NOT_MAPPED,
+	IVR_LANE_LEFT,
 };
 
 /**
