@@ -141,8 +141,10 @@ int ivr_close(struct ivr_member *member)
 	ret = ivr_refuse(member);
 	if (ret)
 		return ret;
-	if (member->peers)
+	if (member->peers) {
+		ivr_peers_publish(member);
 		ivr_peers_drop(member);
+	}
 	ivr_incoming_drop(member);
 	if (member->area)
 		ivr_unmap(member->area, member->area_bytes);

@@ -235,6 +235,8 @@ int ivr_join_fd_lasting(int region_fd, uint32_t id, struct ivr_member **member);
  * ivr_close() - leave the region, and free the member.
  * @member:	the member, or NULL
  *
+ * Items that are staged in lanes are published first.
+ *
  * Return: 0; -EBUSY from a handler of the member, which then stays open.
  */
 int ivr_close(struct ivr_member *member);

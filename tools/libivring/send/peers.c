@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "member.h"
+#include "os/barrier.h"
 #include "os/sys.h"
 #include "peer.h"
 #include "protocol/ring.h"
@@ -164,6 +165,23 @@ void ivr_peers_mark_departed(struct ivr_member *member)
 void ivr_peers_drop_departed(struct ivr_member *member)
 {
 	drop_where(member, has_left);
+}
+
+static bool has_staged(const struct ivr_lane *lane)
+{
+	return (int32_t)((uint32_t)lane->staged - ivr_load(&lane->ring->producer)) > 0;
+}
+
+void ivr_peers_publish(struct ivr_member *member)
+{
+	struct ivr_mapped_peer *peer;
+	uint32_t id;
+
+	for (id = 0; id < member->slots; id++)
+		for (peer = member->peers[id]; peer; peer = peer->next)
+			/* If that fails, nobody reads the lane any more. */
+			if (peer->lane.ring && !peer->lane.error && has_staged(&peer->lane))
+				ivr_lane_publish(&peer->lane);
 }
 
 void ivr_peers_drop(struct ivr_member *member)

@@ -57,6 +57,9 @@ void ivr_peers_mark_departed(struct ivr_member *member);
  */
 void ivr_peers_drop_departed(struct ivr_member *member);
 
+/* Publishes the items that are staged in the lanes to all peers. */
+void ivr_peers_publish(struct ivr_member *member);
+
 /* Drops all peers. */
 void ivr_peers_drop(struct ivr_member *member);
 
