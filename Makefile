@@ -132,9 +132,6 @@ style-shell:
 		selftests/own-races-test Documentation/check-claims tools/lint/cycles-test tools/sanitize tools/coverage/build tools/coverage/run $(wildcard tools/models/*/run) \
 		$(filter-out %/packages %/kernels,$(wildcard $(MACHINE)/*)) $(MACHINE)/kernels/build $(MACHINE)/kernels/rt
 
-# No two files of these import each other.
-WITHOUT_CYCLES := tools/ivring tools/ivring-protocol
-
 style-cycles:
 	tools/lint/cycles-test
-	$(if $(WITHOUT_CYCLES),tools/lint/cycles $(WITHOUT_CYCLES))
+	tools/lint/cycles rust tools/ivring tools/ivring-protocol tools/libivring
