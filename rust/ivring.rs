@@ -15,6 +15,8 @@ mod memory;
 mod os;
 mod queue;
 mod region;
+// Some of it is of use in user space alone.
+#[allow(dead_code, unreachable_pub)]
 mod uapi;
 
 use kernel::prelude::*;

@@ -1,306 +1,329 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
 
-//! The user interface, as `include/uapi/linux/ivring.h` defines it.
+//! The ABI of `/dev/ivring`, as `include/uapi/linux/ivring.h` defines it.
 //!
-//! A mirror and nothing more: what the fields mean is said there. The ABI test of the Rust library
-//! compiles static assertions made from this very file against that header.
+//! This is one file of two crates: the module's `rust/uapi.rs`, to which `src/abi.rs` of the crate
+//! `ivring-protocol` is a symbolic link.
+//!
+//! The header is the only source. Names are those of the header without its prefix, and the header says
+//! what the fields mean. A test of the crate `ivring` lets the C compiler check each constant, size
+//! and offset of this file against the header. Of an ioctl there is only its number here, because each
+//! side has its own way to make the whole command of it.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, missing_debug_implementations)]
 
-pub(crate) const API_VERSION: u32 = 1;
-pub(crate) const FEATURE_INBOX: u64 = 1 << 0;
-pub(crate) const FEATURE_EVENTFD: u64 = 1 << 1;
-pub(crate) const FEATURE_LANES: u64 = 1 << 2;
-pub(crate) const FEATURE_DELAY: u64 = 1 << 3;
+pub const API_VERSION: u32 = 1;
 
-pub(crate) const MAX_SLOTS: u32 = 1024;
-pub(crate) const MIN_INBOX_ENTRIES: u32 = 2;
-pub(crate) const MAX_INBOX_ENTRIES: u32 = 65536;
-pub(crate) const MIN_LANE_ENTRIES: u32 = 2;
-pub(crate) const MAX_LANE_ENTRIES: u32 = 65536;
-pub(crate) const MIN_OUTBOX_BYTES: u64 = 4096;
-pub(crate) const MAX_OUTBOX_BYTES: u64 = 256 << 20;
-pub(crate) const MAX_BATCH: u32 = 256;
-pub(crate) const NAME_SIZE: usize = 64;
-pub(crate) const INLINE_BYTES: usize = 32;
-pub(crate) const MAX_WAKE_DELAY_US: u32 = 1_000_000;
+pub const FEATURE_INBOX: u64 = 1 << 0;
+pub const FEATURE_EVENTFD: u64 = 1 << 1;
+pub const FEATURE_LANES: u64 = 1 << 2;
+pub const FEATURE_DELAY: u64 = 1 << 3;
 
-pub(crate) const ID_ANY: u32 = u32::MAX;
-pub(crate) const DEADLINE_NEVER: u64 = u64::MAX;
+pub const MAX_SLOTS: u32 = 1024;
+pub const MIN_INBOX_ENTRIES: u32 = 2;
+pub const MAX_INBOX_ENTRIES: u32 = 65536;
+pub const MIN_LANE_ENTRIES: u32 = 2;
+pub const MAX_LANE_ENTRIES: u32 = 65536;
+pub const MIN_OUTBOX_BYTES: u64 = 4096;
+pub const MAX_OUTBOX_BYTES: u64 = 256 << 20;
+pub const MAX_BATCH: u32 = 256;
+pub const NAME_SIZE: usize = 64;
+pub const INLINE_BYTES: usize = 32;
+pub const MAX_WAKE_DELAY_US: u32 = 1_000_000;
 
-pub(crate) const MAP_SHIFT: u32 = 30;
-pub(crate) const MAP_REGION: u64 = 0;
-pub(crate) const MAP_INBOX: u64 = 1;
-pub(crate) const MAP_MEMBER: u64 = 2;
-pub(crate) const MAP_LANE_TO: u64 = MAP_MEMBER + MAX_SLOTS as u64;
-pub(crate) const MAP_LANE_FROM: u64 = MAP_LANE_TO + MAX_SLOTS as u64;
-pub(crate) const MAP_END: u64 = MAP_LANE_FROM + MAX_SLOTS as u64;
+pub const ID_ANY: u32 = 0xffff_ffff;
+pub const DEADLINE_NEVER: u64 = 0xffff_ffff_ffff_ffff;
 
-pub(crate) const MAGIC: u32 = 0x676e_7669;
-
-pub(crate) const BUSY: u32 = 0;
-pub(crate) const IDLE: u32 = 1;
-pub(crate) const BUSY_UNFENCED: u32 = 2;
-pub(crate) const DELAYED: u32 = 3;
-pub(crate) const GONE: u32 = 4;
-
-pub(crate) const ITEM_REPLY: u8 = 1 << 0;
-pub(crate) const ITEM_REQUEST: u8 = 1 << 1;
-pub(crate) const ITEM_REFUSED: u8 = 1 << 2;
-pub(crate) const ITEM_FLAGS: u8 = ITEM_REPLY | ITEM_REQUEST | ITEM_REFUSED;
-pub(crate) const CREATE_ATTACH: u32 = 1 << 0;
-pub(crate) const CREATE_PROCESS: u32 = 1 << 1;
-pub(crate) const CREATE_NO_LANES: u32 = 1 << 2;
-pub(crate) const ATTACH_PROCESS: u32 = 1 << 0;
-pub(crate) const ATTACH_NO_LANES: u32 = 1 << 1;
-pub(crate) const ENQUEUE_WAIT: u32 = 1 << 0;
-pub(crate) const WAIT_MEMBERS: u32 = 1 << 0;
-pub(crate) const WAIT_ARMED: u32 = 1 << 1;
-pub(crate) const EVENT_ITEMS: u32 = 1 << 0;
-pub(crate) const EVENT_MEMBERS: u32 = 1 << 1;
-pub(crate) const FLUSH_LANE: u32 = 1 << 0;
-pub(crate) const OPEN_LANE_WAIT: u32 = 1 << 0;
+pub const ITEM_REPLY: u8 = 1 << 0;
+pub const ITEM_REQUEST: u8 = 1 << 1;
+pub const ITEM_REFUSED: u8 = 1 << 2;
+pub const ITEM_FLAGS: u8 = ITEM_REPLY | ITEM_REQUEST | ITEM_REFUSED;
 
 #[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct Item {
-    pub(crate) from: u16,
-    pub(crate) flags: u8,
-    pub(crate) inline_len: u8,
-    pub(crate) from_gen: u32,
-    pub(crate) port: u32,
-    pub(crate) length: u32,
-    pub(crate) offset: u64,
-    pub(crate) cookie: u64,
-    pub(crate) data: [u8; INLINE_BYTES],
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Item {
+    pub from: u16,
+    pub flags: u8,
+    pub inline_len: u8,
+    pub from_gen: u32,
+    pub port: u32,
+    pub length: u32,
+    pub offset: u64,
+    pub cookie: u64,
+    pub data: [u8; INLINE_BYTES],
+}
+
+pub const MAP_SHIFT: u32 = 30;
+pub const MAP_REGION: u64 = 0;
+pub const MAP_INBOX: u64 = 1 << MAP_SHIFT;
+
+/// Where the areas begin of which there is one for each slot, and where they all end.
+pub const MAP_MEMBERS: u64 = 2 << MAP_SHIFT;
+pub const MAP_LANES_TO: u64 = MAP_MEMBERS + ((MAX_SLOTS as u64) << MAP_SHIFT);
+pub const MAP_LANES_FROM: u64 = MAP_LANES_TO + ((MAX_SLOTS as u64) << MAP_SHIFT);
+pub const MAP_END: u64 = MAP_LANES_FROM + ((MAX_SLOTS as u64) << MAP_SHIFT);
+
+pub const fn map_member(id: u32) -> u64 {
+    MAP_MEMBERS + ((id as u64) << MAP_SHIFT)
+}
+
+pub const fn map_lane_to(id: u32) -> u64 {
+    MAP_LANES_TO + ((id as u64) << MAP_SHIFT)
+}
+
+pub const fn map_lane_from(id: u32) -> u64 {
+    MAP_LANES_FROM + ((id as u64) << MAP_SHIFT)
+}
+
+pub const MAGIC: u32 = 0x676e_7669;
+
+#[repr(C)]
+pub struct RegionArea {
+    pub magic: u32,
+    pub version: u32,
+    pub slots: u32,
+    pub inbox_entries: u32,
+    pub outbox_bytes: u64,
+    pub members: u32,
+    pub reserved: [u32; 9],
+    pub generation: [u32; 0],
 }
 
 #[repr(C)]
-pub(crate) struct RegionArea {
-    pub(crate) magic: u32,
-    pub(crate) version: u32,
-    pub(crate) slots: u32,
-    pub(crate) inbox_entries: u32,
-    pub(crate) outbox_bytes: u64,
-    pub(crate) members: u32,
-    pub(crate) reserved: [u32; 9],
-    pub(crate) generation: [u32; 0],
+pub struct RingArea {
+    pub producer: u32,
+    pub pad0: [u32; 15],
+    pub room_wanted: u32,
+    pub room_at: u32,
+    pub pad1: [u32; 1006],
+    pub item: [Item; 0],
 }
 
 #[repr(C)]
-pub(crate) struct RingArea {
-    pub(crate) producer: u32,
-    pub(crate) pad0: [u32; 15],
-    pub(crate) room_wanted: u32,
-    pub(crate) room_at: u32,
-    pub(crate) pad1: [u32; 1006],
-    pub(crate) item: [Item; 0],
+pub struct LaneInfo {
+    pub generation: u32,
+    pub entries: u32,
 }
 
 #[repr(C)]
-pub(crate) struct LaneInfo {
-    pub(crate) generation: u32,
-    pub(crate) entries: u32,
+pub struct Lanes {
+    pub changes: u32,
+    pub woken: u32,
+    pub pad0: [u32; 14],
+    pub lane: [LaneInfo; 0],
+}
+
+pub const fn lanes_offset(inbox_entries: u32) -> u64 {
+    (size_of::<RingArea>() + size_of::<Item>() * inbox_entries as usize) as u64
+}
+
+pub const BUSY: u32 = 0;
+pub const IDLE: u32 = 1;
+pub const BUSY_UNFENCED: u32 = 2;
+pub const DELAYED: u32 = 3;
+pub const GONE: u32 = 4;
+
+#[repr(C)]
+pub struct LaneEnd {
+    pub consumer: u32,
+    pub closed: u32,
+    pub pad0: [u32; 14],
 }
 
 #[repr(C)]
-pub(crate) struct Lanes {
-    pub(crate) changes: u32,
-    pub(crate) woken: u32,
-    pub(crate) pad0: [u32; 14],
-    pub(crate) lane: [LaneInfo; 0],
+pub struct MemberArea {
+    pub state: u32,
+    pub wake_items: u32,
+    pub wake_delay_us: u32,
+    pub pad0: [u32; 13],
+    pub inbox_consumer: u32,
+    pub pad1: [u32; 15],
+    pub members_seen: u32,
+    pub max_lane_entries: u32,
+    pub pad2: [u32; 14],
+    pub quiet: [u32; MAX_SLOTS as usize / 32],
+    pub pad3: [u32; 944],
+    pub lane: [LaneEnd; 0],
+}
+
+pub const fn outbox_offset(slots: u32) -> u64 {
+    let ends = slots as u64 * size_of::<LaneEnd>() as u64;
+    size_of::<MemberArea>() as u64 + ends.next_multiple_of(4096)
 }
 
 #[repr(C)]
-pub(crate) struct LaneEnd {
-    pub(crate) consumer: u32,
-    pub(crate) closed: u32,
-    pub(crate) pad0: [u32; 14],
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Api {
+    pub version: u32,
+    pub max_slots: u32,
+    pub features: u64,
+    pub max_inbox_entries: u32,
+    pub max_batch: u32,
+    pub max_outbox_bytes: u64,
+    pub max_lane_entries: u32,
+    pub reserved: u32,
 }
 
 #[repr(C)]
-pub(crate) struct MemberArea {
-    pub(crate) state: u32,
-    pub(crate) wake_items: u32,
-    pub(crate) wake_delay_us: u32,
-    pub(crate) pad0: [u32; 13],
-    pub(crate) inbox_consumer: u32,
-    pub(crate) pad1: [u32; 15],
-    pub(crate) members_seen: u32,
-    pub(crate) max_lane_entries: u32,
-    pub(crate) pad2: [u32; 14],
-    pub(crate) quiet: [u32; MAX_SLOTS as usize / 32],
-    pub(crate) pad3: [u32; 944],
-    pub(crate) lane: [LaneEnd; 0],
+#[derive(Clone, Copy, Debug)]
+pub struct Create {
+    pub flags: u32,
+    pub slots: u32,
+    pub inbox_entries: u32,
+    pub mode: u32,
+    pub outbox_bytes: u64,
+    pub name: [u8; NAME_SIZE],
 }
 
 #[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct Api {
-    pub(crate) version: u32,
-    pub(crate) max_slots: u32,
-    pub(crate) features: u64,
-    pub(crate) max_inbox_entries: u32,
-    pub(crate) max_batch: u32,
-    pub(crate) max_outbox_bytes: u64,
-    pub(crate) max_lane_entries: u32,
-    pub(crate) reserved: u32,
+#[derive(Clone, Copy, Debug)]
+pub struct Attach {
+    pub flags: u32,
+    pub region_fd: i32,
+    pub id: u32,
+    pub generation: u32,
+    pub name: [u8; NAME_SIZE],
 }
 
 #[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct Create {
-    pub(crate) flags: u32,
-    pub(crate) slots: u32,
-    pub(crate) inbox_entries: u32,
-    pub(crate) mode: u32,
-    pub(crate) outbox_bytes: u64,
-    pub(crate) name: [u8; NAME_SIZE],
+#[derive(Clone, Copy, Debug)]
+pub struct Info {
+    pub slots: u32,
+    pub inbox_entries: u32,
+    pub outbox_bytes: u64,
+    pub id: u32,
+    pub generation: u32,
+    pub attached: u32,
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub name: [u8; NAME_SIZE],
 }
 
 #[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct Attach {
-    pub(crate) flags: u32,
-    pub(crate) region_fd: i32,
-    pub(crate) id: u32,
-    pub(crate) generation: u32,
-    pub(crate) name: [u8; NAME_SIZE],
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    pub items_in: u64,
+    pub items_out: u64,
+    pub rung: u64,
+    pub suppressed: u64,
+    pub spurious: u64,
+    pub full: u64,
+    pub waits: u64,
+    pub room: u64,
+    pub delayed: u64,
+    pub pointless: u64,
 }
 
 #[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct Info {
-    pub(crate) slots: u32,
-    pub(crate) inbox_entries: u32,
-    pub(crate) outbox_bytes: u64,
-    pub(crate) id: u32,
-    pub(crate) generation: u32,
-    pub(crate) attached: u32,
-    pub(crate) mode: u32,
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
-    pub(crate) name: [u8; NAME_SIZE],
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MemberInfo {
+    pub id: u32,
+    pub generation: u32,
+    pub uid: u32,
+    pub reserved: u32,
+    pub stats: Stats,
+}
+
+pub const CREATE_ATTACH: u32 = 1 << 0;
+pub const CREATE_PROCESS: u32 = 1 << 1;
+pub const CREATE_NO_LANES: u32 = 1 << 2;
+pub const ATTACH_PROCESS: u32 = 1 << 0;
+pub const ATTACH_NO_LANES: u32 = 1 << 1;
+pub const ENQUEUE_WAIT: u32 = 1 << 0;
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Enqueue {
+    pub id: u32,
+    pub generation: u32,
+    pub count: u32,
+    pub flags: u32,
+    pub items: u64,
+    pub deadline: u64,
+    pub done: u32,
+    pub position: u32,
+    pub rung: u32,
+    pub reserved: u32,
+}
+
+pub const WAIT_MEMBERS: u32 = 1 << 0;
+pub const WAIT_ARMED: u32 = 1 << 1;
+
+pub const EVENT_ITEMS: u32 = 1 << 0;
+pub const EVENT_MEMBERS: u32 = 1 << 1;
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wait {
+    pub flags: u32,
+    pub events: u32,
+    pub deadline: u64,
+}
+
+pub const FLUSH_LANE: u32 = 1 << 0;
+pub const OPEN_LANE_WAIT: u32 = 1 << 0;
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flush {
+    pub id: u32,
+    pub generation: u32,
+    pub position: u32,
+    pub flags: u32,
+    pub deadline: u64,
 }
 
 #[repr(C)]
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Stats {
-    pub(crate) items_in: u64,
-    pub(crate) items_out: u64,
-    pub(crate) rung: u64,
-    pub(crate) suppressed: u64,
-    pub(crate) spurious: u64,
-    pub(crate) full: u64,
-    pub(crate) waits: u64,
-    pub(crate) room: u64,
-    pub(crate) delayed: u64,
-    pub(crate) pointless: u64,
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Room {
+    pub from: u32,
+    pub flags: u32,
 }
 
 #[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct MemberInfo {
-    pub(crate) id: u32,
-    pub(crate) generation: u32,
-    pub(crate) uid: u32,
-    pub(crate) reserved: u32,
-    pub(crate) stats: Stats,
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OpenLane {
+    pub id: u32,
+    pub generation: u32,
+    pub entries: u32,
+    pub flags: u32,
+    pub deadline: u64,
 }
 
 #[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct Enqueue {
-    pub(crate) id: u32,
-    pub(crate) generation: u32,
-    pub(crate) count: u32,
-    pub(crate) flags: u32,
-    pub(crate) items: u64,
-    pub(crate) deadline: u64,
-    pub(crate) done: u32,
-    pub(crate) position: u32,
-    pub(crate) rung: u32,
-    pub(crate) reserved: u32,
-}
-
-/// What of it is written back: from `done` to the end.
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Enqueued {
-    pub(crate) done: u32,
-    pub(crate) position: u32,
-    pub(crate) rung: u32,
-    pub(crate) reserved: u32,
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CloseLane {
+    pub from: u32,
+    pub generation: u32,
 }
 
 #[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct Wait {
-    pub(crate) flags: u32,
-    pub(crate) events: u32,
-    pub(crate) deadline: u64,
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Doorbell {
+    pub id: u32,
+    pub generation: u32,
 }
 
 #[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct Flush {
-    pub(crate) id: u32,
-    pub(crate) generation: u32,
-    pub(crate) position: u32,
-    pub(crate) flags: u32,
-    pub(crate) deadline: u64,
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Eventfd {
+    pub fd: i32,
+    pub flags: u32,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct Eventfd {
-    pub(crate) fd: i32,
-    pub(crate) flags: u32,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct Room {
-    pub(crate) from: u32,
-    pub(crate) flags: u32,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct OpenLane {
-    pub(crate) id: u32,
-    pub(crate) generation: u32,
-    pub(crate) entries: u32,
-    pub(crate) flags: u32,
-    pub(crate) deadline: u64,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct CloseLane {
-    pub(crate) from: u32,
-    pub(crate) generation: u32,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct Doorbell {
-    pub(crate) id: u32,
-    pub(crate) generation: u32,
-}
-
-pub(crate) const IOC_MAGIC: u32 = 0xBE;
-pub(crate) const NR_API: u32 = 0x40;
-pub(crate) const NR_CREATE: u32 = 0x41;
-pub(crate) const NR_ATTACH: u32 = 0x42;
-pub(crate) const NR_INFO: u32 = 0x43;
-pub(crate) const NR_MEMBER_INFO: u32 = 0x44;
-pub(crate) const NR_ENQUEUE: u32 = 0x45;
-pub(crate) const NR_WAIT: u32 = 0x46;
-pub(crate) const NR_EVENTFD: u32 = 0x47;
-pub(crate) const NR_ROOM: u32 = 0x48;
-pub(crate) const NR_FLUSH: u32 = 0x49;
-pub(crate) const NR_OPEN_LANE: u32 = 0x4A;
-pub(crate) const NR_CLOSE_LANE: u32 = 0x4B;
-pub(crate) const NR_DOORBELL: u32 = 0x4C;
-pub(crate) const NR_FENCE: u32 = 0x4D;
+pub const IOC_MAGIC: u32 = 0xBE;
+pub const NR_API: u32 = 0x40;
+pub const NR_CREATE: u32 = 0x41;
+pub const NR_ATTACH: u32 = 0x42;
+pub const NR_INFO: u32 = 0x43;
+pub const NR_MEMBER_INFO: u32 = 0x44;
+pub const NR_ENQUEUE: u32 = 0x45;
+pub const NR_WAIT: u32 = 0x46;
+pub const NR_EVENTFD: u32 = 0x47;
+pub const NR_ROOM: u32 = 0x48;
+pub const NR_FLUSH: u32 = 0x49;
+pub const NR_OPEN_LANE: u32 = 0x4A;
+pub const NR_CLOSE_LANE: u32 = 0x4B;
+pub const NR_DOORBELL: u32 = 0x4C;
+pub const NR_FENCE: u32 = 0x4D;

@@ -3,7 +3,7 @@
 //! The ioctl that puts items into an inbox.
 
 use core::mem::{offset_of, MaybeUninit};
-use kernel::prelude::*;
+use kernel::{prelude::*, transmute::AsBytes};
 
 use crate::{
     device::endpoint::Caller,
@@ -16,6 +16,19 @@ use crate::{
     uapi::{self, Item},
 };
 
+/// The part of [`uapi::Enqueue`] that is written back: from `done` to the end.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Enqueued {
+    done: u32,
+    position: u32,
+    rung: u32,
+    reserved: u32,
+}
+
+// SAFETY: There is no padding between four integers of one width, so all bytes are initialized.
+unsafe impl AsBytes for Enqueued {}
+
 /// As many items as are kept on the stack: 512 bytes.
 const ON_STACK: usize = 8;
 
@@ -26,9 +39,9 @@ pub(crate) fn enqueue(caller: Caller<'_>, argument: User<uapi::Enqueue>) -> Resu
 
 fn try_enqueue(caller: Caller<'_>, argument: User<uapi::Enqueue>) -> Result {
     let enqueue = argument.read()?;
-    let result = argument.part::<uapi::Enqueued>(offset_of!(uapi::Enqueue, done));
+    let result = argument.part::<Enqueued>(offset_of!(uapi::Enqueue, done));
     // Nothing goes in if the result cannot be reported.
-    let writable = result.write(&uapi::Enqueued {
+    let writable = result.write(&Enqueued {
         done: enqueue.done,
         position: enqueue.position,
         rung: enqueue.rung,
@@ -85,8 +98,8 @@ fn send(
     receiver: &Member,
     items: &[Item],
     deadline: Option<Deadline>,
-) -> Result<uapi::Enqueued> {
-    let mut enqueued = uapi::Enqueued::default();
+) -> Result<Enqueued> {
+    let mut enqueued = Enqueued::default();
     match send_all(caller, receiver, items, deadline, &mut enqueued) {
         Err(error) if enqueued.done == 0 => Err(error),
         _ => Ok(enqueued),
@@ -100,7 +113,7 @@ fn send_all(
     receiver: &Member,
     items: &[Item],
     deadline: Option<Deadline>,
-    enqueued: &mut uapi::Enqueued,
+    enqueued: &mut Enqueued,
 ) -> Result {
     let mut left = items;
     loop {
@@ -132,7 +145,7 @@ mod tests {
     /// What is written back is the end of the structure.
     #[test]
     fn enqueued() {
-        let end = size_of::<uapi::Enqueue>() - size_of::<uapi::Enqueued>();
+        let end = size_of::<uapi::Enqueue>() - size_of::<Enqueued>();
         assert_eq!(offset_of!(uapi::Enqueue, done), end);
         assert_eq!(end, 32);
     }

@@ -32,15 +32,17 @@ impl Mapped {
     /// The `number`th area; `EINVAL` if there is none.
     fn at(number: u64) -> Result<Self> {
         // CAST: The differences are below `MAX_SLOTS`.
-        Ok(match number {
+        let slot = |offset: u64, first: u64| ((offset - first) >> uapi::MAP_SHIFT) as u32;
+        let offset = number.checked_mul(1 << uapi::MAP_SHIFT).ok_or(EINVAL)?;
+        Ok(match offset {
             uapi::MAP_REGION => Self::Region,
             uapi::MAP_INBOX => Self::Inbox,
-            uapi::MAP_MEMBER..uapi::MAP_LANE_TO => Self::Member((number - uapi::MAP_MEMBER) as u32),
-            uapi::MAP_LANE_TO..uapi::MAP_LANE_FROM => {
-                Self::LaneTo((number - uapi::MAP_LANE_TO) as u32)
+            uapi::MAP_MEMBERS..uapi::MAP_LANES_TO => Self::Member(slot(offset, uapi::MAP_MEMBERS)),
+            uapi::MAP_LANES_TO..uapi::MAP_LANES_FROM => {
+                Self::LaneTo(slot(offset, uapi::MAP_LANES_TO))
             }
-            uapi::MAP_LANE_FROM..uapi::MAP_END => {
-                Self::LaneFrom((number - uapi::MAP_LANE_FROM) as u32)
+            uapi::MAP_LANES_FROM..uapi::MAP_END => {
+                Self::LaneFrom(slot(offset, uapi::MAP_LANES_FROM))
             }
             _ => return Err(EINVAL),
         })

@@ -24,7 +24,7 @@ macro_rules! plain {
     )* };
 }
 plain!(
-    Api, Create, Attach, Info, MemberInfo, Enqueue, Enqueued, Wait, Eventfd, Flush, Room, OpenLane,
+    Api, Create, Attach, Info, MemberInfo, Enqueue, Wait, Eventfd, Flush, Room, OpenLane,
     CloseLane, Doorbell, Item
 );
 
