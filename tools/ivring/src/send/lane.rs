@@ -288,13 +288,17 @@ impl Lane {
     ///
     /// # Errors
     ///
-    /// If none was sent, as [`Lane::send`] has them. If some were, as many are told, and sending
-    /// the rest tells what happened.
+    /// If none was sent, as [`Lane::send`] has them, and [`SendError::Count`] if there was none to
+    /// send. If some were sent, the call returns their number, and sending the rest returns the
+    /// reason.
     pub fn send_all(
         &mut self,
         messages: &mut Vec<Message>,
         deadline: Deadline,
     ) -> Result<Sent, SendError> {
+        if messages.is_empty() {
+            return Err(SendError::Count(0));
+        }
         let mut all = self.sent(0, false);
         while !messages.is_empty() {
             match self.send_some(messages, deadline) {
