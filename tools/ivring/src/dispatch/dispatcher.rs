@@ -179,7 +179,8 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
     /// - [`CallError::Send`], as [`Handle::send`] or [`Lane::send`](crate::Lane::send) fails, and with
     ///   [`SendError::ForeignLane`](crate::SendError::ForeignLane) for a lane of another member;
     /// - [`CallError::NoReply`] if the peer has no handler for the port, or leaves without a reply;
-    /// - [`CallError::TimedOut`], [`CallError::Interrupted`];
+    /// - [`CallError::TimedOut`]. A signal ends the call only while it waits for room, with
+    ///   [`SendError::Interrupted`](crate::SendError::Interrupted), and then nothing was sent;
     /// - [`CallError::Stopped`] if the dispatcher is told to stop; whatever runs next is to stop still;
     /// - [`CallError::Dispatch`] if a handler fails, or the inbox is broken; a reply that comes later is
     ///   dropped.
@@ -215,7 +216,11 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
             if self.common.stopper.is_wanted() {
                 return Err(CallError::Stopped);
             }
-            self.idle(deadline).map_err(DispatchError::from)?;
+            match self.idle(deadline) {
+                // The request has been sent, so the caller could not make the call again.
+                Ok(()) | Err(ReceiveError::Interrupted) => {}
+                Err(error) => return Err(DispatchError::from(error).into()),
+            }
         }
     }
 

@@ -73,9 +73,6 @@ pub enum CallError {
     /// There was no reply until the deadline.
     #[error("There was no reply until the deadline.")]
     TimedOut,
-    /// A signal handler ran that was installed without `SA_RESTART`.
-    #[error("A signal was handled while the call waited for the reply.")]
-    Interrupted,
     /// The dispatcher was told to stop while it waited for the reply.
     #[error("The dispatcher was told to stop.")]
     Stopped,
@@ -90,7 +87,6 @@ impl CallError {
             Self::Send(error) => error.cause(),
             Self::NoReply(error) => error.cause(),
             Self::TimedOut => Cause::errno(Errno::TIMEDOUT),
-            Self::Interrupted => Cause::errno(Errno::INTR),
             Self::Stopped => Cause::kind(ErrorKind::Other),
             Self::Dispatch(error) => error.cause(),
         }
@@ -101,7 +97,6 @@ impl From<DispatchError> for CallError {
     fn from(error: DispatchError) -> Self {
         match error {
             DispatchError::Receive(ReceiveError::TimedOut) => Self::TimedOut,
-            DispatchError::Receive(ReceiveError::Interrupted) => Self::Interrupted,
             error => Self::Dispatch(error),
         }
     }

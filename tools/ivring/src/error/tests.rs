@@ -153,7 +153,6 @@ fn all() -> Vec<Vec<Error>> {
         Send(_) => Send(SendError::Full),
         NoReply(_) => NoReply(super::NoReply::Refused),
         TimedOut => TimedOut,
-        Interrupted => Interrupted,
         Stopped => Stopped,
         Dispatch(_) => Dispatch(DispatchError::Handler("its own".into())),
     };
@@ -232,10 +231,6 @@ fn a_system_call_that_failed_is_named() {
 fn time_that_is_up_for_a_call_is_no_failed_dispatch() {
     let of = |error: ReceiveError| CallError::from(DispatchError::from(error));
     assert!(matches!(of(ReceiveError::TimedOut), CallError::TimedOut));
-    assert!(matches!(
-        of(ReceiveError::Interrupted),
-        CallError::Interrupted
-    ));
     let broken = of(ReceiveError::Inbox(Fault::ProducerIndex));
     assert!(matches!(
         broken,
