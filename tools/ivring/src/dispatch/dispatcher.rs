@@ -286,11 +286,16 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
     /// level-triggered epoll reported the descriptor, which they will do once more; it must if a timer
     /// or another descriptor has woken it.
     ///
+    /// With a budget of zero it does nothing, and returns [`Dispatched::More`].
+    ///
     /// # Errors
     ///
     /// [`DispatchError::Receive`] if the inbox is broken; [`DispatchError::Handler`] if a handler fails.
     pub fn dispatch(&mut self, budget: u32) -> Result<Dispatched, DispatchError> {
         self.handle().shared().check_process()?;
+        if budget == 0 {
+            return Ok(Dispatched::More);
+        }
         let mut settling = Settling::new(self);
         let dispatched = settling.dispatch_some(budget)?;
         // Else it is armed, or its caller has been told to go on.
