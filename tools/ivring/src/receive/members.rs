@@ -10,7 +10,8 @@ use crate::peers;
 use crate::receive::reader::{LaneEvent, Reader};
 use crate::shared::Shared;
 
-/// The most changes of one slot that are told one by one.
+/// The most changes of one slot that are reported one by one. The leaving of a member that was reported
+/// as joined is reported besides.
 const MOST: u32 = 16;
 
 /// What happened to a slot of the region.
@@ -21,13 +22,14 @@ pub enum MemberEvent {
     Joined(Peer),
     /// A member went. Nothing more comes from it.
     Left(Peer),
-    /// Many members came and went in a slot since the last look, more than are told one by one: between
-    /// the event before this one, which was the first, and the event after it, which was the last.
+    /// More members came and went in a slot since the last look than are reported one by one. This event
+    /// stands for the oldest of the members that were not reported as joined. The next events are of
+    /// the same slot.
     Skipped {
         /// The slot.
         id: u32,
-        /// How many events were left out.
-        events: u32,
+        /// The number of members that were left out. Each of them came and went.
+        members: u32,
     },
 }
 
@@ -149,17 +151,19 @@ fn events(before: &[u32], after: &[u32]) -> Vec<MemberEvent> {
                 generation: generation - 1,
             }),
         };
-        // Generations never go back.
-        let count = after.saturating_sub(before);
-        if count <= MOST {
-            events.extend((before..after).map(|generation| event(generation + 1)));
-            continue;
+        let mut told = before;
+        if told % 2 == 1 && after > told {
+            events.push(event(told + 1));
+            told += 1;
         }
-        let skipped = MemberEvent::Skipped {
-            id,
-            events: count - 2,
-        };
-        events.extend([event(before + 1), skipped, event(after)]);
+        // Generations never go back.
+        let count = after.saturating_sub(told);
+        if count > MOST {
+            let members = (count - MOST).div_ceil(2);
+            events.push(MemberEvent::Skipped { id, members });
+            told += 2 * members;
+        }
+        events.extend((told..after).map(|generation| event(generation + 1)));
     }
     events
 }
@@ -190,16 +194,22 @@ mod tests {
     }
 
     #[test]
-    fn many_changes_are_told_by_the_first_and_the_last() {
-        assert_eq!(events(&[3], &[3 + MOST]).len(), MOST as usize);
-        let skipped = |events| Skipped { id: 0, events };
-        let many = [Left(peer(0, 3)), skipped(MOST - 1), Left(peer(0, 19))];
-        assert_eq!(events(&[3], &[4 + MOST]), many);
-        let most = [
-            Joined(peer(0, 1)),
-            skipped(u32::MAX - 2),
-            Joined(peer(0, u32::MAX)),
-        ];
-        assert_eq!(events(&[0], &[u32::MAX]), most);
+    fn of_many_changes_the_last_are_told() {
+        assert_eq!(events(&[4], &[4 + MOST]).len(), MOST as usize);
+        let skipped = |members| Skipped { id: 0, members };
+        // One member came and went that is not told of, and two changes with it.
+        let many = events(&[4], &[5 + MOST]);
+        assert_eq!(many[..2], [skipped(1), Joined(peer(0, 7))]);
+        assert_eq!(many.len(), MOST as usize);
+        // Whoever was told of as joined is told of when it leaves.
+        let many = events(&[3], &[5 + MOST]);
+        assert_eq!(
+            many[..3],
+            [Left(peer(0, 3)), skipped(1), Joined(peer(0, 7))]
+        );
+        assert_eq!(many.len(), 1 + MOST as usize);
+        let most = events(&[0], &[u32::MAX]);
+        assert_eq!(most[0], skipped((u32::MAX - MOST).div_ceil(2)));
+        assert_eq!(most.last(), Some(&Joined(peer(0, u32::MAX))));
     }
 }
