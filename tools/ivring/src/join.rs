@@ -3,8 +3,9 @@
 //! Joining regions.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::thread;
 use std::time::Duration;
+
+use rustix::thread::{NanosleepRelativeResult, Timespec, nanosleep};
 
 use crate::abi;
 use crate::deadline::Deadline;
@@ -13,8 +14,8 @@ use crate::member::Member;
 use crate::name;
 use crate::os::sys;
 
-/// How often a region that is not there yet is looked for.
-pub(crate) const RETRY: Duration = Duration::from_millis(10);
+/// How often a region that is not there yet is looked for. Less than a second.
+const RETRY: Duration = Duration::from_millis(10);
 
 /// How to become a member of a region that is there.
 ///
@@ -73,10 +74,7 @@ impl JoinOptions {
         let (fd, id) = (sys::open()?, self.slot.unwrap_or(abi::ID_ANY));
         let own = loop {
             match sys::attach(fd.as_fd(), None, name, id, self.flags()) {
-                Err(AttachError::NoRegion) => match deadline.remaining() {
-                    Some(Duration::ZERO) => return Err(AttachError::NoRegion),
-                    left => thread::sleep(left.map_or(RETRY, |left| left.min(RETRY))),
-                },
+                Err(AttachError::NoRegion) if pause(deadline)? => {}
                 own => break own?,
             }
         };
@@ -113,6 +111,7 @@ impl Member {
     /// # Errors
     ///
     /// - [`AttachError::NoRegion`] if no region has that name, at the deadline too;
+    ///   [`AttachError::Interrupted`];
     /// - [`AttachError::NoDevice`], [`AttachError::DeviceDenied`], [`AttachError::TooManyFiles`], [`AttachError::Version`];
     /// - [`AttachError::RegionDenied`] if the mode of the region forbids it;
     /// - [`AttachError::SlotTaken`], [`AttachError::RegionFull`], [`AttachError::NoSuchSlot`], [`AttachError::TooManySlots`],
@@ -129,6 +128,27 @@ impl Member {
     /// As [`Member::join`], and [`AttachError::NotARegion`] if the descriptor belongs to none.
     pub fn join_fd(region: impl AsFd, id: Option<u32>) -> Result<Self, AttachError> {
         join_options(id).join_fd(region)
+    }
+}
+
+/// Sleeps until it is time for the next look, at the latest until the deadline. Returns false if the
+/// deadline has passed.
+///
+/// # Errors
+///
+/// [`AttachError::Interrupted`].
+pub(crate) fn pause(deadline: Deadline) -> Result<bool, AttachError> {
+    let pause = match deadline.remaining() {
+        Some(Duration::ZERO) => return Ok(false),
+        left => left.map_or(RETRY, |left| left.min(RETRY)),
+    };
+    let pause = Timespec {
+        tv_sec: 0,
+        tv_nsec: pause.subsec_nanos().into(),
+    };
+    match nanosleep(&pause) {
+        NanosleepRelativeResult::Interrupted(_) => Err(AttachError::Interrupted),
+        _ => Ok(true),
     }
 }
 

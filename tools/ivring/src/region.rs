@@ -3,15 +3,13 @@
 //! Making regions.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::thread;
-use std::time::Duration;
 
 use rustix::io::Errno;
 
 use crate::abi;
 use crate::deadline::Deadline;
 use crate::error::{AttachError, RegionOption};
-use crate::join::{JoinOptions, RETRY};
+use crate::join::{self, JoinOptions};
 use crate::member::Member;
 use crate::name;
 use crate::os::sys;
@@ -126,7 +124,7 @@ impl RegionOptions {
     ///   [`AttachError::NoRegion`];
     /// - [`AttachError::Name`] if there is no name;
     /// - [`AttachError::TimedOut`] if a region of that name came and went again and again until the deadline,
-    ///   a few tries at least.
+    ///   a few tries at least; [`AttachError::Interrupted`].
     pub fn create_or_join(&self, deadline: Deadline) -> Result<(Member, Opened), AttachError> {
         name::nonempty(&self.name)?;
         for tries in 1.. {
@@ -143,9 +141,8 @@ impl RegionOptions {
             if tries < TRIES_AT_ONCE {
                 continue;
             }
-            match deadline.remaining() {
-                Some(Duration::ZERO) => break,
-                left => thread::sleep(left.map_or(RETRY, |left| left.min(RETRY))),
+            if !join::pause(deadline)? {
+                break;
             }
         }
         Err(AttachError::TimedOut)

@@ -65,6 +65,10 @@ pub enum AttachError {
     /// A region of that name came and went again and again until the deadline.
     #[error("A region of that name came and went until the deadline.")]
     TimedOut,
+    /// A signal handler ran that was installed without `SA_RESTART`. Deadlines are
+    /// points in time, so the call can be made again as it was.
+    #[error("A signal was handled while the call waited for the region.")]
+    Interrupted,
     /// What any operation can fail with.
     #[error(transparent)]
     System(#[from] SystemError),
@@ -137,6 +141,7 @@ impl AttachError {
             Self::TooManySlots => Cause::errno(Errno::DQUOT),
             Self::OutboxTooLarge => Cause::kind(ErrorKind::InvalidData),
             Self::TimedOut => Cause::errno(Errno::TIMEDOUT),
+            Self::Interrupted => Cause::errno(Errno::INTR),
             Self::System(error) => error.cause(),
         }
     }

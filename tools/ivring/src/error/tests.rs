@@ -53,6 +53,7 @@ fn all() -> Vec<Vec<Error>> {
         TooManySlots => TooManySlots,
         OutboxTooLarge => OutboxTooLarge,
         TimedOut => TimedOut,
+        Interrupted => Interrupted,
         System(_) => System(system),
     };
     let names = [NameFault::Character, NameFault::TooLong { length, max }];
