@@ -95,6 +95,7 @@ all-parts:
 	@$(MAKE) -s -C tools/libivring OUTPUT=$(IVRING_BUILD)/c/libivring all tests
 	@$(MAKE) -s -C samples OUTPUT=$(IVRING_BUILD)/c/samples
 	@$(MAKE) -s -C selftests OUTPUT=$(IVRING_BUILD)/c/selftests KSELFTEST_DIR=$(KSELFTEST_DIR)
+	@$(MAKE) -s -C selftests/conformance OUTPUT=$(IVRING_BUILD)/c/selftests LIBIVRING=$(IVRING_BUILD)/c/libivring
 	@cargo build --release --workspace
 
 # KERNEL is the name of the kernel, as in tools/machine.
@@ -129,7 +130,7 @@ style-c:
 
 style-shell:
 	shellcheck --severity=info --external-sources --source-path=. .ci/run selftests/run samples/demo \
-		selftests/own-races-test Documentation/check-claims tools/lint/cycles-test tools/sanitize tools/coverage/build tools/coverage/run $(wildcard tools/models/*/run) \
+		selftests/conformance/run selftests/own-races-test Documentation/check-claims tools/lint/cycles-test tools/sanitize tools/coverage/build tools/coverage/run $(wildcard tools/models/*/run) \
 		$(filter-out %/packages %/kernels,$(wildcard $(MACHINE)/*)) $(MACHINE)/kernels/build $(MACHINE)/kernels/rt
 
 style-cycles:

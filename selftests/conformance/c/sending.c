@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/*
+ * Commands that send.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "member.h"
+
+/* The item that a command describes. Its payload is in a new block, which is NULL without payload. */
+static int make_item(const struct command *command, struct ivring_item *item, void **block)
+{
+	const char *text = command_get(command, "text", ""), *payload = command_get(command, "payload", "");
+	size_t length = strlen(payload);
+	int ret;
+
+	*block = NULL;
+	*item = (struct ivring_item){
+		.port = command_number(command, "port", 1),
+		.cookie = command_number(command, "cookie", 0),
+	};
+	ret = ivr_set_inline(item, text, strlen(text));
+	if (ret || !length)
+		return ret;
+	ret = ivr_alloc(member, length, command_deadline(command), block);
+	if (ret)
+		return ret;
+	memcpy(*block, payload, length);
+	return ivr_set_payload(member, item, *block, length);
+}
+
+/* Prints the result. If the item was not sent, its block is still this member's: frees it. */
+static void print_sent(int ret, void *block)
+{
+	print_result(ret);
+	if (ret < 0 && block)
+		ivr_free(member, block);
+}
+
+void do_send(const struct command *command)
+{
+	uint32_t count = command_number(command, "count", 1), i;
+	struct ivring_item *items = calloc(count ? count : 1, sizeof(*items));
+	void *block = NULL;
+	int ret = items ? make_item(command, &items[0], &block) : -ENOMEM;
+
+	for (i = 1; !ret && i < count; i++) {
+		items[i] = items[0];
+		items[i].cookie += i;
+	}
+	if (!ret)
+		ret = ivr_send(member, peer_of(command), items, count, command_deadline(command));
+	if (ret < 0)
+		print_sent(ret, block);
+	else
+		printf("sent %d\n", ret);
+	free(items);
+}
+
+void do_flush(const struct command *command)
+{
+	print_result(ivr_flush(member, peer_of(command), command_deadline(command)));
+}
+
+void do_alloc(const struct command *command)
+{
+	void *block;
+
+	print_result(ivr_alloc(member, command_word(command, 1), command_deadline(command), &block));
+}
+
+void do_lane(const struct command *command)
+{
+	print_result(ivr_open_lane(member, peer_of(command), command_number(command, "entries", 16),
+				   command_deadline(command)));
+}
+
+/* Stages items in a lane and does not publish them. */
+void do_stage(const struct command *command)
+{
+	struct ivr_lane *lane = ivr_lane(member, peer_of(command));
+	struct ivring_item item;
+	void *block;
+	int ret = make_item(command, &item, &block);
+
+	if (!ret)
+		ret = lane ? ivr_lane_push(lane, &item) : -ENOENT;
+	print_sent(ret, block);
+}
+
+static void on_reply(struct ivr_member *self, int status, const struct ivring_item *reply, void *arg)
+{
+	(void)self;
+	(void)status;
+	(void)arg;
+	print_item("reply", reply);
+}
+
+void do_call(const struct command *command)
+{
+	struct ivring_item item;
+	void *block;
+	int ret = make_item(command, &item, &block);
+
+	if (!ret)
+		ret = ivr_call(member, peer_of(command), &item, command_deadline(command), on_reply, NULL);
+	print_sent(ret, block);
+}
+
+void do_request(const struct command *command)
+{
+	struct ivring_item item;
+	void *block;
+	int ret = make_item(command, &item, &block);
+
+	if (!ret)
+		ret = ivr_request(member, peer_of(command), &item, command_deadline(command), on_answer,
+				  NULL, NULL);
+	print_sent(ret, block);
+}
