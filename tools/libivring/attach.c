@@ -200,7 +200,7 @@ int ivr_open(const struct ivr_region_options *options, uint64_t deadline, struct
 	} while (ret == -ENOENT &&
 		 (++tries < TRIES_AT_ONCE || sleep_until_next_try(deadline, &ret)));
 	if (ret == -ENOENT)
-		ret = ivr_fail(-EAGAIN, "Regions of that name came and went until the deadline.");
+		ret = ivr_fail(-ETIMEDOUT, "Regions of that name came and went until the deadline.");
 	ret = finish(opened, ret, member);
 	if (ret)
 		return ret;

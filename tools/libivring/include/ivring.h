@@ -203,7 +203,7 @@ enum {
  * Use this function in programs that can start in any order. An existing region is not changed,
  * even if its size, mode or creator differ from the options. ivr_info() reports them.
  *
- * Return: IVR_CREATED or IVR_JOINED; -EAGAIN if regions of that name came and went
+ * Return: IVR_CREATED or IVR_JOINED; -ETIMEDOUT if regions of that name came and went
  * repeatedly until the deadline, after at least a few tries; or an error of ivr_create() or
  * ivr_join(), except -EEXIST and -ENOENT.
  */
