@@ -186,9 +186,10 @@ impl Member {
     }
 
     /// Closes the lane from a peer, and drops what is in it. The peer gets [`SendError::Closed`](crate::SendError::Closed); it
-    /// can open another one. Returns whether there was one.
+    /// can open another one. Returns whether there was one. In a [child](Member#children) this does
+    /// nothing.
     pub fn close_lane(&mut self, peer: Peer) -> bool {
-        self.reader.close_from(self.handle.shared(), peer)
+        self.handle.shared().is_mapped() && self.reader.close_from(self.handle.shared(), peer)
     }
 
     /// Sleeps until there are items, or [news of the members](Member::refresh_members).

@@ -138,23 +138,33 @@ pub fn a_child_cannot_use_the_member() {
         assert!(is_forked(
             dispatcher.call(to, number(1), soon(), |_| ()).unwrap_err()
         ));
-        drop(dispatcher);
+        // It can give the member back, and set what only the parent can use.
+        let first = dispatcher.into_member();
+        first.handle().accept_lanes(0);
+        first.handle().set_wake(2, Duration::from_millis(1));
+        drop(first);
         let own_was = own.own();
         assert_eq!(read(&mut own), [(own_was, 7)]);
     }));
 }
 
 pub fn a_child_does_not_disturb_its_parent() {
-    let (first, mut second) = pair();
+    let (mut first, mut second) = pair();
     let to = second.own();
     let mut lane = first.open_lane(to, 4).unwrap();
     lane.push(&Default::default()).unwrap();
     let own = first.own();
+    let mut back = second.open_lane(own, 4).unwrap();
     assert!(succeeds_in_a_child(|| {
+        assert!(!first.close_lane(to));
+        let failed = first.handle().set_eventfd(None);
+        assert_eq!(failed, Err(SystemError::Forked));
         // SAFETY: the child never gets to the end of the function that has the other copy.
         drop(unsafe { std::ptr::read(&lane) });
     }));
     assert_eq!(read(&mut second), []);
     lane.publish().unwrap();
     assert_eq!(numbers(&mut second, own), [0]);
+    back.send(number(1), Deadline::NOW).unwrap();
+    assert_eq!(numbers(&mut first, to), [1]);
 }

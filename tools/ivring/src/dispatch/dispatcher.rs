@@ -248,7 +248,10 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
     pub fn into_member(mut self) -> Member {
         self.member.set_asymmetric(false);
         self.member.set_polling(Polling::new(Duration::ZERO));
-        self.handle().shared().restore_wake_items();
+        // A child has no mappings.
+        if self.handle().shared().is_mapped() {
+            self.handle().shared().restore_wake_items();
+        }
         self.member
     }
 

@@ -105,8 +105,9 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`SystemError::NotAnEventfd`].
+    /// [`SystemError::NotAnEventfd`], [`SystemError::Forked`].
     pub fn set_eventfd(&self, eventfd: Option<BorrowedFd<'_>>) -> Result<(), SystemError> {
+        self.0.check_process()?;
         sys::eventfd(self.as_fd(), eventfd)?;
         if let Some(eventfd) = eventfd {
             // It fails only if the eventfd counts as many signals as it can, and so is signalled.
@@ -315,18 +316,25 @@ impl Handle {
     }
 
     /// Says how large a lane may be that a peer opens to this member: at first, as large as there are.
-    /// Zero accepts none. Those that there are stay.
+    /// Zero accepts none. Those that there are stay. In a [child](crate::Member#children) this does
+    /// nothing.
     pub fn accept_lanes(&self, max_entries: u32) {
-        let word = self.0.area.max_lane_entries();
-        word.store(max_entries, Ordering::Relaxed);
+        if self.0.is_mapped() {
+            let word = self.0.area.max_lane_entries();
+            word.store(max_entries, Ordering::Relaxed);
+        }
     }
 
     /// Says that this member, when it is idle, would rather be woken when a ring holds this many items
     /// or is full, or when the first of them has waited for this long. At first, and if `items` is
     /// below two or `delay` below a microsecond, each item wakes it.
     ///
-    /// A delay longer than a second counts as a second.
+    /// A delay longer than a second counts as a second. In a [child](crate::Member#children) this does
+    /// nothing.
     pub fn set_wake(&self, items: u32, delay: Duration) {
+        if !self.0.is_mapped() {
+            return;
+        }
         let most = abi::MAX_WAKE_DELAY_US;
         let delay = u32::try_from(delay.as_micros()).map_or(most, |delay| delay.min(most));
         let word = self.0.area.wake_delay_us();
