@@ -132,12 +132,13 @@ void on_lane(struct ivr_member *self, struct ivr_peer from, enum ivr_lane_event 
 	printf("lane %u.%u %s\n", from.id, from.generation, what);
 }
 
+/* With an argument it stops the dispatcher, too. */
 void on_answer(struct ivr_member *self, int status, const struct ivring_item *reply, void *arg)
 {
-	(void)self;
-	(void)arg;
 	if (status)
 		printf("answer %s\n", error_name(status));
 	else
 		print_item("answer", reply);
+	if (arg)
+		ivr_stop(self);
 }

@@ -118,6 +118,6 @@ void do_request(const struct command *command)
 
 	if (!ret)
 		ret = ivr_request(member, peer_of(command), &item, command_deadline(command), on_answer,
-				  NULL, NULL);
+				  *command_get(command, "then", "") ? member : NULL, NULL);
 	print_sent(ret, block);
 }

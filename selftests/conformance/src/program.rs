@@ -9,8 +9,8 @@ use std::mem;
 
 use ivring::abi::Item;
 use ivring::{
-    AttachError, Block, Deadline, Dispatched, Dispatcher, Error, Handle, JoinOptions, Member,
-    Message, Peer, RegionOptions, SendError, Sent,
+    AttachError, Block, Context, Deadline, Dispatched, Dispatcher, Error, Handle, JoinOptions,
+    Member, Message, NoReply, Peer, ReceivedItem, RegionOptions, SendError, Sent,
 };
 
 use crate::command::Command;
@@ -284,8 +284,7 @@ impl Program {
             println!("error EINVAL");
             return;
         };
-        let handler = move |context: &ivring::Context<'_, 'static>,
-                            item: &ivring::ReceivedItem<'_>| {
+        let handler = move |context: &Context<'_, 'static>, item: &ReceivedItem<'_>| {
             print::item("item", item);
             action(&lanes, context, item);
         };
@@ -320,7 +319,7 @@ impl Program {
     fn call(&mut self, command: &Command) -> Result<(), Error> {
         let (peer, deadline) = (self.peer(command), command.deadline());
         let message = self.message(command)?;
-        let reply = |reply: &ivring::ReceivedItem<'_>| print::item("reply", reply);
+        let reply = |reply: &ReceivedItem<'_>| print::item("reply", reply);
         let Some(mut lane) = self.lanes.take(peer) else {
             return Ok(self.dispatcher().call(peer, message, deadline, reply)?);
         };
@@ -332,7 +331,14 @@ impl Program {
     fn request(&mut self, command: &Command) -> Result<(), Error> {
         let (peer, deadline) = (self.peer(command), command.deadline());
         let message = self.message(command)?;
-        let done = handlers::answered;
+        let stops = command.get("then").is_some();
+        let done = move |context: &Context<'_, 'static>,
+                         reply: Result<&ReceivedItem<'_>, NoReply>| {
+            handlers::answered(context, reply);
+            if stops {
+                context.stop();
+            }
+        };
         let lanes = self.lanes.clone();
         let Some(mut lane) = lanes.take(peer) else {
             return Ok(self.dispatcher().request(peer, message, deadline, done)?);

@@ -57,14 +57,13 @@
 //! - make requests by [`Context::request`], from the callback of another one too. What it sends
 //!   is sent at once, and the reply comes when the handler has returned;
 //! - [stop](Context::stop) the dispatcher, and [close a lane](Context::close_lane): both take effect when
-//!   the handler returns, before another item is handled;
+//!   the handler returns, before another item is handled. After a stop no other handler is called;
 //! - use other members and their dispatchers, and make calls with those;
 //! - wait, with a deadline, for peers. Its own member reads nothing meanwhile, so two
 //!   handlers that wait for each other's room with [`Deadline::NEVER`] wait for ever;
 //! - fail: return a `Result` whose error ends the dispatch. What the handler was called for counts as
 //!   handled. [`Dispatcher::run`], `dispatch` or `call` then fails with [`DispatchError::Handler`], before
-//!   another item is handled; what became known together with it, as when several members left, is told first,
-//!   and only the first error is kept. The dispatcher can be used again;
+//!   another handler is called. The dispatcher can be used again, and goes on where it ended;
 //! - panic: its item counts as read, and the dispatcher can be used again.
 //!
 //! A handler may not

@@ -339,10 +339,15 @@ impl Member {
     pub fn refresh_members(&mut self) -> Result<bool, ReceiveError> {
         self.handle.shared().check_process()?;
         self.has_asked = true;
-        self.refresh_members_with(&mut Vec::new())
+        let is_new = self.refresh_members_with(&mut Vec::new())?;
+        if is_new {
+            self.members.take_events();
+        }
+        Ok(is_new)
     }
 
-    /// As [`Member::refresh_members`]; and tells of lanes whose senders went.
+    /// As [`Member::refresh_members`], and reports lanes whose senders have left. The changes are still to
+    /// be taken out of [`Member::news`].
     #[inline]
     pub(crate) fn refresh_members_with(
         &mut self,
@@ -352,7 +357,7 @@ impl Member {
         if !self.members.have_news(shared) {
             return Ok(false);
         }
-        self.members.tell(shared, &mut self.reader, events)
+        self.members.refresh(shared, &mut self.reader, events)
     }
 
     /// Who came and who went, as [`Member::refresh_members`] told last: in order for each slot, also
@@ -361,9 +366,18 @@ impl Member {
         self.members.events()
     }
 
-    /// Whether the caller has been told that a peer has left.
-    pub(crate) fn has_told_of_leaving(&self, peer: Peer) -> bool {
-        self.members.has_told_of_leaving(peer)
+    /// The sending side, and what may be reported of the other members.
+    pub(crate) fn news(&mut self) -> (&Handle, &mut Members) {
+        (&self.handle, &mut self.members)
+    }
+
+    /// Has a dispatcher report again what it has not reported yet, and wakes its caller for that.
+    pub(crate) fn report_again(&mut self) {
+        let shared = self.handle.shared();
+        if shared.is_mapped() && !self.members.have_news(shared) {
+            self.members.refresh_again(shared);
+            self.settle(true);
+        }
     }
 
     /// Sleeps until there is a member in a slot. What comes into the inbox meanwhile stays there. The

@@ -77,11 +77,6 @@ void ivr_on_members(struct ivr_member *member, ivr_members_fn fn, void *arg)
 		ivr_arm_or_ring(member);
 }
 
-bool ivr_dispatcher_ends(const struct ivr_member *member)
-{
-	return ivr_load(&member->dispatcher.stop) || member->dispatcher.answered;
-}
-
 bool ivr_dispatcher_take_stop(struct ivr_member *member)
 {
 	return ivr_load(&member->dispatcher.stop) && ivr_take(&member->dispatcher.stop);
@@ -123,13 +118,12 @@ static int handle_member_events(struct ivr_member *member)
 	if (ret <= 0)
 		return ret;
 	ivr_requests_fail(member);
-	while (dispatcher->on_members && ivr_members_next_event(member, &event)) {
+	while (dispatcher->on_members && !ivr_dispatcher_ends(&member->dispatcher) &&
+	       ivr_members_next_event(member, &event))
 		dispatcher->on_members(member, &event, dispatcher->members_arg);
-		if (ivr_dispatcher_ends(member)) {
-			ivr_members_report_again(member);
-			break;
-		}
-	}
+	/* The next run or dispatch handles what this one has left. */
+	if (ivr_dispatcher_ends(&member->dispatcher))
+		ivr_members_report_again(member);
 	return 0;
 }
 
@@ -145,7 +139,12 @@ static int take_turn(struct ivr_member *member, unsigned int budget, unsigned in
 	int ret;
 
 	ivr_incoming_update(member);
+	/* A handler may have called ivr_stop(): then no other handler is called. */
+	if (ivr_dispatcher_ends(&member->dispatcher))
+		return 1;
 	ret = handle_member_events(member);
+	if (!ret && ivr_dispatcher_ends(&member->dispatcher))
+		return 1;
 	if (!ret)
 		ret = ivr_receiver_next(member, 1, &ring);
 	if (ret <= 0)
@@ -157,7 +156,7 @@ static int take_turn(struct ivr_member *member, unsigned int budget, unsigned in
 	if (count > QUANTUM)
 		count = QUANTUM;
 	/* A handler can close the lane. */
-	for (i = 0; i < count && !ivr_dispatcher_ends(member) && !ring->closed; i++) {
+	for (i = 0; i < count && !ivr_dispatcher_ends(&member->dispatcher) && !ring->closed; i++) {
 		if (ivr_ring_copy(ring, i, &item))
 			break;
 		deliver(member, &item);
@@ -177,7 +176,7 @@ int ivr_dispatcher_drain(struct ivr_member *member, unsigned int budget)
 	member->dispatcher.active = true;
 	member->receiver.rotation.unconsumed = 0;
 	ivr_state_busy(&member->receiver.state);
-	while (ret > 0 && done < budget && !ivr_dispatcher_ends(member))
+	while (ret > 0 && done < budget && !ivr_dispatcher_ends(&member->dispatcher))
 		ret = take_turn(member, budget - done, &done);
 	member->dispatcher.active = false;
 	return ret < 0 ? ret : (int)done;

@@ -3,49 +3,10 @@
 #define IVR_DISPATCHER_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
-#include "ivring.h"
+#include "dispatch/handlers.h"
 
-/**
- * struct ivr_handler - the handler of a port.
- * @port:	the port
- * @fn:		the handler, or NULL for none
- * @arg:	argument of @fn
- */
-struct ivr_handler {
-	uint32_t port;
-	ivr_item_fn fn;
-	void *arg;
-};
-
-/**
- * struct ivr_dispatcher - which handler gets which item, and the state of the dispatcher.
- * @handlers:		array of handlers, in the order of their ports
- * @count:		number of handlers in the array
- * @other:		handler of the ports that have none
- * @on_members:		handler of members that come or go, or NULL
- * @members_arg:	argument of @on_members
- * @active:		a handler may be running, so no dispatcher may be started
- * @stop:		nonzero after ivr_stop(), until a run, dispatch or call has ended because of
- *			it
- * @sleeping:		nonzero while ivr_run() sleeps and cannot see @stop
- * @answered:		ivr_call() has received its reply
- */
-struct ivr_dispatcher {
-	struct ivr_handler *handlers;
-	uint32_t count;
-	struct ivr_handler other;
-	ivr_members_fn on_members;
-	void *members_arg;
-	bool active;
-	uint32_t stop;
-	uint32_t sleeping;
-	bool answered;
-};
-
-/* Whether the dispatcher must handle no more items: ivr_stop() or the reply has come. */
-bool ivr_dispatcher_ends(const struct ivr_member *member);
+struct ivr_member;
 
 /* Whether ivr_stop() has been called. Clears the request to stop. */
 bool ivr_dispatcher_take_stop(struct ivr_member *member);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "dispatch/handlers.h"
 #include "dispatch/request.h"
 #include "member.h"
 #include "refuse.h"
@@ -128,7 +129,7 @@ void ivr_requests_fail(struct ivr_member *member)
 	uint32_t i;
 
 	/* The array may grow and move while the handlers run. */
-	for (i = 0; i < requests->capacity; i++) {
+	for (i = 0; i < requests->capacity && !ivr_dispatcher_ends(&member->dispatcher); i++) {
 		struct ivr_pending_request *request = &requests->pending[i], failed;
 
 		/* A member is reportable as gone when all of its items have been consumed. */

@@ -22,7 +22,7 @@ static bool poll_for_work(struct ivr_member *member, uint64_t until)
 
 	do {
 		for (i = 0; i < IVR_POLLING_LOOKS; i++) {
-			if (ivr_has_work(member, true) || ivr_dispatcher_ends(member))
+			if (ivr_has_work(member, true) || ivr_dispatcher_ends(&member->dispatcher))
 				return true;
 			ivr_pause();
 		}
@@ -48,7 +48,7 @@ static int sleep_for_work(struct ivr_member *member, uint64_t deadline)
 	ivr_store_release(&dispatcher->sleeping, 1);
 	/* Pairs with ivr_stop(): one of the two sees the other's store. */
 	ivr_full_barrier();
-	if (!ivr_dispatcher_ends(member))
+	if (!ivr_dispatcher_ends(&member->dispatcher))
 		ret = ivr_ioctl(member->fd, IVRING_IOC_WAIT, &call);
 	ivr_store(&dispatcher->sleeping, 0);
 	return ret && ret != -EINTR ? ivr_fail_as(ret, ivr_wait_reasons) : 0;
@@ -77,7 +77,7 @@ static int run(struct ivr_member *member, uint64_t deadline)
 
 	do {
 		ret = ivr_dispatcher_drain(member, INT32_MAX);
-		if (ret < 0 || ivr_dispatcher_ends(member))
+		if (ret < 0 || ivr_dispatcher_ends(&member->dispatcher))
 			break;
 		ret = wait_for_work(member, deadline);
 	} while (!ret);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "dispatch/handlers.h"
 #include "member.h"
 #include "os/barrier.h"
 #include "os/sys.h"
@@ -129,6 +130,11 @@ void ivr_incoming_update(struct ivr_member *member)
 		from.generation = ivr_load_acquire(&info->generation);
 		if (from.generation && !incoming->from[id])
 			open_lane(member, from, ivr_load(&info->entries));
+		if (ivr_dispatcher_is_ending(&member->dispatcher)) {
+			/* The next update goes on. */
+			incoming->changes = changes - 1;
+			break;
+		}
 	}
 }
 
@@ -171,6 +177,8 @@ bool ivr_incoming_close_departed(struct ivr_member *member)
 			close_in_kernel(member, ring->from);
 			take_out(member, ring);
 			report(member, ring->from, IVR_LANE_LEFT);
+			if (ivr_dispatcher_is_ending(&member->dispatcher))
+				return false;
 			/* The handler may have closed any lane: look at all of them again. */
 			all = true;
 			i = 1;

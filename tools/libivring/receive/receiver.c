@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "dispatch/handlers.h"
 #include "member.h"
 #include "os/barrier.h"
 #include "os/sys.h"
@@ -50,6 +51,8 @@ int ivr_receiver_next(struct ivr_member *member, uint32_t enough, struct ivr_rin
 		if (pending < 0 && at != &receiver->inbox) {
 			/* The ring after the lane has the turn then. */
 			ivr_incoming_fail(member, at);
+			if (ivr_dispatcher_is_ending(&member->dispatcher))
+				return 0;
 			continue;
 		}
 		if (pending) {

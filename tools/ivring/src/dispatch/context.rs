@@ -44,11 +44,14 @@ impl<S: Threading> Common<'_, S> {
         }
     }
 
-    /// Whether something is to be done that a handler has asked for, before the next one is called.
+    /// Whether no other handler may be called, because the dispatch ends.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.stopper.is_wanted() || self.failure.borrow().is_some()
+    }
+
+    /// Whether something is to be done that a handler has asked for, before the next item is handled.
     pub(crate) fn is_to_pause(&self) -> bool {
-        self.stopper.is_wanted()
-            || !self.closing.borrow().is_empty()
-            || self.failure.borrow().is_some()
+        self.has_ended() || !self.closing.borrow().is_empty()
     }
 }
 
@@ -104,7 +107,7 @@ impl<'d, 'h, S: Threading> Context<'d, 'h, S> {
         }
     }
 
-    /// Has the dispatcher return when this handler does.
+    /// Has the dispatcher return when this handler does. No other handler is called before.
     pub fn stop(&self) {
         self.common.stopper.want();
     }

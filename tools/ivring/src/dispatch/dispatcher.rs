@@ -344,6 +344,11 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
             } else {
                 left > 0 && self.handle_batch(&mut left, call.as_deref_mut())?
             };
+            if self.common.has_ended() && !self.events.is_empty() {
+                // The lanes' events are left to the next dispatch.
+                let (handle, members) = self.member.news();
+                members.refresh_again(handle.shared());
+            }
             for peer in self.common.closing.take() {
                 self.member.close_lane(peer);
             }
@@ -357,12 +362,25 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         Ok(left)
     }
 
-    fn tell_of_members(&mut self, call: Option<&mut Call<'_>>) {
-        let context = Context::new(self.member.handle(), &self.common);
+    /// Has a handler that is registered late be called for what there is to report.
+    pub(super) fn report_again(&mut self) {
+        self.member.report_again();
+    }
+
+    fn tell_of_members(&mut self, mut call: Option<&mut Call<'_>>) {
+        let (handle, members) = self.member.news();
+        let context = Context::new(handle, &self.common);
         self.handlers.lanes(&context, &mut self.events);
-        let has_left = |peer| self.member.has_told_of_leaving(peer);
-        replies::fail(&context, has_left, call);
-        self.handlers.members(&context, self.member.member_events());
+        let has_left = |peer| members.has_left(peer);
+        replies::fail(&context, has_left, call.as_deref_mut());
+        let is_done = Call::is_done(&call);
+        if !is_done {
+            self.handlers.members(&context, members);
+        }
+        if is_done || self.common.has_ended() {
+            // The next dispatch reports what this one has left.
+            members.refresh_again(handle.shared());
+        }
     }
 
     /// Handles items of the next ring that has any, up to as many as are `left`. False if there are

@@ -12,7 +12,7 @@ use crate::dispatch::request::Call;
 use crate::dispatch::stopper::PORT_RESERVED;
 use crate::dispatch::threading::{Handler, Threading};
 use crate::receive::item::ReceivedItem;
-use crate::receive::members::MemberEvent;
+use crate::receive::members::{MemberEvent, Members};
 use crate::receive::reader::LaneEvent;
 
 pub(crate) type ItemHandler<'h, S> =
@@ -98,22 +98,31 @@ impl<'h, S: Threading> Handlers<'h, S> {
         }
     }
 
-    /// Tells who came and who went.
-    pub(crate) fn members(&mut self, context: &Context<'_, 'h, S>, events: &[MemberEvent]) {
+    /// Reports members that came or went, until the dispatch ends. Without a handler of
+    /// [`Dispatcher::on_member`](crate::Dispatcher::on_member) the changes stay, for one that is
+    /// registered later.
+    pub(crate) fn members(&mut self, context: &Context<'_, 'h, S>, members: &mut Members) {
         if let Some(handler) = &mut self.member {
-            for &event in events {
+            while !context.common.has_ended() {
+                let Some(event) = members.next_event() else {
+                    break;
+                };
                 (handler.get())(context, event);
             }
+        }
+        if context.common.has_ended() {
+            return;
         }
         if let Some(handler) = &mut self.members {
             (handler.get())(context);
         }
     }
 
-    /// Tells what happened to lanes, and forgets it.
+    /// Reports what happened to lanes, until the dispatch ends.
     #[inline]
     pub(crate) fn lanes(&mut self, context: &Context<'_, 'h, S>, events: &mut Vec<LaneEvent>) {
-        for event in events.drain(..) {
+        while !events.is_empty() && !context.common.has_ended() {
+            let event = events.remove(0);
             if let Some(handler) = &mut self.lanes {
                 (handler.get())(context, event);
             }

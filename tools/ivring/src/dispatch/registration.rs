@@ -55,6 +55,8 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
     /// Has `handler` called for each member that came or went, in order for each slot, also for one
     /// that came and went since the last look; at first for those that are there. It is called when all
     /// has been handled that was there before; see [`Member::refresh_members`](crate::Member::refresh_members).
+    ///
+    /// A handler that is registered later is called for each change that no handler was called for.
     pub fn on_member<F, R>(&mut self, handler: F) -> &mut Self
     where
         F: FnMut(&Context<'_, 'h, S>, MemberEvent) -> R + 'h,
@@ -67,6 +69,7 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
             }
         });
         self.handlers.member = Some(handler);
+        self.report_again();
         self
     }
 
@@ -84,6 +87,7 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
             }
         });
         self.handlers.members = Some(handler);
+        self.report_again();
         self
     }
 

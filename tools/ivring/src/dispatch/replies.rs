@@ -30,13 +30,17 @@ pub(crate) fn answer<S: Threading>(
     tell(waiter, context, result, call);
 }
 
-/// Tells those who wait for a peer that has left.
+/// Tells those who wait for a peer that has left, until the dispatch ends.
 pub(crate) fn fail<S: Threading>(
     context: &Context<'_, '_, S>,
     has_left: impl Fn(Peer) -> bool,
     mut call: Option<&mut Call<'_>>,
 ) {
-    for waiter in context.common.requests.take_departed(has_left) {
+    let mut waiters = context.common.requests.take_departed(has_left);
+    while !context.common.has_ended() && !Call::is_done(&call) {
+        let Some(waiter) = waiters.next() else {
+            break;
+        };
         tell(waiter, context, Err(NoReply::Gone), call.as_deref_mut());
     }
 }

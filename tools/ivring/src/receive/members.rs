@@ -35,9 +35,15 @@ pub enum MemberEvent {
 
 /// What a member knows of the others of its region.
 pub(crate) struct Members {
-    /// The members word that the caller has been told of, and the generations of the slots then.
+    /// The members word up to which changes may be reported.
     seen: u32,
-    told: Vec<u32>,
+    /// By slot, the generation up to which changes have been reported.
+    reported: Vec<u32>,
+    /// By slot, the generation up to which changes may be reported, because all items have been read
+    /// that came before.
+    reportable: Vec<u32>,
+    /// The slots before this one have no change to be reported.
+    next_slot: usize,
     news: Option<News>,
     events: Vec<MemberEvent>,
 }
@@ -62,9 +68,12 @@ impl Members {
                 generation - generation % 2
             }
         };
+        let reported: Vec<u32> = generations.map(told).collect();
         Self {
             seen: 0,
-            told: generations.map(told).collect(),
+            reportable: reported.clone(),
+            reported,
+            next_slot: 0,
             news: None,
             events: Vec::new(),
         }
@@ -82,10 +91,10 @@ impl Members {
         self.news.is_some() || self.have_changed(shared)
     }
 
-    /// Tells what has happened, if all has been read that was there before; and of lanes whose senders
-    /// went.
+    /// Looks what has happened. Returns true if there is something to be reported, and all items have been
+    /// read that came before. Also reports lanes whose senders have left.
     #[cold]
-    pub(crate) fn tell(
+    pub(crate) fn refresh(
         &mut self,
         shared: &Shared,
         reader: &mut Reader,
@@ -110,21 +119,51 @@ impl Members {
 
         reader.close_departed(shared, &news.generations, lanes);
         shared.peers().forget_departed(&news.generations);
-        self.events = events(&self.told, &news.generations);
-        self.told = news.generations;
+        self.reportable = news.generations;
+        self.next_slot = 0;
         self.seen = news.members;
         self.acknowledge(shared);
         Ok(true)
     }
 
-    /// What was told last.
+    /// Takes the next change that may be reported: in order for each slot.
+    pub(crate) fn next_event(&mut self) -> Option<MemberEvent> {
+        while let Some(&reportable) = self.reportable.get(self.next_slot) {
+            let id = self.next_slot as u32;
+            let event = next_event(id, &mut self.reported[self.next_slot], reportable);
+            if event.is_some() {
+                return event;
+            }
+            self.next_slot += 1;
+        }
+        None
+    }
+
+    /// Takes all changes that may be reported, for [`Members::events`].
+    pub(crate) fn take_events(&mut self) {
+        let mut events = Vec::new();
+        while let Some(event) = self.next_event() {
+            events.push(event);
+        }
+        self.events = events;
+    }
+
+    /// Has the next [`Members::refresh`] return true, because something has not been reported yet.
+    pub(crate) fn refresh_again(&mut self, shared: &Shared) {
+        if !self.have_news(shared) {
+            self.seen = self.seen.wrapping_sub(1);
+            self.acknowledge(shared);
+        }
+    }
+
+    /// What was taken last.
     pub(crate) fn events(&self) -> &[MemberEvent] {
         &self.events
     }
 
-    /// Whether the caller has been told that a peer has left.
-    pub(crate) fn has_told_of_leaving(&self, peer: Peer) -> bool {
-        peer.has_left(&self.told)
+    /// Whether it may be reported that a peer has left.
+    pub(crate) fn has_left(&self, peer: Peer) -> bool {
+        peer.has_left(&self.reportable)
     }
 
     /// Tells the kernel which news need not wake this member: those that the caller has been told of.
@@ -139,33 +178,29 @@ pub(crate) fn acknowledge(shared: &Shared, members: u32) {
     seen.store(members, Ordering::Relaxed);
 }
 
-/// What happened to the slots between two looks at their generations: each of them moves on by one
-/// when a member comes, and is odd then, and when it goes.
-fn events(before: &[u32], after: &[u32]) -> Vec<MemberEvent> {
-    let mut events = Vec::new();
-    for ((&before, &after), id) in before.iter().zip(after).zip(0..) {
-        let event = |generation| match generation % 2 {
-            1 => MemberEvent::Joined(Peer { id, generation }),
-            _ => MemberEvent::Left(Peer {
-                id,
-                generation: generation - 1,
-            }),
-        };
-        let mut told = before;
-        if told % 2 == 1 && after > told {
-            events.push(event(told + 1));
-            told += 1;
-        }
-        // Generations never go back.
-        let count = after.saturating_sub(told);
-        if count > MOST {
-            let members = (count - MOST).div_ceil(2);
-            events.push(MemberEvent::Skipped { id, members });
-            told += 2 * members;
-        }
-        events.extend((told..after).map(|generation| event(generation + 1)));
+/// Takes the next change of a slot: its generation moves on by one when a member comes, and is odd then,
+/// and when the member goes.
+fn next_event(id: u32, reported: &mut u32, reportable: u32) -> Option<MemberEvent> {
+    // Generations never go back.
+    let count = reportable.saturating_sub(*reported);
+    if count == 0 {
+        return None;
     }
-    events
+    // A member that was reported as joined is reported when it leaves.
+    if count > MOST && *reported % 2 == 0 {
+        let members = (count - MOST).div_ceil(2);
+        *reported += 2 * members;
+        return Some(MemberEvent::Skipped { id, members });
+    }
+    *reported += 1;
+    let generation = *reported;
+    Some(match generation % 2 {
+        1 => MemberEvent::Joined(Peer { id, generation }),
+        _ => MemberEvent::Left(Peer {
+            id,
+            generation: generation - 1,
+        }),
+    })
 }
 
 #[cfg(test)]
@@ -175,6 +210,15 @@ mod tests {
 
     const fn peer(id: u32, generation: u32) -> Peer {
         Peer { id, generation }
+    }
+
+    fn events(before: &[u32], after: &[u32]) -> Vec<MemberEvent> {
+        let slots = before.iter().zip(after).zip(0..);
+        let of_slot = |((&before, &after), id)| {
+            let mut reported = before;
+            std::iter::from_fn(move || next_event(id, &mut reported, after))
+        };
+        slots.flat_map(of_slot).collect()
     }
 
     #[test]
