@@ -82,6 +82,7 @@ fn alloc_error(error: &AllocError) -> &'static str {
         AllocError::Full => "EAGAIN",
         AllocError::TimedOut => "ETIMEDOUT",
         AllocError::Interrupted => "EINTR",
+        AllocError::Empty => "EINVAL",
         AllocError::TooLong { .. } => "EMSGSIZE",
         AllocError::WaitsForItself => "EDEADLK",
         AllocError::System(error) => system_error(error),

@@ -165,7 +165,7 @@ impl<'m> Sender<'m> {
         if self.payload == 0 || self.rng.random_bool(0.3) {
             return Ok(None);
         }
-        let len = self.rng.random_range(0..=self.payload);
+        let len = self.rng.random_range(1..=self.payload);
         let deadline = match self.rng.random_bool(0.1) {
             true => Deadline::after(Duration::from_millis(1)),
             false => Deadline::NOW,

@@ -176,6 +176,8 @@ pub fn a_message_comes_back() {
 
 pub fn a_full_outbox() {
     let (sender, mut receiver) = pair();
+    let empty = sender.alloc(0, Deadline::NOW).unwrap_err();
+    assert_eq!(empty, AllocError::Empty);
     let too_long = sender.alloc(4097, Deadline::NOW).unwrap_err();
     assert!(matches!(
         too_long,

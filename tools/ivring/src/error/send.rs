@@ -203,6 +203,9 @@ pub enum AllocError {
     /// A signal handler ran that was installed without `SA_RESTART`. The call can be made again.
     #[error("A signal was handled while the call waited for room in the outbox.")]
     Interrupted,
+    /// A block has at least one byte.
+    #[error("A block has at least one byte.")]
+    Empty,
     /// A block of that length is larger than the outbox.
     #[error("There are {length} bytes where at most {max} fit.")]
     TooLong {
@@ -225,6 +228,7 @@ impl AllocError {
             Self::Full => Cause::errno(Errno::AGAIN),
             Self::TimedOut => Cause::errno(Errno::TIMEDOUT),
             Self::Interrupted => Cause::errno(Errno::INTR),
+            Self::Empty => Cause::errno(Errno::INVAL),
             Self::TooLong { .. } => Cause::kind(ErrorKind::InvalidInput),
             Self::WaitsForItself => Cause::kind(ErrorKind::Deadlock),
             Self::System(error) => error.cause(),

@@ -103,6 +103,7 @@ fn all() -> Vec<Vec<Error>> {
         Full => Full,
         TimedOut => TimedOut,
         Interrupted => Interrupted,
+        Empty => Empty,
         TooLong { .. } => TooLong { length, max },
         WaitsForItself => WaitsForItself,
         System(_) => System(system),

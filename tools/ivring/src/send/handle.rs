@@ -129,8 +129,12 @@ impl Handle {
     /// - [`AllocError::TimedOut`], also if what is in the way is a block that the caller itself has not
     ///   sent; [`AllocError::Interrupted`];
     /// - [`AllocError::WaitsForItself`] from a handler, if it would wait for its own member to read;
+    /// - [`AllocError::Empty`] if `len` is zero: a message without payload needs no block;
     /// - [`AllocError::TooLong`] if the outbox is smaller than that.
     pub fn alloc(&self, len: usize, deadline: Deadline) -> Result<Block, AllocError> {
+        if len == 0 {
+            return Err(AllocError::Empty);
+        }
         let max = self.0.geometry.outbox_bytes;
         if len > max {
             return Err(AllocError::TooLong { length: len, max });
