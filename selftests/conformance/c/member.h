@@ -57,6 +57,7 @@ void do_lane(const struct command *command);
 void do_stage(const struct command *command);
 void do_call(const struct command *command);
 void do_request(const struct command *command);
+void do_cancel(const struct command *command);
 
 /* Commands that a good program has no use for. */
 int wreck_lane(struct ivr_peer to, const char *how);

@@ -110,6 +110,15 @@ void do_call(const struct command *command)
 	print_sent(ret, block);
 }
 
+/* The last request. */
+static uint64_t request_id;
+
+void do_cancel(const struct command *command)
+{
+	(void)command;
+	print_result(ivr_cancel(member, request_id));
+}
+
 void do_request(const struct command *command)
 {
 	struct ivring_item item;
@@ -118,6 +127,6 @@ void do_request(const struct command *command)
 
 	if (!ret)
 		ret = ivr_request(member, peer_of(command), &item, command_deadline(command), on_answer,
-				  *command_get(command, "then", "") ? member : NULL, NULL);
+				  *command_get(command, "then", "") ? member : NULL, &request_id);
 	print_sent(ret, block);
 }

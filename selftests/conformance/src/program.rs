@@ -10,7 +10,7 @@ use std::mem;
 use ivring::abi::Item;
 use ivring::{
     AttachError, Block, Context, Deadline, Dispatched, Dispatcher, Error, Handle, JoinOptions,
-    Member, Message, NoReply, Peer, ReceivedItem, RegionOptions, SendError, Sent,
+    Member, Message, NoReply, Peer, ReceivedItem, RegionOptions, RequestId, SendError, Sent,
 };
 
 use crate::command::Command;
@@ -40,6 +40,8 @@ pub struct Program {
     met: [Option<Peer>; PEERS],
     /// What was sent, to be flushed.
     sent: Vec<Sent>,
+    /// The last request.
+    request: Option<RequestId>,
     /// Blocks that were taken and are not sent.
     held: Vec<Block>,
 }
@@ -52,6 +54,7 @@ impl Program {
             lanes: Lanes::default(),
             met: [None; PEERS],
             sent: Vec::new(),
+            request: None,
             held: Vec::new(),
         }
     }
@@ -99,6 +102,7 @@ impl Program {
             }
             "call" => print::result(self.call(command)),
             "request" => print::result(self.request(command)),
+            "cancel" => self.cancel(),
             "counters" => self.counters(),
             "wait" => self.wait(command),
             "arm" => println!("{}", if self.member().arm() { "armed" } else { "busy" }),
@@ -328,6 +332,12 @@ impl Program {
         Ok(result?)
     }
 
+    fn cancel(&mut self) {
+        let request = self.request.take();
+        let is_cancelled = request.is_some_and(|request| self.dispatcher().cancel(request));
+        println!("{}", if is_cancelled { "ok" } else { "error ENOENT" });
+    }
+
     fn request(&mut self, command: &Command) -> Result<(), Error> {
         let (peer, deadline) = (self.peer(command), command.deadline());
         let message = self.message(command)?;
@@ -341,13 +351,16 @@ impl Program {
         };
         let lanes = self.lanes.clone();
         let Some(mut lane) = lanes.take(peer) else {
-            return Ok(self.dispatcher().request(peer, message, deadline, done)?);
+            let request = self.dispatcher().request(peer, message, deadline, done)?;
+            self.request = Some(request);
+            return Ok(());
         };
         let result = self
             .dispatcher()
             .request(&mut lane, message, deadline, done);
         lanes.put_back(lane);
-        Ok(result?)
+        self.request = Some(result?);
+        Ok(())
     }
 
     fn counters(&mut self) {

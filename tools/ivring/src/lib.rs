@@ -200,7 +200,7 @@ pub use deadline::Deadline;
 pub use dispatch::context::{Context, HandlerResult};
 pub use dispatch::counters::Counts;
 pub use dispatch::dispatcher::{Dispatched, Dispatcher};
-pub use dispatch::request::Requester;
+pub use dispatch::request::{RequestId, Requester};
 pub use dispatch::stopper::{PORT_RESERVED, Stopper};
 pub use dispatch::threading::{Accepts, Local, Sendable, Threading};
 pub use error::{

@@ -8,7 +8,7 @@ use std::fmt;
 
 use crate::deadline::Deadline;
 use crate::dispatch::counters::{Counters, Counts};
-use crate::dispatch::request::{Requester, Requests, Waiter};
+use crate::dispatch::request::{RequestId, Requester, Requests, Waiter};
 use crate::dispatch::stopper::Stopper;
 use crate::dispatch::threading::{Accepts, Handler, Local, Threading};
 use crate::error::NoReply;
@@ -123,6 +123,11 @@ impl<'d, 'h, S: Threading> Context<'d, 'h, S> {
         self.common.counters.counts()
     }
 
+    /// Cancels a request, as [`Dispatcher::cancel`](crate::Dispatcher::cancel).
+    pub fn cancel(&self, request: RequestId) -> bool {
+        self.common.requests.cancel(request.cookie())
+    }
+
     /// Sends a request, as [`Dispatcher::request`](crate::Dispatcher::request).
     ///
     /// # Errors
@@ -134,7 +139,7 @@ impl<'d, 'h, S: Threading> Context<'d, 'h, S> {
         message: Message,
         deadline: Deadline,
         done: F,
-    ) -> Result<(), Unsent>
+    ) -> Result<RequestId, Unsent>
     where
         F: FnOnce(&Context<'_, 'h, S>, Result<&ReceivedItem<'_>, NoReply>) -> R + 'h,
         R: HandlerResult,
@@ -152,7 +157,7 @@ impl<'d, 'h, S: Threading> Context<'d, 'h, S> {
         self.common
             .requests
             .send(self.handle, requester, message, deadline, waiter)
-            .map(|_| ())
+            .map(RequestId::new)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::dispatch::context::{Common, Context, HandlerResult};
 use crate::dispatch::counters::Counts;
 use crate::dispatch::handlers::Handlers;
 use crate::dispatch::replies;
-use crate::dispatch::request::{Call, Requester, Waiter};
+use crate::dispatch::request::{Call, RequestId, Requester, Waiter};
 use crate::dispatch::stopper::Stopper;
 use crate::dispatch::threading::{Accepts, Local, Sendable, Threading};
 use crate::error::{CallError, DispatchError, NoReply, ReceiveError};
@@ -146,7 +146,8 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
     /// [reply](Message::reply_to), with [`NoReply::Refused`] if nobody handles the port there, or with
     /// [`NoReply::Gone`] if the peer leaves without a reply. The library chooses its cookie.
     ///
-    /// The deadline is for room. Nobody waits for the reply, and there is no deadline for it.
+    /// The deadline is for room. Nobody waits for the reply, and there is no deadline for it:
+    /// [`Dispatcher::cancel`] ends the request.
     ///
     /// # Errors
     ///
@@ -159,13 +160,37 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         message: Message,
         deadline: Deadline,
         done: F,
-    ) -> Result<(), Unsent>
+    ) -> Result<RequestId, Unsent>
     where
         F: FnOnce(&Context<'_, 'h, S>, Result<&ReceivedItem<'_>, NoReply>) -> R + 'h,
         R: HandlerResult,
         S: Accepts<F>,
     {
         Context::new(self.member.handle(), &self.common).request(requester, message, deadline, done)
+    }
+
+    /// Cancels a request: its handler is dropped and will not be called. A reply that comes later is dropped
+    /// and [counted](crate::Counts::stray). Returns false if the handler has been called already, or the
+    /// request was cancelled before.
+    ///
+    /// ```no_run
+    /// use ivring::{Deadline, Dispatcher, Member, Message};
+    ///
+    /// # fn main() -> ivring::Result<()> {
+    /// let mut dispatcher = Dispatcher::new(Member::join("example", None, Deadline::NOW)?);
+    /// # let server = dispatcher.handle().own();
+    /// let request = dispatcher.request(server, Message::new(1), Deadline::NOW, |_, reply| {
+    ///     println!("{reply:?}");
+    /// })?;
+    /// let _ = dispatcher.dispatch(100)?;
+    /// if dispatcher.cancel(request) {
+    ///     println!("The reply has not come.");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn cancel(&self, request: RequestId) -> bool {
+        self.common.requests.cancel(request.cookie())
     }
 
     /// Sends a request, and dispatches until the reply is there, which `reply` is given. A reply

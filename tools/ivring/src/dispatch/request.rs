@@ -75,6 +75,21 @@ mod sealed {
     }
 }
 
+/// A request that was sent, for [`Dispatcher::cancel`](crate::Dispatcher::cancel). Each request of a
+/// member has a number of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId(u64);
+
+impl RequestId {
+    pub(crate) fn new(cookie: u64) -> Self {
+        Self(cookie)
+    }
+
+    pub(crate) fn cookie(self) -> u64 {
+        self.0
+    }
+}
+
 /// A caller that waits for the reply to its request.
 pub(crate) struct Call<'c> {
     answer: &'c mut dyn FnMut(Result<&ReceivedItem<'_>, NoReply>),
@@ -156,9 +171,11 @@ impl<C> Requests<C> {
         Ok(cookie)
     }
 
-    /// Does not wait for a reply any more.
-    pub(crate) fn cancel(&self, cookie: u64) {
-        self.0.borrow_mut().remove(&cookie);
+    /// Does not wait for a reply any more. Returns false if nobody waits for it.
+    pub(crate) fn cancel(&self, cookie: u64) -> bool {
+        // A callback may own something that makes or cancels requests when it is dropped.
+        let removed = self.0.borrow_mut().remove(&cookie);
+        removed.is_some()
     }
 
     /// Who waits for a reply that has come, if anybody does.
