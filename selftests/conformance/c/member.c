@@ -39,6 +39,20 @@ struct ivr_peer peer_of(const struct command *command)
 	return id < PEERS && met[id].generation ? met[id] : ivr_self(member);
 }
 
+unsigned int all_peers(struct ivr_peer *peers)
+{
+	struct ivr_peer self = ivr_self(member);
+	unsigned int count = 0;
+	uint32_t id;
+
+	for (id = 0; id < PEERS; id++)
+		if (id == self.id)
+			peers[count++] = self;
+		else if (met[id].generation)
+			peers[count++] = met[id];
+	return count;
+}
+
 static void print_self(int ret)
 {
 	struct ivr_peer self;
@@ -276,7 +290,7 @@ static const struct {
 	void (*run)(const struct command *command);
 } commands[] = {
 	{ "create", do_create }, { "join", do_join }, { "close", do_close },
-	{ "meet", do_meet }, { "present", do_present }, { "send", do_send }, { "flush", do_flush },
+	{ "meet", do_meet }, { "present", do_present }, { "send", do_send }, { "flush", do_flush }, { "multicast", do_multicast },
 	{ "alloc", do_alloc }, { "lane", do_lane }, { "stage", do_stage },
 	{ "close-lane", do_close_lane }, { "max-lane", do_max_lane }, { "on", do_on },
 	{ "other", do_other }, { "members", do_members }, { "lanes", do_lanes }, { "run", do_run },

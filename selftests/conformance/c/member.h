@@ -49,8 +49,12 @@ void on_answer(struct ivr_member *self, int status, const struct ivring_item *re
 /* The peer that is the command's first word: this member, or one that was met. */
 struct ivr_peer peer_of(const struct command *command);
 
+/* This member, and all that it has met, in the order of the slots. Returns their number, up to PEERS. */
+unsigned int all_peers(struct ivr_peer *peers);
+
 /* Commands that send. */
 void do_send(const struct command *command);
+void do_multicast(const struct command *command);
 void do_flush(const struct command *command);
 void do_alloc(const struct command *command);
 void do_lane(const struct command *command);

@@ -60,6 +60,24 @@ void do_send(const struct command *command)
 	free(items);
 }
 
+/* Sends one item to this member and to all that it has met. */
+void do_multicast(const struct command *command)
+{
+	struct ivr_peer peers[PEERS];
+	int results[PEERS];
+	unsigned int count = all_peers(peers), i;
+	struct ivring_item item;
+	void *block;
+	int ret = make_item(command, &item, &block);
+
+	if (!ret && !ivr_multicast(member, peers, count, &item, command_deadline(command), results) && block)
+		ivr_free(member, block);
+	for (i = 0; !ret && i < count; i++)
+		printf("to %u.%u %s\n", peers[i].id, peers[i].generation,
+		       results[i] ? error_name(results[i]) : "ok");
+	print_result(ret);
+}
+
 void do_flush(const struct command *command)
 {
 	print_result(ivr_flush(member, peer_of(command), command_deadline(command)));

@@ -78,6 +78,7 @@ impl Program {
                 println!("{}", if present { "yes" } else { "no" });
             }
             "send" => self.send(command),
+            "multicast" => print::result(self.multicast(command)),
             "flush" => print::result(self.flush(command)),
             "alloc" => print::result(self.alloc(command)),
             "lane" => print::result(self.open_lane(command)),
@@ -241,6 +242,25 @@ impl Program {
             }
             Err(error) => print::result(Err::<(), _>(error)),
         }
+    }
+
+    /// Sends one message to this member and to all that it has met, in the order of the slots.
+    fn multicast(&mut self, command: &Command) -> Result<(), Error> {
+        let own = self.handle().own();
+        let mut met = self.met;
+        met[own.id as usize] = Some(own);
+        let peers: Vec<Peer> = met.iter().flatten().copied().collect();
+        let message = self.message(command)?;
+        let results = self.handle().multicast(&peers, message, command.deadline());
+        for (peer, result) in peers.iter().zip(results) {
+            let result = result.map_err(|error| print::error_name(&error.into()));
+            println!(
+                "to {} {}",
+                print::member(*peer),
+                result.err().unwrap_or("ok")
+            );
+        }
+        Ok(())
     }
 
     fn flush(&mut self, command: &Command) -> Result<(), Error> {

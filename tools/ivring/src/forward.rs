@@ -95,6 +95,21 @@ macro_rules! forward {
                 self.handle().send_all(peer, messages, deadline)
             }
 
+            /// Sends one message to several peers' inboxes, as
+            /// [`Handle::multicast`](crate::Handle::multicast).
+            ///
+            /// # Errors
+            ///
+            /// The errors of [`Handle::multicast`](crate::Handle::multicast).
+            pub fn multicast(
+                &self,
+                peers: &[Peer],
+                message: Message,
+                deadline: Deadline,
+            ) -> Vec<Result<Sent, SendError>> {
+                self.handle().multicast(peers, message, deadline)
+            }
+
             /// Sleeps until the receiver has read what was sent, as [`Handle::flush`](crate::Handle::flush).
             ///
             /// # Errors

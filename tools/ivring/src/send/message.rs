@@ -114,6 +114,27 @@ impl Message {
         }
     }
 
+    /// Makes the block one that several receivers can have.
+    pub(crate) fn into_shared(self) -> Self {
+        let payload = match self.payload {
+            Payload::Own(block) => Payload::Shared(block.share()),
+            payload => payload,
+        };
+        Self { payload, ..self }
+    }
+
+    /// Another message like this one, with the same block. A block that is not shared stays here.
+    pub(crate) fn copy_of_shared(&self) -> Self {
+        let payload = match &self.payload {
+            Payload::Shared(block) => Payload::Shared(block.clone()),
+            _ => Payload::None,
+        };
+        Self {
+            item: self.item,
+            payload,
+        }
+    }
+
     pub(crate) fn payload(&self) -> Option<&Block> {
         match &self.payload {
             Payload::None => None,

@@ -6,5 +6,6 @@ mod carry;
 pub(crate) mod handle;
 pub(crate) mod lane;
 pub(crate) mod message;
+mod multicast;
 pub(crate) mod sent;
 pub(crate) mod unsent;
