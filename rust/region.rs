@@ -13,7 +13,7 @@ use crate::{
     os::allocation,
     region::{
         name::{Name, Permissions},
-        slots::{Holder, Slots},
+        slots::{Occupant, Slots},
     },
 };
 
@@ -106,11 +106,11 @@ impl Region {
         let slot = usize::from(member.id.slot);
         self.wake_receivers(member);
         // From here on nobody finds it.
-        let holder = self.slots.set_holder(slot, Holder::Nobody);
+        let occupant = self.slots.set_occupant(slot, Occupant::Nobody);
         // A task that has found it already gets an error from now on.
         member.close();
         self.announce(slot);
-        drop(holder);
+        drop(occupant);
     }
 }
 
@@ -134,7 +134,7 @@ impl Reservation {
         self.open = false;
         self.region
             .slots
-            .set_holder(slot, Holder::Member(self.user, member));
+            .set_occupant(slot, Occupant::Member(self.user, member));
         self.region.announce(slot);
     }
 }
@@ -144,7 +144,7 @@ impl Drop for Reservation {
         if self.open {
             self.region
                 .slots
-                .set_holder(usize::from(self.id.slot), Holder::Nobody);
+                .set_occupant(usize::from(self.id.slot), Occupant::Nobody);
         }
     }
 }

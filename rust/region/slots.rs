@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The slots of a region: which member holds each of them.
+//! The slots of a region, and which member occupies each of them.
 
 use kernel::{
     new_spinlock,
@@ -31,7 +31,7 @@ pub(crate) struct Slots {
 ///
 /// # Invariants
 ///
-/// `generation` of a slot is odd exactly while a member holds it, and moves on by one at each
+/// `generation` of a slot is odd exactly while a member occupies it, and grows by one at each
 /// change.
 struct SlotTable {
     slots: KVec<Slot>,
@@ -43,23 +43,23 @@ struct SlotTable {
 
 struct Slot {
     generation: u32,
-    holder: Holder,
+    occupant: Occupant,
 }
 
-/// What holds a slot.
-pub(crate) enum Holder {
+/// What occupies a slot.
+pub(crate) enum Occupant {
     Nobody,
     /// A task of that user is about to attach a member here, and may still fail.
     Reserved(Kuid),
     Member(Kuid, Arc<Member>),
 }
 
-impl Holder {
-    /// Whether that user has the slot.
+impl Occupant {
+    /// Whether the slot is reserved for `user`, or occupied by a member of this user.
     fn is_of(&self, user: Kuid) -> bool {
         match self {
-            Holder::Nobody => false,
-            Holder::Reserved(holder) | Holder::Member(holder, _) => *holder == user,
+            Occupant::Nobody => false,
+            Occupant::Reserved(occupant) | Occupant::Member(occupant, _) => *occupant == user,
         }
     }
 }
@@ -67,7 +67,7 @@ impl Holder {
 impl Slot {
     /// Free, and with generations left: the last one is never given out, so that none comes twice.
     fn is_free(&self) -> bool {
-        matches!(self.holder, Holder::Nobody) && self.generation < u32::MAX - 1
+        matches!(self.occupant, Occupant::Nobody) && self.generation < u32::MAX - 1
     }
 }
 
@@ -78,10 +78,10 @@ impl SlotTable {
         for _ in 0..count {
             slots.push_within_capacity(Slot {
                 generation: 0,
-                holder: Holder::Nobody,
+                occupant: Occupant::Nobody,
             })?;
         }
-        // INVARIANT: No slot is held.
+        // INVARIANT: No slot is occupied, and all generations are even.
         Ok(Self {
             slots,
             attached: 0,
@@ -118,12 +118,13 @@ impl Slots {
         self.table.lock().attached
     }
 
-    /// The generation of a slot, and the member that holds it; `EINVAL` if there is no such slot.
+    /// The generation of a slot, and the member that occupies it; `EINVAL` if there is no such
+    /// slot.
     pub(crate) fn slot(&self, slot: u32) -> Result<(u32, Option<Arc<Member>>)> {
         let table = self.table.lock();
         let slot = nospec::get(&table.slots, slot as usize).ok_or(EINVAL)?;
-        let member = match &slot.holder {
-            Holder::Member(_, member) => Some(member.clone()),
+        let member = match &slot.occupant {
+            Occupant::Member(_, member) => Some(member.clone()),
             _ => None,
         };
         Ok((slot.generation, member))
@@ -136,9 +137,9 @@ impl Slots {
     pub(crate) fn member(&self, slot: u32, generation: u32) -> Result<Arc<Member>> {
         let table = self.table.lock();
         let slot = nospec::get(&table.slots, slot as usize).ok_or(EINVAL)?;
-        match &slot.holder {
+        match &slot.occupant {
             // Generations of members are odd.
-            Holder::Member(_, member) if slot.generation == generation => Ok(member.clone()),
+            Occupant::Member(_, member) if slot.generation == generation => Ok(member.clone()),
             _ if generation % 2 == 0 || generation > slot.generation => Err(EINVAL),
             _ if generation + 1 == slot.generation => Err(EPIPE),
             _ => Err(ESTALE),
@@ -166,15 +167,15 @@ impl Slots {
             }
         };
         if user != self.creator {
-            let held = table.count(|slot| slot.holder.is_of(user));
-            let is_kept = table.count(|slot| slot.holder.is_of(self.creator)) == 0
+            let held = table.count(|slot| slot.occupant.is_of(user));
+            let is_kept = table.count(|slot| slot.occupant.is_of(self.creator)) == 0
                 && table.count(Slot::is_free) == 1;
             if is_kept || held >= table.slots.len().div_ceil(2) {
                 return Err(EDQUOT);
             }
         }
         let slot = &mut table.slots[index];
-        slot.holder = Holder::Reserved(user);
+        slot.occupant = Occupant::Reserved(user);
         Ok(MemberId {
             // CAST: There are at most `MAX_SLOTS` slots.
             slot: index as u16,
@@ -182,19 +183,19 @@ impl Slots {
         })
     }
 
-    /// Gives a slot to `holder`, and returns what held it before.
-    pub(crate) fn set_holder(&self, slot: usize, holder: Holder) -> Holder {
+    /// Replaces the occupant of a slot, and returns the old one.
+    pub(crate) fn set_occupant(&self, slot: usize, occupant: Occupant) -> Occupant {
         let mut guard = self.table.lock();
         let table = &mut *guard;
         let entry = &mut table.slots[slot];
-        let old = core::mem::replace(&mut entry.holder, holder);
+        let old = core::mem::replace(&mut entry.occupant, occupant);
         let (was, is) = (
-            matches!(old, Holder::Member(..)),
-            matches!(entry.holder, Holder::Member(..)),
+            matches!(old, Occupant::Member(..)),
+            matches!(entry.occupant, Occupant::Member(..)),
         );
         if was != is {
-            // INVARIANT: The slot is held exactly if it was not before, so one step keeps the
-            // generation's parity right.
+            // INVARIANT: A member occupies the slot exactly if none did before, so one step keeps
+            // the parity of the generation right.
             entry.generation += 1;
             table.members = table.members.wrapping_add(1);
             table.attached = table.attached + u32::from(is) - u32::from(was);
