@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The device: what user space opens, maps, polls and calls.
+//! The character device, which user space opens, maps, polls and calls.
 
 pub(crate) mod attach;
 pub(crate) mod debugfs;

@@ -3,11 +3,13 @@
 //! ivring: work queues between the virtual machines and processes of one computer.
 //!
 //! A sender puts work items into a receiver's inbox, in memory that both map, and the receiver is
-//! interrupted only if it is idle. `Documentation/design.rst` says how, and why it is correct.
+//! interrupted only if it is idle. `Documentation/design.rst` describes the design, and why it is
+//! correct.
 //!
-//! Folders, each of which uses only those before it: `os` wraps the kernel, `memory` has shared
-//! memory, `queue` rings and waiting, `member` what a member is made of, `region` the members of a
-//! region, and `device` the calls of user space.
+//! The module has the following folders. Each of them uses only those before it: `os` wraps the
+//! kernel's functions, `memory` manages shared memory, `queue` has rings and waiting, `member` has
+//! the parts of a member, `region` has the members of a region, and `device` implements the system
+//! calls of user space.
 
 mod device;
 mod member;
@@ -15,7 +17,7 @@ mod memory;
 mod os;
 mod queue;
 mod region;
-// Some of it is of use in user space alone.
+// Some constants and types of this file are used by user space alone.
 #[allow(dead_code, unreachable_pub)]
 mod uapi;
 
@@ -36,7 +38,7 @@ module! {
 }
 
 extern "C" {
-    /// In `helpers.c`: sets the limits of memory that no parameter of the module has set.
+    /// In `helpers.c`: sets each memory limit that no module parameter has set.
     fn ivring_init_memory_limits();
 }
 

@@ -39,20 +39,20 @@ pub(crate) mod slot_set;
 pub(crate) struct Member {
     pub(crate) id: MemberId,
     pub(crate) owner: Owner,
-    /// `struct ivring_member_area`, which the member itself writes.
+    /// `struct ivring_member_area`, which the member writes.
     pub(crate) area: Arc<Area>,
     pub(crate) bell: Arc<Bell>,
     #[pin]
     pub(crate) inbox: Inbox,
     #[pin]
     pub(crate) lanes: Lanes,
-    /// Ends when the member leaves, which its file may outlive.
+    /// Ends when the member leaves its region. The member's file may stay open longer.
     #[pin]
     pub(crate) membership: Membership,
     pub(crate) counters: Counters,
 }
 
-/// What a member counts, besides what its bell, its inbox and its lanes count.
+/// Counters of a member. The bell, the inbox and the lanes have counters of their own.
 #[derive(Default)]
 pub(crate) struct Counters {
     pub(crate) items_out: Counter,
@@ -62,7 +62,7 @@ pub(crate) struct Counters {
 }
 
 impl Member {
-    /// Makes the member with areas of its own, not yet a member of anything.
+    /// Makes a member with areas of its own. The member does not occupy a slot yet.
     pub(crate) fn new(
         id: MemberId,
         owner: Owner,
@@ -98,27 +98,29 @@ impl Member {
         MemberWords(&self.area)
     }
 
-    /// Whether there is something in the inbox or in a lane that is not quiet; `EPROTO` if the
-    /// member has broken the inbox.
+    /// Whether the inbox or a lane that is not quiet holds an item. `EPROTO` if the member has
+    /// broken the inbox.
     pub(crate) fn has_items(&self) -> Result<bool> {
         let in_inbox = self.inbox.has_items()?;
         Ok(self.lanes.have_items() || in_inbox)
     }
 
-    /// Says that the member must be rung from now on. Look for work after this, before it sleeps.
+    /// Makes senders ring the member from now on. The caller looks for events after this, before it
+    /// sleeps.
     pub(crate) fn go_idle(&self) {
         self.bell.go_idle();
         self.lanes.quieten(|| self.bell.is_fenced());
     }
 
-    /// The member has left its region: senders, and tasks that wait for it or ring it, get errors.
+    /// The member has left its region: calls of senders and of waiting tasks return errors from now
+    /// on.
     pub(crate) fn close(&self) {
         self.inbox.close();
         self.lanes.leave();
         self.bell.state().leave();
     }
 
-    /// What happened to the member since it attached.
+    /// The member's counters since it has attached.
     pub(crate) fn stats(&self) -> Stats {
         let (inbox, bell) = (self.inbox.counts(), &self.bell.counters);
         Stats {
@@ -138,7 +140,7 @@ impl Member {
 
 #[cfg(CONFIG_KUNIT = "y")]
 impl Member {
-    /// A small one for tests, which is a member of nothing.
+    /// A small member for tests, which does not occupy a slot.
     pub(crate) fn for_test(id: MemberId, slots: u32) -> Result<Arc<Self>> {
         let owner = Owner {
             uid: kernel::task::Kuid::current_euid(),

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Shared memory: areas, what lies where in them, how they are mapped, and whose account they are
-//! on.
+//! Shared memory: areas, the layout of areas, mappings, and the accounts that areas are charged to.
 
 pub(crate) mod account;
 pub(crate) mod area;

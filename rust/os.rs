@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the module needs of the kernel beyond its Rust API.
+//! Kernel functions that the kernel's Rust API does not offer.
 
 pub(crate) mod allocation;
 pub(crate) mod bits;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Queues: rings, the word that says whether a receiver is busy, and waiting for progress.
+//! Queues: rings, the state word of a receiver, and waiting for progress.
 //!
-//! All of it works on plain memory: it knows neither files nor pages nor interrupts.
+//! This code works on plain memory, and does not use files, pages or interrupts.
 
 pub(crate) mod item;
 pub(crate) mod patience;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A region: a fixed number of slots, and the members that hold them.
+//! A region: a fixed number of slots, and the members that occupy them.
 
 use kernel::{prelude::*, sync::Arc, task::Kuid};
 
@@ -21,7 +21,7 @@ pub(crate) mod name;
 pub(crate) mod registry;
 pub(crate) mod slots;
 
-/// What a set of members share.
+/// A region, which its members share.
 #[pin_data]
 pub(crate) struct Region {
     pub(crate) geometry: Geometry,
@@ -32,7 +32,7 @@ pub(crate) struct Region {
 }
 
 impl Region {
-    /// Makes a region of the current task's user.
+    /// Makes a region whose creator is the current task's user.
     pub(crate) fn new(
         geometry: Geometry,
         name: Name,
@@ -59,7 +59,7 @@ impl Region {
         user: Kuid,
     ) -> Result<Reservation> {
         let id = self.slots.reserve(wanted, user)?;
-        // INVARIANT: The slot was free, and is reserved now.
+        // INVARIANT: The slot was free, so this value is its only reservation.
         Ok(Reservation {
             region: self.clone(),
             id,
@@ -68,9 +68,9 @@ impl Region {
         })
     }
 
-    /// Tells every member but the one in slot `but` that the members have changed.
+    /// Notifies every member, except the one in slot `but`, that the members have changed.
     fn announce(&self, but: usize) {
-        // One slot at a time, so that the table is never locked for long.
+        // The table is locked once per slot, so that it is never locked for long.
         for slot in (0..self.geometry.slots).filter(|&slot| slot as usize != but) {
             if let Ok((_, Some(member))) = self.slots.slot(slot) {
                 member.bell.notify();
@@ -78,17 +78,17 @@ impl Region {
         }
     }
 
-    /// Has the receiver of a lane, which had marked it as quiet, look at it again. A receiver that
-    /// is just leaving looks at nothing.
+    /// Makes the receiver of a lane look at the lane again, after it had marked the lane as quiet.
+    /// Does nothing if the receiver has left.
     pub(crate) fn wake_lane(&self, lane: &Lane) {
         if let Ok(receiver) = self.slots.member(lane.to.slot.into(), lane.to.generation) {
             receiver.lanes.wake(lane.from.slot);
         }
     }
 
-    /// Has the receivers of a member look at what it has sent: it is about to leave, and may have
-    /// been killed between its last publish and the doorbell. A receiver that sees that the member
-    /// has left looks there.
+    /// Makes the receivers of a member look at quiet lanes that hold items. The member is about to
+    /// leave, and may have been killed between its last publish and the doorbell. A receiver that
+    /// sees that the member has left then finds the member's last items.
     fn wake_receivers(&self, member: &Member) {
         for lane in (0..self.geometry.slots).filter_map(|slot| member.lanes.to(slot).ok()) {
             let Ok(receiver) = lane.receiver() else {
@@ -105,20 +105,21 @@ impl Region {
     pub(crate) fn leave(&self, member: &Member) {
         let slot = usize::from(member.id.slot);
         self.wake_receivers(member);
-        // From here on nobody finds it.
+        // From here on no task finds the member in its slot.
         let occupant = self.slots.set_occupant(slot, Occupant::Nobody);
-        // A task that has found it already gets an error from now on.
+        // A task that has found the member already gets an error from now on.
         member.close();
         self.announce(slot);
         drop(occupant);
     }
 }
 
-/// A slot that is reserved for a member. Dropped, it is free again, unless the member has attached.
+/// A slot that is reserved for a member. If this is dropped before the member has attached, the
+/// slot is free again.
 ///
 /// # Invariants
 ///
-/// While `open`, the slot of `id` is reserved, and for this value only.
+/// While `open`, the slot of `id` is reserved, and this value is its only reservation.
 pub(crate) struct Reservation {
     region: Arc<Region>,
     pub(crate) id: MemberId,
@@ -127,8 +128,8 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
-    /// Makes `member`, which was made with this reservation's `id`, a member of the region. To be
-    /// called once.
+    /// Makes `member` the occupant of the slot. `member` was made with this reservation's `id`. The
+    /// caller calls this once.
     pub(crate) fn fill(&mut self, member: Arc<Member>) {
         let slot = usize::from(self.id.slot);
         self.open = false;
@@ -151,7 +152,7 @@ impl Drop for Reservation {
 
 #[cfg(CONFIG_KUNIT = "y")]
 impl Region {
-    /// A small one for tests, of the current user.
+    /// A small region for tests, made by the current user.
     pub(crate) fn for_test(slots: u32) -> Result<Arc<Self>> {
         let geometry = Geometry {
             slots,
@@ -176,7 +177,7 @@ mod tests {
         Kuid::from_raw(kuid_t { val: 4711 })
     }
 
-    /// Attaches to a slot, and says to which.
+    /// Attaches a member to the slot `wanted`, or to any slot, and returns the member.
     fn attach(region: &Arc<Region>, wanted: Option<u32>) -> Result<Arc<Member>> {
         let mut reservation = region.reserve(wanted, owner())?;
         let member = Member::for_test(reservation.id, region.geometry.slots)?;
@@ -203,7 +204,7 @@ mod tests {
         Ok(())
     }
 
-    /// A reservation keeps the slot, and gives it back.
+    /// A reservation takes the slot until it is dropped.
     #[test]
     fn reservation() -> Result {
         let region = Region::for_test(2)?;
@@ -220,7 +221,7 @@ mod tests {
         Ok(())
     }
 
-    /// A user who is not the creator gets half of them, rounded up, reserved or taken.
+    /// A user other than the creator gets half of the slots, rounded up. Reserved slots count too.
     #[test]
     fn share() -> Result {
         for (slots, share) in [(2, 1), (3, 2), (8, 4)] {
@@ -242,7 +243,7 @@ mod tests {
         Ok(())
     }
 
-    /// The creator gets one of them, however many other users there are.
+    /// The creator gets at least one slot, for any number of other users.
     #[test]
     fn kept() -> Result {
         let user = |val| Kuid::from_raw(kuid_t { val });
@@ -258,7 +259,7 @@ mod tests {
             assert!(region.reserve(None, stranger()).err() == Some(ENOSPC));
             if held.pop().is_some() {
                 region.reserve(None, stranger())?;
-                // Two are free now, and one of them is for others.
+                // Two slots are free now, and other users may take one of them.
                 drop(own);
                 held.push(region.reserve(None, stranger())?, GFP_KERNEL)?;
                 assert!(region.reserve(None, user(1)).err() == Some(EDQUOT));
@@ -291,7 +292,7 @@ mod tests {
         Ok(())
     }
 
-    /// The last generation is not given out, so no number wraps, and none comes twice.
+    /// The last generation is never used, so no generation wraps or is used twice.
     #[test]
     fn last_generation() -> Result {
         let region = Region::for_test(1)?;

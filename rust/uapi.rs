@@ -5,10 +5,10 @@
 //! This is one file of two crates: the module's `rust/uapi.rs`, to which `src/abi.rs` of the crate
 //! `ivring-protocol` is a symbolic link.
 //!
-//! The header is the only source. Names are those of the header without its prefix, and the header says
-//! what the fields mean. A test of the crate `ivring` lets the C compiler check each constant, size
-//! and offset of this file against the header. Of an ioctl there is only its number here, because each
-//! side has its own way to make the whole command of it.
+//! The header is the only source. Names are those of the header without its prefix, and the header
+//! says what the fields mean. A test of the crate `ivring` lets the C compiler check each constant,
+//! size and offset of this file against the header. Of an ioctl this file has only the number,
+//! because the module and the crates compute the whole command in different ways.
 
 #![allow(missing_docs, missing_debug_implementations)]
 
@@ -57,7 +57,7 @@ pub const MAP_SHIFT: u32 = 30;
 pub const MAP_REGION: u64 = 0;
 pub const MAP_INBOX: u64 = 1 << MAP_SHIFT;
 
-/// Where the areas begin of which there is one for each slot, and where they all end.
+/// Offsets of the areas that exist per slot, and of the end of all areas.
 pub const MAP_MEMBERS: u64 = 2 << MAP_SHIFT;
 pub const MAP_LANES_TO: u64 = MAP_MEMBERS + ((MAX_SLOTS as u64) << MAP_SHIFT);
 pub const MAP_LANES_FROM: u64 = MAP_LANES_TO + ((MAX_SLOTS as u64) << MAP_SHIFT);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ioctls that make a region, and a member of it.
+//! The ioctls that make a region, and attach a member to it.
 
 use kernel::{prelude::*, sync::Arc, task::Kuid};
 
@@ -50,8 +50,8 @@ pub(crate) fn create(endpoint: Pin<&Endpoint>, argument: User<uapi::Create>) -> 
         true => Some(Joining::new(endpoint, &region, Some(0), options)?),
     };
     if let Some(joining) = &mut joining {
-        // Before anyone can find the region. If it cannot be registered, it goes, and with it the
-        // member.
+        // This comes before registration, so that no task can find the region without its first
+        // member. If registration fails, the region and its member are dropped.
         joining.fill();
     }
     let region = Hold::register(region)?;
@@ -103,12 +103,12 @@ pub(crate) fn attach(
     let mut joining = Joining::new(endpoint, region, wanted, options)?;
     attach.id = u32::from(joining.member.id.slot);
     attach.generation = joining.member.id.generation;
-    // The last thing that can fail.
+    // Nothing after this fails.
     argument.write(&attach)?;
 
     // INVARIANT: The region is set before its member.
     if let Some(found) = found {
-        // Where it is set, to the same, it stays.
+        // If the endpoint has the same region already, this changes nothing.
         endpoint.region.populate(found);
     }
     joining.fill();
@@ -116,7 +116,7 @@ pub(crate) fn attach(
     Ok(())
 }
 
-/// What a task asks for with the member that it is to become.
+/// Options of the member that a task is about to become.
 struct Options {
     /// The member leaves with the current process.
     process: bool,
@@ -124,16 +124,16 @@ struct Options {
     no_lanes: bool,
 }
 
-/// A member for the current task, and the slot that is kept for it.
+/// A member for the current task, and the slot that is reserved for it.
 struct Joining {
     reservation: Reservation,
     member: Arc<Member>,
-    /// The current process, if the member shall leave with it.
+    /// The current process, if the member leaves when this process ends.
     process: Option<Process>,
 }
 
 impl Joining {
-    /// Keeps a slot, the one that is `wanted` or any, and makes a member for it.
+    /// Reserves the slot `wanted`, or any slot with `None`, and makes a member for it.
     fn new(
         endpoint: Pin<&Endpoint>,
         region: &Arc<Region>,
@@ -159,17 +159,17 @@ impl Joining {
         })
     }
 
-    /// Makes the member a member of the region.
+    /// Makes the member the occupant of its slot.
     fn fill(&mut self) {
         self.reservation.fill(self.member.clone());
     }
 
-    /// Makes the member, which is a member by now, the endpoint's.
+    /// Stores the member in the endpoint. [`Joining::fill`] was called before.
     fn finish(self, endpoint: &Endpoint, _: &Setup<'_>) {
         endpoint.member.populate(self.member);
-        // The process cannot have ended: this is one of its threads.
+        // The process has not ended, because the current task is one of its threads.
         endpoint.keep_watch(self.process);
-        // After all that a poller looks at has changed.
+        // This comes last, because it makes pollers look at the endpoint again.
         endpoint.attached();
     }
 }

@@ -2,8 +2,8 @@
 
 //! `/sys/kernel/debug/ivring/members`: every member of every region, with its counters.
 //!
-//! `kernel::debugfs` names no owner in its file operations, so a file that is still open would
-//! outlive the module's code. Hence a table of our own.
+//! `kernel::debugfs` sets no owner in its file operations, so a file that is still open could
+//! outlive the module's code. This file therefore has a table of operations of its own.
 
 use core::ptr;
 use kernel::{bindings, module::this_module, prelude::*, seq_file::SeqFile, seq_print};
@@ -22,26 +22,26 @@ static OPERATIONS: Operations = Operations(bindings::file_operations {
 #[repr(transparent)]
 struct Operations(bindings::file_operations);
 
-// SAFETY: It is never written.
+// SAFETY: The table is never written.
 unsafe impl Sync for Operations {}
 
-/// The directory; removed when dropped.
+/// The debugfs directory. It is removed when this is dropped.
 ///
 /// # Invariants
 ///
 /// Holds what `debugfs_create_dir` returned, which may be an error.
 pub(crate) struct Directory(*mut bindings::dentry);
 
-// SAFETY: It can be removed by any thread.
+// SAFETY: Any thread may remove the directory.
 unsafe impl Send for Directory {}
-// SAFETY: There is nothing that a shared reference allows.
+// SAFETY: A shared reference allows no operation.
 unsafe impl Sync for Directory {}
 
 impl Directory {
     /// Makes the directory and its file. As is usual for debugfs, a failure is not reported.
     pub(crate) fn create() -> Self {
-        // SAFETY: The names are NUL-terminated, the operations static, and a parent that is an
-        // error is looked for by the callee.
+        // SAFETY: The names are NUL-terminated, the operations are static, and the callee accepts a
+        // parent that is an error.
         unsafe {
             let directory = bindings::debugfs_create_dir(c"ivring".as_char_ptr(), ptr::null_mut());
             bindings::debugfs_create_file_full(
@@ -52,7 +52,7 @@ impl Directory {
                 ptr::null(),
                 &raw const OPERATIONS.0,
             );
-            // INVARIANT: As it came.
+            // INVARIANT: The value is what `debugfs_create_dir` returned.
             Self(directory)
         }
     }
@@ -60,7 +60,8 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant; errors are accepted.
+        // SAFETY: By the type invariant the value is what `debugfs_create_dir` returned.
+        // `debugfs_remove` accepts errors.
         unsafe { bindings::debugfs_remove(self.0) };
     }
 }

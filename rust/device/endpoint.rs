@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An open `/dev/ivring` file: at first nothing, then the holder of a region, then a member of it.
+//! An open `/dev/ivring` file: it starts empty, then gets a region, and then a member of the
+//! region.
 
 use kernel::{
     bindings, new_mutex,
@@ -25,33 +26,33 @@ const EPOLLERR: u32 = 0x008;
 const EPOLLHUP: u32 = 0x010;
 const EPOLLRDNORM: u32 = 0x040;
 
-/// What an open file is.
+/// An open file.
 ///
 /// # Invariants
 ///
-/// `member` is only set after `region`, and is a member of it, with this `doorbell`. Both are set
-/// for good, by a call that has a [`Setup`].
+/// `member` is only set after `region`, and is a member of this region with this `doorbell`. Both
+/// are set once, by a call that has a [`Setup`].
 #[pin_data(PinnedDrop)]
 pub(crate) struct Endpoint {
     pub(crate) region: SetOnce<Hold>,
     pub(crate) member: SetOnce<Arc<Member>>,
-    /// All pollers of the file are on its wait queue, even if they came before there was a member.
+    /// All pollers of the file are on its wait queue, including those that came before the member.
     pub(crate) doorbell: Arc<Doorbell>,
-    /// There is a [`Setup`].
+    /// Whether a [`Setup`] exists.
     setting_up: Atomic<bool>,
-    /// The process at whose end the member leaves, if there is one. No other lock is taken under
-    /// this one.
+    /// The process at whose end the member leaves; `None` if the member leaves only with its file.
+    /// No other lock is taken under this one.
     #[pin]
     process: Mutex<Option<Process>>,
 }
 
-/// The right to set up a file, of one call at a time.
+/// The right of one call at a time to set up a file.
 ///
-/// The call accesses user memory, which may take forever, so no other call waits for it.
+/// The call accesses user memory, which may take forever. So other calls fail instead of waiting.
 ///
 /// # Invariants
 ///
-/// There is at most one for each endpoint, whose `setting_up` is set meanwhile.
+/// At most one exists per endpoint, and `setting_up` of the endpoint is set while it exists.
 pub(crate) struct Setup<'a>(&'a Endpoint);
 
 impl Drop for Setup<'_> {
@@ -71,7 +72,7 @@ impl Endpoint {
     pub(crate) fn new() -> Result<Pin<KBox<Self>>> {
         let doorbell = Arc::pin_init(Doorbell::new(), allocation::charged())?;
         KBox::pin_init(
-            // INVARIANT: Neither is set.
+            // INVARIANT: Neither `region` nor `member` is set.
             pin_init!(Self {
                 region: SetOnce::new(),
                 member: SetOnce::new(),
@@ -83,9 +84,9 @@ impl Endpoint {
         )
     }
 
-    /// `EBUSY` if another call is setting the file up.
+    /// Takes the right to set up the file. `EBUSY` if another call has it.
     pub(crate) fn set_up(&self) -> Result<Setup<'_>> {
-        // INVARIANT: There was none.
+        // INVARIANT: `setting_up` was not set, so no other [`Setup`] exists.
         match self.setting_up.cmpxchg(false, true, Acquire) {
             Ok(_) => Ok(Setup(self)),
             Err(_) => Err(EBUSY),
@@ -102,8 +103,8 @@ impl Endpoint {
         Ok(caller)
     }
 
-    /// Does a call of a member. Errors as [`Endpoint::caller`], also if the member leaves during
-    /// the call. Every call may sleep, at least at a page fault of its argument.
+    /// Executes a call of a member. Errors as [`Endpoint::caller`], also if the member leaves
+    /// during the call. Every call may sleep, at least in a page fault on its argument.
     pub(crate) fn as_member<T>(&self, call: impl FnOnce(Caller<'_>) -> Result<T>) -> Result<T> {
         let caller = self.caller()?;
         let result = call(caller);
@@ -118,15 +119,15 @@ impl Endpoint {
         unsafe { Process::watch_current(process_ended, me.cast_mut().cast()) }
     }
 
-    /// Keeps that watch as long as the file is open.
+    /// Keeps the watch until [`Endpoint::stop_watch`].
     pub(crate) fn keep_watch(&self, process: Option<Process>) {
         *self.process.lock() = process;
     }
 
-    /// The file is being released: stops the watch, which refers to this endpoint.
+    /// Stops the watch, because it refers to this endpoint, whose file is being released.
     pub(crate) fn stop_watch(&self) {
         let process = self.process.lock().take();
-        // Outside the lock.
+        // This may sleep and wait for `process_ended`, so the lock is not held.
         drop(process);
     }
 
@@ -134,12 +135,14 @@ impl Endpoint {
     pub(crate) fn flush(&self) {
         let ends = self.process.lock().as_ref().is_some_and(Process::is_ending);
         if ends {
-            // A task that waits for the process then finds that the member is gone.
+            // The member leaves now, so that a task that waits for the end of the process finds no
+            // member.
             self.leave_open();
         }
     }
 
-    /// Takes the member out of its region, if there is one that has not left. Returns that member.
+    /// Takes the member out of its region and returns it. `None` if there is no member, or the
+    /// member has left already.
     fn leave(&self) -> Option<&Member> {
         let (region, member) = (self.region.as_ref()?, self.member.as_ref()?);
         if !member.membership.end() {
@@ -149,7 +152,7 @@ impl Endpoint {
         Some(member)
     }
 
-    /// The member leaves while the file is open: all tasks of the member that sleep find out.
+    /// The member leaves while its file stays open: wakes all sleeping tasks of the member.
     fn leave_open(&self) {
         if let Some(member) = self.leave() {
             member.membership.sleepers.wake_all();
@@ -157,19 +160,18 @@ impl Endpoint {
         }
     }
 
-    /// The file has become a member: all that poll it look again.
+    /// The file has become a member: wakes all its pollers, which look again.
     pub(crate) fn attached(&self) {
-        // Barrier D: the lock of the queue, which comes after the store of `member`. A poller that
-        // was not on the queue yet takes the lock later, and then finds the member. Pairs with
-        // `poll`.
+        // Barrier D: the lock of the queue, taken after the store of `member`. A poller that was
+        // not on the queue yet takes this lock later, and then finds the member. Pairs with `poll`.
         self.doorbell.sleepers.wake_all();
     }
 
-    /// Registers a poller, arms the doorbell, and returns what there is to do.
+    /// Registers a poller, arms the doorbell, and returns the pending events.
     ///
     /// # Safety
     ///
-    /// `file` is the file of this endpoint, and `table` that of a `poll` that is under way.
+    /// `file` is the file of this endpoint, and `table` belongs to a `poll` that is under way.
     pub(crate) unsafe fn poll(
         &self,
         file: *mut bindings::file,
@@ -179,7 +181,7 @@ impl Endpoint {
         // - By this function's requirements.
         // - The endpoint, and with it the doorbell, lives until the file is released.
         unsafe { self.doorbell.sleepers.register(file, table) };
-        // Barrier D: this has been on the queue since before this look. Pairs with `attached`.
+        // Barrier D: the poller is on the queue before this look. Pairs with `attached`.
         let caller = match self.caller() {
             Ok(caller) => caller,
             Err(error) if error == EOWNERDEAD => return EPOLLERR | EPOLLHUP,
@@ -191,10 +193,10 @@ impl Endpoint {
             None => u32::MAX,
         };
         let found = caller.poll_events();
-        // Not for EPOLLPRI, which select() always adds to what its caller asks for. Every caller is
-        // interested in EPOLLERR.
+        // EPOLLPRI is left out, because select() always adds it to its caller's interest. Every
+        // caller is interested in EPOLLERR.
         if found & (interest & EPOLLIN | EPOLLERR) != 0 {
-            // The caller does not sleep.
+            // The caller does not sleep, so the doorbell stays unarmed.
             return found;
         }
         caller.member.go_idle();
@@ -211,10 +213,10 @@ unsafe extern "C" fn process_ended(endpoint: *mut c_void) {
 }
 
 impl Caller<'_> {
-    /// `EOWNERDEAD` if the member has left, because its process has ended. Calls that have slept
-    /// ask this again.
+    /// `EOWNERDEAD` if the member has left, because its process has ended. Calls check this again
+    /// after they have slept.
     pub(crate) fn check(self) -> Result {
-        // The process may have stored something else than GONE since the member left.
+        // The process may have overwritten GONE since the member left.
         self.member
             .membership
             .check()
@@ -229,7 +231,7 @@ impl Caller<'_> {
         }
     }
 
-    /// What there is to do, as `poll()` reports it.
+    /// The pending events as `EPOLL*` bits.
     fn poll_events(self) -> u32 {
         let events = match self.events(EVENT_ITEMS | EVENT_MEMBERS) {
             Ok(events) => events,

@@ -16,7 +16,7 @@ use crate::{
     uapi::{self, Item},
 };
 
-/// The part of [`uapi::Enqueue`] that is written back: from `done` to the end.
+/// The part of [`uapi::Enqueue`] that the call writes back: from `done` to the end.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 struct Enqueued {
@@ -29,18 +29,18 @@ struct Enqueued {
 // SAFETY: There is no padding between four integers of one width, so all bytes are initialized.
 unsafe impl AsBytes for Enqueued {}
 
-/// As many items as are kept on the stack: 512 bytes.
+/// The largest number of items that are copied to the stack: 512 bytes.
 const ON_STACK: usize = 8;
 
 pub(crate) fn enqueue(caller: Caller<'_>, argument: User<uapi::Enqueue>) -> Result {
-    // That the member has left comes before all other errors.
+    // If the member has left, `EOWNERDEAD` takes precedence over all other errors.
     try_enqueue(caller, argument).map_err(|error| caller.check().err().unwrap_or(error))
 }
 
 fn try_enqueue(caller: Caller<'_>, argument: User<uapi::Enqueue>) -> Result {
     let enqueue = argument.read()?;
     let result = argument.part::<Enqueued>(offset_of!(uapi::Enqueue, done));
-    // Nothing goes in if the result cannot be reported.
+    // No item is enqueued if the result cannot be written back.
     let writable = result.write(&Enqueued {
         done: enqueue.done,
         position: enqueue.position,
@@ -72,8 +72,8 @@ fn try_enqueue(caller: Caller<'_>, argument: User<uapi::Enqueue>) -> Result {
 
 /// Copies the user's array of items into `place`, checks them, and stamps them with the sender.
 ///
-/// Where the array is not readable to its end, the items before are taken; `EFAULT` if there are
-/// none. `EINVAL` if any of those taken is bad.
+/// If only the first part of the array is readable, the items of this part are taken; `EFAULT` if
+/// no item is readable. `EINVAL` if one of the items taken is invalid.
 fn take<'a>(
     caller: Caller<'_>,
     array: User<Item>,
@@ -92,7 +92,7 @@ fn take<'a>(
     Ok(items)
 }
 
-/// Puts `items` into the receiver's inbox. Succeeds if at least one of them went in.
+/// Puts `items` into the receiver's inbox. Succeeds if at least one item was put in.
 fn send(
     caller: Caller<'_>,
     receiver: &Member,
@@ -106,8 +106,8 @@ fn send(
     }
 }
 
-/// Puts all `items` into the receiver's inbox, and waits for room until the deadline, if there is
-/// one. `enqueued` counts those that went in.
+/// Puts all `items` into the receiver's inbox, and waits for room until `deadline`; with `None` it
+/// does not wait. `enqueued` counts the items that were put in.
 fn send_all(
     caller: Caller<'_>,
     receiver: &Member,
@@ -122,7 +122,7 @@ fn send_all(
         if sent.done > 0 {
             enqueued.position = sent.position;
         }
-        // CAST: At most `MAX_BATCH`.
+        // CAST: `done` is at most `MAX_BATCH`.
         enqueued.done += sent.done as u32;
         enqueued.rung += u32::from(sent.rung);
         caller.member.counters.items_out.add(sent.done as u64);
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
     use core::mem::size_of;
 
-    /// What is written back is the end of the structure.
+    /// The part that is written back is the end of the structure.
     #[test]
     fn enqueued() {
         let end = size_of::<uapi::Enqueue>() - size_of::<Enqueued>();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The character device `/dev/ivring`, and its file operations. What each ioctl does, and its
-//! errors: `Documentation/userspace-api/ivring.rst`.
+//! The character device `/dev/ivring`, and its file operations.
+//! `Documentation/userspace-api/ivring.rst` describes each ioctl and its errors.
 //!
-//! `MiscDevice` knows no `poll`, so its table of file operations is copied and completed. All other
-//! operations are left to it.
+//! `MiscDevice` does not support `poll`, so its table of file operations is copied and completed
+//! here. All other operations are those of `MiscDevice`.
 
 use kernel::{
     bindings,
@@ -114,24 +114,24 @@ impl MiscDevice for Endpoint {
     }
 }
 
-/// Every user may open the device, because what a user makes is charged to that user.
+/// Every user may open the device, because the memory that a user makes is charged to this user.
 const DEVICE_MODE: u16 = 0o666;
 
 const RAW: bindings::miscdevice = MiscDeviceOptions { name: c"ivring" }.into_raw::<Endpoint>();
 
 static OPERATIONS: Operations = Operations(bindings::file_operations {
-    // Kernels before 7.3 leave it out, and then the module could be unloaded while a file is open.
+    // Kernels before 7.3 leave this out. The module could then be unloaded while a file is open.
     owner: this_module::<crate::LocalModule>().as_ptr(),
     poll: Some(poll_file),
     flush: Some(flush_file),
-    // SAFETY: `into_raw` makes it point to a constant.
+    // SAFETY: `into_raw` makes `fops` point to a constant.
     ..unsafe { *RAW.fops }
 });
 
 #[repr(transparent)]
 struct Operations(bindings::file_operations);
 
-// SAFETY: It is never written.
+// SAFETY: The table is never written.
 unsafe impl Sync for Operations {}
 
 /// The registered device.
@@ -145,15 +145,15 @@ pub(crate) struct Device {
     misc: Opaque<bindings::miscdevice>,
 }
 
-// SAFETY: It can be deregistered by any thread.
+// SAFETY: Any thread may deregister the device.
 unsafe impl Send for Device {}
-// SAFETY: There is nothing that a shared reference allows.
+// SAFETY: A shared reference allows no operation.
 unsafe impl Sync for Device {}
 
 impl Device {
     pub(crate) fn register() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            // INVARIANT: Registered if this succeeds.
+            // INVARIANT: The device is registered if this succeeds.
             misc <- Opaque::try_ffi_init(|slot: *mut bindings::miscdevice| {
                 let raw = bindings::miscdevice {
                     fops: &raw const OPERATIONS.0,
@@ -184,7 +184,7 @@ impl PinnedDrop for Device {
 ///
 /// `file` is open, has these operations, and is not released for `'a`.
 unsafe fn endpoint<'a>(file: *mut bindings::file) -> &'a Endpoint {
-    // SAFETY: `open` has put it there, and only `release` takes it away.
+    // SAFETY: `open` has put the endpoint there, and only `release` takes it away.
     let endpoint =
         unsafe { <<Endpoint as MiscDevice>::Ptr as ForeignOwnable>::borrow((*file).private_data) };
     endpoint.get_ref()
@@ -194,7 +194,7 @@ unsafe fn endpoint<'a>(file: *mut bindings::file) -> &'a Endpoint {
 ///
 /// # Safety
 ///
-/// `file` is open and has the [`OPERATIONS`]; `table` is that of the `poll` under way.
+/// `file` is open and has the [`OPERATIONS`]; `table` belongs to the `poll` that is under way.
 unsafe extern "C" fn poll_file(
     file: *mut bindings::file,
     table: *mut bindings::poll_table_struct,
@@ -216,8 +216,8 @@ unsafe extern "C" fn flush_file(file: *mut bindings::file, _: bindings::fl_owner
 
 /// The region of the current task's descriptor `fd`.
 ///
-/// `EBADF` if it is none, `EINVAL` if it is no ivring file or holds no region; `EMFILE` if the
-/// current task's user holds too many.
+/// `EBADF` if `fd` is not a descriptor, `EINVAL` if it is not an ivring file or the file has no
+/// region; `EMFILE` if the current task's user holds too many regions.
 fn region_of(fd: i32) -> Result<Hold> {
     let fd = u32::try_from(fd).map_err(|_| EBADF)?;
     let file = LocalFile::fget(fd)?;
@@ -225,7 +225,7 @@ fn region_of(fd: i32) -> Result<Hold> {
     if unsafe { (*file.as_ptr()).f_op } != &raw const OPERATIONS.0 {
         return Err(EINVAL);
     }
-    // SAFETY: The operations are ours, and the reference keeps the file open.
+    // SAFETY: The file has our operations, and the reference keeps the file open.
     let endpoint = unsafe { endpoint(file.as_ptr()) };
     endpoint.region.as_ref().ok_or(EINVAL)?.share()
 }
@@ -234,7 +234,7 @@ fn region_of(fd: i32) -> Result<Hold> {
 mod tests {
     use super::*;
 
-    /// As a compiler of C makes them of the header.
+    /// The numbers that a C compiler computes from the header.
     #[test]
     fn numbers() {
         assert_eq!(IOC_API, 0x8028_be40);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ioctls about progress: a sender waits until its items have been read, and a receiver wakes
-//! the senders that wait.
+//! The ioctls for progress: a sender waits until its items have been read, and a receiver wakes
+//! waiting senders.
 
 use kernel::prelude::*;
 

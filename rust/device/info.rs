@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ioctls that only report.
+//! The ioctls that only return information.
 
 use kernel::prelude::*;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ioctls that are about lanes.
+//! The ioctls for lanes.
 
 use kernel::{prelude::*, sync::Arc};
 
@@ -35,9 +35,9 @@ pub(crate) fn open_lane(caller: Caller<'_>, argument: User<uapi::OpenLane>) -> R
     }
     let (from, to) = (caller.member.id, receiver.id);
     let lane = Lane::new(from, to, receiver.bell.clone(), open.entries)?;
-    // One at a time: what is found of the member's lanes holds until the new one is listed. Other
-    // calls wait for this lock even if they have signals, so everything that takes time is done
-    // before.
+    // Only one call at a time gets here, so the result of `open_again` stays true until the new
+    // lane is listed. Other calls wait for this lock and signals do not end their wait, so
+    // everything that takes time is done before.
     let mut opening = caller.member.lanes.opening.lock();
     if let Some(outcome) = open_again(caller, &receiver, open.entries) {
         return outcome;
@@ -48,14 +48,14 @@ pub(crate) fn open_lane(caller: Caller<'_>, argument: User<uapi::OpenLane>) -> R
         .lanes
         .set_to(&lane, &mut opening)
         .inspect_err(|_| {
-            // The receiver does not keep a lane of a member that has left already. If it has left
-            // too, it has no lanes.
+            // The receiver must not keep a lane whose sender has left already. If the receiver has
+            // left too, it has no lanes.
             let _ = receiver.lanes.close(caller.member.id);
         })
 }
 
-/// What comes of opening a lane if the caller has one to the receiver already; `None` if it has
-/// none.
+/// The result of opening a lane if the caller has an open lane to the receiver already; `None` if
+/// it has none.
 fn open_again(caller: Caller<'_>, receiver: &Member, entries: u32) -> Option<Result> {
     let old = caller.member.lanes.to(u32::from(receiver.id.slot)).ok()?;
     if !old
@@ -64,19 +64,21 @@ fn open_again(caller: Caller<'_>, receiver: &Member, entries: u32) -> Option<Res
     {
         return None;
     }
-    // Nobody can have written into a lane whose `mmap()` has failed, for example.
+    // The caller cannot have written into a lane that it has not mapped. Its `mmap()` may have
+    // failed.
     let unused = !old.is_mapped() && old.entries == entries;
     Some(unused.then_some(()).ok_or(EBUSY))
 }
 
-/// Sleeps until the receiver has closed, or left, the lane from an earlier member of the member's
-/// slot.
+/// Sleeps until the receiver has closed the lane from an earlier member of the caller's slot, or
+/// has left.
 ///
-/// There is at most one, and none after it, because only the member can open another.
+/// There is at most one such lane. None can follow it, because only the caller can open another
+/// one.
 fn wait_for_old_lane(caller: Caller<'_>, receiver: &Member, deadline: Deadline) -> Result {
     match receiver.lanes.from(caller.member.id.slot.into()) {
         Ok(lane) if lane.from != caller.member.id => lane.wait_for_end(caller.patience(deadline)),
-        // There is none, or the receiver has left.
+        // There is no such lane, or the receiver has left.
         _ => Ok(()),
     }
 }
@@ -85,14 +87,14 @@ pub(crate) fn close_lane(caller: Caller<'_>, argument: User<uapi::CloseLane>) ->
     let close = argument.read()?;
     require(close.from < caller.region.geometry.slots)?;
     caller.member.lanes.close(MemberId {
-        // CAST: A slot of the region.
+        // CAST: `from` is a slot of the region.
         slot: close.from as u16,
         generation: close.generation,
     })
 }
 
-/// Wakes the receiver of a lane of the caller, if the lane holds something and the receiver is
-/// idle. True if this call has rung.
+/// Wakes the receiver of a lane of the caller, if the lane holds an item and the receiver is idle.
+/// True if this call has rung the doorbell.
 pub(crate) fn doorbell(caller: Caller<'_>, argument: User<uapi::Doorbell>) -> Result<bool> {
     let doorbell = argument.read()?;
     with_lane(caller, doorbell.id, doorbell.generation, |lane| {
@@ -110,11 +112,11 @@ pub(crate) fn doorbell(caller: Caller<'_>, argument: User<uapi::Doorbell>) -> Re
     })
 }
 
-/// Does `use_lane` with the caller's lane to this very member.
+/// Calls `use_lane` with the caller's lane to the member with this slot and generation.
 ///
-/// `ENOENT` if it has none. If that member has left, the error says so, and whether another has its
-/// slot, even if it had closed the lane before, because there is no point in opening another one to
-/// it.
+/// `ENOENT` if there is no such lane. If the receiver has left, the error is `EPIPE`, or `ESTALE`
+/// if another member has its slot. These errors take precedence over `ENOENT` and `ECONNRESET`,
+/// because the caller cannot open another lane to this receiver.
 pub(crate) fn with_lane<T>(
     caller: Caller<'_>,
     id: u32,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The `mmap()` of a member: which area an offset means, and what the caller may do with it.
+//! The `mmap()` of a member: the area at each offset, and the access that the caller gets.
 
 use kernel::{mm::virt::VmaNew, page::PAGE_SHIFT, prelude::*};
 
@@ -10,7 +10,8 @@ use crate::{
     uapi,
 };
 
-/// To map what is not there is `ENXIO`, as it is for the area of a member.
+/// A lane that does not exist cannot be mapped: `ENXIO`, as for the area of a member that does not
+/// exist.
 fn no_lane(error: Error) -> Error {
     if error == ENOENT {
         ENXIO
@@ -19,7 +20,7 @@ fn no_lane(error: Error) -> Error {
     }
 }
 
-/// Which area an offset of `mmap()` means: `IVRING_MAP_*`.
+/// The area that an offset of `mmap()` selects: `IVRING_MAP_*`.
 enum Mapped {
     Region,
     Inbox,
@@ -29,7 +30,7 @@ enum Mapped {
 }
 
 impl Mapped {
-    /// The `number`th area; `EINVAL` if there is none.
+    /// The area with this number; `EINVAL` if there is none.
     fn at(number: u64) -> Result<Self> {
         // CAST: The differences are below `MAX_SLOTS`.
         let slot = |offset: u64, first: u64| ((offset - first) >> uapi::MAP_SHIFT) as u32;
@@ -51,7 +52,7 @@ impl Mapped {
 
 pub(crate) fn mmap(caller: Caller<'_>, vma: &VmaNew) -> Result {
     let Caller { region, member } = caller;
-    // SAFETY: The VMA is being set up, so nobody changes it.
+    // SAFETY: The VMA is being set up, so no other task changes it.
     let page = unsafe { (*vma.as_ptr()).vm_pgoff } as u64;
     let shift = uapi::MAP_SHIFT - PAGE_SHIFT as u32;
     let first_page = (page & ((1 << shift) - 1)) as usize;
@@ -82,7 +83,7 @@ pub(crate) fn mmap(caller: Caller<'_>, vma: &VmaNew) -> Result {
 mod tests {
     use super::*;
 
-    /// Where `IVRING_MAP_*` of the header are, in gigabytes.
+    /// The values of `IVRING_MAP_*` in the header, in gigabytes.
     #[test]
     fn map_offsets() {
         assert!(matches!(Mapped::at(0), Ok(Mapped::Region)));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ioctls of a receiver that goes to sleep.
+//! The ioctls of a receiver that is about to sleep.
 
 use core::pin::pin;
 use kernel::prelude::*;
@@ -33,8 +33,8 @@ pub(crate) fn wait(caller: Caller<'_>, argument: User<uapi::Wait>) -> Result {
     argument.write(&wait)
 }
 
-/// Sleeps until there are events, and returns them. The member is neither idle nor delayed then,
-/// even if this fails.
+/// Sleeps until there are events, and returns them. Afterwards the state is neither IDLE nor
+/// DELAYED, even if this fails.
 fn wait_for_events(caller: Caller<'_>, deadline: Deadline, interest: u32) -> Result<u32> {
     let outcome = look_and_sleep(caller, deadline, interest);
     caller.member.bell.end_wait();
@@ -61,8 +61,8 @@ fn look_and_sleep(caller: Caller<'_>, deadline: Deadline, interest: u32) -> Resu
     }
 }
 
-/// Sleeps, of a member that has gone idle, until there are events, and returns them, or until the
-/// doorbell rings, and returns zero.
+/// Sleeps, after the member has gone idle, until there are events, which it returns, or until the
+/// doorbell rings; then it returns zero.
 fn sleep(caller: Caller<'_>, deadline: Deadline, interest: u32) -> Result<u32> {
     let member = caller.member;
     let mut sleeper = pin!(Sleeper::new(&member.bell.doorbell.sleepers, deadline));
@@ -85,14 +85,14 @@ fn sleep(caller: Caller<'_>, deadline: Deadline, interest: u32) -> Result<u32> {
     // Unqueue: `sleeper` is dropped.
 }
 
-/// Sleeps, of a member that has armed by itself, until the doorbell rings or another task has gone
-/// idle. If it was another task, the state may still be IDLE or DELAYED when this returns; else it
-/// is neither. The member itself finds out what there is to do.
+/// Sleeps, for a member that has armed in user space, until the doorbell rings or another task of
+/// the member has gone idle. In the second case the state may still be IDLE or DELAYED when this
+/// returns; otherwise it is neither. The caller looks for events itself.
 fn wait_armed(caller: Caller<'_>, deadline: Deadline) -> Result {
     let member = caller.member;
-    // A state that is IDLE after this is another task's, which sleeps, and is left alone. Turning
-    // it busy would mean to ring that task, which would go idle again and set the flag for the
-    // caller's next sleep, and so without end.
+    // If the state is IDLE after this, another task of the member has set it and sleeps. The state
+    // is left as it is: turning it busy would ring that task, which would go idle again and set the
+    // flag for the caller's next sleep, and the two tasks would wake each other forever.
     sleep_armed(caller, deadline).inspect_err(|_| member.bell.end_wait())?;
     member.bell.clear_overridden();
     member.inbox.check()
@@ -108,7 +108,8 @@ fn sleep_armed(caller: Caller<'_>, deadline: Deadline) -> Result {
         if !member.bell.state().sleeps() || member.bell.is_overridden() {
             return Ok(());
         }
-        // The member may have left: another task may have armed again after the last doorbell.
+        // The member may have left: another task may have armed again after the last doorbell was
+        // rung.
         caller.check()?;
         sleeper.may_sleep()?;
         // Sleep.
@@ -129,8 +130,8 @@ pub(crate) fn eventfd(caller: Caller<'_>, argument: User<uapi::Eventfd>) -> Resu
     Ok(())
 }
 
-/// Only for members, because the device's mode decides which users may become members.
+/// Only members may call this, because the device's mode decides which users may become members.
 pub(crate) fn fence(_: Caller<'_>) {
-    // Barrier A, of a receiver that has stored IDLE over UNFENCED by itself.
+    // Barrier A, for a receiver that has stored IDLE over UNFENCED in user space.
     cpus::barrier_on_all();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The bell of a member: its state word, the doorbell that is rung if the word says that the member
-//! is idle, and the timer that rings a delayed doorbell.
+//! The bell of a member: its state word, the doorbell that senders ring if the word says that the
+//! member is idle, and the timer that rings a delayed doorbell.
 
 use kernel::{
     bindings, impl_has_hr_timer,
@@ -28,29 +28,31 @@ use crate::{
     uapi::{BUSY_UNFENCED, MAX_WAKE_DELAY_US},
 };
 
-/// The bell of a member. The inbox and each open lane to the member hold a reference to it, and
-/// through it one to the member's area.
+/// The bell of a member. The inbox and each open lane to the member hold a reference to the bell,
+/// and the bell holds a reference to the member's area.
 ///
 /// # Invariants
 ///
-/// It is in an [`Arc`], and so pinned. Only [`Bell::start_timer`] starts the timer.
+/// The bell is in an [`Arc`], and so pinned. Only [`Bell::start_timer`] starts the timer.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Bell {
     /// `struct ivring_member_area` of the member.
     pub(crate) area: Arc<Area>,
-    /// The file of the member has it too, and had it before there was a member.
+    /// The file of the member holds a reference to the same doorbell, also before the member
+    /// attaches.
     pub(crate) doorbell: Arc<Doorbell>,
-    /// A task of the member has gone idle, maybe over a doorbell that another task, which has armed
-    /// by itself, has yet to notice.
+    /// A task of the member has gone idle. It may have overwritten the BUSY of a doorbell that
+    /// another task, which has armed in user space, has not noticed yet.
     overridden: Atomic<bool>,
-    /// How many tasks may have stored IDLE over UNFENCED without having passed barrier A since.
+    /// The number of tasks that may have stored IDLE over UNFENCED and have not passed barrier A
+    /// since.
     fencing: Atomic<u32>,
     #[pin]
     timer: HrTimer<Self>,
     pub(crate) counters: BellCounters,
 }
 
-/// What a bell counts.
+/// The counters of a bell.
 #[derive(Default)]
 pub(crate) struct BellCounters {
     /// Doorbells that a sender rang.
@@ -63,18 +65,18 @@ pub(crate) struct BellCounters {
     pub(crate) suppressed: Counter,
 }
 
-/// When a member wants to be woken: at a number of items, or some time after the first of them.
+/// When a member wants to be woken: at a number of items, or some time after the first item.
 #[derive(Clone, Copy)]
 struct Delay {
-    /// Items in the ring, at most its capacity.
+    /// Items in the ring, at most the ring's capacity.
     items: u32,
     /// Microseconds, at most [`MAX_WAKE_DELAY_US`].
     us: u32,
 }
 
 impl Delay {
-    /// What a member says now of a ring with that capacity, which is at least two; `None` if each
-    /// item shall wake the member.
+    /// The delay that a member asks for now, for a ring with `capacity` items, at least two; `None`
+    /// if each item must wake the member.
     fn wanted(words: MemberWords<'_>, capacity: u32) -> Option<Self> {
         let items = words.wake_items().load();
         if items < 2 {
@@ -82,14 +84,14 @@ impl Delay {
         }
         let us = words.wake_delay_us().load();
         (us > 0).then_some(Self {
-            // No more items come to a full ring before the member reads.
+            // A full ring receives no more items before the member reads.
             items: items.min(capacity),
             us: us.min(MAX_WAKE_DELAY_US),
         })
     }
 }
 
-/// Counts a task in `fencing` as long as it lives.
+/// Counts a task in `fencing` while this lives.
 struct Fencing<'a>(&'a Atomic<u32>);
 
 impl<'a> Fencing<'a> {
@@ -106,7 +108,7 @@ impl Drop for Fencing<'_> {
 }
 
 impl Bell {
-    /// The bell of the member whose area this is.
+    /// Makes the bell of the member with this area.
     pub(crate) fn new(area: Arc<Area>, doorbell: Arc<Doorbell>) -> Result<Arc<Self>> {
         // INVARIANT: In an `Arc`.
         Arc::pin_init(
@@ -130,9 +132,9 @@ impl Bell {
         State(self.words().state())
     }
 
-    /// To be called after something was published in a ring that holds `held` items now, of
-    /// `capacity`. Rings the member if it is idle and wants to be woken for this number of items.
-    /// True if this call has rung.
+    /// Rings the member if it is idle and wants to be woken for this number of items. The caller
+    /// has published items in a ring that now holds `held` items and has room for `capacity` items.
+    /// True if this call has rung the doorbell.
     pub(crate) fn interrupt(&self, held: u32, capacity: u32) -> bool {
         match Delay::wanted(self.words(), capacity).filter(|delay| held < delay.items) {
             None => self.notify(),
@@ -143,7 +145,7 @@ impl Bell {
         }
     }
 
-    /// Rings the member if it is idle. True if this call has rung.
+    /// Rings the member if it is idle. True if this call has rung the doorbell.
     pub(crate) fn notify(&self) -> bool {
         let due = self.state().due(false) == Due::Ring;
         if due {
@@ -155,12 +157,12 @@ impl Bell {
         due
     }
 
-    /// Has the timer ring the member if it is idle.
+    /// Starts the timer, which rings the member later, if the member is idle.
     fn delay(&self, delay: Delay) {
-        // The task that has turned the state to DELAYED starts the timer at once, however low its
-        // priority, because until then nothing ends the delay. Only these two steps are done with
-        // interrupts off. Ringing is not, because the locks of wait queues and eventfds sleep on
-        // real-time kernels.
+        // The task that turns the state to DELAYED starts the timer at once, however low its
+        // priority, because the delay does not end before the timer is started. Only these two
+        // steps are done with interrupts off. The doorbell is not rung with interrupts off, because
+        // the locks of wait queues and eventfds sleep on real-time kernels.
         let interrupts = local_interrupt_disable();
         let due = self.state().due(true) == Due::Delay;
         if due {
@@ -173,8 +175,8 @@ impl Bell {
         }
     }
 
-    /// Only the task that has turned the state to DELAYED calls this. It may be called with
-    /// interrupts off, on real-time kernels too, because it takes raw spinlocks alone.
+    /// Only the task that has turned the state to DELAYED calls this. Interrupts may be off, also
+    /// on real-time kernels, because this takes only raw spinlocks.
     fn start_timer(&self, delay: Delay) {
         // SAFETY:
         // - The bell is pinned, by the type invariant, and its timer is initialized.
@@ -182,7 +184,8 @@ impl Bell {
         unsafe { <Self as HasHrTimer<Self>>::start(self, Delta::from_micros(delay.us.into())) };
     }
 
-    /// Says that the member must be rung from now on. Look for work after this, before it sleeps.
+    /// Makes senders ring the member from now on. The caller looks for events after this, before it
+    /// sleeps.
     pub(crate) fn go_idle(&self) {
         let mut fencing = None;
         let overrides = self.state().go_idle(|found| {
@@ -192,21 +195,22 @@ impl Bell {
         });
         let fenced = fencing.is_some();
         drop(fencing);
-        // Where the flag is set already, an armed task that slept then has been woken for it, and
-        // has yet to clear it. But a task that has gone idle during barrier A has looked too early.
+        // If the flag is set already, an armed task that slept at that time has been woken and has
+        // not cleared the flag yet. But a task that has gone idle during barrier A has looked too
+        // early, so all tasks are woken again.
         if overrides && (fenced || !self.overridden.load(Relaxed)) {
             self.overridden.store(true, Relaxed);
-            // Barrier D: a task that is on the queue is woken, and finds the flag, and an armed one
-            // that is not will find it.
+            // Barrier D: an armed task on the queue is woken and finds the flag; an armed task that
+            // is not on the queue yet finds the flag when it checks.
             self.doorbell.sleepers.wake_all();
         }
     }
 
-    /// Whether each sender that looks at the member from now on passes a barrier of its own, or has
+    /// Whether each sender that looks at the member passes a barrier of its own from now on, or has
     /// passed one.
     pub(crate) fn is_fenced(&self) -> bool {
-        // If an IDLE that is seen here has taken the place of UNFENCED, either barrier A has been
-        // passed, or the task that has yet to pass it is counted.
+        // If this finds an IDLE that replaced UNFENCED, either the task that stored it has passed
+        // barrier A, or this task is counted in `fencing`.
         self.state().sleeps() && self.fencing.load(Relaxed) == 0
     }
 
@@ -215,18 +219,18 @@ impl Bell {
         self.overridden.load(Relaxed)
     }
 
-    /// To be called before the caller looks and arms again.
+    /// Clears the flag. The caller looks for events and arms again after this.
     pub(crate) fn clear_overridden(&self) {
-        // Cleared only where it was seen.
+        // The flag is cleared only if it was seen here, because writing it is expensive.
         if self.is_overridden() {
             self.overridden.xchg(false, Full);
         }
     }
 
-    /// Ends the sleep of a task: the member is neither idle nor delayed then.
+    /// Ends the sleep of a task: afterwards the state is neither IDLE nor DELAYED.
     ///
-    /// No task stays asleep under BUSY: others may have armed too, and sleep on the wait queue or
-    /// the eventfd.
+    /// Wakes all sleepers, because no task may stay asleep while the state is BUSY. Other tasks may
+    /// have armed too, and sleep on the wait queue or the eventfd.
     pub(crate) fn end_wait(&self) {
         if self.state().turn_busy() {
             self.doorbell.ring();
@@ -244,8 +248,8 @@ impl_has_hr_timer! {
 impl HrTimerCallback for Bell {
     type Pointer<'a> = Pin<&'a Self>;
 
-    // Called by an interrupt, or by a softirq on a real-time kernel, because the timer's mode is
-    // not one of those that are "hard". So this may take spinlocks.
+    // The timer is not of a "hard" mode, so an interrupt calls this, or a softirq on a real-time
+    // kernel. So this may take spinlocks.
     fn run(bell: Pin<&Self>, _context: HrTimerCallbackContext<'_, Self>) -> HrTimerRestart {
         if bell.state().end_delay() {
             bell.counters.timed.add(1);
@@ -258,7 +262,7 @@ impl HrTimerCallback for Bell {
 #[pinned_drop]
 impl PinnedDrop for Bell {
     fn drop(self: Pin<&mut Self>) {
-        // Stops the timer, and waits for it if it is just ringing.
+        // Stops the timer. If the timer is ringing the doorbell, this waits for it.
         // SAFETY: The bell is valid, and so is its timer.
         unsafe {
             let timer = <Self as HasHrTimer<Self>>::c_timer_ptr(&*self);
@@ -273,7 +277,7 @@ mod tests {
 
     const CAPACITY: u32 = 8;
 
-    /// The delay that a member wants which has written these numbers.
+    /// The delay, in items and microseconds, of a member that has written these numbers.
     fn of(area: &Area, items: u32, us: u32) -> Option<(u32, u32)> {
         MemberWords(area).wake_items().store(items);
         MemberWords(area).wake_delay_us().store(us);

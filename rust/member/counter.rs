@@ -4,7 +4,7 @@
 
 use kernel::sync::atomic::{Atomic, Relaxed};
 
-/// A number that only grows: each event is counted as it happens.
+/// A number that only grows: each event is counted at once.
 pub(crate) struct Counter(Atomic<u64>);
 
 impl Default for Counter {

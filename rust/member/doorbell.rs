@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The doorbell: what interrupts an idle member.
+//! The doorbell: it wakes an idle member.
 
 use core::ptr;
 use kernel::{
@@ -22,12 +22,12 @@ use crate::os::waitqueue::WaitQueue;
 pub(crate) struct EventFd(*mut bindings::eventfd_ctx);
 
 impl EventFd {
-    /// The eventfd of the current task's descriptor `fd`: `EBADF` if it is no descriptor, `EINVAL`
-    /// if it is no eventfd.
+    /// The eventfd of the current task's descriptor `fd`. `EBADF` if `fd` is not a descriptor,
+    /// `EINVAL` if it is not an eventfd.
     pub(crate) fn from_fd(fd: i32) -> Result<Self> {
-        // SAFETY: May be called with any number.
+        // SAFETY: This may be called with any number.
         let context = unsafe { bindings::eventfd_ctx_fdget(fd) };
-        // INVARIANT: A pointer that is no error comes with a reference.
+        // INVARIANT: A pointer that is not an error comes with a reference, which this value owns.
         Ok(Self(kernel::error::from_err_ptr(context)?))
     }
 
@@ -43,18 +43,18 @@ impl Drop for EventFd {
     }
 }
 
-/// The doorbell of a member, and before there is a member, of the file that may become one.
+/// The doorbell of a file, and of the file's member once the file is attached.
 ///
-/// It can be rung where spinlocks may be taken, by tasks and by timers. On real-time kernels
-/// spinlocks sleep, so it is never rung with interrupts off or under a raw spinlock.
+/// It may be rung wherever spinlocks may be taken, by tasks and by timers. Spinlocks sleep on
+/// real-time kernels, so it is never rung with interrupts off or under a raw spinlock.
 ///
 /// # Invariants
 ///
-/// `eventfd` is null or comes from an [`EventFd`], which is not dropped before a grace period has
-/// passed since it was taken out.
+/// `eventfd` is null or comes from an [`EventFd`], which is dropped only after it was taken out of
+/// this doorbell and a grace period has passed since.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Doorbell {
-    /// The tasks that sleep or poll until it rings.
+    /// The tasks that sleep or poll until the doorbell rings.
     #[pin]
     pub(crate) sleepers: WaitQueue,
     eventfd: Atomic<*mut bindings::eventfd_ctx>,
@@ -64,7 +64,7 @@ impl Doorbell {
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             sleepers <- WaitQueue::new(c"ivring_sleepers", kernel::static_lock_class!()),
-            // INVARIANT: None yet.
+            // INVARIANT: `eventfd` is null.
             eventfd: Atomic::new(ptr::null_mut()),
         })
     }
@@ -72,19 +72,20 @@ impl Doorbell {
     /// Rings: wakes the wait queue and signals the eventfd.
     ///
     /// Only a task or timer that has turned the state word from IDLE or DELAYED to BUSY calls this.
-    /// So any number of senders makes one interrupt, and no task stays asleep under BUSY.
+    /// So the member is interrupted once, however many senders publish, and no task stays asleep
+    /// while the state is BUSY.
     pub(crate) fn ring(&self) {
         self.sleepers.wake_all();
         let _guard = rcu::read_lock();
         let eventfd = self.eventfd.load(Acquire);
         if !eventfd.is_null() {
-            // SAFETY: By the type invariant it is not released before the guard is.
+            // SAFETY: By the type invariant the eventfd is not released before the guard.
             unsafe { bindings::eventfd_signal_mask(eventfd, 0) };
         }
     }
 
-    /// Has the doorbell signal `eventfd` from now on, or with `None` no eventfd. Sleeps if there
-    /// was one before.
+    /// Makes the doorbell signal `eventfd` from now on; with `None`, no eventfd. Sleeps for a grace
+    /// period if the doorbell had an eventfd before.
     pub(crate) fn set_eventfd(&self, eventfd: Option<EventFd>) {
         let old = self.exchange_eventfd(eventfd);
         if old.is_some() {
@@ -95,7 +96,7 @@ impl Doorbell {
     fn exchange_eventfd(&self, eventfd: Option<EventFd>) -> Option<EventFd> {
         let new = eventfd.map_or(ptr::null_mut(), EventFd::into_raw);
         let old = self.eventfd.xchg(new, Full);
-        // INVARIANT: The reference is the one that was put in.
+        // INVARIANT: This takes over the reference that was stored in `eventfd`.
         (!old.is_null()).then(|| EventFd(old))
     }
 }
@@ -103,7 +104,7 @@ impl Doorbell {
 #[pinned_drop]
 impl PinnedDrop for Doorbell {
     fn drop(self: Pin<&mut Self>) {
-        // Nobody can be ringing.
+        // No task rings the doorbell, because the last reference is being dropped.
         drop(self.exchange_eventfd(None));
     }
 }

@@ -7,8 +7,8 @@ use kernel::{
     task::{Kuid, Pid},
 };
 
-/// The slot of a member in its region, and the generation of the slot: no two members ever have the
-/// same.
+/// The slot of a member in its region, and the generation of the slot. No two members of a region
+/// ever have the same identity.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MemberId {
     pub(crate) slot: u16,

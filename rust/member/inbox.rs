@@ -2,7 +2,7 @@
 
 //! An inbox: the ring that the kernel writes for one member, on behalf of every sender.
 //!
-//! Locks, outermost first: the list of the tasks that wait for progress; the kernel's side.
+//! Locks, outermost first: the list of the tasks that wait for progress; `side`, the kernel's side.
 
 use kernel::{
     new_spinlock,
@@ -30,7 +30,7 @@ pub(crate) struct Inbox {
     pub(crate) area: Arc<Area>,
     /// Capacity, a power of two.
     entries: u32,
-    /// The member's bell, with the area in which the member says how far it has read.
+    /// The member's bell. It refers to the area in which the member writes its consumer index.
     bell: Arc<Bell>,
     #[pin]
     side: SpinLock<Side>,
@@ -39,7 +39,7 @@ pub(crate) struct Inbox {
     progress: Progress,
 }
 
-/// The kernel's side.
+/// The kernel's side of the inbox.
 struct Side {
     writer: RingWriter,
     /// The member has left its region.
@@ -47,23 +47,23 @@ struct Side {
     counts: Counts,
 }
 
-/// What happened to an inbox.
+/// Counters of an inbox.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Counts {
-    /// Items that went in.
+    /// Items that were put in.
     pub(crate) items: u64,
-    /// Times a sender found no room for all its items.
+    /// Times that a sender found no room for all of its items.
     pub(crate) full: u64,
-    /// Times that senders that waited for progress were woken by the member, or on its behalf.
+    /// Times that waiting senders were notified of progress, by the member or on its behalf.
     pub(crate) room: u64,
 }
 
-/// What became of the items that were offered to an inbox.
+/// The result of offering items to an inbox.
 #[derive(Clone, Copy)]
 pub(crate) struct Sent {
-    /// How many went in.
+    /// How many items were put in.
     pub(crate) done: usize,
-    /// The producer index behind the last of them.
+    /// The producer index behind the last of these items.
     pub(crate) position: u32,
     /// This call has rung the member's doorbell.
     pub(crate) rung: bool,
@@ -75,7 +75,7 @@ fn ring<'a>(area: &'a Area, bell: &'a Bell, entries: u32) -> RingMemory<'a> {
 }
 
 impl Inbox {
-    /// Makes the inbox of the member with this bell, in an inbox area of its own.
+    /// Makes the inbox of the member with this bell. `area` is an inbox area for this inbox alone.
     pub(crate) fn new(area: Arc<Area>, bell: Arc<Bell>, entries: u32) -> impl PinInit<Self> {
         let writer = RingWriter::new(ring(&area, &bell, entries));
         pin_init!(Self {
@@ -100,7 +100,7 @@ impl Inbox {
         Room::of(RingWords(&self.area))
     }
 
-    /// Puts as many of `items` in as there is room for, and rings if the member is idle.
+    /// Puts in as many of `items` as there is room for, and rings the member if it is idle.
     ///
     /// `EPIPE` if the member has left, `EPROTO` if it has broken its inbox.
     pub(crate) fn push(&self, items: &[Item]) -> Result<Sent> {
@@ -112,8 +112,8 @@ impl Inbox {
         })
     }
 
-    /// Returns how many items went in, the producer index behind them, and how many the inbox holds
-    /// now.
+    /// Returns how many items were put in, the producer index behind them, and how many items the
+    /// inbox holds now.
     fn write(&self, items: &[Item]) -> Result<(usize, u32, u32)> {
         let mut side = self.side.lock();
         if side.closed {
@@ -125,8 +125,9 @@ impl Inbox {
         Ok((done, side.writer.position(), side.writer.held()))
     }
 
-    /// If the member has broken its inbox: wakes a few of the senders that wait for it, which wake
-    /// the others, and wakes the member itself.
+    /// Called with the error of an inbox operation. For `EPROTO`, which means that the member has
+    /// broken its inbox, this wakes a few waiting senders, which wake the others, and the member
+    /// itself.
     fn report(&self, error: Error) {
         if error == EPROTO {
             self.tell();
@@ -136,8 +137,8 @@ impl Inbox {
 
     /// Sleeps until there is room.
     ///
-    /// `EPIPE` when the member leaves, `EPROTO` if it has broken its inbox, else what the wait
-    /// fails with.
+    /// `EPIPE` if the member leaves, `EPROTO` if it has broken its inbox, otherwise the error of
+    /// the wait.
     pub(crate) fn wait_for_room(&self, patience: Patience<'_>) -> Result {
         self.wait(Wish::Room, patience)
             .inspect_err(|&error| self.report(error))
@@ -145,7 +146,8 @@ impl Inbox {
 
     /// Sleeps until the member has read all items before `position`.
     ///
-    /// `EINVAL` for a position that no item has reached yet. Else as [`Inbox::wait_for_room`].
+    /// `EINVAL` for a position that no item has reached yet. Other errors as
+    /// [`Inbox::wait_for_room`].
     pub(crate) fn wait_until_read(&self, position: u32, patience: Patience<'_>) -> Result {
         let is_read = || {
             let mut side = self.side.lock();
@@ -165,7 +167,8 @@ impl Inbox {
             .wait(wish, patience, self.room(), || self.look())
     }
 
-    /// How far the member has read; `EPROTO` if it has broken its inbox.
+    /// The member's consumer index and the room in the inbox; `EPROTO` if the member has broken its
+    /// inbox.
     fn look(&self) -> Result<Seen> {
         let mut side = self.side.lock();
         let room = side.writer.room(self.ring())?;
@@ -176,8 +179,8 @@ impl Inbox {
         })
     }
 
-    /// Wakes a few of the tasks that wait for the member's progress, after it has read on, left or
-    /// broken its inbox. True if there were any.
+    /// Wakes a few of the tasks that wait for the member's progress, after the member has read
+    /// items, left or broken its inbox. True if a task was woken.
     fn tell(&self) -> bool {
         self.progress.tell(self.room(), || self.look()).wake()
     }
@@ -188,7 +191,8 @@ impl Inbox {
         }
     }
 
-    /// The member rings back: the tasks that wait for its progress look again.
+    /// The member reports that it has read items: a few of the tasks that wait for its progress are
+    /// woken.
     pub(crate) fn ring_back(&self) {
         self.tell_and_count();
         if let Err(error) = self.check() {
@@ -196,10 +200,11 @@ impl Inbox {
         }
     }
 
-    /// Whether it holds something; `EPROTO` if the member has broken it.
+    /// Whether the inbox holds an item; `EPROTO` if the member has broken the inbox.
     ///
-    /// Rings back on behalf of a member that has read on and did not ring back itself. If the
-    /// member has broken it, all are woken that wait, other tasks of the member among them.
+    /// Wakes waiting senders on behalf of a member that has read items and has not notified them
+    /// itself. If the member has broken the inbox, all waiting tasks are woken, including other
+    /// tasks of the member.
     pub(crate) fn has_items(&self) -> Result<bool> {
         let mut side = self.side.lock();
         let pending = side.writer.pending(self.ring());
@@ -212,12 +217,12 @@ impl Inbox {
         Ok(pending > 0)
     }
 
-    /// `EPROTO` if the member was found to have broken it.
+    /// `EPROTO` if the member was found to have broken the inbox.
     pub(crate) fn check(&self) -> Result {
         self.side.lock().writer.check()
     }
 
-    /// The member has left its region. Senders that wait get `EPIPE`.
+    /// The member has left its region. Waiting senders get `EPIPE`.
     pub(crate) fn close(&self) {
         self.side.lock().closed = true;
         self.tell();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A lane: a ring that one member writes for another, both in user space.
+//! A lane: a ring that one member writes and another one reads, both in user space.
 //!
-//! The kernel believes neither of its indices: all it asks is whether they differ.
+//! The kernel trusts neither index: it only compares them.
 
 use kernel::{
     new_spinlock,
@@ -30,25 +30,25 @@ use crate::{
     },
 };
 
-/// A lane. It lives until both its ends have released it.
+/// A lane. It is freed when both members have released it.
 #[pin_data]
 pub(crate) struct Lane {
-    /// The member that writes it.
+    /// The member that writes the lane.
     pub(crate) from: MemberId,
-    /// The member that reads it.
+    /// The member that reads the lane.
     pub(crate) to: MemberId,
     /// `struct ivring_ring_area`, which the sender writes.
     pub(crate) area: Arc<Area>,
     /// Capacity, a power of two.
     pub(crate) entries: u32,
-    /// The sender has mapped it.
+    /// The sender has mapped the lane.
     mapped: Atomic<bool>,
-    /// What the producer index was when it was last asked whether it moves.
+    /// The producer index at the last call of [`ReceiverEnd::stands_still`].
     seen: Atomic<u32>,
     #[pin]
     end: SpinLock<End>,
-    /// The tasks that wait for the receiver's progress. [`super::lanes`] has the order of the
-    /// locks.
+    /// The tasks that wait for the receiver's progress. The comment of [`super::lanes`] has the
+    /// order of the locks.
     #[pin]
     progress: Progress,
 }
@@ -58,17 +58,17 @@ pub(crate) struct Lane {
 /// A lane that has ended drops its reference to the receiver, whose memory another user is charged
 /// for, and keeps only the receiver's last index.
 enum End {
-    /// It is open. The receiver lists the lane, and ends it when the receiver leaves.
+    /// The lane is open. The receiver lists it, and ends it when the receiver leaves.
     Open(Arc<Bell>),
-    /// The receiver has closed it.
+    /// The receiver has closed the lane. The number is the receiver's last index.
     Closed(u32),
-    /// The receiver has left.
+    /// The receiver has left. The number is its last index.
     Left(u32),
 }
 
 impl Lane {
-    /// Makes a lane to the member `to`, which has this bell. Nobody else sees the lane yet.
-    /// `entries` is a power of two.
+    /// Makes a lane to the member `to`, which has this bell. No other task sees the lane yet.
+    /// `entries`, the capacity in items, is a power of two.
     pub(crate) fn new(
         from: MemberId,
         to: MemberId,
@@ -102,7 +102,7 @@ impl Lane {
         }
     }
 
-    /// The end of its receiver, whose words these are.
+    /// The receiver's end of this lane. `receiver` has the words of the lane's receiver.
     pub(crate) fn receiver_end<'a>(&'a self, receiver: MemberWords<'a>) -> ReceiverEnd<'a> {
         ReceiverEnd {
             lane: self,
@@ -110,7 +110,8 @@ impl Lane {
         }
     }
 
-    /// How far it has been read. No error: the sender alone would have broken it.
+    /// The receiver's index, and whether the lane has ended. There is no error for a broken lane,
+    /// because only its sender could break it.
     fn look(&self) -> Result<Seen> {
         let (consumer, end) = match &*self.end.lock() {
             End::Open(receiver) => {
@@ -127,7 +128,7 @@ impl Lane {
         })
     }
 
-    /// The sender has mapped it, and may have written.
+    /// The sender has mapped the lane, and may have written items.
     pub(crate) fn set_mapped(&self) {
         self.mapped.store(true, Relaxed);
     }
@@ -138,12 +139,13 @@ impl Lane {
 
     /// Sleeps until the receiver has read all items before `position`.
     ///
-    /// `EPIPE` or `ECONNRESET` when nothing more will be read, else what the wait fails with.
+    /// `EPIPE` or `ECONNRESET` if the receiver will read no more items, otherwise the error of the
+    /// wait.
     pub(crate) fn wait_until_read(&self, position: u32, patience: Patience<'_>) -> Result {
         self.wait(Wish::Read(position), patience)
     }
 
-    /// Sleeps until the receiver has closed the lane, or left.
+    /// Sleeps until the receiver has closed the lane or left.
     pub(crate) fn wait_for_end(&self, patience: Patience<'_>) -> Result {
         self.wait(Wish::End, patience)
     }
@@ -157,15 +159,14 @@ impl Lane {
             .wait(wish, patience, self.room(), || self.look())
     }
 
-    /// Takes out a few of the tasks that wait for progress, after the receiver has read on, closed
-    /// the lane or left.
+    /// Takes out a few of the tasks that wait for progress, after the receiver has read items,
+    /// closed the lane or left.
     pub(crate) fn tell(&self) -> Woken {
         self.progress.tell(self.room(), || self.look())
     }
 }
 
-/// The receiver's end of a lane: the lane, and the words in which its receiver says how far it has
-/// read.
+/// The receiver's end of a lane: the lane, and the words in which its receiver writes its index.
 #[derive(Clone, Copy)]
 pub(crate) struct ReceiverEnd<'a> {
     pub(crate) lane: &'a Lane,
@@ -173,7 +174,7 @@ pub(crate) struct ReceiverEnd<'a> {
 }
 
 impl<'a> ReceiverEnd<'a> {
-    /// How far the receiver has read.
+    /// The receiver's index.
     fn consumer(self) -> Word<'a> {
         self.receiver.lane_consumer(self.lane.from.slot)
     }
@@ -182,7 +183,7 @@ impl<'a> ReceiverEnd<'a> {
         self.receiver.lane_closed(self.lane.from.slot)
     }
 
-    /// Makes the receiver's words ready, which nobody else uses until the lane is announced.
+    /// Sets up the receiver's words. No other task uses them before the lane is announced.
     pub(crate) fn set_up(self) {
         self.closed().store(0);
         self.consumer()
@@ -193,7 +194,7 @@ impl<'a> ReceiverEnd<'a> {
         RingWords(&self.lane.area).producer().load()
     }
 
-    /// How many items it holds, if its indices are correct; zero if they are equal.
+    /// The number of items in the lane if both indices are valid; zero if they are equal.
     pub(crate) fn held(self) -> u32 {
         let consumer = self.consumer().load();
         self.producer().wrapping_sub(consumer)
@@ -204,7 +205,8 @@ impl<'a> ReceiverEnd<'a> {
         Quiet(self.receiver).is_marked(self.lane.from.slot)
     }
 
-    /// Whether it is empty, and nothing was written since the last call. One call at a time.
+    /// Whether the lane is empty, and no item was published since the last call. One call at a
+    /// time.
     pub(crate) fn stands_still(self) -> bool {
         let producer = self.producer();
         let seen = self.lane.seen.load(Relaxed);
@@ -212,7 +214,7 @@ impl<'a> ReceiverEnd<'a> {
         producer == seen && !self.is_due()
     }
 
-    /// Whether it holds something, or its sender waits for what has been read already.
+    /// Whether the lane holds an item, or its sender waits for items that have been read already.
     pub(crate) fn is_due(self) -> bool {
         self.held() != 0 || self.is_room_due()
     }
@@ -221,7 +223,8 @@ impl<'a> ReceiverEnd<'a> {
         self.lane.progress.is_due(self.consumer().load())
     }
 
-    /// [`Lane::tell`] on behalf of a receiver that has read on and did not ring back itself.
+    /// [`Lane::tell`] on behalf of a receiver that has read items and has not notified the sender
+    /// itself.
     pub(crate) fn tell_if_due(self) -> Woken {
         if self.is_room_due() {
             self.lane.tell()
@@ -230,19 +233,20 @@ impl<'a> ReceiverEnd<'a> {
         }
     }
 
-    /// The receiver has closed it, and has yet to let others open one in its place; then
-    /// [`Lane::tell`] follows.
+    /// The receiver has closed the lane. Until this has been called, no other lane may take its
+    /// place. [`Lane::tell`] follows.
     pub(crate) fn close(self) {
         self.end_as(End::Closed);
         self.closed().store(1);
     }
 
-    /// The receiver has left; [`Lane::tell`] follows.
+    /// The receiver has left. [`Lane::tell`] follows.
     pub(crate) fn leave(self) {
         self.end_as(End::Left);
     }
 
-    /// The caller holds a reference to the receiver's bell, so this never drops the last one.
+    /// Drops the lane's reference to the receiver's bell. The caller holds another one, so this is
+    /// never the last one.
     fn end_as(self, end: fn(u32) -> End) {
         let consumer = self.consumer().load_acquire();
         *self.lane.end.lock() = end(consumer);

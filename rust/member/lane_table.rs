@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The lane table: `struct ivring_lanes`, by which the kernel shows a member the lanes that lead to
+//! The lane table: `struct ivring_lanes`, in which the kernel shows a member the lanes that lead to
 //! it.
 
 use kernel::sync::Arc;
@@ -10,10 +10,10 @@ use crate::memory::{
     layout::LanesWords,
 };
 
-/// The lane table of a member. Its owner lets one call at a time write it.
+/// The lane table of a member. Its owner allows one call at a time to write it.
 pub(crate) struct LaneTable {
     area: Arc<Area>,
-    /// Where the table begins in the area.
+    /// Offset of the table in the area, in bytes.
     offset: usize,
 }
 
@@ -33,16 +33,16 @@ impl LaneTable {
         self.words().changes()
     }
 
-    /// Says that a lane is not quiet any more.
+    /// Shows that a lane is no longer quiet.
     pub(crate) fn count_woken(&self) {
         let woken = self.words().woken();
-        // A receiver that sees this sees that the lane's mark has gone.
+        // A receiver that sees this count also sees that the lane's mark is cleared.
         woken.store_release(woken.load().wrapping_add(1));
     }
 
-    /// Shows a lane, or with zeros that there is none.
+    /// Shows a lane of `entries` items. Two zeros show that there is no lane.
     pub(crate) fn show(&self, slot: u16, generation: u32, entries: u32) {
-        // A receiver that sees the generation sees the entries that belong to it.
+        // A receiver that sees the generation also sees the entries of the same lane.
         self.words().entries(slot).store(entries);
         self.words().generation(slot).store_release(generation);
         let changes = self.changes();

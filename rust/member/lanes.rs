@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The lanes of a member: those that lead to it, and those that it writes.
+//! The lanes of a member: those that it reads, and those that it writes.
 //!
 //! Locks, outermost first: `opening` of a sender; `lists` of its receiver, or of the sender itself;
 //! the list of the tasks that wait for a lane; the end of the lane.
@@ -30,11 +30,11 @@ type Slots = KVec<Option<Arc<Lane>>>;
 /// The lanes of a member.
 #[pin_data]
 pub(crate) struct Lanes {
-    /// `struct ivring_member_area` of the member, which has its ends of the lanes.
+    /// `struct ivring_member_area` of the member, with its ends of the incoming lanes.
     area: Arc<Area>,
     /// Written under the lock of `lists`.
     table: LaneTable,
-    /// Times that senders that waited for progress in a lane were woken by the member, or on its
+    /// Times that senders waiting in a lane were notified of progress, by the member or on its
     /// behalf.
     pub(crate) room: Counter,
     #[pin]
@@ -43,8 +43,8 @@ pub(crate) struct Lanes {
     lists: SpinLock<Lists>,
 }
 
-/// The right to list a lane that the member writes, of one call at a time. Nothing under its lock
-/// accesses user memory or allocates.
+/// The right of one call at a time to list a lane that the member writes. No code accesses user
+/// memory or allocates memory while it holds this lock.
 pub(crate) struct Opening(());
 
 /// The lanes of a member, by the slot of the member at the other end.
@@ -62,11 +62,11 @@ struct Lists {
     idled: u32,
 }
 
-/// As long as no more lanes than this are looked at, none is marked as quiet.
+/// If at most this number of lanes is looked at, no lane is marked as quiet.
 const FEW: usize = 8;
 
-/// After the member has gone idle this often, lanes that have stood still meanwhile are marked as
-/// quiet.
+/// Each time that the member has gone idle this often, the lanes that have stood still since the
+/// last time are marked as quiet.
 const IDLED: u32 = 16;
 
 fn slots(count: u32) -> Result<Slots> {
@@ -90,8 +90,8 @@ impl Lists {
             .map(move |lane| lane.receiver_end(words))
     }
 
-    /// The lanes to look at: all that lead to the member and are not quiet. Costs as much as there
-    /// are of those, not as there are slots.
+    /// The lanes to look at: all incoming lanes that are not quiet. The cost depends on their
+    /// number, not on the number of slots.
     fn awake<'a>(&'a self, words: MemberWords<'a>) -> impl Iterator<Item = ReceiverEnd<'a>> {
         let open = self.open.iter().enumerate().filter(|(_, open)| **open != 0);
         open.flat_map(move |(index, &open)| self.of(words, index, open & !Quiet(words).bits(index)))
@@ -99,7 +99,7 @@ impl Lists {
 }
 
 impl Lanes {
-    /// No lanes yet. `area` is the member's, and `table` is fresh.
+    /// No lanes yet. `area` is the member's area, and `table` is a new lane table.
     pub(crate) fn new(
         slots_of_region: u32,
         area: Arc<Area>,
@@ -110,7 +110,7 @@ impl Lanes {
             table,
             room: Counter::default(),
             opening <- new_mutex!(Opening(()), "ivring_opening"),
-            // INVARIANT: A fresh table shows no lanes.
+            // INVARIANT: There are no lanes, no bit is set, and a new table shows no lanes.
             lists <- new_spinlock!(Lists {
                 incoming: slots(slots_of_region)?,
                 outgoing: slots(slots_of_region)?,
@@ -124,25 +124,26 @@ impl Lanes {
         MemberWords(&self.area)
     }
 
-    /// The lane from the member of a slot.
+    /// The incoming lane from the member in `slot`.
     ///
-    /// `ENOENT` if there is none, `EINVAL` if there is no such slot.
+    /// `ENOENT` if there is no such lane, `EINVAL` if there is no such slot.
     pub(crate) fn from(&self, slot: u32) -> Result<Arc<Lane>> {
         let lists = self.lists.lock();
         let lane = nospec::get(&lists.incoming, slot as usize).ok_or(EINVAL)?;
         lane.as_ref().cloned().ok_or(ENOENT)
     }
 
-    /// The lane to the member of a slot, of whatever generation. Errors as [`Lanes::from`].
+    /// The outgoing lane to `slot`, for a receiver of any generation. Errors as [`Lanes::from`].
     pub(crate) fn to(&self, slot: u32) -> Result<Arc<Lane>> {
         let lists = self.lists.lock();
         let lane = nospec::get(&lists.outgoing, slot as usize).ok_or(EINVAL)?;
         lane.as_ref().cloned().ok_or(ENOENT)
     }
 
-    /// Whether a lane that is not quiet holds something.
+    /// Whether a lane that is not quiet holds an item.
     ///
-    /// Rings back on behalf of a member that has read on and did not ring back itself.
+    /// Wakes waiting senders on behalf of a member that has read items and has not notified them
+    /// itself.
     pub(crate) fn have_items(&self) -> bool {
         let mut any = false;
         let mut woken = Woken::new();
@@ -152,16 +153,17 @@ impl Lanes {
             self.room.add(u64::from(due.count() > 0));
             woken.append(due);
         }
-        // Outside the lock.
+        // Tasks are woken without the lock.
         woken.wake();
         any
     }
 
-    /// The member has gone idle. Marks lanes as quiet that have stood still for long, if there are
-    /// many. Look at the others after this.
+    /// The member has gone idle. If there are many lanes, this marks those as quiet that have stood
+    /// still for long. The caller looks at the other lanes after this.
     ///
     /// `is_fenced` says whether each sender that has not seen the marks passes a barrier of its
-    /// own, or has passed one. Another task of the member may have stored UNFENCED.
+    /// own, or has passed one. It may be false, because another task of the member may have stored
+    /// UNFENCED.
     pub(crate) fn quieten(&self, is_fenced: impl Fn() -> bool) {
         let words = self.words();
         let mut lists = self.lists.lock();
@@ -180,7 +182,8 @@ impl Lanes {
                 continue;
             }
             quiet.mark(index, still);
-            // After the marks: a sender that has read UNFENCED read it before them.
+            // This comes after the marks are set: if it is true, a sender that has read UNFENCED
+            // has read it before the marks.
             let fenced = is_fenced();
             for end in lists.of(words, index, still) {
                 if !fenced || end.is_due() {
@@ -190,22 +193,23 @@ impl Lanes {
         }
     }
 
-    /// To be called under the lock.
+    /// The caller holds the lock of `lists`.
     fn unmark(&self, slot: u16) {
         if Quiet(self.words()).unmark(slot) {
             self.table.count_woken();
         }
     }
 
-    /// Has the member look at the lane from a slot again, and shows that in the lane table.
+    /// Makes the member look at the lane from `slot` again, and shows this in the lane table.
     pub(crate) fn wake(&self, slot: u16) {
         let _lists = self.lists.lock();
         self.unmark(slot);
     }
 
-    /// Lists a lane that leads to the member, and shows it in the lane table.
+    /// Lists an incoming lane, and shows it in the lane table.
     ///
-    /// `EPIPE` if the member has left, `EBUSY` if it has yet to close a lane from that slot.
+    /// `EPIPE` if the member has left, `EBUSY` if it has not closed an older lane from that slot
+    /// yet.
     pub(crate) fn add(&self, lane: &Arc<Lane>) -> Result {
         let slot = lane.from.slot;
         let (word, bit) = bit_of(slot);
@@ -216,7 +220,8 @@ impl Lanes {
             Some(place) => {
                 lane.receiver_end(self.words()).set_up();
                 Quiet(self.words()).unmark(slot);
-                // INVARIANT: Its bit is set, and it is shown.
+                // INVARIANT: The bit of the slot is set, and the table shows the lane, before the
+                // lock is released.
                 *place = Some(lane.clone());
                 lists.open[word] |= bit;
                 self.table.show(slot, lane.from.generation, lane.entries);
@@ -225,28 +230,28 @@ impl Lanes {
         }
     }
 
-    /// Closes the lane from this very member, takes it off the list and the lane table, and wakes
-    /// the sender's tasks that wait. `ENOENT` if there is none.
+    /// Closes the incoming lane from the member `from`, removes it from the list and the lane
+    /// table, and wakes the sender's waiting tasks. `ENOENT` if there is no such lane.
     pub(crate) fn close(&self, from: MemberId) -> Result {
         let mut lists = self.lists.lock();
         let place = nospec::get_mut(&mut lists.incoming, usize::from(from.slot));
         let lane = place
             .and_then(|place| place.take_if(|lane| lane.from == from))
             .ok_or(ENOENT)?;
-        // Before another can be added, because they share the receiver's words.
+        // This comes before another lane can be added, because that lane will use the same words.
         lane.receiver_end(self.words()).close();
         Quiet(self.words()).unmark(from.slot);
-        // INVARIANT: Its bit is cleared, and it is not shown any more.
+        // INVARIANT: The bit of the slot is cleared, and the table shows no lane from it.
         let (word, bit) = bit_of(from.slot);
         lists.open[word] &= !bit;
         self.table.show(from.slot, 0, 0);
         drop(lists);
-        // Outside the lock.
+        // Tasks are woken without the lock.
         lane.tell().wake();
         Ok(())
     }
 
-    /// Rings back to the tasks that wait for room in the lane from a slot. Errors as
+    /// Wakes the tasks that wait for progress in the lane from the slot `from`. Errors as
     /// [`Lanes::from`].
     pub(crate) fn ring_back(&self, from: u32) -> Result {
         let wanted = self.from(from)?.tell().wake();
@@ -254,24 +259,24 @@ impl Lanes {
         Ok(())
     }
 
-    /// Lists a lane that the member writes, in place of any to that slot before. `EOWNERDEAD` if
-    /// the member has left.
+    /// Lists an outgoing lane in place of any older lane to the same slot. `EOWNERDEAD` if the
+    /// member has left.
     pub(crate) fn set_to(&self, lane: &Arc<Lane>, _: &mut Opening) -> Result {
         let mut lists = self.lists.lock();
         let slot = usize::from(lane.to.slot);
         let place = nospec::get_mut(&mut lists.outgoing, slot).ok_or(EOWNERDEAD)?;
         let old = place.replace(lane.clone());
         drop(lists);
-        // Outside the lock, because it may be the last reference.
+        // The lock is not held, because this may drop the last reference to the old lane.
         drop(old);
         Ok(())
     }
 
-    /// The member leaves: ends the lanes that lead to it, wakes the senders that wait, and releases
-    /// all lanes.
+    /// The member leaves: ends the incoming lanes, wakes their waiting senders, and releases all
+    /// lanes.
     pub(crate) fn leave(&self) {
         let mut lists = self.lists.lock();
-        // INVARIANT: Both are empty, and no bit is set.
+        // INVARIANT: Both lists are empty, and no bit is set.
         lists.open = [0; WORDS];
         let incoming = core::mem::take(&mut lists.incoming);
         let outgoing = core::mem::take(&mut lists.outgoing);
@@ -280,7 +285,7 @@ impl Lanes {
             lane.receiver_end(self.words()).leave();
             lane.tell().wake();
         }
-        // Outside the lock, because lanes may be dropped here.
+        // The lock is not held, because this may drop the last references to lanes.
         drop((incoming, outgoing));
     }
 }
@@ -301,7 +306,7 @@ mod tests {
         MemberId { slot, generation }
     }
 
-    /// The member of slot 0 of a region with this number of slots.
+    /// The member of slot 0 of a region with `SLOTS` slots or more.
     struct Receiver {
         area: Arc<Area>,
         inbox: Arc<Area>,
@@ -328,7 +333,7 @@ mod tests {
             })
         }
 
-        /// A lane to it, which is not listed.
+        /// A lane to this receiver, which is not listed yet.
         fn lane(&self, from: MemberId, entries: u32) -> Result<Arc<Lane>> {
             Lane::new(from, id(0, 1), self.bell.clone(), entries)
         }
@@ -339,7 +344,7 @@ mod tests {
             Ok(lane)
         }
 
-        /// What the table says of a slot: `changes`, generation and entries.
+        /// The entry of the table for a slot: `changes`, generation and entries.
         fn shown(&self, slot: usize) -> [u32; 3] {
             let entry = OFFSET + 64 + slot * 8;
             [OFFSET, entry, entry + 4].map(|offset| self.inbox.word(offset).load())
@@ -350,7 +355,7 @@ mod tests {
             LanesWords { area, offset }.woken().load()
         }
 
-        /// Whether the lanes that it looks at are those from these slots, in this order.
+        /// Whether the receiver looks at the lanes from these slots, in this order.
         fn looks_at(&self, slots: &[u16]) -> bool {
             let lists = self.lanes.lists.lock();
             let awake = lists.awake(MemberWords(&self.area));
@@ -380,7 +385,7 @@ mod tests {
         assert!(receiver.looks_at(&[2, 3]));
         assert!(Arc::ptr_eq(&lanes.from(3)?, &old));
 
-        // Another's, or of another generation.
+        // A slot without a lane, or a generation that is not the lane's.
         for from in [id(1, 1), id(3, 7), id(3, 3), id(4, 5), id(u16::MAX, 5)] {
             assert_eq!(lanes.close(from), Err(ENOENT));
         }
@@ -395,7 +400,8 @@ mod tests {
         Ok(())
     }
 
-    /// Lanes of the slots at the ends of words are found, in the order of the slots, until removed.
+    /// Lanes in the first and last slots of words are found, in the order of the slots, until
+    /// removed.
     #[test]
     fn any_slot() -> Result {
         let slots = [0, 1, 31, 32, 63, 64, 992, 1023];
@@ -411,7 +417,7 @@ mod tests {
         Ok(())
     }
 
-    /// Many lanes that stand still are quiet after a while, and no longer if something comes.
+    /// If there are many lanes, those that stand still become quiet, until an item comes.
     #[test]
     fn quiet() -> Result {
         let receiver = Receiver::new(64)?;
@@ -423,21 +429,21 @@ mod tests {
         receiver.idle();
         assert!(receiver.looks_at(&first));
 
-        // One that moves, one that holds something, and one that does neither.
+        // One lane has new items, one lane holds an item, and one has neither.
         let moves = receiver.add(id(1, 1), 8)?;
         let holds = receiver.add(id(33, 1), 8)?;
         receiver.add(id(63, 1), 8)?;
         for lane in [&moves, &holds] {
             RingWords(&lane.area).producer().store(0u32.wrapping_sub(7));
         }
-        // Its item has been read.
+        // The item has been read.
         let consumer = MemberWords(&receiver.area).lane_consumer(moves.from.slot);
         consumer.store(0u32.wrapping_sub(7));
         receiver.idle();
         assert!(receiver.looks_at(&[1, 33]));
         assert_eq!(receiver.woken(), 0);
 
-        // Few are left as they are.
+        // If there are few lanes, they stay as they are.
         receiver.idle();
         assert!(receiver.looks_at(&[1, 33]));
 
@@ -447,7 +453,7 @@ mod tests {
         lanes.wake(5);
         assert_eq!(receiver.woken(), 1);
 
-        // One that takes the place of a quiet one is not quiet.
+        // A lane that takes the place of a quiet lane is not quiet.
         lanes.close(id(10, 1))?;
         receiver.add(id(10, 3), 8)?;
         assert!(receiver.looks_at(&[1, 5, 10, 33]));
@@ -478,12 +484,12 @@ mod tests {
         assert!(lanes.to(0).err() == Some(ENOENT));
         lanes.set_to(&new, &mut lanes.opening.lock())?;
         assert!(Arc::ptr_eq(&lanes.to(2)?, &new));
-        // The list has released the one before.
+        // The list has released the older lane.
         assert!(Arc::into_unique_or_drop(old).is_some());
         Ok(())
     }
 
-    /// From then on there are none, and none can be added.
+    /// After the member has left there are no lanes, and none can be added.
     #[test]
     fn leave() -> Result {
         let receiver = Receiver::new(SLOTS)?;
@@ -498,7 +504,7 @@ mod tests {
         assert!(lanes.set_to(&lane, &mut lanes.opening.lock()).err() == Some(EOWNERDEAD));
         assert_eq!(lanes.close(id(1, 1)), Err(ENOENT));
         assert!(lanes.from(1).err() == Some(EINVAL));
-        // The lists have released it.
+        // The lists have released the lane.
         assert!(Arc::into_unique_or_drop(lane).is_some());
         Ok(())
     }

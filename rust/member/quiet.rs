@@ -2,8 +2,8 @@
 
 //! Quiet lanes: their receiver does not look at them until a doorbell is rung for them.
 //!
-//! The marks stand in memory that the receiver can write, so nothing depends on them but its own
-//! sleep and the doorbells of its senders.
+//! The marks are in memory that the receiver can write. So only the receiver's own sleep and its
+//! senders' doorbells depend on them.
 
 use kernel::{
     prelude::*,
@@ -15,7 +15,7 @@ use crate::{
     memory::{area::Word, layout::MemberWords},
 };
 
-/// The marks of a receiver.
+/// The marks of a receiver's incoming lanes.
 #[derive(Clone, Copy)]
 pub(crate) struct Quiet<'a>(pub(crate) MemberWords<'a>);
 
@@ -29,14 +29,14 @@ impl<'a> Quiet<'a> {
         self.word(index).load()
     }
 
-    /// The receiver's half: marks the lanes of these slots. Look at each of them after this, and
-    /// unmark those that hold something.
+    /// The receiver's half: marks the lanes of these slots. The caller looks at each of them after
+    /// this, and clears the marks of those that hold items.
     ///
-    /// The state has not been UNFENCED since all CPUs passed a barrier, so that each sender passes
-    /// one of its own.
+    /// The caller ensures that the state has not been UNFENCED since all CPUs passed a barrier, so
+    /// each sender passes a barrier of its own.
     pub(crate) fn mark(self, index: usize, bits: u32) {
         // Barrier Q: the operation is fully ordered, between the mark and the look at the lanes.
-        // Pairs with the one in `is_marked`, and with user space's after it has published.
+        // Pairs with the barrier in `is_marked`, and with user space's after it has published.
         self.word(index).set_bits(bits);
     }
 
@@ -46,10 +46,10 @@ impl<'a> Quiet<'a> {
         self.word(index).clear_bits(bit) != 0
     }
 
-    /// The sender's half, after it has published: is the lane from its slot marked?
+    /// The sender's half, after it has published: whether the lane from its slot is marked.
     pub(crate) fn is_marked(self, slot: u16) -> bool {
         // Barrier Q: between what the caller published and this look at the mark. Pairs with the
-        // one in `mark`, and with user space's when it marks a lane.
+        // barrier in `mark`, and with user space's when it marks a lane.
         smp_mb(Full);
         let (index, bit) = bit_of(slot);
         self.bits(index) & bit != 0
@@ -75,7 +75,7 @@ mod tests {
             assert!(quiet.unmark(slot));
             assert!(!quiet.unmark(slot));
         }
-        // They begin and end where the header says.
+        // The marks begin and end where the header says.
         quiet.mark(0, 1);
         quiet.mark(31, 1 << 31);
         assert_eq!(area.word(192).load(), 1);

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Accounts: how much memory each user has in areas.
+//! Accounts: how many bytes of areas each user has.
 //!
-//! Areas are pinned, and in no process's RSS. So without a memory cgroup nothing else limits them,
-//! and the OOM killer would look for their memory in other processes.
+//! The pages of areas are pinned, and no process's RSS counts them. So without a memory cgroup
+//! nothing else limits them, and the OOM killer would look for their memory in other processes.
 
 use kernel::{prelude::*, sync::Arc, task::Kuid};
 
 use crate::os::{allocation, credentials::accountable_user};
 
 extern "C" {
-    /// In `helpers.c`: bytes that one user may have, as an administrator has set it.
+    /// In `helpers.c`: the number of bytes that one user may have, as set by an administrator.
     fn ivring_user_memory() -> u64;
-    /// In `helpers.c`: bytes that all users together may have.
+    /// In `helpers.c`: the number of bytes that all users together may have.
     fn ivring_total_memory() -> u64;
-    /// In `helpers.c`: whether the current task may exceed both.
+    /// In `helpers.c`: whether the current task may exceed both limits.
     fn ivring_may_exceed_memory() -> bool;
 }
 
@@ -23,7 +23,7 @@ kernel::sync::global_lock! {
     unsafe(uninit) static ACCOUNTS: Mutex<Accounts> = Accounts::new();
 }
 
-/// How much a user has.
+/// The bytes that a user has.
 struct Account {
     user: Kuid,
     bytes: u64,
@@ -33,8 +33,8 @@ struct Account {
 ///
 /// # Invariants
 ///
-/// There is an account for each user who has anything, and `total` is the sum of their bytes. So
-/// there are at most as many accounts as pages in areas.
+/// There is an account for each user who has at least one byte, and `total` is the sum of the bytes
+/// of all accounts. So there are at most as many accounts as pages in areas.
 struct Accounts {
     users: KVVec<Account>,
     total: u64,
@@ -42,7 +42,7 @@ struct Accounts {
 
 impl Accounts {
     const fn new() -> Self {
-        // INVARIANT: Nobody has anything.
+        // INVARIANT: No user has any bytes.
         Self {
             users: KVVec::new(),
             total: 0,
@@ -53,9 +53,10 @@ impl Accounts {
         self.users.iter().position(|account| account.user == user)
     }
 
-    /// Puts `bytes`, which is not zero, on the account of `user`.
+    /// Adds `bytes`, which is not zero, to the account of `user`.
     ///
-    /// `ENOBUFS` if that makes it more than `limit`, or all of them more than `total`.
+    /// `ENOBUFS` if the account would exceed `limit`, or all accounts together would exceed
+    /// `total`.
     fn add(&mut self, user: Kuid, bytes: u64, limit: u64, total: u64) -> Result {
         let index = self.of(user);
         let held = index.map_or(0, |index| self.users[index].bytes);
@@ -64,17 +65,19 @@ impl Accounts {
         if held > limit || all > total {
             return Err(ENOBUFS);
         }
-        // INVARIANT: The user has something from here on, and `total` grows by the same amount.
+        // INVARIANT: The user has at least `bytes` from here on, and `total` grows by the same
+        // amount.
         match index {
             Some(index) => self.users[index].bytes = held,
-            // Charged to nobody, because it outlives the user who happens to make it grow.
+            // This allocation is not charged, because it outlives the user whose account makes it
+            // grow.
             None => self.users.push(Account { user, bytes }, GFP_KERNEL)?,
         }
         self.total = all;
         Ok(())
     }
 
-    /// Removes what `add` has put on an account.
+    /// Subtracts bytes that `add` has added to an account.
     fn remove(&mut self, user: Kuid, bytes: u64) {
         let Some(index) = self.of(user) else {
             return;
@@ -82,12 +85,12 @@ impl Accounts {
         let account = &mut self.users[index];
         account.bytes -= bytes;
         if account.bytes == 0 {
-            // This fails only if there is no such index, and there is.
+            // `remove` fails only if the index does not exist, and it does exist.
             let _ = self.users.remove(index);
         }
         self.total -= bytes;
         if self.users.is_empty() {
-            // A static is never dropped: its memory would outlive the module.
+            // A static is never dropped, so its memory must be freed before the module is unloaded.
             self.users = KVVec::new();
         }
     }
@@ -97,36 +100,36 @@ impl Accounts {
 ///
 /// # Safety
 ///
-/// To be called once, before anything else of this file.
+/// The caller calls this once, before anything else of this file.
 pub(crate) unsafe fn init() {
     // SAFETY: By this function's requirement.
     unsafe { ACCOUNTS.init() };
 }
 
-/// Memory on the account of a user, until this is dropped.
+/// Memory charged to the account of a user, until this is dropped.
 pub(crate) struct Charge {
     user: Kuid,
     bytes: u64,
 }
 
 impl Charge {
-    /// Puts `bytes`, which is not zero, on the account of the current task's user.
+    /// Charges `bytes`, which is not zero, to the account of the current task's user.
     ///
-    /// `ENOBUFS` if an administrator allows that user, or all users together, less than that.
+    /// `ENOBUFS` if this would exceed the limit of that user, or of all users together.
     pub(crate) fn new(bytes: usize) -> Result<Arc<Self>> {
         let user = accountable_user();
         let bytes = bytes as u64;
-        // SAFETY: May be called at any time.
+        // SAFETY: This function may be called at any time.
         let (limit, total) = unsafe { (ivring_user_memory(), ivring_total_memory()) };
         let added = ACCOUNTS.lock().add(user, bytes, limit, total);
         match added {
-            // SAFETY: May be called at any time.
+            // SAFETY: This function may be called at any time.
             Err(error) if error == ENOBUFS && unsafe { ivring_may_exceed_memory() } => {
                 ACCOUNTS.lock().add(user, bytes, u64::MAX, u64::MAX)?;
             }
             added => added?,
         }
-        // From here on `drop` removes it, also if there is no memory for the reference count.
+        // From here on `drop` subtracts the bytes, also if the reference count cannot be allocated.
         Arc::new(Self { user, bytes }, allocation::charged()).map_err(Into::into)
     }
 }
@@ -163,7 +166,7 @@ mod tests {
         Ok(())
     }
 
-    /// What was removed can be added again, and nothing is left.
+    /// Bytes that were subtracted can be added again, and at the end no account is left.
     #[test]
     fn given_back() -> Result {
         let mut accounts = Accounts::new();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Areas: memory that one party writes, and that others may map.
+//! Areas: memory that either the kernel or one member writes, and that members map.
 //!
-//! This is the only file that reads and writes shared memory, and all that it returns is a
-//! snapshot. It works on plain memory; where that comes from is said in `backing.rs`, and what lies
-//! where in it in `layout.rs`.
+//! This is the only file that reads and writes shared memory, and all values that it returns are
+//! snapshots. It works on plain memory: `backing.rs` allocates this memory, and `layout.rs` says
+//! where in it each word is.
 
 use core::{marker::PhantomData, mem::size_of, ptr::NonNull};
 use kernel::{
@@ -14,7 +14,7 @@ use kernel::{
 
 use crate::{memory::backing::Backing, os::bits, uapi::Item};
 
-/// Zeroed memory that begins on a page, as the kernel itself sees it.
+/// Zeroed memory that begins at a page boundary, as the kernel sees it.
 pub(crate) struct Area {
     backing: Backing,
 }
@@ -27,7 +27,7 @@ impl Area {
         })
     }
 
-    /// What user space maps of it.
+    /// The pages that user space maps.
     pub(crate) fn backing(&self) -> &Backing {
         &self.backing
     }
@@ -35,7 +35,8 @@ impl Area {
     #[inline]
     fn at(&self, offset: usize, bytes: usize) -> NonNull<u8> {
         assert_within(offset, bytes, self.backing.size());
-        // SAFETY: The backing is as large as it says, and the check above was passed.
+        // SAFETY: The backing has `size` bytes, and the check above ensures that the access lies
+        // within them.
         unsafe { self.backing.start().add(offset) }
     }
 
@@ -46,10 +47,11 @@ impl Area {
         Word(self.at(offset, size_of::<u32>()).cast(), PhantomData)
     }
 
-    /// Writes a number `offset` bytes from the start of an area that nobody has mapped yet.
+    /// Writes a number `offset` bytes from the start of an area that is not mapped yet.
     pub(crate) fn write_u64(&mut self, offset: usize, value: u64) {
         let at = self.at(offset, size_of::<u64>()).cast::<u64>();
-        // SAFETY: `at` lies within the allocation; nobody else accesses it, as `self` is exclusive.
+        // SAFETY: `at` lies within the allocation. No other code accesses it, because `self` is
+        // exclusive.
         unsafe { at.write_unaligned(value) };
     }
 
@@ -73,7 +75,7 @@ fn assert_within(offset: usize, bytes: usize, size: usize) {
     );
 }
 
-/// A 32-bit word of an area, which others may read and write at the same time.
+/// A 32-bit word of an area. Other parties may read and write it at the same time.
 ///
 /// # Invariants
 ///
@@ -103,8 +105,8 @@ impl Word<'_> {
         unsafe { atomic::atomic_store(self.0.as_ptr(), value, Release) }
     }
 
-    /// Turns `old` into `new`, fully ordered. If the word is not `old`, the error is its value, and
-    /// nothing is ordered.
+    /// Replaces `old` by `new`, fully ordered. If the word is not `old`, the error is the word's
+    /// value, and nothing is ordered.
     pub(crate) fn compare_exchange(self, old: u32, new: u32) -> Result<(), u32> {
         // SAFETY: By the type invariant.
         unsafe { atomic::cmpxchg(self.0.as_ptr(), old, new, Full) }.map(|_| ())
@@ -123,7 +125,7 @@ impl Word<'_> {
     }
 }
 
-/// The items of a ring of which the kernel is the only writer.
+/// The items of a ring that only the kernel writes.
 ///
 /// # Invariants
 ///
@@ -141,11 +143,11 @@ impl Items<'_> {
         self.mask + 1
     }
 
-    /// Writes `item` where the free-running `index` falls.
+    /// Writes `item` at the place of the free-running `index`.
     pub(crate) fn write(self, index: u32, item: &Item) {
         let slot = (index & self.mask) as usize;
-        // SAFETY: By the type invariant; `slot` is at most `mask`. User space maps the memory
-        // read-only, and a later release store publishes the item.
+        // SAFETY: By the type invariant, because `slot` is at most `mask`. User space maps the
+        // memory read-only, and a later release store publishes the item.
         unsafe { self.first.add(slot).write(*item) }
     }
 }
@@ -181,7 +183,7 @@ mod tests {
         Ok(())
     }
 
-    /// Where an index falls.
+    /// The place of an index.
     #[test]
     fn items() -> Result {
         let area = Area::new(1)?;
@@ -210,7 +212,7 @@ mod tests {
             let port = 64 * (1 + place) + core::mem::offset_of!(Item, port);
             assert_eq!(area.word(port).load(), index);
         }
-        // Nothing was written before the first and behind the last.
+        // Nothing was written before the first item or behind the last one.
         for offset in (0..4096).step_by(4).filter(|at| !(64..320).contains(at)) {
             assert_eq!(area.word(offset).load(), 0);
         }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What backs an area: pages of the kernel, which are on the account of a user.
+//! The backing of an area: kernel pages, which are charged to the account of a user.
 
 use core::ptr::NonNull;
 use kernel::{page::page_align, prelude::*, sync::Arc};
 
 use crate::{memory::account::Charge, os::allocation};
 
-/// Zeroed pages, charged to the memory cgroup of the task that allocated them, and to the account
-/// of its user.
+/// Zeroed pages. They are charged to the memory cgroup of the task that allocated them, and to the
+/// account of this task's user.
 ///
-/// The pages live as long as this value or a mapping of them, whichever ends last. So does the
-/// charge, because each mapping holds a reference to it.
+/// The pages live until this value and all mappings of the pages are gone. So does the charge,
+/// because each mapping holds a reference to it.
 ///
 /// # Invariants
 ///
@@ -26,7 +26,8 @@ pub(crate) struct Backing {
 impl Backing {
     /// Allocates at least `bytes` bytes.
     ///
-    /// `ENOBUFS` if the current task's user has as much as an administrator allows.
+    /// `ENOBUFS` if this would exceed the memory that an administrator allows the current task's
+    /// user.
     pub(crate) fn new(bytes: usize) -> Result<Self> {
         let size = page_align(bytes).ok_or(EINVAL)?;
         let charge = Charge::new(size)?;
@@ -39,19 +40,19 @@ impl Backing {
         })
     }
 
-    /// The first byte, which is the first one of a page. Valid for reads and writes of `size()`
-    /// bytes as long as this value lives.
+    /// The first byte, at a page boundary. Valid for reads and writes of `size()` bytes while this
+    /// value lives.
     pub(crate) fn start(&self) -> NonNull<u8> {
         // SAFETY: A vector's pointer is never null.
         unsafe { NonNull::new_unchecked(self.memory.as_ptr().cast_mut()) }
     }
 
-    /// Bytes, a multiple of the page size.
+    /// The size in bytes, a multiple of the page size.
     pub(crate) fn size(&self) -> usize {
         self.size
     }
 
-    /// A reference that each mapping of the pages holds.
+    /// The charge for the pages. Each mapping of the pages holds a reference to it.
     pub(crate) fn charge(&self) -> &Arc<Charge> {
         &self.charge
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What lies where: the sizes of all areas, and the place of each word in them.
+//! The layout of shared memory: the sizes of all areas, and the place of each word in them.
 //!
-//! This is the only file that adds up offsets. The structures are those of
+//! This is the only file that adds offsets. The structures are those of
 //! `include/uapi/linux/ivring.h`.
 
 use core::mem::{offset_of, size_of};
@@ -13,8 +13,8 @@ use crate::{
     uapi::{self, Item, LaneEnd, LaneInfo, Lanes, MemberArea, RegionArea, RingArea},
 };
 
-/// The shape of a region: how many slots there are, and how much memory each member has. All sizes
-/// and offsets that follow from it are in bytes.
+/// The shape of a region: the number of slots, and the memory of each member. All sizes and offsets
+/// that are computed from it are in bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Geometry {
     pub(crate) slots: u32,
@@ -23,7 +23,7 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
-    /// `EINVAL` if a number is out of its limits.
+    /// `EINVAL` if a number exceeds its limits.
     pub(crate) fn check(self) -> Result<Self> {
         let good = (1..=uapi::MAX_SLOTS).contains(&self.slots)
             && (uapi::MIN_INBOX_ENTRIES..=uapi::MAX_INBOX_ENTRIES).contains(&self.inbox_entries)
@@ -60,7 +60,7 @@ impl Geometry {
     }
 }
 
-/// The size of the area of a lane with this capacity.
+/// The size of the area of a lane with this capacity in items, in bytes.
 pub(crate) fn lane_bytes(entries: u32) -> usize {
     size_of::<RingArea>() + entries as usize * size_of::<Item>()
 }
@@ -70,7 +70,7 @@ pub(crate) fn lane_bytes(entries: u32) -> usize {
 pub(crate) struct RegionWords<'a>(pub(crate) &'a Area);
 
 impl<'a> RegionWords<'a> {
-    /// Writes what never changes into an area that nobody has mapped yet.
+    /// Writes the constant fields of an area that is not mapped yet.
     pub(crate) fn set_up(area: &mut Area, geometry: &Geometry) {
         let word = |offset| area.word(offset);
         word(offset_of!(RegionArea, magic)).store(uapi::MAGIC);
@@ -108,7 +108,7 @@ impl<'a> RingWords<'a> {
         self.0.word(offset_of!(RingArea, room_at))
     }
 
-    /// `entries` is the capacity of the ring.
+    /// The items. `entries` is the capacity of the ring.
     pub(crate) fn items(self, entries: u32) -> Items<'a> {
         self.0.items(offset_of!(RingArea, item), entries)
     }
@@ -118,7 +118,7 @@ impl<'a> RingWords<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct LanesWords<'a> {
     pub(crate) area: &'a Area,
-    /// Where the structure begins in the area.
+    /// Offset of the structure in the area, in bytes.
     pub(crate) offset: usize,
 }
 
@@ -172,12 +172,12 @@ impl<'a> MemberWords<'a> {
         self.0.word(offset_of!(MemberArea, inbox_consumer))
     }
 
-    /// The last change of the region's members that the member says it has acted upon.
+    /// The last value of the region's `members` that the member has handled.
     pub(crate) fn members_seen(self) -> Word<'a> {
         self.0.word(offset_of!(MemberArea, members_seen))
     }
 
-    /// The capacity of the largest lane that the member lets others open to it.
+    /// The capacity of the largest lane that other members may open to this member; zero for none.
     pub(crate) fn max_lane_entries(self) -> Word<'a> {
         self.0.word(offset_of!(MemberArea, max_lane_entries))
     }
@@ -193,12 +193,12 @@ impl<'a> MemberWords<'a> {
         self.0.word(end + field)
     }
 
-    /// How far the member has read the lane from this slot.
+    /// The member's index in the lane from this slot.
     pub(crate) fn lane_consumer(self, slot: u16) -> Word<'a> {
         self.lane_end(slot, offset_of!(LaneEnd, consumer))
     }
 
-    /// Not zero once the lane from this slot is closed.
+    /// Not zero if the lane from this slot is closed.
     pub(crate) fn lane_closed(self, slot: u16) -> Word<'a> {
         self.lane_end(slot, offset_of!(LaneEnd, closed))
     }
@@ -243,7 +243,7 @@ mod tests {
         }
     }
 
-    /// As the formulas in the header have them.
+    /// The header has the same formulas.
     #[test]
     fn sizes() {
         assert_eq!(SMALLEST.region_bytes(), 68);
@@ -258,13 +258,13 @@ mod tests {
         assert_eq!(LARGEST.outbox_offset(), 4096 + 65536);
         assert_eq!(LARGEST.member_bytes(), 4096 + 65536 + (256 << 20));
 
-        // The ends of 64 lanes fill a page.
+        // The receiver's ends of 64 lanes fill a page.
         for (slots, offset) in [(64, 8192), (65, 12288)] {
             assert_eq!(Geometry { slots, ..SMALLEST }.outbox_offset(), offset);
         }
     }
 
-    /// The sizes of the structures, and the places that no formula of the header names.
+    /// The sizes of the structures, and offsets that no formula of the header gives.
     #[test]
     fn areas() {
         assert_eq!(size_of::<Item>(), 64);
@@ -279,7 +279,8 @@ mod tests {
         assert_eq!(offset_of!(MemberArea, members_seen), 128);
     }
 
-    /// No size is near what an index, or the part of an offset that is one area's, can hold.
+    /// All sizes are far below the largest index, and below the part of an `mmap()` offset that one
+    /// area has.
     #[test]
     fn fits() {
         assert!(LARGEST.member_bytes() < 1 << uapi::MAP_SHIFT);

@@ -18,20 +18,20 @@ use crate::{
 };
 
 extern "C" {
-    /// In `helpers.c`: `VM_MAYSHARE`. `vm::flags::MAYSHARE` is another flag before Linux 7.3.
+    /// In `helpers.c`: `VM_MAYSHARE`. Before Linux 7.3, `vm::flags::MAYSHARE` is another flag.
     static ivring_vm_mayshare: vm_flags_t;
 }
 
-/// What a mapping of an area allows.
+/// The access that a mapping of an area allows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// To read and write: for the one member that writes the area.
+    /// Read and write, for the one member that writes the area.
     Writer,
-    /// To read.
+    /// Read only.
     Reader,
 }
 
-/// Maps the part of `area` that begins `first_page` pages from its start into `vma`.
+/// Maps `area` into `vma`, without its first `first_page` pages.
 ///
 /// A [`Access::Reader`]'s mapping can never become writable. No mapping can become executable,
 /// is inherited by `fork()`, or can be expanded.
@@ -43,9 +43,9 @@ pub(crate) fn map(area: &Area, vma: &VmaNew, first_page: usize, access: Access) 
     if count > pages - first_page {
         return Err(EINVAL);
     }
-    // A private mapping would be a copy as soon as it is written. `VM_SHARED` itself is
-    // missing where the file was opened for reading only.
-    // SAFETY: It is a constant.
+    // A private mapping would become a copy when it is written. `VM_SHARED` cannot be tested,
+    // because it is missing if the file was opened for reading only.
+    // SAFETY: This is a constant.
     if vma.flags() & unsafe { ivring_vm_mayshare } == 0 {
         return Err(EINVAL);
     }
@@ -58,19 +58,19 @@ pub(crate) fn map(area: &Area, vma: &VmaNew, first_page: usize, access: Access) 
     vma.set_dontdump();
 
     let mixed = vma.set_mixedmap();
-    // SAFETY: `first_page` is the number of one of the pages.
+    // SAFETY: `first_page` is less than the number of pages.
     let start = unsafe { backing.start().add(first_page * PAGE_SIZE) };
     // SAFETY:
-    // - These pages are the last ones of a vmalloc allocation, from `first_page` on.
-    // - The allocation lives as long as `area`, which outlives this function's iterator.
+    // - These pages are the last pages of a vmalloc allocation, beginning with `first_page`.
+    // - The allocation lives as long as `area`, which outlives the iterator.
     let pages = unsafe { VmallocPageIter::new(start, (pages - first_page) * PAGE_SIZE) };
     for (index, page) in pages.take(count).enumerate() {
         mixed.vm_insert_page(vma.start() + (index << PAGE_SHIFT), &page)?;
     }
-    // This is done last, because the kernel does not close a mapping that has failed.
-    // SAFETY: The VMA is being set up, so nobody else changes it.
+    // This comes last, because the kernel does not call `close` for a mapping that has failed.
+    // SAFETY: The VMA is being set up, so no other task changes it.
     unsafe {
-        // INVARIANT: The mapping has a charge.
+        // INVARIANT: The mapping owns a reference to the charge.
         (*vma.as_ptr()).vm_private_data = backing.charge().clone().into_foreign();
         (*vma.as_ptr()).vm_ops = &raw const OPERATIONS.0;
     }
@@ -82,7 +82,7 @@ pub(crate) fn map(area: &Area, vma: &VmaNew, first_page: usize, access: Access) 
 /// # Invariants
 ///
 /// `vm_private_data` of a mapping with these operations is a reference to a [`Charge`]. So memory
-/// that a peer maps stays on the account of the user who made it, even after that user has left.
+/// that a peer maps stays charged to the user who made it, even after that user has left.
 static OPERATIONS: Operations = Operations(bindings::vm_operations_struct {
     open: Some(open),
     close: Some(close),
@@ -92,7 +92,7 @@ static OPERATIONS: Operations = Operations(bindings::vm_operations_struct {
 #[repr(transparent)]
 struct Operations(bindings::vm_operations_struct);
 
-// SAFETY: It is never written.
+// SAFETY: The table is never written.
 unsafe impl Sync for Operations {}
 
 /// The mapping is split or moved, and `vma` is a copy of it.
@@ -101,9 +101,9 @@ unsafe impl Sync for Operations {}
 ///
 /// `vma` has the [`OPERATIONS`].
 unsafe extern "C" fn open(vma: *mut bindings::vm_area_struct) {
-    // SAFETY: By the invariant of the operations; the original keeps its reference.
+    // SAFETY: By the invariant of the operations. The original mapping keeps its reference.
     let charge = unsafe { <Arc<Charge> as ForeignOwnable>::borrow((*vma).vm_private_data) };
-    // INVARIANT: The same pointer, of which the copy has a reference of its own now.
+    // INVARIANT: The copy has the same pointer, and a reference of its own from now on.
     Arc::<Charge>::from(charge).into_foreign();
 }
 

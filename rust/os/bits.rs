@@ -3,28 +3,27 @@
 //! Atomic operations on the bits of a word, which the kernel's Rust API does not have.
 
 extern "C" {
-    /// In `helpers.c`: sets `bits` of a word and returns what it was, fully ordered.
+    /// In `helpers.c`: sets `bits` of a word and returns its old value, fully ordered.
     fn ivring_fetch_or(word: *mut u32, bits: u32) -> u32;
-    /// In `helpers.c`: clears `bits` of a word and returns what it was, fully ordered.
+    /// In `helpers.c`: clears `bits` of a word and returns its old value, fully ordered.
     fn ivring_fetch_andnot(word: *mut u32, bits: u32) -> u32;
 }
 
-/// Sets `bits` of a word and returns what it was, fully ordered.
+/// Sets `bits` of a word and returns its old value, fully ordered.
 ///
 /// # Safety
 ///
-/// The pointer is aligned and valid for reads and writes, and the word is accessed with atomic
-/// operations only.
+/// `word` is aligned and valid for reads and writes, and is accessed with atomic operations only.
 pub(crate) unsafe fn fetch_or(word: *mut u32, bits: u32) -> u32 {
     // SAFETY: By this function's requirements.
     unsafe { ivring_fetch_or(word, bits) }
 }
 
-/// Clears `bits` of a word and returns what it was, fully ordered.
+/// Clears `bits` of a word and returns its old value, fully ordered.
 ///
 /// # Safety
 ///
-/// As [`fetch_or`].
+/// `word` is aligned and valid for reads and writes, and is accessed with atomic operations only.
 pub(crate) unsafe fn fetch_andnot(word: *mut u32, bits: u32) -> u32 {
     // SAFETY: By this function's requirements.
     unsafe { ivring_fetch_andnot(word, bits) }

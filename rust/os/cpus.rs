@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! All CPUs at once.
+//! An operation on all CPUs.
 
 extern "C" {
     /// In `helpers.c`: sleeps until each CPU has passed a full barrier.
     fn ivring_barrier_on_all_cpus();
 }
 
-/// Has every CPU pass a full barrier, and waits until all have: mostly for tens of microseconds,
-/// however RCU is configured. Concurrent callers share the work.
+/// Makes every CPU pass a full barrier, and waits until all have passed it. This usually takes tens
+/// of microseconds, with any configuration of RCU. Concurrent callers share the work.
 ///
-/// What a CPU has stored before its barrier can be seen after this; what it loads after its barrier
-/// is at least as new as what was stored before this.
+/// Stores of a CPU before its barrier are visible to the caller after this call. Loads of a CPU
+/// after its barrier see all that was stored before this call.
 pub(crate) fn barrier_on_all() {
-    // SAFETY: May be called wherever sleeping is allowed, as no caller holds a lock.
+    // SAFETY: This may be called wherever sleeping is allowed, and no caller holds a lock.
     unsafe { ivring_barrier_on_all_cpus() };
 }

@@ -20,7 +20,7 @@
 
 const gfp_t ivring_gfp_charged = GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
 
-/* What the parameters hold until they are set. */
+/* The value of a parameter that is not set. */
 #define DEFAULT_LIMIT	ULONG_MAX
 
 static unsigned long user_memory_mib = DEFAULT_LIMIT;
@@ -64,9 +64,9 @@ bool ivring_may_exceed_memory(void)
 }
 
 /*
- * A user can make namespaces with thousands of subordinate users, and become each of them. All
- * of them are on the account of the user who made the outermost namespace. If root has made it
- * for another user (a container), they are on the account of the user who is root in there.
+ * A user can make namespaces with thousands of subordinate users, and become each of them. The
+ * memory of all of them is charged to the user who made the outermost namespace. If root made this
+ * namespace for another user (a container), it is charged to the user who is root in there.
  */
 kuid_t ivring_accountable_user(void)
 {
@@ -97,29 +97,29 @@ ktime_t ivring_timens_ktime_to_host(ktime_t monotonic)
 
 static void full_barrier(void *unused)
 {
-	/* A: pairs with the compiler barrier of a sender that runs here. */
+	/* Barrier A: pairs with the compiler barrier of a sender that runs on this CPU. */
 	smp_mb();
 }
 
 /*
- * All CPUs are interrupted at most once in this number of microseconds, so that members who
- * ask for it all the time take no more than some hundredths of other CPUs' time.
+ * All CPUs are interrupted at most once in this number of microseconds, so that members that
+ * request barriers all the time take at most a few percent of the time of other CPUs.
  */
 #define ROUND_US	50
 
-static DEFINE_SPINLOCK(round_lock);	/* held during a round of interrupts */
-static unsigned long rounds;		/* that have begun */
-static u64 next_round;			/* when the next one may begin, by ktime_get_ns() */
+static DEFINE_SPINLOCK(round_lock);	/* held while all CPUs are interrupted */
+static unsigned long rounds;		/* number of rounds that have begun */
+static u64 next_round;			/* earliest ktime_get_ns() of the next one */
 
 /*
- * A caller needs a round that begins after this call did, and shares it with all tasks that
- * called before it began. So it waits for at most two rounds, however many tasks call: the one
- * that has begun already, and its own. The task that makes a round cannot be preempted while
- * others wait for it, or on real-time kernels inherits their priority.
+ * A caller needs a round that begins after its call. All tasks that have called before this round
+ * begins share it. So a caller waits for at most two rounds, however many tasks call: the round
+ * that has begun already, and the next one. The task that does a round cannot be preempted while
+ * other tasks wait for it; on real-time kernels it inherits their priority.
  */
 static void interrupt_all_cpus(void)
 {
-	/* A task that sees the number of a round sees when the next one may begin: see below. */
+	/* Pairs with the release below: a task that sees a round also sees its next_round. */
 	unsigned long seen = smp_load_acquire(&rounds);
 	s64 early = READ_ONCE(next_round) - ktime_get_ns();
 
@@ -130,22 +130,22 @@ static void interrupt_all_cpus(void)
 		WRITE_ONCE(next_round, ktime_get_ns() + ROUND_US * NSEC_PER_USEC);
 		/* Pairs with the acquire above. */
 		smp_store_release(&rounds, seen + 1);
-		/* Between that store and the barriers: the tasks that have not seen it share them. */
+		/* After the store: tasks that have not seen the new number share these barriers. */
 		full_barrier(NULL);
 		on_each_cpu(full_barrier, NULL, 1);
 	}
 	spin_unlock(&round_lock);
 }
 
-/* Exported to modules, but declared in kernel/rcu/rcu.h alone. */
+/* Exported to modules, but declared only in kernel/rcu/rcu.h. */
 bool rcu_gp_is_normal(void);
 
 /*
- * An expedited grace period ends when each CPU has passed a full barrier: busy CPUs are
- * interrupted for it, and idle ones are left alone. Where RCU is told of each entry to user
- * space (nohz_full, CONTEXT_TRACKING_USER_FORCE), CPUs in user space are left alone too. On
- * real-time kernels, and with rcu_normal, no grace period is expedited, and one takes
- * milliseconds. In these cases all CPUs are interrupted.
+ * An expedited grace period ends when each CPU has passed a full barrier: it interrupts busy CPUs,
+ * and leaves idle CPUs alone. If RCU tracks entries to user space (nohz_full,
+ * CONTEXT_TRACKING_USER_FORCE), it leaves CPUs in user space alone too, which is not enough. On
+ * real-time kernels, and with rcu_normal, grace periods are not expedited and take milliseconds.
+ * In these cases, all CPUs are interrupted here.
  */
 void ivring_barrier_on_all_cpus(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the kernel's bindings for Rust do not have. The Rust file that each comment names
- * declares the same.
+ * Functions and constants that the kernel's bindings for Rust do not have. The Rust file that each
+ * comment names has the same declarations.
  */
 #ifndef IVRING_HELPERS_H
 #define IVRING_HELPERS_H
@@ -12,10 +12,10 @@
 #include <linux/types.h>
 #include <linux/uidgid_types.h>
 
-/* os/waitqueue.rs: to a CLOCK_MONOTONIC time as the kernel itself counts. */
+/* os/waitqueue.rs: from the current task's time namespace to the time that the kernel counts. */
 ktime_t ivring_timens_ktime_to_host(ktime_t monotonic);
 
-/* os/allocation.rs: to allocate memory of which users decide how much there is. */
+/* os/allocation.rs: flags for memory of a size that users decide. */
 extern const gfp_t ivring_gfp_charged;
 
 /* memory/mapping.rs: VM_MAYSHARE; kernels before 7.3 give Rust another flag by that name. */
@@ -24,7 +24,7 @@ extern const vm_flags_t ivring_vm_mayshare;
 /* os/nospec.rs: array_index_nospec(). */
 size_t ivring_index_nospec(size_t index, size_t length);
 
-/* ivring.rs: sets the limits of memory that no parameter of the module has set. */
+/* ivring.rs: sets each memory limit that no module parameter has set. */
 void ivring_init_memory_limits(void);
 
 /* os/credentials.rs: the user whose limits apply to the current task. */
@@ -47,7 +47,7 @@ void ivring_watch_stop(struct ivring_watch *watch);
 /* os/cpus.rs: sleeps until each CPU has passed a full barrier. */
 void ivring_barrier_on_all_cpus(void);
 
-/* os/bits.rs: set or clear bits of a word, and return what it was; fully ordered. */
+/* os/bits.rs: set or clear bits of a word, and return its old value; fully ordered. */
 u32 ivring_fetch_or(u32 *word, u32 bits);
 u32 ivring_fetch_andnot(u32 *word, u32 bits);
 

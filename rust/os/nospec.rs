@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Indices of tables that come from user space.
+//! Indices into tables that come from user space.
 //!
-//! A CPU that guesses wrongly executes the code behind a check of bounds for a while, with an index
-//! that the check refuses. What it loads there cannot be read, but leaves traces in the caches.
+//! A CPU that mispredicts a bounds check executes the code behind the check for a while, with an
+//! index that the check refuses. The program cannot read the values that are loaded there, but they
+//! leave traces in the caches.
 
 use kernel::prelude::*;
 
@@ -12,23 +13,24 @@ extern "C" {
     fn ivring_index_nospec(index: usize, length: usize) -> usize;
 }
 
-/// `index` if it is less than `length`.
+/// Returns `index` if it is less than `length`.
 ///
-/// Under speculation too, the result is an index of a table with that length.
+/// During speculation too, the result is an index into a table of this length.
 pub(crate) fn index(index: usize, length: usize) -> Option<usize> {
     if index >= length {
         return None;
     }
-    // SAFETY: May be called with any numbers. The compiler does not know that it changes nothing.
+    // SAFETY: This may be called with any numbers. The compiler does not know that the call has no
+    // other effect, so it does not remove it.
     Some(unsafe { ivring_index_nospec(index, length) })
 }
 
-/// The entry of `table` with a user's `number`, if there is one.
+/// The entry of `table` at a user's `number`, if it exists.
 pub(crate) fn get<T>(table: &[T], number: usize) -> Option<&T> {
     table.get(index(number, table.len())?)
 }
 
-/// The same entry, to change it.
+/// The entry of `table` at a user's `number`, if it exists, to be changed.
 pub(crate) fn get_mut<T>(table: &mut [T], number: usize) -> Option<&mut T> {
     let index = index(number, table.len())?;
     table.get_mut(index)
@@ -51,11 +53,11 @@ mod tests {
         assert_eq!(index(0, 0), None);
     }
 
-    /// What a CPU computes that has guessed the check wrongly.
+    /// The value that a CPU computes after it has mispredicted the check.
     #[test]
     fn behind_the_check() {
         for bad in [4, 5, 1 << 31, 1 << 32, usize::MAX] {
-            // SAFETY: May be called with any numbers.
+            // SAFETY: This may be called with any numbers.
             assert_eq!(unsafe { ivring_index_nospec(bad, 4) }, 0);
         }
     }

@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The end of a process, whatever becomes of the files that it had.
+//! The end of a process, independent of the files that it had open.
 
 use core::ptr::NonNull;
 use kernel::prelude::*;
 
 extern "C" {
-    /// In `watch.c`: calls `ended` with `data` once the current process has ended, from a work
-    /// queue. Null if there is no memory.
+    /// In `watch.c`: calls `ended` with `data` from a work queue once the current process has
+    /// ended. Null if there is no memory.
     fn ivring_watch_current(
         ended: unsafe extern "C" fn(*mut c_void),
         data: *mut c_void,
     ) -> *mut c_void;
-    /// In `watch.c`: whether the current task is the last one of that process, which exits.
+    /// In `watch.c`: whether the current task is the last task of the watched process, and exits.
     fn ivring_watch_is_ending(watch: *const c_void) -> bool;
-    /// In `watch.c`: when this returns, `ended` is not called any more. May sleep.
+    /// In `watch.c`: stops the watch. After this returns, `ended` is not running and is not called
+    /// again. May sleep.
     fn ivring_watch_stop(watch: *mut c_void);
 }
 
-/// A process that is watched, until this is dropped.
+/// A watch on a process, until this is dropped.
 ///
 /// # Invariants
 ///
@@ -42,11 +43,11 @@ impl Process {
     ) -> Result<Self> {
         // SAFETY: By this function's requirement.
         let watch = unsafe { ivring_watch_current(ended, data) };
-        // INVARIANT: It is this value's.
+        // INVARIANT: This value owns the watch.
         NonNull::new(watch).map(Self).ok_or(ENOMEM)
     }
 
-    /// Whether the process is just ending: the current task is the last one of it, and exits.
+    /// Whether the process is ending: the current task is its last one, and exits.
     pub(crate) fn is_ending(&self) -> bool {
         // SAFETY: By the type invariant.
         unsafe { ivring_watch_is_ending(self.0.as_ptr()) }

@@ -17,9 +17,10 @@ use crate::uapi;
 
 macro_rules! plain {
     ($($type:ident),*) => { $(
-        // SAFETY: Fixed-width integers, of which any bytes make one.
+        // SAFETY: The type has only fixed-width integers, so any bytes are a valid value.
         unsafe impl FromBytes for uapi::$type {}
-        // SAFETY: Fixed-width integers with explicit padding, so all bytes are initialized.
+        // SAFETY: The type has only fixed-width integers and explicit padding, so all bytes are
+        // initialized.
         unsafe impl AsBytes for uapi::$type {}
     )* };
 }
@@ -33,7 +34,7 @@ pub(crate) fn require(good: bool) -> Result {
     good.then_some(()).ok_or(EINVAL)
 }
 
-/// A `T` in the memory of the current task, at any address, good or bad.
+/// The address of a `T` in the memory of the current task. The address need not be valid.
 pub(crate) struct User<T> {
     address: usize,
     _type: PhantomData<T>,
@@ -55,35 +56,34 @@ impl<T> User<T> {
         }
     }
 
-    /// A part of it, `offset` bytes from its start.
+    /// A field of the structure, `offset` bytes from its start.
     pub(crate) fn part<P>(self, offset: usize) -> User<P> {
         User::at(self.address.wrapping_add(offset))
     }
 
-    /// `count` of them, one behind the other.
+    /// An array of `count` structures.
     fn slice(self, count: usize) -> UserSlice {
         UserSlice::new(UserPtr::from_addr(self.address), count * size_of::<T>())
     }
 }
 
 impl<T: FromBytes> User<T> {
-    /// A snapshot of it; `EFAULT` if it cannot be read.
+    /// Reads a snapshot; `EFAULT` if the structure cannot be read.
     pub(crate) fn read(self) -> Result<T> {
         let mut value = MaybeUninit::uninit();
         self.read_into(&mut value)?;
-        // SAFETY: All of it has been written, and any bytes make a `T`.
+        // SAFETY: All bytes have been written, and any bytes are a valid `T`.
         Ok(unsafe { value.assume_init() })
     }
 
-    /// Reads it into `place`; `EFAULT` if it cannot be read.
+    /// Reads a snapshot into `place`; `EFAULT` if the structure cannot be read.
     fn read_into(self, place: &mut MaybeUninit<T>) -> Result {
-        // Hardened usercopy has nothing to check here, and is left out as in
-        // `UserSliceReader::read`: the length is a constant, and the size of `place`. That function
-        // itself would do, but it returns the value, and an ENQUEUE of one item takes 50
-        // instructions more if that is copied once more. `tools/machine/count -- ivring-bench smoke
-        // counted` counts them.
+        // `UserSliceReader::read` would do the same, but it returns the value, and copying it once
+        // more costs an ENQUEUE of one item 50 instructions. `tools/machine/count -- ivring-bench
+        // smoke counted` counts them. Like that function, this one omits the check of hardened
+        // usercopy: the length is a constant, and is the size of `place`.
         //
-        // SAFETY: `place` is valid for writes of as many bytes; the address may be any.
+        // SAFETY: `place` is valid for writes of its size; the user's address may be any.
         let left = unsafe {
             bindings::_copy_from_user(
                 place.as_mut_ptr().cast(),
@@ -94,22 +94,23 @@ impl<T: FromBytes> User<T> {
         (left == 0).then_some(()).ok_or(EFAULT)
     }
 
-    /// A snapshot of an array of them: of as many as can be read, from the first on.
+    /// Reads a snapshot of an array. If only its first elements can be read, returns these.
     pub(crate) fn read_array(self, into: &mut [MaybeUninit<T>]) -> &mut [T] {
         let count = match into {
-            // The most frequent number of items. Hardened usercopy checks the place of a copy whose
-            // length is not constant, in 90 instructions.
+            // One item is the most frequent case. Hardened usercopy checks a copy whose length is
+            // not constant, which takes 90 instructions.
             [one] => usize::from(self.read_into(one).is_ok()),
             _ => self.read_many(into),
         };
         let read: *mut [MaybeUninit<T>] = &mut into[..count];
-        // SAFETY: These have been written, any bytes make a `T`, and `into` is borrowed as long.
+        // SAFETY: These elements have been written, any bytes are a valid `T`, and `into` is
+        // borrowed for the same lifetime.
         unsafe { &mut *(read as *mut [T]) }
     }
 
     fn read_many(self, into: &mut [MaybeUninit<T>]) -> usize {
         let bytes = core::mem::size_of_val(into);
-        // SAFETY: These are the bytes of `into`, which is borrowed as long.
+        // SAFETY: These are the bytes of `into`, which stays borrowed while `raw` is used.
         let raw = unsafe { core::slice::from_raw_parts_mut(into.as_mut_ptr().cast(), bytes) };
         if self.slice(into.len()).reader().read_raw(raw).is_ok() {
             return into.len();
@@ -125,7 +126,7 @@ impl<T: FromBytes> User<T> {
 }
 
 impl<T: AsBytes> User<T> {
-    /// Writes it; `EFAULT` if that cannot be done, or not to its end.
+    /// Writes the structure; `EFAULT` if it cannot be written completely.
     pub(crate) fn write(self, value: &T) -> Result {
         self.slice(1).writer().write(value)
     }
@@ -139,9 +140,9 @@ mod tests {
     #[repr(C)]
     struct Three([u64; 3]);
 
-    // SAFETY: Three words.
+    // SAFETY: The type is three words, so any bytes are a valid value.
     unsafe impl FromBytes for Three {}
-    // SAFETY: Three words.
+    // SAFETY: The type is three words without padding, so all bytes are initialized.
     unsafe impl AsBytes for Three {}
 
     #[test]
@@ -156,7 +157,8 @@ mod tests {
         assert_eq!(at(usize::MAX - 7), 0);
     }
 
-    /// Nothing of the kernel is read or written, whatever the address and however near its ends.
+    /// No kernel memory is read or written, for any address, including the ends of the address
+    /// space.
     #[test]
     fn kernel_addresses() {
         let mine = Three([1, 2, 3]);

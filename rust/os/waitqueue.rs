@@ -2,9 +2,9 @@
 
 //! Wait queues: sleeping until something holds, a deadline passes or a signal comes.
 //!
-//! `kernel::sync::CondVar` queues its caller only after the caller has checked, so the waker has to
-//! take the caller's lock. Here a sleeper is on the queue before it checks, so the waker needs no
-//! lock.
+//! `kernel::sync::CondVar` puts its caller on the queue only after the caller has checked its
+//! condition, so the waker has to take the caller's lock. Here a sleeper is on the queue before it
+//! checks, so the waker needs no lock.
 
 use core::{pin::Pin, ptr};
 use kernel::{
@@ -23,36 +23,37 @@ use crate::uapi::DEADLINE_NEVER;
 pub(crate) struct Deadline(pub(crate) u64);
 
 impl Deadline {
-    /// A deadline that has always passed: check, and don't sleep.
+    /// A deadline that has always passed: the caller checks and does not sleep.
     pub(crate) const NOW: Self = Self(0);
 
-    /// The deadline that a user has passed. One that has passed already is [`Deadline::NOW`], so
-    /// that the call only checks: it asks nobody to ring back, and counts no sleep.
+    /// Converts a user's deadline, in nanoseconds. A deadline that has passed becomes
+    /// [`Deadline::NOW`], so that the call only checks: it does not ask to be notified, and counts
+    /// no sleep.
     pub(crate) fn of_user(nanoseconds: u64) -> Self {
         let deadline = Self(nanoseconds);
-        // Most calls pass zero, and need no clock for it.
+        // Most calls pass zero, for which the clock need not be read.
         if deadline == Self::NOW || deadline.has_passed() {
             return Self::NOW;
         }
         deadline
     }
 
-    /// As the kernel itself counts; `None` for never.
+    /// The deadline as the kernel counts it, outside time namespaces; `None` for never.
     fn expires(self) -> Option<bindings::ktime_t> {
         let monotonic = i64::try_from(self.0).unwrap_or(i64::MAX);
-        // SAFETY: May be called with any time.
+        // SAFETY: This may be called with any time.
         (self.0 != DEADLINE_NEVER).then(|| unsafe { ivring_timens_ktime_to_host(monotonic) })
     }
 
     fn has_passed(self) -> bool {
-        // SAFETY: May be called at any time.
+        // SAFETY: This may be called at any time.
         let has_passed = |expires| expires <= unsafe { bindings::ktime_get() };
         self.expires().is_some_and(has_passed)
     }
 
-    /// Whether a call with this deadline may go on: `ETIMEDOUT` if it has passed, `ERESTARTSYS` if
-    /// there is a signal. Ask this where a loop may go round without sleeping in
-    /// [`Sleeper::sleep`].
+    /// Whether a call with this deadline may continue: `ETIMEDOUT` if the deadline has passed,
+    /// `ERESTARTSYS` if a signal is pending. Loops that may repeat without [`Sleeper::sleep`] must
+    /// call this.
     pub(crate) fn check(self) -> Result {
         if self.has_passed() {
             return Err(ETIMEDOUT);
@@ -73,7 +74,7 @@ pub(crate) struct WaitQueue {
 
 // SAFETY: A wait queue may be used from any thread.
 unsafe impl Send for WaitQueue {}
-// SAFETY: A wait queue does its own locking.
+// SAFETY: A wait queue has a lock of its own.
 unsafe impl Sync for WaitQueue {}
 
 impl WaitQueue {
@@ -92,7 +93,7 @@ impl WaitQueue {
         unsafe { bindings::__wake_up(self.head.get(), TASK_NORMAL, 0, ptr::null_mut()) };
     }
 
-    /// Registers a poller, which checks after this. Contains a full barrier.
+    /// Registers a poller, which checks its condition after this. Contains a full barrier.
     ///
     /// # Safety
     ///
@@ -110,23 +111,23 @@ impl WaitQueue {
 }
 
 extern "C" {
-    /// In `helpers.c`: a `CLOCK_MONOTONIC` time of the current task's time namespace, as the kernel
-    /// itself counts.
+    /// In `helpers.c`: converts a `CLOCK_MONOTONIC` time of the current task's time namespace to
+    /// the time that the kernel counts.
     fn ivring_timens_ktime_to_host(monotonic: bindings::ktime_t) -> bindings::ktime_t;
 }
 
-/// A task's sleep on one wait queue or several, any of which wakes it.
+/// A task's sleep on one wait queue or two, either of which wakes the task.
 ///
-/// To sleep until something holds, go round this loop; then no wakeup is lost:
+/// To sleep until a condition holds without losing a wakeup, repeat these steps:
 ///
 /// - Queue: [`Sleeper::queue`].
-/// - Check: whether it holds. This must not sleep. Then [`Sleeper::may_sleep`].
+/// - Check the condition. The check must not sleep. Then [`Sleeper::may_sleep`].
 /// - Sleep: [`Sleeper::sleep`].
 /// - Unqueue: drop this.
 ///
 /// # Invariants
 ///
-/// Once `queued`, each of the `entries` is initialized, and is on its queue or on none.
+/// Once `queued`, each entry of `entries` is initialized, and is on its own queue or on none.
 pub(crate) struct Sleeper<'a, const N: usize> {
     queues: [&'a WaitQueue; N],
     entries: [Opaque<bindings::wait_queue_entry>; N],
@@ -138,15 +139,15 @@ pub(crate) struct Sleeper<'a, const N: usize> {
 }
 
 impl<'a> Sleeper<'a, 1> {
-    /// On one queue. The freezer may freeze the task where it sleeps.
+    /// A sleep on one queue. The freezer may freeze the task while it sleeps.
     pub(crate) fn new(queue: &'a WaitQueue, deadline: Deadline) -> Self {
         Self::make([queue], TASK_INTERRUPTIBLE | TASK_FREEZABLE, deadline)
     }
 }
 
 impl<'a> Sleeper<'a, 2> {
-    /// On two queues. Other tasks may wait for what this task does when it wakes, so it is not
-    /// frozen where it sleeps: the sleep ends with `ERESTARTSYS` when the task is to be frozen.
+    /// A sleep on two queues. Other tasks may wait for work that this task does when it wakes, so
+    /// the freezer must not freeze it while it sleeps: the sleep ends with `ERESTARTSYS` instead.
     pub(crate) fn on_both(queues: [&'a WaitQueue; 2], deadline: Deadline) -> Self {
         Self::make(queues, TASK_INTERRUPTIBLE, deadline)
     }
@@ -165,23 +166,24 @@ impl<'a, const N: usize> Sleeper<'a, N> {
         }
     }
 
-    /// Puts the task on the queues, and makes it one that sleeps when it next schedules.
+    /// Puts the task on the queues, and sets its state to sleeping: it sleeps when it next
+    /// schedules.
     pub(crate) fn queue(self: Pin<&mut Self>) {
-        // SAFETY: Nothing is moved: the entries stay in place until this is dropped.
+        // SAFETY: The entries are not moved until this is dropped.
         let this = unsafe { self.get_unchecked_mut() };
         if !this.queued {
             for entry in &this.entries {
                 // SAFETY: `entry` is valid for writes.
                 unsafe { bindings::init_wait_entry(entry.get(), 0) };
             }
-            // INVARIANT: All are initialized.
+            // INVARIANT: All entries are initialized.
             this.queued = true;
         }
         this.has_signal = false;
         for (queue, entry) in this.queues.iter().zip(&this.entries) {
-            // A wakeup by the first queue may come before the last of these sets the task's state
-            // again. The caller's check finds the reason for that wakeup, because setting the state
-            // contains a full barrier.
+            // The first queue may wake the task before the last `prepare_to_wait_event` sets the
+            // task's state again. The caller's check finds the reason for that wakeup, because
+            // setting the state contains a full barrier.
             //
             // SAFETY: The head and the entry are initialized, and the entry stays in place until
             // `finish_wait` takes it off the queue.
@@ -192,7 +194,7 @@ impl<'a, const N: usize> Sleeper<'a, N> {
         }
     }
 
-    /// `ETIMEDOUT` if the deadline has passed, `ERESTARTSYS` if there is a signal.
+    /// `ETIMEDOUT` if the deadline has passed, `ERESTARTSYS` if a signal is pending.
     pub(crate) fn may_sleep(&self) -> Result {
         if self.timed_out {
             return Err(ETIMEDOUT);
@@ -206,7 +208,7 @@ impl<'a, const N: usize> Sleeper<'a, N> {
     /// Sleeps until a queue wakes the task, the deadline passes or a signal comes.
     pub(crate) fn sleep(self: Pin<&mut Self>) {
         let timed_out = schedule_until(self.deadline);
-        // SAFETY: Nothing is moved.
+        // SAFETY: The entries are not moved.
         unsafe { self.get_unchecked_mut() }.timed_out = timed_out;
     }
 }
@@ -217,17 +219,18 @@ impl<const N: usize> Drop for Sleeper<'_, N> {
             return;
         }
         for (queue, entry) in self.queues.iter().zip(&self.entries) {
-            // SAFETY: By the type invariant.
+            // SAFETY: By the type invariant the entry is initialized, and is on this queue or on
+            // none.
             unsafe { bindings::finish_wait(queue.head.get(), entry.get()) };
         }
     }
 }
 
-/// Schedules until the task is woken; true if the deadline came first.
+/// Sleeps until the task is woken. True if the deadline has passed before.
 fn schedule_until(deadline: Deadline) -> bool {
     let mut expires = deadline.expires();
     let expires = expires.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
-    // SAFETY: The current task is valid, and its slack is its own to change.
+    // SAFETY: The current task is valid, and only this task changes its timer slack.
     let slack = unsafe { (*Task::current_raw()).timer_slack_ns };
     // SAFETY: `expires` is null, or points to a time on this stack.
     let woken = unsafe {
@@ -243,7 +246,7 @@ mod tests {
     /// All deadlines that have passed are equal.
     #[test]
     fn deadlines_of_users() {
-        // SAFETY: May be called at any time.
+        // SAFETY: This may be called at any time.
         let now = unsafe { bindings::ktime_get() } as u64;
         for past in [0, 1, now - 1, now] {
             assert!(Deadline::of_user(past) == Deadline::NOW);

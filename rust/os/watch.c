@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Watches a process for its end as pidfds do: on the queue of its struct pid, which no other
- * process gets, even if the number is used again.
+ * Watches for the end of a process on the wait queue of its struct pid, as pidfds do. No other
+ * process gets this struct pid, even if the process ID is reused.
  */
 #include <linux/pid.h>
 #include <linux/rcupdate.h>
@@ -66,8 +66,9 @@ struct ivring_watch *ivring_watch_current(void (*ended)(void *data), void *data)
 }
 
 /*
- * Whether the current task is the last one of the process. Its other threads may have exited
- * further. A thread that has unshared its files closes them when it exits, and the process goes on.
+ * Whether the current task is the last one of the process. Other threads of the process may have
+ * got further in their exit. A thread that has unshared its files closes them when it exits, and
+ * the process continues.
  */
 bool ivring_watch_is_ending(const struct ivring_watch *watch)
 {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an item may say, before the kernel puts it into a ring.
+//! The check of an item before the kernel puts it into a ring.
 
 use kernel::prelude::*;
 
 use crate::uapi::{Item, INLINE_BYTES, ITEM_FLAGS};
 
-/// `EINVAL` unless the item is what `struct ivring_item` says. The payload lies in an outbox of
-/// this size.
+/// `EINVAL` unless the item has only values that `struct ivring_item` allows. `outbox_bytes` is the
+/// size of the sender's outbox, which has the payload.
 pub(crate) fn check(item: &Item, outbox_bytes: u64) -> Result {
     let end = item.offset.checked_add(u64::from(item.length));
     let good = item.from == 0
@@ -95,15 +95,15 @@ mod tests {
     #[test]
     fn bad_payload() {
         for (offset, length) in [
-            // An offset of nothing.
+            // An offset without a length.
             (1, 0),
             (4096, 0),
-            // Beyond the end.
+            // The payload ends behind the outbox.
             (0, 4097),
             (4095, 2),
             (4096, 1),
             (0, u32::MAX),
-            // Around the end of all numbers.
+            // Offset plus length overflows.
             (u64::MAX, 1),
             (u64::MAX, u32::MAX),
             (u64::MAX - 4095, 4096),

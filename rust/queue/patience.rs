@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How long a task of a member may wait for another member: until its deadline, and no longer than
-//! its own member is a member.
+//! How long a task of a member may wait for another member: until its deadline, and only while its
+//! own member has not left.
 
 use kernel::{
     prelude::*,
@@ -10,8 +10,8 @@ use kernel::{
 
 use crate::os::waitqueue::{Deadline, WaitQueue};
 
-/// Whether a member is still a member of its region. That may end while tasks of the member sleep,
-/// because the member leaves when its process ends, even if another process has its file open.
+/// Whether a member is still in its region. It may leave while its tasks sleep: it leaves when its
+/// process ends, even if another process has its file open.
 #[pin_data]
 pub(crate) struct Membership {
     ended: Atomic<bool>,
@@ -28,12 +28,12 @@ impl Membership {
         })
     }
 
-    /// Ends it. True if it had not ended before.
+    /// Ends the membership. True if it had not ended before.
     pub(crate) fn end(&self) -> bool {
         !self.ended.xchg(true, Full)
     }
 
-    /// `EOWNERDEAD` if it has ended.
+    /// `EOWNERDEAD` if the membership has ended.
     pub(crate) fn check(&self) -> Result {
         match self.ended.load(Acquire) {
             false => Ok(()),

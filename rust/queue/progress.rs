@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Waiting for a ring's reader to read on.
+//! Waiting for progress of a ring's reader.
 //!
-//! There may be any number of tasks, so nobody wakes them all. A call that finds that the reader
-//! has read on wakes a few, [`Woken::FEW`] at most, and each task that has been woken wakes a few
-//! more before it returns. So the reader pays for a few wakeups, and the tasks pay for the others.
+//! Any number of tasks may wait, so no call wakes all of them. A call that finds progress wakes at
+//! most [`Woken::FEW`] tasks, and each woken task wakes a few more before it returns. So the reader
+//! pays for a few wakeups, and the waiting tasks pay for the others.
 
 use kernel::{new_spinlock, prelude::*, rbtree::RBTreeNodeReservation, sync::SpinLock};
 
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// The tasks that wait for a ring's reader to read on.
+/// The tasks that wait for progress of a ring's reader.
 #[pin_data]
 pub(crate) struct Progress {
     /// Capacity of the ring, a power of two.
@@ -30,7 +30,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Nobody waits yet. `entries` is the ring's capacity.
+    /// No task waits yet. `entries` is the ring's capacity in items.
     pub(crate) fn new(entries: u32) -> impl PinInit<Self> {
         pin_init!(Self {
             entries,
@@ -39,7 +39,7 @@ impl Progress {
         })
     }
 
-    /// The outcome for a task with this wish; `None` if the task has to wait on.
+    /// The outcome for a task with this wish; `None` if the task has to continue to wait.
     fn answer(&self, wish: Wish, seen: Result<Seen>) -> Option<Result> {
         let seen = match seen {
             Ok(seen) => seen,
@@ -56,10 +56,10 @@ impl Progress {
         seen.end.map(Err)
     }
 
-    /// Sleeps until `look` finds what is wished for. `room` has the words of the ring.
+    /// Sleeps until `look` finds that the wish is fulfilled. `room` has the words of the ring.
     ///
-    /// Errors are those of `look` and of [`Waiter::sleep`], the reason why the reader reads no
-    /// more, and `ENOMEM` before it sleeps.
+    /// Errors are those of `look` and of [`Waiter::sleep`], the reason why the reader reads no more
+    /// items, and `ENOMEM`, which is returned before the sleep.
     pub(crate) fn wait(
         &self,
         wish: Wish,
@@ -85,7 +85,7 @@ impl Progress {
             }
             queue.see(seen);
             let place = queue.add(wish, waiter, node);
-            // Looks again, so this task itself may be among those taken out.
+            // `settle` looks at the ring again, so it may take out this task too.
             let woken = queue.settle(&self.look_at, room, &look);
             drop(queue);
             woken.wake();
@@ -97,8 +97,8 @@ impl Progress {
             let taken_out = queue.tasks.remove(&place).is_none();
             let was_promised = taken_out && wish == Wish::Room;
             let uses = answer == Some(Ok(()));
-            // If this task is about to use the room that was promised to it, that stays promised
-            // while the others are looked at.
+            // If this task is about to use the room that was promised to it, this room stays
+            // promised until `settle` has looked for other tasks.
             queue.promised -= u32::from(was_promised && !uses);
             let woken = queue.settle(&self.look_at, room, &look);
             queue.promised -= u32::from(was_promised && uses);
@@ -107,19 +107,19 @@ impl Progress {
             match (answer, slept) {
                 (Some(answer), _) => return answer,
                 (None, Err(error)) => return Err(error),
-                // Others were faster, or the reader has lied.
+                // Other tasks have used the room, or the reader has moved its index back.
                 (None, Ok(())) => {}
             }
         }
     }
 
-    /// Takes out a few of the tasks that are due. To be called after the reader has read on, or the
-    /// ring has ended.
+    /// Takes out a few of the tasks that are due. The caller has found that the reader has made
+    /// progress or that the ring has ended.
     pub(crate) fn tell(&self, room: Room<'_>, look: impl Fn() -> Result<Seen>) -> Woken {
         self.queue.lock().settle(&self.look_at, room, look)
     }
 
-    /// Whether [`Progress::tell`] has to be called on behalf of a reader whose index this is.
+    /// Whether [`Progress::tell`] has to be called on behalf of a reader whose index is `consumer`.
     pub(crate) fn is_due(&self, consumer: u32) -> bool {
         let index = self.look_at.get();
         index.is_some_and(|index| is_read(index, consumer, self.entries))
@@ -145,7 +145,7 @@ mod tests {
     const ENTRIES: u32 = 64;
     const FEW: usize = Woken::FEW;
 
-    /// A ring whose reader is where `seen` says.
+    /// A ring whose reader's index is that of `seen`.
     struct Ring {
         progress: Arc<Progress>,
         area: Area,
@@ -171,7 +171,7 @@ mod tests {
             }));
         }
 
-        /// Queues a task, and says which place it has got.
+        /// Queues a task, and returns its place.
         fn add(&self, wish: Wish) -> Result<Place> {
             let waiter = Waiter::new()?;
             let node = RBTreeNodeReservation::new(GFP_KERNEL)?;
@@ -184,7 +184,7 @@ mod tests {
             Room::of(RingWords(&self.area))
         }
 
-        /// How many tasks are woken.
+        /// Wakes the tasks that are due, at most a few, and returns how many.
         fn tell(&self) -> usize {
             let woken = self.progress.tell(self.words(), || self.seen.get());
             let count = woken.count();
@@ -192,7 +192,7 @@ mod tests {
             count
         }
 
-        /// The index that the ring says, and that at which the kernel looks.
+        /// The index that the ring's words ask for, and the index at which the kernel looks.
         fn said(&self) -> (Option<u32>, Option<u32>) {
             let words = RingWords(&self.area);
             let asked = words.room_wanted().load() != 0;
@@ -229,8 +229,8 @@ mod tests {
         Ok(())
     }
 
-    /// A few are woken at a time. The kernel has to look again, and does not ask the reader to ring
-    /// back.
+    /// Only a few tasks are woken at a time. The kernel has to look again, and does not ask the
+    /// reader to notify.
     #[test]
     fn crowd() -> Result {
         let ring = Ring::new(0)?;
@@ -253,7 +253,7 @@ mod tests {
         Ok(())
     }
 
-    /// No more are woken than there is room for, and room is promised once.
+    /// At most as many tasks are woken as there is room for, and room is promised only once.
     #[test]
     fn room() -> Result {
         let ring = Ring::new(0)?;
@@ -268,14 +268,14 @@ mod tests {
         assert_eq!(ring.tell(), 0);
         ring.see(3, 3, None);
         assert_eq!(ring.tell(), 1);
-        // One of them comes back and does not use it.
+        // One of the tasks comes back and does not use the room.
         ring.progress.queue.lock().promised -= 1;
         assert_eq!(ring.tell(), 1);
         assert_eq!(ring.progress.queue.lock().promised, 3);
         Ok(())
     }
 
-    /// Room goes to the tasks that came first, and tasks that wait for an index are not behind
+    /// Tasks that waited longest get room first. Tasks that wait for an index do not wait behind
     /// them.
     #[test]
     fn room_and_index() -> Result {
@@ -293,7 +293,7 @@ mod tests {
         Ok(())
     }
 
-    /// At the end all tasks are due, and only then the ones that wait for it.
+    /// At the end of the ring all tasks are due, including those that wait for the end.
     #[test]
     fn end() -> Result {
         for end in [Ok(EPIPE), Err(EPROTO)] {
@@ -319,7 +319,8 @@ mod tests {
         Ok(())
     }
 
-    /// A reader that goes back wakes the tasks that it lies to, and is believed again from there.
+    /// A reader that moves its index back wakes the tasks whose index it seems to have passed, and
+    /// the new index is used from then on.
     #[test]
     fn reader_that_goes_back() -> Result {
         let ring = Ring::new(10)?;
@@ -335,7 +336,7 @@ mod tests {
         Ok(())
     }
 
-    /// The reader comes to the index at the moment at which it is asked for.
+    /// The reader reaches the index while the kernel asks for it.
     #[test]
     fn second_look() -> Result {
         let ring = Ring::new(0)?;
@@ -384,7 +385,7 @@ mod tests {
         ring.seen.set(Err(EPROTO));
         assert_eq!(wait(Wish::Read(5), past), Err(EPROTO));
 
-        // The task's own member has left, however long the task may wait.
+        // The task's own member has left, so the task stops waiting, for any deadline.
         assert!(membership.end() && !membership.end());
         ring.see(5, 0, None);
         for wish in [Wish::Read(6), Wish::Room, Wish::End] {

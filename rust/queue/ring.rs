@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Rings: one writer, one reader, indices that run freely. Here is the kernel's own writer, and
-//! what it has to know about the rings that members write.
+//! Rings: one writer, one reader, free-running indices. This file has the kernel's own ring writer,
+//! and functions on the indices of rings that members write.
 
 use kernel::prelude::*;
 
@@ -13,8 +13,8 @@ use crate::{
     uapi::Item,
 };
 
-/// The index at which a fresh ring of this capacity starts: one round before it wraps, so that
-/// every ring that is used at all shows whether both sides can take the wrap.
+/// The first index of a new ring of this capacity: one round before the index wraps, so that every
+/// ring that is used for more than a round tests that both sides handle the wrap.
 pub(crate) fn first_index(capacity: u32) -> u32 {
     0u32.wrapping_sub(capacity)
 }
@@ -31,7 +31,7 @@ pub(crate) struct RingMemory<'a> {
 }
 
 impl<'a> RingMemory<'a> {
-    /// A ring of this capacity whose reader keeps its index in `consumer`.
+    /// The memory of a ring of this capacity whose reader writes its index to `consumer`.
     pub(crate) fn new(ring: RingWords<'a>, consumer: Word<'a>, entries: u32) -> Self {
         Self {
             producer: ring.producer(),
@@ -41,9 +41,9 @@ impl<'a> RingMemory<'a> {
     }
 }
 
-/// The writing end of a ring, which the kernel keeps to itself.
+/// The writing end of a ring. Its fields are private to the kernel.
 ///
-/// The memory of the ring is passed with each call, and is always the same.
+/// The memory of the ring is passed to each call, and must always be the same.
 ///
 /// # Invariants
 ///
@@ -59,12 +59,12 @@ pub(crate) struct RingWriter {
 }
 
 impl RingWriter {
-    /// Starts a ring that nobody else sees yet.
+    /// Starts a ring that no reader sees yet.
     pub(crate) fn new(ring: RingMemory<'_>) -> Self {
         let start = first_index(ring.items.capacity());
         ring.producer.store(start);
         ring.consumer.store(start);
-        // INVARIANT: Nothing has been written nor read.
+        // INVARIANT: No item has been written or read, so both indices are the first one.
         Self {
             producer: start,
             consumer: start,
@@ -82,16 +82,17 @@ impl RingWriter {
         (!self.broken).then_some(()).ok_or(EPROTO)
     }
 
-    /// How many items the reader, as last seen, has yet to read.
+    /// The number of items that the reader, at its last good index, has not read yet.
     pub(crate) fn held(&self) -> u32 {
         self.producer.wrapping_sub(self.consumer)
     }
 
-    /// Snapshots the reader's index, checks it, and returns how many items it has yet to read.
+    /// Takes a snapshot of the reader's index, checks it, and returns the number of unread items.
     ///
-    /// A reader that ran ahead of the writer, or back, breaks the ring: `EPROTO` from now on.
+    /// An index ahead of the writer's or before the last good one breaks the ring: `EPROTO` from
+    /// now on.
     pub(crate) fn pending(&mut self, ring: RingMemory<'_>) -> Result<u32> {
-        // Barrier C: the reader has done all that it does with the items before this index.
+        // Barrier C: the reader no longer uses the items before this index.
         let consumer = ring.consumer.load_acquire();
         if self.producer.wrapping_sub(consumer) > self.producer.wrapping_sub(self.consumer) {
             self.broken = true;
@@ -102,12 +103,12 @@ impl RingWriter {
         Ok(self.held())
     }
 
-    /// How many more items fit.
+    /// The number of items that still fit.
     pub(crate) fn room(&mut self, ring: RingMemory<'_>) -> Result<u32> {
         Ok(ring.items.capacity() - self.pending(ring)?)
     }
 
-    /// Writes as many of `items` as fit, publishes them, and returns how many.
+    /// Writes as many of `items` as fit, publishes them, and returns their number.
     pub(crate) fn push(&mut self, ring: RingMemory<'_>, items: &[Item]) -> Result<usize> {
         let count = items.len().min(self.room(ring)? as usize);
         for item in &items[..count] {
@@ -120,12 +121,12 @@ impl RingWriter {
         Ok(count)
     }
 
-    /// The reader's index as last seen.
+    /// The last good index of the reader.
     pub(crate) fn consumer(&self) -> u32 {
         self.consumer
     }
 
-    /// Whether the reader, as last seen, has read all items before `position`.
+    /// Whether the reader, at its last good index, has read all items before `position`.
     ///
     /// `EINVAL` for a position that no item has reached yet.
     pub(crate) fn has_read(&self, ring: RingMemory<'_>, position: u32) -> Result<bool> {
@@ -139,8 +140,8 @@ impl RingWriter {
 
 /// Whether a reader at index `consumer` has read all items before `position`.
 ///
-/// Unread items lie within one round of the reader's index, so every position out of that round
-/// has been read, however long ago.
+/// Unread items lie within one round behind the reader's index, so every position outside of that
+/// round has been read, however long ago.
 pub(crate) fn is_read(position: u32, consumer: u32, capacity: u32) -> bool {
     let ahead = position.wrapping_sub(consumer);
     ahead == 0 || ahead > capacity
@@ -159,7 +160,7 @@ mod tests {
     const CAPACITY: u32 = 8;
     const START: u32 = 0u32.wrapping_sub(CAPACITY);
 
-    /// What both sides write.
+    /// The memory of a ring: the words and items of both sides.
     struct Memory {
         area: Area,
         reader: Area,
@@ -177,7 +178,7 @@ mod tests {
             RingMemory::new(RingWords(&self.area), self.reader.word(0), CAPACITY)
         }
 
-        /// The cookie of the item of an index.
+        /// The cookie of the item at an index.
         fn cookie(&self, index: u32) -> u32 {
             let item = (index % CAPACITY) as usize * size_of::<Item>();
             let offset = offset_of!(RingArea, item) + item + offset_of!(Item, cookie);
@@ -211,7 +212,8 @@ mod tests {
         Ok(())
     }
 
-    /// As many as there is room for, each in its place, through the wrap.
+    /// As many items are written as there is room for, each in its place, also where the index
+    /// wraps.
     #[test]
     fn push() -> Result {
         let memory = Memory::new()?;
@@ -238,7 +240,7 @@ mod tests {
         Ok(())
     }
 
-    /// Every index that is not between the last one seen and the producer's breaks the ring.
+    /// Every index that is not between the last good one and the producer's breaks the ring.
     #[test]
     fn hostile_index() -> Result {
         let memory = Memory::new()?;
@@ -274,7 +276,7 @@ mod tests {
                     continue;
                 }
                 assert_eq!(writer.pending(ring), Err(EPROTO));
-                // For good, and nothing more goes in.
+                // The ring stays broken, and no more items are written.
                 ring.consumer.store(START.wrapping_add(seen));
                 assert_eq!(writer.check(), Err(EPROTO));
                 assert_eq!(writer.pending(ring), Err(EPROTO));
@@ -286,7 +288,7 @@ mod tests {
         Ok(())
     }
 
-    /// Against numbers that do not wrap.
+    /// Compares the result with numbers that do not wrap.
     #[test]
     fn is_read_by_model() {
         for capacity in [2u32, 8, 65536] {
@@ -321,10 +323,10 @@ mod tests {
             (1, Ok(true)),
             (2, Ok(false)),
             (3, Ok(false)),
-            // Of no item yet.
+            // A position that no item has reached yet.
             (4, Err(EINVAL)),
             (9, Err(EINVAL)),
-            // Long ago.
+            // A position that was read long ago.
             (10, Ok(true)),
         ] {
             assert_eq!(writer.has_read(ring, START.wrapping_add(position)), read);

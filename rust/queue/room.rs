@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The words by which a ring asks its reader to ring back.
+//! The words in which a ring asks its reader for a notification.
 
 use kernel::{
     prelude::*,
@@ -9,10 +9,10 @@ use kernel::{
 
 use crate::memory::{area::Word, layout::RingWords};
 
-/// The words by which a ring says that tasks wait for its reader's progress.
+/// The words in which a ring shows that tasks wait for its reader's progress.
 ///
-/// The kernel writes them under one lock, and reads nothing from them that matters, because in a
-/// lane the sender may write anything there too.
+/// The kernel writes them under one lock. It does not rely on values that it reads there, because
+/// in a lane the sender may write anything there too.
 #[derive(Clone, Copy)]
 pub(crate) struct Room<'a> {
     wanted: Word<'a>,
@@ -27,16 +27,17 @@ impl<'a> Room<'a> {
         }
     }
 
-    /// Asks the reader to ring back at `position`. Look at its index after this, before the sleep.
+    /// Asks the reader for a notification when it reaches `position`. The caller looks at the
+    /// reader's index after this, before it sleeps.
     pub(crate) fn want(self, position: u32) {
         self.at.store(position);
         self.wanted.store_release(1);
-        // Barrier R: between this and the next look at the reader's index. The reader has its own
-        // between publishing that index and reading these words.
+        // Barrier R: between these words and the next look at the reader's index. The reader has
+        // its own barrier between publishing that index and reading these words.
         smp_mb(Full);
     }
 
-    /// Takes back what was asked for.
+    /// Clears the request.
     pub(crate) fn take_back(self) {
         if self.wanted.load() != 0 {
             self.wanted.store(0);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The state word: is the receiver busy?
+//! The state word, which says whether the receiver is busy.
 //!
-//! The word stands in memory that its member can write, so nothing but that member's own sleep
-//! depends on it.
+//! The word is in memory that its member can write, so only this member's own sleep depends on it.
 
 use kernel::{
     prelude::*,
@@ -16,36 +15,37 @@ use crate::{
     uapi::{BUSY, BUSY_UNFENCED, DELAYED, GONE, IDLE},
 };
 
-/// How often [`State::go_idle`] tries to change a word that others change at the same time. Each
-/// doorbell, each delay and each sleeper changes it once, so only a member that writes it all the
-/// time makes more tries necessary.
+/// How often [`State::go_idle`] tries to change a word that other tasks change at the same time.
+/// Each doorbell, each delay and each sleeper changes it once, so only a member that keeps writing
+/// it makes more tries necessary.
 const MAX_TRIES: u32 = 128;
 
 /// The state word of a member.
 #[derive(Clone, Copy)]
 pub(crate) struct State<'a>(pub(crate) Word<'a>);
 
-/// What a sender owes the receiver.
+/// The operation that a sender must do for the receiver after it has published items.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// The receiver is busy, or somebody else rings it.
+    /// Nothing: the receiver is busy, or another task rings it.
     Nothing,
-    /// A doorbell: this sender has turned it busy.
+    /// Ring the doorbell: this sender has turned the state busy.
     Ring,
-    /// A timer that rings it later: this sender has turned it delayed.
+    /// Start the timer that rings later: this sender has turned the state delayed.
     Delay,
 }
 
 impl State<'_> {
-    /// The receiver's half: from here on the receiver will be rung. Look at the rings after this.
-    /// May sleep.
+    /// The receiver's half: from now on the receiver will be rung. The caller looks at the rings
+    /// after this. May sleep.
     ///
-    /// A delay stays as it is: its timer or a fuller ring will end it, and wakes all sleepers then.
-    /// GONE stays too. A member that keeps overwriting the word may find it not IDLE after this.
+    /// DELAYED stays, because the timer or a sender with enough items will end it, and wakes all
+    /// sleepers then. GONE stays too. The state may be another one after this if the member keeps
+    /// overwriting the word.
     ///
-    /// Calls `before` with the state, if it is not IDLE, each time before IDLE is to take its
-    /// place. The state may be BUSY, by which a doorbell has told another task of the member. True
-    /// if IDLE has taken the place of another state.
+    /// Calls `before` with each state other than IDLE that this tries to replace by IDLE. The state
+    /// may be the BUSY of a doorbell that was rung for another task of the member. True if IDLE has
+    /// replaced another state.
     pub(crate) fn go_idle(self, mut before: impl FnMut(u32)) -> bool {
         let mut found = self.0.load();
         for _ in 0..MAX_TRIES {
@@ -55,13 +55,14 @@ impl State<'_> {
             if found != IDLE {
                 before(found);
             }
-            // Barriers S and M: between this store and the look at the rings and the members. Pairs
-            // with the one in `due`.
+            // Barriers S and M: between this store and the look at the rings and at the members.
+            // Pairs with the barrier in `due`.
             match self.0.compare_exchange(found, IDLE) {
                 Ok(()) => {
                     if found == BUSY_UNFENCED {
-                        // Barrier A: senders that have read UNFENCED have passed none of their
-                        // own. A receiver that arms by itself has IVRING_IOC_FENCE for it.
+                        // Barrier A: senders that have read UNFENCED have not passed a barrier of
+                        // their own. A receiver that arms in user space calls IVRING_IOC_FENCE
+                        // instead.
                         cpus::barrier_on_all();
                     }
                     return found != IDLE;
@@ -69,18 +70,18 @@ impl State<'_> {
                 Err(now) => found = now,
             }
         }
-        // Barriers S and M: between the look that found DELAYED, which is as good as a store of
-        // it, and that at the rings and the members. Pairs with the one in `due`.
+        // Barriers S and M: between the load that found DELAYED, which is equivalent to storing it,
+        // and the look at the rings and at the members. Pairs with the barrier in `due`.
         smp_mb(Full);
         false
     }
 
-    /// The sender's half, after it has published: does the receiver have to be rung?
+    /// The sender's half, after it has published: whether the receiver must be rung, and how.
     ///
-    /// `few` says that the receiver would rather be rung later. Only one caller gets [`Due::Ring`].
+    /// `few` says that the receiver has asked to be rung later. Only one caller gets [`Due::Ring`].
     pub(crate) fn due(self, few: bool) -> Due {
-        // Barriers S and M: between what the caller published and this look at the state. Pairs
-        // with the one in `go_idle`, and with user space's when it arms.
+        // Barriers S and M: between the caller's publish and this look at the state. Pairs with the
+        // barrier in `go_idle`, and with the barrier of user space when it arms.
         smp_mb(Full);
         match (self.0.load(), few) {
             (IDLE, true) if self.0.compare_exchange(IDLE, DELAYED).is_ok() => Due::Delay,
@@ -89,36 +90,36 @@ impl State<'_> {
         }
     }
 
-    /// Whether the receiver has to be rung, now or by a timer.
+    /// Whether the receiver must be rung, now or by a timer.
     ///
-    /// If so, all that was stored before that [`State::go_idle`] can be seen after this.
+    /// If so, all that was stored before the receiver's [`State::go_idle`] is visible after this.
     pub(crate) fn sleeps(self) -> bool {
         matches!(self.0.load_acquire(), IDLE | DELAYED)
     }
 
-    /// [`State::sleeps`] for a sleeper that looks at the rings after this. An IDLE that another
-    /// task stores after that look says nothing about what came in between.
+    /// [`State::sleeps`] for a sleeper that looks at the rings after this. If another task stores
+    /// IDLE after that look, this IDLE does not cover items that were published before it.
     pub(crate) fn sleeps_before_look(self) -> bool {
         let sleeps = self.sleeps();
-        // Barriers S and M: IDLE may be another task's. Pairs with the one in `due`.
+        // Barriers S and M: another task may have stored IDLE. Pairs with the barrier in `due`.
         smp_mb(Full);
         sleeps
     }
 
-    /// The end of a delay; true if it is still on.
+    /// Ends a delay. True if the state was DELAYED.
     pub(crate) fn end_delay(self) -> bool {
         self.0.compare_exchange(DELAYED, BUSY).is_ok()
     }
 
-    /// Turns IDLE or DELAYED into BUSY; true if this call did. Then the caller rings the doorbell:
-    /// no task may stay asleep while the state is BUSY.
+    /// Turns IDLE or DELAYED into BUSY. True if this call did so; then the caller rings the
+    /// doorbell, because no task may stay asleep while the state is BUSY.
     pub(crate) fn turn_busy(self) -> bool {
-        // Mostly it is busy already, and a look is cheaper than an exchange that fails.
+        // The state is usually busy already, and a load is cheaper than an exchange that fails.
         self.sleeps() && (self.0.compare_exchange(IDLE, BUSY).is_ok() || self.end_delay())
     }
 
-    /// The member has left: a sender that finds this rings, and gets an error. No other operation
-    /// changes this state.
+    /// The member has left: a sender that finds this state calls the kernel, which returns an
+    /// error. No other operation changes this state.
     pub(crate) fn leave(self) {
         self.0.store(GONE);
     }
@@ -130,7 +131,7 @@ mod tests {
     use crate::memory::area::Area;
     use core::cell::Cell;
 
-    /// All that a member may have written there.
+    /// States that a member may have written.
     const ALL: [u32; 8] = [
         BUSY,
         IDLE,
@@ -142,7 +143,7 @@ mod tests {
         u32::MAX,
     ];
 
-    /// What an operation makes of a state that it finds, and returns.
+    /// Applies an operation to a state. Returns the new state, and the operation's result.
     fn from<T>(area: &Area, old: u32, operation: impl FnOnce(State<'_>) -> T) -> (u32, T) {
         let state = State(area.word(0));
         state.0.store(old);
@@ -217,7 +218,7 @@ mod tests {
         Ok(())
     }
 
-    /// Of any number of senders one rings, and none rings a member that has left.
+    /// Of any number of senders exactly one rings, and none rings a member that has left.
     #[test]
     fn once() -> Result {
         let area = Area::new(1)?;

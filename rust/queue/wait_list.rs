@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The list of tasks that wait for a ring's reader, and which of them are woken next.
+//! The list of tasks that wait for progress of a ring's reader, and the order in which they are
+//! woken.
 
 use kernel::{
     list::ListArc,
@@ -14,50 +15,50 @@ use crate::queue::{
     waiter::{Waiter, Woken},
 };
 
-/// What a task waits for.
+/// The event that a task waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wish {
     /// Room for an item.
     Room,
     /// All items before this index have been read.
     Read(u32),
-    /// The reader reads no more.
+    /// The reader will read no more items.
     End,
 }
 
-/// What a look at a ring has found.
+/// The result of a look at a ring.
 #[derive(Clone, Copy)]
 pub(crate) struct Seen {
     /// The reader's index.
     pub(crate) consumer: u32,
-    /// How many more items fit; zero in a ring where nobody waits for room.
+    /// The number of items that still fit; zero in a ring where no task waits for room.
     pub(crate) room: u32,
-    /// Why the reader reads no more, if that is so.
+    /// The reason why the reader will read no more items, if so.
     pub(crate) end: Option<Error>,
 }
 
-/// The tasks that wait, sorted by what they wait for.
+/// The waiting tasks, sorted by the position that they wait for.
 ///
-/// A task is due if the last look at the ring has found what it waits for: its index or the end, or
-/// room that was not promised to others.
+/// A task is due if the last look at the ring has found its event: the reader has reached its
+/// index, the ring has ended, or there is room that is not promised to other tasks.
 ///
 /// # Invariants
 ///
 /// While the lock is not held:
 ///
-/// - If a task is due, then there is another one that was taken out and has yet to come back, which
-///   is to lock the queue and call [`WaitList::settle`].
-/// - Else, if some wait for an index of the reader or for room, the ring's words of room and
-///   [`LookAt`] say the nearest index that one of them waits for, or one before it, and the ring
-///   was looked at after that was written. So a reader that has come there since, and passes
-///   barrier R, finds the words.
+/// - If a task is due, at least one other task was taken out and has not come back yet. To come
+///   back, it locks the queue and calls [`WaitList::settle`].
+/// - Otherwise, if tasks wait for an index or for room, the ring's words of room and [`LookAt`]
+///   have the nearest index that one of them waits for, or an earlier one, and `settle` has looked
+///   at the ring after it wrote them. So a reader that reaches this index later and passes barrier
+///   R finds the words.
 ///
-/// `promised` is the number of tasks that were taken out for room and have yet to come back.
+/// `promised` is the number of tasks that were taken out for room and have not come back yet.
 pub(crate) struct WaitList {
     pub(crate) tasks: RBTree<Place, ListArc<Waiter>>,
     pub(crate) promised: u32,
-    /// The index of the reader at the last look. The upper half counts its rounds, so that the
-    /// whole only grows.
+    /// The reader's index at the last look. The upper half counts the wraps of the index, so the
+    /// whole number only grows.
     reader: u64,
     /// The number of the next place.
     number: u64,
@@ -66,9 +67,10 @@ pub(crate) struct WaitList {
 /// The place of a task in the queue.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
-    /// The index that the task waits for, extended as [`WaitList::reader`], or [`ROOM`] or [`END`].
+    /// The index that the task waits for, extended like [`WaitList::reader`], or [`ROOM`] or
+    /// [`END`].
     position: u64,
-    /// Distinguishes the places of one position, in the order in which they were taken.
+    /// The order of places with the same position.
     number: u64,
 }
 
@@ -87,7 +89,7 @@ fn first_of(position: u64) -> Place {
 
 impl WaitList {
     pub(crate) fn new() -> Self {
-        // INVARIANT: Nobody waits.
+        // INVARIANT: No task waits, and no room is promised.
         Self {
             tasks: RBTree::new(),
             promised: 0,
@@ -96,7 +98,7 @@ impl WaitList {
         }
     }
 
-    /// An index of the ring, which is taken to lie ahead of the reader's.
+    /// Extends an index of the ring, assuming that it lies ahead of the reader's.
     fn extend(&self, index: u32) -> u64 {
         // CAST: The lower half is the index.
         let ahead = index.wrapping_sub(self.reader as u32);
@@ -105,15 +107,15 @@ impl WaitList {
 
     /// Remembers the reader's index.
     ///
-    /// A reader that has gone back seems to have gone round: the tasks that it lies to are woken,
-    /// and find out.
+    /// A reader that moves its index back seems to have gone round once. The tasks whose index it
+    /// seems to have passed are woken, look at the ring, and wait again.
     pub(crate) fn see(&mut self, seen: Result<Seen>) {
         if let Ok(seen) = seen {
             self.reader = self.extend(seen.consumer);
         }
     }
 
-    /// Queues a task whose wish the last look has not found.
+    /// Queues a task whose event the last look has not found.
     pub(crate) fn add(
         &mut self,
         wish: Wish,
@@ -133,7 +135,7 @@ impl WaitList {
         place
     }
 
-    /// Takes out the first task whose position is one of these.
+    /// Takes out the first task whose position is `from` to `to`.
     fn take_one(&mut self, from: u64, to: u64) -> Option<ListArc<Waiter>> {
         let cursor = self.tasks.cursor_lower_bound_mut(&first_of(from))?;
         if cursor.current().0.position > to {
@@ -143,7 +145,7 @@ impl WaitList {
         Some(node.to_key_value().1)
     }
 
-    /// Takes out tasks that are due, until `woken` holds a few.
+    /// Takes out tasks that are due, until `woken` holds the largest number for one call.
     fn take_due(&mut self, seen: Result<Seen>, woken: &mut Woken) {
         self.see(seen);
         let (to, room) = match seen {
@@ -160,17 +162,17 @@ impl WaitList {
             let Some(task) = self.take_one(ROOM, ROOM) else {
                 break;
             };
-            // INVARIANT: It has yet to come back.
+            // INVARIANT: This task has not come back yet.
             self.promised += 1;
             woken.push(task);
         }
     }
 
-    /// The nearest index ahead of the reader that somebody waits for.
+    /// The nearest index ahead of the reader that a task waits for.
     fn nearest(&self) -> Option<u32> {
         let next = self.reader.wrapping_add(1);
         let position = match self.tasks.cursor_front()?.current().0.position {
-            // Each item that is read makes room.
+            // Each item that is read makes room, so these tasks wait for the next index.
             ROOM => next,
             _ => {
                 let cursor = self.tasks.cursor_lower_bound(&first_of(next))?;
@@ -181,8 +183,8 @@ impl WaitList {
         (position != END).then_some(position as u32)
     }
 
-    /// Takes out a few of the tasks that are due, and writes into the ring what the others wait
-    /// for.
+    /// Takes out a few of the tasks that are due, and writes the index that the other tasks wait
+    /// for into the ring.
     pub(crate) fn settle(
         &mut self,
         look_at: &LookAt,
@@ -191,12 +193,12 @@ impl WaitList {
     ) -> Woken {
         let mut woken = Woken::new();
         let mut said = false;
-        // Each round but the first and the last takes out one at least.
+        // Each round except the first and the last takes out at least one task.
         loop {
             let before = woken.count();
             self.take_due(look(), &mut woken);
             if said && woken.count() == before {
-                // INVARIANT: None is due, and this look came after the words.
+                // INVARIANT: No task is due, and this look came after the words were written.
                 break;
             }
             let more = woken.is_few();
@@ -205,15 +207,15 @@ impl WaitList {
             let here = (more && !self.tasks.is_empty()).then_some(self.reader as u32);
             look_at.set(here.or(nearest));
             let Some(nearest) = nearest else {
-                // INVARIANT: Nobody waits for the reader. If some are due, the tasks taken out come
-                // back.
+                // INVARIANT: No task waits for the reader. If tasks are due, the tasks that were
+                // taken out will come back.
                 room.take_back();
                 break;
             };
             // Barrier R: the reader finds these words, or the next look finds the reader's index.
             room.want(nearest);
             if more {
-                // INVARIANT: The tasks that were taken out come back.
+                // INVARIANT: The tasks that were taken out will come back.
                 break;
             }
             said = true;
@@ -222,14 +224,14 @@ impl WaitList {
     }
 }
 
-/// The reader's index at which the kernel has to look at the queue on its behalf, if it has to.
+/// The reader's index at which the kernel has to look at the queue on the reader's behalf, if any.
 ///
-/// It is written under the lock of the queue, and read without. In a lane the words of room say the
-/// same, but its sender can write anything there.
+/// Written under the lock of the queue, and read without it. In a lane the words of room have the
+/// same index, but the lane's sender can write anything there.
 pub(crate) struct LookAt(Atomic<u64>);
 
 impl LookAt {
-    /// Added to an index, so that zero says that there is none.
+    /// Added to an index, so that zero means that there is none.
     const SOME: u64 = 1 << 32;
 
     pub(crate) fn new() -> Self {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A task that waits to be woken by another one.
+//! A waiting task, which another task wakes.
 
 use core::pin::pin;
 use kernel::{
@@ -18,16 +18,16 @@ use crate::{
     queue::patience::Patience,
 };
 
-/// A task that waits.
+/// A waiting task.
 #[pin_data]
 pub(crate) struct Waiter {
-    /// It has been woken.
+    /// The task has been woken.
     woken: Atomic<bool>,
-    /// The queue on which this task alone sleeps. The task sleeps on the queue of its membership as
-    /// well.
+    /// The queue on which only this task sleeps. The task sleeps on the queue of its membership at
+    /// the same time.
     #[pin]
     queue: WaitQueue,
-    /// In a list of [`Woken`].
+    /// The links of a list of [`Woken`].
     #[pin]
     links: ListLinks,
 }
@@ -81,15 +81,15 @@ impl Waiter {
     }
 }
 
-/// Waiters to wake once no lock is held.
-#[must_use = "the tasks sleep on if nobody wakes them"]
+/// Waiters that the caller wakes after it has released its locks.
+#[must_use = "the tasks stay asleep until they are woken"]
 pub(crate) struct Woken {
     waiters: List<Waiter>,
     count: usize,
 }
 
 impl Woken {
-    /// How many of the tasks that wait for one ring one call wakes.
+    /// The largest number of tasks that one call wakes for one ring.
     pub(crate) const FEW: usize = 4;
 
     pub(crate) fn new() -> Self {
@@ -103,7 +103,7 @@ impl Woken {
         self.count
     }
 
-    /// Whether it holds as many as one call wakes.
+    /// Whether this has the largest number of tasks that one call wakes.
     pub(crate) fn is_few(&self) -> bool {
         self.count >= Self::FEW
     }
@@ -119,7 +119,7 @@ impl Woken {
         self.count += more.count;
     }
 
-    /// Wakes them. True if there were any.
+    /// Wakes the waiters. True if there was at least one.
     pub(crate) fn wake(mut self) -> bool {
         while let Some(waiter) = self.waiters.pop_front() {
             waiter.wake();

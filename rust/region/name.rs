@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The name of a region, and who may attach by it.
+//! The name of a region, and the permissions for attaching by this name.
 
 use kernel::{bindings::kgid_t, fmt, prelude::*, task::Kuid};
 
 use crate::{os::credentials, uapi::NAME_SIZE};
 
-/// The bits that a member needs, because it reads what others send and writes what it sends.
+/// The mode bits that a member needs, because it reads the items of others and writes its own.
 const READ_WRITE: u32 = 0o6;
 
-/// The name of a region, NUL-padded; empty if it has none.
+/// The name of a region, NUL-padded; empty if the region has no name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Name(pub(crate) [u8; NAME_SIZE]);
 
 impl Name {
-    /// `EINVAL` if `bytes` has no NUL, anything but NULs behind the first one, or a slash.
+    /// `EINVAL` if `bytes` has no NUL, a slash, or another byte than NUL behind the first NUL.
     pub(crate) fn new(bytes: [u8; NAME_SIZE]) -> Result<Self> {
         let length = bytes.iter().position(|&byte| byte == 0).ok_or(EINVAL)?;
         let (name, padding) = bytes.split_at(length);
@@ -30,7 +30,8 @@ impl Name {
 }
 
 impl fmt::Display for Name {
-    /// One word, whatever the bytes are. The word is `-` if there are none, and for no other name.
+    /// Formats the name as one word without spaces. The word is `-` for an empty name, and for no
+    /// other.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_empty() {
             return f.write_str("-");
@@ -46,7 +47,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// Owner and mode of a region's name, as of a file.
+/// Owner, group and mode of a region's name, like those of a file.
 #[derive(Clone, Copy)]
 pub(crate) struct Permissions {
     pub(crate) uid: Kuid,
@@ -55,7 +56,7 @@ pub(crate) struct Permissions {
 }
 
 impl Permissions {
-    /// The permissions of a name that the current task makes.
+    /// The permissions of a name that the current task creates.
     pub(crate) fn of_current(mode: u32) -> Self {
         Self {
             uid: Kuid::current_euid(),
@@ -113,7 +114,7 @@ mod tests {
         assert_eq!(Name::new(padded).err(), Some(EINVAL));
     }
 
-    /// The word says which bytes they are.
+    /// The word shows which bytes the name has.
     #[test]
     fn shown() -> Result {
         for (name, shown) in [

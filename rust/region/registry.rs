@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The registry: the regions that files hold, which user holds each of them, and how a region is
-//! found by name.
+//! The registry: the regions that files hold, the users who hold them, and the search for a region
+//! by its name.
 //!
-//! Its lock is taken before that of the slots of a region.
+//! The registry's lock is taken before the lock of a region's slots.
 
 use core::ops::Deref;
 use kernel::{prelude::*, sync::Arc, task::Kuid};
@@ -13,7 +13,7 @@ use crate::{
     region::{name::Name, Region},
 };
 
-/// How many regions one user may hold at a time.
+/// The largest number of regions that one user may hold at a time.
 const MAX_REGIONS_PER_USER: usize = 256;
 
 kernel::sync::global_lock! {
@@ -25,7 +25,7 @@ kernel::sync::global_lock! {
 struct Entry {
     region: Arc<Region>,
     user: Kuid,
-    /// How many [`Hold`]s there are, at least one.
+    /// The number of [`Hold`]s, at least one.
     holds: usize,
 }
 
@@ -33,23 +33,23 @@ struct Entry {
 ///
 /// # Invariants
 ///
-/// There is one entry for each region and each user who holds it, and those of one region follow
-/// each other.
+/// There is one entry for each pair of a region and a user who holds it, and the entries of one
+/// region follow each other.
 struct Registry(KVVec<Entry>);
 
 impl Registry {
-    /// The region of that name.
+    /// The region with this name.
     fn find(&self, name: &Name) -> Option<&Arc<Region>> {
         let mut regions = self.0.iter().map(|entry| &entry.region);
         regions.find(|region| region.name == *name)
     }
 
-    /// The place of the first that `is_it`.
+    /// The index of the first entry for which `is_it` is true.
     fn position(&self, is_it: impl Fn(&Entry) -> bool) -> Option<usize> {
         self.0.iter().position(is_it)
     }
 
-    /// Has `user` hold the region. `EMFILE` if the user holds too many others.
+    /// Adds a hold of `user` on the region. `EMFILE` if the user holds too many other regions.
     fn add(&mut self, region: Arc<Region>, user: Kuid) -> Result<Hold> {
         let is_of_region = |entry: &Entry| Arc::ptr_eq(&entry.region, &region);
         match self.position(|entry| is_of_region(entry) && entry.user == user) {
@@ -60,9 +60,11 @@ impl Registry {
                     return Err(EMFILE);
                 }
                 let place = self.position(is_of_region).unwrap_or(self.0.len());
-                // Charged to nobody, because it outlives the user who happens to make it grow.
+                // This allocation is not charged, because it outlives the user whose hold makes it
+                // grow.
                 self.0.reserve(1, GFP_KERNEL)?;
-                // INVARIANT: There was none, and those of the region follow.
+                // INVARIANT: There was no entry of this user, and the entries of the region follow
+                // each other.
                 self.0.insert_within_capacity(
                     place,
                     Entry {
@@ -76,7 +78,7 @@ impl Registry {
         Ok(Hold { region, user })
     }
 
-    /// Gives one hold back.
+    /// Removes a hold.
     fn remove(&mut self, hold: &Hold) {
         let is_it =
             |entry: &Entry| Arc::ptr_eq(&entry.region, &hold.region) && entry.user == hold.user;
@@ -85,11 +87,11 @@ impl Registry {
         };
         self.0[index].holds -= 1;
         if self.0[index].holds == 0 {
-            // This fails only if there is no such index, and there is.
+            // `remove` fails only if the index does not exist, and it does exist.
             let _ = self.0.remove(index);
         }
         if self.0.is_empty() {
-            // A static is never dropped: its memory would outlive the module.
+            // A static is never dropped, so its memory must be freed before the module is unloaded.
             self.0 = KVVec::new();
         }
     }
@@ -99,25 +101,24 @@ impl Registry {
 ///
 /// # Safety
 ///
-/// To be called once, before anything else of this file.
+/// The caller calls this once, before anything else of this file.
 pub(crate) unsafe fn init() {
     // SAFETY: By this function's requirement.
     unsafe { REGISTRY.init() };
 }
 
-/// A hold on a region, which counts for a user's limit: the region stays registered until its last
-/// hold is dropped.
+/// A hold of a user on a region. The region stays registered until its last hold is dropped.
 ///
-/// Each user is counted for the regions that this user holds, whoever made them.
+/// A user's limit counts all regions that the user holds, including those that other users made.
 pub(crate) struct Hold {
     region: Arc<Region>,
     user: Kuid,
 }
 
 impl Hold {
-    /// Registers a region that the current task's user has made.
+    /// Registers a region that the current task's user has made, and holds it.
     ///
-    /// `EEXIST` if its name is taken, `EMFILE` if the user holds too many.
+    /// `EEXIST` if the name is taken, `EMFILE` if the user holds too many regions.
     pub(crate) fn register(region: Arc<Region>) -> Result<Self> {
         let mut registry = REGISTRY.lock();
         if !region.name.is_empty() && registry.find(&region.name).is_some() {
@@ -126,8 +127,8 @@ impl Hold {
         registry.add(region, accountable_user())
     }
 
-    /// The region of that name: `ENOENT` if there is none, `EACCES` if the current task may not
-    /// attach to it, `EMFILE` if its user holds too many.
+    /// Finds the region with this name. `ENOENT` if there is none, `EACCES` if the current task may
+    /// not attach to it, `EMFILE` if its user holds too many regions.
     pub(crate) fn find(name: &Name) -> Result<Self> {
         let mut registry = REGISTRY.lock();
         let region = registry.find(name).ok_or(ENOENT)?.clone();
@@ -135,7 +136,8 @@ impl Hold {
         registry.add(region, accountable_user())
     }
 
-    /// A hold of the current task's user on the same region; `EMFILE` if the user holds too many.
+    /// A hold of the current task's user on the same region; `EMFILE` if this user holds too many
+    /// regions.
     pub(crate) fn share(&self) -> Result<Self> {
         REGISTRY.lock().add(self.region.clone(), accountable_user())
     }
@@ -180,7 +182,7 @@ mod tests {
         Kuid::from_raw(kuid_t { val: number })
     }
 
-    /// Each pair of this list, of a region and a user, is one hold.
+    /// Each pair of a region and a user in this list is one hold.
     #[test]
     fn counts() -> Result {
         let regions = [Region::for_test(1)?, Region::for_test(1)?];
@@ -194,7 +196,7 @@ mod tests {
             let entry = &registry.0[index];
             (Arc::ptr_eq(&entry.region, &regions[0]), entry.holds)
         });
-        // Those of the first region follow each other.
+        // The entries of the first region follow each other.
         assert_eq!(registry.0.len(), 5);
         let of_first = counted.iter().take_while(|(first, _)| *first);
         assert_eq!(of_first.clone().count(), 3);
@@ -209,7 +211,7 @@ mod tests {
         Ok(())
     }
 
-    /// Each user may hold this number of regions, whoever made them.
+    /// Each user may hold this number of regions, whether made by this user or by others.
     #[test]
     fn limit() -> Result {
         let mut registry = Registry(KVVec::new());
@@ -218,7 +220,7 @@ mod tests {
             holds.push(registry.add(Region::for_test(1)?, user(1))?, GFP_KERNEL)?;
         }
         assert!(registry.add(Region::for_test(1)?, user(1)).err() == Some(EMFILE));
-        // One that the user holds already, or another user.
+        // A region that the user holds already, or another user, is not refused.
         registry.add(holds[0].region().clone(), user(1))?;
         let others = registry.add(holds[0].region().clone(), user(2))?;
         registry.remove(&others);

@@ -18,9 +18,9 @@ use crate::{
 /// The slots of a region.
 #[pin_data]
 pub(crate) struct Slots {
-    /// The user whose limits applied to the task that made the region.
+    /// The user who made the region: the one whose limits applied to the task that made it.
     creator: Kuid,
-    /// `struct ivring_region_area`, which the kernel alone writes: it shows the generations and the
+    /// `struct ivring_region_area`, which only the kernel writes. It shows the generations and
     /// `members` of the table.
     pub(crate) area: Area,
     #[pin]
@@ -35,7 +35,7 @@ pub(crate) struct Slots {
 /// change.
 struct SlotTable {
     slots: KVec<Slot>,
-    /// How many members there are.
+    /// The number of members.
     attached: u32,
     /// Changes whenever a member attaches or leaves.
     members: u32,
@@ -49,7 +49,7 @@ struct Slot {
 /// What occupies a slot.
 pub(crate) enum Occupant {
     Nobody,
-    /// A task of that user is about to attach a member here, and may still fail.
+    /// A task of this user is about to attach a member here, and may still fail.
     Reserved(Kuid),
     Member(Kuid, Arc<Member>),
 }
@@ -65,14 +65,15 @@ impl Occupant {
 }
 
 impl Slot {
-    /// Free, and with generations left: the last one is never given out, so that none comes twice.
+    /// Whether the slot is free and has generations left. The last generation is never used, so
+    /// that no generation is used twice.
     fn is_free(&self) -> bool {
         matches!(self.occupant, Occupant::Nobody) && self.generation < u32::MAX - 1
     }
 }
 
 impl SlotTable {
-    /// All slots are free.
+    /// A table of free slots.
     fn new(count: u32) -> Result<Self> {
         let mut slots = KVec::with_capacity(count as usize, allocation::charged())?;
         for _ in 0..count {
@@ -95,7 +96,7 @@ impl SlotTable {
 }
 
 impl Slots {
-    /// The slots of a region that the current task makes, all of them free. `area` is the region's.
+    /// Free slots for a region that the current task makes. `area` is the region's area.
     pub(crate) fn new(count: u32, area: Area) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             creator: accountable_user(),
@@ -113,7 +114,7 @@ impl Slots {
         self.words().members().load()
     }
 
-    /// How many members there are.
+    /// The number of members.
     pub(crate) fn attached(&self) -> u32 {
         self.table.lock().attached
     }
@@ -130,10 +131,10 @@ impl Slots {
         Ok((slot.generation, member))
     }
 
-    /// The member of a slot with this very generation.
+    /// The member that occupies a slot with this generation.
     ///
-    /// `EPIPE` if it has left, `ESTALE` if another has taken its slot since, `EINVAL` if there
-    /// never was such a member.
+    /// `EPIPE` if that member has left, `ESTALE` if a later member has used its slot since,
+    /// `EINVAL` if there never was such a member.
     pub(crate) fn member(&self, slot: u32, generation: u32) -> Result<Arc<Member>> {
         let table = self.table.lock();
         let slot = nospec::get(&table.slots, slot as usize).ok_or(EINVAL)?;
@@ -146,14 +147,15 @@ impl Slots {
         }
     }
 
-    /// Reserves a slot for a member of `user` that is about to attach: the one that is `wanted`, or
-    /// with `None` the first free one.
+    /// Reserves a slot for a member of `user` that is about to attach: the slot `wanted`, or with
+    /// `None` the first free one.
     ///
-    /// A user who did not create the region gets half of its slots at most, and not the last free
-    /// one while the creator has none. So nobody can take all, and the creator always gets one.
+    /// A user who did not make the region gets at most half of its slots, and not the last free
+    /// slot while the creator has none. So no other user can take all slots, and the creator
+    /// always gets at least one.
     ///
-    /// `EBUSY` if it is taken, `ENOSPC` if all are, `EINVAL` if there is no such slot; `EDQUOT` if
-    /// `user` has as many as are allowed.
+    /// `EBUSY` if the slot is taken, `ENOSPC` if all slots are taken, `EINVAL` if there is no such
+    /// slot; `EDQUOT` if `user` has as many slots as allowed.
     pub(crate) fn reserve(&self, wanted: Option<u32>, user: Kuid) -> Result<MemberId> {
         let mut table = self.table.lock();
         let index = match wanted {
@@ -199,7 +201,7 @@ impl Slots {
             entry.generation += 1;
             table.members = table.members.wrapping_add(1);
             table.attached = table.attached + u32::from(is) - u32::from(was);
-            // The area shows each change.
+            // The area must show each change.
             let words = self.words();
             words.generation(slot).store_release(entry.generation);
             words.members().store_release(table.members);
@@ -214,7 +216,7 @@ impl Slots {
         self.table.lock().slots[slot].generation = generation;
     }
 
-    /// The generation of a slot that the area shows.
+    /// The generation of a slot as the area shows it.
     pub(crate) fn shown_generation(&self, slot: usize) -> u32 {
         self.words().generation(slot).load()
     }
