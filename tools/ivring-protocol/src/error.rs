@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What can go wrong between two ends of a ring.
+//! Errors between the two ends of a ring.
 
 use core::error::Error;
 use core::fmt;
@@ -13,13 +13,13 @@ pub enum Fault {
     ProducerIndex,
     /// The consumer index of a ring has gone back, or is ahead of the producer index.
     ConsumerIndex,
-    /// The length of an item's inline data is more than an item holds.
+    /// The length of an item's inline data exceeds the space for it in an item.
     InlineLength,
-    /// An item has a flag that the ABI does not have.
+    /// An item has a flag that the ABI does not define.
     UnknownFlags,
-    /// An item names payload that is not inside the sender's outbox.
+    /// An item refers to payload that is not inside the sender's outbox.
     PayloadRange,
-    /// An item names no payload, but an offset.
+    /// An item has a payload offset, but no payload.
     PayloadOffset,
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for Fault {
 
 impl Error for Fault {}
 
-/// Why nothing can be sent through a ring any more.
+/// The reason why no more items can be sent through a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum End {
@@ -48,7 +48,7 @@ pub enum End {
     Gone,
     /// The receiver has left, and another member has its slot.
     Stale,
-    /// The receiver broke the protocol in its consumer index.
+    /// The receiver published an invalid consumer index.
     Broken,
 }
 
@@ -65,15 +65,15 @@ impl fmt::Display for End {
 
 impl Error for End {}
 
-/// Why nothing was sent; `E` is what a [`Bell`](crate::sender::Bell) fails with.
+/// The reason why nothing was sent. `E` is the error of a [`Bell`](crate::sender::Bell).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError<E> {
-    /// There is no room now.
+    /// There is no room at present.
     Full,
-    /// Nothing can be sent any more.
+    /// The ring has ended: no more items can be sent.
     Ended(End),
-    /// The bell has failed. The ring is as it was.
+    /// The bell has failed. The ring is unchanged.
     Bell(E),
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The two ends of a lane against a model that numbers the items from zero, in 64 bits, whose
-//! indices never wrap; until one side writes something else than it should.
+//! Tests of the two ends of a lane against a model, until one side writes an invalid value. The
+//! model numbers the items from zero with 64 bits, so its indices never wrap.
 
 use proptest::prelude::*;
 
@@ -15,12 +15,12 @@ use crate::testing::Plain;
 
 const OUTBOX: u64 = 4096;
 
-/// Where indices begin: mostly they wrap soon.
+/// First indices, most of which wrap soon.
 fn start() -> impl Strategy<Value = u32> {
     prop_oneof![3 => u32::MAX - 300..=u32::MAX, 1 => any::<u32>()]
 }
 
-/// An index that is not as it should be, as a distance from one that is.
+/// The distance of an invalid index from a valid one.
 fn distance() -> impl Strategy<Value = u32> {
     prop_oneof![
         4 => (-70i32..70).prop_map(|step| step as u32),
@@ -32,12 +32,13 @@ fn distance() -> impl Strategy<Value = u32> {
 #[derive(Clone, Debug)]
 enum Step {
     Stage,
-    /// The reader has said that, and for how many items it wants to be woken.
+    /// Publishes the staged items. The reader has stored this state, and wants to be woken at this
+    /// number of items.
     Publish(u32, u32),
     Look,
-    /// Copies the item so far ahead, if it is there.
+    /// Copies the item this far ahead, if it is readable.
     Copy(u32),
-    /// Gives up so many, if they are there, while the sender waits until all but so many have been
+    /// Releases at most this number of items. A sender may wait until all but this number have been
     /// read.
     Advance(u32, Option<u32>),
 }
@@ -56,8 +57,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Both ends, and the model: numbers of items, up to where each side is, and what it knows of the
-/// other one.
+/// Both ends of a lane, and the model: the item number that each side has reached, and the number
+/// of the other side that it has seen.
 struct Lane<'m> {
     memory: &'m Plain,
     writer: RingWriter<&'m Plain>,
@@ -94,7 +95,7 @@ impl<'m> Lane<'m> {
         self.start.wrapping_add(number as u32)
     }
 
-    /// How many items the reader knows to be there.
+    /// The number of items that the reader has seen and not read.
     fn known(&self) -> u64 {
         self.seen_published - self.read
     }
@@ -146,7 +147,7 @@ impl<'m> Lane<'m> {
         };
         self.memory.steps();
         prop_assert_eq!(self.writer.publish(), rings);
-        // Only if the reader takes the barrier upon itself the sender does without.
+        // The sender omits its fence only if the reader has promised a fence on all CPUs.
         let fenced = self.memory.steps().contains(&"full");
         let publishes = self.staged != self.published;
         prop_assert_eq!(fenced, publishes && state != BUSY_UNFENCED);
@@ -185,7 +186,8 @@ fn is_fault<T>(result: Result<T, Fault>) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
-    /// What is staged, published, seen and given up is as in the model; and then one side lies.
+    /// Staged, published, seen and released items are as in the model. Then one side writes an
+    /// invalid index.
     #[test]
     fn both_ends_are_as_in_the_model(
         start in start(),
@@ -199,7 +201,7 @@ proptest! {
         for step in &steps {
             lane.take(step)?;
         }
-        // How far an index moves on, if it does not go back by less than half of all there are.
+        // How far the index moves forward. A small step back is a very large step forward.
         let moves = u64::from(lie);
         match who {
             0 => {
@@ -223,7 +225,7 @@ proptest! {
                     }
                     error => {
                         prop_assert!(!good && error == Err(End::Broken));
-                        // For good.
+                        // The error stays.
                         memory.consumer.set(lane.index(lane.seen_read));
                         prop_assert!(lane.writer.refresh() == Err(End::Broken));
                         prop_assert!(!lane.writer.stage(&Item::default()));
@@ -238,7 +240,7 @@ proptest! {
         }
     }
 
-    /// A position is read if its number is at most that of the reader, however long ago it was one.
+    /// A position has been read if its number is at most the reader's, for positions of any age.
     #[test]
     fn positions_are_as_in_the_model(
         start in start(),
@@ -249,14 +251,14 @@ proptest! {
     ) {
         let capacity = 1 << log2;
         let read = published.saturating_sub(unread.min(capacity).into());
-        // Further back than this its index is that of an unread item again.
+        // An index that is further back than this is the index of an unread item again.
         let back = back.min(u64::from(u32::MAX - capacity));
         let position = published.saturating_sub(back);
         let index = |number: u64| start.wrapping_add(number as u32);
         prop_assert_eq!(is_read(index(position), index(read), capacity), position <= read);
     }
 
-    /// An item is taken as it is, or not at all.
+    /// An item is copied unchanged, or refused.
     #[test]
     fn items_are_good_or_refused(
         flags in any::<u8>(),

@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The protocol of the rings of ivring, over any memory: what each end does, and in which order.
+//! The protocol of the rings of ivring, for any memory: the steps of each end, and their order.
 //!
 //! - [`abi`] is the ABI of `/dev/ivring`: structures in shared memory, arguments of the ioctls, constants.
-//! - [`memory`] says what the protocol needs of memory, and [`raw`] is memory by its addresses.
-//! - [`ring`] has the two ends of a ring, and [`state`] what a member says of itself: busy or idle.
-//! - [`sender`] is a ring's writer that rings its reader and waits for room; [`receiver`] is the reader
-//!   of many rings that sleeps when all are empty. Both look again for a while before they sleep, as
-//!   [`polling`] has it.
+//! - [`memory`] has the traits that the protocol uses memory through; [`raw`] implements them for
+//!   addresses.
+//! - [`ring`] has the two ends of a ring, and [`state`] the word in which a member shows that it is
+//!   busy or idle.
+//! - [`sender`] has a ring writer that rings its reader and waits for room. [`receiver`] has the
+//!   reader of many rings, which sleeps when all are empty. Before they sleep, both look again for
+//!   a while, as [`polling`] describes.
 //!
-//! Nothing here makes a system call. What a program wants of the kernel it passes in: a
+//! This crate makes no system calls. The program passes in the calls that need the kernel: a
 //! [`Bell`](sender::Bell), a [heavy fence](memory::StateMemory::heavy_fence), a
 //! [clock](polling::Clock).
 //!
-//! The memory is shared with programs that are not trusted. A value that another program can write is
-//! read once, checked, and only then used; a [`Fault`] says what was wrong with it.
+//! The memory is shared with programs that are not trusted. A value that another program can write
+//! is read once, then checked, and only then used. A [`Fault`] says which check has failed.
 //!
 //! ```
 //! use ivring_protocol::Fault;
 //! use ivring_protocol::memory::ReaderMemory;
 //! use ivring_protocol::ring::RingReader;
 //!
-//! /// Sums up the cookies of all items that can be read. Returns whether a sender waits to be told.
+//! /// Sums the cookies of all readable items. Returns whether a waiting sender must be notified.
 //! fn sum<M: ReaderMemory>(ring: &mut RingReader<M>, sum: &mut u64) -> Result<bool, Fault> {
 //!     let readable = ring.readable()?;
 //!     for ahead in 0..readable {
@@ -31,7 +33,7 @@
 //! }
 //! ```
 
-// The unit tests are run where the crate ships.
+// The unit tests run in the crate that is shipped, not in the copy for loom.
 #![cfg(not(all(test, ivring_loom)))]
 // Tests may use the standard library.
 #![cfg_attr(not(test), no_std)]
@@ -54,7 +56,7 @@ pub mod state;
 
 mod atomic;
 
-// Slow under Miri, and nothing unsafe is below them.
+// Slow under Miri, which finds nothing here, because these tests use no unsafe code.
 #[cfg(all(test, not(miri)))]
 mod lane_properties;
 #[cfg(all(test, not(miri)))]

@@ -1,36 +1,36 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Looking again for a while before one sleeps.
+//! Polling for a while before a sleep.
 
 use core::hint;
 use core::time::Duration;
 
-/// The shortest that is worth it.
+/// The shortest window. Polling for less time than this saves nothing.
 const SHORTEST: Duration = Duration::from_micros(10);
-/// The clock is looked at after so many other looks.
+/// The clock is read once per this number of looks.
 const LOOKS: u32 = 32;
 
-/// Reads a clock that never goes back: the time since some point in the past.
+/// Reads a clock that never goes back: the time since a fixed point in the past.
 pub type Clock = fn() -> Duration;
 
-/// For how long it is worth to look again before one sleeps.
+/// A window of time during which a caller polls before it sleeps.
 ///
-/// It learns as KVM's halt polling does (`grow_halt_poll_ns()` and its like in
-/// `virt/kvm/kvm_main.c`), but in larger steps: the window becomes twice as long as what came too
-/// late for it but in time for the maximum, and half as long when nothing came for longer than that.
-/// So one long pause, as when the other side was preempted, does not cost a row of sleeps, and who
-/// idles polls no more after a few of them.
+/// The window adapts like that of KVM's halt polling (`grow_halt_poll_ns()` and related functions
+/// in `virt/kvm/kvm_main.c`), but in larger steps. If work comes after the window but within the
+/// maximum, the window becomes twice that time. If no work comes within the maximum, the window is
+/// halved. So one long pause, for example because the other side was preempted, does not cause a
+/// series of sleeps, and an idle caller stops polling after a few pauses.
 #[derive(Debug)]
 pub struct Polling {
     max: Duration,
     clock: Clock,
     window: Duration,
-    /// When polling was last given up.
+    /// The time when polling last ended without work.
     dry: Option<Duration>,
 }
 
 impl Polling {
-    /// Polls for at most `max` at a time, by that clock.
+    /// Polls for at most `max` at a time, measured by `clock`.
     pub const fn new(max: Duration, clock: Clock) -> Self {
         Self {
             max,
@@ -40,19 +40,19 @@ impl Polling {
         }
     }
 
-    /// Does not poll.
+    /// Never polls.
     pub const fn off() -> Self {
         Self::new(Duration::ZERO, || Duration::ZERO)
     }
 
-    /// For how long the next [`Polling::spin`] looks.
+    /// How long the next [`Polling::spin`] polls.
     pub fn window(&self) -> Duration {
         self.window
     }
 
-    /// Looks until there is `work`, or the window has passed. Returns whether there is.
+    /// Polls until `work` returns true or the window has passed. Returns whether there is work.
     ///
-    /// If there is none the caller sleeps, and then says that it was [`woken`](Polling::woken).
+    /// If there is none, the caller sleeps and then calls [`woken`](Polling::woken).
     #[inline]
     #[must_use = "without work the caller sleeps"]
     pub fn spin(&mut self, mut work: impl FnMut() -> bool) -> bool {
@@ -78,14 +78,14 @@ impl Polling {
         false
     }
 
-    /// Says that the sleep after [`Polling::spin`] is over, and learns from how long it took.
+    /// Ends the sleep after [`Polling::spin`], and adapts the window to the time that it took.
     pub fn woken(&mut self) {
         if let Some(dry) = self.dry.take() {
             self.learn((self.clock)().saturating_sub(dry));
         }
     }
 
-    /// Nothing came for so long, looking and sleeping.
+    /// Adapts the window. `dry` is the time without work, including polling and sleep.
     fn learn(&mut self, dry: Duration) {
         if dry <= self.window {
             return;
@@ -128,12 +128,12 @@ mod tests {
     #[test]
     fn the_window_follows_what_comes() {
         let mut polling = at_most(us(200));
-        // It opens, grows, and has an end.
+        // The window opens, grows, and stops at the maximum.
         let soon = [1, 30, 90, 200, 200];
         assert_eq!(windows(&mut polling, &soon), [10, 60, 180, 200, 200]);
-        // What came within it says that it is right.
+        // Work that came within the window leaves it unchanged.
         assert_eq!(windows(&mut polling, &[1, 200]), [200, 200]);
-        // What took too long closes it.
+        // Pauses longer than the maximum close it.
         let late = [201, 5000, 201, 201, 201, 5000, 100];
         assert_eq!(windows(&mut polling, &late), [100, 50, 25, 12, 0, 0, 200]);
     }
@@ -151,7 +151,7 @@ mod tests {
             looks += 1;
             looks >= at
         };
-        // Off, and not yet open: no look at all.
+        // A window that is off, or not open yet, makes no look.
         let mut off = Polling::off();
         assert!(!off.spin(|| look(0)));
         off.woken();
@@ -163,7 +163,7 @@ mod tests {
         let start = Instant::now();
         assert!(!polling.spin(|| false));
         assert!(start.elapsed() >= SHORTEST);
-        // Long enough for some looks, however slow this machine is.
+        // The window is long enough for several looks on any machine.
         polling.learn(us(1_800_000_000));
         assert!(polling.spin(|| look(100)));
         assert_eq!(looks, 100);
@@ -172,8 +172,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1000))]
 
-        /// What would have come in time comes in time if it comes again, nothing is polled for
-        /// longer than the maximum, and who has nothing to do soon does not poll.
+        /// If work that came in time comes at the same pace again, polling finds it. Polling never
+        /// exceeds the maximum, and a caller without work soon stops polling.
         #[test]
         #[cfg_attr(miri, ignore = "slow, and nothing unsafe is below it")]
         fn the_window_is_as_in_the_model(
@@ -183,7 +183,7 @@ mod tests {
             let mut polling = at_most(us(max));
             let mut window = 0;
             for (times, below) in dry {
-                // Near the window, near the maximum, and anywhere.
+                // Pauses near the window, near the maximum, and of any length.
                 let dry = match times {
                     0 | 1 => (window * (times + 1)).saturating_add_signed(below as i64 % 3 - 1),
                     2 => max.saturating_add_signed(below as i64 % 3 - 1),

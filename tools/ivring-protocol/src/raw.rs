@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Shared memory by its addresses, wherever it was mapped from.
+//! Shared memory by its addresses, for any kind of mapping.
 //!
-//! Words are reached by relaxed atomics, and the items of others are copied by them, so that no
-//! reference is formed to what somebody else can write. Loads are all that is done to memory
-//! that may be mapped read-only.
+//! Words are accessed with relaxed atomics, and items of other members are copied with relaxed
+//! atomics, so that no reference is formed to memory that others can write. Memory that may be
+//! mapped read-only is only loaded from.
 
 #![allow(unsafe_code)]
 
@@ -19,9 +19,9 @@ use crate::memory::{Memory, ReaderMemory, StateMemory, WriterMemory};
 
 const ITEM_WORDS: usize = size_of::<Item>() / size_of::<usize>();
 
-/// How an index is loaded before a fence that makes it an acquire load. ThreadSanitizer knows no
-/// fences, and takes what comes after them for races: so for it the load itself is one, as in
-/// [`Arc`](alloc::sync::Arc).
+/// The order of a load that is followed by a fence, which makes it an acquire load. ThreadSanitizer
+/// does not support fences, and would report later accesses as races. So for ThreadSanitizer the
+/// load itself is an acquire load, as in [`Arc`](alloc::sync::Arc).
 const BEFORE_FENCE: Ordering = if cfg!(ivring_tsan) {
     Ordering::Acquire
 } else {
@@ -30,35 +30,36 @@ const BEFORE_FENCE: Ordering = if cfg!(ivring_tsan) {
 
 /// # Safety
 ///
-/// It is aligned, readable, and nobody of this process uses it but by atomics.
+/// The word is aligned and readable, and this process accesses it with atomics only.
 #[inline]
 unsafe fn load(word: *mut u32) -> u32 {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees what [`load_in_order`] requires.
     unsafe { load_in_order(word, Ordering::Relaxed) }
 }
 
 /// # Safety
 ///
-/// As [`load`].
+/// The word is aligned and readable, and this process accesses it with atomics only.
 #[inline]
 unsafe fn load_in_order(word: *mut u32, order: Ordering) -> u32 {
-    // SAFETY: the caller's promise. A relaxed load is allowed where only reading is.
+    // SAFETY: the caller guarantees that the word is aligned and readable. Atomic loads of
+    // read-only memory are allowed if they are relaxed.
     unsafe { AtomicU32::from_ptr(word) }.load(order)
 }
 
 /// # Safety
 ///
-/// It is aligned, writable, and nobody of this process uses it but by atomics.
+/// The word is aligned and writable, and this process accesses it with atomics only.
 #[inline]
 unsafe fn store(word: *mut u32, value: u32, order: Ordering) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees that the word is aligned and writable.
     unsafe { AtomicU32::from_ptr(word) }.store(value, order);
 }
 
-/// A bit by which a reader says that a lane is quiet.
+/// The bit with which a reader marks a lane as quiet.
 ///
-/// Invariant: `word` is aligned and mapped for as long as this lives, and nobody of this process uses
-/// it but by atomics.
+/// Invariant: `word` is aligned and mapped while this exists, and this process accesses it with
+/// atomics only.
 #[derive(Clone, Copy, Debug)]
 struct Mark {
     word: NonNull<u32>,
@@ -67,27 +68,29 @@ struct Mark {
 }
 
 impl Mark {
-    /// That of the lane from the member of slot `id`, which is below `MAX_SLOTS`, in the area of its
-    /// reader.
+    /// The mark of the lane from the member in slot `id`, which is below `MAX_SLOTS`. `member` is
+    /// the area of the lane's reader.
     ///
     /// # Safety
     ///
-    /// As the invariant has it for all words of `member.quiet`.
+    /// All words of `member.quiet` are aligned and mapped while this exists, and this process
+    /// accesses them with atomics only.
     unsafe fn new(member: NonNull<MemberArea>, id: u32) -> Self {
         assert!(id < MAX_SLOTS);
-        // SAFETY: it lies within the area.
+        // SAFETY: the field lies within the area, which is mapped.
         let words: *mut u32 = unsafe { &raw mut (*member.as_ptr()).quiet }.cast();
-        // SAFETY: as above: there is a word for 32 slots each.
+        // SAFETY: the field has one word per 32 slots, and `id` is below `MAX_SLOTS`, so this word
+        // lies within the area.
         let word = unsafe { NonNull::new_unchecked(words.add(id as usize / 32)) };
         let bit = 1 << (id % 32);
         Self { word, bit, id }
     }
 }
 
-/// Where a ring lies.
+/// The place of a ring in memory.
 ///
-/// Invariant: `area`, and `mask + 1` items behind it, are mapped for as long as this lives, and
-/// aligned to 8 bytes.
+/// Invariant: `area` and the `mask + 1` items behind it are mapped while this exists, and aligned
+/// to 8 bytes.
 #[derive(Debug)]
 struct Place {
     area: NonNull<RingArea>,
@@ -101,11 +104,11 @@ impl Place {
         Self { area, mask }
     }
 
-    /// The item of an index: within the ring, by the invariant.
+    /// The item at an index. By the invariant it lies within the ring.
     #[inline]
     fn item(&self, index: u32) -> *mut Item {
         let slot = (index & self.mask) as usize;
-        // SAFETY: the slot is less than the capacity, so that the item is mapped.
+        // SAFETY: the slot is less than the capacity, so the item is mapped by the invariant.
         unsafe {
             (&raw mut (*self.area.as_ptr()).item)
                 .cast::<Item>()
@@ -114,35 +117,36 @@ impl Place {
     }
 }
 
-/// A ring as its reader has it.
+/// The memory of a ring as its reader uses it.
 #[derive(Debug)]
 pub struct RawReaderMemory {
     place: Place,
-    /// Invariant: as the constructor has it.
+    /// Invariant: `consumer` is mapped, writable and aligned while this exists, and is accessed
+    /// with atomics only.
     consumer: NonNull<u32>,
     mark: Option<Mark>,
 }
 
-// SAFETY: what is mapped belongs to the process, not to a thread, and all is reached by atomics.
+// SAFETY: the mappings belong to the process, not to a thread, and all accesses are atomic.
 unsafe impl Send for RawReaderMemory {}
-// SAFETY: as above.
+// SAFETY: the mappings belong to the process, not to a thread, and all accesses are atomic.
 unsafe impl Sync for RawReaderMemory {}
 
 impl RawReaderMemory {
-    /// A ring of `capacity` items at `area`, whose reader has its consumer index at `consumer`.
+    /// A ring of `capacity` items at `area`. Its reader stores its consumer index at `consumer`.
     ///
     /// # Panics
     ///
-    /// If `capacity` is no power of two.
+    /// If `capacity` is not a power of two.
     ///
     /// # Safety
     ///
-    /// For as long as it lives,
+    /// While this exists,
     ///
-    /// - at `area` a [`RingArea`] and `capacity` items are mapped, readable and aligned to 8 bytes;
+    /// - a [`RingArea`] and `capacity` items are mapped at `area`, readable and aligned to 8 bytes;
     /// - `consumer` is mapped, writable and aligned;
-    /// - this process uses both by atomics only. (Items may be written otherwise by a
-    ///   [`RawWriterMemory`] of the same ring, which does not write those that may be read.)
+    /// - this process accesses both with atomics only. (A [`RawWriterMemory`] of the same ring may
+    ///   write items with plain stores, because it does not write items that may be read.)
     pub unsafe fn new(area: NonNull<RingArea>, capacity: u32, consumer: NonNull<u32>) -> Self {
         Self {
             place: Place::new(area, capacity),
@@ -151,21 +155,21 @@ impl RawReaderMemory {
         }
     }
 
-    /// A lane from the member of slot `id`, which may become quiet. Its reader's own area is at
-    /// `member`.
+    /// Makes this a lane from the member in slot `id`, which may become quiet. `member` is the area
+    /// of the lane's reader.
     ///
     /// # Panics
     ///
-    /// If there is no such slot.
+    /// If `id` is not a possible slot.
     ///
     /// # Safety
     ///
-    /// For as long as it lives a [`MemberArea`] is mapped at `member`, writable and aligned to 4 bytes,
-    /// and this process uses its words by atomics only.
+    /// While this exists, a [`MemberArea`] is mapped at `member`, writable and aligned to 4 bytes,
+    /// and this process accesses its words with atomics only.
     #[must_use]
     pub unsafe fn with_mark(self, member: NonNull<MemberArea>, id: u32) -> Self {
         Self {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller guarantees this for all words of the area.
             mark: Some(unsafe { Mark::new(member, id) }),
             ..self
         }
@@ -182,7 +186,7 @@ impl ReaderMemory for RawReaderMemory {
 
     #[inline]
     fn producer(&self) -> u32 {
-        // SAFETY: by the invariant.
+        // SAFETY: by the invariant the area is mapped and aligned.
         unsafe {
             let producer = &raw mut (*self.place.area.as_ptr()).producer;
             load_in_order(producer, BEFORE_FENCE)
@@ -191,13 +195,13 @@ impl ReaderMemory for RawReaderMemory {
 
     #[inline]
     fn room_wanted(&self) -> u32 {
-        // SAFETY: by the invariant.
+        // SAFETY: by the invariant the area is mapped and aligned.
         unsafe { load(&raw mut (*self.place.area.as_ptr()).room_wanted) }
     }
 
     #[inline]
     fn room_at(&self) -> u32 {
-        // SAFETY: by the invariant.
+        // SAFETY: by the invariant the area is mapped and aligned.
         unsafe { load(&raw mut (*self.place.area.as_ptr()).room_at) }
     }
 
@@ -205,17 +209,17 @@ impl ReaderMemory for RawReaderMemory {
     fn item(&self, index: u32) -> Item {
         let words: *mut usize = self.place.item(index).cast();
         let words: [usize; ITEM_WORDS] = array::from_fn(|i| {
-            // SAFETY: the item is mapped and has so many words, which are aligned; a relaxed load
-            // is allowed whatever the protection, and whoever may write there.
+            // SAFETY: the item is mapped and has `ITEM_WORDS` aligned words. Relaxed loads are
+            // allowed for read-only memory, and while other processes write there.
             unsafe { AtomicUsize::from_ptr(words.add(i)) }.load(Ordering::Relaxed)
         });
-        // SAFETY: they are of one size, and any bytes are a valid `Item`.
+        // SAFETY: both types have the same size, and any bytes are a valid `Item`.
         unsafe { transmute::<[usize; ITEM_WORDS], Item>(words) }
     }
 
     #[inline]
     fn set_consumer(&self, index: u32) {
-        // SAFETY: by the invariant.
+        // SAFETY: by the invariant `consumer` is mapped, writable and aligned.
         unsafe { store(self.consumer.as_ptr(), index, Ordering::Release) };
     }
 
@@ -226,49 +230,52 @@ impl ReaderMemory for RawReaderMemory {
 
     fn mark(&self) {
         if let Some(Mark { word, bit, .. }) = self.mark {
-            // SAFETY: by the invariant; `with_mark` was promised that it is writable.
+            // SAFETY: by the invariant the word is mapped, and the caller of `with_mark` guarantees
+            // that it is writable.
             unsafe { AtomicU32::from_ptr(word.as_ptr()) }.fetch_or(bit, Ordering::Relaxed);
         }
     }
 
     fn unmark(&self) {
         if let Some(Mark { word, bit, .. }) = self.mark {
-            // SAFETY: as above.
+            // SAFETY: by the invariant the word is mapped, and the caller of `with_mark` guarantees
+            // that it is writable.
             unsafe { AtomicU32::from_ptr(word.as_ptr()) }.fetch_and(!bit, Ordering::Relaxed);
         }
     }
 }
 
-/// A ring as its writer has it.
+/// The memory of a ring as its writer uses it.
 #[derive(Debug)]
 pub struct RawWriterMemory {
     place: Place,
-    /// Invariant: as the constructor has it, and so below.
+    /// Invariant: the memory at `end` and at `member` is as [`RawWriterMemory::new`] requires,
+    /// while this exists.
     end: NonNull<LaneEnd>,
     member: NonNull<MemberArea>,
     mark: Option<Mark>,
 }
 
-// SAFETY: what is mapped belongs to the process, not to a thread. (It is not `Sync`, for items are
-// written by plain stores.)
+// SAFETY: the mappings belong to the process, not to a thread. (The type is not `Sync`, because
+// items are written with plain stores.)
 unsafe impl Send for RawWriterMemory {}
 
 impl RawWriterMemory {
-    /// A ring of `capacity` items at `area`, whose reader has its end of it at `end`, and its
-    /// state word and its wishes at the beginning of `member`.
+    /// A ring of `capacity` items at `area`. Its reader has its end of the ring at `end`, and its
+    /// state word and its wake-up limits at the beginning of `member`.
     ///
     /// # Panics
     ///
-    /// If `capacity` is no power of two.
+    /// If `capacity` is not a power of two.
     ///
     /// # Safety
     ///
-    /// For as long as it lives,
+    /// While this exists,
     ///
-    /// - at `area` a [`RingArea`] and `capacity` items are mapped, writable and aligned to 8 bytes,
-    ///   and nothing else in this process writes there;
-    /// - `end` and the first 64 bytes of `member` are mapped, readable and aligned to 4 bytes, and this
-    ///   process uses them by atomics only.
+    /// - a [`RingArea`] and `capacity` items are mapped at `area`, writable and aligned to 8 bytes,
+    ///   and no other code of this process writes there;
+    /// - `end` and the first 64 bytes of `member` are mapped, readable and aligned to 4 bytes, and
+    ///   this process accesses them with atomics only.
     pub unsafe fn new(
         area: NonNull<RingArea>,
         capacity: u32,
@@ -283,21 +290,21 @@ impl RawWriterMemory {
         }
     }
 
-    /// A lane whose reader may mark it as quiet, as a member of a region does; `id` is the slot of its
-    /// writer.
+    /// Makes this a lane that its reader may mark as quiet, as members of a region do. `id` is the
+    /// slot of the lane's writer.
     ///
     /// # Panics
     ///
-    /// If there is no such slot.
+    /// If `id` is not a possible slot.
     ///
     /// # Safety
     ///
-    /// For as long as it lives all of the [`MemberArea`] at `member` is mapped, and this process uses
-    /// its words by atomics only.
+    /// While this exists, the whole [`MemberArea`] at `member` is mapped, and this process accesses
+    /// its words with atomics only.
     #[must_use]
     pub unsafe fn with_mark(self, id: u32) -> Self {
         Self {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller guarantees this for all words of the area.
             mark: Some(unsafe { Mark::new(self.member, id) }),
             ..self
         }
@@ -314,14 +321,14 @@ impl WriterMemory for RawWriterMemory {
 
     #[inline]
     fn set_item(&self, index: u32, item: &Item) {
-        // SAFETY: the item is mapped, and nobody else writes it. Who reads it before it is
-        // published reads anything, by atomics.
+        // SAFETY: the item is mapped, and no other code writes it. A reader that reads the item
+        // before it is published uses atomics, and may read anything.
         unsafe { self.place.item(index).write(*item) };
     }
 
     #[inline]
     fn set_producer(&self, index: u32) {
-        // SAFETY: by the invariant.
+        // SAFETY: by the invariant the area is mapped and writable.
         unsafe {
             let producer = &raw mut (*self.place.area.as_ptr()).producer;
             store(producer, index, Ordering::Release);
@@ -330,7 +337,7 @@ impl WriterMemory for RawWriterMemory {
 
     #[inline]
     fn consumer(&self) -> u32 {
-        // SAFETY: by the invariant.
+        // SAFETY: by the invariant `end` is mapped and aligned.
         unsafe {
             let consumer = &raw mut (*self.end.as_ptr()).consumer;
             load_in_order(consumer, BEFORE_FENCE)
@@ -339,50 +346,52 @@ impl WriterMemory for RawWriterMemory {
 
     #[inline]
     fn closed(&self) -> u32 {
-        // SAFETY: by the invariant.
+        // SAFETY: by the invariant `end` is mapped and aligned.
         unsafe { load(&raw mut (*self.end.as_ptr()).closed) }
     }
 
     #[inline]
     fn state(&self) -> u32 {
-        // SAFETY: by the invariant.
+        // SAFETY: by the invariant the beginning of `member` is mapped and aligned.
         unsafe { load(&raw mut (*self.member.as_ptr()).state) }
     }
 
     #[inline]
     fn is_quiet(&self) -> bool {
         self.mark.is_some_and(|mark| {
-            // SAFETY: by the invariant.
+            // SAFETY: by the invariant of [`Mark`] the word is mapped and aligned.
             unsafe { load(mark.word.as_ptr()) & mark.bit != 0 }
         })
     }
 
     #[inline]
     fn wake_items(&self) -> u32 {
-        // SAFETY: by the invariant.
+        // SAFETY: by the invariant the beginning of `member` is mapped and aligned.
         unsafe { load(&raw mut (*self.member.as_ptr()).wake_items) }
     }
 }
 
-/// A member's own state word; `F` makes [a heavy fence](StateMemory::heavy_fence).
+/// A member's own state word. `F` executes [a heavy fence](StateMemory::heavy_fence).
 pub struct RawStateMemory<F = fn() -> bool> {
-    /// Invariant: as the constructor has it.
+    /// Invariant: `word` is mapped, writable and aligned while this exists, and is accessed with
+    /// atomics only.
     word: NonNull<u32>,
     heavy_fence: F,
 }
 
-// SAFETY: what is mapped belongs to the process, not to a thread, and it is reached by atomics.
+// SAFETY: the mapping belongs to the process, not to a thread, and all accesses are atomic.
 unsafe impl<F: Send> Send for RawStateMemory<F> {}
-// SAFETY: as above.
+// SAFETY: the mapping belongs to the process, not to a thread, and all accesses are atomic.
 unsafe impl<F: Sync> Sync for RawStateMemory<F> {}
 
 impl<F: Fn() -> bool> RawStateMemory<F> {
-    /// The state word at `word`, and what makes a heavy fence.
+    /// The state word at `word`. `heavy_fence` executes a heavy fence and returns whether it
+    /// succeeded.
     ///
     /// # Safety
     ///
-    /// For as long as it lives the word is mapped, writable and aligned, and this process uses it
-    /// by atomics only.
+    /// While this exists, the word is mapped, writable and aligned, and this process accesses it
+    /// with atomics only.
     pub unsafe fn new(word: NonNull<u32>, heavy_fence: F) -> Self {
         Self { word, heavy_fence }
     }
@@ -399,13 +408,13 @@ impl<F> Memory for RawStateMemory<F> {}
 impl<F: Fn() -> bool> StateMemory for RawStateMemory<F> {
     #[inline]
     fn state(&self) -> u32 {
-        // SAFETY: by the invariant.
+        // SAFETY: by the invariant the word is mapped and aligned.
         unsafe { load(self.word.as_ptr()) }
     }
 
     #[inline]
     fn set_state(&self, state: u32) {
-        // SAFETY: by the invariant.
+        // SAFETY: by the invariant the word is mapped, writable and aligned.
         unsafe { store(self.word.as_ptr(), state, Ordering::Relaxed) };
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! One reader of many rings.
+//! The reader of many rings.
 
 use alloc::collections::BTreeMap;
 use alloc::vec;
@@ -13,62 +13,62 @@ use crate::polling::Polling;
 use crate::ring::RingReader;
 use crate::state::State;
 
-/// As long as no more rings than this are looked at, none becomes quiet: 8 lanes and the inbox.
+/// If at most this number of rings is looked at, none becomes quiet: 8 lanes and the inbox.
 const FEW: usize = 9;
-/// How many turns come between two times that rings are looked for that stand still.
+/// The number of turns between two searches for rings that stand still.
 const PATIENCE: u32 = 1024;
-/// A turn in which nothing was found counts as much.
+/// A turn that finds no items counts as this number of turns.
 const EMPTY: u32 = 64;
 
-/// The reader of any number of rings, whatever their memory: an inbox and lanes.
+/// The reader of any number of rings with any kind of memory: an inbox and lanes.
 ///
-/// If there are many, those that have stood still for long become quiet: their senders must ring for
-/// them, and they are not looked at until then.
+/// If there are many rings, those that have stood still for long become quiet: their senders must
+/// ring for them, and the reader does not look at them until then.
 ///
-/// It takes them in turns, so that none keeps it from the others; how much it takes of one at a
-/// time is the caller's choice. Each ring has a tag, for the caller.
+/// The rings are read in turns, so that no ring delays the others forever. The caller decides how
+/// many items it takes from a ring per turn. Each ring has a tag for the caller.
 #[derive(Debug)]
 pub struct Receiver<R, S, T = ()> {
     rings: Vec<(RingReader<R>, T)>,
     quiet: QuietRings<R, T>,
-    /// Whose turn it is.
+    /// The index of the ring whose turn is next.
     next: usize,
     state: State<S>,
     polling: Polling,
 }
 
-/// The rings that are not looked at, by the slot of their sender.
+/// The rings that the reader does not look at, by the slots of their senders.
 #[derive(Debug)]
 struct QuietRings<R, T> {
     rings: BTreeMap<u32, (RingReader<R>, T)>,
-    /// A bit for each of them.
+    /// One bit per quiet ring.
     marked: Vec<u32>,
-    /// Turns since rings were last looked for that stand still.
+    /// Turns since the last search for rings that stand still.
     turns: u32,
     patience: u32,
     few: usize,
 }
 
-/// A ring that has items.
+/// A ring that has readable items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
-    /// Which of them, in the order in which they were added.
+    /// The index of the ring, in the order in which the rings were added.
     pub ring: usize,
-    /// How many items can be read.
+    /// The number of readable items.
     pub readable: u32,
 }
 
-/// A ring that its sender broke.
+/// A ring whose sender has broken the protocol.
 #[derive(Debug)]
 pub struct Broken {
-    /// Which of them.
+    /// The index of the ring, in the order in which the rings were added.
     pub ring: usize,
-    /// How.
+    /// The check that has failed.
     pub fault: Fault,
 }
 
 impl<R: ReaderMemory, S: StateMemory, T> Receiver<R, S, T> {
-    /// A reader without rings, which does not poll.
+    /// A reader without rings. It does not poll.
     pub fn new(state: State<S>) -> Self {
         Self {
             rings: Vec::new(),
@@ -85,12 +85,12 @@ impl<R: ReaderMemory, S: StateMemory, T> Receiver<R, S, T> {
         }
     }
 
-    /// Adds a ring, behind those that it has.
+    /// Adds a ring behind all others.
     pub fn add(&mut self, ring: RingReader<R>, tag: T) {
         self.rings.push((ring, tag));
     }
 
-    /// Removes a ring, and returns its tag.
+    /// Removes the ring with this index, and returns its tag.
     pub fn remove(&mut self, ring: usize) -> T {
         if ring < self.next {
             self.next -= 1;
@@ -98,7 +98,8 @@ impl<R: ReaderMemory, S: StateMemory, T> Receiver<R, S, T> {
         self.rings.remove(ring).1
     }
 
-    /// Looks for rings that stand still after so many turns, if more than `few` are looked at.
+    /// Sets the number of turns between two searches for rings that stand still, and `few`: if at
+    /// most this number of rings is looked at, none becomes quiet.
     #[doc(hidden)]
     pub fn set_patience(&mut self, turns: u32, few: usize) {
         self.quiet.patience = turns;
@@ -110,7 +111,7 @@ impl<R: ReaderMemory, S: StateMemory, T> Receiver<R, S, T> {
         self.quiet.rings.values().map(|(_, tag)| tag)
     }
 
-    /// Has the ring of a sender looked at again, if it is quiet.
+    /// Makes the reader look at a sender's ring again, if this ring is quiet.
     pub fn wake(&mut self, id: u32) {
         if let Some((mut ring, tag)) = self.quiet.rings.remove(&id) {
             self.quiet.marked[id as usize / 32] &= !(1 << (id % 32));
@@ -119,8 +120,8 @@ impl<R: ReaderMemory, S: StateMemory, T> Receiver<R, S, T> {
         }
     }
 
-    /// Has those rings looked at again whose marks are gone: their senders have rung. `marks` are those
-    /// of 32 slots each, as they are now.
+    /// Makes the reader look again at the quiet rings whose marks were cleared, because their
+    /// senders have rung. `marks` returns the present marks of 32 slots.
     pub fn wake_rung(&mut self, marks: impl Fn(usize) -> u32) {
         for word in 0..self.quiet.marked.len() {
             let marked = self.quiet.marked[word];
@@ -135,8 +136,8 @@ impl<R: ReaderMemory, S: StateMemory, T> Receiver<R, S, T> {
         }
     }
 
-    /// If it is time, marks rings as quiet that have stood still. Returns whether a look at them, as the
-    /// last thing, has found something after all. Each sender passes a fence of its own.
+    /// If it is time, marks rings that have stood still as quiet. Returns whether the final look at
+    /// them has found an item. The caller ensures that each sender passes a fence of its own.
     #[cold]
     fn sweep(&mut self) -> bool {
         self.quiet.turns = 0;
@@ -150,10 +151,12 @@ impl<R: ReaderMemory, S: StateMemory, T> Receiver<R, S, T> {
                 marked.push((index, id));
             }
         }
-        // Q: pairs with the full barrier between the sender's publish and its look at the mark.
+        // Barrier Q: pairs with the sender's full barrier between its publish and its look at the
+        // mark.
         self.state.fence();
         let mut found = false;
-        // The last first, for those behind one that is taken out move up.
+        // Rings are removed from the last to the first, because those behind a removed ring move
+        // up.
         for (index, id) in marked.into_iter().rev() {
             if self.rings[index].0.has_work() {
                 self.rings[index].0.unmark();
@@ -174,37 +177,39 @@ impl<R: ReaderMemory, S: StateMemory, T> Receiver<R, S, T> {
         self.quiet.turns >= self.quiet.patience
     }
 
-    /// The rings, with their tags, but for those that are quiet.
+    /// The rings that are not quiet, with their tags.
     pub fn rings(&self) -> &[(RingReader<R>, T)] {
         &self.rings
     }
 
-    /// A ring, to look how far its sender is.
+    /// A ring, for a look at its sender's index.
     pub fn ring(&mut self, ring: usize) -> &mut RingReader<R> {
         &mut self.rings[ring].0
     }
 
-    /// What it says of itself.
+    /// The member's state.
     pub fn state(&self) -> &State<S> {
         &self.state
     }
 
-    /// Whether it may say that senders need no fence, as [`State::set_asymmetric`].
+    /// Sets whether the member may tell senders that they need no fence, like
+    /// [`State::set_asymmetric`].
     pub fn set_asymmetric(&mut self, asymmetric: bool) {
         self.state.set_asymmetric(asymmetric);
     }
 
-    /// How to poll.
+    /// Sets how the reader polls before it sleeps.
     pub fn set_polling(&mut self, polling: Polling) {
         self.polling = polling;
     }
 
-    /// Finds the next ring that has items; `None` if none has. If one has, the member is busy from here
-    /// on; else it stays as it was, so that a look that finds nothing leaves an armed member armed.
+    /// Finds the next ring that has items; `None` if no ring has any. If one has, the member is
+    /// busy afterwards. Otherwise its state is unchanged, so that an armed member stays armed.
     ///
     /// # Errors
     ///
-    /// The next ring, if it is broken. The others have their turn after it.
+    /// [`Broken`] if the next ring with items or a fault is broken. The other rings have their turns
+    /// after it.
     #[inline]
     pub fn turn(&mut self) -> Result<Option<Turn>, Broken> {
         self.quiet.turns += 1;
@@ -228,14 +233,15 @@ impl<R: ReaderMemory, S: StateMemory, T> Receiver<R, S, T> {
         Ok(None)
     }
 
-    /// Copies the `ahead`th readable item of a ring, as [`RingReader::item`].
+    /// Copies the readable item number `ahead` of a ring, counted from zero, like
+    /// [`RingReader::item`].
     #[inline]
     pub fn item(&self, ring: usize, ahead: u32) -> Result<Item, Fault> {
         self.rings[ring].0.item(ahead)
     }
 
-    /// Gives up the first `count` readable items of a ring, which were handled. Returns whether its
-    /// sender waits to be told, as [`RingReader::advance`].
+    /// Releases the first `count` readable items of a ring after they were handled. Returns whether
+    /// the ring's sender waits and must be notified, like [`RingReader::advance`].
     #[inline]
     #[must_use = "a sender may wait to be told"]
     pub fn advance(&mut self, ring: usize, count: u32) -> bool {
@@ -244,16 +250,16 @@ impl<R: ReaderMemory, S: StateMemory, T> Receiver<R, S, T> {
         room
     }
 
-    /// Looks for a while whether a ring has items, or there is `other` work. Returns whether there
-    /// is anything. The member stays busy, so that nobody rings.
+    /// Polls until a ring has items or there is `other` work, or the window has passed. Returns
+    /// whether there is work. The member stays busy, so no sender rings.
     #[inline]
     pub fn poll(&mut self, mut other: impl FnMut() -> bool) -> bool {
         let rings = &self.rings;
         self.polling.spin(|| has_work(rings) || other())
     }
 
-    /// Says that the member must be rung, then looks once more whether a ring has items, or there is
-    /// `other` work. True if there is nothing, so that the member may sleep.
+    /// Arms the member, then looks once more whether a ring has items or there is `other` work.
+    /// True if there is none, so that the member may sleep.
     pub fn arm(&mut self, other: impl FnOnce() -> bool) -> bool {
         let rings = &self.rings;
         if !self.state.arm(|| has_work(rings) || other()) {
@@ -266,7 +272,7 @@ impl<R: ReaderMemory, S: StateMemory, T> Receiver<R, S, T> {
         true
     }
 
-    /// Says that the sleep after [`Receiver::arm`] is over.
+    /// Ends the sleep after [`Receiver::arm`].
     pub fn woken(&mut self) {
         self.polling.woken();
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Fairness among rings, and what a broken one does to the others.
+//! Tests of fairness among rings, and of the effect of a broken ring on the others.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::testing::{Plain, clock};
 
 type PlainReceiver<'m> = Receiver<&'m Plain, &'m Plain, char>;
 
-/// A receiver of the first of the memories, with a ring in each, tagged in order.
+/// A receiver whose state word is in the first memory, with one ring per memory, tagged in order.
 fn receiver(memories: &[Plain]) -> PlainReceiver<'_> {
     let mut receiver = Receiver::new(State::new(&memories[0]));
     for (memory, tag) in memories.iter().zip('a'..) {
@@ -24,8 +24,8 @@ fn memories<const N: usize>() -> [Plain; N] {
     [(); N].map(|()| Plain::new(0, 64))
 }
 
-/// Takes up to `max` items of each ring in turn, until there are none; returns the tags of the rings
-/// and how many were taken.
+/// Takes up to `max` items of each ring in turn until no ring has any. Returns the tags of the
+/// rings, and the number of items taken.
 fn drain(receiver: &mut PlainReceiver<'_>, max: u32) -> Vec<(char, u32)> {
     let mut turns = Vec::new();
     while let Some(turn) = receiver.turn().unwrap() {
@@ -57,7 +57,7 @@ fn rings_have_turns() {
     ];
     assert_eq!(drain(&mut receiver, 10), turns);
 
-    // The next turn goes on where the last left off, whoever was there first.
+    // The next turn continues behind the last ring, not with the ring that was filled first.
     for memory in [&memories[0], &memories[1]] {
         memory.send(0);
     }
@@ -72,7 +72,7 @@ fn a_full_ring_cannot_starve_another() {
     memories[1].send(0);
     let first = &memories[0];
     for expected in [0, 1] {
-        // The first is refilled whenever it was looked at.
+        // The first ring is refilled each time.
         while first.producer.get() - first.consumer.get() < 64 {
             first.send(0);
         }
@@ -94,7 +94,7 @@ fn a_broken_ring_holds_up_no_other() {
         panic!("its index is out of range");
     };
     assert_eq!(fault, Fault::ProducerIndex);
-    // Though it stays: it is found again when the others have had their turns.
+    // The broken ring stays: it is found again after the turns of the others.
     assert_eq!(receiver.turn().unwrap().unwrap().ring, 1);
     assert_eq!(receiver.turn().unwrap().unwrap().ring, 2);
     assert!(receiver.turn().is_err());
@@ -113,7 +113,7 @@ fn removing_a_ring_takes_no_turn_from_the_others() {
     for expected in [0, 1] {
         assert_eq!(receiver.turn().unwrap().unwrap().ring, expected);
     }
-    // One that has had its turn, and one that has not.
+    // A ring that has had its turn, and a ring that has not.
     assert_eq!(receiver.remove(0), 'a');
     assert_eq!(receiver.remove(1), 'c');
     let turns = [(); 3].map(|()| receiver.turn().unwrap().unwrap().ring);
@@ -135,7 +135,7 @@ fn arming_looks_at_each_ring_and_at_the_rest() {
         assert_eq!(memories[0].state.get(), BUSY);
         drain(&mut receiver, 1);
     }
-    // Something broken is to be looked at as well.
+    // A broken ring counts as work as well.
     memories[2].producer.set(1000);
     assert!(!receiver.arm(|| false));
 }
@@ -172,7 +172,7 @@ fn polling_looks_at_each_ring_and_stays_busy() {
     let memories = memories::<2>();
     let mut receiver = receiver(&memories);
     receiver.set_polling(Polling::new(Duration::from_secs(1), clock));
-    // It opens its window.
+    // This opens the polling window.
     assert!(!receiver.poll(|| false));
     receiver.woken();
     for memory in &memories {
@@ -185,7 +185,7 @@ fn polling_looks_at_each_ring_and_stays_busy() {
     assert_eq!(memories[0].state.get(), BUSY);
 }
 
-/// Rings that become quiet, all but the first, when they have stood still for two looks.
+/// All rings except the first become quiet when they have stood still for two looks.
 fn quiet_soon(memories: &[Plain]) -> PlainReceiver<'_> {
     for (id, memory) in (0..).zip(memories).skip(1) {
         memory.lane.set(Some(id));
@@ -195,7 +195,7 @@ fn quiet_soon(memories: &[Plain]) -> PlainReceiver<'_> {
     receiver
 }
 
-/// As the senders' doorbells have left the marks.
+/// The marks after the senders' doorbells.
 fn marks(memories: &[Plain]) -> u32 {
     let bits = (0..).zip(memories);
     bits.fold(0, |bits, (id, memory)| {
@@ -219,7 +219,7 @@ fn rings_that_stand_still_are_not_looked_at() {
     quiet.sort_unstable();
     assert_eq!(quiet, ['b', 'c', 'd'], "and now the other one is as well");
 
-    // A doorbell wakes it, and only it.
+    // A doorbell wakes the ring of its sender, and no other.
     memories[1].send(0);
     memories[3].send(0);
     assert_eq!(receiver.turn().unwrap(), None);
@@ -248,7 +248,7 @@ fn a_ring_is_looked_at_once_more_behind_its_mark() {
     let memories = memories::<2>();
     let mut receiver = quiet_soon(&memories);
     receiver.set_patience(2, 0);
-    // The first sweep, of which nothing is known to stand still.
+    // In the first search no ring is known to stand still.
     assert_eq!(receiver.turn().unwrap(), None);
     assert!(receiver.arm(|| false));
     memories[1].steps();
@@ -257,7 +257,7 @@ fn a_ring_is_looked_at_once_more_behind_its_mark() {
     let steps = memories[1].steps();
     let mark = steps.iter().position(|step| *step == "mark");
     assert!(mark.is_none_or(|mark| steps[mark..].contains(&"producer")));
-    // Nothing in between: no item is seen only by the look before.
+    // There is no turn in between, so only the final look can find the item.
     while receiver.quiet().count() == 0 {
         assert!(receiver.arm(|| false));
         assert_eq!(receiver.turn().unwrap(), None);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! A writer with somebody who can wake its reader.
+//! A ring writer with a bell, which wakes the ring's reader.
 
 use crate::abi::Item;
 use crate::error::SendError;
@@ -8,37 +8,37 @@ use crate::memory::WriterMemory;
 use crate::polling::Polling;
 use crate::ring::RingWriter;
 
-/// What wakes a reader that sleeps, and lets a sender sleep: the module, or whatever takes its place.
+/// Wakes a sleeping reader, and lets a sender sleep. The module does this, or a replacement for it.
 pub trait Bell {
-    /// Until when it can be told to sleep.
+    /// The deadline of a sleep.
     type Deadline: Copy;
-    /// What it fails with, but for the end of the ring: that time is up, for example.
+    /// The errors other than the end of the ring, for example that the deadline has passed.
     type Error;
 
-    /// Wakes the reader, which did not say that it is busy. Returns whether that was needed.
+    /// Wakes the reader, which may be asleep. Returns whether this call has woken it.
     ///
     /// # Errors
     ///
-    /// [`SendError::Ended`] if nothing will be read any more, and [`SendError::Bell`].
+    /// [`SendError::Ended`] if no more items will be read, [`SendError::Bell`] for other errors.
     fn ring(&self) -> Result<bool, SendError<Self::Error>>;
 
     /// Sleeps until the reader has read everything before the index `position`.
     ///
     /// # Errors
     ///
-    /// [`SendError::Ended`] if nothing will be read any more, and [`SendError::Bell`], also if that
-    /// has not happened until the deadline.
+    /// [`SendError::Ended`] if no more items will be read, [`SendError::Bell`] for other errors,
+    /// including a deadline that has passed.
     fn wait(&self, position: u32, deadline: Self::Deadline) -> Result<(), SendError<Self::Error>>;
 
-    /// Asked when there is no room.
+    /// Checks whether the lane has ended. Called if there is no room.
     ///
     /// # Errors
     ///
-    /// [`SendError::Ended`] if nothing will be read any more, and [`SendError::Bell`].
+    /// [`SendError::Ended`] if no more items will be read, [`SendError::Bell`] for other errors.
     fn check(&self) -> Result<(), SendError<Self::Error>>;
 }
 
-/// The sender's end of a lane, whatever its memory.
+/// The sender's end of a lane, with any kind of memory.
 #[derive(Debug)]
 pub struct Sender<M, B> {
     writer: RingWriter<M>,
@@ -49,15 +49,15 @@ pub struct Sender<M, B> {
     waits: u64,
 }
 
-/// What happened to a lane at its sender.
+/// Counters of a lane's sender.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LaneStats {
     /// Items published.
     pub sent: u64,
-    /// System calls to ring the receiver. Whatever else was published needed none.
+    /// System calls to ring the receiver. All other publishes needed none.
     pub doorbells: u64,
-    /// Those of them that woke it.
+    /// The system calls among `doorbells` that woke the receiver.
     pub rung: u64,
     /// System calls to sleep until there is room.
     pub waits: u64,
@@ -76,18 +76,18 @@ impl<M: WriterMemory, B: Bell> Sender<M, B> {
         }
     }
 
-    /// What is below.
+    /// The ring writer.
     #[inline]
     pub fn writer(&self) -> &RingWriter<M> {
         &self.writer
     }
 
-    /// What wakes its reader.
+    /// The bell that wakes the reader.
     pub fn bell(&self) -> &B {
         &self.bell
     }
 
-    /// What happened to the lane so far.
+    /// The counters of the lane.
     pub fn stats(&self) -> LaneStats {
         LaneStats {
             sent: self.writer.sent(),
@@ -97,7 +97,7 @@ impl<M: WriterMemory, B: Bell> Sender<M, B> {
         }
     }
 
-    /// How to wait for room.
+    /// Sets how the sender polls before it sleeps for room.
     pub fn set_polling(&mut self, polling: Polling) {
         self.polling = polling;
     }
@@ -106,9 +106,9 @@ impl<M: WriterMemory, B: Bell> Sender<M, B> {
     ///
     /// # Errors
     ///
-    /// - [`SendError::Full`];
-    /// - [`SendError::Ended`], from then on always;
-    /// - [`SendError::Bell`].
+    /// - [`SendError::Full`] if there is no room;
+    /// - [`SendError::Ended`] if the lane has ended, also from every later call;
+    /// - [`SendError::Bell`] if the bell has failed.
     #[inline]
     pub fn push(&mut self, item: &Item) -> Result<(), SendError<B::Error>> {
         if self.writer.stage(item) {
@@ -127,7 +127,7 @@ impl<M: WriterMemory, B: Bell> Sender<M, B> {
         Ok(())
     }
 
-    /// Looks again whether there is room.
+    /// Looks at the reader's index. Returns the number of items that there is room for.
     fn look_for_room(&mut self) -> Result<u32, SendError<B::Error>> {
         let room = self.writer.refresh()?;
         if room == 0 {
@@ -137,12 +137,12 @@ impl<M: WriterMemory, B: Bell> Sender<M, B> {
         Ok(room)
     }
 
-    /// Shows the reader all staged items, and rings if it may be asleep. Returns whether it had to
-    /// be woken.
+    /// Publishes all staged items, and rings the reader if it may be asleep. Returns whether this
+    /// call has woken the reader.
     ///
     /// # Errors
     ///
-    /// As [`Sender::push`], but for [`SendError::Full`].
+    /// The errors of [`Sender::push`], except [`SendError::Full`].
     #[inline]
     pub fn publish(&mut self) -> Result<bool, SendError<B::Error>> {
         if self.writer.publish() {
@@ -161,12 +161,12 @@ impl<M: WriterMemory, B: Bell> Sender<M, B> {
         Ok(rung)
     }
 
-    /// How many items there is room for: at least one. If there is no room as far as is known,
-    /// publishes what is staged, and looks how far the reader is.
+    /// The number of items that there is room for, at least one. If no room is known, this
+    /// publishes the staged items, and looks at the reader's index.
     ///
     /// # Errors
     ///
-    /// As [`Sender::push`].
+    /// The errors of [`Sender::push`].
     pub fn try_room(&mut self) -> Result<u32, SendError<B::Error>> {
         if self.writer.room() > 0 {
             return Ok(self.writer.room());
@@ -175,13 +175,13 @@ impl<M: WriterMemory, B: Bell> Sender<M, B> {
         self.look_for_room()
     }
 
-    /// As [`Sender::try_room`], and waits until there is room.
+    /// Like [`Sender::try_room`], but waits until there is room.
     ///
-    /// While it waits it looks again for a while, then sleeps until half a ring has been read.
+    /// It first polls for a while, then sleeps until half of the ring has been read.
     ///
     /// # Errors
     ///
-    /// As [`Sender::push`], but for [`SendError::Full`].
+    /// The errors of [`Sender::push`], except [`SendError::Full`].
     pub fn wait_room(&mut self, deadline: B::Deadline) -> Result<u32, SendError<B::Error>> {
         if self.writer.room() > 0 {
             return Ok(self.writer.room());
@@ -193,7 +193,7 @@ impl<M: WriterMemory, B: Bell> Sender<M, B> {
                 room => return room,
             }
             let writer = &mut self.writer;
-            // Also when it has ended: the look above says why.
+            // An ended lane ends the polling too: the look above returns the reason.
             if self.polling.spin(|| !matches!(writer.refresh(), Ok(0))) {
                 continue;
             }
@@ -204,7 +204,7 @@ impl<M: WriterMemory, B: Bell> Sender<M, B> {
         }
     }
 
-    /// Takes note if an error is for good.
+    /// Ends the writer if `error` says that the lane has ended. Returns the error.
     fn noted(&mut self, error: SendError<B::Error>) -> SendError<B::Error> {
         if let SendError::Ended(end) = error {
             self.writer.end(end);

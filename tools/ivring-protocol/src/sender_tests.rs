@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What a sender asks of its bell, and when.
+//! Tests of the calls that a sender makes to its bell.
 
 use std::cell::{Cell, RefCell};
 
@@ -9,13 +9,14 @@ use crate::abi::{BUSY_UNFENCED, GONE, IDLE};
 use crate::error::End;
 use crate::testing::Plain;
 
-/// What a bell has been asked, and what it is to answer.
+/// A bell that records the calls, and answers as the test says.
 #[derive(Default)]
 struct Told {
     asked: RefCell<Vec<String>>,
-    /// That the lane has ended, if it has.
+    /// The reason why the lane has ended, if it has.
     end: Cell<Option<End>>,
-    /// What the reader does while the sender sleeps, and whether that is too late.
+    /// The number of items that the reader reads while the sender sleeps, and whether the deadline
+    /// passes before.
     reads: Cell<u32>,
     late: Cell<bool>,
 }
@@ -55,7 +56,7 @@ impl Pair {
     }
 }
 
-/// That time is up.
+/// The deadline has passed.
 #[derive(Debug, PartialEq, Eq)]
 struct Late;
 
@@ -95,7 +96,7 @@ fn it_rings_only_who_is_idle() {
         assert_eq!(sender.publish().unwrap(), rung);
     }
     assert_eq!(pair.asked(), ["ring"]);
-    // A doorbell that another has raised meanwhile is no wakeup.
+    // If another sender has rung meanwhile, this one has not woken the reader.
     pair.memory.state.set(GONE);
     push(&mut sender).unwrap();
     assert!(!sender.publish().unwrap());
@@ -126,7 +127,7 @@ fn who_waits_publishes_and_sleeps_for_half_a_ring() {
         ["check".to_string(), format!("wait for {half}")]
     );
     assert_eq!(sender.stats().waits, 1);
-    // Room that it knows of costs nothing.
+    // Room that is known already needs no load.
     pair.memory.steps();
     assert_eq!(sender.wait_room(()).unwrap(), 2);
     assert!(pair.memory.steps().is_empty() && pair.asked().is_empty());
@@ -151,7 +152,7 @@ fn who_has_slept_in_vain_may_go_on() {
 fn what_ends_a_lane_ends_it_for_good() {
     for end in [End::Gone, End::Stale, End::Closed] {
         let is_end = |error| assert_eq!(error, SendError::Ended(end));
-        // Told when it rings, or when it is full.
+        // The reader is notified when the sender rings or the lane is full.
         for items in [1, 4] {
             let pair = Pair::new();
             let mut sender = pair.sender();

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Busy and idle.
+//! The state word of a member: busy or idle.
 
 use crate::abi::{BUSY, BUSY_UNFENCED, IDLE};
 use crate::atomic::Ordering;
 use crate::memory::StateMemory;
 
-/// After so many items since the last arming, senders are told that they need no fence.
+/// After this number of items since the last arming, senders are told that they need no fence.
 ///
-/// Then the fences that are spared have made up for the heavy one. Measured on two virtual CPUs of a
-/// Xeon at 2.6 GHz: 20 to 38 us for an expedited grace period while a sender runs; and 25 to 43 ns that
-/// a sender's fence adds to each item while the receiver reads it, where alone it adds 5.
+/// Then the fences that the senders save outweigh the heavy fence. Measured on two virtual CPUs of
+/// a Xeon at 2.6 GHz: an expedited grace period takes 20 to 38 us while a sender runs. A sender's
+/// fence adds 25 to 43 ns per item while the receiver reads the item, and 5 ns otherwise.
 pub const UNFENCED_AFTER: u32 = 1024;
 
-/// What a member says of itself, and what it owes for having said it.
+/// A member's state word, and the heavy fence that it has to execute after UNFENCED.
 #[derive(Debug)]
 pub struct State<M> {
     memory: M,
-    /// Whether it may say UNFENCED.
+    /// Whether the member may store UNFENCED.
     asymmetric: bool,
-    /// Whether it has said UNFENCED and not made the barrier since.
+    /// Whether the member has stored UNFENCED and has not executed a heavy fence since.
     unfenced: bool,
     /// Items handled since the last arming.
     handled: u32,
@@ -27,7 +27,7 @@ pub struct State<M> {
 }
 
 impl<M: StateMemory> State<M> {
-    /// The state of whoever reads, which may have been left as it is by somebody before.
+    /// The state of a reader. An earlier reader may have left any value in the word.
     pub fn new(memory: M) -> Self {
         Self {
             asymmetric: false,
@@ -38,8 +38,9 @@ impl<M: StateMemory> State<M> {
         }
     }
 
-    /// Whether it may say UNFENCED: only if [`StateMemory::heavy_fence`] works, and it is going
-    /// to [`arm`](State::arm) before it sleeps. At first it may not.
+    /// Sets whether the member may store UNFENCED. The caller may allow it only if
+    /// [`StateMemory::heavy_fence`] works and the member calls [`arm`](State::arm) before it
+    /// sleeps. Not allowed by default.
     pub fn set_asymmetric(&mut self, asymmetric: bool) {
         self.asymmetric = asymmetric;
         if !asymmetric && self.unfenced {
@@ -48,20 +49,21 @@ impl<M: StateMemory> State<M> {
         }
     }
 
-    /// Says that the member will look at its rings again by itself: nobody need ring.
+    /// Shows that the member will look at its rings again, so that no sender needs to ring.
     ///
-    /// Whoever says so owes that look: before it sleeps it must [`arm`](State::arm), or have the
-    /// kernel do so in WAIT or `poll()`.
+    /// The member must look at its rings again: before it sleeps it must call [`arm`](State::arm),
+    /// or let the kernel arm it in WAIT or `poll()`.
     #[inline]
     pub fn busy(&mut self) {
-        // Mostly a doorbell or WAIT has stored it; then the senders' copy of the line stays good.
-        // UNFENCED is not to be overwritten without the barrier.
+        // The word is only stored if it changes, because a doorbell or WAIT has usually stored BUSY
+        // already, and then the cache line stays shared with the senders. UNFENCED must not be
+        // overwritten without the barrier.
         if !matches!(self.memory.state(), BUSY | BUSY_UNFENCED) {
             self.memory.set_state(BUSY);
         }
     }
 
-    /// Says that so many more items have been handled. Once they are enough, senders need no fence.
+    /// Counts items that have been handled. After [`UNFENCED_AFTER`] items, senders need no fence.
     #[inline]
     pub fn handled(&mut self, items: u32) {
         self.handled = self.handled.saturating_add(items);
@@ -71,10 +73,10 @@ impl<M: StateMemory> State<M> {
         }
     }
 
-    /// Says that the member must be rung, then looks once more whether there is `work`.
+    /// Shows that the member must be rung, then looks once more whether there is `work`.
     ///
-    /// Returns true if there is none: the member may sleep, and whatever comes next raises a doorbell.
-    /// False if there is, or if that cannot be known: the member is busy.
+    /// True if there is none: the member may sleep, and the next item raises a doorbell. False if
+    /// there is work, or if the heavy fence has failed: the member is busy.
     pub fn arm(&mut self, work: impl FnOnce() -> bool) -> bool {
         self.handled = 0;
         self.memory.set_state(IDLE);
@@ -83,8 +85,9 @@ impl<M: StateMemory> State<M> {
                 return false;
             }
         } else {
-            // S and M: pair with the full barrier of a sender between its publishing of the producer
-            // index, or of the kernel between its publishing of members, and the look at the state.
+            // Barriers S and M: pair with the full barrier of a sender between its store of the
+            // producer index and its look at the state, and with the kernel's between its
+            // publishing of members and its look at the state.
             self.memory.fence(Ordering::SeqCst);
         }
         if work() {
@@ -94,15 +97,16 @@ impl<M: StateMemory> State<M> {
         true
     }
 
-    /// How often it has made a heavy fence.
+    /// The number of heavy fences executed so far.
     pub fn heavy_fences(&self) -> u64 {
         self.heavy_fences
     }
 
-    /// Makes the barrier that is owed for UNFENCED, after another state was stored. If it cannot be
-    /// made it is owed still, and so UNFENCED is said again.
+    /// Executes the heavy fence that UNFENCED requires, after another state was stored. If it
+    /// fails, it is still required, so UNFENCED is stored again.
     fn settle(&mut self) -> bool {
-        // A, and so S and M: senders that have read UNFENCED have passed no barrier of their own.
+        // Barrier A, and so S and M: senders that have read UNFENCED have not passed a barrier of
+        // their own.
         self.heavy_fences += 1;
         self.unfenced = !self.memory.heavy_fence();
         if self.unfenced {
@@ -111,13 +115,14 @@ impl<M: StateMemory> State<M> {
         !self.unfenced
     }
 
-    /// Has each sender pass a fence of its own from now on. False if that cannot be. A member that is
-    /// idle stays so.
+    /// Makes each sender pass a fence of its own from now on. False if this has failed. An idle
+    /// member stays idle.
     pub(crate) fn fence_senders(&mut self) -> bool {
         if !self.unfenced {
             return true;
         }
-        // Else the kernel has gone idle for the member, which is the next arming's to settle.
+        // Otherwise the kernel has gone idle for the member, and the next arming executes the
+        // fence.
         if self.memory.state() != BUSY_UNFENCED {
             return false;
         }

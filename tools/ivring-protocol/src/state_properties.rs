@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What a member says of itself against a model of what senders may have read of it: nobody sleeps
-//! while one may have read UNFENCED and passed no barrier since.
+//! Tests of a member's state against a model of the values that senders may have read: the member
+//! never sleeps while a sender may have read UNFENCED and has passed no barrier since.
 
 use std::cell::Cell;
 
@@ -15,16 +15,16 @@ use crate::testing::Plain;
 enum Step {
     Busy,
     Handled(u32),
-    /// Whether there is work.
+    /// The member arms. The value says whether there is work.
     Arm(bool),
     Asymmetric(bool),
-    /// Whether heavy fences can be had from now on.
+    /// From now on heavy fences succeed or fail.
     Heavy(bool),
     /// The kernel rings.
     Doorbell,
     /// The kernel starts a delay.
     Delay,
-    /// The kernel puts the member to sleep, and makes the barrier if it finds UNFENCED.
+    /// The kernel puts the member to sleep, and executes the barrier if it finds UNFENCED.
     Sleep,
 }
 
@@ -41,11 +41,11 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What senders may have seen.
+/// The values that senders may have seen.
 #[derive(Debug, Default)]
 struct Senders {
     word: u32,
-    /// They may have read UNFENCED, and have passed no barrier since.
+    /// Senders may have read UNFENCED, and have passed no barrier since.
     unfenced: bool,
     /// The member has passed a barrier since it last stored the word.
     fenced: bool,
@@ -63,7 +63,7 @@ impl Senders {
         self.fenced = true;
     }
 
-    /// Follows what the member has done.
+    /// Applies the steps of the member to the model.
     fn follow(&mut self, memory: &Plain) {
         for step in memory.steps() {
             match step {
@@ -116,7 +116,7 @@ proptest! {
                     let sleeps = state.arm(|| {
                         looks.set(looks.get() + 1);
                         senders.follow(&memory);
-                        // S, A and M.
+                        // Barriers S, A and M.
                         assert!(senders.word == IDLE && senders.fenced && !senders.unfenced);
                         work
                     });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What a member says of itself, in which order, and which fence it owes.
+//! Tests of a member's state: the order of its steps, and the fences that it executes.
 
 use super::*;
 use crate::abi::DELAYED;
@@ -44,7 +44,7 @@ fn arming_stores_fences_and_then_looks() {
     assert!(!state.arm(look(true)));
     assert_eq!(memory.steps(), ["idle", "full", "look", "busy"]);
 
-    // Who has said UNFENCED makes the heavy fence, once.
+    // A member that has stored UNFENCED executes one heavy fence.
     state.handled(UNFENCED_AFTER);
     assert_eq!(memory.steps(), ["unfenced"]);
     assert!(!state.arm(look(true)));
@@ -52,7 +52,7 @@ fn arming_stores_fences_and_then_looks() {
     assert!(state.arm(look(false)));
     assert_eq!(memory.steps(), ["idle", "full", "look"]);
 
-    // Also when the kernel has gone idle meanwhile, and made one of its own.
+    // It also does so if the kernel has gone idle meanwhile, with a barrier of its own.
     state.handled(UNFENCED_AFTER);
     memory.state.set(IDLE);
     state.busy();
@@ -65,7 +65,7 @@ fn arming_stores_fences_and_then_looks() {
 fn unfenced_is_said_for_many_items_only() {
     let memory = Plain::new(0, 4);
     let mut state = state(&memory);
-    // A trickle pays no heavy fence.
+    // A slow stream of items causes no heavy fence.
     for _ in 0..100 {
         state.handled(UNFENCED_AFTER - 1);
         assert!(state.arm(|| false));
@@ -78,7 +78,7 @@ fn unfenced_is_said_for_many_items_only() {
     state.handled(1);
     state.handled(u32::MAX);
     assert_eq!(memory.steps(), ["unfenced"]);
-    // After an arming in vain it takes as many again.
+    // After an arming that found work, the same number of items is needed again.
     assert!(!state.arm(|| true));
     memory.steps();
     state.handled(UNFENCED_AFTER - 1);
@@ -92,7 +92,7 @@ fn who_may_not_never_says_unfenced() {
     state.handled(u32::MAX);
     assert!(memory.steps().is_empty());
 
-    // Who may no more, settles what it owes.
+    // A member that may no longer store UNFENCED executes the fence that is still required.
     state.set_asymmetric(true);
     state.handled(1);
     assert_eq!(memory.steps(), ["unfenced"]);
@@ -135,7 +135,7 @@ fn senders_are_fenced_again() {
     assert!(state.fence_senders());
     assert_eq!(memory.steps(), ["busy", "heavy"]);
 
-    // Not without the fence, nor where the kernel has gone idle for it.
+    // UNFENCED stays if the fence fails, or if the kernel has gone idle for the member.
     state.handled(UNFENCED_AFTER);
     memory.heavy.set(false);
     assert!(!state.fence_senders());

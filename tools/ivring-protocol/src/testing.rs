@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Plain memory for the tests of the protocol, who play the other side.
+//! Plain memory for tests of the protocol, which act as the other side.
 
 use std::cell::{Cell, RefCell};
 use std::sync::OnceLock;
@@ -16,7 +16,7 @@ pub(crate) fn clock() -> Duration {
     START.get_or_init(Instant::now).elapsed()
 }
 
-/// The shared words of a ring and of its reader. Records the order in which they are used.
+/// The shared words of a ring and of its reader. Records the order in which they are accessed.
 pub(crate) struct Plain {
     pub(crate) producer: Cell<u32>,
     pub(crate) room_wanted: Cell<u32>,
@@ -25,11 +25,11 @@ pub(crate) struct Plain {
     pub(crate) closed: Cell<u32>,
     pub(crate) state: Cell<u32>,
     pub(crate) wake_items: Cell<u32>,
-    /// The slot of the sender, if it is a lane that can be quiet, and whether it is.
+    /// The slot of the sender if this is a lane that can be quiet, and whether it is quiet.
     pub(crate) lane: Cell<Option<u32>>,
     pub(crate) quiet: Cell<bool>,
     pub(crate) items: RefCell<Vec<Item>>,
-    /// Whether heavy fences can be had.
+    /// Whether heavy fences succeed.
     pub(crate) heavy: Cell<bool>,
     pub(crate) steps: RefCell<Vec<&'static str>>,
 }
@@ -53,7 +53,7 @@ impl Plain {
         }
     }
 
-    /// What a sender does: stores the item, then the index.
+    /// The steps of a sender: stores the item, then the index.
     pub(crate) fn send(&self, cookie: u64) {
         self.put(Item {
             cookie,
@@ -73,7 +73,7 @@ impl Plain {
         self.steps.borrow_mut().push(step);
     }
 
-    /// What was done since this was asked last.
+    /// The steps since the last call.
     pub(crate) fn steps(&self) -> Vec<&'static str> {
         self.steps.take()
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The reader's side of a ring.
+//! The reading end of a ring.
 
 use core::{hint, mem};
 
@@ -10,46 +10,46 @@ use crate::error::Fault;
 use crate::memory::ReaderMemory;
 use crate::room::is_read;
 
-/// Fewer items than this are too few to go on with while more come as fast as they are read.
+/// If items come as fast as they are read, the reader waits until there are at least this many.
 const FEW: u32 = 64;
-/// How long more are waited for: a microsecond or two. Measured on two CPUs, a stream of items each
-/// published by itself: without it 64 ns an item, with 8 of these 39, with 48 of them 20.
+/// How long the reader waits for more items: one or two microseconds. Measured on two CPUs with a
+/// stream of items that are published one by one: without the wait an item takes 64 ns, with 8
+/// pauses 39 ns, with 48 pauses 20 ns.
 const PAUSES: u32 = 48;
 
-/// The reader of one ring: its private consumer index, and the rules.
+/// The reading end of one ring: the private consumer index, and the checks of the protocol.
 ///
-/// Both indices are free-running; the item of index `i` is in slot `i % capacity`, also when
-/// `i` wraps. The published consumer index is only ever a copy of the private one, which
-/// nobody else can write. Nothing that the sender wrote is used before it was checked, and it
-/// is read once.
+/// Both indices are free-running. The item at index `i` is in slot `i % capacity`, also when `i`
+/// wraps. The published consumer index is only a copy of the private one, which other members
+/// cannot write. A value that the sender can write is read once, and checked before it is used.
 #[derive(Debug)]
 pub struct RingReader<M> {
     memory: M,
     consumer: u32,
-    /// The last producer index seen: at most the capacity ahead of the consumer index.
+    /// The last producer index seen, ahead of the consumer index by at most the capacity.
     producer: u32,
-    /// Whether the sender's index is looked at.
+    /// Whether the reader still looks at the sender's index.
     looks: Looks,
-    /// Something was there at each look since the ring was last found empty.
+    /// Each look since the ring was last found empty has found items.
     flowing: bool,
     outbox_bytes: u64,
-    /// What the consumer index was when it was last asked whether the ring stands still.
+    /// The consumer index at the last call of [`RingReader::stands_still`].
     swept: u32,
 }
 
-/// Whether the sender's index is still looked at.
+/// Whether the reader still looks at the sender's index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Looks {
     On,
-    /// Not any more, because the sender has left.
+    /// It does not, because the sender has left.
     Ended,
-    /// Not any more, because the sender has left, and the last look found the index out of range.
+    /// It does not, because the sender has left, and the last look found the index out of range.
     Broken,
 }
 
 impl<M: ReaderMemory> RingReader<M> {
-    /// A reader whose next item has index `consumer`. Its senders' outboxes have `outbox_bytes`
-    /// bytes.
+    /// A reader whose next item has the index `consumer`. The outboxes of its senders have
+    /// `outbox_bytes` bytes.
     pub fn new(memory: M, consumer: u32, outbox_bytes: u64) -> Self {
         Self {
             memory,
@@ -62,17 +62,18 @@ impl<M: ReaderMemory> RingReader<M> {
         }
     }
 
-    /// How many items the ring can hold.
+    /// The capacity in items.
     #[inline]
     pub fn capacity(&self) -> u32 {
         self.memory.capacity()
     }
 
-    /// The index behind the last item that can be read.
+    /// The index behind the last readable item.
     ///
     /// # Errors
     ///
-    /// [`Fault::ProducerIndex`] if it is farther ahead than the capacity allows, or has gone back.
+    /// [`Fault::ProducerIndex`] if this index is farther ahead than the capacity allows, or has
+    /// gone back.
     #[inline]
     pub fn producer(&mut self) -> Result<u32, Fault> {
         match self.looks {
@@ -81,11 +82,12 @@ impl<M: ReaderMemory> RingReader<M> {
             Looks::Broken => return Err(Fault::ProducerIndex),
         }
         let producer = self.memory.producer();
-        // P: pairs with the release store of the index by the sender, after the items. A load and
-        // a fence, for Rust promises no acquire load of memory that is mapped read-only.
+        // Barrier P: pairs with the sender's release store of the index, after the items. This is a
+        // load and a fence, because Rust does not guarantee acquire loads of memory that is mapped
+        // read-only.
         self.memory.fence(Ordering::Acquire);
         let room = self.capacity() - self.producer.wrapping_sub(self.consumer);
-        // One that has gone back is far ahead.
+        // An index that has gone back appears to be far ahead.
         if producer.wrapping_sub(self.producer) > room {
             return Err(Fault::ProducerIndex);
         }
@@ -93,11 +95,11 @@ impl<M: ReaderMemory> RingReader<M> {
         Ok(producer)
     }
 
-    /// Looks at the sender's index for the last time: what is published later is not read.
+    /// Looks at the sender's index for the last time: items that are published later are not read.
     ///
-    /// For a sender that has left. It can go on writing, through pages of its mapping that the kernel
-    /// has pinned for it, and its reader would else never be done. If the ring is found broken, each
-    /// later look for items fails.
+    /// Called for a sender that has left. It can continue to write through pages of its mapping
+    /// that the kernel has pinned for it, and the reader would then never finish. If the last look
+    /// finds the ring broken, each later look for items fails.
     pub fn end(&mut self) {
         self.looks = match self.producer() {
             Ok(_) => Looks::Ended,
@@ -105,21 +107,22 @@ impl<M: ReaderMemory> RingReader<M> {
         };
     }
 
-    /// How many items can be read. They stay readable until [`RingReader::advance`].
+    /// The number of readable items. They stay readable until [`RingReader::advance`].
     ///
-    /// As long as some are left of what was seen, the sender's index is left alone: each look at it
-    /// takes the line from the sender. Where each look finds a few the sender is given time to get
-    /// ahead; not so where it found none in between, as when one waits for an answer.
+    /// The reader does not look at the sender's index while seen items are left, because each look
+    /// takes the cache line from the sender. If each look finds only a few items, the reader gives
+    /// the sender some time to get ahead. It does not do so if a look has found no items in
+    /// between, for example while it waits for a reply.
     ///
     /// # Errors
     ///
-    /// As [`RingReader::producer`].
+    /// The errors of [`RingReader::producer`].
     #[inline]
     pub fn readable(&mut self) -> Result<u32, Fault> {
         if self.producer == self.consumer {
             let found = self.producer()?.wrapping_sub(self.consumer);
             if self.flowing && (1..FEW.min(self.capacity() / 2)).contains(&found) {
-                // Else each item costs both sides a cache miss or two.
+                // Without this pause, each item costs both sides one or two cache misses.
                 for _ in 0..PAUSES {
                     hint::spin_loop();
                 }
@@ -130,8 +133,7 @@ impl<M: ReaderMemory> RingReader<M> {
         Ok(self.producer.wrapping_sub(self.consumer))
     }
 
-    /// Whether there is anything to be done about it, be it that its index is broken. Neither
-    /// checks nor orders anything.
+    /// Whether the ring has unread items or a broken index. Neither checks nor orders anything.
     #[inline]
     pub fn has_work(&self) -> bool {
         match self.looks {
@@ -141,23 +143,23 @@ impl<M: ReaderMemory> RingReader<M> {
         }
     }
 
-    /// Which lane this is, if it can be [quiet](ReaderMemory::mark).
+    /// The slot of the sender if the ring is a lane that can be [quiet](ReaderMemory::mark).
     pub(crate) fn lane(&self) -> Option<u32> {
         self.memory.lane()
     }
 
-    /// Whether nothing was read since this was asked last, and nothing is known to be there.
+    /// Whether no item was read since the last call, and no unread item is known.
     pub(crate) fn stands_still(&mut self) -> bool {
         let before = mem::replace(&mut self.swept, self.consumer);
         before == self.consumer && self.producer == self.consumer
     }
 
-    /// Marks it as quiet. See [`ReaderMemory::mark`].
+    /// Marks the lane as quiet. See [`ReaderMemory::mark`].
     pub(crate) fn mark(&self) {
         self.memory.mark();
     }
 
-    /// It is not quiet any more, and not soon again.
+    /// Clears the mark, and lets the lane stay unmarked for a while.
     pub(crate) fn unmark(&mut self) {
         self.swept = self.consumer.wrapping_sub(1);
         self.memory.unmark();
@@ -168,11 +170,11 @@ impl<M: ReaderMemory> RingReader<M> {
         is_read(position, self.consumer, self.capacity())
     }
 
-    /// Copies the `ahead`th of the readable items, counted from zero, and checks the copy.
+    /// Copies the readable item number `ahead`, counted from zero, and checks the copy.
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// The [`Fault`] of an item that fails the check.
     #[inline]
     pub fn item(&self, ahead: u32) -> Result<Item, Fault> {
         debug_assert!(ahead < self.capacity());
@@ -181,23 +183,23 @@ impl<M: ReaderMemory> RingReader<M> {
         Ok(item)
     }
 
-    /// Gives up the first `count` readable items, and the payload they name. Returns whether a
-    /// sender that waits for this much progress is to be told.
+    /// Releases the first `count` readable items and their payload. Returns whether a sender waits
+    /// for this much progress and must be notified.
     ///
-    /// Who waits is told at the latest when all is given up that was seen. So the reader has to go
-    /// on until then.
+    /// Waiting senders are notified at the latest when every item that was seen has been released.
+    /// So the reader has to continue until then.
     #[inline]
     #[must_use = "a sender may wait to be told"]
     pub fn advance(&mut self, count: u32) -> bool {
         debug_assert!(count <= self.producer.wrapping_sub(self.consumer));
         self.consumer = self.consumer.wrapping_add(count);
-        // C: pairs with the sender's acquire load of the index, before it overwrites items or
-        // payload that have been read.
+        // Barrier C: pairs with the sender's acquire load of the index, before it overwrites items
+        // or payload that have been read.
         self.memory.set_consumer(self.consumer);
         if self.consumer == self.producer {
-            // R: pairs with the full barrier of a sender between its store of room_wanted and its
-            // last look at the index. As long as something is left it can wait: a sender that is
-            // missed now is found by the next call.
+            // Barrier R: pairs with the full barrier of a sender between its store of room_wanted
+            // and its last look at the index. It is not needed while seen items are left, because
+            // the next call finds a sender that this call misses.
             self.memory.fence(Ordering::SeqCst);
         }
         self.memory.room_wanted() != 0 && self.has_reached_room()
@@ -205,13 +207,13 @@ impl<M: ReaderMemory> RingReader<M> {
 
     #[cold]
     fn has_reached_room(&self) -> bool {
-        // room_at was written before room_wanted.
+        // The sender writes room_at before room_wanted.
         self.memory.fence(Ordering::Acquire);
         self.has_read(self.memory.room_at())
     }
 }
 
-/// Whether an item, whose sender has an outbox of that size, is one that can be.
+/// Whether an item is valid, for a sender whose outbox has `outbox_bytes` bytes.
 #[inline]
 fn check(item: &Item, outbox_bytes: u64) -> Result<(), Fault> {
     if usize::from(item.inline_len) > INLINE_BYTES {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The reader's protocol on plain memory, against senders that may do anything.
+//! Tests of the reading end on plain memory, with senders that may write anything.
 
 use proptest::prelude::*;
 
@@ -50,10 +50,10 @@ fn room_is_told_when_as_much_is_wanted() {
     assert!(!ring.advance(1));
     memory.steps();
     assert!(ring.advance(1));
-    // The fence waits until nothing is left of what was seen.
+    // The fence is executed only when no seen item is left.
     let steps = ["consumer=", "room_wanted", "acquire", "room_at"];
     assert_eq!(memory.steps(), steps);
-    // Beyond it too.
+    // A release of more items than were seen does so too.
     assert!(ring.advance(1));
     memory.room_wanted.set(0);
     memory.steps();
@@ -76,7 +76,7 @@ fn the_index_is_looked_at_when_all_seen_is_read() {
     assert_eq!(memory.steps(), ["consumer=", "room_wanted"]);
     assert!(!ring.advance(1));
     assert_eq!(ring.readable().unwrap(), 1);
-    // It flows, and there is but one: the sender gets some time.
+    // Items come one by one, so the reader gives the sender some time.
     let steps = [
         "consumer=",
         "full",
@@ -87,7 +87,7 @@ fn the_index_is_looked_at_when_all_seen_is_read() {
         "acquire",
     ];
     assert_eq!(memory.steps(), steps);
-    // After a look that found nothing the next item is taken at once.
+    // After a look that found no item, the next item is taken at once.
     assert!(!ring.advance(1));
     assert_eq!(ring.readable().unwrap(), 0);
     memory.send(3);
@@ -121,7 +121,7 @@ fn a_producer_index_that_goes_back_is_an_error() {
         memory.producer.set(start.wrapping_add(5));
         assert_eq!(ring.readable().unwrap(), 5);
         let _ = ring.advance(2);
-        // What was read cannot be taken back, nor what was not.
+        // Neither read nor unread items can be withdrawn.
         for producer in [4, 2, 1] {
             memory.producer.set(start.wrapping_add(producer));
             assert_eq!(fault(ring.producer()), Fault::ProducerIndex);
@@ -232,7 +232,7 @@ fn positions() {
 }
 
 proptest! {
-    /// Whatever is sent comes out once and in order, wherever the indices wrap.
+    /// All items come out once and in order, for any first index.
     #[test]
     #[cfg_attr(miri, ignore = "slow, and nothing unsafe is below it")]
     fn items_come_in_order(
@@ -268,7 +268,8 @@ proptest! {
         }
     }
 
-    /// Whatever a sender writes where, all that comes is an error, or no more than the ring holds.
+    /// Whatever a sender writes, the reader returns an error, or at most as many items as the ring
+    /// holds.
     #[test]
     #[cfg_attr(miri, ignore = "slow, and nothing unsafe is below it")]
     fn a_sender_can_do_no_harm(
@@ -302,7 +303,7 @@ fn nothing_is_read_that_is_published_after_the_end() {
     assert_eq!(ring.readable().unwrap(), 2);
     assert!(ring.has_work());
     assert!(!ring.advance(2));
-    // It may have gone anywhere.
+    // The index may have any value.
     memory.producer.set(77);
     assert!(!ring.has_work());
     assert_eq!(ring.readable().unwrap(), 0);

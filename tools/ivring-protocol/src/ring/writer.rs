@@ -1,27 +1,28 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The writer's side of a ring.
+//! The writing end of a ring.
 
 use crate::abi::{BUSY_UNFENCED, DELAYED, GONE, IDLE, Item};
 use crate::atomic::Ordering;
 use crate::error::End;
 use crate::memory::WriterMemory;
 
-/// The writer of one ring: its private producer index, and the rules.
+/// The writing end of one ring: the private producer index, and the checks of the protocol.
 ///
-/// Items are staged one by one, and published together. Nothing that the reader wrote is used
-/// before it was checked.
+/// Items are staged one by one, and published together. A value that the reader can write is
+/// checked before it is used.
 #[derive(Debug)]
 pub struct RingWriter<M> {
     memory: M,
     /// The index of the next item to be staged.
     producer: u32,
-    /// The producer index that the reader has been shown.
+    /// The last producer index that was published.
     published: u32,
-    /// The last consumer index seen: at most the capacity behind `producer`, and not ahead of
-    /// `published`. Once the lane has ended it is exactly that far behind, so that the lane is full.
+    /// The last consumer index seen. It is behind `producer` by at most the capacity, and not ahead
+    /// of `published`. Once the lane has ended it is behind by exactly the capacity, so that the
+    /// lane is full.
     consumer: u32,
-    /// How many items have been published.
+    /// The number of items published.
     sent: u64,
     end: Option<End>,
 }
@@ -32,7 +33,8 @@ impl<M: WriterMemory> RingWriter<M> {
         Self {
             producer,
             published: producer,
-            // As far back as it can be: it is looked at before the first item.
+            // The oldest possible index, so that the writer loads the real one before the first
+            // item.
             consumer: producer.wrapping_sub(memory.capacity()),
             sent: 0,
             end: None,
@@ -40,41 +42,41 @@ impl<M: WriterMemory> RingWriter<M> {
         }
     }
 
-    /// How many items the lane can hold.
+    /// The capacity in items.
     #[inline]
     pub fn capacity(&self) -> u32 {
         self.memory.capacity()
     }
 
-    /// The index of the next item to be staged: behind all that have been.
+    /// The index of the next item to be staged.
     #[inline]
     pub fn position(&self) -> u32 {
         self.producer
     }
 
-    /// The index for which a sender that has found no room waits, so that it waits once for half a
-    /// ring.
+    /// The index that a sender without room waits for: half of a ring is then free, so the sender
+    /// sleeps once per half ring.
     pub fn half_read(&self) -> u32 {
         self.consumer.wrapping_add(self.capacity() / 2)
     }
 
-    /// How many items have been published.
+    /// The number of items published.
     pub fn sent(&self) -> u64 {
         self.sent
     }
 
-    /// How many items there is room for, as far as is known without a look at the reader's index.
+    /// The number of items that there is known room for, without a load of the reader's index.
     #[inline]
     pub fn room(&self) -> u32 {
         self.capacity() - self.producer.wrapping_sub(self.consumer)
     }
 
-    /// Looks how far the reader is. Returns how many items there is room for.
+    /// Loads the reader's index. Returns the number of items that there is room for.
     ///
     /// # Errors
     ///
-    /// [`End::Closed`] if the receiver has closed the lane, [`End::Broken`] if its index
-    /// has gone back, or ahead of what was published; and from then on always.
+    /// [`End::Closed`] if the receiver has closed the lane, [`End::Broken`] if its index has gone
+    /// back, or ahead of the published items. Every later call returns the same error.
     #[cold]
     #[inline(never)]
     pub fn refresh(&mut self) -> Result<u32, End> {
@@ -82,7 +84,8 @@ impl<M: WriterMemory> RingWriter<M> {
             return Err(end);
         }
         let consumer = self.memory.consumer();
-        // C: pairs with the reader's release store of the index, after it is done with the items.
+        // Barrier C: pairs with the reader's release store of the index, after it is done with the
+        // items.
         self.memory.fence(Ordering::Acquire);
         let unread = self.published.wrapping_sub(self.consumer);
         if consumer.wrapping_sub(self.consumer) > unread {
@@ -95,16 +98,15 @@ impl<M: WriterMemory> RingWriter<M> {
         Ok(self.room())
     }
 
-    /// Says that nothing can be sent any more: from here on there is no room, and
-    /// [`RingWriter::refresh`] fails.
+    /// Ends the ring: from now on there is no room, and [`RingWriter::refresh`] fails with `end`.
     pub fn end(&mut self, end: End) -> End {
         self.end = Some(end);
         self.consumer = self.producer.wrapping_sub(self.capacity());
         end
     }
 
-    /// Stages an item. The reader does not see it before [`RingWriter::publish`]. False, and nothing is
-    /// done, if there is no room as far as is known.
+    /// Stages an item. The reader does not see it before [`RingWriter::publish`]. Returns false and
+    /// does nothing if there is no known room.
     #[inline]
     #[must_use = "the lane may be full"]
     pub fn stage(&mut self, item: &Item) -> bool {
@@ -116,7 +118,7 @@ impl<M: WriterMemory> RingWriter<M> {
         true
     }
 
-    /// Shows the reader all staged items. True if it must be rung.
+    /// Publishes all staged items. True if the reader must be rung.
     #[inline]
     #[must_use = "the reader may have to be rung"]
     pub fn publish(&mut self) -> bool {
@@ -125,16 +127,16 @@ impl<M: WriterMemory> RingWriter<M> {
             return false;
         }
         self.sent += u64::from(staged);
-        // P: pairs with the reader's acquire load of the index.
+        // Barrier P: pairs with the reader's acquire load of the index.
         self.memory.set_producer(self.producer);
         self.published = self.producer;
-        // A: pairs with the barrier that the reader makes on all CPUs when it has said UNFENCED and
-        // is about to sleep. The load below may go ahead of the store above in this CPU, but not in
-        // the program.
+        // Barrier A: pairs with the barrier on all CPUs that the reader executes after UNFENCED,
+        // before it sleeps. The CPU may execute the load below before the store above, but the
+        // compiler must not reorder them.
         self.memory.light_fence();
         if self.memory.state() == BUSY_UNFENCED {
-            // Q: pairs with the reader's full fence behind its mark, which comes before it says UNFENCED
-            // again: what is read of the mark is at least as new.
+            // Barrier Q: pairs with the reader's full fence between its mark and its next store of
+            // UNFENCED, so what is read of the mark is at least as new.
             self.memory.fence(Ordering::Acquire);
             if !self.memory.is_quiet() {
                 return false;
@@ -146,21 +148,21 @@ impl<M: WriterMemory> RingWriter<M> {
     #[cold]
     #[inline(never)]
     fn must_ring(&self) -> bool {
-        // S, Q: pair with the reader's full barriers between its store of IDLE, or its mark, and its
-        // last look at the producer index.
+        // Barriers S and Q: pair with the reader's full barriers between its store of IDLE, or its
+        // mark, and its last look at the producer index.
         self.memory.fence(Ordering::SeqCst);
         if self.memory.is_quiet() {
             return true;
         }
         match self.memory.state() {
             IDLE | GONE => true,
-            // A timer wakes it, unless the lane holds as many items as it waits for. A full lane
-            // always does, because nothing more can come.
+            // A timer wakes the reader, unless the lane holds as many items as the reader waits
+            // for. A full lane always does, because it can receive no more items.
             DELAYED => {
                 let held = self.producer.wrapping_sub(self.memory.consumer());
                 held >= self.capacity() || held >= self.memory.wake_items()
             }
-            // BUSY, UNFENCED, or a receiver that does not say what it does.
+            // BUSY, UNFENCED, or a value that the protocol does not define.
             _ => false,
         }
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The writer's protocol on plain memory, against readers that may do anything.
+//! Tests of the writing end on plain memory, with readers that may write anything.
 
 use proptest::prelude::*;
 
@@ -35,7 +35,7 @@ fn an_unfenced_reader_costs_no_fence() {
     let steps = ["producer=", "light", "state", "acquire", "quiet"];
     assert_eq!(memory.steps(), steps);
     assert_eq!((memory.producer.get(), writer.sent()), (1, 2));
-    // Nothing staged: nothing to tell.
+    // Without staged items, the reader need not be rung.
     assert!(!writer.publish());
     assert!(memory.steps().is_empty());
 }
@@ -46,7 +46,7 @@ fn any_other_state_is_read_again_behind_a_fence() {
         (BUSY, false),
         (IDLE, true),
         (GONE, true),
-        // It does not say what it does, so it costs its senders nothing.
+        // An undefined state costs its senders nothing.
         (5, false),
         (u32::MAX, false),
     ] {
@@ -88,7 +88,7 @@ fn a_delayed_reader_is_rung_for_as_many_as_it_wishes() {
         writer.publish()
     };
     assert_eq!([(); 4].map(|()| send()), [false, false, true, true]);
-    // What has been read does not count, though the writer has not looked for room.
+    // Items that were read do not count, even if the writer has not looked for room.
     memory.consumer.set(3);
     assert_eq!([(); 2].map(|()| send()), [false, true]);
 }
@@ -142,7 +142,7 @@ fn a_closed_lane_is_so_for_good() {
 #[test]
 fn a_consumer_index_that_cannot_be_breaks_the_lane_for_good() {
     for start in [0, u32::MAX - 3] {
-        // One is staged and not published: that cannot have been read.
+        // One item is staged and not published, so it cannot have been read.
         for (consumer, good) in [
             (-1, false),
             (0, false),
@@ -181,7 +181,7 @@ fn who_takes_a_lane_up_again_looks_first() {
     let mut writer = RingWriter::new(&memory, 7);
     assert!(!writer.stage(&item(0)));
     assert_eq!(writer.refresh().unwrap(), 2);
-    // More than the capacity behind, or ahead.
+    // Indices that are behind by more than the capacity, or ahead.
     for consumer in [2, 8] {
         memory.consumer.set(consumer);
         let mut writer = RingWriter::new(&memory, 7);
@@ -190,7 +190,7 @@ fn who_takes_a_lane_up_again_looks_first() {
 }
 
 proptest! {
-    /// The two sides together: all that is staged and published comes out once and in order.
+    /// Both ends together: all items that are staged and published come out once and in order.
     #[test]
     #[cfg_attr(miri, ignore = "slow, and nothing unsafe is below it")]
     fn items_come_in_order(
