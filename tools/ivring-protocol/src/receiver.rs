@@ -208,8 +208,8 @@ impl<R: ReaderMemory, S: StateMemory, T> Receiver<R, S, T> {
     ///
     /// # Errors
     ///
-    /// [`Broken`] if the next ring with items or a fault is broken. The other rings have their turns
-    /// after it.
+    /// [`Broken`] if the next ring with items or a fault is broken. The other rings have their
+    /// turns after it.
     #[inline]
     pub fn turn(&mut self) -> Result<Option<Turn>, Broken> {
         self.quiet.turns += 1;

@@ -2,7 +2,7 @@
 
 //! The ABI of `/dev/ivring`, as `include/uapi/linux/ivring.h` defines it.
 //!
-//! Names are those of the header without its prefix, and so are the meanings of the fields.
+//! Names, and the meanings of fields, are those of the header, without the prefix.
 
 #![allow(missing_docs)]
 

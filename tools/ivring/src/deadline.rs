@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Until when a call may sleep.
+//! Deadlines of calls that may sleep.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,12 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::abi;
 
-/// The point in time until which a call may sleep: a time of `CLOCK_MONOTONIC`.
+/// The time until which a call may sleep, on `CLOCK_MONOTONIC`.
 ///
-/// A call that was interrupted can be made again with the same deadline.
+/// A call that was interrupted can be repeated with the same deadline.
 ///
-/// A [`Duration`] converts to the deadline that is this far from now, and an [`Instant`] to itself.
+/// A [`Duration`] converts to the deadline this far from now, and an [`Instant`] to the deadline at
+/// that instant.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -30,21 +31,21 @@ pub struct Deadline(u64);
 impl Deadline {
     /// Do not sleep.
     pub const NOW: Self = Self(0);
-    /// Sleep for as long as it takes.
+    /// Sleep without a limit.
     pub const NEVER: Self = Self(abi::DEADLINE_NEVER);
 
-    /// From now on this long. What is too far to be said is [`Deadline::NEVER`].
+    /// The time `duration` from now. If it exceeds the range, this is [`Deadline::NEVER`].
     pub fn after(duration: Duration) -> Self {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         Self(monotonic().saturating_add(nanos))
     }
 
-    /// In nanoseconds of `CLOCK_MONOTONIC`, as the ABI wants it.
+    /// Nanoseconds of `CLOCK_MONOTONIC`, as in the ABI.
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
-    /// What is left of it: zero if it has passed, `None` if it never does.
+    /// The time until the deadline: zero if it has passed, `None` if it never passes.
     pub fn remaining(self) -> Option<Duration> {
         match self {
             Self::NEVER => None,
@@ -55,15 +56,15 @@ impl Deadline {
 }
 
 impl From<Duration> for Deadline {
-    /// As [`Deadline::after`].
+    /// Like [`Deadline::after`].
     fn from(timeout: Duration) -> Self {
         Self::after(timeout)
     }
 }
 
 impl From<Instant> for Deadline {
-    /// An instant that has passed is a deadline that has passed, which is not [`Deadline::NOW`]: a call
-    /// fails as when the time is up, not as one that was not to wait.
+    /// An instant that has passed becomes a deadline that has passed, which is not
+    /// [`Deadline::NOW`]: a call then fails with a timeout, not like a call that must not wait.
     fn from(instant: Instant) -> Self {
         Self::after(instant.saturating_duration_since(Instant::now()))
     }
@@ -100,7 +101,7 @@ mod tests {
             assert!(left <= hour && left > hour / 2);
         }
         assert_eq!(Deadline::from(Duration::MAX), Deadline::NEVER);
-        // What has passed is not NOW, which means something else.
+        // A deadline that has passed is not NOW, which has another meaning.
         for passed in [Deadline::from(Duration::ZERO), Instant::now().into()] {
             assert_ne!(passed, Deadline::NOW);
             assert_eq!(passed.remaining(), Some(Duration::ZERO));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The methods of a [`Handle`](crate::Handle) that a [`Member`] and a [`Context`] have too, because most programs call
-//! them. For the others a program calls `handle()` first.
+//! Methods of [`Handle`](crate::Handle) that [`Member`] and [`Context`] have too, because most
+//! programs call them. For the other methods a program calls `handle()` first.
 
 use std::time::Duration;
 

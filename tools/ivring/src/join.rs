@@ -17,7 +17,7 @@ use crate::os::sys;
 /// How often a region that is not there yet is looked for. Less than a second.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// How to become a member of a region that is there.
+/// Options for joining an existing region.
 ///
 /// ```no_run
 /// use ivring::{Deadline, JoinOptions};
@@ -35,21 +35,21 @@ pub struct JoinOptions {
 }
 
 impl JoinOptions {
-    /// In any slot, until the process ends.
+    /// Any slot; the member leaves when the process ends.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The slot that is wanted.
+    /// Requests this slot.
     pub fn slot(mut self, id: u32) -> Self {
         self.slot = Some(id);
         self
     }
 
-    /// Whether the member stays when the process ends that joined, as long as another one has its
-    /// descriptor, which a child has that was made by `fork()`. If nothing is said it does not: its
-    /// peers are told, whoever has the descriptor, and what is done with that fails with
-    /// [`SystemError::OwnerDead`](crate::SystemError::OwnerDead).
+    /// Whether the member stays when the process that joined ends, as long as another process has
+    /// its descriptor, for example a child made by `fork()`. By default it leaves: its peers are
+    /// notified, and operations on the descriptor fail with
+    /// [`SystemError::OwnerDead`](crate::SystemError::OwnerDead) in every process.
     pub fn outlives_process(mut self, outlives: bool) -> Self {
         self.outlives_process = outlives;
         self
@@ -63,11 +63,11 @@ impl JoinOptions {
         }
     }
 
-    /// Becomes a member of the region that has this name, as [`Member::join`].
+    /// Becomes a member of the region with this name, like [`Member::join`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of [`Member::join`].
     pub fn join(&self, name: &str, deadline: Deadline) -> Result<Member, AttachError> {
         name::nonempty(name)?;
         let name = name::bytes(name)?;
@@ -81,11 +81,11 @@ impl JoinOptions {
         Member::new(fd, own)
     }
 
-    /// Becomes a member of the region that a descriptor belongs to, as [`Member::join_fd`].
+    /// Becomes a member of the region of a descriptor, like [`Member::join_fd`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of [`Member::join_fd`].
     pub fn join_fd(&self, region: impl AsFd) -> Result<Member, AttachError> {
         let (fd, id) = (sys::open()?, self.slot.unwrap_or(abi::ID_ANY));
         let no_name = [0; abi::NAME_SIZE];
@@ -102,11 +102,11 @@ impl JoinOptions {
 }
 
 impl Member {
-    /// Becomes a member of the region that has this name, in the slot `id` or any. Waits until the
-    /// deadline for a region to have the name.
+    /// Becomes a member of the region with this name, in slot `id` or, with `None`, in any slot.
+    /// Waits until the deadline for a region with this name.
     ///
-    /// It waits for nothing else: any other error is returned at once, because it may never go away.
-    /// [`JoinOptions`] has more to choose.
+    /// It waits for nothing else: any other error is returned at once, because it may be permanent.
+    /// [`JoinOptions`] has more options.
     ///
     /// # Errors
     ///
@@ -116,16 +116,17 @@ impl Member {
     /// - [`AttachError::RegionDenied`] if the mode of the region forbids it;
     /// - [`AttachError::SlotTaken`], [`AttachError::RegionFull`], [`AttachError::NoSuchSlot`], [`AttachError::TooManySlots`],
     ///   [`AttachError::TooManyRegions`], [`SystemError::NoMemory`](crate::SystemError::NoMemory);
-    /// - [`AttachError::Name`] if the name is not possible.
+    /// - [`AttachError::Name`] if the name is invalid.
     pub fn join(name: &str, id: Option<u32>, deadline: Deadline) -> Result<Self, AttachError> {
         join_options(id).join(name, deadline)
     }
 
-    /// Becomes a member of the region that a descriptor belongs to, in the slot `id` or any.
+    /// Becomes a member of the region of a descriptor, in slot `id` or, with `None`, in any slot.
     ///
     /// # Errors
     ///
-    /// As [`Member::join`], and [`AttachError::NotARegion`] if the descriptor belongs to none.
+    /// The errors of [`Member::join`], and [`AttachError::NotARegion`] if the descriptor has no
+    /// region.
     pub fn join_fd(region: impl AsFd, id: Option<u32>) -> Result<Self, AttachError> {
         join_options(id).join_fd(region)
     }
@@ -156,7 +157,7 @@ fn join_options(id: Option<u32>) -> JoinOptions {
     id.into_iter().fold(JoinOptions::new(), JoinOptions::slot)
 }
 
-/// Whether `fd` is of the same device as `device`, and belongs to a region.
+/// Whether `fd` is of the same device as `device`, and has a region.
 fn has_region(device: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> bool {
     let rdev = |fd| rustix::fs::fstat(fd).map(|stat| stat.st_rdev);
     rdev(device).is_ok_and(|device| rdev(fd) == Ok(device)) && sys::info(fd).is_ok()

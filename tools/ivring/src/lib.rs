@@ -2,27 +2,27 @@
 
 //! Work queues between the processes ("members") of one computer, through shared memory.
 //!
-//! A member writes its data into its own *outbox*, which every member of its *region* can read, and
-//! puts a *work item* that says so into a ring of another member: its *inbox*, by way of the kernel, or
-//! a *lane*, by itself. That one is interrupted, by a *doorbell*, only if it is idle: a busy one
-//! finds the item by itself.
+//! A member writes its data into its own *outbox*, which every member of its *region* can read.
+//! Then it puts a *work item* that refers to the data into a ring of another member: into its
+//! *inbox*, through the kernel, or into a *lane*, without the kernel. The receiver is interrupted,
+//! by a *doorbell*, only if it is idle: a busy receiver finds the item without an interrupt.
 //!
-//! - [`RegionOptions`] makes a region; [`Member::join`] and [`Member::join_fd`] become a member of one.
-//! - [`Handle`] is what any thread may do with a member: see who is there, take a [`Block`] of
-//!   the outbox, send a [`Message`], open a [`Lane`].
-//! - [`Dispatcher`] hands the items of the inbox and of lanes to handlers, by port, makes requests,
-//!   and waits for replies; [`Member::receive`] is what is below it.
+//! - [`RegionOptions`] makes a region; [`Member::join`] and [`Member::join_fd`] join one.
+//! - [`Handle`] has the operations that any thread may do with a member: list the members, take a
+//!   [`Block`] of the outbox, send a [`Message`], open a [`Lane`].
+//! - [`Dispatcher`] passes the items of the inbox and of lanes to the handlers of their ports,
+//!   sends requests, and waits for replies. [`Member::receive`] is the lower-level interface.
 //!
-//! What peers write is not trusted: whatever can be checked is, before it is used. The content
-//! of items and of payload is the caller's to check.
+//! Peers are not trusted: values that they write are checked before they are used, where this is
+//! possible. The caller must check the content of items and of payload.
 //!
 //! Needs the kernel module `ivring`.
 //!
 //! # Event loops
 //!
 //! [`Dispatcher::dispatch`] is for programs with an event loop of their own, level-triggered or
-//! edge-triggered, on the descriptor or on an eventfd. [Busy and armed](Member#busy-and-armed) says for
-//! every method whether the loop may sleep after it.
+//! edge-triggered, on the descriptor or on an eventfd. [Busy and armed](Member#busy-and-armed)
+//! describes for every method whether the loop may sleep after it.
 //!
 //! ```no_run
 //! # use std::os::fd::AsFd;
@@ -45,14 +45,15 @@
 //!
 //! # Rules for handlers
 //!
-//! These hold for the handlers of a [`Dispatcher`], of items, members and lanes, and for the callbacks of
-//! [requests](Dispatcher::request). [`Dispatcher::run`], [`dispatch`](Dispatcher::dispatch) and
-//! [`call`](Dispatcher::call) call them one at a time, on their own thread.
+//! These rules apply to all handlers of a [`Dispatcher`], for items, members and lanes, and to the
+//! callbacks of [requests](Dispatcher::request). [`Dispatcher::run`],
+//! [`dispatch`](Dispatcher::dispatch) and [`call`](Dispatcher::call) call them one at a time, in
+//! the thread of the call.
 //!
 //! A handler may
 //!
-//! - do with its [`Context`] what any thread may do with a [`Handle`]: look, send, take blocks, flush,
-//!   open lanes; and send by lanes that it owns;
+//! - use its [`Context`] for everything that any thread may do with a [`Handle`]: list members,
+//!   send, take blocks, flush, open lanes; and send by lanes that it owns;
 //! - [reply](ReceivedItem::reply), or [refuse](ReceivedItem::refuse);
 //! - make requests by [`Context::request`], from the callback of another one too. What it sends
 //!   is sent at once, and the reply comes when the handler has returned;
@@ -68,10 +69,10 @@
 //!
 //! A handler may not
 //!
-//! - wait for its own member: for room in its inbox or in a lane to itself, or for what it has sent
-//!   there to be read. That fails with [`SendError::WaitsForItself`], or with the variant of that name of
-//!   [`FlushError`] or [`AllocError`];
-//! - run its own dispatcher, have it make a call, add handlers to it, or receive from its member: the
+//! - wait for its own member: for room in its inbox or in a lane to itself, or until items that it
+//!   has sent there have been read. This fails with [`SendError::WaitsForItself`], or with the
+//!   variant of the same name of [`FlushError`] or [`AllocError`];
+//! - run its own dispatcher, call it, add handlers to it, or receive from its member, because the
 //!   dispatcher is borrowed;
 //!
 //!   ```compile_fail,E0499
@@ -98,8 +99,8 @@
 //!   # }
 //!   ```
 //!
-//! - keep the item, its payload or the context: all are borrowed until it returns. It copies what it
-//!   needs, and keeps a clone of the [`Handle`];
+//! - keep the item, its payload or the context, because they are borrowed until it returns. It may
+//!   copy data, and keep a clone of the [`Handle`];
 //!
 //!   ```compile_fail,E0521
 //!   # fn main() -> ivring::Result<()> {
@@ -139,8 +140,9 @@
 //!   # }
 //!   ```
 //!
-//! Handlers need not be `Send`, so a dispatcher stays in the thread that made it, unless it was made by
-//! [`Dispatcher::sendable`], whose handlers are:
+//! Handlers need not be `Send`, so a dispatcher stays in the thread that made it. A dispatcher that
+//! is made by [`Dispatcher::sendable`] requires handlers that are `Send`, and can be sent to
+//! another thread:
 //!
 //! ```compile_fail,E0277
 //! # fn main() -> ivring::Result<()> {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! A member, with what leads to it.
+//! A member, and the rings that it reads.
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -22,51 +22,53 @@ use crate::receive::members::{self, MemberEvent, Members};
 use crate::receive::reader::{LaneEvent, Reader};
 use crate::send::handle::Handle;
 
-/// A member: one member of a region.
+/// A member of a region.
 ///
-/// There is one of it, so that one thread at a time reads its inbox and the lanes that lead to it.
-/// [`Member::handle`] is what any thread may do; the methods of it that most programs call are here too.
+/// Only one exists per membership, so one thread at a time reads its inbox and its incoming lanes.
+/// [`Member::handle`] has the operations that any thread may do; this type has those of them that
+/// most programs call.
 ///
 /// # Children
 ///
-/// A child that was made by `fork()` has the descriptor but not the mappings, and cannot use the
-/// member: methods that wait, send or dispatch fail with [`SystemError::Forked`] there, and dropping it is
-/// harmless. [`Member::receive`], [`Member::arm`], [`Lane::push`](crate::Lane::push) and payload are
-/// not checked, so that they cost nothing more: they end in `SIGSEGV`. The child can join the region as
-/// a member of its own.
+/// A child made by `fork()` has the descriptor but not the mappings, and cannot use the member:
+/// methods that wait, send or dispatch fail with [`SystemError::Forked`] there, and dropping the
+/// member is harmless. [`Member::receive`], [`Member::arm`], [`Lane::push`](crate::Lane::push) and
+/// payload have no check, because it would cost time: in a child they end in `SIGSEGV`. The child
+/// can join the region as another member.
 ///
-/// A member leaves its region when the process ends that joined, also if a child has the descriptor
-/// still: see [`JoinOptions::outlives_process`](crate::JoinOptions::outlives_process).
+/// A member leaves its region when the process that joined ends, even if a child still has the
+/// descriptor: see [`JoinOptions::outlives_process`](crate::JoinOptions::outlives_process).
 ///
 /// # Busy and armed
 ///
-/// A member is *busy*, and then nobody wakes it, or *armed*, and then the next item does.
-/// [`Member::wait`], [`Dispatcher::run`](crate::Dispatcher::run), `poll()` and `select()` arm it
-/// themselves. A caller that sleeps in epoll, level-triggered or edge-triggered, in `io_uring` or on
-/// an eventfd makes sure that the member is armed before it sleeps:
+/// A member is *busy* or *armed*. Senders do not wake a busy member, and the next item wakes an
+/// armed one. [`Member::wait`], [`Dispatcher::run`](crate::Dispatcher::run), `poll()` and
+/// `select()` arm the member themselves. A caller that sleeps in epoll, level-triggered or
+/// edge-triggered, in `io_uring` or on an eventfd must ensure that the member is armed before it
+/// sleeps:
 ///
-/// | this | leaves the member |
+/// | this call | leaves the member |
 /// |---|---|
-/// | [`Dispatcher::dispatch`](crate::Dispatcher::dispatch) | busy after [`Dispatched::More`](crate::Dispatched::More), else armed |
+/// | [`Dispatcher::dispatch`](crate::Dispatcher::dispatch) | busy after [`Dispatched::More`](crate::Dispatched::More), otherwise armed |
 /// | [`Dispatcher::run`](crate::Dispatcher::run) | armed |
 /// | [`Dispatcher::call`](crate::Dispatcher::call) | armed, also if it fails |
-/// | [`Member::receive`] | busy if the batch has items, else as it was |
-/// | [`Member::wait`], [`Member::wait_items`], [`Member::idle`] | busy if they succeed, else armed |
+/// | [`Member::receive`] | busy if the batch has items, otherwise unchanged |
+/// | [`Member::wait`], [`Member::wait_items`], [`Member::idle`] | busy if they succeed, otherwise armed |
 /// | [`Member::wait_peer`] | armed |
-/// | [`Member::arm`] | armed if it returns true, else busy |
-/// | everything else | as it was |
+/// | [`Member::arm`] | armed if it returns true, otherwise busy |
+/// | all other calls | unchanged |
 ///
-/// A member that has just joined is busy: it may have items, and has not looked.
+/// A member that has just joined is busy: it may have items that it has not looked for.
 ///
-/// An event loop therefore calls `dispatch` again while that returns `More`, and [`Member::receive`]
-/// until there is nothing left and [`Member::arm`] returns true. It may do without that only after
-/// level-triggered epoll has reported the descriptor, because epoll then asks the kernel again before
-/// it sleeps, and the kernel arms. It may not do without after a timer or another descriptor has woken
-/// it, because epoll does not ask again then.
+/// An event loop therefore calls `dispatch` again while it returns `More`; or it calls
+/// [`Member::receive`] until there are no items and [`Member::arm`] returns true. It may omit this
+/// only after level-triggered epoll has reported the descriptor, because epoll then polls the
+/// kernel again before it sleeps, and the kernel arms the member. It must not omit this after a
+/// timer or another descriptor has woken it, because then epoll does not poll again.
 ///
-/// Where a method that leaves the member armed finds that there is something to do already, it rings
-/// the member's own doorbell: the descriptor has an event, for edge-triggered epoll too, and the
-/// eventfd is signalled. So a loop that only waits comes back.
+/// If a method that leaves the member armed finds work already, it rings the member's own doorbell:
+/// the descriptor gets an event, also for edge-triggered epoll, and the eventfd is signalled. So a
+/// loop that only waits is woken.
 ///
 /// # Examples
 ///
@@ -91,22 +93,23 @@ pub struct Member {
     handle: Handle,
     reader: Reader,
     members: Members,
-    /// Whether the caller has ever asked for news of the members, and so acts upon them.
+    /// Whether the caller has ever called [`Member::refresh_members`], and so handles member
+    /// events.
     has_asked: bool,
     waits: u64,
 }
 
-/// What a member was woken for.
+/// The reasons why a member was woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Events {
-    /// There is something in the inbox or in a lane.
+    /// There may be items in the inbox or in a lane.
     pub items: bool,
-    /// Members came or went.
+    /// Members have joined or left.
     pub members: bool,
 }
 
-/// System calls that receiving takes when the member has nothing else to do, or a sender waits for it.
+/// System calls of receiving, for a member that sleeps and for senders that wait for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Calls {
@@ -130,20 +133,20 @@ impl Member {
         })
     }
 
-    /// The sending side of this member. A clone of it can be sent to other threads.
+    /// The sending side of this member. Clones of it can be sent to other threads.
     pub fn handle(&self) -> &Handle {
         &self.handle
     }
 
-    /// Looks for up to `max` items in the next ring that has any: the inbox and the lanes that lead
-    /// to this member have turns. Does not sleep.
+    /// Finds up to `max` items in the next ring that has any. The inbox and the incoming lanes are
+    /// read in turns. Does not sleep.
     ///
-    /// If there are any, the member is [busy](Member#busy-and-armed) from here on.
+    /// If there are any, the member is [busy](Member#busy-and-armed) afterwards.
     ///
     /// # Errors
     ///
-    /// - [`ReceiveError::Lane`] if a peer broke the protocol in its lane. It has been closed, and this is
-    ///   all that is told of it: the other rings go on;
+    /// - [`ReceiveError::Lane`] if a peer broke the protocol in its lane. The lane has been closed,
+    ///   and this is the only report of it; the other rings are not affected;
     /// - [`ReceiveError::Inbox`] if the inbox is broken.
     pub fn receive(&mut self, max: u32) -> Result<Batch<'_>, ReceiveError> {
         self.receive_with(max, &mut Vec::new())
@@ -151,12 +154,12 @@ impl Member {
 
     /// Takes the next item, if there is one, and copies it and its payload. Does not sleep.
     ///
-    /// The copy belongs to the caller, and its sender can use the memory anew. [`Member::receive`] takes
-    /// many items, and copies no payload.
+    /// The caller owns the copy, and the sender can reuse the memory. [`Member::receive`] takes
+    /// many items at once, and copies no payload.
     ///
     /// # Errors
     ///
-    /// As [`Member::receive`].
+    /// The errors of [`Member::receive`].
     pub fn try_receive(&mut self) -> Result<Option<OwnedItem>, ReceiveError> {
         let mut batch = self.receive(1)?;
         let item = batch.take()?.map(|item| item.to_owned());
@@ -164,7 +167,7 @@ impl Member {
         Ok(item)
     }
 
-    /// As [`Member::receive`]; and tells of lanes that were opened.
+    /// Like [`Member::receive`], and adds the lanes that were opened to `events`.
     #[inline]
     pub(crate) fn receive_with(
         &mut self,
@@ -179,8 +182,8 @@ impl Member {
         Ok(Batch::new(&self.handle, &mut self.reader, turn, max))
     }
 
-    /// The lanes that lead to this member, as far as it has looked: who writes them, and their
-    /// capacities.
+    /// The incoming lanes that this member has found so far: their senders, and their capacities in
+    /// items.
     pub fn incoming_lanes(&self) -> impl Iterator<Item = (Peer, u32)> {
         self.reader.incoming()
     }
@@ -192,7 +195,7 @@ impl Member {
         self.handle.shared().is_mapped() && self.reader.close_from(self.handle.shared(), peer)
     }
 
-    /// Sleeps until there are items, or [news of the members](Member::refresh_members).
+    /// Sleeps until there are items, or [member events](Member::refresh_members).
     ///
     /// # Errors
     ///
@@ -211,7 +214,7 @@ impl Member {
     ///
     /// # Errors
     ///
-    /// As [`Member::wait`].
+    /// The errors of [`Member::wait`].
     pub fn wait_items(&mut self, deadline: Deadline) -> Result<(), ReceiveError> {
         let events = self.wait_for(0, deadline);
         events
@@ -225,30 +228,30 @@ impl Member {
         sys::wait(self.as_fd(), flags, deadline)
     }
 
-    /// Says that the member is idle, then looks again whether there are items or news of the members.
+    /// Arms the member, then looks again for items and member events.
     ///
-    /// True if there are none: whatever comes next rings a doorbell, so the caller may sleep on the
-    /// descriptor, in epoll of either kind, or on the eventfd. False if there are: the member is busy,
-    /// and must look.
+    /// True if there are none: the next one rings a doorbell, so the caller may sleep on the
+    /// descriptor, in epoll of either kind, or on the eventfd. False if there are: the member is
+    /// busy, and the caller must look for them.
     ///
-    /// News of the members count only for a caller that has asked for them once, by
-    /// [`Member::refresh_members`].
+    /// Member events count only for a caller that has called [`Member::refresh_members`] at least
+    /// once.
     #[must_use = "a member that is not armed must look before it sleeps"]
     pub fn arm(&mut self) -> bool {
         self.arm_for(self.has_asked)
     }
 
-    /// As [`Member::arm`]; news of the members count if `members` says so.
+    /// Like [`Member::arm`]. Member events count if `members` is true.
     pub(crate) fn arm_for(&mut self, members: bool) -> bool {
         let (shared, known) = (self.handle.shared(), &self.members);
-        // A broken inbox is to be looked at too.
+        // A broken inbox counts too, because the caller must see its error.
         self.reader
             .arm(shared, || members && known.have_changed(shared))
     }
 
-    /// Arms a member whose caller may sleep next, in whichever way. If there is something to do
-    /// already, for which nobody would ring any more, the member rings its own doorbell. News of the
-    /// members count if `members` says so.
+    /// Arms a member whose caller may sleep next in any way. If there is work already, for which no
+    /// sender would ring, the member rings its own doorbell. Member events count if `members` is
+    /// true.
     pub(crate) fn settle(&mut self, members: bool) {
         if !self.handle.shared().is_mapped() {
             return;
@@ -256,44 +259,45 @@ impl Member {
         if self.arm_for(members) {
             return;
         }
-        // UNFENCED stays: it is there only if IVRING_IOC_FENCE has failed.
+        // UNFENCED stays, because it is found here only if IVRING_IOC_FENCE has failed.
         let state = self.handle.shared().area.state();
         let relaxed = Ordering::Relaxed;
         let _ = state.compare_exchange(abi::BUSY, abi::IDLE, relaxed, relaxed);
         let flags = if members { abi::WAIT_MEMBERS } else { 0 };
-        // It looks for itself. On its way out it turns IDLE into BUSY, and whoever does that rings.
+        // This call looks for events. When it returns it turns IDLE into BUSY, and rings the
+        // doorbell.
         let _ = self.wait_for(flags, Deadline::NOW);
     }
 
-    /// How [`Member::idle`] looks again before it sleeps; at first, not at all.
+    /// Sets how [`Member::idle`] polls before it sleeps. By default it does not poll.
     pub fn set_polling(&mut self, polling: Polling) {
         self.reader.receiver().set_polling(polling.into());
     }
 
-    /// Whether this member, when it has received many items without a pause, tells those who send by
-    /// lanes that they need no fence. Then it is the one who has every CPU make one before it sleeps,
-    /// by `IVRING_IOC_FENCE` in [`Member::arm`] or [`Member::idle`]; who sleeps in other ways without
-    /// having armed leaves that to the kernel. At first it does not.
+    /// Sets whether this member tells the senders of lanes that they need no fence, after it has
+    /// received many items without a pause. It then makes every CPU execute a fence before it
+    /// sleeps, with `IVRING_IOC_FENCE` in [`Member::arm`] or [`Member::idle`]. If a caller sleeps
+    /// in another way without arming, the kernel does this. Off by default.
     pub fn set_asymmetric(&mut self, asymmetric: bool) {
         self.reader.receiver().set_asymmetric(asymmetric);
     }
 
-    /// Sleeps until there may be items: looks again for a while, as [`Polling`] has it, then arms and
-    /// waits. It may return for nothing. For a caller that has asked for
-    /// [news of the members](Member::refresh_members) once, it returns for those too, and as long as
-    /// they have not been asked for again.
+    /// Sleeps until there may be items: it polls for a while, as [`Polling`] describes, then arms
+    /// the member and waits. It may return without an item. If the caller has called
+    /// [`Member::refresh_members`] at least once, this also returns for member events, until that
+    /// method is called again.
     ///
     /// # Errors
     ///
-    /// As [`Member::wait`].
+    /// The errors of [`Member::wait`].
     pub fn idle(&mut self, deadline: Deadline) -> Result<(), ReceiveError> {
         let members = self.has_asked;
         self.idle_unless(|| false, members, deadline)
             .inspect_err(|_| self.settle(members))
     }
 
-    /// As [`Member::idle`]; does not sleep if `stop` says so. News of the members count if `members`
-    /// says so. If it fails the member is busy.
+    /// Like [`Member::idle`], but does not sleep if `stop` returns true. Member events count if
+    /// `members` is true. If it fails the member is busy.
     pub(crate) fn idle_unless(
         &mut self,
         stop: impl Fn() -> bool,
@@ -310,13 +314,13 @@ impl Member {
         if !self.reader.arm(shared, work) {
             return Ok(());
         }
-        // A doorbell for members ends an armed wait, whoever asked for them.
+        // A doorbell for members ends an armed wait even if this caller did not ask for members.
         let woken = self.wait_for(abi::WAIT_MEMBERS | abi::WAIT_ARMED, deadline);
         self.reader.receiver().woken();
         woken.map(|_| ())
     }
 
-    /// The system calls that receiving has taken so far.
+    /// The system calls of receiving so far.
     pub fn calls(&self) -> Calls {
         let (rooms, fences) = self.reader.calls();
         Calls {
@@ -326,12 +330,12 @@ impl Member {
         }
     }
 
-    /// Looks whether members came or went since this was called last; returns true the first time.
-    /// [`Member::member_events`] says which.
+    /// Returns whether members have joined or left since the last call; true at the first call.
+    /// [`Member::member_events`] has the events.
     ///
-    /// It is told only when all has been read that was in the inbox at the time, and in the lanes of
-    /// those who went. So nothing more comes from them; and their payload is out of reach from here
-    /// on.
+    /// A change is reported only when the items that were in the inbox at that time have been read,
+    /// and the lanes of members that have left have been read to their end. So no more items come
+    /// from these members, and their payload is out of reach from now on.
     ///
     /// # Errors
     ///
@@ -360,8 +364,9 @@ impl Member {
         self.members.refresh(shared, &mut self.reader, events)
     }
 
-    /// Who came and who went, as [`Member::refresh_members`] told last: in order for each slot, also
-    /// one that came and went since the time before. At first, that the others are there.
+    /// The events that the last [`Member::refresh_members`] reported, in order per slot, including
+    /// members that have joined and left since the call before. The first call reports the existing
+    /// members.
     pub fn member_events(&self) -> &[MemberEvent] {
         self.members.events()
     }
@@ -380,19 +385,19 @@ impl Member {
         }
     }
 
-    /// Sleeps until there is a member in a slot. What comes into the inbox meanwhile stays there. The
+    /// Sleeps until there is a member in a slot. Items that arrive meanwhile stay in the inbox. The
     /// member is [armed](Member#busy-and-armed) afterwards.
     ///
     /// # Errors
     ///
-    /// [`ReceiveError::TimedOut`]; [`ReceiveError::Interrupted`], whatever the flags of the signal's handler;
-    /// [`ReceiveError::Inbox`] if the inbox is broken; [`ReceiveError::NoSuchSlot`].
+    /// [`ReceiveError::TimedOut`]; [`ReceiveError::Interrupted`], for any flags of the signal
+    /// handler; [`ReceiveError::Inbox`] if the inbox is broken; [`ReceiveError::NoSuchSlot`].
     pub fn wait_peer(&mut self, id: u32, deadline: Deadline) -> Result<Peer, ReceiveError> {
         self.handle.shared().check_process()?;
         let peer = self.poll_peer(id, deadline);
-        // News that the caller has not been told of is news again.
+        // Events that were not reported to the caller must wake it again.
         self.members.acknowledge(self.handle.shared());
-        // `poll()` has gone idle, and a doorbell may have turned that into busy.
+        // `poll()` has gone idle, and a doorbell may have turned the state busy since.
         self.settle(self.has_asked);
         peer
     }
@@ -407,7 +412,7 @@ impl Member {
             if let Some(peer) = self.peer(id) {
                 return Ok(peer);
             }
-            // Not WAIT, which would return for items too.
+            // WAIT is not used, because it would return for items too.
             let mut fds = [PollFd::new(&self.handle, PollFlags::PRI)];
             let timeout = deadline
                 .remaining()

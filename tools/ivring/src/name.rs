@@ -5,7 +5,7 @@
 use crate::abi;
 use crate::error::NameFault;
 
-/// Fails if there is no name.
+/// Fails if the name is empty.
 pub(crate) fn nonempty(name: &str) -> Result<(), NameFault> {
     if name.is_empty() {
         return Err(NameFault::Empty);
@@ -13,7 +13,7 @@ pub(crate) fn nonempty(name: &str) -> Result<(), NameFault> {
     Ok(())
 }
 
-/// A name as the ABI wants it.
+/// A name in the form of the ABI, padded with NULs.
 pub(crate) fn bytes(name: &str) -> Result<[u8; abi::NAME_SIZE], NameFault> {
     let mut bytes = [0; abi::NAME_SIZE];
     let (length, max) = (name.len(), abi::NAME_SIZE - 1);

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! How members are told from each other.
+//! Identities of members.
 
-/// One member of the region: a slot, and the generation that the slot had with it.
+/// One member of a region: its slot, and the generation of the slot with this member.
 ///
-/// No two members that a region ever has are equal.
+/// No two members of a region are ever equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Peer {
-    /// The slot, from zero.
+    /// The slot, counted from zero.
     pub id: u32,
-    /// Odd.
+    /// The generation, an odd number.
     pub generation: u32,
 }
 
 impl Peer {
-    /// Whether it had left when the slots had these generations, which never go back.
+    /// Whether this member had left when the slots had these generations. Generations only grow.
     pub(crate) fn has_left(self, generations: &[u32]) -> bool {
         generations[self.id as usize] > self.generation
     }

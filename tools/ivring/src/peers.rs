@@ -17,29 +17,29 @@ use crate::peer::Peer;
 pub(crate) fn generations(region: &RegionArea) -> Vec<u32> {
     let generations = (0..).map_while(|id| Some(region.generation(id)?.load(Ordering::Relaxed)));
     let generations = generations.collect();
-    // What is read of the members hereafter was written by them, or later.
+    // What is read of the members hereafter was written by these members, or later.
     fence(Ordering::Acquire);
     generations
 }
 
-/// Who is in a slot now.
+/// The member in a slot now.
 pub(crate) fn present(region: &RegionArea, id: u32) -> Option<Peer> {
     let generation = region.generation(id)?.load(Ordering::Relaxed);
-    // What is read of the member hereafter was written by it, or later.
+    // What is read of the member hereafter was written by this member, or later.
     fence(Ordering::Acquire);
     (generation % 2 == 1).then_some(Peer { id, generation })
 }
 
-/// That a peer is not there any more.
+/// The reason why a peer is no longer present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Left {
-    /// Nobody has its slot.
+    /// The peer's slot is free.
     Gone,
-    /// Another member has its slot.
+    /// Another member occupies the peer's slot.
     Stale,
 }
 
-/// Why the area of a peer is not mapped.
+/// The reason why the area of a peer is not mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AreaError {
     Left(Left),
@@ -52,7 +52,7 @@ impl From<Left> for AreaError {
     }
 }
 
-/// Makes both the errors of operations that have variants for them.
+/// Converts [`Left`] to the errors of operations that have variants for it.
 macro_rules! of_peer {
     ($($error:ident),*) => {
         $(
@@ -79,7 +79,7 @@ macro_rules! of_peer {
 
 of_peer!(SendError, OpenLaneError, PeerError);
 
-/// Fails if `peer` is not there any more.
+/// Fails if `peer` has left.
 pub(crate) fn check(region: &RegionArea, peer: Peer) -> Result<(), Left> {
     match present(region, peer.id) {
         Some(now) if now == peer => Ok(()),
@@ -88,22 +88,22 @@ pub(crate) fn check(region: &RegionArea, peer: Peer) -> Result<(), Left> {
     }
 }
 
-/// The areas of peers that this member has mapped: at most two of each slot, the latest and one before
-/// it, whose items may be unread yet.
+/// The areas of peers that this member has mapped: at most two per slot, of the latest member and
+/// of one before it, whose items may be unread yet.
 #[derive(Default)]
 pub(crate) struct Peers {
     areas: HashMap<Peer, Arc<PeerArea>>,
 }
 
 impl Peers {
-    /// The peer's area, mapped now if it was not before.
+    /// The peer's area. Maps it if it is not mapped yet.
     ///
-    /// What was mapped before is there also when the peer has left since: it holds what the peer
-    /// left.
+    /// An area that was mapped before stays available after the peer has left, with the data that
+    /// the peer has written.
     ///
     /// # Errors
     ///
-    /// [`AreaError::Left`] if it is too late to map it.
+    /// [`AreaError::Left`] if the peer has left before its area was mapped.
     pub(crate) fn area(
         &mut self,
         peer: Peer,
@@ -115,10 +115,11 @@ impl Peers {
             return Ok(area);
         }
 
-        // Which member's area was mapped is known only if the same one was there before and after.
+        // The mapping is known to be this peer's area only if the peer was present before and after
+        // the call.
         check(region, peer)?;
         let area = PeerArea::map(fd, peer.id, geometry).map_err(|errno| match errno {
-            // The slot is free.
+            // There is no member in the slot.
             Errno::NXIO => AreaError::Left(Left::Gone),
             errno => AreaError::System(SystemError::of("mmap", errno)),
         })?;
@@ -133,12 +134,12 @@ impl Peers {
         Ok(area)
     }
 
-    /// The peer's area, if it has been mapped.
+    /// The peer's area, if it is mapped.
     pub(crate) fn mapped(&self, peer: Peer) -> Option<Arc<PeerArea>> {
         self.areas.get(&peer).cloned()
     }
 
-    /// Unmaps the areas of those who had left when the slots had these generations.
+    /// Unmaps the areas of members that had left when the slots had these generations.
     pub(crate) fn forget_departed(&mut self, generations: &[u32]) {
         self.areas.retain(|peer, _| !peer.has_left(generations));
     }

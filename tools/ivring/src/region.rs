@@ -15,10 +15,10 @@ use crate::name;
 use crate::os::sys;
 use crate::peer::Peer;
 
-/// How often to try at once whether a region can be made or joined.
+/// The number of attempts to make or join a region that are made regardless of the deadline.
 const TRIES_AT_ONCE: u32 = 16;
 
-/// The region that is to be made. Limits are those of [`abi`].
+/// Options of a new region. [`abi`] has the limits.
 ///
 /// ```no_run
 /// use ivring::RegionOptions;
@@ -52,51 +52,52 @@ impl RegionOptions {
         }
     }
 
-    /// How many members it can hold.
+    /// The number of slots, and so the largest number of members.
     pub fn slots(mut self, slots: u32) -> Self {
         self.slots = slots;
         self
     }
 
-    /// How many items each inbox can hold, a power of two.
+    /// The capacity of each inbox in items, a power of two.
     pub fn inbox_entries(mut self, entries: u32) -> Self {
         self.inbox_entries = entries;
         self
     }
 
-    /// How many bytes each outbox can hold, a power of two.
+    /// The size of each outbox in bytes, a power of two.
     pub fn outbox_bytes(mut self, bytes: u64) -> Self {
         self.outbox_bytes = bytes;
         self
     }
 
-    /// What others find it by. Without a name it is reached only by way of a descriptor.
+    /// The name with which other processes can join. A region without a name can be joined only
+    /// through a descriptor.
     pub fn name(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);
         self
     }
 
-    /// Who may join it by its name: permission bits, as of a file that is the caller's. 0600 if
-    /// nothing is said. A member needs read and write.
+    /// The permissions for joining by name: permission bits, as of a file that the caller owns.
+    /// 0600 by default. A member needs read and write permission.
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;
         self
     }
 
-    /// Whether the member stays when the process ends that made the region, as
+    /// Whether member 0 stays when the process that made the region ends, like
     /// [`JoinOptions::outlives_process`].
     pub fn outlives_process(mut self, outlives: bool) -> Self {
         self.outlives_process = outlives;
         self
     }
 
-    /// Makes the region, and becomes member 0 of it before anyone else can find it.
+    /// Makes the region, and becomes its member 0 before any other process can find it.
     ///
     /// # Errors
     ///
     /// - [`AttachError::NoDevice`], [`AttachError::DeviceDenied`], [`AttachError::TooManyFiles`], [`AttachError::Version`];
-    /// - [`AttachError::Option`] if a size or the mode is not possible, [`AttachError::Name`] if the name
-    ///   is not;
+    /// - [`AttachError::Option`] if a size or the mode is invalid, [`AttachError::Name`] if the
+    ///   name is invalid;
     /// - [`AttachError::RegionExists`] if the name is taken;
     /// - [`AttachError::TooManyRegions`], [`SystemError::NoMemory`](crate::SystemError::NoMemory).
     pub fn create(&self) -> Result<Member, AttachError> {
@@ -112,11 +113,11 @@ impl RegionOptions {
         Member::new(self.make(abi::CREATE_ATTACH | process)?, first)
     }
 
-    /// Makes the region and becomes member 0 of it; or joins the one that has its name, in any slot, if
-    /// there is one. For programs of which each may be the first.
+    /// Makes the region and becomes its member 0. If a region with this name exists, joins it in
+    /// any slot instead. For programs of which any may be the first one.
     ///
-    /// A region that is there stays as it is, though it may have another size, mode or creator than
-    /// these options say: [`Handle::info`](crate::Handle::info) tells.
+    /// An existing region stays unchanged, even if its size, mode or creator differs from these
+    /// options. [`Handle::info`](crate::Handle::info) returns its properties.
     ///
     /// # Errors
     ///
@@ -134,7 +135,7 @@ impl RegionOptions {
             }
             let join = JoinOptions::new().outlives_process(self.outlives_process);
             match join.join(&self.name, Deadline::NOW) {
-                // It went in between: others are as quick, so that may happen again and again.
+                // The region was removed in between. Other processes may do this repeatedly.
                 Err(AttachError::NoRegion) => {}
                 member => return member.map(|member| (member, Opened::Joined)),
             }
@@ -150,11 +151,11 @@ impl RegionOptions {
 
     /// Makes the region without becoming a member of it.
     ///
-    /// Whoever has the descriptor, or is passed it, can [`join`](Member::join_fd).
+    /// Every process that gets the descriptor can [`join`](Member::join_fd).
     ///
     /// # Errors
     ///
-    /// As [`RegionOptions::create`].
+    /// The errors of [`RegionOptions::create`].
     pub fn create_only(&self) -> Result<OwnedFd, AttachError> {
         self.make(0)
     }
@@ -178,7 +179,8 @@ impl RegionOptions {
         }
     }
 
-    /// What the module does not like about it, which may have higher limits than [`abi`].
+    /// The option that the module refuses. The limits of the module may be higher than those of
+    /// [`abi`].
     fn fault(&self, api: &abi::Api) -> Option<AttachError> {
         let is_size =
             |size: u64, min: u64, max: u64| size.is_power_of_two() && (min..=max).contains(&size);
@@ -205,12 +207,12 @@ impl RegionOptions {
     }
 }
 
-/// What [`RegionOptions::create_or_join`] did.
+/// The action of [`RegionOptions::create_or_join`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opened {
-    /// It made the region.
+    /// The region was made.
     Created,
-    /// It joined the region, which was there.
+    /// The region existed and was joined.
     Joined,
 }
 

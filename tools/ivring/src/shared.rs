@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What a member, its handles, lanes and blocks share.
+//! State that a member, its handles, lanes and blocks share.
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -21,15 +21,15 @@ use crate::peer::Peer;
 use crate::peers::{self, AreaError, Peers};
 use crate::send::sent::{Route, Sent};
 
-/// A lane that this member has opened.
+/// A lane that this member writes.
 pub(crate) struct OwnLane {
-    /// Its capacity; zero while it is being opened.
+    /// The capacity in items; zero while the lane is being opened.
     pub(crate) entries: u32,
-    /// The number of the [`Lane`](crate::Lane) that writes it; `None` if that was dropped.
+    /// The number of the [`Lane`](crate::Lane) that writes it; `None` if this `Lane` was dropped.
     pub(crate) writer: Option<u64>,
 }
 
-/// A number of this thread that no other thread has as long as this one lives. Never zero.
+/// A number of this thread that no other thread has while this thread lives. Never zero.
 fn this_thread() -> usize {
     thread_local! {
         static HERE: u8 = const { 0 };
@@ -37,10 +37,10 @@ fn this_thread() -> usize {
     HERE.with(|here| ptr::from_ref(here).addr())
 }
 
-/// The descriptor that is the member, with its areas.
+/// The descriptor of the member, and its mapped areas.
 pub(crate) struct Shared {
     fd: OwnedFd,
-    /// The one that made it, and has the mappings.
+    /// The process that made this, and has the mappings.
     process: Process,
     pub(crate) own: Peer,
     pub(crate) geometry: Geometry,
@@ -48,22 +48,22 @@ pub(crate) struct Shared {
     pub(crate) area: MemberArea,
     pub(crate) inbox: InboxArea,
     peers: Mutex<Peers>,
-    /// By slot, the generation whose area was mapped last.
+    /// Per slot, the generation whose area was mapped last.
     mapped: Vec<AtomicU32>,
     outbox: Mutex<Outbox>,
-    /// A block of the outbox was released, and somebody was waiting for that.
+    /// Signalled when a block of the outbox was released while a thread waited for it.
     released: Condvar,
-    /// The lanes that this member has opened.
+    /// The lanes that this member writes.
     lanes: Mutex<HashMap<Peer, OwnLane>>,
-    /// The thread whose handlers are being called, zero if none is.
+    /// The thread that calls handlers at present; zero if none does.
     handling: AtomicUsize,
     numbers: AtomicU64,
-    /// The `wake_items` that the caller has set; those in the area are zero after a stop.
+    /// The `wake_items` that the caller has set. The word in the area is zero after a stop.
     wake_items: AtomicU32,
 }
 
 impl Shared {
-    /// Maps the areas of a descriptor that is attached as `own`.
+    /// Maps the areas of a descriptor that is attached as member `own`.
     pub(crate) fn new(fd: OwnedFd, own: Peer) -> Result<Self, AttachError> {
         let info = sys::info(fd.as_fd())?;
         let too_large = |_| AttachError::OutboxTooLarge;
@@ -97,7 +97,7 @@ impl Shared {
         self.process == Process::current()
     }
 
-    /// Fails if this process has not.
+    /// Fails if this process does not have the mappings.
     pub(crate) fn check_process(&self) -> Result<(), SystemError> {
         if self.is_mapped() {
             Ok(())
@@ -110,8 +110,8 @@ impl Shared {
         self.fd.as_fd()
     }
 
-    /// Moves on whenever a member comes or goes. What is read of the generations after it is at least
-    /// as new.
+    /// Changes whenever a member joins or leaves. What is read of the generations after it is at
+    /// least as new.
     pub(crate) fn members(&self) -> u32 {
         let members = self.region.members().load(Ordering::Relaxed);
         // Pairs with the kernel's release store of the word, after that of a generation.
@@ -119,8 +119,8 @@ impl Shared {
         members
     }
 
-    /// Moves on whenever a lane to this member is opened or closed. What is read of the lanes after it
-    /// is at least as new.
+    /// Changes whenever a lane to this member is opened or closed. What is read of the lanes after
+    /// it is at least as new.
     #[inline]
     pub(crate) fn lane_changes(&self) -> u32 {
         let changes = self.inbox.changes().load(Ordering::Relaxed);
@@ -129,7 +129,8 @@ impl Shared {
         changes
     }
 
-    /// Moves on whenever a lane is quiet no more. What is read of the marks after it is at least as new.
+    /// Changes whenever a lane is no longer quiet. What is read of the marks after it is at least
+    /// as new.
     pub(crate) fn lanes_woken(&self) -> u32 {
         let woken = self.inbox.woken().load(Ordering::Relaxed);
         // Pairs with the kernel's release store of the word, after it has cleared a mark.
@@ -137,22 +138,23 @@ impl Shared {
         woken
     }
 
-    /// Whether any lane has changed, or is quiet no more, since the two words had these values.
+    /// Whether a lane has changed, or is no longer quiet, since the two words had these values.
     #[inline]
     pub(crate) fn has_lane_news(&self, (changes, woken): (u32, u32)) -> bool {
         self.lane_changes() != changes || self.inbox.woken().load(Ordering::Relaxed) != woken
     }
 
-    /// The area of a peer, mapped if need be.
+    /// The area of a peer. Maps it if it is not mapped yet.
     pub(crate) fn area_of(&self, peer: Peer) -> Result<Arc<PeerArea>, AreaError> {
         let mut peers = self.peers();
         let area = peers.area(peer, self.fd(), &self.region, &self.geometry)?;
-        // It is a member of the region, and so its slot is one.
+        // The kernel has mapped it, so the peer was a member of the region and its slot exists.
         self.mapped[peer.id as usize].store(peer.generation, Ordering::Relaxed);
         Ok(area)
     }
 
-    /// Has the area of a peer mapped before it can leave, so that it can be known how far it has read.
+    /// Maps the area of a peer before the peer can leave, so that its consumer indices can be read
+    /// later.
     pub(crate) fn keep_area(&self, peer: Peer) -> Result<(), AreaError> {
         let mapped = self.mapped.get(peer.id as usize);
         if mapped.is_some_and(|word| word.load(Ordering::Relaxed) == peer.generation) {
@@ -162,7 +164,7 @@ impl Shared {
     }
 
     pub(crate) fn peers(&self) -> MutexGuard<'_, Peers> {
-        // Nothing that holds one of the locks can panic halfway.
+        // Code under these locks does not panic halfway, so a poisoned lock is still consistent.
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -174,35 +176,35 @@ impl Shared {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says that this thread calls handlers of the member from here on, or no more.
+    /// Sets whether this thread is calling handlers of the member.
     pub(crate) fn set_handling(&self, handling: bool) {
         let thread = if handling { this_thread() } else { 0 };
         self.handling.store(thread, Ordering::Relaxed);
     }
 
-    /// Whether a wait for that peer would be one of a handler for its own member.
+    /// Whether waiting for `peer` would make a handler wait for its own member.
     pub(crate) fn would_wait_for_itself(&self, peer: Peer) -> bool {
-        // Only this thread stores its own number, so it finds that if and only if it has.
+        // Only this thread stores its own number, so a load that finds it cannot be outdated.
         peer == self.own && self.handling.load(Ordering::Relaxed) == this_thread()
     }
 
-    /// A number that no request and no lane of this member had before.
+    /// A number that no earlier request or lane of this member had.
     pub(crate) fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Sets how many items a ring shall hold before the member is woken.
+    /// Sets the number of items in a ring at which the member wants to be woken.
     pub(crate) fn set_wake_items(&self, items: u32) {
         self.wake_items.store(items, Ordering::Relaxed);
         self.area.wake_items().store(items, Ordering::Relaxed);
     }
 
-    /// Has each item wake the member, until [`Shared::restore_wake_items`].
+    /// Makes each item wake the member, until [`Shared::restore_wake_items`].
     pub(crate) fn clear_wake_items(&self) {
         self.area.wake_items().store(0, Ordering::Relaxed);
     }
 
-    /// Sets `wake_items` to what the caller has set.
+    /// Sets `wake_items` to the value that the caller has set.
     pub(crate) fn restore_wake_items(&self) {
         let (items, word) = (&self.wake_items, self.area.wake_items());
         let items = items.load(Ordering::Relaxed);
@@ -211,7 +213,7 @@ impl Shared {
         }
     }
 
-    /// Does `release` with a held block: it is sent, or given back.
+    /// Calls `release` for a held block, which is being sent or released.
     pub(crate) fn release(&self, release: impl FnOnce(&mut Outbox)) {
         let mut outbox = self.outbox();
         release(&mut outbox);
@@ -220,7 +222,7 @@ impl Shared {
         }
     }
 
-    /// Waits until somebody releases a block.
+    /// Waits until another thread releases a block.
     pub(crate) fn wait_for_release<'a>(
         &self,
         mut outbox: MutexGuard<'a, Outbox>,
@@ -238,16 +240,17 @@ impl Shared {
         Ok(outbox)
     }
 
-    /// Whether the block that went with `sent` can be written again.
+    /// Whether the block that was sent with `sent` can be written again.
     pub(crate) fn has_read(&self, sent: &Sent) -> bool {
-        // A member that has left reads nothing: its own mappings kept it from leaving. And only of one
-        // that has left the area, which was mapped for the block, can be mapped no more.
+        // A member that has left reads nothing, because its own mappings would have kept it from
+        // leaving. The area was mapped when the block was sent, and only the area of a member that
+        // has left can no longer be mapped.
         peers::check(&self.region, sent.peer).is_err()
             || self.has_closed(sent)
             || self.has_consumed(sent).unwrap_or(true)
     }
 
-    /// Whether the receiver has closed the lane by which it was sent.
+    /// Whether the receiver has closed the lane that was used for `sent`.
     fn has_closed(&self, sent: &Sent) -> bool {
         let closed = |area: Arc<PeerArea>| area.lane_closed(self.own.id).load(Ordering::Relaxed);
         sent.route != Route::Inbox
@@ -257,8 +260,8 @@ impl Shared {
                 .is_some_and(|area| closed(area) != 0)
     }
 
-    /// Whether the receiver's consumer index has reached what was sent. `None` if it cannot be
-    /// known, for the receiver's area is not mapped.
+    /// Whether the receiver's consumer index has reached what was sent. `None` if this is unknown,
+    /// because the receiver's area is not mapped.
     pub(crate) fn has_consumed(&self, sent: &Sent) -> Option<bool> {
         let area = self.peers().mapped(sent.peer)?;
         let (consumer, capacity) = match sent.route {
@@ -268,7 +271,7 @@ impl Shared {
         Some(has_read(sent.position, consumer, capacity))
     }
 
-    /// Sleeps until the receiver has read what was sent, and all before it, as
+    /// Sleeps until the receiver has read what was sent, and all earlier items, like
     /// [`Handle::flush`](crate::Handle::flush).
     pub(crate) fn flush(&self, sent: &Sent, deadline: Deadline) -> Result<(), FlushError> {
         self.check_process()?;
@@ -284,7 +287,7 @@ impl Shared {
         }
     }
 
-    /// Sleeps until a peer has read a ring that this member fills, up to `position`.
+    /// Sleeps until a peer has read a ring that this member writes, up to `position`.
     pub(crate) fn wait_until_read(
         &self,
         peer: Peer,
