@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What handlers may use of their dispatcher.
+//! The part of a dispatcher that its handlers may use.
 
 use std::cell::RefCell;
 use std::error;
@@ -18,15 +18,15 @@ use crate::send::handle::Handle;
 use crate::send::message::Message;
 use crate::send::unsent::Unsent;
 
-/// Called once, with the reply, or with the reason why there is none.
+/// Called once, with the reply or with the reason why there is none.
 pub(crate) type Callback<'h, S> =
     Box<Handler<S, dyn FnMut(&Context<'_, 'h, S>, Result<&ReceivedItem<'_>, NoReply>) + 'h>>;
 
-/// What a dispatcher and its handlers use together.
+/// State that a dispatcher and its handlers share.
 pub(crate) struct Common<'h, S> {
     pub(crate) stopper: Stopper,
     pub(crate) requests: Requests<Callback<'h, S>>,
-    /// Whose lanes are to be closed.
+    /// The peers whose lanes will be closed.
     pub(crate) closing: RefCell<Vec<Peer>>,
     /// The error of the handler that failed first since the last dispatch ended.
     pub(crate) failure: RefCell<Option<Failure>>,
@@ -57,14 +57,14 @@ impl<S: Threading> Common<'_, S> {
 
 type Failure = Box<dyn error::Error + Send + Sync>;
 
-/// What a handler returns: nothing, or a result. An error ends the dispatch, as
-/// [the rules for handlers](crate#rules-for-handlers) say.
+/// The return value of a handler: nothing, or a result. An error ends the dispatch, as [the rules
+/// for handlers](crate#rules-for-handlers) describe.
 pub trait HandlerResult {
     /// The result.
     ///
     /// # Errors
     ///
-    /// The handler's own.
+    /// The error of the handler.
     fn into_result(self) -> Result<(), Box<dyn error::Error + Send + Sync>>;
 }
 
@@ -82,8 +82,8 @@ impl<E: Into<Failure>> HandlerResult for Result<(), E> {
     }
 }
 
-/// What a handler may use of its dispatcher. [`Context::handle`] is the sending side of the member; the
-/// methods of it that most programs call are here too.
+/// The part of a dispatcher that its handlers may use. [`Context::handle`] is the sending side of
+/// the member; this type has those of its methods that most programs call.
 pub struct Context<'d, 'h, S = Local> {
     handle: &'d Handle,
     pub(crate) common: &'d Common<'h, S>,
@@ -94,12 +94,12 @@ impl<'d, 'h, S: Threading> Context<'d, 'h, S> {
         Self { handle, common }
     }
 
-    /// The sending side of the member. A handler that keeps it clones it.
+    /// The sending side of the member. A handler can keep a clone of it.
     pub fn handle(&self) -> &'d Handle {
         self.handle
     }
 
-    /// Takes note of what a handler has returned. Only the first error is kept.
+    /// Stores the error of a handler, if any. Only the first error is kept.
     #[inline]
     pub(crate) fn conclude(&self, result: impl HandlerResult) {
         if let Err(failure) = result.into_result() {
@@ -112,13 +112,14 @@ impl<'d, 'h, S: Threading> Context<'d, 'h, S> {
         self.common.stopper.want();
     }
 
-    /// Closes the lane from a peer, if there is one, when this handler returns, and drops what is in
-    /// it. The peer gets [`SendError::Closed`](crate::SendError::Closed); it can open another one.
+    /// Closes the lane from a peer, if there is one, when this handler returns, and drops the items
+    /// in it. The peer gets [`SendError::Closed`](crate::SendError::Closed), and can open another
+    /// lane.
     pub fn close_lane(&self, peer: Peer) {
         self.common.closing.borrow_mut().push(peer);
     }
 
-    /// What became of the items so far, this one included.
+    /// The item counts so far, including the present item.
     pub fn counts(&self) -> Counts {
         self.common.counters.counts()
     }
@@ -132,7 +133,7 @@ impl<'d, 'h, S: Threading> Context<'d, 'h, S> {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of [`Dispatcher::request`](crate::Dispatcher::request).
     pub fn request<F, R>(
         &self,
         requester: impl Requester,

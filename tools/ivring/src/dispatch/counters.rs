@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What a dispatcher counts.
+//! Counters of a dispatcher.
 
 use std::cell::Cell;
 
-/// What became of the items of a [`Dispatcher`](crate::Dispatcher). Each is counted when it happens, so
-/// handlers see the counts grow.
+/// Counts of the items of a [`Dispatcher`](crate::Dispatcher), by result. Each item is counted at
+/// once, so handlers see the counts grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
-    /// Items given to the handler of their port, or to that of all other ports.
+    /// Items passed to the handler of their port, or to the handler of all other ports.
     pub handled: u64,
-    /// Replies to requests of this member, refusals among them.
+    /// Replies to requests of this member, including refusals.
     pub replies: u64,
     /// Items dropped because their port has no handler.
     pub unhandled: u64,
-    /// Requests among those whose senders were told.
+    /// Requests among the unhandled items whose senders were sent a refusal.
     pub refused: u64,
-    /// Replies dropped because nobody waited for them.
+    /// Replies dropped because no request waited for them.
     pub stray: u64,
 }
 
-/// The counts as they grow.
+/// The counts while they change.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) handled: Cell<u64>,
@@ -43,7 +43,7 @@ impl Counters {
     }
 }
 
-/// Counts one more.
+/// Adds one to a counter.
 #[inline]
 pub(crate) fn count(counter: &Cell<u64>) {
     counter.set(counter.get() + 1);

@@ -25,18 +25,18 @@ use crate::send::handle::Handle;
 use crate::send::message::Message;
 use crate::send::unsent::Unsent;
 
-/// The most items that are handled of one ring before the next has its turn, and senders are told
-/// of the room.
+/// The largest number of items of one ring that are handled before the next ring has its turn and
+/// waiting senders are notified.
 const QUANTUM: u32 = 32;
 
-/// Hands the items of a member to the handlers of their ports.
+/// Passes the items of a member to the handlers of their ports.
 ///
-/// While it does the member is busy, and nobody rings: the items that come meanwhile are found. It
-/// takes turns among the inbox and the lanes that lead to the member. Before it sleeps it looks again
-/// for a while, as [`Polling`] has it; and to senders whose items come often it says that they need no
+/// While it handles items the member is busy, and senders do not ring, because the dispatcher finds
+/// their items itself. The inbox and the incoming lanes are read in turns. Before it sleeps it
+/// polls for a while, as [`Polling`] describes. It tells senders that send often that they need no
 /// fence.
 ///
-/// [Rules for handlers](crate#rules-for-handlers) says what handlers may do.
+/// [Rules for handlers](crate#rules-for-handlers) describes what handlers may do.
 ///
 /// ```no_run
 /// use ivring::{Deadline, Dispatcher, Error, Message, RegionOptions, SendError};
@@ -45,7 +45,7 @@ const QUANTUM: u32 = 32;
 /// let member = RegionOptions::new().name("squares").create()?;
 /// let mut dispatcher = Dispatcher::new(member);
 /// dispatcher.on(1, |_, item| {
-///     // What a client does wrong must not end the server.
+///     // A faulty request of a client must not end the server.
 ///     let Ok(bytes) = item.inline().try_into() else {
 ///         return Ok(());
 ///     };
@@ -68,24 +68,25 @@ pub struct Dispatcher<'h, S = Local> {
     member: Member,
     pub(super) handlers: Handlers<'h, S>,
     common: Common<'h, S>,
-    /// What happened to lanes and has not been told yet.
+    /// Events of lanes that were not reported yet.
     events: Vec<LaneEvent>,
 }
 
-/// How a dispatch ended.
+/// The reason why a dispatch returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "after `More` the caller must dispatch again before it sleeps"]
 pub enum Dispatched {
-    /// The inbox and the lanes are empty, and the member idle: the next item rings a doorbell.
+    /// The inbox and the lanes are empty, and the member is idle: the next item rings a doorbell.
     All,
-    /// The budget is used up, and there may be more.
+    /// The budget is used up. There may be more items.
     More,
-    /// Somebody wants it to stop. There may be more, and then the member has rung its own doorbell.
+    /// The dispatcher was told to stop. If there may be more items, the member has rung its own
+    /// doorbell.
     Stopped,
 }
 
 impl Dispatcher<'_> {
-    /// A dispatcher without handlers. It polls as [`Polling::by_cpus`] has it.
+    /// A dispatcher without handlers. It polls as [`Polling::by_cpus`] says.
     ///
     /// Its handlers need not be `Send`, so it stays in this thread. To dispatch in another thread, move
     /// the member there first, or make a dispatcher that is [`sendable`](Dispatcher::sendable).
@@ -95,8 +96,8 @@ impl Dispatcher<'_> {
 }
 
 impl Dispatcher<'_, Sendable> {
-    /// A dispatcher without handlers, which can be sent to another thread, because its handlers are
-    /// `Send`. Else it is as that of [`Dispatcher::new`].
+    /// A dispatcher without handlers that can be sent to another thread, because its handlers must
+    /// be `Send`. Otherwise it is like a dispatcher of [`Dispatcher::new`].
     ///
     /// ```no_run
     /// use std::thread;
@@ -130,30 +131,31 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         }
     }
 
-    /// How [`Dispatcher::run`] and [`Dispatcher::call`] look again before they sleep.
+    /// Sets how [`Dispatcher::run`] and [`Dispatcher::call`] poll before they sleep.
     pub fn set_polling(&mut self, polling: Polling) -> &mut Self {
         self.member.set_polling(polling);
         self
     }
 
-    /// Closes the lane from a peer, as [`Member::close_lane`]; for handlers there is
+    /// Closes the lane from a peer, like [`Member::close_lane`]. Handlers use
     /// [`Context::close_lane`].
     pub fn close_lane(&mut self, peer: Peer) -> bool {
         self.member.close_lane(peer)
     }
 
-    /// Sends a request, to a peer's inbox or by a lane, and has `done` called with the
-    /// [reply](Message::reply_to), with [`NoReply::Refused`] if nobody handles the port there, or with
-    /// [`NoReply::Gone`] if the peer leaves without a reply. The library chooses its cookie.
+    /// Sends a request to a peer's inbox or by a lane. Calls `done` with the
+    /// [reply](Message::reply_to), with [`NoReply::Refused`] if the peer has no handler for the
+    /// port, or with [`NoReply::Gone`] if the peer leaves without a reply. The library chooses the
+    /// cookie of the request.
     ///
     /// The deadline is for room. Nobody waits for the reply, and there is no deadline for it:
     /// [`Dispatcher::cancel`] ends the request.
     ///
     /// # Errors
     ///
-    /// As [`Handle::send`] or [`Lane::send`](crate::Lane::send), and
-    /// [`SendError::ForeignLane`](crate::SendError::ForeignLane) for a lane of another member; then `done`
-    /// is not called.
+    /// The errors of [`Handle::send`] or [`Lane::send`](crate::Lane::send), and
+    /// [`SendError::ForeignLane`](crate::SendError::ForeignLane) for a lane of another member. Then
+    /// `done` is not called.
     pub fn request<F, R>(
         &self,
         requester: impl Requester,
@@ -196,12 +198,13 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
     /// Sends a request, and dispatches until the reply is there, which `reply` is given. A reply
     /// that comes after the deadline is dropped.
     ///
-    /// When it returns the member is [armed](Member#busy-and-armed), so it can be called in an event
-    /// loop when a timer or another descriptor has woken that.
+    /// The member is [armed](Member#busy-and-armed) afterwards, so an event loop can make this call
+    /// after a timer or another descriptor has woken it.
     ///
     /// # Errors
     ///
-    /// - [`CallError::Send`], as [`Handle::send`] or [`Lane::send`](crate::Lane::send) fails, and with
+    /// - [`CallError::Send`] with an error of [`Handle::send`] or
+    ///   [`Lane::send`](crate::Lane::send), or
     ///   [`SendError::ForeignLane`](crate::SendError::ForeignLane) for a lane of another member;
     /// - [`CallError::NoReply`] if the peer has no handler for the port, or leaves without a reply;
     /// - [`CallError::TimedOut`]. A signal ends the call only while it waits for room, with
@@ -249,17 +252,17 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         }
     }
 
-    /// What stops it from another thread or a signal handler.
+    /// A value that stops the dispatcher from another thread or a signal handler.
     pub fn stopper(&self) -> Stopper {
         self.common.stopper.clone()
     }
 
-    /// The system calls that dispatching has taken so far.
+    /// The system calls of dispatching so far.
     pub fn calls(&self) -> Calls {
         self.member.calls()
     }
 
-    /// What became of the items so far.
+    /// The item counts so far.
     pub fn counts(&self) -> Counts {
         self.common.counters.counts()
     }
@@ -269,7 +272,7 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         self.member.handle()
     }
 
-    /// Gives the member back. Requests that were not answered are forgotten.
+    /// Returns the member. Requests without a reply are cancelled.
     pub fn into_member(mut self) -> Member {
         self.member.set_asymmetric(false);
         self.member.set_polling(Polling::new(Duration::ZERO));
@@ -280,8 +283,8 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         self.member
     }
 
-    /// Dispatches until told to stop. Sleeps while there is nothing to do. When it returns the member
-    /// is [armed](Member#busy-and-armed).
+    /// Dispatches until the dispatcher is told to stop, and sleeps while there is no work. The
+    /// member is [armed](Member#busy-and-armed) afterwards.
     ///
     /// # Errors
     ///
@@ -304,15 +307,15 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         }
     }
 
-    /// Dispatches up to `budget` items, and does not sleep: for a caller who has an event loop, in
-    /// which the descriptor is asked for `EPOLLIN` and `EPOLLPRI`, or an eventfd is set.
+    /// Dispatches up to `budget` items, and does not sleep. For callers with an event loop, which
+    /// waits for `EPOLLIN` and `EPOLLPRI` of the descriptor, or for an eventfd.
     ///
     /// After [`Dispatched::All`] and [`Dispatched::Stopped`] the member is
-    /// [armed](Member#busy-and-armed), and the caller may sleep in whichever way: level-triggered,
-    /// edge-triggered, or on the eventfd. After [`Dispatched::More`] the member is busy, and the caller
-    /// dispatches again before it sleeps. It need not if it made this call because `poll()` or
-    /// level-triggered epoll reported the descriptor, which they will do once more; it must if a timer
-    /// or another descriptor has woken it.
+    /// [armed](Member#busy-and-armed), and the caller may sleep in any way: level-triggered,
+    /// edge-triggered, or on the eventfd. After [`Dispatched::More`] the member is busy, and the
+    /// caller must dispatch again before it sleeps. There is one exception: if `poll()` or
+    /// level-triggered epoll has reported the descriptor before this call, they will report it
+    /// again. This does not hold if a timer or another descriptor has woken the caller.
     ///
     /// With a budget of zero it does nothing, and returns [`Dispatched::More`].
     ///
@@ -326,7 +329,7 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         }
         let mut settling = Settling::new(self);
         let dispatched = settling.dispatch_some(budget)?;
-        // Else it is armed, or its caller has been told to go on.
+        // Otherwise the member is armed, or its caller must dispatch again.
         settling.is_due = dispatched == Dispatched::Stopped;
         Ok(dispatched)
     }
@@ -342,7 +345,7 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
                 return Ok(Dispatched::More);
             }
             self.handle().shared().restore_wake_items();
-            // Who stops it after this look finds the member armed.
+            // A stop that comes after this check finds the member armed, and wakes it.
             if self.member.arm_for(true) && !self.common.stopper.is_wanted() {
                 return Ok(Dispatched::All);
             }
@@ -354,8 +357,8 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         member.idle_unless(|| common.stopper.is_wanted(), true, deadline)
     }
 
-    /// Handles items until there are none, or as many as `budget`, or it is to stop, or a call is
-    /// answered. Returns what is left of the budget.
+    /// Handles items until there are none, `budget` items were handled, the dispatcher must stop,
+    /// or a call has its reply. Returns the rest of the budget.
     fn drain(
         &mut self,
         budget: u32,
@@ -408,8 +411,7 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         }
     }
 
-    /// Handles items of the next ring that has any, up to as many as are `left`. False if there are
-    /// none.
+    /// Handles up to `left` items of the next ring that has any. False if no ring has any.
     fn handle_batch(
         &mut self,
         left: &mut u32,
@@ -445,8 +447,8 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
     }
 }
 
-/// A dispatcher at work. When it is done, by a panic of a handler too, its caller may sleep next, in
-/// whichever way.
+/// A running dispatcher. When it ends, also by a panic of a handler, its caller may sleep next in
+/// any way.
 struct Settling<'d, 'h, S: Threading> {
     dispatcher: &'d mut Dispatcher<'h, S>,
     is_due: bool,

@@ -23,15 +23,15 @@ pub(crate) type MemberHandler<'h, S> =
 pub(crate) type LaneHandler<'h, S> =
     Box<Handler<S, dyn FnMut(&Context<'_, 'h, S>, LaneEvent) + 'h>>;
 
-/// Ports below this are found without hashing.
+/// Handlers of ports below this number are found without hashing.
 const LOW_PORTS: u32 = 64;
 
 /// The handlers of ports.
 #[derive(Default)]
 pub(crate) struct Ports<'h, S> {
-    /// By port, up to the highest of the low ports that has one.
+    /// Indexed by port, up to the highest low port that has a handler.
     low: Vec<Option<ItemHandler<'h, S>>>,
-    /// Of the others. (No peer can add a key, so it needs no hash that withstands that.)
+    /// The handlers of higher ports. (Peers cannot add keys, so the hash need not resist attacks.)
     high: FxHashMap<u32, ItemHandler<'h, S>>,
 }
 
@@ -58,7 +58,7 @@ impl<'h, S> Ports<'h, S> {
     }
 }
 
-/// Who handles what.
+/// All handlers of a dispatcher.
 #[derive(Default)]
 pub(crate) struct Handlers<'h, S> {
     pub(crate) ports: Ports<'h, S>,
@@ -69,7 +69,7 @@ pub(crate) struct Handlers<'h, S> {
 }
 
 impl<'h, S: Threading> Handlers<'h, S> {
-    /// Handles an item. Replies are for whoever made the request.
+    /// Handles an item. Replies are passed to the waiter of their request.
     #[inline]
     pub(crate) fn item(
         &mut self,
@@ -82,7 +82,7 @@ impl<'h, S: Threading> Handlers<'h, S> {
             return;
         }
         if item.port() == PORT_RESERVED {
-            // It has woken the member, which is all that it can do, whoever sent it.
+            // Any member may send this item, because its only effect is that it wakes the member.
             if item.is_request() {
                 drop_unhandled(context, item);
             }
@@ -130,8 +130,8 @@ impl<'h, S: Threading> Handlers<'h, S> {
     }
 }
 
-/// Counts an item to a port that has no handler. If it is a request, its sender is told, unless its
-/// inbox is full: it is not waited for.
+/// Counts an item to a port that has no handler. If it is a request, this sends a refusal, unless
+/// the inbox of its sender is full: the dispatcher does not wait for room.
 #[cold]
 #[inline(never)]
 fn drop_unhandled<S>(context: &Context<'_, '_, S>, item: &ReceivedItem<'_>) {

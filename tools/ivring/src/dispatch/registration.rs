@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! How a dispatcher gets its handlers.
+//! Adding handlers to a dispatcher.
 
 use crate::dispatch::context::{Context, HandlerResult};
 use crate::dispatch::dispatcher::Dispatcher;
@@ -11,7 +11,7 @@ use crate::receive::members::MemberEvent;
 use crate::receive::reader::LaneEvent;
 
 impl<'h, S: Threading> Dispatcher<'h, S> {
-    /// Has `handler` called for each item to `port`, in place of any before it.
+    /// Sets the handler for items to `port`, and replaces an earlier one.
     ///
     /// # Panics
     ///
@@ -32,11 +32,12 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         self
     }
 
-    /// Has `handler` called for each item to a port that has none.
+    /// Sets the handler for items to ports that have no handler.
     ///
-    /// Without it such items are dropped and [counted](crate::Counts::unhandled), and a request among them
-    /// is answered by a refusal, if the inbox of its sender has room at the time: the call there ends
-    /// with [`NoReply::Refused`](crate::NoReply::Refused). A handler does that with [`ReceivedItem::refuse`].
+    /// Without it such items are dropped and [counted](crate::Counts::unhandled). A request among
+    /// them is answered by a refusal if the inbox of its sender has room at the time: the sender's
+    /// call ends with [`NoReply::Refused`](crate::NoReply::Refused). A handler can refuse a request
+    /// with [`ReceivedItem::refuse`].
     pub fn on_other<F, R>(&mut self, handler: F) -> &mut Self
     where
         F: FnMut(&Context<'_, 'h, S>, &ReceivedItem<'_>) -> R + 'h,
@@ -73,8 +74,8 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         self
     }
 
-    /// Has `handler` called when members came or went, and once at first, after the handler of
-    /// [`Dispatcher::on_member`].
+    /// Sets the handler that is called once when members have joined or left, and once at first,
+    /// after the handler of [`Dispatcher::on_member`].
     pub fn on_members<F, R>(&mut self, handler: F) -> &mut Self
     where
         F: FnMut(&Context<'_, 'h, S>) -> R + 'h,
@@ -91,8 +92,8 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         self
     }
 
-    /// Has `handler` called when something happened to a lane that leads to this member. Without it,
-    /// lanes that a peer broke are closed in silence.
+    /// Sets the handler for events of incoming lanes. Without it, lanes whose sender broke the
+    /// protocol are closed silently.
     pub fn on_lane<F, R>(&mut self, handler: F) -> &mut Self
     where
         F: FnMut(&Context<'_, 'h, S>, LaneEvent) -> R + 'h,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! How those who wait for replies are told.
+//! Passing replies to their waiters.
 
 use crate::dispatch::context::{Callback, Context};
 use crate::dispatch::counters::count;
@@ -10,7 +10,7 @@ use crate::error::NoReply;
 use crate::peer::Peer;
 use crate::receive::item::ReceivedItem;
 
-/// Hands a reply to who waits for it, if anybody does.
+/// Passes a reply to the waiter of its request, if there is one.
 pub(crate) fn answer<S: Threading>(
     context: &Context<'_, '_, S>,
     reply: &ReceivedItem<'_>,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Requests, and who waits for their replies.
+//! Requests, and the waiters for their replies.
 
 use std::cell::RefCell;
 
@@ -17,8 +17,7 @@ use crate::send::message::Message;
 use crate::send::sent::Sent;
 use crate::send::unsent::Unsent;
 
-/// What sends a request to its receiver: to a [`Peer`], which stands for its inbox, or by a
-/// `&mut` [`Lane`].
+/// The route of a request to its receiver: a [`Peer`] for the peer's inbox, or a `&mut` [`Lane`].
 pub trait Requester: sealed::Requester {}
 
 impl Requester for Peer {}
@@ -30,7 +29,7 @@ mod sealed {
     pub trait Requester {
         fn peer(&self) -> Peer;
 
-        /// Whether it begins at that member.
+        /// Whether the requests are sent by that member.
         fn is_of(&self, member: &Handle) -> bool;
 
         fn send(
@@ -107,16 +106,16 @@ impl<'c> Call<'c> {
         self.is_done = true;
     }
 
-    /// Whether there is one, and it has been answered.
+    /// Whether there is a call, and it has its reply.
     pub(crate) fn is_done(call: &Option<&mut Self>) -> bool {
         call.as_ref().is_some_and(|call| call.is_done)
     }
 }
 
-/// What waits for a reply; `C` is a callback.
+/// The waiter for a reply. `C` is the type of callbacks.
 pub(crate) enum Waiter<C> {
     Callback(C),
-    /// The one [`Call`] that there is.
+    /// The only [`Call`].
     Caller,
 }
 
@@ -125,9 +124,9 @@ struct Pending<C> {
     waiter: Waiter<C>,
 }
 
-/// The requests that have not been answered, by their cookies, of which no member ever has two alike.
+/// The requests without a reply, by their cookies. A member never uses a cookie twice.
 ///
-/// No borrow of it is held when a method has returned, so that a waiter can make requests.
+/// The methods hold no borrow when they return, so that a waiter can send requests.
 pub(crate) struct Requests<C>(RefCell<FxHashMap<u64, Pending<C>>>);
 
 impl<C> Default for Requests<C> {
@@ -154,7 +153,8 @@ impl<C> Requests<C> {
         if !requester.is_of(handle) {
             return Err(Unsent::new(SendError::ForeignLane, message));
         }
-        // Whoever is there now will be news when it leaves. A lane alone does not say for sure.
+        // A peer that is present now will be reported when it leaves. A lane does not show reliably
+        // whether its receiver is present.
         if let Err(left) = peers::check(&shared.region, peer) {
             return Err(Unsent::new(left, message));
         }
@@ -178,7 +178,7 @@ impl<C> Requests<C> {
         removed.is_some()
     }
 
-    /// Who waits for a reply that has come, if anybody does.
+    /// Removes and returns the waiter for a reply that has come, if there is one.
     pub(crate) fn take(&self, reply: &ReceivedItem<'_>) -> Option<Waiter<C>> {
         let mut pending = self.0.borrow_mut();
         let is_from = |pending: &Pending<C>| pending.peer == reply.peer();
@@ -190,8 +190,8 @@ impl<C> Requests<C> {
             .map(|pending| pending.waiter)
     }
 
-    /// Those who wait for a peer that has left, in the order in which the requests were sent. Each is
-    /// looked for when it is its turn, because one before it may have cancelled it.
+    /// The waiters of requests to a peer that has left, in the order of the requests. Each waiter
+    /// is looked up in its turn, because an earlier one may have cancelled it.
     pub(crate) fn take_departed(
         &self,
         has_left: impl Fn(Peer) -> bool,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Stopping a dispatcher from elsewhere.
+//! Stopping a dispatcher from another thread or a signal handler.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use crate::deadline::Deadline;
 use crate::os::sys;
 use crate::send::handle::Handle;
 
-/// The port that the library keeps for itself: an item to it only wakes the member, whoever sent it,
-/// and a request to it is refused.
+/// The port that is reserved for the library. An item to it only wakes the member, whichever member
+/// sent it, and a request to it is refused.
 pub const PORT_RESERVED: u32 = 0xffff_ffff;
 
 /// Stops a [`Dispatcher`](crate::Dispatcher), from any thread or from a signal handler.
@@ -30,28 +30,29 @@ impl Stopper {
         }
     }
 
-    /// Has the dispatcher return, now or when it is run next.
+    /// Makes the dispatcher return, now or when it runs next.
     ///
-    /// It allocates nothing, takes no lock and waits for nothing, nor for a delay that
-    /// [`Handle::set_wake`] has set. In a [child](crate::Member#children) it does nothing.
+    /// This does not allocate, takes no lock and does not wait, also not for a delay of
+    /// [`Handle::set_wake`]. In a [child](crate::Member#children) it does nothing.
     pub fn stop(&self) {
         let shared = self.handle.shared();
         if !shared.is_mapped() {
             return;
         }
         self.want();
-        // Pairs with the fence of `RingReader::advance`, which the dispatcher passes when it has read all
-        // of an inbox, and before it sleeps; then it reads the flag. So if the inbox is full here,
-        // it sees the flag there. And with the fence of `State::arm`, before which the dispatcher
-        // restores `wake_items`, and after which it reads the flag. So if it restores them after they
-        // are cleared here, it sees the flag, and does not sleep.
+        // Pairs with the fence of `RingReader::advance`, which the dispatcher passes when it has read
+        // all items of an inbox, and before it sleeps. After that fence it reads the flag. So if the
+        // inbox is full here, it sees the flag there. Also pairs with the fence of `State::arm`: the
+        // dispatcher restores `wake_items` before that fence, and reads the flag after it. So if it
+        // restores `wake_items` after they are cleared here, it sees the flag, and does not sleep.
         fence(Ordering::SeqCst);
         shared.clear_wake_items();
         let item = Item {
             port: PORT_RESERVED,
             ..Item::default()
         };
-        // Full: nobody sleeps. A broken inbox: the dispatcher fails by itself.
+        // If the inbox is full, the dispatcher is not asleep. If it is broken, the dispatcher fails
+        // by itself.
         let _ = sys::enqueue(
             self.handle.as_fd(),
             self.handle.own(),
@@ -60,7 +61,7 @@ impl Stopper {
         );
     }
 
-    /// Has the dispatcher return; for its own thread.
+    /// Makes the dispatcher return. Called by the dispatcher's own thread.
     pub(crate) fn want(&self) {
         self.wanted.store(true, Ordering::Release);
     }
@@ -69,7 +70,7 @@ impl Stopper {
         self.wanted.load(Ordering::Relaxed)
     }
 
-    /// Whether the dispatcher is to return; clears it.
+    /// Whether the dispatcher must return. Clears this request.
     pub(crate) fn take(&self) -> bool {
         self.is_wanted() && self.wanted.swap(false, Ordering::Acquire)
     }

@@ -6,21 +6,23 @@
 
 use std::marker::PhantomData;
 
-/// What a [`Dispatcher`](crate::Dispatcher) demands of its handlers: [`Local`] or [`Sendable`].
+/// The requirement of a [`Dispatcher`](crate::Dispatcher) on its handlers: [`Local`] or
+/// [`Sendable`].
 pub trait Threading: sealed::Sealed + Default + 'static {}
 
 /// Handlers need not be `Send`, so the dispatcher stays in the thread that made it.
 #[derive(Debug, Default)]
 pub struct Local(PhantomData<*const ()>);
 
-/// Handlers are `Send`, and so is the dispatcher.
+/// Handlers must be `Send`, so the dispatcher is `Send` too.
 #[derive(Debug, Default)]
 pub struct Sendable(());
 
 impl Threading for Local {}
 impl Threading for Sendable {}
 
-/// That a handler of type `F` may be added: any for [`Local`], and one that is `Send` for [`Sendable`].
+/// A handler of type `F` may be added: any type for [`Local`], a type that is `Send` for
+/// [`Sendable`].
 pub trait Accepts<F>: Threading {}
 
 impl<F> Accepts<F> for Local {}
@@ -35,24 +37,25 @@ mod sealed {
 
 /// A handler of a dispatcher, or the callback of a request. It is `Send` if and only if `S` is.
 ///
-/// Invariant: if `S` is [`Sendable`], then `closure` is `Send`, whatever `F` says of it.
+/// Invariant: if `S` is [`Sendable`], then `closure` is `Send`, even if its type `F` does not show
+/// this.
 pub(crate) struct Handler<S, F: ?Sized> {
     threading: PhantomData<S>,
     closure: F,
 }
 
-// SAFETY: `S` is `Sendable`, for that is the only `Threading` that is `Send`; so by the invariant the
-// closure is `Send`.
+// SAFETY: `S` is `Sendable`, because no other `Threading` is `Send`. So `closure` is `Send` by the
+// invariant.
 unsafe impl<S: Threading + Send, F: ?Sized> Send for Handler<S, F> {}
 
 impl<S: Threading, C> Handler<S, C> {
-    /// The closure that `wrap` makes of `closure`, which is all that it holds: `wrap` captures nothing
-    /// itself, and must create nothing that is not `Send`.
+    /// Holds the closure that `wrap` makes of `closure`. `wrap` cannot capture values, and must not
+    /// create values that are not `Send`.
     pub(crate) fn new<F>(closure: F, wrap: fn(F) -> C) -> Box<Self>
     where
         S: Accepts<F>,
     {
-        // INVARIANT: `F` is `Send` if `S` is `Sendable`, so that what holds nothing else is.
+        // INVARIANT: `F` is `Send` if `S` is `Sendable`, and the new closure holds no other value.
         Box::new(Self {
             threading: PhantomData,
             closure: wrap(closure),
@@ -88,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_sendable_handler_is_called_and_dropped_in_another_thread() {
-        /// Counts how often one of it is dropped.
+        /// Counts how often a value of this type is dropped.
         struct Dropped<'c>(&'c AtomicU32);
 
         impl Drop for Dropped<'_> {

@@ -10,7 +10,7 @@ use super::cause::{Cause, into_io};
 use super::system::SystemError;
 use crate::abi;
 
-/// Why a region was not made, or not joined.
+/// The reason why a region was not made, or not joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttachError {
@@ -20,49 +20,50 @@ pub enum AttachError {
     /// This user may not open `/dev/ivring`.
     #[error("The permissions of /dev/ivring do not let this user open it.")]
     DeviceDenied,
-    /// The process or the system has as many open files as it may have.
+    /// The process or the system has reached its limit of open files.
     #[error("The process or the system has as many open files as it may have.")]
     TooManyFiles,
-    /// The module speaks another version of the ABI than this crate.
+    /// The module has another version of the ABI than this crate.
     #[error("The module has API version {0}, not {expected}.", expected = abi::API_VERSION)]
     Version(u32),
-    /// The name of the region is not possible.
+    /// The name of the region is invalid.
     #[error("The name of the region is not possible: {0}.")]
     Name(#[from] NameFault),
-    /// An option of the region is not possible.
+    /// An option of the region is invalid.
     #[error("The option `{0}` is not possible: {reason}.", reason = .0.reason())]
     Option(RegionOption),
-    /// No region has that name.
+    /// No region has this name.
     #[error("No region has that name.")]
     NoRegion,
-    /// A region has that name already.
+    /// A region with this name exists already.
     #[error("A region of that name exists already.")]
     RegionExists,
     /// The mode of the region does not let this user join it by its name.
     #[error("The mode of the region does not let this user join it by its name.")]
     RegionDenied,
-    /// A descriptor is none of `/dev/ivring`, or has no region.
+    /// The descriptor is not of `/dev/ivring`, or has no region.
     #[error("The descriptor belongs to no region.")]
     NotARegion,
-    /// The user holds as many regions as one user may.
+    /// The user has reached the limit of regions per user.
     #[error("The user holds as many regions as one user may hold.")]
     TooManyRegions,
     /// All slots of the region are taken.
     #[error("All slots of the region are taken.")]
     RegionFull,
-    /// The slot that was asked for is taken.
+    /// The requested slot is taken.
     #[error("Slot {0} of the region is taken.")]
     SlotTaken(u32),
     /// The region has no such slot.
     #[error("The region has no slot {0}.")]
     NoSuchSlot(u32),
-    /// The user has half of the slots of a region that another user made, which is the most.
+    /// The region was made by another user, and this user has the largest share of its slots, which
+    /// is half.
     #[error("The user has half of the slots of another user's region, which is the most.")]
     TooManySlots,
-    /// The outboxes of the region are larger than the address space of this process.
+    /// An outbox of the region is larger than the address space of this process.
     #[error("An outbox of the region is larger than the address space.")]
     OutboxTooLarge,
-    /// A region of that name came and went again and again until the deadline.
+    /// Regions with this name were made and removed repeatedly until the deadline.
     #[error("A region of that name came and went until the deadline.")]
     TimedOut,
     /// A signal handler ran that was installed without `SA_RESTART`. Deadlines are
@@ -74,22 +75,22 @@ pub enum AttachError {
     System(#[from] SystemError),
 }
 
-/// What is wrong with the name of a region.
+/// The fault of a region's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameFault {
-    /// It has no characters.
+    /// The name is empty.
     #[error("it is empty")]
     Empty,
-    /// It has a character that a name cannot have.
+    /// The name has a character that is not allowed.
     #[error("it holds a slash or a NUL")]
     Character,
-    /// It is too long.
+    /// The name is too long.
     #[error("it has {length} bytes where at most {max} fit")]
     TooLong {
         /// The length of the name, in bytes.
         length: usize,
-        /// The most that is possible, in bytes.
+        /// The largest possible length, in bytes.
         max: usize,
     },
 }

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What the errors of this crate are to the standard library.
+//! Conversion of this crate's errors to those of the standard library.
 
 use std::io::ErrorKind;
 
 use rustix::io::Errno;
 
-/// What an error is to the standard library.
+/// The description of an error for the standard library.
 pub(crate) struct Cause {
-    /// The error number that the system call has failed with, or would have.
+    /// The error number that a system call returned or would return.
     pub(crate) errno: Option<Errno>,
     pub(crate) kind: ErrorKind,
 }
 
 impl Cause {
-    /// What a system call fails with.
+    /// An error with the number of a system call's error.
     pub(crate) fn errno(errno: Errno) -> Self {
         Self {
             errno: Some(errno),
@@ -22,23 +22,24 @@ impl Cause {
         }
     }
 
-    /// What is no error of a system call.
+    /// An error that no system call returned.
     pub(crate) fn kind(kind: ErrorKind) -> Self {
         Self { errno: None, kind }
     }
 
-    /// Of another kind than the error number says.
+    /// Replaces the kind that follows from the error number.
     pub(crate) fn but(self, kind: ErrorKind) -> Self {
         Self { kind, ..self }
     }
 }
 
-/// Converts an error with a method `cause` to that of the standard library, and to an error number.
+/// Implements conversions for an error with a method `cause`: to `std::io::Error`, and to an error
+/// number.
 macro_rules! into_io {
     ($($type:ty),*) => {
         $(
             impl $type {
-                /// The error number, as of `errno`, if this is what a system call fails with.
+                /// The error number, as in `errno`, if a system call can return this error.
                 pub fn raw_os_error(&self) -> Option<i32> {
                     self.cause().errno.map(rustix::io::Errno::raw_os_error)
                 }

@@ -12,14 +12,14 @@ use super::receive::ReceiveError;
 use super::send::SendError;
 use super::system::SystemError;
 
-/// What ended a dispatch.
+/// The reason why a dispatch ended.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DispatchError {
     /// A handler failed with this error.
     #[error("A handler failed.")]
     Handler(#[source] Box<dyn Error + Send + Sync>),
-    /// Nothing can be received, or the wait for it has ended.
+    /// Receiving has failed, or the wait for items has ended.
     #[error(transparent)]
     Receive(#[from] ReceiveError),
 }
@@ -39,7 +39,7 @@ impl From<SystemError> for DispatchError {
     }
 }
 
-/// Why there is no reply to a request that was sent.
+/// The reason why a request has no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoReply {
@@ -60,14 +60,14 @@ impl NoReply {
     }
 }
 
-/// Why a call has no result.
+/// The reason why a call has no result.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
     /// The request was not sent.
     #[error(transparent)]
     Send(#[from] SendError),
-    /// There is no reply, and none will come.
+    /// There is no reply, and there will be none.
     #[error(transparent)]
     NoReply(#[from] NoReply),
     /// There was no reply until the deadline.
@@ -76,7 +76,7 @@ pub enum CallError {
     /// The dispatcher was told to stop while it waited for the reply.
     #[error("The dispatcher was told to stop.")]
     Stopped,
-    /// The dispatch has ended that was to receive the reply.
+    /// The dispatch that waited for the reply has ended.
     #[error(transparent)]
     Dispatch(DispatchError),
 }

@@ -10,38 +10,39 @@ use super::cause::{Cause, into_io};
 use super::system::SystemError;
 use crate::peer::Peer;
 
-/// Why a lane was not opened.
+/// The reason why a lane was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenLaneError {
-    /// No lane can have that many entries.
+    /// A lane cannot have this number of entries.
     #[error("No lane can have {0} entries: it is no power of two, or outside of the limits.")]
     Entries(u32),
-    /// The receiver accepts no lanes, or none so large.
+    /// The receiver accepts no lanes, or no lanes of this size.
     #[error("The receiver does not accept a lane of that many entries.")]
     Refused,
-    /// This member has a [`Lane`](crate::Lane) to the peer, which is in use.
+    /// This member has a [`Lane`](crate::Lane) to the peer already.
     #[error("This member has a lane to that peer, which is in use.")]
     InUse,
-    /// The receiver has yet to close the lane of a member that had this slot before.
+    /// The receiver has not yet closed the lane of a member that had this slot before.
     #[error("The receiver has yet to close the lane of a member that had this slot before.")]
     Unread,
-    /// The receiver has not closed that lane until the deadline.
+    /// The receiver did not close that lane before the deadline.
     #[error("The receiver has not closed the lane of an earlier member until the deadline.")]
     TimedOut,
-    /// A signal handler ran that was installed without `SA_RESTART`. The call can be made again.
+    /// A signal handler was executed that was installed without `SA_RESTART`. The call can be
+    /// repeated.
     #[error("A signal was handled while the call waited for the receiver.")]
     Interrupted,
-    /// The peer has left, and nobody has its slot.
+    /// The peer has left, and its slot is free.
     #[error("The peer has left the region.")]
     Gone,
     /// The peer has left, and another member has had its slot since.
     #[error("The peer has left the region, and another member has had its slot since.")]
     Stale,
-    /// The region never had a member of that slot and generation.
+    /// The region never had a member with this slot and generation.
     #[error("The region never had member {} (generation {}).", .0.id, .0.generation)]
     NoSuchPeer(Peer),
-    /// What any operation can fail with.
+    /// An error that any operation can return.
     #[error(transparent)]
     System(#[from] SystemError),
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What can go wrong.
+//! The errors of this crate.
 //!
-//! Each kind of operation has an error of its own, in whose variants each has one cause.
+//! Each kind of operation has its own error type. Each variant of an error has one cause.
 
 mod attach;
 mod cause;
@@ -23,11 +23,11 @@ pub use system::SystemError;
 /// The result of a function that makes calls of several kinds.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Any error of this crate, which all others convert to.
+/// Any error of this crate. All other error types convert to it.
 ///
-/// Each method fails with the error of its kind of operation. A program that does several, and tells
-/// their errors apart no further, uses `?` and this. A program that handles an error matches what the
-/// method returns:
+/// Each method returns the error type of its kind of operation. A program that makes calls of
+/// several kinds, and does not distinguish their errors, uses `?` and this type. A program that
+/// handles an error matches the type that the method returns:
 ///
 /// ```no_run
 /// use ivring::{Member, Message, Peer, SendError};
@@ -48,19 +48,19 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// A region was not made, or not joined.
     Attach(#[from] AttachError),
-    /// Something was not sent.
+    /// A message was not sent.
     Send(#[from] SendError),
-    /// It is not known that what was sent has been read.
+    /// It is unknown whether items have been read.
     Flush(#[from] FlushError),
-    /// There was no block of the outbox.
+    /// No block of the outbox was available.
     Alloc(#[from] AllocError),
-    /// A message was to have more inline data than an item holds.
+    /// A message has more inline data than an item can hold.
     Inline(#[from] InlineTooLong),
     /// A lane was not opened.
     OpenLane(#[from] OpenLaneError),
-    /// Nothing was received.
+    /// No item was received.
     Receive(#[from] ReceiveError),
-    /// There is nothing to be had of a peer.
+    /// Information on a peer is not available.
     Peer(#[from] PeerError),
     /// A dispatch has ended.
     Dispatch(#[from] DispatchError),
@@ -68,7 +68,7 @@ pub enum Error {
     Call(#[from] CallError),
     /// There is no reply to a request.
     NoReply(#[from] NoReply),
-    /// What any operation can fail with.
+    /// An error that any operation can return.
     System(#[from] SystemError),
 }
 

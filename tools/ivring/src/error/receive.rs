@@ -11,32 +11,32 @@ use super::cause::{Cause, into_io};
 use super::system::SystemError;
 use crate::peer::Peer;
 
-/// Why nothing was received, or why a wait for it has ended.
+/// The reason why no item was received, or why a wait for items has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReceiveError {
     /// The deadline has passed.
     #[error("Nothing has come until the deadline.")]
     TimedOut,
-    /// A signal handler ran that was installed without `SA_RESTART`. Deadlines are
-    /// points in time, so the call can be made again as it was.
+    /// A signal handler was executed that was installed without `SA_RESTART`. Deadlines are points
+    /// in time, so the call can be repeated unchanged.
     #[error("A signal was handled while the call waited.")]
     Interrupted,
-    /// A peer broke the protocol in its lane to this member, which has been closed.
+    /// A peer broke the protocol in its lane to this member. The lane has been closed.
     #[error("Member {} (generation {}) has broken its lane: {fault}.", peer.id, peer.generation)]
     Lane {
         /// The peer that wrote the lane.
         peer: Peer,
-        /// What it did.
+        /// The protocol violation.
         fault: Fault,
     },
-    /// The inbox is broken: an index of it, or an item in it, is not possible.
+    /// The inbox is broken: one of its indices or items is invalid.
     #[error("The inbox is broken: {0}.")]
     Inbox(Fault),
-    /// The region has no slot of that number, in which a member could be waited for.
+    /// The region has no slot with this number, so no member can join in it.
     #[error("The region has no slot {0}.")]
     NoSuchSlot(u32),
-    /// What any operation can fail with.
+    /// An error that any operation can return.
     #[error(transparent)]
     System(#[from] SystemError),
 }
@@ -53,26 +53,26 @@ impl ReceiveError {
     }
 }
 
-/// Why a lane to this member was closed before all that was in it had been read.
+/// The reason why an incoming lane was closed before all of its items were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LaneFault {
     /// Its sender broke the protocol.
     #[error(transparent)]
     Protocol(#[from] Fault),
-    /// No lane can have that capacity.
+    /// A lane cannot have this capacity.
     #[error("no lane can have that capacity")]
     Entries,
-    /// It could not be mapped, because there was no memory for example.
+    /// The lane could not be mapped, for example because there was no memory.
     #[error("it could not be mapped")]
     Unmapped,
 }
 
-/// Why there is nothing to be had of a peer.
+/// The reason why information on a peer is not available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PeerError {
-    /// The peer has left, and nobody has its slot.
+    /// The peer has left, and its slot is free.
     #[error("The peer has left the region.")]
     Gone,
     /// The peer has left, and another member has had its slot since.
@@ -81,7 +81,7 @@ pub enum PeerError {
     /// The region has no such slot.
     #[error("The region has no slot {0}.")]
     NoSuchSlot(u32),
-    /// What any operation can fail with.
+    /// An error that any operation can return.
     #[error(transparent)]
     System(#[from] SystemError),
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Errors of sending: of messages, of the room for them, and of waiting until they are read.
+//! Errors of sending messages, of allocating blocks, and of waiting until items are read.
 
 use std::io::ErrorKind;
 
@@ -11,81 +11,81 @@ use super::cause::{Cause, into_io};
 use super::system::SystemError;
 use crate::peer::Peer;
 
-/// Why something was not sent.
+/// The reason why a message or item was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// There was no room in the receiver's inbox or in the lane, and the call was not to wait for any.
+    /// There was no room in the receiver's inbox or in the lane, and the call must not wait.
     #[error("There is no room, and the call was not to wait for any.")]
     Full,
-    /// There was no room until the deadline.
+    /// There was no room before the deadline.
     #[error("There was no room until the deadline.")]
     TimedOut,
-    /// A signal handler ran that was installed without `SA_RESTART`. Deadlines are
-    /// points in time, so the call can be made again as it was.
+    /// A signal handler was executed that was installed without `SA_RESTART`. Deadlines are points
+    /// in time, so the call can be repeated unchanged.
     #[error("A signal was handled while the call waited for room.")]
     Interrupted,
-    /// The peer has left, and nobody has its slot.
+    /// The peer has left, and its slot is free.
     #[error("The peer has left the region.")]
     Gone,
     /// The peer has left, and another member has had its slot since.
     #[error("The peer has left the region, and another member has had its slot since.")]
     Stale,
-    /// The receiver has closed the lane, and does not read it any more.
+    /// The receiver has closed the lane, and reads no more items of it.
     #[error("The receiver has closed the lane.")]
     Closed,
-    /// The receiver broke the protocol in the consumer index of its inbox or of the lane.
+    /// The receiver published an invalid consumer index of its inbox or of the lane.
     #[error("The receiver has broken the protocol: the consumer index is out of range.")]
     Broken,
-    /// The region never had a member of that slot and generation.
+    /// The region never had a member with this slot and generation.
     #[error("The region never had member {} (generation {}).", .0.id, .0.generation)]
     NoSuchPeer(Peer),
-    /// A handler would have waited for room in a ring that its own member reads, which it does only when
-    /// the handler returns.
+    /// A handler would wait for room in a ring that its own member reads. The member reads it only
+    /// after the handler has returned.
     #[error("The handler would wait for its own member, which goes on only when it returns.")]
     WaitsForItself,
-    /// A message holds a block of another member's outbox than the one that sends it.
+    /// The message has a block of another member's outbox.
     #[error("The block belongs to the outbox of another member.")]
     ForeignBlock,
-    /// A request by a lane of another member than the one that asks, to which the reply would go.
+    /// The lane of a request belongs to another member, and the reply would go to that member.
     #[error("The lane belongs to another member, to which the reply would go.")]
     ForeignLane,
-    /// There was nothing to send, or more than can be sent together.
+    /// There are no items to send, or more than one call can send.
     #[error("There are {0} items to send, where 1 to {max} can be sent.", max = crate::abi::MAX_BATCH)]
     Count(usize),
-    /// An item that was to be sent is not possible.
+    /// An item is invalid.
     #[error("Item {index} of those to be sent is not possible: {fault}.")]
     Item {
-        /// Which of them, from zero.
+        /// The index of the item among those to be sent, counted from zero.
         index: usize,
-        /// What is wrong with it.
+        /// The fault of the item.
         fault: ItemFault,
     },
-    /// What any operation can fail with.
+    /// An error that any operation can return.
     #[error(transparent)]
     System(#[from] SystemError),
 }
 
-/// Why an item cannot be sent.
+/// The reason why an item is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ItemFault {
-    /// It has payload, which goes with messages only.
+    /// The item has payload. Only messages can have payload.
     #[error("it has payload, which goes with messages only")]
     Payload,
-    /// It says who sends it, which is the kernel's to say.
+    /// The item names its sender. Only the kernel sets the sender.
     #[error("it says who sends it, which is for the kernel to say")]
     Sender,
-    /// It has a flag that the ABI does not have.
+    /// The item has a flag that the ABI does not define.
     #[error("it has unknown flags")]
     UnknownFlags,
-    /// The length of its inline data is more than an item holds.
+    /// The length of the item's inline data exceeds the space for it in an item.
     #[error("it has too much inline data")]
     InlineLength,
 }
 
 impl SendError {
-    /// What ends a ring for good, if this does.
+    /// The reason why a ring has ended, if this error means that.
     pub(crate) fn end(&self) -> Option<End> {
         match self {
             Self::Closed => Some(End::Closed),
@@ -120,47 +120,48 @@ impl From<ivring_protocol::SendError<Self>> for SendError {
             ivring_protocol::SendError::Ended(End::Gone) => Self::Gone,
             ivring_protocol::SendError::Ended(End::Stale) => Self::Stale,
             ivring_protocol::SendError::Bell(error) => error,
-            // `End::Broken`, and whatever the protocol learns to say: nothing can be sent any more.
+            // `End::Broken`, and variants that the protocol adds later: no more items can be sent.
             _ => Self::Broken,
         }
     }
 }
 
-/// Why it is not known that what was sent has been read.
+/// The reason why it is unknown whether items have been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FlushError {
-    /// It has not been read until the deadline.
+    /// The items were not read before the deadline.
     #[error("The receiver has not read it until the deadline.")]
     TimedOut,
-    /// A signal handler ran that was installed without `SA_RESTART`. The call can be made again.
+    /// A signal handler was executed that was installed without `SA_RESTART`. The call can be
+    /// repeated.
     #[error("A signal was handled while the call waited for the receiver.")]
     Interrupted,
-    /// The receiver left before it had read it, as far as is known, and nobody has its slot.
+    /// The receiver left before it had read the items, as far as is known, and its slot is free.
     #[error("The receiver has left the region.")]
     Gone,
-    /// The receiver left before, and another member has had its slot since.
+    /// The receiver left before it had read the items, and another member has had its slot since.
     #[error("The receiver has left the region, and another member has had its slot since.")]
     Stale,
     /// The receiver has closed the lane.
     #[error("The receiver has closed the lane.")]
     Closed,
-    /// The receiver broke the protocol in its consumer index.
+    /// The receiver published an invalid consumer index.
     #[error("The receiver has broken the protocol: the consumer index is out of range.")]
     Broken,
-    /// It was not sent in this region.
+    /// The items were not sent in this region.
     #[error("No such items were sent in this region.")]
     NotSent,
-    /// A handler would have waited for its own member to read.
+    /// A handler would wait until its own member reads.
     #[error("The handler would wait for its own member, which goes on only when it returns.")]
     WaitsForItself,
-    /// What any operation can fail with.
+    /// An error that any operation can return.
     #[error(transparent)]
     System(#[from] SystemError),
 }
 
 impl FlushError {
-    /// What it is to a sender that waits for room in a lane to `peer`.
+    /// The corresponding error of a sender that waits for room in a lane to `peer`.
     pub(crate) fn while_sending(self, peer: Peer) -> SendError {
         match self {
             Self::TimedOut => SendError::TimedOut,
@@ -190,17 +191,18 @@ impl FlushError {
     }
 }
 
-/// Why there was no block of the outbox.
+/// The reason why no block of the outbox was available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AllocError {
-    /// There was no room, and the call was not to wait for any.
+    /// There was no room, and the call must not wait.
     #[error("The outbox has no room, and the call was not to wait for any.")]
     Full,
-    /// There was no room until the deadline.
+    /// There was no room before the deadline.
     #[error("The outbox had no room until the deadline.")]
     TimedOut,
-    /// A signal handler ran that was installed without `SA_RESTART`. The call can be made again.
+    /// A signal handler was executed that was installed without `SA_RESTART`. The call can be
+    /// repeated.
     #[error("A signal was handled while the call waited for room in the outbox.")]
     Interrupted,
     /// A block has at least one byte.
@@ -209,15 +211,15 @@ pub enum AllocError {
     /// A block of that length is larger than the outbox.
     #[error("There are {length} bytes where at most {max} fit.")]
     TooLong {
-        /// The length asked for, in bytes.
+        /// The requested length, in bytes.
         length: usize,
         /// The size of the outbox, in bytes.
         max: usize,
     },
-    /// A handler would have waited for its own member to read a block.
+    /// A handler would wait until its own member reads a block.
     #[error("The handler would wait for its own member, which goes on only when it returns.")]
     WaitsForItself,
-    /// What any operation can fail with.
+    /// An error that any operation can return.
     #[error(transparent)]
     System(#[from] SystemError),
 }
@@ -236,7 +238,7 @@ impl AllocError {
     }
 }
 
-/// More inline data than an item holds.
+/// The inline data exceeds the space for it in an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("There are {length} bytes of inline data where at most {max} fit.", max = crate::abi::INLINE_BYTES)]
 #[non_exhaustive]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Errors that any operation can meet.
+//! Errors that any operation can return.
 
 use std::io::{self, ErrorKind};
 
@@ -8,20 +8,20 @@ use rustix::io::Errno;
 
 use super::cause::{Cause, into_io};
 
-/// What any operation can fail with, whatever it is for.
+/// An error that any operation can return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SystemError {
-    /// There is no memory, or none left in the memory cgroup.
+    /// There is no memory, or the limit of the memory cgroup is reached.
     #[error("There is no memory, or none left in the memory cgroup.")]
     NoMemory,
     /// The process that joined the region has ended, and the member has left with it.
     #[error("The process that joined the region has ended.")]
     OwnerDead,
-    /// This process is a child, made by `fork()`, of the one that has the member.
+    /// This process is a child, made by `fork()`, of the process that has the member.
     #[error("This process is a child of the one that has the member, and cannot use it.")]
     Forked,
-    /// A descriptor that was to be an eventfd is none.
+    /// The descriptor is not an eventfd.
     #[error("The descriptor is no eventfd.")]
     NotAnEventfd,
     /// Any other error of a system call.
@@ -29,13 +29,13 @@ pub enum SystemError {
     Call {
         /// The call that failed.
         call: &'static str,
-        /// Its error number, as of `errno`.
+        /// The error number of the call, as in `errno`.
         errno: i32,
     },
 }
 
 impl SystemError {
-    /// Translates the error number of a system call, as far as it has one cause whatever the call.
+    /// Converts the error number of a system call, if it has the same cause for all calls.
     pub(crate) fn of(call: &'static str, errno: Errno) -> Self {
         match errno {
             Errno::NOMEM => Self::NoMemory,

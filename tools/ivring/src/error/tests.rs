@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Each error has a sentence of its own. (That each is met is tested against the module.)
+//! Each error has its own sentence. (Tests with the module check that each error occurs.)
 
 use std::collections::HashSet;
 use std::io::{self, ErrorKind};
@@ -16,8 +16,8 @@ const PEER: Peer = Peer {
     generation: 9,
 };
 
-/// All values of an error, of each variant one, for which there is an exhaustive match: the compiler
-/// notices a variant that is left out.
+/// Values of all variants of an error. An exhaustive match makes the compiler report a variant that
+/// is missing here.
 macro_rules! all {
     ($type:ident: $($pattern:pat => $value:expr,)*) => {{
         #[allow(dead_code)]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Receiving: items of the inbox and of lanes, and what happens to members and to lanes.
+//! Receiving: items of the inbox and of lanes, and events of members and lanes.
 
 pub(crate) mod batch;
 pub(crate) mod item;
