@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The areas, mapped.
+//! The mapped areas.
 
 use std::mem::offset_of;
 use std::os::fd::BorrowedFd;
@@ -13,7 +13,7 @@ use rustix::mm::ProtFlags;
 use super::mapping::Mapping;
 use crate::abi;
 
-/// How large the parts of a region are. It never changes.
+/// The sizes of the parts of a region. They never change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Geometry {
     pub(crate) slots: u32,
@@ -22,18 +22,18 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
-    /// Where in a member area its outbox begins.
+    /// Offset of the outbox in a member area, in bytes.
     fn outbox(&self) -> usize {
         abi::outbox_offset(self.slots) as usize
     }
 
-    /// Where in an inbox area the table of lanes begins.
+    /// Offset of the lane table in an inbox area, in bytes.
     fn lanes(&self) -> usize {
         abi::lanes_offset(self.inbox_entries) as usize
     }
 }
 
-/// The size of a ring of that capacity.
+/// The size of a ring of this capacity, in bytes.
 fn ring_len(entries: u32) -> usize {
     size_of::<abi::RingArea>() + size_of::<abi::Item>() * entries as usize
 }
@@ -52,7 +52,7 @@ impl RegionArea {
         Ok(Self { map, slots })
     }
 
-    /// Moves on whenever a member comes or goes.
+    /// Changes whenever a member joins or leaves.
     pub(crate) fn members(&self) -> &AtomicU32 {
         self.map.word(offset_of!(abi::RegionArea, members))
     }
@@ -79,18 +79,18 @@ impl InboxArea {
         Ok(Self { map, geometry })
     }
 
-    /// The inbox itself, mapped for as long as this lives.
+    /// The inbox, mapped while this exists.
     pub(crate) fn ring(&self) -> NonNull<abi::RingArea> {
         self.map.at(0, ring_len(self.geometry.inbox_entries))
     }
 
-    /// Moves on whenever a lane to this member is opened or closed.
+    /// Changes whenever a lane to this member is opened or closed.
     pub(crate) fn changes(&self) -> &AtomicU32 {
         let at = self.geometry.lanes() + offset_of!(abi::Lanes, changes);
         self.map.word(at)
     }
 
-    /// Moves on whenever a lane to this member is quiet no more.
+    /// Changes whenever a lane to this member is no longer quiet.
     pub(crate) fn woken(&self) -> &AtomicU32 {
         let at = self.geometry.lanes() + offset_of!(abi::Lanes, woken);
         self.map.word(at)
@@ -114,13 +114,15 @@ pub(crate) struct LaneArea {
 }
 
 impl LaneArea {
-    /// That of the lane to a member, which this member writes. `entries` is what it was opened with.
+    /// Maps the area of the lane to a member, which this member writes. `entries` is the capacity
+    /// that it was opened with.
     pub(crate) fn map_to(fd: BorrowedFd<'_>, id: u32, entries: u32) -> io::Result<Self> {
         let prot = ProtFlags::READ | ProtFlags::WRITE;
         Self::map(fd, abi::map_lane_to(id), prot, entries)
     }
 
-    /// That of the lane from a member, which this member reads. `entries` is what the table says.
+    /// Maps the area of the lane from a member, which this member reads. `entries` is the capacity
+    /// in the lane table.
     pub(crate) fn map_from(fd: BorrowedFd<'_>, id: u32, entries: u32) -> io::Result<Self> {
         Self::map(fd, abi::map_lane_from(id), ProtFlags::READ, entries)
     }
@@ -130,12 +132,12 @@ impl LaneArea {
         Ok(Self { map, entries })
     }
 
-    /// How many items it can hold.
+    /// The capacity in items.
     pub(crate) fn entries(&self) -> u32 {
         self.entries
     }
 
-    /// The lane itself, mapped for as long as this lives.
+    /// The lane, mapped while this exists.
     pub(crate) fn ring(&self) -> NonNull<abi::RingArea> {
         self.map.at(0, ring_len(self.entries))
     }
@@ -145,7 +147,7 @@ impl LaneArea {
     }
 }
 
-/// Where in a member area its end of the lane from a slot is.
+/// Offset of a member's end of the lane from a slot, in its member area, in bytes.
 fn lane_end(id: u32) -> usize {
     offset_of!(abi::MemberArea, lane) + size_of::<abi::LaneEnd>() * id as usize
 }
@@ -160,7 +162,8 @@ fn map_member(
     Mapping::new(fd, abi::map_member(id), len, prot)
 }
 
-/// The member area of this member, the only one that it can write.
+/// The member area of this member. It is the only area that this member can write, besides its
+/// outgoing lanes.
 pub(crate) struct MemberArea {
     map: Mapping,
     outbox: usize,
@@ -179,12 +182,12 @@ impl MemberArea {
         self.map.word(offset_of!(abi::MemberArea, state))
     }
 
-    /// The whole of its header, mapped for as long as this lives.
+    /// The complete header, mapped while this exists.
     pub(crate) fn area(&self) -> NonNull<abi::MemberArea> {
         self.map.at(0, size_of::<abi::MemberArea>())
     }
 
-    /// Which lanes are quiet, of 32 slots.
+    /// The marks of the quiet lanes from 32 slots.
     pub(crate) fn quiet(&self, word: usize) -> &AtomicU32 {
         self.map
             .word(offset_of!(abi::MemberArea, quiet) + word * size_of::<u32>())
@@ -194,7 +197,7 @@ impl MemberArea {
         self.map.word(offset_of!(abi::MemberArea, inbox_consumer))
     }
 
-    /// How far the lane from a slot of the region has been read.
+    /// The index up to which the lane from a slot of the region has been read.
     pub(crate) fn lane_consumer(&self, id: u32) -> &AtomicU32 {
         self.map
             .word(lane_end(id) + offset_of!(abi::LaneEnd, consumer))
@@ -216,16 +219,16 @@ impl MemberArea {
         self.map.word(offset_of!(abi::MemberArea, max_lane_entries))
     }
 
-    /// A block of the outbox: `len` bytes, `start` bytes from its beginning.
+    /// A block of the outbox: `len` bytes that begin `start` bytes from the outbox's start.
     ///
-    /// The pointer is good for `len` bytes and as long as the area is mapped.
+    /// The pointer is valid for `len` bytes while the area is mapped.
     ///
-    /// A reference to those bytes, mutable or not, is sound while nothing in this process writes
-    /// them by another way. That other processes may read them all along does not matter: they
-    /// cannot change them, so the compiler's belief that they are stable holds, and a torn read is
-    /// the reader's concern. Nor does another [`Member`](crate::Member) of this process read them while
-    /// they are written, for a block's place is first told when the block has become an item, and
-    /// from then on it is nobody's, or shared and only read.
+    /// A reference to these bytes, mutable or not, is sound while no other code of this process
+    /// writes them. Other processes may read them at any time. They cannot change them, so the
+    /// compiler may assume that the bytes are stable, and a torn read affects only the reader.
+    /// Another [`Member`](crate::Member) of this process does not read them while they are written,
+    /// because the place of a block is published only when the block has become an item. From then
+    /// on no code writes the block.
     pub(crate) fn block(&self, start: usize, len: usize) -> *mut u8 {
         let start = start.checked_add(self.outbox);
         let start = start.expect("no overflow in an outbox");
@@ -233,7 +236,7 @@ impl MemberArea {
     }
 }
 
-/// The member area of a peer, read-only: whatever the peer says.
+/// The member area of a peer, mapped read-only. The peer may write any values.
 pub(crate) struct PeerArea {
     map: Mapping,
     outbox: usize,
@@ -247,24 +250,24 @@ impl PeerArea {
         })
     }
 
-    /// How far the peer has read its inbox.
+    /// The index up to which the peer has read its inbox.
     pub(crate) fn consumer(&self) -> &AtomicU32 {
         self.map.word(offset_of!(abi::MemberArea, inbox_consumer))
     }
 
-    /// How far the peer has read the lane from a slot of the region.
+    /// The index up to which the peer has read the lane from a slot of the region.
     pub(crate) fn lane_consumer(&self, id: u32) -> &AtomicU32 {
         self.map
             .word(lane_end(id) + offset_of!(abi::LaneEnd, consumer))
     }
 
-    /// Whether the peer has closed that lane.
+    /// Not zero if the peer has closed the lane from a slot.
     pub(crate) fn lane_closed(&self, id: u32) -> &AtomicU32 {
         self.map
             .word(lane_end(id) + offset_of!(abi::LaneEnd, closed))
     }
 
-    /// The peer's end of that lane, mapped for as long as this lives; as is its area.
+    /// The peer's end of the lane from a slot. It and the area are mapped while this exists.
     pub(crate) fn lane_end(&self, id: u32) -> NonNull<abi::LaneEnd> {
         self.map.at(lane_end(id), size_of::<abi::LaneEnd>())
     }
@@ -273,12 +276,12 @@ impl PeerArea {
         self.map.at(0, size_of::<abi::MemberArea>())
     }
 
-    /// Copies bytes of the peer's outbox, which the peer may be writing.
+    /// Copies bytes of the peer's outbox. The peer may be writing them.
     pub(crate) fn copy(&self, start: usize, into: &mut [u8]) {
         self.map.copy(self.outbox + start, into);
     }
 
-    /// A pointer to bytes of the peer's outbox, which the peer may be writing.
+    /// A pointer to bytes of the peer's outbox. The peer may be writing them.
     pub(crate) fn bytes(&self, start: usize, len: usize) -> *const u8 {
         self.map.at(self.outbox + start, len).as_ptr()
     }

@@ -2,11 +2,11 @@
 
 //! A mapping of an area.
 //!
-//! Somebody else writes, or reads, nearly every byte here at any time. So no reference to a
-//! mapping's bytes is ever formed, but for the blocks of one's own outbox (see
-//! [`MemberArea::block`](super::area::MemberArea::block)): words are atomics, and the bytes of peers
-//! are copied with atomic loads. Loads from memory that is mapped read-only are relaxed, as Rust
-//! demands, with fences apart.
+//! Other processes may write or read nearly every byte of a mapping at any time. So no reference to
+//! the bytes of a mapping is formed, except for blocks of this member's own outbox (see
+//! [`MemberArea::block`](super::area::MemberArea::block)): words are atomics, and bytes of peers
+//! are copied with atomic loads. Loads of memory that is mapped read-only are relaxed, as Rust
+//! requires, with separate fences.
 
 #![allow(unsafe_code)]
 
@@ -21,19 +21,20 @@ use super::process::Process;
 
 /// A mapping of an area, unmapped when dropped.
 ///
-/// Invariant: in `process`, `len` bytes at `base` are mapped for as long as this lives, `base` is page-aligned,
-/// and the file's pages never go away below a mapping.
+/// Invariant: in `process`, `len` bytes at `base` are mapped while this exists, `base` is
+/// page-aligned, and the file keeps all pages of the mapping.
 pub(crate) struct Mapping {
     base: NonNull<u8>,
     len: usize,
-    /// Of which it is; a child has other things there.
+    /// The process that made the mapping. A child has other memory at this address.
     process: Process,
 }
 
-// SAFETY: a mapping belongs to the process, not to a thread, and what is reached through a shared
-// reference is reached by atomics, or by the rules of `MemberArea::block`.
+// SAFETY: a mapping belongs to the process, not to a thread. Accesses through a shared reference
+// are atomic, or follow the rules of `MemberArea::block`.
 unsafe impl Send for Mapping {}
-// SAFETY: as above.
+// SAFETY: a mapping belongs to the process, not to a thread. Accesses through a shared reference
+// are atomic, or follow the rules of `MemberArea::block`.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
@@ -43,22 +44,22 @@ impl Mapping {
         len: usize,
         prot: ProtFlags,
     ) -> io::Result<Self> {
-        // SAFETY: the kernel chooses an address where nothing is mapped.
+        // SAFETY: the kernel chooses an address at which nothing is mapped.
         let base = unsafe { mmap(ptr::null_mut(), len, prot, MapFlags::SHARED, fd, offset) }?;
         let base = NonNull::new(base.cast()).expect("nothing is mapped at address zero");
         let process = Process::current();
         Ok(Self { base, len, process })
     }
 
-    /// A pointer to `len` bytes at `offset`, good for as long as this lives.
+    /// A pointer to `len` bytes at `offset`, valid while this exists.
     ///
     /// # Panics
     ///
-    /// If it has not so many.
+    /// If the range does not lie within the mapping.
     pub(crate) fn at<T>(&self, offset: usize, len: usize) -> NonNull<T> {
         let end = offset.checked_add(len);
         assert!(end.is_some_and(|end| end <= self.len));
-        // SAFETY: the range is within the mapping, as was just checked.
+        // SAFETY: the check above ensures that the range lies within the mapping.
         let at = unsafe { self.base.add(offset) }.cast();
         assert!(at.is_aligned());
         at
@@ -67,14 +68,14 @@ impl Mapping {
     pub(crate) fn word(&self, offset: usize) -> &AtomicU32 {
         let word = self.at(offset, size_of::<u32>()).as_ptr();
         // SAFETY:
-        // - the word is aligned, within the mapping, and so valid for as long as `self` is borrowed;
-        // - this process reaches it only by way of this function. Where the mapping is read-only
-        //   its callers do nothing but relaxed loads, which are allowed there.
+        // - the word is aligned and within the mapping, so it is valid while `self` is borrowed;
+        // - this process accesses it only through this function. If the mapping is read-only, the
+        //   callers only make relaxed loads, which are allowed there.
         unsafe { AtomicU32::from_ptr(word) }
     }
 
-    /// Copies bytes that somebody may be writing. Where they are, what comes out is any mixture of
-    /// old and new.
+    /// Copies bytes that other processes may be writing. The result can then be any mixture of old
+    /// and new bytes.
     pub(crate) fn copy(&self, offset: usize, into: &mut [u8]) {
         const WORD: usize = size_of::<usize>();
 
@@ -83,10 +84,10 @@ impl Mapping {
         let mut words = rest.chunks_exact_mut(WORD);
 
         // SAFETY:
-        // - `at` has checked the whole range, and `from` passes through it exactly once;
-        // - behind the head, and until the last whole word, it is aligned to words;
-        // - relaxed atomic loads of up to a word are allowed whatever the mapping's protection, and
-        //   whoever may write there.
+        // - `at` has checked the whole range, and `from` passes through it once;
+        // - from the end of the head to the last complete word, it is aligned to words;
+        // - relaxed atomic loads of up to a word are allowed for any protection of the mapping, and
+        //   while other processes write.
         unsafe {
             for byte in head {
                 *byte = AtomicU8::from_ptr(from).load(Ordering::Relaxed);
@@ -110,8 +111,8 @@ impl Drop for Mapping {
         if self.process != Process::current() {
             return;
         }
-        // SAFETY: the mapping is this value's own, and nothing borrowed from it outlives it. It is
-        // the kernel's to refuse, never to half do, so there is nothing to handle.
+        // SAFETY: this value owns the mapping, and no borrow of it is left. The kernel either
+        // unmaps it completely or refuses, so there is no error to handle.
         let _ = unsafe { munmap(self.base.as_ptr().cast(), self.len) };
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Memory that is reached by its addresses: within its bounds, and, where two threads use it, in
-//! ways that Miri and ThreadSanitizer find no fault with.
+//! Tests of memory that is accessed by address: within its bounds, and by two threads in ways that
+//! Miri and ThreadSanitizer accept.
 
 use std::slice;
 use std::sync::atomic::fence;
@@ -15,7 +15,7 @@ const LEN: usize = 4096;
 
 fn memory() -> Mapping {
     let prot = ProtFlags::READ | ProtFlags::WRITE;
-    // SAFETY: the kernel chooses an address where nothing is mapped.
+    // SAFETY: the kernel chooses an address at which nothing is mapped.
     let base = unsafe { mmap_anonymous(ptr::null_mut(), LEN, prot, MapFlags::PRIVATE) };
     Mapping {
         base: NonNull::new(base.unwrap().cast()).unwrap(),
@@ -26,7 +26,7 @@ fn memory() -> Mapping {
 
 fn fill(memory: &Mapping, bytes: &[u8], offset: usize) {
     let at = memory.at(offset, bytes.len()).as_ptr();
-    // SAFETY: `at` has checked the range, and nobody else uses it now.
+    // SAFETY: `at` has checked the range, and no other code uses it now.
     unsafe { slice::from_raw_parts_mut(at, bytes.len()) }.copy_from_slice(bytes);
 }
 
@@ -57,7 +57,7 @@ fn nothing_is_reached_beyond_its_end() {
     memory().copy(LEN, &mut []);
 }
 
-/// As payload goes from one member to another one of the same process.
+/// Payload is passed from one member to another member of the same process in this way.
 #[test]
 fn what_was_published_can_be_copied() {
     const READY: usize = 64;
@@ -67,7 +67,7 @@ fn what_was_published_can_be_copied() {
             fill(&memory, b"payload of some length", 3);
             memory.word(READY).store(1, Ordering::Release);
         });
-        // With the order of an acquire load of its own, for ThreadSanitizer's sake.
+        // An acquire load, because ThreadSanitizer does not support fences.
         while memory.word(READY).load(Ordering::Acquire) == 0 {
             thread::yield_now();
         }
@@ -78,7 +78,7 @@ fn what_was_published_can_be_copied() {
     });
 }
 
-/// Wherever words begin and end.
+/// Ranges that begin and end at any offset in words.
 #[test]
 fn bytes_are_copied_as_they_are() {
     let memory = memory();

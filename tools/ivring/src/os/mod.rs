@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What the kernel gives: system calls, mapped areas, and which process this is.
+//! The interface to the kernel: system calls, mapped areas, and the identity of this process.
 
 pub(crate) mod area;
 mod mapping;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Which process this is: a child made by `fork()` has the descriptors of its parent, but not the
-//! mappings.
+//! The identity of this process. A child made by `fork()` has the descriptors of its parent, but
+//! not the mappings.
 
 #![allow(unsafe_code)]
 
@@ -11,45 +11,46 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
 
-/// Tells a process from the one that it was forked from, and from those before.
+/// Distinguishes a process from its ancestors, from which it was forked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Process(u32);
 
-/// How many processes this line of parents and children has had, this one included.
+/// The number of processes in this line of ancestors, including this one.
 static PROCESSES: AtomicU32 = AtomicU32::new(0);
 
 /// A word that is zero in a child until the child writes it.
 ///
-/// Invariant: a page is mapped there for ever, and used by atomics only.
+/// Invariant: a page is mapped there forever, and accessed with atomics only.
 struct Word(NonNull<u32>);
 
-// SAFETY: a mapping belongs to the process, not to a thread, and it is reached by atomics.
+// SAFETY: the mapping belongs to the process, not to a thread, and all accesses are atomic.
 unsafe impl Send for Word {}
-// SAFETY: as above.
+// SAFETY: the mapping belongs to the process, not to a thread, and all accesses are atomic.
 unsafe impl Sync for Word {}
 
 impl Word {
     const LEN: usize = 4096;
 
-    /// `None` if there is no memory, or no such memory.
+    /// `None` if there is no memory, or the kernel does not support such memory.
     fn new() -> Option<Self> {
         let prot = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: the kernel chooses an address where nothing is mapped.
+        // SAFETY: the kernel chooses an address at which nothing is mapped.
         let page = unsafe { mmap_anonymous(ptr::null_mut(), Self::LEN, prot, MapFlags::PRIVATE) };
         let page = page.ok()?;
-        // SAFETY: it is this function's own, and its content is zero either way.
+        // SAFETY: only this function uses the page, and its content is zero in both processes.
         unsafe { madvise(page, Self::LEN, Advice::LinuxWipeOnFork) }.ok()?;
         NonNull::new(page.cast()).map(Self)
     }
 
     fn get(&self) -> &AtomicU32 {
-        // SAFETY: by the invariant.
+        // SAFETY: by the invariant the page is mapped and accessed with atomics only.
         unsafe { AtomicU32::from_ptr(self.0.as_ptr()) }
     }
 }
 
 impl Process {
-    /// This one. Where children cannot be told from their parents all are taken for one.
+    /// The current process. If children cannot be distinguished from their parents, all processes
+    /// are equal.
     pub(crate) fn current() -> Self {
         static WORD: OnceLock<Option<Word>> = OnceLock::new();
         let word = if cfg!(miri) {

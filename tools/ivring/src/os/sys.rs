@@ -18,7 +18,7 @@ use crate::error::{
 };
 use crate::peer::Peer;
 
-/// Opens the device and checks that it speaks this crate's version of the ABI.
+/// Opens the device and checks that it has this crate's version of the ABI.
 pub(crate) fn open() -> Result<OwnedFd, AttachError> {
     let fd = rustix::fs::open("/dev/ivring", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| match errno {
@@ -33,7 +33,7 @@ pub(crate) fn open() -> Result<OwnedFd, AttachError> {
     }
 }
 
-/// What the running module offers.
+/// The properties of the loaded module.
 pub(crate) fn api(fd: BorrowedFd<'_>) -> Result<abi::Api, SystemError> {
     // SAFETY: IVRING_IOC_API writes a struct ivring_api, any bytes of which are a valid `Api`.
     unsafe { ioctl::ioctl(fd, Getter::<{ abi::IOC_API }, abi::Api>::new()) }
@@ -51,8 +51,8 @@ pub(crate) fn create(fd: BorrowedFd<'_>, arg: abi::Create) -> Result<(), AttachE
     )
 }
 
-/// Attaches `fd` to the region of `region`, or to the one of that name, or, where
-/// neither is given, to its own. `flags` are `IVRING_ATTACH_*`.
+/// Attaches `fd` to the region of `region`, or to the region with the name, or, if neither is
+/// given, to its own region. `flags` are `IVRING_ATTACH_*`.
 pub(crate) fn attach(
     fd: BorrowedFd<'_>,
     region: Option<BorrowedFd<'_>>,
@@ -82,7 +82,7 @@ pub(crate) fn attach(
         Errno::BUSY => AttachError::SlotTaken(id),
         Errno::NOSPC => AttachError::RegionFull,
         Errno::DQUOT => AttachError::TooManySlots,
-        // The descriptor belongs to a region, and the name and the flags are good.
+        // The descriptor has a region, and the name and the flags are valid.
         Errno::INVAL => AttachError::NoSuchSlot(id),
         errno => SystemError::of("IVRING_IOC_ATTACH", errno).into(),
     })?;
@@ -118,14 +118,14 @@ pub(crate) fn member_info(fd: BorrowedFd<'_>, id: u32) -> Result<abi::MemberInfo
     Ok(arg)
 }
 
-/// What became of the items of one ENQUEUE.
+/// The result of one ENQUEUE.
 pub(crate) struct Enqueued {
     pub(crate) done: u32,
     pub(crate) position: u32,
     pub(crate) rung: u32,
 }
 
-/// Puts `items`, 1 to [`abi::MAX_BATCH`] good ones, on the peer's work queue, and waits for room
+/// Puts `items`, 1 to [`abi::MAX_BATCH`] valid items, into the peer's inbox, and waits for room
 /// until the deadline.
 pub(crate) fn enqueue(
     fd: BorrowedFd<'_>,
@@ -136,7 +136,7 @@ pub(crate) fn enqueue(
     let mut arg = abi::Enqueue {
         id: peer.id,
         generation: peer.generation,
-        // More than a u32 can say is as much too many as the most that it can.
+        // A length that exceeds a u32 is refused like the largest u32.
         count: u32::try_from(items.len()).unwrap_or(u32::MAX),
         flags: match deadline {
             Deadline::NOW => 0,
@@ -148,7 +148,7 @@ pub(crate) fn enqueue(
     };
     // SAFETY: IVRING_IOC_ENQUEUE
     // - reads and writes a struct ivring_enqueue, any bytes of which are a valid `Enqueue`;
-    // - reads at most `count` items at `items`, which are there while the slice is borrowed.
+    // - reads at most `count` items at `items`, which stay valid while the slice is borrowed.
     unsafe {
         ioctl::ioctl(
             fd,
@@ -163,7 +163,7 @@ pub(crate) fn enqueue(
     })
 }
 
-/// Sleeps until there is work; returns the `IVRING_EVENT_*` that there are.
+/// Sleeps until there are events. Returns the pending `IVRING_EVENT_*`.
 pub(crate) fn wait(
     fd: BorrowedFd<'_>,
     flags: u32,
@@ -187,7 +187,7 @@ pub(crate) fn wait(
     Ok(arg.events)
 }
 
-/// Sets the eventfd that each doorbell signals, or none.
+/// Sets the eventfd that each doorbell signals; `None` for no eventfd.
 pub(crate) fn eventfd(
     fd: BorrowedFd<'_>,
     eventfd: Option<BorrowedFd<'_>>,
@@ -206,7 +206,7 @@ pub(crate) fn eventfd(
     )
 }
 
-/// Wakes the senders that wait for this member's progress with its inbox, or with the lane from a
+/// Wakes the senders that wait for progress of this member in its inbox, or in the lane from a
 /// member.
 pub(crate) fn room(fd: BorrowedFd<'_>, from: u32) -> Result<(), SystemError> {
     let arg = abi::Room { from, flags: 0 };
@@ -238,7 +238,7 @@ pub(crate) fn flush(
             Errno::INTR => FlushError::Interrupted,
             Errno::PIPE => FlushError::Gone,
             Errno::STALE => FlushError::Stale,
-            // Without a lane to the peer nothing of it will be read.
+            // Without a lane to the peer, no item of it will be read.
             Errno::CONNRESET | Errno::NOENT => FlushError::Closed,
             Errno::PROTO => FlushError::Broken,
             Errno::INVAL => FlushError::NotSent,
@@ -247,8 +247,8 @@ pub(crate) fn flush(
     )
 }
 
-/// Has a lane made to the peer, of a capacity that is possible. Waits until the deadline for the
-/// receiver to close the lane of a member that had this slot before.
+/// Opens a lane to the peer, with a valid capacity. Waits until the deadline for the receiver to
+/// close the lane of a member that had this slot before.
 pub(crate) fn open_lane(
     fd: BorrowedFd<'_>,
     peer: Peer,
@@ -274,7 +274,7 @@ pub(crate) fn open_lane(
     }
     .map_err(|errno| match errno {
         Errno::CONNREFUSED => OpenLaneError::Refused,
-        // This member has no other one.
+        // This member has no other lane to the peer.
         Errno::BUSY => OpenLaneError::Unread,
         Errno::TIMEDOUT => OpenLaneError::TimedOut,
         Errno::INTR => OpenLaneError::Interrupted,
@@ -285,7 +285,7 @@ pub(crate) fn open_lane(
     })
 }
 
-/// Is done with the lane from a peer.
+/// Closes the lane from a peer.
 pub(crate) fn close_lane(fd: BorrowedFd<'_>, peer: Peer) -> Result<(), SystemError> {
     let arg = abi::CloseLane {
         from: peer.id,
@@ -301,7 +301,8 @@ pub(crate) fn close_lane(fd: BorrowedFd<'_>, peer: Peer) -> Result<(), SystemErr
     .map_err(|errno| SystemError::of("IVRING_IOC_CLOSE_LANE", errno))
 }
 
-/// Wakes the peer for what is in this member's lane to it. Returns whether that was needed.
+/// Wakes the peer if it is idle, for the items in this member's lane to it. Returns whether this
+/// call has woken it.
 pub(crate) fn doorbell(fd: BorrowedFd<'_>, peer: Peer) -> Result<bool, SendError> {
     let arg = abi::Doorbell {
         id: peer.id,
@@ -312,14 +313,14 @@ pub(crate) fn doorbell(fd: BorrowedFd<'_>, peer: Peer) -> Result<bool, SendError
     Ok(rung.map_err(|errno| not_sent("IVRING_IOC_DOORBELL", peer, errno))? != 0)
 }
 
-/// Has every CPU pass a full barrier.
+/// Makes every CPU pass a full barrier.
 pub(crate) fn fence(fd: BorrowedFd<'_>) -> Result<(), SystemError> {
     // SAFETY: IVRING_IOC_FENCE has no argument.
     unsafe { ioctl::ioctl(fd, NoArg::<{ abi::IOC_FENCE }>::new()) }
         .map_err(|errno| SystemError::of("IVRING_IOC_FENCE", errno))
 }
 
-/// Translates the error of a call that sends to a peer, whose other arguments are good.
+/// Converts the error of a call that sends to a peer and has no other invalid argument.
 fn not_sent(call: &'static str, peer: Peer, errno: Errno) -> SendError {
     match errno {
         Errno::AGAIN => SendError::Full,
@@ -327,7 +328,7 @@ fn not_sent(call: &'static str, peer: Peer, errno: Errno) -> SendError {
         Errno::INTR => SendError::Interrupted,
         Errno::PIPE => SendError::Gone,
         Errno::STALE => SendError::Stale,
-        // Without a lane to the peer nothing of it will be read.
+        // Without a lane to the peer, no item of it will be read.
         Errno::CONNRESET | Errno::NOENT => SendError::Closed,
         Errno::PROTO => SendError::Broken,
         Errno::INVAL => SendError::NoSuchPeer(peer),
@@ -335,11 +336,11 @@ fn not_sent(call: &'static str, peer: Peer, errno: Errno) -> SendError {
     }
 }
 
-/// An ioctl that reads a structure and answers by what it returns.
+/// An ioctl that reads a structure, and whose result is its return value.
 struct Asker<const OPCODE: Opcode, T>(T);
 
-// SAFETY: the kernel is given a pointer to a `T`, which it only reads, and nothing of what it
-// returns is an address.
+// SAFETY: the kernel gets a pointer to a `T`, which it only reads, and its return value is not an
+// address.
 unsafe impl<const OPCODE: Opcode, T> Ioctl for Asker<OPCODE, T> {
     type Output = IoctlOutput;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! A block of one's own outbox.
+//! A block of this member's outbox.
 
 #![allow(unsafe_code)]
 
@@ -14,10 +14,10 @@ use crate::payload::outbox::{Key, Place};
 use crate::send::sent::Sent;
 use crate::shared::Shared;
 
-/// Bytes in this member's outbox, to be filled and then sent with a
-/// [`Message`](crate::Message). Dropped without being sent, it is free again.
+/// Bytes in this member's outbox, to be filled and then sent with a [`Message`](crate::Message). A
+/// block that is dropped without being sent is free again.
 ///
-/// Every member of the region can read the bytes, before they are sent too.
+/// Every member of the region can read the bytes, also before they are sent.
 #[must_use = "a block that is dropped unsent is free again"]
 pub struct Block {
     shared: Arc<Shared>,
@@ -28,7 +28,7 @@ pub struct Block {
 }
 
 impl Block {
-    /// The place is one that the member's outbox has just found for at least `len` bytes.
+    /// `place` is a place that the member's outbox has found for at least `len` bytes.
     pub(crate) fn new(shared: Arc<Shared>, place: Place, len: usize) -> Self {
         Self {
             shared,
@@ -39,27 +39,28 @@ impl Block {
         }
     }
 
-    /// Shortens it to `len` bytes. Does nothing if it is not longer than that.
+    /// Shortens the block to `len` bytes. Does nothing if the block is not longer.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
 
-    /// Makes it one that can be sent to more than one receiver. It cannot be written any more.
+    /// Converts the block to one that can be sent to several receivers, and can no longer be
+    /// written.
     pub fn share(self) -> SharedBlock {
         SharedBlock(Arc::new(self))
     }
 
-    /// Where it begins, in bytes from the start of the outbox.
+    /// Offset of the block in the outbox, in bytes.
     pub(crate) fn start(&self) -> usize {
         self.start
     }
 
-    /// Whether it is in the outbox of that member.
+    /// Whether the block is in the outbox of that member.
     pub(crate) fn is_of(&self, member: &Shared) -> bool {
         ptr::eq(Arc::as_ptr(&self.shared), member)
     }
 
-    /// Leaves it to the receiver.
+    /// Passes the block to the receiver.
     pub(crate) fn hand_over(mut self, sent: Sent) {
         self.held = false;
         self.shared.release(|outbox| {
@@ -83,11 +84,12 @@ impl Deref for Block {
     fn deref(&self) -> &[u8] {
         let bytes = self.shared.area.block(self.start, self.len);
         // SAFETY:
-        // - the pointer is good for `len` bytes while the areas are mapped, and they are initialised:
-        //   fresh pages are zero;
-        // - the outbox gives the bytes to no other block while this one is held, so that nothing in
-        //   this process writes them while `self` is borrowed, and no other process can;
-        // - other processes that read them do not matter: see `MemberArea::block`.
+        // - the pointer is valid for `len` bytes while the areas are mapped, and the bytes are
+        //   initialised, because new pages are zero;
+        // - the outbox does not use the bytes for another block while this one is held, so no code
+        //   of this process writes them while `self` is borrowed, and other processes cannot write
+        //   them;
+        // - other processes may read them: see `MemberArea::block`.
         unsafe { slice::from_raw_parts(bytes, self.len) }
     }
 }
@@ -95,8 +97,9 @@ impl Deref for Block {
 impl DerefMut for Block {
     fn deref_mut(&mut self) -> &mut [u8] {
         let bytes = self.shared.area.block(self.start, self.len);
-        // SAFETY: as in `deref`; `self` is borrowed mutably, so nothing in this process reads them
-        // either: it has not been sent.
+        // SAFETY: as in `deref`, the pointer is valid and no other code writes the bytes. `self` is
+        // borrowed mutably and the block has not been sent, so no code of this process reads them
+        // either.
         unsafe { slice::from_raw_parts_mut(bytes, self.len) }
     }
 }
@@ -110,10 +113,10 @@ impl fmt::Debug for Block {
     }
 }
 
-/// A block that is sent to any number of receivers, of which clones are the same block: one copy of
-/// the data, an item to each.
+/// A block that can be sent to any number of receivers. Clones are the same block: there is one
+/// copy of the data, and one item per receiver.
 ///
-/// It is free again when all clones have been dropped, and all receivers have read it or are gone.
+/// It is free again when all clones have been dropped, and all receivers have read it or left.
 ///
 /// ```no_run
 /// # use ivring::{Deadline, Message, Member};
@@ -136,7 +139,7 @@ impl SharedBlock {
         &self.0
     }
 
-    /// Leaves it to one more receiver.
+    /// Passes the block to one more receiver.
     pub(crate) fn hand_over(self, sent: Sent) {
         self.0.shared.outbox().sent(self.0.key, sent);
     }

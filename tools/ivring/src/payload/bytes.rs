@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Payload that was received.
+//! The payload of a received item.
 
 use std::fmt;
 use std::ops::Deref;
@@ -8,16 +8,17 @@ use std::sync::Arc;
 
 use crate::os::area::PeerArea;
 
-/// Bytes in a peer's outbox, which the peer can change at any time: copy them, then look at them.
+/// Bytes in a peer's outbox. The peer can change them at any time, so copy them before you use
+/// them.
 pub struct Payload<'item> {
-    /// `None` if it is empty. Else `len` bytes from `start` are within the outbox, until the item is
-    /// given up; then the sender may use the bytes anew.
+    /// `None` if the payload is empty. Otherwise `len` bytes from `start` are within the outbox,
+    /// until the item is released; then the sender may reuse them.
     area: Option<Area<'item>>,
     start: usize,
     len: usize,
 }
 
-/// The area of the peer.
+/// The area of the peer that has the payload.
 pub(crate) enum Area<'item> {
     Lent(&'item PeerArea),
     Owned(Arc<PeerArea>),
@@ -35,7 +36,7 @@ impl Deref for Area<'_> {
 }
 
 impl<'item> Payload<'item> {
-    /// None.
+    /// Empty payload.
     pub(crate) fn empty() -> Self {
         Self {
             area: None,
@@ -44,8 +45,8 @@ impl<'item> Payload<'item> {
         }
     }
 
-    /// `len` bytes, which are within the outbox of `area` until the item is given up that `area` is lent
-    /// for.
+    /// A payload of `len` bytes. They are within the outbox of `area` until the item is released
+    /// for which `area` is borrowed.
     pub(crate) fn new(area: Area<'item>, start: usize, len: usize) -> Self {
         Self {
             area: Some(area),
@@ -54,21 +55,21 @@ impl<'item> Payload<'item> {
         }
     }
 
-    /// How many bytes it has.
+    /// The length in bytes.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Whether the payload is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Copies `into.len()` bytes, beginning `at` bytes from its start.
+    /// Copies `into.len()` bytes that begin `at` bytes from the start of the payload.
     ///
     /// # Panics
     ///
-    /// If it has not so many.
+    /// If the range does not lie within the payload.
     pub fn copy(&self, at: usize, into: &mut [u8]) {
         let end = at.checked_add(into.len());
         assert!(
@@ -80,17 +81,17 @@ impl<'item> Payload<'item> {
         }
     }
 
-    /// Copies it. It is as long as the sender likes, up to the size of an outbox.
+    /// Copies the payload. The sender chooses its length, which is at most the size of an outbox.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut bytes = vec![0; self.len];
         self.copy(0, &mut bytes);
         bytes
     }
 
-    /// A pointer to its bytes, null if there are none.
+    /// A pointer to the bytes; null if the payload is empty.
     ///
     /// The bytes are readable until the `Payload` is dropped. They can change at any time, so they
-    /// are to be read by volatile or atomic loads, or by other programs such as the kernel; a
+    /// must be read with volatile or atomic loads, or by another program such as the kernel. A
     /// reference to them would be undefined behaviour.
     pub fn as_ptr(&self) -> *const u8 {
         match &self.area {

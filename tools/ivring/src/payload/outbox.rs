@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Which parts of the outbox are in use.
+//! The allocator of an outbox.
 
 use std::collections::VecDeque;
 
 use crate::peer::Peer;
 use crate::send::sent::{Route, Sent};
 
-/// Blocks begin on cache lines of their own.
+/// The alignment of blocks in bytes, so that they do not share cache lines.
 pub(crate) const ALIGN: usize = 64;
 
-/// Names a block for as long as somebody holds it.
+/// Identifies a block while it is held.
 pub(crate) type Key = u64;
 
-/// A block that was found room for.
+/// A place that was found for a block.
 pub(crate) struct Place {
     pub(crate) key: Key,
-    /// In bytes from the start of the outbox.
+    /// Offset from the start of the outbox, in bytes.
     pub(crate) start: usize,
 }
 
@@ -24,18 +24,18 @@ pub(crate) struct Place {
 ///
 /// Invariants:
 /// - blocks do not overlap, and begin and end at multiples of [`ALIGN`] within the outbox;
-/// - going round from the first, they are in the order of their keys, without gaps but for the
-///   one that is left where the circle closes;
-/// - key `first + i` is that of `blocks[i]`.
+/// - in the circle, beginning with the first, they are in the order of their keys, and the only gap
+///   is the one before the place where the circle continues at the start;
+/// - the key of `blocks[i]` is `first + i`.
 ///
-/// So room behind a block that is still being read cannot be had, however much of it there is: a
-/// peer that does not read holds up the sender's outbox. It is a sender's choice to wait.
+/// So the bytes behind a block that is still being read cannot be used, even if they are free: a
+/// peer that does not read holds up the sender's outbox. The sender can choose whether it waits.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     size: usize,
     first: Key,
     blocks: VecDeque<Block>,
-    /// How many threads wait for a held block to be released.
+    /// The number of threads that wait for a held block to be released.
     pub(crate) waiting: u32,
 }
 
@@ -43,15 +43,15 @@ pub(crate) struct Outbox {
 struct Block {
     start: usize,
     end: usize,
-    /// It may be sent once more.
+    /// The block may be sent again.
     held: bool,
     readers: Readers,
 }
 
-/// To whom a block was sent, but for those who are done with it. Mostly there is one.
+/// The items with which a block was sent and that have not been read yet. Usually there is one.
 #[derive(Debug, Default)]
 struct Readers {
-    /// `None` only if there are none.
+    /// `None` only if there are no items.
     first: Option<Sent>,
     rest: Vec<Sent>,
 }
@@ -104,29 +104,29 @@ impl Outbox {
         Some(Place { key, start })
     }
 
-    /// Where `len` contiguous bytes are free.
+    /// The offset of `len` contiguous free bytes.
     fn room(&self, len: usize) -> Option<usize> {
         let (Some(oldest), Some(newest)) = (self.blocks.front(), self.blocks.back()) else {
             return (len <= self.size).then_some(0);
         };
         let (tail, head) = (oldest.start, newest.end);
         if head > tail {
-            // In use: tail to head.
+            // The bytes from tail to head are in use.
             if len <= self.size - head {
                 return Some(head);
             }
             return (len <= tail).then_some(0);
         }
-        // In use: tail to the end, or nearly, and the beginning to head.
+        // The bytes from tail to the end or close to it, and from the start to head, are in use.
         (len <= tail - head).then_some(head)
     }
 
-    /// Says that a held block has been sent.
+    /// Records that a held block has been sent.
     pub(crate) fn sent(&mut self, key: Key, sent: Sent) {
         self.held(key).readers.add(sent);
     }
 
-    /// Says that a block is not held any more: it is free when all to whom it was sent have read it.
+    /// Records that a block is no longer held. It is free when all receivers have read it.
     pub(crate) fn release(&mut self, key: Key) {
         self.held(key).held = false;
         while self.blocks.back().is_some_and(Block::is_free) {
@@ -140,7 +140,7 @@ impl Outbox {
         block
     }
 
-    /// Frees the blocks, oldest first, that nobody holds and that have been `read`.
+    /// Frees the oldest blocks that are not held and whose items have been `read`.
     pub(crate) fn reclaim(&mut self, mut read: impl FnMut(&Sent) -> bool) {
         while let Some(block) = self.blocks.front_mut() {
             block.readers.remove(&mut read);
@@ -152,7 +152,7 @@ impl Outbox {
         }
     }
 
-    /// Forgets whatever was sent by a lane to a peer, which is no more.
+    /// Removes all items that were sent by a lane to a peer, because this lane has ended.
     pub(crate) fn forget_lane(&mut self, to: Peer) {
         for block in &mut self.blocks {
             let by_lane = |sent: &Sent| sent.peer == to && sent.route != Route::Inbox;
@@ -160,7 +160,7 @@ impl Outbox {
         }
     }
 
-    /// To whom, as one of them, the oldest block was sent; `None` if it is held still.
+    /// One of the items of the oldest block; `None` if this block is still held.
     pub(crate) fn oldest(&self) -> Option<Sent> {
         let block = self.blocks.front()?;
         block.readers.first.filter(|_| !block.held)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Which parts of the outbox may be used again: never what a receiver that keeps to the rules can
-//! still read, whatever others say of themselves, wherever indices wrap, and whoever leaves.
+//! Tests of the allocator: bytes that a correct receiver can still read are never reused, for any
+//! values that other receivers write, any index, and any member that leaves.
 
 use std::ops::Range;
 
@@ -25,7 +25,7 @@ struct Ring {
     start: u32,
     published: u64,
     read: u64,
-    /// What the receiver gives for its consumer index.
+    /// The invalid consumer index that the receiver writes, if any.
     lie: Option<u32>,
 }
 
@@ -50,35 +50,35 @@ impl Ring {
     }
 }
 
-/// As `Core::has_read` has it.
+/// The same condition as `Shared::has_read`.
 fn has_read(rings: &[Ring], sent: &Sent) -> bool {
     let of_it = |ring: &&Ring| ring.peer == sent.peer && ring.route == sent.route;
     let ring = rings.iter().find(of_it);
     ring.is_none_or(|ring| is_read(sent.position, ring.consumer(), CAPACITY))
 }
 
-/// A block as the model has it.
+/// A block of the model.
 struct Block {
     key: Key,
     bytes: Range<usize>,
     held: bool,
-    /// By which ring, and which item, it can be read yet.
+    /// The rings, and the items in them, with which it can still be read.
     readers: Vec<(usize, u64)>,
 }
 
 #[derive(Clone, Debug)]
 enum Step {
     Take(usize),
-    /// Sends a held block by these rings.
+    /// Sends a held block through these rings.
     Send(Index, Vec<Index>),
     Release(Index),
-    /// The reader of a ring takes so many of its items.
+    /// The reader of a ring reads this number of items.
     Read(Index, u64),
-    /// From now on the reader of a ring says that.
+    /// From now on the reader of a ring writes this consumer index.
     Lie(Index, u32),
     /// The lane ends, and a new one is opened.
     Reopen(Index),
-    /// The peer leaves, and another one takes its slot.
+    /// The peer leaves, and another member takes its slot.
     Replace(Index),
 }
 
@@ -100,7 +100,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Model {
     outbox: Outbox,
     rings: Vec<Ring>,
-    /// Those that are held or can be read yet.
+    /// The blocks that are held or can still be read.
     blocks: Vec<Block>,
 }
 
@@ -148,7 +148,7 @@ impl Model {
 
     fn send(&mut self, block: usize, by: usize) {
         let (ring, block) = (&mut self.rings[by], &mut self.blocks[block]);
-        // A liar finds no room in its ring, or breaks it.
+        // The ring of a reader that writes invalid indices has no room, or is broken.
         if ring.published - ring.read == CAPACITY.into() || ring.lie.is_some() {
             return;
         }
@@ -170,7 +170,7 @@ impl Model {
         self.outbox.release(block.key);
     }
 
-    /// Another ring takes the place of one, and its indices begin anew.
+    /// A new ring replaces this one, and its indices start again.
     fn renew(&mut self, ring: usize) {
         let Ring {
             published,
@@ -182,7 +182,7 @@ impl Model {
         self.done(ring, u64::MAX);
     }
 
-    /// Nobody reads by a ring any more what came up to that item.
+    /// Items up to `read` of a ring can no longer be read.
     fn done(&mut self, ring: usize, read: u64) {
         for block in &mut self.blocks {
             block
@@ -248,12 +248,12 @@ proptest! {
             model.step(step)?;
             for ring in 0..model.rings.len() {
                 let Ring { read, lie, .. } = model.rings[ring];
-                // Who lies about it has itself to blame.
+                // A reader that writes invalid indices loses its own payload.
                 model.done(ring, if lie.is_some() { u64::MAX } else { read });
             }
         }
 
-        // When all is read, and released, all of it is free.
+        // When all blocks have been read and released, the whole outbox is free.
         for block in 0..model.blocks.len() {
             if model.blocks[block].held {
                 model.release(block);

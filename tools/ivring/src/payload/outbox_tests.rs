@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The allocator against a model that knows of every byte who has it.
+//! Tests of the allocator against a model that knows the owner of every byte.
 
 use proptest::prelude::*;
 
@@ -45,7 +45,7 @@ fn blocks_come_free_in_order() {
     }
     assert_eq!(outbox.oldest(), Some(sent(1)));
 
-    // The second alone does not help.
+    // Reading only the second block frees nothing.
     outbox.reclaim(|sent| sent.position == 2);
     assert_eq!(outbox.oldest(), Some(sent(1)));
     assert!(outbox.take(SIZE / 2).is_none());
@@ -53,7 +53,7 @@ fn blocks_come_free_in_order() {
     outbox.reclaim(|_| true);
     assert_eq!(outbox.oldest(), None);
     assert_eq!(outbox.take(SIZE / 2).unwrap().start, 0);
-    // Now it is the third that is in the route, and what is left behind it is too little to be used.
+    // Now the third block is in the way, and the bytes behind it are too few.
     assert!(outbox.take(1).is_none());
     outbox.release(third.key);
     assert!(outbox.take(1).is_none());
@@ -68,7 +68,7 @@ fn a_shared_block_is_free_when_the_last_is_done_with_it() {
     for position in 1..=3 {
         outbox.sent(block.key, sent(position));
     }
-    // Held: it may be sent to more.
+    // The block is held, because it may be sent again.
     outbox.reclaim(|sent| sent.position == 1);
     assert_eq!(outbox.oldest(), None);
     outbox.sent(block.key, sent(4));
@@ -116,10 +116,10 @@ fn what_went_by_a_lane_goes_with_it() {
 #[derive(Clone, Debug)]
 enum Step {
     Take(usize),
-    /// To as many receivers.
+    /// Sends to this number of receivers.
     Send(usize, usize),
     GiveBack(usize),
-    /// The peer reads everything up to the n-th of what is under route.
+    /// The peer reads everything up to the n-th sent block.
     Read(usize),
 }
 
@@ -133,12 +133,12 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A block as the model has it.
+/// A block of the model.
 struct Known {
     key: Key,
     start: usize,
     end: usize,
-    /// Where it was sent to last; `None` while it is held.
+    /// The position of the last item that has it; `None` while it is held.
     position: Option<u32>,
 }
 
@@ -149,7 +149,7 @@ proptest! {
     #[cfg_attr(miri, ignore = "slow, and nothing unsafe is below it")]
     fn no_byte_has_two_owners(steps in prop::collection::vec(step(), 1..200)) {
         let mut outbox = Outbox::new(SIZE);
-        // Those held or unread.
+        // The blocks that are held or unread.
         let mut known: Vec<Known> = Vec::new();
         let (mut position, mut read) = (0, 0);
 
@@ -159,7 +159,7 @@ proptest! {
                 Step::Take(len) => {
                     outbox.reclaim(|sent| sent.position <= read);
                     let Some(Place { key, start }) = outbox.take(len) else {
-                        // There is always room if nobody has anything.
+                        // There is always room if no block is in use.
                         prop_assert!(len > SIZE || !known.is_empty());
                         continue;
                     };
@@ -191,7 +191,7 @@ proptest! {
             }
         }
 
-        // Once everything is read or given back, all of it is free.
+        // When all blocks have been read or dropped, the whole outbox is free.
         for block in known.iter().filter(|block| block.position.is_none()) {
             outbox.release(block.key);
         }

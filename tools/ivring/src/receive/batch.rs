@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Items of a ring, as they are taken out of it.
+//! The items of a ring while they are taken out of it.
 
 use std::fmt;
 
@@ -14,24 +14,24 @@ use crate::receive::item::{ReceivedItem, Taken};
 use crate::receive::reader::Reader;
 use crate::send::handle::Handle;
 
-/// The items that a ring held when it was looked at: the inbox, or a lane.
+/// The items that a ring, the inbox or a lane, held when it was looked at.
 ///
-/// [`Batch::release`] releases the items that were taken out of it, and their payload: their senders may
-/// use the memory anew. Dropping the batch does so as well. Items that were not taken stay in the ring.
+/// [`Batch::release`] releases the items that were taken, and their payload: their senders may
+/// reuse the memory. Dropping the batch does the same. Items that were not taken stay in the ring.
 #[must_use = "the items of a batch that is dropped unread stay in the ring"]
 pub struct Batch<'member> {
-    /// The ring, with the copy of the item that was taken last.
+    /// The ring, with a copy of the last item taken.
     last: Taken<'member>,
     readable: u32,
     taken: u32,
-    /// Who writes the ring, if it is a lane.
+    /// The sender, if the ring is a lane.
     from: Option<Peer>,
-    /// The next item is none that can be: the lane is to be closed.
+    /// The next item is invalid, so the lane will be closed.
     broken: bool,
 }
 
 impl<'member> Batch<'member> {
-    /// Up to `max` of what the reader has found, if anything.
+    /// A batch of at most `max` of the items that the reader has found.
     #[inline]
     pub(crate) fn new(
         handle: &'member Handle,
@@ -58,34 +58,35 @@ impl<'member> Batch<'member> {
         self.last.handle
     }
 
-    /// Leaves some, so that other rings have their turn, and senders room.
+    /// Leaves items for later, so that other rings have their turns and senders get room.
     #[inline]
     pub(crate) fn limit(&mut self, max: u32) {
         let capacity = self.last.reader.capacity(self.last.ring);
         self.readable = self.readable.min(max).min((capacity / 4).max(1));
     }
 
-    /// How many items have not been taken out of it.
+    /// The number of items that have not been taken.
     #[inline]
     pub fn len(&self) -> usize {
         (self.readable - self.taken) as usize
     }
 
-    /// Whether none is left.
+    /// Whether all items have been taken.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.readable == self.taken
     }
 
-    /// Takes the next item. (Not an `Iterator`, for the item's payload is only good until the batch
-    /// is dropped.)
+    /// Takes the next item. (This is not an `Iterator`, because the item's payload is valid only
+    /// until the batch is dropped.)
     ///
     /// # Errors
     ///
-    /// - [`ReceiveError::Lane`] if it is none that can be. The lane is closed with the batch;
-    /// - [`ReceiveError::Inbox`] if so in the inbox.
-    // It is the inner loop of every reader; left to itself the compiler passes what it returns
-    // through memory.
+    /// - [`ReceiveError::Lane`] if the item is invalid and in a lane. The lane is closed with the
+    ///   batch;
+    /// - [`ReceiveError::Inbox`] if the item is invalid and in the inbox.
+    // This is the inner loop of every reader. Without this attribute the compiler returns the
+    // result through memory.
     #[inline(always)]
     pub fn take(&mut self) -> Result<Option<ReceivedItem<'_>>, ReceiveError> {
         if self.is_empty() {
@@ -104,7 +105,7 @@ impl<'member> Batch<'member> {
         Ok(Some(ReceivedItem::new(&self.last)))
     }
 
-    /// Releases the items that were taken out of it, and their payload, now.
+    /// Releases the items that were taken, and their payload, now.
     pub fn release(self) {}
 
     #[cold]
@@ -112,7 +113,7 @@ impl<'member> Batch<'member> {
         let Some(peer) = self.from else {
             return ReceiveError::Inbox(fault);
         };
-        // Nothing more comes of it.
+        // No more items are taken from this lane.
         self.readable = self.taken;
         self.broken = true;
         ReceiveError::Lane { peer, fault }

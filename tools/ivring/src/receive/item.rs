@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! An item that was received.
+//! A received item.
 
 use std::fmt;
 
@@ -15,28 +15,28 @@ use crate::send::message::Message;
 use crate::send::sent::Sent;
 use crate::send::unsent::Unsent;
 
-/// An item that was received: a copy of it. Only who sent it can be relied on, for the kernel says so,
-/// or the lane that it was in; everything else is the sender's to choose.
+/// A received item: a copy of it. Only its sender is reliable, because the kernel or the lane gives
+/// the sender's identity. The sender chooses all other values.
 ///
-/// It is borrowed from its [`Batch`](crate::Batch), and so is its payload. [`ReceivedItem::to_owned`] copies
-/// both.
+/// The item and its payload are borrowed from their [`Batch`](crate::Batch).
+/// [`ReceivedItem::to_owned`] copies both.
 ///
 /// Invariant: the ring has checked the item.
 pub struct ReceivedItem<'b> {
     taken: &'b Taken<'b>,
 }
 
-/// A ring that items are taken out of, with a copy of the last one.
+/// A ring that items are taken from, with a copy of the last one.
 pub(crate) struct Taken<'member> {
     pub(crate) handle: &'member Handle,
     pub(crate) reader: &'member mut Reader,
-    /// The number of the ring among those of `reader`.
+    /// The index of the ring among the rings of `reader`.
     pub(crate) ring: usize,
     pub(crate) item: Item,
 }
 
 impl<'b> ReceivedItem<'b> {
-    /// The item is one that the ring has checked.
+    /// The ring has checked the item.
     #[inline]
     pub(crate) fn new(taken: &'b Taken<'b>) -> Self {
         Self { taken }
@@ -47,12 +47,12 @@ impl<'b> ReceivedItem<'b> {
         &self.taken.item
     }
 
-    /// The data that lies in the sender's outbox.
+    /// The data in the sender's outbox.
     ///
     /// # Errors
     ///
-    /// [`PeerError::Gone`] or [`PeerError::Stale`] if the sender has left, and nothing of it was mapped
-    /// before. A sender that wants its payload read flushes before it leaves.
+    /// [`PeerError::Gone`] or [`PeerError::Stale`] if the sender has left, and its area was not
+    /// mapped before. A sender flushes before it leaves, so that its payload can be read.
     pub fn payload(&self) -> Result<Payload<'_>, PeerError> {
         let Taken { reader, ring, .. } = self.taken;
         let Item { offset, length, .. } = *self.item();
@@ -61,11 +61,11 @@ impl<'b> ReceivedItem<'b> {
             (_, Some(area)) => Area::Lent(area),
             (_, None) => Area::Owned(self.taken.handle.shared().area_of(self.peer())?),
         };
-        // Both are within an outbox, which is mapped: the ring has checked them.
+        // The ring has checked that the range lies within an outbox, and the outbox is mapped.
         Ok(Payload::new(area, offset as usize, length as usize))
     }
 
-    /// Copies the item and its payload, so that they can be kept when the batch is gone.
+    /// Copies the item and its payload, so that they can be kept after the batch.
     pub fn to_owned(&self) -> OwnedItem {
         OwnedItem {
             item: *self.item(),
@@ -73,24 +73,24 @@ impl<'b> ReceivedItem<'b> {
         }
     }
 
-    /// Sends whoever sent this the answer, to its inbox: a message with the cookie of this. To send it
-    /// by a lane, [make it a reply](Message::reply_to) first.
+    /// Sends a reply to the inbox of the sender of this item: a message with the cookie of this
+    /// item. To send it by a lane, use [`Message::reply_to`] first.
     ///
     /// # Errors
     ///
-    /// As [`Handle::send`].
+    /// The errors of [`Handle::send`].
     pub fn reply(&self, message: Message, deadline: Deadline) -> Result<Sent, Unsent> {
         let message = message.reply_to(self);
         self.taken.handle.send(self.peer(), message, deadline)
     }
 
-    /// Tells whoever sent this request that nobody handles its port: its call ends with
-    /// [`NoReply::Refused`](crate::NoReply::Refused). A [`Dispatcher`](crate::Dispatcher) does so for each request to a port that
-    /// has no handler.
+    /// Tells the sender of this request that its port has no handler: the sender's call ends with
+    /// [`NoReply::Refused`](crate::NoReply::Refused). A [`Dispatcher`](crate::Dispatcher) does this
+    /// for each request to a port that has no handler.
     ///
     /// # Errors
     ///
-    /// As [`Handle::send`].
+    /// The errors of [`Handle::send`].
     pub fn refuse(&self, deadline: Deadline) -> Result<Sent, Unsent> {
         let message = Message::new(self.port()).reply_to(self).refuse();
         self.taken.handle.send(self.peer(), message, deadline)
@@ -103,8 +103,8 @@ impl fmt::Debug for ReceivedItem<'_> {
     }
 }
 
-/// A copy of an item that was received, with a copy of its payload: a value of its own, which can be kept and
-/// sent to other threads. It holds up no sender.
+/// A copy of a received item and of its payload. It can be kept, and sent to other threads. It does
+/// not hold up its sender.
 ///
 /// ```no_run
 /// use ivring::{Deadline, Member};
@@ -136,43 +136,43 @@ impl OwnedItem {
         &self.item
     }
 
-    /// The data that lay in the sender's outbox.
+    /// The data that was in the sender's outbox.
     ///
     /// # Errors
     ///
-    /// As [`ReceivedItem::payload`], at the time when it was copied.
+    /// The errors of [`ReceivedItem::payload`] at the time of the copy.
     pub fn payload(&self) -> Result<&[u8], PeerError> {
         self.payload.as_deref().map_err(|error| *error)
     }
 
-    /// The data that lay in the sender's outbox, without another copy.
+    /// The data that was in the sender's outbox, without another copy.
     ///
     /// # Errors
     ///
-    /// As [`OwnedItem::payload`].
+    /// The errors of [`OwnedItem::payload`].
     pub fn into_payload(self) -> Result<Vec<u8>, PeerError> {
         self.payload
     }
 }
 
 impl Message {
-    /// Makes it the answer to an item that was received, and gives it the cookie of that one.
+    /// Makes this message a reply to a received item, with the cookie of that item.
     pub fn reply_to(self, request: &ReceivedItem<'_>) -> Self {
         self.answer(request.cookie())
     }
 
-    /// As [`Message::reply_to`], for an item that was copied. Send the reply to the
+    /// Like [`Message::reply_to`], for an item that was copied. Send the reply to the
     /// [peer](OwnedItem::peer) that sent the item.
     pub fn reply_to_owned(self, request: &OwnedItem) -> Self {
         self.answer(request.cookie())
     }
 }
 
-/// What a received item says, which are the same methods for a copy of it.
+/// Accessors of a received item. A copy has the same methods.
 macro_rules! item_methods {
     ($type:ty) => {
         impl $type {
-            /// Who sent it.
+            /// The sender of the item.
             #[inline]
             pub fn peer(&self) -> Peer {
                 Peer {
@@ -181,37 +181,37 @@ macro_rules! item_methods {
                 }
             }
 
-            /// Which program of this member it is for.
+            /// The port, which selects a handler or program of this member.
             #[inline]
             pub fn port(&self) -> u32 {
                 self.item().port
             }
 
-            /// The sender's own number.
+            /// The number that the sender has chosen.
             #[inline]
             pub fn cookie(&self) -> u64 {
                 self.item().cookie
             }
 
-            /// Whether it answers an item of this member, the one that had its cookie.
+            /// Whether this is a reply to the item of this member that had the same cookie.
             #[inline]
             pub fn is_reply(&self) -> bool {
                 self.item().flags & ITEM_REPLY != 0
             }
 
-            /// Whether its sender expects a reply.
+            /// Whether the sender expects a reply.
             #[inline]
             pub fn is_request(&self) -> bool {
                 self.item().flags & ITEM_REQUEST != 0
             }
 
-            /// Whether it is a reply that says that nobody handles the port of the request.
+            /// Whether this is a reply that says that the port of the request has no handler.
             #[inline]
             pub fn is_refusal(&self) -> bool {
                 self.is_reply() && self.item().flags & ITEM_REFUSED != 0
             }
 
-            /// The data that rode in the item.
+            /// The inline data of the item.
             #[inline]
             pub fn inline(&self) -> &[u8] {
                 &self.item().data[..self.item().inline_len.into()]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Who came and who went.
+//! Members that have joined or left.
 
 use std::sync::atomic::Ordering;
 
@@ -14,13 +14,13 @@ use crate::shared::Shared;
 /// as joined is reported besides.
 const MOST: u32 = 16;
 
-/// What happened to a slot of the region.
+/// An event of a slot of the region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MemberEvent {
-    /// A member came. It may have left since; then that is the next event of its slot.
+    /// A member has joined. If it has left since, this is the next event of its slot.
     Joined(Peer),
-    /// A member went. Nothing more comes from it.
+    /// A member has left. No more items come from it.
     Left(Peer),
     /// More members came and went in a slot since the last look than are reported one by one. This event
     /// stands for the oldest of the members that were not reported as joined. The next events are of
@@ -33,7 +33,7 @@ pub enum MemberEvent {
     },
 }
 
-/// What a member knows of the others of its region.
+/// The knowledge of a member about the other members of its region.
 pub(crate) struct Members {
     /// The members word up to which changes may be reported.
     seen: u32,
@@ -48,23 +48,24 @@ pub(crate) struct Members {
     events: Vec<MemberEvent>,
 }
 
-/// News of the members, to be told when all that was there before has been read.
+/// Events that will be reported when all earlier items have been read.
 struct News {
     members: u32,
-    /// The generations of the slots, and the producer index of the inbox, when it was noticed.
+    /// The generations of the slots, and the producer index of the inbox, when the change was
+    /// found.
     generations: Vec<u32>,
     until: u32,
 }
 
 impl Members {
-    /// For a member that has just come: that the others are there is news.
+    /// The state of a member that has just joined: the existing members will be reported.
     pub(crate) fn new(shared: &Shared) -> Self {
         let generations = peers::generations(&shared.region).into_iter().zip(0..);
         let told = |(generation, id)| {
             if id == shared.own.id {
                 shared.own.generation
             } else {
-                // That of before a member came which is there.
+                // The generation before the present member joined.
                 generation - generation % 2
             }
         };
@@ -79,13 +80,13 @@ impl Members {
         }
     }
 
-    /// Whether anything has happened that the caller has not been told of.
+    /// Whether there are events that were not reported to the caller.
     #[inline]
     pub(crate) fn have_changed(&self, shared: &Shared) -> bool {
         shared.members() != self.seen
     }
 
-    /// Whether there may be something to tell now.
+    /// Whether there may be events that can be reported now.
     #[inline]
     pub(crate) fn have_news(&self, shared: &Shared) -> bool {
         self.news.is_some() || self.have_changed(shared)
@@ -101,7 +102,7 @@ impl Members {
         lanes: &mut Vec<LaneEvent>,
     ) -> Result<bool, ReceiveError> {
         if self.news.is_none() {
-            // First who has left, then what there is from them.
+            // The departed members must be known before their last items are looked for.
             let members = shared.members();
             let generations = peers::generations(&shared.region);
             reader.refresh(shared, lanes);
@@ -166,13 +167,14 @@ impl Members {
         peer.has_left(&self.reportable)
     }
 
-    /// Tells the kernel which news need not wake this member: those that the caller has been told of.
+    /// Tells the kernel which changes need not wake this member: those that were reported to the
+    /// caller.
     pub(crate) fn acknowledge(&self, shared: &Shared) {
         acknowledge(shared, self.seen);
     }
 }
 
-/// Tells the kernel that news up to this members word need not wake this member.
+/// Tells the kernel that changes up to this members word need not wake this member.
 pub(crate) fn acknowledge(shared: &Shared, members: u32) {
     let seen = shared.area.members_seen();
     seen.store(members, Ordering::Relaxed);
@@ -227,7 +229,7 @@ mod tests {
         assert_eq!(events(&[0, 7, 8], &[0, 7, 8]), []);
         let came = [Joined(peer(0, 1)), Left(peer(1, 7)), Joined(peer(2, 9))];
         assert_eq!(events(&[0, 7, 8], &[1, 8, 9]), came);
-        // Came and went between two looks; went, and another came.
+        // A member joined and left between two looks; a member left, and another one joined.
         let two = [
             Joined(peer(0, 1)),
             Left(peer(0, 1)),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The reader of a member's inbox and of the lanes that lead to it.
+//! The reader of a member's inbox and of its incoming lanes.
 
 #![allow(unsafe_code)]
 
@@ -21,26 +21,26 @@ use crate::os::sys;
 use crate::peer::Peer;
 use crate::shared::Shared;
 
-/// What happened to a lane that leads to this member.
+/// An event of an incoming lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LaneEvent {
-    /// A peer has opened one, of that capacity. What is in it is received from now on.
+    /// A peer has opened a lane of this capacity in items. Its items are received from now on.
     Opened(Peer, u32),
-    /// Its sender has left. All that was in it has been received.
+    /// The sender of the lane has left. All items in it have been received.
     Left(Peer),
-    /// It could not be read, since its sender broke the protocol, or there was no memory to map it.
-    /// It has been closed, and what was left in it dropped.
+    /// The lane could not be read, because its sender broke the protocol, or it could not be
+    /// mapped. It has been closed, and the items in it were dropped.
     Failed(Peer, LaneFault),
 }
 
-/// Where a ring comes from.
+/// The source of a ring.
 pub(crate) enum Source {
     Inbox,
     Lane(Incoming),
 }
 
-/// A lane that leads to this member.
+/// An incoming lane.
 pub(crate) struct Incoming {
     pub(crate) peer: Peer,
     area: LaneArea,
@@ -48,7 +48,7 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    /// The sender's area, if it was there yet to be mapped.
+    /// The sender's area, if it could be mapped.
     pub(crate) fn sender(&self) -> Option<&PeerArea> {
         self.sender.as_deref()
     }
@@ -62,32 +62,32 @@ impl Source {
         }
     }
 
-    /// As IVRING_IOC_ROOM has it.
+    /// The argument for IVRING_IOC_ROOM.
     fn room_from(&self) -> u32 {
         self.lane().map_or(abi::ID_ANY, |lane| lane.peer.id)
     }
 }
 
-/// The number of the inbox among the rings; it is never removed.
+/// The index of the inbox among the rings. The inbox is never removed.
 const INBOX: usize = 0;
 
-/// Makes a heavy fence, if it can be made.
+/// Executes a heavy fence. False if it has failed.
 type HeavyFence = Box<dyn Fn() -> bool + Send + Sync>;
 
 type MemberReceiver = Receiver<RawReaderMemory, RawStateMemory<HeavyFence>, Source>;
 
-/// The rings of a member. Its methods are given the member that it was made for.
+/// The rings of a member. All methods must be called with this member's `Shared`.
 pub(crate) struct Reader {
-    /// Invariant: the memory of each ring, and the state word, are mapped for as long as they are
-    /// here: by what the member shares with its handles, and by the ring's source.
+    /// Invariant: the memory of each ring, and the state word, are mapped while they are here: by
+    /// `Shared`, which the member shares with its handles, and by the ring's source.
     receiver: MemberReceiver,
-    /// What the word for changes of the lanes said when they were looked at last.
+    /// The word for changes of the lanes at the last look.
     changes: u32,
-    /// What the word for lanes that are quiet no more said then.
+    /// The word for lanes that are no longer quiet at the last look.
     woken: u32,
-    /// By slot, the generation of the member whose lane has been opened; or zero.
+    /// Per slot, the generation of the member whose lane has been opened; zero if there is none.
     opened: Vec<u32>,
-    /// How often senders were told of room.
+    /// The number of calls that notified senders of room.
     rooms: u64,
 }
 
@@ -97,16 +97,17 @@ impl Reader {
             let shared = Arc::clone(shared);
             Box::new(move || sys::fence(shared.fd()).is_ok())
         };
-        // SAFETY: the word is in the member's area, which `shared` keeps mapped, writable, and hands
-        // out only as atomics.
+        // SAFETY: the word is in the member's area, which `shared` keeps mapped and writable, and
+        // hands out only as an atomic.
         let state =
             unsafe { RawStateMemory::new(NonNull::from(shared.area.state()).cast(), fence) };
         let mut receiver = Receiver::new(State::new(state));
-        // Where the kernel has both indices start. From here on only this member writes it.
+        // The kernel has set both indices to the same start. From now on only this member writes
+        // the consumer index.
         let consumer = shared.area.consumer();
         let start = consumer.load(Ordering::Relaxed);
-        // SAFETY: the inbox area and the member's area are mapped by `shared`, which hands out the word
-        // only as an atomic.
+        // SAFETY: the inbox area and the member's area are mapped by `shared`, which hands out the
+        // word only as an atomic.
         let inbox = unsafe {
             let (ring, entries) = (shared.inbox.ring(), shared.geometry.inbox_entries);
             RawReaderMemory::new(ring, entries, NonNull::from(consumer).cast())
@@ -115,7 +116,7 @@ impl Reader {
         receiver.add(RingReader::new(inbox, start, outbox_bytes), Source::Inbox);
         Self {
             receiver,
-            // The word moves on from zero when a lane is opened.
+            // The word is zero until the first lane is opened.
             changes: 0,
             woken: 0,
             opened: vec![0; shared.geometry.slots as usize],
@@ -127,24 +128,24 @@ impl Reader {
         &mut self.receiver
     }
 
-    /// How often senders were told of room, and how often a heavy fence was made.
+    /// The number of calls that notified senders of room, and the number of heavy fences.
     pub(crate) fn calls(&self) -> (u64, u64) {
         (self.rooms, self.receiver.state().heavy_fences())
     }
 
-    /// Finds the next ring that has something.
+    /// Finds the next ring that has items.
     ///
     /// # Errors
     ///
-    /// [`ReceiveError::Lane`], once for each lane that its sender broke; [`ReceiveError::Inbox`] if it is
-    /// the inbox that is broken.
+    /// [`ReceiveError::Lane`], once per lane that its sender broke; [`ReceiveError::Inbox`] if the
+    /// inbox is broken.
     pub(crate) fn turn(&mut self, shared: &Shared) -> Result<Option<Turn>, ReceiveError> {
         self.receiver
             .turn()
             .map_err(|Broken { ring, fault }| self.broken(shared, ring, fault))
     }
 
-    /// The lane that a ring is, if it is not the inbox.
+    /// The lane of a ring; `None` for the inbox.
     #[inline]
     pub(crate) fn lane(&self, ring: usize) -> Option<&Incoming> {
         self.receiver.rings()[ring].1.lane()
@@ -154,36 +155,37 @@ impl Reader {
         self.receiver.rings()[ring].0.capacity()
     }
 
-    /// Copies the `ahead`th readable item of a ring.
+    /// Copies the readable item number `ahead` of a ring, counted from zero.
     #[inline]
     pub(crate) fn item(&self, ring: usize, ahead: u32) -> Result<abi::Item, Fault> {
         self.receiver.item(ring, ahead)
     }
 
-    /// Gives up what was taken from a ring, and lets its sender know if it waits for that.
+    /// Releases the items that were taken from a ring, and notifies its sender if it waits for
+    /// that.
     pub(crate) fn advance(&mut self, shared: &Shared, ring: usize, count: u32) {
         if self.receiver.advance(ring, count) {
             self.rooms += 1;
             let (_, source) = &self.receiver.rings()[ring];
-            // It fails only if there is no such lane, and then nobody waits.
+            // This fails only if the kernel has no such lane, and then no sender waits.
             let _ = sys::room(shared.fd(), source.room_from());
         }
     }
 
-    /// Looks for a while whether there is something in a ring or in the table of lanes, or `other`
-    /// work. Returns whether there is.
+    /// Polls until there are items in a ring, changes in the lane table, or `other` work. Returns
+    /// whether there is work.
     pub(crate) fn poll(&mut self, shared: &Shared, mut other: impl FnMut() -> bool) -> bool {
         let seen = (self.changes, self.woken);
         self.receiver.poll(|| shared.has_lane_news(seen) || other())
     }
 
-    /// Says that the member is idle, then looks for the same once more. True if there is nothing.
+    /// Arms the member, then looks for the same work once more. True if there is none.
     pub(crate) fn arm(&mut self, shared: &Shared, other: impl FnOnce() -> bool) -> bool {
         let seen = (self.changes, self.woken);
         self.receiver.arm(|| shared.has_lane_news(seen) || other())
     }
 
-    /// Closes the lane that an error is about, and names it.
+    /// Closes the lane of an error, and returns the error with the lane's sender.
     fn broken(&mut self, shared: &Shared, ring: usize, fault: Fault) -> ReceiveError {
         let (_, source) = &self.receiver.rings()[ring];
         let Some(peer) = source.lane().map(|lane| lane.peer) else {
@@ -196,18 +198,18 @@ impl Reader {
     pub(crate) fn close(&mut self, shared: &Shared, ring: usize) {
         if let Source::Lane(lane) = self.receiver.remove(ring) {
             self.opened[lane.peer.id as usize] = 0;
-            // It fails if the kernel has no such lane any more, which is as well.
+            // This fails if the kernel has no such lane any more. Then there is nothing to close.
             let _ = sys::close_lane(shared.fd(), lane.peer);
         }
     }
 
-    /// The lanes, with the numbers of their rings.
+    /// The lanes, with the indices of their rings.
     fn lanes(&self) -> impl Iterator<Item = (usize, &Incoming)> {
         let numbered = self.receiver.rings().iter().enumerate();
         numbered.filter_map(|(ring, (_, source))| Some((ring, source.lane()?)))
     }
 
-    /// The peers that have lanes to this member, and the capacities of those.
+    /// The senders of the incoming lanes, and the capacities of these lanes in items.
     pub(crate) fn incoming(&self) -> impl Iterator<Item = (Peer, u32)> {
         let quiet = self.receiver.quiet().filter_map(Source::lane);
         let awake = self.lanes().map(|(_, lane)| lane);
@@ -216,7 +218,7 @@ impl Reader {
             .map(|lane| (lane.peer, lane.area.entries()))
     }
 
-    /// Closes the lane from a peer, mapped or not yet. False if there is none.
+    /// Closes the lane from a peer, whether it is mapped yet or not. False if there is none.
     pub(crate) fn close_from(&mut self, shared: &Shared, peer: Peer) -> bool {
         self.receiver.wake(peer.id);
         let ring = self.lanes().find(|(_, lane)| lane.peer == peer);
@@ -227,13 +229,14 @@ impl Reader {
         true
     }
 
-    /// Whether lanes were opened since [`Reader::refresh`], or quiet ones rung for.
+    /// Whether lanes were opened, or senders of quiet lanes have rung, since the last
+    /// [`Reader::refresh`].
     #[inline]
     pub(crate) fn has_changes(&self, shared: &Shared) -> bool {
         shared.has_lane_news((self.changes, self.woken))
     }
 
-    /// Maps the lanes that were opened since, and has those read again that were rung for.
+    /// Maps the lanes that were opened since, and wakes the quiet lanes whose senders have rung.
     pub(crate) fn refresh(&mut self, shared: &Shared, events: &mut Vec<LaneEvent>) {
         self.woken = shared.lanes_woken();
         let marks = |word| shared.area.quiet(word).load(Ordering::Relaxed);
@@ -261,7 +264,7 @@ impl Reader {
         }
     }
 
-    /// Maps a lane. It is there until this member closes it.
+    /// Maps a lane. The lane exists until this member closes it.
     fn open(&mut self, shared: &Shared, peer: Peer, entries: u32) -> Result<(), LaneFault> {
         let limits = abi::MIN_LANE_ENTRIES..=abi::MAX_LANE_ENTRIES;
         if !entries.is_power_of_two() || !limits.contains(&entries) {
@@ -270,16 +273,18 @@ impl Reader {
         let area =
             LaneArea::map_from(shared.fd(), peer.id, entries).map_err(|_| LaneFault::Unmapped)?;
         let consumer = shared.area.lane_consumer(peer.id);
-        // SAFETY: the lane is mapped by its source, which is kept beside it, and the word by
-        // `shared`; it is this member's own, and used by atomics only.
+        // SAFETY: the lane is mapped by its source, which is stored with it, and the word is mapped
+        // by `shared`. Only this member writes the word, and it is accessed with atomics only.
         let memory =
             unsafe { RawReaderMemory::new(area.ring(), entries, NonNull::from(consumer).cast()) };
-        // SAFETY: as above, of the member's own area.
+        // SAFETY: the member's own area is mapped and writable, and its words are accessed with
+        // atomics only.
         let memory = unsafe { memory.with_mark(shared.area.area(), peer.id) };
-        // Where the kernel has both start. From here on only this member writes it.
+        // The kernel has set both indices to the same start. From now on only this member writes
+        // the consumer index.
         let start = consumer.load(Ordering::Relaxed);
         let ring = RingReader::new(memory, start, shared.geometry.outbox_bytes as u64);
-        // If it has left its payload is out of reach.
+        // If the sender has left, its payload is out of reach.
         let sender = shared.area_of(peer).ok();
         let lane = Incoming { peer, area, sender };
         self.receiver.add(ring, Source::Lane(lane));
@@ -293,8 +298,8 @@ impl Reader {
         inbox.producer().map_err(ReceiveError::Inbox)
     }
 
-    /// Ends the lanes of those who had left when the slots had these generations: what is published
-    /// by now is to be read, and then the lanes are closed.
+    /// Ends the lanes of senders that had left when the slots had these generations: items that are
+    /// published by now will be read, and then the lanes are closed.
     pub(crate) fn end_departed(&mut self, generations: &[u32]) {
         let quiet = self.receiver.quiet().filter_map(Source::lane);
         let departed = quiet.filter(|lane| lane.peer.has_left(generations));
@@ -306,15 +311,15 @@ impl Reader {
         }
     }
 
-    /// Whether the inbox has been read up to `until`, and the lanes that [`Reader::end_departed`] has
-    /// ended for these generations to their ends.
+    /// Whether the inbox has been read up to `until`, and the lanes that [`Reader::end_departed`]
+    /// has ended for these generations have been read to their ends.
     pub(crate) fn is_done(&self, until: u32, generations: &[u32]) -> bool {
         let rings = self.receiver.rings();
         let mut lanes = self.departed(generations);
         rings[INBOX].0.has_read(until) && !lanes.any(|(ring, _)| rings[ring].0.has_work())
     }
 
-    /// Closes the lanes of those who had left by then.
+    /// Closes the lanes of senders that had left when the slots had these generations.
     pub(crate) fn close_departed(
         &mut self,
         shared: &Shared,
@@ -322,7 +327,7 @@ impl Reader {
         events: &mut Vec<LaneEvent>,
     ) {
         let departed: Vec<_> = self.departed(generations).collect();
-        // The last first, for those behind one that is closed move up.
+        // Lanes are closed from the last to the first, because those behind a closed lane move up.
         for (ring, peer) in departed.into_iter().rev() {
             self.close(shared, ring);
             events.push(LaneEvent::Left(peer));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! How messages become items, and who has them afterwards: the same for an inbox and for a lane.
+//! Conversion of messages to items, and the owner of their blocks afterwards, for inboxes and
+//! lanes.
 
 use crate::abi::Item;
 use crate::error::SendError;
@@ -10,8 +11,8 @@ use crate::send::sent::Sent;
 use crate::send::unsent::Unsent;
 use crate::shared::Shared;
 
-/// Has `send` send the item of a message to `peer`. The receiver has the message's block then; if it
-/// fails, the caller has the message.
+/// Calls `send` with the item of a message to `peer`. Afterwards the receiver has the message's
+/// block. If `send` fails, the caller keeps the message.
 pub(crate) fn one(
     shared: &Shared,
     peer: Peer,
@@ -44,7 +45,7 @@ fn item(shared: &Shared, peer: Peer, message: &Message) -> Result<Item, SendErro
         if !block.is_of(shared) {
             return Err(SendError::ForeignBlock);
         }
-        // Nothing else says when the block is free.
+        // The peer's area must be mapped, because only its indices show when the block is free.
         kept?;
     }
     Ok(message.item())

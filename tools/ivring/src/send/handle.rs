@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What any thread may do with a member: look, and send.
+//! The operations that any thread may do with a member: list members, and send.
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -25,10 +25,10 @@ use crate::send::sent::Sent;
 use crate::send::unsent::Unsent;
 use crate::shared::Shared;
 
-/// The sending side of a member. Clones of it are the same member, and can be sent to other threads.
+/// The sending side of a member. Clones are the same member, and can be sent to other threads.
 ///
-/// The member leaves its region when the last of its handles, blocks and stoppers is dropped, and the
-/// [`Member`](crate::Member) itself.
+/// The member leaves its region when the last of its handles, blocks and stoppers and the
+/// [`Member`](crate::Member) have been dropped.
 #[derive(Clone)]
 pub struct Handle(Arc<Shared>);
 
@@ -41,7 +41,7 @@ impl Handle {
         &self.0
     }
 
-    /// This member, as its peers know it. A member can send to itself.
+    /// This member's identity. A member can send to itself.
     pub fn own(&self) -> Peer {
         self.0.own
     }
@@ -51,7 +51,7 @@ impl Handle {
         self.own().id
     }
 
-    /// The generation that the slot has with this member.
+    /// The generation of the slot with this member.
     pub fn generation(&self) -> u32 {
         self.own().generation
     }
@@ -65,7 +65,7 @@ impl Handle {
         sys::info(self.as_fd())
     }
 
-    /// The counters of a member of the region, this one or a peer.
+    /// The counters of this member or of a peer.
     ///
     /// # Errors
     ///
@@ -79,7 +79,8 @@ impl Handle {
         }
     }
 
-    /// The member in a slot, if there is one now. In a [child](crate::Member#children) none is seen.
+    /// The member that is in a slot now, if any. In a [child](crate::Member#children) there is
+    /// none.
     pub fn peer(&self, id: u32) -> Option<Peer> {
         if !self.0.is_mapped() {
             return None;
@@ -87,21 +88,22 @@ impl Handle {
         present(&self.0.region, id)
     }
 
-    /// All members of the region, this one too, as they are found while iterating.
+    /// All present members of the region, including this one. Each slot is looked at when the
+    /// iterator reaches it.
     pub fn peers(&self) -> impl Iterator<Item = Peer> {
         (0..self.0.geometry.slots).filter_map(|id| self.peer(id))
     }
 
-    /// Whether a peer is still there.
+    /// Whether a peer is still a member.
     pub fn is_present(&self, peer: Peer) -> bool {
         self.peer(peer.id) == Some(peer)
     }
 
-    /// Has each doorbell signal an eventfd, or none any more.
+    /// Makes each doorbell signal an eventfd; with `None`, no eventfd.
     ///
-    /// The eventfd is signalled at once, because there may be something to do for which no doorbell
-    /// will be rung any more. Later on a caller that sleeps on the eventfd alone makes sure that the
-    /// member is [armed](crate::Member#busy-and-armed) each time before it does.
+    /// The eventfd is signalled at once, because there may be work for which no doorbell will be
+    /// rung. Later, a caller that sleeps only on the eventfd must ensure before each sleep that the
+    /// member is [armed](crate::Member#busy-and-armed).
     ///
     /// # Errors
     ///
@@ -110,7 +112,8 @@ impl Handle {
         self.0.check_process()?;
         sys::eventfd(self.as_fd(), eventfd)?;
         if let Some(eventfd) = eventfd {
-            // It fails only if the eventfd counts as many signals as it can, and so is signalled.
+            // This fails only if the eventfd's counter is at its maximum, and then the eventfd is
+            // signalled.
             let _ = rustix::io::write(eventfd, &1u64.to_ne_bytes());
         }
         Ok(())
@@ -118,10 +121,10 @@ impl Handle {
 
     /// Takes a block of `len` bytes in this member's outbox, and waits for room until the deadline.
     ///
-    /// Blocks become free in the order in which they were taken, once their receivers have read
-    /// them: a peer that does not read holds up all later ones.
+    /// Blocks become free in the order in which they were taken, after their receivers have read
+    /// them: a peer that does not read holds up all later blocks.
     ///
-    /// The bytes are what they were before, and every member of the region can read them.
+    /// The bytes have their old content, and every member of the region can read them.
     ///
     /// # Errors
     ///
@@ -140,7 +143,7 @@ impl Handle {
             return Err(AllocError::TooLong { length: len, max });
         }
         self.0.check_process()?;
-        // The ring of which the kernel has said that nothing more will be read.
+        // The ring of which the kernel has said that no more items will be read.
         let mut dead = None;
         let mut outbox = self.0.outbox();
         loop {
@@ -155,7 +158,8 @@ impl Handle {
             drop(outbox);
             match self.0.flush(&oldest, deadline) {
                 Ok(()) => {}
-                // Whatever the receiver's own words say.
+                // The kernel decides whether there is room, even if the receiver's words say
+                // something else.
                 Err(FlushError::TimedOut) if deadline == Deadline::NOW => {
                     return Err(AllocError::Full);
                 }
@@ -177,19 +181,20 @@ impl Handle {
 
     /// Sends a message, and waits for room in the peer's inbox until the deadline.
     ///
-    /// Its block, if it has one, belongs to the receiver from then on.
+    /// The message's block, if any, belongs to the receiver afterwards.
     ///
     /// # Errors
     ///
-    /// With each of them the message comes back, to be sent again:
+    /// Every error returns the message, which can be sent again:
     ///
     /// - [`SendError::Full`] if there is no room and the deadline is [`Deadline::NOW`];
     /// - [`SendError::TimedOut`], [`SendError::Interrupted`];
-    /// - [`SendError::Gone`] or [`SendError::Stale`] if the peer has left, [`SendError::NoSuchPeer`] if it
-    ///   never was;
+    /// - [`SendError::Gone`] or [`SendError::Stale`] if the peer has left,
+    ///   [`SendError::NoSuchPeer`] if it never existed;
     /// - [`SendError::Broken`] if the peer broke its inbox;
-    /// - [`SendError::WaitsForItself`] from a handler, if it would wait for room in its own member's inbox;
-    /// - [`SendError::ForeignBlock`].
+    /// - [`SendError::WaitsForItself`] from a handler that would wait for room in its own member's
+    ///   inbox;
+    /// - [`SendError::ForeignBlock`] if the block is in another member's outbox.
     pub fn send(&self, peer: Peer, message: Message, deadline: Deadline) -> Result<Sent, Unsent> {
         carry::one(&self.0, peer, message, |item| {
             let done = self.enqueue(peer, &[item], deadline)?;
@@ -201,7 +206,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// As [`Handle::send`] with [`Deadline::NOW`].
+    /// The errors of [`Handle::send`] with [`Deadline::NOW`].
     pub fn try_send(&self, peer: Peer, message: Message) -> Result<Sent, Unsent> {
         self.send(peer, message, Deadline::NOW)
     }
@@ -210,7 +215,8 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// As [`Handle::send`]; without room it is [`SendError::TimedOut`], also if `timeout` is zero.
+    /// The errors of [`Handle::send`]. Without room this is [`SendError::TimedOut`], also if
+    /// `timeout` is zero.
     pub fn send_timeout(
         &self,
         peer: Peer,
@@ -220,16 +226,16 @@ impl Handle {
         self.send(peer, message, timeout.into())
     }
 
-    /// Sends messages, the first of them first, with as few system calls as can be. Those that were
-    /// sent are taken out of `messages`.
+    /// Sends messages in order, with as few system calls as possible. Messages that were sent are
+    /// removed from `messages`.
     ///
-    /// Fewer than all are sent if there is no more room until the deadline, or if something happens
-    /// on the way: sending the rest tells what.
+    /// Fewer messages are sent if there is no more room until the deadline, or if an error occurs
+    /// on the way. Sending the rest returns the error.
     ///
     /// # Errors
     ///
-    /// If none was sent, as [`Handle::send`] has them, and [`SendError::Count`] if there was none to
-    /// send. `messages` is as it was.
+    /// If no message was sent: the errors of [`Handle::send`], and [`SendError::Count`] if
+    /// `messages` is empty. `messages` is unchanged then.
     pub fn send_all(
         &self,
         peer: Peer,
@@ -249,7 +255,7 @@ impl Handle {
                 (Err(_), Some(all)) => return Ok(all),
                 (Err(error), None) => return Err(error),
             };
-            // The position is that of the last of them, so it is late enough for each.
+            // The position is that of the last message, so it is late enough for each message.
             for message in messages.drain(..sent.items as usize) {
                 message.hand_over(sent);
             }
@@ -261,15 +267,16 @@ impl Handle {
         }
     }
 
-    /// Sends items as they are, the first of them first: 1 to [`abi::MAX_BATCH`]. This is what is
-    /// below [`Handle::send_all`], for those who make many without payload.
+    /// Sends 1 to [`abi::MAX_BATCH`] items in order, as they are. [`Handle::send_all`] uses this.
+    /// It is for programs that send many items without payload.
     ///
-    /// Fewer than all are sent if there is no more room until the deadline.
+    /// Fewer items are sent if there is no more room until the deadline.
     ///
     /// # Errors
     ///
-    /// As [`Handle::send`] has them, but for the message; [`SendError::Count`] if there are none or too
-    /// many; [`SendError::Item`] for a bad item, or one with payload: blocks go with messages.
+    /// The errors of [`Handle::send`], except those of messages; [`SendError::Count`] if there are
+    /// no items or too many; [`SendError::Item`] for an invalid item, or one with payload, because
+    /// only messages can have blocks.
     pub fn send_items(
         &self,
         peer: Peer,
@@ -283,27 +290,28 @@ impl Handle {
             check_item(item).map_err(|fault| SendError::Item { index, fault })?;
         }
         self.0.check_process()?;
-        // If it has left already the kernel says so, and what it had read is not asked.
+        // If the peer has left already, the kernel returns the error, and its area is not needed.
         let _ = self.0.keep_area(peer);
         let done = self.enqueue(peer, items, deadline)?;
         Ok(Sent::by_inbox(peer, done))
     }
 
-    /// Sleeps until the receiver has read what was sent, and all before it.
+    /// Sleeps until the receiver has read what was sent, and all earlier items.
     ///
     /// # Errors
     ///
     /// - [`FlushError::TimedOut`], [`FlushError::Interrupted`];
-    /// - [`FlushError::Gone`] or [`FlushError::Stale`] if the receiver left before, as far as is known;
-    /// - [`FlushError::NotSent`] if `sent` is of another region;
-    /// - [`FlushError::WaitsForItself`] from a handler, if it would wait for its own member to read;
-    /// - [`FlushError::Closed`] if the receiver closed the lane that it went by;
+    /// - [`FlushError::Gone`] or [`FlushError::Stale`] if the receiver left before it had read
+    ///   them, as far as is known;
+    /// - [`FlushError::NotSent`] if `sent` belongs to another region;
+    /// - [`FlushError::WaitsForItself`] from a handler that would wait until its own member reads;
+    /// - [`FlushError::Closed`] if the receiver has closed the lane that was used;
     /// - [`FlushError::Broken`] if the receiver broke its inbox.
     pub fn flush(&self, sent: &Sent, deadline: Deadline) -> Result<(), FlushError> {
         self.0.flush(sent, deadline)
     }
 
-    /// Puts good items into a peer's inbox.
+    /// Puts valid items into a peer's inbox.
     fn enqueue(
         &self,
         peer: Peer,
@@ -329,9 +337,9 @@ impl Handle {
         }
     }
 
-    /// Says that this member, when it is idle, would rather be woken when a ring holds this many items
-    /// or is full, or when the first of them has waited for this long. At first, and if `items` is
-    /// below two or `delay` below a microsecond, each item wakes it.
+    /// Delays doorbells while this member is idle: it is woken when a ring holds this number of
+    /// items or is full, or `delay` after the first item. By default, and if `items` is less than
+    /// two or `delay` is less than a microsecond, each item wakes it.
     ///
     /// A delay longer than a second counts as a second. In a [child](crate::Member#children) this does
     /// nothing.
@@ -346,30 +354,30 @@ impl Handle {
         self.0.set_wake_items(items);
     }
 
-    /// Opens a lane to a peer: a ring of `entries` items, a power of two, that this member writes by
-    /// itself. There is one to each peer. If it has been dropped, this is the same one again, of
-    /// the capacity that it had.
+    /// Opens a lane to a peer: a ring of `entries` items, a power of two, that this member writes
+    /// without the kernel. There is one lane to each peer. If its [`Lane`] was dropped, this
+    /// returns the same lane again, with its original capacity.
     ///
     /// # Errors
     ///
-    /// - [`OpenLaneError::Refused`] if the peer accepts none, or none so large;
-    /// - [`OpenLaneError::InUse`] if this member has one;
-    /// - [`OpenLaneError::Unread`] if there is one of a member that had this slot before, which the peer
-    ///   has not yet read to its end: see [`Handle::open_lane_until`];
-    /// - [`OpenLaneError::Entries`] if no lane can be so large;
+    /// - [`OpenLaneError::Refused`] if the peer accepts no lanes, or no lanes of this size;
+    /// - [`OpenLaneError::InUse`] if this member has a [`Lane`] to the peer;
+    /// - [`OpenLaneError::Unread`] if the peer has not yet read the lane of an earlier member of
+    ///   this slot to its end: see [`Handle::open_lane_until`];
+    /// - [`OpenLaneError::Entries`] if lanes cannot have this capacity;
     /// - [`OpenLaneError::Gone`] or [`OpenLaneError::Stale`] if the peer has left;
     ///   [`OpenLaneError::NoSuchPeer`]; [`SystemError::NoMemory`].
     pub fn open_lane(&self, peer: Peer, entries: u32) -> Result<Lane, OpenLaneError> {
         Lane::open(&self.0, peer, entries, Deadline::NOW)
     }
 
-    /// As [`Handle::open_lane`]; and if there is a lane of a member that had this slot before, as after
-    /// a restart, waits until the peer has closed that.
+    /// Like [`Handle::open_lane`]. If there is a lane of an earlier member of this slot, for
+    /// example after a restart, this waits until the peer has closed that lane.
     ///
     /// # Errors
     ///
-    /// As [`Handle::open_lane`], but [`OpenLaneError::Unread`] only if the deadline is [`Deadline::NOW`];
-    /// and [`OpenLaneError::TimedOut`], [`OpenLaneError::Interrupted`].
+    /// The errors of [`Handle::open_lane`], but [`OpenLaneError::Unread`] only if the deadline is
+    /// [`Deadline::NOW`]; also [`OpenLaneError::TimedOut`], [`OpenLaneError::Interrupted`].
     pub fn open_lane_until(
         &self,
         peer: Peer,
@@ -380,7 +388,7 @@ impl Handle {
     }
 }
 
-/// Whether an item without payload can be sent.
+/// Whether an item is valid and has no payload.
 fn check_item(item: &abi::Item) -> Result<(), ItemFault> {
     if item.length > 0 || item.offset != 0 {
         return Err(ItemFault::Payload);

@@ -29,11 +29,12 @@ use crate::send::sent::{Route, Sent};
 use crate::send::unsent::Unsent;
 use crate::shared::{OwnLane, Shared};
 
-/// A ring from this member to a peer, written without the kernel: while the peer is busy, sending to it
-/// is a few stores.
+/// A ring from this member to a peer that is written without the kernel: while the peer is busy,
+/// sending an item takes a few stores.
 ///
-/// One thread at a time owns it; any can. Its receiver reads it beside its inbox, in order; there is
-/// no order between the two. When it is dropped, what was staged is published.
+/// One thread at a time owns it, and it can be sent to other threads. The receiver reads its items
+/// in order; there is no order between a lane and the inbox. When it is dropped, staged items are
+/// published.
 ///
 /// ```no_run
 /// use ivring::{Deadline, Message, Member, abi::Item};
@@ -44,7 +45,7 @@ use crate::shared::{OwnLane, Shared};
 /// let mut lane = member.open_lane(server, 1024)?;
 /// lane.send(Message::new(1).inline(b"ping")?, Deadline::NEVER)?;
 ///
-/// // Many at once.
+/// Sends many items at once.
 /// for cookie in 0..100 {
 ///     lane.wait_room(Deadline::NEVER)?;
 ///     lane.push(&Item { port: 1, cookie, ..Item::default() })?;
@@ -54,16 +55,16 @@ use crate::shared::{OwnLane, Shared};
 /// # }
 /// ```
 pub struct Lane {
-    /// Invariant: its memory is that of `area` and `end`, which are mapped for as long.
+    /// Invariant: `sender` uses the memory of `area` and `end`, which are mapped while this exists.
     sender: Sender<RawWriterMemory, Doorbell>,
     area: LaneArea,
     #[expect(dead_code, reason = "keeps the receiver's area mapped")]
     end: Arc<PeerArea>,
-    /// Which of the writers that there were.
+    /// The number of this writer of the lane.
     number: u64,
 }
 
-/// The module as a bell.
+/// The bell that calls the module.
 struct Doorbell {
     shared: Arc<Shared>,
     peer: Peer,
@@ -107,7 +108,7 @@ impl Lane {
             return Err(OpenLaneError::Entries(entries));
         }
         shared.check_process()?;
-        // Mapped before the peer can leave.
+        // The area is mapped before the peer can leave.
         let end = shared.area_of(peer)?;
         let is_closed = end.lane_closed(shared.own.id).load(Ordering::Relaxed) != 0;
         let number = shared.number();
@@ -118,7 +119,7 @@ impl Lane {
             Ok(mapped) => mapped,
             Err(error) => {
                 match lanes.get_mut(&peer) {
-                    // It is there, to be opened again.
+                    // The lane exists and can be opened again.
                     Some(lane) if lane.entries != 0 => lane.writer = None,
                     _ => drop(lanes.remove(&peer)),
                 }
@@ -127,13 +128,14 @@ impl Lane {
         };
         drop(lanes);
 
-        // Where the kernel has it start, or this member has left it.
+        // The index that the kernel has set at first, or that an earlier `Lane` of this member has
+        // left.
         let producer = area.producer().load(Ordering::Relaxed);
         // SAFETY:
-        // - both areas are mapped for as long as the `Lane` lives, and with it this: the lane area
-        //   writable, with so many items;
-        // - this process has no other `Lane` to the peer, for the kernel allows one, and hands out
-        //   the words of areas only as atomics.
+        // - both areas are mapped while the `Lane` exists, and so while this exists. The lane area
+        //   is writable, and has this number of items;
+        // - this process has no other `Lane` to the peer, because the kernel allows only one, and
+        //   words of areas are handed out only as atomics.
         let memory = unsafe {
             RawWriterMemory::new(
                 area.ring(),
@@ -142,7 +144,8 @@ impl Lane {
                 end.area(),
             )
         };
-        // SAFETY: as above.
+        // SAFETY: `end` is the whole member area of the peer, and is mapped while the `Lane`
+        // exists.
         let memory = unsafe { memory.with_mark(shared.own.id) };
         let writer = RingWriter::new(memory, producer);
         let bell = Doorbell {
@@ -159,7 +162,7 @@ impl Lane {
         })
     }
 
-    /// Where it leads.
+    /// The receiver of the lane.
     pub fn peer(&self) -> Peer {
         self.sender.bell().peer
     }
@@ -168,46 +171,49 @@ impl Lane {
         &self.sender.bell().shared
     }
 
-    /// Whether it belongs to that member.
+    /// Whether the lane belongs to that member.
     pub(crate) fn is_of(&self, member: &Shared) -> bool {
         std::ptr::eq(self.shared(), member)
     }
 
-    /// How many items it can hold.
+    /// The capacity in items.
     pub fn entries(&self) -> u32 {
         self.area.entries()
     }
 
-    /// What has happened to it.
+    /// The counters of the lane.
     pub fn stats(&self) -> LaneStats {
         self.sender.stats()
     }
 
-    /// How to wait for room; at first, [`Polling::by_cpus`].
+    /// Sets how the lane polls before it sleeps for room. By default, [`Polling::by_cpus`].
     pub fn set_polling(&mut self, polling: Polling) {
         self.sender.set_polling(polling.into());
     }
 
     /// Stages an item as it is. The receiver does not see it before [`Lane::publish`].
     ///
-    /// Where it points to is not looked at; a [`Message`] keeps a block for as long as it is read.
+    /// The payload range of the item is not checked. A [`Message`] keeps its block until it has
+    /// been read.
     ///
     /// # Errors
     ///
-    /// - [`SendError::Full`];
-    /// - for good, [`SendError::Gone`] or [`SendError::Stale`] if the peer has left, [`SendError::Closed`]
-    ///   if it has closed the lane, [`SendError::Broken`] if it broke it.
+    /// - [`SendError::Full`] if there is no room;
+    /// - permanently, [`SendError::Gone`] or [`SendError::Stale`] if the peer has left,
+    ///   [`SendError::Closed`] if it has closed the lane, [`SendError::Broken`] if it broke the
+    ///   lane.
     #[inline]
     pub fn push(&mut self, item: &Item) -> Result<(), SendError> {
         self.sender.push(item).map_err(SendError::from)
     }
 
-    /// Stages a message. Its block belongs to the receiver from then on, so publish it before you
+    /// Stages a message. Its block belongs to the receiver from now on, so publish it before you
     /// [wait for room](crate::Handle::alloc) in the outbox.
     ///
     /// # Errors
     ///
-    /// As [`Lane::push`], and [`SendError::ForeignBlock`]. The message comes back.
+    /// The errors of [`Lane::push`], and [`SendError::ForeignBlock`]. Every error returns the
+    /// message.
     pub fn push_message(&mut self, message: Message) -> Result<(), Unsent> {
         let (peer, entries) = (self.peer(), self.entries());
         let sender = &mut self.sender;
@@ -219,24 +225,26 @@ impl Lane {
         Ok(())
     }
 
-    /// Shows the receiver all that is staged, and rings if it may be asleep. Returns whether it had
-    /// to be woken.
+    /// Publishes all staged items, and rings the receiver if it may be asleep. Returns whether this
+    /// call has woken the receiver.
     ///
     /// # Errors
     ///
-    /// As [`Lane::push`] has them for good.
+    /// The permanent errors of [`Lane::push`].
     #[inline]
     pub fn publish(&mut self) -> Result<bool, SendError> {
         self.sender.publish().map_err(SendError::from)
     }
 
-    /// Waits until there is room, and returns for how many items. If there is none now, publishes
-    /// what is staged, looks again for a while, then sleeps until half of the lane has been read.
+    /// Waits until there is room. Returns the number of items that there is room for. If there is
+    /// none at first, this publishes the staged items, polls for a while, then sleeps until half of
+    /// the lane has been read.
     ///
     /// # Errors
     ///
-    /// [`SendError::Full`] if there is none and the deadline is [`Deadline::NOW`];
-    /// [`SendError::TimedOut`], [`SendError::Interrupted`]; and as [`Lane::push`] has them for good.
+    /// [`SendError::Full`] if there is no room and the deadline is [`Deadline::NOW`];
+    /// [`SendError::TimedOut`], [`SendError::Interrupted`]; and the permanent errors of
+    /// [`Lane::push`].
     pub fn wait_room(&mut self, deadline: Deadline) -> Result<u32, SendError> {
         let room = match deadline {
             Deadline::NOW => self.sender.try_room(),
@@ -249,7 +257,8 @@ impl Lane {
     ///
     /// # Errors
     ///
-    /// As [`Lane::wait_room`], and [`SendError::ForeignBlock`]. The message comes back.
+    /// The errors of [`Lane::wait_room`], and [`SendError::ForeignBlock`]. Every error returns the
+    /// message.
     pub fn send(&mut self, message: Message, deadline: Deadline) -> Result<Sent, Unsent> {
         if let Err(error) = self.wait_room(deadline) {
             return Err(Unsent::new(error, message));
@@ -259,7 +268,7 @@ impl Lane {
         let shared = Arc::clone(&sender.bell().shared);
         carry::one(&shared, peer, message, |item| {
             sender.push(&item)?;
-            // If that fails nothing that is in the lane will be read.
+            // If this fails, no item in the lane will be read.
             let rung = sender.publish()?;
             Ok(sent(peer, entries, sender.writer().position(), 1, rung))
         })
@@ -269,7 +278,7 @@ impl Lane {
     ///
     /// # Errors
     ///
-    /// As [`Lane::send`] with [`Deadline::NOW`].
+    /// The errors of [`Lane::send`] with [`Deadline::NOW`].
     pub fn try_send(&mut self, message: Message) -> Result<Sent, Unsent> {
         self.send(message, Deadline::NOW)
     }
@@ -278,13 +287,14 @@ impl Lane {
     ///
     /// # Errors
     ///
-    /// As [`Lane::send`]; without room it is [`SendError::TimedOut`], also if `timeout` is zero.
+    /// The errors of [`Lane::send`]. Without room this is [`SendError::TimedOut`], also if
+    /// `timeout` is zero.
     pub fn send_timeout(&mut self, message: Message, timeout: Duration) -> Result<Sent, Unsent> {
         self.send(message, timeout.into())
     }
 
-    /// Sends messages, the first of them first, and publishes as many together as there is room
-    /// for. Those that were sent are taken out of `messages`.
+    /// Sends messages in order, and publishes as many at once as there is room for. Messages that
+    /// were sent are removed from `messages`.
     ///
     /// # Errors
     ///
@@ -327,14 +337,14 @@ impl Lane {
         Ok(self.sent(count as u32, rung))
     }
 
-    /// What became of the last `items` that were staged.
+    /// The result for the last `items` staged items.
     fn sent(&self, items: u32, rung: bool) -> Sent {
         let position = self.sender.writer().position();
         sent(self.peer(), self.entries(), position, items, rung)
     }
 }
 
-/// What became of the last `items` that were staged, up to `position`.
+/// The result for the last `items` staged items, up to `position`.
 fn sent(peer: Peer, entries: u32, position: u32, items: u32, rung: bool) -> Sent {
     Sent {
         peer,
@@ -348,11 +358,11 @@ fn sent(peer: Peer, entries: u32, position: u32, items: u32, rung: bool) -> Sent
 impl Drop for Lane {
     fn drop(&mut self) {
         if self.shared().is_mapped() {
-            // If that fails nobody reads it any more.
+            // If this fails, the receiver no longer reads the lane.
             let _ = self.publish();
         }
         let Doorbell { shared, peer } = self.sender.bell();
-        // Another lane may have taken its place, after the receiver had closed it.
+        // Another lane may have replaced this one, after the receiver had closed it.
         let mut lanes = shared.lanes();
         let own = lanes.get_mut(peer);
         if let Some(lane) = own.filter(|lane| lane.writer == Some(self.number)) {
@@ -361,8 +371,9 @@ impl Drop for Lane {
     }
 }
 
-/// Takes the place of the one writer to a peer, so that no other thread opens the lane meanwhile.
-/// Returns the capacity of the lane, if this member has one that nobody writes.
+/// Reserves the place of the only writer to a peer, so that no other thread opens the lane
+/// meanwhile. Returns the capacity of the lane in items, if this member has a lane without a
+/// writer.
 fn claim(
     shared: &Shared,
     peer: Peer,
@@ -383,7 +394,7 @@ fn claim(
     Ok(before)
 }
 
-/// Has the lane made, unless there is one that this member has left, and maps it. Returns its capacity.
+/// Opens the lane, unless this member has one without a writer, and maps it. Returns its capacity.
 fn map(
     shared: &Shared,
     peer: Peer,
@@ -395,7 +406,7 @@ fn map(
         Some(entries) => entries,
         None => {
             sys::open_lane(shared.fd(), peer, entries, deadline)?;
-            // None of an earlier lane will be read any more.
+            // Items of an earlier lane will not be read any more.
             shared.outbox().forget_lane(peer);
             if let Some(lane) = shared.lanes().get_mut(&peer) {
                 lane.entries = entries;
@@ -404,11 +415,11 @@ fn map(
         }
     };
     let area = LaneArea::map_to(shared.fd(), peer.id, entries).map_err(|errno| match errno {
-        // The slot is free.
+        // There is no member in the slot.
         Errno::NXIO => OpenLaneError::Gone,
         errno => SystemError::of("mmap", errno).into(),
     })?;
-    // It was the lane to that peer if the peer is still there.
+    // The mapping is the lane to this peer if the peer is still present.
     peers::check(&shared.region, peer)?;
     Ok((entries, area))
 }

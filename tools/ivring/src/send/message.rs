@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What is sent.
+//! Messages.
 
 use std::mem;
 
@@ -9,7 +9,7 @@ use crate::error::InlineTooLong;
 use crate::payload::block::{Block, SharedBlock};
 use crate::send::sent::Sent;
 
-/// An item to be sent, with the block that is its payload.
+/// An item to be sent, with the block of its payload.
 ///
 /// ```no_run
 /// use ivring::{Deadline, Message, Member};
@@ -48,41 +48,41 @@ impl Message {
         }
     }
 
-    /// A number for the receiver, which a reply carries back.
+    /// A number for the receiver. A reply has the same number.
     pub fn cookie(mut self, cookie: u64) -> Self {
         self.item.cookie = cookie;
         self
     }
 
-    /// Makes it the answer to the item that has this cookie.
+    /// Makes this a reply to the item with this cookie.
     pub(crate) fn answer(mut self, cookie: u64) -> Self {
         self.item.flags |= ITEM_REPLY;
         self.cookie(cookie)
     }
 
-    /// Makes it the answer to a request whose port nobody handles.
+    /// Makes this a refusal of a request whose port has no handler.
     pub(crate) fn refuse(mut self) -> Self {
         self.item.flags |= ITEM_REFUSED;
         self
     }
 
-    /// Makes it a request with that cookie. Returns the cookie that it had.
+    /// Makes this a request with this cookie. Returns its old cookie.
     pub(crate) fn ask(&mut self, cookie: u64) -> u64 {
         self.item.flags |= ITEM_REQUEST;
         mem::replace(&mut self.item.cookie, cookie)
     }
 
-    /// Makes it no request any more, and gives it back the cookie that it had.
+    /// Makes this an ordinary message again, with its old cookie.
     pub(crate) fn unask(&mut self, cookie: u64) {
         self.item.flags &= !ITEM_REQUEST;
         self.item.cookie = cookie;
     }
 
-    /// Data that rides in the item.
+    /// Sets the data that is stored in the item itself.
     ///
     /// # Errors
     ///
-    /// [`InlineTooLong`] if it is more than [`INLINE_BYTES`].
+    /// [`InlineTooLong`] if `data` has more than [`INLINE_BYTES`] bytes.
     pub fn inline(mut self, data: &[u8]) -> Result<Self, InlineTooLong> {
         let length = data.len();
         if length > INLINE_BYTES {
@@ -94,19 +94,19 @@ impl Message {
         Ok(self)
     }
 
-    /// Payload that the receiver reads in this member's outbox.
+    /// Sets the payload, which the receiver reads in this member's outbox.
     pub fn block(mut self, block: Block) -> Self {
         self.payload = Payload::Own(block);
         self
     }
 
-    /// Payload that more than one receiver reads in this member's outbox.
+    /// Sets a payload that several receivers read in this member's outbox.
     pub fn shared(mut self, block: &SharedBlock) -> Self {
         self.payload = Payload::Shared(block.clone());
         self
     }
 
-    /// Gives the block back, to be filled anew. `None` if there is none, or it is shared.
+    /// Returns the block, to be filled again. `None` if there is none, or it is shared.
     pub fn into_block(self) -> Option<Block> {
         match self.payload {
             Payload::Own(block) => Some(block),
@@ -156,7 +156,7 @@ impl Message {
         }
     }
 
-    /// Leaves the block to the receiver.
+    /// Passes the block to the receiver.
     pub(crate) fn hand_over(self, sent: Sent) {
         match self.payload {
             Payload::None => {}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Sending: messages, by the inbox of the receiver or by a lane.
+//! Sending messages through the inbox of the receiver or through a lane.
 
 mod carry;
 pub(crate) mod handle;

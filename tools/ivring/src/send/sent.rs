@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What is known of messages that were sent.
+//! The result of sending messages.
 
 use crate::os::sys::Enqueued;
 use crate::peer::Peer;
@@ -13,24 +13,24 @@ pub enum Route {
     Inbox,
     /// This member's lane to the receiver.
     Lane {
-        /// Its capacity.
+        /// The lane's capacity in items.
         entries: u32,
     },
 }
 
-/// What became of messages that were sent.
+/// The result of sending messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sent {
-    /// To whom.
+    /// The receiver.
     pub peer: Peer,
-    /// By which ring.
+    /// The ring that was used.
     pub route: Route,
-    /// How many messages.
+    /// The number of messages.
     pub items: u32,
-    /// The producer index of the ring behind the last of them.
+    /// The producer index of the ring behind the last message.
     pub position: u32,
-    /// How many doorbells were rung for them: zero if the peer was busy.
+    /// The number of doorbells rung for them; zero if the peer was busy.
     pub rung: u32,
 }
 
@@ -45,7 +45,7 @@ impl Sent {
         }
     }
 
-    /// This and what was sent after it.
+    /// The combined result of this and of a later send.
     pub(crate) fn and(self, later: Self) -> Self {
         Self {
             items: self.items + later.items,

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! A message that comes back.
+//! A message that could not be sent.
 
 use crate::error::{Cause, Error, SendError, into_io};
 use crate::send::message::Message;
 
-/// A message that was not sent, and why. It can be sent again.
+/// A message that was not sent, and the reason. It can be sent again.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 #[non_exhaustive]
 pub struct Unsent {
-    /// Why.
+    /// The reason.
     pub error: SendError,
-    /// The message, its block with it.
+    /// The message, with its block.
     pub message: Box<Message>,
 }
 
