@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Has the crate take its atomics from the model checker.
+//! Makes the crate use the atomics of the model checker.
 
 fn main() {
     println!("cargo::rustc-cfg=ivring_loom");

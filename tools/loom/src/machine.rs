@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The machine that the protocol runs on: memory whose words are atomics of loom, and processes that
-//! can die.
+//! The machine on which the protocol runs: memory whose words are atomics of loom, and processes
+//! that can die.
 //!
-//! The code under test reaches memory by its address, as it does when it ships. Each word is an
-//! atomic of loom, made when it is first used: by the test, before there is more than one process.
-//! Words of items are cells of loom, for which it is an error to be read and written, or written
-//! twice, without an order between. That is more than that items are not torn.
+//! The code under test accesses memory by its address, as it does when it ships. Each word is an
+//! atomic of loom, which the test makes before there is a second process. Words of items are cells
+//! of loom. Loom reports an error if a cell is read and written, or written twice, without an order
+//! between the accesses. This is stricter than a check for torn items.
 //!
-//! Three things loom does not know of, and they are added here:
+//! Loom does not support three things, which are added here:
 //!
 //! - **Plain stores.** Items are written by plain stores. Before each step the items are compared
-//!   with what they were, and what has changed was written by who makes that step.
-//! - **The compiler.** A process can be compiled lazily: then each of its stores comes as late as a
-//!   compiler may have it, at the next fence, be it only the compiler's.
+//!   with their old values, and the process that makes the step counts as the writer of each
+//!   change.
+//! - **The compiler.** A process can be compiled lazily: then each of its stores is delayed as long
+//!   as a compiler may delay it, until the next fence, which may be a compiler fence.
 //! - **Barriers on other CPUs.** [`barrier_on_all`] interrupts each process that is
-//!   [interruptible](Process::interruptible) at some point between two of its steps, and has it
+//!   [interruptible](Process::interruptible) at some point between two of its steps, and makes it
 //!   pass a full fence there.
 
 use std::cell::RefCell;
@@ -29,12 +30,12 @@ use loom::sync::atomic::{AtomicU32, fence as loom_fence};
 use loom::sync::{Condvar, Mutex};
 use loom::thread::{ThreadId, current};
 
-/// What there is in one run of a model.
+/// The state of one run of a model.
 #[derive(Default)]
 struct Machine {
     blocks: Vec<Box<[u64]>>,
     words: HashMap<usize, Rc<AtomicU32>>,
-    /// Those that several processes write.
+    /// The words that several processes write.
     contended: HashSet<usize>,
     items: HashMap<usize, Rc<ItemWord>>,
     running: HashMap<ThreadId, Running>,
@@ -43,11 +44,11 @@ struct Machine {
 
 struct ItemWord {
     cell: UnsafeCell<u64>,
-    /// What was last seen there.
+    /// The value at the last comparison.
     seen: std::cell::Cell<u64>,
 }
 
-/// A process that is interruptible.
+/// The CPU of an interruptible process.
 struct Cpu {
     interrupt: Mutex<Interrupt>,
     changed: Condvar,
@@ -58,28 +59,28 @@ struct Interrupt {
     runs: bool,
 }
 
-/// How a process runs.
+/// Options of a process.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Process {
-    /// It dies before its step of this number.
+    /// The process dies before its step with this number.
     pub dies_at: Option<u32>,
-    /// Its stores come as late as a compiler may have them.
+    /// Stores are delayed as long as a compiler may delay them.
     pub lazily_compiled: bool,
-    /// Barriers on all CPUs reach it at any point. Nothing is lost if it needs none.
+    /// Barriers on all CPUs may interrupt it at any point. A process that needs none may omit this.
     pub interruptible: bool,
 }
 
 struct Running {
     process: Process,
     steps: u32,
-    /// System calls that it is in.
+    /// The depth of system calls that the process is in.
     calls: i32,
-    /// Stores that are yet to come.
+    /// Delayed stores.
     late: Vec<(usize, u32, Ordering)>,
     cpu: Option<Rc<Cpu>>,
 }
 
-// All threads of a model run in one thread of the system.
+// All threads of a model run in one thread of the operating system.
 thread_local! {
     static MACHINE: RefCell<Machine> = RefCell::default();
 }
@@ -88,9 +89,9 @@ fn with<T>(f: impl FnOnce(&mut Machine) -> T) -> T {
     MACHINE.with_borrow_mut(f)
 }
 
-/// Runs `model` in all ways in which its threads can take turns, and with all that its loads can
-/// read, up to a bound: so many times a thread is interrupted that could go on. `bound` holds if the
-/// environment does not say `LOOM_MAX_PREEMPTIONS`.
+/// Runs `model` with all interleavings of its threads, and all values that its loads may read, up
+/// to a bound: the number of times that a thread is preempted although it could continue. `bound`
+/// applies unless `LOOM_MAX_PREEMPTIONS` is set in the environment.
 pub fn check(bound: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound.get_or_insert(bound);
@@ -101,19 +102,19 @@ pub fn check(bound: usize, model: impl Fn() + Send + Sync + 'static) {
     });
 }
 
-/// Zeroed memory for one run of a model.
+/// Allocates zeroed memory for one run of a model, in bytes.
 pub fn allocate(bytes: usize) -> *mut u8 {
     let block = vec![0u64; bytes.div_ceil(8)].into_boxed_slice();
     with(|machine| machine.blocks.push(block));
     last_block()
 }
 
-/// Where the last memory lies that was allocated.
+/// The address of the memory that was allocated last.
 pub fn last_block() -> *mut u8 {
     with(|machine| machine.blocks.last_mut().unwrap().as_mut_ptr().cast())
 }
 
-/// Says that items lie there: `words` numbers of 64 bits.
+/// Declares that items are at this address: `words` numbers of 64 bits.
 pub fn add_items(first: *mut u64, words: usize) {
     for i in 0..words {
         let word = first.wrapping_add(i);
@@ -125,16 +126,16 @@ pub fn add_items(first: *mut u64, words: usize) {
     }
 }
 
-/// Says that several processes write a word, some of them by exchanges.
+/// Declares that several processes write a word, some of them by exchanges.
 ///
-/// Where stores and exchanges of one word meet, loom 0.7 lets two exchanges find the same value. Its
-/// order of the stores is a partial one, in which each becomes the successor of the last if all are
-/// exchanges. A load may be as old as before.
+/// If stores and exchanges of one word compete, loom 0.7 lets two exchanges find the same value,
+/// because its order of stores is only partial. If all writes are exchanges, each becomes the
+/// successor of the last one. Loads may still return old values.
 pub fn set_contended(word: *mut u32) {
     with(|machine| machine.contended.insert(word as usize));
 }
 
-/// Runs a process to its end; `None` if it has died.
+/// Runs a process to its end. `None` if it has died.
 pub fn run<T>(process: Process, f: impl FnOnce() -> T) -> Option<T> {
     let cpu = process.interruptible.then(|| {
         Rc::new(Cpu {
@@ -156,7 +157,7 @@ pub fn run<T>(process: Process, f: impl FnOnce() -> T) -> Option<T> {
         };
         machine.running.insert(current().id(), running);
     });
-    // A process that starts has passed a barrier, as one that sleeps has.
+    // A process has passed a barrier when it starts, as after a sleep.
     cpu.as_ref().inspect(|cpu| cpu.set_runs(true));
     let result = catch_unwind(AssertUnwindSafe(f));
     if result.is_ok() {
@@ -172,11 +173,11 @@ pub fn run<T>(process: Process, f: impl FnOnce() -> T) -> Option<T> {
     }
 }
 
-/// How a process unwinds that dies.
+/// The panic payload of a process that dies.
 struct Dead;
 
-/// The process goes to sleep, in the kernel, and `f` returns when it has been woken. Who sleeps has
-/// passed a full barrier, and need not be interrupted.
+/// The process goes to sleep in the kernel. `f` returns when it has been woken. A sleeping process
+/// has passed a full barrier, and need not be interrupted.
 pub fn sleep<T>(f: impl FnOnce() -> T) -> T {
     come_late();
     let cpu = cpu();
@@ -186,8 +187,8 @@ pub fn sleep<T>(f: impl FnOnce() -> T) -> T {
     value
 }
 
-/// A system call, until this goes out of scope. The compiler puts nothing off until after it, and who
-/// dies in it dies when it returns.
+/// A system call, until this goes out of scope. The compiler delays no stores past its begin. A
+/// process that dies in it dies when it returns.
 #[must_use = "it ends at once"]
 pub fn system_call() -> SystemCall {
     step();
@@ -219,7 +220,7 @@ fn cpu() -> Option<Rc<Cpu>> {
     with(|machine| machine.running.get(&current().id())?.cpu.clone())
 }
 
-/// Takes note of what the current process has written by plain stores.
+/// Finds what the current process has written by plain stores.
 fn notice() {
     let changed: Vec<_> = with(|machine| {
         let items = machine.items.iter();
@@ -230,12 +231,12 @@ fn notice() {
     });
     for (item, now) in changed {
         item.seen.set(now);
-        // SAFETY: loom sees to it that nobody else uses it.
+        // SAFETY: loom reports an error if another thread accesses the cell at the same time.
         item.cell.with_mut(|value| unsafe { value.write(now) });
     }
 }
 
-/// One step of the current process begins. It may die instead.
+/// Begins a step of the current process. The process may die instead.
 fn step() {
     notice();
     let dies = with(|machine| {
@@ -250,7 +251,7 @@ fn step() {
     }
 }
 
-/// What the compiler may have put off is done.
+/// Executes the stores that the compiler has delayed.
 fn come_late() {
     loop {
         let store = with(|machine| {
@@ -313,8 +314,8 @@ fn store_now(at: usize, value: u32, order: Ordering) {
     }
 }
 
-/// Stores `new` if the word is `old`, or whatever it is. Fully ordered as the kernel's are, or not at
-/// all. Returns what the word was.
+/// Stores `new` if the word is `old`, or always if `old` is `None`. Fully ordered like the kernel's
+/// operations if `ordered`, otherwise relaxed. Returns the old value.
 pub fn exchange(at: *mut u32, old: Option<u32>, new: u32, ordered: bool) -> u32 {
     step();
     come_late();
@@ -333,8 +334,8 @@ pub fn exchange(at: *mut u32, old: Option<u32>, new: u32, ordered: bool) -> u32 
     result.unwrap_or_else(|now| now)
 }
 
-/// Makes something else of a word. Fully ordered as the kernel's operations are, or not at all. Returns
-/// what the word was.
+/// Replaces the word's value by the result of `make`. Fully ordered like the kernel's operations if
+/// `ordered`, otherwise relaxed. Returns the old value.
 pub fn update(at: *mut u32, ordered: bool, make: impl Fn(u32) -> u32) -> u32 {
     step();
     come_late();
@@ -358,28 +359,28 @@ pub fn update(at: *mut u32, ordered: bool, make: impl Fn(u32) -> u32) -> u32 {
 pub fn load_item(at: *mut u64) -> u64 {
     step();
     let item = with(|machine| machine.items[&(at as usize)].clone());
-    // SAFETY: loom sees to it that nobody writes it.
+    // SAFETY: loom reports an error if another thread writes the cell at the same time.
     item.cell.with(|value| unsafe { value.read() })
 }
 
 /// A fence.
 pub fn fence(order: Ordering) {
     step();
-    // Nothing that comes before an acquire fence, but loads, is held back by it.
+    // Earlier stores need not be executed before an acquire fence.
     if order != Ordering::Acquire {
         come_late();
     }
     loom_fence(order);
 }
 
-/// A fence for the compiler alone.
+/// A fence for the compiler only.
 pub fn compiler_fence(_: Ordering) {
     step();
     come_late();
 }
 
-/// Has all processes that are interruptible, and this one, pass a full fence, each at some point
-/// between two steps of its own.
+/// Makes all interruptible processes, and this one, pass a full fence, each at some point between
+/// two of its own steps.
 pub fn barrier_on_all() {
     step();
     come_late();

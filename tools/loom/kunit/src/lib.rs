@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the module's files want of the kernel's procedural macros.
+//! The kernel's procedural macros that the module's files use.
 
 use proc_macro::{Delimiter, Group, Punct, Spacing, TokenStream, TokenTree};
 
-/// Leaves the tests out, as the kernel's does without `CONFIG_KUNIT`.
+/// Removes the tests, like the kernel's macro without `CONFIG_KUNIT`.
 #[proc_macro_attribute]
 pub fn kunit_tests(_: TokenStream, _: TokenStream) -> TokenStream {
     TokenStream::new()
 }
 
-/// Leaves out which fields are pinned.
+/// Ignores the information which fields are pinned.
 #[proc_macro_attribute]
 pub fn pin_data(_: TokenStream, item: TokenStream) -> TokenStream {
     let mut out: Vec<TokenTree> = Vec::new();
@@ -29,7 +29,7 @@ pub fn pin_data(_: TokenStream, item: TokenStream) -> TokenStream {
     out.into_iter().collect()
 }
 
-/// Makes the value at once: a field's initializer is its value.
+/// Makes the value directly: a field's initializer is its value.
 #[proc_macro]
 pub fn pin_init(item: TokenStream) -> TokenStream {
     let mut out: Vec<TokenTree> = Vec::new();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the files of the module want of the kernel.
+//! The parts of the kernel's API that the files of the module use.
 
 pub(crate) mod prelude {
     pub(crate) use ivring_loom_kunit::{kunit_tests, pin_data, pin_init};
@@ -20,7 +20,7 @@ pub(crate) mod prelude {
     #[derive(Clone, Copy)]
     pub(crate) struct Flags;
 
-    /// Nothing has to stay in place.
+    /// Initializers. Values of the model need not be pinned.
     pub(crate) trait PinInit<T> {
         fn made(self) -> T;
     }
@@ -32,7 +32,7 @@ pub(crate) mod prelude {
     }
 }
 
-/// As the kernel's.
+/// Like the kernel's `pin_init!`.
 #[macro_export]
 macro_rules! new_spinlock {
     ($value:expr, $name:literal) => {
@@ -55,7 +55,7 @@ pub(crate) mod sync {
     }
 
     pub(crate) mod atomic {
-        /// A word of the kernel's own.
+        /// A word that only the kernel accesses.
         pub(crate) struct Atomic<T>(loom::sync::atomic::AtomicU64, core::marker::PhantomData<T>);
 
         impl Atomic<u64> {

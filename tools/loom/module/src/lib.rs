@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The module's code of rings, of waiting for progress and of the state, as it ships, on the atomics
-//! of loom.
+//! The module's code of rings, of waiting for progress and of the state, as it ships, with the
+//! atomics of loom.
 //!
-//! The files of `rust/` are compiled here once more. What they want of the kernel is in
-//! [`kernel_api`]; the rest of the module, as far as it is needed, is in [`member`].
+//! The files of `rust/` are compiled here again. [`kernel_api`] has the parts of the kernel that
+//! they use, and [`member`] has the necessary parts of the rest of the module.
 
 extern crate self as kernel;
 
@@ -47,7 +47,7 @@ mod uapi;
 #[allow(dead_code)]
 mod wait_list;
 
-// Where the module has them.
+// The same module paths as in the kernel module.
 mod memory {
     pub(crate) use crate::{area, backing, layout};
 }
@@ -59,7 +59,7 @@ mod queue {
 }
 
 mod backing {
-    //! In the place of `rust/memory/backing.rs`: memory of the machine.
+    //! Replaces `rust/memory/backing.rs`: memory of the machine.
 
     use core::ptr::NonNull;
 
@@ -70,9 +70,9 @@ mod backing {
         size: usize,
     }
 
-    // SAFETY: All threads of a model are one thread of the system.
+    // SAFETY: All threads of a model are one thread of the operating system.
     unsafe impl Send for Backing {}
-    // SAFETY: As for `Send`.
+    // SAFETY: All threads of a model are one thread of the operating system.
     unsafe impl Sync for Backing {}
 
     impl Backing {
@@ -93,7 +93,7 @@ mod backing {
 }
 
 mod list {
-    //! In the place of the kernel's `list.rs`.
+    //! Replaces the kernel's `list.rs`.
 
     use std::sync::Arc;
 
@@ -107,7 +107,7 @@ mod list {
 }
 
 mod bits {
-    //! In the place of `rust/os/bits.rs`.
+    //! Replaces `rust/os/bits.rs`.
 
     use ivring_loom::machine;
 
@@ -121,7 +121,7 @@ mod bits {
 }
 
 mod patience {
-    //! In the place of `rust/queue/patience.rs`: no sender leaves while it sleeps.
+    //! Replaces `rust/queue/patience.rs`: no sender leaves while it sleeps.
 
     use std::marker::PhantomData;
 
@@ -142,7 +142,7 @@ mod patience {
 }
 
 mod allocation {
-    //! In the place of `rust/os/allocation.rs`.
+    //! Replaces `rust/os/allocation.rs`.
 
     pub(crate) fn charged() -> crate::prelude::Flags {
         crate::prelude::Flags
@@ -150,7 +150,7 @@ mod allocation {
 }
 
 mod cpus {
-    //! In the place of `rust/os/cpus.rs`: a grace period of RCU, or an interrupt of all CPUs.
+    //! Replaces `rust/os/cpus.rs`: a grace period of RCU, or an interrupt of all CPUs.
 
     pub(crate) fn barrier_on_all() {
         ivring_loom::machine::barrier_on_all();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! As much of a member as it takes to run the ring and state code: which lock, which queue and which
-//! look come when is as in the files of `rust/` that the functions name. There are neither deadlines
-//! nor signals, and nobody breaks a ring.
+//! The parts of a member that are needed to run the code of rings and states. The order of locks,
+//! queues and looks is that of the files of `rust/` that the functions name. There are no deadlines
+//! and no signals, and no member breaks a ring.
 
 use core::mem::{offset_of, size_of};
 use std::sync::{
@@ -37,10 +37,10 @@ use crate::{
     waitqueue::WaitQueue,
 };
 
-/// A receiver, with its inbox and the lanes that lead to it, from the members of slot 0, 1 and so on.
+/// A receiver, with its inbox and its incoming lanes, from the members of slots 0, 1 and so on.
 pub struct Member {
     area: Area,
-    /// Where user space maps it, and so below.
+    /// The address at which user space maps the member area.
     pub memory: *mut u8,
     inbox: Memory,
     side: Mutex<Side>,
@@ -49,20 +49,20 @@ pub struct Member {
     sleepers: WaitQueue,
     overridden: AtomicBool,
     fencing: AtomicUsize,
-    /// What others tell it besides items, as `members` does.
+    /// A word that other members change besides sending items, like `members`.
     news: Memory,
-    /// Its lanes may be quiet: its senders look whether they are, and the kernel marks them.
+    /// Its lanes may become quiet: the kernel marks them, and senders look for marks.
     pub may_be_quiet: bool,
     /// `struct ivring_lanes`, for its word `woken`, and the lock of the lanes.
     table: Mutex<Memory>,
     table_memory: *mut u8,
-    /// Doorbells that have woken it, by a timer too.
+    /// Doorbells that have woken it, including those of the timer.
     pub rung: AtomicU32,
-    /// Doorbells that were asked for.
+    /// Doorbells that were requested.
     pub asked: AtomicU32,
-    /// Times that somebody said for it that it is idle.
+    /// Times that a task of the member has gone idle.
     pub idled: AtomicU32,
-    /// Times that a task was woken that did not have what it waited for.
+    /// Times that a task was woken without reason.
     pub in_vain: AtomicU32,
 }
 
@@ -85,16 +85,16 @@ struct Lane {
     progress: Progress,
 }
 
-/// The receiver's end of a lane, and, once the lane has ended, how far it was read.
+/// The receiver's end of a lane. After the lane has ended, it has the receiver's last index.
 enum End {
     Open,
     Closed(u32),
     Left(u32),
 }
 
-// SAFETY: All threads of a model are one thread of the system.
+// SAFETY: All threads of a model are one thread of the operating system.
 unsafe impl Send for Member {}
-// SAFETY: As above.
+// SAFETY: All threads of a model are one thread of the operating system.
 unsafe impl Sync for Member {}
 
 impl Memory {
@@ -127,12 +127,12 @@ fn end(slot: usize, field: usize) -> usize {
 }
 
 impl Member {
-    /// With an inbox and lanes of so many entries, which are never quiet.
+    /// A member with an inbox and lanes of these capacities. The lanes never become quiet.
     pub fn new(inbox: u32, lanes: &[u32]) -> Arc<Self> {
         Arc::new(Self::make(inbox, lanes, false))
     }
 
-    /// The same, and lanes may be quiet.
+    /// Like [`Member::new`], but the lanes may become quiet.
     pub fn with_quiet_lanes(inbox: u32, lanes: &[u32]) -> Arc<Self> {
         Arc::new(Self::make(inbox, lanes, true))
     }
@@ -155,7 +155,7 @@ impl Member {
             RingWords(&ring.area)
                 .producer()
                 .store(first_index(*entries));
-            // CAST: There are few.
+            // CAST: There are only a few lanes.
             let words = MemberWords(&area);
             words.lane_closed(slot as u16).store(0);
             words
@@ -199,7 +199,7 @@ impl Member {
         }
     }
 
-    /// Where its process sees the word `woken`.
+    /// The address of the word `woken` for the member's process.
     pub fn woken(&self) -> *mut u32 {
         let offset = offset_of!(RingArea, producer);
         self.table_memory.wrapping_add(offset).cast()
@@ -215,7 +215,7 @@ impl Member {
 
     /// `ReceiverEnd::is_quiet()` and `Lanes::wake()`.
     fn wake_lane(&self, lane: &Lane) {
-        // CAST: There are few.
+        // CAST: There are only a few lanes.
         let slot = lane.slot as u16;
         if !self.may_be_quiet || !self.quiet().is_marked(slot) {
             return;
@@ -230,7 +230,7 @@ impl Member {
         }
     }
 
-    /// `Lanes::quieten()`, of lanes that all stand still, if they are empty.
+    /// `Lanes::quieten()`, for lanes that stand still if they are empty.
     fn quieten(&self) {
         if !self.may_be_quiet {
             return;
@@ -258,12 +258,12 @@ impl Member {
         &self.lanes[slot].ring
     }
 
-    /// Where it has its end of that lane.
+    /// The address of the member's end of this lane.
     pub fn lane_end(&self, slot: usize) -> *mut u8 {
         self.memory.wrapping_add(end(slot, 0))
     }
 
-    /// What it wants of the delay of its doorbells.
+    /// Sets the limits for delaying the member's doorbell: items, and microseconds.
     pub fn set_delay(&self, items: u32, us: u32) {
         self.words().wake_items().store(items);
         self.words().wake_delay_us().store(us);
@@ -278,11 +278,11 @@ impl Member {
     }
 
     fn consumer(&self, lane: &Lane) -> Word<'_> {
-        // CAST: There are few.
+        // CAST: There are only a few lanes.
         self.words().lane_consumer(lane.slot as u16)
     }
 
-    /// `ENQUEUE`: `Inbox::push()`. Returns how many went in.
+    /// `ENQUEUE`: `Inbox::push()`. Returns the number of items that were put in.
     pub fn enqueue(self: &Arc<Self>, cookies: &[u64]) -> Result<usize> {
         let _call = machine::system_call();
         let items: Vec<_> = cookies.iter().map(|cookie| item(*cookie)).collect();
@@ -348,7 +348,7 @@ impl Member {
         self.tell_lane(&self.lanes[slot]).wake();
     }
 
-    /// Waits, and counts how often it was woken in vain, if nobody else waits.
+    /// Waits, and counts wakeups without reason, if no other task waits.
     fn count_in_vain(&self, wait: impl FnOnce() -> Result) -> Result {
         let before = waiter::sleeps();
         let result = wait();
@@ -435,7 +435,7 @@ impl Member {
             Due::Ring => self.ring(),
             Due::Delay => {
                 let member = self.clone();
-                // The timer.
+                // This thread is the timer.
                 loom::thread::spawn(move || {
                     if member.state().end_delay() {
                         member.ring();
@@ -452,7 +452,7 @@ impl Member {
         self.sleepers.wake_all();
     }
 
-    /// Something else than an item is published, as `members` is: `Bell::notify()`.
+    /// Publishes something other than an item, as `members` is: `Bell::notify()`.
     pub fn notify(&self) {
         let _call = machine::system_call();
         self.news().store_release(1);
@@ -462,7 +462,7 @@ impl Member {
         }
     }
 
-    /// Whether it has been notified, as its process sees it, or the kernel.
+    /// Whether it has been notified, as its process or the kernel sees it.
     pub fn has_news(&self) -> bool {
         self.news().load_acquire() != 0
     }
@@ -478,7 +478,7 @@ impl Member {
             self.tell();
         }
         let mut woken = Woken::new();
-        // Under the lock, as in the module: a mark that is gone has been counted.
+        // The lock is held, as in the module: a mark that is cleared has been counted.
         let table = self.may_be_quiet.then(|| self.table.lock().unwrap());
         let quiet = table.as_ref().map_or(0, |_| self.quiet().bits(0));
         for lane in &self.lanes {
@@ -494,7 +494,7 @@ impl Member {
         any
     }
 
-    /// `WAIT`: `device/wait.rs`. Wants to know of news as well.
+    /// `WAIT`: `device/wait.rs`. Also returns for notifications.
     pub fn wait(&self, armed: bool) {
         let _call = machine::system_call();
         let look = || self.has_items() || self.has_news();
@@ -553,7 +553,7 @@ impl Member {
         }
     }
 
-    /// `WAIT` by another task, which finds nothing until its deadline.
+    /// `WAIT` by another task, which finds no events until its deadline.
     pub fn wait_in_vain(&self) {
         let _call = machine::system_call();
         self.idled.fetch_add(1, Relaxed);
@@ -561,14 +561,14 @@ impl Member {
         self.end_wait();
     }
 
-    /// `Endpoint::poll()` for another task, which finds nothing of what it asks for.
+    /// `Endpoint::poll()` by another task, which finds none of the events that it asks for.
     pub fn poll_in_vain(&self) {
         let _call = machine::system_call();
         self.idled.fetch_add(1, Relaxed);
         self.go_idle();
     }
 
-    /// The word that says whether it is busy.
+    /// The state word of the member.
     pub fn state_word(&self) -> *mut u32 {
         self.memory
             .wrapping_add(offset_of!(MemberArea, state))
@@ -580,7 +580,7 @@ impl Member {
         let _call = machine::system_call();
         let lane = &self.lanes[slot];
         self.end_as(End::Closed, lane);
-        // CAST: There are few.
+        // CAST: There are only a few lanes.
         self.words().lane_closed(slot as u16).store(1);
         self.tell_lane(lane).wake();
     }

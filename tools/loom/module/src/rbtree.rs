@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! In the place of the kernel's `rbtree.rs`: as much of it as is used, on a tree of `std`.
+//! Replaces the kernel's `rbtree.rs`: the parts that are used, with a tree of `std`.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ pub(crate) struct RBTreeNode<K, V>(K, V);
 
 pub(crate) struct RBTreeNodeReservation<K, V>(core::marker::PhantomData<(K, V)>);
 
-/// Where there is something.
+/// A cursor at an entry.
 pub(crate) struct Cursor<'a, K, V>(&'a K, &'a V);
 
-/// As above.
+/// A cursor at an entry that can be removed.
 pub(crate) struct CursorMut<'a, K, V>(&'a mut BTreeMap<K, V>, K);
 
 impl<K, V> RBTreeNodeReservation<K, V> {
@@ -29,7 +29,7 @@ impl<K, V> RBTreeNodeReservation<K, V> {
 }
 
 impl<K, V> RBTreeNode<K, V> {
-    // As the kernel names it.
+    // The kernel has the same name.
     #[allow(clippy::wrong_self_convention)]
     pub(crate) fn to_key_value(self) -> (K, V) {
         (self.0, self.1)

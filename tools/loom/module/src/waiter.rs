@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! In the place of `rust/queue/waiter.rs`. There are neither deadlines nor signals.
+//! Replaces `rust/queue/waiter.rs`. There are no deadlines and no signals.
 
 use std::{cell::Cell, sync::Arc};
 
@@ -12,7 +12,7 @@ thread_local! {
     static SLEEPS: Cell<u32> = const { Cell::new(0) };
 }
 
-/// How often one has slept.
+/// The number of times that the current task has slept.
 pub(crate) fn sleeps() -> u32 {
     SLEEPS.get()
 }
@@ -40,7 +40,7 @@ impl Waiter {
 pub(crate) struct Woken(Vec<ListArc<Waiter>>);
 
 impl Woken {
-    /// One wakes the next.
+    /// Each woken task wakes one more.
     const FEW: usize = 1;
 
     pub(crate) fn new() -> Self {

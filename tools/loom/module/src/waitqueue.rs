@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! In the place of `rust/os/waitqueue.rs`: who sleeps is on the queue before it looks.
+//! Replaces `rust/os/waitqueue.rs`: a sleeper is on the queue before it looks.
 //!
-//! The kernel's passes a full barrier between the two. It is left out here, so that nothing rests
-//! on it.
+//! The kernel's wait queue passes a full barrier between the two steps. It is left out here, so
+//! that the tests show that the code does not depend on it.
 
 use ivring_loom::machine;
 use loom::sync::{Condvar, Mutex};
 
-/// There is none but never.
+/// Only a deadline of never exists.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deadline {
     #[allow(dead_code)]
@@ -38,8 +38,8 @@ impl WaitQueue {
         self.woken.notify_all();
     }
 
-    /// Sleeps until `ready` returns something, which is called once before anything else and again
-    /// after each wakeup.
+    /// Sleeps until `ready` returns a value. `ready` is called once at first, and again after each
+    /// wakeup.
     pub(crate) fn wait<T>(&self, mut ready: impl FnMut() -> Option<T>) -> T {
         loop {
             let before = *self.wakeups.lock().unwrap();

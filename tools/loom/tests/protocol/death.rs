@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One side dies at each of its steps. What was published before is read, what was not is not seen,
-//! and the other side neither hangs nor goes wrong.
+//! One side dies at each of its steps. Items that it published before are read, others are not
+//! seen, and the other side neither hangs nor fails.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -11,8 +11,8 @@ use ivring_loom::machine::{self, Process, check};
 use ivring_loom_module::member::Member;
 use ivring_loom_protocol::{End, SendError};
 
-/// Checks a model with a process that dies at its first step, at its second, and so on, until it
-/// ends before it can.
+/// Checks a model with a process that dies at its first step, at its second step, and so on, until
+/// the process ends before the step.
 fn at_each_step(process: Process, model: impl Fn(Process) -> bool + Send + Sync + 'static) {
     let model = Arc::new(model);
     for step in 1.. {
@@ -28,7 +28,7 @@ fn at_each_step(process: Process, model: impl Fn(Process) -> bool + Send + Sync 
             }
         });
         if !died.load(Relaxed) {
-            // It has many.
+            // A process has many steps.
             assert!(step > 10);
             println!("died at {} steps", step - 1);
             break;
@@ -52,13 +52,13 @@ fn sender_dies(process: Process, sleep: Sleep, unfenced: bool) {
                         sent.store(number, Relaxed);
                     }
                 });
-                // The kernel tells that it has left.
+                // The kernel reports that the member has left.
                 member.notify();
                 done.is_none()
             }
         });
         loop {
-            // First the news: then all is there that it has sent.
+            // The notification is read first: then all items that the member has sent are visible.
             let has_left = member.has_news();
             while reader.read() {}
             if has_left {
@@ -67,7 +67,7 @@ fn sender_dies(process: Process, sleep: Sleep, unfenced: bool) {
             reader.sleep(|| member.has_news());
         }
         let died = sender.join().unwrap().unwrap();
-        // The last may have been shown without that it came to say so.
+        // The sender may have died between publishing the last item and counting it.
         let (sent, read) = (sent.load(Relaxed), reader.last[0]);
         assert!(read == sent || (died && read == sent + 1), "{read} {sent}");
         died
@@ -94,7 +94,7 @@ fn sender_without_a_fence() {
     sender_dies(process, Sleep::Armed, true);
 }
 
-/// The sender sends more than there is room for, so that it waits for a reader that dies.
+/// The sender sends more items than there is room for, so that it waits for a reader that dies.
 #[test]
 fn reader() {
     at_each_step(Process::default(), |process| {

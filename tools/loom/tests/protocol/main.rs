@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The library's and the module's ring and state code under loom: see [`ivring_loom`].
+//! The ring and state code of the crate and the module under loom: see [`ivring_loom`].
 
 mod death;
 mod room;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A sender that waits for room is told when there is some, and not before. What it then
-//! overwrites has been read.
+//! A sender that waits for room is notified when there is room, and not before. The items that it
+//! then overwrites have been read.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -12,7 +12,7 @@ use ivring_loom_module::member::{self, Member};
 use ivring_loom_protocol::room::has_read;
 use ivring_loom_protocol::{End, SendError};
 
-/// A ring of two, and more items than that.
+/// A ring of two items, and more items than that.
 fn full(sleep: Sleep, is_lane: bool, items: u64, batch: u32) {
     check(2, move || {
         let member = Member::new(2, if is_lane { &[2] } else { &[] });
@@ -78,7 +78,7 @@ fn flush() {
     });
 }
 
-/// Two senders that wait for room in one inbox: the first that is woken wakes the second.
+/// Two senders that wait for room in one inbox: the first task that is woken wakes the second.
 #[test]
 fn two_senders() {
     check(2, || {
@@ -100,7 +100,8 @@ fn two_senders() {
     });
 }
 
-/// Two tasks of one sender wait for the same items, and another for later ones. The reader wakes one.
+/// Two tasks of one sender wait for the same items, and another task for later ones. The reader
+/// wakes one task.
 #[test]
 fn three_that_flush() {
     check(2, || {
@@ -122,7 +123,7 @@ fn three_that_flush() {
     });
 }
 
-/// The receiver leaves while two tasks wait: it tells one, which tells the other.
+/// The receiver leaves while two tasks wait: it wakes one, which wakes the other.
 #[test]
 fn receiver_leaves() {
     check(2, || {
@@ -140,7 +141,7 @@ fn receiver_leaves() {
     });
 }
 
-/// Payload that is written anew as soon as its item has been read.
+/// Payload that is overwritten as soon as its item has been read.
 #[test]
 fn payload() {
     check(2, || {
@@ -152,9 +153,10 @@ fn payload() {
             let member = member.clone();
             move || {
                 let mut lane = sender(&member, 0);
-                // SAFETY: it lives as long as the model, and so below.
+                // SAFETY: the word lives as long as the model.
                 let consumer = unsafe { AtomicU32::from_ptr(member.lane_end(0).cast()) };
-                // SAFETY: as above; that nobody reads it meanwhile is what is tried.
+                // SAFETY: the payload lives as long as the model. Loom checks that no thread reads
+                // it at the same time.
                 let write = |value| unsafe { payload.write(value) };
                 write(1);
                 lane.push(&item(0, 1)).unwrap();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! No wakeup is lost, no item is lost, doubled, torn or out of order, and doorbells are bounded: for
-//! each way to send and each way to sleep.
+//! No wakeup is lost, no item is lost, duplicated, torn or out of order, and the number of
+//! doorbells is bounded: for each way to send and each way to sleep.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -21,7 +21,7 @@ const EAGER: Process = Process {
     ..LAZY
 };
 
-/// One sender, whose items go by a lane.
+/// One sender, which sends its items through a lane.
 fn lane(sleep: Sleep, items: u64) {
     check(3, move || {
         let member = Member::new(2, &[2]);
@@ -35,7 +35,7 @@ fn lane(sleep: Sleep, items: u64) {
     });
 }
 
-/// One sender that is spared its fence.
+/// One sender that omits its fence.
 fn unfenced(sleep: Sleep, process: Process) {
     check(3, move || {
         let member = Member::new(2, &[2]);
@@ -49,7 +49,8 @@ fn unfenced(sleep: Sleep, process: Process) {
     });
 }
 
-/// Two senders with an item each: the first sends by its lane, the second by the inbox or as well.
+/// Two senders with one item each: the first sends through its lane, the second through the inbox
+/// or its lane.
 fn two(sleep: Sleep, is_lane: bool) {
     check(2, move || {
         let member = Member::new(2, &[2, 2]);
@@ -183,7 +184,7 @@ fn delayed_doorbell() {
     });
 }
 
-/// A reader whose doorbell is delayed, and another task of its member that does something.
+/// A reader whose doorbell is delayed, and another task of its member that calls `other`.
 fn delayed_with(sleep: Sleep, other: fn(&Member)) {
     check(2, move || {
         let member = Member::new(2, &[2]);
@@ -221,10 +222,10 @@ fn delay_of_armed_reader_and_the_end_of_another_wait() {
     delayed_with(Sleep::Armed, Member::wait_in_vain);
 }
 
-/// A reader with asymmetric fences, and another task of its member that goes idle over UNFENCED: while
-/// that task passes the barrier on all CPUs, the reader finds IDLE.
+/// A reader with asymmetric fences, and another task of its member that goes idle over UNFENCED:
+/// while that task passes the barrier on all CPUs, the reader finds IDLE.
 ///
-/// Only the kernel makes lanes quiet.
+/// Only the kernel marks lanes as quiet here.
 fn unfenced_beside_poller(member: fn(u32, &[u32]) -> Arc<Member>, sleep: Sleep) {
     check(2, move || {
         let member = member(2, &[2]);
@@ -262,7 +263,7 @@ fn quiet_lane_to_unfenced_reader_and_another_poller() {
     unfenced_beside_poller(Member::with_quiet_lanes, Sleep::Kernel);
 }
 
-/// What `go_idle` is there to avoid: nothing ends the delay.
+/// The case that `go_idle` avoids: the delay never ends.
 #[test]
 #[should_panic(expected = "deadlock")]
 fn delay_that_is_overwritten_is_noticed() {
@@ -272,7 +273,7 @@ fn delay_that_is_overwritten_is_noticed() {
     });
 }
 
-/// What the end of WAIT is there to avoid: the reader sleeps under BUSY.
+/// The case that the end of WAIT avoids: the reader sleeps while the state is BUSY.
 #[test]
 #[should_panic(expected = "deadlock")]
 fn end_of_wait_that_wakes_nobody_is_noticed() {
@@ -298,7 +299,7 @@ fn news_of_members() {
     });
 }
 
-/// Who never says that it is idle is never rung.
+/// A receiver that never goes idle is never rung.
 #[test]
 fn busy_reader_is_not_rung() {
     check(3, || {

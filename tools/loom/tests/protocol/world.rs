@@ -21,12 +21,12 @@ use loom::thread::{JoinHandle, spawn};
 
 type Result<T> = std::result::Result<T, SendError<Infallible>>;
 
-/// How the receiver goes to sleep.
+/// The way in which the receiver goes to sleep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sleep {
-    /// It arms by itself.
+    /// The receiver arms in user space.
     Armed,
-    /// The kernel does.
+    /// The kernel arms.
     Kernel,
 }
 
@@ -34,7 +34,7 @@ fn at<T>(memory: *mut u8) -> NonNull<T> {
     NonNull::new(memory.cast()).unwrap()
 }
 
-/// Where the indices of a ring start.
+/// The first index of a ring of this capacity.
 pub fn start(entries: u32) -> u32 {
     0u32.wrapping_sub(entries)
 }
@@ -44,17 +44,17 @@ pub struct Reader {
     pub receiver: Receiver<RawReaderMemory, RawStateMemory>,
     member: Arc<Member>,
     sleep: Sleep,
-    /// How many items it takes of a ring at a time.
+    /// The number of items that it takes from a ring at a time.
     batch: u32,
     /// The last item of each sender.
     pub last: [u64; 2],
-    /// What the word said of lanes that are quiet no more when it was looked at last.
+    /// The value of the word `woken` at the last look.
     woken: u32,
-    /// What an item is read for.
+    /// The payload that is read with each item, if any.
     payload: Option<*mut u64>,
 }
 
-/// The ring of the inbox; behind it are those of the lanes.
+/// The index of the inbox among the rings. Those of the lanes follow.
 const INBOX: usize = 0;
 
 impl Reader {
@@ -68,16 +68,16 @@ impl Reader {
             machine::barrier_on_all();
             true
         };
-        // SAFETY: the word lives as long as the model, and so below.
+        // SAFETY: the word lives as long as the model.
         let mut state = State::new(unsafe { RawStateMemory::new(at(word), fence) });
         state.set_asymmetric(unfenced);
         let mut receiver = Receiver::new(state);
         let mut add = |ring: &Memory, consumer, slot: Option<u32>| {
-            // SAFETY: as above.
+            // SAFETY: the ring and the words live as long as the model.
             let memory =
                 unsafe { RawReaderMemory::new(at(ring.memory), ring.entries, at(consumer)) };
             let memory = match slot.filter(|_| member.may_be_quiet) {
-                // SAFETY: as above.
+                // SAFETY: the member area lives as long as the model.
                 Some(slot) => unsafe { memory.with_mark(at(member.memory), slot) },
                 None => memory,
             };
@@ -102,19 +102,20 @@ impl Reader {
         }
     }
 
-    /// Takes so many items of a ring at a time.
+    /// Sets the number of items that it takes from a ring at a time.
     pub fn by(mut self, batch: u32) -> Self {
         self.batch = batch;
         self
     }
 
-    /// Reads this for each item, too. It is the item's number until the item has been read.
+    /// Reads this payload with each item. It is the item's number until the item has been read.
     pub fn with_payload(mut self, payload: *mut u64) -> Self {
         self.payload = Some(payload);
         self
     }
 
-    /// Reads some items, if there are any: each sender's in order, none torn.
+    /// Reads some items, if there are any. Checks that those of each sender are in order and not
+    /// torn.
     pub fn read(&mut self) -> bool {
         if self.member.may_be_quiet {
             self.wake_rung();
@@ -142,7 +143,7 @@ impl Reader {
         true
     }
 
-    /// Sleeps until it is rung, if there is nothing left and no `other` work.
+    /// Sleeps until it is rung, if there are no items and no `other` work.
     pub fn sleep(&mut self, other: impl FnOnce() -> bool) {
         if self.sleep == Sleep::Kernel {
             self.member.wait(false);
@@ -156,7 +157,7 @@ impl Reader {
         }
     }
 
-    /// As `Reader::refresh()` of the library, for lanes that are quiet no more.
+    /// Like `Reader::refresh()` of the crate, for lanes that are no longer quiet.
     fn wake_rung(&mut self) {
         let woken = machine::load(self.member.woken(), Relaxed);
         machine::fence(Acquire);
@@ -175,8 +176,8 @@ impl Reader {
         self.receiver.wake_rung(marks);
     }
 
-    /// Reads until it has so many items of each sender. Before it sleeps it looks twice, so that lanes
-    /// become quiet while it is busy as well.
+    /// Reads until it has this number of items of each sender. Before it sleeps it looks twice, so
+    /// that lanes also become quiet while it is busy.
     pub fn read_all_quietly(&mut self, items: [u64; 2]) {
         while self.last != items {
             if !self.read() && !self.read() {
@@ -185,19 +186,19 @@ impl Reader {
         }
     }
 
-    /// Reads until it has so many items of each sender, in whatever time.
+    /// Reads until it has this number of items of each sender, without a limit of time.
     pub fn read_all(&mut self, items: [u64; 2]) {
         while self.last != items {
             if !self.read() {
                 self.sleep(|| false);
             }
         }
-        // No more doorbells than times it was idle.
+        // There are at most as many doorbells as times that it was idle.
         assert!(self.member.rung.load(Relaxed) <= self.member.idled.load(Relaxed));
     }
 }
 
-/// The kernel, for the sender of a lane.
+/// The kernel's calls for the sender of a lane.
 pub struct Call {
     member: Arc<Member>,
     slot: usize,
@@ -231,7 +232,7 @@ fn as_in_library(error: member::Error) -> SendError<Infallible> {
 /// The sender's end of a lane.
 pub fn sender(member: &Arc<Member>, slot: usize) -> Sender<RawWriterMemory, Call> {
     let ring = member.lane(slot);
-    // SAFETY: all of it lives as long as the model.
+    // SAFETY: the ring, the end and the member area live as long as the model.
     let memory = unsafe {
         let end = member.lane_end(slot);
         let memory =
@@ -261,7 +262,7 @@ pub fn item(sender: usize, number: u64) -> Item {
     item
 }
 
-/// Sends items one by one by a lane, and waits for room.
+/// Sends items one by one through a lane, and waits for room.
 pub fn send(member: &Arc<Member>, slot: usize, items: u64) -> Result<()> {
     let mut sender = sender(member, slot);
     for number in 1..=items {
