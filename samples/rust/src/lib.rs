@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What the samples have in common.
+//! Common functions of the samples.
 
 use std::env;
 use std::error::Error;
@@ -10,31 +10,31 @@ use std::time::Duration;
 use ivring::abi::Stats;
 use ivring::{Deadline, Handle, Peer};
 
-/// What goes wrong in a sample.
+/// The result of a sample.
 pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// The slot of whoever made the region: the receiver of a file, the server of requests.
+/// The slot of the member that made the region: the receiver of a file, the server of requests.
 pub const SERVER: u32 = 0;
-/// The slot of the other one.
+/// The slot of the other member.
 pub const CLIENT: u32 = 1;
 
 /// The ports of the receiver of a file.
 pub mod file {
-    /// Payload: the file's name. Inline: its size, a u64.
+    /// Payload: the file's name. Inline data: the file's size in bytes, a u64.
     pub const BEGIN: u32 = 1;
-    /// Payload: a part of the file. Cookie: where in the file it begins.
+    /// Payload: a part of the file. Cookie: the offset of the part in the file, in bytes.
     pub const DATA: u32 = 2;
-    /// Nothing: that was all.
+    /// No data: the file is complete.
     pub const END: u32 = 3;
-    /// The most bytes of one part.
+    /// The largest size of one part, in bytes.
     pub const CHUNK: usize = 64 << 10;
 }
 
-/// The ports of the server, and of its clients.
+/// The ports of the server and of its clients.
 pub mod squares {
-    /// Inline: a u64. The answer, to the same port of the client, is its square.
+    /// Inline data: a u64. The reply, to the same port of the client, has its square.
     pub const REQUEST: u32 = 1;
-    /// Nothing: the server is to stop.
+    /// No data: stops the server.
     pub const STOP: u32 = 2;
 }
 
@@ -42,18 +42,18 @@ pub mod squares {
 pub mod direct {
     /// Cookie: a number.
     pub const NUMBER: u32 = 1;
-    /// Cookie: the sum of all numbers, which were all.
+    /// Cookie: the sum of all numbers. No more numbers follow.
     pub const END: u32 = 2;
-    /// How many items the lane holds.
+    /// The capacity of the lane in items.
     pub const LANE_ENTRIES: u32 = 1024;
 }
 
-/// How long the other side may take for anything.
+/// The longest time that the other side may take for any step.
 pub fn patience() -> Deadline {
     Deadline::after(Duration::from_secs(30))
 }
 
-/// The line that a sample prints. The doorbells are those of `receiver`, since it came.
+/// The line that a sample prints. The doorbells are those of `receiver` since it has joined.
 pub fn figures(
     member: &Handle,
     receiver: Peer,
@@ -70,7 +70,7 @@ pub fn figures(
     ))
 }
 
-/// Runs a sample on its `N` arguments. Its result is the one line on standard output.
+/// Runs a sample with its `N` arguments, and prints its result as one line on standard output.
 pub fn run<const N: usize>(
     name: &str,
     usage: &str,

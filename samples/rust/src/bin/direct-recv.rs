@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Receives numbers by a lane, and adds them. There is nothing to it: lanes are read beside the inbox.
+//! Receives numbers through a lane, and adds them. A receiver needs no code for this, because lanes
+//! are read like the inbox.
 
 use std::cell::Cell;
 use std::process::ExitCode;

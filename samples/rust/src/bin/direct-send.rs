@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Sends numbers by a lane: while the receiver is busy no item takes a system call.
+//! Sends numbers through a lane: while the receiver is busy, no item takes a system call.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -29,7 +29,7 @@ fn send([region, count]: [String; 2]) -> Result<String> {
             cookie,
             ..Item::default()
         })?;
-        // Each for itself, as if the next were not known yet.
+        // Each item is published at once, as if the next one were not known yet.
         lane.publish()?;
         sum = sum.wrapping_add(cookie);
     }

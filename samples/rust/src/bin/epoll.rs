@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! A member in an event loop of the program's own, beside a timer. A second member, in a thread, sends
-//! in bursts, with pauses in which the first one sleeps.
+//! A member in an event loop of the program, beside a timer. A second member, in another thread,
+//! sends in bursts, with pauses in which the first member sleeps.
 
 use std::cell::Cell;
 use std::process::ExitCode;
@@ -19,10 +19,10 @@ const PORT: u32 = 1;
 const BURSTS: u64 = 20;
 const BURST: u64 = 100;
 const PAUSE: Duration = Duration::from_millis(5);
-/// Items that are handled before other events have their turn.
+/// The number of items that are handled before other events have their turn.
 const BUDGET: u32 = 32;
 
-/// What an event is about.
+/// The source of an event.
 const MEMBER: u64 = 0;
 const TIMER: u64 = 1;
 
@@ -39,7 +39,7 @@ fn run() -> Result<String> {
     let items = Cell::new(0);
     let mut dispatcher = Dispatcher::new(member);
     dispatcher.on(PORT, |_, item| {
-        // They come in order.
+        // Items arrive in order.
         if item.cookie() == items.get() {
             items.set(items.get() + 1);
         }
@@ -70,7 +70,7 @@ fn run() -> Result<String> {
     Ok(format!("{figures}, {ticks} ticks"))
 }
 
-/// Runs until the dispatcher is told to stop; returns how often the timer ticked.
+/// Runs until the dispatcher is told to stop. Returns the number of timer ticks.
 fn event_loop(dispatcher: &mut Dispatcher<'_>) -> Result<u64> {
     let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC)?;
     let period = Timespec::try_from(PAUSE)?;
@@ -81,8 +81,9 @@ fn event_loop(dispatcher: &mut Dispatcher<'_>) -> Result<u64> {
     timerfd_settime(&timer, TimerfdTimerFlags::empty(), &every)?;
 
     let loop_fd = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-    // Level-triggered, and dispatched when epoll reports the member: so items may be left, for which
-    // epoll reports it once more. Items make the member readable, and news of its members are urgent.
+    // Level-triggered, and dispatched when epoll reports the member: items may be left, because
+    // epoll then reports the member again. Items make the member readable; member events are urgent
+    // data.
     let wanted = epoll::EventFlags::IN | epoll::EventFlags::PRI;
     epoll::add(
         &loop_fd,

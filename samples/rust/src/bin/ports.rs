@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! One member with two programs, each on a port of its own: one adds numbers, the other counts letters.
-//! A second member, in a thread, sends to both.
+//! One member with two programs, each on its own port: one adds numbers, the other counts letters.
+//! A second member, in another thread, sends to both.
 
 use std::cell::Cell;
 use std::process::ExitCode;
@@ -68,7 +68,7 @@ fn ports() -> Result<String> {
     )?)
 }
 
-/// Sends both programs their work, many items with one system call.
+/// Sends work to both programs, many items with one system call.
 fn send(member: &Handle, receiver: Peer) -> ivring::Result<u64> {
     let mut items = 0;
     let mut messages = Vec::new();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Receives a file, from a sender that may say anything.
+//! Receives a file from a sender that is not trusted.
 
 use std::cell::RefCell;
 use std::ffi::OsStr;
@@ -26,7 +26,8 @@ fn receive([region, directory]: [String; 2]) -> Result<String> {
     dispatcher
         .on_other(|_, item| transfer.borrow_mut().item(item))
         .on_members(|context| {
-            // The sender looks at the counters here before it leaves, so it leaves first.
+            // The sender reads the counters of this member before it leaves, so the sender leaves
+            // first.
             let sender = transfer.borrow().sender;
             if sender.is_some_and(|sender| !context.is_present(sender)) {
                 context.stop();
@@ -59,7 +60,7 @@ fn receive([region, directory]: [String; 2]) -> Result<String> {
 
 struct Transfer {
     directory: PathBuf,
-    /// The one peer that is listened to: whoever began first.
+    /// The only peer whose items are accepted: the first one that began a transfer.
     sender: Option<Peer>,
     file: Option<File>,
     size: u64,
@@ -110,12 +111,12 @@ impl Transfer {
         if !(1..=255).contains(&payload.len()) {
             return Err("a name too long, or none".into());
         }
-        // A copy: the sender can change its own at any time.
+        // This copies the name, because the sender can change the original at any time.
         let name = payload.to_vec();
         if name.contains(&b'/') || name.contains(&0) || name == b"." || name == b".." {
             return Err("a name that is not a file's".into());
         }
-        // What is there already is neither overwritten nor followed.
+        // Existing files are not overwritten, and symbolic links are not followed.
         let path = self.directory.join(OsStr::from_bytes(&name));
         self.file = Some(File::create_new(path)?);
         Ok(())

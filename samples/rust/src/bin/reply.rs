@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! A server: answers a number with its square.
+//! A server that answers each number with its square.
 
 use std::cell::Cell;
 use std::process::ExitCode;
@@ -29,7 +29,7 @@ fn serve([region]: [String; 1]) -> Result<String> {
             };
             let square = number.wrapping_mul(number).to_ne_bytes();
             if let Ok(answer) = Message::new(REQUEST).inline(&square) {
-                // A client that reads no answers goes without, and holds up nobody.
+                // A client that reads no replies gets none, and delays no other client.
                 let _ = item.reply(answer, Deadline::NOW);
             }
         })

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! A client: asks for the squares of numbers, one after the other.
+//! A client that requests the squares of numbers, one after the other.
 
 use std::process::ExitCode;
 use std::time::Instant;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Sends a file: its content is read into the outbox, and the receiver reads it there.
+//! Sends a file: its content is read into the outbox, where the receiver reads it.
 
 use std::fs::File;
 use std::io::Read;
@@ -52,7 +52,7 @@ fn send([region, path]: [String; 2]) -> Result<String> {
     }
 
     let end = member.send(receiver, Message::new(END), patience())?;
-    // What is in the outbox goes when this member goes: not before it was read.
+    // The outbox disappears when this member leaves, so this waits until the receiver has read it.
     member.flush(&end, patience())?;
     Ok(figures(
         member.handle(),
