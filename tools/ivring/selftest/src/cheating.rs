@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Lanes at whose other end is somebody who does not keep to the rules.
+//! Lanes whose other end breaks the protocol.
 
 use std::mem::offset_of;
 use std::sync::atomic::Ordering;
@@ -13,8 +13,8 @@ use ivring::{
 
 use crate::support::*;
 
-/// Has the sender do something bad, and expects the receiver to close the lane, to say so once, and
-/// to go on with what others send.
+/// Makes the sender break the protocol. Expects that the receiver closes the lane, reports this
+/// once, and continues to receive the items of others.
 fn cheat(expected: Fault, bad: impl FnOnce(&Member, &mut Lane, &Words)) {
     let (mut receiver, sender) = pair();
     let (to, from) = (receiver.own(), sender.own());
@@ -52,7 +52,7 @@ fn cheat(expected: Fault, bad: impl FnOnce(&Member, &mut Lane, &Words)) {
     let incoming: Vec<_> = receiver.incoming_lanes().collect();
     assert_eq!(incoming, [(good.own(), 8)]);
 
-    // Its sender is told, and has its inbox still.
+    // The sender is notified, and can still use its inbox.
     let told = (0..=8).find_map(|n| lane.send(number(n), Deadline::NOW).err());
     assert!(matches!(told.unwrap().error, SendError::Closed));
     sender.send(to, number(4), Deadline::NOW).unwrap();
@@ -66,7 +66,7 @@ pub fn senders() {
             lane.at(producer).fetch_add(by, Ordering::Relaxed);
         });
     }
-    // All has been read: back is out of range.
+    // All items have been read, so an index that goes back is out of range.
     cheat(Fault::ProducerIndex, |_, _, lane| {
         lane.at(producer).fetch_sub(1, Ordering::Relaxed);
     });
@@ -125,7 +125,7 @@ pub fn a_sender_that_says_who_it_is() {
 
 pub fn a_receiver() {
     let consumer = offset_of!(MemberArea, lane) + offset_of!(LaneEnd, consumer);
-    // Ahead of what was sent, and behind what it has said before.
+    // Indices ahead of the sent items, and behind the last index.
     for by in [3, -1, i32::MIN] {
         let (sender, mut receiver) = pair();
         let mut lane = sender.open_lane(receiver.own(), 2).unwrap();
@@ -134,7 +134,7 @@ pub fn a_receiver() {
         for n in 1..3 {
             lane.send(number(n), Deadline::NOW).unwrap();
         }
-        // That of the first slot: the sender made the region.
+        // The words of the first slot, because the sender made the region.
         let words = Words::of(&receiver);
         words.at(consumer).fetch_add(by as u32, Ordering::Relaxed);
         for _ in 0..2 {
@@ -142,14 +142,14 @@ pub fn a_receiver() {
             assert!(matches!(failed.error, SendError::Broken), "{by}: {failed}");
             words.at(consumer).store(0, Ordering::Relaxed);
         }
-        // It has spoilt only this.
+        // Only this lane is broken.
         sender
             .send(receiver.own(), number(6), Deadline::NOW)
             .unwrap();
     }
 }
 
-/// It closes a lane, and then says that it has not.
+/// The receiver closes a lane, and then stores that it has not.
 pub fn a_receiver_that_did_not_close() {
     let (sender, mut receiver) = pair();
     let mut lane = sender.open_lane(receiver.own(), 2).unwrap();
@@ -160,7 +160,7 @@ pub fn a_receiver_that_did_not_close() {
     let closed = offset_of!(MemberArea, lane) + offset_of!(LaneEnd, closed);
     let words = Words::of(&receiver);
     assert_eq!(words.at(closed).swap(0, Ordering::Relaxed), 1);
-    // The kernel knows better.
+    // The kernel knows that the lane is closed.
     assert!(sender.alloc(4096, soon()).is_ok());
     lane.send(number(1), Deadline::NOW).unwrap();
     let failed = lane.send(number(2), soon()).unwrap_err();

@@ -34,11 +34,11 @@ pub fn ports() {
         dispatcher.on(PORT_RESERVED, |_, _| {});
     }));
     assert_eq!(dispatcher.dispatch(2).unwrap(), Dispatched::More);
-    // Without a handler for others, those are dropped.
+    // Items to ports without a handler are dropped if there is no handler for other ports.
     assert_eq!(dispatcher.dispatch(1).unwrap(), Dispatched::More);
     dispatcher.on_other(|_, item| calls.borrow_mut().push(("other", item.cookie())));
     assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::All);
-    // An item to the reserved port is for nobody, whoever sent it.
+    // An item to the reserved port is passed to no handler, whichever member sent it.
     let expected = [("one", 0), ("two", 1), ("one", 4), ("other", 5)];
     assert_eq!(*calls.borrow(), expected);
     drop(dispatcher);
@@ -64,7 +64,8 @@ pub fn stop_from_a_handler() {
     dispatcher.run().unwrap();
     assert_eq!(calls.get(), 2);
 
-    // What was not handled is there still, and the handlers' replies have the requests' cookies.
+    // Items that were not handled are still in the inbox, and the handlers' replies have the
+    // requests' cookies.
     let mut first = dispatcher.into_member();
     assert_eq!(read(&mut first), [(second.own(), 2)]);
     let mut second = second;
@@ -86,7 +87,7 @@ pub fn stop_before_and_during_run() {
     });
     stopper.clone().stop();
     assert_eq!(dispatcher.dispatch(1).unwrap(), Dispatched::Stopped);
-    // What the stops left in the inbox stops nothing.
+    // Items of earlier stops in the inbox have no effect.
     assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::All);
 }
 
@@ -127,7 +128,8 @@ fn failure<T: std::fmt::Debug>(result: Result<T, DispatchError>) -> String {
     }
 }
 
-/// Its error ends whatever dispatches, before another item is handled; and what is left is handled next.
+/// The error ends any kind of dispatch before another item is handled. The remaining items are
+/// handled next.
 pub fn a_handler_that_fails() {
     let (first, second) = pair();
     let (to, from) = (first.own(), second.own());
@@ -163,7 +165,7 @@ pub fn a_handler_that_fails() {
     assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::All);
     assert_eq!(calls.take(), [3]);
 
-    // A call fails too, and a stop stays wanted.
+    // A call fails too, and a stop is still pending.
     second.send(to, number(0), Deadline::NOW).unwrap();
     dispatcher.stopper().stop();
     let called = dispatcher.call(from, number(4), soon(), |_| ());
@@ -174,7 +176,7 @@ pub fn a_handler_that_fails() {
         called => panic!("{called:?}"),
     }
 
-    // An error of this crate is the handler's own, whatever it is.
+    // A handler can return any error of this crate.
     second.send(to, Message::new(2), Deadline::NOW).unwrap();
     match dispatcher.dispatch(8) {
         Err(DispatchError::Handler(failure)) => {
@@ -188,7 +190,8 @@ pub fn a_handler_that_fails() {
     }
 }
 
-/// Handlers of members and callbacks of requests. What is told at once is told to the end.
+/// Handlers of members and callbacks of requests. Events that are reported together are all
+/// reported.
 pub fn callbacks_that_fail() {
     let (first, second) = pair();
     let to = second.own();
@@ -228,7 +231,8 @@ pub fn callbacks_that_fail() {
     assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::All);
 }
 
-/// A dispatcher is used in one thread, then in another, with handlers and a request of the first.
+/// A dispatcher is used in one thread, then in another one, with handlers and a request of the
+/// first thread.
 pub fn in_another_thread() {
     let (first, second) = pair();
     let (to, from) = (first.own(), second.own());
@@ -236,7 +240,7 @@ pub fn in_another_thread() {
     let mut dispatcher = Dispatcher::sendable(first);
     dispatcher.on(1, |context, item| {
         calls.fetch_add(1 << (8 * item.cookie()), Ordering::Relaxed);
-        // Whose handler may wait for itself is known in the new thread too.
+        // The new thread also detects a handler that would wait for itself.
         let sent = context.send(to, Message::new(2), Deadline::NOW)?;
         let flushed = context.flush(&sent, Deadline::NEVER);
         assert!(matches!(flushed, Err(FlushError::WaitsForItself)));
@@ -272,7 +276,7 @@ pub fn members() {
     assert_eq!(*log.borrow(), [true]);
     let _ = dispatcher.dispatch(8).unwrap();
     assert_eq!(*log.borrow(), [true]);
-    // The item first, then that its sender has left.
+    // The item is handled before the report that its sender has left.
     second.send(to, number(0), Deadline::NOW).unwrap();
     drop(second);
     let _ = dispatcher.dispatch(8).unwrap();
@@ -289,7 +293,8 @@ pub fn each_member() {
         .on_member(|_, event| log.borrow_mut().push(Some(event)));
     let _ = dispatcher.dispatch(8).unwrap();
     assert_eq!(log.take(), [Some(Joined(from)), None]);
-    // Its request, then that it has left, and another that it never saw.
+    // A request, the report that its sender has left, and another member that the dispatcher never
+    // saw.
     let third = Member::join_fd(&second, None).unwrap();
     let third_was = third.own();
     second.send(to, number(0), Deadline::NOW).unwrap();
@@ -317,12 +322,12 @@ pub fn budget() {
         assert_eq!(dispatcher.dispatch(3).unwrap(), Dispatched::More);
         assert_eq!(calls.get(), expected);
     }
-    // While there is more it is busy.
+    // The member is busy while there are more items.
     let sent = second.send(to, number(8), Deadline::NOW).unwrap();
     assert_eq!(sent.rung, 0);
     assert_eq!(dispatcher.dispatch(4).unwrap(), Dispatched::All);
     assert_eq!(calls.get(), 9);
-    // With nothing left it is idle, and rung once.
+    // Without items the member is idle, and is rung once.
     let rung = [10, 11].map(|n| second.send(to, number(n), Deadline::NOW).unwrap().rung);
     assert_eq!(rung, [1, 0]);
 }
@@ -342,7 +347,7 @@ pub fn lanes_have_turns() {
     let handled = RefCell::new(Vec::new());
     let mut dispatcher = Dispatcher::new(receiver);
     dispatcher.on(1, |_, item| handled.borrow_mut().push(item.peer()));
-    // However the budget divides the turns.
+    // The turns are the same for any budgets.
     for budget in [16, 16, 16, 16, 1, 1, 7, 7, 16] {
         let _ = dispatcher.dispatch(budget).unwrap();
         let handled = handled.borrow();
@@ -369,14 +374,14 @@ pub fn closing_a_lane_from_a_handler() {
     });
     let mut messages = (0..20).map(number).collect();
     lane.send_all(&mut messages, Deadline::NOW).unwrap();
-    // From its inbox it hears still.
+    // The receiver still gets items in its inbox.
     sender.send(to, number(100), Deadline::NOW).unwrap();
     let _ = dispatcher.dispatch(100).unwrap();
     assert_eq!(calls.get(), 7);
     let failed = lane.send(number(20), Deadline::NOW).unwrap_err();
     assert!(matches!(failed.error, SendError::Closed));
     assert!(!dispatcher.close_lane(from));
-    // One that is not wanted, at once.
+    // Closes an unwanted lane at once.
     dispatcher.on_lane(|context, event| {
         if let LaneEvent::Opened(peer, _) = event {
             context.close_lane(peer);
@@ -391,7 +396,7 @@ pub fn closing_a_lane_from_a_handler() {
     assert_eq!(calls.get(), 7);
 }
 
-/// What the documentation lets handlers do, but for what other tests do.
+/// Everything that the documentation allows handlers to do, except what other tests cover.
 pub fn handlers_may() {
     let (first, second) = pair();
     let (to, from) = (first.own(), second.own());
@@ -401,7 +406,7 @@ pub fn handlers_may() {
     let mut kept = None;
     thread::scope(|scope| {
         scope.spawn(|| {
-            // Answers the call, and reads what the handler waits for.
+            // Answers the call, and reads the items that the handler waits for.
             let mut second = second;
             second.send(to, number(0), Deadline::NOW).unwrap();
             for _ in 0..2 {
@@ -424,7 +429,7 @@ pub fn handlers_may() {
                 .send(from, Message::new(2).block(block), soon())
                 .unwrap();
             context.flush(&sent, soon()).unwrap();
-            // Nobody reads what is sent to this one.
+            // This member does not read its items.
             context.send(third_was, number(0), Deadline::NOW).unwrap();
             kept = Some(context.handle().clone());
             context.stop();

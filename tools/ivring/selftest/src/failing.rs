@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Each cause of a failure has an error of its own, and what cannot get better by waiting fails at once.
+//! Each cause of a failure has its own error, and failures that waiting cannot change are reported
+//! at once.
 
 #![allow(unsafe_code)]
 
@@ -26,7 +27,7 @@ use crate::support::*;
 const NAME: &str = "ivring-selftest";
 const DEVICE: &str = "/dev/ivring";
 
-/// The error, which came at once.
+/// The error of a call that must fail at once.
 fn at_once<T, E: Display>(call: impl FnOnce() -> Result<T, E>) -> E {
     let start = Instant::now();
     let Err(error) = call() else {
@@ -43,7 +44,7 @@ macro_rules! assert_fails {
     }};
 }
 
-/// Runs `f` in a thread that has a `/dev` of its own, with nothing in it.
+/// Runs `f` in a thread that has its own, empty `/dev`.
 fn with_empty_dev(f: impl FnOnce() + Send) {
     thread::scope(|scope| {
         let thread = scope.spawn(|| {
@@ -58,7 +59,7 @@ fn with_empty_dev(f: impl FnOnce() + Send) {
     });
 }
 
-/// Makes this thread one of a user without rights.
+/// Makes this thread run as a user without privileges.
 fn become_another_user() {
     let nobody = Uid::from_raw(65534);
     set_thread_res_uid(nobody, nobody, nobody).unwrap();
@@ -88,7 +89,8 @@ pub fn without_the_device() {
 }
 
 pub fn without_the_right() {
-    // Nobody may join the first by its name, and anybody the second, in half of its slots.
+    // Other users may not join the first region by its name. They may join the second one, and use
+    // half of its slots.
     let closed = region().name(NAME).create().unwrap();
     let open_name = "ivring-selftest-open";
     let _open = region().name(open_name).mode(0o666).create().unwrap();
@@ -204,7 +206,7 @@ pub fn options() {
         region().name("a/b"),
         AttachError::Name(NameFault::Character),
     );
-    // Whoever says nothing lets its own user join by the name.
+    // Without a mode, only the same user may join by the name.
     let member = region().name(NAME).create().unwrap();
     assert_eq!(member.handle().info().unwrap().mode, 0o600);
     let member = region().create().unwrap();
@@ -272,7 +274,7 @@ pub fn peers_and_items() {
         member.handle().set_eventfd(Some(second.as_fd())),
         SystemError::NotAnEventfd
     );
-    // Of another region, in which more has been sent.
+    // A position of another region, in which more items were sent.
     let (other, third) = pair();
     let sent = other.send(third.own(), number(1), Deadline::NOW).unwrap();
     assert_fails!(member.flush(&sent, Deadline::NEVER), FlushError::NotSent);
@@ -293,8 +295,8 @@ pub fn lanes() {
         OpenLaneError::InUse
     );
 
-    // Another takes the place of one that the receiver has closed. That is dropped later, and has no say
-    // any more.
+    // A new lane replaces one that the receiver has closed. The old one is dropped later, without
+    // any effect.
     assert!(receiver.close_lane(from));
     let mut second = sender.open_lane(to, 8).unwrap();
     drop(first);
@@ -314,7 +316,7 @@ pub fn lanes() {
     assert_fails!(sender.open_lane(to, 8), OpenLaneError::Gone);
 }
 
-/// A handler cannot wait for what only its dispatcher does.
+/// A handler cannot wait for work that only its dispatcher does.
 pub fn handlers_that_wait_for_themselves() {
     let (first, second) = pair();
     let to = first.own();
@@ -324,7 +326,7 @@ pub fn handlers_that_wait_for_themselves() {
     let log = &errors;
     dispatcher.on(1, move |context, _| {
         let mut errors = log.borrow_mut();
-        // What is read of its inbox is not given up before the batch is over.
+        // Items that were read from its inbox are released only at the end of the batch.
         let flushed = context.send(to, Message::new(2), Deadline::NOW).unwrap();
         let flush = |deadline| Error::from(context.flush(&flushed, deadline).unwrap_err());
         errors.push(flush(Deadline::NEVER));
@@ -349,7 +351,7 @@ pub fn handlers_that_wait_for_themselves() {
     else {
         panic!("{:?}", errors.borrow());
     };
-    // Outside of handlers another thread may well read, and what a handler sends to others waits.
+    // Outside of handlers, another thread may read. A handler can wait for other members.
     let _ = dispatcher.dispatch(100).unwrap();
     let handle = dispatcher.handle().clone();
     let sent = handle.send(to, Message::new(2), Deadline::NEVER).unwrap();
@@ -359,7 +361,7 @@ pub fn handlers_that_wait_for_themselves() {
     ));
 }
 
-/// Programs of which each may be the first: one of them makes the region, whenever they come.
+/// Programs of which any may be the first: exactly one makes the region, for any order of start.
 pub fn who_comes_first() {
     let options = region().slots(8).name(NAME);
     assert_fails!(
@@ -379,7 +381,7 @@ pub fn who_comes_first() {
             }
         });
     }
-    // While others come and go.
+    // Other members join and leave at the same time.
     thread::scope(|scope| {
         let threads = [(); 4].map(|()| {
             scope.spawn(|| {

@@ -13,17 +13,18 @@ use ivring::{AttachError, Deadline, Dispatcher, Error, JoinOptions, Member, Syst
 
 use crate::support::*;
 
-/// Has `join` called in a child, which ends while a child of its own has the descriptor, and has closed
-/// its own before if `closes` says so. Returns that grandchild, which waits to be killed.
+/// Calls `join` in a child, which ends while a child of its own has the descriptor. If `closes` is
+/// true, the first child has closed its own descriptor before. Returns the grandchild, which waits
+/// to be killed.
 fn leave_to_a_grandchild(closes: bool, join: impl FnOnce() -> Member) -> i32 {
     let (reader, writer) = rustix::pipe::pipe().unwrap();
     assert!(succeeds_in_a_child(|| {
         let member = join();
-        // SAFETY: there is one thread.
+        // SAFETY: this process has one thread.
         let grandchild = unsafe { libc::fork() };
         if grandchild == 0 {
             loop {
-                // SAFETY: it only sleeps.
+                // SAFETY: this only sleeps.
                 unsafe { libc::pause() };
             }
         }
@@ -40,7 +41,7 @@ fn leave_to_a_grandchild(closes: bool, join: impl FnOnce() -> Member) -> i32 {
 }
 
 fn kill(process: i32) {
-    // SAFETY: it is one that this process has made.
+    // SAFETY: this process has made the child.
     unsafe { libc::kill(process, libc::SIGKILL) };
 }
 
@@ -51,12 +52,12 @@ pub fn a_member_leaves_with_its_process() {
     for outlives in [false, true] {
         let options = JoinOptions::new().slot(1).outlives_process(outlives);
         let join = || options.join_fd(&first).unwrap();
-        // It has left when its parent knows that the process has ended.
+        // The member has left when its parent knows that the process has ended.
         let grandchild = leave_to_a_grandchild(false, join);
         assert_eq!(first.peer(1).is_some(), outlives);
         kill(grandchild);
         until("it does not leave", || first.peer(1).is_none());
-        // Of a process that has closed its descriptor, soon after.
+        // If the process has closed its descriptor before, the member leaves soon after the end.
         let grandchild = leave_to_a_grandchild(true, join);
         if outlives {
             thread::sleep(Duration::from_millis(100));
@@ -70,7 +71,7 @@ pub fn a_member_leaves_with_its_process() {
         let options = region().name("ivring-selftest").outlives_process(outlives);
         let grandchild = leave_to_a_grandchild(false, || options.create().unwrap());
         let join = Member::join("ivring-selftest", None, Deadline::NOW);
-        // Else slot 0 is free.
+        // Otherwise slot 0 is free.
         assert_eq!(join.is_ok_and(|member| member.own().id != 0), outlives);
         kill(grandchild);
         until("the region does not end", || {
@@ -80,9 +81,9 @@ pub fn a_member_leaves_with_its_process() {
     }
 }
 
-/// Whether `f` comes to its end in a child of this process.
+/// Whether `f` succeeds in a child of this process.
 fn succeeds_in_a_child(f: impl FnOnce()) -> bool {
-    // SAFETY: there is one thread, so the child has all that this process has.
+    // SAFETY: this process has one thread, so the child has everything that this process has.
     match unsafe { libc::fork() } {
         0 => {
             let ok = panic::catch_unwind(AssertUnwindSafe(f)).is_ok();
@@ -92,7 +93,7 @@ fn succeeds_in_a_child(f: impl FnOnce()) -> bool {
         child => {
             assert!(child > 0);
             let mut status = -1;
-            // SAFETY: it writes the status.
+            // SAFETY: this only writes the status.
             assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
             status == 0
         }
@@ -106,7 +107,7 @@ pub fn a_child_cannot_use_the_member() {
     let block = first.alloc(64, Deadline::NOW).unwrap();
     let sent = first.send(to, number(1), Deadline::NOW).unwrap();
     lane.push(&Default::default()).unwrap();
-    /// Whether an error of any kind says that.
+    /// Whether an error of any kind means that this process is a child.
     fn is_forked(error: impl Into<Error>) -> bool {
         let error = error.into();
         error.to_string() == SystemError::Forked.to_string()
@@ -128,7 +129,8 @@ pub fn a_child_cannot_use_the_member() {
         assert!(is_forked(failed.unwrap_err()));
         assert_eq!((first.peer(0), first.handle().peers().count()), (None, 0));
 
-        // It can join as a member of its own, before and after it drops what it cannot use.
+        // The child can join as another member, before and after it drops the member that it cannot
+        // use.
         let mut own = Member::join_fd(&second, None).unwrap();
         own.send(own.own(), number(7), Deadline::NOW).unwrap();
         drop((lane, block));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Lanes: what goes through them, when they are full, and how they end.
+//! Lanes: sending through them, full lanes, and their end.
 
 use std::thread;
 use std::time::Duration;
@@ -26,7 +26,8 @@ pub fn items_come_in_order() {
     let to = receiver.own();
     let mut lane = sender.open_lane(to, 8).unwrap();
     assert_eq!((lane.peer(), lane.entries()), (to, 8));
-    // Of all sizes, so that batches pass the end of the ring, and the wrap, in all ways.
+    // Batches of all sizes, so that they pass the end of the ring, and the wrap of the index, at
+    // all positions.
     let mut next = 0;
     for batch in (1..=8).cycle().take(300) {
         let expected: Vec<u64> = (next..next + batch).collect();
@@ -40,12 +41,13 @@ pub fn items_come_in_order() {
     }
     let incoming: Vec<_> = receiver.incoming_lanes().collect();
     assert_eq!(incoming, [(sender.own(), 8)]);
-    // The receiver has always been busy: no doorbell, and the kernel knows of nothing.
+    // The receiver has always been busy, so there are no doorbells, and the kernel has counted no
+    // items.
     let stats = lane.stats();
     assert_eq!((stats.sent, stats.rung), (next, 0));
     assert_eq!(receiver.handle().stats(to).unwrap().items_in, 0);
 
-    // To itself.
+    // A lane to the member itself.
     let own = sender.own();
     let mut sender = sender;
     let mut lane = sender.open_lane(own, 2).unwrap();
@@ -56,7 +58,7 @@ pub fn items_come_in_order() {
 pub fn payload() {
     let (sender, mut receiver) = pair();
     let mut lane = sender.open_lane(receiver.own(), 4).unwrap();
-    // Through an outbox that holds few of them: blocks come free when the lane has been read.
+    // The outbox holds only a few of the blocks. They become free when the lane has been read.
     for n in 0..100u8 {
         let bytes = [n; 3000];
         let message = text(&sender, &bytes).cookie(n.into());
@@ -92,7 +94,8 @@ pub fn payload() {
         waiting.join().unwrap().unwrap();
     });
 
-    // What the sender leaves behind can be read, for it was mapped when the lane was found.
+    // Items that the sender leaves can be read, because its area was mapped when the lane was
+    // found.
     lane.send(text(&sender, b"left"), Deadline::NOW).unwrap();
     drop((lane, sender));
     let mut batch = receiver.receive(1).unwrap();
@@ -108,7 +111,7 @@ pub fn a_full_lane() {
         lane.push(&item(n)).unwrap();
     }
     assert!(matches!(lane.push(&item(8)), Err(SendError::Full)));
-    // Looking for room publishes: nobody could make any else.
+    // Looking for room publishes, because otherwise the receiver could not make any.
     assert!(matches!(
         lane.wait_room(Deadline::NOW),
         Err(SendError::Full)
@@ -128,7 +131,7 @@ pub fn a_full_lane() {
     thread::scope(|scope| {
         let waiting = scope.spawn(|| lane.wait_room(soon()).unwrap());
         thread::sleep(Duration::from_millis(50));
-        // One by one. It is woken once, for half of the lane.
+        // Items are read one by one. The sender is woken once, for half of the lane.
         for n in 0..4 {
             assert!(!waiting.is_finished());
             let mut batch = receiver.receive(1).unwrap();
@@ -208,7 +211,7 @@ pub fn a_dropped_lane_is_there_still() {
         lane.push(&item(n)).unwrap();
     }
     drop(lane);
-    // It goes on where it was, and is as large.
+    // The new `Lane` continues at the same index, and has the same capacity.
     let mut lane = sender.open_lane(to, 2).unwrap();
     assert_eq!(lane.entries(), 8);
     for n in 3..8 {
@@ -231,7 +234,7 @@ pub fn the_receiver_closes_it() {
     assert!(receiver.close_lane(sender.own()));
     assert!(!receiver.close_lane(sender.own()));
     assert_eq!(receiver.incoming_lanes().count(), 0);
-    // What was in it is dropped, and its payload free.
+    // The items in the lane are dropped, and their payload is free.
     assert_eq!(read(&mut receiver), []);
     assert!(matches!(
         sender.flush(&sent, Deadline::NOW),
@@ -239,7 +242,7 @@ pub fn the_receiver_closes_it() {
     ));
     assert!(sender.alloc(4096, Deadline::NOW).is_ok());
 
-    // The sender finds out when it is full, at the latest, and when it rings.
+    // The sender finds out at the latest when the lane is full, and when it rings.
     let mut pushed = (0..).map_while(|n| lane.push(&item(n)).err().map_or(Some(()), |_| None));
     assert_eq!(pushed.by_ref().count(), 7);
     drop(pushed);
@@ -248,7 +251,7 @@ pub fn the_receiver_closes_it() {
     assert!(receiver.refresh_members().unwrap() && receiver.arm());
     let failed = lane.send(number(1), soon()).unwrap_err();
     assert!(matches!(failed.error, SendError::Closed));
-    // One who waits is told.
+    // A waiting sender is woken.
     drop(lane);
     let mut lane = sender.open_lane(to, 2).unwrap();
     assert_eq!(lane.entries(), 2);
@@ -262,7 +265,7 @@ pub fn the_receiver_closes_it() {
         assert!(receiver.close_lane(sender.own()));
         assert!(matches!(waiting.join().unwrap(), Err(SendError::Closed)));
     });
-    // And may try again.
+    // The sender may try again.
     drop(lane);
     let mut lane = sender.open_lane(to, 4).unwrap();
     lane.send(number(3), Deadline::NOW).unwrap();
@@ -289,14 +292,15 @@ pub fn the_receiver_leaves() {
         lane.send(Message::new(1).block(block), Deadline::NOW)
             .unwrap();
         leave(receiver);
-        // The first that is published rings, and is told.
+        // The first publish rings, and gets the error.
         let failed = lane.send(number(1), soon()).unwrap_err();
         assert!(is_gone(&failed.error), "{failed:?}");
         assert!(is_gone(&lane.push(&item(2)).unwrap_err()));
         assert!(sender.alloc(4096, Deadline::NOW).is_ok());
     }
 
-    // Who only looks for room is told as well, and who sleeps for it.
+    // A sender that only looks for room gets the error as well, and so does one that sleeps for
+    // room.
     let (sender, receiver) = pair();
     let mut lane = sender.open_lane(receiver.own(), 2).unwrap();
     lane.set_polling(Polling::new(Duration::ZERO));
@@ -326,7 +330,8 @@ pub fn the_sender_leaves() {
     assert!(receiver.refresh_members().unwrap());
     let before = mappings();
     let mut lane = sender.open_lane(to, 8).unwrap();
-    // The receiver has to look at it while its sender is there, or the payload is out of reach.
+    // The receiver must look at the lane while its sender is present. Otherwise the payload is out
+    // of reach.
     assert_eq!(read(&mut receiver), []);
     sender.send(to, number(0), Deadline::NOW).unwrap();
     for n in 1..4 {
@@ -335,7 +340,7 @@ pub fn the_sender_leaves() {
     }
     drop((lane, sender));
 
-    // A successor is there: it can send, but has no lane before the old one has been read.
+    // A later member of the slot can send, but has no lane before the old lane has been read.
     let sender = Member::join_fd(&receiver, Some(old.id)).unwrap();
     sender.send(to, number(10), Deadline::NOW).unwrap();
     let busy = sender.open_lane(to, 8).unwrap_err();
@@ -343,7 +348,7 @@ pub fn the_sender_leaves() {
 
     let mut got = Vec::new();
     while got.len() < 5 {
-        // Nobody is said to have left while there is something from it.
+        // A member is reported as left only when all of its items have been read.
         assert!(!receiver.refresh_members().unwrap());
         let mut batch = receiver.receive(1).unwrap();
         let item = batch.take().unwrap().unwrap();
@@ -358,7 +363,7 @@ pub fn the_sender_leaves() {
     assert_eq!(receiver.incoming_lanes().count(), 1);
     assert!(receiver.refresh_members().unwrap());
     assert_eq!(receiver.incoming_lanes().count(), 0);
-    // All of the old one is unmapped. The new one has mapped its receiver.
+    // All areas of the old member are unmapped. The new member has mapped its receiver.
     assert_eq!(mappings(), before + 1);
 
     let mut lane = sender.open_lane(to, 8).unwrap();
@@ -380,7 +385,7 @@ pub fn a_successor_waits_for_the_old_lane() {
     thread::scope(|scope| {
         let opening = scope.spawn(|| open(soon()));
         thread::sleep(Duration::from_millis(50));
-        // Meanwhile nobody else opens it, and lanes to others can be opened.
+        // Meanwhile no other thread opens this lane, and lanes to other members can be opened.
         assert!(!opening.is_finished());
         assert!(matches!(open(soon()), Err(OpenLaneError::InUse)));
         drop(
@@ -396,7 +401,7 @@ pub fn a_successor_waits_for_the_old_lane() {
     });
     assert_eq!(numbers(&mut receiver, sender.own()), [2]);
 
-    // The receiver leaves without having read the old one.
+    // The receiver leaves without having read the old lane.
     drop(sender);
     let sender = Member::join_fd(&receiver, Some(id)).unwrap();
     thread::scope(|scope| {
@@ -422,7 +427,7 @@ pub fn rings_have_turns() {
         lane.send_all(&mut (100..164).map(number).collect(), Deadline::NOW)
             .unwrap();
     }
-    // Eight of each in turn, though each lane is full; the inbox had no more.
+    // Eight items of each ring in turn, though each lane is full; the inbox had no more items.
     let mut turns = Vec::new();
     for _ in 0..25 {
         let mut batch = receiver.receive(8).unwrap();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Members that come, go, and misbehave.
+//! Members that join, leave, and break the protocol.
 
 use std::mem::offset_of;
 use std::sync::atomic::Ordering;
@@ -56,7 +56,7 @@ pub fn flush_knows_what_was_read() {
     });
     first.flush(&sent, Deadline::NOW).unwrap();
 
-    // Read, then gone, and nobody has asked before.
+    // The items were read before the member left, and no refresh was made before.
     let id = second.own().id;
     drop(second);
     let mut second = Member::join_fd(&first, Some(id)).unwrap();
@@ -65,7 +65,7 @@ pub fn flush_knows_what_was_read() {
     drop(second);
     first.flush(&sent, soon()).unwrap();
 
-    // Gone without having read: whoever waits is told.
+    // The member left without having read: a waiting sender is woken.
     let second = Member::join_fd(&first, Some(id)).unwrap();
     let sent = first
         .send(second.own(), text(&first, b"x"), Deadline::NOW)
@@ -76,14 +76,14 @@ pub fn flush_knows_what_was_read() {
         drop(second);
         assert!(matches!(flushing.join().unwrap(), Err(FlushError::Gone)));
     });
-    // And its block is free.
+    // The block of this item is free.
     assert!(first.alloc(4096, Deadline::NOW).is_ok());
 }
 
 pub fn payload_of_the_departed() {
     let (mut first, second) = pair();
     let id = second.own().id;
-    // Never mapped: out of reach.
+    // The sender's area was never mapped, so its payload is out of reach.
     second
         .send(first.own(), text(&second, b"lost"), Deadline::NOW)
         .unwrap();
@@ -93,7 +93,8 @@ pub fn payload_of_the_departed() {
     assert!(matches!(item.payload(), Err(PeerError::Gone)));
     drop(batch);
 
-    // Mapped before: it can be read until all from that member has been, whoever has the slot then.
+    // The sender's area was mapped before. Its payload can be read until all of its items have been
+    // read, even if another member has the slot.
     let second = Member::join_fd(&first, Some(id)).unwrap();
     let old = second.own();
     for word in [b"one", b"two"] {
@@ -152,7 +153,7 @@ pub fn mappings_do_not_pile_up() {
                 assert_eq!(mappings(), before);
             }
         }
-        // The last one's, and the one's before.
+        // Areas of the last member, and of the member before it.
         assert!(told || mappings() <= before + 2);
     }
     drop(first);
@@ -171,8 +172,8 @@ pub fn a_broken_inbox() {
         Err(AllocError::Full)
     ));
 
-    // It says that it has read what was not sent yet.
-    // Behind: so that the block looks unread.
+    // The member stores an index ahead of the items that were sent.
+    // An index that is behind, so that the block seems to be unread.
     let consumer = offset_of!(MemberArea, inbox_consumer);
     Words::of(&second)
         .at(consumer)
@@ -188,7 +189,7 @@ pub fn a_broken_inbox() {
         Err(ReceiveError::Inbox(_))
     ));
 
-    // It has spoilt only its own mail.
+    // Only items to this member are affected.
     assert!(first.alloc(4096, Deadline::NOW).is_ok());
 }
 
@@ -210,7 +211,7 @@ pub fn waiting_for_a_peer() {
             .is_some()
     );
 
-    // Items neither end the wait nor get lost.
+    // Items do not end the wait, and are not lost.
     second.send(first.own(), number(7), Deadline::NOW).unwrap();
     assert!(matches!(
         first.wait_peer(2, shortly()),
@@ -225,7 +226,7 @@ pub fn waiting_for_a_peer() {
     });
     assert_eq!(found, third.own());
     assert_eq!(read(&mut first), [(second.own(), 7)]);
-    // And what was seen meanwhile is news still.
+    // Changes that were seen meanwhile are still reported.
     assert!(first.wait(soon()).unwrap().members);
     assert!(first.refresh_members().unwrap());
     assert!(matches!(first.wait(shortly()), Err(ReceiveError::TimedOut)));
@@ -241,7 +242,7 @@ pub fn news_come_after_the_items() {
     let events = first.wait(soon()).unwrap();
     assert!(events.items && events.members);
     assert!(!first.refresh_members().unwrap());
-    // What comes later does not put it off.
+    // Later items do not delay the report.
     let own = first.own();
     first.send(own, number(2), Deadline::NOW).unwrap();
     let mut batch = first.receive(1).unwrap();
@@ -259,13 +260,13 @@ pub fn who_came_and_who_went() {
     assert_eq!(first.member_events(), [Joined(second_was)]);
     assert!(!first.refresh_members().unwrap());
 
-    // One that comes and goes between two looks, and a successor in a slot.
+    // A member that joins and leaves between two looks, and a later member of a slot.
     let third = Member::join_fd(&first, Some(3)).unwrap();
     let third_was = third.own();
     third.send(first.own(), number(1), Deadline::NOW).unwrap();
     drop((second, third));
     let second = Member::join_fd(&first, Some(1)).unwrap();
-    // What it sent comes first.
+    // The items that it sent are read first.
     assert!(!first.refresh_members().unwrap());
     assert_eq!(read(&mut first), [(third_was, 1)]);
     assert!(first.refresh_members().unwrap());
@@ -277,7 +278,7 @@ pub fn who_came_and_who_went() {
     ];
     assert_eq!(first.member_events(), expected);
 
-    // More than are told one by one.
+    // More events than are reported one by one.
     let mut last = second.own();
     for _ in 0..20 {
         last = Member::join_fd(&first, Some(2)).unwrap().own();
@@ -287,7 +288,7 @@ pub fn who_came_and_who_went() {
     assert_eq!(events[0], Skipped { id: 2, members: 12 });
     assert_eq!((events.len(), events[16]), (17, Left(last)));
 
-    // For a member that comes later, only those are news that are there.
+    // A member that joins later is told only about existing members.
     let mut late = Member::join_fd(&first, None).unwrap();
     assert!(late.refresh_members().unwrap());
     assert_eq!(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Members in event loops of their programs: whatever a method did, the member is armed when it returns
-//! to the loop, or has rung its own doorbell, or says that the loop must not sleep.
+//! Members in event loops of their programs: after any method, the member is armed when it returns
+//! to the loop, has rung its own doorbell, or the result says that the loop must not sleep.
 
 use std::cell::Cell;
 use std::mem::offset_of;
@@ -21,7 +21,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, p
 
 use crate::support::*;
 
-/// The member's state, read behind the library's back.
+/// The member's state word, read without the crate.
 struct Watch(Words);
 
 impl Watch {
@@ -43,13 +43,13 @@ fn timeout(duration: Duration) -> Timespec {
     Timespec::try_from(duration).unwrap()
 }
 
-/// Whether a descriptor is readable before the time is over.
+/// Whether a descriptor becomes readable within `duration`.
 fn is_readable(fd: &OwnedFd, duration: Duration) -> bool {
     let mut fds = [PollFd::new(fd, PollFlags::IN)];
     poll(&mut fds, Some(&timeout(duration))).unwrap() == 1
 }
 
-/// What an event loop sleeps in.
+/// The way in which an event loop sleeps.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Sleep {
     Level,
@@ -59,14 +59,14 @@ enum Sleep {
 
 const SLEEPS: [Sleep; 3] = [Sleep::Level, Sleep::Edge, Sleep::Eventfd];
 
-/// Where it sleeps.
+/// An event loop of one of these kinds.
 struct EventLoop {
     sleep: Sleep,
     fd: OwnedFd,
 }
 
 impl EventLoop {
-    /// Of a member that is armed. What was there already is no event any more.
+    /// The event loop of an armed member. Events that were pending before are consumed.
     fn new(member: &mut Member, sleep: Sleep) -> Self {
         let fd = match sleep {
             Sleep::Eventfd => {
@@ -90,7 +90,7 @@ impl EventLoop {
         this
     }
 
-    /// Sleeps until there is an event. Whether there was one.
+    /// Sleeps until there is an event or `duration` has passed. Returns whether there was one.
     fn wakes(&self, duration: Duration) -> bool {
         if self.sleep == Sleep::Eventfd {
             let wakes = is_readable(&self.fd, duration);
@@ -110,8 +110,8 @@ impl EventLoop {
     }
 }
 
-/// Answers a request by a lane, and publishes `more` items together with the reply. Returns whether that
-/// rang the doorbell.
+/// Answers a request through a lane, and publishes `more` items together with the reply. Returns
+/// whether this rang the doorbell.
 fn answer(server: &mut Member, lane: &mut Lane, more: u64) -> bool {
     server.wait_items(soon()).unwrap();
     let mut batch = server.receive(1).unwrap();
@@ -139,7 +139,7 @@ pub fn a_call_beside_the_loop() {
         let event_loop = EventLoop::new(&mut client, sleep);
         let calls = Cell::new(0);
         let mut client = Dispatcher::new(client);
-        // So that the reply comes while it polls, under BUSY.
+        // The reply comes while the client polls, with the state BUSY.
         client.set_polling(Polling::new(Duration::from_secs(2)));
         client.on(1, |_, _| calls.set(calls.get() + 1));
         for round in 0..10 {
@@ -149,7 +149,7 @@ pub fn a_call_beside_the_loop() {
                 server.join().unwrap()
             });
             if rung {
-                // The doorbell came while the client was idle, before the call or after it.
+                // The doorbell was rung while the client was idle, before the call or after it.
                 while event_loop.wakes(Duration::ZERO) {}
                 assert_eq!(client.dispatch(8).unwrap(), Dispatched::All);
             }
@@ -162,7 +162,7 @@ pub fn a_call_beside_the_loop() {
     }
 }
 
-/// What came with the reply wakes nobody but the caller itself.
+/// No sender rings for items that came with the reply, so the caller itself does.
 pub fn a_call_that_leaves_items() {
     for sleep in SLEEPS {
         let (mut client, mut server) = pair();
@@ -171,7 +171,7 @@ pub fn a_call_that_leaves_items() {
         let event_loop = EventLoop::new(&mut client, sleep);
         let calls = Cell::new(0);
         let mut client = Dispatcher::new(client);
-        // So that mostly no doorbell is rung for the reply, whose event the loop would find.
+        // Usually no doorbell is rung for the reply, so the loop finds no event of it.
         client.set_polling(Polling::new(Duration::from_secs(2)));
         client.on(1, |_, _| calls.set(calls.get() + 1));
         for _ in 0..10 {
@@ -188,7 +188,7 @@ pub fn a_call_that_leaves_items() {
     }
 }
 
-/// A dispatch that ends early leaves items.
+/// A dispatch that ends early leaves items in the ring.
 pub fn a_dispatch_that_ends_early() {
     for sleep in SLEEPS {
         let (mut receiver, sender) = pair();
@@ -216,7 +216,7 @@ pub fn a_dispatch_that_ends_early() {
         assert!(panics(|| receiver.dispatch(8)));
         assert_eq!(panics_at.get(), 2);
         assert!(event_loop.wakes(PATIENCE / 4), "{sleep:?}");
-        // And `run` likewise.
+        // The same holds for `run`.
         receiver.run().unwrap();
         assert!(event_loop.wakes(PATIENCE / 4), "{sleep:?}");
         assert_eq!(receiver.dispatch(8).unwrap(), Dispatched::All);
@@ -224,7 +224,7 @@ pub fn a_dispatch_that_ends_early() {
     }
 }
 
-/// Sleeps until the deadline, though [`Member::idle`] may return for nothing.
+/// Sleeps until the deadline. [`Member::idle`] alone may return earlier without an item.
 fn idle(member: &mut Member, deadline: Deadline) -> Result<(), ReceiveError> {
     for _ in 0..10 {
         member.idle(deadline)?;
@@ -240,7 +240,8 @@ pub fn looks_and_waits() {
     assert!(member.arm());
     watch.assert_armed("arming");
 
-    // A look that finds nothing leaves it as it was; one that finds something, busy.
+    // A look that finds no items does not change the state. A look that finds items makes the
+    // member busy.
     assert!(member.receive(1).unwrap().is_empty());
     watch.assert_armed("a look in vain");
     sender.send(own, number(0), Deadline::NOW).unwrap();
@@ -274,7 +275,7 @@ pub fn looks_and_waits() {
         watch.assert_armed(name);
     }
 
-    // A peer that comes ends the wait by a doorbell.
+    // A peer that joins ends the wait by a doorbell.
     let third = thread::scope(|scope| {
         let third = scope.spawn(|| {
             thread::sleep(Duration::from_millis(50));
@@ -283,13 +284,13 @@ pub fn looks_and_waits() {
         member.wait_peer(3, soon()).unwrap();
         third.join().unwrap()
     });
-    // It has asked for members before, and these are news: so it has rung.
+    // The member has asked for members before, and there are new events, so it has rung.
     assert_eq!(watch.state(), abi::BUSY);
     assert!(member.refresh_members().unwrap() && member.arm());
     drop(third);
 }
 
-/// Items that are there when a wait for something else ends.
+/// Items that are in the inbox when a wait for something else ends.
 pub fn waiting_for_a_peer_with_items() {
     for sleep in SLEEPS {
         let (mut member, sender) = pair();
@@ -306,7 +307,7 @@ pub fn waiting_for_a_peer_with_items() {
     }
 }
 
-/// Items that were there before the eventfd was.
+/// Items that arrived before the eventfd was set.
 pub fn an_eventfd_is_signalled_at_once() {
     let (member, sender) = pair();
     sender.send(member.own(), number(0), Deadline::NOW).unwrap();
@@ -316,7 +317,7 @@ pub fn an_eventfd_is_signalled_at_once() {
     assert!(member.handle().set_eventfd(Some(member.as_fd())).is_err());
 }
 
-/// Who never asks for news of the members is not kept from sleeping by them.
+/// Member events do not prevent a member from sleeping that never asks for them.
 pub fn without_asking_for_members() {
     let (mut member, second) = pair();
     assert!(member.arm());
@@ -326,14 +327,14 @@ pub fn without_asking_for_members() {
     ));
     drop(second);
     assert!(member.arm());
-    // From the first question on they count.
+    // They count from the first call on.
     assert!(member.refresh_members().unwrap());
     assert!(member.arm());
     let second = Member::join_fd(&member, None).unwrap();
     assert!(!member.arm());
     member.idle(Deadline::NEVER).unwrap();
     assert!(member.refresh_members().unwrap() && member.arm());
-    // A dispatcher always acts upon them.
+    // A dispatcher always handles member events.
     let client = Dispatcher::new(member);
     let to = second.own();
     let done = Cell::new(false);
@@ -357,7 +358,7 @@ pub fn without_asking_for_members() {
     assert!(done.get());
 }
 
-/// A lane that is closed before it was looked at: the others are announced still.
+/// A lane is closed before the member has looked at it: the other lanes are still reported.
 pub fn closing_a_lane_tells_of_the_others() {
     let receiver = region().create().unwrap();
     let senders = [(); 2].map(|()| Member::join_fd(&receiver, None).unwrap());

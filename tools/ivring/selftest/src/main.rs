@@ -2,8 +2,8 @@
 
 //! usage: ivring-selftest [NAME]...
 //!
-//! Tests of the crate against the running module: all, or those whose names hold one of the arguments.
-//! Prints TAP.
+//! Tests of the crate with the running module: all tests, or those whose names contain one of the
+//! arguments. Prints TAP.
 
 mod cheating;
 mod dispatching;
@@ -28,7 +28,7 @@ use std::time::Instant;
 
 use support::PATIENCE;
 
-/// A test is named by the path of its function. It fails by panicking, or by taking too long.
+/// The path of its function is the name of a test. A test fails if it panics, or takes too long.
 macro_rules! tests {
     ($($module:ident: $($test:ident)*;)*) => {
         &[$($((concat!(stringify!($module), "::", stringify!($test)), $module::$test),)*)*]

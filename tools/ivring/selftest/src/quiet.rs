@@ -20,7 +20,7 @@ fn gather(lanes: u32) -> (Member, Vec<(Member, Lane)>) {
     (receiver, senders)
 }
 
-/// The receiver goes idle as often as it takes.
+/// Makes the receiver go idle until all unused lanes are quiet.
 fn settle(receiver: &mut Member) {
     for _ in 0..64 {
         assert_eq!(read(receiver), []);
@@ -28,7 +28,7 @@ fn settle(receiver: &mut Member) {
     }
 }
 
-/// Each sender is heard, in order, whenever it sends, and whether or not its lane is quiet.
+/// Every item is received, in order, whether its lane is quiet or not.
 pub fn each_is_heard() {
     let (mut receiver, mut senders) = gather(20);
     receiver.refresh_members().unwrap();
@@ -44,7 +44,7 @@ pub fn each_is_heard() {
             next[which] += 1;
         }
     }
-    // The lanes are all there still, and what was left by those who go is read.
+    // All lanes still exist, and the items of members that leave are read.
     settle(&mut receiver);
     assert_eq!(receiver.incoming_lanes().count(), 20);
     let (sender, mut lane) = senders.swap_remove(3);
@@ -62,7 +62,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// Lanes that are not in use cost nothing when the receiver arms, or receives from another one.
+/// Unused lanes cost nothing when the receiver arms, or receives from another lane.
 pub fn many_cost_as_much_as_one() {
     let mut parties = [gather(1), gather(500)];
     for (receiver, _) in &mut parties {

@@ -14,7 +14,7 @@ pub fn an_owned_item_holds_up_no_sender() {
     let mut lane = sender.open_lane(to, 4).unwrap();
     assert!(receiver.try_receive().unwrap().is_none());
     let mut kept = Vec::new();
-    // Each has the whole outbox, which the copy leaves to the next one.
+    // Each item has the whole outbox, which is free again after the copy.
     for n in 0..6u8 {
         let mut block = sender.alloc(4096, Deadline::NOW).unwrap();
         block.fill(n);
@@ -28,7 +28,7 @@ pub fn an_owned_item_holds_up_no_sender() {
         kept.push(receiver.try_receive().unwrap().unwrap());
     }
     assert!(receiver.try_receive().unwrap().is_none());
-    // It can be kept without its member, and in another thread.
+    // A copy can be kept without its member, and in another thread.
     drop(receiver);
     let check = move || {
         for (item, n) in kept.into_iter().zip(0u8..) {
@@ -49,7 +49,7 @@ pub fn an_owned_item_of_the_departed() {
     drop(sender);
     let item = receiver.try_receive().unwrap().unwrap();
     assert_eq!((item.peer(), item.payload()), (from, Ok(&[][..])));
-    // Nothing of the sender was mapped before it left.
+    // No area of the sender was mapped before it left.
     let item = receiver.try_receive().unwrap().unwrap();
     assert_eq!((item.peer(), item.payload()), (from, Err(PeerError::Gone)));
     let reply = Message::new(1).reply_to_owned(&item);
@@ -70,7 +70,7 @@ pub fn a_batch_is_released() {
     assert_eq!(batch.take().unwrap().unwrap().cookie(), 0);
     assert!(is_full());
     batch.release();
-    // Only what was taken.
+    // Only items that were taken are released.
     assert!(!is_full());
     assert!(matches!(
         sender.alloc(4096, Deadline::NOW),

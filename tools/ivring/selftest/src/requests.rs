@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Requests and replies, by inboxes and by lanes.
+//! Requests and replies, through inboxes and lanes.
 
 use std::cell::{Cell, RefCell};
 use std::sync::mpsc;
@@ -15,7 +15,7 @@ use ivring::{
 
 use crate::support::*;
 
-/// Runs a server of squares, which answers by its inbox or by a lane, while `ask` asks.
+/// Runs a server of squares, which answers through its inbox or a lane, while `ask` runs.
 fn serve<'a>(by_lane: bool, ask: impl FnOnce(&mut Dispatcher<'a>, Peer)) {
     let (server, client) = pair();
     let (to, from) = (server.own(), client.own());
@@ -59,7 +59,7 @@ fn value(reply: &ReceivedItem<'_>) -> u64 {
 pub fn calls() {
     for by_lane in [false, true] {
         serve(by_lane, |client, server| {
-            // A reply is for nobody but the caller.
+            // A reply is passed only to its caller.
             client.on_other(|_, item| Err(format!("{item:?}")));
             let mut lane = client.handle().open_lane(server, 16).unwrap();
             for n in 0..200 {
@@ -74,7 +74,7 @@ pub fn calls() {
     }
 }
 
-/// Makes a request, by a lane if one is given.
+/// Sends a request, through a lane if one is given.
 fn request<'h>(
     client: &Dispatcher<'h>,
     server: Peer,
@@ -100,7 +100,7 @@ pub fn callbacks() {
                 request(client, server, lane, square_of(n), move |context, reply| {
                     answers.borrow_mut().push(value(reply.unwrap()));
                     if n == 9 {
-                        // And one more, from here.
+                        // One more request, from a callback.
                         let last =
                             context.request(server, square_of(10), soon(), |context, reply| {
                                 answers.borrow_mut().push(value(reply.unwrap()));
@@ -130,7 +130,7 @@ pub fn other_items_are_handled_meanwhile() {
     assert!(matches!(late, Err(CallError::TimedOut)));
     assert_eq!(*seen.borrow(), [0, 1, 2]);
 
-    // The reply that comes late is for nobody; nor is one that answers nothing, or another's.
+    // A late reply is dropped; so is a reply without a request, and a reply of another member.
     let mut server = server;
     let mut batch = server.receive(1).unwrap();
     let request = batch.take().unwrap().unwrap();
@@ -147,7 +147,7 @@ pub fn other_items_are_handled_meanwhile() {
         replies.set(replies.get() + 1);
     };
     client.request(to, number(0), Deadline::NOW, done).unwrap();
-    // Another member guesses the next cookie, and answers what it was not asked.
+    // Another member guesses the next cookie, and answers a request that it did not get.
     let mut lane = third.open_lane(own, 2).unwrap();
     let forged = Item {
         flags: ITEM_REPLY,
@@ -183,7 +183,8 @@ pub fn the_peer_leaves() {
                 results.borrow_mut().push((n, reply));
             });
         }
-        // One is answered. The answer comes, and its payload, before that there will be no others.
+        // One request is answered. The reply and its payload come before the reports that the
+        // others fail.
         let mut answers = server.open_lane(client.handle().own(), 4).unwrap();
         let _ = client.dispatch(100).unwrap();
         let payload = text(&server, b"last");
@@ -205,7 +206,7 @@ pub fn the_peer_leaves() {
             results.iter().map(|(n, _)| *n).collect::<Vec<_>>(),
             [0, 1, 2]
         );
-        // And to the departed nothing can be asked.
+        // Requests to a member that has left fail.
         let failed = client.request(to, number(0), Deadline::NOW, |_, _| Err("it was not sent"));
         assert!(matches!(failed.unwrap_err().error, SendError::Gone));
         let failed = client.call(&mut lane, number(0), Deadline::NOW, |_| ());
@@ -241,12 +242,12 @@ pub fn a_call_can_be_stopped() {
         let result = client.call(to, number(0), soon(), |_| ());
         assert!(matches!(result, Err(CallError::Stopped)));
     });
-    // Whatever runs next is told as well.
+    // The next run stops as well.
     client.run().unwrap();
     drop(server);
 }
 
-/// The reply would go to the member that the lane is of.
+/// The reply would go to the member that owns the lane.
 pub fn a_lane_of_another_member() {
     let (server, client) = pair();
     let third = Member::join_fd(&server, None).unwrap();
@@ -260,7 +261,7 @@ pub fn a_lane_of_another_member() {
     let failed = client.request(&mut lane, number(7), soon(), |_, _| Err("it was not sent"));
     let failed = failed.unwrap_err();
     assert!(matches!(failed.error, SendError::ForeignLane));
-    // The message comes back, and nothing was sent.
+    // The message is returned, and no item was sent.
     lane.send(*failed.message, soon()).unwrap();
     assert_eq!(lane.stats().sent, 1);
     drop(server);
@@ -301,7 +302,7 @@ pub fn a_port_that_nobody_handles() {
         };
         client.request(to, to_port(2), soon(), done).unwrap();
         client.run().unwrap();
-        // Items that are no requests are counted, and answered by nothing.
+        // Items that are not requests are counted, and get no reply.
         let sent = client.handle().send(to, Message::new(3), soon());
         client.handle().flush(&sent.unwrap(), soon()).unwrap();
         stopper.stop();
@@ -320,7 +321,7 @@ pub fn a_refusal_waits_for_nobody() {
     let (refused, result) = (Cell::new(0), Cell::new(None));
     let (server, mut client) = pair();
     let to = server.own();
-    // Its inbox is full, and it does not read.
+    // The client's inbox is full, and the client does not read.
     for n in 0..8 {
         server.send(client.own(), number(n), Deadline::NOW).unwrap();
     }
@@ -337,7 +338,7 @@ pub fn a_refusal_waits_for_nobody() {
     assert_eq!(server.dispatch(8).unwrap(), Dispatched::All);
     assert_eq!((server.counts().unhandled, server.counts().refused), (3, 0));
     assert_eq!(read(&mut client).len(), 8);
-    // A handler for other ports takes them, and may refuse as well.
+    // A handler for other ports gets them, and may refuse them as well.
     server.on_other(|context, item| {
         refused.set(context.counts().handled);
         item.refuse(Deadline::NOW).unwrap();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Regions, items, payload, and what is full.
+//! Regions, items, payload, and full rings and outboxes.
 
 use std::thread;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub fn regions_and_names() {
         .outbox_bytes(8192);
     let options = options.name(name).mode(0o640);
     let (first, second) = thread::scope(|scope| {
-        // Either may come first.
+        // Either member may start first.
         let second = scope.spawn(|| Member::join(name, Some(2), soon()).unwrap());
         thread::sleep(Duration::from_millis(50));
         (options.create().unwrap(), second.join().unwrap())
@@ -52,7 +52,7 @@ pub fn regions_and_names() {
     let gone = Member::join(name, None, Deadline::NOW).unwrap_err();
     assert_eq!(gone.raw_os_error(), Some(Errno::NOENT.raw_os_error()));
 
-    // One that nobody is a member of until somebody joins.
+    // A region without members until one joins.
     let fd = region().create_only().unwrap();
     let member = Member::join_fd(&fd, Some(1)).unwrap();
     assert_eq!(member.handle().info().unwrap().attached, 1);
@@ -93,7 +93,7 @@ pub fn inline_and_payload() {
         }
     }
 
-    // To itself.
+    // The member sends to itself.
     let own = receiver.own();
     receiver.send(own, number(1), Deadline::NOW).unwrap();
     assert_eq!(read(&mut receiver), [(own, 1)]);
@@ -106,7 +106,7 @@ pub fn batches_pass_the_wrap() {
         .unwrap_err();
     assert_eq!(none.raw_os_error(), Some(Errno::INVAL.raw_os_error()));
 
-    // More than one call can take, and more than the inbox.
+    // More messages than one call can take, and more than the inbox holds.
     let mut messages: Vec<_> = (0..1000).map(number).collect();
     let mut next = 0;
     while !messages.is_empty() {
@@ -147,7 +147,7 @@ pub fn a_full_inbox() {
     thread::scope(|scope| {
         let waiting = scope.spawn(|| sender.send(to, number(8), soon()).unwrap());
         thread::sleep(Duration::from_millis(50));
-        // Only what was taken out makes room.
+        // Only items that were taken make room.
         let mut batch = receiver.receive(8).unwrap();
         assert_eq!(batch.len(), 8);
         assert_eq!(batch.take().unwrap().unwrap().cookie(), 0);
@@ -187,7 +187,7 @@ pub fn a_full_outbox() {
         }
     ));
 
-    // What is held by the caller is waited for in vain.
+    // Waiting does not help if the caller itself holds the block.
     let block = sender.alloc(4096, Deadline::NOW).unwrap();
     assert!(matches!(
         sender.alloc(1, Deadline::NOW),
@@ -199,7 +199,7 @@ pub fn a_full_outbox() {
     ));
     drop(block);
 
-    // What is unread can.
+    // Waiting for an unread block succeeds.
     let block = sender.alloc(4096, Deadline::NOW).unwrap();
     sender
         .send(receiver.own(), Message::new(1).block(block), Deadline::NOW)
@@ -213,7 +213,7 @@ pub fn a_full_outbox() {
         Err(AllocError::TimedOut)
     ));
 
-    // While the item is looked at its payload is safe; after that it is not.
+    // The payload is stable until the batch is released.
     let mut batch = receiver.receive(1).unwrap();
     let item = batch.take().unwrap().unwrap();
     assert!(matches!(
@@ -231,7 +231,7 @@ pub fn alloc_waits_for_the_reader() {
     thread::scope(|scope| {
         scope.spawn(move || {
             for n in 0..500u64 {
-                // Of all sizes, so that the circle closes in all ways.
+                // Blocks of all sizes, so that the circle closes at all positions.
                 let len = 8 + n as usize * 37 % 2000;
                 let mut block = sender.alloc(len, soon()).unwrap();
                 block.fill(n as u8);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! One block to many.
+//! One block for many receivers.
 
 use ivring::{AllocError, Deadline, Member, Message, SendError, SharedBlock};
 
@@ -36,7 +36,7 @@ pub fn the_last_reader_frees_it() {
     let mut receivers = [(); 3].map(|()| Member::join_fd(&sender, None).unwrap());
     let mut lane = sender.open_lane(receivers[0].own(), 4).unwrap();
 
-    // To the first by its inbox and by a lane, which it reads in any order.
+    // Sent to the first receiver through its inbox and through a lane, which it reads in any order.
     let shared = block(&sender);
     assert_eq!(&shared[..], TEXT);
     for receiver in &receivers {
@@ -49,7 +49,7 @@ pub fn the_last_reader_frees_it() {
         assert!(!is_free(&sender));
         read_one(&mut receivers[reader], &sender);
     }
-    // It might be sent once more.
+    // It could be sent again.
     assert!(!is_free(&sender));
     let again = shared.clone();
     drop(shared);
@@ -57,7 +57,7 @@ pub fn the_last_reader_frees_it() {
     drop(again);
     assert!(is_free(&sender));
 
-    // Not sent to anybody at all; or in vain.
+    // A block that was sent to no receiver, or whose sending failed.
     drop(block(&sender));
     assert!(is_free(&sender));
     let shared = block(&sender);
@@ -69,13 +69,13 @@ pub fn the_last_reader_frees_it() {
         failed.as_ref().unwrap_err().error,
         SendError::Gone
     ));
-    // The message that came back holds it.
+    // The returned message holds the block.
     drop(shared);
     assert!(!is_free(&sender));
     drop(failed);
     assert!(is_free(&sender));
 
-    // Who leaves, or closes the lane, is done with it.
+    // A receiver that leaves or closes the lane no longer uses the block.
     let mut first = first;
     let shared = block(&sender);
     sender
@@ -100,7 +100,8 @@ pub fn what_a_lane_held_goes_with_it() {
         .unwrap();
     drop(shared);
     assert!(!is_free(&sender));
-    // Closed, and opened again: the indices of the new one say nothing of the old.
+    // The lane is closed and opened again. The indices of the new lane do not count for the old
+    // one.
     assert!(receiver.close_lane(sender.own()));
     drop(lane);
     let mut lane = sender.open_lane(to, 4).unwrap();

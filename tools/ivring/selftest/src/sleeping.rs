@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Every way to sleep, hammered: a lost wakeup shows as a time-out.
+//! Stress tests of every way to sleep: a lost wakeup causes a time-out.
 
 use std::hint;
 use std::mem::offset_of;
@@ -23,23 +23,23 @@ const LIMIT: Timespec = Timespec {
     tv_nsec: 0,
 };
 
-/// For how long each way to sleep is tried with lanes, if that is enough for some bursts.
+/// The time for which each way to sleep is tried with lanes. It must be enough for some bursts.
 const LANES_FOR: Duration = Duration::from_secs(1);
 
-/// A pause, now short, now long.
+/// A pause of varying length.
 fn spin(n: u64) {
     for _ in 0..n * 7919 % 128 {
         hint::spin_loop();
     }
 }
 
-/// How items are sent, by whom, and until when.
+/// A way to send items: the sender, the receiver, and the number of items handled so far.
 type Traffic = fn(&Member, Peer, &AtomicU64);
 
 const TRAFFIC: [Traffic; 2] = [one_by_one, bursts];
 
-/// By the inbox. Sends each item when the one before it is being handled, so that no later item makes
-/// up for a wakeup that was lost.
+/// Sends through the inbox. Sends each item when the previous one is being handled, so that no
+/// later item hides a lost wakeup.
 fn one_by_one(member: &Member, to: Peer, handled: &AtomicU64) {
     for n in 0..ITEMS {
         member.send(to, number(n), soon()).unwrap();
@@ -49,8 +49,8 @@ fn one_by_one(member: &Member, to: Peer, handled: &AtomicU64) {
     }
 }
 
-/// By a lane. Sends some items, or many, so that the receiver mostly says that it needs no fences; and
-/// goes on when the last of them is being handled.
+/// Sends through a lane. Sends a few or many items, so that the receiver usually tells its senders
+/// that they need no fence, and continues when the last item is being handled.
 fn bursts(member: &Member, to: Peer, handled: &AtomicU64) {
     let mut random = Random::new();
     let mut lane = member.open_lane(to, 64).unwrap();
@@ -83,7 +83,7 @@ fn bursts(member: &Member, to: Peer, handled: &AtomicU64) {
     assert!(rung > 0);
 }
 
-/// Has items sent while `drive` runs a dispatcher, till it is stopped.
+/// Sends items while `drive` runs a dispatcher, until it is stopped.
 fn send_while(
     receiver: Member,
     sender: Member,
@@ -96,7 +96,7 @@ fn send_while(
     dispatcher.on(1, |_, item| {
         let before = handled.fetch_add(1, Ordering::Relaxed);
         assert_eq!(item.cookie(), before);
-        // The next one is sent meanwhile, and comes when the handler returns or somewhat later.
+        // The next item is sent meanwhile, and arrives when the handler returns or somewhat later.
         spin(before);
     });
     let stopper = dispatcher.stopper();
@@ -111,7 +111,7 @@ fn send_while(
     assert!(handled.load(Ordering::Relaxed) >= ITEMS);
 }
 
-/// Has items sent, and `sleep` called whenever there are none.
+/// Sends items, and calls `sleep` whenever there are none.
 fn hammer(
     receiver: Member,
     sender: Member,
@@ -120,8 +120,8 @@ fn hammer(
 ) {
     let to = receiver.own();
     send_while(receiver, sender, traffic, |dispatcher| {
-        // Called whether or not anybody has reported anything: the dispatcher leaves the member such
-        // that it may sleep.
+        // This is called without regard to reported events, because the dispatcher leaves the
+        // member in a state in which it may sleep.
         loop {
             match dispatcher.dispatch(5).unwrap() {
                 Dispatched::All => sleep(dispatcher),
@@ -146,7 +146,7 @@ pub fn in_wait() {
 
 pub fn in_wait_unarmed() {
     const LAST: u64 = u64::MAX;
-    // The kernel arms, and makes the barrier for one who says each time that it is going to.
+    // The kernel arms the member, and executes the barrier if the member has stored UNFENCED.
     for unfenced in [false, true] {
         let (mut receiver, sender) = pair();
         let words = Words::of(&receiver);
@@ -205,7 +205,7 @@ pub fn in_epoll_edge() {
     in_epoll(epoll::EventFlags::ET);
 }
 
-/// As an event loop that asks for events after each of its turns, whether or not something is left.
+/// Like an event loop that polls for events after each turn, whether items are left or not.
 pub fn in_epoll_with_some_left() {
     let (receiver, sender) = pair();
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
@@ -235,8 +235,8 @@ pub fn on_an_eventfd() {
     }
 }
 
-/// A stop does not wait for the delay that the member grants its senders, which it has again
-/// afterwards.
+/// A stop does not wait for the delay that the member has set for doorbells. The delay applies
+/// again afterwards.
 pub fn a_stop_is_not_delayed() {
     let (receiver, sender) = pair();
     let to = receiver.own();
@@ -260,7 +260,7 @@ pub fn a_stop_is_not_delayed() {
     });
     assert_eq!(delayed(), 0);
 
-    // In an event loop as well.
+    // The same in an event loop.
     assert_eq!(dispatcher.dispatch(8).unwrap(), Dispatched::All);
     assert_eq!(wake_items(), 8);
     stopper.stop();
@@ -280,7 +280,7 @@ pub fn stopping() {
     let mut dispatcher = Dispatcher::new(receiver);
     let stopper = dispatcher.stopper();
     let (go, wait) = mpsc::channel();
-    // Whatever the dispatcher is about, be it that its inbox is full, each stop is heard.
+    // Each stop is noticed at any time, even if the inbox is full.
     thread::scope(|scope| {
         scope.spawn(|| {
             for n in 0..ITEMS {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What the tests share.
+//! Common functions of the tests.
 
 #![allow(unsafe_code)]
 
@@ -15,19 +15,19 @@ use ivring::abi;
 use ivring::{Deadline, Member, Message, Peer, RegionOptions, Stopper};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
-/// Long enough for anything that works: a test that takes as long has waited in vain.
+/// A time in which everything that works is done. A test that takes longer has waited for nothing.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub fn soon() -> Deadline {
     Deadline::after(PATIENCE)
 }
 
-/// Long enough to see that something does not happen.
+/// A time that is long enough to see that something does not happen.
 pub fn shortly() -> Deadline {
     Deadline::after(Duration::from_millis(20))
 }
 
-/// A small region without a name, and its member 0.
+/// Options of a small region without a name.
 pub fn region() -> RegionOptions {
     RegionOptions::new()
         .slots(4)
@@ -42,19 +42,19 @@ pub fn pair() -> (Member, Member) {
     (first, second)
 }
 
-/// A message to port 1 with that number in it.
+/// A message to port 1 with this number as its cookie.
 pub fn number(number: u64) -> Message {
     Message::new(1).cookie(number)
 }
 
-/// A message with that payload.
+/// A message with this payload.
 pub fn text(member: &Member, text: &[u8]) -> Message {
     let mut block = member.alloc(text.len(), Deadline::NOW).unwrap();
     block.copy_from_slice(text);
     Message::new(1).block(block)
 }
 
-/// Whether `f` panics. It is meant to: nothing is printed.
+/// Whether `f` panics. The panic is expected, so no message is printed.
 pub fn panics<T>(f: impl FnOnce() -> T) -> bool {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
@@ -63,7 +63,7 @@ pub fn panics<T>(f: impl FnOnce() -> T) -> bool {
     result.is_err()
 }
 
-/// Reads everything there is, ring by ring; returns who sent it, and the cookies.
+/// Reads all items, ring by ring. Returns their senders and cookies.
 pub fn read(member: &mut Member) -> Vec<(Peer, u64)> {
     let mut items = Vec::new();
     loop {
@@ -77,7 +77,7 @@ pub fn read(member: &mut Member) -> Vec<(Peer, u64)> {
     }
 }
 
-/// Reads everything there is from one sender; returns the cookies.
+/// Reads all items, which must be from one sender. Returns their cookies.
 pub fn numbers(member: &mut Member, from: Peer) -> Vec<u64> {
     let items = read(member).into_iter();
     let number = |(peer, number)| {
@@ -87,7 +87,7 @@ pub fn numbers(member: &mut Member, from: Peer) -> Vec<u64> {
     items.map(number).collect()
 }
 
-/// A mapping of the beginning of an area, made behind the library's back.
+/// A mapping of the beginning of an area, made without the crate.
 pub struct Words {
     base: NonNull<u8>,
 }
@@ -95,10 +95,10 @@ pub struct Words {
 const WORDS_LEN: usize = 8 << 10;
 
 impl Words {
-    /// Of the area at an offset of a member's descriptor.
+    /// Maps the area at an offset of a member's descriptor.
     pub fn map(member: &Member, at: u64) -> Self {
         let prot = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: a new mapping, of which only words are used, as atomics.
+        // SAFETY: this is a new mapping, and its words are only accessed as atomics.
         let base = unsafe {
             mmap(
                 ptr::null_mut(),
@@ -126,26 +126,26 @@ impl Words {
     /// The word at an offset in bytes.
     pub fn at(&self, offset: usize) -> &AtomicU32 {
         assert!(offset % 4 == 0 && offset < WORDS_LEN);
-        // SAFETY: it is within the mapping, aligned, and used as an atomic.
+        // SAFETY: the word is within the mapping, aligned, and only accessed as an atomic.
         unsafe { AtomicU32::from_ptr(self.base.add(offset).as_ptr().cast()) }
     }
 }
 
 impl Drop for Words {
     fn drop(&mut self) {
-        // SAFETY: it is this value's own, and nothing borrowed from it outlives it.
+        // SAFETY: this value owns the mapping, and no borrow of it is left.
         unsafe { munmap(self.base.as_ptr().cast(), WORDS_LEN) }.unwrap();
     }
 }
 
-/// How many mappings of the device this process has.
+/// The number of mappings of the device in this process.
 pub fn mappings() -> usize {
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     let lines = maps.lines();
     lines.filter(|line| line.ends_with("/dev/ivring")).count()
 }
 
-/// Stops a dispatcher when dropped, by a panic too.
+/// Stops a dispatcher when this is dropped, also by a panic.
 pub struct StopAtEnd(pub Stopper);
 
 impl Drop for StopAtEnd {
@@ -154,7 +154,7 @@ impl Drop for StopAtEnd {
     }
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = soon();
     while !is_so() {
@@ -163,7 +163,7 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Numbers at random, from a seed that is printed. The generator of Knuth's MMIX.
+/// Random numbers, from a seed that is printed, by the generator of Knuth's MMIX.
 pub struct Random(u64);
 
 impl Random {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! When a receiver is rung: by its state, its polling, and its wishes.
+//! When a receiver is rung: by its state, its polling, and its limits.
 
 use std::cell::RefCell;
 use std::mem::offset_of;
@@ -15,7 +15,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::support::*;
 
-/// A window that nothing here is too late for.
+/// A polling window that is longer than any wait here.
 fn long() -> Polling {
     Polling::new(Duration::from_secs(2))
 }
@@ -38,7 +38,7 @@ pub fn states() {
         lane.send_all(&mut messages, Deadline::NOW).unwrap();
     };
 
-    // Many, but not many in a turn: never.
+    // Many items, but only a few per turn: the state is never UNFENCED.
     for _ in 0..20 {
         send(100);
         let _ = dispatcher.dispatch(200).unwrap();
@@ -46,7 +46,7 @@ pub fn states() {
     }
     assert_eq!(seen.take(), [abi::BUSY; 2000]);
     assert_eq!(dispatcher.calls().fences, 0);
-    // Many in one turn: when there were enough; and then it is idle again.
+    // Many items in one turn: UNFENCED after enough items, and idle at the end.
     send(2 * ENOUGH);
     let _ = dispatcher.dispatch(u32::MAX).unwrap();
     assert_eq!(state(), abi::IDLE);
@@ -54,7 +54,7 @@ pub fn states() {
     assert_eq!(seen[..ENOUGH], [abi::BUSY; ENOUGH]);
     assert_eq!(seen[ENOUGH..], [abi::BUSY_UNFENCED; ENOUGH]);
     assert_eq!(dispatcher.calls().fences, 1);
-    // With some left it stays so; who takes the member back gets it fenced.
+    // If items are left the state stays UNFENCED. `into_member` ends it.
     send(2 * ENOUGH);
     let _ = dispatcher.dispatch(UNFENCED_AFTER).unwrap();
     assert_eq!(state(), abi::BUSY_UNFENCED);
@@ -64,13 +64,13 @@ pub fn states() {
     assert_eq!(state(), abi::BUSY);
 }
 
-/// What the CPU has done for this thread.
+/// The CPU time of this thread.
 fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Runs a dispatcher while `send` is given its peer, and itself.
+/// Runs a dispatcher while `send` runs with its handle and the peer.
 fn run(polling: Polling, mut handler: impl FnMut(), send: impl FnOnce(&Handle, Peer) + Send) {
     let (receiver, sender) = pair();
     let to = receiver.own();
@@ -94,7 +94,7 @@ pub fn an_idle_member_costs_nothing() {
         || times.push(cpu_time()),
         |sender, to| {
             let mut lane = sender.open_lane(to, 64).unwrap();
-            // First it has good reason to poll.
+            // At first, polling is worth its cost.
             for n in 0..200 {
                 lane.send(number(n), soon()).unwrap();
                 thread::sleep(Duration::from_micros(50));
@@ -109,7 +109,7 @@ pub fn an_idle_member_costs_nothing() {
     };
     let busy = after - before;
     println!("# idle for {IDLE:?}: {busy:?} of CPU time");
-    // Polling, if it went on, would have taken all of it.
+    // Continued polling would have taken all of this time.
     assert!(busy < IDLE / 100, "{busy:?}");
 }
 
@@ -133,7 +133,7 @@ pub fn who_polls_is_not_rung() {
     };
     let (with, without) = (rung(long()), rung(Polling::new(Duration::ZERO)));
     println!("# of {ITEMS} items, {with} rang who polls, {without} who does not");
-    // The window doubles from 10 us, so about ten are rung before it is long enough.
+    // The window doubles from 10 us, so about ten items ring before it is long enough.
     assert!(with < ITEMS / 10, "{with}");
     assert!(without > ITEMS / 2, "{without}");
 }
@@ -143,7 +143,7 @@ pub fn wishes() {
     let to = receiver.own();
     let mut lane = sender.open_lane(to, 64).unwrap();
     let late = Duration::from_millis(100);
-    // Ten of them, long before the delay has passed.
+    // Ten items wake the member long before the delay has passed.
     receiver.handle().set_wake(10, Duration::from_secs(1000));
     thread::scope(|scope| {
         let waiting = scope.spawn(|| receiver.wait_items(soon()));
@@ -160,7 +160,7 @@ pub fn wishes() {
     assert_eq!(lane.stats().rung, 1);
     assert_eq!(numbers(&mut receiver, sender.own()).len(), 10);
 
-    // One, when the delay has passed.
+    // One item wakes it when the delay has passed.
     receiver.handle().set_wake(10, late);
     thread::scope(|scope| {
         let waiting = scope.spawn(|| {
@@ -175,7 +175,7 @@ pub fn wishes() {
     });
     assert_eq!(numbers(&mut receiver, sender.own()).len(), 1);
 
-    // Each at once, as at first.
+    // Each item wakes it at once, as by default.
     receiver.handle().set_wake(0, late);
     assert!(receiver.refresh_members().unwrap() && receiver.arm());
     lane.send(number(0), soon()).unwrap();
