@@ -372,7 +372,7 @@ TEST_F(delay, full_at_once)
 	member_close(&c);
 }
 
-/* A doorbell for too few items is not pointless, but it wakes nobody. */
+/* A doorbell for too few items is not pointless, but it wakes no task. */
 TEST_F(delay, doorbell)
 {
 	struct ivring_stats before;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A region, a member or a lane is destroyed while it is mapped. Its memory keeps its
- * content for as long as it is mapped, and is never given to anybody else.
+ * content as long as it is mapped, and is never used for another object.
  */
 #include <sys/uio.h>
 

@@ -96,7 +96,7 @@ TEST_F(eventfd, end_of_wait)
 	EXPECT_EQ(0, dev_wait(self->b.fd, 0, 0, NULL));
 	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));
 	EXPECT_EQ(1, signals(self->efd));
-	/* The member is busy, so nobody sleeps. */
+	/* The member is busy, so none of its tasks sleeps. */
 	EXPECT_EQ(0, dev_wait(self->b.fd, 0, 0, NULL));
 	EXPECT_EQ(0, signals(self->efd));
 	EXPECT_EQ(0, member_stats(&self->b).rung);
@@ -155,7 +155,7 @@ TEST_F(eventfd, lifetimes)
 	member_close(&c);
 }
 
-/* A doorbell that overflows the eventfd's counter is not lost and blocks nobody. */
+/* A doorbell that overflows the eventfd's counter is not lost and blocks no task. */
 TEST_F(eventfd, full)
 {
 	__u64 most = UINT64_MAX - 1;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A consumer index that is impossible breaks the inbox for good, for its member and for all
- * who send to it, and for nobody else. The index is never taken for that of an empty or a
- * full inbox.
+ * An invalid consumer index breaks the inbox permanently, for its member and for all senders to
+ * it, but for no other member. The index is never mistaken for that of an empty or a full inbox.
  */
 #include "ivring_test.h"
 

@@ -249,7 +249,7 @@ TEST_F(info, debugfs)
 	before = debugfs("region", &columns);
 	if (before < 0)
 		SKIP(return, "%s does not exist", DEBUGFS_MEMBERS);
-	/* There is one line per member and one word per column, whatever the name is. */
+	/* There is one line per member and one word per column, for any name. */
 	memcpy(c.name, "debug\nfs test \t1 2 3\\", 21);
 	c.mode = 0600;
 	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_CREATE, &c));

@@ -79,8 +79,8 @@ TEST_F(lane, three_at_once)
 }
 
 /*
- * The lane table lists who has opened which lane. Its counter of changes is incremented
- * with it.
+ * The lane table lists the member that has opened each lane. Its counter of changes is
+ * incremented with each change.
  */
 TEST_F(lane, table)
 {
@@ -130,7 +130,7 @@ TEST_F(lane, table)
 	EXPECT_EQ(0, lanes->lane[c.id].generation);
 }
 
-/* A new lane starts from scratch, whatever the reader of an earlier lane has left. */
+/* A new lane is empty and open, regardless of the words of an earlier lane's reader. */
 TEST_F(lane, start)
 {
 	struct ivring_lane_end *end = &self->b.area->lane[self->a.id];
@@ -354,7 +354,7 @@ TEST_F(lane, largest_region)
 	member_close(&last);
 }
 
-/* A member that reads no lanes can say so before anybody can open one to it. */
+/* A member that reads no lanes can refuse them before any member can open one to it. */
 TEST_F(lane, refused_from_the_start)
 {
 	struct ivring_attach a = attach_args(self->a.fd, IVRING_ID_ANY);

@@ -158,7 +158,7 @@ TEST_F(lane_doorbell, found_at_once)
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->a.fd, 0, 0, &events));
 }
 
-/* WAIT with IVRING_WAIT_ARMED sleeps until the doorbell has rung, whatever the rings hold. */
+/* WAIT with IVRING_WAIT_ARMED sleeps until the doorbell has rung, even if the rings hold items. */
 TEST_F(lane_doorbell, wait_armed)
 {
 	__u32 events = 77;
@@ -263,7 +263,7 @@ TEST_F(lane_doorbell, dead_sender)
 	EXPECT_EQ(0, lane_close(&in));
 }
 
-/* A receiver with so many lanes that looking at them takes time. */
+/* A receiver with many lanes, so that looking at all of them takes a while. */
 
 #define SENDERS	63
 
@@ -363,7 +363,7 @@ TEST_F(lane_doorbells, between_look_and_sleep)
 		spin_random(12);
 		put(&self->out[i]);
 		rung += lane_tell(&self->out[i]);
-		/* The item stays until nobody can ring for it any more. */
+		/* The item stays until no task can ring for it any more. */
 		ASSERT_TRUE(SOON(LOAD(turn) == round + 1));
 		read_all(&self->to, &self->out[i], &self->from[i]);
 		STORE(turn, round + 2);

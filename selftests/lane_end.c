@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The end of a lane: IVRING_IOC_CLOSE_LANE, a member that leaves, and who can open the next
- * lane. lane_leave.c tests the same with processes that are killed.
+ * The end of a lane: IVRING_IOC_CLOSE_LANE, a member that leaves, and the members that can
+ * open the next lane. lane_leave.c tests the same with processes that are killed.
  */
 #include <sys/resource.h>
 
@@ -65,7 +65,7 @@ TEST_F(lane_end, dead_receiver)
 	EXPECT_EQ(-EPIPE, member_open_lane(&self->a, &self->b, ENTRIES));
 	EXPECT_EQ(-EPIPE, member_doorbell(&self->a, &self->b));
 	EXPECT_EQ(-EPIPE, member_flush_lane(&self->a, &self->b, -ENTRIES + 1, 0));
-	/* The next member of the slot is another member, to which nobody has opened a lane. */
+	/* The next member of the slot is another member, to which no lane was opened. */
 	ASSERT_EQ(0, member_join_slot(&next, self->a.fd, self->b.id));
 	EXPECT_EQ(-ESTALE, member_open_lane(&self->a, &self->b, ENTRIES));
 	EXPECT_EQ(-ESTALE, member_doorbell(&self->a, &self->b));
@@ -174,7 +174,7 @@ TEST_F(successor, waits)
 	EXPECT_EQ(0, waitpid(pid[0], NULL, WNOHANG));
 	EXPECT_EQ(0, member_close_lane(&self->b, &self->old));
 	for (i = 0; i < 3; i++) {
-		/* The others find the lane of the first one, which nobody has mapped. */
+		/* The other processes find the lane of the first one, which is not mapped. */
 		ret = child_wait(pid[i]);
 		EXPECT_EQ(0, ret);
 		opened += !ret;
@@ -323,7 +323,7 @@ TEST_F(lane_end, never_mapped)
 	EXPECT_EQ(0, member_open_lane(a, b, ENTRIES));
 }
 
-/* A lane is closed while its sender sleeps. Its items were not read, whatever lane comes next. */
+/* A lane is closed while its sender sleeps. Its items stay unread if another lane follows. */
 TEST_F(lane_end, closed_for_one_that_sleeps)
 {
 	struct member *a = &self->a, *b = &self->b;

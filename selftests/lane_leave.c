@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One end of a lane is killed, whatever it is doing, and another member takes its slot. The
+ * One end of a lane is killed at any point of its program, and another member takes its slot. The
  * other end is notified, no published item is lost, and a new lane can be opened.
  */
 #include <sched.h>

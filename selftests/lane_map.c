@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The memory of a lane: the sender writes it, the receiver reads it, and nobody else can
- * map it. It exists as long as it is mapped, and the next lane never gets it.
+ * The memory of a lane: the sender writes it, the receiver reads it, and no other member
+ * can map it. It exists as long as it is mapped, and the next lane never gets it.
  */
 #include <sys/uio.h>
 

@@ -133,7 +133,7 @@ TEST_F(lane_room, ring_back)
 {
 	pid_t pid;
 
-	/* Nobody waits, so the call has no effect. */
+	/* No task waits, so the call has no effect. */
 	EXPECT_EQ(0, dev_room(self->b.fd, self->a.id));
 	EXPECT_EQ(0, member_stats(&self->b).room);
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * No wakeup is lost on the direct path, in every way to sleep, and whoever passes the
- * barrier: the sender for each item; the receiver, by IVRING_IOC_FENCE when it arms, so
- * that senders need none; or the kernel, for a receiver that has told its senders to omit
- * theirs and that sleeps without arming. The same holds if the receiver marks the lane as
- * quiet at that moment, and then ignores it until it is rung for it.
+ * No wakeup is lost on the direct path, in every way to sleep, and for every task that may
+ * pass the barrier: the sender for each item; the receiver, by IVRING_IOC_FENCE when it
+ * arms, so that senders need none; or the kernel, for a receiver that has told its senders
+ * to omit theirs and that sleeps without arming. The same holds if the receiver marks the
+ * lane as quiet at that moment, and then ignores it until it is rung for it.
  */
 #include "ivring_test.h"
 #include "lane.h"

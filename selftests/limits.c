@@ -283,7 +283,7 @@ TEST_F(limits, subordinate_users)
 	EXPECT_EQ(0, join_as(&self->member[2], ANOTHER, self->region));
 }
 
-/* A container that root has created is one user, whatever users it has inside, and is not root. */
+/* A container that root has created is one user, for any users inside, and is not root. */
 TEST_F(limits, containers)
 {
 	static const char map[] = "0 200000 10", other[] = "0 300000 10";

@@ -50,8 +50,8 @@ TEST_F(map, shared_by_all)
 	struct member c;
 
 	/*
-	 * Everyone who maps an area sees what its writer writes, also with a mapping that
-	 * is made later.
+	 * Every mapping of an area shows what its writer writes, also a mapping that is
+	 * made later.
 	 */
 	ASSERT_NE(MAP_FAILED, seen);
 	STORE(&self->outbox[OUTBOX - 1], 42);
@@ -248,7 +248,7 @@ TEST_F(map, fork)
 	const void *peer = member_peer(&self->a, self->b.id);
 	pid_t pid;
 
-	/* No mapping is inherited by a child, whatever madvise() asks for. */
+	/* No mapping is inherited by a child, regardless of madvise(). */
 	madvise(self->a.area, self->a.area_size, MADV_DOFORK);
 	madvise((void *)peer, self->b.area_size, MADV_DOFORK);
 	ASSERT_TRUE(is_mapped(self->a.area));

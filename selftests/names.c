@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Names, and who can attach by them: owner, group and others, as with a file. Needs root,
- * to act as several users.
+ * Names, and the users that can attach by them: owner, group and others, as with a file.
+ * Needs root, to act as several users.
  */
 #include <grp.h>
 #include <sys/resource.h>

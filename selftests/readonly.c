@@ -51,7 +51,7 @@ FIXTURE_SETUP(readonly)
 
 FIXTURE_TEARDOWN(readonly)
 {
-	/* The target is unchanged, whatever the test has tried. */
+	/* The target is unchanged after everything that the test has tried. */
 	EXPECT_EQ(0, memcmp(self->before, self->target + self->size - PAGE, PAGE));
 	munmap(self->target, self->size);
 	member_close_pair(&self->a, &self->b);

@@ -92,7 +92,7 @@ TEST_F(room, past_deadline)
 	EXPECT_NE(before, LOAD(&self->b.inbox->room_at));
 }
 
-/* With room there is nothing to wait for, whatever the deadline is. */
+/* If there is room the call does not wait, for any deadline. */
 TEST_F(room, deadline_unneeded)
 {
 	struct ivring_item item;
@@ -210,7 +210,7 @@ TEST_F(room, ring_back)
 	struct ivring_item item;
 	pid_t pid;
 
-	/* Nobody waits, so the call has no effect. */
+	/* No task waits, so the call has no effect. */
 	EXPECT_EQ(0, dev_room(self->b.fd, IVRING_ID_ANY));
 	EXPECT_EQ(0, member_stats(&self->b).room);
 

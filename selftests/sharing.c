@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Several tasks poll and wait by one file. Whatever one of them does, the others are woken
- * for the next item.
+ * Several tasks poll and wait through one file. After any action of one of them, the others are
+ * woken for the next item.
  */
 #include "ivring_test.h"
 #include "ways.h"

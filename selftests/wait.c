@@ -240,7 +240,7 @@ TEST_F(wait, signal)
 	ASSERT_EQ(0, send(&self->a, &self->b));
 	EXPECT_EQ(IVRING_EVENT_ITEMS, child_wait(pid));
 
-	/* Whatever else may interrupt the task, it can be killed. */
+	/* The task can be killed, even if other signals cannot interrupt it. */
 	EXPECT_TRUE(member_take(&self->b, &(struct ivring_item) { 0 }));
 	pid = sleeper(&self->b, 0, IVRING_DEADLINE_NEVER);
 	ASSERT_TRUE(sleeps(&self->b));

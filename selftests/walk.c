@@ -112,7 +112,7 @@ static void look_lanes(struct member *member)
 		munmap(p, PAGE);
 	ret = dev_room(member->fd, id);
 	CHECK(43, !ret || ret == -ENOENT);
-	/* Close the lanes of members that have left, or nobody could open one again. */
+	/* Close the lanes of members that have left, or no later member could open one again. */
 	ret = dev_close_lane(member->fd, id, LOAD(&info->generation));
 	CHECK(44, !ret || ret == -ENOENT);
 }

@@ -133,7 +133,8 @@ pub enum Ending {
     Died,
     /// It has sent all that it had begun to send, and left while the others went on.
     Left,
-    /// The same, and it has read everything after nobody sent any more.
+    /// It has sent all that it had begun to send, and has read everything after all members had
+    /// stopped sending.
     Finished,
 }
 

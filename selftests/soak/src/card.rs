@@ -10,7 +10,7 @@ use rand::RngCore;
 
 use crate::board::Stream;
 
-/// The inline data of an item. Whoever reads it knows which item it should be.
+/// The inline data of an item. Its reader knows which item it should be.
 ///
 /// ```text
 ///  0  u32  checksum of the rest, of the port and of the cookie

@@ -17,7 +17,7 @@ sums! {
         /// By SIGSTOP.
         pub stopped: u64,
         pub left: u64,
-        /// Times when nobody sent, and no item was missing.
+        /// Pauses in which no member sent, and no item was missing.
         pub rests: u64,
         /// How often members slept, by way of sleeping.
         pub slept: [u64; Way::ALL.len()],

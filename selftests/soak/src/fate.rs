@@ -33,7 +33,7 @@ impl<'b> Fate<'b> {
         }
     }
 
-    /// A point at which the member may kill itself, which leaves whatever is half done.
+    /// A point at which the member may kill itself, also in the middle of an operation.
     pub fn point(&self) {
         if !self.calm.load(Ordering::Relaxed) && self.points.fetch_sub(1, Ordering::Relaxed) == 1 {
             // kill() only returns if it failed.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Loads and unloads the module, and finds out who uses it.
+//! Loads and unloads the module, and lists its members.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -38,7 +38,7 @@ pub fn load(file: &Path) -> Result<()> {
     finit_module(&file, c"", 0).with_context(name)
 }
 
-/// Unloads the module once nobody uses it. A killed process may take a while to release it.
+/// Unloads the module once it is no longer used. A killed process may take a while to release it.
 pub fn unload() -> Result<()> {
     let mut patience = Patience::new();
     loop {
@@ -50,7 +50,7 @@ pub fn unload() -> Result<()> {
     }
 }
 
-/// Unloads the module if nobody uses it.
+/// Unloads the module if it is not used.
 pub fn try_unload() -> Result<(), Errno> {
     let nonblocking = rustix::fs::OFlags::NONBLOCK.bits();
     delete_module(c"ivring", nonblocking as i32)

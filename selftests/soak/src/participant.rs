@@ -139,7 +139,8 @@ fn join(birth: &Birth<'_>, fate: &Fate<'_>, rng: &mut SmallRng) -> Result<Member
     }
 }
 
-/// Compares the counts of the module with what was received and sent, when nobody sends any more.
+/// Compares the counts of the module with what was received and sent, after all members have
+/// stopped sending.
 fn settle(participant: &Participant<'_>, member: &Member) -> Result<()> {
     let stats = member.handle().stats(member.own())?;
     let (mut received, mut sent) = (0, 0);

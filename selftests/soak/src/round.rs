@@ -246,8 +246,8 @@ impl Round {
         Ok(())
     }
 
-    /// Nobody sends any more. If a wakeup was lost since the last member came or went, an item is
-    /// missing for ever.
+    /// No member sends any more. If a wakeup was lost since the last member came or went, an item
+    /// stays missing.
     fn rest(&mut self) -> Result<()> {
         for child in 0..self.children.len() {
             self.go_on(child)?;
