@@ -54,17 +54,17 @@ impl Kind {
         value.get_name().to_owned()
     }
 
-    /// Whether it needs the module.
+    /// Whether the transport needs the module.
     pub fn needs_module(self) -> bool {
         matches!(self, Self::DirectC | Self::Enqueue | Self::Enqueue32)
     }
 
-    /// Whether it makes system calls that only it knows of.
+    /// Whether the transport makes system calls that only it can count.
     pub fn hides_syscalls(self) -> bool {
         self == Self::Iceoryx2
     }
 
-    /// Whether nobody but the kernel knows when the receiver is woken, or nobody wakes it.
+    /// Whether only the kernel knows when the receiver is woken, or the receiver is never woken.
     pub fn hides_doorbells(self) -> bool {
         matches!(
             self,
@@ -77,7 +77,7 @@ impl Kind {
         )
     }
 
-    /// Whether each sender has a queue of its own.
+    /// Whether each sender has its own queue.
     pub fn has_lanes(self) -> bool {
         use Kind::*;
         matches!(
@@ -105,12 +105,12 @@ impl fmt::Display for Kind {
 pub enum Workload {
     Stream,
     RoundTrip,
-    /// So many senders.
+    /// The number of senders.
     FanIn(usize),
     Request,
     SlowReceiver,
     Trickle,
-    /// So many bytes.
+    /// The size of the payload, in bytes.
     Large(usize),
 }
 
@@ -132,7 +132,7 @@ impl Workload {
         Self::Large(1 << 20),
     ];
 
-    /// What records call it.
+    /// The name in records.
     pub fn name(self) -> &'static str {
         match self {
             Self::Stream => "stream",
@@ -159,7 +159,7 @@ impl Workload {
         }
     }
 
-    /// Whether that transport is measured with it.
+    /// Whether this transport is measured with the workload.
     pub fn takes(self, kind: Kind) -> bool {
         if kind == Kind::DirectC {
             return self == Self::Stream;
@@ -173,16 +173,17 @@ impl Workload {
             Self::FanIn(_) => !kind.sends_batches() && kind != Kind::Iceoryx2,
             Self::Large(payload) => match kind {
                 Kind::Mq => false,
-                // It takes messages only as large as its buffer, of which this would be the half.
+                // A socket only takes messages that are smaller than its buffer. This payload would
+                // be half of it.
                 Kind::UnixSeqpacket => payload <= 64 << 10,
                 _ => !kind.sends_batches(),
             },
         }
     }
 
-    /// Measures it once.
+    /// Measures the workload once.
     pub fn run(self, kind: Kind, spec: &Spec) -> Result<Run> {
-        // The same for each transport: a type cannot be chosen at run time.
+        // The call is the same for each transport, but a type cannot be chosen at run time.
         macro_rules! items {
             ($transport:ty) => {
                 match self {

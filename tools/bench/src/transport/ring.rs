@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! A ring in shared memory with one writer and one reader, as people build it.
+//! A ring in shared memory with one writer and one reader, of the usual design.
 //!
-//! All transports that are such a ring are this one, and differ in how they [`Wake`] each other.
-//! Indices are free-running; each lies on lines of its own, and each side keeps the other's in a
-//! copy, which it renews when the copy says that there is nothing to be done.
+//! All transports with such a ring use this one, and differ in the way they [`Wake`] each other.
+//! Indices are free-running, and each index has its own cache lines. Each side keeps a copy of the
+//! other side's index, and loads the index only if the copy shows no items or no room.
 
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
@@ -17,7 +17,7 @@ use super::shared::Shared;
 use super::wake::Wake;
 use super::{Bulk, CAPACITY, Counters, End, Endpoint, Item, STRIDE, Shape, Transport};
 
-/// How many slots ahead of the one in use are fetched.
+/// The number of slots that are prefetched ahead of the slot in use.
 const AHEAD: u32 = 8;
 
 /// A pair of cache lines: processors fetch the neighbour too.
@@ -32,22 +32,22 @@ struct Memory {
     slots: [UnsafeCell<Item>; CAPACITY],
 }
 
-/// A ring of the shared memory.
+/// One end of a ring in shared memory.
 ///
 /// Invariants:
-/// - `memory` is valid for as long as `shared` lives;
-/// - one process writes `head`, and the slots from there to `tail` plus the capacity; one other
-///   writes `tail`, and reads the slots from there to `head`.
+/// - `memory` is valid while `shared` lives;
+/// - one process writes `head`, and the slots from `head` to `tail` plus the capacity; another
+///   process writes `tail`, and reads the slots from `tail` to `head`.
 struct Ring {
     memory: NonNull<Memory>,
     _shared: Rc<Shared>,
-    /// How many items may be in it.
+    /// The capacity in items.
     limit: u32,
 }
 
 impl Ring {
     fn memory(&self) -> &Memory {
-        // SAFETY: it is valid, and consists of atomics and cells.
+        // SAFETY: by the invariant the memory is valid. It consists of atomics and cells.
         unsafe { self.memory.as_ref() }
     }
 
@@ -57,12 +57,13 @@ impl Ring {
     }
 }
 
-/// Has the line of a slot on its way before it is needed: one after the other they come too late. For
-/// writing it must be this instruction, for any other brings the line only to be read.
+/// Prefetches the cache line of a slot before it is needed, because waiting for each line takes too
+/// long. Before a write this instruction is necessary, because others fetch the line only for
+/// reading.
 #[inline]
 fn prefetch_to_write(slot: *const Item) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: it changes nothing but caches, and no address is wrong.
+    // SAFETY: the instruction changes only caches, and any address is allowed.
     unsafe {
         std::arch::asm!("prefetchw [{}]", in(reg) slot, options(nostack, preserves_flags));
     }
@@ -73,7 +74,7 @@ fn prefetch_to_write(slot: *const Item) {
 #[inline]
 fn prefetch_to_read(slot: *const Item) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: as above.
+    // SAFETY: the instruction changes only caches, and any address is allowed.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T0>(slot.cast());
@@ -86,7 +87,7 @@ struct Writer {
     ring: Ring,
     head: u32,
     published: u32,
-    /// As it was when it was looked at last.
+    /// The index at the last load.
     tail: u32,
 }
 
@@ -103,12 +104,12 @@ impl Writer {
     #[inline]
     fn push(&mut self, item: &Item) {
         prefetch_to_write(self.ring.slot(self.head.wrapping_add(AHEAD)));
-        // SAFETY: the slot of an index that there is room for is this process's.
+        // SAFETY: there is room for the index, so its slot belongs to this process.
         unsafe { self.ring.slot(self.head).write(*item) };
         self.head = self.head.wrapping_add(1);
     }
 
-    /// Returns whether there was anything to publish.
+    /// Publishes the items. Returns whether there were any.
     #[inline]
     fn publish(&mut self) -> bool {
         if self.published == self.head {
@@ -124,12 +125,12 @@ impl Writer {
 struct Reader {
     ring: Ring,
     tail: u32,
-    /// As it was when it was looked at last.
+    /// The index at the last load.
     head: u32,
 }
 
 impl Reader {
-    /// How far the writer is.
+    /// Loads the writer's index.
     fn published(&self) -> u32 {
         self.ring.memory().head.0.load(Ordering::Acquire)
     }
@@ -138,7 +139,7 @@ impl Reader {
         self.published() == self.tail
     }
 
-    /// Gives up everything before `tail`.
+    /// Releases all items before `tail`.
     #[inline]
     fn release(&mut self, wake: &impl Wake, counters: &mut Counters) {
         let memory = self.ring.memory();
@@ -151,7 +152,7 @@ impl Reader {
         );
     }
 
-    /// Calls `each` for some of the items that there are; returns whether there were any.
+    /// Calls `each` for some of the readable items. Returns whether there were any.
     #[inline]
     fn take(
         &mut self,
@@ -167,7 +168,7 @@ impl Reader {
             if left >= AHEAD {
                 prefetch_to_read(self.ring.slot(self.tail.wrapping_add(AHEAD)));
             }
-            // SAFETY: a slot between the two indices is this process's, and holds an item.
+            // SAFETY: a slot between the two indices belongs to this process, and holds an item.
             each(unsafe { &*self.ring.slot(self.tail) });
             self.tail = self.tail.wrapping_add(1);
         }
@@ -178,8 +179,8 @@ impl Reader {
     }
 }
 
-/// Rings from each spoke to the hub, and back. Items are published, and the reader woken, after each
-/// `BATCH` of them.
+/// Rings from each spoke to the hub, and back. After each `BATCH` of items, they are published and
+/// the reader is woken.
 pub struct Rings<W, const BATCH: u32> {
     shared: Rc<Shared>,
     shape: Shape,
@@ -187,7 +188,8 @@ pub struct Rings<W, const BATCH: u32> {
 }
 
 impl<W, const BATCH: u32> Rings<W, BATCH> {
-    /// The state words begin at zero, then come the rings: to the hub, then to the spokes.
+    /// The state words begin at offset zero. The rings to the hub follow, then the rings to the
+    /// spokes.
     fn ring(&self, spoke: usize, to_hub: bool) -> Ring {
         let spokes = self.shape.parties - 1;
         let number = if to_hub {
@@ -267,12 +269,12 @@ impl<W: Wake, const BATCH: u32> Transport for Rings<W, BATCH> {
 pub struct RingEnd<W, const BATCH: u32> {
     inbound: Vec<Reader>,
     outbound: Vec<Writer>,
-    /// The party that `outbound` begins with.
+    /// The number of the first party in `outbound`.
     first_peer: usize,
     party: usize,
-    /// One for each party, valid for as long as the memory is.
+    /// The state words, one per party, valid while the memory is.
     states: NonNull<Padded<AtomicU32>>,
-    /// A window of payloads, from spoke 1 to the hub.
+    /// A window of payloads from spoke 1 to the hub.
     payloads: NonNull<u8>,
     payload: usize,
     _shared: Rc<Shared>,
@@ -282,7 +284,7 @@ pub struct RingEnd<W, const BATCH: u32> {
 
 impl<W: Wake, const BATCH: u32> RingEnd<W, BATCH> {
     fn state(&self, party: usize) -> &AtomicU32 {
-        // SAFETY: there is one for each party.
+        // SAFETY: there is one state word per party.
         unsafe { &self.states.add(party).as_ref().0 }
     }
 
@@ -308,7 +310,7 @@ impl<W: Wake, const BATCH: u32> RingEnd<W, BATCH> {
         } = self;
         let writer = &mut outbound[peer];
         let memory = writer.ring.memory;
-        // SAFETY: it is valid for as long as this endpoint.
+        // SAFETY: the word is valid while this endpoint exists.
         let wanted = unsafe { &memory.as_ref().room_wanted.0 };
         wake.wait_room(wanted, || writer.has_room(), counters);
     }
@@ -321,10 +323,10 @@ impl<W: Wake, const BATCH: u32> RingEnd<W, BATCH> {
         self.counters = counters;
     }
 
-    /// The place of a payload whose item has this index. The pointer is good for a payload.
+    /// The place of the payload whose item has this index. The pointer is valid for one payload.
     fn payload(&self, index: u32) -> *mut u8 {
         let window = self.outbound_limit();
-        // SAFETY: there is a window of payloads.
+        // SAFETY: the memory holds a window of payloads.
         unsafe {
             self.payloads
                 .add((index as usize % window) * self.payload)
@@ -379,7 +381,7 @@ impl<W: Wake, const BATCH: u32> End for RingEnd<W, BATCH> {
 impl<W: Wake, const BATCH: u32> Bulk for RingEnd<W, BATCH> {
     fn send_payload(&mut self, sequence: u64, fill: impl Fn(*mut u8, usize)) {
         self.wait_room(0);
-        // There is room for the item, so what had its place has been read.
+        // There is room for the item, so the payload that was at this place has been read.
         fill(self.payload(self.outbound[0].head), self.payload);
         self.outbound[0].push(&Item::new(self.party, sequence, 0));
         self.publish(0);

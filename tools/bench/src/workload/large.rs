@@ -39,7 +39,7 @@ fn send<E: Bulk>(end: &mut E, payload: usize, warm_up: u64, items: u64) -> Repor
     let send = |end: &mut E, sequence| {
         end.send_payload(sequence, |place, len| {
             assert_eq!(len, payload);
-            // SAFETY: the transport gives room for a payload that nobody else uses.
+            // SAFETY: the transport provides room for a payload, which no other process uses.
             unsafe { place.write_bytes(pattern(sequence), len) };
         });
     };
@@ -50,8 +50,8 @@ fn send<E: Bulk>(end: &mut E, payload: usize, warm_up: u64, items: u64) -> Repor
 fn sum(place: *const u8, len: usize) -> u64 {
     (0..len)
         .step_by(LINE)
-        // SAFETY: the address is within the payload, which is aligned to words. Nobody writes there
-        // meanwhile; if somebody did, it is read as memory that changes.
+        // SAFETY: the address is within the payload, which is aligned to words. Other processes do
+        // not write there at the same time. If they did, a volatile read would return any value.
         .map(|at| unsafe { place.add(at).cast::<u64>().read_volatile() })
         .fold(0, u64::wrapping_add)
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! The cost of one send for the sender, while the receiver is busy and needs no fences: a process
-//! writes a lane that nobody reads and that has room for all items.
+//! writes a lane that has room for all items and no reader.
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -46,8 +46,8 @@ impl Bell for NoBell {
 /// Memory of a lane, and of a receiver whose state is busy.
 fn memory() -> Result<Shared> {
     let shared = Shared::new(RING_BYTES + size_of::<MemberArea>() + 4096)?;
-    // Touch every page before the time starts. SAFETY: the range is within the mapping, and nobody
-    // else has it yet.
+    // Touch every page before the time starts. SAFETY: the range is within the mapping, and no
+    // other process has the mapping yet.
     unsafe {
         shared.at::<u8>(0, RING_BYTES).write_bytes(0, RING_BYTES);
         shared.at::<u32>(RING_BYTES, 1).write(BUSY_UNFENCED);
