@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! A model of going to sleep: two senders and a receiver whose stores pass through store buffers.
-//! All interleavings are walked through, for a receiver that has not read everything and sleeps.
+//! It searches all interleavings for a receiver that sleeps although it has not read all items.
 //!
-//! What can go wrong is a store that is delayed past a later load (S and A of
+//! A failure is caused by a store that is delayed past a later load (S and A of
 //! `Documentation/design.rst`), so the machine is that of x86-TSO (Sewell et al., "x86-TSO: a
 //! rigorous and usable programmer's model", 2010): each CPU has a first-in first-out store buffer,
-//! reads its own stores early, and a full barrier waits until the buffer is empty. A barrier
-//! on all CPUs reaches them one after the other, each at a moment of its own.
+//! reads its own stores early, and a full barrier waits until the buffer is empty. A barrier on all
+//! CPUs reaches them one after the other, each at its own time.
 
 use std::collections::HashSet;
 
 const SENDERS: usize = 2;
 const ITEMS: u8 = 2;
 
-/// The receiver's CPU; below it are those of the senders.
+/// The number of the receiver's CPU. Lower numbers are those of the senders.
 const RECEIVER: usize = SENDERS;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,30 +31,31 @@ enum Store {
     State(State),
 }
 
-/// What makes the protocol, or breaks it.
+/// The rules of the protocol, which a test can break.
 #[derive(Clone, Copy)]
 struct Rules {
-    /// Senders read the state without a barrier first, and stop at UNFENCED.
+    /// Senders first read the state without a barrier, and do nothing if it is UNFENCED.
     light_look: bool,
-    /// Senders pass a full barrier before they believe any other value.
+    /// Senders pass a full barrier before they use any other value.
     sender_fence: bool,
     /// How the receiver goes to sleep.
     sleep: Sleep,
-    /// It says UNFENCED now and then.
+    /// The receiver stores UNFENCED at some times.
     unfenced: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sleep {
-    /// Arms by itself: by a barrier on all CPUs if it has said UNFENCED, else by one of its own.
+    /// The receiver arms in user space: with a barrier on all CPUs if it has stored UNFENCED,
+    /// otherwise with its own barrier.
     Armed,
-    /// As above, but never by one on all CPUs.
+    /// The receiver arms in user space, only with its own barrier.
     ArmedByFence,
-    /// As above, without any barrier.
+    /// The receiver arms in user space, without any barrier.
     ArmedByNothing,
-    /// The kernel does, with a barrier on all CPUs if it finds UNFENCED.
+    /// The kernel arms, with a barrier on all CPUs if it finds UNFENCED.
     Kernel,
-    /// The kernel does, and does not mind UNFENCED.
+    /// The kernel arms, and ignores UNFENCED.
     KernelByFence,
 }
 
@@ -90,7 +91,8 @@ enum Receiver {
     /// The barrier reaches this CPU next.
     Barrier(usize),
     LookAgain,
-    /// Sleeps if it is still idle: one step, for it is on the wait queue before it looks.
+    /// Sleeps if it is still idle. This is one step, because the receiver is on the wait queue
+    /// before it looks.
     FallAsleep,
     Asleep,
 }
@@ -126,7 +128,7 @@ impl Machine {
         }
     }
 
-    /// The state as a CPU reads it.
+    /// The state as a CPU loads it.
     fn load_state(&self, cpu: usize) -> State {
         let own = self.buffers[cpu].iter().rev();
         own.filter_map(|store| match store {
@@ -162,7 +164,7 @@ impl Machine {
             Look if self.load_state(me) == State::Idle => Doorbell,
             Look => next,
             Doorbell => {
-                // A system call; the compare and exchange is atomic.
+                // This is a system call, and its compare and exchange is atomic.
                 self.drain(me);
                 if self.state == State::Idle && self.producer[me] != self.consumed[me] {
                     self.state = State::Busy;
@@ -192,7 +194,7 @@ impl Machine {
                     Fence
                 }
                 Sleep::Kernel | Sleep::KernelByFence => {
-                    // A system call, and an atomic exchange.
+                    // This is a system call, and its exchange is atomic.
                     self.drain(RECEIVER);
                     self.said_unfenced = false;
                     let old = std::mem::replace(&mut self.state, State::Idle);
@@ -228,7 +230,7 @@ impl Machine {
         };
     }
 
-    /// All machines that this one can become by one step.
+    /// All machines that one step of this one can lead to.
     fn successors(&self, rules: Rules) -> Vec<Self> {
         let mut all = Vec::new();
         let mut add = |step: &dyn Fn(&mut Self)| {
@@ -258,7 +260,7 @@ impl Machine {
         all
     }
 
-    /// Nothing more happens, and the receiver sleeps on an item.
+    /// No step is possible, and the receiver sleeps although there is an item.
     fn has_lost_a_wakeup(&self) -> bool {
         self.receiver == Receiver::Asleep
             && self.sender.iter().all(|sender| *sender == Sender::Done)
@@ -284,7 +286,7 @@ fn loses_a_wakeup(rules: Rules) -> bool {
             }
         }
     }
-    // The model is not stuck before anything can go wrong.
+    // The model does not stop before a failure is possible.
     assert!(ends > 0 && seen.len() > 1_000, "{} states", seen.len());
     false
 }
@@ -311,13 +313,13 @@ fn no_wakeup_is_lost() {
             }
         }
     }
-    // Where nobody says UNFENCED, a full barrier does.
+    // If UNFENCED is never stored, a full barrier is enough.
     assert!(!loses_a_wakeup(Rules {
         sleep: Sleep::ArmedByFence,
         unfenced: false,
         ..SOUND
     }));
-    // And senders that use their own barrier need no more of the receiver.
+    // If senders use their own barrier, the receiver needs no other barrier than its own.
     assert!(!loses_a_wakeup(Rules {
         sleep: Sleep::ArmedByFence,
         light_look: false,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Which types can be sent to other threads, and which can be shared among threads. A change of either is
-//! a change of the API, even if nobody meant to make it.
+//! Which types can be sent to other threads, and which can be shared among threads. A change of
+//! either is a change of the API, even if it happens by accident.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -14,7 +14,7 @@ use ivring_protocol::sender::{LaneStats, Sender};
 use ivring_protocol::state::State;
 use ivring_protocol::{End, Fault, SendError};
 
-/// An inherent constant is preferred to one of a trait, but exists only where its bound holds.
+/// An inherent constant is preferred to one of a trait, but exists only if its bound holds.
 struct Probe<T>(PhantomData<T>);
 
 trait Fallback {
@@ -45,9 +45,9 @@ macro_rules! assert_traits {
 fn send_and_sync() {
     assert_traits! {
         RawReaderMemory: true true,
-        // Items are written by plain stores.
+        // Items are written with plain stores.
         RawWriterMemory: true false,
-        // As what makes the heavy fence.
+        // The same as the type that executes the heavy fence.
         RawStateMemory: true true,
         RawStateMemory<Cell<u32>>: true false,
         RawStateMemory<*const u32>: false false,

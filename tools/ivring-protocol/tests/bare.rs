@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The lanes' own code on ordinary memory, without the module: what wakes is a condition variable.
+//! The code of lanes on ordinary memory, without the module. A condition variable wakes sleepers.
 
 #![allow(unsafe_code)]
 
@@ -23,11 +23,11 @@ use ivring_protocol::room::is_read;
 use ivring_protocol::sender::{Bell, Sender};
 use ivring_protocol::state::State;
 
-/// Miri takes a millisecond or two for each.
+/// Miri takes a millisecond or two per item.
 const ITEMS: u64 = if cfg!(miri) { 100 } else { 20_000 };
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// That something did not happen for as long as [`PATIENCE`].
+/// The condition did not become true within [`PATIENCE`].
 #[derive(Debug)]
 struct TimedOut;
 
@@ -38,7 +38,7 @@ fn clock() -> Duration {
     START.get_or_init(Instant::now).elapsed()
 }
 
-/// The areas of a lane and of its receiver, and what the module would be for both.
+/// The areas of a lane and of its receiver, and a replacement for the module.
 struct Pair {
     lane: NonNull<RingArea>,
     member: NonNull<MemberArea>,
@@ -47,11 +47,12 @@ struct Pair {
     changed: Condvar,
 }
 
-// SAFETY: the areas are used by atomics, or as a `RawWriterMemory` does.
+// SAFETY: the areas are accessed with atomics, or as a `RawWriterMemory` does.
 unsafe impl Sync for Pair {}
 
 fn zeroed<T>(items: u32) -> NonNull<T> {
-    // What follows a `T` of a ring are items, and of a member's area the ends of lanes, as large.
+    // Behind the `T` of a ring there are items; behind that of a member area there are ends of
+    // lanes, which have the same size.
     let words = (size_of::<T>() + items as usize * size_of::<Item>()) / size_of::<u64>();
     NonNull::from(vec![0u64; words].leak()).cast()
 }
@@ -106,7 +107,7 @@ impl Pair {
 
     fn receiver(&self) -> Receiver<RawReaderMemory, RawStateMemory> {
         let word = |word: &AtomicU32| NonNull::from(word).cast();
-        // SAFETY: as above.
+        // SAFETY: the areas are leaked, aligned to 8 bytes, and there is one reader.
         let (memory, state) = unsafe {
             let consumer = word(self.consumer());
             let memory = RawReaderMemory::new(self.lane, self.capacity, consumer);
@@ -122,7 +123,7 @@ impl Pair {
         receiver
     }
 
-    /// Sleeps while `asleep`.
+    /// Sleeps while `asleep` returns true.
     fn sleep(&self, asleep: impl Fn() -> bool) -> Result<()> {
         let lock = self.lock.lock().unwrap();
         let wait = self
@@ -158,7 +159,7 @@ impl Bell for &Pair {
         let at = self.lane_word(offset_of!(RingArea, room_at));
         at.store(position, Ordering::Relaxed);
         wanted.store(1, Ordering::Release);
-        // R: pairs with the fence of `RingReader::advance`.
+        // Barrier R: pairs with the fence of `RingReader::advance`.
         fence(Ordering::SeqCst);
         let unread = || {
             !is_read(
@@ -177,7 +178,7 @@ impl Bell for &Pair {
     }
 }
 
-/// Sends numbers, now many together, now one, now with pauses in which the receiver falls asleep.
+/// Sends numbers, in batches of varying size, with pauses in which the receiver falls asleep.
 fn send(pair: &Pair, seed: u64, polling: Duration) -> Result<u64> {
     let mut sender = pair.sender();
     sender.set_polling(Polling::new(polling, clock));
@@ -255,7 +256,7 @@ fn nothing_is_lost_between_two_threads() {
             let sending = scope.spawn(|| send(&pair, seed, polling).unwrap());
             (receive(&pair, polling), sending.join().unwrap())
         });
-        // Each sleep but the last ended with a doorbell, and each doorbell ended one.
+        // Each sleep except the last ended with a doorbell, and each doorbell ended a sleep.
         println!("capacity {capacity}, polling {polling:?}: {sleeps} sleeps, {rung} doorbells");
         assert!(rung >= sleeps);
         assert!(sleeps > 0 || cfg!(miri), "never idle");

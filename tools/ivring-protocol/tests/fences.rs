@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Two threads in a race, again and again: one publishes an item while the other arms, or one wants
-//! room while the other makes some. Whoever comes second must see the other. Without the fences
-//! that is not so, on a machine with more than one CPU: that the race is one is tested as well.
+//! Races of two threads, repeated many times: one publishes an item while the other arms, or one
+//! asks for room while the other makes some. The thread that comes second must see the other's
+//! store. Without the fences it sometimes does not, on a machine with more than one CPU: the tests
+//! also check that the races fail then.
 
 mod membarrier;
 
@@ -29,7 +30,7 @@ impl Word {
     }
 }
 
-/// The words of a lane and of its reader, and which fences are left out.
+/// The words of a lane and of its reader, and the fences that are left out.
 #[derive(Default)]
 struct Shared {
     producer: Word,
@@ -64,7 +65,7 @@ impl ReaderMemory for &Shared {
         self.room_wanted.load()
     }
     fn room_at(&self) -> u32 {
-        // Whatever is read is enough.
+        // Any index is sufficient here.
         self.consumer.load()
     }
     fn item(&self, _: u32) -> Item {
@@ -109,15 +110,15 @@ impl StateMemory for &Shared {
     }
 }
 
-/// Where two threads meet.
+/// A meeting point of two threads.
 #[derive(Default)]
 struct Meeting([AtomicU64; 2]);
 
-/// Neither comes any more.
+/// The race is over, so no thread will come.
 const OVER: u64 = u64::MAX;
 
 impl Meeting {
-    /// Waits for the other one; false if it comes no more.
+    /// Waits for the other thread. False if it will not come.
     fn meet(&self, me: usize) -> bool {
         let mine = self.0[me].load(Ordering::Relaxed) + 1;
         self.0[me].store(mine, Ordering::Release);
@@ -125,7 +126,7 @@ impl Meeting {
             match self.0[1 - me].load(Ordering::Acquire) {
                 OVER => return false,
                 other if other >= mine => break,
-                // It may have no CPU.
+                // The other thread may have no CPU.
                 _ if looks % 1024 == 0 => thread::yield_now(),
                 _ => hint::spin_loop(),
             }
@@ -138,7 +139,7 @@ impl Meeting {
     }
 }
 
-/// A pause of some instructions, different each time.
+/// A pause of some instructions, of varying length.
 struct Pause(u64);
 
 impl Pause {
@@ -152,18 +153,19 @@ impl Pause {
     }
 }
 
-/// So many rounds are raced at least. Miri is slow, and needs few: it reorders wherever it may.
+/// The minimum number of rounds. Miri is slow and needs only a few, because it reorders whatever
+/// may be reordered.
 const ROUNDS: u64 = if cfg!(miri) { 50 } else { 20_000 };
 
-/// Has the two sides race until the time is over, or neither has seen the other: returns whether
-/// that came.
+/// Lets the two sides race until the time is over, or until neither has seen the other. Returns
+/// whether the latter has happened.
 fn race(
     time: Duration,
     mut first: impl FnMut() -> bool + Send,
     mut second: impl FnMut() -> bool,
     mut between: impl FnMut(),
 ) -> bool {
-    // Two threads that race want two CPUs.
+    // Two racing threads need two CPUs.
     static CPUS: Mutex<()> = Mutex::new(());
     let _cpus = CPUS.lock().unwrap_or_else(PoisonError::into_inner);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -198,8 +200,8 @@ fn race(
     missed
 }
 
-/// Whether a wakeup is lost: an item is published and nobody rings, while the reader arms and sees
-/// nothing.
+/// Whether a wakeup is lost: an item is published without a doorbell, while the reader arms and
+/// sees no item.
 fn loses_a_wakeup(shared: &Shared, asymmetric: bool, time: Duration) -> bool {
     let mut writer = RingWriter::new(shared, 0);
     let mut ring = RingReader::new(shared, 0, 0);
@@ -216,7 +218,7 @@ fn loses_a_wakeup(shared: &Shared, asymmetric: bool, time: Duration) -> bool {
     };
     let arm = || !state.borrow_mut().arm(has_work);
     let between = || {
-        // Busy, and all is read.
+        // The reader is busy, and has read all items.
         ring.producer().unwrap();
         let readable = ring.readable().unwrap();
         let _ = ring.advance(readable);
@@ -228,14 +230,14 @@ fn loses_a_wakeup(shared: &Shared, asymmetric: bool, time: Duration) -> bool {
     race(time, publish, arm, between)
 }
 
-/// Whether a sender waits in vain: it wants room and sees none, while the reader makes some and
-/// tells nobody.
+/// Whether a sender waits forever: it asks for room and sees none, while the reader makes some and
+/// does not notify it.
 fn waits_in_vain(shared: &Shared, time: Duration) -> bool {
     let ring = std::cell::RefCell::new(RingReader::new(shared, 0, 0));
     let wait = || {
         let full = shared.producer.load().wrapping_sub(1);
         shared.room_wanted.0.store(1, Ordering::Relaxed);
-        // R: the sender's half of it.
+        // Barrier R: the sender's half.
         (&shared).fence(Ordering::SeqCst);
         shared.consumer.load() != full
     };
@@ -248,7 +250,7 @@ fn waits_in_vain(shared: &Shared, time: Duration) -> bool {
 }
 
 const WITH: Duration = Duration::from_millis(500);
-/// Mostly some milliseconds are enough.
+/// A few milliseconds are usually enough.
 const WITHOUT: Duration = Duration::from_secs(120);
 
 fn can_race() -> bool {

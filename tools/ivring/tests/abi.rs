@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Lets the C compiler check that `ivring::abi`, which is also the module's, says what the header says.
+//! Makes the C compiler check that `ivring::abi`, which is also the module's, agrees with the
+//! header.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -37,7 +38,7 @@ macro_rules! constants {
     ($to:ident: $($name:ident)*) => { $($to.constant(stringify!($name), $name as u64);)* };
 }
 
-/// The size of a struct, and of each of its fields the offset and the size. `[]` marks a field that
+/// The size of a struct, and the offset and the size of each of its fields. `[]` marks a field that
 /// is an array without a length.
 macro_rules! layout {
     ($to:ident: $c:literal $rust:ident { $($field:ident)* } $([$last:ident])?) => {
@@ -136,7 +137,7 @@ fn assertions() -> Assertions {
     to
 }
 
-/// What the C compiler has to say against `text`; `None` if nothing.
+/// The errors of the C compiler for `text`; `None` if there are none.
 fn compile(text: &str) -> Option<String> {
     let cc = std::env::var("CC").unwrap_or("cc".to_string());
     let mut cc = Command::new(cc)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Which types can be sent to other threads, and which can be shared among threads. A change of either is
-//! a change of the API, even if nobody meant to make it.
+//! Which types can be sent to other threads, and which can be shared among threads. A change of
+//! either is a change of the API, even if it happens by accident.
 
 use std::marker::PhantomData;
 
 use ivring::*;
 
-/// An inherent constant is preferred to one of a trait, but exists only where its bound holds.
+/// An inherent constant is preferred to one of a trait, but exists only if its bound holds.
 struct Probe<T>(PhantomData<T>);
 
 trait Fallback {
@@ -35,7 +35,8 @@ macro_rules! assert_traits {
     };
 }
 
-/// What is public and no type of which that can be asked: traits, a constant, an alias and modules.
+/// The public names that are not types with these properties: traits, a constant, an alias and
+/// modules.
 const OTHERS: [&str; 7] = [
     "Accepts",
     "HandlerResult",
@@ -46,7 +47,7 @@ const OTHERS: [&str; 7] = [
     "abi",
 ];
 
-/// Fails if the root of the crate makes a type public that is none of these.
+/// Fails if the root of the crate exports a type that is not in the list.
 fn all_are_listed(types: &[&str]) {
     let root = include_str!("../src/lib.rs");
     let code = root.lines().filter(|line| !line.starts_with("//"));
@@ -67,7 +68,7 @@ fn all_are_listed(types: &[&str]) {
 #[test]
 fn send_and_sync() {
     assert_traits! {
-        // What any thread may use at any time.
+        // Types that any thread may use at any time.
         Handle: true true,
         Stopper: true true,
         SharedBlock: true true,
@@ -91,7 +92,8 @@ fn send_and_sync() {
         RegionOption: true true,
         SendError: true true,
         SystemError: true true,
-        // What one thread uses at a time. A shared reference allows only what a handle does.
+        // Types that one thread uses at a time. A shared reference allows only the operations of a
+        // handle.
         Member: true true,
         Batch<'_>: true true,
         ReceivedItem<'_>: true true,
@@ -99,9 +101,9 @@ fn send_and_sync() {
         OwnedItem: true true,
         Block: true true,
         Message: true true,
-        // A lane has one writer, whose memory is not to be shared.
+        // A lane has one writer, whose memory cannot be shared.
         Lane: true false,
-        // Handlers need not be Send, unless the dispatcher shall be.
+        // Handlers must be Send only for a dispatcher that is Send.
         Dispatcher<'_>: false false,
         Dispatcher<'_, Sendable>: true false,
         Context<'_, '_>: false false,

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! A heavy fence for the threads of one process: that of the module reaches all CPUs, this one those
-//! that run a thread of the caller.
+//! A heavy fence for the threads of one process. The module's fence reaches all CPUs, this one only
+//! those that run a thread of this process.
 
 use std::sync::OnceLock;
 
 use rustix::thread::{MembarrierCommand, membarrier};
 
-/// Whether it works here.
+/// Whether the system call works here.
 pub fn works() -> bool {
     static WORKS: OnceLock<bool> = OnceLock::new();
-    // Miri does not know the call.
+    // Miri does not support the call.
     *WORKS.get_or_init(|| {
         !cfg!(miri) && membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok()
     })
 }
 
-/// Has each CPU that runs a thread of this process pass a full fence. False if it could not be done.
+/// Makes each CPU that runs a thread of this process pass a full fence. False if this has failed.
 pub fn barrier() -> bool {
     membarrier(MembarrierCommand::PrivateExpedited).is_ok()
 }
