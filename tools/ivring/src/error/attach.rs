@@ -21,22 +21,22 @@ pub enum AttachError {
     #[error("The permissions of /dev/ivring do not let this user open it.")]
     DeviceDenied,
     /// The process or the system has reached its limit of open files.
-    #[error("The process or the system has as many open files as it may have.")]
+    #[error("The process or the system has reached its limit of open files.")]
     TooManyFiles,
     /// The module has another version of the ABI than this crate.
     #[error("The module has API version {0}, not {expected}.", expected = abi::API_VERSION)]
     Version(u32),
     /// The name of the region is invalid.
-    #[error("The name of the region is not possible: {0}.")]
+    #[error("The name of the region is invalid: {0}.")]
     Name(#[from] NameFault),
     /// An option of the region is invalid.
-    #[error("The option `{0}` is not possible: {reason}.", reason = .0.reason())]
+    #[error("The option `{0}` is invalid: {reason}.", reason = .0.reason())]
     Option(RegionOption),
     /// No region has this name.
-    #[error("No region has that name.")]
+    #[error("No region has this name.")]
     NoRegion,
     /// A region with this name exists already.
-    #[error("A region of that name exists already.")]
+    #[error("A region with this name exists already.")]
     RegionExists,
     /// The mode of the region does not let this user join it by its name.
     #[error("The mode of the region does not let this user join it by its name.")]
@@ -45,7 +45,7 @@ pub enum AttachError {
     #[error("The descriptor belongs to no region.")]
     NotARegion,
     /// The user has reached the limit of regions per user.
-    #[error("The user holds as many regions as one user may hold.")]
+    #[error("The user has reached the limit of regions per user.")]
     TooManyRegions,
     /// All slots of the region are taken.
     #[error("All slots of the region are taken.")]
@@ -58,13 +58,13 @@ pub enum AttachError {
     NoSuchSlot(u32),
     /// The region was made by another user, and this user has the largest share of its slots, which
     /// is half.
-    #[error("The user has half of the slots of another user's region, which is the most.")]
+    #[error("The user has half of the slots of another user's region, which is the limit.")]
     TooManySlots,
     /// An outbox of the region is larger than the address space of this process.
     #[error("An outbox of the region is larger than the address space.")]
     OutboxTooLarge,
     /// Regions with this name were made and removed repeatedly until the deadline.
-    #[error("A region of that name came and went until the deadline.")]
+    #[error("Regions with this name were made and removed repeatedly until the deadline.")]
     TimedOut,
     /// A signal handler ran that was installed without `SA_RESTART`. Deadlines are
     /// points in time, so the call can be made again as it was.
@@ -83,10 +83,10 @@ pub enum NameFault {
     #[error("it is empty")]
     Empty,
     /// The name has a character that is not allowed.
-    #[error("it holds a slash or a NUL")]
+    #[error("it contains a slash or a NUL")]
     Character,
     /// The name is too long.
-    #[error("it has {length} bytes where at most {max} fit")]
+    #[error("it has {length} bytes, but the limit is {max}")]
     TooLong {
         /// The length of the name, in bytes.
         length: usize,
@@ -118,7 +118,7 @@ impl RegionOption {
         match self {
             Self::Slots => "it is zero, or more than the module allows",
             Self::InboxEntries | Self::OutboxBytes => {
-                "it is no power of two, or outside of the module's limits"
+                "it is not a power of two, or exceeds the module's limits"
             }
             Self::Mode => "it has other bits than permission bits",
         }

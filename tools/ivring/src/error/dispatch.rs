@@ -71,7 +71,7 @@ pub enum CallError {
     #[error(transparent)]
     NoReply(#[from] NoReply),
     /// There was no reply until the deadline.
-    #[error("There was no reply until the deadline.")]
+    #[error("There was no reply before the deadline.")]
     TimedOut,
     /// The dispatcher was told to stop while it waited for the reply.
     #[error("The dispatcher was told to stop.")]

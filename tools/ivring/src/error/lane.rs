@@ -15,19 +15,19 @@ use crate::peer::Peer;
 #[non_exhaustive]
 pub enum OpenLaneError {
     /// A lane cannot have this number of entries.
-    #[error("No lane can have {0} entries: it is no power of two, or outside of the limits.")]
+    #[error("A lane cannot have {0} entries: this is not a power of two, or exceeds the limits.")]
     Entries(u32),
     /// The receiver accepts no lanes, or no lanes of this size.
-    #[error("The receiver does not accept a lane of that many entries.")]
+    #[error("The receiver does not accept a lane of this size.")]
     Refused,
     /// This member has a [`Lane`](crate::Lane) to the peer already.
-    #[error("This member has a lane to that peer, which is in use.")]
+    #[error("This member has a lane to this peer already.")]
     InUse,
     /// The receiver has not yet closed the lane of a member that had this slot before.
-    #[error("The receiver has yet to close the lane of a member that had this slot before.")]
+    #[error("The receiver has not yet closed the lane of a member that had this slot before.")]
     Unread,
     /// The receiver did not close that lane before the deadline.
-    #[error("The receiver has not closed the lane of an earlier member until the deadline.")]
+    #[error("The receiver did not close the lane of an earlier member before the deadline.")]
     TimedOut,
     /// A signal handler was executed that was installed without `SA_RESTART`. The call can be
     /// repeated.

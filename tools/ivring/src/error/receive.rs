@@ -16,7 +16,7 @@ use crate::peer::Peer;
 #[non_exhaustive]
 pub enum ReceiveError {
     /// The deadline has passed.
-    #[error("Nothing has come until the deadline.")]
+    #[error("No item or event came before the deadline.")]
     TimedOut,
     /// A signal handler was executed that was installed without `SA_RESTART`. Deadlines are points
     /// in time, so the call can be repeated unchanged.
@@ -61,7 +61,7 @@ pub enum LaneFault {
     #[error(transparent)]
     Protocol(#[from] Fault),
     /// A lane cannot have this capacity.
-    #[error("no lane can have that capacity")]
+    #[error("a lane cannot have this capacity")]
     Entries,
     /// The lane could not be mapped, for example because there was no memory.
     #[error("it could not be mapped")]

@@ -16,10 +16,10 @@ use crate::peer::Peer;
 #[non_exhaustive]
 pub enum SendError {
     /// There was no room in the receiver's inbox or in the lane, and the call must not wait.
-    #[error("There is no room, and the call was not to wait for any.")]
+    #[error("There is no room, and the call must not wait.")]
     Full,
     /// There was no room before the deadline.
-    #[error("There was no room until the deadline.")]
+    #[error("There was no room before the deadline.")]
     TimedOut,
     /// A signal handler was executed that was installed without `SA_RESTART`. Deadlines are points
     /// in time, so the call can be repeated unchanged.
@@ -42,19 +42,19 @@ pub enum SendError {
     NoSuchPeer(Peer),
     /// A handler would wait for room in a ring that its own member reads. The member reads it only
     /// after the handler has returned.
-    #[error("The handler would wait for its own member, which goes on only when it returns.")]
+    #[error("The handler would wait for its own member, which reads only after the handler.")]
     WaitsForItself,
     /// The message has a block of another member's outbox.
     #[error("The block belongs to the outbox of another member.")]
     ForeignBlock,
     /// The lane of a request belongs to another member, and the reply would go to that member.
-    #[error("The lane belongs to another member, to which the reply would go.")]
+    #[error("The lane belongs to another member, and the reply would go to that member.")]
     ForeignLane,
     /// There are no items to send, or more than one call can send.
-    #[error("There are {0} items to send, where 1 to {max} can be sent.", max = crate::abi::MAX_BATCH)]
+    #[error("There are {0} items, but a call sends 1 to {max}.", max = crate::abi::MAX_BATCH)]
     Count(usize),
     /// An item is invalid.
-    #[error("Item {index} of those to be sent is not possible: {fault}.")]
+    #[error("Item {index} of those to be sent is invalid: {fault}.")]
     Item {
         /// The index of the item among those to be sent, counted from zero.
         index: usize,
@@ -71,10 +71,10 @@ pub enum SendError {
 #[non_exhaustive]
 pub enum ItemFault {
     /// The item has payload. Only messages can have payload.
-    #[error("it has payload, which goes with messages only")]
+    #[error("it has payload, which only messages can have")]
     Payload,
     /// The item names its sender. Only the kernel sets the sender.
-    #[error("it says who sends it, which is for the kernel to say")]
+    #[error("it names its sender, which only the kernel sets")]
     Sender,
     /// The item has a flag that the ABI does not define.
     #[error("it has unknown flags")]
@@ -131,7 +131,7 @@ impl From<ivring_protocol::SendError<Self>> for SendError {
 #[non_exhaustive]
 pub enum FlushError {
     /// The items were not read before the deadline.
-    #[error("The receiver has not read it until the deadline.")]
+    #[error("The receiver did not read the items before the deadline.")]
     TimedOut,
     /// A signal handler was executed that was installed without `SA_RESTART`. The call can be
     /// repeated.
@@ -153,7 +153,7 @@ pub enum FlushError {
     #[error("No such items were sent in this region.")]
     NotSent,
     /// A handler would wait until its own member reads.
-    #[error("The handler would wait for its own member, which goes on only when it returns.")]
+    #[error("The handler would wait for its own member, which reads only after the handler.")]
     WaitsForItself,
     /// An error that any operation can return.
     #[error(transparent)]
@@ -196,10 +196,10 @@ impl FlushError {
 #[non_exhaustive]
 pub enum AllocError {
     /// There was no room, and the call must not wait.
-    #[error("The outbox has no room, and the call was not to wait for any.")]
+    #[error("The outbox has no room, and the call must not wait.")]
     Full,
     /// There was no room before the deadline.
-    #[error("The outbox had no room until the deadline.")]
+    #[error("The outbox had no room before the deadline.")]
     TimedOut,
     /// A signal handler was executed that was installed without `SA_RESTART`. The call can be
     /// repeated.
@@ -217,7 +217,7 @@ pub enum AllocError {
         max: usize,
     },
     /// A handler would wait until its own member reads a block.
-    #[error("The handler would wait for its own member, which goes on only when it returns.")]
+    #[error("The handler would wait for its own member, which reads only after the handler.")]
     WaitsForItself,
     /// An error that any operation can return.
     #[error(transparent)]
@@ -240,7 +240,7 @@ impl AllocError {
 
 /// The inline data exceeds the space for it in an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("There are {length} bytes of inline data where at most {max} fit.", max = crate::abi::INLINE_BYTES)]
+#[error("The {length} bytes of inline data exceed the limit of {max}.", max = crate::abi::INLINE_BYTES)]
 #[non_exhaustive]
 pub struct InlineTooLong {
     /// The length of the data, in bytes.

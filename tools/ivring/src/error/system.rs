@@ -13,16 +13,16 @@ use super::cause::{Cause, into_io};
 #[non_exhaustive]
 pub enum SystemError {
     /// There is no memory, or the limit of the memory cgroup is reached.
-    #[error("There is no memory, or none left in the memory cgroup.")]
+    #[error("There is no memory, or the limit of the memory cgroup is reached.")]
     NoMemory,
     /// The process that joined the region has ended, and the member has left with it.
     #[error("The process that joined the region has ended.")]
     OwnerDead,
     /// This process is a child, made by `fork()`, of the process that has the member.
-    #[error("This process is a child of the one that has the member, and cannot use it.")]
+    #[error("This process is a child of the process that has the member, and cannot use it.")]
     Forked,
     /// The descriptor is not an eventfd.
-    #[error("The descriptor is no eventfd.")]
+    #[error("The descriptor is not an eventfd.")]
     NotAnEventfd,
     /// Any other error of a system call.
     #[error("{call} failed: {}.", io::Error::from_raw_os_error(*.errno))]

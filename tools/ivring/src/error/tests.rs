@@ -188,10 +188,10 @@ fn each_has_a_sentence_of_its_own() {
         all_texts.extend(texts);
     }
     let has = |text: &str| assert!(all_texts.contains(text), "{text}");
-    has("The option `slots` is not possible: it is zero, or more than the module allows.");
+    has("The option `slots` is invalid: it is zero, or more than the module allows.");
     has("Member 7 (generation 9) has broken its lane: the producer index is out of range.");
     has("The module has API version 2, not 1.");
-    has("Item 7 of those to be sent is not possible: it has unknown flags.");
+    has("Item 7 of those to be sent is invalid: it has unknown flags.");
 }
 
 #[test]
