@@ -2,7 +2,8 @@
 
 //! The protocol of the rings of ivring, for any memory: the steps of each end, and their order.
 //!
-//! - [`abi`] is the ABI of `/dev/ivring`: structures in shared memory, arguments of the ioctls, constants.
+//! - [`abi`] is the ABI of `/dev/ivring`: structures in shared memory, arguments of the ioctls,
+//!   constants.
 //! - [`memory`] has the traits that the protocol uses memory through; [`raw`] implements them for
 //!   addresses.
 //! - [`ring`] has the two ends of a ring, and [`state`] the word in which a member shows that it is

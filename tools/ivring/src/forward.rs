@@ -20,22 +20,23 @@ use crate::send::unsent::Unsent;
 macro_rules! forward {
     ($type:ty $(, $param:ident)?) => {
         impl$(<$param: Threading>)? $type {
-            /// This member, as [`Handle::own`](crate::Handle::own).
+            /// This member, like [`Handle::own`](crate::Handle::own).
             pub fn own(&self) -> Peer {
                 self.handle().own()
             }
 
-            /// The member in a slot, as [`Handle::peer`](crate::Handle::peer).
+            /// The member in a slot, like [`Handle::peer`](crate::Handle::peer).
             pub fn peer(&self, id: u32) -> Option<Peer> {
                 self.handle().peer(id)
             }
 
-            /// Whether a peer is still there, as [`Handle::is_present`](crate::Handle::is_present).
+            /// Whether a peer is still there, like
+            /// [`Handle::is_present`](crate::Handle::is_present).
             pub fn is_present(&self, peer: Peer) -> bool {
                 self.handle().is_present(peer)
             }
 
-            /// Takes a block of the outbox, as [`Handle::alloc`](crate::Handle::alloc).
+            /// Takes a block of the outbox, like [`Handle::alloc`](crate::Handle::alloc).
             ///
             /// # Errors
             ///
@@ -44,7 +45,7 @@ macro_rules! forward {
                 self.handle().alloc(len, deadline)
             }
 
-            /// Sends a message to a peer's inbox, as [`Handle::send`](crate::Handle::send).
+            /// Sends a message to a peer's inbox, like [`Handle::send`](crate::Handle::send).
             ///
             /// # Errors
             ///
@@ -58,7 +59,8 @@ macro_rules! forward {
                 self.handle().send(peer, message, deadline)
             }
 
-            /// Sends a message to a peer's inbox, as [`Handle::try_send`](crate::Handle::try_send).
+            /// Sends a message to a peer's inbox, like
+            /// [`Handle::try_send`](crate::Handle::try_send).
             ///
             /// # Errors
             ///
@@ -67,7 +69,8 @@ macro_rules! forward {
                 self.handle().try_send(peer, message)
             }
 
-            /// Sends a message to a peer's inbox, as [`Handle::send_timeout`](crate::Handle::send_timeout).
+            /// Sends a message to a peer's inbox, like
+            /// [`Handle::send_timeout`](crate::Handle::send_timeout).
             ///
             /// # Errors
             ///
@@ -81,7 +84,8 @@ macro_rules! forward {
                 self.handle().send_timeout(peer, message, timeout)
             }
 
-            /// Sends messages to a peer's inbox, as [`Handle::send_all`](crate::Handle::send_all).
+            /// Sends messages to a peer's inbox, like
+            /// [`Handle::send_all`](crate::Handle::send_all).
             ///
             /// # Errors
             ///
@@ -95,7 +99,7 @@ macro_rules! forward {
                 self.handle().send_all(peer, messages, deadline)
             }
 
-            /// Sends one message to several peers' inboxes, as
+            /// Sends one message to several peers' inboxes, like
             /// [`Handle::multicast`](crate::Handle::multicast).
             ///
             /// # Errors
@@ -110,7 +114,8 @@ macro_rules! forward {
                 self.handle().multicast(peers, message, deadline)
             }
 
-            /// Sleeps until the receiver has read what was sent, as [`Handle::flush`](crate::Handle::flush).
+            /// Sleeps until the receiver has read what was sent, like
+            /// [`Handle::flush`](crate::Handle::flush).
             ///
             /// # Errors
             ///
@@ -119,7 +124,7 @@ macro_rules! forward {
                 self.handle().flush(sent, deadline)
             }
 
-            /// Opens a lane to a peer, as [`Handle::open_lane`](crate::Handle::open_lane).
+            /// Opens a lane to a peer, like [`Handle::open_lane`](crate::Handle::open_lane).
             ///
             /// # Errors
             ///

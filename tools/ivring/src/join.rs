@@ -14,7 +14,7 @@ use crate::member::Member;
 use crate::name;
 use crate::os::sys;
 
-/// How often a region that is not there yet is looked for. Less than a second.
+/// The interval between two searches for a region that does not exist yet. Less than a second.
 const RETRY: Duration = Duration::from_millis(10);
 
 /// Options for joining an existing region.
@@ -110,12 +110,14 @@ impl Member {
     ///
     /// # Errors
     ///
-    /// - [`AttachError::NoRegion`] if no region has that name, at the deadline too;
+    /// - [`AttachError::NoRegion`] if no region had this name until the deadline;
     ///   [`AttachError::Interrupted`];
-    /// - [`AttachError::NoDevice`], [`AttachError::DeviceDenied`], [`AttachError::TooManyFiles`], [`AttachError::Version`];
+    /// - [`AttachError::NoDevice`], [`AttachError::DeviceDenied`], [`AttachError::TooManyFiles`],
+    ///   [`AttachError::Version`];
     /// - [`AttachError::RegionDenied`] if the mode of the region forbids it;
-    /// - [`AttachError::SlotTaken`], [`AttachError::RegionFull`], [`AttachError::NoSuchSlot`], [`AttachError::TooManySlots`],
-    ///   [`AttachError::TooManyRegions`], [`SystemError::NoMemory`](crate::SystemError::NoMemory);
+    /// - [`AttachError::SlotTaken`], [`AttachError::RegionFull`], [`AttachError::NoSuchSlot`],
+    ///   [`AttachError::TooManySlots`], [`AttachError::TooManyRegions`],
+    ///   [`SystemError::NoMemory`](crate::SystemError::NoMemory);
     /// - [`AttachError::Name`] if the name is invalid.
     pub fn join(name: &str, id: Option<u32>, deadline: Deadline) -> Result<Self, AttachError> {
         join_options(id).join(name, deadline)
@@ -132,8 +134,8 @@ impl Member {
     }
 }
 
-/// Sleeps until it is time for the next look, at the latest until the deadline. Returns false if the
-/// deadline has passed.
+/// Sleeps until the next search, at most until the deadline. Returns false if the deadline has
+/// passed.
 ///
 /// # Errors
 ///

@@ -55,16 +55,18 @@
 //! - use its [`Context`] for everything that any thread may do with a [`Handle`]: list members,
 //!   send, take blocks, flush, open lanes; and send by lanes that it owns;
 //! - [reply](ReceivedItem::reply), or [refuse](ReceivedItem::refuse);
-//! - make requests by [`Context::request`], from the callback of another one too. What it sends
-//!   is sent at once, and the reply comes when the handler has returned;
-//! - [stop](Context::stop) the dispatcher, and [close a lane](Context::close_lane): both take effect when
-//!   the handler returns, before another item is handled. After a stop no other handler is called;
+//! - send requests with [`Context::request`], also from the callback of another request. The
+//!   request is sent at once, and its callback is called after the handler has returned;
+//! - [stop](Context::stop) the dispatcher, and [close a lane](Context::close_lane): both take
+//!   effect when the handler returns, before another item is handled. After a stop no other handler
+//!   is called;
 //! - use other members and their dispatchers, and make calls with those;
-//! - wait, with a deadline, for peers. Its own member reads nothing meanwhile, so two
-//!   handlers that wait for each other's room with [`Deadline::NEVER`] wait for ever;
-//! - fail: return a `Result` whose error ends the dispatch. What the handler was called for counts as
-//!   handled. [`Dispatcher::run`], `dispatch` or `call` then fails with [`DispatchError::Handler`], before
-//!   another handler is called. The dispatcher can be used again, and goes on where it ended;
+//! - wait for peers, with a deadline. Its own member reads no items during this time, so two
+//!   handlers that wait for room in each other's rings with [`Deadline::NEVER`] wait forever;
+//! - fail: return a `Result` whose error ends the dispatch. The item or event that the handler was
+//!   called for counts as handled. [`Dispatcher::run`], `dispatch` or `call` then fails with
+//!   [`DispatchError::Handler`] before another handler is called. The dispatcher can be used again,
+//!   and continues where it ended;
 //! - panic: its item counts as read, and the dispatcher can be used again.
 //!
 //! A handler may not

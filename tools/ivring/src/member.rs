@@ -188,9 +188,9 @@ impl Member {
         self.reader.incoming()
     }
 
-    /// Closes the lane from a peer, and drops what is in it. The peer gets [`SendError::Closed`](crate::SendError::Closed); it
-    /// can open another one. Returns whether there was one. In a [child](Member#children) this does
-    /// nothing.
+    /// Closes the lane from a peer, and drops the items in it. The peer gets
+    /// [`SendError::Closed`](crate::SendError::Closed), and can open another lane. Returns whether
+    /// there was a lane. In a [child](Member#children) this does nothing.
     pub fn close_lane(&mut self, peer: Peer) -> bool {
         self.handle.shared().is_mapped() && self.reader.close_from(self.handle.shared(), peer)
     }
@@ -199,8 +199,8 @@ impl Member {
     ///
     /// # Errors
     ///
-    /// [`ReceiveError::TimedOut`], [`ReceiveError::Interrupted`]; [`ReceiveError::Inbox`] if the inbox is
-    /// broken.
+    /// [`ReceiveError::TimedOut`], [`ReceiveError::Interrupted`]; [`ReceiveError::Inbox`] if the
+    /// inbox is broken.
     pub fn wait(&mut self, deadline: Deadline) -> Result<Events, ReceiveError> {
         let events = self.wait_for(abi::WAIT_MEMBERS, deadline);
         let events = events.inspect_err(|_| self.settle(true))?;
@@ -350,8 +350,8 @@ impl Member {
         Ok(is_new)
     }
 
-    /// As [`Member::refresh_members`], and reports lanes whose senders have left. The changes are still to
-    /// be taken out of [`Member::news`].
+    /// Like [`Member::refresh_members`], and adds the lanes whose senders have left to `events`.
+    /// The caller takes the changes out of [`Member::news`].
     #[inline]
     pub(crate) fn refresh_members_with(
         &mut self,
@@ -371,12 +371,12 @@ impl Member {
         self.members.events()
     }
 
-    /// The sending side, and what may be reported of the other members.
+    /// The sending side, and the changes of members that may be reported.
     pub(crate) fn news(&mut self) -> (&Handle, &mut Members) {
         (&self.handle, &mut self.members)
     }
 
-    /// Has a dispatcher report again what it has not reported yet, and wakes its caller for that.
+    /// Makes the next dispatch report the changes that were not reported yet, and wakes its caller.
     pub(crate) fn report_again(&mut self) {
         let shared = self.handle.shared();
         if shared.is_mapped() && !self.members.have_news(shared) {

@@ -95,7 +95,8 @@ impl RegionOptions {
     ///
     /// # Errors
     ///
-    /// - [`AttachError::NoDevice`], [`AttachError::DeviceDenied`], [`AttachError::TooManyFiles`], [`AttachError::Version`];
+    /// - [`AttachError::NoDevice`], [`AttachError::DeviceDenied`], [`AttachError::TooManyFiles`],
+    ///   [`AttachError::Version`];
     /// - [`AttachError::Option`] if a size or the mode is invalid, [`AttachError::Name`] if the
     ///   name is invalid;
     /// - [`AttachError::RegionExists`] if the name is taken;
@@ -121,11 +122,11 @@ impl RegionOptions {
     ///
     /// # Errors
     ///
-    /// - as [`RegionOptions::create`] and [`Member::join`], but for [`AttachError::RegionExists`] and
-    ///   [`AttachError::NoRegion`];
-    /// - [`AttachError::Name`] if there is no name;
-    /// - [`AttachError::TimedOut`] if a region of that name came and went again and again until the deadline,
-    ///   a few tries at least; [`AttachError::Interrupted`].
+    /// - the errors of [`RegionOptions::create`] and [`Member::join`], except
+    ///   [`AttachError::RegionExists`] and [`AttachError::NoRegion`];
+    /// - [`AttachError::Name`] if the name is empty;
+    /// - [`AttachError::TimedOut`] if regions with this name were made and removed repeatedly until
+    ///   the deadline, for at least a few attempts; [`AttachError::Interrupted`].
     pub fn create_or_join(&self, deadline: Deadline) -> Result<(Member, Opened), AttachError> {
         name::nonempty(&self.name)?;
         for tries in 1.. {

@@ -49,7 +49,7 @@ impl<S: Threading> Common<'_, S> {
         self.stopper.is_wanted() || self.failure.borrow().is_some()
     }
 
-    /// Whether something is to be done that a handler has asked for, before the next item is handled.
+    /// Whether a request of a handler must be executed before the next item is handled.
     pub(crate) fn is_to_pause(&self) -> bool {
         self.has_ended() || !self.closing.borrow().is_empty()
     }
@@ -107,7 +107,7 @@ impl<'d, 'h, S: Threading> Context<'d, 'h, S> {
         }
     }
 
-    /// Has the dispatcher return when this handler does. No other handler is called before.
+    /// Makes the dispatcher return when this handler returns. No other handler is called before.
     pub fn stop(&self) {
         self.common.stopper.want();
     }
@@ -124,12 +124,12 @@ impl<'d, 'h, S: Threading> Context<'d, 'h, S> {
         self.common.counters.counts()
     }
 
-    /// Cancels a request, as [`Dispatcher::cancel`](crate::Dispatcher::cancel).
+    /// Cancels a request, like [`Dispatcher::cancel`](crate::Dispatcher::cancel).
     pub fn cancel(&self, request: RequestId) -> bool {
         self.common.requests.cancel(request.cookie())
     }
 
-    /// Sends a request, as [`Dispatcher::request`](crate::Dispatcher::request).
+    /// Sends a request, like [`Dispatcher::request`](crate::Dispatcher::request).
     ///
     /// # Errors
     ///

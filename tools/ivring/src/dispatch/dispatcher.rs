@@ -88,8 +88,9 @@ pub enum Dispatched {
 impl Dispatcher<'_> {
     /// A dispatcher without handlers. It polls as [`Polling::by_cpus`] says.
     ///
-    /// Its handlers need not be `Send`, so it stays in this thread. To dispatch in another thread, move
-    /// the member there first, or make a dispatcher that is [`sendable`](Dispatcher::sendable).
+    /// Its handlers need not be `Send`, so it stays in this thread. To dispatch in another thread,
+    /// move the member there first, or make a dispatcher that is
+    /// [`sendable`](Dispatcher::sendable).
     pub fn new(member: Member) -> Self {
         Self::with_member(member)
     }
@@ -148,7 +149,7 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
     /// port, or with [`NoReply::Gone`] if the peer leaves without a reply. The library chooses the
     /// cookie of the request.
     ///
-    /// The deadline is for room. Nobody waits for the reply, and there is no deadline for it:
+    /// The deadline is for room. No call waits for the reply, and the reply has no deadline:
     /// [`Dispatcher::cancel`] ends the request.
     ///
     /// # Errors
@@ -171,9 +172,9 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         Context::new(self.member.handle(), &self.common).request(requester, message, deadline, done)
     }
 
-    /// Cancels a request: its handler is dropped and will not be called. A reply that comes later is dropped
-    /// and [counted](crate::Counts::stray). Returns false if the handler has been called already, or the
-    /// request was cancelled before.
+    /// Cancels a request: its handler is dropped and will not be called. A reply that comes later
+    /// is dropped and [counted](crate::Counts::stray). Returns false if the handler has been called
+    /// already, or the request was cancelled before.
     ///
     /// ```no_run
     /// use ivring::{Deadline, Dispatcher, Member, Message};
@@ -195,8 +196,8 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         self.common.requests.cancel(request.cookie())
     }
 
-    /// Sends a request, and dispatches until the reply is there, which `reply` is given. A reply
-    /// that comes after the deadline is dropped.
+    /// Sends a request, and dispatches until the reply has come, which is passed to `reply`. A
+    /// reply that comes after the deadline is dropped.
     ///
     /// The member is [armed](Member#busy-and-armed) afterwards, so an event loop can make this call
     /// after a timer or another descriptor has woken it.
@@ -209,9 +210,9 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
     /// - [`CallError::NoReply`] if the peer has no handler for the port, or leaves without a reply;
     /// - [`CallError::TimedOut`]. A signal ends the call only while it waits for room, with
     ///   [`SendError::Interrupted`](crate::SendError::Interrupted), and then nothing was sent;
-    /// - [`CallError::Stopped`] if the dispatcher is told to stop; whatever runs next is to stop still;
-    /// - [`CallError::Dispatch`] if a handler fails, or the inbox is broken; a reply that comes later is
-    ///   dropped.
+    /// - [`CallError::Stopped`] if the dispatcher is told to stop. The next run then stops as well;
+    /// - [`CallError::Dispatch`] if a handler fails, or the inbox is broken. A reply that comes
+    ///   later is dropped.
     pub fn call<R>(
         &mut self,
         requester: impl Requester,
@@ -288,7 +289,8 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
     ///
     /// # Errors
     ///
-    /// [`DispatchError::Receive`] if the inbox is broken; [`DispatchError::Handler`] if a handler fails.
+    /// [`DispatchError::Receive`] if the inbox is broken; [`DispatchError::Handler`] if a handler
+    /// fails.
     pub fn run(&mut self) -> Result<(), DispatchError> {
         self.handle().shared().check_process()?;
         Settling::new(self).run_until_stopped()
@@ -321,7 +323,8 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
     ///
     /// # Errors
     ///
-    /// [`DispatchError::Receive`] if the inbox is broken; [`DispatchError::Handler`] if a handler fails.
+    /// [`DispatchError::Receive`] if the inbox is broken; [`DispatchError::Handler`] if a handler
+    /// fails.
     pub fn dispatch(&mut self, budget: u32) -> Result<Dispatched, DispatchError> {
         self.handle().shared().check_process()?;
         if budget == 0 {
@@ -390,7 +393,7 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         Ok(left)
     }
 
-    /// Has a handler that is registered late be called for what there is to report.
+    /// Makes the next dispatch call a handler that is registered late for earlier changes.
     pub(super) fn report_again(&mut self) {
         self.member.report_again();
     }

@@ -98,9 +98,9 @@ impl<'h, S: Threading> Handlers<'h, S> {
         }
     }
 
-    /// Reports members that came or went, until the dispatch ends. Without a handler of
-    /// [`Dispatcher::on_member`](crate::Dispatcher::on_member) the changes stay, for one that is
-    /// registered later.
+    /// Calls the handlers of members that have joined or left, until the dispatch ends. Without a
+    /// handler of [`Dispatcher::on_member`](crate::Dispatcher::on_member) the changes are kept for
+    /// a handler that is registered later.
     pub(crate) fn members(&mut self, context: &Context<'_, 'h, S>, members: &mut Members) {
         if let Some(handler) = &mut self.member {
             while !context.common.has_ended() {
@@ -118,7 +118,7 @@ impl<'h, S: Threading> Handlers<'h, S> {
         }
     }
 
-    /// Reports what happened to lanes, until the dispatch ends.
+    /// Calls the handler of lanes for their events, until the dispatch ends.
     #[inline]
     pub(crate) fn lanes(&mut self, context: &Context<'_, 'h, S>, events: &mut Vec<LaneEvent>) {
         while !events.is_empty() && !context.common.has_ended() {

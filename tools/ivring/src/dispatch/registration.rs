@@ -53,11 +53,12 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         self
     }
 
-    /// Has `handler` called for each member that came or went, in order for each slot, also for one
-    /// that came and went since the last look; at first for those that are there. It is called when all
-    /// has been handled that was there before; see [`Member::refresh_members`](crate::Member::refresh_members).
+    /// Sets the handler for each member that has joined or left, in order per slot, including
+    /// members that have joined and left since the last look. The first look reports the existing
+    /// members. The handler is called after all earlier items have been handled; see
+    /// [`Member::refresh_members`](crate::Member::refresh_members).
     ///
-    /// A handler that is registered later is called for each change that no handler was called for.
+    /// A handler that is set later is called for all changes that no handler was called for.
     pub fn on_member<F, R>(&mut self, handler: F) -> &mut Self
     where
         F: FnMut(&Context<'_, 'h, S>, MemberEvent) -> R + 'h,

@@ -30,7 +30,7 @@ pub(crate) fn answer<S: Threading>(
     tell(waiter, context, result, call);
 }
 
-/// Tells those who wait for a peer that has left, until the dispatch ends.
+/// Calls the waiters of requests to a peer that has left, until the dispatch ends.
 pub(crate) fn fail<S: Threading>(
     context: &Context<'_, '_, S>,
     has_left: impl Fn(Peer) -> bool,

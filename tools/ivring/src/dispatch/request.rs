@@ -74,8 +74,8 @@ mod sealed {
     }
 }
 
-/// A request that was sent, for [`Dispatcher::cancel`](crate::Dispatcher::cancel). Each request of a
-/// member has a number of its own.
+/// Identifies a request that was sent, for [`Dispatcher::cancel`](crate::Dispatcher::cancel). Each
+/// request of a member has its own number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RequestId(u64);
 
@@ -89,7 +89,7 @@ impl RequestId {
     }
 }
 
-/// A caller that waits for the reply to its request.
+/// A call that waits for the reply to its request.
 pub(crate) struct Call<'c> {
     answer: &'c mut dyn FnMut(Result<&ReceivedItem<'_>, NoReply>),
     is_done: bool,
@@ -171,9 +171,9 @@ impl<C> Requests<C> {
         Ok(cookie)
     }
 
-    /// Does not wait for a reply any more. Returns false if nobody waits for it.
+    /// Cancels the wait for a reply. Returns false if the request has no waiter.
     pub(crate) fn cancel(&self, cookie: u64) -> bool {
-        // A callback may own something that makes or cancels requests when it is dropped.
+        // A callback may own a value that sends or cancels requests when it is dropped.
         let removed = self.0.borrow_mut().remove(&cookie);
         removed.is_some()
     }

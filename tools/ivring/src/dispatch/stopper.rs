@@ -40,8 +40,8 @@ impl Stopper {
             return;
         }
         self.want();
-        // Pairs with the fence of `RingReader::advance`, which the dispatcher passes when it has read
-        // all items of an inbox, and before it sleeps. After that fence it reads the flag. So if the
+        // Pairs with the fence of `RingReader::advance`, which the dispatcher passes when it has
+        // read all items of an inbox, and before it sleeps. After it, it reads the flag. So if the
         // inbox is full here, it sees the flag there. Also pairs with the fence of `State::arm`: the
         // dispatcher restores `wake_items` before that fence, and reads the flag after it. So if it
         // restores `wake_items` after they are cleared here, it sees the flag, and does not sleep.

@@ -66,11 +66,11 @@ pub enum AttachError {
     /// Regions with this name were made and removed repeatedly until the deadline.
     #[error("Regions with this name were made and removed repeatedly until the deadline.")]
     TimedOut,
-    /// A signal handler ran that was installed without `SA_RESTART`. Deadlines are
-    /// points in time, so the call can be made again as it was.
+    /// A signal handler was executed that was installed without `SA_RESTART`. Deadlines are points
+    /// in time, so the call can be repeated unchanged.
     #[error("A signal was handled while the call waited for the region.")]
     Interrupted,
-    /// What any operation can fail with.
+    /// An error that any operation can return.
     #[error(transparent)]
     System(#[from] SystemError),
 }

@@ -70,7 +70,7 @@ pub enum CallError {
     /// There is no reply, and there will be none.
     #[error(transparent)]
     NoReply(#[from] NoReply),
-    /// There was no reply until the deadline.
+    /// There was no reply before the deadline.
     #[error("There was no reply before the deadline.")]
     TimedOut,
     /// The dispatcher was told to stop while it waited for the reply.

@@ -205,11 +205,11 @@ pub enum AllocError {
     /// repeated.
     #[error("A signal was handled while the call waited for room in the outbox.")]
     Interrupted,
-    /// A block has at least one byte.
+    /// The requested block has no bytes. A block has at least one byte.
     #[error("A block has at least one byte.")]
     Empty,
-    /// A block of that length is larger than the outbox.
-    #[error("There are {length} bytes where at most {max} fit.")]
+    /// A block of this length is larger than the outbox.
+    #[error("The block has {length} bytes, but the limit is {max}.")]
     TooLong {
         /// The requested length, in bytes.
         length: usize,

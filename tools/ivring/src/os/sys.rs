@@ -103,8 +103,8 @@ pub(crate) fn member_info(fd: BorrowedFd<'_>, id: u32) -> Result<abi::MemberInfo
         id,
         ..Default::default()
     };
-    // SAFETY: IVRING_IOC_MEMBER_INFO reads and writes a struct ivring_member_info, any bytes of which
-    // are a valid `MemberInfo`.
+    // SAFETY: IVRING_IOC_MEMBER_INFO reads and writes a struct ivring_member_info, any bytes of
+    // which are a valid `MemberInfo`.
     unsafe {
         ioctl::ioctl(
             fd,
@@ -196,8 +196,8 @@ pub(crate) fn eventfd(
         fd: eventfd.map_or(-1, |fd| fd.as_raw_fd()),
         flags: 0,
     };
-    // SAFETY: IVRING_IOC_EVENTFD reads a struct ivring_eventfd and writes nothing. The kernel holds a
-    // reference of its own to the eventfd.
+    // SAFETY: IVRING_IOC_EVENTFD reads a struct ivring_eventfd and writes nothing. The kernel holds
+    // a reference of its own to the eventfd.
     unsafe { ioctl::ioctl(fd, Setter::<{ abi::IOC_EVENTFD }, abi::Eventfd>::new(arg)) }.map_err(
         |errno| match errno {
             Errno::INVAL => SystemError::NotAnEventfd,

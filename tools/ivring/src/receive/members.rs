@@ -10,8 +10,8 @@ use crate::peers;
 use crate::receive::reader::{LaneEvent, Reader};
 use crate::shared::Shared;
 
-/// The most changes of one slot that are reported one by one. The leaving of a member that was reported
-/// as joined is reported besides.
+/// The largest number of changes per slot that are reported one by one. In addition, a member that
+/// was reported as joined is always reported when it has left.
 const MOST: u32 = 16;
 
 /// An event of a slot of the region.
@@ -22,13 +22,13 @@ pub enum MemberEvent {
     Joined(Peer),
     /// A member has left. No more items come from it.
     Left(Peer),
-    /// More members came and went in a slot since the last look than are reported one by one. This event
-    /// stands for the oldest of the members that were not reported as joined. The next events are of
-    /// the same slot.
+    /// More members have joined and left in a slot since the last look than are reported one by
+    /// one. This event stands for the oldest of the members that were not reported as joined. The
+    /// next events are of the same slot.
     Skipped {
         /// The slot.
         id: u32,
-        /// The number of members that were left out. Each of them came and went.
+        /// The number of members that are not reported. Each of them has joined and left.
         members: u32,
     },
 }
@@ -37,12 +37,12 @@ pub enum MemberEvent {
 pub(crate) struct Members {
     /// The members word up to which changes may be reported.
     seen: u32,
-    /// By slot, the generation up to which changes have been reported.
+    /// Per slot, the generation up to which changes have been reported.
     reported: Vec<u32>,
-    /// By slot, the generation up to which changes may be reported, because all items have been read
-    /// that came before.
+    /// Per slot, the generation up to which changes may be reported, because all items have been
+    /// read that came before.
     reportable: Vec<u32>,
-    /// The slots before this one have no change to be reported.
+    /// The slots before this one have no changes to report.
     next_slot: usize,
     news: Option<News>,
     events: Vec<MemberEvent>,
@@ -92,8 +92,8 @@ impl Members {
         self.news.is_some() || self.have_changed(shared)
     }
 
-    /// Looks what has happened. Returns true if there is something to be reported, and all items have been
-    /// read that came before. Also reports lanes whose senders have left.
+    /// Looks for changes. Returns true if there are changes to report, and all earlier items have
+    /// been read. Also reports lanes whose senders have left.
     #[cold]
     pub(crate) fn refresh(
         &mut self,
@@ -127,7 +127,7 @@ impl Members {
         Ok(true)
     }
 
-    /// Takes the next change that may be reported: in order for each slot.
+    /// Takes the next change that may be reported, in order per slot.
     pub(crate) fn next_event(&mut self) -> Option<MemberEvent> {
         while let Some(&reportable) = self.reportable.get(self.next_slot) {
             let id = self.next_slot as u32;
@@ -149,7 +149,7 @@ impl Members {
         self.events = events;
     }
 
-    /// Has the next [`Members::refresh`] return true, because something has not been reported yet.
+    /// Makes the next [`Members::refresh`] return true, because there are unreported changes.
     pub(crate) fn refresh_again(&mut self, shared: &Shared) {
         if !self.have_news(shared) {
             self.seen = self.seen.wrapping_sub(1);
@@ -157,7 +157,7 @@ impl Members {
         }
     }
 
-    /// What was taken last.
+    /// The changes that were taken last.
     pub(crate) fn events(&self) -> &[MemberEvent] {
         &self.events
     }
@@ -180,8 +180,8 @@ pub(crate) fn acknowledge(shared: &Shared, members: u32) {
     seen.store(members, Ordering::Relaxed);
 }
 
-/// Takes the next change of a slot: its generation moves on by one when a member comes, and is odd then,
-/// and when the member goes.
+/// Takes the next change of a slot: its generation grows by one when a member joins, and is odd
+/// then, and grows by one when the member leaves.
 fn next_event(id: u32, reported: &mut u32, reportable: u32) -> Option<MemberEvent> {
     // Generations never go back.
     let count = reportable.saturating_sub(*reported);
@@ -243,11 +243,11 @@ mod tests {
     fn of_many_changes_the_last_are_told() {
         assert_eq!(events(&[4], &[4 + MOST]).len(), MOST as usize);
         let skipped = |members| Skipped { id: 0, members };
-        // One member came and went that is not told of, and two changes with it.
+        // One member that joined and left is not reported, so two changes are missing.
         let many = events(&[4], &[5 + MOST]);
         assert_eq!(many[..2], [skipped(1), Joined(peer(0, 7))]);
         assert_eq!(many.len(), MOST as usize);
-        // Whoever was told of as joined is told of when it leaves.
+        // A member that was reported as joined is reported when it leaves.
         let many = events(&[3], &[5 + MOST]);
         assert_eq!(
             many[..3],

@@ -69,7 +69,8 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`PeerError::Gone`] and [`PeerError::Stale`] if the peer has left; [`PeerError::NoSuchSlot`].
+    /// [`PeerError::Gone`] and [`PeerError::Stale`] if the peer has left;
+    /// [`PeerError::NoSuchSlot`].
     pub fn stats(&self, peer: Peer) -> Result<abi::Stats, PeerError> {
         let info = sys::member_info(self.as_fd(), peer.id)?;
         match info.generation {
@@ -129,9 +130,10 @@ impl Handle {
     /// # Errors
     ///
     /// - [`AllocError::Full`] if there is no room and the deadline is [`Deadline::NOW`];
-    /// - [`AllocError::TimedOut`], also if what is in the way is a block that the caller itself has not
-    ///   sent; [`AllocError::Interrupted`];
-    /// - [`AllocError::WaitsForItself`] from a handler, if it would wait for its own member to read;
+    /// - [`AllocError::TimedOut`], also if what is in the way is a block that the caller itself has
+    ///   not sent; [`AllocError::Interrupted`];
+    /// - [`AllocError::WaitsForItself`] from a handler, if it would wait for its own member to
+    ///   read;
     /// - [`AllocError::Empty`] if `len` is zero: a message without payload needs no block;
     /// - [`AllocError::TooLong`] if the outbox is smaller than that.
     pub fn alloc(&self, len: usize, deadline: Deadline) -> Result<Block, AllocError> {
@@ -327,9 +329,9 @@ impl Handle {
         })
     }
 
-    /// Says how large a lane may be that a peer opens to this member: at first, as large as there are.
-    /// Zero accepts none. Those that there are stay. In a [child](crate::Member#children) this does
-    /// nothing.
+    /// Sets the largest capacity, in items, of lanes that peers may open to this member. No limit by
+    /// default. Zero refuses new lanes; existing lanes stay open. In a
+    /// [child](crate::Member#children) this does nothing.
     pub fn accept_lanes(&self, max_entries: u32) {
         if self.0.is_mapped() {
             let word = self.0.area.max_lane_entries();
@@ -341,8 +343,8 @@ impl Handle {
     /// items or is full, or `delay` after the first item. By default, and if `items` is less than
     /// two or `delay` is less than a microsecond, each item wakes it.
     ///
-    /// A delay longer than a second counts as a second. In a [child](crate::Member#children) this does
-    /// nothing.
+    /// A delay of more than a second counts as a second. In a [child](crate::Member#children) this
+    /// does nothing.
     pub fn set_wake(&self, items: u32, delay: Duration) {
         if !self.0.is_mapped() {
             return;

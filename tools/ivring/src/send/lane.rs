@@ -298,9 +298,9 @@ impl Lane {
     ///
     /// # Errors
     ///
-    /// If none was sent, as [`Lane::send`] has them, and [`SendError::Count`] if there was none to
-    /// send. If some were sent, the call returns their number, and sending the rest returns the
-    /// reason.
+    /// If no message was sent: the errors of [`Lane::send`], and [`SendError::Count`] if there are
+    /// none to send. If some were sent, the call returns their number, and sending the rest returns
+    /// the reason.
     pub fn send_all(
         &mut self,
         messages: &mut Vec<Message>,
