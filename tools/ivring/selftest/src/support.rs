@@ -16,7 +16,7 @@ use ivring::{Deadline, Member, Message, Peer, RegionOptions, Stopper};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 /// A time in which everything that works is done. A test that takes longer has waited for nothing.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn soon() -> Deadline {
     Deadline::after(PATIENCE)
