@@ -121,6 +121,7 @@ fn send_and_sync() {
         Peer: true true,
         Polling: true true,
         RegionOptions: true true,
+        RequestId: true true,
         Sent: true true,
         Route: true true,
         LaneStats: true true,
