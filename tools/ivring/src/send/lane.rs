@@ -45,7 +45,7 @@ use crate::shared::{OwnLane, Shared};
 /// let mut lane = member.open_lane(server, 1024)?;
 /// lane.send(Message::new(1).inline(b"ping")?, Deadline::NEVER)?;
 ///
-/// Sends many items at once.
+/// // Send many items at once.
 /// for cookie in 0..100 {
 ///     lane.wait_room(Deadline::NEVER)?;
 ///     lane.push(&Item { port: 1, cookie, ..Item::default() })?;
