@@ -10,6 +10,18 @@ use crate::receive::item::ReceivedItem;
 use crate::receive::members::MemberEvent;
 use crate::receive::reader::LaneEvent;
 
+/// The handler as the dispatcher keeps it: what the handler returns becomes the failure of the
+/// dispatch, if it is one.
+macro_rules! concluding {
+    ($handler:ident $(, $argument:ident: $type:ty)?) => {
+        Handler::new($handler, |mut handler| {
+            move |context: &Context<'_, 'h, S> $(, $argument: $type)?| {
+                context.conclude(handler(context $(, $argument)?));
+            }
+        })
+    };
+}
+
 impl<'h, S: Threading> Dispatcher<'h, S> {
     /// Sets the handler for items to `port`, and replaces an earlier one.
     ///
@@ -23,11 +35,7 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         S: Accepts<F>,
     {
         assert_ne!(port, PORT_RESERVED, "the port is reserved");
-        let handler = Handler::new(handler, |mut handler| {
-            move |context: &Context<'_, 'h, S>, item: &ReceivedItem<'_>| {
-                context.conclude(handler(context, item));
-            }
-        });
+        let handler = concluding!(handler, item: &ReceivedItem<'_>);
         self.handlers.ports.insert(port, handler);
         self
     }
@@ -44,11 +52,7 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         R: HandlerResult,
         S: Accepts<F>,
     {
-        let handler = Handler::new(handler, |mut handler| {
-            move |context: &Context<'_, 'h, S>, item: &ReceivedItem<'_>| {
-                context.conclude(handler(context, item));
-            }
-        });
+        let handler = concluding!(handler, item: &ReceivedItem<'_>);
         self.handlers.other = Some(handler);
         self
     }
@@ -65,11 +69,7 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         R: HandlerResult,
         S: Accepts<F>,
     {
-        let handler = Handler::new(handler, |mut handler| {
-            move |context: &Context<'_, 'h, S>, event: MemberEvent| {
-                context.conclude(handler(context, event));
-            }
-        });
+        let handler = concluding!(handler, event: MemberEvent);
         self.handlers.member = Some(handler);
         self.report_again();
         self
@@ -83,11 +83,7 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         R: HandlerResult,
         S: Accepts<F>,
     {
-        let handler = Handler::new(handler, |mut handler| {
-            move |context: &Context<'_, 'h, S>| {
-                context.conclude(handler(context));
-            }
-        });
+        let handler = concluding!(handler);
         self.handlers.members = Some(handler);
         self.report_again();
         self
@@ -101,11 +97,7 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         R: HandlerResult,
         S: Accepts<F>,
     {
-        let handler = Handler::new(handler, |mut handler| {
-            move |context: &Context<'_, 'h, S>, event: LaneEvent| {
-                context.conclude(handler(context, event));
-            }
-        });
+        let handler = concluding!(handler, event: LaneEvent);
         self.handlers.lanes = Some(handler);
         self
     }
