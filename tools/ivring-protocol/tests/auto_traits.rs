@@ -3,8 +3,10 @@
 //! Which types can be sent to other threads, and which can be shared among threads. A change of
 //! either is a change of the API, even if it happens by accident.
 
+#[macro_use]
+mod probe;
+
 use std::cell::Cell;
-use std::marker::PhantomData;
 
 use ivring_protocol::polling::{Clock, Polling};
 use ivring_protocol::raw::{RawReaderMemory, RawStateMemory, RawWriterMemory};
@@ -13,33 +15,6 @@ use ivring_protocol::ring::{RingReader, RingWriter};
 use ivring_protocol::sender::{LaneStats, Sender};
 use ivring_protocol::state::State;
 use ivring_protocol::{End, Fault, SendError};
-
-/// An inherent constant is preferred to one of a trait, but exists only if its bound holds.
-struct Probe<T>(PhantomData<T>);
-
-trait Fallback {
-    const SEND: bool = false;
-    const SYNC: bool = false;
-}
-
-impl<T> Fallback for Probe<T> {}
-
-impl<T: Send> Probe<T> {
-    const SEND: bool = true;
-}
-
-impl<T: Sync> Probe<T> {
-    const SYNC: bool = true;
-}
-
-macro_rules! assert_traits {
-    ($($type:ty: $send:literal $sync:literal,)*) => {
-        $(
-            assert_eq!(Probe::<$type>::SEND, $send, "Send: {}", stringify!($type));
-            assert_eq!(Probe::<$type>::SYNC, $sync, "Sync: {}", stringify!($type));
-        )*
-    };
-}
 
 #[test]
 fn send_and_sync() {

@@ -3,35 +3,17 @@
 //! Which types can be sent to other threads, and which can be shared among threads. A change of
 //! either is a change of the API, even if it happens by accident.
 
-use std::marker::PhantomData;
+#[macro_use]
+#[path = "../../ivring-protocol/tests/probe/mod.rs"]
+mod probe;
 
 use ivring::*;
 
-/// An inherent constant is preferred to one of a trait, but exists only if its bound holds.
-struct Probe<T>(PhantomData<T>);
-
-trait Fallback {
-    const SEND: bool = false;
-    const SYNC: bool = false;
-}
-
-impl<T> Fallback for Probe<T> {}
-
-impl<T: Send> Probe<T> {
-    const SEND: bool = true;
-}
-
-impl<T: Sync> Probe<T> {
-    const SYNC: bool = true;
-}
-
-macro_rules! assert_traits {
+/// `assert_traits`, and fails if the root of the crate exports a type that is not in the list.
+macro_rules! assert_traits_of_all {
     ($($type:ty: $send:literal $sync:literal,)*) => {
         all_are_listed(&[$(stringify!($type)),*]);
-        $(
-            assert_eq!(Probe::<$type>::SEND, $send, "Send: {}", stringify!($type));
-            assert_eq!(Probe::<$type>::SYNC, $sync, "Sync: {}", stringify!($type));
-        )*
+        assert_traits! { $($type: $send $sync,)* }
     };
 }
 
@@ -67,7 +49,7 @@ fn all_are_listed(types: &[&str]) {
 
 #[test]
 fn send_and_sync() {
-    assert_traits! {
+    assert_traits_of_all! {
         // Types that any thread may use at any time.
         Handle: true true,
         Stopper: true true,
