@@ -190,15 +190,8 @@ mod tests {
         let items = area.items(64, 4);
         assert_eq!(items.capacity(), 4);
         let item = |port| Item {
-            from: 0,
-            flags: 0,
-            inline_len: 0,
-            from_gen: 0,
             port,
-            length: 0,
-            offset: 0,
-            cookie: 0,
-            data: [0; crate::uapi::INLINE_BYTES],
+            ..Item::default()
         };
         for (index, place) in [
             (0, 0),

@@ -24,29 +24,18 @@ mod tests {
     use super::*;
 
     const OUTBOX: u64 = 4096;
-    const ITEM: Item = Item {
-        from: 0,
-        flags: 0,
-        inline_len: 0,
-        from_gen: 0,
-        port: 0,
-        length: 0,
-        offset: 0,
-        cookie: 0,
-        data: [0; INLINE_BYTES],
-    };
 
     #[test]
     fn good() {
         for item in [
-            ITEM,
+            Item::default(),
             Item {
                 flags: ITEM_FLAGS,
                 inline_len: 32,
                 port: u32::MAX,
                 cookie: u64::MAX,
                 data: [0xff; INLINE_BYTES],
-                ..ITEM
+                ..Item::default()
             },
         ] {
             assert!(check(&item, OUTBOX).is_ok());
@@ -55,13 +44,13 @@ mod tests {
             let item = Item {
                 offset,
                 length,
-                ..ITEM
+                ..Item::default()
             };
             assert!(check(&item, OUTBOX).is_ok());
         }
         let item = Item {
             length: u32::MAX,
-            ..ITEM
+            ..Item::default()
         };
         assert!(check(&item, 1 << 32).is_ok());
     }
@@ -69,23 +58,29 @@ mod tests {
     #[test]
     fn bad_fields() {
         for item in [
-            Item { from: 1, ..ITEM },
+            Item {
+                from: 1,
+                ..Item::default()
+            },
             Item {
                 from_gen: 1,
-                ..ITEM
+                ..Item::default()
             },
-            Item { flags: 8, ..ITEM },
+            Item {
+                flags: 8,
+                ..Item::default()
+            },
             Item {
                 flags: 0x81,
-                ..ITEM
+                ..Item::default()
             },
             Item {
                 inline_len: 33,
-                ..ITEM
+                ..Item::default()
             },
             Item {
                 inline_len: 255,
-                ..ITEM
+                ..Item::default()
             },
         ] {
             assert_eq!(check(&item, OUTBOX), Err(EINVAL));
@@ -112,7 +107,7 @@ mod tests {
             let item = Item {
                 offset,
                 length,
-                ..ITEM
+                ..Item::default()
             };
             assert_eq!(check(&item, OUTBOX), Err(EINVAL));
         }

@@ -154,7 +154,7 @@ mod tests {
     use super::*;
     use crate::{
         memory::{area::Area, layout::lane_bytes},
-        uapi::{RingArea, INLINE_BYTES},
+        uapi::RingArea,
     };
 
     const CAPACITY: u32 = 8;
@@ -188,15 +188,8 @@ mod tests {
 
     fn item(cookie: u32) -> Item {
         Item {
-            from: 0,
-            flags: 0,
-            inline_len: 0,
-            from_gen: 0,
-            port: 0,
-            length: 0,
-            offset: 0,
             cookie: cookie.into(),
-            data: [0; INLINE_BYTES],
+            ..Item::default()
         }
     }
 

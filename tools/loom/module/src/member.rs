@@ -613,14 +613,8 @@ fn item(cookie: u64) -> Item {
     let mut data = [0; 32];
     data[24..].copy_from_slice(&cookie.to_ne_bytes());
     Item {
-        from: 0,
-        flags: 0,
-        inline_len: 0,
-        from_gen: 0,
-        port: 0,
-        length: 0,
-        offset: 0,
         cookie,
         data,
+        ..Item::default()
     }
 }
