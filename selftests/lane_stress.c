@@ -209,8 +209,7 @@ TEST_F_TIMEOUT(lane_stress, all_to_all, storm_seconds(&storm) + 60)
 	counts = storm_shared(sizeof(*counts));
 	kills = storm_run(&storm, self->fd);
 	ASSERT_LE(0, kills);
-	/* A debug kernel that shares its CPUs with two other guests has sent 800 items a second. */
-	EXPECT_LT(100 * storm_seconds(&storm), books->items);
+	EXPECT_LT(storm_least_items(&storm), books->items);
 	EXPECT_LT(MEMBERS, counts->lanes);
 	TH_LOG("seed %#llx: %llu items in %llu lanes, %llu rang, %llu sleeps, %d kills",
 	       seed, books->items, counts->lanes, counts->rung, books->sleeps, kills);
