@@ -187,16 +187,20 @@ pub fn a_full_outbox() {
         }
     ));
 
+    let assert_no_room = || {
+        assert!(matches!(
+            sender.alloc(1, Deadline::NOW),
+            Err(AllocError::Full)
+        ));
+        assert!(matches!(
+            sender.alloc(1, shortly()),
+            Err(AllocError::TimedOut)
+        ));
+    };
+
     // Waiting does not help if the caller itself holds the block.
     let block = sender.alloc(4096, Deadline::NOW).unwrap();
-    assert!(matches!(
-        sender.alloc(1, Deadline::NOW),
-        Err(AllocError::Full)
-    ));
-    assert!(matches!(
-        sender.alloc(1, shortly()),
-        Err(AllocError::TimedOut)
-    ));
+    assert_no_room();
     drop(block);
 
     // Waiting for an unread block succeeds.
@@ -204,14 +208,7 @@ pub fn a_full_outbox() {
     sender
         .send(receiver.own(), Message::new(1).block(block), Deadline::NOW)
         .unwrap();
-    assert!(matches!(
-        sender.alloc(1, Deadline::NOW),
-        Err(AllocError::Full)
-    ));
-    assert!(matches!(
-        sender.alloc(1, shortly()),
-        Err(AllocError::TimedOut)
-    ));
+    assert_no_room();
 
     // The payload is stable until the batch is released.
     let mut batch = receiver.receive(1).unwrap();
