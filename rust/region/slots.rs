@@ -46,7 +46,7 @@ struct Slot {
     occupant: Occupant,
 }
 
-/// What occupies a slot.
+/// The occupant of a slot.
 pub(crate) enum Occupant {
     Nobody,
     /// A task of this user is about to attach a member here, and may still fail.

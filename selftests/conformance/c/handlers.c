@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * What a case can have handlers do. All of them print first what they were called for.
+ * The handlers that a case can register. Each prints first the event that it was called for.
  */
 
 #include <errno.h>
@@ -22,7 +22,7 @@ static int answer(struct ivr_member *self, const struct ivring_item *item)
 	struct ivring_item reply = { .port = item->port };
 	int ret = ivr_set_inline(&reply, item->data, item->inline_len);
 
-	/* What a client does wrong must not end the server. */
+	/* A mistake of a client must not end the server. */
 	return ret ? ret : ivr_reply(self, item, &reply, 0);
 }
 

@@ -222,7 +222,7 @@ static void do_receive(const struct command *command)
 	print_result(ret);
 }
 
-/* What has happened to the members, without a dispatcher. */
+/* Prints the events of members, without a dispatcher. */
 static void do_news(const struct command *command)
 {
 	struct ivr_member_event event;
@@ -257,7 +257,7 @@ static void do_wreck(const struct command *command)
 	print_result(!strcmp(how, "inbox") ? wreck_inbox() : wreck_lane(peer_of(command), how));
 }
 
-/* What a child can do with the member of its parent. */
+/* Tries in a child which calls the member of its parent allows. */
 static void in_child(void)
 {
 	struct ivring_item item = { .port = 1 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What a case can have handlers do. All of them print first what they were called for.
+//! The handlers that a case can register. Each prints first the event that it was called for.
 
 use ivring::{Context, Deadline, Error, Message, NoReply, ReceivedItem};
 
@@ -35,7 +35,7 @@ fn failure<T>(what: &str, result: Result<T, impl Into<Error>>) {
 
 /// Answers with the same data.
 fn echo(lanes: &Lanes, _: &Context<'_, 'static>, item: &ReceivedItem<'_>) {
-    // What a client does wrong must not end the server.
+    // A mistake of a client must not end the server.
     failure("reply", answer(lanes, item));
 }
 

@@ -412,7 +412,7 @@ impl Program {
         Ok(())
     }
 
-    /// What has happened to the members, without a dispatcher.
+    /// Prints the events of members, without a dispatcher.
     fn news(&mut self) -> Result<(), Error> {
         if self.member().refresh_members()? {
             for &event in self.member().member_events() {
@@ -455,7 +455,7 @@ impl Program {
         }
     }
 
-    /// What a child can do with the member of its parent.
+    /// Tries in a child which calls the member of its parent allows.
     fn in_child(&mut self) {
         fn name<T>(result: Result<T, impl Into<Error>>) -> &'static str {
             result.map_or_else(|error| print::error_name(&error.into()), |_| "ok")

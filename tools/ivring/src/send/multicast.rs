@@ -10,12 +10,13 @@ use crate::send::message::Message;
 use crate::send::sent::Sent;
 
 impl Handle {
-    /// Sends one message to several peers' inboxes, with one copy of its block. Peers that have room get the
-    /// message at once; then the call waits for room until the deadline, for each of the others in order.
+    /// Sends one message to several peers' inboxes, with one copy of its block. Peers that have
+    /// room get the message at once. Then the call waits for room in the inboxes of the others, in
+    /// their order, until the deadline.
     ///
-    /// Returns a result for each peer, in the order of `peers`. The message does not come back. Its block is
-    /// free again when all peers that got the message have read it or have left. To send by lanes, use a
-    /// [`SharedBlock`](crate::SharedBlock).
+    /// Returns a result for each peer, in the order of `peers`. The message is not returned. Its
+    /// block is free again when all peers that got the message have read it or have left. To send
+    /// by lanes, use a [`SharedBlock`](crate::SharedBlock).
     ///
     /// ```no_run
     /// use ivring::{Deadline, Member, Message};
