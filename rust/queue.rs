@@ -4,7 +4,6 @@
 //!
 //! This code works on plain memory, and does not use files, pages or interrupts.
 
-pub(crate) mod item;
 pub(crate) mod patience;
 pub(crate) mod progress;
 pub(crate) mod ring;

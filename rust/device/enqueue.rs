@@ -12,8 +12,7 @@ use crate::{
         user::{require, User},
         waitqueue::Deadline,
     },
-    queue::item,
-    uapi::{self, Item},
+    uapi::{self, Item, INLINE_BYTES, ITEM_FLAGS},
 };
 
 /// The part of [`uapi::Enqueue`] that the call writes back: from `done` to the end.
@@ -85,11 +84,24 @@ fn take<'a>(
         return Err(EFAULT);
     }
     for item in &mut *items {
-        item::check(item, caller.region.geometry.outbox_bytes)?;
+        check_item(item, caller.region.geometry.outbox_bytes)?;
         item.from = sender.slot;
         item.from_gen = sender.generation;
     }
     Ok(items)
+}
+
+/// `EINVAL` unless the item has only values that `struct ivring_item` allows. `outbox_bytes` is the
+/// size of the sender's outbox, which has the payload.
+fn check_item(item: &Item, outbox_bytes: u64) -> Result {
+    let end = item.offset.checked_add(u64::from(item.length));
+    let good = item.from == 0
+        && item.from_gen == 0
+        && item.flags & !ITEM_FLAGS == 0
+        && usize::from(item.inline_len) <= INLINE_BYTES
+        && end.is_some_and(|end| end <= outbox_bytes)
+        && (item.length > 0 || item.offset == 0);
+    good.then_some(()).ok_or(EINVAL)
 }
 
 /// Puts `items` into the receiver's inbox. Succeeds if at least one item was put in.
@@ -148,5 +160,95 @@ mod tests {
         let end = size_of::<uapi::Enqueue>() - size_of::<Enqueued>();
         assert_eq!(offset_of!(uapi::Enqueue, done), end);
         assert_eq!(end, 32);
+    }
+
+    const OUTBOX: u64 = 4096;
+
+    #[test]
+    fn good_items() {
+        for item in [
+            Item::default(),
+            Item {
+                flags: ITEM_FLAGS,
+                inline_len: 32,
+                port: u32::MAX,
+                cookie: u64::MAX,
+                data: [0xff; INLINE_BYTES],
+                ..Item::default()
+            },
+        ] {
+            assert!(check_item(&item, OUTBOX).is_ok());
+        }
+        for (offset, length) in [(0, 1), (0, 4096), (4095, 1), (1, 4095)] {
+            let item = Item {
+                offset,
+                length,
+                ..Item::default()
+            };
+            assert!(check_item(&item, OUTBOX).is_ok());
+        }
+        let item = Item {
+            length: u32::MAX,
+            ..Item::default()
+        };
+        assert!(check_item(&item, 1 << 32).is_ok());
+    }
+
+    #[test]
+    fn bad_fields() {
+        for item in [
+            Item {
+                from: 1,
+                ..Item::default()
+            },
+            Item {
+                from_gen: 1,
+                ..Item::default()
+            },
+            Item {
+                flags: 8,
+                ..Item::default()
+            },
+            Item {
+                flags: 0x81,
+                ..Item::default()
+            },
+            Item {
+                inline_len: 33,
+                ..Item::default()
+            },
+            Item {
+                inline_len: 255,
+                ..Item::default()
+            },
+        ] {
+            assert_eq!(check_item(&item, OUTBOX), Err(EINVAL));
+        }
+    }
+
+    #[test]
+    fn bad_payload() {
+        for (offset, length) in [
+            // An offset without a length.
+            (1, 0),
+            (4096, 0),
+            // The payload ends behind the outbox.
+            (0, 4097),
+            (4095, 2),
+            (4096, 1),
+            (0, u32::MAX),
+            // Offset plus length overflows.
+            (u64::MAX, 1),
+            (u64::MAX, u32::MAX),
+            (u64::MAX - 4095, 4096),
+            (1 << 63, 1),
+        ] {
+            let item = Item {
+                offset,
+                length,
+                ..Item::default()
+            };
+            assert_eq!(check_item(&item, OUTBOX), Err(EINVAL));
+        }
     }
 }
