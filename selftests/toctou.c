@@ -31,7 +31,11 @@ FIXTURE_TEARDOWN(toctou)
 	member_close_pair(&self->a, &self->b);
 }
 
-/* Change a word of @size bytes from one value to the other and back, for ever. */
+/*
+ * Change a word of @size bytes from one value to the other and back, for ever. The kernel may
+ * copy the word byte by byte, and then sees bytes of both values. So the callers choose values
+ * of which no mixture is a third valid value.
+ */
 static pid_t flip(void *word, size_t size, __u64 one, __u64 other)
 {
 	pid_t pid = child_fork();
@@ -57,7 +61,7 @@ static void stop(pid_t pid)
 /* The number of items changes: the call sends as many as it has checked. */
 TEST_F(toctou, length_of_a_batch)
 {
-	static const __u32 bad[] = { 0, IVRING_MAX_BATCH + 1, 1U << 26, UINT32_MAX };
+	static const __u32 bad[] = { 0, IVRING_MAX_BATCH + 8, 1U << 26, UINT32_MAX };
 	struct ivring_enqueue *e = self->page;
 	__u64 sent = 0, refused = 0, end;
 	struct ivring_item *items;
@@ -94,7 +98,9 @@ TEST_F(toctou, length_of_a_batch)
 /* The address of the array changes: the items are those of one of the two arrays. */
 TEST_F(toctou, address_of_a_batch)
 {
-	struct ivring_item items[2][8] = { 0 }, item, first;
+	/* Aligned so that the two addresses differ in one byte only. */
+	_Alignas(1024) struct ivring_item items[2][8] = { 0 };
+	struct ivring_item item, first;
 	struct ivring_enqueue *e = self->page;
 	__u64 end = now() + SECONDS * SEC, sent[2] = { 0 };
 	__u32 i;
