@@ -200,7 +200,7 @@ fn panels(mode: Mode, records: &[&Record]) -> Vec<Panel> {
 fn colour(transport: &str) -> RGBColor {
     match transport {
         _ if transport.starts_with("direct") || transport.starts_with("enqueue") => IVRING,
-        _ if transport.starts_with("spin-ring") => LIMIT,
+        _ if transport.starts_with("spin-") => LIMIT,
         _ => OTHERS,
     }
 }

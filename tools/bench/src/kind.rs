@@ -11,6 +11,7 @@ use crate::transport::bare_lane::BareLanes;
 use crate::transport::c_lane::CLanes;
 use crate::transport::descriptor::{Descriptors, Pipe, UnixSeqpacket, UnixStream};
 use crate::transport::enqueue::Enqueue;
+use crate::transport::form::{ByIndex, BySequence};
 use crate::transport::iceoryx::{Iceoryx, IceoryxBulk};
 use crate::transport::lane::Lanes;
 use crate::transport::manner::{Asleep, Fenced, Polled};
@@ -32,6 +33,7 @@ pub enum Kind {
     EventfdRing,
     FutexRing,
     SpinRing,
+    SpinSeq,
     Iceoryx2,
     Direct,
     DirectSleep,
@@ -82,7 +84,7 @@ impl Kind {
         use Kind::*;
         matches!(
             self,
-            EventfdRing | FutexRing | SpinRing | Direct | DirectSleep | DirectFenced
+            EventfdRing | FutexRing | SpinRing | SpinSeq | Direct | DirectSleep | DirectFenced
         )
     }
 
@@ -213,9 +215,10 @@ impl Workload {
             Kind::UnixStream => both!(Descriptors<UnixStream, 1>),
             Kind::UnixSeqpacket => both!(Descriptors<UnixSeqpacket, 1>),
             Kind::Mq => items!(Mq),
-            Kind::EventfdRing => both!(Rings<Eventfd, 1>),
-            Kind::FutexRing => both!(Rings<Futex, 1>),
-            Kind::SpinRing => both!(Rings<Spin, 1>),
+            Kind::EventfdRing => both!(Rings<Eventfd, ByIndex, 1>),
+            Kind::FutexRing => both!(Rings<Futex, ByIndex, 1>),
+            Kind::SpinRing => both!(Rings<Spin, ByIndex, 1>),
+            Kind::SpinSeq => both!(Rings<Spin, BySequence, 1>),
             Kind::Iceoryx2 => both!(Iceoryx, IceoryxBulk),
             Kind::Direct if spec.module => both!(Lanes<Polled, 1>),
             Kind::Direct => both!(BareLanes<Polled, 1>),
@@ -226,7 +229,7 @@ impl Workload {
             Kind::DirectC => items!(CLanes),
             Kind::Enqueue => both!(Enqueue<1>),
             Kind::Pipe32 => items!(Descriptors<Pipe, 32>),
-            Kind::SpinRing32 => items!(Rings<Spin, 32>),
+            Kind::SpinRing32 => items!(Rings<Spin, ByIndex, 32>),
             Kind::Direct32 if spec.module => items!(Lanes<Polled, 32>),
             Kind::Direct32 => items!(BareLanes<Polled, 32>),
             Kind::Enqueue32 => items!(Enqueue<32>),

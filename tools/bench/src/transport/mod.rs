@@ -6,6 +6,7 @@ pub mod bare_lane;
 pub mod c_lane;
 pub mod descriptor;
 pub mod enqueue;
+pub mod form;
 pub mod futex;
 pub mod futex_bell;
 pub mod iceoryx;

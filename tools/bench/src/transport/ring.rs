@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! A ring in shared memory with one writer and one reader, of the usual design.
+//! A ring in shared memory with one writer and one reader, of the usual design, in two
+//! [forms](super::form).
 //!
 //! All transports with such a ring use this one, and differ in the way they [`Wake`] each other.
 //! Indices are free-running, and each index has its own cache lines. Each side keeps a copy of the
-//! other side's index, and loads the index only if the copy shows no items or no room.
+//! other side's index, and loads the index only if the copy shows no items or no room. With
+//! sequences there is no index of the writer, and the reader looks at the next slot.
 
 use std::cell::UnsafeCell;
+use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Result;
 
+use super::form::Form;
 use super::shared::Shared;
 use super::wake::Wake;
 use super::{Bulk, CAPACITY, Counters, End, Endpoint, Item, STRIDE, Shape, Transport};
@@ -55,6 +59,13 @@ impl Ring {
     fn slot(&self, index: u32) -> *mut Item {
         self.memory().slots[index as usize % CAPACITY].get()
     }
+
+    /// The index behind published items that begin at `index`: `index` itself if there is none.
+    #[inline]
+    fn look<F: Form>(&self, index: u32) -> u32 {
+        // SAFETY: the slot is valid, and it is the slot of the index.
+        unsafe { F::look(self.slot(index), &self.memory().head.0, index) }
+    }
 }
 
 /// Prefetches the cache line of a slot before it is needed, because waiting for each line takes too
@@ -83,15 +94,16 @@ fn prefetch_to_read(slot: *const Item) {
     let _ = slot;
 }
 
-struct Writer {
+struct Writer<F> {
     ring: Ring,
+    form: PhantomData<F>,
     head: u32,
     published: u32,
     /// The index at the last load.
     tail: u32,
 }
 
-impl Writer {
+impl<F: Form> Writer<F> {
     fn has_room(&mut self) -> bool {
         if self.head.wrapping_sub(self.tail) < self.ring.limit {
             return true;
@@ -105,7 +117,7 @@ impl Writer {
     fn push(&mut self, item: &Item) {
         prefetch_to_write(self.ring.slot(self.head.wrapping_add(AHEAD)));
         // SAFETY: there is room for the index, so its slot belongs to this process.
-        unsafe { self.ring.slot(self.head).write(*item) };
+        unsafe { F::write(self.ring.slot(self.head), self.head, item) };
         self.head = self.head.wrapping_add(1);
     }
 
@@ -116,27 +128,22 @@ impl Writer {
             return false;
         }
         self.published = self.head;
-        let head = &self.ring.memory().head.0;
-        head.store(self.head, Ordering::Release);
+        F::publish(&self.ring.memory().head.0, self.head);
         true
     }
 }
 
-struct Reader {
+struct Reader<F> {
     ring: Ring,
+    form: PhantomData<F>,
     tail: u32,
-    /// The index at the last load.
+    /// The index behind the items that the last look has found.
     head: u32,
 }
 
-impl Reader {
-    /// Loads the writer's index.
-    fn published(&self) -> u32 {
-        self.ring.memory().head.0.load(Ordering::Acquire)
-    }
-
+impl<F: Form> Reader<F> {
     fn is_empty(&self) -> bool {
-        self.published() == self.tail
+        self.ring.look::<F>(self.tail) == self.tail
     }
 
     /// Releases all items before `tail`.
@@ -144,12 +151,12 @@ impl Reader {
     fn release(&mut self, wake: &impl Wake, counters: &mut Counters) {
         let memory = self.ring.memory();
         memory.tail.0.store(self.tail, Ordering::Release);
-        let half = self.ring.limit / 2;
-        wake.room(
-            &memory.room_wanted.0,
-            || self.published().wrapping_sub(self.tail) <= half,
-            counters,
-        );
+        let half = self.tail.wrapping_add(self.ring.limit / 2);
+        let is_half_empty = || {
+            let behind = self.ring.look::<F>(half).wrapping_sub(half);
+            behind as i32 <= 0
+        };
+        wake.room(&memory.room_wanted.0, is_half_empty, counters);
     }
 
     /// Calls `each` for some of the readable items. Returns whether there were any.
@@ -160,34 +167,40 @@ impl Reader {
         wake: &impl Wake,
         counters: &mut Counters,
     ) -> bool {
-        if self.head == self.tail {
-            self.head = self.published();
-        }
-        let count = self.head.wrapping_sub(self.tail).min(STRIDE);
-        for left in (0..count).rev() {
-            if left >= AHEAD {
+        let start = self.tail;
+        for taken in 0..STRIDE {
+            if self.head == self.tail && (taken == 0 || F::LOOKS_AT_EACH) {
+                self.head = self.ring.look::<F>(self.tail);
+            }
+            if self.head == self.tail {
+                break;
+            }
+            if F::LOOKS_AT_EACH || self.head.wrapping_sub(self.tail) > AHEAD {
                 prefetch_to_read(self.ring.slot(self.tail.wrapping_add(AHEAD)));
             }
-            // SAFETY: a slot between the two indices belongs to this process, and holds an item.
+            // SAFETY: the item has been published, so its slot belongs to this process until its
+            // index is passed.
             each(unsafe { &*self.ring.slot(self.tail) });
             self.tail = self.tail.wrapping_add(1);
         }
-        if count > 0 {
+        let any = self.tail != start;
+        if any {
             self.release(wake, counters);
         }
-        count > 0
+        any
     }
 }
 
 /// Rings from each spoke to the hub, and back. After each `BATCH` of items, they are published and
 /// the reader is woken.
-pub struct Rings<W, const BATCH: u32> {
+pub struct Rings<W, F, const BATCH: u32> {
     shared: Rc<Shared>,
     shape: Shape,
     wake: W,
+    form: PhantomData<F>,
 }
 
-impl<W, const BATCH: u32> Rings<W, BATCH> {
+impl<W, F, const BATCH: u32> Rings<W, F, BATCH> {
     /// The state words begin at offset zero. The rings to the hub follow, then the rings to the
     /// spokes.
     fn ring(&self, spoke: usize, to_hub: bool) -> Ring {
@@ -214,8 +227,8 @@ impl<W, const BATCH: u32> Rings<W, BATCH> {
     }
 }
 
-impl<W: Wake, const BATCH: u32> Transport for Rings<W, BATCH> {
-    type End = RingEnd<W, BATCH>;
+impl<W: Wake, F: Form, const BATCH: u32> Transport for Rings<W, F, BATCH> {
+    type End = RingEnd<W, F, BATCH>;
 
     fn new(shape: &Shape) -> Result<Self> {
         let payloads = shape.window() * shape.payload;
@@ -223,6 +236,7 @@ impl<W: Wake, const BATCH: u32> Transport for Rings<W, BATCH> {
             shared: Rc::new(Shared::new(Self::rings_len(shape) + payloads)?),
             shape: *shape,
             wake: W::new(shape.parties)?,
+            form: PhantomData,
         })
     }
 
@@ -237,16 +251,22 @@ impl<W: Wake, const BATCH: u32> Transport for Rings<W, BATCH> {
                 [self.ring(spoke, true)].into(),
             ),
         };
-        let reader = |ring| Reader {
-            ring,
-            tail: 0,
-            head: 0,
+        let reader = |ring: Ring| {
+            // The writer assumes this index until it loads the word.
+            ring.memory().tail.0.store(F::FIRST, Ordering::Release);
+            Reader {
+                ring,
+                form: PhantomData,
+                tail: F::FIRST,
+                head: F::FIRST,
+            }
         };
         let writer = |ring| Writer {
             ring,
-            head: 0,
-            published: 0,
-            tail: 0,
+            form: PhantomData,
+            head: F::FIRST,
+            published: F::FIRST,
+            tail: F::FIRST,
         };
         Ok(RingEnd {
             inbound: inbound.into_iter().map(reader).collect(),
@@ -266,9 +286,9 @@ impl<W: Wake, const BATCH: u32> Transport for Rings<W, BATCH> {
     }
 }
 
-pub struct RingEnd<W, const BATCH: u32> {
-    inbound: Vec<Reader>,
-    outbound: Vec<Writer>,
+pub struct RingEnd<W, F, const BATCH: u32> {
+    inbound: Vec<Reader<F>>,
+    outbound: Vec<Writer<F>>,
     /// The number of the first party in `outbound`.
     first_peer: usize,
     party: usize,
@@ -282,7 +302,7 @@ pub struct RingEnd<W, const BATCH: u32> {
     counters: Counters,
 }
 
-impl<W: Wake, const BATCH: u32> RingEnd<W, BATCH> {
+impl<W: Wake, F: Form, const BATCH: u32> RingEnd<W, F, BATCH> {
     fn state(&self, party: usize) -> &AtomicU32 {
         // SAFETY: there is one state word per party.
         unsafe { &self.states.add(party).as_ref().0 }
@@ -339,7 +359,7 @@ impl<W: Wake, const BATCH: u32> RingEnd<W, BATCH> {
     }
 }
 
-impl<W: Wake, const BATCH: u32> Endpoint for RingEnd<W, BATCH> {
+impl<W: Wake, F: Form, const BATCH: u32> Endpoint for RingEnd<W, F, BATCH> {
     #[inline]
     fn send(&mut self, to: usize, item: &Item) {
         let peer = to - self.first_peer;
@@ -372,13 +392,13 @@ impl<W: Wake, const BATCH: u32> Endpoint for RingEnd<W, BATCH> {
     }
 }
 
-impl<W: Wake, const BATCH: u32> End for RingEnd<W, BATCH> {
+impl<W: Wake, F: Form, const BATCH: u32> End for RingEnd<W, F, BATCH> {
     fn counters(&self) -> Counters {
         self.counters
     }
 }
 
-impl<W: Wake, const BATCH: u32> Bulk for RingEnd<W, BATCH> {
+impl<W: Wake, F: Form, const BATCH: u32> Bulk for RingEnd<W, F, BATCH> {
     fn send_payload(&mut self, sequence: u64, fill: impl Fn(*mut u8, usize)) {
         self.wait_room(0);
         // There is room for the item, so the payload that was at this place has been read.
