@@ -52,7 +52,7 @@ help:
 	@echo 'make fuzz DURATION=60    call the module with random arguments for 60 seconds'
 	@echo 'make fuzz SEED=N         repeat the run with seed N; works with soak too'
 	@echo 'make coverage            report which lines of the module the tests reach'
-	@echo 'make bench               measure for at most ten minutes, on a machine that does nothing else'
+	@echo 'make bench               measure for ten to twenty minutes, on a machine that does nothing else'
 	@echo 'make lint                check style and run the linters'
 	@echo 'make root                only make the root file system that these targets use'
 

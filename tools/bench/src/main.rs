@@ -10,6 +10,7 @@ mod process;
 mod progress;
 mod quartiles;
 mod record;
+mod reference;
 mod rounds;
 mod smoke;
 mod table;
@@ -28,6 +29,7 @@ use kind::{Kind, Workload};
 use process::Cpus;
 use progress::Progress;
 use record::{Mode, Record};
+use reference::Reference;
 use rounds::Effort;
 
 #[derive(Parser)]
@@ -126,10 +128,18 @@ impl Choice {
             .map(|&workload| self.kinds(mode, workload).len())
             .sum();
         let progress = Progress::new("measuring", runs as u64 * u64::from(self.rounds + 1));
+        let mut reference = Reference::new()?;
         let mut records = Vec::new();
         for workload in workloads {
             let kinds = self.kinds(mode, workload);
-            records.extend(rounds::measure(mode, workload, &kinds, effort, &progress)?);
+            records.extend(rounds::measure(
+                mode,
+                workload,
+                &kinds,
+                effort,
+                &progress,
+                &mut reference,
+            )?);
         }
         drop(progress);
         print(&records)

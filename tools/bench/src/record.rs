@@ -57,6 +57,9 @@ pub struct Record {
     pub context_switches_per_item: Option<f64>,
     /// This value is that of the senders alone.
     pub sender_syscalls_per_item: Option<f64>,
+    /// The part of the rounds in which the machine was not quiet.
+    #[serde(default)]
+    pub disturbed_rounds: Option<f64>,
 }
 
 impl Record {
@@ -84,6 +87,7 @@ impl Record {
             instructions_per_item: None,
             context_switches_per_item: None,
             sender_syscalls_per_item: None,
+            disturbed_rounds: None,
         }
     }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! Measures in rounds: each round measures all transports once, so that changes on the machine
-//! affect all of them alike.
+//! affect all of them alike. A [reference](crate::reference) before each run tells whether the
+//! machine was quiet.
 
 use anyhow::Result;
 
@@ -11,11 +12,14 @@ use crate::process::Cpus;
 use crate::progress::Progress;
 use crate::quartiles::Quartiles;
 use crate::record::{Mode, Record};
+use crate::reference::Reference;
 use crate::transport::CAPACITY;
 use crate::workload::{Run, Spec};
 
 /// The number of items that a trickle sends per round.
 const TRICKLE: u64 = 64;
+/// A transport whose spread is a greater part of its median than this is measured in more rounds.
+const SPREAD: f64 = 0.1;
 
 /// How much is measured, and where.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +89,7 @@ pub fn measure(
     kinds: &[Kind],
     effort: Effort,
     progress: &Progress,
+    reference: &mut Reference,
 ) -> Result<Vec<Record>> {
     let spec = Spec {
         cpus: effort.cpus,
@@ -92,17 +97,33 @@ pub fn measure(
         warm_up: Range::of(workload).warm_up,
         items: 0,
     };
-    let mut entrants: Vec<_> = kinds.iter().map(|&kind| (kind, spec, Vec::new())).collect();
-    for round in 0..=effort.rounds {
-        entrants.retain_mut(|(kind, spec, runs)| {
-            progress.at(&format!(
-                "{workload}: {kind}, round {round} of {}",
-                effort.rounds
-            ));
-            progress.step();
+    let mut entrants: Vec<_> = kinds
+        .iter()
+        .map(|&kind| Entrant {
+            kind,
+            spec,
+            runs: Vec::new(),
+            references: Vec::new(),
+        })
+        .collect();
+    // At most as many rounds are added as were asked for.
+    for round in 0..=2 * effort.rounds {
+        entrants.retain_mut(|entrant| {
+            if round > effort.rounds && entrant.time().spread() <= SPREAD * entrant.time().median {
+                return true;
+            }
+            let Entrant { kind, spec, .. } = *entrant;
+            progress.at(&format!("{workload}: {kind}, round {round}"));
+            if round <= effort.rounds {
+                progress.step();
+            }
             let result = match round {
-                0 => items(workload, *kind, *spec, effort.budget).map(|items| spec.items = items),
-                _ => workload.run(*kind, spec).map(|run| runs.push(run)),
+                0 => items(workload, kind, spec, effort.budget)
+                    .map(|items| entrant.spec.items = items),
+                _ => {
+                    entrant.references.push(reference.measure());
+                    workload.run(kind, &spec).map(|run| entrant.runs.push(run))
+                }
             };
             if let Err(error) = &result {
                 progress.tell(&format!(
@@ -112,14 +133,42 @@ pub fn measure(
             result.is_ok()
         });
     }
-    let record = |(kind, _, runs): &(Kind, _, Vec<Run>)| record(mode, workload, *kind, runs);
+    let references: Vec<_> = entrants.iter().flat_map(|e| e.references.clone()).collect();
+    let disturbed = reference.disturbed(&references);
+    if disturbed > 0.0 {
+        progress.tell(&format!(
+            "{workload}: the machine was not quiet in {:.0}% of the rounds",
+            100.0 * disturbed
+        ));
+    }
+    let record = |entrant: &Entrant| Record {
+        disturbed_rounds: Some(reference.disturbed(&entrant.references)),
+        ..record(mode, workload, entrant)
+    };
     Ok(entrants.iter().map(record).collect())
 }
 
+/// A transport that is measured.
+struct Entrant {
+    kind: Kind,
+    spec: Spec,
+    runs: Vec<Run>,
+    /// The reference measurements before the runs.
+    references: Vec<usize>,
+}
+
+impl Entrant {
+    /// The times of the rounds, of which there is at least one.
+    fn time(&self) -> Quartiles {
+        Quartiles::of(self.runs.iter().map(|run| run.ns_per_item))
+    }
+}
+
 /// The records of the rounds.
-fn record(mode: Mode, workload: Workload, kind: Kind, runs: &[Run]) -> Record {
+fn record(mode: Mode, workload: Workload, entrant: &Entrant) -> Record {
+    let Entrant { kind, ref runs, .. } = *entrant;
     let median = |value: fn(&Run) -> f64| Quartiles::of(runs.iter().map(value)).median;
-    let time = Quartiles::of(runs.iter().map(|run| run.ns_per_item));
+    let time = entrant.time();
     let mut latencies = measure::histogram();
     for run in runs {
         latencies += &run.latencies;

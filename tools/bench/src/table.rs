@@ -40,6 +40,9 @@ const TIMED: &[Column] = &[
         (Some(spread), Some(median)) => format!("{:.0}%", 100.0 * spread / median),
         _ => "-".to_owned(),
     }),
+    ("disturbed", |r| {
+        or_dash(r.disturbed_rounds, |part| format!("{:.0}%", 100.0 * part))
+    }),
     ("p50", |r| or_dash(r.p50_ns, time)),
     ("p99", |r| or_dash(r.p99_ns, time)),
     ("doorbells", |r| or_dash(r.doorbells_per_item, digits)),
@@ -111,13 +114,16 @@ mod tests {
         let record = Record {
             ns_per_item: Some(200.0),
             ns_spread: Some(10.0),
+            disturbed_rounds: Some(0.25),
             ..Record::new(Mode::Vm, "stream", "pipe", 64, 1)
         };
         let table = table(&[record]);
         let row: Vec<_> = table.lines().nth(1).unwrap().split_whitespace().collect();
         assert_eq!(
             row,
-            ["pipe", "200", "ns", "5%", "-", "-", "-", "-", "-", "-"]
+            [
+                "pipe", "200", "ns", "5%", "25%", "-", "-", "-", "-", "-", "-"
+            ]
         );
     }
 }

@@ -132,32 +132,52 @@ pub fn all() -> Vec<Target> {
         );
         target(what, record, time, Than::One(record.by(transport)), most);
     };
+    let stream = which(Mode::Bare, "stream", "direct");
+    ratio(stream, "spin-ring", 0.9);
+    ratio(stream, "pipe", 1.0 / 15.0);
+    ratio(which(Mode::Bare, "round_trip", "direct"), "spin-ring", 0.85);
+    ratio(which(Mode::Bare, "request", "direct"), "spin-ring", 1.5);
+    ratio(which(Mode::Vm, "stream", "direct"), "spin-ring", 1.0);
+    ratio(which(Mode::Vm, "round_trip", "direct"), "spin-ring", 1.3);
     for mode in [Mode::Bare, Mode::Vm] {
         let stream = which(mode, "stream", "direct");
-        ratio(stream, "spin-ring", 1.25);
-        for transport in ["pipe", "unix-stream", "unix-seqpacket"] {
+        for transport in ["unix-stream", "unix-seqpacket"] {
             ratio(stream, transport, 1.0 / 10.0);
         }
         ratio(stream, "eventfd-ring", 1.0 / 3.0);
         ratio(stream.by("direct-sleep"), "futex-ring", 1.1);
-        let round_trip = which(mode, "round_trip", "direct");
-        ratio(round_trip, "spin-ring", 1.5);
-        ratio(round_trip, "pipe", 1.0 / 20.0);
-        let large = which(mode, "large", "direct").of_bytes(MIB);
-        ratio(large, "iceoryx2", 1.1);
-        ratio(large, "pipe", 1.0 / 2.0);
+        ratio(which(mode, "round_trip", "direct"), "pipe", 1.0 / 20.0);
     }
     let stream = which(Mode::Vm, "stream", "enqueue");
     ratio(stream, "eventfd-ring", 1.0);
     ratio(stream.by("enqueue-32"), "eventfd-ring", 1.0 / 5.0);
 
+    for bytes in [4 << 10, 64 << 10, 256 << 10, MIB] {
+        let large = which(Mode::Bare, "large", "direct").of_bytes(bytes);
+        for (transport, most) in [("iceoryx2", 0.9), ("spin-ring", 1.05)] {
+            let what = format!("bare: large, {bytes} bytes, direct / {transport}");
+            target(what, large, time, Than::One(large.by(transport)), most);
+        }
+    }
     for mode in [Mode::Bare, Mode::Vm] {
+        let stream = which(mode, "stream", "direct");
+        for senders in [4, 16, 63] {
+            let many = which(mode, "fan_in", "direct").sent_by(senders);
+            let what = format!("{}: fan_in, {senders} senders / stream", mode.name());
+            target(what, many, time, Than::One(stream), 1.3);
+        }
         let round_trip = which(mode, "round_trip", "direct-sleep");
         let what = format!(
             "{}: round_trip, direct-sleep / the best that sleeps",
             mode.name()
         );
         target(what, round_trip, time, Than::Best(SLEEPERS), 1.0);
+        let trickle = which(mode, "trickle", "direct-sleep");
+        let what = format!(
+            "{}: trickle, direct-sleep / the best that sleeps",
+            mode.name()
+        );
+        target(what, trickle, time, Than::Best(SLEEPERS), 1.05);
         for transport in ["direct", "direct-sleep"] {
             let slow = which(mode, "slow_receiver", transport);
             let what = format!(
@@ -178,20 +198,22 @@ pub fn all() -> Vec<Target> {
             );
         }
     }
+    let what = "vm: stream, direct-c / direct".to_owned();
+    let in_c = which(Mode::Vm, "stream", "direct-c");
+    target(what, in_c, time, Than::One(in_c.by("direct")), 1.1);
     for transport in ["direct", "enqueue"] {
         let one = which(Mode::Counted, "fan_in", transport);
         let what = format!("counted: fan_in, {transport}, instructions from 63 senders / from 1");
         target(what, one.sent_by(63), instructions, Than::One(one), 1.5);
     }
-    for transport in ["direct", "direct-c"] {
-        let what = format!("counted: push, {transport}, instructions");
-        target(
-            what,
-            which(Mode::Counted, "push", transport),
-            instructions,
-            Than::Number,
-            60.0,
-        );
+    for (workload, transport, most) in [
+        ("push", "direct", 40.0),
+        ("push", "direct-c", 40.0),
+        ("take", "direct", 50.0),
+    ] {
+        let what = format!("counted: {workload}, {transport}, instructions");
+        let record = which(Mode::Counted, workload, transport);
+        target(what, record, instructions, Than::Number, most);
     }
     all
 }
