@@ -42,13 +42,14 @@ pub const ITEM_FLAGS: u8 = ITEM_REPLY | ITEM_REQUEST | ITEM_REFUSED;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Item {
+    pub sequence: u32,
+    pub port: u32,
     pub from: u16,
     pub flags: u8,
     pub inline_len: u8,
     pub from_gen: u32,
-    pub port: u32,
+    pub offset: u32,
     pub length: u32,
-    pub offset: u64,
     pub cookie: u64,
     pub data: [u8; INLINE_BYTES],
 }
@@ -91,11 +92,9 @@ pub struct RegionArea {
 
 #[repr(C)]
 pub struct RingArea {
-    pub producer: u32,
-    pub pad0: [u32; 15],
     pub room_wanted: u32,
     pub room_at: u32,
-    pub pad1: [u32; 1006],
+    pub pad: [u32; 1022],
     pub item: [Item; 0],
 }
 

@@ -17,13 +17,14 @@ do {								\
 TEST(item)
 {
 	EXPECT_EQ(64, sizeof(struct ivring_item));
-	EXPECT_FIELD(0, 2, ivring_item, from);
-	EXPECT_FIELD(2, 1, ivring_item, flags);
-	EXPECT_FIELD(3, 1, ivring_item, inline_len);
-	EXPECT_FIELD(4, 4, ivring_item, from_gen);
-	EXPECT_FIELD(8, 4, ivring_item, port);
-	EXPECT_FIELD(12, 4, ivring_item, length);
-	EXPECT_FIELD(16, 8, ivring_item, offset);
+	EXPECT_FIELD(0, 4, ivring_item, sequence);
+	EXPECT_FIELD(4, 4, ivring_item, port);
+	EXPECT_FIELD(8, 2, ivring_item, from);
+	EXPECT_FIELD(10, 1, ivring_item, flags);
+	EXPECT_FIELD(11, 1, ivring_item, inline_len);
+	EXPECT_FIELD(12, 4, ivring_item, from_gen);
+	EXPECT_FIELD(16, 4, ivring_item, offset);
+	EXPECT_FIELD(20, 4, ivring_item, length);
 	EXPECT_FIELD(24, 8, ivring_item, cookie);
 	EXPECT_FIELD(32, 32, ivring_item, data);
 }
@@ -41,9 +42,8 @@ TEST(areas)
 	EXPECT_EQ(64, offsetof(struct ivring_region_area, generation));
 
 	EXPECT_EQ(4096, sizeof(struct ivring_ring_area));
-	EXPECT_FIELD(0, 4, ivring_ring_area, producer);
-	EXPECT_FIELD(64, 4, ivring_ring_area, room_wanted);
-	EXPECT_FIELD(68, 4, ivring_ring_area, room_at);
+	EXPECT_FIELD(0, 4, ivring_ring_area, room_wanted);
+	EXPECT_FIELD(4, 4, ivring_ring_area, room_at);
 	EXPECT_EQ(4096, offsetof(struct ivring_ring_area, item));
 
 	EXPECT_EQ(64, sizeof(struct ivring_lanes));

@@ -47,28 +47,32 @@
 
 /**
  * struct ivring_item - one work item, 64 bytes, with the same layout on every ring.
+ * @sequence:	in a ring: the index of the item, which its writer stores last. The item of
+ *		index i is readable once an acquire load of @sequence returns i. Zero on the
+ *		way in, and in a lane the writer sets it
+ * @port:	the program of the receiving member that the item is for
  * @from:	id of the sending member; zero on the way in, stamped by the kernel.
  *		Zero in a lane, because the lane identifies the sender
  * @flags:	IVRING_ITEM_*
  * @inline_len:	number of bytes of @data in use, 0 to IVRING_INLINE_BYTES
  * @from_gen:	generation of the sending member; zero on the way in and in a lane,
  *		stamped by the kernel
- * @port:	the program of the receiving member that the item is for
- * @length:	number of bytes of payload in the sender's outbox, may be zero
  * @offset:	where the payload begins, in bytes from the start of the outbox; zero
  *		if @length is zero
+ * @length:	number of bytes of payload in the sender's outbox, may be zero
  * @cookie:	chosen by the sender and passed on unchanged; a reply carries the
  *		cookie of its request
  * @data:	small payload
  */
 struct ivring_item {
+	__u32	sequence;
+	__u32	port;
 	__u16	from;
 	__u8	flags;
 	__u8	inline_len;
 	__u32	from_gen;
-	__u32	port;
+	__u32	offset;
 	__u32	length;
-	__u64	offset;
 	__u64	cookie;
 	__u8	data[IVRING_INLINE_BYTES];
 };
@@ -122,10 +126,6 @@ struct ivring_region_area {
 
 /**
  * struct ivring_ring_area - a ring: an inbox, which the kernel writes, or a lane.
- * @producer:		free-running index of the next item to be written. An acquire
- *			load of it makes all items before it readable. It starts at
- *			minus the ring's capacity, so that the index of every ring
- *			wraps early, and programs are tested with the wrap
  * @room_wanted:	nonzero while a sender waits for the reader's progress (for
  *			room, or for its items to be read)
  * @room_at:		the consumer index that the sender waits for; the nearest one
@@ -133,17 +133,21 @@ struct ivring_region_area {
  *			consumer index and passed a full barrier, it calls
  *			IVRING_IOC_ROOM if @room_wanted is set and its index has
  *			reached @room_at. Written before @room_wanted is set
+ * @pad:		unused
  * @item:		the items; the item of index i is item[i % capacity]
+ *
+ * Indices are free-running. The first index is minus the ring's capacity, so that the
+ * index of every ring wraps early, programs are tested with the wrap, and zeroed memory
+ * holds no item. The reader finds the item of its consumer index i if the sequence of
+ * item[i % capacity] is i; there is no index of the writer.
  *
  * A lane area is sizeof(struct ivring_ring_area) + 64 * capacity bytes, rounded up
  * to whole pages. In an inbox area struct ivring_lanes follows the ring.
  */
 struct ivring_ring_area {
-	__u32	producer;
-	__u32	pad0[15];
 	__u32	room_wanted;
 	__u32	room_at;
-	__u32	pad1[1006];
+	__u32	pad[1022];
 	struct ivring_item item[];
 };
 
@@ -206,7 +210,7 @@ struct ivring_lanes {
  * struct ivring_lane_end - the reader's end of a lane that leads to a member.
  * @consumer:		free-running index of the next item to be read. A release store of
  *			it releases all items before it, and the payload they name. When the
- *			lane is opened, the kernel sets it to the producer's first index
+ *			lane is opened, the kernel sets it to the first index
  * @closed:		nonzero once the receiver has closed the lane; set by the kernel
  */
 struct ivring_lane_end {
@@ -229,7 +233,7 @@ struct ivring_lane_end {
  *			two, every item wakes an idle member
  * @inbox_consumer:	free-running index of the next inbox item to be read. A release
  *			store of it releases all items before it, and the payload they
- *			name. It starts at the producer's first index
+ *			name. It starts at the first index
  * @members_seen:	the value of ivring_region_area.members that the member has
  *			acted upon
  * @max_lane_entries:	largest capacity, in items, of a lane that peers may open to the
@@ -441,7 +445,7 @@ struct ivring_member_info {
  *		IVRING_DEADLINE_NEVER; otherwise zero
  * @done:	out: number of items written to the inbox; less than @count if, for
  *		example, there was no more room or the array was not readable to its end
- * @position:	out: producer index after the last item that was written. All items have
+ * @position:	out: index after the last item that was written. All items have
  *		been read when the receiver's inbox_consumer has reached it
  * @rung:	out: number of doorbells raised; zero if the receiver was busy
  * @reserved:	zero
@@ -495,7 +499,7 @@ struct ivring_wait {
  * @id:		slot of the receiver of the items
  * @generation:	generation of the receiver
  * @position:	the position that IVRING_IOC_ENQUEUE returned for the last item, or, for a
- *		lane, the producer index after the last item. A position counts as unread
+ *		lane, the index after the last item. A position counts as unread
  *		only if it is 1 to capacity items ahead of the receiver's consumer index.
  *		So an old position counts as read until the index has nearly wrapped
  * @flags:	IVRING_FLUSH_LANE, or zero

@@ -79,13 +79,13 @@ fn assertions() -> Assertions {
     constants!(to: CREATE_NO_LANES ATTACH_NO_LANES FLUSH_LANE IOC_MAGIC);
 
     layout!(to: "ivring_item" Item {
-        from flags inline_len from_gen port length offset cookie data
+        sequence port from flags inline_len from_gen offset length cookie data
     });
     layout!(to: "ivring_region_area" RegionArea {
         magic version slots inbox_entries outbox_bytes members reserved
     } [generation]);
     layout!(to: "ivring_ring_area" RingArea {
-        producer pad0 room_wanted room_at pad1
+        room_wanted room_at pad
     } [item]);
     layout!(to: "ivring_lane_info" LaneInfo { generation entries });
     layout!(to: "ivring_lanes" Lanes { changes woken pad0 } [lane]);
