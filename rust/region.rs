@@ -87,7 +87,7 @@ impl Region {
     }
 
     /// Makes the receivers of a member look at quiet lanes that hold items. The member is about to
-    /// leave, and may have been killed between its last publish and the doorbell. A receiver that
+    /// leave, and may have been killed between its last push and the doorbell. A receiver that
     /// sees that the member has left then finds the member's last items.
     fn wake_receivers(&self, member: &Member) {
         for lane in (0..self.geometry.slots).filter_map(|slot| member.lanes.to(slot).ok()) {
@@ -95,7 +95,7 @@ impl Region {
                 continue;
             };
             let end = lane.receiver_end(receiver.words());
-            if end.held() != 0 && end.is_quiet() {
+            if end.holds(1) && end.is_quiet() {
                 self.wake_lane(&lane);
             }
         }

@@ -94,12 +94,13 @@ fn take<'a>(
 /// `EINVAL` unless the item has only values that `struct ivring_item` allows. `outbox_bytes` is the
 /// size of the sender's outbox, which has the payload.
 fn check_item(item: &Item, outbox_bytes: u64) -> Result {
-    let end = item.offset.checked_add(u64::from(item.length));
-    let good = item.from == 0
+    let end = u64::from(item.offset) + u64::from(item.length);
+    let good = item.sequence == 0
+        && item.from == 0
         && item.from_gen == 0
         && item.flags & !ITEM_FLAGS == 0
         && usize::from(item.inline_len) <= INLINE_BYTES
-        && end.is_some_and(|end| end <= outbox_bytes)
+        && end <= outbox_bytes
         && (item.length > 0 || item.offset == 0);
     good.then_some(()).ok_or(EINVAL)
 }
@@ -198,6 +199,14 @@ mod tests {
     fn bad_fields() {
         for item in [
             Item {
+                sequence: 1,
+                ..Item::default()
+            },
+            Item {
+                sequence: u32::MAX,
+                ..Item::default()
+            },
+            Item {
                 from: 1,
                 ..Item::default()
             },
@@ -237,11 +246,11 @@ mod tests {
             (4095, 2),
             (4096, 1),
             (0, u32::MAX),
-            // Offset plus length overflows.
-            (u64::MAX, 1),
-            (u64::MAX, u32::MAX),
-            (u64::MAX - 4095, 4096),
-            (1 << 63, 1),
+            // Offset plus length exceeds 32 bits.
+            (u32::MAX, 1),
+            (u32::MAX, u32::MAX),
+            (u32::MAX - 4095, 4096),
+            (1 << 31, 1 << 31),
         ] {
             let item = Item {
                 offset,

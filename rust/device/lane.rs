@@ -100,15 +100,14 @@ pub(crate) fn doorbell(caller: Caller<'_>, argument: User<uapi::Doorbell>) -> Re
     with_lane(caller, doorbell.id, doorbell.generation, |lane| {
         let receiver = lane.receiver()?;
         let end = lane.receiver_end(receiver.words());
-        let held = end.held();
-        if held == 0 {
+        if !end.holds(1) {
             caller.member.counters.pointless.add(1);
             return Ok(false);
         }
         if end.is_quiet() {
             caller.region.wake_lane(lane);
         }
-        Ok(receiver.interrupt(held, lane.entries))
+        Ok(receiver.interrupt(lane.entries, |count| end.holds(count)))
     })
 }
 

@@ -132,11 +132,11 @@ impl Bell {
         State(self.words().state())
     }
 
-    /// Rings the member if it is idle and wants to be woken for this number of items. The caller
-    /// has published items in a ring that now holds `held` items and has room for `capacity` items.
-    /// True if this call has rung the doorbell.
-    pub(crate) fn interrupt(&self, held: u32, capacity: u32) -> bool {
-        match Delay::wanted(self.words(), capacity).filter(|delay| held < delay.items) {
+    /// Rings the member if it is idle and wants to be woken for the items of this ring. The caller
+    /// has written items in a ring of this capacity. `holds` says whether the ring holds at least a
+    /// number of items, which is two to the capacity. True if this call has rung the doorbell.
+    pub(crate) fn interrupt(&self, capacity: u32, holds: impl FnOnce(u32) -> bool) -> bool {
+        match Delay::wanted(self.words(), capacity).filter(|delay| !holds(delay.items)) {
             None => self.notify(),
             Some(delay) => {
                 self.delay(delay);

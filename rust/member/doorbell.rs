@@ -72,7 +72,7 @@ impl Doorbell {
     /// Rings: wakes the wait queue and signals the eventfd.
     ///
     /// Only a task or timer that has turned the state word from IDLE or DELAYED to BUSY calls this.
-    /// So the member is interrupted once, however many senders publish, and no task stays asleep
+    /// So the member is interrupted once, however many senders send, and no task stays asleep
     /// while the state is BUSY.
     pub(crate) fn ring(&self) {
         self.sleepers.wake_all();

@@ -63,7 +63,7 @@ pub(crate) struct Counts {
 pub(crate) struct Sent {
     /// How many items were put in.
     pub(crate) done: usize,
-    /// The producer index behind the last of these items.
+    /// The index behind the last of these items.
     pub(crate) position: u32,
     /// This call has rung the member's doorbell.
     pub(crate) rung: bool,
@@ -108,12 +108,12 @@ impl Inbox {
         Ok(Sent {
             done,
             position,
-            rung: done > 0 && self.bell.interrupt(held, self.entries),
+            rung: done > 0 && self.bell.interrupt(self.entries, |count| held >= count),
         })
     }
 
-    /// Returns how many items were put in, the producer index behind them, and how many items the
-    /// inbox holds now.
+    /// Returns how many items were put in, the index behind them, and how many items the inbox
+    /// holds now.
     fn write(&self, items: &[Item]) -> Result<(usize, u32, u32)> {
         let mut side = self.side.lock();
         if side.closed {

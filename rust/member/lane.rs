@@ -2,7 +2,8 @@
 
 //! A lane: a ring that one member writes and another one reads, both in user space.
 //!
-//! The kernel trusts neither index: it only compares them.
+//! The kernel trusts neither the receiver's index nor the sequences of the sender's items: it only
+//! compares them.
 
 use kernel::{
     new_spinlock,
@@ -43,7 +44,7 @@ pub(crate) struct Lane {
     pub(crate) entries: u32,
     /// The sender has mapped the lane.
     mapped: Atomic<bool>,
-    /// The producer index at the last call of [`ReceiverEnd::stands_still`].
+    /// The receiver's index at the last call of [`ReceiverEnd::stands_still`].
     seen: Atomic<u32>,
     #[pin]
     end: SpinLock<End>,
@@ -76,7 +77,6 @@ impl Lane {
         entries: u32,
     ) -> Result<Arc<Self>> {
         let area = Arc::new(Area::new(lane_bytes(entries))?, allocation::charged())?;
-        RingWords(&area).producer().store(first_index(entries));
         Arc::pin_init(
             pin_init!(Self {
                 from,
@@ -190,14 +190,18 @@ impl<'a> ReceiverEnd<'a> {
             .store_release(first_index(self.lane.entries));
     }
 
-    fn producer(self) -> u32 {
-        RingWords(&self.lane.area).producer().load()
-    }
-
-    /// The number of items in the lane if both indices are valid; zero if they are equal.
-    pub(crate) fn held(self) -> u32 {
+    /// Whether the lane holds at least `count` items, one to its capacity, if the sender writes
+    /// items in order.
+    ///
+    /// If the receiver reads on during the call, the sender may write the slot that this looks at
+    /// again, and the result is false although the lane holds items. No wakeup is lost: the sender
+    /// has found an index that the receiver stored after this has read the old one. So the sender
+    /// also finds the state or mark that the caller stored before its barrier (S, A or Q).
+    pub(crate) fn holds(self, count: u32) -> bool {
         let consumer = self.consumer().load();
-        self.producer().wrapping_sub(consumer)
+        let last = consumer.wrapping_add(count).wrapping_sub(1);
+        let items = RingWords(&self.lane.area).items(self.lane.entries);
+        items.sequence(last).load() == last
     }
 
     /// The sender's half of barrier Q: whether the receiver has marked the lane as quiet.
@@ -205,18 +209,17 @@ impl<'a> ReceiverEnd<'a> {
         Quiet(self.receiver).is_marked(self.lane.from.slot)
     }
 
-    /// Whether the lane is empty, and no item was published since the last call. One call at a
-    /// time.
+    /// Whether the lane is empty, and no item was read since the last call. One call at a time.
     pub(crate) fn stands_still(self) -> bool {
-        let producer = self.producer();
+        let consumer = self.consumer().load();
         let seen = self.lane.seen.load(Relaxed);
-        self.lane.seen.store(producer, Relaxed);
-        producer == seen && !self.is_due()
+        self.lane.seen.store(consumer, Relaxed);
+        consumer == seen && !self.is_due()
     }
 
     /// Whether the lane holds an item, or its sender waits for items that have been read already.
     pub(crate) fn is_due(self) -> bool {
-        self.held() != 0 || self.is_room_due()
+        self.holds(1) || self.is_room_due()
     }
 
     fn is_room_due(self) -> bool {
@@ -250,5 +253,87 @@ impl<'a> ReceiverEnd<'a> {
     fn end_as(self, end: fn(u32) -> End) {
         let consumer = self.consumer().load_acquire();
         *self.lane.end.lock() = end(consumer);
+    }
+}
+
+#[kunit_tests(ivring_lane)]
+mod tests {
+    use super::*;
+    use crate::member::doorbell::Doorbell;
+
+    const CAPACITY: u32 = 8;
+
+    /// A lane from the member of slot 3 whose sender has written nothing yet.
+    fn lane() -> Result<(Arc<Area>, Arc<Lane>)> {
+        let id = |slot| MemberId {
+            slot,
+            generation: 1,
+        };
+        let area = Arc::new(Area::new(8192)?, GFP_KERNEL)?;
+        let doorbell = Arc::pin_init(Doorbell::new(), GFP_KERNEL)?;
+        let bell = Bell::new(area.clone(), doorbell)?;
+        let lane = Lane::new(id(3), id(0), bell, CAPACITY)?;
+        lane.receiver_end(MemberWords(&area)).set_up();
+        Ok((area, lane))
+    }
+
+    /// What the lane holds, for each place of the reader, also where the index wraps.
+    #[test]
+    fn holds() -> Result {
+        let (area, lane) = lane()?;
+        let end = lane.receiver_end(MemberWords(&area));
+        let items = RingWords(&lane.area).items(CAPACITY);
+        let start = first_index(CAPACITY);
+        assert!(!(1..=CAPACITY).any(|count| end.holds(count)));
+        let mut written = 0;
+        for read in 0..3 * CAPACITY {
+            end.consumer().store(start.wrapping_add(read));
+            for count in 1..=CAPACITY {
+                assert_eq!(end.holds(count), written >= read + count);
+            }
+            // Sometimes the lane is full, sometimes it is empty.
+            while written < read + CAPACITY - read % CAPACITY {
+                let index = start.wrapping_add(written);
+                items.sequence(index).store(index);
+                written += 1;
+                assert!(end.holds(written - read) && !end.is_quiet());
+            }
+            assert!((1..=CAPACITY).all(|count| end.holds(count) == (written >= read + count)));
+        }
+        Ok(())
+    }
+
+    /// A sequence that is not the one that the reader looks for is no item.
+    #[test]
+    fn hostile_sequence() -> Result {
+        let (area, lane) = lane()?;
+        let end = lane.receiver_end(MemberWords(&area));
+        let items = RingWords(&lane.area).items(CAPACITY);
+        for consumer in [first_index(CAPACITY), 0, 5, 1 << 31, u32::MAX] {
+            end.consumer().store(consumer);
+            for wrong in [1, 2, CAPACITY, 2 * CAPACITY, 1 << 31, u32::MAX] {
+                items.sequence(consumer).store(consumer.wrapping_add(wrong));
+                assert!(!end.holds(1) && !end.is_due());
+            }
+            items.sequence(consumer).store(consumer);
+            assert!(end.holds(1) && end.is_due());
+        }
+        Ok(())
+    }
+
+    /// A lane stands still if it is empty and nothing was read from it.
+    #[test]
+    fn stands_still() -> Result {
+        let (area, lane) = lane()?;
+        let end = lane.receiver_end(MemberWords(&area));
+        let items = RingWords(&lane.area).items(CAPACITY);
+        let start = first_index(CAPACITY);
+        assert!(end.stands_still() && end.stands_still());
+        items.sequence(start).store(start);
+        assert!(!end.stands_still() && !end.stands_still());
+        end.consumer().store(start + 1);
+        assert!(!end.stands_still());
+        assert!(end.stands_still());
+        Ok(())
     }
 }

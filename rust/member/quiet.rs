@@ -36,7 +36,7 @@ impl<'a> Quiet<'a> {
     /// each sender passes a barrier of its own.
     pub(crate) fn mark(self, index: usize, bits: u32) {
         // Barrier Q: the operation is fully ordered, between the mark and the look at the lanes.
-        // Pairs with the barrier in `is_marked`, and with user space's after it has published.
+        // Pairs with the barrier in `is_marked`, and with user space's after it has written.
         self.word(index).set_bits(bits);
     }
 
@@ -46,9 +46,9 @@ impl<'a> Quiet<'a> {
         self.word(index).clear_bits(bit) != 0
     }
 
-    /// The sender's half, after it has published: whether the lane from its slot is marked.
+    /// The sender's half, after it has written items: whether the lane from its slot is marked.
     pub(crate) fn is_marked(self, slot: u16) -> bool {
-        // Barrier Q: between what the caller published and this look at the mark. Pairs with the
+        // Barrier Q: between what the caller has written and this look at the mark. Pairs with the
         // barrier in `mark`, and with user space's when it marks a lane.
         smp_mb(Full);
         let (index, bit) = bit_of(slot);

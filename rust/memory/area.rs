@@ -6,7 +6,11 @@
 //! snapshots. It works on plain memory: `backing.rs` allocates this memory, and `layout.rs` says
 //! where in it each word is.
 
-use core::{marker::PhantomData, mem::size_of, ptr::NonNull};
+use core::{
+    marker::PhantomData,
+    mem::{offset_of, size_of},
+    ptr::{self, NonNull},
+};
 use kernel::{
     prelude::*,
     sync::atomic::{self, Acquire, Full, Relaxed, Release},
@@ -125,11 +129,12 @@ impl Word<'_> {
     }
 }
 
-/// The items of a ring that only the kernel writes.
+/// The items of a ring. Other parties may read them at the same time, and may write those of a lane.
 ///
 /// # Invariants
 ///
-/// `first` is valid for writes of `mask + 1` items for `'a`; `mask + 1` is a power of two.
+/// `first` is valid for reads and writes of `mask + 1` items for `'a`; `mask + 1` is a power of two.
+/// The kernel accesses the sequences of the items with atomic operations only.
 #[derive(Clone, Copy)]
 pub(crate) struct Items<'a> {
     first: NonNull<Item>,
@@ -137,18 +142,45 @@ pub(crate) struct Items<'a> {
     _area: PhantomData<&'a Area>,
 }
 
-impl Items<'_> {
+/// Where the bytes of an item begin that are not its sequence.
+const CONTENT: usize = offset_of!(Item, sequence) + size_of::<u32>();
+
+impl<'a> Items<'a> {
     /// How many items the ring holds.
     pub(crate) fn capacity(self) -> u32 {
         self.mask + 1
     }
 
-    /// Writes `item` at the place of the free-running `index`.
+    /// The place of the free-running `index`.
+    fn place(self, index: u32) -> NonNull<u8> {
+        // SAFETY: By the type invariant, because the slot is at most `mask`.
+        unsafe { self.first.add((index & self.mask) as usize) }.cast()
+    }
+
+    /// The sequence of the item at the place of `index`. If it is `index`, the ring has the item of
+    /// this index; if it is anything else, the ring does not have it.
+    pub(crate) fn sequence(self, index: u32) -> Word<'a> {
+        // SAFETY: The field lies within the item.
+        let sequence = unsafe { self.place(index).add(offset_of!(Item, sequence)) };
+        // INVARIANT: By the type invariant, and because items are aligned.
+        Word(sequence.cast(), PhantomData)
+    }
+
+    /// Writes `item` at the place of `index`, and then `index` as its sequence. The sequence that
+    /// `item` has is ignored. Used for rings that only the kernel writes, and by one call at a time.
     pub(crate) fn write(self, index: u32, item: &Item) {
-        let slot = (index & self.mask) as usize;
-        // SAFETY: By the type invariant, because `slot` is at most `mask`. User space maps the
-        // memory read-only, and a later release store publishes the item.
-        unsafe { self.first.add(slot).write(*item) }
+        let from = ptr::from_ref(item).cast::<u8>();
+        let to = self.place(index).as_ptr();
+        // SAFETY: Both have the size of an item, `to` by the type invariant. They do not overlap,
+        // because the caller has a reference to `item`. User space maps the ring read-only, and
+        // the kernel has no other writer.
+        unsafe {
+            let bytes = size_of::<Item>() - CONTENT;
+            ptr::copy_nonoverlapping(from.add(CONTENT), to.add(CONTENT), bytes);
+        }
+        // Barrier P: a reader that finds this sequence finds the item. The copy does not touch the
+        // sequence, because readers must not find a value there that is not an index.
+        self.sequence(index).store_release(index);
     }
 }
 
@@ -183,14 +215,16 @@ mod tests {
         Ok(())
     }
 
-    /// The place of an index.
+    /// The place of an index, and its sequence, which is not that of the item that is copied.
     #[test]
     fn items() -> Result {
         let area = Area::new(1)?;
         let items = area.items(64, 4);
         assert_eq!(items.capacity(), 4);
-        let item = |port| Item {
+        let item = |port: u32| Item {
+            sequence: !port,
             port,
+            data: [0x5a; 32],
             ..Item::default()
         };
         for (index, place) in [
@@ -202,8 +236,11 @@ mod tests {
             (u32::MAX - 2, 1),
         ] {
             items.write(index, &item(index));
-            let port = 64 * (1 + place) + core::mem::offset_of!(Item, port);
-            assert_eq!(area.word(port).load(), index);
+            let place = 64 * (1 + place);
+            assert_eq!(items.sequence(index).load(), index);
+            assert_eq!(area.word(place).load(), index);
+            assert_eq!(area.word(place + offset_of!(Item, port)).load(), index);
+            assert_eq!(area.word(place + 60).load(), 0x5a5a_5a5a);
         }
         // Nothing was written before the first item or behind the last one.
         for offset in (0..4096).step_by(4).filter(|at| !(64..320).contains(at)) {

@@ -96,10 +96,6 @@ impl<'a> RegionWords<'a> {
 pub(crate) struct RingWords<'a>(pub(crate) &'a Area);
 
 impl<'a> RingWords<'a> {
-    pub(crate) fn producer(self) -> Word<'a> {
-        self.0.word(offset_of!(RingArea, producer))
-    }
-
     pub(crate) fn room_wanted(self) -> Word<'a> {
         self.0.word(offset_of!(RingArea, room_wanted))
     }
@@ -274,7 +270,8 @@ mod tests {
         assert_eq!(size_of::<LaneInfo>(), 8);
         assert_eq!(size_of::<MemberArea>(), 4096);
         assert_eq!(size_of::<LaneEnd>(), 64);
-        assert_eq!(offset_of!(RingArea, room_wanted), 64);
+        assert_eq!(offset_of!(RingArea, room_wanted), 0);
+        assert_eq!(offset_of!(RingArea, item), 4096);
         assert_eq!(offset_of!(MemberArea, inbox_consumer), 64);
         assert_eq!(offset_of!(MemberArea, members_seen), 128);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Rings: one writer, one reader, free-running indices. This file has the kernel's own ring writer,
-//! and functions on the indices of rings that members write.
+//! Rings: one writer, one reader, free-running indices, and items that carry their index. This file
+//! has the kernel's own ring writer, and functions on the indices of rings that members write.
 
 use kernel::prelude::*;
 
@@ -13,8 +13,9 @@ use crate::{
     uapi::Item,
 };
 
-/// The first index of a new ring of this capacity: one round before the index wraps, so that every
-/// ring that is used for more than a round tests that both sides handle the wrap.
+/// The first index of a new ring of this capacity: one round before the index wraps. So every ring
+/// that is used for more than a round tests that both sides handle the wrap, and the zeroes of a new
+/// ring are not the sequence that its reader looks for.
 pub(crate) fn first_index(capacity: u32) -> u32 {
     0u32.wrapping_sub(capacity)
 }
@@ -22,8 +23,6 @@ pub(crate) fn first_index(capacity: u32) -> u32 {
 /// The memory of a ring that the kernel writes.
 #[derive(Clone, Copy)]
 pub(crate) struct RingMemory<'a> {
-    /// Written by the ring writer.
-    producer: Word<'a>,
     /// Written by the reader, which may write anything.
     consumer: Word<'a>,
     /// Written by the ring writer.
@@ -34,7 +33,6 @@ impl<'a> RingMemory<'a> {
     /// The memory of a ring of this capacity whose reader writes its index to `consumer`.
     pub(crate) fn new(ring: RingWords<'a>, consumer: Word<'a>, entries: u32) -> Self {
         Self {
-            producer: ring.producer(),
             consumer,
             items: ring.items(entries),
         }
@@ -48,7 +46,8 @@ impl<'a> RingMemory<'a> {
 /// # Invariants
 ///
 /// Unless `broken`, `consumer` lies between `producer - capacity` and `producer`, and both only
-/// move forward, modulo 2^32. `ring.producer` holds `producer`.
+/// move forward, modulo 2^32. The items before `producer` carry their indices, and no item carries
+/// `producer`.
 pub(crate) struct RingWriter {
     /// Index of the next item to be written.
     producer: u32,
@@ -62,9 +61,9 @@ impl RingWriter {
     /// Starts a ring that no reader sees yet.
     pub(crate) fn new(ring: RingMemory<'_>) -> Self {
         let start = first_index(ring.items.capacity());
-        ring.producer.store(start);
         ring.consumer.store(start);
-        // INVARIANT: No item has been written or read, so both indices are the first one.
+        // INVARIANT: No item has been written or read, so both indices are the first one. The memory
+        // is zeroed, and the first index is not zero.
         Self {
             producer: start,
             consumer: start,
@@ -108,16 +107,15 @@ impl RingWriter {
         Ok(ring.items.capacity() - self.pending(ring)?)
     }
 
-    /// Writes as many of `items` as fit, publishes them, and returns their number.
+    /// Writes as many of `items` as fit, and returns their number. The reader finds each of them at
+    /// once.
     pub(crate) fn push(&mut self, ring: RingMemory<'_>, items: &[Item]) -> Result<usize> {
         let count = items.len().min(self.room(ring)? as usize);
         for item in &items[..count] {
             ring.items.write(self.producer, item);
-            // INVARIANT: There was room for `count` items.
+            // INVARIANT: There was room for `count` items, and the next one is not written yet.
             self.producer = self.producer.wrapping_add(1);
         }
-        // Barrier P: a reader that sees this index sees the items before it.
-        ring.producer.store_release(self.producer);
         Ok(count)
     }
 
@@ -184,6 +182,11 @@ mod tests {
             let offset = offset_of!(RingArea, item) + item + offset_of!(Item, cookie);
             self.area.word(offset).load()
         }
+
+        /// Whether the reader finds the item of an index.
+        fn has(&self, index: u32) -> bool {
+            self.ring().items.sequence(index).load() == index
+        }
     }
 
     fn item(cookie: u32) -> Item {
@@ -197,16 +200,17 @@ mod tests {
     fn begins_one_round_before_the_wrap() -> Result {
         let memory = Memory::new()?;
         let mut writer = RingWriter::new(memory.ring());
-        assert_eq!(memory.ring().producer.load(), START);
         assert_eq!(memory.ring().consumer.load(), START);
         assert_eq!(writer.position(), START);
         assert_eq!(writer.pending(memory.ring())?, 0);
         assert_eq!(writer.room(memory.ring())?, CAPACITY);
+        // A new ring has no item of any index of its first round.
+        assert!((START..=u32::MAX).all(|index| !memory.has(index)));
         Ok(())
     }
 
     /// As many items are written as there is room for, each in its place, also where the index
-    /// wraps.
+    /// wraps. The reader finds these items and no others.
     #[test]
     fn push() -> Result {
         let memory = Memory::new()?;
@@ -224,7 +228,10 @@ mod tests {
             }
             written += done;
             assert_eq!(writer.position(), START.wrapping_add(written));
-            assert_eq!(ring.producer.load(), writer.position());
+            for index in written.saturating_sub(2 * CAPACITY)..written + CAPACITY {
+                let is_there = index < written && written - index <= CAPACITY;
+                assert_eq!(memory.has(START.wrapping_add(index)), is_there);
+            }
             assert_eq!(writer.held(), written - read);
             read += (round as u32 % 3).min(written - read);
             ring.consumer.store(START.wrapping_add(read));
@@ -236,8 +243,6 @@ mod tests {
     /// Every index that is not between the last good one and the producer's breaks the ring.
     #[test]
     fn hostile_index() -> Result {
-        let memory = Memory::new()?;
-        let ring = memory.ring();
         let items = [1, 2, 3, 4, 5, 6].map(item);
         for (seen, written) in [(0, 0), (0, 6), (2, 6), (6, 6)] {
             for index in [
@@ -259,6 +264,8 @@ mod tests {
                 u32::MAX - 1,
                 u32::MAX,
             ] {
+                let memory = Memory::new()?;
+                let ring = memory.ring();
                 let mut writer = RingWriter::new(ring);
                 assert_eq!(writer.push(ring, &items[..written])?, written);
                 ring.consumer.store(START.wrapping_add(seen));
@@ -275,7 +282,7 @@ mod tests {
                 assert_eq!(writer.pending(ring), Err(EPROTO));
                 assert_eq!(writer.room(ring), Err(EPROTO));
                 assert_eq!(writer.push(ring, &items), Err(EPROTO));
-                assert_eq!(ring.producer.load(), START.wrapping_add(written as u32));
+                assert!(!memory.has(START.wrapping_add(written as u32)));
             }
         }
         Ok(())

@@ -33,7 +33,7 @@ impl<'a> Room<'a> {
         self.at.store(position);
         self.wanted.store_release(1);
         // Barrier R: between these words and the next look at the reader's index. The reader has
-        // its own barrier between publishing that index and reading these words.
+        // its own barrier between storing that index and reading these words.
         smp_mb(Full);
     }
 

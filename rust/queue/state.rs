@@ -24,7 +24,7 @@ const MAX_TRIES: u32 = 128;
 #[derive(Clone, Copy)]
 pub(crate) struct State<'a>(pub(crate) Word<'a>);
 
-/// The operation that a sender must do for the receiver after it has published items.
+/// The operation that a sender must do for the receiver after it has written items.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Due {
     /// Nothing: the receiver is busy, or another task rings it.
@@ -76,12 +76,12 @@ impl State<'_> {
         false
     }
 
-    /// The sender's half, after it has published: whether the receiver must be rung, and how.
+    /// The sender's half, after it has written items: whether the receiver must be rung, and how.
     ///
     /// `few` says that the receiver has asked to be rung later. Only one caller gets [`Due::Ring`].
     pub(crate) fn due(self, few: bool) -> Due {
-        // Barriers S and M: between the caller's publish and this look at the state. Pairs with the
-        // barrier in `go_idle`, and with the barrier of user space when it arms.
+        // Barriers S and M: between what the caller has written and this look at the state. Pairs
+        // with the barrier in `go_idle`, and with the barrier of user space when it arms.
         smp_mb(Full);
         match (self.0.load(), few) {
             (IDLE, true) if self.0.compare_exchange(IDLE, DELAYED).is_ok() => Due::Delay,
@@ -98,7 +98,7 @@ impl State<'_> {
     }
 
     /// [`State::sleeps`] for a sleeper that looks at the rings after this. If another task stores
-    /// IDLE after that look, this IDLE does not cover items that were published before it.
+    /// IDLE after that look, this IDLE does not cover items that were written before it.
     pub(crate) fn sleeps_before_look(self) -> bool {
         let sleeps = self.sleeps();
         // Barriers S and M: another task may have stored IDLE. Pairs with the barrier in `due`.
