@@ -118,7 +118,6 @@ TEST_F(attach, fresh_areas)
 
 	ASSERT_EQ(0, member_join(&member, self->member.fd));
 	EXPECT_EQ(-8, (int)member.area->inbox_consumer);
-	EXPECT_EQ(-8, (int)member.inbox->producer);
 	EXPECT_EQ(IVRING_MAX_LANE_ENTRIES, member.area->max_lane_entries);
 	/* Every other field is zero. */
 	member.area->inbox_consumer = 0;
@@ -127,7 +126,7 @@ TEST_F(attach, fresh_areas)
 		if (((char *)member.area)[i])
 			break;
 	EXPECT_EQ(member.area_size, i);
-	for (i = sizeof(member.inbox->producer); i < member.inbox_size; i++)
+	for (i = 0; i < member.inbox_size; i++)
 		if (((const char *)member.inbox)[i])
 			break;
 	EXPECT_EQ(member.inbox_size, i);

@@ -215,7 +215,7 @@ static int fill(struct scene *scene, bool lane)
 		ret = lane ? lane_send(&scene->out, 1) :
 		      member_send(&scene->from, scene->to.id, scene->to.generation, 1);
 	} while (ret >= 0);
-	scene->position = lane ? scene->out.next : LOAD(&scene->to.inbox->producer);
+	scene->position = lane ? scene->out.next : scene->to.area->inbox_consumer + ENTRIES;
 	return ret == -EAGAIN ? 0 : ret;
 }
 

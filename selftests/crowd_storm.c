@@ -85,7 +85,7 @@ static int wait_once_more(struct task *t, __u32 *position, __u64 deadline)
 	case 1:
 		return dev_flush(me->member.fd, me->to->id, me->to->generation, *position, deadline);
 	default:
-		return lane_flush(&me->out, LOAD(&me->out.ring->producer) - below(t, 3), deadline);
+		return lane_flush(&me->out, LOAD(&me->out.next) - below(t, 3), deadline);
 	}
 }
 

@@ -123,9 +123,8 @@ TEST_F(delay, batch)
 	arm_by_hand(&self->b);
 	if (variant->lane) {
 		for (i = 0; i < ITEMS; i++)
-			lane_write(&self->out, items);
-		lane_publish(&self->out);
-		EXPECT_EQ(1, lane_tell(&self->out));
+			lane_push(&self->out, items);
+		EXPECT_EQ(1, lane_notify(&self->out));
 	} else {
 		ASSERT_EQ(0, dev_ioctl(self->a.fd, IVRING_IOC_ENQUEUE, &e));
 		EXPECT_EQ(1, e.rung);
@@ -356,9 +355,8 @@ TEST_F(delay, full_at_once)
 	arm_by_hand(&d);
 	if (variant->lane) {
 		for (i = 0; i < SMALL; i++)
-			lane_write(&out, items);
-		lane_publish(&out);
-		EXPECT_EQ(1, lane_tell(&out));
+			lane_push(&out, items);
+		EXPECT_EQ(1, lane_notify(&out));
 	} else {
 		e = enqueue_args(d.id, d.generation, items, SMALL + 1);
 		ASSERT_EQ(0, dev_ioctl(c.fd, IVRING_IOC_ENQUEUE, &e));

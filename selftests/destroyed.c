@@ -120,7 +120,7 @@ static void come_and_go(const struct member *other)
 		STORE(&me.area->members_seen, me.generation);
 		if (!lane_open(&out, &me, other, ENTRIES)) {
 			memset(out.ring->item, me.generation, 64 * ENTRIES);
-			STORE(&out.ring->pad0[0], me.generation);
+			STORE(&out.ring->pad[0], me.generation);
 			lane_unmap(&out, &me);
 		}
 		spin_random(16);
@@ -173,12 +173,12 @@ TEST_F(destroyed, member_while_it_is_mapped)
 			continue;
 		/* Only this process closes the lane, so it is the lane that the table named. */
 		spin_random(18);
-		marked = LOAD(&in.ring->pad0[0]);
+		marked = LOAD(&in.ring->pad[0]);
 		ASSERT_TRUE(!marked || marked == in.generation);
 		ASSERT_TRUE(is_of((__u8 *)in.ring->item, 64 * ENTRIES, in.generation, marked));
 		ASSERT_EQ(0, dev_close_lane(member->fd, 2, in.generation));
 		/* The closed lane is still mapped. */
-		marked = LOAD(&in.ring->pad0[0]);
+		marked = LOAD(&in.ring->pad[0]);
 		ASSERT_TRUE(!marked || marked == in.generation);
 		munmap((void *)in.ring, lane_size(ENTRIES));
 		lanes++;

@@ -52,7 +52,8 @@ TEST_F(enqueue, result)
 	EXPECT_EQ(1, e.done);
 	EXPECT_EQ(self->b.start + 1, e.position);
 	EXPECT_EQ(0, e.rung);
-	EXPECT_EQ(self->b.start + 1, LOAD(&self->b.inbox->producer));
+	EXPECT_EQ(self->b.start, LOAD(&self->b.inbox->item[0].sequence));
+	EXPECT_EQ(1, member_pending(&self->b));
 
 	STORE(&self->b.area->state, IVRING_IDLE);
 	e.count = 3;
@@ -152,6 +153,9 @@ TEST_F(enqueue, not_attached)
 TEST_F(enqueue, item)
 {
 	static const struct ivring_item bad[] = {
+		{ .sequence = 1 },
+		{ .sequence = -ENTRIES },
+		{ .sequence = UINT32_MAX },
 		{ .from = 1 },
 		{ .from = 0xffff },
 		{ .from_gen = 1 },
@@ -161,18 +165,18 @@ TEST_F(enqueue, item)
 		{ .inline_len = IVRING_INLINE_BYTES + 1 },
 		{ .inline_len = 255 },
 		{ .offset = 1 },
-		{ .offset = UINT64_MAX },
+		{ .offset = UINT32_MAX },
 		{ .length = OUTBOX + 1 },
 		{ .length = UINT32_MAX },
 		{ .length = 1, .offset = OUTBOX },
 		{ .length = 2, .offset = OUTBOX - 1 },
 		{ .length = OUTBOX, .offset = 1 },
-		{ .length = 1, .offset = 1ULL << 32 },
-		{ .length = 1, .offset = 1ULL << 63 },
-		/* The end of the payload overflows. */
-		{ .length = 1, .offset = UINT64_MAX },
-		{ .length = UINT32_MAX, .offset = UINT64_MAX - UINT32_MAX + 1 },
-		{ .length = 4096, .offset = UINT64_MAX - 2048 },
+		{ .length = 1, .offset = 1U << 31 },
+		/* The end of the payload does not fit into 32 bits. */
+		{ .length = 1, .offset = UINT32_MAX },
+		{ .length = UINT32_MAX, .offset = 1 },
+		{ .length = UINT32_MAX, .offset = UINT32_MAX },
+		{ .length = 4096, .offset = UINT32_MAX - 2048 },
 	};
 	struct ivring_enqueue e = self->good;
 	unsigned int i;

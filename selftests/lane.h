@@ -138,21 +138,26 @@ static inline bool lane_full(const struct lane_out *lane)
 	return lane->next - LOAD(&lane->end->consumer) == lane->entries;
 }
 
-/* Write an item. The lane must have room. */
-static inline void lane_write(struct lane_out *lane, const struct ivring_item *item)
+/* The slot of the next item to be written. */
+static inline struct ivring_item *lane_slot(const struct lane_out *lane)
 {
-	lane->ring->item[lane->next++ % lane->entries] = *item;
+	return &lane->ring->item[lane->next % lane->entries];
 }
 
-static inline void lane_publish(const struct lane_out *lane)
+/* Write an item except for its sequence. The lane must have room. */
+static inline void lane_write(const struct lane_out *lane, const struct ivring_item *item)
 {
-	STORE(&lane->ring->producer, lane->next);	/* P */
+	const size_t skipped = sizeof(item->sequence);
+
+	memcpy((char *)lane_slot(lane) + skipped, (char *)item + skipped, sizeof(*item) - skipped);
 }
 
-static inline void lane_put(struct lane_out *lane, const struct ivring_item *item)
+/* Write an item. The receiver finds it at once. */
+static inline void lane_push(struct lane_out *lane, const struct ivring_item *item)
 {
 	lane_write(lane, item);
-	lane_publish(lane);
+	STORE(&lane_slot(lane)->sequence, lane->next);	/* P */
+	lane->next++;
 }
 
 static inline int lane_doorbell(const struct lane_out *lane)
@@ -172,8 +177,8 @@ static inline bool lane_quiet(const struct lane_out *lane)
 	return is_quiet(lane->area, lane->end - lane->area->lane);
 }
 
-/* Ring if necessary after lane_put(). Return 1 if that woke a task, 0, or -errno. */
-static inline int lane_tell(const struct lane_out *lane)
+/* Ring if necessary after lane_push(). Return 1 if that woke a task, 0, or -errno. */
+static inline int lane_notify(const struct lane_out *lane)
 {
 	/* This pairs with A if the receiver passes the barrier. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -196,7 +201,7 @@ static inline int lane_tell(const struct lane_out *lane)
 }
 
 /*
- * Send one item with cookie @cookie. Return the result of lane_tell(), or -EAGAIN if the
+ * Send one item with cookie @cookie. Return the result of lane_notify(), or -EAGAIN if the
  * lane is full.
  */
 static inline int lane_send(struct lane_out *lane, __u64 cookie)
@@ -205,8 +210,8 @@ static inline int lane_send(struct lane_out *lane, __u64 cookie)
 
 	if (lane_full(lane))
 		return -EAGAIN;
-	lane_put(lane, &item);
-	return lane_tell(lane);
+	lane_push(lane, &item);
+	return lane_notify(lane);
 }
 
 static inline int lane_flush(const struct lane_out *lane, __u32 position, __u64 deadline)
@@ -254,7 +259,12 @@ static inline int lane_connect(struct lane_out *out, struct lane_in *in,
 
 static inline __u32 lane_pending(const struct lane_in *lane)
 {
-	return LOAD(&lane->ring->producer) - lane->end->consumer;
+	return ring_pending(lane->ring, lane->entries, lane->end->consumer);
+}
+
+static inline bool lane_has_item(const struct lane_in *lane)
+{
+	return ring_holds(lane->ring, lane->entries, lane->end->consumer);
 }
 
 /* Read one item and release its slot; false if there is none. */
@@ -262,9 +272,9 @@ static inline bool lane_take(const struct lane_in *lane, struct ivring_item *ite
 {
 	__u32 index = lane->end->consumer;
 
-	if (!lane_pending(lane))
+	if (!lane_has_item(lane))
 		return false;
-	*item = lane->ring->item[index % lane->entries];
+	ring_copy(lane->ring, lane->entries, index, item);
 	STORE(&lane->end->consumer, index + 1);
 	return true;
 }
@@ -276,7 +286,7 @@ static inline bool lane_mark(const struct lane_in *lane)
 
 	__atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST);
 	FULL_BARRIER();		/* Q */
-	if (!lane_pending(lane))
+	if (!lane_has_item(lane))
 		return false;
 	__atomic_fetch_and(word, ~bit, __ATOMIC_SEQ_CST);
 	return true;

@@ -33,7 +33,7 @@ FIXTURE_TEARDOWN(lane_doorbell)
 
 static void put(struct lane_out *out)
 {
-	lane_put(out, &(struct ivring_item) { 0 });
+	lane_push(out, &(struct ivring_item) { 0 });
 }
 
 static pid_t sleeper(const struct member *member)
@@ -231,7 +231,7 @@ TEST_F(lane_doorbell, dead_receiver)
 	}
 }
 
-/* The end of a sender rings the doorbell. Items that it has published can still be read. */
+/* The end of a sender rings the doorbell. Items that it has written can still be read. */
 TEST_F(lane_doorbell, dead_sender)
 {
 	struct ivring_item item;
@@ -254,7 +254,7 @@ TEST_F(lane_doorbell, dead_sender)
 		_exit(events);
 	}
 	ASSERT_TRUE(SOON(member_state(&self->b) == IVRING_IDLE));
-	/* The sender ends after it has published and before it rings. */
+	/* The sender ends after it has written an item and before it rings. */
 	put(&out);
 	lane_unmap(&out, &member);
 	member_close(&member);
@@ -311,7 +311,7 @@ TEST_F(lane_doorbells, one)
 		ASSERT_TRUE(SOON(member_state(&self->to) == IVRING_IDLE));
 		for (i = rung = 0; i < SENDERS; i++) {
 			put(&self->out[i]);
-			rung += lane_tell(&self->out[i]);
+			rung += lane_notify(&self->out[i]);
 		}
 		ASSERT_GE(1, rung);
 		woken += rung;
@@ -362,7 +362,7 @@ TEST_F(lane_doorbells, between_look_and_sleep)
 			continue;
 		spin_random(12);
 		put(&self->out[i]);
-		rung += lane_tell(&self->out[i]);
+		rung += lane_notify(&self->out[i]);
 		/* The item stays until no task can ring for it any more. */
 		ASSERT_TRUE(SOON(LOAD(turn) == round + 1));
 		read_all(&self->to, &self->out[i], &self->from[i]);

@@ -44,7 +44,7 @@ TEST_F(lane_end, closed)
 	STORE(word, 0);
 	EXPECT_EQ(-ECONNRESET, lane_doorbell(&out));
 	/* A sender that goes on writing its memory damages nothing. */
-	lane_put(&out, &(struct ivring_item) { 0 });
+	lane_push(&out, &(struct ivring_item) { 0 });
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(self->b.fd, 0, 0, NULL));
 	lane_unmap(&out, &self->a);
 

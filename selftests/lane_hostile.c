@@ -18,7 +18,7 @@ enum { GOOD, OTHER, BAD };	/* slots */
 struct shared {
 	__u64 read;		/* items of GOOD that were received */
 	__u64 dropped;		/* items of BAD that were received */
-	__u64 cheats;		/* lanes that were closed because of their content */
+	__u64 cheats;		/* lanes that were closed because of an invalid item */
 	__u64 sleeps;
 	__u64 lanes;		/* lanes that BAD has opened */
 };
@@ -53,10 +53,19 @@ static __u32 near(__u32 index)
 	return rng_below(2) ? index + by : index - by;
 }
 
+/* Write the sequence that the reader looks for next or soon, or one near it. The item is random. */
+static void claim(struct ivring_ring_area *ring, const struct ivring_member_area *peer, __u32 entries)
+{
+	__u32 index = LOAD(&peer->lane[BAD].consumer) + rng_below(entries);
+
+	STORE(&ring->item[index % entries].sequence, rng_below(4) ? index : near(index));
+}
+
 /* BAD: open lanes to every member, and write random values into every word. */
 static void misbehave(int region_fd, struct shared *shared)
 {
 	struct ivring_ring_area *ring[SLOTS] = { NULL };
+	const struct ivring_member_area *peer[SLOTS];
 	__u32 id, to, index;
 	struct member me;
 	void *p;
@@ -68,8 +77,13 @@ static void misbehave(int region_fd, struct shared *shared)
 		to = rng_below(SLOTS);
 		if (!dev_open_lane(me.fd, to, member_generation(&me, to),
 				   rng_below(16) ? ENTRIES : 65536)) {
-			if (ring[to])
+			if (ring[to]) {
 				munmap(ring[to], lane_size(ENTRIES));
+				munmap((void *)peer[to], me.area_size);
+			}
+			peer[to] = member_peer(&me, to);
+			if (peer[to] == MAP_FAILED)
+				_exit(22);
 			p = dev_map(me.fd, lane_size(ENTRIES), PROT_READ | PROT_WRITE,
 				    IVRING_MAP_LANE_TO(to));
 			ring[to] = p == MAP_FAILED ? NULL : p;
@@ -78,8 +92,7 @@ static void misbehave(int region_fd, struct shared *shared)
 		for (id = rng_below(32); id && ring[to]; id--) {
 			struct ivring_lane_end *end = &me.area->lane[rng_below(SLOTS)];
 			__u32 *word[] = {
-				&ring[to]->producer, &ring[to]->room_wanted,
-				&ring[to]->room_at, &me.area->state,
+				&ring[to]->room_wanted, &ring[to]->room_at, &me.area->state,
 				&me.area->wake_items, &me.area->wake_delay_us,
 				&me.area->inbox_consumer, &me.area->members_seen,
 				&me.area->max_lane_entries, &end->consumer, &end->closed,
@@ -88,6 +101,8 @@ static void misbehave(int region_fd, struct shared *shared)
 
 			index = rng_below(ARRAY_SIZE(word));
 			STORE(word[index], near(*word[index]));
+			if (rng_below(2))
+				claim(ring[to], peer[to], ENTRIES);
 			spin(rng_below(1000));
 		}
 		switch (rng_below(8)) {
@@ -119,7 +134,6 @@ static void misbehave(int region_fd, struct shared *shared)
 struct reader {
 	struct member member;
 	struct lane_in in[SLOTS];
-	__u32 seen[SLOTS];	/* producer indices */
 	__u32 changes;
 	struct shared *shared;
 };
@@ -139,45 +153,42 @@ static void look_for_lanes(struct reader *r)
 		ret = lane_accept(&r->in[id], &r->member, id);
 		if (ret && ret != -ENOENT)
 			_exit(30);
-		r->seen[id] = r->in[id].end->consumer;
 	}
 }
 
-/* Read a lane to its end; true if it held an item. */
+static bool is_valid(const struct ivring_item *item)
+{
+	return !(item->flags & ~IVRING_ITEM_FLAGS) && item->inline_len <= IVRING_INLINE_BYTES &&
+	       (__u64)item->offset + item->length <= 4096;
+}
+
+/* Read one round of a lane, or less if it holds less; true if it held an item. */
 static bool read_lane(struct reader *r, __u32 id)
 {
 	struct lane_in *in = &r->in[id];
 	struct ivring_item item;
-	__u32 producer, pending;
-	bool any;
+	__u32 taken;
 
 	if (!in->ring)
 		return false;
-	producer = LOAD(&in->ring->producer);
-	pending = producer - in->end->consumer;
-	if (pending > in->entries || producer - r->seen[id] > in->entries) {
-		if (id != BAD || lane_close(in))
-			_exit(31);
-		in->ring = NULL;
-		/* Items that have come since then are left for the next call. */
-		r->changes--;
-		__atomic_fetch_add(&r->shared->cheats, 1, __ATOMIC_RELAXED);
-		return true;
-	}
-	r->seen[id] = producer;
-	for (any = pending; pending; pending--) {
-		__u32 index = in->end->consumer;
-
-		item = in->ring->item[index % in->entries];
-		STORE(&in->end->consumer, index + 1);
-		if (id == BAD)
+	for (taken = 0; taken < in->entries && lane_take(in, &item); taken++) {
+		if (id == BAD && is_valid(&item)) {
 			r->shared->dropped++;
-		else if (item.cookie != r->shared->read++)
+		} else if (id == BAD) {
+			if (lane_close(in))
+				_exit(31);
+			in->ring = NULL;
+			/* The table may name the next lane already. */
+			r->changes--;
+			__atomic_fetch_add(&r->shared->cheats, 1, __ATOMIC_RELAXED);
+			return true;
+		} else if (item.cookie != r->shared->read++) {
 			_exit(32);
+		}
 	}
 	if (lane_ring_back(in))
 		_exit(33);
-	return any;
+	return taken;
 }
 
 static bool read_all(struct reader *r)
@@ -270,7 +281,7 @@ TEST_F(lane_hostile, words)
 				lane_unmap(&to_bad, &self->member);
 				to_bad.ring = NULL;
 			} else {
-				lane_put(&to_bad, &(struct ivring_item) { 0 });
+				lane_push(&to_bad, &(struct ivring_item) { 0 });
 				lane_flush(&to_bad, to_bad.next, now() + rng_below(10000));
 			}
 		} else {
@@ -293,9 +304,167 @@ TEST_F(lane_hostile, words)
 	EXPECT_EQ(-SIGKILL, child_wait(pid[1]));
 	kill(pid[0], SIGKILL);
 	EXPECT_EQ(-SIGKILL, child_wait(pid[0]));
-	TH_LOG("seed %#llx: %llu items, %llu sleeps, %llu invalid values in %llu lanes, %llu dropped",
+	TH_LOG("seed %#llx: %llu items, %llu sleeps, %llu lanes of %llu closed because of an invalid item, %llu valid items dropped",
 	       self->seed, sent, shared->sleeps, shared->cheats, shared->lanes,
 	       shared->dropped);
+}
+
+/*
+ * A sender writes a wrong sequence in the slot that the receiver looks at. The lane looks empty
+ * to the receiver and to the kernel, and no other ring is disturbed.
+ */
+
+struct scene {
+	struct member to;
+	struct member good;
+	struct member bad;
+	struct lane_out from_good;
+	struct lane_out from_bad;
+	struct lane_in in;	/* from bad */
+	struct lane_in other;	/* from good */
+};
+
+FIXTURE(lane_sequence) {
+	struct scene scene;
+};
+
+/* The difference to the right sequence. */
+FIXTURE_VARIANT(lane_sequence) {
+	__u32 wrong;
+};
+
+FIXTURE_VARIANT_ADD(lane_sequence, ahead_by_one) { 1 };
+FIXTURE_VARIANT_ADD(lane_sequence, ahead_by_a_round) { ENTRIES };
+FIXTURE_VARIANT_ADD(lane_sequence, ahead_by_half) { 0x80000000 };
+FIXTURE_VARIANT_ADD(lane_sequence, back_by_one) { -1 };
+FIXTURE_VARIANT_ADD(lane_sequence, back_by_a_round) { -ENTRIES };
+
+FIXTURE_SETUP(lane_sequence)
+{
+	struct scene *s = &self->scene;
+
+	ASSERT_EQ(0, member_create(&s->to, 3, 8, 4096));
+	ASSERT_EQ(0, member_join(&s->good, s->to.fd));
+	ASSERT_EQ(0, member_join(&s->bad, s->to.fd));
+	member_see_members(&s->to);
+	ASSERT_EQ(0, lane_connect(&s->from_good, &s->other, &s->good, &s->to, ENTRIES));
+	ASSERT_EQ(0, lane_connect(&s->from_bad, &s->in, &s->bad, &s->to, ENTRIES));
+}
+
+FIXTURE_TEARDOWN(lane_sequence)
+{
+	struct scene *s = &self->scene;
+
+	EXPECT_EQ(0, lane_close(&s->in));
+	EXPECT_EQ(0, lane_close(&s->other));
+	lane_unmap(&s->from_bad, &s->bad);
+	lane_unmap(&s->from_good, &s->good);
+	member_close(&s->bad);
+	member_close(&s->good);
+	member_close(&s->to);
+}
+
+/* Write the sequence of the item that is @ahead of the next one. */
+static void write_sequence(const struct lane_out *lane, __u32 ahead, __u32 wrong)
+{
+	__u32 index = lane->next + ahead;
+
+	STORE(&lane->ring->item[index % lane->entries].sequence, index + wrong);
+}
+
+/* The receiver sleeps. The lane of bad does not wake it, and another ring does. */
+static bool is_woken_by_others(struct scene *s, bool lane)
+{
+	struct member *to = &s->to;
+	struct ivring_item item;
+	pid_t pid = child_fork();
+
+	if (!pid)
+		_exit(-dev_wait(to->fd, 0, IVRING_DEADLINE_NEVER, NULL));
+	return SOON(member_state(to) == IVRING_IDLE) &&
+	       lane_doorbell(&s->from_bad) == 0 && member_state(to) == IVRING_IDLE &&
+	       (lane ? lane_send(&s->from_good, 7) == 1 :
+		       member_send(&s->good, to->id, to->generation, 7) == 0) &&
+	       child_wait(pid) == 0 &&
+	       (lane ? lane_take(&s->other, &item) : member_take(to, &item)) && item.cookie == 7;
+}
+
+/* Neither the receiver nor the kernel finds an item in the lane of bad. */
+static bool looks_empty(struct scene *s)
+{
+	__u64 pointless = member_stats(&s->bad).pointless;
+	__u64 rung = member_stats(&s->to).rung;
+
+	return !lane_pending(&s->in) && !dev_poll(s->to.fd, POLLIN) &&
+	       dev_wait(s->to.fd, 0, in_ms(20), NULL) == -ETIMEDOUT &&
+	       is_woken_by_others(s, false) && is_woken_by_others(s, true) &&
+	       member_stats(&s->bad).pointless == pointless + 2 &&
+	       member_stats(&s->to).rung == rung + 2;
+}
+
+TEST_F(lane_sequence, instead_of_the_right_one)
+{
+	struct ivring_item item = { .cookie = 5 };
+	struct scene *s = &self->scene;
+	struct lane_out *out = &s->from_bad;
+
+	lane_write(out, &item);
+	write_sequence(out, 0, variant->wrong);
+	EXPECT_TRUE(looks_empty(s));
+	/* The kernel lets the sender wait for its item, but no longer than it wants. */
+	EXPECT_EQ(-ETIMEDOUT, lane_flush(out, out->next + 1, in_ms(20)));
+
+	/* The sender can still write the right sequence. */
+	write_sequence(out, 0, 0);
+	EXPECT_EQ(1, lane_pending(&s->in));
+	EXPECT_EQ(0, dev_wait(s->to.fd, 0, 0, NULL));
+	EXPECT_TRUE(lane_take(&s->in, &item));
+	EXPECT_EQ(5, item.cookie);
+}
+
+/* The sender overwrites items that have not been read. */
+TEST_F(lane_sequence, over_an_unread_item)
+{
+	struct scene *s = &self->scene;
+	struct lane_out *out = &s->from_bad;
+	struct ivring_item item;
+	int i;
+
+	for (i = 0; i < ENTRIES; i++)
+		lane_push(out, &(struct ivring_item) { .cookie = i });
+	EXPECT_EQ(ENTRIES, lane_pending(&s->in));
+	EXPECT_EQ(0, dev_wait(s->to.fd, 0, 0, NULL));
+	write_sequence(out, -ENTRIES, variant->wrong);
+	EXPECT_TRUE(looks_empty(s));
+	write_sequence(out, -ENTRIES, 0);
+
+	/* In the middle it hides the items behind it. */
+	write_sequence(out, 3 - ENTRIES, variant->wrong);
+	EXPECT_EQ(3, lane_pending(&s->in));
+	for (i = 0; i < 3; i++)
+		EXPECT_TRUE(lane_take(&s->in, &item) && item.cookie == i);
+	EXPECT_TRUE(looks_empty(s));
+}
+
+/* The slot of the item that ends a delay decides, so the sender can wake the receiver too early. */
+TEST_F(lane_sequence, end_of_a_delay)
+{
+	struct scene *s = &self->scene;
+	struct lane_out *out = &s->from_bad;
+
+	s->to.area->wake_delay_us = 10000000;
+	STORE(&s->to.area->wake_items, 4);
+	STORE(&s->to.area->state, IVRING_IDLE);
+	lane_push(out, &(struct ivring_item) { 0 });
+	EXPECT_EQ(0, lane_doorbell(out));
+	EXPECT_EQ(IVRING_DELAYED, member_state(&s->to));
+	write_sequence(out, 2, variant->wrong);
+	EXPECT_EQ(0, lane_doorbell(out));
+	EXPECT_EQ(IVRING_DELAYED, member_state(&s->to));
+	write_sequence(out, 2, 0);
+	EXPECT_EQ(1, lane_doorbell(out));
+	EXPECT_EQ(IVRING_BUSY, member_state(&s->to));
+	EXPECT_EQ(1, lane_pending(&s->in));
 }
 
 TEST_HARNESS_MAIN

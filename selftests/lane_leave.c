@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * One end of a lane is killed at any point of its program, and another member takes its slot. The
- * other end is notified, no published item is lost, and a new lane can be opened.
+ * other end is notified, no item that was written is lost, and a new lane can be opened.
  */
 #include <sched.h>
 
@@ -198,7 +198,7 @@ TEST_F(lane_leave, sender)
 		}
 		ASSERT_TRUE(WIFSIGNALED(status));
 		ASSERT_EQ(0, child_wait(killer));
-		/* All published items are there. */
+		/* All items that were written are there. */
 		if (!in.ring)
 			lane_accept(&in, &self->member, SLOT);
 		if (in.ring) {

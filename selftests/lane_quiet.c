@@ -45,7 +45,7 @@ FIXTURE_TEARDOWN(lane_quiet)
 
 static void put(struct lane_out *out)
 {
-	lane_put(out, &(struct ivring_item) { 0 });
+	lane_push(out, &(struct ivring_item) { 0 });
 }
 
 static __u32 woken(const struct member *member)
@@ -134,7 +134,7 @@ TEST_F(lane_quiet, doorbell)
 		STORE(&self->to.area->state, states[i]);
 		put(out);
 		out->unfenced = i % 2;
-		EXPECT_EQ(states[i] == IVRING_IDLE, lane_tell(out));
+		EXPECT_EQ(states[i] == IVRING_IDLE, lane_notify(out));
 		EXPECT_EQ(i + 1, woken(&self->to));
 		EXPECT_FALSE(lane_quiet(out));
 		EXPECT_TRUE(lane_quiet(&self->out[2]));
@@ -167,7 +167,7 @@ TEST_F(lane_quiet, silent_sender)
 	put(&self->out[1]);
 	EXPECT_FALSE(holds(&self->to));
 	put(&self->out[2]);
-	EXPECT_EQ(1, lane_tell(&self->out[2]));
+	EXPECT_EQ(1, lane_notify(&self->out[2]));
 	EXPECT_TRUE(holds(&self->to));
 	EXPECT_TRUE(lane_quiet(&self->out[1]));
 	EXPECT_EQ(0, lane_doorbell(&self->out[1]));
@@ -234,7 +234,7 @@ TEST_F(lane_quiet, sender_leaves)
 	EXPECT_TRUE(holds(&self->to));
 	EXPECT_EQ(1, woken(&self->to));
 	EXPECT_FALSE(is_quiet(self->to.area, id));
-	/* If that sender has published nothing, there is no event. */
+	/* If that sender has written nothing, there is no event. */
 	lane_unmap(&self->out[7], &self->from[7]);
 	member_close(&self->from[7]);
 	EXPECT_EQ(1, woken(&self->to));
@@ -256,7 +256,7 @@ TEST_F(lane_quiet, delay)
 	EXPECT_FALSE(lane_mark(&self->in[1]));
 	STORE(&self->to.area->state, IVRING_IDLE);
 	put(&self->out[1]);
-	EXPECT_EQ(0, lane_tell(&self->out[1]));
+	EXPECT_EQ(0, lane_notify(&self->out[1]));
 	EXPECT_EQ(IVRING_DELAYED, member_state(&self->to));
 	EXPECT_FALSE(lane_quiet(&self->out[1]));
 	EXPECT_EQ(1, woken(&self->to));
@@ -267,9 +267,9 @@ TEST_F(lane_quiet, delay)
 	EXPECT_FALSE(lane_mark(&self->in[2]));
 	STORE(&self->to.area->state, IVRING_IDLE);
 	put(&self->out[1]);
-	EXPECT_EQ(0, lane_tell(&self->out[1]));
+	EXPECT_EQ(0, lane_notify(&self->out[1]));
 	put(&self->out[2]);
-	EXPECT_EQ(0, lane_tell(&self->out[2]));
+	EXPECT_EQ(0, lane_notify(&self->out[2]));
 	EXPECT_FALSE(lane_quiet(&self->out[2]));
 	EXPECT_TRUE(SOON(member_state(&self->to) == IVRING_BUSY));
 }
@@ -322,7 +322,7 @@ TEST(receiver_ends)
 	munmap((void *)in.ring, lane_size(ENTRIES));
 	member_close(&b);
 	put(&out);
-	EXPECT_EQ(-EPIPE, lane_tell(&out));
+	EXPECT_EQ(-EPIPE, lane_notify(&out));
 	lane_unmap(&out, &a);
 	member_close(&a);
 }

@@ -116,7 +116,7 @@ static void await_read(const struct lane_out *lane, bool all, bool close)
 }
 
 /*
- * Make stores that miss the cache. The store of the producer index waits behind them, and
+ * Make stores that miss the cache. The store of the item's sequence waits behind them, and
  * until then no other CPU sees it.
  */
 static void fill_store_buffer(__u8 *outbox)
@@ -168,8 +168,8 @@ static void send_items(struct member *to, enum barrier by, int count, bool close
 		item = timed_item(i, i + 1 == count || now() > end);
 		lane_write(&lane, &item);
 		fill_store_buffer(outbox);
-		lane_publish(&lane);
-		if (lane_tell(&lane) < 0)
+		lane_push(&lane, &item);
+		if (lane_notify(&lane) < 0)
 			_exit(14);
 	}
 	/* Leave when every item has been read. */
@@ -183,7 +183,7 @@ static struct lane_in lane;
 /* Whether there is an item in a ring that the receiver looks at. */
 static bool lane_holds_some(void)
 {
-	return !is_quiet(lane.member->area, lane.from) && lane_pending(&lane);
+	return !is_quiet(lane.member->area, lane.from) && lane_has_item(&lane);
 }
 
 static bool mark(void)

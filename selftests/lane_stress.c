@@ -71,12 +71,9 @@ static void send_some(__u32 id)
 	memcpy(item.data, &me.generation, sizeof(me.generation));
 	for (i = rng_below(BATCH); i >= 0 && !lane_full(out); i--) {
 		item.cookie = traffic[id].sent++;
-		lane_write(out, &item);
-		if (rng_below(2))
-			lane_publish(out);
+		lane_push(out, &item);
 	}
-	lane_publish(out);
-	ret = lane_tell(out);
+	ret = lane_notify(out);
 	if (ret >= 0 && lane_full(out) && rng_below(2))
 		ret = lane_flush(out, out->next - rng_below(ENTRIES),
 				 now() + rng_below(5 * MSEC));
@@ -114,7 +111,7 @@ static void read_lane(__u32 id)
 	__u32 generation;
 	bool gone;
 
-	/* Read this first: items that the member published before it left are seen after that. */
+	/* Read this first: items that the member sent before it left are seen after that. */
 	gone = member_generation(&me, id) != peer->in.generation;
 	while (lane_take(&peer->in, &item)) {
 		memcpy(&generation, item.data, sizeof(generation));
@@ -155,7 +152,7 @@ static bool lanes_hold_some(void)
 	if (LOAD(&me.lanes->changes) != changes)
 		return true;
 	for (id = 0; id < MEMBERS; id++)
-		if (peers[id].in.ring && lane_pending(&peers[id].in))
+		if (peers[id].in.ring && lane_has_item(&peers[id].in))
 			return true;
 	return false;
 }

@@ -177,7 +177,7 @@ TEST_F(leave, successor_gets_nothing)
 		ASSERT_EQ(0, send(&self->member, &self->other));
 	leave(&self->other, variant->how);
 	ASSERT_EQ(0, member_join_slot(&next, self->member.fd, SLOT));
-	EXPECT_EQ(next.start, next.inbox->producer);
+	EXPECT_EQ(next.start, next.area->inbox_consumer);
 	EXPECT_EQ(0, memcmp(&next.inbox->item[0],
 			    &(struct ivring_item) { 0 }, sizeof(item)));
 	EXPECT_EQ(-ETIMEDOUT, dev_wait(next.fd, 0, 0, NULL));

@@ -218,10 +218,39 @@ static inline int member_send_wait(const struct member *member, __u32 id, __u32 
 	return dev_ioctl(member->fd, IVRING_IOC_ENQUEUE, &e);
 }
 
+/* Whether a ring holds the item of @index. */
+static inline bool ring_holds(const struct ivring_ring_area *ring, __u32 entries, __u32 index)
+{
+	return LOAD(&ring->item[index % entries].sequence) == index;	/* P */
+}
+
+/* The number of items in a ring from index @consumer on. */
+static inline __u32 ring_pending(const struct ivring_ring_area *ring, __u32 entries, __u32 consumer)
+{
+	__u32 pending = 0;
+
+	while (pending < entries && ring_holds(ring, entries, consumer + pending))
+		pending++;
+	return pending;
+}
+
+/* Copy the item of @index. The copy is equal to what was sent, except for the stamp of the kernel. */
+static inline void ring_copy(const struct ivring_ring_area *ring, __u32 entries, __u32 index,
+			     struct ivring_item *item)
+{
+	memcpy(item, (void *)&ring->item[index % entries], sizeof(*item));
+	item->sequence = 0;
+}
+
 /* The number of items in the inbox. */
 static inline __u32 member_pending(const struct member *member)
 {
-	return LOAD(&member->inbox->producer) - member->area->inbox_consumer;
+	return ring_pending(member->inbox, member->entries, member->area->inbox_consumer);
+}
+
+static inline bool member_has_item(const struct member *member)
+{
+	return ring_holds(member->inbox, member->entries, member->area->inbox_consumer);
 }
 
 /* Read one item and release its slot; false if there is none. */
@@ -229,10 +258,9 @@ static inline bool member_take(struct member *member, struct ivring_item *item)
 {
 	__u32 index = member->area->inbox_consumer;
 
-	if (!member_pending(member))
+	if (!member_has_item(member))
 		return false;
-	memcpy(item, (void *)&member->inbox->item[index % member->entries],
-	       sizeof(*item));
+	ring_copy(member->inbox, member->entries, index, item);
 	STORE(&member->area->inbox_consumer, index + 1);
 	return true;
 }

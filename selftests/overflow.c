@@ -101,13 +101,12 @@ TEST_F(overflow, payload)
 
 	for (length = 1; length; length *= 2) {
 		item.length = length;
-		item.offset = -(__u64)length;
+		/* In 32 bits the payload would end at the start of the outbox, or at its end. */
+		item.offset = -length;
 		EXPECT_EQ(-EINVAL, dev_ioctl(self->member.fd, IVRING_IOC_ENQUEUE, &e));
-		item.offset = (__u32)-length;
-		if (item.offset)
+		item.offset = 4096 - length;
+		if (length > 4096)
 			EXPECT_EQ(-EINVAL, dev_ioctl(self->member.fd, IVRING_IOC_ENQUEUE, &e));
-		item.offset = 4096 - length + (1ULL << 32);
-		EXPECT_EQ(-EINVAL, dev_ioctl(self->member.fd, IVRING_IOC_ENQUEUE, &e));
 	}
 }
 

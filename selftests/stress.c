@@ -47,10 +47,9 @@ static __u64 hash(__u64 sum, const void *data, size_t size)
 static __u64 checksum(const struct ivring_item *item, const void *payload)
 {
 	__u64 sum = 0xcbf29ce484222325;
-	__u32 who[2] = { item->from, item->from_gen };
 
-	sum = hash(sum, who, sizeof(who));
-	sum = hash(sum, &item->port, 24);	/* port to cookie */
+	sum = hash(sum, &item->port, offsetof(struct ivring_item, data) -
+		   offsetof(struct ivring_item, port));
 	sum = hash(sum, item->data, sizeof(__u64));
 	return payload ? hash(sum, payload, item->length) : sum;
 }
@@ -178,7 +177,7 @@ static bool receive_one(void)
 	struct traffic *t;
 	struct body body;
 
-	if (!member_pending(&me))
+	if (!member_has_item(&me))
 		return false;
 	CHECK(item->from < MEMBERS, "from %u", item->from);
 	CHECK(item->inline_len == sizeof(body), "inline_len %u", item->inline_len);
@@ -203,7 +202,7 @@ static bool receive_one(void)
 		count(&counts->orphans, 1);
 	else
 		CHECK(body.checksum == checksum(item, payload),
-		      "checksum of item %llu of %u:%u, %u bytes at %llu",
+		      "checksum of item %llu of %u:%u, %u bytes at %u",
 		      body.sequence, item->from, item->from_gen, item->length,
 		      item->offset);
 	count(&books->items, 1);
@@ -223,7 +222,7 @@ static void receive_all(void)
 
 static bool pending(void)
 {
-	return member_pending(&me);
+	return member_has_item(&me);
 }
 
 static const struct storm storm = {
