@@ -66,7 +66,7 @@ calls! {
     Add "add" 8 (map: MAP, word: WORD, step: STEP);
     /// Adds to a word again and again, with the old value in between.
     Storm "storm" 4 (map: MAP, word: WORD, step: STEP, times: TIMES);
-    /// Copies a word of one mapping to another, as a good reader does to advance its index.
+    /// Copies a word of one mapping to another.
     Copy "copy" 8 (map: MAP, word: WORD, from: MAP, source: WORD);
     /// Fills a part of a mapping with random bytes.
     Fill "fill" 3 (map: MAP, page: PAGE, seed: VALUE);

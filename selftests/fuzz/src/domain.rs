@@ -137,6 +137,7 @@ pub mod items {
     pub const OFFSET: u64 = 7;
     pub const LAST_BAD: u64 = 8;
     pub const RANDOM: u64 = 9;
+    pub const SEQUENCE: u64 = 10;
 }
 
 /// Which area.
@@ -188,7 +189,7 @@ domain! {
     COUNT (open) { 1, 2, 4, 9; 0, 8, 64, 256, 257, max = MAX }
     ITEMS { good = items::GOOD, payload = items::PAYLOAD; beyond = items::BEYOND, wrapping = items::WRAPPING,
         forged = items::FORGED, flags = items::FLAGS, inline = items::INLINE, offset = items::OFFSET,
-        lastbad = items::LAST_BAD, random = items::RANDOM }
+        lastbad = items::LAST_BAD, random = items::RANDOM, sequence = items::SEQUENCE }
     PLACE { own = place::OWN; null = place::NULL, kernel = place::KERNEL, edge = place::EDGE, readonly = place::READONLY,
         odd = place::ODD, map0 = place::MAP, map1 = place::MAP + 1, map2 = place::MAP + 2, map3 = place::MAP + 3 }
     ENQUEUE_FLAGS (open) { 0, 1; 2, 3, max = MAX }
@@ -205,9 +206,10 @@ domain! {
     PROT { fit = FIT, rw = 3, r = 1; none = 0, w = 2, x = 4, rx = 5, rwx = 7 }
     MAP_FLAGS { shared = 1; private = 2, validate = 3, populate = 0x8001, noreserve = 0x4001 }
     /// Words with a meaning in some area.
-    WORD (open) { 0, 4, 8, 64, 68, 128, 132, 4096, 4100, 4160; 12, 24, 28, 4164, 4224, 4352, 4416, 4420, 8192 }
-    /// The value that is written.
-    VALUE (open) { 0, 1, 2, 3, 4, 1000; 5, 64, 65536, half = 0x8000_0000, minus1 = MAX, minus2 = MAX - 1, minus4 = MAX - 3, 1000000 }
+    WORD (open) { 0, 4, 8, 64, 128, 132, 4096, 4100, 4160, 4224, 4288; 12, 24, 28, 68, 4164, 4352, 4416, 4420, 8192 }
+    /// The value that is written. The last good ones are the first indices of small rings.
+    VALUE (open) { 0, 1, 2, 3, 4, 1000, minus4 = MAX - 3, minus3 = MAX - 2, minus2 = MAX - 1, minus1 = MAX;
+        5, 64, 65536, half = 0x8000_0000, 1000000 }
     /// The number that is added.
     STEP (open) { 1, 2, minus1 = MAX; 4, 5, 64, half = 0x8000_0000, minus2 = MAX - 1, minus4 = MAX - 3, 65536 }
     TIMES { 100; 1, 1000, 10000 }

@@ -270,16 +270,18 @@ impl Member {
     fn read_all(&self, own: *mut abi::MemberArea, inbox: *mut abi::RingArea) -> Result<()> {
         use std::sync::atomic::{AtomicU32, Ordering};
         // SAFETY: The word is aligned and mapped, and accessed only by atomics.
-        let (consumer, producer) = unsafe {
-            (
-                AtomicU32::from_ptr(&raw mut (*own).inbox_consumer),
-                AtomicU32::from_ptr(&raw mut (*inbox).producer),
-            )
-        };
+        let consumer = unsafe { AtomicU32::from_ptr(&raw mut (*own).inbox_consumer) };
         let mut next = consumer.load(Ordering::Relaxed);
         let mut expected = 0;
         while expected < ITEMS {
-            if producer.load(Ordering::Acquire) == next {
+            // SAFETY: The slot is within the mapped ring. Its sequence is aligned, and accessed only
+            // by atomics until the item is there.
+            let (slot, sequence) = unsafe {
+                let first = (&raw mut (*inbox).item).cast::<abi::Item>();
+                let slot = first.add((next % ENTRIES) as usize);
+                (slot, AtomicU32::from_ptr(&raw mut (*slot).sequence))
+            };
+            if sequence.load(Ordering::Acquire) != next {
                 let mut wait = abi::Wait {
                     deadline: now() + LIMIT_NS,
                     ..Default::default()
@@ -288,14 +290,9 @@ impl Member {
                     .with_context(|| format!("WAIT for item {expected}"))?;
                 continue;
             }
-            // SAFETY: The slot is within the mapped ring, and its item is published and not
-            // released yet.
-            let item = unsafe {
-                (&raw const (*inbox).item)
-                    .cast::<abi::Item>()
-                    .add((next % ENTRIES) as usize)
-                    .read_volatile()
-            };
+            // SAFETY: The slot is within the mapped ring, and its item is there and not released
+            // yet.
+            let item = unsafe { slot.read_volatile() };
             ensure!(
                 item.cookie == u64::from(expected),
                 "item {} in the place of item {expected}",

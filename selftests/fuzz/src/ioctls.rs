@@ -227,18 +227,19 @@ fn make_items(track: &mut Track, kind: u64, count: usize) -> Vec<abi::Item> {
         match kind {
             items::PAYLOAD => (item.offset, item.length) = (4000, 96),
             items::BEYOND => (item.offset, item.length) = (4096, 0x2000_0000),
-            items::WRAPPING => (item.offset, item.length) = (u64::MAX - 1, 4),
+            items::WRAPPING => (item.offset, item.length) = (u32::MAX - 1, 4),
             items::FORGED => (item.from, item.from_gen) = (1, 1),
             items::FLAGS => item.flags = 0x81,
             items::INLINE => item.inline_len = 33,
             items::OFFSET => item.offset = 8,
+            items::SEQUENCE => item.sequence = u32::MAX - 3,
             items::LAST_BAD if index == last => item.inline_len = 255,
             items::RANDOM => {
                 item.from = track.rng.random::<u16>() & 1;
                 item.flags = track.rng.random::<u8>() & 3;
                 item.inline_len = track.rng.random::<u8>() & 63;
                 item.length = track.rng.next_u32() >> track.rng.random_range(0..32);
-                item.offset = track.rng.next_u64() >> track.rng.random_range(0..64);
+                item.offset = track.rng.next_u32() >> track.rng.random_range(0..32);
             }
             _ => {}
         }

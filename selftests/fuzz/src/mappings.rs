@@ -5,6 +5,7 @@
 //! All accesses hold the table's lock, so that no thread writes where another one has unmapped: a
 //! signal for a bad address is a finding.
 
+use std::mem::offset_of;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{RwLock, RwLockReadGuard};
@@ -95,13 +96,21 @@ impl Mapping {
             }
             area::INBOX => (0..self.entries as u64).find_map(|index| {
                 let item = PAGE as u64 + 64 * index;
-                let (first, generation) = (self.load(item)?, self.load(item + 4)?);
-                let (from, flags, inline) = (first & 0xffff, (first >> 16) & 0xff, first >> 24);
-                let good = first == 0
+                let word = |field: usize| self.load(item + field as u64);
+                let sequence = word(offset_of!(abi::Item, sequence))?;
+                let head = word(offset_of!(abi::Item, from))?;
+                let generation = word(offset_of!(abi::Item, from_gen))?;
+                let (from, flags, inline) = (head & 0xffff, (head >> 16) & 0xff, head >> 24);
+                let good = head == 0
                     || from < abi::MAX_SLOTS && flags <= u32::from(abi::ITEM_FLAGS) && inline <= 32;
-                // Both values are of one sender, or of two. The generation of a member is odd.
+                // The values may be of different senders. The generation of a member is odd.
                 let good = good && (generation == 0 || generation % 2 == 1);
-                (!good).then(|| format!("inbox item {index}: {first:x} generation {generation}"))
+                // The index belongs to this slot, or no item has been written yet.
+                let belongs = u64::from(sequence) % self.entries as u64 == index;
+                let good = good && (sequence == 0 || belongs);
+                (!good).then(|| {
+                    format!("inbox item {index}: {sequence:x} {head:x} generation {generation}")
+                })
             }),
             _ => None,
         }
