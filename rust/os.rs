@@ -8,5 +8,6 @@ pub(crate) mod cpus;
 pub(crate) mod credentials;
 pub(crate) mod nospec;
 pub(crate) mod process;
+pub(crate) mod store;
 pub(crate) mod user;
 pub(crate) mod waitqueue;

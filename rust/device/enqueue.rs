@@ -95,9 +95,8 @@ fn take<'a>(
 /// size of the sender's outbox, which has the payload.
 fn check_item(item: &Item, outbox_bytes: u64) -> Result {
     let end = u64::from(item.offset) + u64::from(item.length);
-    let good = item.sequence == 0
-        && item.from == 0
-        && item.from_gen == 0
+    let set_by_kernel = item.sequence | u32::from(item.from) | item.from_gen;
+    let good = set_by_kernel == 0
         && item.flags & !ITEM_FLAGS == 0
         && usize::from(item.inline_len) <= INLINE_BYTES
         && end <= outbox_bytes

@@ -13,10 +13,14 @@ use core::{
 };
 use kernel::{
     prelude::*,
-    sync::atomic::{self, Acquire, Full, Relaxed, Release},
+    sync::atomic::{self, Acquire, Full, Relaxed},
 };
 
-use crate::{memory::backing::Backing, os::bits, uapi::Item};
+use crate::{
+    memory::backing::Backing,
+    os::{bits, store},
+    uapi::Item,
+};
 
 /// Zeroed memory that begins at a page boundary, as the kernel sees it.
 pub(crate) struct Area {
@@ -106,7 +110,7 @@ impl Word<'_> {
 
     pub(crate) fn store_release(self, value: u32) {
         // SAFETY: By the type invariant.
-        unsafe { atomic::atomic_store(self.0.as_ptr(), value, Release) }
+        unsafe { store::store_release(self.0.as_ptr(), value) }
     }
 
     /// Replaces `old` by `new`, fully ordered. If the word is not `old`, the error is the word's

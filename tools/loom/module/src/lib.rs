@@ -52,7 +52,7 @@ mod memory {
     pub(crate) use crate::{area, backing, layout};
 }
 mod os {
-    pub(crate) use crate::{allocation, bits, cpus, waitqueue};
+    pub(crate) use crate::{allocation, bits, cpus, store, waitqueue};
 }
 mod queue {
     pub(crate) use crate::{patience, ring, room, wait_list, waiter};
@@ -117,6 +117,18 @@ mod bits {
 
     pub(crate) unsafe fn fetch_andnot(word: *mut u32, bits: u32) -> u32 {
         machine::update(word, true, |word| word & !bits)
+    }
+}
+
+mod store {
+    //! Replaces `rust/os/store.rs`.
+
+    use std::sync::atomic::Ordering;
+
+    use ivring_loom::machine;
+
+    pub(crate) unsafe fn store_release(word: *mut u32, value: u32) {
+        machine::store(word, value, Ordering::Release);
     }
 }
 
