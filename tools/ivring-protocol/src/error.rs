@@ -9,9 +9,7 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The producer index of a ring has gone back, or is farther ahead than the capacity allows.
-    ProducerIndex,
-    /// The consumer index of a ring has gone back, or is ahead of the producer index.
+    /// The consumer index of a ring has gone back, or is ahead of the items that were sent.
     ConsumerIndex,
     /// The length of an item's inline data exceeds the space for it in an item.
     InlineLength,
@@ -26,7 +24,6 @@ pub enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::ProducerIndex => "the producer index is out of range",
             Self::ConsumerIndex => "the consumer index is out of range",
             Self::InlineLength => "an item has too much inline data",
             Self::UnknownFlags => "an item has unknown flags",

@@ -26,7 +26,7 @@
 //!
 //! /// Sums the cookies of all readable items. Returns whether a waiting sender must be notified.
 //! fn sum<M: ReaderMemory>(ring: &mut RingReader<M>, sum: &mut u64) -> Result<bool, Fault> {
-//!     let readable = ring.readable()?;
+//!     let readable = ring.readable(32);
 //!     for ahead in 0..readable {
 //!         *sum += ring.item(ahead)?.cookie;
 //!     }
@@ -56,6 +56,7 @@ pub mod sender;
 pub mod state;
 
 mod atomic;
+mod prefetch;
 
 // Slow under Miri, which finds nothing here, because these tests use no unsafe code.
 #[cfg(all(test, not(miri)))]

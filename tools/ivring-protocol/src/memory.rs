@@ -26,14 +26,20 @@ pub trait Memory {
 pub trait ReaderMemory: Memory {
     /// The capacity in items, a power of two. It never changes.
     fn capacity(&self) -> u32;
-    /// Loads the producer index, which the sender writes.
-    fn producer(&self) -> u32;
+    /// Loads the sequence in the slot of an index, which the sender writes.
+    fn sequence(&self, index: u32) -> u32;
     /// Loads the word that says whether a sender waits for the reader's progress.
     fn room_wanted(&self) -> u32;
     /// Loads the index that this sender waits for.
     fn room_at(&self) -> u32;
-    /// Copies the item at an index. Its sender may be writing it at the same time.
+    /// Copies the item at an index, except its sequence, which is zero in the copy. The sender has
+    /// stored the sequence before. A sender that breaks the protocol may be writing the item at the
+    /// same time.
     fn item(&self, index: u32) -> Item;
+    /// Prefetches the item at an index.
+    fn prefetch(&self, index: u32) {
+        let _ = index;
+    }
     /// Stores the reader's own consumer index, with release order.
     fn set_consumer(&self, index: u32);
     /// The slot of the sender if this is a lane that can be [marked](Self::mark) as quiet,
@@ -51,10 +57,15 @@ pub trait ReaderMemory: Memory {
 pub trait WriterMemory: Memory {
     /// The capacity in items, a power of two. It never changes.
     fn capacity(&self) -> u32;
-    /// Writes the item at an index. No reader uses the item before it is published.
+    /// Writes the item at an index: first everything but its sequence, then the index as its
+    /// sequence, with release order. Never writes another value to the sequence.
     fn set_item(&self, index: u32, item: &Item);
-    /// Stores the producer index, with release order.
-    fn set_producer(&self, index: u32);
+    /// Loads the sequence in the slot of an index, which only this writer stores.
+    fn sequence(&self, index: u32) -> u32;
+    /// Prefetches the slot of an index, to write there.
+    fn prefetch(&self, index: u32) {
+        let _ = index;
+    }
     /// Loads the consumer index, which the reader writes.
     fn consumer(&self) -> u32;
     /// Loads the word that says whether the reader has closed the ring.

@@ -4,20 +4,36 @@
 //!
 //! Words are accessed with relaxed atomics, and items of other members are copied with relaxed
 //! atomics, so that no reference is formed to memory that others can write. Memory that may be
-//! mapped read-only is only loaded from.
+//! mapped read-only is only loaded from. The sequence of an item is always accessed as one `u32`,
+//! and never as a part of a larger word.
 
 #![allow(unsafe_code)]
 
 use core::array;
 use core::fmt;
-use core::mem::transmute;
-use core::ptr::NonNull;
+use core::mem::{offset_of, transmute};
+use core::ptr::{self, NonNull};
 
 use crate::abi::{Item, LaneEnd, MAX_SLOTS, MemberArea, RingArea};
 use crate::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::memory::{Memory, ReaderMemory, StateMemory, WriterMemory};
+use crate::prefetch::{prefetch_to_read, prefetch_to_write};
 
-const ITEM_WORDS: usize = size_of::<Item>() / size_of::<usize>();
+/// The bytes of an item behind its sequence and its port are copied in this number of words.
+const WORDS: usize = (size_of::<Item>() - BEHIND_PORT) / size_of::<usize>();
+const BEHIND_PORT: usize = offset_of!(Item, port) + size_of::<u32>();
+const BEHIND_SEQUENCE: usize = offset_of!(Item, sequence) + size_of::<u32>();
+
+// The sequence comes first, and the port is next to it.
+const _: () = assert!(BEHIND_SEQUENCE == 4 && BEHIND_PORT == 8);
+
+/// An item behind its sequence, as the reader copies it.
+#[repr(C)]
+struct Copied {
+    sequence: u32,
+    port: u32,
+    words: [usize; WORDS],
+}
 
 /// The order of a load that is followed by a fence, which makes it an acquire load. ThreadSanitizer
 /// does not support fences, and would report later accesses as races. So for ThreadSanitizer the
@@ -115,6 +131,14 @@ impl Place {
                 .add(slot)
         }
     }
+
+    /// Loads the sequence in the slot of an index.
+    #[inline]
+    fn sequence(&self, index: u32, order: Ordering) -> u32 {
+        // SAFETY: by the invariant the item is mapped and aligned. In this process a sequence is
+        // accessed with atomics only.
+        unsafe { load_in_order(&raw mut (*self.item(index)).sequence, order) }
+    }
 }
 
 /// The memory of a ring as its reader uses it.
@@ -146,7 +170,8 @@ impl RawReaderMemory {
     /// - a [`RingArea`] and `capacity` items are mapped at `area`, readable and aligned to 8 bytes;
     /// - `consumer` is mapped, writable and aligned;
     /// - this process accesses both with atomics only. (A [`RawWriterMemory`] of the same ring may
-    ///   write items with plain stores, because it does not write items that may be read.)
+    ///   write items with plain stores, because a reader only reads the sequence of an item before
+    ///   the writer has stored it there.)
     pub unsafe fn new(area: NonNull<RingArea>, capacity: u32, consumer: NonNull<u32>) -> Self {
         Self {
             place: Place::new(area, capacity),
@@ -185,12 +210,8 @@ impl ReaderMemory for RawReaderMemory {
     }
 
     #[inline]
-    fn producer(&self) -> u32 {
-        // SAFETY: by the invariant the area is mapped and aligned.
-        unsafe {
-            let producer = &raw mut (*self.place.area.as_ptr()).producer;
-            load_in_order(producer, BEFORE_FENCE)
-        }
+    fn sequence(&self, index: u32) -> u32 {
+        self.place.sequence(index, BEFORE_FENCE)
     }
 
     #[inline]
@@ -207,14 +228,29 @@ impl ReaderMemory for RawReaderMemory {
 
     #[inline]
     fn item(&self, index: u32) -> Item {
-        let words: *mut usize = self.place.item(index).cast();
-        let words: [usize; ITEM_WORDS] = array::from_fn(|i| {
-            // SAFETY: the item is mapped and has `ITEM_WORDS` aligned words. Relaxed loads are
-            // allowed for read-only memory, and while other processes write there.
+        let item = self.place.item(index);
+        // SAFETY: the item is mapped and aligned. Relaxed loads are allowed for read-only memory,
+        // and while other processes write there.
+        let port = unsafe { load(&raw mut (*item).port) };
+        // SAFETY: the item is mapped, and so are its words.
+        let words: *mut usize = unsafe { item.byte_add(BEHIND_PORT) }.cast();
+        let words = array::from_fn(|i| {
+            // SAFETY: behind its port the item has `WORDS` aligned words. The loads are allowed as
+            // above.
             unsafe { AtomicUsize::from_ptr(words.add(i)) }.load(Ordering::Relaxed)
         });
+        let copied = Copied {
+            sequence: 0,
+            port,
+            words,
+        };
         // SAFETY: both types have the same size, and any bytes are a valid `Item`.
-        unsafe { transmute::<[usize; ITEM_WORDS], Item>(words) }
+        unsafe { transmute::<Copied, Item>(copied) }
+    }
+
+    #[inline]
+    fn prefetch(&self, index: u32) {
+        prefetch_to_read(self.place.item(index));
     }
 
     #[inline]
@@ -321,18 +357,26 @@ impl WriterMemory for RawWriterMemory {
 
     #[inline]
     fn set_item(&self, index: u32, item: &Item) {
-        // SAFETY: the item is mapped, and no other code writes it. A reader that reads the item
-        // before it is published uses atomics, and may read anything.
-        unsafe { self.place.item(index).write(*item) };
+        const BYTES: usize = size_of::<Item>() - BEHIND_SEQUENCE;
+        let slot = self.place.item(index);
+        // SAFETY: the item is mapped, and no other code writes it. Until the sequence is stored, a
+        // reader reads nothing but the sequence.
+        unsafe {
+            let from: *const u8 = (&raw const *item).byte_add(BEHIND_SEQUENCE).cast();
+            let to: *mut u8 = slot.byte_add(BEHIND_SEQUENCE).cast();
+            ptr::copy_nonoverlapping(from, to, BYTES);
+            store(&raw mut (*slot).sequence, index, Ordering::Release);
+        }
     }
 
     #[inline]
-    fn set_producer(&self, index: u32) {
-        // SAFETY: by the invariant the area is mapped and writable.
-        unsafe {
-            let producer = &raw mut (*self.place.area.as_ptr()).producer;
-            store(producer, index, Ordering::Release);
-        }
+    fn sequence(&self, index: u32) -> u32 {
+        self.place.sequence(index, Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn prefetch(&self, index: u32) {
+        prefetch_to_write(self.place.item(index));
     }
 
     #[inline]

@@ -54,17 +54,8 @@ struct QuietRings<R, T> {
 pub struct Turn {
     /// The index of the ring, in the order in which the rings were added.
     pub ring: usize,
-    /// The number of readable items.
+    /// The number of items that were found to be readable.
     pub readable: u32,
-}
-
-/// A ring whose sender has broken the protocol.
-#[derive(Debug)]
-pub struct Broken {
-    /// The index of the ring, in the order in which the rings were added.
-    pub ring: usize,
-    /// The check that has failed.
-    pub fault: Fault,
 }
 
 impl<R: ReaderMemory, S: StateMemory, T> Receiver<R, S, T> {
@@ -151,8 +142,8 @@ impl<R: ReaderMemory, S: StateMemory, T> Receiver<R, S, T> {
                 marked.push((index, id));
             }
         }
-        // Barrier Q: pairs with the sender's full barrier between its publish and its look at the
-        // mark.
+        // Barrier Q: pairs with the sender's full barrier between its store of an item's sequence
+        // and its look at the mark.
         self.state.fence();
         let mut found = false;
         // Rings are removed from the last to the first, because those behind a removed ring move
@@ -182,7 +173,7 @@ impl<R: ReaderMemory, S: StateMemory, T> Receiver<R, S, T> {
         &self.rings
     }
 
-    /// A ring, for a look at its sender's index.
+    /// A ring, for a look for its items.
     pub fn ring(&mut self, ring: usize) -> &mut RingReader<R> {
         &mut self.rings[ring].0
     }
@@ -206,12 +197,10 @@ impl<R: ReaderMemory, S: StateMemory, T> Receiver<R, S, T> {
     /// Finds the next ring that has items; `None` if no ring has any. If one has, the member is
     /// busy afterwards. Otherwise its state is unchanged, so that an armed member stays armed.
     ///
-    /// # Errors
-    ///
-    /// [`Broken`] if the next ring with items or a fault is broken. The other rings have their
-    /// turns after it.
+    /// `enough` is the largest number of items that the caller takes in this turn, at least one:
+    /// see [`RingReader::readable`].
     #[inline]
-    pub fn turn(&mut self) -> Result<Option<Turn>, Broken> {
+    pub fn turn(&mut self, enough: u32) -> Option<Turn> {
         self.quiet.turns += 1;
         if self.is_sweep_due() && self.state.fence_senders() {
             self.sweep();
@@ -220,17 +209,14 @@ impl<R: ReaderMemory, S: StateMemory, T> Receiver<R, S, T> {
         for _ in 0..count {
             let ring = if self.next < count { self.next } else { 0 };
             self.next = ring + 1;
-            match self.rings[ring].0.readable() {
-                Ok(0) => {}
-                Ok(readable) => {
-                    self.state.busy();
-                    return Ok(Some(Turn { ring, readable }));
-                }
-                Err(fault) => return Err(Broken { ring, fault }),
+            let readable = self.rings[ring].0.readable(enough);
+            if readable > 0 {
+                self.state.busy();
+                return Some(Turn { ring, readable });
             }
         }
         self.quiet.turns += EMPTY;
-        Ok(None)
+        None
     }
 
     /// Copies the readable item number `ahead` of a ring, counted from zero, like

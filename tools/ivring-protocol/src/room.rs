@@ -5,7 +5,7 @@
 use crate::atomic::{AtomicU32, Ordering, fence};
 
 /// Whether a reader with the consumer index `consumer` has read everything before the index
-/// `position`, which was a producer index at some time.
+/// `position`, which was the index of the sender's next item at some time.
 ///
 /// An unread position is ahead of the consumer index by at most the capacity. So the result is
 /// right even if the index has advanced by more than half of the range of a u32.

@@ -53,9 +53,9 @@ pub struct Sender<M, B> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LaneStats {
-    /// Items published.
+    /// Items sent.
     pub sent: u64,
-    /// System calls to ring the receiver. All other publishes needed none.
+    /// System calls to ring the receiver. All other notifications needed none.
     pub doorbells: u64,
     /// The system calls among `doorbells` that woke the receiver.
     pub rung: u64,
@@ -102,7 +102,8 @@ impl<M: WriterMemory, B: Bell> Sender<M, B> {
         self.polling = polling;
     }
 
-    /// Stages an item. The reader does not see it before [`Sender::publish`].
+    /// Sends an item. The reader can read it at once. A reader that is idle does so after
+    /// [`Sender::notify`].
     ///
     /// # Errors
     ///
@@ -111,7 +112,7 @@ impl<M: WriterMemory, B: Bell> Sender<M, B> {
     /// - [`SendError::Bell`] if the bell has failed.
     #[inline]
     pub fn push(&mut self, item: &Item) -> Result<(), SendError<B::Error>> {
-        if self.writer.stage(item) {
+        if self.writer.push(item) {
             Ok(())
         } else {
             self.push_anew(item)
@@ -122,8 +123,8 @@ impl<M: WriterMemory, B: Bell> Sender<M, B> {
     #[inline(never)]
     fn push_anew(&mut self, item: &Item) -> Result<(), SendError<B::Error>> {
         self.look_for_room()?;
-        let staged = self.writer.stage(item);
-        debug_assert!(staged, "there is room");
+        let pushed = self.writer.push(item);
+        debug_assert!(pushed, "there is room");
         Ok(())
     }
 
@@ -137,15 +138,15 @@ impl<M: WriterMemory, B: Bell> Sender<M, B> {
         Ok(room)
     }
 
-    /// Publishes all staged items, and rings the reader if it may be asleep. Returns whether this
-    /// call has woken the reader.
+    /// Rings the reader if items were pushed since the last call and the reader may be asleep.
+    /// Returns whether this call has woken the reader.
     ///
     /// # Errors
     ///
     /// The errors of [`Sender::push`], except [`SendError::Full`].
     #[inline]
-    pub fn publish(&mut self) -> Result<bool, SendError<B::Error>> {
-        if self.writer.publish() {
+    pub fn notify(&mut self) -> Result<bool, SendError<B::Error>> {
+        if self.writer.notify() {
             self.ring()
         } else {
             Ok(false)
@@ -162,7 +163,7 @@ impl<M: WriterMemory, B: Bell> Sender<M, B> {
     }
 
     /// The number of items that there is room for, at least one. If no room is known, this
-    /// publishes the staged items, and looks at the reader's index.
+    /// [notifies](Sender::notify) the reader, and looks at the reader's index.
     ///
     /// # Errors
     ///
@@ -171,7 +172,7 @@ impl<M: WriterMemory, B: Bell> Sender<M, B> {
         if self.writer.room() > 0 {
             return Ok(self.writer.room());
         }
-        self.publish()?;
+        self.notify()?;
         self.look_for_room()
     }
 
@@ -186,7 +187,7 @@ impl<M: WriterMemory, B: Bell> Sender<M, B> {
         if self.writer.room() > 0 {
             return Ok(self.writer.room());
         }
-        self.publish()?;
+        self.notify()?;
         loop {
             match self.look_for_room() {
                 Err(SendError::Full) => {}

@@ -85,8 +85,8 @@ impl<M: StateMemory> State<M> {
                 return false;
             }
         } else {
-            // Barriers S and M: pair with the full barrier of a sender between its store of the
-            // producer index and its look at the state, and with the kernel's between its
+            // Barriers S and M: pair with the full barrier of a sender between its store of an
+            // item's sequence and its look at the state, and with the kernel's between its
             // publishing of members and its look at the state.
             self.memory.fence(Ordering::SeqCst);
         }

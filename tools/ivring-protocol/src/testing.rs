@@ -2,7 +2,7 @@
 
 //! Plain memory for tests of the protocol, which act as the other side.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -18,7 +18,8 @@ pub(crate) fn clock() -> Duration {
 
 /// The shared words of a ring and of its reader. Records the order in which they are accessed.
 pub(crate) struct Plain {
-    pub(crate) producer: Cell<u32>,
+    /// The index of the next item that the test [sends](Plain::send).
+    pub(crate) next: Cell<u32>,
     pub(crate) room_wanted: Cell<u32>,
     pub(crate) room_at: Cell<u32>,
     pub(crate) consumer: Cell<u32>,
@@ -35,10 +36,16 @@ pub(crate) struct Plain {
 }
 
 impl Plain {
-    /// An empty ring whose indices are `start`. Its reader is busy.
+    /// An empty ring whose next index is `start`: all items were read that came before. Its reader
+    /// is busy.
     pub(crate) fn new(start: u32, capacity: u32) -> Self {
+        let mut items = vec![Item::default(); capacity as usize];
+        for ahead in 0..capacity {
+            let index = start.wrapping_add(ahead);
+            items[(index % capacity) as usize].sequence = index.wrapping_sub(capacity);
+        }
         Self {
-            producer: Cell::new(start),
+            next: Cell::new(start),
             room_wanted: Cell::new(0),
             room_at: Cell::new(0),
             consumer: Cell::new(start),
@@ -47,13 +54,13 @@ impl Plain {
             wake_items: Cell::new(0),
             lane: Cell::new(None),
             quiet: Cell::new(false),
-            items: RefCell::new(vec![Item::default(); capacity as usize]),
+            items: RefCell::new(items),
             heavy: Cell::new(true),
             steps: RefCell::default(),
         }
     }
 
-    /// The steps of a sender: stores the item, then the index.
+    /// Sends an item, like a writer.
     pub(crate) fn send(&self, cookie: u64) {
         self.put(Item {
             cookie,
@@ -62,11 +69,20 @@ impl Plain {
     }
 
     pub(crate) fn put(&self, item: Item) {
-        let index = self.producer.get();
-        let mut items = self.items.borrow_mut();
-        let capacity = items.len() as u32;
-        items[(index % capacity) as usize] = item;
-        self.producer.set(index.wrapping_add(1));
+        let index = self.next.get();
+        *self.slot(index) = Item {
+            sequence: index,
+            ..item
+        };
+        self.next.set(index.wrapping_add(1));
+    }
+
+    /// The slot of an index.
+    pub(crate) fn slot(&self, index: u32) -> RefMut<'_, Item> {
+        RefMut::map(self.items.borrow_mut(), |items| {
+            let capacity = items.len() as u32;
+            &mut items[(index % capacity) as usize]
+        })
     }
 
     fn step(&self, step: &'static str) {
@@ -94,9 +110,9 @@ impl ReaderMemory for &Plain {
         self.items.borrow().len() as u32
     }
 
-    fn producer(&self) -> u32 {
-        self.step("producer");
-        self.producer.get()
+    fn sequence(&self, index: u32) -> u32 {
+        self.step("sequence");
+        self.slot(index).sequence
     }
 
     fn room_wanted(&self) -> u32 {
@@ -111,8 +127,10 @@ impl ReaderMemory for &Plain {
 
     fn item(&self, index: u32) -> Item {
         self.step("item");
-        let items = self.items.borrow();
-        items[index as usize % items.len()]
+        Item {
+            sequence: 0,
+            ..*self.slot(index)
+        }
     }
 
     fn set_consumer(&self, index: u32) {
@@ -142,14 +160,14 @@ impl WriterMemory for &Plain {
 
     fn set_item(&self, index: u32, item: &Item) {
         self.step("item=");
-        let mut items = self.items.borrow_mut();
-        let capacity = items.len();
-        items[index as usize % capacity] = *item;
+        *self.slot(index) = Item {
+            sequence: index,
+            ..*item
+        };
     }
 
-    fn set_producer(&self, index: u32) {
-        self.step("producer=");
-        self.producer.set(index);
+    fn sequence(&self, index: u32) -> u32 {
+        self.slot(index).sequence
     }
 
     fn consumer(&self) -> u32 {

@@ -26,8 +26,9 @@ enum State {
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Store {
-    /// The producer index of a sender.
-    Producer(usize, u8),
+    /// A sender's item with this number, counted from one: its sequence. A sender's CPU executes
+    /// the stores of its items in order, so the last number says which items are there.
+    Item(usize, u8),
     State(State),
 }
 
@@ -62,12 +63,12 @@ enum Sleep {
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Machine {
     // Memory.
-    producer: [u8; SENDERS],
+    sent: [u8; SENDERS],
     state: State,
     buffers: [Vec<Store>; SENDERS + 1],
     // Registers.
     sender: [Sender; SENDERS],
-    published: [u8; SENDERS],
+    pushed: [u8; SENDERS],
     receiver: Receiver,
     consumed: [u8; SENDERS],
     said_unfenced: bool,
@@ -75,7 +76,7 @@ struct Machine {
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Sender {
-    Publish,
+    Push,
     LookLightly,
     Fence,
     Look,
@@ -100,11 +101,11 @@ enum Receiver {
 impl Machine {
     fn new() -> Self {
         Self {
-            producer: [0; SENDERS],
+            sent: [0; SENDERS],
             state: State::Busy,
             buffers: Default::default(),
-            sender: [Sender::Publish; SENDERS],
-            published: [0; SENDERS],
+            sender: [Sender::Push; SENDERS],
+            pushed: [0; SENDERS],
             receiver: Receiver::Drain,
             consumed: [0; SENDERS],
             said_unfenced: false,
@@ -117,7 +118,7 @@ impl Machine {
 
     fn drain_one(&mut self, cpu: usize) {
         match self.buffers[cpu].remove(0) {
-            Store::Producer(sender, index) => self.producer[sender] = index,
+            Store::Item(sender, number) => self.sent[sender] = number,
             Store::State(state) => self.state = state,
         }
     }
@@ -133,7 +134,7 @@ impl Machine {
         let own = self.buffers[cpu].iter().rev();
         own.filter_map(|store| match store {
             Store::State(state) => Some(*state),
-            Store::Producer(..) => None,
+            Store::Item(..) => None,
         })
         .next()
         .unwrap_or(self.state)
@@ -142,15 +143,15 @@ impl Machine {
     fn step_sender(&mut self, me: usize, rules: Rules) {
         use Sender::*;
 
-        let next = if self.published[me] + u8::from(self.sender[me] == Publish) < ITEMS {
-            Publish
+        let next = if self.pushed[me] + u8::from(self.sender[me] == Push) < ITEMS {
+            Push
         } else {
             Done
         };
         self.sender[me] = match self.sender[me] {
-            Publish => {
-                self.published[me] += 1;
-                self.store(me, Store::Producer(me, self.published[me]));
+            Push => {
+                self.pushed[me] += 1;
+                self.store(me, Store::Item(me, self.pushed[me]));
                 if rules.light_look { LookLightly } else { Fence }
             }
             LookLightly if self.load_state(me) == State::Unfenced => next,
@@ -166,7 +167,7 @@ impl Machine {
             Doorbell => {
                 // This is a system call, and its compare and exchange is atomic.
                 self.drain(me);
-                if self.state == State::Idle && self.producer[me] != self.consumed[me] {
+                if self.state == State::Idle && self.sent[me] != self.consumed[me] {
                     self.state = State::Busy;
                     if self.receiver == Receiver::Asleep {
                         self.receiver = Receiver::Drain;
@@ -183,8 +184,8 @@ impl Machine {
 
         let barrier = |needed| if needed { Barrier(0) } else { LookAgain };
         self.receiver = match self.receiver {
-            Drain if self.consumed != self.producer => {
-                self.consumed = self.producer;
+            Drain if self.consumed != self.sent => {
+                self.consumed = self.sent;
                 Drain
             }
             Drain => GoIdle,
@@ -213,7 +214,7 @@ impl Machine {
                 self.drain(cpu);
                 Barrier(cpu + 1)
             }
-            LookAgain if self.consumed != self.producer => {
+            LookAgain if self.consumed != self.sent => {
                 self.store(RECEIVER, Store::State(State::Busy));
                 Drain
             }
@@ -265,7 +266,7 @@ impl Machine {
         self.receiver == Receiver::Asleep
             && self.sender.iter().all(|sender| *sender == Sender::Done)
             && self.buffers.iter().all(Vec::is_empty)
-            && self.consumed != self.producer
+            && self.consumed != self.sent
     }
 }
 

@@ -10,7 +10,7 @@ use std::cell::Cell;
 
 use ivring_protocol::polling::{Clock, Polling};
 use ivring_protocol::raw::{RawReaderMemory, RawStateMemory, RawWriterMemory};
-use ivring_protocol::receiver::{Broken, Receiver, Turn};
+use ivring_protocol::receiver::{Receiver, Turn};
 use ivring_protocol::ring::{RingReader, RingWriter};
 use ivring_protocol::sender::{LaneStats, Sender};
 use ivring_protocol::state::State;
@@ -34,7 +34,6 @@ fn send_and_sync() {
         Receiver<RawReaderMemory, RawStateMemory>: true true,
         Receiver<RawReaderMemory, RawStateMemory, Cell<u32>>: true false,
         // Plain values.
-        Broken: true true,
         Clock: true true,
         End: true true,
         Fault: true true,

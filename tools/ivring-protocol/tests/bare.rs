@@ -18,7 +18,7 @@ use ivring_protocol::abi::{BUSY, IDLE, Item, LaneEnd, MemberArea, RingArea};
 use ivring_protocol::polling::Polling;
 use ivring_protocol::raw::{RawReaderMemory, RawStateMemory, RawWriterMemory};
 use ivring_protocol::receiver::Receiver;
-use ivring_protocol::ring::{RingReader, RingWriter};
+use ivring_protocol::ring::{RingReader, RingWriter, first_index};
 use ivring_protocol::room::is_read;
 use ivring_protocol::sender::{Bell, Sender};
 use ivring_protocol::state::State;
@@ -66,9 +66,7 @@ impl Pair {
             lock: Mutex::new(()),
             changed: Condvar::new(),
         };
-        let start = capacity.wrapping_neg();
-        pair.lane_word(offset_of!(RingArea, producer))
-            .store(start, Ordering::Relaxed);
+        let start = first_index(capacity);
         pair.consumer().store(start, Ordering::Relaxed);
         pair
     }
@@ -101,8 +99,7 @@ impl Pair {
             let end = self.member.byte_add(end).cast::<LaneEnd>();
             RawWriterMemory::new(self.lane, self.capacity, end, self.member)
         };
-        let start = self.capacity.wrapping_neg();
-        Sender::new(RingWriter::new(memory, start), self)
+        Sender::new(RingWriter::resume(memory), self)
     }
 
     fn receiver(&self) -> Receiver<RawReaderMemory, RawStateMemory> {
@@ -178,7 +175,7 @@ impl Bell for &Pair {
     }
 }
 
-/// Sends numbers, in batches of varying size, with pauses in which the receiver falls asleep.
+/// Sends numbers, and notifies the receiver of batches of varying size, with pauses in which the receiver falls asleep.
 fn send(pair: &Pair, seed: u64, polling: Duration) -> Result<u64> {
     let mut sender = pair.sender();
     sender.set_polling(Polling::new(polling, clock));
@@ -198,15 +195,15 @@ fn send(pair: &Pair, seed: u64, polling: Duration) -> Result<u64> {
         match random >> 56 {
             0..128 => {}
             128..130 => {
-                sender.publish()?;
+                sender.notify()?;
                 thread::sleep(Duration::from_micros((random >> 32) & 511));
             }
             _ => {
-                sender.publish()?;
+                sender.notify()?;
             }
         }
     }
-    sender.publish()?;
+    sender.notify()?;
     Ok(sender.stats().rung)
 }
 
@@ -215,7 +212,7 @@ fn receive(pair: &Pair, polling: Duration) -> u64 {
     receiver.set_polling(Polling::new(polling, clock));
     let (mut next, mut sleeps) = (0, 0);
     while next < ITEMS {
-        while let Some(turn) = receiver.turn().expect("a lane in order") {
+        while let Some(turn) = receiver.turn(32) {
             let count = turn.readable.min(32);
             for ahead in 0..count {
                 let item = receiver.item(turn.ring, ahead).unwrap();

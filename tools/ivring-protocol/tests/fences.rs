@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Races of two threads, repeated many times: one publishes an item while the other arms, or one
-//! asks for room while the other makes some. The thread that comes second must see the other's
-//! store. Without the fences it sometimes does not, on a machine with more than one CPU: the tests
-//! also check that the races fail then.
+//! Races of two threads, repeated many times: one sends an item while the other arms, or one asks
+//! for room while the other makes some. The thread that comes second must see the other's store.
+//! Without the fences it sometimes does not, on a machine with more than one CPU: the tests also
+//! check that the races fail then.
 
 mod membarrier;
 
@@ -15,10 +15,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ivring_protocol::abi::Item;
 use ivring_protocol::memory::{Memory, ReaderMemory, StateMemory, WriterMemory};
-use ivring_protocol::ring::{RingReader, RingWriter};
+use ivring_protocol::ring::{RingReader, RingWriter, first_index};
 use ivring_protocol::state::{State, UNFENCED_AFTER};
 
-const CAPACITY: u32 = 64;
+const CAPACITY: u32 = 16;
+
+/// The first index.
+const START: u32 = first_index(CAPACITY);
 
 #[repr(align(128))]
 #[derive(Default)]
@@ -33,12 +36,24 @@ impl Word {
 /// The words of a lane and of its reader, and the fences that are left out.
 #[derive(Default)]
 struct Shared {
-    producer: Word,
+    sequences: [Word; CAPACITY as usize],
     consumer: Word,
     state: Word,
     room_wanted: Word,
     without_full: bool,
     without_heavy: bool,
+}
+
+impl Shared {
+    fn slot(&self, index: u32) -> &Word {
+        &self.sequences[(index % CAPACITY) as usize]
+    }
+
+    /// Whether the reader's next item is there.
+    fn has_item(&self) -> bool {
+        let next = self.consumer.load();
+        self.slot(next).load() == next
+    }
 }
 
 /// The fences of the crate.
@@ -58,8 +73,8 @@ impl ReaderMemory for &Shared {
     fn capacity(&self) -> u32 {
         CAPACITY
     }
-    fn producer(&self) -> u32 {
-        self.producer.load()
+    fn sequence(&self, index: u32) -> u32 {
+        self.slot(index).load()
     }
     fn room_wanted(&self) -> u32 {
         self.room_wanted.load()
@@ -80,9 +95,11 @@ impl WriterMemory for &Shared {
     fn capacity(&self) -> u32 {
         CAPACITY
     }
-    fn set_item(&self, _: u32, _: &Item) {}
-    fn set_producer(&self, index: u32) {
-        self.producer.0.store(index, Ordering::Release);
+    fn set_item(&self, index: u32, _: &Item) {
+        self.slot(index).0.store(index, Ordering::Release);
+    }
+    fn sequence(&self, index: u32) -> u32 {
+        self.slot(index).load()
     }
     fn consumer(&self) -> u32 {
         self.consumer.load()
@@ -200,42 +217,43 @@ fn race(
     missed
 }
 
-/// Whether a wakeup is lost: an item is published without a doorbell, while the reader arms and
-/// sees no item.
+/// Whether a wakeup is lost: an item is sent without a doorbell, while the reader arms and sees no
+/// item.
 fn loses_a_wakeup(shared: &Shared, asymmetric: bool, time: Duration) -> bool {
-    let mut writer = RingWriter::new(shared, 0);
-    let mut ring = RingReader::new(shared, 0, 0);
+    let mut writer = RingWriter::new(shared, START);
+    let mut ring = RingReader::new(shared, START, 0);
+    shared.consumer.0.store(START, Ordering::Relaxed);
     let mut state = State::new(shared);
     state.set_asymmetric(asymmetric);
     let state = std::cell::RefCell::new(state);
     let ring = &mut ring;
-    let has_work = || shared.producer.load() != shared.consumer.load();
-    let publish = || {
-        while !writer.stage(&Item::default()) {
+    let has_work = || shared.has_item();
+    let send = || {
+        while !writer.push(&Item::default()) {
             writer.refresh().unwrap();
         }
-        writer.publish()
+        writer.notify()
     };
     let arm = || !state.borrow_mut().arm(has_work);
     let between = || {
         // The reader is busy, and has read all items.
-        ring.producer().unwrap();
-        let readable = ring.readable().unwrap();
+        let readable = ring.readable(CAPACITY);
         let _ = ring.advance(readable);
         state.borrow_mut().busy();
         if asymmetric {
             state.borrow_mut().handled(UNFENCED_AFTER);
         }
     };
-    race(time, publish, arm, between)
+    race(time, send, arm, between)
 }
 
 /// Whether a sender waits forever: it asks for room and sees none, while the reader makes some and
 /// does not notify it.
 fn waits_in_vain(shared: &Shared, time: Duration) -> bool {
-    let ring = std::cell::RefCell::new(RingReader::new(shared, 0, 0));
+    let ring = std::cell::RefCell::new(RingReader::new(shared, START, 0));
+    let sent = AtomicU32::new(START);
     let wait = || {
-        let full = shared.producer.load().wrapping_sub(1);
+        let full = sent.load(Ordering::Relaxed).wrapping_sub(1);
         shared.room_wanted.0.store(1, Ordering::Relaxed);
         // Barrier R: the sender's half.
         (&shared).fence(Ordering::SeqCst);
@@ -243,8 +261,9 @@ fn waits_in_vain(shared: &Shared, time: Duration) -> bool {
     };
     let between = || {
         shared.room_wanted.0.store(0, Ordering::Relaxed);
-        shared.producer.0.fetch_add(1, Ordering::Relaxed);
-        ring.borrow_mut().producer().unwrap();
+        let index = sent.fetch_add(1, Ordering::Relaxed);
+        (&shared).set_item(index, &Item::default());
+        ring.borrow_mut().readable(1);
     };
     race(time, wait, || ring.borrow_mut().advance(1), between)
 }

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! The two ends of a ring.
+//!
+//! Each item carries its index as its sequence, which its writer stores last. So an item can be read
+//! as soon as it is written, and there is no index of the writer in shared memory.
 
+mod next_index;
 mod reader;
 mod writer;
 
+pub use next_index::first_index;
 pub use reader::RingReader;
 pub use writer::RingWriter;

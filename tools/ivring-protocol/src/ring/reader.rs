@@ -2,7 +2,7 @@
 
 //! The reading end of a ring.
 
-use core::{hint, mem};
+use core::mem;
 
 use crate::abi::{INLINE_BYTES, ITEM_FLAGS, Item};
 use crate::atomic::Ordering;
@@ -10,41 +10,26 @@ use crate::error::Fault;
 use crate::memory::ReaderMemory;
 use crate::room::is_read;
 
-/// If items come as fast as they are read, the reader waits until there are at least this many.
-const FEW: u32 = 64;
-/// How long the reader waits for more items: one or two microseconds. Measured on two CPUs with a
-/// stream of items that are published one by one: without the wait an item takes 64 ns, with 8
-/// pauses 39 ns, with 48 pauses 20 ns.
-const PAUSES: u32 = 48;
-
 /// The reading end of one ring: the private consumer index, and the checks of the protocol.
 ///
-/// Both indices are free-running. The item at index `i` is in slot `i % capacity`, also when `i`
-/// wraps. The published consumer index is only a copy of the private one, which other members
-/// cannot write. A value that the sender can write is read once, and checked before it is used.
+/// Indices are free-running. The item at index `i` is in slot `i % capacity`, also when `i` wraps,
+/// and can be read once its sequence is `i`. Any other sequence means that there is no item: a
+/// sender that stores wrong sequences only makes its own ring look empty.
+///
+/// The published consumer index is only a copy of the private one, which other members cannot
+/// write.
 #[derive(Debug)]
 pub struct RingReader<M> {
     memory: M,
     consumer: u32,
-    /// The last producer index seen, ahead of the consumer index by at most the capacity.
-    producer: u32,
-    /// Whether the reader still looks at the sender's index.
-    looks: Looks,
-    /// Each look since the ring was last found empty has found items.
-    flowing: bool,
+    /// All items before this index were found. It is ahead of the consumer index by at most the
+    /// capacity.
+    seen: u32,
+    /// Whether the sender has left, so that the reader looks for no more items.
+    ended: bool,
     outbox_bytes: u64,
     /// The consumer index at the last call of [`RingReader::stands_still`].
     swept: u32,
-}
-
-/// Whether the reader still looks at the sender's index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Looks {
-    On,
-    /// It does not, because the sender has left.
-    Ended,
-    /// It does not, because the sender has left, and the last look found the index out of range.
-    Broken,
 }
 
 impl<M: ReaderMemory> RingReader<M> {
@@ -54,9 +39,8 @@ impl<M: ReaderMemory> RingReader<M> {
         Self {
             memory,
             consumer,
-            producer: consumer,
-            looks: Looks::On,
-            flowing: false,
+            seen: consumer,
+            ended: false,
             outbox_bytes,
             swept: consumer.wrapping_sub(1),
         }
@@ -68,79 +52,55 @@ impl<M: ReaderMemory> RingReader<M> {
         self.memory.capacity()
     }
 
-    /// The index behind the last readable item.
-    ///
-    /// # Errors
-    ///
-    /// [`Fault::ProducerIndex`] if this index is farther ahead than the capacity allows, or has
-    /// gone back.
+    /// Looks for items until it has found `enough` readable items or all. Returns the number of
+    /// readable items, which may be larger, because items that were found stay readable until
+    /// [`RingReader::advance`].
     #[inline]
-    pub fn producer(&mut self) -> Result<u32, Fault> {
-        match self.looks {
-            Looks::On => {}
-            Looks::Ended => return Ok(self.producer),
-            Looks::Broken => return Err(Fault::ProducerIndex),
+    pub fn readable(&mut self, enough: u32) -> u32 {
+        let known = self.seen.wrapping_sub(self.consumer);
+        if known >= enough || self.ended {
+            return known;
         }
-        let producer = self.memory.producer();
-        // Barrier P: pairs with the sender's release store of the index, after the items. This is a
-        // load and a fence, because Rust does not guarantee acquire loads of memory that is mapped
-        // read-only.
-        self.memory.fence(Ordering::Acquire);
-        let room = self.capacity() - self.producer.wrapping_sub(self.consumer);
-        // An index that has gone back appears to be far ahead.
-        if producer.wrapping_sub(self.producer) > room {
-            return Err(Fault::ProducerIndex);
+        let mut found = known;
+        let enough = enough.min(self.capacity());
+        while found < enough && self.holds(self.consumer.wrapping_add(found)) {
+            found += 1;
         }
-        self.producer = producer;
-        Ok(producer)
+        if found > known {
+            // Barrier P: pairs with the sender's release store of each sequence, after the rest of
+            // the item. These are loads and a fence, because Rust does not guarantee acquire loads
+            // of memory that is mapped read-only.
+            self.memory.fence(Ordering::Acquire);
+            self.seen = self.consumer.wrapping_add(found);
+        }
+        found
     }
 
-    /// Looks at the sender's index for the last time: items that are published later are not read.
+    /// Whether the item at an index is there. Orders nothing.
+    #[inline]
+    fn holds(&self, index: u32) -> bool {
+        self.memory.sequence(index) == index
+    }
+
+    /// Finds all items that are there. Returns the index behind the last one.
+    pub fn find_all(&mut self) -> u32 {
+        self.readable(self.capacity());
+        self.seen
+    }
+
+    /// Finds all items that are there, for the last time: items that are sent later are not read.
     ///
     /// Called for a sender that has left. It can continue to write through pages of its mapping
-    /// that the kernel has pinned for it, and the reader would then never finish. If the last look
-    /// finds the ring broken, each later look for items fails.
+    /// that the kernel has pinned for it, and the reader would then never finish.
     pub fn end(&mut self) {
-        self.looks = match self.producer() {
-            Ok(_) => Looks::Ended,
-            Err(_) => Looks::Broken,
-        };
+        self.find_all();
+        self.ended = true;
     }
 
-    /// The number of readable items. They stay readable until [`RingReader::advance`].
-    ///
-    /// The reader does not look at the sender's index while seen items are left, because each look
-    /// takes the cache line from the sender. If each look finds only a few items, the reader gives
-    /// the sender some time to get ahead. It does not do so if a look has found no items in
-    /// between, for example while it waits for a reply.
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`RingReader::producer`].
-    #[inline]
-    pub fn readable(&mut self) -> Result<u32, Fault> {
-        if self.producer == self.consumer {
-            let found = self.producer()?.wrapping_sub(self.consumer);
-            if self.flowing && (1..FEW.min(self.capacity() / 2)).contains(&found) {
-                // Without this pause, each item costs both sides one or two cache misses.
-                for _ in 0..PAUSES {
-                    hint::spin_loop();
-                }
-                self.producer()?;
-            }
-            self.flowing = found > 0;
-        }
-        Ok(self.producer.wrapping_sub(self.consumer))
-    }
-
-    /// Whether the ring has unread items or a broken index. Neither checks nor orders anything.
+    /// Whether the ring has unread items. Orders nothing.
     #[inline]
     pub fn has_work(&self) -> bool {
-        match self.looks {
-            Looks::On => self.memory.producer() != self.consumer,
-            Looks::Ended => self.producer != self.consumer,
-            Looks::Broken => true,
-        }
+        self.seen != self.consumer || !self.ended && self.holds(self.consumer)
     }
 
     /// The slot of the sender if the ring is a lane that can be [quiet](ReaderMemory::mark).
@@ -151,7 +111,7 @@ impl<M: ReaderMemory> RingReader<M> {
     /// Whether no item was read since the last call, and no unread item is known.
     pub(crate) fn stands_still(&mut self) -> bool {
         let before = mem::replace(&mut self.swept, self.consumer);
-        before == self.consumer && self.producer == self.consumer
+        before == self.consumer && self.seen == self.consumer
     }
 
     /// Marks the lane as quiet. See [`ReaderMemory::mark`].
@@ -170,14 +130,15 @@ impl<M: ReaderMemory> RingReader<M> {
         is_read(position, self.consumer, self.capacity())
     }
 
-    /// Copies the readable item number `ahead`, counted from zero, and checks the copy.
+    /// Copies the readable item number `ahead`, counted from zero, and checks the copy. The sequence
+    /// of the copy is zero, so that the copy is equal to what was sent.
     ///
     /// # Errors
     ///
     /// The [`Fault`] of an item that fails the check.
     #[inline]
     pub fn item(&self, ahead: u32) -> Result<Item, Fault> {
-        debug_assert!(ahead < self.capacity());
+        debug_assert!(ahead < self.seen.wrapping_sub(self.consumer));
         let item = self.memory.item(self.consumer.wrapping_add(ahead));
         check(&item, self.outbox_bytes)?;
         Ok(item)
@@ -186,19 +147,19 @@ impl<M: ReaderMemory> RingReader<M> {
     /// Releases the first `count` readable items and their payload. Returns whether a sender waits
     /// for this much progress and must be notified.
     ///
-    /// Waiting senders are notified at the latest when every item that was seen has been released.
+    /// Waiting senders are notified at the latest when every item that was found has been released.
     /// So the reader has to continue until then.
     #[inline]
     #[must_use = "a sender may wait to be told"]
     pub fn advance(&mut self, count: u32) -> bool {
-        debug_assert!(count <= self.producer.wrapping_sub(self.consumer));
+        debug_assert!(count <= self.seen.wrapping_sub(self.consumer));
         self.consumer = self.consumer.wrapping_add(count);
         // Barrier C: pairs with the sender's acquire load of the index, before it overwrites items
         // or payload that have been read.
         self.memory.set_consumer(self.consumer);
-        if self.consumer == self.producer {
+        if self.consumer == self.seen {
             // Barrier R: pairs with the full barrier of a sender between its store of room_wanted
-            // and its last look at the index. It is not needed while seen items are left, because
+            // and its last look at the index. It is not needed while found items are left, because
             // the next call finds a sender that this call misses.
             self.memory.fence(Ordering::SeqCst);
         }
@@ -222,8 +183,7 @@ fn check(item: &Item, outbox_bytes: u64) -> Result<(), Fault> {
     if item.flags & !ITEM_FLAGS != 0 {
         return Err(Fault::UnknownFlags);
     }
-    let end = item.offset.checked_add(item.length.into());
-    if end.is_none_or(|end| end > outbox_bytes) {
+    if u64::from(item.offset) + u64::from(item.length) > outbox_bytes {
         return Err(Fault::PayloadRange);
     }
     if item.length == 0 && item.offset != 0 {

@@ -23,11 +23,11 @@ fn barriers_are_where_the_protocol_has_them() {
     let mut ring = ring(&memory);
     memory.send(7);
 
-    assert_eq!(ring.readable().unwrap(), 1);
+    assert_eq!(ring.readable(1), 1);
     assert_eq!(ring.item(0).unwrap().cookie, 7);
     assert!(!ring.advance(1));
     let steps = [
-        "producer",
+        "sequence",
         "acquire",
         "item",
         "consumer=",
@@ -44,16 +44,16 @@ fn room_is_told_when_as_much_is_wanted() {
     for n in 0..4 {
         memory.send(n);
     }
-    assert_eq!(ring.readable().unwrap(), 4);
+    assert_eq!(ring.readable(4), 4);
     memory.room_wanted.set(1);
     memory.room_at.set(1);
     assert!(!ring.advance(1));
     memory.steps();
     assert!(ring.advance(1));
-    // The fence is executed only when no seen item is left.
+    // The fence is executed only when no found item is left.
     let steps = ["consumer=", "room_wanted", "acquire", "room_at"];
     assert_eq!(memory.steps(), steps);
-    // A release of more items than were seen does so too.
+    // A release of more items than were wanted does so too.
     assert!(ring.advance(1));
     memory.room_wanted.set(0);
     memory.steps();
@@ -62,74 +62,127 @@ fn room_is_told_when_as_much_is_wanted() {
 }
 
 #[test]
-fn the_index_is_looked_at_when_all_seen_is_read() {
-    let memory = Plain::new(u32::MAX, 4);
+fn as_many_items_are_looked_for_as_are_enough() {
+    let memory = Plain::new(u32::MAX, 8);
     let mut ring = ring(&memory);
-    memory.send(0);
-    memory.send(1);
-    assert_eq!(ring.readable().unwrap(), 2);
-    memory.send(2);
-    memory.steps();
-    assert_eq!(ring.readable().unwrap(), 2);
-    assert!(!ring.advance(1));
-    assert_eq!(ring.readable().unwrap(), 1);
+    for n in 0..5 {
+        memory.send(n);
+    }
+    assert_eq!(ring.readable(2), 2);
+    // One fence is enough for all items of a look.
+    assert_eq!(memory.steps(), ["sequence", "sequence", "acquire"]);
+    assert_eq!(ring.readable(2), 2);
+    assert!(memory.steps().is_empty());
+    // Only items that were not found before are looked for.
+    assert_eq!(ring.readable(3), 3);
+    assert_eq!(memory.steps(), ["sequence", "acquire"]);
+    assert!(!ring.advance(2));
+    assert_eq!(ring.readable(1), 1);
     assert_eq!(memory.steps(), ["consumer=", "room_wanted"]);
-    assert!(!ring.advance(1));
-    assert_eq!(ring.readable().unwrap(), 1);
-    // Items come one by one, so the reader gives the sender some time.
-    let steps = [
-        "consumer=",
-        "full",
-        "room_wanted",
-        "producer",
-        "acquire",
-        "producer",
-        "acquire",
-    ];
-    assert_eq!(memory.steps(), steps);
-    // After a look that found no item, the next item is taken at once.
-    assert!(!ring.advance(1));
-    assert_eq!(ring.readable().unwrap(), 0);
-    memory.send(3);
+    // The look ends at the first slot without an item.
+    assert_eq!(ring.readable(8), 3);
+    assert_eq!(
+        memory.steps(),
+        ["sequence", "sequence", "sequence", "acquire"]
+    );
+    assert!(!ring.advance(3));
     memory.steps();
-    assert_eq!(ring.readable().unwrap(), 1);
-    assert_eq!(memory.steps(), ["producer", "acquire"]);
+    assert_eq!(ring.readable(8), 0);
+    assert_eq!(memory.steps(), ["sequence"]);
 }
 
 #[test]
-fn a_producer_index_out_of_range_is_an_error() {
+fn a_look_ends_after_a_round() {
+    let memory = Plain::new(u32::MAX - 2, 4);
+    let mut ring = ring(&memory);
+    for n in 0..4 {
+        memory.send(n);
+    }
+    for enough in [5, u32::MAX] {
+        assert_eq!(ring.readable(enough), 4);
+    }
+    assert_eq!(ring.find_all(), 1);
+    // A slot that has been overwritten holds no item of the reader, though four were found.
+    memory.send(4);
+    assert_eq!(ring.readable(8), 4);
+    let _ = ring.advance(3);
+    assert_eq!(ring.readable(8), 2);
+}
+
+#[test]
+fn a_wrong_sequence_is_no_item() {
     for consumer in [0, 5, u32::MAX - 1, u32::MAX] {
-        for ahead in [9, 16, 1 << 31, u32::MAX] {
+        // Ahead, behind, and anything else. The item before it can be read.
+        for wrong in [1, 8, 9, 1 << 31, u32::MAX - 7, u32::MAX] {
             let memory = Plain::new(consumer, 8);
-            memory.producer.set(consumer.wrapping_add(ahead));
-            let fault = fault(ring(&memory).readable());
-            assert_eq!(fault, Fault::ProducerIndex);
-        }
-        for ahead in [0, 1, 8] {
-            let memory = Plain::new(consumer, 8);
-            memory.producer.set(consumer.wrapping_add(ahead));
-            assert_eq!(ring(&memory).readable().unwrap(), ahead);
+            let mut ring = ring(&memory);
+            memory.send(1);
+            memory.send(2);
+            let index = consumer.wrapping_add(1);
+            memory.slot(index).sequence = index.wrapping_add(wrong);
+            assert_eq!(ring.readable(8), 1);
+            let _ = ring.advance(1);
+            assert!(!ring.has_work());
+            assert_eq!(ring.readable(8), 0);
+            // It becomes one if its sender stores the right sequence.
+            memory.slot(index).sequence = index;
+            assert!(ring.has_work());
+            assert_eq!(ring.readable(8), 1);
         }
     }
 }
 
 #[test]
-fn a_producer_index_that_goes_back_is_an_error() {
+fn zeroed_memory_holds_no_item() {
+    for capacity in [2, 8, 64] {
+        let memory = Plain::new(crate::ring::first_index(capacity), capacity);
+        memory.items.borrow_mut().fill(Item::default());
+        let mut ring = ring(&memory);
+        for n in 0..u64::from(3 * capacity) {
+            assert!(!ring.has_work());
+            assert_eq!(ring.readable(capacity), 0);
+            memory.send(n);
+            assert!(ring.has_work());
+            assert_eq!(ring.readable(capacity), 1);
+            let _ = ring.advance(1);
+        }
+    }
+}
+
+#[test]
+fn an_item_that_was_found_cannot_be_withdrawn() {
     for start in [0, u32::MAX - 3] {
         let memory = Plain::new(start, 8);
         let mut ring = ring(&memory);
-        memory.producer.set(start.wrapping_add(5));
-        assert_eq!(ring.readable().unwrap(), 5);
-        let _ = ring.advance(2);
-        // Neither read nor unread items can be withdrawn.
-        for producer in [4, 2, 1] {
-            memory.producer.set(start.wrapping_add(producer));
-            assert_eq!(fault(ring.producer()), Fault::ProducerIndex);
+        for n in 0..5 {
+            memory.send(n);
         }
-        memory.producer.set(start.wrapping_add(10));
-        ring.producer().unwrap();
-        assert_eq!(ring.readable().unwrap(), 8);
+        assert_eq!(ring.readable(8), 5);
+        let _ = ring.advance(2);
+        for ahead in 2..5 {
+            memory.slot(start.wrapping_add(ahead)).sequence = 77;
+        }
+        assert!(ring.has_work());
+        assert_eq!(ring.readable(8), 3);
+        assert_eq!(ring.item(2).unwrap().cookie, 4);
+        let _ = ring.advance(3);
+        assert!(!ring.has_work());
     }
+}
+
+#[test]
+fn an_item_that_changes_is_checked_as_it_was_copied() {
+    let memory = Plain::new(0, 8);
+    let mut ring = ring(&memory);
+    // The sender stores the sequence before the rest of the item, or changes the item later.
+    memory.send(1);
+    assert_eq!(ring.readable(1), 1);
+    memory.slot(0).cookie = 2;
+    assert_eq!(ring.item(0).unwrap().cookie, 2);
+    memory.slot(0).inline_len = 33;
+    assert_eq!(fault(ring.item(0)), Fault::InlineLength);
+    memory.slot(0).inline_len = 32;
+    assert_eq!(ring.item(0).unwrap().inline_len, 32);
 }
 
 #[test]
@@ -137,7 +190,7 @@ fn an_item_is_copied_once_and_the_copy_is_checked() {
     let good = Item {
         flags: ITEM_FLAGS,
         inline_len: INLINE_BYTES as u8,
-        offset: OUTBOX - 10,
+        offset: OUTBOX as u32 - 10,
         length: 10,
         ..Item::default()
     };
@@ -168,7 +221,7 @@ fn an_item_is_copied_once_and_the_copy_is_checked() {
         (Item { length: 11, ..good }, Some(Fault::PayloadRange)),
         (
             Item {
-                offset: u64::MAX,
+                offset: u32::MAX,
                 ..good
             },
             Some(Fault::PayloadRange),
@@ -177,6 +230,15 @@ fn an_item_is_copied_once_and_the_copy_is_checked() {
             Item {
                 offset: 0,
                 length: u32::MAX,
+                ..good
+            },
+            Some(Fault::PayloadRange),
+        ),
+        (
+            // The sum does not fit into 32 bits.
+            Item {
+                offset: u32::MAX,
+                length: 1 + OUTBOX as u32,
                 ..good
             },
             Some(Fault::PayloadRange),
@@ -210,7 +272,7 @@ fn an_item_is_copied_once_and_the_copy_is_checked() {
         let memory = Plain::new(0, 2);
         let mut ring = ring(&memory);
         memory.put(item);
-        assert_eq!(ring.readable().unwrap(), 1);
+        assert_eq!(ring.readable(1), 1);
         memory.steps();
         match expected {
             Some(expected) => assert_eq!(fault(ring.item(0)), expected),
@@ -247,8 +309,8 @@ proptest! {
 
         for (send, count) in steps {
             let used = (sent - read) as u32;
-            ring.producer().unwrap();
-            prop_assert_eq!(ring.readable().unwrap(), used);
+            prop_assert_eq!(ring.find_all(), memory.next.get());
+            prop_assert_eq!(ring.readable(0), used);
             if send {
                 for _ in 0..count.min(capacity - used) {
                     memory.send(sent);
@@ -263,36 +325,46 @@ proptest! {
                 let _ = ring.advance(count);
                 prop_assert_eq!(memory.consumer.get(), start.wrapping_add(read as u32));
             }
-            let position = memory.producer.get();
+            let position = memory.next.get();
             prop_assert_eq!(ring.has_read(position), sent == read);
         }
     }
 
-    /// Whatever a sender writes, the reader returns an error, or at most as many items as the ring
-    /// holds.
+    /// Whatever a sender writes, the reader finds at most as many items as the ring holds, says that
+    /// there is work only if it finds some, and copies no items that are bad.
     #[test]
     #[cfg_attr(miri, ignore = "slow, and nothing unsafe is below it")]
     fn a_sender_can_do_no_harm(
         start in any::<u32>(),
-        producers in prop::collection::vec(any::<i8>(), 1..20),
+        steps in prop::collection::vec((any::<i8>(), any::<i8>(), any::<u8>(), 0..20u32), 1..60),
     ) {
         let memory = Plain::new(start, 8);
         let mut ring = ring(&memory);
-        for step in producers {
-            let producer = memory.producer.get().wrapping_add_signed(step.into());
-            memory.producer.set(producer);
-            if ring.producer().is_err() {
-                break;
-            }
-            let readable = ring.readable().unwrap();
+        let mut read = start;
+        for (slot, sequence, inline_len, enough) in steps {
+            // Sequences near the right ones, in any slots.
+            let near = |by: i8| read.wrapping_add_signed(i32::from(by) / 8);
+            let mut item = memory.slot(near(slot));
+            (item.sequence, item.inline_len) = (near(sequence), inline_len);
+            drop(item);
+            let readable = ring.readable(enough);
             prop_assert!(readable <= 8);
+            if readable == 0 && enough > 0 {
+                prop_assert!(!ring.has_work());
+            }
+            for ahead in 0..readable {
+                let good = memory.slot(read.wrapping_add(ahead)).inline_len <= 32;
+                prop_assert_eq!(ring.item(ahead).is_ok(), good);
+            }
             let _ = ring.advance(readable / 2);
+            read = read.wrapping_add(readable / 2);
+            prop_assert_eq!(memory.consumer.get(), read);
         }
     }
 }
 
 #[test]
-fn nothing_is_read_that_is_published_after_the_end() {
+fn nothing_is_read_that_is_sent_after_the_end() {
     let memory = Plain::new(u32::MAX, 4);
     let mut ring = ring(&memory);
     memory.send(0);
@@ -300,25 +372,36 @@ fn nothing_is_read_that_is_published_after_the_end() {
     ring.end();
     memory.send(2);
     memory.steps();
-    assert_eq!(ring.readable().unwrap(), 2);
+    assert_eq!(ring.readable(4), 2);
     assert!(ring.has_work());
     assert!(!ring.advance(2));
-    // The index may have any value.
-    memory.producer.set(77);
     assert!(!ring.has_work());
-    assert_eq!(ring.readable().unwrap(), 0);
-    assert_eq!(ring.producer().unwrap(), 1);
+    assert_eq!(ring.readable(4), 0);
+    assert_eq!(ring.find_all(), 1);
     assert_eq!(memory.steps(), ["consumer=", "full", "room_wanted"]);
 }
 
 #[test]
-fn what_is_broken_at_the_end_stays_broken() {
-    let memory = Plain::new(0, 4);
-    let mut ring = ring(&memory);
-    memory.producer.set(5);
-    ring.end();
-    memory.producer.set(0);
-    assert!(ring.has_work());
-    assert_eq!(fault(ring.readable()), Fault::ProducerIndex);
-    assert_eq!(fault(ring.producer()), Fault::ProducerIndex);
+fn what_was_found_at_the_end_is_all_that_is_read() {
+    // A full ring, and a ring whose sender has left a gap.
+    for (items, gap, found) in [(4, None, 4), (3, Some(1), 1), (2, Some(0), 0)] {
+        let memory = Plain::new(u32::MAX, 4);
+        let mut ring = ring(&memory);
+        for n in 0..items {
+            memory.send(n);
+        }
+        if let Some(gap) = gap {
+            memory.slot(u32::MAX.wrapping_add(gap)).sequence = 77;
+        }
+        ring.end();
+        // The gap is filled, and the ring filled again.
+        for ahead in 0..8 {
+            let index = u32::MAX.wrapping_add(ahead);
+            memory.slot(index).sequence = index;
+        }
+        assert_eq!(ring.readable(4), found);
+        let _ = ring.advance(found);
+        assert!(!ring.has_work());
+        assert_eq!(ring.readable(4), 0);
+    }
 }

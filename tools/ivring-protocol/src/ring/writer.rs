@@ -6,24 +6,27 @@ use crate::abi::{BUSY_UNFENCED, DELAYED, GONE, IDLE, Item};
 use crate::atomic::Ordering;
 use crate::error::End;
 use crate::memory::WriterMemory;
+use crate::ring::next_index::next_index;
 
-/// The writing end of one ring: the private producer index, and the checks of the protocol.
+/// The number of slots that the writer prefetches ahead.
+const AHEAD: u32 = 8;
+
+/// The writing end of one ring: the private index of the next item, and the checks of the protocol.
 ///
-/// Items are staged one by one, and published together. A value that the reader can write is
-/// checked before it is used.
+/// Items can be read as soon as they are pushed. After one or more of them the writer notifies the
+/// reader, which may be idle. A value that the reader can write is checked before it is used.
 #[derive(Debug)]
 pub struct RingWriter<M> {
     memory: M,
-    /// The index of the next item to be staged.
+    /// The index of the next item.
     producer: u32,
-    /// The last producer index that was published.
-    published: u32,
-    /// The last consumer index seen. It is behind `producer` by at most the capacity, and not ahead
-    /// of `published`. Once the lane has ended it is behind by exactly the capacity, so that the
-    /// lane is full.
+    /// The last consumer index seen. It is behind `producer` by at most the capacity. Once the lane
+    /// has ended it is behind by exactly the capacity, so that the lane is full.
     consumer: u32,
-    /// The number of items published.
+    /// The number of items pushed.
     sent: u64,
+    /// The number of items pushed before the last call of [`RingWriter::notify`].
+    notified: u64,
     end: Option<End>,
 }
 
@@ -32,14 +35,21 @@ impl<M: WriterMemory> RingWriter<M> {
     pub fn new(memory: M, producer: u32) -> Self {
         Self {
             producer,
-            published: producer,
             // The oldest possible index, so that the writer loads the real one before the first
             // item.
             consumer: producer.wrapping_sub(memory.capacity()),
             sent: 0,
+            notified: 0,
             end: None,
             memory,
         }
+    }
+
+    /// A writer of a ring that an earlier writer in the same member may have written. It continues
+    /// behind the last item in the ring.
+    pub fn resume(memory: M) -> Self {
+        let producer = next_index(memory.capacity(), |slot| memory.sequence(slot));
+        Self::new(memory, producer)
     }
 
     /// The capacity in items.
@@ -48,7 +58,7 @@ impl<M: WriterMemory> RingWriter<M> {
         self.memory.capacity()
     }
 
-    /// The index of the next item to be staged.
+    /// The index of the next item.
     #[inline]
     pub fn position(&self) -> u32 {
         self.producer
@@ -60,7 +70,7 @@ impl<M: WriterMemory> RingWriter<M> {
         self.consumer.wrapping_add(self.capacity() / 2)
     }
 
-    /// The number of items published.
+    /// The number of items pushed.
     pub fn sent(&self) -> u64 {
         self.sent
     }
@@ -76,7 +86,7 @@ impl<M: WriterMemory> RingWriter<M> {
     /// # Errors
     ///
     /// [`End::Closed`] if the receiver has closed the lane, [`End::Broken`] if its index has gone
-    /// back, or ahead of the published items. Every later call returns the same error.
+    /// back, or ahead of the items. Every later call returns the same error.
     #[cold]
     #[inline(never)]
     pub fn refresh(&mut self) -> Result<u32, End> {
@@ -87,7 +97,7 @@ impl<M: WriterMemory> RingWriter<M> {
         // Barrier C: pairs with the reader's release store of the index, after it is done with the
         // items.
         self.memory.fence(Ordering::Acquire);
-        let unread = self.published.wrapping_sub(self.consumer);
+        let unread = self.producer.wrapping_sub(self.consumer);
         if consumer.wrapping_sub(self.consumer) > unread {
             return Err(self.end(End::Broken));
         }
@@ -105,31 +115,35 @@ impl<M: WriterMemory> RingWriter<M> {
         end
     }
 
-    /// Stages an item. The reader does not see it before [`RingWriter::publish`]. Returns false and
-    /// does nothing if there is no known room.
+    /// Writes an item, which the reader can then read. Returns false and does nothing if there is no
+    /// known room.
     #[inline]
     #[must_use = "the lane may be full"]
-    pub fn stage(&mut self, item: &Item) -> bool {
-        if self.producer.wrapping_sub(self.consumer) == self.capacity() {
+    pub fn push(&mut self, item: &Item) -> bool {
+        let room = self.room();
+        if room == 0 {
             return false;
         }
+        // Slots with unread items are left to the reader.
+        if room > AHEAD {
+            self.memory.prefetch(self.producer.wrapping_add(AHEAD));
+        }
+        // Barrier P: the release store of the sequence pairs with the reader's acquire load of it.
         self.memory.set_item(self.producer, item);
         self.producer = self.producer.wrapping_add(1);
+        self.sent += 1;
         true
     }
 
-    /// Publishes all staged items. True if the reader must be rung.
+    /// Looks whether the reader is idle, after one or more items. True if the reader must be rung.
+    /// Without items since the last call there is nothing to look for.
     #[inline]
     #[must_use = "the reader may have to be rung"]
-    pub fn publish(&mut self) -> bool {
-        let staged = self.producer.wrapping_sub(self.published);
-        if staged == 0 {
+    pub fn notify(&mut self) -> bool {
+        if self.notified == self.sent {
             return false;
         }
-        self.sent += u64::from(staged);
-        // Barrier P: pairs with the reader's acquire load of the index.
-        self.memory.set_producer(self.producer);
-        self.published = self.producer;
+        self.notified = self.sent;
         // Barrier A: pairs with the barrier on all CPUs that the reader executes after UNFENCED,
         // before it sleeps. The CPU may execute the load below before the store above, but the
         // compiler must not reorder them.
@@ -149,7 +163,7 @@ impl<M: WriterMemory> RingWriter<M> {
     #[inline(never)]
     fn must_ring(&self) -> bool {
         // Barriers S and Q: pair with the reader's full barriers between its store of IDLE, or its
-        // mark, and its last look at the producer index.
+        // mark, and its last look at the sequence of its next item.
         self.memory.fence(Ordering::SeqCst);
         if self.memory.is_quiet() {
             return true;

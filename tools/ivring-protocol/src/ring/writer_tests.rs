@@ -10,7 +10,7 @@ use crate::ring::RingReader;
 use crate::testing::Plain;
 
 fn writer(memory: &Plain) -> RingWriter<&Plain> {
-    let mut writer = RingWriter::new(memory, memory.producer.get());
+    let mut writer = RingWriter::new(memory, memory.next.get());
     writer.refresh().unwrap();
     memory.steps();
     writer
@@ -28,15 +28,14 @@ fn an_unfenced_reader_costs_no_fence() {
     let memory = Plain::new(u32::MAX, 4);
     let mut writer = writer(&memory);
     memory.state.set(BUSY_UNFENCED);
-    assert!(writer.stage(&item(1)) && writer.stage(&item(2)));
+    assert!(writer.push(&item(1)) && writer.push(&item(2)));
     assert_eq!(memory.steps(), ["item=", "item="]);
-    assert_eq!(memory.producer.get(), u32::MAX);
-    assert!(!writer.publish());
-    let steps = ["producer=", "light", "state", "acquire", "quiet"];
-    assert_eq!(memory.steps(), steps);
-    assert_eq!((memory.producer.get(), writer.sent()), (1, 2));
-    // Without staged items, the reader need not be rung.
-    assert!(!writer.publish());
+    assert_eq!((writer.position(), writer.sent()), (1, 2));
+    assert!(!writer.notify());
+    assert_eq!(memory.steps(), ["light", "state", "acquire", "quiet"]);
+    // Without new items, the reader need not be rung.
+    memory.state.set(IDLE);
+    assert!(!writer.notify());
     assert!(memory.steps().is_empty());
 }
 
@@ -53,10 +52,10 @@ fn any_other_state_is_read_again_behind_a_fence() {
         let memory = Plain::new(0, 4);
         let mut writer = writer(&memory);
         memory.state.set(state);
-        assert!(writer.stage(&item(1)));
+        assert!(writer.push(&item(1)));
         memory.steps();
-        assert_eq!(writer.publish(), rings, "{state}");
-        let steps = ["producer=", "light", "state", "full", "quiet", "state"];
+        assert_eq!(writer.notify(), rings, "{state}");
+        let steps = ["light", "state", "full", "quiet", "state"];
         assert_eq!(memory.steps(), steps);
     }
 }
@@ -69,11 +68,11 @@ fn a_quiet_lane_is_rung_for_whatever_the_state() {
         memory.state.set(state);
         memory.wake_items.set(4);
         memory.quiet.set(true);
-        assert!(writer.stage(&item(1)));
-        assert!(writer.publish(), "{state}");
+        assert!(writer.push(&item(1)));
+        assert!(writer.notify(), "{state}");
         memory.quiet.set(false);
-        assert!(writer.stage(&item(2)));
-        assert_eq!(writer.publish(), [IDLE, GONE].contains(&state));
+        assert!(writer.push(&item(2)));
+        assert_eq!(writer.notify(), [IDLE, GONE].contains(&state));
     }
 }
 
@@ -84,8 +83,8 @@ fn a_delayed_reader_is_rung_for_as_many_as_it_wishes() {
     memory.state.set(DELAYED);
     memory.wake_items.set(3);
     let mut send = || {
-        assert!(writer.stage(&item(0)));
-        writer.publish()
+        assert!(writer.push(&item(0)));
+        writer.notify()
     };
     assert_eq!([(); 4].map(|()| send()), [false, false, true, true]);
     // Items that were read do not count, even if the writer has not looked for room.
@@ -100,8 +99,8 @@ fn a_delayed_reader_is_rung_when_the_lane_is_full() {
     memory.state.set(DELAYED);
     memory.wake_items.set(8);
     let mut send = || {
-        assert!(writer.stage(&item(0)));
-        writer.publish()
+        assert!(writer.push(&item(0)));
+        writer.notify()
     };
     assert_eq!([(); 2].map(|()| send()), [false, true]);
 }
@@ -110,19 +109,19 @@ fn a_delayed_reader_is_rung_when_the_lane_is_full() {
 fn a_full_lane_has_room_again_when_it_is_read() {
     let memory = Plain::new(0, 2);
     let mut writer = writer(&memory);
-    assert!(writer.stage(&item(0)) && writer.stage(&item(1)));
-    assert!(!writer.stage(&item(2)));
-    let _ = writer.publish();
+    assert!(writer.push(&item(0)) && writer.push(&item(1)));
+    assert!(!writer.push(&item(2)));
+    let _ = writer.notify();
     assert_eq!(writer.refresh().unwrap(), 0);
-    assert!(!writer.stage(&item(2)));
+    assert!(!writer.push(&item(2)));
     assert_eq!(writer.half_read(), 1);
 
     memory.consumer.set(1);
     memory.steps();
-    assert!(!writer.stage(&item(2)), "it has not looked");
+    assert!(!writer.push(&item(2)), "it has not looked");
     assert_eq!(writer.refresh().unwrap(), 1);
     assert_eq!(memory.steps(), ["consumer", "acquire", "closed"]);
-    assert!(writer.stage(&item(2)) && !writer.stage(&item(3)));
+    assert!(writer.push(&item(2)) && !writer.push(&item(3)));
     assert_eq!(memory.items.borrow()[0].cookie, 2);
     assert_eq!(writer.half_read(), 2);
 }
@@ -133,22 +132,22 @@ fn a_closed_lane_is_so_for_good() {
     let mut writer = writer(&memory);
     memory.closed.set(1);
     assert!(matches!(writer.refresh(), Err(End::Closed)));
-    assert!(!writer.stage(&item(0)));
+    assert!(!writer.push(&item(0)));
     memory.closed.set(0);
     assert!(matches!(writer.refresh(), Err(End::Closed)));
-    assert!(!writer.stage(&item(0)));
+    assert!(!writer.push(&item(0)));
 }
 
 #[test]
 fn a_consumer_index_that_cannot_be_breaks_the_lane_for_good() {
     for start in [0, u32::MAX - 3] {
-        // One item is staged and not published, so it cannot have been read.
+        // Four items were sent, and one is known to have been read.
         for (consumer, good) in [
             (-1, false),
             (0, false),
             (1, true),
             (3, true),
-            (4, false),
+            (4, true),
             (5, false),
             (9, false),
             (i32::MIN, false),
@@ -156,10 +155,9 @@ fn a_consumer_index_that_cannot_be_breaks_the_lane_for_good() {
             let memory = Plain::new(start, 8);
             let mut writer = writer(&memory);
             for n in 0..3 {
-                assert!(writer.stage(&item(n)));
+                assert!(writer.push(&item(n)));
             }
-            let _ = writer.publish();
-            assert!(writer.stage(&item(3)));
+            assert!(writer.push(&item(3)));
             memory.consumer.set(start.wrapping_add(1));
             assert_eq!(writer.refresh().unwrap(), 5);
 
@@ -168,10 +166,50 @@ fn a_consumer_index_that_cannot_be_breaks_the_lane_for_good() {
             if !good {
                 memory.consumer.set(start.wrapping_add(3));
                 assert!(matches!(writer.refresh(), Err(End::Broken)));
-                assert!(!writer.stage(&item(4)));
+                assert!(!writer.push(&item(4)));
             }
         }
     }
+}
+
+#[test]
+fn a_lane_is_continued_behind_its_last_item() {
+    for (items, index) in [(0, u32::MAX - 3), (3, u32::MAX), (4, 0), (5, 1), (11, 7)] {
+        let memory = Plain::new(crate::ring::first_index(4), 4);
+        memory.items.borrow_mut().fill(Item::default());
+        let mut ring = RingReader::new(&memory, memory.consumer.get(), 0);
+        let mut writer = RingWriter::resume(&memory);
+        for n in 0..items {
+            writer.refresh().unwrap();
+            assert!(writer.push(&item(n)));
+            assert_eq!(ring.readable(1), 1);
+            let _ = ring.advance(1);
+        }
+        // Items of the earlier writer are not its own to notify.
+        let mut writer = RingWriter::resume(&memory);
+        assert_eq!((writer.position(), writer.sent()), (index, 0));
+        assert!(!writer.notify());
+        assert_eq!(writer.refresh().unwrap(), 4);
+        assert!(writer.push(&item(100)));
+        assert_eq!(ring.readable(1), 1);
+        assert_eq!(ring.item(0).unwrap().cookie, 100);
+    }
+}
+
+#[test]
+fn an_item_is_written_with_its_index_alone() {
+    let memory = Plain::new(u32::MAX, 4);
+    let mut writer = writer(&memory);
+    // A sequence that the caller has left in the item is not used.
+    let old = Item {
+        sequence: 7,
+        ..item(1)
+    };
+    assert!(writer.push(&old));
+    assert_eq!(memory.slot(u32::MAX).sequence, u32::MAX);
+    let mut ring = RingReader::new(&memory, u32::MAX, 0);
+    assert_eq!(ring.readable(1), 1);
+    assert_eq!(ring.item(0).unwrap(), item(1));
 }
 
 #[test]
@@ -179,7 +217,7 @@ fn who_takes_a_lane_up_again_looks_first() {
     let memory = Plain::new(7, 4);
     memory.consumer.set(5);
     let mut writer = RingWriter::new(&memory, 7);
-    assert!(!writer.stage(&item(0)));
+    assert!(!writer.push(&item(0)));
     assert_eq!(writer.refresh().unwrap(), 2);
     // Indices that are behind by more than the capacity, or ahead.
     for consumer in [2, 8] {
@@ -190,37 +228,44 @@ fn who_takes_a_lane_up_again_looks_first() {
 }
 
 proptest! {
-    /// Both ends together: all items that are staged and published come out once and in order.
+    /// Both ends together: all items that are pushed come out once and in order, also if another
+    /// writer continues the ring.
     #[test]
     #[cfg_attr(miri, ignore = "slow, and nothing unsafe is below it")]
     fn items_come_in_order(
-        start in prop_oneof![any::<u32>(), u32::MAX - 40..=u32::MAX],
         log2 in 1u32..5,
-        steps in prop::collection::vec((0..3, 1u32..20), 1..100),
+        steps in prop::collection::vec((0..4, 1u32..20), 1..100),
     ) {
+        let start = crate::ring::first_index(1 << log2);
         let memory = Plain::new(start, 1 << log2);
+        memory.items.borrow_mut().fill(Item::default());
         let mut writer = RingWriter::new(&memory, start);
         let mut ring = RingReader::new(&memory, start, 0);
-        let (mut staged, mut published, mut read) = (0u64, 0, 0);
+        let (mut sent, mut before, mut notified, mut read) = (0u64, 0, 0, 0);
+        memory.state.set(IDLE);
 
         for (step, count) in steps {
             match step {
                 0 => for _ in 0..count {
                     if writer.room() == 0 {
-                        let room = (1 << log2) - (staged - read);
+                        let room = (1 << log2) - (sent - read);
                         prop_assert_eq!(u64::from(writer.refresh().unwrap()), room);
                     }
-                    staged += u64::from(writer.stage(&item(staged)));
+                    sent += u64::from(writer.push(&item(sent)));
+                    prop_assert_eq!(writer.sent(), sent - before);
                 },
                 1 => {
-                    let _ = writer.publish();
-                    published = staged;
-                    prop_assert_eq!(writer.sent(), published);
+                    prop_assert_eq!(writer.notify(), notified != sent);
+                    notified = sent;
+                },
+                2 => {
+                    writer = RingWriter::resume(&memory);
+                    (before, notified) = (sent, sent);
                 },
                 _ => {
-                    ring.producer().unwrap();
-                    prop_assert_eq!(u64::from(ring.readable().unwrap()), published - read);
-                    let count = count.min((published - read) as u32);
+                    ring.find_all();
+                    prop_assert_eq!(u64::from(ring.readable(count)), sent - read);
+                    let count = count.min((sent - read) as u32);
                     for ahead in 0..count {
                         prop_assert_eq!(ring.item(ahead).unwrap().cookie, read);
                         read += 1;
@@ -228,7 +273,7 @@ proptest! {
                     let _ = ring.advance(count);
                 }
             }
-            prop_assert_eq!(writer.position(), start.wrapping_add(staged as u32));
+            prop_assert_eq!(writer.position(), start.wrapping_add(sent as u32));
         }
     }
 }
