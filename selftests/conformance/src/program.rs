@@ -82,7 +82,7 @@ impl Program {
             "flush" => print::result(self.flush(command)),
             "alloc" => print::result(self.alloc(command)),
             "lane" => print::result(self.open_lane(command)),
-            "stage" => print::result(self.stage(command)),
+            "push" => print::result(self.push(command)),
             "close-lane" => self.close_lane(command),
             "max-lane" => {
                 self.handle().accept_lanes(command.word_number(1));
@@ -265,7 +265,7 @@ impl Program {
 
     fn flush(&mut self, command: &Command) -> Result<(), Error> {
         let (peer, deadline) = (self.peer(command), command.deadline());
-        self.lanes.with(peer, |lane| lane.publish()).transpose()?;
+        self.lanes.with(peer, |lane| lane.notify()).transpose()?;
         let mut sent = self.sent.iter().filter(|sent| sent.peer == peer);
         Ok(sent.try_for_each(|sent| self.handle().flush(sent, deadline))?)
     }
@@ -283,12 +283,12 @@ impl Program {
         self.lanes.open(handle, peer, entries, deadline)
     }
 
-    /// Stages a message in a lane and does not publish it.
-    fn stage(&mut self, command: &Command) -> Result<(), Error> {
+    /// Sends a message by a lane and does not notify the receiver.
+    fn push(&mut self, command: &Command) -> Result<(), Error> {
         let message = self.message(command)?;
-        let stage = |lane: &mut ivring::Lane| lane.push_message(message);
+        let push = |lane: &mut ivring::Lane| lane.push_message(message);
         self.lanes
-            .with(self.peer(command), stage)
+            .with(self.peer(command), push)
             .unwrap_or(Err(SendError::Closed.into()))
     }
 
@@ -405,7 +405,7 @@ impl Program {
 
     /// Reads what one ring holds.
     fn receive(&mut self, command: &Command) -> Result<(), Error> {
-        let mut batch = self.member().receive(command.word_number(1))?;
+        let mut batch = self.member().receive(command.word_number(1));
         while let Some(item) = batch.take()? {
             print::item("item", &item);
         }
@@ -441,7 +441,7 @@ impl Program {
                 };
                 let pushed = self.lanes.with(peer, |lane| {
                     lane.push(&bad)?;
-                    lane.publish()
+                    lane.notify()
                 });
                 print::result(pushed.unwrap_or(Err(SendError::Closed.into())));
                 return;

@@ -241,7 +241,7 @@ impl<'m> Sender<'m> {
     }
 
     /// Sends by the lane to a peer, and counts what was sent. `send` returns `None` if it has
-    /// published all `count` items without learning their position.
+    /// sent all `count` items without learning their position.
     fn lane(
         &mut self,
         to: Peer,
@@ -257,8 +257,7 @@ impl<'m> Sender<'m> {
             Ok(sent) => {
                 let items = sent.map_or(count, |sent| sent.items as usize);
                 ensure!(items <= count, "more items were sent than there were");
-                // The remaining items have been published to a receiver that has left, or not at
-                // all.
+                // The remaining items have been sent to a receiver that has left, or not at all.
                 if items == count || self.handle.is_present(to) {
                     flow.sent(items);
                 } else {
@@ -310,7 +309,7 @@ impl<'m> Sender<'m> {
         })
     }
 
-    /// Stages items one by one, and publishes them together.
+    /// Sends items one by one, and notifies the receiver once.
     fn push_lane(&mut self, to: Peer) -> Result<()> {
         if !self.open_lane(to)? {
             return Ok(());
@@ -334,7 +333,7 @@ impl<'m> Sender<'m> {
                 lane.push(&card.item())?;
             }
             fate.point();
-            lane.publish()?;
+            lane.notify()?;
             Ok(None)
         })?;
         // The position of the item is not known.

@@ -81,7 +81,7 @@ use crate::send::handle::Handle;
 /// member.send(server, Message::new(1).inline(b"ping")?, Deadline::NEVER)?;
 ///
 /// member.wait_items(Deadline::NEVER)?;
-/// let mut batch = member.receive(16)?;
+/// let mut batch = member.receive(16);
 /// while let Some(item) = batch.take()? {
 ///     println!("{:?} sent {:?}", item.peer(), item.inline());
 /// }
@@ -142,13 +142,7 @@ impl Member {
     /// read in turns. Does not sleep.
     ///
     /// If there are any, the member is [busy](Member#busy-and-armed) afterwards.
-    ///
-    /// # Errors
-    ///
-    /// - [`ReceiveError::Lane`] if a peer broke the protocol in its lane. The lane has been closed,
-    ///   and this is the only report of it; the other rings are not affected;
-    /// - [`ReceiveError::Inbox`] if the inbox is broken.
-    pub fn receive(&mut self, max: u32) -> Result<Batch<'_>, ReceiveError> {
+    pub fn receive(&mut self, max: u32) -> Batch<'_> {
         self.receive_with(max, &mut Vec::new())
     }
 
@@ -159,9 +153,9 @@ impl Member {
     ///
     /// # Errors
     ///
-    /// The errors of [`Member::receive`].
+    /// The errors of [`Batch::take`].
     pub fn try_receive(&mut self) -> Result<Option<OwnedItem>, ReceiveError> {
-        let mut batch = self.receive(1)?;
+        let mut batch = self.receive(1);
         let item = batch.take()?.map(|item| item.to_owned());
         batch.release();
         Ok(item)
@@ -169,17 +163,13 @@ impl Member {
 
     /// Like [`Member::receive`], and adds the lanes that were opened to `events`.
     #[inline]
-    pub(crate) fn receive_with(
-        &mut self,
-        max: u32,
-        events: &mut Vec<LaneEvent>,
-    ) -> Result<Batch<'_>, ReceiveError> {
+    pub(crate) fn receive_with(&mut self, max: u32, events: &mut Vec<LaneEvent>) -> Batch<'_> {
         let shared = self.handle.shared();
         if self.reader.has_changes(shared) {
             self.reader.refresh(shared, events);
         }
-        let turn = self.reader.turn(shared)?;
-        Ok(Batch::new(&self.handle, &mut self.reader, turn, max))
+        let turn = self.reader.turn(max);
+        Batch::new(&self.handle, &mut self.reader, turn, max)
     }
 
     /// The incoming lanes that this member has found so far: their senders, and their capacities in
@@ -244,7 +234,6 @@ impl Member {
     /// Like [`Member::arm`]. Member events count if `members` is true.
     pub(crate) fn arm_for(&mut self, members: bool) -> bool {
         let (shared, known) = (self.handle.shared(), &self.members);
-        // A broken inbox counts too, because the caller must see its error.
         self.reader
             .arm(shared, || members && known.have_changed(shared))
     }
@@ -339,11 +328,11 @@ impl Member {
     ///
     /// # Errors
     ///
-    /// [`ReceiveError::Inbox`] if the inbox is broken.
+    /// [`SystemError::Forked`] in a [child](Member#children).
     pub fn refresh_members(&mut self) -> Result<bool, ReceiveError> {
         self.handle.shared().check_process()?;
         self.has_asked = true;
-        let is_new = self.refresh_members_with(&mut Vec::new())?;
+        let is_new = self.refresh_members_with(&mut Vec::new());
         if is_new {
             self.members.take_events();
         }
@@ -353,15 +342,9 @@ impl Member {
     /// Like [`Member::refresh_members`], and adds the lanes whose senders have left to `events`.
     /// The caller takes the changes out of [`Member::news`].
     #[inline]
-    pub(crate) fn refresh_members_with(
-        &mut self,
-        events: &mut Vec<LaneEvent>,
-    ) -> Result<bool, ReceiveError> {
+    pub(crate) fn refresh_members_with(&mut self, events: &mut Vec<LaneEvent>) -> bool {
         let shared = self.handle.shared();
-        if !self.members.have_news(shared) {
-            return Ok(false);
-        }
-        self.members.refresh(shared, &mut self.reader, events)
+        self.members.have_news(shared) && self.members.refresh(shared, &mut self.reader, events)
     }
 
     /// The events that the last [`Member::refresh_members`] reported, in order per slot, including

@@ -29,8 +29,8 @@ fn send([region, count]: [String; 2]) -> Result<String> {
             cookie,
             ..Item::default()
         })?;
-        // Each item is published at once, as if the next one were not known yet.
-        lane.publish()?;
+        // The receiver is notified of each item, as if the next one were not known yet.
+        lane.notify()?;
         sum = sum.wrapping_add(cookie);
     }
     let end = lane.send(Message::new(END).cookie(sum), patience())?;

@@ -16,7 +16,7 @@ use ivring_protocol::SendError;
 use ivring_protocol::abi::{self, LaneEnd, MemberArea, RingArea};
 use ivring_protocol::raw::{RawReaderMemory, RawStateMemory, RawWriterMemory};
 use ivring_protocol::receiver::{Receiver, Turn};
-use ivring_protocol::ring::{RingReader, RingWriter};
+use ivring_protocol::ring::{RingReader, RingWriter, first_index};
 use ivring_protocol::sender::Sender;
 use ivring_protocol::state::State;
 
@@ -66,7 +66,8 @@ impl Layout {
     }
 }
 
-/// A lane from each spoke to the hub, and back. The sender publishes `BATCH` items together.
+/// A lane from each spoke to the hub, and back. The sender notifies the receiver once per `BATCH`
+/// items.
 pub struct BareLanes<M, const BATCH: u32> {
     shared: Rc<Shared>,
     layout: Layout,
@@ -111,7 +112,7 @@ impl<M: Manner, const BATCH: u32> BareLanes<M, BATCH> {
                 shared.at(member, 1),
             )
         };
-        let writer = RingWriter::new(memory, 0);
+        let writer = RingWriter::new(memory, first_index(layout.entries));
         let mut sender = Sender::new(writer, self.bell(from, to, syscalls));
         sender.set_polling(Polling::new(self.window).into());
         sender
@@ -124,7 +125,7 @@ impl<M: Manner, const BATCH: u32> BareLanes<M, BATCH> {
         let area = shared.at(layout.lane(from, to), 1);
         // SAFETY: as in `sender`, because the endpoint keeps its lanes' bells.
         let memory = unsafe { RawReaderMemory::new(area, layout.entries, consumer) };
-        RingReader::new(memory, 0, OUTBOX_BYTES)
+        RingReader::new(memory, first_index(layout.entries), OUTBOX_BYTES)
     }
 }
 
@@ -192,7 +193,7 @@ pub struct BareLaneEnd<const BATCH: u32> {
     receiver: Receiver<RawReaderMemory, RawStateMemory, (u32, FutexBell)>,
     /// The first party that `senders` leads to.
     first_peer: usize,
-    /// Each sender with the number of its staged items.
+    /// Each sender with the number of items that it has not notified the receiver of.
     senders: Vec<(Sender<RawWriterMemory, FutexBell>, u32)>,
     /// A window of payloads, valid as long as `_shared`.
     payloads: NonNull<u8>,
@@ -203,33 +204,33 @@ pub struct BareLaneEnd<const BATCH: u32> {
 }
 
 impl<const BATCH: u32> BareLaneEnd<BATCH> {
-    /// Stages an item, and returns the peer's number.
+    /// Sends an item without a notification, and returns the peer's number.
     #[inline]
     fn push(&mut self, to: usize, item: &abi::Item) -> usize {
         let peer = to - self.first_peer;
-        let (sender, staged) = &mut self.senders[peer];
+        let (sender, pushed) = &mut self.senders[peer];
         while let Err(error) = sender.push(item) {
             assert!(matches!(error, SendError::Full), "{error}");
-            *staged = 0;
+            *pushed = 0;
             sender.wait_room(()).expect("room");
         }
-        *staged += 1;
+        *pushed += 1;
         peer
     }
 
     #[inline]
-    fn publish(&mut self, peer: usize) {
-        let (sender, staged) = &mut self.senders[peer];
-        sender.publish().expect("the lane is good");
-        *staged = 0;
+    fn notify(&mut self, peer: usize) {
+        let (sender, pushed) = &mut self.senders[peer];
+        sender.notify().expect("the lane is good");
+        *pushed = 0;
     }
 
-    /// Waits until a lane holds an item. Returns the lane, and the number of items.
+    /// Waits until a lane holds an item. Returns the lane, and the number of items, of which the
+    /// caller takes at most `max`.
     #[inline]
-    fn turn(&mut self) -> Turn {
+    fn turn(&mut self, max: u32) -> Turn {
         loop {
-            let turn = self.receiver.turn().expect("the lanes are good");
-            if let Some(turn) = turn {
+            if let Some(turn) = self.receiver.turn(max) {
                 return turn;
             }
             if !self.receiver.poll(|| false) && self.receiver.arm(|| false) {
@@ -273,17 +274,17 @@ impl<const BATCH: u32> Endpoint for BareLaneEnd<BATCH> {
     fn send(&mut self, to: usize, item: &Item) {
         let peer = self.push(to, &encode(item));
         if BATCH == 1 || self.senders[peer].1 == BATCH {
-            self.publish(peer);
+            self.notify(peer);
         }
     }
 
     fn flush(&mut self) {
-        (0..self.senders.len()).for_each(|peer| self.publish(peer));
+        (0..self.senders.len()).for_each(|peer| self.notify(peer));
     }
 
     #[inline]
     fn receive(&mut self, mut each: impl FnMut(&Item)) {
-        let Turn { ring, readable } = self.turn();
+        let Turn { ring, readable } = self.turn(STRIDE);
         let count = readable.min(STRIDE);
         let (items, (from, _)) = &self.receiver.rings()[ring];
         for ahead in 0..count {
@@ -306,15 +307,15 @@ impl<const BATCH: u32> Bulk for BareLaneEnd<BATCH> {
             port: PORT,
             cookie: sequence,
             length: self.payload as u32,
-            offset: u64::from(index % self.entries) * self.payload as u64,
+            offset: index % self.entries * self.payload as u32,
             ..abi::Item::default()
         };
         let peer = self.push(0, &item);
-        self.publish(peer);
+        self.notify(peer);
     }
 
     fn receive_payload(&mut self, read: impl FnOnce(*const u8, usize)) {
-        let Turn { ring, .. } = self.turn();
+        let Turn { ring, .. } = self.turn(1);
         let item = self.receiver.item(ring, 0).expect("the item is good");
         let (offset, len) = (item.offset as usize, item.length as usize);
         assert!(offset + len <= self.payload * self.entries as usize);

@@ -14,7 +14,8 @@ use super::member::{self, payload_message, receiving, region};
 use super::work_item::encode;
 use super::{Bulk, CAPACITY, Counters, End, Endpoint, Item, Shape, Transport};
 
-/// A lane from each spoke to the hub, and back. The sender publishes `BATCH` items together.
+/// A lane from each spoke to the hub, and back. The sender notifies the receiver once per `BATCH`
+/// items.
 pub struct Lanes<M, const BATCH: u32> {
     region: OwnedFd,
     shape: Shape,
@@ -56,7 +57,7 @@ impl<M: Manner, const BATCH: u32> Transport for Lanes<M, BATCH> {
 
 pub struct LaneEnd<const BATCH: u32> {
     member: Member,
-    /// The lane to each party, and the number of its staged items.
+    /// The lane to each party, and the number of items that it has not notified the party of.
     lanes: Vec<Option<(Lane, u32)>>,
     window: Duration,
     payload: usize,
@@ -97,23 +98,23 @@ impl<const BATCH: u32> End for LaneEnd<BATCH> {
 impl<const BATCH: u32> Endpoint for LaneEnd<BATCH> {
     #[inline]
     fn send(&mut self, to: usize, item: &Item) {
-        let (lane, staged) = self.lane(to);
+        let (lane, pushed) = self.lane(to);
         while let Err(error) = lane.push(&encode(item)) {
             assert!(matches!(error, ivring::SendError::Full), "{error}");
-            *staged = 0;
+            *pushed = 0;
             lane.wait_room(Deadline::NEVER).expect("room");
         }
-        *staged += 1;
-        if BATCH == 1 || *staged == BATCH {
-            *staged = 0;
-            lane.publish().expect("the lane is good");
+        *pushed += 1;
+        if BATCH == 1 || *pushed == BATCH {
+            *pushed = 0;
+            lane.notify().expect("the lane is good");
         }
     }
 
     fn flush(&mut self) {
-        for (lane, staged) in self.lanes.iter_mut().flatten() {
-            *staged = 0;
-            lane.publish().expect("the lane is good");
+        for (lane, pushed) in self.lanes.iter_mut().flatten() {
+            *pushed = 0;
+            lane.notify().expect("the lane is good");
         }
     }
 

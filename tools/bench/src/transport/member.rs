@@ -39,7 +39,7 @@ fn wait(member: &mut Member) {
 #[inline]
 pub fn receive(member: &mut Member, mut each: impl FnMut(&Item)) {
     loop {
-        let mut batch = member.receive(STRIDE).expect("the rings are good");
+        let mut batch = member.receive(STRIDE);
         if !batch.is_empty() {
             while let Some(item) = batch.take().expect("the item is good") {
                 each(&decode(item.peer().id, item.cookie(), item.inline()));
@@ -66,7 +66,7 @@ pub fn payload_message(
 /// [`Bulk::receive_payload`](super::Bulk::receive_payload) of a member.
 pub fn receive_payload(member: &mut Member, read: impl FnOnce(*const u8, usize)) {
     loop {
-        let mut batch = member.receive(1).expect("the rings are good");
+        let mut batch = member.receive(1);
         if let Some(item) = batch.take().expect("the item is good") {
             let payload = item.payload().expect("the payload is there");
             read(payload.as_ptr(), payload.len());

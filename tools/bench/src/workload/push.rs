@@ -69,7 +69,7 @@ pub fn rust() -> Result<f64> {
             let end = shared.at(RING_BYTES + size_of::<MemberArea>(), 1);
             RawWriterMemory::new(shared.at(0, 1), ITEMS, end, shared.at(RING_BYTES, 1))
         };
-        let mut sender = Sender::new(RingWriter::new(memory, 0), NoBell);
+        let mut sender = Sender::new(RingWriter::resume(memory), NoBell);
         let start = now();
         for sequence in 0..ITEMS {
             send(&mut sender, sequence)?;
@@ -88,7 +88,7 @@ fn send(sender: &mut Sender<RawWriterMemory, NoBell>, sequence: u32) -> Result<(
         ..Item::default()
     };
     sender.push(&item)?;
-    sender.publish()?;
+    sender.notify()?;
     Ok(())
 }
 

@@ -21,11 +21,11 @@ pub fn rust() -> Result<f64> {
         items
             .map(|item| encode(&item))
             .try_for_each(|item: Item| lane.push(&item))?;
-        lane.publish()?;
+        lane.notify()?;
         let start = now();
         let mut next = 0;
         while next < CAPACITY as u64 {
-            let mut batch = member.receive(STRIDE)?;
+            let mut batch = member.receive(STRIDE);
             while let Some(item) = batch.take()? {
                 decode(item.peer().id, item.cookie(), item.inline()).check(next);
                 next += 1;

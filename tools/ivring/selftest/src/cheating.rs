@@ -4,11 +4,12 @@
 
 use std::mem::offset_of;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use ivring::abi::{ITEM_FLAGS, Item, LaneEnd, MemberArea, RingArea};
 use ivring::{
-    Deadline, Dispatcher, Fault, Lane, LaneEvent, LaneFault, Member, Message, ReceiveError,
-    SendError,
+    Deadline, Dispatcher, Fault, Lane, LaneEvent, LaneFault, Member, Message, Polling,
+    ReceiveError, SendError,
 };
 
 use crate::support::*;
@@ -34,15 +35,13 @@ fn cheat(expected: Fault, bad: impl FnOnce(&Member, &mut Lane, &Words)) {
 
     let (mut got, mut failures) = (0, Vec::new());
     while receiver.wait_items(Deadline::NOW).is_ok() {
-        match receiver.receive(8) {
-            Ok(mut batch) => loop {
-                match batch.take() {
-                    Ok(Some(item)) => got += u32::from(item.peer() == good.own()),
-                    Ok(None) => break,
-                    Err(error) => failures.push(error),
-                }
-            },
-            Err(error) => failures.push(error),
+        let mut batch = receiver.receive(8);
+        loop {
+            match batch.take() {
+                Ok(Some(item)) => got += u32::from(item.peer() == good.own()),
+                Ok(None) => break,
+                Err(error) => failures.push(error),
+            }
         }
     }
     let [ReceiveError::Lane { peer, fault }] = failures[..] else {
@@ -60,16 +59,6 @@ fn cheat(expected: Fault, bad: impl FnOnce(&Member, &mut Lane, &Words)) {
 }
 
 pub fn senders() {
-    let producer = offset_of!(RingArea, producer);
-    for by in [9, 1 << 31] {
-        cheat(Fault::ProducerIndex, |_, _, lane| {
-            lane.at(producer).fetch_add(by, Ordering::Relaxed);
-        });
-    }
-    // All items have been read, so an index that goes back is out of range.
-    cheat(Fault::ProducerIndex, |_, _, lane| {
-        lane.at(producer).fetch_sub(1, Ordering::Relaxed);
-    });
     let bad_items = [
         (
             Fault::UnknownFlags,
@@ -104,8 +93,86 @@ pub fn senders() {
     for (expected, item) in bad_items {
         cheat(expected, |_, lane, _| {
             lane.push(&item).unwrap();
-            lane.publish().unwrap();
+            lane.notify().unwrap();
         });
+    }
+}
+
+/// The offset of a word of the item in a slot of a lane.
+fn item_word(slot: u32, word: usize) -> usize {
+    offset_of!(RingArea, item) + size_of::<Item>() * slot as usize + word
+}
+
+const SEQUENCE: usize = offset_of!(Item, sequence);
+/// The word with the length of the inline data in its highest byte.
+const FLAGS: usize = offset_of!(Item, from);
+
+/// A sender stores the sequence of an item before the item, or changes the item later. The copy is
+/// checked.
+pub fn items_that_change() {
+    // Three items were sent before, in the first slots.
+    cheat(Fault::InlineLength, |_, lane, words| {
+        lane.push(&Item::default()).unwrap();
+        let flags = words.at(item_word(3, FLAGS));
+        flags.store(33 << 24, Ordering::Relaxed);
+    });
+    let (mut receiver, sender) = pair();
+    let mut lane = sender.open_lane(receiver.own(), 8).unwrap();
+    let words = Words::of_lane(&sender, receiver.own());
+    // Nothing but the sequence of the first item is there yet.
+    let first = 8u32.wrapping_neg();
+    words
+        .at(item_word(0, SEQUENCE))
+        .store(first, Ordering::Release);
+    assert_eq!(numbers(&mut receiver, sender.own()), [0]);
+    // The item comes too late, and the next one is read.
+    for n in 1..3 {
+        lane.send(number(n), Deadline::NOW).unwrap();
+    }
+    assert_eq!(numbers(&mut receiver, sender.own()), [2]);
+}
+
+/// A sender stores wrong sequences. Its lane looks empty, and nothing is reported: it has only lost
+/// its own items. The items of others are received, and the receiver sleeps.
+pub fn sequences() {
+    // An item that overwrites one that was not read, items of other rounds, and no index at all.
+    for by in [8, 1, 1 << 31, 8u32.wrapping_neg(), u32::MAX] {
+        let (mut receiver, sender) = pair();
+        let to = receiver.own();
+        let good = Member::join_fd(&receiver, None).unwrap();
+        let mut good_lane = good.open_lane(to, 8).unwrap();
+        let mut lane = sender.open_lane(to, 8).unwrap();
+        lane.set_polling(Polling::new(Duration::ZERO));
+        let words = Words::of_lane(&sender, to);
+        lane.send(number(0), Deadline::NOW).unwrap();
+        assert_eq!(numbers(&mut receiver, sender.own()), [0]);
+        lane.push(&Item::default()).unwrap();
+        let sequence = words.at(item_word(1, SEQUENCE));
+        sequence.fetch_add(by, Ordering::Relaxed);
+        while lane.push(&Item::default()).is_ok() {}
+
+        for n in 0..3 {
+            good_lane.send(number(n), Deadline::NOW).unwrap();
+            assert_eq!(numbers(&mut receiver, good.own()), [n]);
+            assert!(receiver.arm());
+            // The kernel does not wake the receiver for a lane that looks empty.
+            assert!(!lane.notify().unwrap());
+            good.send(to, number(n), Deadline::NOW).unwrap();
+            receiver.wait_items(soon()).unwrap();
+            assert_eq!(numbers(&mut receiver, good.own()), [n]);
+        }
+        let timed_out = receiver.wait_items(shortly());
+        assert_eq!(timed_out, Err(ReceiveError::TimedOut));
+        assert_eq!(receiver.incoming_lanes().count(), 2);
+        // The sender waits for itself.
+        assert_eq!(lane.wait_room(shortly()), Err(SendError::TimedOut));
+        // The receiver is told when the sender leaves, and its lane is closed.
+        let _ = receiver.refresh_members().unwrap();
+        drop((lane, sender));
+        receiver.wait(soon()).unwrap();
+        assert!(receiver.refresh_members().unwrap());
+        let incoming: Vec<_> = receiver.incoming_lanes().collect();
+        assert_eq!(incoming, [(good.own(), 8)]);
     }
 }
 
@@ -119,7 +186,7 @@ pub fn a_sender_that_says_who_it_is() {
         ..Item::default()
     };
     lane.push(&item).unwrap();
-    lane.publish().unwrap();
+    lane.notify().unwrap();
     assert_eq!(numbers(&mut receiver, sender.own()), [1]);
 }
 
@@ -187,7 +254,7 @@ pub fn a_dispatcher_goes_on() {
         ..Item::default()
     };
     lane.push(&bad).unwrap();
-    lane.publish().unwrap();
+    lane.notify().unwrap();
     sender.send(to, number(2), Deadline::NOW).unwrap();
     let _ = dispatcher.dispatch(100).unwrap();
     drop(lane);

@@ -76,6 +76,8 @@ const TESTS: &[(&str, fn())] = tests! {
         many_cost_as_much_as_one;
     cheating:
         senders
+        items_that_change
+        sequences
         a_sender_that_says_who_it_is
         a_receiver
         a_receiver_that_did_not_close

@@ -132,7 +132,7 @@ pub fn other_items_are_handled_meanwhile() {
 
     // A late reply is dropped; so is a reply without a request, and a reply of another member.
     let mut server = server;
-    let mut batch = server.receive(1).unwrap();
+    let mut batch = server.receive(1);
     let request = batch.take().unwrap().unwrap();
     let cookie = request.cookie();
     request.reply(number(0), Deadline::NOW).unwrap();
@@ -155,10 +155,10 @@ pub fn other_items_are_handled_meanwhile() {
         ..Item::default()
     };
     lane.push(&forged).unwrap();
-    lane.publish().unwrap();
+    lane.notify().unwrap();
     let _ = client.dispatch(100).unwrap();
     assert_eq!((seen.borrow().len(), replies.get()), (3, 0));
-    let mut batch = server.receive(1).unwrap();
+    let mut batch = server.receive(1);
     let request = batch.take().unwrap().unwrap();
     assert_eq!(request.cookie(), cookie + 1);
     for _ in 0..2 {
@@ -188,7 +188,7 @@ pub fn the_peer_leaves() {
         let mut answers = server.open_lane(client.handle().own(), 4).unwrap();
         let _ = client.dispatch(100).unwrap();
         let payload = text(&server, b"last");
-        let mut batch = server.receive(1).unwrap();
+        let mut batch = server.receive(1);
         let request = batch.take().unwrap().unwrap();
         answers
             .send(payload.reply_to(&request), Deadline::NOW)
@@ -372,7 +372,7 @@ pub fn a_request_that_comes_back_is_none() {
         .handle()
         .send(to, *failed.message, Deadline::NOW)
         .unwrap();
-    let mut batch = server.receive(1).unwrap();
+    let mut batch = server.receive(1);
     let item = batch.take().unwrap().unwrap();
     assert_eq!((item.is_request(), item.cookie()), (false, 42));
 }
@@ -390,7 +390,7 @@ pub fn a_refusal_of_what_was_not_asked() {
         };
         lane.push(&item).unwrap();
     }
-    lane.publish().unwrap();
+    lane.notify().unwrap();
     assert_eq!(receiver.dispatch(8).unwrap(), Dispatched::All);
     assert_eq!((receiver.counts().stray, receiver.counts().replies), (2, 0));
 }

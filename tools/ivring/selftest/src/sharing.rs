@@ -25,7 +25,7 @@ fn is_free(member: &Member) -> bool {
 }
 
 fn read_one(member: &mut Member, from: &Member) {
-    let mut batch = member.receive(1).unwrap();
+    let mut batch = member.receive(1);
     let item = batch.take().unwrap().unwrap();
     assert_eq!(item.peer(), from.own());
     assert_eq!(item.payload().unwrap().to_vec(), TEXT);

@@ -67,11 +67,11 @@ fn bursts(member: &Member, to: Peer, handled: &AtomicU64) {
             .unwrap();
             sent += 1;
             if random.below(3) == 0 {
-                lane.publish().unwrap();
+                lane.notify().unwrap();
                 spin(random.below(16));
             }
         }
-        lane.publish().unwrap();
+        lane.notify().unwrap();
         until("the last item is not handled", || {
             handled.load(Ordering::Relaxed) == sent
         });

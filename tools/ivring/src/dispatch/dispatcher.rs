@@ -369,7 +369,7 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
     ) -> Result<u32, DispatchError> {
         let mut left = budget;
         while !self.common.stopper.is_wanted() && !Call::is_done(&call) {
-            let more = if self.member.refresh_members_with(&mut self.events)? {
+            let more = if self.member.refresh_members_with(&mut self.events) {
                 self.tell_of_members(call.as_deref_mut());
                 true
             } else {
@@ -420,19 +420,14 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         left: &mut u32,
         mut call: Option<&mut Call<'_>>,
     ) -> Result<bool, DispatchError> {
-        let mut batch = match self.member.receive_with(*left, &mut self.events) {
-            Err(ReceiveError::Lane { peer, fault }) => {
-                self.events.push(LaneEvent::Failed(peer, fault.into()));
-                return Ok(true);
-            }
-            batch => batch?,
-        };
+        let max = (*left).min(QUANTUM);
+        let mut batch = self.member.receive_with(max, &mut self.events);
         let context = Context::new(batch.handle(), &self.common);
         self.handlers.lanes(&context, &mut self.events);
         if batch.is_empty() {
             return Ok(false);
         }
-        batch.limit(QUANTUM);
+        batch.limit();
         while !self.common.is_to_pause() && !Call::is_done(&call) {
             match batch.take() {
                 Ok(Some(item)) => {

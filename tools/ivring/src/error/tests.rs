@@ -123,13 +123,12 @@ fn all() -> Vec<Vec<Error>> {
     let receive = all! { ReceiveError:
         TimedOut => TimedOut,
         Interrupted => Interrupted,
-        Lane { .. } => Lane { peer: PEER, fault: Fault::ProducerIndex },
-        Inbox(_) => Inbox(Fault::ProducerIndex),
+        Lane { .. } => Lane { peer: PEER, fault: Fault::UnknownFlags },
+        Inbox(_) => Inbox(Fault::ConsumerIndex),
         NoSuchSlot(_) => NoSuchSlot(7),
         System(_) => System(system),
     };
     let faults = [
-        Fault::ConsumerIndex,
         Fault::InlineLength,
         Fault::UnknownFlags,
         Fault::PayloadRange,
@@ -189,7 +188,7 @@ fn each_has_a_sentence_of_its_own() {
     }
     let has = |text: &str| assert!(all_texts.contains(text), "{text}");
     has("The option `slots` is invalid: it is zero, or more than the module allows.");
-    has("Member 7 (generation 9) has broken its lane: the producer index is out of range.");
+    has("Member 7 (generation 9) has broken its lane: an item has unknown flags.");
     has("The module has API version 2, not 1.");
     has("Item 7 of those to be sent is invalid: it has unknown flags.");
 }
@@ -233,7 +232,7 @@ fn a_system_call_that_failed_is_named() {
 fn time_that_is_up_for_a_call_is_no_failed_dispatch() {
     let of = |error: ReceiveError| CallError::from(DispatchError::from(error));
     assert!(matches!(of(ReceiveError::TimedOut), CallError::TimedOut));
-    let broken = of(ReceiveError::Inbox(Fault::ProducerIndex));
+    let broken = of(ReceiveError::Inbox(Fault::ConsumerIndex));
     assert!(matches!(
         broken,
         CallError::Dispatch(DispatchError::Receive(ReceiveError::Inbox(_)))

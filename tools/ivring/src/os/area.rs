@@ -141,10 +141,6 @@ impl LaneArea {
     pub(crate) fn ring(&self) -> NonNull<abi::RingArea> {
         self.map.at(0, ring_len(self.entries))
     }
-
-    pub(crate) fn producer(&self) -> &AtomicU32 {
-        self.map.word(offset_of!(abi::RingArea, producer))
-    }
 }
 
 /// Offset of a member's end of the lane from a slot, in its member area, in bytes.

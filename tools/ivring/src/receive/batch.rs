@@ -58,11 +58,11 @@ impl<'member> Batch<'member> {
         self.last.handle
     }
 
-    /// Leaves items for later, so that other rings have their turns and senders get room.
+    /// Leaves items of a full ring for later, so that its sender gets room soon.
     #[inline]
-    pub(crate) fn limit(&mut self, max: u32) {
+    pub(crate) fn limit(&mut self) {
         let capacity = self.last.reader.capacity(self.last.ring);
-        self.readable = self.readable.min(max).min((capacity / 4).max(1));
+        self.readable = self.readable.min((capacity / 4).max(1));
     }
 
     /// The number of items that have not been taken.

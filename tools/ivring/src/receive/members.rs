@@ -4,7 +4,6 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::error::ReceiveError;
 use crate::peer::Peer;
 use crate::peers;
 use crate::receive::reader::{LaneEvent, Reader};
@@ -51,9 +50,9 @@ pub(crate) struct Members {
 /// Events that will be reported when all earlier items have been read.
 struct News {
     members: u32,
-    /// The generations of the slots, and the producer index of the inbox, when the change was
-    /// found.
+    /// The generations of the slots when the change was found.
     generations: Vec<u32>,
+    /// The index behind the last item that was in the inbox then.
     until: u32,
 }
 
@@ -100,7 +99,7 @@ impl Members {
         shared: &Shared,
         reader: &mut Reader,
         lanes: &mut Vec<LaneEvent>,
-    ) -> Result<bool, ReceiveError> {
+    ) -> bool {
         if self.news.is_none() {
             // The departed members must be known before their last items are looked for.
             let members = shared.members();
@@ -110,12 +109,12 @@ impl Members {
             self.news = Some(News {
                 members,
                 generations,
-                until: reader.inbox_producer()?,
+                until: reader.find_inbox_items(),
             });
         }
         let is_done = |news: &mut News| reader.is_done(news.until, &news.generations);
         let Some(news) = self.news.take_if(is_done) else {
-            return Ok(false);
+            return false;
         };
 
         reader.close_departed(shared, &news.generations, lanes);
@@ -124,7 +123,7 @@ impl Members {
         self.next_slot = 0;
         self.seen = news.members;
         self.acknowledge(shared);
-        Ok(true)
+        true
     }
 
     /// Takes the next change that may be reported, in order per slot.

@@ -10,12 +10,12 @@ use std::sync::atomic::{Ordering, fence};
 
 use ivring_protocol::Fault;
 use ivring_protocol::raw::{RawReaderMemory, RawStateMemory};
-use ivring_protocol::receiver::{Broken, Receiver, Turn};
+use ivring_protocol::receiver::{Receiver, Turn};
 use ivring_protocol::ring::RingReader;
 use ivring_protocol::state::State;
 
 use crate::abi;
-use crate::error::{LaneFault, ReceiveError};
+use crate::error::LaneFault;
 use crate::os::area::{LaneArea, PeerArea};
 use crate::os::sys;
 use crate::peer::Peer;
@@ -102,8 +102,8 @@ impl Reader {
         let state =
             unsafe { RawStateMemory::new(NonNull::from(shared.area.state()).cast(), fence) };
         let mut receiver = Receiver::new(State::new(state));
-        // The kernel has set both indices to the same start. From now on only this member writes
-        // the consumer index.
+        // The kernel has set the index to that of the first item. From now on only this member
+        // writes it.
         let consumer = shared.area.consumer();
         let start = consumer.load(Ordering::Relaxed);
         // SAFETY: the inbox area and the member's area are mapped by `shared`, which hands out the
@@ -133,16 +133,10 @@ impl Reader {
         (self.rooms, self.receiver.state().heavy_fences())
     }
 
-    /// Finds the next ring that has items.
-    ///
-    /// # Errors
-    ///
-    /// [`ReceiveError::Lane`], once per lane that its sender broke; [`ReceiveError::Inbox`] if the
-    /// inbox is broken.
-    pub(crate) fn turn(&mut self, shared: &Shared) -> Result<Option<Turn>, ReceiveError> {
-        self.receiver
-            .turn()
-            .map_err(|Broken { ring, fault }| self.broken(shared, ring, fault))
+    /// Finds the next ring that has items, for a caller that takes at most `max` of them.
+    #[inline]
+    pub(crate) fn turn(&mut self, max: u32) -> Option<Turn> {
+        self.receiver.turn(max)
     }
 
     /// The lane of a ring; `None` for the inbox.
@@ -183,16 +177,6 @@ impl Reader {
     pub(crate) fn arm(&mut self, shared: &Shared, other: impl FnOnce() -> bool) -> bool {
         let seen = (self.changes, self.woken);
         self.receiver.arm(|| shared.has_lane_news(seen) || other())
-    }
-
-    /// Closes the lane of an error, and returns the error with the lane's sender.
-    fn broken(&mut self, shared: &Shared, ring: usize, fault: Fault) -> ReceiveError {
-        let (_, source) = &self.receiver.rings()[ring];
-        let Some(peer) = source.lane().map(|lane| lane.peer) else {
-            return ReceiveError::Inbox(fault);
-        };
-        self.close(shared, ring);
-        ReceiveError::Lane { peer, fault }
     }
 
     pub(crate) fn close(&mut self, shared: &Shared, ring: usize) {
@@ -280,8 +264,8 @@ impl Reader {
         // SAFETY: the member's own area is mapped and writable, and its words are accessed with
         // atomics only.
         let memory = unsafe { memory.with_mark(shared.area.area(), peer.id) };
-        // The kernel has set both indices to the same start. From now on only this member writes
-        // the consumer index.
+        // The kernel has set the index to that of the first item. From now on only this member
+        // writes it.
         let start = consumer.load(Ordering::Relaxed);
         let ring = RingReader::new(memory, start, shared.geometry.outbox_bytes as u64);
         // If the sender has left, its payload is out of reach.
@@ -292,14 +276,13 @@ impl Reader {
         Ok(())
     }
 
-    /// The producer index of the inbox.
-    pub(crate) fn inbox_producer(&mut self) -> Result<u32, ReceiveError> {
-        let inbox = self.receiver.ring(INBOX);
-        inbox.producer().map_err(ReceiveError::Inbox)
+    /// Finds all items in the inbox. Returns the index behind the last one.
+    pub(crate) fn find_inbox_items(&mut self) -> u32 {
+        self.receiver.ring(INBOX).find_all()
     }
 
     /// Ends the lanes of senders that had left when the slots had these generations: items that are
-    /// published by now will be read, and then the lanes are closed.
+    /// in them now will be read, and then the lanes are closed.
     pub(crate) fn end_departed(&mut self, generations: &[u32]) {
         let quiet = self.receiver.quiet().filter_map(Source::lane);
         let departed = quiet.filter(|lane| lane.peer.has_left(generations));

@@ -33,8 +33,8 @@ use crate::shared::{OwnLane, Shared};
 /// sending an item takes a few stores.
 ///
 /// One thread at a time owns it, and it can be sent to other threads. The receiver reads its items
-/// in order; there is no order between a lane and the inbox. When it is dropped, staged items are
-/// published.
+/// in order; there is no order between a lane and the inbox. When it is dropped, it notifies the
+/// receiver.
 ///
 /// ```no_run
 /// use ivring::{Deadline, Message, Member, abi::Item};
@@ -50,7 +50,7 @@ use crate::shared::{OwnLane, Shared};
 ///     lane.wait_room(Deadline::NEVER)?;
 ///     lane.push(&Item { port: 1, cookie, ..Item::default() })?;
 /// }
-/// lane.publish()?;
+/// lane.notify()?;
 /// # Ok(())
 /// # }
 /// ```
@@ -128,9 +128,6 @@ impl Lane {
         };
         drop(lanes);
 
-        // The index that the kernel has set at first, or that an earlier `Lane` of this member has
-        // left.
-        let producer = area.producer().load(Ordering::Relaxed);
         // SAFETY:
         // - both areas are mapped while the `Lane` exists, and so while this exists. The lane area
         //   is writable, and has this number of items;
@@ -147,7 +144,8 @@ impl Lane {
         // SAFETY: `end` is the whole member area of the peer, and is mapped while the `Lane`
         // exists.
         let memory = unsafe { memory.with_mark(shared.own.id) };
-        let writer = RingWriter::new(memory, producer);
+        // An earlier `Lane` of this member may have written the lane.
+        let writer = RingWriter::resume(memory);
         let bell = Doorbell {
             shared: Arc::clone(shared),
             peer,
@@ -191,7 +189,9 @@ impl Lane {
         self.sender.set_polling(polling.into());
     }
 
-    /// Stages an item as it is. The receiver does not see it before [`Lane::publish`].
+    /// Sends an item as it is, except its sequence, which the lane gives it. A busy receiver can
+    /// read it at once. An idle receiver is woken by [`Lane::notify`], which one call does for any
+    /// number of items.
     ///
     /// The payload range of the item is not checked. A [`Message`] keeps its block until it has
     /// been read.
@@ -207,8 +207,9 @@ impl Lane {
         self.sender.push(item).map_err(SendError::from)
     }
 
-    /// Stages a message. Its block belongs to the receiver from now on, so publish it before you
-    /// [wait for room](crate::Handle::alloc) in the outbox.
+    /// Sends a message like [`Lane::push`]. Its block belongs to the receiver from now on, so
+    /// [notify](Lane::notify) the receiver before you [wait for room](crate::Handle::alloc) in the
+    /// outbox.
     ///
     /// # Errors
     ///
@@ -225,20 +226,20 @@ impl Lane {
         Ok(())
     }
 
-    /// Publishes all staged items, and rings the receiver if it may be asleep. Returns whether this
-    /// call has woken the receiver.
+    /// Wakes the receiver if it may be asleep and items were pushed since the last call. Returns
+    /// whether this call has woken the receiver.
     ///
     /// # Errors
     ///
     /// The permanent errors of [`Lane::push`].
     #[inline]
-    pub fn publish(&mut self) -> Result<bool, SendError> {
-        self.sender.publish().map_err(SendError::from)
+    pub fn notify(&mut self) -> Result<bool, SendError> {
+        self.sender.notify().map_err(SendError::from)
     }
 
     /// Waits until there is room. Returns the number of items that there is room for. If there is
-    /// none at first, this publishes the staged items, polls for a while, then sleeps until half of
-    /// the lane has been read.
+    /// none at first, this notifies the receiver, polls for a while, then sleeps until half of the
+    /// lane has been read.
     ///
     /// # Errors
     ///
@@ -269,7 +270,7 @@ impl Lane {
         carry::one(&shared, peer, message, |item| {
             sender.push(&item)?;
             // If this fails, no item in the lane will be read.
-            let rung = sender.publish()?;
+            let rung = sender.notify()?;
             Ok(sent(peer, entries, sender.writer().position(), 1, rung))
         })
     }
@@ -293,8 +294,8 @@ impl Lane {
         self.send(message, timeout.into())
     }
 
-    /// Sends messages in order, and publishes as many at once as there is room for. Messages that
-    /// were sent are removed from `messages`.
+    /// Sends messages in order, and notifies the receiver once for as many as there is room for.
+    /// Messages that were sent are removed from `messages`.
     ///
     /// # Errors
     ///
@@ -333,18 +334,18 @@ impl Lane {
             self.push(item)?;
             message.hand_over(self.sent(1, false));
         }
-        let rung = self.publish()?;
+        let rung = self.notify()?;
         Ok(self.sent(count as u32, rung))
     }
 
-    /// The result for the last `items` staged items.
+    /// The result for the last `items` items.
     fn sent(&self, items: u32, rung: bool) -> Sent {
         let position = self.sender.writer().position();
         sent(self.peer(), self.entries(), position, items, rung)
     }
 }
 
-/// The result for the last `items` staged items, up to `position`.
+/// The result for the last `items` items, up to `position`.
 fn sent(peer: Peer, entries: u32, position: u32, items: u32, rung: bool) -> Sent {
     Sent {
         peer,
@@ -359,7 +360,7 @@ impl Drop for Lane {
     fn drop(&mut self) {
         if self.shared().is_mapped() {
             // If this fails, the receiver no longer reads the lane.
-            let _ = self.publish();
+            let _ = self.notify();
         }
         let Doorbell { shared, peer } = self.sender.bell();
         // Another lane may have replaced this one, after the receiver had closed it.

@@ -149,7 +149,7 @@ impl Message {
             // An outbox is far smaller than 4 GiB.
             Some(block) if !block.is_empty() => Item {
                 length: block.len() as u32,
-                offset: block.start() as u64,
+                offset: block.start() as u32,
                 ..self.item
             },
             _ => self.item,
