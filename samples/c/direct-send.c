@@ -16,8 +16,8 @@ static void send_number(struct ivr_lane *lane, uint64_t number)
 	while ((ret = ivr_lane_push(lane, &item)) == -EAGAIN)
 		check(ivr_lane_wait(lane, ivr_deadline_ms(PATIENCE_MS)), "room");
 	check(ret, "send");
-	/* Each number is published at once, as if the next number were not known yet. */
-	check(ivr_lane_publish(lane), "send");
+	/* The receiver is notified of each number, as if the next number were not known yet. */
+	check(ivr_lane_notify(lane), "send");
 }
 
 int main(int argc, char **argv)

@@ -55,7 +55,7 @@ static int set_up_receiver(struct ivr_member *member, uint32_t inbox_entries)
 	inbox->area = member->inbox;
 	inbox->published = &member->area->inbox_consumer;
 	inbox->consumer = ivr_load(inbox->published);
-	inbox->producer = inbox->consumer;
+	inbox->found = inbox->consumer;
 	inbox->entries = inbox_entries;
 	inbox->from.id = IVRING_ID_ANY;
 
@@ -142,7 +142,7 @@ int ivr_close(struct ivr_member *member)
 	if (ret)
 		return ret;
 	if (member->peers) {
-		ivr_peers_publish(member);
+		ivr_peers_notify(member);
 		ivr_peers_drop(member);
 	}
 	ivr_incoming_drop(member);

@@ -58,7 +58,7 @@ void do_multicast(const struct command *command);
 void do_flush(const struct command *command);
 void do_alloc(const struct command *command);
 void do_lane(const struct command *command);
-void do_stage(const struct command *command);
+void do_push(const struct command *command);
 void do_call(const struct command *command);
 void do_request(const struct command *command);
 void do_cancel(const struct command *command);

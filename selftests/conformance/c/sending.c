@@ -96,8 +96,8 @@ void do_lane(const struct command *command)
 				   command_deadline(command)));
 }
 
-/* Stages items in a lane and does not publish them. */
-void do_stage(const struct command *command)
+/* Sends an item by a lane, and does not notify the receiver. */
+void do_push(const struct command *command)
 {
 	struct ivr_lane *lane = ivr_lane(member, peer_of(command));
 	struct ivring_item item;

@@ -33,9 +33,10 @@ int wreck_lane(struct ivr_peer to, const char *how)
 		return -ENOENT;
 	if (!strcmp(how, "item")) {
 		ret = ivr_lane_push(lane, &bad);
-		return ret ? ret : ivr_lane_publish(lane);
+		return ret ? ret : ivr_lane_notify(lane);
 	}
-	return add_to_word(IVRING_MAP_LANE_TO(to.id), offsetof(struct ivring_ring_area, producer),
+	/* The sequence of the first item in the lane. */
+	return add_to_word(IVRING_MAP_LANE_TO(to.id), offsetof(struct ivring_ring_area, item[0].sequence),
 			   !strcmp(how, "back") ? UINT32_MAX : 1u << 20);
 }
 

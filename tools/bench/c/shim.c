@@ -43,7 +43,7 @@ int bench_send(struct ivr_lane *lane, uint64_t sequence, const uint64_t data[4])
 		if (ret)
 			return ret;
 	}
-	return ret ? ret : ivr_lane_publish(lane);
+	return ret ? ret : ivr_lane_notify(lane);
 }
 
 uint64_t bench_rung(const struct ivr_lane *lane)
@@ -51,7 +51,7 @@ uint64_t bench_rung(const struct ivr_lane *lane)
 	return lane->rung;
 }
 
-/* Sends @count items, of which each is published, by a lane of @entries that has room for them. */
+/* Sends @count items by a lane of @entries that has room for them, and notifies after each item. */
 int bench_push(struct ivring_ring_area *ring, uint32_t entries,
 	       const struct ivring_member_area *receiver, uint32_t count)
 {
@@ -65,7 +65,7 @@ int bench_push(struct ivring_ring_area *ring, uint32_t entries,
 
 		ret = ivr_lane_push(&lane, &item);
 		if (!ret)
-			ret = ivr_lane_publish(&lane);
+			ret = ivr_lane_notify(&lane);
 	}
 	return ret;
 }

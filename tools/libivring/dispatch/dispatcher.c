@@ -109,14 +109,13 @@ static void deliver(struct ivr_member *member, const struct ivring_item *item)
 		ivr_requests_refuse(member, item);
 }
 
-static int handle_member_events(struct ivr_member *member)
+static void handle_member_events(struct ivr_member *member)
 {
 	struct ivr_dispatcher *dispatcher = &member->dispatcher;
 	struct ivr_member_event event;
-	int ret = ivr_members_refresh(member);
 
-	if (ret <= 0)
-		return ret;
+	if (!ivr_members_refresh(member))
+		return;
 	ivr_requests_fail(member);
 	while (dispatcher->on_members && !ivr_dispatcher_ends(&member->dispatcher) &&
 	       ivr_members_next_event(member, &event))
@@ -124,7 +123,6 @@ static int handle_member_events(struct ivr_member *member)
 	/* The next run or dispatch handles what this one has left. */
 	if (ivr_dispatcher_ends(&member->dispatcher))
 		ivr_members_report_again(member);
-	return 0;
 }
 
 /*
@@ -133,28 +131,23 @@ static int handle_member_events(struct ivr_member *member)
  */
 static int take_turn(struct ivr_member *member, unsigned int budget, unsigned int *done)
 {
-	struct ivring_item item;
+	unsigned int count = budget < QUANTUM ? budget : QUANTUM, i;
 	struct ivr_ring_reader *ring;
-	unsigned int i, count;
+	struct ivring_item item;
 	int ret;
 
 	ivr_incoming_update(member);
 	/* A handler may have called ivr_stop(): then no other handler is called. */
 	if (ivr_dispatcher_ends(&member->dispatcher))
 		return 1;
-	ret = handle_member_events(member);
-	if (!ret && ivr_dispatcher_ends(&member->dispatcher))
+	handle_member_events(member);
+	if (ivr_dispatcher_ends(&member->dispatcher))
 		return 1;
+	ret = ivr_receiver_next(member, count, &ring);
 	if (!ret)
-		ret = ivr_receiver_next(member, 1, &ring);
-	if (ret <= 0)
-		return ret ? ivr_fail_as(ret, ivr_wait_reasons) : 0;
-
-	count = (unsigned int)ret;
-	if (count > budget)
-		count = budget;
-	if (count > QUANTUM)
-		count = QUANTUM;
+		return 0;
+	if ((unsigned int)ret < count)
+		count = (unsigned int)ret;
 	/* A handler can close the lane. */
 	for (i = 0; i < count && !ivr_dispatcher_ends(&member->dispatcher) && !ring->closed; i++) {
 		if (ivr_ring_copy(ring, i, &item))

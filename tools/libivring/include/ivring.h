@@ -235,7 +235,7 @@ int ivr_join_fd_lasting(int region_fd, uint32_t id, struct ivr_member **member);
  * ivr_close() - leave the region, and free the member.
  * @member:	the member, or NULL
  *
- * Items that are staged in lanes are published first.
+ * Receivers that have not been notified of items in their lanes are notified first.
  *
  * Return: 0; -EBUSY from a handler of the member, which then stays open.
  */
@@ -369,7 +369,7 @@ int ivr_wait_peer(struct ivr_member *member, uint32_t id, uint64_t deadline,
  * when the member came or left, and all items in lanes of members that have left. After that
  * nothing more comes from those members, and their payload can no longer be reached.
  *
- * Return: 1 if members came or went, 0 if not; -EPROTO if the inbox is broken.
+ * Return: 1 if members came or went, 0 if not.
  */
 int ivr_refresh_members(struct ivr_member *member);
 

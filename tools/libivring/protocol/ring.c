@@ -5,30 +5,36 @@
 #include "os/barrier.h"
 #include "protocol/ring.h"
 
-static int broken(struct ivr_ring_reader *ring, enum ivr_lane_event fault)
+uint32_t ivr_ring_next_index(const struct ivring_ring_area *area, uint32_t entries)
 {
-	ring->fault = fault;
-	return -EPROTO;
+	uint32_t index = ivr_load(&area->item[0].sequence);
+
+	/* The first index is minus @entries, so slot 1 holds a sequence when slot 0 gets index 0. */
+	if (!index && !ivr_load(&area->item[1].sequence))
+		return 0u - entries;
+	do {
+		index++;
+	} while (ivr_load(&area->item[index & (entries - 1)].sequence) == index);
+	return index;
 }
 
 int ivr_ring_pending(struct ivr_ring_reader *ring, uint32_t enough)
 {
-	uint32_t known = ring->producer - ring->consumer;
-	uint32_t producer, pending;
+	const struct ivring_item *items = ring->area->item;
+	uint32_t consumer = ring->consumer, found = ring->found, mask = ring->entries - 1;
 
-	if (ring->fault)
+	if (ring->broken)
 		return -EPROTO;
-	if (known >= enough || ring->left)
-		return (int)known;
-	/* P: pairs with the sender's release, which makes the items before it readable. */
-	producer = ivr_load_acquire(&ring->area->producer);
-	pending = producer - ring->consumer;
-	if ((int32_t)(pending - known) < 0)
-		return broken(ring, IVR_LANE_BACK);
-	if (pending > ring->entries)
-		return broken(ring, IVR_LANE_AHEAD);
-	ring->producer = producer;
-	return (int)pending;
+	if (ring->left)
+		return (int)(found - consumer);
+	if (enough > ring->entries)
+		enough = ring->entries;
+	/* P: pairs with the writer's release, which makes the rest of the item readable. */
+	while (found - consumer < enough &&
+	       ivr_load_acquire(&items[found & mask].sequence) == found)
+		found++;
+	ring->found = found;
+	return (int)(found - consumer);
 }
 
 /* Items in a lane are untrusted. */
@@ -44,10 +50,14 @@ int ivr_ring_copy(struct ivr_ring_reader *ring, uint32_t ahead, struct ivring_it
 	uint32_t slot = (ring->consumer + ahead) & (ring->entries - 1);
 
 	ivr_copy(item, &ring->area->item[slot], sizeof(*item));
+	/* What is received compares equal to what was sent. */
+	item->sequence = 0;
 	if (ring->from.id == IVRING_ID_ANY)
 		return 0;
-	if (!is_good(ring, item))
-		return broken(ring, IVR_LANE_BAD_ITEM);
+	if (!is_good(ring, item)) {
+		ring->broken = true;
+		return -EPROTO;
+	}
 	item->from = (uint16_t)ring->from.id;
 	item->from_gen = ring->from.generation;
 	return 0;
@@ -62,7 +72,7 @@ bool ivr_ring_consume(struct ivr_ring_reader *ring, uint32_t count)
 	 * R: pairs with the barrier between the sender's room_wanted and its load of the index. It
 	 * can wait while more items are known, because the reader consumes them before it sleeps.
 	 */
-	if (ring->consumer == ring->producer)
+	if (ring->consumer == ring->found)
 		ivr_full_barrier();
 	/* The acquire orders the load of room_at after it. */
 	return ivr_load_acquire(&ring->area->room_wanted) &&

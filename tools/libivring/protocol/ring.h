@@ -12,13 +12,13 @@
  * @area:	the ring area, which its writer can change at any time
  * @published:	the shared consumer index; this end only writes it
  * @consumer:	index of the next item to read
- * @producer:	index after the last item that is known to be in the ring, 0 to @entries ahead of
+ * @found:	index after the last item that is known to be in the ring, 0 to @entries ahead of
  *		@consumer
  * @entries:	capacity in items, a power of two
  * @from:	the writer of the lane. { .id = IVRING_ID_ANY } for the inbox, which has many
  * @outbox_bytes: size of the outbox that must contain the payload of a lane's items
- * @fault:	why the ring is broken, or IVR_LANE_OPENED. A broken ring stays broken
- * @left:	the writer of the lane has left: no item after @producer is read
+ * @broken:	the lane holds a bad item. A broken ring stays broken
+ * @left:	the writer of the lane has left: no item after @found is read
  * @quiet:	the lane is not looked at until its sender rings
  * @swept:	value of @consumer at the last ivr_quiet_sweep()
  * @closed:	the lane is not read any more, and @area will be unmapped
@@ -28,11 +28,11 @@ struct ivr_ring_reader {
 	const struct ivring_ring_area *area;
 	uint32_t *published;
 	uint32_t consumer;
-	uint32_t producer;
+	uint32_t found;
 	uint32_t entries;
 	struct ivr_peer from;
 	uint64_t outbox_bytes;
-	enum ivr_lane_event fault;
+	bool broken;
 	bool left;
 	bool quiet;
 	uint32_t swept;
@@ -47,8 +47,18 @@ static inline size_t ivr_ring_bytes(uint32_t entries)
 }
 
 /*
- * Number of items that can be read; -EPROTO if the ring is broken. Loads the producer index only if
- * fewer than @enough items are known, and if the writer has not left.
+ * The index of the next item to be written to a ring, found in the ring itself, which only the
+ * caller writes.
+ */
+uint32_t ivr_ring_next_index(const struct ivring_ring_area *area, uint32_t entries);
+
+/*
+ * Number of items that are known to be in the ring; -EPROTO if the ring is broken. Looks for more
+ * items until @enough of them are known, if the writer has not left. So the result is less than
+ * @enough only if there are no more items.
+ *
+ * The writer can store any sequence. One that is not the index of the next item only means that
+ * there is no item.
  */
 int ivr_ring_pending(struct ivr_ring_reader *ring, uint32_t enough);
 

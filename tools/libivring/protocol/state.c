@@ -41,8 +41,8 @@ static int leave_unfenced(struct ivr_state *state, uint32_t to)
 
 	ivr_store(state->word, to);
 	/*
-	 * A: pairs with the compiler barrier between the sender's publish and its load of the
-	 * state.
+	 * A: pairs with the compiler barrier between the sender's store of a sequence and its load
+	 * of the state.
 	 */
 	ret = ivr_ioctl(state->fd, IVRING_IOC_FENCE, NULL);
 	if (ret) {

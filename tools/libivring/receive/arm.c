@@ -36,7 +36,7 @@ int ivr_arm_for(struct ivr_member *member, bool members)
 	if (!ivr_has_work(member, members) && !ivr_quiet_sweep(member))
 		return 1;
 	ivr_state_busy(&member->receiver.state);
-	return member->receiver.inbox.fault ? ivr_fail_as(-EPROTO, ivr_wait_reasons) : 0;
+	return 0;
 }
 
 int ivr_arm(struct ivr_member *member)

@@ -57,7 +57,7 @@ static void open_lane(struct ivr_member *member, struct ivr_peer from, uint32_t 
 	if (ring) {
 		ring->published = &member->area->lane[from.id].consumer;
 		ring->consumer = ivr_load(ring->published);
-		ring->producer = ring->consumer;
+		ring->found = ring->consumer;
 		ring->entries = entries;
 		ring->swept = ring->consumer - 1;
 		ring->from = from;
@@ -142,7 +142,7 @@ void ivr_incoming_fail(struct ivr_member *member, struct ivr_ring_reader *ring)
 {
 	close_in_kernel(member, ring->from);
 	take_out(member, ring);
-	report(member, ring->from, ring->fault);
+	report(member, ring->from, IVR_LANE_BAD_ITEM);
 }
 
 void ivr_incoming_mark_departed(struct ivr_member *member)
@@ -156,9 +156,7 @@ void ivr_incoming_mark_departed(struct ivr_member *member)
 			continue;
 		if (ring->quiet)
 			ivr_quiet_wake(member, ring);
-		/*
-		 * If this finds that the lane is broken, the next look for items closes the lane.
-		 */
+		/* If the lane is broken, the next look for items closes it. */
 		ivr_ring_pending(ring, ring->entries);
 		ring->left = true;
 	}

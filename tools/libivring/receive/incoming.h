@@ -35,12 +35,12 @@ bool ivr_incoming_changed(const struct ivr_incoming *incoming);
  */
 void ivr_incoming_update(struct ivr_member *member);
 
-/* Closes a broken lane, and reports its fault to the handler of lane events. */
+/* Closes a broken lane, and reports that to the handler of lane events. */
 void ivr_incoming_fail(struct ivr_member *member, struct ivr_ring_reader *ring);
 
 /*
- * Marks the lanes whose sender has left, and notes how far they are read: up to what has been
- * published by now. A member can write after it has left, through pages of its mapping that the
+ * Marks the lanes whose sender has left, and notes how far they are read: up to the last item that
+ * is there now. A member can write after it has left, through pages of its mapping that the
  * kernel has pinned for it. Without this limit, reading its lane might never end.
  */
 void ivr_incoming_mark_departed(struct ivr_member *member);

@@ -157,41 +157,36 @@ static void release_slots(struct ivr_member *member)
 }
 
 /*
- * The items that a member sent before it left lie before the producer indices that are loaded after
- * the count of changes. Until these items have been consumed, the area of the member stays mapped
- * and its event is held back. Items that it publishes in a lane later, through pinned pages, are
- * not read.
+ * The items that a member sent before it left are in their rings before the count of changes is
+ * loaded, so looks at all slots after that find them. Until these items have been consumed, the
+ * area of the member stays mapped and its event is held back. Items that it writes to a lane later,
+ * through pinned pages, are not read.
  */
-int ivr_members_refresh(struct ivr_member *member)
+bool ivr_members_refresh(struct ivr_member *member)
 {
-	/* The acquire orders the loads of generations and producer indices after it. */
+	/* The acquire orders the loads of generations and sequences after it. */
 	uint32_t members = ivr_load_acquire(&member->region->members);
 	struct ivr_ring_reader *inbox = &member->receiver.inbox;
-	int pending;
 
 	if (member->members_next == member->members) {
 		if (members == member->members)
-			return 0;
-		/*
-		 * In this order, so that all items of marked members are within the noted indices.
-		 */
+			return false;
+		/* In this order, so that the looks find all items of marked members. */
 		mark_slots(member);
 		ivr_peers_mark_departed(member);
 		ivr_incoming_update(member);
 		ivr_incoming_mark_departed(member);
-		pending = ivr_ring_pending(inbox, inbox->entries);
-		if (pending < 0)
-			return ivr_fail_as(pending, ivr_wait_reasons);
+		ivr_ring_pending(inbox, inbox->entries);
 		member->members_next = members;
-		member->members_due = inbox->consumer + (uint32_t)pending;
+		member->members_due = inbox->found;
 	}
 	if ((int32_t)(inbox->consumer - member->members_due) < 0 || !ivr_incoming_close_departed(member))
-		return 0;
+		return false;
 	ivr_peers_drop_departed(member);
 	release_slots(member);
 	member->members = member->members_next;
 	ivr_store(&member->area->members_seen, member->members);
-	return 1;
+	return true;
 }
 
 int ivr_refresh_members(struct ivr_member *member)

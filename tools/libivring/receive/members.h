@@ -24,7 +24,7 @@ struct ivr_slot_events {
 int ivr_members_init(struct ivr_member *member);
 
 /* Does what ivr_refresh_members() does, for the dispatcher. The caller has not asked for events. */
-int ivr_members_refresh(struct ivr_member *member);
+bool ivr_members_refresh(struct ivr_member *member);
 
 /* Does what ivr_next_member_event() does, for the dispatcher. */
 bool ivr_members_next_event(struct ivr_member *member, struct ivr_member_event *event);

@@ -75,7 +75,7 @@ static bool stands_still(struct ivr_ring_reader *ring)
 	uint32_t before = ring->swept;
 
 	ring->swept = ring->consumer;
-	return before == ring->consumer && ring->producer == ring->consumer && !ring->fault &&
+	return before == ring->consumer && ring->found == ring->consumer && !ring->broken &&
 	       !ring->left;
 }
 
@@ -99,7 +99,10 @@ bool ivr_quiet_sweep(struct ivr_member *member)
 		}
 	if (!any)
 		return false;
-	/* Q: pairs with the barrier between the sender's publish and its load of the quiet bit. */
+	/*
+	 * Q: pairs with the barrier between the sender's store of a sequence and its load of the
+	 * quiet bit.
+	 */
 	ivr_full_barrier();
 	for (i = rotation->count - 1; i; i--) {
 		struct ivr_ring_reader *ring = rotation->rings[i];

@@ -26,8 +26,8 @@ int ivr_receive(struct ivr_member *member, struct ivring_item *items, unsigned i
 	do {
 		pending = ivr_receiver_next(member, count, &ring);
 		/* If there are no items, an armed member stays armed. */
-		if (pending <= 0)
-			return pending ? ivr_fail_as(pending, ivr_wait_reasons) : 0;
+		if (!pending)
+			return 0;
 		ivr_state_busy(&member->receiver.state);
 		for (copied = 0; copied < count && copied < (uint32_t)pending; copied++)
 			if (ivr_ring_copy(ring, copied, &items[copied]))

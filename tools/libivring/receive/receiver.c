@@ -48,7 +48,7 @@ int ivr_receiver_next(struct ivr_member *member, uint32_t enough, struct ivr_rin
 		struct ivr_ring_reader *at = rotation->rings[rotation->turn];
 		int pending = ivr_ring_pending(at, enough);
 
-		if (pending < 0 && at != &receiver->inbox) {
+		if (pending < 0) {
 			/* The ring after the lane has the turn then. */
 			ivr_incoming_fail(member, at);
 			if (ivr_dispatcher_is_ending(&member->dispatcher))

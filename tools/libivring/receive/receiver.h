@@ -40,8 +40,7 @@ bool ivr_receiver_is_empty(struct ivr_receiver *receiver);
  * Gives the turn to the next ring that holds items. Closes lanes that are broken. @enough is that
  * of ivr_ring_pending().
  *
- * Returns the number of items in that ring; 0 if all rings are empty; -EPROTO if the inbox is
- * broken.
+ * Returns the number of items that are known to be in that ring, or 0 if all rings are empty.
  */
 int ivr_receiver_next(struct ivr_member *member, uint32_t enough, struct ivr_ring_reader **ring);
 

@@ -15,15 +15,17 @@ void ivr_lane_init(struct ivr_lane *lane, struct ivring_ring_area *ring, uint32_
 {
 	*lane = (struct ivr_lane){
 		.ring = ring,
+		.item = ring->item,
 		.receiver = receiver,
 		.end = &receiver->lane[id],
 		.quiet = &receiver->quiet[id / 32],
 		.quiet_bit = 1u << id % 32,
-		.staged = ivr_load(&ring->producer),
+		.producer = ivr_ring_next_index(ring, entries),
 		.mask = entries - 1,
 	};
-	lane->first = lane->staged;
-	lane->limit = (uint32_t)lane->staged + entries;
+	lane->first = lane->producer;
+	lane->notified = (uint32_t)lane->producer;
+	lane->limit = (uint32_t)lane->producer + entries;
 }
 
 const struct ivr_reason ivr_lane_reasons[] = {
@@ -40,11 +42,11 @@ static int fail(int error)
 	return ivr_fail_as(error, ivr_lane_reasons);
 }
 
-/* Ends the lane: no item can be staged any more. */
+/* Ends the lane: no item can be pushed any more. */
 static int end_lane(struct ivr_lane *lane, int error)
 {
 	lane->error = error;
-	lane->limit = (uint32_t)lane->staged;
+	lane->limit = (uint32_t)lane->producer;
 	return fail(error);
 }
 
@@ -58,10 +60,10 @@ static int refresh(struct ivr_lane *lane)
 	consumer = ivr_load_acquire(&lane->end->consumer);
 	if (ivr_load(&lane->end->closed))
 		return end_lane(lane, -ECONNRESET);
-	if (consumer - seen > ivr_lane_position(lane) - seen)
+	if (consumer - seen > (uint32_t)lane->producer - seen)
 		return end_lane(lane, -EPROTO);
 	lane->limit = consumer + ivr_lane_entries(lane);
-	return (uint32_t)lane->staged == lane->limit ? -EAGAIN : 0;
+	return (uint32_t)lane->producer == lane->limit ? -EAGAIN : 0;
 }
 
 int ivr_lane_refresh(struct ivr_lane *lane)
@@ -74,12 +76,12 @@ int ivr_lane_refresh(struct ivr_lane *lane)
 /* Whether the lane holds enough items to wake a receiver that waits for several items. */
 static bool holds_enough(const struct ivr_lane *lane)
 {
-	uint32_t held = (uint32_t)lane->staged - ivr_load(&lane->end->consumer);
+	uint32_t held = (uint32_t)lane->producer - ivr_load(&lane->end->consumer);
 
 	return held >= ivr_lane_entries(lane) || held >= ivr_load(&lane->receiver->wake_items);
 }
 
-/* Whether the receiver must be woken for the published items. */
+/* Whether the receiver must be woken for the items that were pushed. */
 static bool must_ring(const struct ivr_lane *lane)
 {
 	if (ivr_load(lane->quiet) & lane->quiet_bit)
@@ -161,10 +163,8 @@ int ivr_lane_wait(struct ivr_lane *lane, uint64_t deadline)
 {
 	struct ivr_polling *polling = &lane->member->room_polling;
 	uint64_t start;
-	int ret = 0;
+	int ret = ivr_lane_notify(lane);
 
-	if (ivr_lane_position(lane) != (uint32_t)lane->staged)
-		ret = ivr_lane_publish(lane);
 	if (!ret)
 		ret = refresh(lane);
 	if (ret != -EAGAIN)
@@ -182,11 +182,6 @@ int ivr_lane_wait(struct ivr_lane *lane, uint64_t deadline)
 	if (!ret)
 		ivr_polling_learn(polling, ivr_now() - start);
 	return ret;
-}
-
-uint32_t ivr_lane_position(const struct ivr_lane *lane)
-{
-	return ivr_load(&lane->ring->producer);
 }
 
 bool ivr_lane_has_read(const struct ivr_lane *lane, uint32_t position)

@@ -16,7 +16,7 @@ static inline uint32_t ivr_lane_entries(const struct ivr_lane *lane)
 }
 
 /**
- * ivr_lane_init() - make the sender's end of a lane that no item has been written to.
+ * ivr_lane_init() - make the sender's end of a lane that only this sender has written to.
  * @lane:	the sender's end; the caller sets @to, @member and @number
  * @ring:	the lane area
  * @entries:	capacity of the lane in items
@@ -29,14 +29,11 @@ void ivr_lane_init(struct ivr_lane *lane, struct ivring_ring_area *ring, uint32_
 /* What errors mean in calls for a lane. */
 extern const struct ivr_reason ivr_lane_reasons[];
 
-/* The index after the last published item. */
-uint32_t ivr_lane_position(const struct ivr_lane *lane);
-
 /* Whether the receiver has read all items before @position. */
 bool ivr_lane_has_read(const struct ivr_lane *lane, uint32_t position);
 
 /*
- * Sleeps until the receiver has read all items before @position, all of which have been published.
+ * Sleeps until the receiver has read all items before @position, all of which have been pushed.
  * Returns 0, or an error of IVRING_IOC_FLUSH.
  */
 int ivr_lane_flush(const struct ivr_lane *lane, uint32_t position, uint64_t deadline);

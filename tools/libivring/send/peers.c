@@ -167,12 +167,7 @@ void ivr_peers_drop_departed(struct ivr_member *member)
 	drop_where(member, has_left);
 }
 
-static bool has_staged(const struct ivr_lane *lane)
-{
-	return (int32_t)((uint32_t)lane->staged - ivr_load(&lane->ring->producer)) > 0;
-}
-
-void ivr_peers_publish(struct ivr_member *member)
+void ivr_peers_notify(struct ivr_member *member)
 {
 	struct ivr_mapped_peer *peer;
 	uint32_t id;
@@ -180,8 +175,8 @@ void ivr_peers_publish(struct ivr_member *member)
 	for (id = 0; id < member->slots; id++)
 		for (peer = member->peers[id]; peer; peer = peer->next)
 			/* If that fails, nobody reads the lane any more. */
-			if (peer->lane.ring && !peer->lane.error && has_staged(&peer->lane))
-				ivr_lane_publish(&peer->lane);
+			if (peer->lane.ring && !peer->lane.error)
+				ivr_lane_notify(&peer->lane);
 }
 
 void ivr_peers_drop(struct ivr_member *member)

@@ -52,13 +52,13 @@ int ivr_peers_get(struct ivr_member *member, struct ivr_peer peer, struct ivr_ma
 void ivr_peers_mark_departed(struct ivr_member *member);
 
 /*
- * Drops the marked peers. All items that they had published when they were marked have been
- * consumed, so no ring holds an item of theirs.
+ * Drops the marked peers. All items that they had sent when they were marked have been consumed, so
+ * no ring holds an item of theirs.
  */
 void ivr_peers_drop_departed(struct ivr_member *member);
 
-/* Publishes the items that are staged in the lanes to all peers. */
-void ivr_peers_publish(struct ivr_member *member);
+/* Notifies the peers of the items that were pushed to lanes. */
+void ivr_peers_notify(struct ivr_member *member);
 
 /* Drops all peers. */
 void ivr_peers_drop(struct ivr_member *member);

@@ -20,8 +20,8 @@ static struct ivr_block *block_of(struct ivr_member *member, const struct ivring
 /* Why the receiver would close a lane because of this item, or NULL. */
 static const char *fault_of(const struct ivring_item *item)
 {
-	if (item->from || item->from_gen)
-		return "The from and from_gen of an item to be sent are not zero.";
+	if (item->sequence || item->from || item->from_gen)
+		return "The sequence, from and from_gen of an item to be sent are not zero.";
 	if (item->flags & ~IVRING_ITEM_FLAGS)
 		return "The item has an unknown flag.";
 	if (item->inline_len > IVRING_INLINE_BYTES)
@@ -152,10 +152,10 @@ static int send_some_by_lane(struct ivr_member *member, struct ivr_mapped_peer *
 		return ret;
 	while (sent < count && !ivr_lane_push(lane, &items[sent]))
 		sent++;
-	ret = ivr_lane_publish(lane);
+	ret = ivr_lane_notify(lane);
 	if (ret)
 		return ret;
-	mark_sent(member, peer->peer, lane->number, items, sent, (uint32_t)lane->staged);
+	mark_sent(member, peer->peer, lane->number, items, sent, (uint32_t)lane->producer);
 	return (int)sent;
 }
 
@@ -254,16 +254,17 @@ static int flush_inbox(const struct ivr_member *member, const struct ivr_mapped_
 
 static int flush_lane(struct ivr_lane *lane, uint64_t deadline)
 {
+	uint32_t position = (uint32_t)lane->producer;
 	int ret = 0;
 
-	if (ivr_lane_position(lane) != (uint32_t)lane->staged)
-		ret = ivr_lane_publish(lane);
-	if (ret || ivr_lane_has_read(lane, (uint32_t)lane->staged))
+	if (lane->notified != position)
+		ret = ivr_lane_notify(lane);
+	if (ret || ivr_lane_has_read(lane, position))
 		return ret;
 	if (deadline && lane->to.id == lane->member->self.id)
 		return -EDEADLK;
-	ret = ivr_lane_flush(lane, (uint32_t)lane->staged, deadline);
-	return ret && ivr_lane_has_read(lane, (uint32_t)lane->staged) ? 0 : ret;
+	ret = ivr_lane_flush(lane, position, deadline);
+	return ret && ivr_lane_has_read(lane, position) ? 0 : ret;
 }
 
 int ivr_flush(struct ivr_member *member, struct ivr_peer to, uint64_t deadline)

@@ -79,10 +79,10 @@ static void opened_and_left(void)
 	close_all();
 }
 
-/* A handler that publishes one more item for each item that is read. */
-static void publish_one_more(struct ivr_member *self, const struct ivring_item *item, void *arg)
+/* A handler that writes one more item for each item that is read. */
+static void write_one_more(struct ivr_member *self, const struct ivring_item *item, void *arg)
 {
-	((struct ivring_ring_area *)arg)->producer++;
+	write_sequence(arg, LANE);
 }
 
 /*
@@ -94,7 +94,7 @@ static void departed_member_that_writes_on(void)
 	struct ivring_item item;
 
 	set_up_lanes();
-	ivr_on_other(member, publish_one_more, lane_area(other, member));
+	ivr_on_other(member, write_one_more, lane_area(other, member));
 	send_items(other, member, 0, 2);
 	close_other();
 	CHECK_EQ(ivr_dispatch(member, 100), 2);
@@ -103,14 +103,14 @@ static void departed_member_that_writes_on(void)
 	other = join(1);
 	open_lane_of(other, member, LANE);
 	send_items(other, member, 0, 1);
-	lane_area(other, member)->producer++;
+	write_sequence(lane_area(other, member), LANE);
 	close_other();
 	/*
-	 * A caller without a dispatcher also gets the items that were published when the event was
+	 * A caller without a dispatcher also gets the items that were there when the event was
 	 * noticed.
 	 */
 	CHECK_EQ(ivr_refresh_members(member), 0);
-	device_lane(1, 0)->producer++;
+	write_sequence(device_lane(1, 0), LANE);
 	CHECK_EQ(ivr_receive(member, &item, 1), 1);
 	CHECK_EQ(ivr_consume(member, 1), 0);
 	CHECK_EQ(ivr_receive(member, &item, 1), 1);
@@ -124,10 +124,11 @@ static void broken_lane_of_the_departed(void)
 {
 	set_up_lanes();
 	send_items(other, member, 0, 2);
-	lane_area(other, member)->producer += LANE;
+	lane_area(other, member)->item[(lane_index(other, member, LANE) - 1) % LANE].flags = 8;
 	close_other();
-	CHECK_EQ(ivr_dispatch(member, 10), 0);
-	CHECK_EQ(seen.event, IVR_LANE_AHEAD);
+	CHECK_EQ(ivr_dispatch(member, 10), 1);
+	CHECK_EQ(seen.events, 1);
+	CHECK_EQ(seen.event, IVR_LANE_BAD_ITEM);
 	CHECK_EQ(member->members, member->region->members);
 	close_all();
 }

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "os/barrier.h"
 #include "kernel.h"
@@ -47,7 +48,8 @@ int enqueue_items(uint32_t from, struct ivring_enqueue *call)
 	if (ret)
 		return ret;
 	for (i = 0; i < call->count; i++)
-		if (items[i].from || items[i].from_gen || (items[i].flags & ~IVRING_ITEM_FLAGS))
+		if (items[i].sequence || items[i].from || items[i].from_gen ||
+		    (items[i].flags & ~IVRING_ITEM_FLAGS))
 			return -EINVAL;
 	ret = pending(call->id);
 	if (ret == (int)geometry.inbox_entries && (call->flags & IVRING_ENQUEUE_WAIT)) {
@@ -68,14 +70,16 @@ int enqueue_items(uint32_t from, struct ivring_enqueue *call)
 	call->done = call->count < room ? call->count : room;
 	pthread_mutex_lock(&indices);
 	for (i = 0; i < call->done; i++) {
-		uint32_t slot = member->producer++ & (geometry.inbox_entries - 1);
+		uint32_t slot = member->producer & (geometry.inbox_entries - 1);
 		struct ivring_item *item = &device_inbox(call->id)->item[slot];
 
-		*item = items[i];
+		memcpy((char *)item + sizeof(item->sequence),
+		       (const char *)&items[i] + sizeof(item->sequence),
+		       sizeof(*item) - sizeof(item->sequence));
 		item->from = (uint16_t)from;
 		item->from_gen = region_table()->generation[from];
+		ivr_store_release(&item->sequence, member->producer++);
 	}
-	ivr_store_release(&device_inbox(call->id)->producer, member->producer);
 	member->stats.items_in += call->done;
 	call->position = member->producer;
 	pthread_mutex_unlock(&indices);

@@ -103,7 +103,6 @@ int open_lane(uint32_t from, const struct ivring_open_lane *call)
 		.to_generation = call->generation,
 		.entries = call->entries,
 	};
-	device_lane(from, call->id)->producer = start;
 	*end_of(from, call->id) = (struct ivring_lane_end){ .consumer = start };
 	ivr_clear_bits(&device_area(call->id)->quiet[0], 1u << from);
 	show(from, call->id, lane->from_generation, call->entries);
@@ -135,11 +134,17 @@ static void wake_lane(uint32_t from, uint32_t to)
 	ivr_store_release(&lanes_of(to)->woken, lanes_of(to)->woken + 1);
 }
 
+/* Number of items that the lane holds. */
 static uint32_t held(uint32_t from, uint32_t to)
 {
-	uint32_t consumer = ivr_load(&end_of(from, to)->consumer);
+	uint32_t consumer = ivr_load(&end_of(from, to)->consumer), index = consumer;
+	uint32_t entries = lanes[from][to].entries;
+	const struct ivring_item *item = device_lane(from, to)->item;
 
-	return ivr_load_acquire(&device_lane(from, to)->producer) - consumer;
+	while (index - consumer < entries &&
+	       ivr_load_acquire(&item[index & (entries - 1)].sequence) == index)
+		index++;
+	return index - consumer;
 }
 
 int ring_lane(uint32_t from, const struct ivring_doorbell *call)

@@ -94,10 +94,22 @@ struct ivring_lanes *lanes_of(uint32_t id)
 	return (void *)((char *)members[id].inbox.at + IVRING_LANES_OFFSET(geometry.inbox_entries));
 }
 
+uint32_t device_producer(uint32_t id)
+{
+	return members[id].producer;
+}
+
 void device_set_producer(uint32_t id, uint32_t producer)
 {
 	members[id].producer = producer;
-	ivr_store_release(&device_inbox(id)->producer, producer);
+}
+
+void start_ring(struct ivring_ring_area *ring, uint32_t entries, uint32_t index)
+{
+	uint32_t before;
+
+	for (before = index - entries; before != index; before++)
+		ring->item[before & (entries - 1)].sequence = before;
 }
 
 void call_once(hook **call)
@@ -308,7 +320,7 @@ static int attach(int fd, struct ivring_attach *call)
 				   geometry.slots * sizeof(struct ivring_lane_info));
 	device_area(id)->inbox_consumer = device.first_index;
 	device_area(id)->max_lane_entries = IVRING_MAX_LANE_ENTRIES;
-	device_inbox(id)->producer = device.first_index;
+	start_ring(device_inbox(id), geometry.inbox_entries, device.first_index);
 	slot_of_file[fd] = (int)id;
 	ends_with_process = call->flags & IVRING_ATTACH_PROCESS;
 	members_changed(id);

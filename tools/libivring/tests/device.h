@@ -69,7 +69,10 @@ bool device_ends_with_process(void);
 /* The mode of the latest region. */
 uint32_t device_mode(void);
 
-/* Sets the producer index of an inbox to a wrong value. */
+/* The index of the next item that the kernel writes to an inbox. */
+uint32_t device_producer(uint32_t id);
+
+/* Has the kernel go on with another index, as if it had written items in between. */
 void device_set_producer(uint32_t id, uint32_t producer);
 
 /*

@@ -11,5 +11,5 @@ int fast_path(struct ivr_lane *lane, const struct ivring_item *item)
 {
 	int ret = ivr_lane_push(lane, item);
 
-	return ret ? ret : ivr_lane_publish(lane);
+	return ret ? ret : ivr_lane_notify(lane);
 }

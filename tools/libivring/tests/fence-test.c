@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
  * The barriers S, A, R and Q between a sender and a receiver that are two threads. In each round
- * the sender publishes just when the receiver goes to sleep, or goes to sleep just when the
+ * the sender sends just when the receiver goes to sleep, or goes to sleep just when the
  * receiver makes room. If one of the two barriers is missing, both threads miss the other's store
  * after some thousands of rounds. For ThreadSanitizer, the test also checks P and C, in a stream of
  * items without doorbells.
@@ -67,7 +67,7 @@ static void on_item(struct ivr_member *self, const struct ivring_item *item, voi
 static void wait_for_room(struct ivr_lane *lane)
 {
 	struct ivring_ring_area *ring = lane->ring;
-	uint32_t position = (uint32_t)lane->staged;
+	uint32_t position = (uint32_t)lane->producer;
 
 	ivr_store(&ring->room_at, position);
 	ivr_store_release(&ring->room_wanted, 1);
@@ -100,7 +100,7 @@ static void send_one_by_one(void)
 
 	do {
 		CHECK_EQ(ivr_lane_push(lane, &item), 0);
-		CHECK_EQ(ivr_lane_publish(lane), 0);
+		CHECK_EQ(ivr_lane_notify(lane), 0);
 		if (waits_for_room) {
 			loiter(64);
 			wait_for_room(lane);
@@ -125,7 +125,7 @@ static void *read_stream(void *arg)
 	int i, pending;
 
 	while (!ivr_load(&ended) && !ivr_load(&lost)) {
-		pending = ivr_ring_pending(&ring, 1);
+		pending = ivr_ring_pending(&ring, TURN);
 		if (pending < 0) {
 			ivr_store(&lost, 1);
 			break;
@@ -150,13 +150,14 @@ static void stream(void)
 	sent = handled = ended = lost = 0;
 	lane = *open_lane_of(other, member, 8);
 	lane.ring = lane_area(other, member);
+	lane.item = lane.ring->item;
 	lane.receiver = device_area(0);
 	lane.end = lane_end(other, member);
 	ring = (struct ivr_ring_reader){
 		.area = lane.ring,
 		.published = &lane_end(other, member)->consumer,
-		.consumer = (uint32_t)lane.staged,
-		.producer = (uint32_t)lane.staged,
+		.consumer = (uint32_t)lane.producer,
+		.found = (uint32_t)lane.producer,
 		.entries = 8,
 		.from = ivr_self(other),
 	};
@@ -167,9 +168,9 @@ static void stream(void)
 		else
 			item.cookie = ++sent;
 		if (!random_below(4))
-			CHECK_EQ(ivr_lane_publish(&lane), 0);
+			CHECK_EQ(ivr_lane_notify(&lane), 0);
 	} while (tap_good && !ivr_load(&lost) && (now() - start < duration_ns || sent < ROUNDS));
-	CHECK_EQ(ivr_lane_publish(&lane), 0);
+	CHECK_EQ(ivr_lane_notify(&lane), 0);
 	while (!ivr_load(&lost) && (seen = ivr_load(&handled)) != sent)
 		wait_for_change(&handled, seen);
 	CHECK(!ivr_load(&lost));

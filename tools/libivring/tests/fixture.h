@@ -126,6 +126,24 @@ static inline struct ivr_lane *open_lane_of(struct ivr_member *from, const struc
 	return ivr_lane(from, ivr_self(to));
 }
 
+/* The index of the next item in that lane. */
+static inline uint32_t lane_index(const struct ivr_member *from, const struct ivr_member *to,
+				  uint32_t entries)
+{
+	return ivr_ring_next_index(lane_area(from, to), entries);
+}
+
+/*
+ * Writes the sequence of the next item, and nothing else. The sender's end of the lane does not know
+ * of this item.
+ */
+static inline void write_sequence(struct ivring_ring_area *ring, uint32_t entries)
+{
+	uint32_t index = ivr_ring_next_index(ring, entries);
+
+	ivr_store_release(&ring->item[index & (entries - 1)].sequence, index);
+}
+
 /* Sends @count items, with cookies from @first on. */
 static inline void send_items(struct ivr_member *from, const struct ivr_member *to, uint64_t first,
 			      unsigned int count)

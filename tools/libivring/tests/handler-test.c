@@ -71,7 +71,7 @@ static void do_all_that_is_allowed(struct ivr_member *self)
 	CHECK_EQ(ivr_open_lane(self, to, 2, 0), 0);
 	lane = ivr_lane(self, to);
 	CHECK_EQ(ivr_lane_push(lane, &item), 0);
-	CHECK_EQ(ivr_lane_publish(lane), 0);
+	CHECK_EQ(ivr_lane_notify(lane), 0);
 	CHECK_EQ(ivr_lane_wait(lane, SOON), 0);
 	CHECK_EQ(ivr_on(self, 1, on_item, NULL), 0);
 	ivr_on_other(self, NULL, NULL);

@@ -45,6 +45,9 @@ int check_peer(uint32_t id, uint32_t generation);
  */
 bool turn_busy(uint32_t id);
 
+/* Makes a ring that looks as if all items before the next one, @index, had been written and read. */
+void start_ring(struct ivring_ring_area *ring, uint32_t entries, uint32_t index);
+
 /* Whether the member waits for more items than @items. */
 bool are_few(uint32_t id, uint32_t items, uint32_t entries);
 
@@ -62,7 +65,7 @@ int close_lane(uint32_t to, const struct ivring_close_lane *call);
 int ring_lane(uint32_t from, const struct ivring_doorbell *call);
 int flush_lane(uint32_t from, const struct ivring_flush *call);
 
-/* Rings for the published items of a member that is about to leave. */
+/* Rings for the items that a member has written to lanes, before it leaves. */
 void leave_lanes(uint32_t from);
 
 /* Whether any lane to the member that is not quiet holds items. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * Sending by a lane: opening it, staging and publishing.
+ * Sending by a lane: opening it, pushing and notifying.
  */
 
 #include <errno.h>
@@ -65,7 +65,7 @@ static void items_arrive_in_order(void)
 
 	set_up_lane();
 	set_state(IVRING_BUSY);
-	CHECK_EQ(lane_area(member, other)->producer, (uint32_t)-LANE);
+	CHECK_EQ(lane_index(member, other, LANE), (uint32_t)-LANE);
 	for (round = 0; round < 10; round++) {
 		for (i = 0; i < 3; i++)
 			items[i].cookie = 3 * round + i;
@@ -81,48 +81,110 @@ static void items_arrive_in_order(void)
 		CHECK_EQ(ivr_consume(other, 3), 0);
 	}
 	/* The indices have wrapped. */
-	CHECK_EQ(lane_area(member, other)->producer, 30 - LANE);
+	CHECK_EQ(lane_index(member, other, LANE), 30 - LANE);
 	CHECK_EQ(lane_end(member, other)->consumer, 30 - LANE);
 	CHECK_EQ((long long)ivr_lane_sent(lane), 30);
 	CHECK_EQ(device.enqueues, 0);
 	close_all();
 }
 
-static void staged_and_published(void)
+/* Whether a doorbell has come since the last call. Makes the receiver idle. */
+static bool was_rung(void)
+{
+	unsigned int doorbells = device.doorbells;
+
+	device.doorbells = 0;
+	set_state(IVRING_IDLE);
+	return doorbells;
+}
+
+static void pushed_and_notified(void)
 {
 	struct ivring_item item = { .port = 1 };
 	uint32_t i;
 
 	set_up_lane();
+	was_rung();
 	for (i = 0; i < LANE; i++)
 		CHECK_EQ(ivr_lane_push(lane, &item), 0);
 	CHECK_EQ(ivr_lane_push(lane, &item), -EAGAIN);
-	CHECK_EQ(ivr_receive(other, &item, 1), 0);
+	/* The receiver can read the items, but it is not woken for them yet. */
+	CHECK(!was_rung());
+	read_items(other, 1);
 	set_state(IVRING_IDLE);
-	CHECK_EQ(ivr_lane_publish(lane), 0);
-	CHECK_EQ(device.doorbells, 1);
-	read_items(other, LANE);
-	/* The next publish or wait also publishes the staged items. */
+	CHECK_EQ(ivr_lane_notify(lane), 0);
+	CHECK(was_rung());
+	read_items(other, LANE - 1);
+	/* Waiting, sending, flushing and closing also notify. */
 	for (i = 0; i < LANE; i++)
 		CHECK_EQ(ivr_lane_push(lane, &item), 0);
+	was_rung();
 	device.asleep = read_two_of_lane;
 	CHECK_EQ(ivr_lane_wait(lane, SOON), 0);
+	CHECK(was_rung());
 	read_items(other, 2);
 	CHECK_EQ(ivr_lane_push(lane, &item), 0);
+	was_rung();
 	CHECK_EQ(send_one(0), 1);
+	CHECK(was_rung());
 	read_items(other, 2);
 	CHECK_EQ(ivr_lane_push(lane, &item), 0);
+	was_rung();
 	device.asleep = read_all_of_other;
 	CHECK_EQ(ivr_flush(member, ivr_self(other), 0), -ETIMEDOUT);
+	CHECK(was_rung());
 	read_items(other, 1);
 	CHECK_EQ(ivr_flush(member, ivr_self(other), 0), 0);
+	CHECK_EQ(ivr_lane_push(lane, &item), 0);
+	was_rung();
+	ivr_close(member);
+	member = NULL;
+	CHECK(was_rung());
+	close_all();
+}
+
+static void notify_without_a_push(void)
+{
+	struct ivring_item item = { .port = 1 };
+
+	set_up_lane();
+	was_rung();
+	CHECK_EQ(ivr_lane_notify(lane), 0);
+	CHECK(!was_rung());
+	CHECK_EQ(ivr_lane_push(lane, &item), 0);
+	CHECK_EQ(ivr_lane_notify(lane), 0);
+	CHECK(was_rung());
+	CHECK_EQ(ivr_lane_notify(lane), 0);
+	CHECK(!was_rung());
+	close_all();
+}
+
+/* Every byte of an item arrives but its sequence, which is the index of the item in the lane. */
+static void whole_item_is_copied(void)
+{
+	struct ivring_item sent, got;
+
+	set_up_lane();
+	memset(&sent, 0xa5, sizeof(sent));
+	sent.flags = IVRING_ITEM_REPLY;
+	sent.inline_len = IVRING_INLINE_BYTES;
+	sent.offset = 16;
+	sent.length = OUTBOX - 16;
+	CHECK_EQ(ivr_lane_push(lane, &sent), 0);
+	CHECK_EQ(lane_area(member, other)->item[0].sequence, (uint32_t)-LANE);
+	CHECK_EQ(ivr_receive(other, &got, 1), 1);
+	sent.sequence = 0;
+	sent.from = (uint16_t)ivr_self(member).id;
+	sent.from_gen = ivr_self(member).generation;
+	CHECK(!memcmp(&sent, &got, sizeof(sent)));
 	close_all();
 }
 
 static void bad_items_are_not_sent(void)
 {
 	static const struct ivring_item bad[] = {
-		{ .from = 1 }, { .from_gen = 1 }, { .flags = IVRING_ITEM_FLAGS + 1 }, { .offset = 1 },
+		{ .sequence = 1 }, { .from = 1 }, { .from_gen = 1 }, { .flags = IVRING_ITEM_FLAGS + 1 },
+		{ .offset = 1 },
 		{ .inline_len = IVRING_INLINE_BYTES + 1 }, { .length = 1 },
 		{ .offset = OUTBOX, .length = 1 },
 	};
@@ -262,7 +324,7 @@ static void check_broken(int error)
 	calls = device.calls;
 	CHECK_EQ(ivr_lane_push(lane, &item), error);
 	set_state(IVRING_IDLE);
-	CHECK_EQ(ivr_lane_publish(lane), error);
+	CHECK_EQ(ivr_lane_notify(lane), error);
 	CHECK_EQ(ivr_lane_wait(lane, SOON), error);
 	CHECK_EQ(device.calls, calls);
 }
@@ -278,7 +340,8 @@ static void consumer_index_beyond_all_items(void)
 	close_all();
 }
 
-static void consumer_index_of_staged_items(void)
+/* The receiver can read an item before it is notified of the item, but not before it is pushed. */
+static void consumer_index_of_pushed_items(void)
 {
 	struct ivring_item item = { 0 };
 
@@ -286,6 +349,9 @@ static void consumer_index_of_staged_items(void)
 	send_items(member, other, 0, LANE - 1);
 	CHECK_EQ(ivr_lane_push(lane, &item), 0);
 	lane_end(member, other)->consumer = 0;
+	CHECK_EQ(ivr_lane_push(lane, &item), 0);
+	lane_end(member, other)->consumer = 2;
+	CHECK_EQ(ivr_lane_refresh(lane), -EPROTO);
 	check_broken(-EPROTO);
 	close_all();
 }
@@ -329,7 +395,7 @@ static void receiver_that_leaves(void)
 	set_up_lane();
 	replace_other();
 	CHECK_EQ(ivr_lane_push(lane, &(struct ivring_item){ 0 }), 0);
-	CHECK_EQ(ivr_lane_publish(lane), -ESTALE);
+	CHECK_EQ(ivr_lane_notify(lane), -ESTALE);
 	check_broken(-ESTALE);
 	close_all();
 }
@@ -447,7 +513,7 @@ static void departed_peer_is_kept_until_an_error(void)
 	CHECK_EQ(ivr_send(member, ivr_self(third), &item, 1, 0), 1);
 	CHECK_EQ(device.maps, maps - 3 + 1);
 	CHECK_EQ(ivr_lane_push(lane, &item), 0);
-	CHECK_EQ(ivr_lane_publish(lane), -EPIPE);
+	CHECK_EQ(ivr_lane_notify(lane), -EPIPE);
 	ivr_close(third);
 	join_third();
 	CHECK_EQ(ivr_send(member, ivr_self(third), &item, 1, 0), 1);
@@ -459,7 +525,9 @@ int main(void)
 {
 	RUN(opening);
 	RUN(items_arrive_in_order);
-	RUN(staged_and_published);
+	RUN(pushed_and_notified);
+	RUN(notify_without_a_push);
+	RUN(whole_item_is_copied);
 	RUN(bad_items_are_not_sent);
 	RUN(rings_in_the_right_states);
 	RUN(rings_for_several_items);
@@ -467,7 +535,7 @@ int main(void)
 	RUN(full);
 	RUN(polls_for_room);
 	RUN(consumer_index_beyond_all_items);
-	RUN(consumer_index_of_staged_items);
+	RUN(consumer_index_of_pushed_items);
 	RUN(consumer_index_goes_back);
 	RUN(consumer_index_goes_back_during_a_wait);
 	RUN(receiver_that_leaves);

@@ -26,7 +26,7 @@ static struct {
 	uint32_t ring, left;
 } handed;
 
-static uint32_t cheats;
+static uint32_t cheats, jams;
 
 static struct ivr_member *sender_of(uint32_t which)
 {
@@ -38,7 +38,7 @@ static void on_lane(struct ivr_member *self, struct ivr_peer from, enum ivr_lane
 {
 	if (event == IVR_LANE_OPENED)
 		return;
-	CHECK(event == IVR_LANE_AHEAD || event == IVR_LANE_BACK);
+	CHECK_EQ(event, IVR_LANE_BAD_ITEM);
 	CHECK(from.id == 1 || from.id == 2);
 	cheats++;
 }
@@ -164,19 +164,24 @@ static void leave(void)
 		replace(2, &third);
 }
 
-/* The index of one lane becomes impossible. The other rings must not be affected. */
+/*
+ * A bad item comes into one lane. The items before it are received, and the other rings must not be
+ * affected.
+ */
 static void cheat(void)
 {
-	uint32_t which = 1 + random_below(RINGS - 1), *producer;
+	const struct ivring_item bad = { .flags = 0x80 };
+	uint32_t which = 1 + random_below(RINGS - 1);
 	uint32_t had = cheats, tries;
+	struct ivr_lane *lane;
 
 	if (!model[which].entries || random_below(4))
 		return;
-	producer = &lane_area(sender_of(which), member)->producer;
-	/* If the index goes backwards, either all items are known to the reader or none is. */
-	*producer += model[which].entries + 1 + random_below(1u << 30);
+	lane = ivr_lane(sender_of(which), ivr_self(member));
+	if (ivr_lane_push(lane, &bad))
+		return;
 	/* The doorbell makes the receiver look at the lane if it is quiet. */
-	CHECK_EQ(ivr_lane_ring(ivr_lane(sender_of(which), ivr_self(member))), 0);
+	CHECK_EQ(ivr_lane_notify(lane), 0);
 	for (tries = 0; tries < 3 * STEPS && cheats == had && tap_good; tries++) {
 		struct ivring_item item;
 		int ret = ivr_receive(member, &item, 1);
@@ -189,20 +194,51 @@ static void cheat(void)
 		model[item.from].received++;
 	}
 	CHECK_EQ(cheats, had + 1);
+	CHECK_EQ((long long)model[which].received, model[which].sent);
 	handed.left = 0;
 	forget(which);
+}
+
+/*
+ * The sequences of all items of one lane, read or not, become wrong. The receiver has found some of
+ * the items. The others are lost, and the other rings must not be affected.
+ */
+static void jam(void)
+{
+	uint32_t which = 1 + random_below(RINGS - 1), i, tries, entries = model[which].entries;
+	struct ivring_ring_area *ring;
+	struct ivring_item item;
+
+	if (!entries || random_below(4))
+		return;
+	ring = lane_area(sender_of(which), member);
+	for (i = 0; i < entries; i++)
+		ring->item[i].sequence += entries * (2 + random_below(3));
+	for (tries = 0; tries < 3 * STEPS && ivr_receive(member, &item, 1) == 1; tries++) {
+		CHECK_EQ((long long)item.cookie, model[item.from].received);
+		CHECK_EQ(ivr_consume(member, 1), 0);
+		model[item.from].received++;
+	}
+	for (i = 0; i < RINGS; i++)
+		if (i != which && model[i].entries)
+			CHECK_EQ((long long)model[i].received, model[i].sent);
+	CHECK(model[which].received <= model[which].sent);
+	CHECK_EQ(ivr_close_lane(member, ivr_self(sender_of(which))), 0);
+	handed.left = 0;
+	forget(which);
+	jams++;
 }
 
 static void as_in_the_model(void)
 {
 	static void (*const steps[])(void) = {
 		send_some, send_some, send_some, receive, receive, consume,
-		consume, open_lane, open_lane, close_lane, leave, cheat,
+		consume, open_lane, open_lane, close_lane, leave, cheat, jam,
 	};
 	uint64_t items = 0;
 	uint32_t i, left;
 
-	cheats = 0;
+	cheats = jams = 0;
 	for (i = 0; i < EPISODES && tap_good; i++) {
 		memset(&model, 0, sizeof(model));
 		memset(&handed, 0, sizeof(handed));
@@ -217,8 +253,8 @@ static void as_in_the_model(void)
 		items += model[0].received;
 		close_all();
 	}
-	printf("# %" PRIu64 " items by inboxes, %u cheats\n", items, cheats);
-	CHECK(items > EPISODES && cheats > EPISODES / 4);
+	printf("# %" PRIu64 " items by inboxes, %u cheats, %u jams\n", items, cheats, jams);
+	CHECK(items > EPISODES && cheats > EPISODES / 4 && jams > EPISODES / 4);
 }
 
 int main(int argc, char **argv)

@@ -24,7 +24,7 @@ enum fences {
 
 static const char *const fences_names[] = { "fenced", "unfenced" };
 
-/* Waits a little without leaving the CPU, so that publishing and sleeping overlap in all ways. */
+/* Waits a little without leaving the CPU, so that sending and sleeping overlap in all ways. */
 static void pause_a_little(void)
 {
 	uint32_t i, rounds = random_below(1u << random_below(10));
@@ -79,9 +79,9 @@ static void send_one_by_one(uint32_t id)
 		uint64_t deadline = soon();
 		uint32_t looks;
 
-		if (ivr_lane_push(lane, &item) || ivr_lane_publish(lane))
+		if (ivr_lane_push(lane, &item) || ivr_lane_notify(lane))
 			_exit(4);
-		for (looks = 1; !ivr_lane_has_read(lane, (uint32_t)lane->staged); looks++) {
+		for (looks = 1; !ivr_lane_has_read(lane, (uint32_t)lane->producer); looks++) {
 			ivr_pause();
 			if (looks % 1024 == 0 && ivr_deadline_ms(0) > deadline)
 				_exit(6);

@@ -139,7 +139,7 @@ static void lane_pointer_is_valid_until_an_error(void)
 		CHECK_EQ(ivr_consume(member, 1), 0);
 	}
 	CHECK_EQ(ivr_lane_push(lane, &item), 0);
-	CHECK_EQ(ivr_lane_publish(lane), -ESTALE);
+	CHECK_EQ(ivr_lane_notify(lane), -ESTALE);
 	come_and_send(i);
 	receive_one(0);
 	CHECK_EQ(areas_kept(), 2);

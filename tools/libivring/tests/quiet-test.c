@@ -52,8 +52,8 @@ static void idle_lane_is_not_looked_at(void)
 	CHECK(is_marked(other));
 	CHECK_EQ(member->receiver.rotation.count, 1);
 
-	/* A quiet lane is not looked at, even if its sender publishes without ringing. */
-	lane_area(third, member)->producer++;
+	/* A quiet lane is not looked at, even if its sender pushes without ringing. */
+	write_sequence(lane_area(third, member), LANE);
 	CHECK_EQ(ivr_dispatch(member, 1), 0);
 	CHECK_EQ(ivr_arm(member), 1);
 	close_all();
@@ -105,7 +105,7 @@ static void item_at_the_last_look(void)
 	CHECK(!ivr_quiet_sweep(member));
 	CHECK(!is_marked(third) && !is_marked(other));
 	quiet->turns = quiet->patience;
-	lane_area(third, member)->producer++;
+	write_sequence(lane_area(third, member), LANE);
 	CHECK(ivr_quiet_sweep(member));
 	CHECK(!is_marked(third));
 	CHECK(is_marked(other));
@@ -175,7 +175,7 @@ static void on_item(struct ivr_member *self, const struct ivring_item *item, voi
 	CHECK_EQ(news, 0);
 }
 
-/* Items that a member has published without a doorbell are read before its leaving is reported. */
+/* Items that a member has pushed without a doorbell are read before its leaving is reported. */
 static void sender_of_a_quiet_lane_leaves(void)
 {
 	set_up_lanes();
@@ -184,7 +184,7 @@ static void sender_of_a_quiet_lane_leaves(void)
 	sleep_often();
 	news = items = 0;
 	CHECK(is_marked(third) && is_marked(other));
-	lane_area(third, member)->producer++;
+	write_sequence(lane_area(third, member), LANE);
 	ivr_close(third);
 	third = NULL;
 	CHECK_EQ(ivr_arm(member), 0);

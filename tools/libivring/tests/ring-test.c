@@ -16,18 +16,20 @@ static union {
 	unsigned char bytes[sizeof(struct ivring_ring_area) +
 			    ENTRIES * sizeof(struct ivring_item)];
 } memory;
-static uint32_t published;
+static uint32_t producer, published;
 
+/* A ring in which all items before @index have been written and read. */
 static struct ivr_ring_reader new_ring(uint32_t index)
 {
 	memset(&memory, 0, sizeof(memory));
-	memory.area.producer = index;
+	for (producer = index - ENTRIES; producer != index; producer++)
+		memory.area.item[producer % ENTRIES].sequence = producer;
 	published = index;
 	return (struct ivr_ring_reader){
 		.area = &memory.area,
 		.published = &published,
 		.consumer = index,
-		.producer = index,
+		.found = index,
 		.entries = ENTRIES,
 		.from.id = IVRING_ID_ANY,
 	};
@@ -35,8 +37,9 @@ static struct ivr_ring_reader new_ring(uint32_t index)
 
 static void produce(uint64_t cookie)
 {
-	memory.area.item[memory.area.producer % ENTRIES].cookie = cookie;
-	memory.area.producer++;
+	memory.area.item[producer % ENTRIES].cookie = cookie;
+	memory.area.item[producer % ENTRIES].sequence = producer;
+	producer++;
 }
 
 static uint64_t cookie_of(struct ivr_ring_reader *ring, uint32_t ahead)
@@ -78,7 +81,7 @@ static void indices_wrap(void)
 
 	for (i = 0; i < ENTRIES; i++)
 		produce(i);
-	CHECK_EQ(memory.area.producer, ENTRIES - 3);
+	CHECK_EQ(producer, ENTRIES - 3);
 	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), ENTRIES);
 	for (i = 0; i < ENTRIES; i++)
 		CHECK_EQ(cookie_of(&ring, i), i);
@@ -104,30 +107,127 @@ static void consumed_only_by_consume(void)
 	CHECK_EQ(cookie_of(&ring, 0), 2);
 }
 
-static void producer_too_far_ahead(void)
+/* The first index of a new ring is minus its capacity. */
+static void zeroed_ring(void)
+{
+	struct ivr_ring_reader ring = new_ring(-ENTRIES);
+	uint32_t i;
+
+	memset(&memory, 0, sizeof(memory));
+	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), 0);
+	for (i = 1; i <= ENTRIES; i++) {
+		produce(i);
+		CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), i);
+	}
+}
+
+static void sequence_too_far_ahead(void)
 {
 	struct ivr_ring_reader ring = new_ring(UINT32_MAX);
 
-	memory.area.producer += ENTRIES + 1;
-	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), -EPROTO);
+	memory.area.item[producer % ENTRIES].sequence = producer + ENTRIES;
+	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), 0);
 }
 
-static void producer_behind(void)
+static void sequence_behind(void)
 {
 	struct ivr_ring_reader ring = new_ring(5);
 
-	memory.area.producer = 4;
-	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), -EPROTO);
+	memory.area.item[producer % ENTRIES].sequence = producer - 1;
+	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), 0);
+}
+
+/* Items after a gap are not there until the gap is filled. */
+static void gap(void)
+{
+	struct ivr_ring_reader ring = new_ring(0);
+
+	producer = 1;
+	produce(1);
+	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), 0);
+	producer = 0;
+	produce(0);
+	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), 2);
+}
+
+static void looks_no_further_than_is_enough(void)
+{
+	struct ivr_ring_reader ring = new_ring(0);
+	uint32_t i;
+
+	for (i = 0; i < ENTRIES; i++)
+		produce(i);
+	CHECK_EQ(ivr_ring_pending(&ring, 0), 0);
+	CHECK_EQ(ivr_ring_pending(&ring, 3), 3);
+	CHECK_EQ(ring.found, 3);
+	/* Items that were found stay found, whatever their sequences are now. */
+	memory.area.item[0].sequence = 77;
+	CHECK_EQ(ivr_ring_pending(&ring, 1), 3);
+	/* The ring holds no more than its capacity, whatever is written over the items. */
+	memory.area.item[0].sequence = ENTRIES;
+	CHECK_EQ(ivr_ring_pending(&ring, UINT32_MAX), ENTRIES);
+	CHECK_EQ(ivr_ring_pending(&ring, UINT32_MAX), ENTRIES);
+}
+
+static void no_look_after_the_sender_has_left(void)
+{
+	struct ivr_ring_reader ring = new_ring(0);
+
+	produce(1);
+	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), 1);
+	ring.left = true;
+	produce(2);
+	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), 1);
 }
 
 static void broken_for_good(void)
 {
 	struct ivr_ring_reader ring = new_ring(0);
+	struct ivring_item item;
 
-	memory.area.producer = ENTRIES + 1;
+	ring.from.id = 1;
+	memory.area.item[0].flags = 8;
+	produce(1);
+	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), 1);
+	CHECK_EQ(ivr_ring_copy(&ring, 0, &item), -EPROTO);
+	memory.area.item[0].flags = 0;
 	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), -EPROTO);
-	memory.area.producer = 1;
-	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), -EPROTO);
+}
+
+/* What was sent compares equal to what is received. */
+static void copy_has_no_sequence(void)
+{
+	struct ivr_ring_reader ring = new_ring(5);
+	struct ivring_item item;
+
+	produce(1);
+	CHECK_EQ(ivr_ring_copy(&ring, 0, &item), 0);
+	CHECK_EQ(item.sequence, 0);
+	ring.from.id = 1;
+	CHECK_EQ(ivr_ring_copy(&ring, 0, &item), 0);
+	CHECK_EQ(item.sequence, 0);
+}
+
+/* A writer finds its index in the ring, after any number of items. */
+static void next_index_is_found(void)
+{
+	uint32_t entries, count, index;
+
+	for (entries = 2; entries <= ENTRIES; entries *= 2) {
+		memset(&memory, 0, sizeof(memory));
+		for (count = 0; count < 5 * entries; count++) {
+			index = count - entries;
+			CHECK_EQ(ivr_ring_next_index(&memory.area, entries), index);
+			memory.area.item[index % entries].sequence = index;
+		}
+	}
+	for (count = 0; count < 8 * ENTRIES; count++) {
+		index = count - 4 * ENTRIES;
+		new_ring(index);
+		CHECK_EQ(ivr_ring_next_index(&memory.area, ENTRIES), index);
+		new_ring(index + (1u << 31));
+		CHECK_EQ(ivr_ring_next_index(&memory.area, ENTRIES), index + (1u << 31));
+	}
 }
 
 static void own_index_is_not_read_back(void)
@@ -158,9 +258,15 @@ int main(void)
 	RUN(items_come_in_order);
 	RUN(indices_wrap);
 	RUN(consumed_only_by_consume);
-	RUN(producer_too_far_ahead);
-	RUN(producer_behind);
+	RUN(zeroed_ring);
+	RUN(sequence_too_far_ahead);
+	RUN(sequence_behind);
+	RUN(gap);
+	RUN(looks_no_further_than_is_enough);
+	RUN(no_look_after_the_sender_has_left);
 	RUN(broken_for_good);
+	RUN(copy_has_no_sequence);
+	RUN(next_index_is_found);
 	RUN(own_index_is_not_read_back);
 	RUN(room_wanted);
 	return tap_end();

@@ -106,9 +106,9 @@ static void payload_arrives(void)
 
 static void payload_out_of_bounds(void)
 {
-	static const struct { uint64_t offset; uint32_t length; } bad[] = {
-		{ OUTBOX, 1 }, { OUTBOX - 1, 2 }, { 0, OUTBOX + 1 }, { UINT64_MAX, 1 },
-		{ UINT64_MAX, UINT32_MAX }, { 1ULL << 63, 1 }, { 1, UINT32_MAX },
+	static const struct { uint32_t offset, length; } bad[] = {
+		{ OUTBOX, 1 }, { OUTBOX - 1, 2 }, { 0, OUTBOX + 1 }, { UINT32_MAX, 1 },
+		{ UINT32_MAX, UINT32_MAX }, { 1u << 31, 1u << 31 }, { 1, UINT32_MAX },
 	};
 	struct ivring_item item = { .from = 0, .from_gen = 1 };
 	const void *data;

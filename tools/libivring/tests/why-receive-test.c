@@ -25,11 +25,8 @@ static void receiving(void)
 	device_inbox(0)->room_at = 0;
 	fail_next(IVRING_IOC_ROOM, -ENOENT);
 	FAILS(ivr_consume(member, 1), -ENOENT, "closed since");
-	device_set_producer(0, 77);
-	FAILS(ivr_receive(member, &item, 1), -EPROTO, "own inbox");
-	FAILS(ivr_arm(member), -EPROTO, "own inbox");
-	FAILS(ivr_refresh_members(member), -EPROTO, "own inbox");
-	FAILS(ivr_dispatch(member, 1), -EPROTO, "own inbox");
+	device_area(0)->inbox_consumer = 77;
+	FAILS(ivr_wait(member, 0, 0), -EPROTO, "own inbox");
 	FAILS(ivr_run(member), -EPROTO, "own inbox");
 	close_all();
 

@@ -80,7 +80,6 @@ static void using_lanes(void)
 	ivr_set_max_lane_entries(other, 8);
 	device.lane_map_error = -ENOMEM;
 	FAILS(ivr_open_lane(member, to, 8, 0), -ENOMEM, "memory");
-	device_lane(0, 1)->producer = 0;
 	CHECK_EQ(ivr_close_lane(other, ivr_self(member)), 0);
 	lane = open_lane_of(member, other, 2);
 	FAILS(ivr_open_lane(member, to, 2, 0), -EBUSY, "already has a lane to that member");
@@ -95,7 +94,7 @@ static void using_lanes(void)
 	FAILS(ivr_close_lane(other, (struct ivr_peer){ 2, 1 }), -ENOENT, "no lane from");
 	CHECK_EQ(ivr_close_lane(other, ivr_self(member)), 0);
 	FAILS(ivr_lane_push(lane, &item), -ECONNRESET, "closed");
-	FAILS(ivr_lane_publish(lane), -ECONNRESET, "closed");
+	FAILS(ivr_lane_notify(lane), -ECONNRESET, "closed");
 	FAILS(ivr_flush(member, to, 0), -ECONNRESET, "before it had read");
 	close_all();
 
@@ -105,14 +104,14 @@ static void using_lanes(void)
 		CHECK_EQ(ivr_lane_push(lane, &item), 0);
 	lane_end(member, other)->consumer = 77;
 	FAILS(ivr_lane_push(lane, &item), -EPROTO, "consumer index");
-	FAILS(ivr_lane_publish(lane), -EPROTO, "consumer index");
+	FAILS(ivr_lane_notify(lane), -EPROTO, "consumer index");
 	close_all();
 
 	set_up();
 	lane = open_lane_of(member, other, 2);
 	close_other();
 	CHECK_EQ(ivr_lane_push(lane, &item), 0);
-	FAILS(ivr_lane_publish(lane), -EPIPE, "left");
+	FAILS(ivr_lane_notify(lane), -EPIPE, "left");
 	close_all();
 
 	/* The receiver still reads the lane of an earlier member of the slot. */

@@ -47,7 +47,7 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-/// Pushes `count` items into a new lane for a receiver at `receiver`, and publishes each of them.
+/// Pushes `count` items into a new lane for a receiver at `receiver`, and notifies after each item.
 ///
 /// # Safety
 ///

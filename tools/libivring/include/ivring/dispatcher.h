@@ -17,7 +17,7 @@
  *							this handler
  *	ivr_send(), ivr_multicast(), ivr_reply(),	allowed, but see below about waiting
  *	ivr_alloc(), ivr_flush(), ivr_open_lane(),
- *	ivr_lane_push(), ivr_lane_publish(),
+ *	ivr_lane_push(), ivr_lane_notify(),
  *	ivr_lane_wait(), ivr_wait_peer()
  *	ivr_request(), ivr_cancel()			allowed, also in the handler of a
  *							reply
@@ -140,8 +140,8 @@ void ivr_stop(struct ivr_member *member);
  * this call because poll() or level-triggered epoll reported the descriptor, because they will
  * report the descriptor again. It must do so after a timer or another descriptor has woken it.
  *
- * Return: the number of items that were dispatched; -EBUSY from a handler; -EPROTO if the inbox
- * is broken; or an error of IVRING_IOC_FENCE.
+ * Return: the number of items that were dispatched; -EBUSY from a handler; or an error of
+ * IVRING_IOC_FENCE.
  */
 int ivr_dispatch(struct ivr_member *member, unsigned int budget);
 

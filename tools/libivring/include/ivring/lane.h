@@ -4,8 +4,9 @@
  * without the kernel.
  *
  * ivr_send() and ivr_reply() use the lane once it is open. A program that sends at a very
- * high rate can also write the lane itself: ivr_lane_push() stages an item, and
- * ivr_lane_publish() publishes any number of staged items at once. Both functions are
+ * high rate can also write the lane itself: ivr_lane_push() writes an item, which the receiver
+ * can read at once, and ivr_lane_notify() wakes the receiver if it is idle. One call of
+ * ivr_lane_notify() is enough for any number of items. Both functions are
  * inline. They make no function call, no full barrier and no system call if there is room, the
  * receiver is busy and has taken over the barrier (IVRING_BUSY_UNFENCED), and the receiver
  * looks at the lane. If the receiver has many lanes, it stops looking at a lane that has been
@@ -23,21 +24,22 @@ extern "C" {
 /**
  * struct ivr_lane - the sender's end of a lane.
  * @ring:	the lane area, which only this sender writes
+ * @item:	the items of @ring
  * @receiver:	the receiver's area, which the receiver can change at any time
  * @end:	the receiver's end of this lane, in the receiver's area
  * @quiet:	word in the receiver's area with the quiet bit of this lane. While the bit is
  *		set, the sender must ring for each item, whatever the receiver's state is
  * @quiet_bit:	mask of this bit
- * @staged:	the lower 32 bits are the index after the last staged item. It is at most the
- *		capacity ahead of the published index
+ * @producer:	the lower 32 bits are the index of the next item
+ * @notified:	lower 32 bits of @producer at the last ivr_lane_notify()
  * @limit:	index up to which there is room: the receiver's last known consumer index plus
- *		the capacity; equal to @staged if @error is nonzero
+ *		the capacity; equal to @producer if @error is nonzero
  * @mask:	capacity in items, a power of two, minus one
  * @error:	zero, or the error that has ended the lane and that every call returns
  * @to:		the receiver
  * @member:	the sender
  * @number:	number of this lane among all lanes that @member has opened, from 1
- * @first:	initial value of @staged
+ * @first:	initial value of @producer
  * @doorbells:	number of calls of IVRING_IOC_DOORBELL
  * @rung:	number of these calls that have woken the receiver
  * @waits:	number of times that the sender slept for room
@@ -48,11 +50,13 @@ extern "C" {
  */
 struct ivr_lane {
 	struct ivring_ring_area *ring;
+	struct ivring_item *item;
 	const struct ivring_member_area *receiver;
 	const struct ivring_lane_end *end;
 	const uint32_t *quiet;
 	uint32_t quiet_bit;
-	uint64_t staged;
+	uint64_t producer;
+	uint32_t notified;
 	uint32_t limit;
 	uint32_t mask;
 	int error;
@@ -102,49 +106,73 @@ struct ivr_lane *ivr_lane(const struct ivr_member *member, struct ivr_peer to);
 /* Reads the receiver's consumer index anew to find room. Returns 0, -EAGAIN or an error. */
 int ivr_lane_refresh(struct ivr_lane *lane);
 
-/* The slow part of ivr_lane_publish(): passes a full barrier and rings if necessary. */
+/* The slow part of ivr_lane_notify(): passes a full barrier and rings if necessary. */
 int ivr_lane_ring(struct ivr_lane *lane);
 
+/*
+ * How many slots ahead of the next item ivr_lane_push() takes a cache line for writing, so that it
+ * does not wait for a line that is in the receiver's cache.
+ */
+#define IVR_LANE_PREFETCH	6u
+
 /**
- * ivr_lane_push() - stage an item.
+ * ivr_lane_push() - write an item, which the receiver can read at once.
  * @lane:	the lane
- * @item:	the item; @from and @from_gen are zero. The item is not checked: the receiver
- *		closes the lane if an item is bad. A block that the item carries still belongs
- *		to the caller, who must not call ivr_free() for it until the item has been
- *		read
+ * @item:	the item; @from and @from_gen are zero, and @sequence is ignored. The item is
+ *		not checked: the receiver closes the lane if an item is bad. A block that the
+ *		item carries still belongs to the caller, who must not call ivr_free() for it
+ *		until the item has been read
  *
- * The receiver sees the item only after ivr_lane_publish().
+ * An idle receiver is not woken before ivr_lane_notify().
  *
- * Return: 0; -EAGAIN if there is no room, then publish and see ivr_lane_wait(); -EPIPE if
- * the receiver has left, -ESTALE if another member has its slot, -ECONNRESET if the receiver
- * has closed the lane, -EPROTO if the receiver has broken the lane.
+ * Return: 0; -EAGAIN if there is no room, then see ivr_lane_wait(); -EPIPE if the receiver has
+ * left, -ESTALE if another member has its slot, -ECONNRESET if the receiver has closed the
+ * lane, -EPROTO if the receiver has broken the lane.
  */
 IVR_STATIC inline int ivr_lane_push(struct ivr_lane *lane, const struct ivring_item *item)
 {
-	if (__builtin_expect((uint32_t)lane->staged == lane->limit, 0)) {
+	uint64_t producer = lane->producer;
+	uint32_t index = (uint32_t)producer;
+	struct ivring_item *slot, *ahead;
+
+	if (__builtin_expect(index == lane->limit, 0)) {
 		int ret = ivr_lane_refresh(lane);
 
 		if (ret)
 			return ret;
 	}
-	lane->ring->item[(uint32_t)lane->staged & lane->mask] = *item;
-	lane->staged++;
+	ahead = &lane->item[(index + IVR_LANE_PREFETCH) & lane->mask];
+#ifdef __x86_64__
+	/* For the built-in function, gcc chooses an instruction that takes the line for reading. */
+	__asm__("prefetchw %0" : : "m"(*(const char *)ahead));
+#else
+	__builtin_prefetch(ahead, 1);
+#endif
+	slot = &lane->item[index & lane->mask];
+	/* The copy leaves out the sequence, because a sequence of zero is an index too. */
+	__builtin_memcpy((char *)slot + sizeof(slot->sequence),
+			 (const char *)item + sizeof(item->sequence),
+			 sizeof(*item) - sizeof(item->sequence));
+	/* P: pairs with the reader's acquire load, which makes the rest of the item readable. */
+	__atomic_store_n(&slot->sequence, index, __ATOMIC_RELEASE);
+	lane->producer = producer + 1;
 	return 0;
 }
 
 /**
- * ivr_lane_publish() - let the receiver read the staged items.
+ * ivr_lane_notify() - wake the receiver, if it is necessary for the items that were pushed.
  * @lane:	the lane
  *
- * The function wakes the receiver if necessary.
+ * If no item was pushed since the last call, the function does nothing.
  *
- * Return: 0; or an error of ivr_lane_push(), except -EAGAIN. After an error the staged items
- * are lost.
+ * Return: 0; or an error of ivr_lane_push(), except -EAGAIN. After an error the items that
+ * the receiver has not read are lost.
  */
-IVR_STATIC inline int ivr_lane_publish(struct ivr_lane *lane)
+IVR_STATIC inline int ivr_lane_notify(struct ivr_lane *lane)
 {
-	/* P: pairs with the reader's acquire load, which makes the items before it readable. */
-	__atomic_store_n(&lane->ring->producer, (uint32_t)lane->staged, __ATOMIC_RELEASE);
+	if (__builtin_expect(lane->notified == (uint32_t)lane->producer, 0) && !lane->error)
+		return 0;
+	lane->notified = (uint32_t)lane->producer;
 	/* A: pairs with the barrier on all CPUs between the reader's IDLE and its last look. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	/* Q: pairs with the barrier after the reader's mark: the bit is as new as UNFENCED. */
@@ -156,7 +184,7 @@ IVR_STATIC inline int ivr_lane_publish(struct ivr_lane *lane)
 }
 
 /**
- * ivr_lane_wait() - publish the staged items, and wait for room.
+ * ivr_lane_wait() - notify the receiver, and wait for room.
  * @lane:	the lane
  * @deadline:	when to stop waiting
  *
@@ -176,7 +204,7 @@ int ivr_lane_wait(struct ivr_lane *lane, uint64_t deadline);
  */
 IVR_STATIC inline uint64_t ivr_lane_sent(const struct ivr_lane *lane)
 {
-	return lane->staged - lane->first;
+	return lane->producer - lane->first;
 }
 
 #ifdef __cplusplus

@@ -62,7 +62,7 @@ int ivr_wait(struct ivr_member *member, uint32_t flags, uint64_t deadline);
  * copies these items again, and the items after them. Then it is the next ring's turn. If the
  * function copies any items, the member is busy until it is armed: see ivr_arm().
  *
- * Return: the number of items copied, 0 if all rings are empty; -EPROTO if the inbox is broken.
+ * Return: the number of items copied, 0 if all rings are empty.
  */
 int ivr_receive(struct ivr_member *member, struct ivring_item *items, unsigned int count);
 
@@ -88,8 +88,8 @@ int ivr_consume(struct ivr_member *member, unsigned int count);
  * sent a request that waits for its reply.
  *
  * Return: 1 if the caller may sleep; 0 if there are items, changes of lanes, or changes of the
- * members that the caller handles; -EPROTO if the inbox is broken; or an error of
- * IVRING_IOC_FENCE, after which the member is still busy.
+ * members that the caller handles; or an error of IVRING_IOC_FENCE, after which the member is
+ * still busy.
  */
 int ivr_arm(struct ivr_member *member);
 
@@ -108,9 +108,6 @@ void ivr_set_wake(struct ivr_member *member, uint32_t items, uint32_t delay_us);
 /**
  * enum ivr_lane_event - events of a lane that leads to this member.
  * @IVR_LANE_OPENED:		opened; the member reads the lane from now on
- * @IVR_LANE_AHEAD:		closed, because the producer index is more than the capacity
- *				ahead
- * @IVR_LANE_BACK:		closed, because the producer index went backwards
  * @IVR_LANE_BAD_ITEM:	closed, because an item has unknown flags, too much inline data,
  *				or payload outside of its sender's outbox
  * @IVR_LANE_NOT_MAPPED:	closed, because there was no memory to map the lane
@@ -119,8 +116,6 @@ void ivr_set_wake(struct ivr_member *member, uint32_t items, uint32_t delay_us);
  */
 enum ivr_lane_event {
 	IVR_LANE_OPENED,
-	IVR_LANE_AHEAD,
-	IVR_LANE_BACK,
 	IVR_LANE_BAD_ITEM,
 	IVR_LANE_NOT_MAPPED,
 	IVR_LANE_LEFT,

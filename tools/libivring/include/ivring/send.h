@@ -28,7 +28,7 @@ IVR_STATIC inline struct ivr_peer ivr_sender(const struct ivring_item *item)
  * ivr_send() - send items to a member.
  * @member:	the sender
  * @to:		the receiver; may be the sender itself
- * @items:	array of items; @from and @from_gen are zero
+ * @items:	array of items; @sequence, @from and @from_gen are zero
  * @count:	number of items, at least 1
  * @deadline:	how long to wait for room
  *
