@@ -12,6 +12,7 @@ EXTENDS Integers, Sequences
 CONSTANTS
   Senders,      \* the senders, numbered from 1
   Kernel,       \* the senders that send by ENQUEUE; the others send by lanes
+  Batches,      \* the senders that may push several items before they notify the receiver
   Spared,       \* the senders that pass no barrier if they find BUSY_UNFENCED
   Items,        \* the number of items that each sender sends
   Capacity,     \* the capacity of a ring, in items
@@ -37,7 +38,8 @@ VARIABLES
 vars == <<mem, buf, krn, snd, rcv>>
 
 Init ==
-  /\ mem = [producer |-> [s \in Senders |-> 0],
+  \* The entries of the rings: the sequence, and the other words of the item. The first index is 1.
+  /\ mem = [sequence |-> [s \in Senders |-> [i \in 0 .. Capacity - 1 |-> 0]],
             item |-> [s \in Senders |-> [i \in 0 .. Capacity - 1 |-> 0]],
             consumer |-> [s \in Senders |-> 0],
             room |-> [s \in Senders |-> 0],     \* room_at if room_wanted, else 0
@@ -52,6 +54,7 @@ Init ==
             other |-> "here",                   \* the step of the other task
             due |-> 0]                          \* doorbells that may still be rung: one for each IDLE
   /\ snd = [s \in Senders |-> [at |-> "top", sent |-> 0, seen |-> 0, few |-> FALSE,
+                               owes |-> FALSE,      \* it has pushed items, and not notified yet
                                dies |-> FALSE, late |-> FALSE]]
   /\ rcv = [at |-> "busy", ring |-> 1, way |-> "armed", unfenced |-> FALSE, members |-> 0,
             consumed |-> [s \in Senders |-> 0], known |-> [s \in Senders |-> 0],
@@ -66,8 +69,9 @@ Put(c, store) == buf' = [buf EXCEPT ![c] = Append(@, store)]
 
 Stored(m, store) ==
   LET kind == store[1] who == store[2] value == store[3] IN
-  CASE kind = "send" -> [m EXCEPT !.producer[who] = value, !.item[who][value % Capacity] = value]
-    [] kind = "producer" -> [m EXCEPT !.producer[who] = value]
+  CASE kind = "send" -> [m EXCEPT !.sequence[who][value % Capacity] = value,
+                                  !.item[who][value % Capacity] = value]
+    [] kind = "sequence" -> [m EXCEPT !.sequence[who][value % Capacity] = value]
     [] kind = "item" -> [m EXCEPT !.item[who][value % Capacity] = value]
     [] kind = "consumer" -> [m EXCEPT !.consumer[who] = value]
     [] kind = "room" -> [m EXCEPT !.room[who] = value]

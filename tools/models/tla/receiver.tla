@@ -10,7 +10,11 @@ EXTENDS machine
 To(at) == rcv' = [rcv EXCEPT !.at = at, !.ring = 1]
 NextRing == rcv' = [rcv EXCEPT !.ring = @ + 1]
 ring == rcv.ring
-HasItem(s) == mem.producer[s] # rcv.consumed[s]
+IsThere(s, index) == mem.sequence[s][index % Capacity] = index
+HasItem(s) == IsThere(s, rcv.consumed[s] + 1)
+\* The last items that a walk may find. It finds an item only after all earlier ones, and may stop earlier.
+Found(s) == {last \in rcv.consumed[s] + 1 .. Items :
+               \A index \in rcv.consumed[s] + 1 .. last : IsThere(s, index)}
 
 \* The receiver reads its own store if that is still in its buffer. So it never reads a state that is
 \* older than its own last store.
@@ -40,9 +44,10 @@ Turn ==
      ELSE /\ UNCHANGED krn
           /\ IF rcv.known[ring] = rcv.consumed[ring] /\ ~HasItem(ring)
              THEN NextRing
-             ELSE rcv' = [rcv EXCEPT !.at = IF "C" \in Without THEN "consume" ELSE "copy",
-                                     !.known[ring] = IF @ = rcv.consumed[ring]
-                                                     THEN mem.producer[ring] ELSE @]
+             ELSE \E last \in IF rcv.known[ring] = rcv.consumed[ring] THEN Found(ring)
+                              ELSE {rcv.known[ring]} :
+                    rcv' = [rcv EXCEPT !.at = IF "C" \in Without THEN "consume" ELSE "copy",
+                                       !.known[ring] = last]
   /\ UNCHANGED <<mem, buf, snd>>
 
 \* RingReader::item(), ivr_ring_copy()

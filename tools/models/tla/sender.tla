@@ -12,28 +12,33 @@ Back(s) == Go(s, IF snd[s].dies THEN "dead" ELSE "top")
 HasRead(s) == mem.consumer[s] > snd[s].sent - Capacity
 Few(s, sent) == sent - mem.consumer[s] < WakeItems
 
-\* RingWriter::stage and publish(), ivr_lane_push(), RingWriter::push()
-Publish(s) ==
+\* The first step of RingWriter::notify() and ivr_lane_notify(), and of ENQUEUE after its last item
+Notify(s) == CASE s \in Kernel -> "kernel barrier" [] s \in Spared -> "light look" [] OTHER -> "barrier"
+
+\* RingWriter::push(), ivr_lane_push(): stores the item, and its sequence last. Some senders may push more
+\* items before they notify the receiver, but notify before they wait for room and before they stop.
+Push(s) ==
   /\ snd[s].at = "top"
   /\ LET next == snd[s].sent + 1
          seen == IF s \in Kernel THEN mem.consumer[s] ELSE snd[s].seen
      IN
-     IF snd[s].sent = Items \/ (s \in Kernel /\ mem.left)
-     THEN Go(s, IF snd[s].sent = Items THEN "done" ELSE "failed") /\ UNCHANGED buf
-     ELSE IF snd[s].sent - seen = Capacity
-     THEN Go(s, "full") /\ UNCHANGED buf
+     IF snd[s].sent = Items \/ (s \in Kernel /\ mem.left) \/ snd[s].sent - seen = Capacity
+     THEN /\ snd' = [snd EXCEPT ![s].owes = FALSE,
+                     ![s].at = IF snd[s].owes THEN Notify(s)
+                               ELSE IF snd[s].sent = Items THEN "done"
+                               ELSE IF s \in Kernel /\ mem.left THEN "failed" ELSE "full"]
+          /\ UNCHANGED buf
      ELSE
-       /\ snd' = [snd EXCEPT ![s].sent = next, ![s].few = Few(s, next),
-                  ![s].late = rcv.at = "gone" /\ Empty(R),
-                  ![s].at = CASE s \in Kernel -> "kernel barrier"
-                              [] s \in Spared -> "light look"
-                              [] OTHER -> "barrier"]
+       /\ \E owes \in IF s \in Batches /\ next < Items THEN BOOLEAN ELSE {FALSE} :
+            snd' = [snd EXCEPT ![s].sent = next, ![s].few = Few(s, next), ![s].owes = owes,
+                    ![s].late = rcv.at = "gone" /\ Empty(R),
+                    ![s].at = IF owes THEN "top" ELSE Notify(s)]
        /\ IF "P" \in Without
-          THEN buf' = [buf EXCEPT ![s] = @ \o <<<<"producer", s, next>>, <<"item", s, next>>>>]
+          THEN buf' = [buf EXCEPT ![s] = @ \o <<<<"sequence", s, next>>, <<"item", s, next>>>>]
           ELSE Put(s, <<"send", s, next>>)
   /\ UNCHANGED <<mem, krn, rcv>>
 
-\* RingWriter::publish(), ivr_lane_publish()
+\* RingWriter::notify(), ivr_lane_notify()
 LightLook(s) ==
   /\ snd[s].at = "light look"
   /\ IF mem.state = "BUSY_UNFENCED" THEN Back(s) ELSE Go(s, "barrier")
@@ -53,7 +58,9 @@ Look(s) ==
      THEN Back(s) ELSE Go(s, "doorbell")
   /\ UNCHANGED <<mem, buf, krn, rcv>>
 
-\* doorbell() of rust/device/lane.rs
+\* doorbell() of rust/device/lane.rs. The lane is empty if the consumer index is the sender's own index,
+\* because the sender sees its own stores. The entry of this consumer index was not used again, because
+\* the sender had to see a later one before.
 Doorbell(s) ==
   /\ snd[s].at = "doorbell"
   /\ IF mem.left THEN Go(s, "failed")
@@ -170,7 +177,7 @@ Die(s) ==
   /\ UNCHANGED <<mem, krn, rcv>>
 
 Sender(s) ==
-  \/ Publish(s) \/ LightLook(s) \/ SenderBarrier(s) \/ Look(s) \/ Doorbell(s)
+  \/ Push(s) \/ LightLook(s) \/ SenderBarrier(s) \/ Look(s) \/ Doorbell(s)
   \/ KernelBarrier(s) \/ KernelLook(s) \/ Delay(s) \/ StartTimer(s) \/ Ring(s) \/ Wake(s)
   \/ Full(s) \/ Queue(s) \/ Check(s) \/ Want(s) \/ RoomBarrier(s) \/ WakeUp(s)
   \/ Die(s)

@@ -1,7 +1,7 @@
 ------------------------------- MODULE wakeup -------------------------------
 \* SPDX-License-Identifier: GPL-2.0
 (***************************************************************************)
-(* Senders and one receiver: publishing, going idle, doorbells, delays,    *)
+(* Senders and one receiver: pushing, going idle, doorbells, delays,       *)
 (* waiting for room, and death. The letters P, C, S, A, R and M are those  *)
 (* of Documentation/design.rst.                                            *)
 (*                                                                         *)
@@ -43,7 +43,7 @@ InOrder == rcv.good
 \* Each time that a member goes idle, it is interrupted at most once.
 OneDoorbell == krn.due >= 0
 \* A sender that sends to a receiver that has left gets an error.
-Told == \A s \in Senders : snd[s].late => snd[s].at \notin {"top", "done"}
+Told == \A s \in Senders : snd[s].late /\ ~snd[s].owes => snd[s].at \notin {"top", "done"}
 
 \* Every run comes to an end.
 Ends == <>Rest
