@@ -198,10 +198,14 @@ impl<'a> ReceiverEnd<'a> {
     /// has found an index that the receiver stored after this has read the old one. So the sender
     /// also finds the state or mark that the caller stored before its barrier (S, A or Q).
     pub(crate) fn holds(self, count: u32) -> bool {
-        let consumer = self.consumer().load();
-        let last = consumer.wrapping_add(count).wrapping_sub(1);
+        let last = count.wrapping_sub(1);
+        self.has(self.consumer().load().wrapping_add(last))
+    }
+
+    /// Whether the lane has the item of this index.
+    fn has(self, index: u32) -> bool {
         let items = RingWords(&self.lane.area).items(self.lane.entries);
-        items.sequence(last).load() == last
+        items.sequence(index).load() == index
     }
 
     /// The sender's half of barrier Q: whether the receiver has marked the lane as quiet.
@@ -219,21 +223,19 @@ impl<'a> ReceiverEnd<'a> {
 
     /// Whether the lane holds an item, or its sender waits for items that have been read already.
     pub(crate) fn is_due(self) -> bool {
-        self.holds(1) || self.is_room_due()
+        let consumer = self.consumer().load();
+        self.has(consumer) || self.lane.progress.is_due(consumer)
     }
 
-    fn is_room_due(self) -> bool {
-        self.lane.progress.is_due(self.consumer().load())
-    }
-
-    /// [`Lane::tell`] on behalf of a receiver that has read items and has not notified the sender
-    /// itself.
-    pub(crate) fn tell_if_due(self) -> Woken {
-        if self.is_room_due() {
-            self.lane.tell()
-        } else {
-            Woken::new()
-        }
+    /// Looks at the lane for its receiver: whether it holds an item. Does [`Lane::tell`] if the
+    /// receiver has read items and has not notified the sender itself.
+    pub(crate) fn look_for_receiver(self) -> (bool, Woken) {
+        let consumer = self.consumer().load();
+        let woken = match self.lane.progress.is_due(consumer) {
+            true => self.lane.tell(),
+            false => Woken::new(),
+        };
+        (self.has(consumer), woken)
     }
 
     /// The receiver has closed the lane. Until this has been called, no other lane may take its

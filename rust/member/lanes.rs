@@ -148,8 +148,8 @@ impl Lanes {
         let mut any = false;
         let mut woken = Woken::new();
         for lane in self.lists.lock().awake(self.words()) {
-            any |= lane.holds(1);
-            let due = lane.tell_if_due();
+            let (holds, due) = lane.look_for_receiver();
+            any |= holds;
             self.room.add(u64::from(due.count() > 0));
             woken.append(due);
         }
