@@ -4,8 +4,8 @@
 //! that can die.
 //!
 //! The code under test accesses memory by its address, as it does when it ships. Each word is an
-//! atomic of loom, which the test makes before there is a second process. Words of items are cells
-//! of loom. Loom reports an error if a cell is read and written, or written twice, without an order
+//! atomic of loom, which the test makes before there is a second process. The sequence of an item
+//! is such a word. The other words of items are cells of loom. Loom reports an error if a cell is read and written, or written twice, without an order
 //! between the accesses. This is stricter than a check for torn items.
 //!
 //! Loom does not support three things, which are added here:
@@ -46,6 +46,25 @@ struct ItemWord {
     cell: UnsafeCell<u64>,
     /// The value at the last comparison.
     seen: std::cell::Cell<u64>,
+    /// It has 32 bits instead of 64.
+    is_half: bool,
+}
+
+impl ItemWord {
+    /// The value in memory.
+    ///
+    /// # Safety
+    ///
+    /// The word is at this address.
+    unsafe fn read(&self, at: usize) -> u64 {
+        if self.is_half {
+            // SAFETY: the caller guarantees that the word is there, and it has 32 bits.
+            unsafe { (at as *const u32).read() }.into()
+        } else {
+            // SAFETY: the caller guarantees that the word is there, and it has 64 bits.
+            unsafe { (at as *const u64).read() }
+        }
+    }
 }
 
 /// The CPU of an interruptible process.
@@ -114,16 +133,25 @@ pub fn last_block() -> *mut u8 {
     with(|machine| machine.blocks.last_mut().unwrap().as_mut_ptr().cast())
 }
 
-/// Declares that items are at this address: `words` numbers of 64 bits.
-pub fn add_items(first: *mut u64, words: usize) {
+/// Declares that words of items are at this address: numbers of 64 bits.
+pub fn add_item_words(first: *mut u64, words: usize) {
     for i in 0..words {
-        let word = first.wrapping_add(i);
-        let item = ItemWord {
-            cell: UnsafeCell::new(0),
-            seen: 0.into(),
-        };
-        with(|machine| machine.items.insert(word as usize, Rc::new(item)));
+        add_item_word(first.wrapping_add(i) as usize, false);
     }
+}
+
+/// Declares that a word of an item is at this address: a number of 32 bits.
+pub fn add_half_item_word(word: *mut u32) {
+    add_item_word(word as usize, true);
+}
+
+fn add_item_word(at: usize, is_half: bool) {
+    let word = ItemWord {
+        cell: UnsafeCell::new(0),
+        seen: 0.into(),
+        is_half,
+    };
+    with(|machine| machine.items.insert(at, Rc::new(word)));
 }
 
 /// Declares that several processes write a word, some of them by exchanges.
@@ -225,7 +253,7 @@ fn notice() {
     let changed: Vec<_> = with(|machine| {
         let items = machine.items.iter();
         // SAFETY: the items lie in blocks of the machine, and only this thread runs.
-        let items = items.map(|(at, item)| (item, unsafe { (*at as *const u64).read() }));
+        let items = items.map(|(at, item)| (item, unsafe { item.read(*at) }));
         let changed = items.filter(|(item, now)| item.seen.get() != *now);
         changed.map(|(item, now)| (item.clone(), now)).collect()
     });
@@ -274,8 +302,12 @@ fn word(at: usize) -> Rc<AtomicU32> {
     word
 }
 
-/// Loads a word.
+/// Loads a word, which may be a word of an item.
 pub fn load(at: *mut u32, order: Ordering) -> u32 {
+    if with(|machine| machine.items.contains_key(&(at as usize))) {
+        // CAST: It has 32 bits.
+        return load_item(at.cast()) as u32;
+    }
     step();
     let late = with(|machine| {
         let running = machine.running.get(&current().id())?;

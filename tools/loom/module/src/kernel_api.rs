@@ -81,7 +81,6 @@ pub(crate) mod sync {
         pub(crate) struct Acquire;
         pub(crate) struct Full;
         pub(crate) struct Relaxed;
-        pub(crate) struct Release;
 
         pub(crate) trait Order {
             const ORDER: Ordering;
@@ -95,9 +94,6 @@ pub(crate) mod sync {
         }
         impl Order for Relaxed {
             const ORDER: Ordering = Ordering::Relaxed;
-        }
-        impl Order for Release {
-            const ORDER: Ordering = Ordering::Release;
         }
 
         fn is_full<O: Order>() -> bool {

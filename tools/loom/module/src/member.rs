@@ -100,20 +100,30 @@ unsafe impl Sync for Member {}
 impl Memory {
     fn new(entries: u32) -> Self {
         let (area, memory) = allocate(lane_bytes(entries));
-        let items = memory.wrapping_add(offset_of!(RingArea, item));
-        machine::add_items(items.cast(), entries as usize * size_of::<Item>() / 8);
         for field in [
-            offset_of!(RingArea, producer),
             offset_of!(RingArea, room_wanted),
+            offset_of!(RingArea, room_at),
         ] {
             area.word(field).load();
         }
-        area.word(offset_of!(RingArea, room_at)).load();
+        for slot in 0..entries as usize {
+            let item = offset_of!(RingArea, item) + slot * size_of::<Item>();
+            area.word(item + offset_of!(Item, sequence)).load();
+            // The port is next to the sequence, and the rest are words of 64 bits.
+            machine::add_half_item_word(memory.wrapping_add(item + offset_of!(Item, port)).cast());
+            let rest = memory.wrapping_add(item + 8).cast();
+            machine::add_item_words(rest, size_of::<Item>() / 8 - 1);
+        }
         Self {
             area,
             memory,
             entries,
         }
+    }
+
+    /// The first word, of memory that is used for this word only.
+    fn first_word(&self) -> Word<'_> {
+        self.area.word(0)
     }
 }
 
@@ -152,9 +162,6 @@ impl Member {
         let inbox = Memory::new(inbox);
         let lane = |(slot, entries): (usize, &u32)| {
             let ring = Memory::new(*entries);
-            RingWords(&ring.area)
-                .producer()
-                .store(first_index(*entries));
             // CAST: There are only a few lanes.
             let words = MemberWords(&area);
             words.lane_closed(slot as u16).store(0);
@@ -201,8 +208,7 @@ impl Member {
 
     /// The address of the word `woken` for the member's process.
     pub fn woken(&self) -> *mut u32 {
-        let offset = offset_of!(RingArea, producer);
-        self.table_memory.wrapping_add(offset).cast()
+        self.table_memory.cast()
     }
 
     fn words(&self) -> MemberWords<'_> {
@@ -225,7 +231,7 @@ impl Member {
 
     fn unmark(&self, slot: u16, table: &Memory) {
         if self.quiet().unmark(slot) {
-            let woken = RingWords(&table.area).producer();
+            let woken = table.first_word();
             woken.store_release(woken.load() + 1);
         }
     }
@@ -238,10 +244,10 @@ impl Member {
         let table = self.table.lock().unwrap();
         let quiet = self.quiet().bits(0);
         for lane in &self.lanes {
-            if quiet & (1 << lane.slot) == 0 && self.held(lane) == 0 {
+            if quiet & (1 << lane.slot) == 0 && !self.holds(lane, 1) {
                 self.quiet().mark(0, 1 << lane.slot);
                 let fenced = self.state().sleeps() && self.fencing.load(Relaxed) == 0;
-                if !fenced || self.held(lane) != 0 {
+                if !fenced || self.holds(lane, 1) {
                     self.unmark(lane.slot as u16, &table);
                 }
             }
@@ -274,7 +280,7 @@ impl Member {
     }
 
     fn news(&self) -> Word<'_> {
-        RingWords(&self.news.area).producer()
+        self.news.first_word()
     }
 
     fn consumer(&self, lane: &Lane) -> Word<'_> {
@@ -294,7 +300,7 @@ impl Member {
         let held = side.writer.held();
         drop(side);
         if done > 0 {
-            self.interrupt(held, self.inbox.entries);
+            self.interrupt(self.inbox.entries, |count| held >= count);
         }
         Ok(done)
     }
@@ -309,7 +315,7 @@ impl Member {
         self.wait_progress(Wish::Read(position))
     }
 
-    /// The producer index of the inbox.
+    /// The index behind the last item of the inbox.
     pub fn position(&self) -> u32 {
         self.side.lock().unwrap().writer.position()
     }
@@ -373,12 +379,12 @@ impl Member {
     pub fn doorbell(self: &Arc<Self>, slot: usize) -> Result<bool> {
         let _call = machine::system_call();
         self.check(slot)?;
-        let held = self.held(&self.lanes[slot]);
-        if held == 0 {
+        let lane = &self.lanes[slot];
+        if !self.holds(lane, 1) {
             return Ok(false);
         }
-        self.wake_lane(&self.lanes[slot]);
-        Ok(self.interrupt(held, self.lanes[slot].ring.entries))
+        self.wake_lane(lane);
+        Ok(self.interrupt(lane.ring.entries, |count| self.holds(lane, count)))
     }
 
     /// `Lane::receiver()`.
@@ -404,11 +410,12 @@ impl Member {
         })
     }
 
-    /// `ReceiverEnd::held()`.
-    fn held(&self, lane: &Lane) -> u32 {
+    /// `ReceiverEnd::holds()`.
+    fn holds(&self, lane: &Lane, count: u32) -> bool {
         let consumer = self.consumer(lane).load();
-        let producer = RingWords(&lane.ring.area).producer().load();
-        producer.wrapping_sub(consumer)
+        let last = consumer.wrapping_add(count).wrapping_sub(1);
+        let items = RingWords(&lane.ring.area).items(lane.ring.entries);
+        items.sequence(last).load() == last
     }
 
     /// `FLUSH` of a lane: `Lane::wait_until_read()`.
@@ -425,12 +432,12 @@ impl Member {
     }
 
     /// `Bell::interrupt()`, and `Bell::delay()`.
-    fn interrupt(self: &Arc<Self>, held: u32, capacity: u32) -> bool {
+    fn interrupt(self: &Arc<Self>, capacity: u32, holds: impl FnOnce(u32) -> bool) -> bool {
         self.asked.fetch_add(1, Relaxed);
         let items = self.words().wake_items().load();
         let us = self.words().wake_delay_us().load();
         let delayed = items >= 2 && us.min(MAX_WAKE_DELAY_US) > 0;
-        let due = self.state().due(delayed && held < items.min(capacity));
+        let due = self.state().due(delayed && !holds(items.min(capacity)));
         match due {
             Due::Ring => self.ring(),
             Due::Delay => {
@@ -452,7 +459,7 @@ impl Member {
         self.sleepers.wake_all();
     }
 
-    /// Publishes something other than an item, as `members` is: `Bell::notify()`.
+    /// Shows something other than an item, as `members` is: `Bell::notify()`.
     pub fn notify(&self) {
         let _call = machine::system_call();
         self.news().store_release(1);
@@ -485,7 +492,7 @@ impl Member {
             if quiet & (1 << lane.slot) != 0 {
                 continue;
             }
-            any |= self.held(lane) != 0;
+            any |= self.holds(lane, 1);
             if lane.progress.is_due(self.consumer(lane).load()) {
                 woken.append(self.tell_lane(lane));
             }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One side dies at each of its steps. Items that it published before are read, others are not
+//! One side dies at each of its steps. Items that it pushed before are read, others are not
 //! seen, and the other side neither hangs nor fails.
 
 use std::sync::Arc;
@@ -48,7 +48,7 @@ fn sender_dies(process: Process, sleep: Sleep, unfenced: bool) {
                     let mut sender = crate::world::sender(&member, 0);
                     for number in 1..=2 {
                         sender.push(&crate::world::item(0, number)).unwrap();
-                        sender.publish().unwrap();
+                        sender.notify().unwrap();
                         sent.store(number, Relaxed);
                     }
                 });
@@ -67,7 +67,7 @@ fn sender_dies(process: Process, sleep: Sleep, unfenced: bool) {
             reader.sleep(|| member.has_news());
         }
         let died = sender.join().unwrap().unwrap();
-        // The sender may have died between publishing the last item and counting it.
+        // The sender may have died between pushing the last item and counting it.
         let (sent, read) = (sent.load(Relaxed), reader.last[0]);
         assert!(read == sent || (died && read == sent + 1), "{read} {sent}");
         died

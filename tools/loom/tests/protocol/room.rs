@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::world::{Reader, Sleep, cookie, enqueue, item, send, sender, start, start_process};
 use ivring_loom::atomic::AtomicU32;
-use ivring_loom::machine::{Process, add_items, allocate, check};
+use ivring_loom::machine::{Process, add_item_words, allocate, check};
 use ivring_loom_module::member::{self, Member};
 use ivring_loom_protocol::room::has_read;
 use ivring_loom_protocol::{End, SendError};
@@ -147,7 +147,7 @@ fn payload() {
     check(2, || {
         let member = Member::new(2, &[2]);
         let payload: *mut u64 = allocate(8).cast();
-        add_items(payload, 1);
+        add_item_words(payload, 1);
         let mut reader = Reader::new(&member, 1, Sleep::Armed, false).with_payload(payload);
         let sender = start_process(Process::default(), {
             let member = member.clone();
@@ -160,7 +160,7 @@ fn payload() {
                 let write = |value| unsafe { payload.write(value) };
                 write(1);
                 lane.push(&item(0, 1)).unwrap();
-                lane.publish().unwrap();
+                lane.notify().unwrap();
                 if has_read(start(2).wrapping_add(1), &consumer, 2) {
                     write(2);
                 }

@@ -6,10 +6,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::world::{Reader, Sleep, enqueue, send, start_process};
+use crate::world::{
+    Reader, Sleep, enqueue, item, read_lane, send, sender, start_process,
+};
 use ivring_loom::machine::{self, Process, check};
 use ivring_loom_module::member::Member;
-use ivring_loom_protocol::abi::{BUSY, IDLE};
+use ivring_loom_protocol::abi::{BUSY, BUSY_UNFENCED, IDLE};
 
 const LAZY: Process = Process {
     dies_at: None,
@@ -281,6 +283,54 @@ fn end_of_wait_that_wakes_nobody_is_noticed() {
         let _call = machine::system_call();
         machine::exchange(member.state_word(), Some(IDLE), BUSY, true);
     });
+}
+
+/// One task waits in the kernel. Another task of its member reads one item, so the sender can use
+/// its slot again. The kernel may find the index from before, and a newer sequence than the one that
+/// belongs to this index. But items are left, so the wait ends.
+fn read_by_another_task(member: fn(u32, &[u32]) -> Arc<Member>, unfenced: bool) {
+    check(3, move || {
+        let member = member(2, &[2]);
+        if unfenced {
+            machine::store(member.state_word(), BUSY_UNFENCED, Relaxed);
+        }
+        let sender = start_process(LAZY, {
+            let member = member.clone();
+            move || {
+                let mut sender = sender(&member, 0);
+                for number in 1..=2 {
+                    sender.push(&item(0, number)).unwrap();
+                }
+                sender.notify().unwrap();
+                if sender.try_room().is_ok() {
+                    sender.push(&item(0, 3)).unwrap();
+                    sender.notify().unwrap();
+                }
+            }
+        });
+        let reader = start_process(Process::default(), {
+            let member = member.clone();
+            move || read_lane(&member, 0, 1)
+        });
+        member.wait(false);
+        sender.join().unwrap();
+        reader.join().unwrap();
+    });
+}
+
+#[test]
+fn lane_that_another_task_reads() {
+    read_by_another_task(Member::new, false);
+}
+
+#[test]
+fn lane_that_another_task_reads_and_asymmetric_fence() {
+    read_by_another_task(Member::new, true);
+}
+
+#[test]
+fn quiet_lane_that_another_task_reads() {
+    read_by_another_task(Member::with_quiet_lanes, false);
 }
 
 #[test]

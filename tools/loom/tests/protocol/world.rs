@@ -120,8 +120,9 @@ impl Reader {
         if self.member.may_be_quiet {
             self.wake_rung();
         }
-        let turn = self.receiver.turn().expect("no ring is broken");
-        let Some(turn) = turn else { return false };
+        let Some(turn) = self.receiver.turn(self.batch) else {
+            return false;
+        };
         let count = turn.readable.min(self.batch);
         for ahead in 0..count {
             let item = self.receiver.item(turn.ring, ahead).expect("it is good");
@@ -229,11 +230,33 @@ fn as_in_library(error: member::Error) -> SendError<Infallible> {
     }
 }
 
+/// Reads some items of a lane without the state of the member, so that it need not read on. Returns
+/// their number.
+pub fn read_lane(member: &Arc<Member>, slot: usize, items: u32) -> u32 {
+    let ring = member.lane(slot);
+    let consumer = member.lane_end(slot);
+    // SAFETY: the ring and the index live as long as the model.
+    let memory = unsafe { RawReaderMemory::new(at(ring.memory), ring.entries, at(consumer)) };
+    let mut reader = RingReader::new(memory, start(ring.entries), 0);
+    let found = reader.readable(items).min(items);
+    if found > 0 && reader.advance(found) {
+        member.ring_back_lane(slot);
+    }
+    found
+}
+
 /// The sender's end of a lane.
 pub fn sender(member: &Arc<Member>, slot: usize) -> Sender<RawWriterMemory, Call> {
+    let memory = writer_memory(member, slot);
+    let writer = RingWriter::new(memory, start(member.lane(slot).entries));
+    let member = member.clone();
+    Sender::new(writer, Call { member, slot })
+}
+
+fn writer_memory(member: &Member, slot: usize) -> RawWriterMemory {
     let ring = member.lane(slot);
     // SAFETY: the ring, the end and the member area live as long as the model.
-    let memory = unsafe {
+    unsafe {
         let end = member.lane_end(slot);
         let memory =
             RawWriterMemory::new(at(ring.memory), ring.entries, at(end), at(member.memory));
@@ -242,10 +265,7 @@ pub fn sender(member: &Arc<Member>, slot: usize) -> Sender<RawWriterMemory, Call
         } else {
             memory
         }
-    };
-    let member = member.clone();
-    let writer = RingWriter::new(memory, start(ring.entries));
-    Sender::new(writer, Call { member, slot })
+    }
 }
 
 /// The number of an item, which is not zero.
@@ -268,7 +288,7 @@ pub fn send(member: &Arc<Member>, slot: usize, items: u64) -> Result<()> {
     for number in 1..=items {
         sender.wait_room(())?;
         sender.push(&item(slot, number))?;
-        sender.publish()?;
+        sender.notify()?;
     }
     Ok(())
 }
