@@ -187,18 +187,20 @@ struct ivring_lanes {
 	(sizeof(struct ivring_ring_area) + sizeof(struct ivring_item) * (inbox_entries))
 
 /*
- * The state word. A sender publishes an item, passes a full barrier and reads the state.
- * The sender must ring the receiver if the state is IDLE or GONE. If the state is DELAYED,
- * it must ring if the ring holds wake_items or more, or is full. In the other states it
- * need not ring. A sender by a lane also reads the bit of its slot in
- * ivring_member_area.quiet. If this bit is set, the sender must ring in every state.
+ * The state word. A sender stores the sequence of an item, passes a full barrier and reads
+ * the state. One barrier and one look are enough for several items. The sender must ring the
+ * receiver if the state is IDLE or GONE. If the state is DELAYED, it must ring if the ring
+ * holds wake_items or more, or is full. In the other states it need not ring. A sender by a
+ * lane also reads the bit of its slot in ivring_member_area.quiet. If this bit is set, the
+ * sender must ring in every state.
  *
  * A sender may first read the state by an acquire load without a full barrier. Only the
- * compiler must keep the order of the publish and this load. If the sender finds UNFENCED,
- * and after that load finds the bit clear, it is done. Otherwise it passes the full barrier
- * and reads the state and the bit again. So a receiver that turns UNFENCED into anything
- * else must make all CPUs pass a barrier before it looks at the rings for the last time, and
- * before it sets a bit of quiet. It does so by IVRING_IOC_FENCE, or the kernel does it.
+ * compiler must keep the order of the sequence's store and this load. If the sender finds
+ * UNFENCED, and after that load finds the bit clear, it is done. Otherwise it passes the
+ * full barrier and reads the state and the bit again. So a receiver that turns UNFENCED
+ * into anything else must make all CPUs pass a barrier before it looks at the rings for
+ * the last time, and before it sets a bit of quiet. It does so by IVRING_IOC_FENCE, or the
+ * kernel does it.
  */
 #define IVRING_BUSY			0u	/* the member looks at its rings again by itself */
 #define IVRING_IDLE			1u	/* a sender must ring the member */
