@@ -127,6 +127,14 @@ impl Memory {
     }
 }
 
+impl Lane {
+    /// `ReceiverEnd::has()`.
+    fn has(&self, index: u32) -> bool {
+        let items = RingWords(&self.ring.area).items(self.ring.entries);
+        items.sequence(index).load() == index
+    }
+}
+
 fn allocate(bytes: usize) -> (Area, *mut u8) {
     let area = Area::new(bytes).unwrap();
     (area, machine::last_block())
@@ -412,10 +420,8 @@ impl Member {
 
     /// `ReceiverEnd::holds()`.
     fn holds(&self, lane: &Lane, count: u32) -> bool {
-        let consumer = self.consumer(lane).load();
-        let last = consumer.wrapping_add(count).wrapping_sub(1);
-        let items = RingWords(&lane.ring.area).items(lane.ring.entries);
-        items.sequence(last).load() == last
+        let last = count.wrapping_sub(1);
+        lane.has(self.consumer(lane).load().wrapping_add(last))
     }
 
     /// `FLUSH` of a lane: `Lane::wait_until_read()`.
@@ -492,10 +498,12 @@ impl Member {
             if quiet & (1 << lane.slot) != 0 {
                 continue;
             }
-            any |= self.holds(lane, 1);
-            if lane.progress.is_due(self.consumer(lane).load()) {
+            // `ReceiverEnd::look_for_receiver()`.
+            let consumer = self.consumer(lane).load();
+            if lane.progress.is_due(consumer) {
                 woken.append(self.tell_lane(lane));
             }
+            any |= lane.has(consumer);
         }
         woken.wake();
         any

@@ -6,9 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::world::{
-    Reader, Sleep, enqueue, item, read_lane, send, sender, start_process,
-};
+use crate::world::{Reader, Sleep, enqueue, item, read_lane, send, sender, start_process};
 use ivring_loom::machine::{self, Process, check};
 use ivring_loom_module::member::Member;
 use ivring_loom_protocol::abi::{BUSY, BUSY_UNFENCED, IDLE};
