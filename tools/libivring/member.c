@@ -159,7 +159,7 @@ int ivr_close(struct ivr_member *member)
 	free(member->slot_events);
 	free(member->receiver.rotation.rings);
 	free(member->receiver.incoming.from);
-	free(member->requests.pending);
+	ivr_requests_drop(&member->requests);
 	free(member->dispatcher.handlers);
 	free(member);
 	return 0;

@@ -53,14 +53,23 @@ uint32_t command_word(const struct command *command, unsigned int index)
 	return index < command->words ? (uint32_t)strtoul(command->word[index], NULL, 0) : 0;
 }
 
-/* "ms=0" does not wait, "ms=past" is a time that has passed, "ms=never" waits for ever. */
-uint64_t command_deadline(const struct command *command)
+static uint64_t deadline_of(const char *ms)
 {
-	const char *ms = command_get(command, "ms", "0");
-
 	if (!strcmp(ms, "never"))
 		return IVRING_DEADLINE_NEVER;
 	if (!strcmp(ms, "past"))
 		return 1;
 	return strcmp(ms, "0") ? ivr_deadline_ms((uint32_t)strtoul(ms, NULL, 0)) : 0;
+}
+
+/* "ms=0" does not wait, "ms=past" is a time that has passed, "ms=never" waits for ever. */
+uint64_t command_deadline(const struct command *command)
+{
+	return deadline_of(command_get(command, "ms", "0"));
+}
+
+/* The deadline for the reply to a request: "reply=" and a value like that of "ms=". */
+uint64_t command_reply_deadline(const struct command *command)
+{
+	return deadline_of(command_get(command, "reply", "never"));
 }

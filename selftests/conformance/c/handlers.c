@@ -90,7 +90,8 @@ static void on_ask(struct ivr_member *self, const struct ivring_item *item, void
 
 	(void)arg;
 	print_item("item", item);
-	print_failure("request", ivr_request(self, ivr_sender(item), &request, 0, on_answer, NULL, NULL));
+	print_failure("request", ivr_request(self, ivr_sender(item), &request, 0, IVRING_DEADLINE_NEVER,
+					     on_answer, NULL, NULL));
 }
 
 ivr_item_fn handler_of(const char *action)
@@ -132,7 +133,45 @@ void on_lane(struct ivr_member *self, struct ivr_peer from, enum ivr_lane_event 
 	printf("lane %u.%u %s\n", from.id, from.generation, what);
 }
 
-/* With an argument it stops the dispatcher, too. */
+/* What the handler of an answer does, after it has printed the answer. */
+
+static void then_stop(struct ivr_member *self)
+{
+	ivr_stop(self);
+}
+
+static void then_ask(struct ivr_member *self)
+{
+	struct ivring_item request = { .port = 1 };
+
+	print_failure("request", ivr_request(self, request_to, &request, 0, 0, on_answer, NULL, NULL));
+}
+
+static void then_cancel(struct ivr_member *self)
+{
+	int ret = ivr_cancel(self, request_id);
+
+	printf("cancel %s\n", ret ? error_name(ret) : "ok");
+}
+
+static const struct then {
+	const char *name;
+	void (*fn)(struct ivr_member *self);
+} thens[] = {
+	{ "stop", then_stop }, { "ask", then_ask }, { "cancel", then_cancel },
+};
+
+const void *then_of(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(thens); i++)
+		if (!strcmp(thens[i].name, name))
+			return &thens[i];
+	return NULL;
+}
+
+/* The argument is the result of then_of(). */
 void on_answer(struct ivr_member *self, int status, const struct ivring_item *reply, void *arg)
 {
 	if (status)
@@ -140,5 +179,5 @@ void on_answer(struct ivr_member *self, int status, const struct ivring_item *re
 	else
 		print_item("answer", reply);
 	if (arg)
-		ivr_stop(self);
+		((const struct then *)arg)->fn(self);
 }

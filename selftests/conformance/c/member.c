@@ -295,7 +295,8 @@ static const struct {
 	{ "close-lane", do_close_lane }, { "max-lane", do_max_lane }, { "on", do_on },
 	{ "other", do_other }, { "members", do_members }, { "lanes", do_lanes }, { "run", do_run },
 	{ "dispatch", do_dispatch }, { "stop", do_stop }, { "call", do_call },
-	{ "request", do_request }, { "cancel", do_cancel }, { "counters", do_counters }, { "wait", do_wait },
+	{ "request", do_request }, { "cancel", do_cancel }, { "next-deadline", do_next_deadline },
+	{ "counters", do_counters }, { "wait", do_wait },
 	{ "arm", do_arm }, { "receive", do_receive }, { "news", do_news },
 	{ "churn", do_churn }, { "wreck", do_wreck }, { "fork", do_fork },
 };

@@ -31,6 +31,7 @@ const char *command_get(const struct command *command, const char *key, const ch
 uint32_t command_number(const struct command *command, const char *key, uint32_t otherwise);
 uint32_t command_word(const struct command *command, unsigned int index);
 uint64_t command_deadline(const struct command *command);
+uint64_t command_reply_deadline(const struct command *command);
 
 /* The name of an error in the transcript, for example "EPIPE" for -EPIPE. */
 const char *error_name(int error);
@@ -44,6 +45,7 @@ void print_member_event(const struct ivr_member_event *event);
 ivr_item_fn handler_of(const char *action);
 void on_member(struct ivr_member *self, const struct ivr_member_event *event, void *arg);
 void on_lane(struct ivr_member *self, struct ivr_peer from, enum ivr_lane_event event, void *arg);
+const void *then_of(const char *name);
 void on_answer(struct ivr_member *self, int status, const struct ivring_item *reply, void *arg);
 
 /* The peer that is the command's first word: this member, or one that was met. */
@@ -62,6 +64,11 @@ void do_push(const struct command *command);
 void do_call(const struct command *command);
 void do_request(const struct command *command);
 void do_cancel(const struct command *command);
+void do_next_deadline(const struct command *command);
+
+/* The last request that a command has sent, and the member that was asked. */
+extern uint64_t request_id;
+extern struct ivr_peer request_to;
 
 /* Commands that a good program has no use for. */
 int wreck_lane(struct ivr_peer to, const char *how);

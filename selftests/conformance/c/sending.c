@@ -128,8 +128,8 @@ void do_call(const struct command *command)
 	print_sent(ret, block);
 }
 
-/* The last request. */
-static uint64_t request_id;
+uint64_t request_id;
+struct ivr_peer request_to;
 
 void do_cancel(const struct command *command)
 {
@@ -144,7 +144,22 @@ void do_request(const struct command *command)
 	int ret = make_item(command, &item, &block);
 
 	if (!ret)
-		ret = ivr_request(member, peer_of(command), &item, command_deadline(command), on_answer,
-				  *command_get(command, "then", "") ? member : NULL, &request_id);
+		ret = ivr_request(member, peer_of(command), &item, command_deadline(command),
+				  command_reply_deadline(command), on_answer,
+				  (void *)then_of(command_get(command, "then", "")), &request_id);
+	if (!ret)
+		request_to = peer_of(command);
 	print_sent(ret, block);
+}
+
+/* Prints when the next request ends. */
+void do_next_deadline(const struct command *command)
+{
+	uint64_t deadline = ivr_next_deadline(member);
+
+	(void)command;
+	if (deadline == IVRING_DEADLINE_NEVER)
+		puts("never");
+	else
+		puts(deadline <= ivr_deadline_ms(0) ? "passed" : "later");
 }

@@ -169,8 +169,11 @@ int ivr_dispatcher_drain(struct ivr_member *member, unsigned int budget)
 	member->dispatcher.active = true;
 	member->receiver.rotation.unconsumed = 0;
 	ivr_state_busy(&member->receiver.state);
-	while (ret > 0 && done < budget && !ivr_dispatcher_ends(&member->dispatcher))
+	while (ret > 0 && done < budget && !ivr_dispatcher_ends(&member->dispatcher)) {
 		ret = take_turn(member, budget - done, &done);
+		if (ret >= 0 && member->requests.deadlines.count)
+			ivr_requests_expire(member, !ret);
+	}
 	member->dispatcher.active = false;
 	return ret < 0 ? ret : (int)done;
 }

@@ -6,11 +6,21 @@
 #include "dispatch/handlers.h"
 #include "dispatch/request.h"
 #include "member.h"
+#include "os/sys.h"
 #include "refuse.h"
 #include "send/peers.h"
 #include "why.h"
 
 #define MIN_CAPACITY	16u
+
+/* Size of the largest array that is kept when no request waits. */
+#define KEPT_CAPACITY	256u
+
+/*
+ * Largest number of turns of items between two looks at the deadlines. Items that are in the rings at
+ * a deadline may be replies, so normally they are handled first.
+ */
+#define MAX_TURNS	64u
 
 /* Makes room for more requests. All entries are in use. */
 static int grow(struct ivr_requests *requests)
@@ -22,7 +32,7 @@ static int grow(struct ivr_requests *requests)
 	if (!pending)
 		return -ENOMEM;
 	for (i = requests->capacity; i < capacity; i++)
-		pending[i] = (struct ivr_pending_request){ .cookie = i, .next = i + 1 };
+		pending[i] = (struct ivr_pending_request){ .next = i + 1 };
 	requests->pending = pending;
 	requests->capacity = capacity;
 	return 0;
@@ -43,40 +53,60 @@ static struct ivr_pending_request *find(const struct ivr_requests *requests, uin
 static struct ivr_pending_request take(struct ivr_requests *requests, struct ivr_pending_request *request)
 {
 	struct ivr_pending_request taken = *request;
+	uint32_t index = (uint32_t)taken.cookie;
 
+	if (taken.deadline != IVRING_DEADLINE_NEVER)
+		ivr_deadlines_remove(&requests->deadlines, index);
 	request->fn = NULL;
-	/* The cookie changes, so that a late reply to the old request matches no request. */
-	request->cookie += 1ULL << 32;
 	request->next = requests->free;
-	requests->free = (uint32_t)taken.cookie;
+	requests->free = index;
 	requests->waiting--;
+	if (!requests->waiting && requests->capacity > KEPT_CAPACITY)
+		ivr_requests_drop(requests);
 	return taken;
 }
 
 int ivr_request(struct ivr_member *member, struct ivr_peer to, const struct ivring_item *item,
-		uint64_t deadline, ivr_reply_fn fn, void *arg, uint64_t *id)
+		uint64_t deadline, uint64_t reply_deadline, ivr_reply_fn fn, void *arg, uint64_t *id)
 {
 	struct ivr_requests *requests = &member->requests;
+	bool ends = reply_deadline != IVRING_DEADLINE_NEVER;
 	struct ivring_item copy = *item;
 	struct ivr_pending_request *request;
 	int ret;
 
 	if (requests->free == requests->capacity && grow(requests))
 		return ivr_fail_as(-ENOMEM, NULL);
+	if (ends && ivr_deadlines_reserve(&requests->deadlines, requests->capacity))
+		return ivr_fail_as(-ENOMEM, NULL);
 	request = &requests->pending[requests->free];
-	copy.cookie = request->cookie;
+	copy.cookie = (uint64_t)requests->sent << 32 | requests->free;
 	copy.flags |= IVRING_ITEM_REQUEST;
 	ret = ivr_send(member, to, &copy, 1, deadline);
 	if (ret < 0)
 		return ret;
+	if (ends && reply_deadline <= requests->passed)
+		reply_deadline = requests->passed + 1;
+	if (ends)
+		ivr_deadlines_add(&requests->deadlines, requests->free, reply_deadline);
 	requests->free = request->next;
+	requests->sent++;
 	requests->waiting++;
+	request->cookie = copy.cookie;
+	request->deadline = reply_deadline;
 	request->to = to;
 	request->fn = fn;
 	request->arg = arg;
 	if (id)
 		*id = copy.cookie;
 	return 0;
+}
+
+uint64_t ivr_next_deadline(const struct ivr_member *member)
+{
+	const struct ivr_deadlines *deadlines = &member->requests.deadlines;
+
+	return deadlines->count ? deadlines->heap[0].deadline : IVRING_DEADLINE_NEVER;
 }
 
 int ivr_cancel(struct ivr_member *member, uint64_t id)
@@ -138,6 +168,34 @@ void ivr_requests_fail(struct ivr_member *member)
 		failed = take(requests, request);
 		failed.fn(member, -EPIPE, NULL, failed.arg);
 	}
+}
+
+void ivr_requests_expire(struct ivr_member *member, bool empty)
+{
+	struct ivr_requests *requests = &member->requests;
+	const struct ivr_deadlines *deadlines = &requests->deadlines;
+
+	if (!empty && ++requests->turns < MAX_TURNS)
+		return;
+	requests->turns = 0;
+	requests->passed = ivr_now();
+	while (deadlines->count && deadlines->heap[0].deadline <= requests->passed &&
+	       !ivr_dispatcher_ends(&member->dispatcher)) {
+		struct ivr_pending_request expired =
+			take(requests, &requests->pending[deadlines->heap[0].request]);
+
+		expired.fn(member, -ETIMEDOUT, NULL, expired.arg);
+	}
+}
+
+void ivr_requests_drop(struct ivr_requests *requests)
+{
+	free(requests->pending);
+	ivr_deadlines_drop(&requests->deadlines);
+	requests->pending = NULL;
+	requests->capacity = 0;
+	requests->waiting = 0;
+	requests->free = 0;
 }
 
 void ivr_keep_reply(struct ivr_member *member, int status, const struct ivring_item *reply, void *arg)

@@ -51,13 +51,17 @@ static int sleep_for_work(struct ivr_member *member, uint64_t deadline)
 	if (!ivr_dispatcher_ends(&member->dispatcher))
 		ret = ivr_ioctl(member->fd, IVRING_IOC_WAIT, &call);
 	ivr_store(&dispatcher->sleeping, 0);
-	return ret && ret != -EINTR ? ivr_fail_as(ret, ivr_wait_reasons) : 0;
+	/* The dispatcher looks at the deadlines of requests before it sleeps again. */
+	if (!ret || ret == -EINTR || ret == -ETIMEDOUT)
+		return 0;
+	return ivr_fail_as(ret, ivr_wait_reasons);
 }
 
-static int wait_for_work(struct ivr_member *member, uint64_t deadline)
+/* Polls and sleeps until there may be work, or the deadline of a request has passed. */
+static int wait_for_work(struct ivr_member *member)
 {
 	struct ivr_polling *polling = &member->idle_polling;
-	uint64_t start;
+	uint64_t deadline = ivr_next_deadline(member), start;
 	int ret;
 
 	if (!polling->max)
@@ -71,7 +75,7 @@ static int wait_for_work(struct ivr_member *member, uint64_t deadline)
 }
 
 /* Dispatches until the dispatcher ends. Leaves the member armed. */
-static int run(struct ivr_member *member, uint64_t deadline)
+static int run(struct ivr_member *member)
 {
 	int ret;
 
@@ -79,7 +83,7 @@ static int run(struct ivr_member *member, uint64_t deadline)
 		ret = ivr_dispatcher_drain(member, INT32_MAX);
 		if (ret < 0 || ivr_dispatcher_ends(&member->dispatcher))
 			break;
-		ret = wait_for_work(member, deadline);
+		ret = wait_for_work(member);
 	} while (!ret);
 	ivr_arm_or_ring(member);
 	return ret < 0 ? ret : 0;
@@ -92,7 +96,7 @@ int ivr_run(struct ivr_member *member)
 	ret = ivr_refuse(member);
 	if (ret)
 		return ret;
-	ret = run(member, IVRING_DEADLINE_NEVER);
+	ret = run(member);
 	if (!ret)
 		ivr_dispatcher_take_stop(member);
 	return ret;
@@ -130,6 +134,7 @@ void ivr_stop(struct ivr_member *member)
 static const struct ivr_reason reply_reasons[] = {
 	{ -EPIPE, "The member that was asked has left the region without a reply." },
 	{ -ECONNREFUSED, "The member that was asked has no handler of that port." },
+	{ -ETIMEDOUT, "The deadline passed before the reply came." },
 	{ 0 },
 };
 
@@ -161,16 +166,14 @@ int ivr_call(struct ivr_member *member, struct ivr_peer to, const struct ivring_
 	ret = ivr_refuse(member);
 	if (ret)
 		return ret;
-	ret = ivr_request(member, to, item, deadline, on_answer, &call, &id);
+	ret = ivr_request(member, to, item, deadline, deadline, on_answer, &call, &id);
 	if (ret)
 		return ret;
-	ret = run(member, deadline);
+	ret = run(member);
 	member->dispatcher.answered = false;
 	if (call.answered)
 		return call.status ? ivr_fail_as(call.status, reply_reasons) : 0;
 	ivr_cancel(member, id);
-	if (ret == -ETIMEDOUT)
-		return ivr_fail(ret, "The deadline passed before the reply came.");
 	if (ret)
 		return ret;
 	/* The stop is still pending: it is for the loop that the caller enters next, too. */

@@ -151,6 +151,8 @@ int wait_for_events(uint32_t id, struct ivring_wait *call)
 		printf("Bail out! a member sleeps for ever\n");
 		exit(EXIT_FAILURE);
 	}
+	if (ret == -ETIMEDOUT && device.now < call->deadline)
+		device.now = call->deadline;
 	__atomic_fetch_add(&device.kicks, turn_busy(id), __ATOMIC_RELAXED);
 	ivr_store(&device_area(id)->state, IVRING_BUSY);
 	return ret;

@@ -2,7 +2,8 @@
 /*
  * A simulated /dev/ivring with one region in the process of the test, which replaces os/sys.c. No
  * call sleeps. Where the kernel would sleep, the device calls device.asleep and looks again. If the
- * call still has to wait then, it fails with -ETIMEDOUT.
+ * call still has to wait then, it fails with -ETIMEDOUT. When IVRING_IOC_WAIT does so, the clock has
+ * advanced to its deadline.
  */
 #ifndef IVR_DEVICE_H
 #define IVR_DEVICE_H

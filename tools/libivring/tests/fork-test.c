@@ -52,7 +52,7 @@ static void use_in_child(void *block)
 	check_refused(ivr_close_lane(member, to));
 	check_refused(ivr_run(member));
 	check_refused(ivr_dispatch(member, 1));
-	check_refused(ivr_request(member, to, &item, 0, NULL, NULL, NULL));
+	check_refused(ivr_request(member, to, &item, 0, IVRING_DEADLINE_NEVER, NULL, NULL, NULL));
 	check_refused(ivr_cancel(member, 0));
 	check_refused(ivr_call(member, to, &item, 0, ivr_keep_reply, &item));
 	check_refused(ivr_alloc(member, 1, 0, &data));

@@ -65,7 +65,7 @@ static void do_all_that_is_allowed(struct ivr_member *self)
 	item.length = item.offset = 0;
 	CHECK_EQ(ivr_multicast(self, &to, 1, &item, 0, &result), 1);
 	CHECK_EQ(ivr_flush(self, to, 0), -ETIMEDOUT);
-	CHECK_EQ(ivr_request(self, to, &item, 0, on_reply, NULL, &id), 0);
+	CHECK_EQ(ivr_request(self, to, &item, 0, IVRING_DEADLINE_NEVER, on_reply, NULL, &id), 0);
 	CHECK_EQ(ivr_cancel(self, id), 0);
 	CHECK_EQ(ivr_wait_peer(self, to.id, 0, &peer), 0);
 	CHECK_EQ(ivr_open_lane(self, to, 2, 0), 0);
@@ -174,7 +174,8 @@ static void handler_of_replies(bool refused)
 	struct ivring_item item = { .port = 1 };
 
 	set_up_handlers();
-	CHECK_EQ(ivr_request(member, ivr_self(other), &item, 0, handle_reply, NULL, NULL), 0);
+	CHECK_EQ(ivr_request(member, ivr_self(other), &item, 0, IVRING_DEADLINE_NEVER, handle_reply,
+			     NULL, NULL), 0);
 	if (refused)
 		CHECK_EQ(ivr_dispatch(other, 1), 1);
 	else

@@ -258,7 +258,8 @@ static void members_asked_for_late(void)
 	/* A request ends when the member that was asked leaves. */
 	set_up_loop();
 	item = (struct ivring_item){ .port = 2 };
-	CHECK_EQ(ivr_request(member, ivr_self(other), &item, 0, on_reply, NULL, NULL), 0);
+	CHECK_EQ(ivr_request(member, ivr_self(other), &item, 0, IVRING_DEADLINE_NEVER, on_reply,
+			     NULL, NULL), 0);
 	device_ring(0, false);
 	close_other();
 	CHECK_EQ(ivr_arm(member), 0);

@@ -144,7 +144,8 @@ static void requests_in_flight(void)
 	for (number = 0; number < CALLS; number++) {
 		CHECK_EQ(ivr_set_inline(&request, &number, sizeof(number)), 0);
 		for (i = 0; i < SENDERS; i++)
-			while (ivr_request(member, servers[i], &request, 0, on_reply, &sum, NULL))
+			while (ivr_request(member, servers[i], &request, 0, IVRING_DEADLINE_NEVER,
+					   on_reply, &sum, NULL))
 				CHECK(ivr_dispatch(member, 100) >= 0);
 	}
 	CHECK_EQ(ivr_run(member), 0);

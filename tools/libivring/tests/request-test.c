@@ -84,7 +84,8 @@ static void ask(uint64_t number, uint64_t *id)
 {
 	struct ivring_item item = question(number);
 
-	CHECK_EQ(ivr_request(member, ivr_self(other), &item, 0, on_reply, &seen, id), 0);
+	CHECK_EQ(ivr_request(member, ivr_self(other), &item, 0, IVRING_DEADLINE_NEVER, on_reply,
+			     &seen, id), 0);
 }
 
 static void check_reply(uint64_t number)
@@ -132,7 +133,8 @@ static void many_at_a_time(void)
 	for (i = 0; i < 500; i++) {
 		struct ivring_item item = question(i);
 
-		CHECK_EQ(ivr_request(member, ivr_self(member), &item, 0, on_reply, &seen, NULL), 0);
+		CHECK_EQ(ivr_request(member, ivr_self(member), &item, 0, IVRING_DEADLINE_NEVER, on_reply,
+				     &seen, NULL), 0);
 	}
 	CHECK_EQ(ivr_dispatch(member, 500), 500);
 	CHECK_EQ(seen.replies, 0);
@@ -235,9 +237,11 @@ static void request_that_is_not_sent(void)
 	set_up_server(false);
 	gone = ivr_self(other);
 	send_items(member, other, 0, ENTRIES);
-	CHECK_EQ(ivr_request(member, gone, &item, 0, on_reply, &seen, NULL), -EAGAIN);
+	CHECK_EQ(ivr_request(member, gone, &item, 0, IVRING_DEADLINE_NEVER, on_reply,
+			     &seen, NULL), -EAGAIN);
 	close_other();
-	CHECK_EQ(ivr_request(member, gone, &item, 0, on_reply, &seen, NULL), -EPIPE);
+	CHECK_EQ(ivr_request(member, gone, &item, 0, IVRING_DEADLINE_NEVER, on_reply,
+			     &seen, NULL), -EPIPE);
 	CHECK_EQ(ivr_dispatch(member, 10), 0);
 	CHECK_EQ(seen.replies, 0);
 	close_all();
@@ -258,7 +262,8 @@ static void refused(bool by_lane)
 		CHECK_EQ(ivr_call(member, ivr_self(other), &item, IVRING_DEADLINE_NEVER,
 				  on_reply, &seen), -ECONNREFUSED);
 		CHECK_EQ(seen.replies, 0);
-		CHECK_EQ(ivr_request(member, ivr_self(other), &item, 0, on_reply, &seen, NULL), 0);
+		CHECK_EQ(ivr_request(member, ivr_self(other), &item, 0, IVRING_DEADLINE_NEVER, on_reply,
+				     &seen, NULL), 0);
 		/* An item that is not a request is dropped, and its sender is not told. */
 		item.port = ASK + 1;
 		CHECK_EQ(ivr_send(member, ivr_self(other), &item, 1, 0), 1);
@@ -284,7 +289,8 @@ static void not_refused(void)
 	set_up_server(false);
 	item.port = ASK + 1;
 	ivr_on_other(other, answer, NULL);
-	CHECK_EQ(ivr_request(member, ivr_self(other), &item, 0, on_reply, &seen, NULL), 0);
+	CHECK_EQ(ivr_request(member, ivr_self(other), &item, 0, IVRING_DEADLINE_NEVER, on_reply,
+			     &seen, NULL), 0);
 	let_other_answer();
 	CHECK_EQ(ivr_dispatch(member, 10), 1);
 	check_reply(1);
@@ -301,7 +307,8 @@ static void refusal_that_fails(void)
 	struct ivr_counters counters;
 
 	set_up_server(false);
-	CHECK_EQ(ivr_request(member, ivr_self(other), &item, 0, on_reply, &seen, NULL), 0);
+	CHECK_EQ(ivr_request(member, ivr_self(other), &item, 0, IVRING_DEADLINE_NEVER, on_reply,
+			     &seen, NULL), 0);
 	send_items(other, member, 0, ENTRIES);
 	CHECK_EQ(ivr_dispatch(other, 10), 1);
 	ivr_get_counters(other, &counters);
@@ -310,7 +317,8 @@ static void refusal_that_fails(void)
 	close_all();
 
 	set_up_server(true);
-	CHECK_EQ(ivr_request(member, ivr_self(other), &item, 0, on_reply, &seen, NULL), 0);
+	CHECK_EQ(ivr_request(member, ivr_self(other), &item, 0, IVRING_DEADLINE_NEVER, on_reply,
+			     &seen, NULL), 0);
 	send_items(other, member, 0, 4);
 	CHECK_EQ(ivr_dispatch(member, 1), 1);
 	send_items(other, member, 0, 1);

@@ -66,7 +66,8 @@ static void requests(void)
 
 	set_up();
 	FAILS(ivr_on(member, IVR_PORT_RESERVED, ignore_item, NULL), -EINVAL, "RESERVED");
-	FAILS(ivr_request(member, ivr_self(other), &item, 0, ignore_reply, NULL, NULL), -EINVAL,
+	FAILS(ivr_request(member, ivr_self(other), &item, 0, IVRING_DEADLINE_NEVER,
+			  ignore_reply, NULL, NULL), -EINVAL,
 	      "unknown flag");
 	FAILS(ivr_reply(member, &(struct ivring_item){ .from = 1, .from_gen = 3 },
 			&(struct ivring_item){ 0 }, 0), -EINVAL, "generation yet");

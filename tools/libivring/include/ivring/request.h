@@ -9,6 +9,10 @@
  * that was asked. A dispatcher without a handler of the port answers with IVRING_ITEM_REFUSED
  * as well. A handler can set this flag in its answer too. Requests and replies go by lanes if
  * lanes are open.
+ *
+ * A request can have a deadline for its reply. ivr_run() and ivr_call() sleep no longer than
+ * until the earliest of these deadlines. An event loop that calls ivr_dispatch() sets a timer to
+ * ivr_next_deadline() before it sleeps, and calls ivr_dispatch() when the timer expires.
  */
 #ifndef _IVR_REQUEST_H
 #define _IVR_REQUEST_H
@@ -23,8 +27,9 @@ extern "C" {
  * typedef ivr_reply_fn - handles the reply to a request.
  * @member:	the member that sent the request; what the handler may do is listed in
  *		ivring/dispatcher.h
- * @status:	0; -EPIPE if the member that was asked has left without a reply; or
- *		-ECONNREFUSED if this member has no handler of the port
+ * @status:	0; -EPIPE if the member that was asked has left without a reply;
+ *		-ECONNREFUSED if this member has no handler of the port; or -ETIMEDOUT if there
+ *		was no reply before the deadline for the reply
  * @reply:	a copy of the item; the copy and the payload are valid until the handler
  *		returns. NULL if there is no reply
  * @arg:	the pointer that was given with the request
@@ -38,15 +43,34 @@ typedef void (*ivr_reply_fn)(struct ivr_member *member, int status,
  * @to:		the member to ask; may be the same member
  * @item:	the request; its cookie is not used
  * @deadline:	how long to wait for room
+ * @reply_deadline: when the request ends without a reply, or IVRING_DEADLINE_NEVER; the function
+ *		itself does not wait for the reply. A deadline that has passed, also 0, ends the
+ *		request when the dispatcher looks at the deadlines next
  * @fn:		handler of the reply, called once by the dispatcher
  * @arg:	passed to the handler
  * @id:		out: identifies the request for ivr_cancel(); may be NULL
+ *
+ * When @reply_deadline has passed, the dispatcher calls @fn with -ETIMEDOUT and frees the request.
+ * A reply that comes later is dropped and counted as stray. The dispatcher looks at the deadlines
+ * when it has found all rings empty, and also regularly while items keep coming. So a reply that
+ * is in a ring at the deadline is normally still passed to @fn.
  *
  * Return: 0 if the request was sent, and @fn will be called; -ENOMEM; or an error of
  * ivr_send().
  */
 int ivr_request(struct ivr_member *member, struct ivr_peer to, const struct ivring_item *item,
-		uint64_t deadline, ivr_reply_fn fn, void *arg, uint64_t *id);
+		uint64_t deadline, uint64_t reply_deadline, ivr_reply_fn fn, void *arg, uint64_t *id);
+
+/**
+ * ivr_next_deadline() - the earliest deadline of the requests that wait for their replies.
+ * @member:	the member
+ *
+ * If the deadline has passed already, ivr_dispatch() has requests to end. A caller that sends or
+ * cancels requests outside of ivr_dispatch() must call this function again afterwards.
+ *
+ * Return: the deadline, which is not 0; IVRING_DEADLINE_NEVER if no request has a deadline.
+ */
+uint64_t ivr_next_deadline(const struct ivr_member *member);
 
 /**
  * ivr_cancel() - stop expecting the reply to a request.
@@ -55,8 +79,8 @@ int ivr_request(struct ivr_member *member, struct ivr_peer to, const struct ivri
  *
  * The request's handler will not be called.
  *
- * Return: 0; -ENOENT if the handler has been called already, or if the request was already
- * cancelled.
+ * Return: 0; -ENOENT if the handler has been called already, also with -ETIMEDOUT, or if the
+ * request was already cancelled.
  */
 int ivr_cancel(struct ivr_member *member, uint64_t id);
 
