@@ -46,7 +46,16 @@ impl Command {
 
     /// `ms=0` does not wait, `ms=past` is a time that has passed, `ms=never` waits for ever.
     pub fn deadline(&self) -> Deadline {
-        match self.get("ms").unwrap_or("0") {
+        Self::deadline_of(self.get("ms").unwrap_or("0"))
+    }
+
+    /// The deadline for the reply to a request: `reply=` and a value like that of `ms=`.
+    pub fn reply_deadline(&self) -> Deadline {
+        Self::deadline_of(self.get("reply").unwrap_or("never"))
+    }
+
+    fn deadline_of(ms: &str) -> Deadline {
+        match ms {
             "0" => Deadline::NOW,
             "never" => Deadline::NEVER,
             "past" => Deadline::after(Duration::ZERO),

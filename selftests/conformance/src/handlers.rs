@@ -2,7 +2,7 @@
 
 //! The handlers that a case can register. Each prints first the event that it was called for.
 
-use ivring::{Context, Deadline, Error, Message, NoReply, ReceivedItem};
+use ivring::{Context, Deadline, Error, Message, NoReply, Peer, ReceivedItem, RequestId};
 
 use crate::lanes::Lanes;
 use crate::print::{self, error_name};
@@ -63,8 +63,30 @@ fn fill(_: &Lanes, context: &Context<'_, 'static>, item: &ReceivedItem<'_>) {
 /// Sends a request to the item's sender; the answer comes when this handler has returned.
 fn ask(_: &Lanes, context: &Context<'_, 'static>, item: &ReceivedItem<'_>) {
     let request = Message::new(item.port());
-    let asked = context.request(item.peer(), request, Deadline::NOW, answered);
+    ask_peer(context, item.peer(), request, Deadline::NEVER);
+}
+
+fn ask_peer(context: &Context<'_, 'static>, peer: Peer, request: Message, reply: Deadline) {
+    let asked = context.request(peer, request, Deadline::NOW, reply, answered);
     failure("request", asked);
+}
+
+/// What the handler of an answer does, after it has printed the answer.
+pub fn after_answer(
+    then: &str,
+    context: &Context<'_, 'static>,
+    peer: Peer,
+    last: Option<RequestId>,
+) {
+    match then {
+        "stop" => context.stop(),
+        "ask" => ask_peer(context, peer, Message::new(1), Deadline::NOW),
+        "cancel" => {
+            let is_cancelled = last.is_some_and(|last| context.cancel(last));
+            println!("cancel {}", if is_cancelled { "ok" } else { "ENOENT" });
+        }
+        _ => {}
+    }
 }
 
 pub fn answered(_: &Context<'_, 'static>, reply: Result<&ReceivedItem<'_>, NoReply>) {

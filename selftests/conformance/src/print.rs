@@ -22,7 +22,6 @@ pub fn error_name(error: &Error) -> &'static str {
         | Error::Call(CallError::Dispatch(DispatchError::Receive(error))) => receive_error(error),
         Error::Peer(error) => peer_error(error),
         Error::NoReply(error) | Error::Call(CallError::NoReply(error)) => no_reply(error),
-        Error::Call(CallError::TimedOut) => "ETIMEDOUT",
         Error::Call(CallError::Stopped) => "ECANCELED",
         Error::System(error) => system_error(error),
         _ => UNKNOWN,
@@ -129,6 +128,7 @@ fn no_reply(error: &NoReply) -> &'static str {
     match error {
         NoReply::Refused => "ECONNREFUSED",
         NoReply::Gone => "EPIPE",
+        NoReply::TimedOut => "ETIMEDOUT",
         _ => UNKNOWN,
     }
 }

@@ -4,8 +4,11 @@
 
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::io::Write;
 use std::mem;
+use std::rc::Rc;
+use std::time::Duration;
 
 use ivring::abi::Item;
 use ivring::{
@@ -40,8 +43,8 @@ pub struct Program {
     met: [Option<Peer>; PEERS],
     /// What was sent, to be flushed.
     sent: Vec<Sent>,
-    /// The last request.
-    request: Option<RequestId>,
+    /// The last request, which handlers can cancel too.
+    request: Rc<Cell<Option<RequestId>>>,
     /// Blocks that were taken and are not sent.
     held: Vec<Block>,
 }
@@ -54,7 +57,7 @@ impl Program {
             lanes: Lanes::default(),
             met: [None; PEERS],
             sent: Vec::new(),
-            request: None,
+            request: Rc::default(),
             held: Vec::new(),
         }
     }
@@ -104,6 +107,7 @@ impl Program {
             "call" => print::result(self.call(command)),
             "request" => print::result(self.request(command)),
             "cancel" => self.cancel(),
+            "next-deadline" => self.next_deadline(),
             "counters" => self.counters(),
             "wait" => self.wait(command),
             "arm" => println!("{}", if self.member().arm() { "armed" } else { "busy" }),
@@ -361,26 +365,41 @@ impl Program {
     fn request(&mut self, command: &Command) -> Result<(), Error> {
         let (peer, deadline) = (self.peer(command), command.deadline());
         let message = self.message(command)?;
-        let stops = command.get("then").is_some();
+        let reply_deadline = command.reply_deadline();
+        let then = command.get("then").unwrap_or("").to_owned();
+        let last = Rc::clone(&self.request);
         let done = move |context: &Context<'_, 'static>,
                          reply: Result<&ReceivedItem<'_>, NoReply>| {
             handlers::answered(context, reply);
-            if stops {
-                context.stop();
-            }
+            handlers::after_answer(&then, context, peer, last.get());
         };
         let lanes = self.lanes.clone();
         let Some(mut lane) = lanes.take(peer) else {
-            let request = self.dispatcher().request(peer, message, deadline, done)?;
-            self.request = Some(request);
+            let request =
+                self.dispatcher()
+                    .request(peer, message, deadline, reply_deadline, done)?;
+            self.request.set(Some(request));
             return Ok(());
         };
         let result = self
             .dispatcher()
-            .request(&mut lane, message, deadline, done);
+            .request(&mut lane, message, deadline, reply_deadline, done);
         lanes.put_back(lane);
-        self.request = Some(result?);
+        self.request.set(Some(result?));
         Ok(())
+    }
+
+    /// Prints when the next request ends.
+    fn next_deadline(&mut self) {
+        let left = self.dispatcher().next_deadline().remaining();
+        println!(
+            "{}",
+            match left {
+                None => "never",
+                Some(Duration::ZERO) => "passed",
+                Some(_) => "later",
+            }
+        );
     }
 
     fn counters(&mut self) {

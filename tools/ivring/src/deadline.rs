@@ -40,6 +40,11 @@ impl Deadline {
         Self(monotonic().saturating_add(nanos))
     }
 
+    /// The deadline at this time of `CLOCK_MONOTONIC`, in nanoseconds.
+    pub(crate) const fn at(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
     /// Nanoseconds of `CLOCK_MONOTONIC`, as in the ABI.
     pub const fn as_nanos(self) -> u64 {
         self.0

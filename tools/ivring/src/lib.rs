@@ -172,7 +172,13 @@
 //! let mut dispatcher = ivring::Dispatcher::sendable(member);
 //! let count = std::rc::Rc::new(0);
 //! let request = ivring::Message::new(1);
-//! let _ = dispatcher.request(peer, request, ivring::Deadline::NOW, move |_, _| drop(count));
+//! let _ = dispatcher.request(
+//!     peer,
+//!     request,
+//!     ivring::Deadline::NOW,
+//!     ivring::Deadline::NEVER,
+//!     move |_, _| drop(count),
+//! );
 //! # Ok(())
 //! # }
 //! ```

@@ -216,7 +216,7 @@ pub fn callbacks_that_fail() {
             reply.map(|_| ())
         };
         dispatcher
-            .request(peer, number(0), Deadline::NOW, done)
+            .request(peer, number(0), Deadline::NOW, Deadline::NEVER, done)
             .unwrap();
     }
     drop((second, third));
@@ -254,7 +254,7 @@ pub fn in_another_thread() {
         context.stop();
     };
     dispatcher
-        .request(from, number(2), Deadline::NOW, done)
+        .request(from, number(2), Deadline::NOW, Deadline::NEVER, done)
         .unwrap();
     second.send(to, number(1), Deadline::NOW).unwrap();
     thread::scope(|scope| {

@@ -364,7 +364,9 @@ pub fn without_asking_for_members() {
         let answer = |_: &ivring::Context<'_, '_>, reply: Result<&ReceivedItem<'_>, NoReply>| {
             done.set(matches!(reply, Err(NoReply::Gone)));
         };
-        client.request(to, number(0), soon(), answer).unwrap();
+        client
+            .request(to, number(0), soon(), Deadline::NEVER, answer)
+            .unwrap();
         assert_eq!(client.dispatch(8).unwrap(), Dispatched::All);
         sending.send(()).unwrap();
         let mut fds = [PollFd::new(&client, PollFlags::IN | PollFlags::PRI)];

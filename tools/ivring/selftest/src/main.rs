@@ -6,6 +6,7 @@
 //! arguments. Prints TAP.
 
 mod cheating;
+mod deadlines;
 mod dispatching;
 mod failing;
 mod forking;
@@ -112,6 +113,14 @@ const TESTS: &[(&str, fn())] = tests! {
         a_refusal_waits_for_nobody
         a_request_that_comes_back_is_none
         a_refusal_of_what_was_not_asked;
+    deadlines:
+        a_request_ends_once
+        a_reply_that_is_there_is_taken
+        a_run_wakes_for_the_earliest
+        an_event_loop_with_a_timer
+        items_never_end
+        handlers_send_cancel_and_stop
+        ten_thousand_leave_nothing_behind;
     waking:
         states
         an_idle_member_costs_nothing

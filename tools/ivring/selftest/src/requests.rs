@@ -83,8 +83,8 @@ fn request<'h>(
     done: impl FnOnce(&Context<'_, 'h>, Result<&ReceivedItem<'_>, NoReply>) + 'h,
 ) {
     match lane {
-        Some(lane) => client.request(lane, message, soon(), done),
-        None => client.request(server, message, soon(), done),
+        Some(lane) => client.request(lane, message, soon(), Deadline::NEVER, done),
+        None => client.request(server, message, soon(), Deadline::NEVER, done),
     }
     .unwrap();
 }
@@ -101,11 +101,16 @@ pub fn callbacks() {
                     answers.borrow_mut().push(value(reply.unwrap()));
                     if n == 9 {
                         // One more request, from a callback.
-                        let last =
-                            context.request(server, square_of(10), soon(), |context, reply| {
+                        let last = context.request(
+                            server,
+                            square_of(10),
+                            soon(),
+                            Deadline::NEVER,
+                            |context, reply| {
                                 answers.borrow_mut().push(value(reply.unwrap()));
                                 context.stop();
-                            });
+                            },
+                        );
                         last.unwrap();
                     }
                 });
@@ -127,7 +132,7 @@ pub fn other_items_are_handled_meanwhile() {
         server.send(own, number(n), Deadline::NOW).unwrap();
     }
     let late = client.call(to, number(0), shortly(), |_| replies.set(replies.get() + 1));
-    assert!(matches!(late, Err(CallError::TimedOut)));
+    assert!(matches!(late, Err(CallError::NoReply(NoReply::TimedOut))));
     assert_eq!(*seen.borrow(), [0, 1, 2]);
 
     // A late reply is dropped; so is a reply without a request, and a reply of another member.
@@ -146,7 +151,9 @@ pub fn other_items_are_handled_meanwhile() {
         assert_eq!(reply.unwrap().peer(), to);
         replies.set(replies.get() + 1);
     };
-    client.request(to, number(0), Deadline::NOW, done).unwrap();
+    client
+        .request(to, number(0), Deadline::NOW, Deadline::NEVER, done)
+        .unwrap();
     // Another member guesses the next cookie, and answers a request that it did not get.
     let mut lane = third.open_lane(own, 2).unwrap();
     let forged = Item {
@@ -207,7 +214,9 @@ pub fn the_peer_leaves() {
             [0, 1, 2]
         );
         // Requests to a member that has left fail.
-        let failed = client.request(to, number(0), Deadline::NOW, |_, _| Err("it was not sent"));
+        let failed = client.request(to, number(0), Deadline::NOW, Deadline::NEVER, |_, _| {
+            Err("it was not sent")
+        });
         assert!(matches!(failed.unwrap_err().error, SendError::Gone));
         let failed = client.call(&mut lane, number(0), Deadline::NOW, |_| ());
         assert!(matches!(failed, Err(CallError::Send(SendError::Gone))));
@@ -258,7 +267,9 @@ pub fn a_lane_of_another_member() {
         failed,
         Err(CallError::Send(SendError::ForeignLane))
     ));
-    let failed = client.request(&mut lane, number(7), soon(), |_, _| Err("it was not sent"));
+    let failed = client.request(&mut lane, number(7), soon(), Deadline::NEVER, |_, _| {
+        Err("it was not sent")
+    });
     let failed = failed.unwrap_err();
     assert!(matches!(failed.error, SendError::ForeignLane));
     // The message is returned, and no item was sent.
@@ -300,7 +311,9 @@ pub fn a_port_that_nobody_handles() {
             results.borrow_mut().push(reply.map(|_| ()));
             context.stop();
         };
-        client.request(to, to_port(2), soon(), done).unwrap();
+        client
+            .request(to, to_port(2), soon(), Deadline::NEVER, done)
+            .unwrap();
         client.run().unwrap();
         // Items that are not requests are counted, and get no reply.
         let sent = client.handle().send(to, Message::new(3), soon());
@@ -330,7 +343,7 @@ pub fn a_refusal_waits_for_nobody() {
         let client = Dispatcher::new(client);
         for _ in 0..3 {
             client
-                .request(to, number(0), Deadline::NOW, |_, _| ())
+                .request(to, number(0), Deadline::NOW, Deadline::NEVER, |_, _| ())
                 .unwrap();
         }
         client.into_member()
@@ -347,7 +360,9 @@ pub fn a_refusal_waits_for_nobody() {
     let done = |_: &Context<'_, '_>, reply: Result<&ReceivedItem<'_>, NoReply>| {
         result.set(Some(matches!(reply, Err(NoReply::Refused))));
     };
-    client.request(to, number(0), Deadline::NOW, done).unwrap();
+    client
+        .request(to, number(0), Deadline::NOW, Deadline::NEVER, done)
+        .unwrap();
     let _ = server.dispatch(8).unwrap();
     let _ = client.dispatch(8).unwrap();
     assert_eq!(
@@ -363,7 +378,7 @@ pub fn a_request_that_comes_back_is_none() {
     for n in 0..8 {
         client.handle().send(to, number(n), Deadline::NOW).unwrap();
     }
-    let failed = client.request(to, number(42), Deadline::NOW, |_, _| ());
+    let failed = client.request(to, number(42), Deadline::NOW, Deadline::NEVER, |_, _| ());
     let failed = failed.unwrap_err();
     assert!(matches!(failed.error, SendError::Full));
     let mut server = server;

@@ -138,7 +138,8 @@ impl<'d, 'h, S: Threading> Context<'d, 'h, S> {
         &self,
         requester: impl Requester,
         message: Message,
-        deadline: Deadline,
+        room: Deadline,
+        reply: Deadline,
         done: F,
     ) -> Result<RequestId, Unsent>
     where
@@ -157,7 +158,7 @@ impl<'d, 'h, S: Threading> Context<'d, 'h, S> {
         let waiter = Waiter::<Callback<'h, S>>::Callback(callback);
         self.common
             .requests
-            .send(self.handle, requester, message, deadline, waiter)
+            .send(self.handle, requester, message, [room, reply], waiter)
             .map(RequestId::new)
     }
 }

@@ -29,6 +29,10 @@ use crate::send::unsent::Unsent;
 /// waiting senders are notified.
 const QUANTUM: u32 = 32;
 
+/// The largest number of turns of items between two looks at the deadlines of requests. Items that
+/// are in the rings at a deadline may be replies, so normally they are handled first.
+const MAX_TURNS: u32 = 64;
+
 /// Passes the items of a member to the handlers of their ports.
 ///
 /// While it handles items the member is busy, and senders do not ring, because the dispatcher finds
@@ -70,6 +74,8 @@ pub struct Dispatcher<'h, S = Local> {
     common: Common<'h, S>,
     /// Events of lanes that were not reported yet.
     events: Vec<LaneEvent>,
+    /// Turns of items since the last look at the deadlines of requests.
+    turns: u32,
 }
 
 /// The reason why a dispatch returned.
@@ -129,6 +135,7 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
             common: Common::new(Stopper::new(member.handle().clone())),
             member,
             events: Vec::new(),
+            turns: 0,
         }
     }
 
@@ -146,11 +153,20 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
 
     /// Sends a request to a peer's inbox or by a lane. Calls `done` with the
     /// [reply](Message::reply_to), with [`NoReply::Refused`] if the peer has no handler for the
-    /// port, or with [`NoReply::Gone`] if the peer leaves without a reply. The library chooses the
-    /// cookie of the request.
+    /// port, with [`NoReply::Gone`] if the peer leaves without a reply, or with
+    /// [`NoReply::TimedOut`] at the deadline for the reply. The library chooses the cookie of the
+    /// request.
     ///
-    /// The deadline is for room. No call waits for the reply, and the reply has no deadline:
-    /// [`Dispatcher::cancel`] ends the request.
+    /// This call waits for room until the deadline `room`. The request ends without a reply at the
+    /// deadline `reply`; [`Deadline::NEVER`] is no deadline, and a deadline that has passed, also
+    /// [`Deadline::NOW`], ends the request when the dispatcher looks at the deadlines next. A reply
+    /// that comes later is dropped and [counted](crate::Counts::stray). The dispatcher looks at the
+    /// deadlines when it has found all rings empty, and also regularly while items keep coming. So
+    /// a reply that is in a ring at the deadline is normally still passed to `done`.
+    ///
+    /// [`Dispatcher::run`] and [`Dispatcher::call`] sleep no longer than until the earliest of these
+    /// deadlines. A caller of [`Dispatcher::dispatch`] sets a timer to
+    /// [`Dispatcher::next_deadline`].
     ///
     /// # Errors
     ///
@@ -161,7 +177,8 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         &self,
         requester: impl Requester,
         message: Message,
-        deadline: Deadline,
+        room: Deadline,
+        reply: Deadline,
         done: F,
     ) -> Result<RequestId, Unsent>
     where
@@ -169,7 +186,8 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         R: HandlerResult,
         S: Accepts<F>,
     {
-        Context::new(self.member.handle(), &self.common).request(requester, message, deadline, done)
+        let context = Context::new(self.member.handle(), &self.common);
+        context.request(requester, message, room, reply, done)
     }
 
     /// Cancels a request: its handler is dropped and will not be called. A reply that comes later
@@ -182,7 +200,8 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
     /// # fn main() -> ivring::Result<()> {
     /// let mut dispatcher = Dispatcher::new(Member::join("example", None, Deadline::NOW)?);
     /// # let server = dispatcher.handle().own();
-    /// let request = dispatcher.request(server, Message::new(1), Deadline::NOW, |_, reply| {
+    /// let (room, reply) = (Deadline::NOW, Deadline::NEVER);
+    /// let request = dispatcher.request(server, Message::new(1), room, reply, |_, reply| {
     ///     println!("{reply:?}");
     /// })?;
     /// let _ = dispatcher.dispatch(100)?;
@@ -196,6 +215,36 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         self.common.requests.cancel(request.cookie())
     }
 
+    /// The earliest deadline of the requests that wait for their replies, which is not
+    /// [`Deadline::NOW`]; [`Deadline::NEVER`] if no request has a deadline.
+    ///
+    /// An event loop calls [`Dispatcher::dispatch`] at this time. A caller that sends or cancels
+    /// requests outside of a dispatch must call this method again afterwards.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// use ivring::{Deadline, Dispatcher, Member, Message};
+    ///
+    /// # fn wait_for(dispatcher: &Dispatcher<'_>, timeout: Option<Duration>) {}
+    /// # fn main() -> ivring::Result<()> {
+    /// let mut dispatcher = Dispatcher::new(Member::join("example", None, Deadline::NOW)?);
+    /// # let server = dispatcher.handle().own();
+    /// let second = Deadline::after(Duration::from_secs(1));
+    /// dispatcher.request(server, Message::new(1), Deadline::NOW, second, |_, reply| {
+    ///     println!("{reply:?}");
+    /// })?;
+    /// loop {
+    ///     // Waits for events of the descriptor, at most for this time.
+    ///     wait_for(&dispatcher, dispatcher.next_deadline().remaining());
+    ///     while dispatcher.dispatch(100)? == ivring::Dispatched::More {}
+    /// }
+    /// # }
+    /// ```
+    pub fn next_deadline(&self) -> Deadline {
+        self.common.requests.next_deadline()
+    }
+
     /// Sends a request, and dispatches until the reply has come, which is passed to `reply`. A
     /// reply that comes after the deadline is dropped.
     ///
@@ -207,8 +256,8 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
     /// - [`CallError::Send`] with an error of [`Handle::send`] or
     ///   [`Lane::send`](crate::Lane::send), or
     ///   [`SendError::ForeignLane`](crate::SendError::ForeignLane) for a lane of another member;
-    /// - [`CallError::NoReply`] if the peer has no handler for the port, or leaves without a reply;
-    /// - [`CallError::TimedOut`]. A signal ends the call only while it waits for room, with
+    /// - [`CallError::NoReply`] if the peer has no handler for the port, leaves without a reply, or
+    ///   sends none before the deadline. A signal ends the call only while it waits for room, with
     ///   [`SendError::Interrupted`](crate::SendError::Interrupted), and then nothing was sent;
     /// - [`CallError::Stopped`] if the dispatcher is told to stop. The next run then stops as well;
     /// - [`CallError::Dispatch`] if a handler fails, or the inbox is broken. A reply that comes
@@ -223,20 +272,20 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         let handle = self.member.handle();
         let requests = &self.common.requests;
         let cookie = requests
-            .send(handle, requester, message, deadline, Waiter::Caller)
+            .send(handle, requester, message, [deadline; 2], Waiter::Caller)
             .map_err(|unsent| unsent.error)?;
         let (mut reply, mut result) = (Some(reply), None);
         let mut answer = |received: Result<&ReceivedItem<'_>, NoReply>| {
             result = reply.take().map(|reply| received.map(reply));
         };
-        let outcome = Settling::new(self).run_for(&mut Call::new(&mut answer), deadline);
+        let outcome = Settling::new(self).run_for(&mut Call::new(&mut answer));
         self.common.requests.cancel(cookie);
         outcome?;
         let result = result.expect("a call that is done has a result");
         result.map_err(CallError::from)
     }
 
-    fn run_for(&mut self, call: &mut Call<'_>, deadline: Deadline) -> Result<(), CallError> {
+    fn run_for(&mut self, call: &mut Call<'_>) -> Result<(), CallError> {
         loop {
             self.drain(u32::MAX, Some(call))?;
             if Call::is_done(&Some(call)) {
@@ -245,11 +294,9 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
             if self.common.stopper.is_wanted() {
                 return Err(CallError::Stopped);
             }
-            match self.idle(deadline) {
-                // The request has been sent, so the caller could not make the call again.
-                Ok(()) | Err(ReceiveError::Interrupted) => {}
-                Err(error) => return Err(DispatchError::from(error).into()),
-            }
+            // A signal does not end the wait: the request has been sent, so the caller could not make
+            // the call again.
+            self.idle()?;
         }
     }
 
@@ -302,15 +349,13 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
             if self.common.stopper.take() {
                 return Ok(());
             }
-            match self.idle(Deadline::NEVER) {
-                Ok(()) | Err(ReceiveError::Interrupted) => {}
-                Err(error) => return Err(error.into()),
-            }
+            self.idle()?;
         }
     }
 
     /// Dispatches up to `budget` items, and does not sleep. For callers with an event loop, which
-    /// waits for `EPOLLIN` and `EPOLLPRI` of the descriptor, or for an eventfd.
+    /// waits for `EPOLLIN` and `EPOLLPRI` of the descriptor, or for an eventfd, and until
+    /// [`Dispatcher::next_deadline`].
     ///
     /// After [`Dispatched::All`] and [`Dispatched::Stopped`] the member is
     /// [armed](Member#busy-and-armed), and the caller may sleep in any way: level-triggered,
@@ -355,9 +400,15 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         }
     }
 
-    fn idle(&mut self, deadline: Deadline) -> Result<(), ReceiveError> {
+    /// Sleeps until there may be work, a signal was handled, or the deadline of a request has
+    /// passed.
+    fn idle(&mut self) -> Result<(), DispatchError> {
+        let deadline = self.next_deadline();
         let Self { member, common, .. } = self;
-        member.idle_unless(|| common.stopper.is_wanted(), true, deadline)
+        match member.idle_unless(|| common.stopper.is_wanted(), true, deadline) {
+            Ok(()) | Err(ReceiveError::Interrupted | ReceiveError::TimedOut) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Handles items until there are none, `budget` items were handled, the dispatcher must stop,
@@ -375,6 +426,7 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
             } else {
                 left > 0 && self.handle_batch(&mut left, call.as_deref_mut())?
             };
+            self.expire(!more && left > 0, call.as_deref_mut());
             if self.common.has_ended() && !self.events.is_empty() {
                 // The lanes' events are left to the next dispatch.
                 let (handle, members) = self.member.news();
@@ -411,6 +463,19 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         if is_done || self.common.has_ended() {
             // The next dispatch reports what this one has left.
             members.refresh_again(handle.shared());
+        }
+    }
+
+    /// Ends the requests whose deadlines have passed. If the rings may hold items, it looks at the
+    /// clock only after a number of turns.
+    fn expire(&mut self, is_empty: bool, call: Option<&mut Call<'_>>) {
+        if self.next_deadline() == Deadline::NEVER {
+            return;
+        }
+        self.turns += 1;
+        if is_empty || self.turns >= MAX_TURNS {
+            self.turns = 0;
+            replies::expire(&Context::new(self.member.handle(), &self.common), call);
         }
     }
 

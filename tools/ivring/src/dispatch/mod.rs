@@ -6,6 +6,7 @@ pub(crate) mod context;
 pub(crate) mod counters;
 pub(crate) mod dispatcher;
 mod handlers;
+mod pending;
 mod registration;
 mod replies;
 pub(crate) mod request;

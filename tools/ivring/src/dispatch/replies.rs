@@ -2,6 +2,7 @@
 
 //! Passing replies to their waiters.
 
+use crate::deadline::monotonic;
 use crate::dispatch::context::{Callback, Context};
 use crate::dispatch::counters::count;
 use crate::dispatch::request::{Call, Waiter};
@@ -42,6 +43,17 @@ pub(crate) fn fail<S: Threading>(
             break;
         };
         tell(waiter, context, Err(NoReply::Gone), call.as_deref_mut());
+    }
+}
+
+/// Calls the waiters whose deadlines have passed, earliest first, until the dispatch ends.
+pub(crate) fn expire<S: Threading>(context: &Context<'_, '_, S>, mut call: Option<&mut Call<'_>>) {
+    let now = monotonic();
+    while !context.common.has_ended() && !Call::is_done(&call) {
+        let Some(waiter) = context.common.requests.take_overdue(now) else {
+            break;
+        };
+        tell(waiter, context, Err(NoReply::TimedOut), call.as_deref_mut());
     }
 }
 

@@ -4,9 +4,8 @@
 
 use std::cell::RefCell;
 
-use rustc_hash::FxHashMap;
-
 use crate::deadline::Deadline;
+use crate::dispatch::pending::PendingRequests;
 use crate::error::{NoReply, SendError};
 use crate::peer::Peer;
 use crate::peers;
@@ -119,15 +118,10 @@ pub(crate) enum Waiter<C> {
     Caller,
 }
 
-struct Pending<C> {
-    peer: Peer,
-    waiter: Waiter<C>,
-}
-
-/// The requests without a reply, by their cookies. A member never uses a cookie twice.
+/// The requests without a reply.
 ///
 /// The methods hold no borrow when they return, so that a waiter can send requests.
-pub(crate) struct Requests<C>(RefCell<FxHashMap<u64, Pending<C>>>);
+pub(crate) struct Requests<C>(RefCell<PendingRequests<Waiter<C>>>);
 
 impl<C> Default for Requests<C> {
     fn default() -> Self {
@@ -136,13 +130,14 @@ impl<C> Default for Requests<C> {
 }
 
 impl<C> Requests<C> {
-    /// Sends a request. Returns its cookie.
+    /// Sends a request. Returns its cookie. `room` is the deadline for room, `reply` that for the
+    /// reply.
     pub(crate) fn send(
         &self,
         handle: &Handle,
         requester: impl Requester,
         mut message: Message,
-        deadline: Deadline,
+        [room, reply]: [Deadline; 2],
         waiter: Waiter<C>,
     ) -> Result<u64, Unsent> {
         let peer = requester.peer();
@@ -161,33 +156,26 @@ impl<C> Requests<C> {
         let cookie = shared.number();
         let before = message.ask(cookie);
         requester
-            .send(handle, message, deadline)
+            .send(handle, message, room)
             .map_err(|mut unsent| {
                 unsent.message.unask(before);
                 unsent
             })?;
-        let pending = Pending { peer, waiter };
-        self.0.borrow_mut().insert(cookie, pending);
+        self.0.borrow_mut().insert(cookie, peer, reply, waiter);
         Ok(cookie)
     }
 
     /// Cancels the wait for a reply. Returns false if the request has no waiter.
     pub(crate) fn cancel(&self, cookie: u64) -> bool {
         // A callback may own a value that sends or cancels requests when it is dropped.
-        let removed = self.0.borrow_mut().remove(&cookie);
+        let removed = self.0.borrow_mut().remove(cookie);
         removed.is_some()
     }
 
     /// Removes and returns the waiter for a reply that has come, if there is one.
     pub(crate) fn take(&self, reply: &ReceivedItem<'_>) -> Option<Waiter<C>> {
         let mut pending = self.0.borrow_mut();
-        let is_from = |pending: &Pending<C>| pending.peer == reply.peer();
-        if !pending.get(&reply.cookie()).is_some_and(is_from) {
-            return None;
-        }
-        pending
-            .remove(&reply.cookie())
-            .map(|pending| pending.waiter)
+        pending.remove_of(reply.cookie(), reply.peer())
     }
 
     /// The waiters of requests to a peer that has left, in the order of the requests. Each waiter
@@ -196,12 +184,19 @@ impl<C> Requests<C> {
         &self,
         has_left: impl Fn(Peer) -> bool,
     ) -> impl Iterator<Item = Waiter<C>> {
-        let pending = self.0.borrow();
-        let gone = pending.iter().filter(|(_, pending)| has_left(pending.peer));
-        let mut gone: Vec<u64> = gone.map(|(&cookie, _)| cookie).collect();
-        drop(pending);
-        gone.sort_unstable();
+        let gone = self.0.borrow().departed(has_left);
         gone.into_iter()
-            .filter_map(|cookie| Some(self.0.borrow_mut().remove(&cookie)?.waiter))
+            .filter_map(|cookie| self.0.borrow_mut().remove(cookie))
+    }
+
+    /// Removes and returns the waiter whose deadline is the earliest, if it is not after `now`.
+    pub(crate) fn take_overdue(&self, now: u64) -> Option<Waiter<C>> {
+        self.0.borrow_mut().remove_overdue(now)
+    }
+
+    /// The earliest deadline for a reply.
+    #[inline]
+    pub(crate) fn next_deadline(&self) -> Deadline {
+        self.0.borrow().next_deadline()
     }
 }

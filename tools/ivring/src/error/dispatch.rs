@@ -49,6 +49,9 @@ pub enum NoReply {
     /// The peer has left.
     #[error("The peer has left the region without a reply.")]
     Gone,
+    /// There was no reply before the deadline for it.
+    #[error("There was no reply before the deadline.")]
+    TimedOut,
 }
 
 impl NoReply {
@@ -56,6 +59,7 @@ impl NoReply {
         match self {
             Self::Refused => Cause::kind(ErrorKind::ConnectionRefused),
             Self::Gone => Cause::errno(Errno::PIPE),
+            Self::TimedOut => Cause::errno(Errno::TIMEDOUT),
         }
     }
 }
@@ -70,15 +74,12 @@ pub enum CallError {
     /// There is no reply, and there will be none.
     #[error(transparent)]
     NoReply(#[from] NoReply),
-    /// There was no reply before the deadline.
-    #[error("There was no reply before the deadline.")]
-    TimedOut,
     /// The dispatcher was told to stop while it waited for the reply.
     #[error("The dispatcher was told to stop.")]
     Stopped,
     /// The dispatch that waited for the reply has ended.
     #[error(transparent)]
-    Dispatch(DispatchError),
+    Dispatch(#[from] DispatchError),
 }
 
 impl CallError {
@@ -86,18 +87,8 @@ impl CallError {
         match self {
             Self::Send(error) => error.cause(),
             Self::NoReply(error) => error.cause(),
-            Self::TimedOut => Cause::errno(Errno::TIMEDOUT),
             Self::Stopped => Cause::kind(ErrorKind::Other),
             Self::Dispatch(error) => error.cause(),
-        }
-    }
-}
-
-impl From<DispatchError> for CallError {
-    fn from(error: DispatchError) -> Self {
-        match error {
-            DispatchError::Receive(ReceiveError::TimedOut) => Self::TimedOut,
-            error => Self::Dispatch(error),
         }
     }
 }

@@ -145,6 +145,7 @@ fn all() -> Vec<Vec<Error>> {
     let no_reply = all! { NoReply:
         Refused => Refused,
         Gone => Gone,
+        TimedOut => TimedOut,
     };
     let dispatch = all! { DispatchError:
         Handler(_) => Handler("its own".into()),
@@ -153,7 +154,6 @@ fn all() -> Vec<Vec<Error>> {
     let call = all! { CallError:
         Send(_) => Send(SendError::Full),
         NoReply(_) => NoReply(super::NoReply::Refused),
-        TimedOut => TimedOut,
         Stopped => Stopped,
         Dispatch(_) => Dispatch(DispatchError::Handler("its own".into())),
     };
@@ -209,6 +209,7 @@ fn kinds() {
     is(SendError::WaitsForItself, ErrorKind::Deadlock);
     is(SendError::Broken, ErrorKind::InvalidData);
     is(NoReply::Refused, ErrorKind::ConnectionRefused);
+    is(NoReply::TimedOut, ErrorKind::TimedOut);
     is(OpenLaneError::Refused, ErrorKind::ConnectionRefused);
     is(AttachError::NoDevice, ErrorKind::NotFound);
     is(AttachError::NoRegion, ErrorKind::NotFound);
@@ -226,15 +227,4 @@ fn a_system_call_that_failed_is_named() {
     let error = SystemError::of("IVRING_IOC_WAIT", Errno::FAULT);
     assert_eq!(error.raw_os_error(), Some(Errno::FAULT.raw_os_error()));
     assert!(error.to_string().starts_with("IVRING_IOC_WAIT failed: "));
-}
-
-#[test]
-fn time_that_is_up_for_a_call_is_no_failed_dispatch() {
-    let of = |error: ReceiveError| CallError::from(DispatchError::from(error));
-    assert!(matches!(of(ReceiveError::TimedOut), CallError::TimedOut));
-    let broken = of(ReceiveError::Inbox(Fault::ConsumerIndex));
-    assert!(matches!(
-        broken,
-        CallError::Dispatch(DispatchError::Receive(ReceiveError::Inbox(_)))
-    ));
 }
