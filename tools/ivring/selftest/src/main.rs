@@ -108,6 +108,7 @@ const TESTS: &[(&str, fn())] = tests! {
         the_peer_leaves
         a_call_ends_when_the_peer_leaves
         a_call_can_be_stopped
+        a_call_that_ends_by_a_panic
         a_lane_of_another_member
         a_port_that_nobody_handles
         a_refusal_waits_for_nobody

@@ -256,6 +256,23 @@ pub fn a_call_can_be_stopped() {
     drop(server);
 }
 
+/// The reply to its request does not become the reply to the next call.
+pub fn a_call_that_ends_by_a_panic() {
+    let (mut server, client) = pair();
+    let (to, own) = (server.own(), client.own());
+    let mut client = Dispatcher::new(client);
+    client.on(1, |_, item| assert!(item.is_reply(), "its own"));
+    server.send(own, number(0), Deadline::NOW).unwrap();
+    assert!(panics(|| client.call(to, number(0), soon(), |_| ())));
+    assert_eq!(client.next_deadline(), Deadline::NEVER);
+    let mut batch = server.receive(1).unwrap();
+    let request = batch.take().unwrap().unwrap();
+    request.reply(number(0), Deadline::NOW).unwrap();
+    let called = client.call(to, number(0), shortly(), |_| ());
+    assert!(matches!(called, Err(CallError::NoReply(NoReply::TimedOut))));
+    assert_eq!((client.counts().replies, client.counts().stray), (0, 1));
+}
+
 /// The reply would go to the member that owns the lane.
 pub fn a_lane_of_another_member() {
     let (server, client) = pair();

@@ -278,9 +278,9 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         let mut answer = |received: Result<&ReceivedItem<'_>, NoReply>| {
             result = reply.take().map(|reply| received.map(reply));
         };
-        let outcome = Settling::new(self).run_for(&mut Call::new(&mut answer));
-        self.common.requests.cancel(cookie);
-        outcome?;
+        let mut settling = Settling::new(self);
+        settling.call = Some(cookie);
+        settling.run_for(&mut Call::new(&mut answer))?;
         let result = result.expect("a call that is done has a result");
         result.map_err(CallError::from)
     }
@@ -511,17 +511,22 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
 }
 
 /// A running dispatcher. When it ends, also by a panic of a handler, its caller may sleep next in
-/// any way.
+/// any way, and the request of its call waits no more.
 struct Settling<'d, 'h, S: Threading> {
     dispatcher: &'d mut Dispatcher<'h, S>,
     is_due: bool,
+    /// The cookie of the call's request.
+    call: Option<u64>,
 }
 
 impl<'d, 'h, S: Threading> Settling<'d, 'h, S> {
     fn new(dispatcher: &'d mut Dispatcher<'h, S>) -> Self {
         dispatcher.handle().shared().set_handling(true);
-        let is_due = true;
-        Self { dispatcher, is_due }
+        Self {
+            dispatcher,
+            is_due: true,
+            call: None,
+        }
     }
 }
 
@@ -542,6 +547,9 @@ impl<'h, S: Threading> DerefMut for Settling<'_, 'h, S> {
 impl<S: Threading> Drop for Settling<'_, '_, S> {
     fn drop(&mut self) {
         self.handle().shared().set_handling(false);
+        if let Some(cookie) = self.call {
+            self.common.requests.cancel(cookie);
+        }
         if self.is_due {
             self.member.settle(true);
         }
