@@ -6,6 +6,7 @@ use kernel::{prelude::*, sync::Arc};
 
 use crate::{
     member::{
+        batch::Batch,
         bell::Bell,
         counter::Counter,
         doorbell::Doorbell,
@@ -23,6 +24,7 @@ use crate::{
     uapi::{Stats, MAX_LANE_ENTRIES},
 };
 
+pub(crate) mod batch;
 pub(crate) mod bell;
 pub(crate) mod counter;
 pub(crate) mod doorbell;
@@ -49,6 +51,9 @@ pub(crate) struct Member {
     /// Ends when the member leaves its region. The member's file may stay open longer.
     #[pin]
     pub(crate) membership: Membership,
+    /// For the items that the member enqueues.
+    #[pin]
+    pub(crate) batch: Batch,
     pub(crate) counters: Counters,
 }
 
@@ -88,6 +93,7 @@ impl Member {
                 inbox <- inbox,
                 lanes <- lanes,
                 membership <- Membership::new(),
+                batch <- Batch::new(),
                 counters: Counters::default(),
             }),
             allocation::charged(),

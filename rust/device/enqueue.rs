@@ -61,10 +61,12 @@ fn try_enqueue(caller: Caller<'_>, argument: User<uapi::Enqueue>) -> Result {
         let items = take(caller, array, &mut place[..count])?;
         send(caller, &receiver, items, deadline)?
     } else {
-        let mut place = KVec::with_capacity(count, GFP_KERNEL | __GFP_NOWARN)?;
-        let place = &mut place.spare_capacity_mut()[..count];
-        let items = take(caller, array, place)?;
-        send(caller, &receiver, items, deadline)?
+        let mut memory = caller.member.batch.take()?;
+        let place = &mut memory.spare_capacity_mut()[..count];
+        let enqueued =
+            take(caller, array, place).and_then(|items| send(caller, &receiver, items, deadline));
+        caller.member.batch.keep(memory);
+        enqueued?
     };
     result.write(&enqueued)
 }
