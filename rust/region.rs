@@ -68,12 +68,13 @@ impl Region {
         })
     }
 
-    /// Notifies every member, except the one in slot `but`, that the members have changed.
+    /// Tells every member that wants to know, except the one in slot `but`, that the members have
+    /// changed.
     fn announce(&self, but: usize) {
         // The table is locked once per slot, so that it is never locked for long.
         for slot in (0..self.geometry.slots).filter(|&slot| slot as usize != but) {
             if let Ok((_, Some(member))) = self.slots.slot(slot) {
-                member.bell.notify();
+                member.bell.members_changed();
             }
         }
     }
@@ -86,17 +87,20 @@ impl Region {
         }
     }
 
-    /// Makes the receivers of a member look at quiet lanes that hold items. The member is about to
-    /// leave, and may have been killed between its last push and the doorbell. A receiver that
-    /// sees that the member has left then finds the member's last items.
+    /// Rings for each lane of a member that holds items. The member is about to leave, and may have
+    /// been killed between its last push and the doorbell. So its receivers find its last items,
+    /// also those that do not want to know who leaves.
     fn wake_receivers(&self, member: &Member) {
         for lane in (0..self.geometry.slots).filter_map(|slot| member.lanes.to(slot).ok()) {
             let Ok(receiver) = lane.receiver() else {
                 continue;
             };
             let end = lane.receiver_end(receiver.words());
-            if end.holds(1) && end.is_quiet() {
-                self.wake_lane(&lane);
+            if end.holds(1) {
+                if end.is_quiet() {
+                    self.wake_lane(&lane);
+                }
+                receiver.notify();
             }
         }
     }

@@ -248,6 +248,7 @@ TEST_F(delay, members)
 	struct member c;
 
 	set_delay(&self->b, ITEMS, LONG);
+	STORE(&self->b.area->members_wanted, 1);
 	arm_by_hand(&self->b);
 	ASSERT_EQ(0, member_join(&c, self->a.fd));
 	EXPECT_EQ(IVRING_BUSY, member_state(&self->b));

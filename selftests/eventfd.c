@@ -59,12 +59,19 @@ TEST_F(eventfd, doorbell)
 	EXPECT_EQ(3, signals(self->efd));
 }
 
+/* Changes of the members signal only if the member has asked for them. */
 TEST_F(eventfd, members)
 {
 	struct member c;
 
 	ASSERT_EQ(0, dev_eventfd(self->b.fd, self->efd));
 	STORE(&self->b.area->state, IVRING_IDLE);
+	ASSERT_EQ(0, member_join(&c, self->a.fd));
+	member_close(&c);
+	EXPECT_EQ(0, signals(self->efd));
+	EXPECT_EQ(IVRING_IDLE, member_state(&self->b));
+
+	STORE(&self->b.area->members_wanted, 1);
 	ASSERT_EQ(0, member_join(&c, self->a.fd));
 	EXPECT_EQ(1, signals(self->efd));
 	STORE(&self->b.area->state, IVRING_IDLE);

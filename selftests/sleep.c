@@ -155,11 +155,72 @@ FIXTURE(members) {
 };
 
 FIXTURE_VARIANT(members) {
-	bool poll;
+	int (*open)(struct sleeper *s);
+	int (*sleep)(struct sleeper *s, int ms);
 };
 
-FIXTURE_VARIANT_ADD(members, wait) { .poll = false };
-FIXTURE_VARIANT_ADD(members, poll) { .poll = true };
+static int members_wait(struct sleeper *s, int ms)
+{
+	int ret = dev_wait(s->member->fd, IVRING_WAIT_MEMBERS, in_ms(ms), NULL);
+
+	return ret == -ETIMEDOUT ? 0 : ret ? ret : 1;
+}
+
+static int members_poll(struct sleeper *s, int ms)
+{
+	struct pollfd p = { .fd = s->member->fd, .events = POLLIN | POLLPRI };
+
+	return poll(&p, 1, ms);
+}
+
+/* Like arm(), for a member that wants to learn of members too. */
+static bool arm_for_members(struct sleeper *s)
+{
+	STORE(&s->member->area->members_wanted, 1);
+	if (!arm(s))
+		return false;
+	if (LOAD(&s->member->area->members_seen) == member_changes_word(s->member))
+		return true;
+	STORE(&s->member->area->state, IVRING_BUSY);
+	return false;
+}
+
+static int members_armed(struct sleeper *s, int ms)
+{
+	int ret;
+
+	if (!arm_for_members(s))
+		return 1;
+	ret = dev_wait(s->member->fd, IVRING_WAIT_ARMED, in_ms(ms), NULL);
+	return ret == -ETIMEDOUT ? 0 : ret ? ret : 1;
+}
+
+static int members_eventfd(struct sleeper *s, int ms)
+{
+	struct pollfd p = { .fd = s->fd, .events = POLLIN };
+	__u64 count;
+	int ret;
+
+	if (!arm_for_members(s))
+		return 1;
+	ret = poll(&p, 1, ms);
+	if (ret == 1)
+		ret = read(s->fd, &count, sizeof(count)) == sizeof(count) ? 1 : -errno;
+	STORE(&s->member->area->state, IVRING_BUSY);
+	return ret;
+}
+
+/* Edge-triggered epoll needs no members_wanted, because it has asked for EPOLLPRI. */
+static int members_open_epoll(struct sleeper *s)
+{
+	return open_epoll(s, EPOLLIN | EPOLLPRI | EPOLLET);
+}
+
+FIXTURE_VARIANT_ADD(members, wait) { open_nothing, members_wait };
+FIXTURE_VARIANT_ADD(members, poll) { open_nothing, members_poll };
+FIXTURE_VARIANT_ADD(members, wait_armed) { open_nothing, members_armed };
+FIXTURE_VARIANT_ADD(members, epoll_edge) { members_open_epoll, sleep_epoll_edge };
+FIXTURE_VARIANT_ADD(members, eventfd) { open_eventfd, members_eventfd };
 
 FIXTURE_SETUP(members)
 {
@@ -205,19 +266,16 @@ static void come_and_go(struct member *to, int times)
 
 TEST_F(members, no_lost_wakeup)
 {
-	struct pollfd p = { .fd = self->member.fd, .events = POLLIN | POLLPRI };
+	struct sleeper s = { .member = &self->member };
 	struct ivring_item item;
-	pid_t pid = child_fork_reseeded();
+	pid_t pid;
 
+	ASSERT_EQ(0, variant->open(&s));
+	pid = child_fork_reseeded();
 	if (!pid)
 		come_and_go(&self->member, 200);
 	while (!member_take(&self->member, &item)) {
-		if (variant->poll) {
-			ASSERT_EQ(1, poll(&p, 1, 2 * SLEEP_MS));
-		} else {
-			ASSERT_EQ(0, dev_wait(self->member.fd, IVRING_WAIT_MEMBERS,
-					      in_ms(2 * SLEEP_MS), NULL));
-		}
+		ASSERT_EQ(1, variant->sleep(&s, 2 * SLEEP_MS));
 		member_see_members(&self->member);
 	}
 	EXPECT_EQ(0, child_wait(pid));

@@ -115,9 +115,11 @@ TEST_F(wait, item_comes)
 /* Events of a member are counted when they happen, not when the call returns. */
 TEST_F(wait, counts_while_it_sleeps)
 {
-	pid_t pid = sleeper(&self->b, 0, IVRING_DEADLINE_NEVER);
 	struct member c;
+	pid_t pid;
 
+	STORE(&self->b.area->members_wanted, 1);
+	pid = sleeper(&self->b, 0, IVRING_DEADLINE_NEVER);
 	EXPECT_TRUE(SOON(member_stats(&self->b).waits == 1));
 	ASSERT_EQ(0, member_join(&c, self->a.fd));
 	EXPECT_TRUE(SOON(member_stats(&self->b).waits == 2));
@@ -197,12 +199,14 @@ TEST_F(wait, members)
 	EXPECT_EQ(IVRING_EVENT_ITEMS, events);
 }
 
-/* The task is woken for changes that it did not ask for, and sleeps on. */
+/* The member has asked for changes, but not the task, which is woken and sleeps on. */
 TEST_F(wait, spurious)
 {
 	struct member c;
-	pid_t pid = sleeper(&self->b, 0, IVRING_DEADLINE_NEVER);
+	pid_t pid;
 
+	STORE(&self->b.area->members_wanted, 1);
+	pid = sleeper(&self->b, 0, IVRING_DEADLINE_NEVER);
 	ASSERT_TRUE(sleeps(&self->b));
 	ASSERT_EQ(0, member_join(&c, self->a.fd));
 	ASSERT_TRUE(sleeps(&self->b));

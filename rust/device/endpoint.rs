@@ -14,17 +14,15 @@ use kernel::{
 
 use crate::{
     member::{doorbell::Doorbell, Member},
-    os::{allocation, process::Process, waitqueue::Deadline},
+    os::{
+        allocation,
+        process::Process,
+        waitqueue::{Deadline, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLPRI, EPOLLRDNORM},
+    },
     queue::patience::Patience,
     region::registry::Hold,
     uapi::{EVENT_ITEMS, EVENT_MEMBERS},
 };
-
-const EPOLLIN: u32 = 0x001;
-const EPOLLPRI: u32 = 0x002;
-const EPOLLERR: u32 = 0x008;
-const EPOLLHUP: u32 = 0x010;
-const EPOLLRDNORM: u32 = 0x040;
 
 /// An open file.
 ///
@@ -180,7 +178,13 @@ impl Endpoint {
         // SAFETY:
         // - By this function's requirements.
         // - The endpoint, and with it the doorbell, lives until the file is released.
-        unsafe { self.doorbell.sleepers.register(file, table) };
+        //
+        // Epoll may change its interest later without registering again, so each poller is on both
+        // queues.
+        unsafe {
+            self.doorbell.sleepers.register(file, table);
+            self.doorbell.watchers.register(file, table);
+        }
         // Barrier D: the poller is on the queue before this look. Pairs with `attached`.
         let caller = match self.caller() {
             Ok(caller) => caller,

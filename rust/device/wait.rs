@@ -11,7 +11,7 @@ use crate::{
     os::{
         cpus,
         user::{require, User},
-        waitqueue::{Deadline, Sleeper},
+        waitqueue::{Deadline, Sleeper, WaitQueue},
     },
     uapi,
 };
@@ -64,8 +64,23 @@ fn look_and_sleep(caller: Caller<'_>, deadline: Deadline, interest: u32) -> Resu
 /// Sleeps, after the member has gone idle, until there are events, which it returns, or until the
 /// doorbell rings; then it returns zero.
 fn sleep(caller: Caller<'_>, deadline: Deadline, interest: u32) -> Result<u32> {
+    let doorbell = &caller.member.bell.doorbell;
+    if interest & uapi::EVENT_MEMBERS == 0 {
+        sleep_on(caller, [&doorbell.sleepers], deadline, interest)
+    } else {
+        let queues = [&doorbell.sleepers, &doorbell.watchers];
+        sleep_on(caller, queues, deadline, interest)
+    }
+}
+
+fn sleep_on<const N: usize>(
+    caller: Caller<'_>,
+    queues: [&WaitQueue; N],
+    deadline: Deadline,
+    interest: u32,
+) -> Result<u32> {
     let member = caller.member;
-    let mut sleeper = pin!(Sleeper::new(&member.bell.doorbell.sleepers, deadline));
+    let mut sleeper = pin!(Sleeper::new(queues, deadline));
     loop {
         // Queue.
         sleeper.as_mut().queue();
@@ -100,7 +115,7 @@ fn wait_armed(caller: Caller<'_>, deadline: Deadline) -> Result {
 
 fn sleep_armed(caller: Caller<'_>, deadline: Deadline) -> Result {
     let member = caller.member;
-    let mut sleeper = pin!(Sleeper::new(&member.bell.doorbell.sleepers, deadline));
+    let mut sleeper = pin!(Sleeper::new([&member.bell.doorbell.sleepers], deadline));
     loop {
         // Queue.
         sleeper.as_mut().queue();

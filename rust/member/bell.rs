@@ -9,6 +9,7 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{Atomic, Full, Relaxed},
+        barrier::smp_mb,
         Arc,
     },
     time::{
@@ -23,7 +24,7 @@ use kernel::{
 use crate::{
     member::{counter::Counter, doorbell::Doorbell},
     memory::{area::Area, layout::MemberWords},
-    os::allocation,
+    os::{allocation, waitqueue::EPOLLPRI},
     queue::state::{Due, State},
     uapi::{BUSY_UNFENCED, MAX_WAKE_DELAY_US},
 };
@@ -155,6 +156,22 @@ impl Bell {
             self.counters.suppressed.add(1);
         }
         due
+    }
+
+    /// The members of the region have changed: wakes the tasks that wait for this, and rings the
+    /// member if it is idle and has asked for this in its memory. The caller has published the
+    /// change.
+    pub(crate) fn members_changed(&self) {
+        // Barrier D: the lock of the queue, taken after the change. A task that was not on the queue
+        // yet takes this lock later, and then finds the change.
+        self.doorbell.watchers.wake_for(EPOLLPRI);
+        // Barrier M: between the change and the looks at the word and at the state. Pairs with the
+        // member's barrier between its stores of the word and of IDLE and its last look at the
+        // members.
+        smp_mb(Full);
+        if self.words().members_wanted().load() != 0 {
+            self.notify();
+        }
     }
 
     /// Starts the timer, which rings the member later, if the member is idle.

@@ -57,6 +57,10 @@ pub(crate) struct Doorbell {
     /// The tasks that sleep or poll until the doorbell rings.
     #[pin]
     pub(crate) sleepers: WaitQueue,
+    /// The tasks that sleep or poll until the members of the region change. They are on
+    /// `sleepers` too.
+    #[pin]
+    pub(crate) watchers: WaitQueue,
     eventfd: Atomic<*mut bindings::eventfd_ctx>,
 }
 
@@ -64,6 +68,7 @@ impl Doorbell {
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             sleepers <- WaitQueue::new(c"ivring_sleepers", kernel::static_lock_class!()),
+            watchers <- WaitQueue::new(c"ivring_watchers", kernel::static_lock_class!()),
             // INVARIANT: `eventfd` is null.
             eventfd: Atomic::new(ptr::null_mut()),
         })

@@ -173,6 +173,10 @@ impl<'a> MemberWords<'a> {
         self.0.word(offset_of!(MemberArea, members_seen))
     }
 
+    pub(crate) fn members_wanted(self) -> Word<'a> {
+        self.0.word(offset_of!(MemberArea, members_wanted))
+    }
+
     /// The capacity of the largest lane that other members may open to this member; zero for none.
     pub(crate) fn max_lane_entries(self) -> Word<'a> {
         self.0.word(offset_of!(MemberArea, max_lane_entries))

@@ -18,6 +18,13 @@ use kernel::{
 
 use crate::uapi::DEADLINE_NEVER;
 
+/// The events of `poll()`.
+pub(crate) const EPOLLIN: u32 = 0x001;
+pub(crate) const EPOLLPRI: u32 = 0x002;
+pub(crate) const EPOLLERR: u32 = 0x008;
+pub(crate) const EPOLLHUP: u32 = 0x010;
+pub(crate) const EPOLLRDNORM: u32 = 0x040;
+
 /// A `CLOCK_MONOTONIC` time in nanoseconds, or never.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Deadline(pub(crate) u64);
@@ -93,6 +100,13 @@ impl WaitQueue {
         unsafe { bindings::__wake_up(self.head.get(), TASK_NORMAL, 0, ptr::null_mut()) };
     }
 
+    /// Wakes all tasks that sleep here, and those that poll here for one of these `EPOLL*` events.
+    pub(crate) fn wake_for(&self, events: u32) {
+        let key = ptr::without_provenance_mut(events as usize);
+        // SAFETY: `head` was initialized by `new`. The key of a poll is its events.
+        unsafe { bindings::__wake_up(self.head.get(), TASK_NORMAL, 0, key) };
+    }
+
     /// Registers a poller, which checks its condition after this. Contains a full barrier.
     ///
     /// # Safety
@@ -138,22 +152,18 @@ pub(crate) struct Sleeper<'a, const N: usize> {
     timed_out: bool,
 }
 
-impl<'a> Sleeper<'a, 1> {
-    /// A sleep on one queue. The freezer may freeze the task while it sleeps.
-    pub(crate) fn new(queue: &'a WaitQueue, deadline: Deadline) -> Self {
-        Self::make([queue], TASK_INTERRUPTIBLE | TASK_FREEZABLE, deadline)
+impl<'a, const N: usize> Sleeper<'a, N> {
+    /// A sleep on these queues. The freezer may freeze the task while it sleeps.
+    pub(crate) fn new(queues: [&'a WaitQueue; N], deadline: Deadline) -> Self {
+        Self::make(queues, TASK_INTERRUPTIBLE | TASK_FREEZABLE, deadline)
     }
-}
 
-impl<'a> Sleeper<'a, 2> {
-    /// A sleep on two queues. Other tasks may wait for work that this task does when it wakes, so
-    /// the freezer must not freeze it while it sleeps: the sleep ends with `ERESTARTSYS` instead.
-    pub(crate) fn on_both(queues: [&'a WaitQueue; 2], deadline: Deadline) -> Self {
+    /// A sleep that the freezer must not freeze, because other tasks may wait for work that this
+    /// task does when it wakes. The sleep ends with `ERESTARTSYS` instead.
+    pub(crate) fn unfreezable(queues: [&'a WaitQueue; N], deadline: Deadline) -> Self {
         Self::make(queues, TASK_INTERRUPTIBLE, deadline)
     }
-}
 
-impl<'a, const N: usize> Sleeper<'a, N> {
     fn make(queues: [&'a WaitQueue; N], task_state: c_int, deadline: Deadline) -> Self {
         Self {
             queues,

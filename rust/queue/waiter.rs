@@ -58,7 +58,7 @@ impl Waiter {
             deadline,
             membership,
         } = patience;
-        let mut sleeper = pin!(Sleeper::on_both(
+        let mut sleeper = pin!(Sleeper::unfreezable(
             [&self.queue, &membership.sleepers],
             deadline
         ));

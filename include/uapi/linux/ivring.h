@@ -241,6 +241,12 @@ struct ivring_lane_end {
  * @max_lane_entries:	largest capacity, in items, of a lane that peers may open to the
  *			member; zero refuses all lanes. It starts at
  *			IVRING_MAX_LANE_ENTRIES, or at zero with IVRING_ATTACH_NO_LANES
+ * @members_wanted:	nonzero if a doorbell is to wake the member, when it is idle, after
+ *			members have attached or left. The member sets it before it sets
+ *			IDLE. Only members that arm in user space and then sleep in WAIT
+ *			with IVRING_WAIT_ARMED, or on an eventfd, need it: IVRING_WAIT_MEMBERS
+ *			and EPOLLPRI say the same for WAIT and for all kinds of poll(). It
+ *			starts at zero
  * @quiet:		one bit for each slot; that of slot i is bit i % 32 of word i / 32.
  *			While the bit is set, the member does not look at the lane from
  *			that slot, and the sender must call IVRING_IOC_DOORBELL for each
@@ -268,7 +274,8 @@ struct ivring_member_area {
 	__u32	pad1[15];
 	__u32	members_seen;
 	__u32	max_lane_entries;
-	__u32	pad2[14];
+	__u32	members_wanted;
+	__u32	pad2[13];
 	__u32	quiet[IVRING_MAX_SLOTS / 32];
 	__u32	pad3[944];
 	struct ivring_lane_end lane[];

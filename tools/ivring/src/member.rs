@@ -234,6 +234,7 @@ impl Member {
     /// Like [`Member::arm`]. Member events count if `members` is true.
     pub(crate) fn arm_for(&mut self, members: bool) -> bool {
         let (shared, known) = (self.handle.shared(), &self.members);
+        shared.want_members(members);
         self.reader
             .arm(shared, || members && known.have_changed(shared))
     }
@@ -300,10 +301,10 @@ impl Member {
             return Ok(());
         }
         shared.restore_wake_items();
+        shared.want_members(members);
         if !self.reader.arm(shared, work) {
             return Ok(());
         }
-        // A doorbell for members ends an armed wait even if this caller did not ask for members.
         let woken = self.wait_for(abi::WAIT_MEMBERS | abi::WAIT_ARMED, deadline);
         self.reader.receiver().woken();
         woken.map(|_| ())

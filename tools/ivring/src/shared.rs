@@ -204,6 +204,15 @@ impl Shared {
         self.area.wake_items().store(0, Ordering::Relaxed);
     }
 
+    /// Sets whether changes of the members wake this member when it is idle. The caller arms it
+    /// after this.
+    pub(crate) fn want_members(&self, wanted: bool) {
+        // Barrier M: the barrier of arming is between this store and the look at the members, too.
+        self.area
+            .members_wanted()
+            .store(wanted.into(), Ordering::Relaxed);
+    }
+
     /// Sets `wake_items` to the value that the caller has set.
     pub(crate) fn restore_wake_items(&self) {
         let (items, word) = (&self.wake_items, self.area.wake_items());

@@ -92,7 +92,7 @@ fn assertions() -> Assertions {
     layout!(to: "ivring_lane_end" LaneEnd { consumer closed pad0 });
     layout!(to: "ivring_member_area" MemberArea {
         state wake_items wake_delay_us pad0 inbox_consumer pad1 members_seen
-        max_lane_entries pad2 quiet pad3
+        max_lane_entries members_wanted pad2 quiet pad3
     } [lane]);
     layout!(to: "ivring_api" Api {
         version max_slots features max_inbox_entries max_batch max_outbox_bytes

@@ -27,9 +27,17 @@ bool ivr_has_work(struct ivr_member *member, bool members)
 	       (members && ivr_load(&member->region->members) != member->members);
 }
 
+/* Stores IDLE. From now on items, and changes of the members if @members, raise a doorbell. */
+static int go_idle(struct ivr_member *member, bool members)
+{
+	/* M: the barrier after IDLE is between this store and the look at the members, too. */
+	ivr_store(&member->area->members_wanted, members);
+	return ivr_state_idle(&member->receiver.state);
+}
+
 int ivr_arm_for(struct ivr_member *member, bool members)
 {
-	int ret = ivr_state_idle(&member->receiver.state);
+	int ret = go_idle(member, members);
 
 	if (ret)
 		return ivr_fail_as(ret, NULL);
@@ -53,7 +61,7 @@ void ivr_arm_or_ring(struct ivr_member *member)
 	bool members = handles_members(member);
 	struct ivring_wait call = { .flags = members ? IVRING_WAIT_MEMBERS : 0 };
 
-	if (!ivr_state_idle(&member->receiver.state) && !ivr_has_work(member, members) &&
+	if (!go_idle(member, members) && !ivr_has_work(member, members) &&
 	    !ivr_quiet_sweep(member))
 		return;
 	/* Before it returns, this call turns IDLE into BUSY, which rings the member. */

@@ -211,6 +211,10 @@ impl MemberArea {
         self.map.word(offset_of!(abi::MemberArea, members_seen))
     }
 
+    pub(crate) fn members_wanted(&self) -> &AtomicU32 {
+        self.map.word(offset_of!(abi::MemberArea, members_wanted))
+    }
+
     pub(crate) fn max_lane_entries(&self) -> &AtomicU32 {
         self.map.word(offset_of!(abi::MemberArea, max_lane_entries))
     }
