@@ -36,10 +36,6 @@ pub trait ReaderMemory: Memory {
     /// stored the sequence before. A sender that breaks the protocol may be writing the item at the
     /// same time.
     fn item(&self, index: u32) -> Item;
-    /// Prefetches the item at an index.
-    fn prefetch(&self, index: u32) {
-        let _ = index;
-    }
     /// Stores the reader's own consumer index, with release order.
     fn set_consumer(&self, index: u32);
     /// The slot of the sender if this is a lane that can be [marked](Self::mark) as quiet,

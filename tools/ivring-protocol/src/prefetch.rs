@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Prefetching the cache line of an item, so that neither end waits for each line in turn.
+//! Prefetching the cache line of an item, so that its writer does not wait for each line in turn.
 
 #![allow(unsafe_code)]
 
@@ -14,19 +14,6 @@ pub(crate) fn prefetch_to_write(slot: *const Item) {
     // SAFETY: the instruction changes only caches, and any address is allowed.
     unsafe {
         core::arch::asm!("prefetchw [{}]", in(reg) slot, options(nostack, preserves_flags));
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    let _ = slot;
-}
-
-/// Prefetches an item that will be read.
-#[inline]
-pub(crate) fn prefetch_to_read(slot: *const Item) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: the instruction changes only caches, and any address is allowed.
-    unsafe {
-        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(slot.cast());
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
     let _ = slot;

@@ -17,7 +17,7 @@ use core::ptr::{self, NonNull};
 use crate::abi::{Item, LaneEnd, MAX_SLOTS, MemberArea, RingArea};
 use crate::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::memory::{Memory, ReaderMemory, StateMemory, WriterMemory};
-use crate::prefetch::{prefetch_to_read, prefetch_to_write};
+use crate::prefetch::prefetch_to_write;
 
 /// The bytes of an item behind its sequence and its port are copied in this number of words.
 const WORDS: usize = (size_of::<Item>() - BEHIND_PORT) / size_of::<usize>();
@@ -246,11 +246,6 @@ impl ReaderMemory for RawReaderMemory {
         };
         // SAFETY: both types have the same size, and any bytes are a valid `Item`.
         unsafe { transmute::<Copied, Item>(copied) }
-    }
-
-    #[inline]
-    fn prefetch(&self, index: u32) {
-        prefetch_to_read(self.place.item(index));
     }
 
     #[inline]

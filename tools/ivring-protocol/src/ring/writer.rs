@@ -8,8 +8,10 @@ use crate::error::End;
 use crate::memory::WriterMemory;
 use crate::ring::next_index::next_index;
 
-/// The number of slots that the writer prefetches ahead.
-const AHEAD: u32 = 8;
+/// The number of slots that the writer prefetches ahead. Measured on two CPUs with a stream of items,
+/// each with its notification: an item takes 21 ns without the prefetch, and 14 ns with 4 slots; with
+/// 8 slots the time varies more, and 16 slots are too many.
+const AHEAD: u32 = 4;
 
 /// The writing end of one ring: the private index of the next item, and the checks of the protocol.
 ///
