@@ -51,6 +51,11 @@ impl Layout {
         self.member(to) + size_of::<MemberArea>() + size_of::<LaneEnd>() * from
     }
 
+    /// Where the receiver's end of a lane has the index of the next item to be read.
+    fn consumer(&self, from: usize, to: usize) -> usize {
+        self.end(from, to) + offset_of!(LaneEnd, consumer)
+    }
+
     fn lane(&self, from: usize, to: usize) -> usize {
         let spokes = self.parties - 1;
         self.lane_number(if to == 0 { from - 1 } else { spokes + to - 1 })
@@ -102,7 +107,7 @@ impl<M: Manner, const BATCH: u32> BareLanes<M, BATCH> {
         let (layout, shared) = (&self.layout, &self.shared);
         let (area, member) = (layout.lane(from, to), layout.member(to));
         // SAFETY: all of it is mapped for as long as the bell, which is kept with the writer, has
-        // its words. It is zero at first, and this process has one writer of the lane.
+        // its words. It is that of a new lane at first, and this process has one writer of it.
         let memory = unsafe {
             let end = shared.at(layout.end(from, to), 1);
             RawWriterMemory::new(
@@ -121,7 +126,7 @@ impl<M: Manner, const BATCH: u32> BareLanes<M, BATCH> {
     /// The receiving end of a lane, in the receiver's process.
     fn ring(&self, from: usize, to: usize) -> RingReader<RawReaderMemory> {
         let (layout, shared) = (&self.layout, &self.shared);
-        let consumer = shared.at(layout.end(from, to) + offset_of!(LaneEnd, consumer), 1);
+        let consumer = shared.at(layout.consumer(from, to), 1);
         let area = shared.at(layout.lane(from, to), 1);
         // SAFETY: as in `sender`, because the endpoint keeps its lanes' bells.
         let memory = unsafe { RawReaderMemory::new(area, layout.entries, consumer) };
@@ -141,8 +146,14 @@ impl<M: Manner, const BATCH: u32> Transport for BareLanes<M, BATCH> {
             },
         };
         let payload = shape.window() * shape.payload;
+        let shared = Shared::new(layout.payload() + payload)?;
+        for (from, to) in (1..shape.parties).flat_map(|spoke| [(spoke, 0), (0, spoke)]) {
+            let consumer = shared.at::<u32>(layout.consumer(from, to), 1);
+            // SAFETY: the word is mapped, and no other process has the mapping yet.
+            unsafe { consumer.write(first_index(layout.entries)) };
+        }
         Ok(Self {
-            shared: Rc::new(Shared::new(layout.payload() + payload)?),
+            shared: Rc::new(shared),
             layout,
             payload: shape.payload,
             window: window::<M>()?,

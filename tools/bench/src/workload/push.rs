@@ -5,12 +5,13 @@
 
 use std::convert::Infallible;
 use std::hint::black_box;
+use std::mem::offset_of;
 
 use anyhow::Result;
 use ivring_protocol::SendError;
-use ivring_protocol::abi::{BUSY_UNFENCED, Item, MemberArea, RingArea};
+use ivring_protocol::abi::{BUSY_UNFENCED, Item, LaneEnd, MemberArea, RingArea};
 use ivring_protocol::raw::RawWriterMemory;
-use ivring_protocol::ring::RingWriter;
+use ivring_protocol::ring::{RingWriter, first_index};
 use ivring_protocol::sender::{Bell, Sender};
 
 use crate::measure::now;
@@ -43,14 +44,16 @@ impl Bell for NoBell {
     }
 }
 
-/// Memory of a lane, and of a receiver whose state is busy.
+/// Memory of an empty lane, and of a receiver whose state is busy.
 fn memory() -> Result<Shared> {
     let shared = Shared::new(RING_BYTES + size_of::<MemberArea>() + 4096)?;
-    // Touch every page before the time starts. SAFETY: the range is within the mapping, and no
+    let consumer = RING_BYTES + size_of::<MemberArea>() + offset_of!(LaneEnd, consumer);
+    // Touch every page before the time starts. SAFETY: the ranges are within the mapping, and no
     // other process has the mapping yet.
     unsafe {
         shared.at::<u8>(0, RING_BYTES).write_bytes(0, RING_BYTES);
         shared.at::<u32>(RING_BYTES, 1).write(BUSY_UNFENCED);
+        shared.at::<u32>(consumer, 1).write(first_index(ITEMS));
     }
     Ok(shared)
 }
@@ -64,7 +67,7 @@ fn fastest(send: impl Fn(Shared) -> Result<u64>) -> Result<f64> {
 pub fn rust() -> Result<f64> {
     fastest(|shared| {
         // SAFETY: both areas are mapped until the end of this function, which alone uses them, and
-        // are zero except for the state word.
+        // are as those of a new lane.
         let memory = unsafe {
             let end = shared.at(RING_BYTES + size_of::<MemberArea>(), 1);
             RawWriterMemory::new(shared.at(0, 1), ITEMS, end, shared.at(RING_BYTES, 1))
