@@ -12,7 +12,7 @@
 use core::array;
 use core::fmt;
 use core::mem::{offset_of, transmute};
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
 
 use crate::abi::{Item, LaneEnd, MAX_SLOTS, MemberArea, RingArea};
 use crate::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -22,10 +22,9 @@ use crate::prefetch::prefetch_to_write;
 /// The bytes of an item behind its sequence and its port are copied in this number of words.
 const WORDS: usize = (size_of::<Item>() - BEHIND_PORT) / size_of::<usize>();
 const BEHIND_PORT: usize = offset_of!(Item, port) + size_of::<u32>();
-const BEHIND_SEQUENCE: usize = offset_of!(Item, sequence) + size_of::<u32>();
 
 // The sequence comes first, and the port is next to it.
-const _: () = assert!(BEHIND_SEQUENCE == 4 && BEHIND_PORT == 8);
+const _: () = assert!(offset_of!(Item, sequence) == 0 && offset_of!(Item, port) == 4);
 
 /// An item behind its sequence, as the reader copies it.
 #[repr(C)]
@@ -352,14 +351,21 @@ impl WriterMemory for RawWriterMemory {
 
     #[inline]
     fn set_item(&self, index: u32, item: &Item) {
-        const BYTES: usize = size_of::<Item>() - BEHIND_SEQUENCE;
         let slot = self.place.item(index);
+        // Field by field, so that an item that the caller has just made need not be in memory.
+        //
         // SAFETY: the item is mapped, and no other code writes it. Until the sequence is stored, a
         // reader reads nothing but the sequence.
         unsafe {
-            let from: *const u8 = (&raw const *item).byte_add(BEHIND_SEQUENCE).cast();
-            let to: *mut u8 = slot.byte_add(BEHIND_SEQUENCE).cast();
-            ptr::copy_nonoverlapping(from, to, BYTES);
+            (&raw mut (*slot).port).write(item.port);
+            (&raw mut (*slot).from).write(item.from);
+            (&raw mut (*slot).flags).write(item.flags);
+            (&raw mut (*slot).inline_len).write(item.inline_len);
+            (&raw mut (*slot).from_gen).write(item.from_gen);
+            (&raw mut (*slot).offset).write(item.offset);
+            (&raw mut (*slot).length).write(item.length);
+            (&raw mut (*slot).cookie).write(item.cookie);
+            (&raw mut (*slot).data).write(item.data);
             store(&raw mut (*slot).sequence, index, Ordering::Release);
         }
     }
