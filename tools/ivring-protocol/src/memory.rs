@@ -58,10 +58,6 @@ pub trait WriterMemory: Memory {
     fn set_item(&self, index: u32, item: &Item);
     /// Loads the sequence in the slot of an index, which only this writer stores.
     fn sequence(&self, index: u32) -> u32;
-    /// Prefetches the slot of an index, to write there.
-    fn prefetch(&self, index: u32) {
-        let _ = index;
-    }
     /// Loads the consumer index, which the reader writes.
     fn consumer(&self) -> u32;
     /// Loads the word that says whether the reader has closed the ring.

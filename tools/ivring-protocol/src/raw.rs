@@ -352,6 +352,7 @@ impl WriterMemory for RawWriterMemory {
     #[inline]
     fn set_item(&self, index: u32, item: &Item) {
         let slot = self.place.item(index);
+        prefetch_to_write(slot);
         // Field by field, so that an item that the caller has just made need not be in memory.
         //
         // SAFETY: the item is mapped, and no other code writes it. Until the sequence is stored, a
@@ -373,11 +374,6 @@ impl WriterMemory for RawWriterMemory {
     #[inline]
     fn sequence(&self, index: u32) -> u32 {
         self.place.sequence(index, Ordering::Relaxed)
-    }
-
-    #[inline]
-    fn prefetch(&self, index: u32) {
-        prefetch_to_write(self.place.item(index));
     }
 
     #[inline]

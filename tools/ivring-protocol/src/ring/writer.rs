@@ -8,11 +8,6 @@ use crate::error::End;
 use crate::memory::WriterMemory;
 use crate::ring::next_index::next_index;
 
-/// The number of slots that the writer prefetches ahead. Measured on two CPUs with a stream of items,
-/// each with its notification: an item takes 21 ns without the prefetch, and 14 ns with 4 slots; with
-/// 8 slots the time varies more, and 16 slots are too many.
-const AHEAD: u32 = 4;
-
 /// The writing end of one ring: the private index of the next item, and the checks of the protocol.
 ///
 /// Items can be read as soon as they are pushed. After one or more of them the writer notifies the
@@ -20,14 +15,14 @@ const AHEAD: u32 = 4;
 #[derive(Debug)]
 pub struct RingWriter<M> {
     memory: M,
-    /// The index of the next item.
-    producer: u32,
+    /// The number of items pushed, plus `first`. The lower 32 bits are the index of the next item.
+    producer: u64,
+    /// The first value of `producer`.
+    first: u64,
     /// The last consumer index seen. It is behind `producer` by at most the capacity. Once the lane
     /// has ended it is behind by exactly the capacity, so that the lane is full.
     consumer: u32,
-    /// The number of items pushed.
-    sent: u64,
-    /// The number of items pushed before the last call of [`RingWriter::notify`].
+    /// The value of `producer` at the last call of [`RingWriter::notify`].
     notified: u64,
     end: Option<End>,
 }
@@ -35,13 +30,14 @@ pub struct RingWriter<M> {
 impl<M: WriterMemory> RingWriter<M> {
     /// A writer whose next item has index `producer`.
     pub fn new(memory: M, producer: u32) -> Self {
+        let first = producer.into();
         Self {
-            producer,
+            producer: first,
+            first,
             // The oldest possible index, so that the writer loads the real one before the first
             // item.
             consumer: producer.wrapping_sub(memory.capacity()),
-            sent: 0,
-            notified: 0,
+            notified: first,
             end: None,
             memory,
         }
@@ -63,7 +59,8 @@ impl<M: WriterMemory> RingWriter<M> {
     /// The index of the next item.
     #[inline]
     pub fn position(&self) -> u32 {
-        self.producer
+        // CAST: The lower half is the index.
+        self.producer as u32
     }
 
     /// The index that a sender without room waits for: half of a ring is then free, so the sender
@@ -74,13 +71,13 @@ impl<M: WriterMemory> RingWriter<M> {
 
     /// The number of items pushed.
     pub fn sent(&self) -> u64 {
-        self.sent
+        self.producer - self.first
     }
 
     /// The number of items that there is known room for, without a load of the reader's index.
     #[inline]
     pub fn room(&self) -> u32 {
-        self.capacity() - self.producer.wrapping_sub(self.consumer)
+        self.capacity() - self.position().wrapping_sub(self.consumer)
     }
 
     /// Loads the reader's index. Returns the number of items that there is room for.
@@ -99,7 +96,7 @@ impl<M: WriterMemory> RingWriter<M> {
         // Barrier C: pairs with the reader's release store of the index, after it is done with the
         // items.
         self.memory.fence(Ordering::Acquire);
-        let unread = self.producer.wrapping_sub(self.consumer);
+        let unread = self.position().wrapping_sub(self.consumer);
         if consumer.wrapping_sub(self.consumer) > unread {
             return Err(self.end(End::Broken));
         }
@@ -113,7 +110,7 @@ impl<M: WriterMemory> RingWriter<M> {
     /// Ends the ring: from now on there is no room, and [`RingWriter::refresh`] fails with `end`.
     pub fn end(&mut self, end: End) -> End {
         self.end = Some(end);
-        self.consumer = self.producer.wrapping_sub(self.capacity());
+        self.consumer = self.position().wrapping_sub(self.capacity());
         end
     }
 
@@ -122,18 +119,12 @@ impl<M: WriterMemory> RingWriter<M> {
     #[inline]
     #[must_use = "the lane may be full"]
     pub fn push(&mut self, item: &Item) -> bool {
-        let room = self.room();
-        if room == 0 {
+        if self.room() == 0 {
             return false;
         }
-        // Slots with unread items are left to the reader.
-        if room > AHEAD {
-            self.memory.prefetch(self.producer.wrapping_add(AHEAD));
-        }
         // Barrier P: the release store of the sequence pairs with the reader's acquire load of it.
-        self.memory.set_item(self.producer, item);
-        self.producer = self.producer.wrapping_add(1);
-        self.sent += 1;
+        self.memory.set_item(self.position(), item);
+        self.producer += 1;
         true
     }
 
@@ -142,10 +133,10 @@ impl<M: WriterMemory> RingWriter<M> {
     #[inline]
     #[must_use = "the reader may have to be rung"]
     pub fn notify(&mut self) -> bool {
-        if self.notified == self.sent {
+        if self.notified == self.producer {
             return false;
         }
-        self.notified = self.sent;
+        self.notified = self.producer;
         // Barrier A: pairs with the barrier on all CPUs that the reader executes after UNFENCED,
         // before it sleeps. The CPU may execute the load below before the store above, but the
         // compiler must not reorder them.
@@ -175,7 +166,7 @@ impl<M: WriterMemory> RingWriter<M> {
             // A timer wakes the reader, unless the lane holds as many items as the reader waits
             // for. A full lane always does, because it can receive no more items.
             DELAYED => {
-                let held = self.producer.wrapping_sub(self.memory.consumer());
+                let held = self.position().wrapping_sub(self.memory.consumer());
                 held >= self.capacity() || held >= self.memory.wake_items()
             }
             // BUSY, UNFENCED, or a value that the protocol does not define.

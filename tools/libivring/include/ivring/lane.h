@@ -113,7 +113,7 @@ int ivr_lane_ring(struct ivr_lane *lane);
  * How many slots ahead of the next item ivr_lane_push() takes a cache line for writing, so that it
  * does not wait for a line that is in the receiver's cache.
  */
-#define IVR_LANE_PREFETCH	6u
+#define IVR_LANE_PREFETCH	4u
 
 /**
  * ivr_lane_push() - write an item, which the receiver can read at once.
@@ -133,7 +133,7 @@ IVR_STATIC inline int ivr_lane_push(struct ivr_lane *lane, const struct ivring_i
 {
 	uint64_t producer = lane->producer;
 	uint32_t index = (uint32_t)producer;
-	struct ivring_item *slot, *ahead;
+	struct ivring_item *slot;
 
 	if (__builtin_expect(index == lane->limit, 0)) {
 		int ret = ivr_lane_refresh(lane);
@@ -141,14 +141,11 @@ IVR_STATIC inline int ivr_lane_push(struct ivr_lane *lane, const struct ivring_i
 		if (ret)
 			return ret;
 	}
-	ahead = &lane->item[(index + IVR_LANE_PREFETCH) & lane->mask];
+	slot = &lane->item[index & lane->mask];
 #ifdef __x86_64__
 	/* For the built-in function, gcc chooses an instruction that takes the line for reading. */
-	__asm__("prefetchw %0" : : "m"(*(const char *)ahead));
-#else
-	__builtin_prefetch(ahead, 1);
+	__asm__("prefetchw %c1(%0)" : : "r"(slot), "i"(IVR_LANE_PREFETCH * sizeof(*slot)));
 #endif
-	slot = &lane->item[index & lane->mask];
 	/* The copy leaves out the sequence, because a sequence of zero is an index too. */
 	__builtin_memcpy((char *)slot + sizeof(slot->sequence),
 			 (const char *)item + sizeof(item->sequence),
