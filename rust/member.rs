@@ -51,7 +51,7 @@ pub(crate) struct Member {
     /// Ends when the member leaves its region. The member's file may stay open longer.
     #[pin]
     pub(crate) membership: Membership,
-    /// For the items that the member enqueues.
+    /// Memory for the items that the member enqueues.
     #[pin]
     pub(crate) batch: Batch,
     pub(crate) counters: Counters,

@@ -68,8 +68,8 @@ impl Region {
         })
     }
 
-    /// Tells every member that wants to know, except the one in slot `but`, that the members have
-    /// changed.
+    /// Notifies every member, except the one in slot `but`, of a change of the members. Only tasks
+    /// and members that have asked for changes are woken.
     fn announce(&self, but: usize) {
         // The table is locked once per slot, so that it is never locked for long.
         for slot in (0..self.geometry.slots).filter(|&slot| slot as usize != but) {
@@ -87,9 +87,9 @@ impl Region {
         }
     }
 
-    /// Rings for each lane of a member that holds items. The member is about to leave, and may have
-    /// been killed between its last push and the doorbell. So its receivers find its last items,
-    /// also those that do not want to know who leaves.
+    /// Wakes the receiver of each of the member's lanes that holds items. The member is about to
+    /// leave, and may have been killed between its last push and its doorbell. So the receivers
+    /// find the last items of the member, even if they have not asked for changes of the members.
     fn wake_receivers(&self, member: &Member) {
         for lane in (0..self.geometry.slots).filter_map(|slot| member.lanes.to(slot).ok()) {
             let Ok(receiver) = lane.receiver() else {

@@ -42,7 +42,10 @@ static void flood_empty_lane(struct member *me, struct lane_out *out, const stru
 	lane_doorbell(out);
 }
 
-/* Write a sequence that says that there is an item, and take it back. The victim may read the item. */
+/*
+ * Store the sequence of an item that is not there, and overwrite it again. The victim may read the
+ * item.
+ */
 static void flood_false_lane(struct member *me, struct lane_out *out, const struct member *to)
 {
 	out->next = LOAD(&out->end->consumer);
@@ -65,7 +68,10 @@ static void flood_inbox(struct member *me, struct lane_out *out, const struct me
 	member_send(me, to->id, to->generation, 1);
 }
 
-/* A membership change wakes every idle member that wants this, as the victim does. */
+/*
+ * A change of the members wakes every idle member that has asked for it. The victim has asked for
+ * it.
+ */
 static void flood_members(struct member *me, struct lane_out *out, const struct member *to)
 {
 	struct ivring_attach a = attach_args(me->fd, IVRING_ID_ANY);
@@ -224,8 +230,8 @@ TEST_F(flood, latency_stays_bounded)
 	EXPECT_LT(20, asked);
 	EXPECT_LT(100, shared->calls);
 	/*
-	 * The victim slept between the requests and was rung. It need not be rung where
-	 * WAIT sees an item that is taken back.
+	 * The victim slept between the requests and was rung. It need not be rung where WAIT finds
+	 * the false sequence before it is overwritten.
 	 */
 	if (variant->flood != flood_false_lane)
 		EXPECT_LT(asked / 4, after.rung - before.rung);

@@ -53,7 +53,9 @@ static __u32 near(__u32 index)
 	return rng_below(2) ? index + by : index - by;
 }
 
-/* Write the sequence that the reader looks for next or soon, or one near it. The item is random. */
+/*
+ * Write a sequence that the reader looks for next or soon, or a value near it. The item is random.
+ */
 static void claim(struct ivring_ring_area *ring, const struct ivring_member_area *peer, __u32 entries)
 {
 	__u32 index = LOAD(&peer->lane[BAD].consumer) + rng_below(entries);
@@ -372,7 +374,7 @@ static void write_sequence(const struct lane_out *lane, __u32 ahead, __u32 wrong
 	STORE(&lane->ring->item[index % lane->entries].sequence, index + wrong);
 }
 
-/* The receiver sleeps. The lane of bad does not wake it, and another ring does. */
+/* The receiver sleeps. The lane of bad does not wake the receiver, but another ring does. */
 static bool is_woken_by_others(struct scene *s, bool lane)
 {
 	struct member *to = &s->to;
@@ -411,7 +413,7 @@ TEST_F(lane_sequence, instead_of_the_right_one)
 	lane_write(out, &item);
 	write_sequence(out, 0, variant->wrong);
 	EXPECT_TRUE(looks_empty(s));
-	/* The kernel lets the sender wait for its item, but no longer than it wants. */
+	/* A sender that flushes waits for its item until its own deadline. */
 	EXPECT_EQ(-ETIMEDOUT, lane_flush(out, out->next + 1, in_ms(20)));
 
 	/* The sender can still write the right sequence. */
@@ -438,7 +440,7 @@ TEST_F(lane_sequence, over_an_unread_item)
 	EXPECT_TRUE(looks_empty(s));
 	write_sequence(out, -ENTRIES, 0);
 
-	/* In the middle it hides the items behind it. */
+	/* A wrong sequence in the middle hides the items after it. */
 	write_sequence(out, 3 - ENTRIES, variant->wrong);
 	EXPECT_EQ(3, lane_pending(&s->in));
 	for (i = 0; i < 3; i++)
@@ -446,7 +448,10 @@ TEST_F(lane_sequence, over_an_unread_item)
 	EXPECT_TRUE(looks_empty(s));
 }
 
-/* The slot of the item that ends a delay decides, so the sender can wake the receiver too early. */
+/*
+ * The kernel looks only at the slot of the item that ends a delay, so the sender can end it too
+ * early.
+ */
 TEST_F(lane_sequence, end_of_a_delay)
 {
 	struct scene *s = &self->scene;

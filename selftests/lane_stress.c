@@ -111,7 +111,10 @@ static void read_lane(__u32 id)
 	__u32 generation;
 	bool gone;
 
-	/* Read this first: items that the member sent before it left are seen after that. */
+	/*
+	 * Read this first. Then the reads after it find the items that the member sent before it
+	 * left.
+	 */
 	gone = member_generation(&me, id) != peer->in.generation;
 	while (lane_take(&peer->in, &item)) {
 		memcpy(&generation, item.data, sizeof(generation));

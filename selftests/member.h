@@ -234,7 +234,10 @@ static inline __u32 ring_pending(const struct ivring_ring_area *ring, __u32 entr
 	return pending;
 }
 
-/* Copy the item of @index. The copy is equal to what was sent, except for the stamp of the kernel. */
+/*
+ * Copy the item of @index. The copy is equal to the item that was sent, except for the kernel's
+ * stamp.
+ */
 static inline void ring_copy(const struct ivring_ring_area *ring, __u32 entries, __u32 index,
 			     struct ivring_item *item)
 {

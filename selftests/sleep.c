@@ -173,7 +173,7 @@ static int members_poll(struct sleeper *s, int ms)
 	return poll(&p, 1, ms);
 }
 
-/* Like arm(), for a member that wants to learn of members too. */
+/* Like arm(), for a member that asks for changes of the members too. */
 static bool arm_for_members(struct sleeper *s)
 {
 	STORE(&s->member->area->members_wanted, 1);
@@ -210,7 +210,7 @@ static int members_eventfd(struct sleeper *s, int ms)
 	return ret;
 }
 
-/* Edge-triggered epoll needs no members_wanted, because it has asked for EPOLLPRI. */
+/* Edge-triggered epoll needs no members_wanted, because epoll has asked for EPOLLPRI. */
 static int members_open_epoll(struct sleeper *s)
 {
 	return open_epoll(s, EPOLLIN | EPOLLPRI | EPOLLET);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Members are only woken for what they asked for: changes of the members do not wake those
- * that sleep until items come.
+ * A member is woken only for the events that it asked for. Changes of the members do not wake a
+ * member that sleeps until items come.
  */
 #include <pthread.h>
 
@@ -26,7 +26,7 @@ FIXTURE_TEARDOWN(unasked)
 	member_close(&self->first);
 }
 
-/* The number of doorbells and of wakeups without work, of all these members. */
+/* The number of doorbells and of wakeups without work, summed over @count members. */
 static __u64 woken(const struct member *many, int count)
 {
 	__u64 sum = 0;
@@ -45,7 +45,7 @@ static void *wait_for_items(void *member)
 	return NULL;
 }
 
-/* @TIMES members come and go while @MANY members wait for items. */
+/* TIMES members come and go while MANY members wait for items. */
 TEST_F(unasked, many_sleep_on)
 {
 	__u64 begin, slowest = 0;
@@ -67,7 +67,7 @@ TEST_F(unasked, many_sleep_on)
 		member_close(&other);
 	}
 	EXPECT_EQ(0, woken(self->many, MANY));
-	/* They sleep in earnest: an item wakes each of them. */
+	/* All of them are asleep: an item wakes each of them. */
 	for (i = 0; i < MANY; i++) {
 		EXPECT_EQ(0, member_send(&self->first, self->many[i].id,
 					 self->many[i].generation, 0));

@@ -199,7 +199,7 @@ TEST_F(wait, members)
 	EXPECT_EQ(IVRING_EVENT_ITEMS, events);
 }
 
-/* The member has asked for changes, but not the task, which is woken and sleeps on. */
+/* The member has asked for changes, but the task has not. So the task is woken and sleeps again. */
 TEST_F(wait, spurious)
 {
 	struct member c;

@@ -179,8 +179,8 @@ impl Endpoint {
         // - By this function's requirements.
         // - The endpoint, and with it the doorbell, lives until the file is released.
         //
-        // Epoll may change its interest later without registering again, so each poller is on both
-        // queues.
+        // Epoll may change the events that it polls for without registering again, so each poller
+        // is on both queues.
         unsafe {
             self.doorbell.sleepers.register(file, table);
             self.doorbell.watchers.register(file, table);

@@ -9,8 +9,8 @@ use crate::{
     uapi::{Item, MAX_BATCH},
 };
 
-/// Memory for the items that a member enqueues by one call. The member keeps it for its next call,
-/// because allocating it takes more instructions than enqueueing 32 items.
+/// Memory for the items that a member enqueues by one call. The member keeps the memory for its
+/// next call, because an allocation takes more instructions than enqueueing 32 items.
 #[pin_data]
 pub(crate) struct Batch {
     #[pin]
@@ -24,7 +24,8 @@ impl Batch {
         })
     }
 
-    /// Memory for `MAX_BATCH` items; new memory if another call uses the member's.
+    /// Returns memory for `MAX_BATCH` items: the memory that the member keeps, or new memory if
+    /// there is none, or if another call is using it.
     pub(crate) fn take(&self) -> Result<KVec<Item>> {
         let spare = self.spare.lock().take();
         match spare {
@@ -38,7 +39,8 @@ impl Batch {
 
     /// Keeps memory that [`Batch::take`] has returned, for the next call.
     pub(crate) fn keep(&self, memory: KVec<Item>) {
-        // Memory that a call has put back meanwhile is freed without the lock.
+        // If another call has put memory back meanwhile, that memory is freed after the lock is
+        // released.
         let old = self.spare.lock().replace(memory);
         drop(old);
     }

@@ -134,8 +134,9 @@ impl Bell {
     }
 
     /// Rings the member if it is idle and wants to be woken for the items of this ring. The caller
-    /// has written items in a ring of this capacity. `holds` says whether the ring holds at least a
-    /// number of items, which is two to the capacity. True if this call has rung the doorbell.
+    /// has written items into a ring of this capacity. `holds(count)` returns whether the ring
+    /// holds at least `count` items, where `count` is two to `capacity`. Returns true if this call
+    /// has rung the doorbell.
     pub(crate) fn interrupt(&self, capacity: u32, holds: impl FnOnce(u32) -> bool) -> bool {
         match Delay::wanted(self.words(), capacity).filter(|delay| !holds(delay.items)) {
             None => self.notify(),
@@ -158,16 +159,15 @@ impl Bell {
         due
     }
 
-    /// The members of the region have changed: wakes the tasks that wait for this, and rings the
-    /// member if it is idle and has asked for this in its memory. The caller has published the
-    /// change.
+    /// Wakes the tasks that wait for changes of the region's members, and rings the member if it is
+    /// idle and `members_wanted` is set. The caller has published the change before.
     pub(crate) fn members_changed(&self) {
-        // Barrier D: the lock of the queue, taken after the change. A task that was not on the queue
-        // yet takes this lock later, and then finds the change.
+        // Barrier D: the lock of the queue, which is taken after the change. A task that was not on
+        // the queue yet takes this lock later, and then finds the change.
         self.doorbell.watchers.wake_for(EPOLLPRI);
-        // Barrier M: between the change and the looks at the word and at the state. Pairs with the
-        // member's barrier between its stores of the word and of IDLE and its last look at the
-        // members.
+        // Barrier M: between the change and the loads of `members_wanted` and of the state. Pairs
+        // with the member's barrier between its stores of `members_wanted` and of IDLE and its last
+        // look at `members`.
         smp_mb(Full);
         if self.words().members_wanted().load() != 0 {
             self.notify();

@@ -57,7 +57,7 @@ pub(crate) struct Doorbell {
     /// The tasks that sleep or poll until the doorbell rings.
     #[pin]
     pub(crate) sleepers: WaitQueue,
-    /// The tasks that sleep or poll until the members of the region change. They are on
+    /// The tasks that sleep or poll until the members of the region change. These tasks are on
     /// `sleepers` too.
     #[pin]
     pub(crate) watchers: WaitQueue,

@@ -63,7 +63,7 @@ pub(crate) struct Counts {
 pub(crate) struct Sent {
     /// How many items were put in.
     pub(crate) done: usize,
-    /// The index behind the last of these items.
+    /// The index after the last of these items.
     pub(crate) position: u32,
     /// This call has rung the member's doorbell.
     pub(crate) rung: bool,
@@ -112,8 +112,8 @@ impl Inbox {
         })
     }
 
-    /// Returns how many items were put in, the index behind them, and how many items the inbox
-    /// holds now.
+    /// Returns how many items were put in, the index after the last of them, and how many items the
+    /// inbox holds now.
     fn write(&self, items: &[Item]) -> Result<(usize, u32, u32)> {
         let mut side = self.side.lock();
         if side.closed {

@@ -2,8 +2,8 @@
 
 //! A lane: a ring that one member writes and another one reads, both in user space.
 //!
-//! The kernel trusts neither the receiver's index nor the sequences of the sender's items: it only
-//! compares them.
+//! The kernel trusts neither the receiver's index nor the sequences of the sender's items. It only
+//! compares an index with the sequence in the entry of this index.
 
 use kernel::{
     new_spinlock,
@@ -190,13 +190,14 @@ impl<'a> ReceiverEnd<'a> {
             .store_release(first_index(self.lane.entries));
     }
 
-    /// Whether the lane holds at least `count` items, one to its capacity, if the sender writes
-    /// items in order.
+    /// Whether the lane holds at least `count` items. `count` is one to the capacity. The result is
+    /// right if the sender writes items in order.
     ///
-    /// If the receiver reads on during the call, the sender may write the slot that this looks at
-    /// again, and the result is false although the lane holds items. No wakeup is lost: the sender
-    /// has found an index that the receiver stored after this has read the old one. So the sender
-    /// also finds the state or mark that the caller stored before its barrier (S, A or Q).
+    /// If the receiver reads more items during the call, the sender may reuse the slot that this
+    /// function looks at. Then the result is false although the lane holds items. No wakeup is
+    /// lost: the sender has found a newer index, which the receiver stored after this function had
+    /// read the old one. So the sender also finds the state or mark that the caller stored before
+    /// its barrier (S, A or Q).
     pub(crate) fn holds(self, count: u32) -> bool {
         let last = count.wrapping_sub(1);
         self.has(self.consumer().load().wrapping_add(last))
@@ -213,7 +214,8 @@ impl<'a> ReceiverEnd<'a> {
         Quiet(self.receiver).is_marked(self.lane.from.slot)
     }
 
-    /// Whether the lane is empty, and no item was read since the last call. One call at a time.
+    /// Whether the lane is empty, and no item was read since the last call. Only one task at a time
+    /// calls this.
     pub(crate) fn stands_still(self) -> bool {
         let consumer = self.consumer().load();
         let seen = self.lane.seen.load(Relaxed);
@@ -227,8 +229,8 @@ impl<'a> ReceiverEnd<'a> {
         self.has(consumer) || self.lane.progress.is_due(consumer)
     }
 
-    /// Looks at the lane for its receiver: whether it holds an item. Does [`Lane::tell`] if the
-    /// receiver has read items and has not notified the sender itself.
+    /// Returns whether the lane holds an item. Calls [`Lane::tell`] if the receiver has read items
+    /// and has not notified the sender itself.
     pub(crate) fn look_for_receiver(self) -> (bool, Woken) {
         let consumer = self.consumer().load();
         let woken = match self.lane.progress.is_due(consumer) {
@@ -279,7 +281,7 @@ mod tests {
         Ok((area, lane))
     }
 
-    /// What the lane holds, for each place of the reader, also where the index wraps.
+    /// `holds` is right for each index of the reader, also where the index wraps.
     #[test]
     fn holds() -> Result {
         let (area, lane) = lane()?;
@@ -305,7 +307,7 @@ mod tests {
         Ok(())
     }
 
-    /// A sequence that is not the one that the reader looks for is no item.
+    /// A sequence other than the reader's index means that there is no item.
     #[test]
     fn hostile_sequence() -> Result {
         let (area, lane) = lane()?;

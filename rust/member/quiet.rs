@@ -36,7 +36,8 @@ impl<'a> Quiet<'a> {
     /// each sender passes a barrier of its own.
     pub(crate) fn mark(self, index: usize, bits: u32) {
         // Barrier Q: the operation is fully ordered, between the mark and the look at the lanes.
-        // Pairs with the barrier in `is_marked`, and with user space's after it has written.
+        // Pairs with the barrier in `is_marked`, and with user space's barrier after it has written
+        // items.
         self.word(index).set_bits(bits);
     }
 

@@ -146,7 +146,7 @@ pub(crate) struct Items<'a> {
     _area: PhantomData<&'a Area>,
 }
 
-/// Where the bytes of an item begin that are not its sequence.
+/// The offset of the bytes after the sequence of an item.
 const CONTENT: usize = offset_of!(Item, sequence) + size_of::<u32>();
 
 impl<'a> Items<'a> {
@@ -161,8 +161,8 @@ impl<'a> Items<'a> {
         unsafe { self.first.add((index & self.mask) as usize) }.cast()
     }
 
-    /// The sequence of the item at the place of `index`. If it is `index`, the ring has the item of
-    /// this index; if it is anything else, the ring does not have it.
+    /// The sequence of the item at the place of `index`. If its value is `index`, the ring has the
+    /// item of this index. If it has any other value, the ring does not have this item.
     pub(crate) fn sequence(self, index: u32) -> Word<'a> {
         // SAFETY: The field lies within the item.
         let sequence = unsafe { self.place(index).add(offset_of!(Item, sequence)) };
@@ -170,8 +170,8 @@ impl<'a> Items<'a> {
         Word(sequence.cast(), PhantomData)
     }
 
-    /// Writes `item` at the place of `index`, and then `index` as its sequence. The sequence that
-    /// `item` has is ignored. Used for rings that only the kernel writes, and by one call at a time.
+    /// Writes `item` at the place of `index`, and then `index` as its sequence. The sequence in
+    /// `item` is ignored. The ring is written only by the kernel, and by one task at a time.
     pub(crate) fn write(self, index: u32, item: &Item) {
         let from = ptr::from_ref(item).cast::<u8>();
         let to = self.place(index).as_ptr();
@@ -183,7 +183,7 @@ impl<'a> Items<'a> {
             ptr::copy_nonoverlapping(from.add(CONTENT), to.add(CONTENT), bytes);
         }
         // Barrier P: a reader that finds this sequence finds the item. The copy does not touch the
-        // sequence, because readers must not find a value there that is not an index.
+        // sequence, because a reader would take any value there for an index.
         self.sequence(index).store_release(index);
     }
 }
@@ -219,7 +219,8 @@ mod tests {
         Ok(())
     }
 
-    /// The place of an index, and its sequence, which is not that of the item that is copied.
+    /// Items are written to the place of their index. Their sequence is the index, not the sequence
+    /// in the item that is copied.
     #[test]
     fn items() -> Result {
         let area = Area::new(1)?;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A release store that needs no call of a function.
+//! A release store without a function call.
 
 use core::arch::asm;
 use kernel::sync::atomic::{self, Release};
 
-/// Stores `value` after everything that the caller has read and written before.
+/// Stores `value` with release order: after all earlier loads and stores of the caller.
 ///
 /// The kernel's Rust API calls a C function for this, which takes 10 instructions. An ENQUEUE makes
 /// this store once per item.
@@ -16,10 +16,11 @@ use kernel::sync::atomic::{self, Release};
 #[inline(always)]
 pub(crate) unsafe fn store_release(word: *mut u32, value: u32) {
     if cfg!(target_arch = "x86_64") {
-        // `smp_store_release()` does the same on x86, where only the compiler reorders stores.
+        // `smp_store_release()` does the same on x86, where only the compiler can move an earlier
+        // access after a store.
         //
-        // SAFETY: The assembly is empty. It is a barrier for the compiler. The store is valid by
-        // this function's requirements.
+        // SAFETY: The empty assembly is only a barrier for the compiler. The store is valid by this
+        // function's requirements.
         unsafe {
             asm!("");
             word.write_volatile(value);

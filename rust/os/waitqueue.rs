@@ -100,10 +100,10 @@ impl WaitQueue {
         unsafe { bindings::__wake_up(self.head.get(), TASK_NORMAL, 0, ptr::null_mut()) };
     }
 
-    /// Wakes all tasks that sleep here, and those that poll here for one of these `EPOLL*` events.
+    /// Wakes all tasks that sleep here, and the pollers that poll for one of these `EPOLL*` events.
     pub(crate) fn wake_for(&self, events: u32) {
         let key = ptr::without_provenance_mut(events as usize);
-        // SAFETY: `head` was initialized by `new`. The key of a poll is its events.
+        // SAFETY: `head` was initialized by `new`. Pollers expect their events as the key.
         unsafe { bindings::__wake_up(self.head.get(), TASK_NORMAL, 0, key) };
     }
 

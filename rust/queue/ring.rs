@@ -14,8 +14,8 @@ use crate::{
 };
 
 /// The first index of a new ring of this capacity: one round before the index wraps. So every ring
-/// that is used for more than a round tests that both sides handle the wrap, and the zeroes of a new
-/// ring are not the sequence that its reader looks for.
+/// that is used for more than a round tests that both sides handle the wrap, and the zeroed memory
+/// of a new ring holds no sequence that its reader looks for.
 pub(crate) fn first_index(capacity: u32) -> u32 {
     0u32.wrapping_sub(capacity)
 }
@@ -107,13 +107,13 @@ impl RingWriter {
         Ok(ring.items.capacity() - self.pending(ring)?)
     }
 
-    /// Writes as many of `items` as fit, and returns their number. The reader finds each of them at
-    /// once.
+    /// Writes as many of `items` as fit, and returns their number. The reader can read each item as
+    /// soon as it is written.
     pub(crate) fn push(&mut self, ring: RingMemory<'_>, items: &[Item]) -> Result<usize> {
         let count = items.len().min(self.room(ring)? as usize);
         for item in &items[..count] {
             ring.items.write(self.producer, item);
-            // INVARIANT: There was room for `count` items, and the next one is not written yet.
+            // INVARIANT: There was room for `count` items, and the next item is not written yet.
             self.producer = self.producer.wrapping_add(1);
         }
         Ok(count)
@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(writer.position(), START);
         assert_eq!(writer.pending(memory.ring())?, 0);
         assert_eq!(writer.room(memory.ring())?, CAPACITY);
-        // A new ring has no item of any index of its first round.
+        // A new ring holds no item of its first round.
         assert!((START..=u32::MAX).all(|index| !memory.has(index)));
         Ok(())
     }

@@ -16,7 +16,10 @@ static void send_number(struct ivr_lane *lane, uint64_t number)
 	while ((ret = ivr_lane_push(lane, &item)) == -EAGAIN)
 		check(ivr_lane_wait(lane, ivr_deadline_ms(PATIENCE_MS)), "room");
 	check(ret, "send");
-	/* The receiver is notified of each number, as if the next number were not known yet. */
+	/*
+	 * Notify the receiver of each number, as a program does that does not know the next number
+	 * yet.
+	 */
 	check(ivr_lane_notify(lane), "send");
 }
 

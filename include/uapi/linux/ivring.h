@@ -47,9 +47,10 @@
 
 /**
  * struct ivring_item - one work item, 64 bytes, with the same layout on every ring.
- * @sequence:	in a ring: the index of the item, which its writer stores last. The item of
- *		index i is readable once an acquire load of @sequence returns i. Zero on the
- *		way in, and in a lane the writer sets it
+ * @sequence:	in a ring: the index of the item. The writer of the ring stores it after the
+ *		rest of the item. The item of index i is readable once an acquire load of
+ *		@sequence returns i. Zero on the way in; the sender of a lane stores the
+ *		index itself
  * @port:	the program of the receiving member that the item is for
  * @from:	id of the sending member; zero on the way in, stamped by the kernel.
  *		Zero in a lane, because the lane identifies the sender
@@ -136,10 +137,10 @@ struct ivring_region_area {
  * @pad:		unused
  * @item:		the items; the item of index i is item[i % capacity]
  *
- * Indices are free-running. The first index is minus the ring's capacity, so that the
- * index of every ring wraps early, programs are tested with the wrap, and zeroed memory
- * holds no item. The reader finds the item of its consumer index i if the sequence of
- * item[i % capacity] is i; there is no index of the writer.
+ * Indices are free-running. The first index is minus the ring's capacity. So the index of
+ * every ring wraps early, programs are tested with the wrap, and zeroed memory holds no
+ * item. The item of index i is in the ring if the sequence of item[i % capacity] is i. The
+ * writer publishes no index.
  *
  * A lane area is sizeof(struct ivring_ring_area) + 64 * capacity bytes, rounded up
  * to whole pages. In an inbox area struct ivring_lanes follows the ring.
@@ -188,18 +189,18 @@ struct ivring_lanes {
 
 /*
  * The state word. A sender stores the sequence of an item, passes a full barrier and reads
- * the state. One barrier and one look are enough for several items. The sender must ring the
- * receiver if the state is IDLE or GONE. If the state is DELAYED, it must ring if the ring
- * holds wake_items or more, or is full. In the other states it need not ring. A sender by a
- * lane also reads the bit of its slot in ivring_member_area.quiet. If this bit is set, the
- * sender must ring in every state.
+ * the state. One barrier and one load of the state are enough for several items. The sender
+ * must ring the receiver if the state is IDLE or GONE. If the state is DELAYED, it must
+ * ring if the ring holds wake_items or more, or is full. In the other states it need not
+ * ring. A sender by a lane also reads the bit of its slot in ivring_member_area.quiet. If
+ * this bit is set, the sender must ring in every state.
  *
  * A sender may first read the state by an acquire load without a full barrier. Only the
- * compiler must keep the order of the sequence's store and this load. If the sender finds
- * UNFENCED, and after that load finds the bit clear, it is done. Otherwise it passes the
- * full barrier and reads the state and the bit again. So a receiver that turns UNFENCED
- * into anything else must make all CPUs pass a barrier before it looks at the rings for
- * the last time, and before it sets a bit of quiet. It does so by IVRING_IOC_FENCE, or the
+ * compiler must keep the order of the store of the sequence and this load. If the sender
+ * finds UNFENCED, and after that load finds the bit clear, it is done. Otherwise it passes
+ * the full barrier and reads the state and the bit again. So a receiver that turns UNFENCED
+ * into anything else must make all CPUs pass a barrier before it looks at the rings for the
+ * last time, and before it sets a bit of quiet. It does so by IVRING_IOC_FENCE, or the
  * kernel does it.
  */
 #define IVRING_BUSY			0u	/* the member looks at its rings again by itself */
@@ -212,7 +213,7 @@ struct ivring_lanes {
  * struct ivring_lane_end - the reader's end of a lane that leads to a member.
  * @consumer:		free-running index of the next item to be read. A release store of
  *			it releases all items before it, and the payload they name. When the
- *			lane is opened, the kernel sets it to the first index
+ *			lane is opened, the kernel sets it to the first index of the lane
  * @closed:		nonzero once the receiver has closed the lane; set by the kernel
  */
 struct ivring_lane_end {
@@ -234,30 +235,31 @@ struct ivring_lane_end {
  *			IVRING_MAX_WAKE_DELAY_US. If it is zero, or @wake_items is below
  *			two, every item wakes an idle member
  * @inbox_consumer:	free-running index of the next inbox item to be read. A release
- *			store of it releases all items before it, and the payload they
- *			name. It starts at the first index
+ *			store of it releases all items before it, and the payload they name.
+ *			It starts at the first index of the inbox
  * @members_seen:	the value of ivring_region_area.members that the member has
  *			acted upon
  * @max_lane_entries:	largest capacity, in items, of a lane that peers may open to the
  *			member; zero refuses all lanes. It starts at
  *			IVRING_MAX_LANE_ENTRIES, or at zero with IVRING_ATTACH_NO_LANES
- * @members_wanted:	nonzero if a doorbell is to wake the member, when it is idle, after
- *			members have attached or left. The member sets it before it sets
- *			IDLE. Only members that arm in user space and then sleep in WAIT
- *			with IVRING_WAIT_ARMED, or on an eventfd, need it: IVRING_WAIT_MEMBERS
- *			and EPOLLPRI say the same for WAIT and for all kinds of poll(). It
+ * @members_wanted:	nonzero if the kernel shall ring the member, when the member is
+ *			idle, after members have attached or left; zero if not. The member
+ *			sets it before it stores IDLE. Only a member that arms in user
+ *			space, and then sleeps in WAIT with IVRING_WAIT_ARMED or on an
+ *			eventfd, needs it. For other kinds of WAIT and for all kinds of
+ *			poll(), IVRING_WAIT_MEMBERS and EPOLLPRI have this meaning. It
  *			starts at zero
  * @quiet:		one bit for each slot; that of slot i is bit i % 32 of word i / 32.
- *			While the bit is set, the member does not look at the lane from
- *			that slot, and the sender must call IVRING_IOC_DOORBELL for each
- *			item. To mark a lane, the member sets the bit by an atomic
- *			operation, passes a full barrier, and looks at the lane once more.
- *			If the lane is not empty, the member clears the bit by an atomic
- *			operation. IVRING_IOC_DOORBELL for a lane that is not empty clears
- *			the bit and then advances ivring_lanes.woken. Opening and closing
- *			the lane clear the bit too. If the member has many lanes, WAIT and
- *			poll() set the bit for lanes that have been empty for many calls.
- *			A member may ignore these words if it looks at all its lanes
+ *			While the bit is set, the member does not look at the lane from that
+ *			slot, and the sender must call IVRING_IOC_DOORBELL after it has
+ *			pushed one or several items. To mark a lane, the member sets the bit
+ *			by an atomic operation, passes a full barrier, and looks at the lane
+ *			once more. If the lane is not empty, the member clears the bit by an
+ *			atomic operation. IVRING_IOC_DOORBELL for a lane that is not empty
+ *			clears the bit and then advances ivring_lanes.woken. Opening and
+ *			closing the lane clear the bit too. If the member has many lanes,
+ *			WAIT and poll() set the bit for lanes that have been empty for many
+ *			calls. A member may ignore these words if it looks at all its lanes
  * @lane:		one for each slot: the reader's end of the lane from that slot
  *
  * The outbox, which holds the payload that this member sends, begins

@@ -103,9 +103,10 @@ impl Mapping {
                 let (from, flags, inline) = (head & 0xffff, (head >> 16) & 0xff, head >> 24);
                 let good = head == 0
                     || from < abi::MAX_SLOTS && flags <= u32::from(abi::ITEM_FLAGS) && inline <= 32;
-                // The values may be of different senders. The generation of a member is odd.
+                // The head and the generation may come from items of different senders. A member's
+                // generation is odd.
                 let good = good && (generation == 0 || generation % 2 == 1);
-                // The index belongs to this slot, or no item has been written yet.
+                // The sequence is an index of this slot, or zero if no item has been written yet.
                 let belongs = u64::from(sequence) % self.entries as u64 == index;
                 let good = good && (sequence == 0 || belongs);
                 (!good).then(|| {

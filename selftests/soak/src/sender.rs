@@ -257,7 +257,8 @@ impl<'m> Sender<'m> {
             Ok(sent) => {
                 let items = sent.map_or(count, |sent| sent.items as usize);
                 ensure!(items <= count, "more items were sent than there were");
-                // The remaining items have been sent to a receiver that has left, or not at all.
+                // The remaining items were sent to a receiver that has left, or were not sent at
+                // all.
                 if items == count || self.handle.is_present(to) {
                     flow.sent(items);
                 } else {

@@ -18,9 +18,9 @@ sums! {
     /// What happened to items.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct Tally {
-        /// Published: their sender has counted them, or they were received.
+        /// Sent: their sender has counted them, or they were received.
         pub sent: u64,
-        /// Published items whose sender was killed before it had counted them.
+        /// Sent items whose sender was killed before it had counted them.
         pub unnoted: u64,
         /// Received in order and unchanged.
         pub received: u64,

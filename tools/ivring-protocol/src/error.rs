@@ -9,7 +9,7 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The consumer index of a ring has gone back, or is ahead of the items that were sent.
+    /// The consumer index of a ring has gone back, or is ahead of the items in the ring.
     ConsumerIndex,
     /// The length of an item's inline data exceeds the space for it in an item.
     InlineLength,

@@ -73,8 +73,8 @@ struct Lane<'m> {
     /// The items of this writer begin here.
     resumed: u64,
     notified: u64,
-    /// The items before this one are known to the writer to have been read. If it has not looked
-    /// yet, this may be negative.
+    /// The writer knows that the items before this number have been read. If the writer has not
+    /// looked yet, this number may be negative.
     seen_read: i64,
     read: u64,
     seen: u64,
@@ -198,7 +198,7 @@ impl<'m> Lane<'m> {
         let told = self.ring.advance(count as u32);
         prop_assert_eq!(told, position.is_some_and(|position| position <= self.read));
         prop_assert_eq!(self.memory.consumer.get(), self.index(self.read as i64));
-        // The reader omits its fence only if it will come again.
+        // The reader omits its fence only if it will release more items.
         let fenced = self.memory.steps().contains(&"full");
         prop_assert_eq!(fenced, self.known() == 0);
         Ok(())
@@ -212,7 +212,8 @@ fn is_fault<T>(result: Result<T, Fault>) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
-    /// Pushed, found and released items are as in the model. Then one side writes an invalid value.
+    /// The numbers of pushed, found and released items are as in the model. Then one side writes an
+    /// invalid value.
     #[test]
     fn both_ends_are_as_in_the_model(
         log2 in 1u32..7,
@@ -231,15 +232,16 @@ proptest! {
         let moves = u64::from(lie);
         match who {
             0 => {
-                // The reader does not come past a slot with a wrong sequence, unless it has found
-                // the item before.
+                // The reader does not go past a slot with a wrong sequence, unless it has found the
+                // item of this slot before.
                 let number = lane.read + u64::from(slot) % lane.capacity;
                 let index = lane.index(number as i64);
                 memory.slot(index).sequence = index.wrapping_add(lie);
                 let last = match number {
                     _ if number < lane.seen => lane.pushed,
                     _ if lie != 0 => lane.pushed.min(number),
-                    // An item that comes early, and perhaps items of the last round behind it.
+                    // The sequence comes early, and the slots after it may hold only items of the
+                    // last round.
                     _ if number == lane.pushed => number + 1,
                     _ => lane.pushed,
                 };

@@ -32,9 +32,9 @@ pub trait ReaderMemory: Memory {
     fn room_wanted(&self) -> u32;
     /// Loads the index that this sender waits for.
     fn room_at(&self) -> u32;
-    /// Copies the item at an index, except its sequence, which is zero in the copy. The sender has
-    /// stored the sequence before. A sender that breaks the protocol may be writing the item at the
-    /// same time.
+    /// Copies the item at an index, except its sequence, which is zero in the copy. The caller has
+    /// found the sequence of the item before. A sender that breaks the protocol may be writing the
+    /// item at the same time.
     fn item(&self, index: u32) -> Item;
     /// Stores the reader's own consumer index, with release order.
     fn set_consumer(&self, index: u32);

@@ -19,14 +19,14 @@ use crate::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::memory::{Memory, ReaderMemory, StateMemory, WriterMemory};
 use crate::prefetch::prefetch_to_write;
 
-/// The bytes of an item behind its sequence and its port are copied in this number of words.
+/// The number of words in which the bytes of an item after its sequence and its port are copied.
 const WORDS: usize = (size_of::<Item>() - BEHIND_PORT) / size_of::<usize>();
 const BEHIND_PORT: usize = offset_of!(Item, port) + size_of::<u32>();
 
 // The sequence comes first, and the port is next to it.
 const _: () = assert!(offset_of!(Item, sequence) == 0 && offset_of!(Item, port) == 4);
 
-/// An item behind its sequence, as the reader copies it.
+/// An item as the reader copies it, without its sequence, which is zero here.
 #[repr(C)]
 struct Copied {
     sequence: u32,
@@ -169,8 +169,8 @@ impl RawReaderMemory {
     /// - a [`RingArea`] and `capacity` items are mapped at `area`, readable and aligned to 8 bytes;
     /// - `consumer` is mapped, writable and aligned;
     /// - this process accesses both with atomics only. (A [`RawWriterMemory`] of the same ring may
-    ///   write items with plain stores, because a reader only reads the sequence of an item before
-    ///   the writer has stored it there.)
+    ///   write items with plain stores, because until the writer has stored the sequence of an
+    ///   item, a reader reads only this sequence.)
     pub unsafe fn new(area: NonNull<RingArea>, capacity: u32, consumer: NonNull<u32>) -> Self {
         Self {
             place: Place::new(area, capacity),
@@ -234,8 +234,8 @@ impl ReaderMemory for RawReaderMemory {
         // SAFETY: the item is mapped, and so are its words.
         let words: *mut usize = unsafe { item.byte_add(BEHIND_PORT) }.cast();
         let words = array::from_fn(|i| {
-            // SAFETY: behind its port the item has `WORDS` aligned words. The loads are allowed as
-            // above.
+            // SAFETY: after its port the item has `WORDS` aligned words. The loads are allowed for
+            // the reason above.
             unsafe { AtomicUsize::from_ptr(words.add(i)) }.load(Ordering::Relaxed)
         });
         let copied = Copied {
@@ -353,7 +353,8 @@ impl WriterMemory for RawWriterMemory {
     fn set_item(&self, index: u32, item: &Item) {
         let slot = self.place.item(index);
         prefetch_to_write(slot);
-        // Field by field, so that an item that the caller has just made need not be in memory.
+        // The fields are written one by one, so that the compiler need not build the item in memory
+        // first.
         //
         // SAFETY: the item is mapped, and no other code writes it. Until the sequence is stored, a
         // reader reads nothing but the sequence.

@@ -173,7 +173,7 @@ impl<R: ReaderMemory, S: StateMemory, T> Receiver<R, S, T> {
         &self.rings
     }
 
-    /// A ring, for a look for its items.
+    /// The ring with this index, in which the caller looks for items.
     pub fn ring(&mut self, ring: usize) -> &mut RingReader<R> {
         &mut self.rings[ring].0
     }

@@ -90,8 +90,8 @@ fn a_ring_with_wrong_sequences_holds_up_no_other() {
         for memory in &memories {
             memory.send(0);
         }
-        // The sender of the first ring overwrites an item that was not read, or does not say in
-        // which slot its items are.
+        // The sender of the first ring stores a wrong sequence in the slot of an item that was not
+        // read.
         let index = memories[0].consumer.get();
         memories[0].slot(index).sequence = index.wrapping_add(ahead);
         assert_eq!(drain(&mut receiver, 10), [('b', 1), ('c', 1)], "{ahead}");

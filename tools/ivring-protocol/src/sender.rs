@@ -55,7 +55,7 @@ pub struct Sender<M, B> {
 pub struct LaneStats {
     /// Items sent.
     pub sent: u64,
-    /// System calls to ring the receiver. All other notifications needed none.
+    /// System calls to ring the receiver. All other notifications needed no system call.
     pub doorbells: u64,
     /// The system calls among `doorbells` that woke the receiver.
     pub rung: u64,
@@ -102,8 +102,8 @@ impl<M: WriterMemory, B: Bell> Sender<M, B> {
         self.polling = polling;
     }
 
-    /// Sends an item. The reader can read it at once. A reader that is idle does so after
-    /// [`Sender::notify`].
+    /// Writes an item, which the receiver can read at once. Only [`Sender::notify`] wakes a
+    /// receiver that is idle.
     ///
     /// # Errors
     ///

@@ -26,8 +26,9 @@ enum State {
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Store {
-    /// A sender's item with this number, counted from one: its sequence. A sender's CPU executes
-    /// the stores of its items in order, so the last number says which items are there.
+    /// The sequence of a sender's item. The items of a sender are numbered from one. The sender's
+    /// CPU executes the stores of its items in order, so the last number shows which items are
+    /// there.
     Item(usize, u8),
     State(State),
 }

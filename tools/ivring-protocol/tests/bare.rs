@@ -175,7 +175,8 @@ impl Bell for &Pair {
     }
 }
 
-/// Sends numbers, and notifies the receiver of batches of varying size, with pauses in which the receiver falls asleep.
+/// Sends numbers in batches of varying size, and notifies the receiver once per batch. Makes pauses
+/// in which the receiver falls asleep.
 fn send(pair: &Pair, seed: u64, polling: Duration) -> Result<u64> {
     let mut sender = pair.sender();
     sender.set_polling(Polling::new(polling, clock));

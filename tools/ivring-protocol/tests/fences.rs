@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! Races of two threads, repeated many times: one sends an item while the other arms, or one asks
-//! for room while the other makes some. The thread that comes second must see the other's store.
-//! Without the fences it sometimes does not, on a machine with more than one CPU: the tests also
-//! check that the races fail then.
+//! for room while the other makes room. The thread that comes second must see the other's store. On
+//! a machine with more than one CPU, it sometimes misses this store if the fences are left out. The
+//! tests check this too.
 
 mod membarrier;
 

@@ -204,10 +204,11 @@ impl Shared {
         self.area.wake_items().store(0, Ordering::Relaxed);
     }
 
-    /// Sets whether changes of the members wake this member when it is idle. The caller arms it
-    /// after this.
+    /// Sets whether changes of the members wake this member when it is idle. The caller arms the
+    /// member after this call.
     pub(crate) fn want_members(&self, wanted: bool) {
-        // Barrier M: the barrier of arming is between this store and the look at the members, too.
+        // Barrier M: the full barrier of arming is also between this store and the look at the
+        // members.
         self.area
             .members_wanted()
             .store(wanted.into(), Ordering::Relaxed);

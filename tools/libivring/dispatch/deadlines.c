@@ -30,7 +30,10 @@ static void put(struct ivr_deadlines *deadlines, uint32_t at, struct ivr_due due
 	deadlines->place[due.request] = at;
 }
 
-/* Puts an entry in the free place @at, or moves later parents down and puts it in one's place. */
+/*
+ * Puts @due into the free place @at, or above it: moves each parent that is later down by one
+ * level.
+ */
 static void put_up(struct ivr_deadlines *deadlines, uint32_t at, struct ivr_due due)
 {
 	while (at) {
@@ -44,7 +47,10 @@ static void put_up(struct ivr_deadlines *deadlines, uint32_t at, struct ivr_due 
 	put(deadlines, at, due);
 }
 
-/* Puts an entry in the free place @at, or moves earlier children up and puts it in one's place. */
+/*
+ * Puts @due into the free place @at, or below it: moves each child that is earlier up by one
+ * level.
+ */
 static void put_down(struct ivr_deadlines *deadlines, uint32_t at, struct ivr_due due)
 {
 	const struct ivr_due *heap = deadlines->heap;
@@ -73,7 +79,10 @@ void ivr_deadlines_remove(struct ivr_deadlines *deadlines, uint32_t request)
 
 	if (last.request == request)
 		return;
-	/* The last entry replaces the removed one. It may be earlier than the parents of that one. */
+	/*
+	 * The last entry replaces the removed entry. It may be earlier than the removed entry's
+	 * parents.
+	 */
 	if (at && last.deadline < deadlines->heap[(at - 1) / 2].deadline)
 		put_up(deadlines, at, last);
 	else

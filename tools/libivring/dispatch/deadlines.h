@@ -17,10 +17,10 @@ struct ivr_due {
 /**
  * struct ivr_deadlines - the requests that have a deadline, earliest first.
  * @heap:	binary heap: no entry is earlier than its parent
- * @place:	array of the requests' places in the heap, indexed by request. Each request of the
- *		heap is at its place, and the place of any other request has no meaning
+ * @place:	array that is indexed by request: the index in @heap of each request that is in
+ *		the heap. The values of other requests have no meaning
  * @count:	number of entries in @heap
- * @capacity:	size of both arrays; each request is below it
+ * @capacity:	size of both arrays; every request is less than this
  *
  * Adding and removing take O(log n). A program whose requests have no deadline allocates nothing.
  */

@@ -13,12 +13,12 @@
 
 #define MIN_CAPACITY	16u
 
-/* Size of the largest array that is kept when no request waits. */
+/* Size in entries of the largest array that is kept when no request waits. */
 #define KEPT_CAPACITY	256u
 
 /*
- * Largest number of turns of items between two looks at the deadlines. Items that are in the rings at
- * a deadline may be replies, so normally they are handled first.
+ * Largest number of turns between two looks at the deadlines. Items that are in the rings at a
+ * deadline may be replies, so they are normally handled first.
  */
 #define MAX_TURNS	64u
 

@@ -12,8 +12,8 @@
  * struct ivr_pending_request - a request that waits for its reply, or a free entry.
  * @cookie:	cookie of the request: the lower half is the index of the entry, the upper half is
  *		the number of earlier requests of the member, modulo 2^32
- * @deadline:	when the request ends without a reply, or IVRING_DEADLINE_NEVER. If it is not
- *		never, the request is in the heap of deadlines
+ * @deadline:	when the request ends without a reply, or IVRING_DEADLINE_NEVER. Unless it is
+ *		IVRING_DEADLINE_NEVER, the request is in the heap of deadlines
  * @to:		the member that was asked
  * @fn:		handler of the reply; NULL if the entry is free
  * @arg:	argument of @fn
@@ -37,8 +37,8 @@ struct ivr_pending_request {
  * @sent:	number of requests that were sent, modulo 2^32
  * @deadlines:	deadlines of the entries that have one
  * @passed:	time of the last look at @deadlines. A request that is sent later has a later
- *		deadline, so that handlers which send requests cannot keep that look from ending
- * @turns:	number of turns of items since the last look at @deadlines
+ *		deadline, so that handlers that send requests cannot prevent a look from ending
+ * @turns:	number of turns since the last look at @deadlines
  */
 struct ivr_requests {
 	struct ivr_pending_request *pending;
@@ -61,9 +61,9 @@ void ivr_requests_refuse(struct ivr_member *member, const struct ivring_item *re
 void ivr_requests_fail(struct ivr_member *member);
 
 /*
- * Fails the requests whose deadlines have passed. The dispatcher calls this function after each turn
- * of items if there are deadlines. @empty is true if it has found all rings empty. Otherwise a reply
- * may be in a ring, so the function looks at the clock only after a number of turns.
+ * Fails the requests whose deadlines have passed. The dispatcher calls this function after each
+ * turn if there are deadlines. @empty is true if it has found all rings empty. Otherwise a
+ * reply may be in a ring, so the function looks at the clock only after a number of turns.
  */
 void ivr_requests_expire(struct ivr_member *member, bool empty);
 

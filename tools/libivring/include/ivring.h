@@ -235,7 +235,8 @@ int ivr_join_fd_lasting(int region_fd, uint32_t id, struct ivr_member **member);
  * ivr_close() - leave the region, and free the member.
  * @member:	the member, or NULL
  *
- * Receivers that have not been notified of items in their lanes are notified first.
+ * The function first notifies the receivers of items that were pushed into lanes without a
+ * notification.
  *
  * Return: 0; -EBUSY from a handler of the member, which then stays open.
  */

@@ -9,7 +9,10 @@ uint32_t ivr_ring_next_index(const struct ivring_ring_area *area, uint32_t entri
 {
 	uint32_t index = ivr_load(&area->item[0].sequence);
 
-	/* The first index is minus @entries, so slot 1 holds a sequence when slot 0 gets index 0. */
+	/*
+	 * The first index is minus @entries, so slot 1 holds a sequence before slot 0 gets
+	 * index 0.
+	 */
 	if (!index && !ivr_load(&area->item[1].sequence))
 		return 0u - entries;
 	do {
@@ -50,7 +53,7 @@ int ivr_ring_copy(struct ivr_ring_reader *ring, uint32_t ahead, struct ivring_it
 	uint32_t slot = (ring->consumer + ahead) & (ring->entries - 1);
 
 	ivr_copy(item, &ring->area->item[slot], sizeof(*item));
-	/* What is received compares equal to what was sent. */
+	/* The copy compares equal to the item that was sent. */
 	item->sequence = 0;
 	if (ring->from.id == IVRING_ID_ANY)
 		return 0;

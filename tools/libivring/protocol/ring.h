@@ -47,8 +47,8 @@ static inline size_t ivr_ring_bytes(uint32_t entries)
 }
 
 /*
- * The index of the next item to be written to a ring, found in the ring itself, which only the
- * caller writes.
+ * Finds the index of the next item to be written to a ring in the ring itself. Only the caller
+ * writes to this ring.
  */
 uint32_t ivr_ring_next_index(const struct ivring_ring_area *area, uint32_t entries);
 
@@ -57,8 +57,8 @@ uint32_t ivr_ring_next_index(const struct ivring_ring_area *area, uint32_t entri
  * items until @enough of them are known, if the writer has not left. So the result is less than
  * @enough only if there are no more items.
  *
- * The writer can store any sequence. One that is not the index of the next item only means that
- * there is no item.
+ * The writer can store any sequence. A sequence that is not the index of the next item only
+ * means that there is no item.
  */
 int ivr_ring_pending(struct ivr_ring_reader *ring, uint32_t enough);
 

@@ -27,10 +27,13 @@ bool ivr_has_work(struct ivr_member *member, bool members)
 	       (members && ivr_load(&member->region->members) != member->members);
 }
 
-/* Stores IDLE. From now on items, and changes of the members if @members, raise a doorbell. */
+/*
+ * Stores IDLE. From now on items raise a doorbell, and so do changes of the members if
+ * @members.
+ */
 static int go_idle(struct ivr_member *member, bool members)
 {
-	/* M: the barrier after IDLE is between this store and the look at the members, too. */
+	/* M: the barrier after IDLE is also between this store and the look at the members. */
 	ivr_store(&member->area->members_wanted, members);
 	return ivr_state_idle(&member->receiver.state);
 }

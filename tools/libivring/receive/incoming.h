@@ -39,9 +39,9 @@ void ivr_incoming_update(struct ivr_member *member);
 void ivr_incoming_fail(struct ivr_member *member, struct ivr_ring_reader *ring);
 
 /*
- * Marks the lanes whose sender has left, and notes how far they are read: up to the last item that
- * is there now. A member can write after it has left, through pages of its mapping that the
- * kernel has pinned for it. Without this limit, reading its lane might never end.
+ * Marks the lanes whose sender has left. These lanes are read up to the last item that is there
+ * now. A member can write after it has left, through pages of its mapping that the kernel has
+ * pinned for it. Without this limit, reading its lane might never end.
  */
 void ivr_incoming_mark_departed(struct ivr_member *member);
 

@@ -158,9 +158,9 @@ static void release_slots(struct ivr_member *member)
 
 /*
  * The items that a member sent before it left are in their rings before the count of changes is
- * loaded, so looks at all slots after that find them. Until these items have been consumed, the
- * area of the member stays mapped and its event is held back. Items that it writes to a lane later,
- * through pinned pages, are not read.
+ * loaded. So the looks at the rings after this load find the items. Until these items have been
+ * consumed, the area of the member stays mapped and its event is held back. Items that the
+ * member writes to a lane later, through pinned pages, are not read.
  */
 bool ivr_members_refresh(struct ivr_member *member)
 {
@@ -171,7 +171,7 @@ bool ivr_members_refresh(struct ivr_member *member)
 	if (member->members_next == member->members) {
 		if (members == member->members)
 			return false;
-		/* In this order, so that the looks find all items of marked members. */
+		/* The members are marked first, so that the looks find all their items. */
 		mark_slots(member);
 		ivr_peers_mark_departed(member);
 		ivr_incoming_update(member);

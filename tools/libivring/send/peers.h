@@ -52,8 +52,8 @@ int ivr_peers_get(struct ivr_member *member, struct ivr_peer peer, struct ivr_ma
 void ivr_peers_mark_departed(struct ivr_member *member);
 
 /*
- * Drops the marked peers. All items that they had sent when they were marked have been consumed, so
- * no ring holds an item of theirs.
+ * Drops the marked peers. All items that these peers had sent when they were marked have been
+ * consumed, so no ring holds an item of these peers.
  */
 void ivr_peers_drop_departed(struct ivr_member *member);
 

@@ -90,7 +90,7 @@ static void sequence_that_runs_ahead(void)
 	close_all();
 }
 
-/* The reader has found the items and then takes what it copies, whatever their sequences are now. */
+/* The reader has found the items. It copies them whatever their sequences are now. */
 static void sequence_that_runs_ahead_of_found_items(void)
 {
 	struct ivring_item items[3];
@@ -108,7 +108,7 @@ static void sequence_that_runs_ahead_of_found_items(void)
 	close_all();
 }
 
-/* The copy is checked, so only what it holds matters. */
+/* Only the content of the copy matters, because the copy is checked. */
 static void item_that_changes_after_its_sequence(void)
 {
 	struct ivring_item items[4];
@@ -130,7 +130,9 @@ static void item_that_changes_after_its_sequence(void)
 	close_all();
 }
 
-/* The receiver gets what the slot held before, or half of the item, and checks that too. */
+/*
+ * The receiver gets the old content of the slot, or a part of the new item, and checks it too.
+ */
 static void sequence_before_its_item(void)
 {
 	unsigned int maps;

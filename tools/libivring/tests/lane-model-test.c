@@ -170,7 +170,7 @@ static void old_positions_are_read(void)
 	}
 }
 
-/* The sequence after the last item that was found becomes anything. */
+/* The sequence after the last item that was found gets a random value. */
 static void bad_sequence(void)
 {
 	uint32_t index = index_of(model.found), *sequence = &slot_of(index)->sequence;
@@ -183,7 +183,7 @@ static void bad_sequence(void)
 	CHECK_EQ(ivr_ring_pending(&ring, UINT32_MAX), expected);
 	if (*sequence == index)
 		return;
-	/* The items from here on are there again when the sequence is right again. */
+	/* The items from this one on are there again when its sequence is right again. */
 	*sequence = good;
 	CHECK_EQ(ivr_ring_pending(&ring, UINT32_MAX), model.pushed - model.read);
 	model.found = model.pushed;

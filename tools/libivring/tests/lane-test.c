@@ -159,7 +159,10 @@ static void notify_without_a_push(void)
 	close_all();
 }
 
-/* Every byte of an item arrives but its sequence, which is the index of the item in the lane. */
+/*
+ * Every byte of an item arrives except its sequence, which is the index of the item in the
+ * lane.
+ */
 static void whole_item_is_copied(void)
 {
 	struct ivring_item sent, got;

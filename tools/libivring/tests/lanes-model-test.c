@@ -200,8 +200,8 @@ static void cheat(void)
 }
 
 /*
- * The sequences of all items of one lane, read or not, become wrong. The receiver has found some of
- * the items. The others are lost, and the other rings must not be affected.
+ * The sequences of all items of one lane become wrong. The receiver has found some of the items
+ * before. The other items of this lane are lost, and the other rings must not be affected.
  */
 static void jam(void)
 {

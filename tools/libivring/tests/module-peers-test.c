@@ -260,7 +260,7 @@ static void receive_from_child(bool closes)
 	CHECK_EQ(ivr_run(member), 0);
 }
 
-/* All published items are read, and the next member of the slot gets a lane of its own. */
+/* All pushed items are read, and the next member of the slot gets a lane of its own. */
 static void sender_by_a_lane_is_killed(void)
 {
 	struct ivr_peer parent;
@@ -283,7 +283,7 @@ static void sender_by_a_lane_is_killed(void)
 			_exit(4);
 		}
 		receive_from_child(false);
-		/* No published item is missing. */
+		/* No pushed item is missing. */
 		CHECK_EQ((long long)seen.items, (long long)seen.next);
 		check_killed(pid);
 	}

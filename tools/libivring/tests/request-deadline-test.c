@@ -133,7 +133,10 @@ static void no_deadline(void)
 	close_all();
 }
 
-/* A deadline that has passed, also 0, is not 0 for a timer, which 0 would disarm. */
+/*
+ * For a deadline that has passed, or is 0, the next deadline is not 0, because 0 disarms a
+ * timer.
+ */
 static void deadline_that_has_passed(void)
 {
 	begin();
@@ -208,7 +211,10 @@ static void send_to_itself(struct ivr_member *self, const struct ivring_item *it
 	items++;
 }
 
-/* Items that never end do not keep requests and calls from their deadlines. */
+/*
+ * An endless stream of items does not prevent requests and calls from ending at their
+ * deadlines.
+ */
 static void items_never_end(void)
 {
 	struct ivring_item item = { .port = ASK };
@@ -218,7 +224,7 @@ static void items_never_end(void)
 	send_items(member, member, 0, 3);
 	CHECK_EQ(ivr_call(member, ivr_self(other), &item, 500, ignore_reply, NULL), -ETIMEDOUT);
 	CHECK(items >= 499 && items < 1000);
-	/* Also if each dispatch has its budget used up. */
+	/* This is so even if each dispatch uses up its budget. */
 	ask(0, device.now + 100);
 	for (items = 0; !requests[0].calls && items < 1000;)
 		CHECK_EQ(ivr_dispatch(member, 1), 1);
@@ -244,7 +250,10 @@ static void handlers_send_cancel_and_stop(void)
 	requests[1].then = ask_again;
 	ask(0, 100);
 	device.now = 100;
-	/* The handler sends requests that have ended already, and the dispatcher returns anyway. */
+	/*
+	 * The handler sends requests whose deadlines have passed. The dispatcher returns
+	 * nevertheless.
+	 */
 	CHECK_EQ(ivr_dispatch(member, 10), 0);
 	CHECK_EQ(ended, 1);
 	CHECK(ivr_next_deadline(member) == 101);
@@ -290,7 +299,7 @@ static void stop_before_the_deadline(void)
 	close_all();
 }
 
-/* The asked member leaves first, or the deadline comes first: the request ends once. */
+/* The request ends once, whether its deadline or the end of the asked member comes first. */
 static void asked_member_leaves(void)
 {
 	begin();
@@ -345,7 +354,7 @@ static void nothing_is_left(bool by_lane)
 	ask_many();
 	before = mallinfo2().uordblks;
 	ask_many();
-	/* The allocator counts some small blocks as allocated that it keeps for later. */
+	/* The allocator keeps some small blocks for later and counts them as allocated. */
 	CHECK(mallinfo2().uordblks < before + MANY / 2);
 	CHECK(!member->requests.pending);
 	CHECK(!member->requests.deadlines.heap);

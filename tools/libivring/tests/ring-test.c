@@ -194,7 +194,7 @@ static void broken_for_good(void)
 	CHECK_EQ(ivr_ring_pending(&ring, ENTRIES), -EPROTO);
 }
 
-/* What was sent compares equal to what is received. */
+/* The received item compares equal to the item that was sent. */
 static void copy_has_no_sequence(void)
 {
 	struct ivr_ring_reader ring = new_ring(5);

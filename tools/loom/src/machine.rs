@@ -5,8 +5,9 @@
 //!
 //! The code under test accesses memory by its address, as it does when it ships. Each word is an
 //! atomic of loom, which the test makes before there is a second process. The sequence of an item
-//! is such a word. The other words of items are cells of loom. Loom reports an error if a cell is read and written, or written twice, without an order
-//! between the accesses. This is stricter than a check for torn items.
+//! is such a word. The other words of items are cells of loom. Loom reports an error if a cell is
+//! read and written, or written twice, without an order between the accesses. This is stricter than
+//! a check for torn items.
 //!
 //! Loom does not support three things, which are added here:
 //!
@@ -46,7 +47,7 @@ struct ItemWord {
     cell: UnsafeCell<u64>,
     /// The value at the last comparison.
     seen: std::cell::Cell<u64>,
-    /// It has 32 bits instead of 64.
+    /// Whether the word has 32 bits instead of 64.
     is_half: bool,
 }
 
@@ -133,14 +134,14 @@ pub fn last_block() -> *mut u8 {
     with(|machine| machine.blocks.last_mut().unwrap().as_mut_ptr().cast())
 }
 
-/// Declares that words of items are at this address: numbers of 64 bits.
+/// Declares that words of items begin at this address. Each word has 64 bits.
 pub fn add_item_words(first: *mut u64, words: usize) {
     for i in 0..words {
         add_item_word(first.wrapping_add(i) as usize, false);
     }
 }
 
-/// Declares that a word of an item is at this address: a number of 32 bits.
+/// Declares that a word of an item is at this address. The word has 32 bits.
 pub fn add_half_item_word(word: *mut u32) {
     add_item_word(word as usize, true);
 }

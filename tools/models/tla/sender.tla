@@ -58,9 +58,9 @@ Look(s) ==
      THEN Back(s) ELSE Go(s, "doorbell")
   /\ UNCHANGED <<mem, buf, krn, rcv>>
 
-\* doorbell() of rust/device/lane.rs. The lane is empty if the consumer index is the sender's own index,
-\* because the sender sees its own stores. The entry of this consumer index was not used again, because
-\* the sender had to see a later one before.
+\* doorbell() of rust/device/lane.rs. The lane is empty if the consumer index is the sender's own
+\* index, because the sender sees its own stores. The entry of this consumer index was not used
+\* again, because for this the sender has to see a later consumer index first.
 Doorbell(s) ==
   /\ snd[s].at = "doorbell"
   /\ IF mem.left THEN Go(s, "failed")

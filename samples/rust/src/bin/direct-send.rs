@@ -29,7 +29,7 @@ fn send([region, count]: [String; 2]) -> Result<String> {
             cookie,
             ..Item::default()
         })?;
-        // The receiver is notified of each item, as if the next one were not known yet.
+        // Notify the receiver of each item, as a program does that does not know the next item yet.
         lane.notify()?;
         sum = sum.wrapping_add(cookie);
     }

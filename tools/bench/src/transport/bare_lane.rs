@@ -51,7 +51,7 @@ impl Layout {
         self.member(to) + size_of::<MemberArea>() + size_of::<LaneEnd>() * from
     }
 
-    /// Where the receiver's end of a lane has the index of the next item to be read.
+    /// Where the consumer index of a lane is, in the receiver's end of the lane.
     fn consumer(&self, from: usize, to: usize) -> usize {
         self.end(from, to) + offset_of!(LaneEnd, consumer)
     }
@@ -106,8 +106,8 @@ impl<M: Manner, const BATCH: u32> BareLanes<M, BATCH> {
     ) -> Sender<RawWriterMemory, FutexBell> {
         let (layout, shared) = (&self.layout, &self.shared);
         let (area, member) = (layout.lane(from, to), layout.member(to));
-        // SAFETY: all of it is mapped for as long as the bell, which is kept with the writer, has
-        // its words. It is that of a new lane at first, and this process has one writer of it.
+        // SAFETY: the bell, which is kept with the writer, keeps this memory mapped. At first the
+        // memory is that of a new lane, and this process has one writer of it.
         let memory = unsafe {
             let end = shared.at(layout.end(from, to), 1);
             RawWriterMemory::new(
@@ -204,7 +204,7 @@ pub struct BareLaneEnd<const BATCH: u32> {
     receiver: Receiver<RawReaderMemory, RawStateMemory, (u32, FutexBell)>,
     /// The first party that `senders` leads to.
     first_peer: usize,
-    /// Each sender with the number of items that it has not notified the receiver of.
+    /// Each sender, and the number of items that it has pushed since its last notification.
     senders: Vec<(Sender<RawWriterMemory, FutexBell>, u32)>,
     /// A window of payloads, valid as long as `_shared`.
     payloads: NonNull<u8>,

@@ -57,7 +57,8 @@ impl<M: Manner, const BATCH: u32> Transport for Lanes<M, BATCH> {
 
 pub struct LaneEnd<const BATCH: u32> {
     member: Member,
-    /// The lane to each party, and the number of items that it has not notified the party of.
+    /// The lane to each party, and the number of items that were pushed since the last
+    /// notification.
     lanes: Vec<Option<(Lane, u32)>>,
     window: Duration,
     payload: usize,

@@ -66,8 +66,8 @@ fn fastest(send: impl Fn(Shared) -> Result<u64>) -> Result<f64> {
 /// The Rust library, including the loop and the construction of the item.
 pub fn rust() -> Result<f64> {
     fastest(|shared| {
-        // SAFETY: both areas are mapped until the end of this function, which alone uses them, and
-        // are as those of a new lane.
+        // SAFETY: both areas are mapped until the end of this function, and only this function uses
+        // them. Their content is the content of a new lane.
         let memory = unsafe {
             let end = shared.at(RING_BYTES + size_of::<MemberArea>(), 1);
             RawWriterMemory::new(shared.at(0, 1), ITEMS, end, shared.at(RING_BYTES, 1))

@@ -2,8 +2,8 @@
 
 //! The two ends of a ring.
 //!
-//! Each item carries its index as its sequence, which its writer stores last. So an item can be read
-//! as soon as it is written, and there is no index of the writer in shared memory.
+//! Each item carries its index as its sequence, which the writer stores last. So an item can be
+//! read as soon as it is written, and shared memory holds no index of the writer.
 
 mod next_index;
 mod reader;

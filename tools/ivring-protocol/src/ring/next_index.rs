@@ -3,7 +3,7 @@
 //! The index of the next item of a ring, found in the ring itself.
 
 /// The index of the first item of a ring. Indices wrap early, so programs are tested with the wrap.
-/// The memory of a ring is zero at first, and holds no item of the first round.
+/// The zeroed memory of a new ring holds no item of the first round.
 pub const fn first_index(capacity: u32) -> u32 {
     capacity.wrapping_neg()
 }
@@ -11,11 +11,12 @@ pub const fn first_index(capacity: u32) -> u32 {
 /// The index of the next item to be written. `sequence` returns the sequence in a slot.
 ///
 /// Only the writer of a ring stores sequences, so a later writer in the same member can rely on
-/// them. With any other values the result is of no use, but the search ends.
+/// them. If the sequences have been overwritten, the search ends too, but its result has no
+/// meaning.
 pub fn next_index(capacity: u32, sequence: impl Fn(u32) -> u32) -> u32 {
     let mut last = sequence(0);
-    // Index 0 is in slot 0, and comes a round after the first index, when slot 1 has been written.
-    // No item in slot 1 has index 0.
+    // Index 0 belongs to slot 0. It comes one round after the first index, so slot 1 has been
+    // written before, and the sequence in slot 1 is not 0.
     if last == 0 && sequence(1) == 0 {
         return first_index(capacity);
     }

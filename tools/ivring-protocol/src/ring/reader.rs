@@ -22,8 +22,8 @@ use crate::room::is_read;
 pub struct RingReader<M> {
     memory: M,
     consumer: u32,
-    /// All items before this index were found. It is ahead of the consumer index by at most the
-    /// capacity.
+    /// All items before this index have been found. The index is ahead of the consumer index by at
+    /// most the capacity.
     seen: u32,
     /// Whether the sender has left, so that the reader looks for no more items.
     ended: bool,
@@ -52,9 +52,9 @@ impl<M: ReaderMemory> RingReader<M> {
         self.memory.capacity()
     }
 
-    /// Looks for items until it has found `enough` readable items or all. Returns the number of
-    /// readable items, which may be larger, because items that were found stay readable until
-    /// [`RingReader::advance`].
+    /// Looks for items until `enough` readable items or all items have been found. Returns the
+    /// number of readable items. This number may be larger than `enough`, because items that were
+    /// found stay readable until [`RingReader::advance`].
     #[inline]
     pub fn readable(&mut self, enough: u32) -> u32 {
         let known = self.seen.wrapping_sub(self.consumer);
@@ -68,36 +68,36 @@ impl<M: ReaderMemory> RingReader<M> {
         }
         if found > known {
             // Barrier P: pairs with the sender's release store of each sequence, after the rest of
-            // the item. These are loads and a fence, because Rust does not guarantee acquire loads
-            // of memory that is mapped read-only.
+            // the item. The reader uses relaxed loads and a fence, because Rust does not guarantee
+            // acquire loads of memory that is mapped read-only.
             self.memory.fence(Ordering::Acquire);
             self.seen = self.consumer.wrapping_add(found);
         }
         found
     }
 
-    /// Whether the item at an index is there. Orders nothing.
+    /// Whether the item at an index is there. The load is relaxed.
     #[inline]
     fn holds(&self, index: u32) -> bool {
         self.memory.sequence(index) == index
     }
 
-    /// Finds all items that are there. Returns the index behind the last one.
+    /// Finds all items that are there. Returns the index after the last one.
     pub fn find_all(&mut self) -> u32 {
         self.readable(self.capacity());
         self.seen
     }
 
-    /// Finds all items that are there, for the last time: items that are sent later are not read.
+    /// Finds all items that are there, for the last time. Items that are sent later are not read.
     ///
-    /// Called for a sender that has left. It can continue to write through pages of its mapping
-    /// that the kernel has pinned for it, and the reader would then never finish.
+    /// The reader calls this when the sender has left. Such a sender can continue to write through
+    /// pages of its mapping that the kernel has pinned, so that the reader would never finish.
     pub fn end(&mut self) {
         self.find_all();
         self.ended = true;
     }
 
-    /// Whether the ring has unread items. Orders nothing.
+    /// Whether the ring has unread items. The loads are relaxed.
     #[inline]
     pub fn has_work(&self) -> bool {
         self.seen != self.consumer || !self.ended && self.holds(self.consumer)
@@ -130,8 +130,8 @@ impl<M: ReaderMemory> RingReader<M> {
         is_read(position, self.consumer, self.capacity())
     }
 
-    /// Copies the readable item number `ahead`, counted from zero, and checks the copy. The sequence
-    /// of the copy is zero, so that the copy is equal to what was sent.
+    /// Copies the readable item number `ahead`, counted from zero, and checks the copy. The
+    /// sequence of the copy is zero, so that the copy is equal to the item that was sent.
     ///
     /// # Errors
     ///

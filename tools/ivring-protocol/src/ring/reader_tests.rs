@@ -53,7 +53,7 @@ fn room_is_told_when_as_much_is_wanted() {
     // The fence is executed only when no found item is left.
     let steps = ["consumer=", "room_wanted", "acquire", "room_at"];
     assert_eq!(memory.steps(), steps);
-    // A release of more items than were wanted does so too.
+    // A release of more items than the sender waits for notifies the sender too.
     assert!(ring.advance(1));
     memory.room_wanted.set(0);
     memory.steps();
@@ -102,7 +102,8 @@ fn a_look_ends_after_a_round() {
         assert_eq!(ring.readable(enough), 4);
     }
     assert_eq!(ring.find_all(), 1);
-    // A slot that has been overwritten holds no item of the reader, though four were found.
+    // Four items were found, but a slot that has been overwritten holds no later item for the
+    // reader.
     memory.send(4);
     assert_eq!(ring.readable(8), 4);
     let _ = ring.advance(3);
@@ -124,7 +125,7 @@ fn a_wrong_sequence_is_no_item() {
             let _ = ring.advance(1);
             assert!(!ring.has_work());
             assert_eq!(ring.readable(8), 0);
-            // It becomes one if its sender stores the right sequence.
+            // The slot holds an item as soon as its sender stores the right sequence.
             memory.slot(index).sequence = index;
             assert!(ring.has_work());
             assert_eq!(ring.readable(8), 1);

@@ -10,8 +10,9 @@ use crate::ring::next_index::next_index;
 
 /// The writing end of one ring: the private index of the next item, and the checks of the protocol.
 ///
-/// Items can be read as soon as they are pushed. After one or more of them the writer notifies the
-/// reader, which may be idle. A value that the reader can write is checked before it is used.
+/// Items can be read as soon as they are pushed. After one or more pushes the writer notifies the
+/// reader, because the reader may be idle. A value that the reader can write is checked before it
+/// is used.
 #[derive(Debug)]
 pub struct RingWriter<M> {
     memory: M,
@@ -43,8 +44,8 @@ impl<M: WriterMemory> RingWriter<M> {
         }
     }
 
-    /// A writer of a ring that an earlier writer in the same member may have written. It continues
-    /// behind the last item in the ring.
+    /// A writer of a ring that an earlier writer in the same member may have written. The new
+    /// writer continues after the last item in the ring.
     pub fn resume(memory: M) -> Self {
         let producer = next_index(memory.capacity(), |slot| memory.sequence(slot));
         Self::new(memory, producer)
@@ -85,7 +86,7 @@ impl<M: WriterMemory> RingWriter<M> {
     /// # Errors
     ///
     /// [`End::Closed`] if the receiver has closed the lane, [`End::Broken`] if its index has gone
-    /// back, or ahead of the items. Every later call returns the same error.
+    /// back, or is ahead of the items in the ring. Every later call returns the same error.
     #[cold]
     #[inline(never)]
     pub fn refresh(&mut self) -> Result<u32, End> {
@@ -114,8 +115,8 @@ impl<M: WriterMemory> RingWriter<M> {
         end
     }
 
-    /// Writes an item, which the reader can then read. Returns false and does nothing if there is no
-    /// known room.
+    /// Writes an item, which the reader can read at once. Returns false and does nothing if there
+    /// is no known room.
     #[inline]
     #[must_use = "the lane may be full"]
     pub fn push(&mut self, item: &Item) -> bool {
@@ -128,8 +129,8 @@ impl<M: WriterMemory> RingWriter<M> {
         true
     }
 
-    /// Looks whether the reader is idle, after one or more items. True if the reader must be rung.
-    /// Without items since the last call there is nothing to look for.
+    /// Returns whether the reader must be rung for the items that were pushed since the last call.
+    /// Returns false if there are none.
     #[inline]
     #[must_use = "the reader may have to be rung"]
     pub fn notify(&mut self) -> bool {

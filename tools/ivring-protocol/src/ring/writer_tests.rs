@@ -185,7 +185,7 @@ fn a_lane_is_continued_behind_its_last_item() {
             assert_eq!(ring.readable(1), 1);
             let _ = ring.advance(1);
         }
-        // Items of the earlier writer are not its own to notify.
+        // The new writer does not notify for items of the earlier writer.
         let mut writer = RingWriter::resume(&memory);
         assert_eq!((writer.position(), writer.sent()), (index, 0));
         assert!(!writer.notify());

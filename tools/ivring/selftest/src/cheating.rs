@@ -125,7 +125,8 @@ pub fn items_that_change() {
         .at(item_word(0, SEQUENCE))
         .store(first, Ordering::Release);
     assert_eq!(numbers(&mut receiver, sender.own()), [0]);
-    // Now the sender has only broken its own lane: more was read than it has sent.
+    // Now the sender has only broken its own lane: the receiver has read more items than the sender
+    // has sent.
     let failed = lane.send(number(1), Deadline::NOW).unwrap_err();
     assert!(matches!(failed.error, SendError::Broken));
     sender
@@ -134,10 +135,11 @@ pub fn items_that_change() {
     assert_eq!(numbers(&mut receiver, sender.own()), [2]);
 }
 
-/// A sender stores wrong sequences. Its lane looks empty, and nothing is reported: it has only lost
-/// its own items. The items of others are received, and the receiver sleeps.
+/// A sender stores wrong sequences. Its lane looks empty, and nothing is reported, because the
+/// sender has only lost its own items. The receiver gets the items of other senders, and can sleep.
 pub fn sequences() {
-    // An item that overwrites one that was not read, items of other rounds, and no index at all.
+    // The sequences of an item that overwrites an unread item, of items of other rounds, and a
+    // value that is no index.
     for by in [8, 1, 1 << 31, 8u32.wrapping_neg(), u32::MAX] {
         let (mut receiver, sender) = pair();
         let to = receiver.own();
@@ -166,7 +168,7 @@ pub fn sequences() {
         let timed_out = receiver.wait_items(shortly());
         assert_eq!(timed_out, Err(ReceiveError::TimedOut));
         assert_eq!(receiver.incoming_lanes().count(), 2);
-        // The sender waits for itself.
+        // The sender makes only itself wait.
         assert_eq!(lane.wait_room(shortly()), Err(SendError::TimedOut));
         // The receiver is told when the sender leaves, and its lane is closed. The mapping keeps the
         // sender's descriptor open.

@@ -21,7 +21,7 @@ fn in_millis(millis: u64) -> Deadline {
     Deadline::after(Duration::from_millis(millis))
 }
 
-/// Sends a request, which is noted with this number when it ends. Then it calls `then`.
+/// Sends a request. When the request ends, its handler notes this number, and then calls `then`.
 fn ask_then<'h>(
     client: &Dispatcher<'h>,
     to: Peer,
@@ -108,7 +108,7 @@ pub fn a_run_wakes_for_the_earliest() {
         *ended.borrow(),
         [(1, TIMED_OUT), (2, TIMED_OUT), (3, TIMED_OUT)]
     );
-    // Others end during a call.
+    // Other requests end during a call.
     ask(&client, server.own(), in_millis(20), 5, &ended);
     let called = client.call(server.own(), number(0), in_millis(50), |_| ());
     assert!(matches!(called, Err(CallError::NoReply(NoReply::TimedOut))));
@@ -116,7 +116,7 @@ pub fn a_run_wakes_for_the_earliest() {
     drop(server);
 }
 
-/// An event loop needs no other timer than that of the next deadline.
+/// An event loop needs only a timer for the next deadline.
 pub fn an_event_loop_with_a_timer() {
     let ended = RefCell::default();
     let (server, client) = pair();
@@ -141,7 +141,7 @@ pub fn an_event_loop_with_a_timer() {
     drop(server);
 }
 
-/// Items that never end do not keep a call or a request from its deadline.
+/// An endless stream of items does not prevent a call or a request from ending at its deadline.
 pub fn items_never_end() {
     let ended = RefCell::default();
     let (server, client) = pair();
@@ -158,7 +158,7 @@ pub fn items_never_end() {
     }
     let called = client.call(to, number(0), shortly(), |_| ());
     assert!(matches!(called, Err(CallError::NoReply(NoReply::TimedOut))));
-    // Also if each dispatch has its budget used up.
+    // This is so even if each dispatch uses up its budget.
     ask(&client, to, shortly(), 1, &ended);
     until("the request ends", || {
         assert_eq!(client.dispatch(1).unwrap(), Dispatched::More);
@@ -172,7 +172,7 @@ pub fn handlers_send_cancel_and_stop() {
     let (server, client) = pair();
     let to = server.own();
     let mut client = Dispatcher::new(client);
-    // It sends a request whose deadline has passed, and the dispatcher returns anyway.
+    // The handler sends a request whose deadline has passed. The dispatcher returns nevertheless.
     ask_then(&client, to, Deadline::NOW, 1, &ended, |context| {
         let again = context.request(to, number(2), Deadline::NOW, Deadline::NOW, |_, reply| {
             ended.borrow_mut().push((2, reply.err()));
@@ -204,7 +204,7 @@ pub fn handlers_send_cancel_and_stop() {
     assert_eq!(client.dispatch(8).unwrap(), Dispatched::All);
     assert_eq!(ended.take(), [(1, TIMED_OUT), (2, TIMED_OUT)]);
 
-    // A handler that panics has been called.
+    // A handler that panics counts as called.
     ask_then(&client, to, Deadline::NOW, 1, &ended, |_| panic!("its own"));
     assert!(panics(|| client.dispatch(8)));
     assert_eq!(client.dispatch(8).unwrap(), Dispatched::All);

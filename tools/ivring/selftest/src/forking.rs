@@ -166,7 +166,7 @@ pub fn a_child_does_not_disturb_its_parent() {
         // SAFETY: the child never gets to the end of the function that has the other copy.
         drop(unsafe { std::ptr::read(&lane) });
     }));
-    // The child has not rung for the item.
+    // The child has not rung the receiver for the item.
     assert!(lane.notify().unwrap());
     assert_eq!(numbers(&mut second, own), [0]);
     back.send(number(1), Deadline::NOW).unwrap();

@@ -111,7 +111,7 @@ pub fn a_full_lane() {
         lane.push(&item(n)).unwrap();
     }
     assert!(matches!(lane.push(&item(8)), Err(SendError::Full)));
-    // Looking for room notifies the receiver, because it could be asleep and make none.
+    // A wait for room notifies the receiver, because a receiver that sleeps would make no room.
     assert!(matches!(
         lane.wait_room(Deadline::NOW),
         Err(SendError::Full)

@@ -119,8 +119,8 @@ fn answer(server: &mut Member, lane: &mut Lane) -> bool {
     lane.send(reply, soon()).unwrap().rung > 0
 }
 
-/// Answers a request through a lane, and sends `more` items behind the reply. Before, an item to
-/// port 2 keeps the client busy until all of them are `sent`.
+/// Answers a request through a lane, and sends `more` items after the reply. Before that, an item
+/// to port 2 keeps the client busy until all of these items are `sent`.
 fn answer_and_more(server: &mut Member, lane: &mut Lane, more: u64, sent: &AtomicBool) {
     server.wait_items(soon()).unwrap();
     let mut batch = server.receive(1);
@@ -182,7 +182,7 @@ pub fn a_call_that_leaves_items() {
         let event_loop = EventLoop::new(&mut client, sleep);
         let (calls, sent) = (Cell::new(0), AtomicBool::new(false));
         let mut client = Dispatcher::new(client);
-        // Usually no doorbell is rung for the first item, so the loop finds no event of it.
+        // Usually no doorbell is rung for the first item, so the loop gets no event for it.
         client.set_polling(Polling::new(Duration::from_secs(2)));
         client
             .on(1, |_, _| calls.set(calls.get() + 1))

@@ -29,8 +29,8 @@ use crate::send::unsent::Unsent;
 /// waiting senders are notified.
 const QUANTUM: u32 = 32;
 
-/// The largest number of turns of items between two looks at the deadlines of requests. Items that
-/// are in the rings at a deadline may be replies, so normally they are handled first.
+/// The largest number of turns between two looks at the deadlines of requests. Items that are in
+/// the rings at a deadline may be replies, so they are normally handled first.
 const MAX_TURNS: u32 = 64;
 
 /// Passes the items of a member to the handlers of their ports.
@@ -74,7 +74,7 @@ pub struct Dispatcher<'h, S = Local> {
     common: Common<'h, S>,
     /// Events of lanes that were not reported yet.
     events: Vec<LaneEvent>,
-    /// Turns of items since the last look at the deadlines of requests.
+    /// Turns since the last look at the deadlines of requests.
     turns: u32,
 }
 
@@ -158,13 +158,14 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
     /// request.
     ///
     /// This call waits for room until the deadline `room`. The request ends without a reply at the
-    /// deadline `reply`; [`Deadline::NEVER`] is no deadline, and a deadline that has passed, also
-    /// [`Deadline::NOW`], ends the request when the dispatcher looks at the deadlines next. A reply
-    /// that comes later is dropped and [counted](crate::Counts::stray). The dispatcher looks at the
-    /// deadlines when it has found all rings empty, and also regularly while items keep coming. So
-    /// a reply that is in a ring at the deadline is normally still passed to `done`.
+    /// deadline `reply`, unless this is [`Deadline::NEVER`]. If this deadline has passed, or is
+    /// [`Deadline::NOW`], the request ends when the dispatcher looks at the deadlines the next
+    /// time. A reply that comes later is dropped and [counted](crate::Counts::stray). The
+    /// dispatcher looks at the deadlines when it has found all rings empty, and also regularly
+    /// while items keep coming. So a reply that is in a ring at the deadline is normally still
+    /// passed to `done`.
     ///
-    /// [`Dispatcher::run`] and [`Dispatcher::call`] sleep no longer than until the earliest of these
+    /// [`Dispatcher::run`] and [`Dispatcher::call`] sleep at most until the earliest of these
     /// deadlines. A caller of [`Dispatcher::dispatch`] sets a timer to
     /// [`Dispatcher::next_deadline`].
     ///
@@ -215,11 +216,12 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         self.common.requests.cancel(request.cookie())
     }
 
-    /// The earliest deadline of the requests that wait for their replies, which is not
-    /// [`Deadline::NOW`]; [`Deadline::NEVER`] if no request has a deadline.
+    /// The earliest reply deadline of the requests that wait for their replies. It is never
+    /// [`Deadline::NOW`]. It is [`Deadline::NEVER`] if no request has a deadline.
     ///
     /// An event loop calls [`Dispatcher::dispatch`] at this time. A caller that sends or cancels
-    /// requests outside of a dispatch must call this method again afterwards.
+    /// requests outside of a dispatch must call this method again afterwards, because the deadline
+    /// may have changed.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -466,8 +468,8 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         }
     }
 
-    /// Ends the requests whose deadlines have passed. If the rings may hold items, it looks at the
-    /// clock only after a number of turns.
+    /// Ends the requests whose deadlines have passed. If the rings may hold items (`is_empty` is
+    /// false), it looks at the clock only after [`MAX_TURNS`] turns.
     fn expire(&mut self, is_empty: bool, call: Option<&mut Call<'_>>) {
         if self.next_deadline() == Deadline::NEVER {
             return;
@@ -510,8 +512,8 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
     }
 }
 
-/// A running dispatcher. When it ends, also by a panic of a handler, its caller may sleep next in
-/// any way, and the request of its call waits no more.
+/// A running dispatcher. When this is dropped, also because a handler panics, the caller may sleep
+/// next in any way, and the request of its call no longer waits for a reply.
 struct Settling<'d, 'h, S: Threading> {
     dispatcher: &'d mut Dispatcher<'h, S>,
     is_due: bool,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The requests without a reply, and their deadlines.
+//! The requests that wait for a reply, and their deadlines.
 
 use std::collections::BTreeSet;
 
@@ -19,16 +19,16 @@ struct Pending<W> {
     waiter: W,
 }
 
-/// The requests without a reply, by their cookies. A member never uses a cookie twice. `W` is the
-/// type of their waiters.
+/// The requests that wait for a reply, by their cookies. A member never uses a cookie twice. `W` is
+/// the type of the waiters.
 ///
 /// Invariant: `by_deadline` holds the deadline and the cookie of each request in `by_cookie` whose
 /// deadline is not [`Deadline::NEVER`], and nothing else.
 pub(crate) struct PendingRequests<W> {
     by_cookie: FxHashMap<u64, Pending<W>>,
     by_deadline: BTreeSet<(Deadline, u64)>,
-    /// The earliest deadline of a new request. It is later than the last look at the deadlines, so
-    /// waiters that send requests cannot keep that look from ending.
+    /// The earliest deadline that a new request can have. It is later than the last look at the
+    /// deadlines. So waiters that send requests cannot prevent a look from ending.
     earliest: Deadline,
 }
 
@@ -43,8 +43,8 @@ impl<W> Default for PendingRequests<W> {
 }
 
 impl<W> PendingRequests<W> {
-    /// Adds a request that was sent. Its deadline is not [`Deadline::NOW`] in the table, because a
-    /// timer that is set to zero would not expire.
+    /// Adds a request that was sent. The table never holds [`Deadline::NOW`], because a timer that
+    /// is set to zero would not expire.
     pub(crate) fn insert(&mut self, cookie: u64, peer: Peer, deadline: Deadline, waiter: W) {
         let deadline = deadline.max(self.earliest);
         if deadline != Deadline::NEVER {
@@ -87,8 +87,8 @@ impl<W> PendingRequests<W> {
         gone
     }
 
-    /// Removes the request whose deadline is the earliest, if it is not after `now`. A request that
-    /// is added later has a later deadline than `now`.
+    /// Removes the request with the earliest deadline, if this deadline is not after `now`. A
+    /// request that is added later gets a deadline after `now`.
     pub(crate) fn remove_overdue(&mut self, now: u64) -> Option<W> {
         self.earliest = self.earliest.max(Deadline::at(now.saturating_add(1)));
         let &(deadline, cookie) = self.by_deadline.first()?;

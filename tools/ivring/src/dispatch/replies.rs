@@ -46,7 +46,7 @@ pub(crate) fn fail<S: Threading>(
     }
 }
 
-/// Calls the waiters whose deadlines have passed, earliest first, until the dispatch ends.
+/// Calls the waiters whose deadlines have passed, earliest first. Stops if the dispatch ends.
 pub(crate) fn expire<S: Threading>(context: &Context<'_, '_, S>, mut call: Option<&mut Call<'_>>) {
     let now = monotonic();
     while !context.common.has_ended() && !Call::is_done(&call) {

@@ -118,7 +118,7 @@ pub(crate) enum Waiter<C> {
     Caller,
 }
 
-/// The requests without a reply.
+/// The requests that wait for a reply.
 ///
 /// The methods hold no borrow when they return, so that a waiter can send requests.
 pub(crate) struct Requests<C>(RefCell<PendingRequests<Waiter<C>>>);
@@ -130,8 +130,8 @@ impl<C> Default for Requests<C> {
 }
 
 impl<C> Requests<C> {
-    /// Sends a request. Returns its cookie. `room` is the deadline for room, `reply` that for the
-    /// reply.
+    /// Sends a request. Returns its cookie. `room` is the deadline for room, and `reply` is the
+    /// reply deadline.
     pub(crate) fn send(
         &self,
         handle: &Handle,
@@ -189,7 +189,8 @@ impl<C> Requests<C> {
             .filter_map(|cookie| self.0.borrow_mut().remove(cookie))
     }
 
-    /// Removes and returns the waiter whose deadline is the earliest, if it is not after `now`.
+    /// Removes the request with the earliest deadline, if this deadline is not after `now`. Returns
+    /// its waiter.
     pub(crate) fn take_overdue(&self, now: u64) -> Option<Waiter<C>> {
         self.0.borrow_mut().remove_overdue(now)
     }

@@ -49,7 +49,7 @@ pub enum NoReply {
     /// The peer has left.
     #[error("The peer has left the region without a reply.")]
     Gone,
-    /// There was no reply before the deadline for it.
+    /// There was no reply before the reply deadline.
     #[error("There was no reply before the deadline.")]
     TimedOut,
 }

@@ -58,7 +58,7 @@ impl<'member> Batch<'member> {
         self.last.handle
     }
 
-    /// Leaves items of a full ring for later, so that its sender gets room soon.
+    /// Limits the batch to a quarter of the ring, so that the sender of a full ring gets room soon.
     #[inline]
     pub(crate) fn limit(&mut self) {
         let capacity = self.last.reader.capacity(self.last.ring);

@@ -52,7 +52,7 @@ struct News {
     members: u32,
     /// The generations of the slots when the change was found.
     generations: Vec<u32>,
-    /// The index behind the last item that was in the inbox then.
+    /// The index after the last item that was in the inbox when the change was found.
     until: u32,
 }
 

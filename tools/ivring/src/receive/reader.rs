@@ -276,13 +276,13 @@ impl Reader {
         Ok(())
     }
 
-    /// Finds all items in the inbox. Returns the index behind the last one.
+    /// Finds all items in the inbox. Returns the index after the last one.
     pub(crate) fn find_inbox_items(&mut self) -> u32 {
         self.receiver.ring(INBOX).find_all()
     }
 
-    /// Ends the lanes of senders that had left when the slots had these generations: items that are
-    /// in them now will be read, and then the lanes are closed.
+    /// Ends the lanes of senders that had left when the slots had these generations. The items that
+    /// are in these lanes now will be read, and then the lanes are closed.
     pub(crate) fn end_departed(&mut self, generations: &[u32]) {
         let quiet = self.receiver.quiet().filter_map(Source::lane);
         let departed = quiet.filter(|lane| lane.peer.has_left(generations));

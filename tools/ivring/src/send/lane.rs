@@ -33,8 +33,8 @@ use crate::shared::{OwnLane, Shared};
 /// sending an item takes a few stores.
 ///
 /// One thread at a time owns it, and it can be sent to other threads. The receiver reads its items
-/// in order; there is no order between a lane and the inbox. When it is dropped, it notifies the
-/// receiver.
+/// in order; there is no order between a lane and the inbox. When the `Lane` is dropped, it
+/// notifies the receiver.
 ///
 /// ```no_run
 /// use ivring::{Deadline, Message, Member, abi::Item};
@@ -189,9 +189,9 @@ impl Lane {
         self.sender.set_polling(polling.into());
     }
 
-    /// Sends an item as it is, except its sequence, which the lane gives it. A busy receiver can
-    /// read it at once. An idle receiver is woken by [`Lane::notify`], which one call does for any
-    /// number of items.
+    /// Writes an item as it is, except that the lane sets its sequence. A busy receiver can read
+    /// the item at once. An idle receiver is woken only by [`Lane::notify`]. One call of it is
+    /// enough for any number of items.
     ///
     /// The payload range of the item is not checked. A [`Message`] keeps its block until it has
     /// been read.
@@ -207,9 +207,9 @@ impl Lane {
         self.sender.push(item).map_err(SendError::from)
     }
 
-    /// Sends a message like [`Lane::push`]. Its block belongs to the receiver from now on, so
-    /// [notify](Lane::notify) the receiver before you [wait for room](crate::Handle::alloc) in the
-    /// outbox.
+    /// Writes a message like [`Lane::push`]. The block of the message belongs to the receiver from
+    /// now on, so [notify](Lane::notify) the receiver before you
+    /// [wait for room](crate::Handle::alloc) in the outbox.
     ///
     /// # Errors
     ///
@@ -294,8 +294,8 @@ impl Lane {
         self.send(message, timeout.into())
     }
 
-    /// Sends messages in order, and notifies the receiver once for as many as there is room for.
-    /// Messages that were sent are removed from `messages`.
+    /// Sends messages in order. Pushes as many messages as there is room for before it notifies the
+    /// receiver. Messages that were sent are removed from `messages`.
     ///
     /// # Errors
     ///
@@ -338,14 +338,14 @@ impl Lane {
         Ok(self.sent(count as u32, rung))
     }
 
-    /// The result for the last `items` items.
+    /// The result for the last items, `items` in number.
     fn sent(&self, items: u32, rung: bool) -> Sent {
         let position = self.sender.writer().position();
         sent(self.peer(), self.entries(), position, items, rung)
     }
 }
 
-/// The result for the last `items` items, up to `position`.
+/// The result for the items before `position`, `items` in number.
 fn sent(peer: Peer, entries: u32, position: u32, items: u32, rung: bool) -> Sent {
     Sent {
         peer,

@@ -28,7 +28,7 @@ pub struct Sent {
     pub route: Route,
     /// The number of messages.
     pub items: u32,
-    /// The index in the ring behind the last message.
+    /// The index in the ring after the last message.
     pub position: u32,
     /// The number of doorbells rung for them; zero if the peer was busy.
     pub rung: u32,

@@ -129,8 +129,8 @@ void ivr_stop(struct ivr_member *member);
  * @budget:	largest number of items to dispatch
  *
  * Use this function in an event loop of your own. Call it when ivr_fd() is readable or has
- * POLLPRI, or when the eventfd has been signalled; and at ivr_next_deadline() if requests have
- * deadlines.
+ * POLLPRI, or when the eventfd has been signalled. If requests have reply deadlines, call it at
+ * ivr_next_deadline() too.
  *
  * If the function returns less than @budget, the member is armed, and the caller may sleep in
  * any way. Then either all rings are empty, or ivr_stop() has ended the call. In the second

@@ -3,14 +3,14 @@
  * libivring: the sender's end of a lane, a ring that one member writes for another member
  * without the kernel.
  *
- * ivr_send() and ivr_reply() use the lane once it is open. A program that sends at a very
- * high rate can also write the lane itself: ivr_lane_push() writes an item, which the receiver
- * can read at once, and ivr_lane_notify() wakes the receiver if it is idle. One call of
- * ivr_lane_notify() is enough for any number of items. Both functions are
- * inline. They make no function call, no full barrier and no system call if there is room, the
- * receiver is busy and has taken over the barrier (IVRING_BUSY_UNFENCED), and the receiver
- * looks at the lane. If the receiver has many lanes, it stops looking at a lane that has been
- * empty for long, and the next item of this lane needs a doorbell.
+ * ivr_send() and ivr_reply() use the lane once it is open. A program that sends at a very high
+ * rate can also write the lane itself: ivr_lane_push() writes an item, which the receiver can
+ * read at once, and ivr_lane_notify() wakes the receiver if the receiver is idle. One call of
+ * ivr_lane_notify() is enough for any number of items. Both functions are inline. They make no
+ * function call, no full barrier and no system call if there is room, the receiver is busy and
+ * has taken over the barrier (IVRING_BUSY_UNFENCED), and the receiver looks at the lane. If the
+ * receiver has many lanes, it stops looking at a lane that has been empty for long, and the
+ * next item of this lane needs a doorbell.
  */
 #ifndef _IVR_LANE_H
 #define _IVR_LANE_H
@@ -28,7 +28,7 @@ extern "C" {
  * @receiver:	the receiver's area, which the receiver can change at any time
  * @end:	the receiver's end of this lane, in the receiver's area
  * @quiet:	word in the receiver's area with the quiet bit of this lane. While the bit is
- *		set, the sender must ring for each item, whatever the receiver's state is
+ *		set, the sender must ring after its pushes, whatever the receiver's state is
  * @quiet_bit:	mask of this bit
  * @producer:	the lower 32 bits are the index of the next item
  * @notified:	lower 32 bits of @producer at the last ivr_lane_notify()
@@ -110,8 +110,9 @@ int ivr_lane_refresh(struct ivr_lane *lane);
 int ivr_lane_ring(struct ivr_lane *lane);
 
 /*
- * How many slots ahead of the next item ivr_lane_push() takes a cache line for writing, so that it
- * does not wait for a line that is in the receiver's cache.
+ * Distance in slots from the item that ivr_lane_push() writes to the slot that it prefetches
+ * for writing. With the prefetch it does not wait for a cache line that is in the receiver's
+ * cache.
  */
 #define IVR_LANE_PREFETCH	4u
 
@@ -123,11 +124,11 @@ int ivr_lane_ring(struct ivr_lane *lane);
  *		item carries still belongs to the caller, who must not call ivr_free() for it
  *		until the item has been read
  *
- * An idle receiver is not woken before ivr_lane_notify().
+ * The function does not wake an idle receiver: see ivr_lane_notify().
  *
- * Return: 0; -EAGAIN if there is no room, then see ivr_lane_wait(); -EPIPE if the receiver has
- * left, -ESTALE if another member has its slot, -ECONNRESET if the receiver has closed the
- * lane, -EPROTO if the receiver has broken the lane.
+ * Return: 0; -EAGAIN if there is no room: see ivr_lane_wait(); -EPIPE if the receiver has left,
+ * -ESTALE if another member has its slot, -ECONNRESET if the receiver has closed the lane,
+ * -EPROTO if the receiver has broken the lane.
  */
 IVR_STATIC inline int ivr_lane_push(struct ivr_lane *lane, const struct ivring_item *item)
 {
@@ -143,10 +144,10 @@ IVR_STATIC inline int ivr_lane_push(struct ivr_lane *lane, const struct ivring_i
 	}
 	slot = &lane->item[index & lane->mask];
 #ifdef __x86_64__
-	/* For the built-in function, gcc chooses an instruction that takes the line for reading. */
+	/* gcc's instruction for the built-in function fetches the line only for reading. */
 	__asm__("prefetchw %c1(%0)" : : "r"(slot), "i"(IVR_LANE_PREFETCH * sizeof(*slot)));
 #endif
-	/* The copy leaves out the sequence, because a sequence of zero is an index too. */
+	/* The copy must not touch the sequence, because every value is an index, even zero. */
 	__builtin_memcpy((char *)slot + sizeof(slot->sequence),
 			 (const char *)item + sizeof(item->sequence),
 			 sizeof(*item) - sizeof(item->sequence));
@@ -157,10 +158,11 @@ IVR_STATIC inline int ivr_lane_push(struct ivr_lane *lane, const struct ivring_i
 }
 
 /**
- * ivr_lane_notify() - wake the receiver, if it is necessary for the items that were pushed.
+ * ivr_lane_notify() - wake the receiver, if the items that were pushed require it.
  * @lane:	the lane
  *
- * If no item was pushed since the last call, the function does nothing.
+ * If no item was pushed since the last call, and the lane has not ended, the function does
+ * nothing.
  *
  * Return: 0; or an error of ivr_lane_push(), except -EAGAIN. After an error the items that
  * the receiver has not read are lost.

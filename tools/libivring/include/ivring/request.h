@@ -10,8 +10,8 @@
  * as well. A handler can set this flag in its answer too. Requests and replies go by lanes if
  * lanes are open.
  *
- * A request can have a deadline for its reply. ivr_run() and ivr_call() sleep no longer than
- * until the earliest of these deadlines. An event loop that calls ivr_dispatch() sets a timer to
+ * A request can have a deadline for its reply. ivr_run() and ivr_call() sleep at most until the
+ * earliest of these deadlines. An event loop that calls ivr_dispatch() sets a timer to
  * ivr_next_deadline() before it sleeps, and calls ivr_dispatch() when the timer expires.
  */
 #ifndef _IVR_REQUEST_H
@@ -43,17 +43,17 @@ typedef void (*ivr_reply_fn)(struct ivr_member *member, int status,
  * @to:		the member to ask; may be the same member
  * @item:	the request; its cookie is not used
  * @deadline:	how long to wait for room
- * @reply_deadline: when the request ends without a reply, or IVRING_DEADLINE_NEVER; the function
- *		itself does not wait for the reply. A deadline that has passed, also 0, ends the
- *		request when the dispatcher looks at the deadlines next
+ * @reply_deadline: when the request ends without a reply, or IVRING_DEADLINE_NEVER. The
+ *		function itself does not wait for the reply. If the deadline has passed, or is
+ *		0, the request ends when the dispatcher looks at the deadlines the next time
  * @fn:		handler of the reply, called once by the dispatcher
  * @arg:	passed to the handler
  * @id:		out: identifies the request for ivr_cancel(); may be NULL
  *
- * When @reply_deadline has passed, the dispatcher calls @fn with -ETIMEDOUT and frees the request.
- * A reply that comes later is dropped and counted as stray. The dispatcher looks at the deadlines
- * when it has found all rings empty, and also regularly while items keep coming. So a reply that
- * is in a ring at the deadline is normally still passed to @fn.
+ * When @reply_deadline has passed, the dispatcher calls @fn with -ETIMEDOUT and frees the
+ * request. A reply that comes later is dropped and counted as stray. The dispatcher looks at
+ * the deadlines when it has found all rings empty, and also regularly while items keep coming.
+ * So a reply that is in a ring at the deadline is normally still passed to @fn.
  *
  * Return: 0 if the request was sent, and @fn will be called; -ENOMEM; or an error of
  * ivr_send().
@@ -65,10 +65,11 @@ int ivr_request(struct ivr_member *member, struct ivr_peer to, const struct ivri
  * ivr_next_deadline() - the earliest deadline of the requests that wait for their replies.
  * @member:	the member
  *
- * If the deadline has passed already, ivr_dispatch() has requests to end. A caller that sends or
- * cancels requests outside of ivr_dispatch() must call this function again afterwards.
+ * If the deadline has passed already, call ivr_dispatch() at once. A caller that sends or
+ * cancels requests outside of ivr_dispatch() must call this function again afterwards, because
+ * the deadline may have changed.
  *
- * Return: the deadline, which is not 0; IVRING_DEADLINE_NEVER if no request has a deadline.
+ * Return: the deadline, which is never 0; IVRING_DEADLINE_NEVER if no request has a deadline.
  */
 uint64_t ivr_next_deadline(const struct ivr_member *member);
 
@@ -79,7 +80,7 @@ uint64_t ivr_next_deadline(const struct ivr_member *member);
  *
  * The request's handler will not be called.
  *
- * Return: 0; -ENOENT if the handler has been called already, also with -ETIMEDOUT, or if the
+ * Return: 0; -ENOENT if the handler has been called already (with -ETIMEDOUT too), or if the
  * request was already cancelled.
  */
 int ivr_cancel(struct ivr_member *member, uint64_t id);

@@ -323,7 +323,7 @@ impl Member {
         self.wait_progress(Wish::Read(position))
     }
 
-    /// The index behind the last item of the inbox.
+    /// The index after the last item of the inbox.
     pub fn position(&self) -> u32 {
         self.side.lock().unwrap().writer.position()
     }
@@ -465,7 +465,7 @@ impl Member {
         self.sleepers.wake_all();
     }
 
-    /// Shows something other than an item, as `members` is: `Bell::notify()`.
+    /// Publishes a change other than an item, for example of `members`: `Bell::notify()`.
     pub fn notify(&self) {
         let _call = machine::system_call();
         self.news().store_release(1);

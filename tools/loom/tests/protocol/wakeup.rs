@@ -283,9 +283,9 @@ fn end_of_wait_that_wakes_nobody_is_noticed() {
     });
 }
 
-/// One task waits in the kernel. Another task of its member reads one item, so the sender can use
-/// its slot again. The kernel may find the index from before, and a newer sequence than the one that
-/// belongs to this index. But items are left, so the wait ends.
+/// One task waits in the kernel. Another task of its member reads one item, so the sender can reuse
+/// the item's slot. The kernel may find the old consumer index, and in its slot a newer sequence.
+/// But the lane still holds items, so the wait ends.
 fn read_by_another_task(member: fn(u32, &[u32]) -> Arc<Member>, unfenced: bool) {
     check(3, move || {
         let member = member(2, &[2]);

@@ -231,8 +231,8 @@ fn as_in_library(error: member::Error) -> SendError<Infallible> {
     }
 }
 
-/// Reads some items of a lane without the state of the member, so that it need not read on. Returns
-/// their number.
+/// Reads some items of a lane, and ignores the state of the member, so that the caller need not
+/// read the other items. Returns the number of items that were read.
 pub fn read_lane(member: &Arc<Member>, slot: usize, items: u32) -> u32 {
     let ring = member.lane(slot);
     let consumer = member.lane_end(slot);
