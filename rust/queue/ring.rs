@@ -46,8 +46,8 @@ impl<'a> RingMemory<'a> {
 /// # Invariants
 ///
 /// Unless `broken`, `consumer` lies between `producer - capacity` and `producer`, and both only
-/// move forward, modulo 2^32. The items before `producer` carry their indices, and no item carries
-/// `producer`.
+/// move forward, modulo 2^32. The last items before `producer`, at most `capacity`, carry their
+/// indices, and no item carries `producer`.
 pub(crate) struct RingWriter {
     /// Index of the next item to be written.
     producer: u32,

@@ -47,6 +47,8 @@ static int end_lane(struct ivr_lane *lane, int error)
 {
 	lane->error = error;
 	lane->limit = (uint32_t)lane->producer;
+	/* From now on every ivr_lane_notify() returns the error. */
+	lane->notified = (uint32_t)lane->producer;
 	return fail(error);
 }
 

@@ -159,6 +159,19 @@ static void notify_without_a_push(void)
 	close_all();
 }
 
+/* An ended lane reports its error in every state of the receiver. */
+static void notify_after_the_end(void)
+{
+	set_up_lane();
+	send_items(member, other, 0, LANE);
+	lane_end(member, other)->consumer = 1;
+	CHECK_EQ(ivr_lane_refresh(lane), -EPROTO);
+	device_area(other->self.id)->state = IVRING_BUSY_UNFENCED;
+	CHECK_EQ(ivr_lane_notify(lane), -EPROTO);
+	CHECK_EQ(ivr_lane_notify(lane), -EPROTO);
+	close_all();
+}
+
 /*
  * Every byte of an item arrives except its sequence, which is the index of the item in the
  * lane.
@@ -530,6 +543,7 @@ int main(void)
 	RUN(items_arrive_in_order);
 	RUN(pushed_and_notified);
 	RUN(notify_without_a_push);
+	RUN(notify_after_the_end);
 	RUN(whole_item_is_copied);
 	RUN(bad_items_are_not_sent);
 	RUN(rings_in_the_right_states);

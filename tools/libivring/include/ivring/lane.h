@@ -169,8 +169,8 @@ IVR_STATIC inline int ivr_lane_push(struct ivr_lane *lane, const struct ivring_i
  */
 IVR_STATIC inline int ivr_lane_notify(struct ivr_lane *lane)
 {
-	if (__builtin_expect(lane->notified == (uint32_t)lane->producer, 0) && !lane->error)
-		return 0;
+	if (__builtin_expect(lane->notified == (uint32_t)lane->producer, 0))
+		return lane->error ? ivr_lane_ring(lane) : 0;
 	lane->notified = (uint32_t)lane->producer;
 	/* A: pairs with the barrier on all CPUs between the reader's IDLE and its last look. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
