@@ -64,7 +64,6 @@ TEST(areas)
 	EXPECT_FIELD(128, 4, ivring_member_area, members_seen);
 	EXPECT_FIELD(132, 4, ivring_member_area, max_lane_entries);
 	EXPECT_FIELD(136, 4, ivring_member_area, members_wanted);
-	EXPECT_FIELD(132, 4, ivring_member_area, max_lane_entries);
 	EXPECT_FIELD(192, 128, ivring_member_area, quiet);
 	EXPECT_EQ(4096, offsetof(struct ivring_member_area, lane));
 	EXPECT_EQ(64, sizeof(struct ivring_lane_end));

@@ -2,8 +2,10 @@
 /*
  * What poll(), select() and epoll report, and that asking them arms the doorbell.
  */
+#include <linux/aio_abi.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/syscall.h>
 
 #include "ivring_test.h"
 
@@ -59,6 +61,27 @@ TEST_F(poll, members)
 	EXPECT_EQ(POLLPRI, dev_poll(self->b.fd, ALL));
 	ASSERT_EQ(0, send(&self->a, &self->b));
 	EXPECT_EQ(POLLPRI | POLLIN | POLLRDNORM, dev_poll(self->b.fd, ALL));
+}
+
+/* The kernel's asynchronous I/O accepts a file only if each poller is on one wait queue. */
+TEST_F(poll, aio)
+{
+	struct iocb request = {
+		.aio_lio_opcode = IOCB_CMD_POLL,
+		.aio_fildes = self->b.fd,
+		.aio_buf = POLLIN,
+	};
+	struct iocb *requests[] = { &request };
+	struct io_event event = { 0 };
+	aio_context_t context = 0;
+
+	if (syscall(__NR_io_setup, 1, &context))
+		SKIP(return, "the kernel has no asynchronous I/O");
+	ASSERT_EQ(1, syscall(__NR_io_submit, context, 1, requests));
+	EXPECT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, 1));
+	ASSERT_EQ(1, syscall(__NR_io_getevents, context, 1, 1, &event, NULL));
+	EXPECT_TRUE(event.res & POLLIN);
+	syscall(__NR_io_destroy, context);
 }
 
 TEST_F(poll, not_attached)

@@ -216,11 +216,39 @@ static int members_open_epoll(struct sleeper *s)
 	return open_epoll(s, EPOLLIN | EPOLLPRI | EPOLLET);
 }
 
+static int members_uring(struct sleeper *s, int ms)
+{
+	int ret = uring_poll(&s->ring, s->member->fd, POLLIN | POLLPRI, false);
+
+	if (ret)
+		return ret;
+	ret = uring_wait(&s->ring, ms);
+	return ret == -ETIME ? 0 : ret < 0 ? ret : 1;
+}
+
+static int members_uring_multishot(struct sleeper *s, int ms)
+{
+	int ret;
+
+	if (!s->ring.polls) {
+		ret = uring_poll(&s->ring, s->member->fd, POLLIN | POLLPRI, true);
+		if (ret)
+			return ret;
+	}
+	if (!arm(s))
+		return 1;
+	ret = uring_wait(&s->ring, ms);
+	STORE(&s->member->area->state, IVRING_BUSY);
+	return ret == -ETIME ? 0 : ret < 0 ? ret : 1;
+}
+
 FIXTURE_VARIANT_ADD(members, wait) { open_nothing, members_wait };
 FIXTURE_VARIANT_ADD(members, poll) { open_nothing, members_poll };
 FIXTURE_VARIANT_ADD(members, wait_armed) { open_nothing, members_armed };
 FIXTURE_VARIANT_ADD(members, epoll_edge) { members_open_epoll, sleep_epoll_edge };
 FIXTURE_VARIANT_ADD(members, eventfd) { open_eventfd, members_eventfd };
+FIXTURE_VARIANT_ADD(members, uring) { open_uring, members_uring };
+FIXTURE_VARIANT_ADD(members, uring_multishot) { open_uring, members_uring_multishot };
 
 FIXTURE_SETUP(members)
 {

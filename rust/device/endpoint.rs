@@ -14,15 +14,17 @@ use kernel::{
 
 use crate::{
     member::{doorbell::Doorbell, Member},
-    os::{
-        allocation,
-        process::Process,
-        waitqueue::{Deadline, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLPRI, EPOLLRDNORM},
-    },
+    os::{allocation, process::Process, waitqueue::Deadline},
     queue::patience::Patience,
     region::registry::Hold,
     uapi::{EVENT_ITEMS, EVENT_MEMBERS},
 };
+
+const EPOLLIN: u32 = 0x001;
+const EPOLLPRI: u32 = 0x002;
+const EPOLLERR: u32 = 0x008;
+const EPOLLHUP: u32 = 0x010;
+const EPOLLRDNORM: u32 = 0x040;
 
 /// An open file.
 ///
@@ -34,7 +36,7 @@ use crate::{
 pub(crate) struct Endpoint {
     pub(crate) region: SetOnce<Hold>,
     pub(crate) member: SetOnce<Arc<Member>>,
-    /// All pollers of the file are on its wait queue, including those that came before the member.
+    /// All pollers of the file are on its queue of pollers, also those that came before the member.
     pub(crate) doorbell: Arc<Doorbell>,
     /// Whether a [`Setup`] exists.
     setting_up: Atomic<bool>,
@@ -162,7 +164,7 @@ impl Endpoint {
     pub(crate) fn attached(&self) {
         // Barrier D: the lock of the queue, taken after the store of `member`. A poller that was
         // not on the queue yet takes this lock later, and then finds the member. Pairs with `poll`.
-        self.doorbell.sleepers.wake_all();
+        self.doorbell.pollers.wake_all();
     }
 
     /// Registers a poller, arms the doorbell, and returns the pending events.
@@ -178,13 +180,7 @@ impl Endpoint {
         // SAFETY:
         // - By this function's requirements.
         // - The endpoint, and with it the doorbell, lives until the file is released.
-        //
-        // Epoll may change the events that it polls for without registering again, so each poller
-        // is on both queues.
-        unsafe {
-            self.doorbell.sleepers.register(file, table);
-            self.doorbell.watchers.register(file, table);
-        }
+        unsafe { self.doorbell.pollers.register(file, table) };
         // Barrier D: the poller is on the queue before this look. Pairs with `attached`.
         let caller = match self.caller() {
             Ok(caller) => caller,

@@ -68,8 +68,7 @@ fn sleep(caller: Caller<'_>, deadline: Deadline, interest: u32) -> Result<u32> {
     if interest & uapi::EVENT_MEMBERS == 0 {
         sleep_on(caller, [&doorbell.sleepers], deadline, interest)
     } else {
-        let queues = [&doorbell.sleepers, &doorbell.watchers];
-        sleep_on(caller, queues, deadline, interest)
+        sleep_on(caller, doorbell.for_members(), deadline, interest)
     }
 }
 

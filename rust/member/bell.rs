@@ -24,7 +24,7 @@ use kernel::{
 use crate::{
     member::{counter::Counter, doorbell::Doorbell},
     memory::{area::Area, layout::MemberWords},
-    os::{allocation, waitqueue::EPOLLPRI},
+    os::allocation,
     queue::state::{Due, State},
     uapi::{BUSY_UNFENCED, MAX_WAKE_DELAY_US},
 };
@@ -164,7 +164,7 @@ impl Bell {
     pub(crate) fn members_changed(&self) {
         // Barrier D: the lock of the queue, which is taken after the change. A task that was not on
         // the queue yet takes this lock later, and then finds the change.
-        self.doorbell.watchers.wake_for(EPOLLPRI);
+        self.doorbell.members_changed();
         // Barrier M: between the change and the loads of `members_wanted` and of the state. Pairs
         // with the member's barrier between its stores of `members_wanted` and of IDLE and its last
         // look at `members`.

@@ -54,13 +54,16 @@ impl Drop for EventFd {
 /// this doorbell and a grace period has passed since.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Doorbell {
-    /// The tasks that sleep or poll until the doorbell rings.
+    /// The tasks that sleep until the doorbell rings.
     #[pin]
     pub(crate) sleepers: WaitQueue,
-    /// The tasks that sleep or poll until the members of the region change. These tasks are on
-    /// `sleepers` too.
+    /// The tasks that sleep until the members of the region change. They are on `sleepers` too.
     #[pin]
-    pub(crate) watchers: WaitQueue,
+    watchers: WaitQueue,
+    /// The pollers of the file, for any event. Each poller is on one queue, because aio accepts only
+    /// one.
+    #[pin]
+    pub(crate) pollers: WaitQueue,
     eventfd: Atomic<*mut bindings::eventfd_ctx>,
 }
 
@@ -69,24 +72,39 @@ impl Doorbell {
         pin_init!(Self {
             sleepers <- WaitQueue::new(c"ivring_sleepers", kernel::static_lock_class!()),
             watchers <- WaitQueue::new(c"ivring_watchers", kernel::static_lock_class!()),
+            pollers <- WaitQueue::new(c"ivring_pollers", kernel::static_lock_class!()),
             // INVARIANT: `eventfd` is null.
             eventfd: Atomic::new(ptr::null_mut()),
         })
     }
 
-    /// Rings: wakes the wait queue and signals the eventfd.
+    /// Rings: wakes the sleepers and the pollers, and signals the eventfd.
     ///
     /// Only a task or timer that has turned the state word from IDLE or DELAYED to BUSY calls this.
     /// So the member is interrupted once, however many senders send, and no task stays asleep
     /// while the state is BUSY.
     pub(crate) fn ring(&self) {
         self.sleepers.wake_all();
+        self.pollers.wake_all();
         let _guard = rcu::read_lock();
         let eventfd = self.eventfd.load(Acquire);
         if !eventfd.is_null() {
             // SAFETY: By the type invariant the eventfd is not released before the guard.
             unsafe { bindings::eventfd_signal_mask(eventfd, 0) };
         }
+    }
+
+    /// The queues of a task that sleeps until the doorbell rings or the members change.
+    pub(crate) fn for_members(&self) -> [&WaitQueue; 2] {
+        [&self.sleepers, &self.watchers]
+    }
+
+    /// The members of the region have changed: wakes the tasks that wait for this. The pollers look
+    /// again, in the kernel, and only those that poll for `EPOLLPRI` return. (A wakeup for this
+    /// event alone would not reach io_uring.)
+    pub(crate) fn members_changed(&self) {
+        self.watchers.wake_all();
+        self.pollers.wake_all();
     }
 
     /// Makes the doorbell signal `eventfd` from now on; with `None`, no eventfd. Sleeps for a grace

@@ -18,13 +18,6 @@ use kernel::{
 
 use crate::uapi::DEADLINE_NEVER;
 
-/// The events of `poll()`.
-pub(crate) const EPOLLIN: u32 = 0x001;
-pub(crate) const EPOLLPRI: u32 = 0x002;
-pub(crate) const EPOLLERR: u32 = 0x008;
-pub(crate) const EPOLLHUP: u32 = 0x010;
-pub(crate) const EPOLLRDNORM: u32 = 0x040;
-
 /// A `CLOCK_MONOTONIC` time in nanoseconds, or never.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Deadline(pub(crate) u64);
@@ -98,13 +91,6 @@ impl WaitQueue {
     pub(crate) fn wake_all(&self) {
         // SAFETY: `head` was initialized by `new`.
         unsafe { bindings::__wake_up(self.head.get(), TASK_NORMAL, 0, ptr::null_mut()) };
-    }
-
-    /// Wakes all tasks that sleep here, and the pollers that poll for one of these `EPOLL*` events.
-    pub(crate) fn wake_for(&self, events: u32) {
-        let key = ptr::without_provenance_mut(events as usize);
-        // SAFETY: `head` was initialized by `new`. Pollers expect their events as the key.
-        unsafe { bindings::__wake_up(self.head.get(), TASK_NORMAL, 0, key) };
     }
 
     /// Registers a poller, which checks its condition after this. Contains a full barrier.

@@ -489,7 +489,8 @@ struct ivring_enqueue {
 /**
  * struct ivring_wait - sleep until there is work (IVRING_IOC_WAIT).
  * @flags:	IVRING_WAIT_MEMBERS: return also when members have attached or left;
- *		items always end the call.
+ *		items always end the call. The flag has no effect with IVRING_WAIT_ARMED:
+ *		see ivring_member_area.members_wanted.
  *		IVRING_WAIT_ARMED: the caller has set the state to IDLE, passed the barrier,
  *		and looked at the rings, so sleep until a doorbell ends the IDLE state
  * @events:	out: IVRING_EVENT_*; zero with IVRING_WAIT_ARMED
