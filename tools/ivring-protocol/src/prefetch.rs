@@ -25,7 +25,7 @@ pub(crate) fn prefetch_to_write(slot: *const Item) {
             "prefetchw [{slot} + {ahead}]",
             slot = in(reg) slot,
             ahead = const AHEAD * size_of::<Item>(),
-            options(nostack, preserves_flags),
+            options(nomem, nostack, preserves_flags),
         );
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]

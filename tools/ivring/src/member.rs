@@ -168,7 +168,9 @@ impl Member {
         if self.reader.has_changes(shared) {
             self.reader.refresh(shared, events);
         }
-        let turn = self.reader.turn(max);
+        // One item more than the caller takes is looked for, so that the barrier of R is passed only
+        // after the last item that is there.
+        let turn = self.reader.turn(max.saturating_add(1));
         Batch::new(&self.handle, &mut self.reader, turn, max)
     }
 
@@ -234,7 +236,6 @@ impl Member {
     /// Like [`Member::arm`]. Member events count if `members` is true.
     pub(crate) fn arm_for(&mut self, members: bool) -> bool {
         let (shared, known) = (self.handle.shared(), &self.members);
-        shared.want_members(members);
         self.reader
             .arm(shared, || members && known.have_changed(shared))
     }
@@ -301,7 +302,6 @@ impl Member {
             return Ok(());
         }
         shared.restore_wake_items();
-        shared.want_members(members);
         if !self.reader.arm(shared, work) {
             return Ok(());
         }
@@ -333,6 +333,7 @@ impl Member {
     pub fn refresh_members(&mut self) -> Result<bool, ReceiveError> {
         self.handle.shared().check_process()?;
         self.has_asked = true;
+        self.handle.shared().want_members();
         let is_new = self.refresh_members_with(&mut Vec::new());
         if is_new {
             self.members.take_events();

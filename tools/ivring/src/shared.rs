@@ -204,14 +204,16 @@ impl Shared {
         self.area.wake_items().store(0, Ordering::Relaxed);
     }
 
-    /// Sets whether changes of the members wake this member when it is idle. The caller arms the
-    /// member after this call.
-    pub(crate) fn want_members(&self, wanted: bool) {
-        // Barrier M: the full barrier of arming is also between this store and the look at the
-        // members.
-        self.area
-            .members_wanted()
-            .store(wanted.into(), Ordering::Relaxed);
+    /// Makes changes of the members wake this member from now on, whenever it is armed. The caller
+    /// looks at the members, or sends to one of them, after this.
+    pub(crate) fn want_members(&self) {
+        let wanted = self.area.members_wanted();
+        if wanted.load(Ordering::Relaxed) == 0 {
+            wanted.store(1, Ordering::Relaxed);
+            // Barrier M: pairs with the barrier between a change of the members and the look at the
+            // word.
+            fence(Ordering::SeqCst);
+        }
     }
 
     /// Sets `wake_items` to the value that the caller has set.

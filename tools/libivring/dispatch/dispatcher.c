@@ -72,6 +72,7 @@ void ivr_on_members(struct ivr_member *member, ivr_members_fn fn, void *arg)
 	 * From now on these changes wake the member. It may have been armed although there were
 	 * changes, so all of them are reported again.
 	 */
+	ivr_want_members(member);
 	ivr_members_report_again(member);
 	if (!member->dispatcher.active)
 		ivr_arm_or_ring(member);
@@ -143,7 +144,11 @@ static int take_turn(struct ivr_member *member, unsigned int budget, unsigned in
 	handle_member_events(member);
 	if (ivr_dispatcher_ends(&member->dispatcher))
 		return 1;
-	ret = ivr_receiver_next(member, count, &ring);
+	/*
+	 * One item more than this turn handles is looked for, so that the barrier of R is passed
+	 * only after the last item that is there.
+	 */
+	ret = ivr_receiver_next(member, count + 1, &ring);
 	if (!ret)
 		return 0;
 	if ((unsigned int)ret < count)
@@ -166,6 +171,7 @@ int ivr_dispatcher_drain(struct ivr_member *member, unsigned int budget)
 	unsigned int done = 0;
 	int ret = 1;
 
+	ivr_want_members(member);
 	member->dispatcher.active = true;
 	member->receiver.rotation.unconsumed = 0;
 	ivr_state_busy(&member->receiver.state);

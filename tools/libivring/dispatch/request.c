@@ -7,6 +7,7 @@
 #include "dispatch/request.h"
 #include "member.h"
 #include "os/sys.h"
+#include "receive/arm.h"
 #include "refuse.h"
 #include "send/peers.h"
 #include "why.h"
@@ -82,6 +83,9 @@ int ivr_request(struct ivr_member *member, struct ivr_peer to, const struct ivri
 	request = &requests->pending[requests->free];
 	copy.cookie = (uint64_t)requests->sent << 32 | requests->free;
 	copy.flags |= IVRING_ITEM_REQUEST;
+	/* If the peer has left before this, sending fails. If it leaves later, the member is woken. */
+	if (!ivr_in_child(member))
+		ivr_want_members(member);
 	ret = ivr_send(member, to, &copy, 1, deadline);
 	if (ret < 0)
 		return ret;

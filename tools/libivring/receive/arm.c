@@ -27,20 +27,18 @@ bool ivr_has_work(struct ivr_member *member, bool members)
 	       (members && ivr_load(&member->region->members) != member->members);
 }
 
-/*
- * Stores IDLE. From now on items raise a doorbell, and so do changes of the members if
- * @members.
- */
-static int go_idle(struct ivr_member *member, bool members)
+void ivr_want_members(struct ivr_member *member)
 {
-	/* M: the barrier after IDLE is also between this store and the look at the members. */
-	ivr_store(&member->area->members_wanted, members);
-	return ivr_state_idle(&member->receiver.state);
+	if (ivr_load(&member->area->members_wanted))
+		return;
+	ivr_store(&member->area->members_wanted, 1);
+	/* M: pairs with the barrier between a change of the members and the look at the word. */
+	ivr_full_barrier();
 }
 
 int ivr_arm_for(struct ivr_member *member, bool members)
 {
-	int ret = go_idle(member, members);
+	int ret = ivr_state_idle(&member->receiver.state);
 
 	if (ret)
 		return ivr_fail_as(ret, NULL);
@@ -64,7 +62,7 @@ void ivr_arm_or_ring(struct ivr_member *member)
 	bool members = handles_members(member);
 	struct ivring_wait call = { .flags = members ? IVRING_WAIT_MEMBERS : 0 };
 
-	if (!go_idle(member, members) && !ivr_has_work(member, members) &&
+	if (!ivr_state_idle(&member->receiver.state) && !ivr_has_work(member, members) &&
 	    !ivr_quiet_sweep(member))
 		return;
 	/* Before it returns, this call turns IDLE into BUSY, which rings the member. */

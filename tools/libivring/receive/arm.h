@@ -12,6 +12,12 @@
  */
 bool ivr_has_work(struct ivr_member *member, bool members);
 
+/*
+ * Makes changes of the members wake this member from now on, whenever it is armed. The caller
+ * looks at the members, or sends to one of them, after this.
+ */
+void ivr_want_members(struct ivr_member *member);
+
 /* Does what ivr_arm() does. If @members is set, members that have come or gone count as work. */
 int ivr_arm_for(struct ivr_member *member, bool members);
 

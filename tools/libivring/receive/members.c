@@ -10,6 +10,7 @@
 #include "os/barrier.h"
 #include "os/sys.h"
 #include "peer.h"
+#include "receive/arm.h"
 #include "receive/members.h"
 #include "receive/receiver.h"
 #include "refuse.h"
@@ -196,5 +197,6 @@ int ivr_refresh_members(struct ivr_member *member)
 	if (ret)
 		return ret;
 	member->asked_members = true;
+	ivr_want_members(member);
 	return ivr_members_refresh(member);
 }

@@ -25,6 +25,7 @@ void ivr_lane_init(struct ivr_lane *lane, struct ivring_ring_area *ring, uint32_
 	};
 	lane->first = lane->producer;
 	lane->notified = (uint32_t)lane->producer;
+	/* A member opens a lane to a receiver only once, so the lane holds no unread items. */
 	lane->limit = (uint32_t)lane->producer + entries;
 }
 

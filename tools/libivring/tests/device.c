@@ -165,7 +165,8 @@ static void members_changed(uint32_t id)
 	region_table()->generation[id]++;
 	region_table()->members++;
 	for (other = 0; other < geometry.slots; other++)
-		if (other != id && (region_table()->generation[other] & 1))
+		if (other != id && (region_table()->generation[other] & 1) &&
+		    device_area(other)->members_wanted)
 			device_ring(other, false);
 }
 

@@ -421,10 +421,31 @@ static void no_call_in_a_handler(void)
 	close_all();
 }
 
+/*
+ * A member that was armed before it ever handled changes of the members is woken when the
+ * member that it asks afterwards leaves.
+ */
+static void armed_before_the_request(void)
+{
+	struct ivring_item item = { .port = 5 };
+	uint32_t before;
+
+	set_up();
+	CHECK_EQ(ivr_set_eventfd(member, 1), 0);
+	CHECK_EQ(ivr_arm(member), 1);
+	CHECK_EQ(ivr_request(member, ivr_self(other), &item, 0, IVRING_DEADLINE_NEVER, on_reply,
+			     NULL, NULL), 0);
+	before = device.signals;
+	close_other();
+	CHECK(device.signals != before);
+	close_all();
+}
+
 int main(void)
 {
 	RUN_AS(replies_go_to_the_requests(false), "replies_go_to_the_requests, inbox");
 	RUN_AS(replies_go_to_the_requests(true), "replies_go_to_the_requests, lane");
+	RUN(armed_before_the_request);
 	RUN(many_at_a_time);
 	RUN(replies_without_a_request);
 	RUN_AS(asked_member_leaves(false), "asked_member_leaves, inbox");

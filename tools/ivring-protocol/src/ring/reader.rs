@@ -108,10 +108,11 @@ impl<M: ReaderMemory> RingReader<M> {
         self.memory.lane()
     }
 
-    /// Whether no item was read since the last call, and no unread item is known.
+    /// Whether no item was read since the last call, no unread item is known, and the sender has not
+    /// left.
     pub(crate) fn stands_still(&mut self) -> bool {
         let before = mem::replace(&mut self.swept, self.consumer);
-        before == self.consumer && self.seen == self.consumer
+        before == self.consumer && self.seen == self.consumer && !self.ended
     }
 
     /// Marks the lane as quiet. See [`ReaderMemory::mark`].

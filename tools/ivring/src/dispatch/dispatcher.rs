@@ -130,6 +130,10 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
     fn with_member(mut member: Member) -> Self {
         member.set_asymmetric(true);
         member.set_polling(Polling::by_cpus());
+        // A child has no mappings.
+        if member.handle().shared().is_mapped() {
+            member.handle().shared().want_members();
+        }
         Self {
             handlers: Handlers::default(),
             common: Common::new(Stopper::new(member.handle().clone())),
