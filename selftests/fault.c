@@ -149,7 +149,11 @@ FIXTURE_VARIANT_ADD(fault, enqueue) {
 };
 
 FIXTURE_VARIANT_ADD(fault, enqueue_many) {
-	call_enqueue_many, undo_enqueue, BOTH, .result_last = true
+	call_enqueue_many, undo_enqueue, BAD_ADDRESS, .result_last = true
+};
+
+FIXTURE_VARIANT_ADD(fault, first_enqueue_many) {
+	call_first_many, undo_first_many, BOTH, .result_last = true
 };
 
 FIXTURE_VARIANT_ADD(fault, wait) {

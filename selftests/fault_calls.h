@@ -25,6 +25,7 @@ struct setting {
 	size_t map_size;
 	struct member a, b;	/* the members of one region */
 	struct lane_out lane;	/* from a to b, holds an item */
+	struct member c;	/* has not sent many items yet; of call_first_many() */
 };
 
 static int open_file(const char *path, int flags, int *fd)
@@ -124,7 +125,7 @@ static int call_enqueue(struct setting *s)
 	return enqueue(s, 1);
 }
 
-/* The items are more than the kernel keeps on its stack. */
+/* The items are more than the kernel keeps on its stack. It keeps the memory for the next call. */
 static int call_enqueue_many(struct setting *s)
 {
 	return enqueue(s, 12);
@@ -136,6 +137,25 @@ static void undo_enqueue(struct setting *s)
 
 	while (member_take(&s->b, &item))
 		;
+}
+
+/* The same by a member that has no such memory yet. */
+static int call_first_many(struct setting *s)
+{
+	static struct ivring_item items[12];
+	struct ivring_enqueue e = enqueue_args(s->b.id, s->b.generation, items, 12);
+
+	if (s->c.fd <= 0 && member_join(&s->c, s->a.fd))
+		return -EIO;
+	return dev_ioctl(s->c.fd, IVRING_IOC_ENQUEUE, &e);
+}
+
+static void undo_first_many(struct setting *s)
+{
+	undo_enqueue(s);
+	member_close(&s->c);
+	if (member_join(&s->c, s->a.fd))
+		s->c.fd = -1;
 }
 
 /* The item is in the lane already. */
