@@ -23,7 +23,7 @@ pub(crate) fn prefetch_to_write(slot: *const Item) {
     unsafe {
         core::arch::asm!(
             "prefetchw [{slot} + {ahead}]",
-            slot = in(reg) slot,
+            slot = in(reg) slot.addr(),
             ahead = const AHEAD * size_of::<Item>(),
             options(nomem, nostack, preserves_flags),
         );
