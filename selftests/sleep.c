@@ -157,6 +157,7 @@ FIXTURE(members) {
 FIXTURE_VARIANT(members) {
 	int (*open)(struct sleeper *s);
 	int (*sleep)(struct sleeper *s, int ms);
+	bool wanted;	/* this way needs members_wanted */
 };
 
 static int members_wait(struct sleeper *s, int ms)
@@ -171,43 +172,6 @@ static int members_poll(struct sleeper *s, int ms)
 	struct pollfd p = { .fd = s->member->fd, .events = POLLIN | POLLPRI };
 
 	return poll(&p, 1, ms);
-}
-
-/* Like arm(), for a member that asks for changes of the members too. */
-static bool arm_for_members(struct sleeper *s)
-{
-	STORE(&s->member->area->members_wanted, 1);
-	if (!arm(s))
-		return false;
-	if (LOAD(&s->member->area->members_seen) == member_changes_word(s->member))
-		return true;
-	STORE(&s->member->area->state, IVRING_BUSY);
-	return false;
-}
-
-static int members_armed(struct sleeper *s, int ms)
-{
-	int ret;
-
-	if (!arm_for_members(s))
-		return 1;
-	ret = dev_wait(s->member->fd, IVRING_WAIT_ARMED, in_ms(ms), NULL);
-	return ret == -ETIMEDOUT ? 0 : ret ? ret : 1;
-}
-
-static int members_eventfd(struct sleeper *s, int ms)
-{
-	struct pollfd p = { .fd = s->fd, .events = POLLIN };
-	__u64 count;
-	int ret;
-
-	if (!arm_for_members(s))
-		return 1;
-	ret = poll(&p, 1, ms);
-	if (ret == 1)
-		ret = read(s->fd, &count, sizeof(count)) == sizeof(count) ? 1 : -errno;
-	STORE(&s->member->area->state, IVRING_BUSY);
-	return ret;
 }
 
 /* Edge-triggered epoll needs no members_wanted, because epoll has asked for EPOLLPRI. */
@@ -244,9 +208,9 @@ static int members_uring_multishot(struct sleeper *s, int ms)
 
 FIXTURE_VARIANT_ADD(members, wait) { open_nothing, members_wait };
 FIXTURE_VARIANT_ADD(members, poll) { open_nothing, members_poll };
-FIXTURE_VARIANT_ADD(members, wait_armed) { open_nothing, members_armed };
+FIXTURE_VARIANT_ADD(members, wait_armed) { open_nothing, sleep_wait_armed, true };
 FIXTURE_VARIANT_ADD(members, epoll_edge) { members_open_epoll, sleep_epoll_edge };
-FIXTURE_VARIANT_ADD(members, eventfd) { open_eventfd, members_eventfd };
+FIXTURE_VARIANT_ADD(members, eventfd) { open_eventfd, sleep_eventfd, true };
 FIXTURE_VARIANT_ADD(members, uring) { open_uring, members_uring };
 FIXTURE_VARIANT_ADD(members, uring_multishot) { open_uring, members_uring_multishot };
 
@@ -294,7 +258,7 @@ static void come_and_go(struct member *to, int times)
 
 TEST_F(members, no_lost_wakeup)
 {
-	struct sleeper s = { .member = &self->member };
+	struct sleeper s = { .member = &self->member, .members = variant->wanted };
 	struct ivring_item item;
 	pid_t pid;
 

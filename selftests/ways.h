@@ -19,6 +19,7 @@ struct sleeper {
 	bool (*more)(void);	/* whether anything but the inbox holds an item; or NULL */
 	bool (*mark)(void);	/* called last before the sleep: true to stay awake; or NULL */
 	bool unfenced;		/* the state is BUSY_UNFENCED while it is busy */
+	bool members;		/* changes of the members ring the doorbell too */
 	int fd;			/* epoll or eventfd */
 	struct uring ring;
 	__u32 delay[2];
@@ -35,16 +36,20 @@ struct way {
 
 /*
  * Arm: what user space does before it sleeps if the kernel does not call poll() again.
- * False if there is an item to read.
+ * False if there is an item to read, or a change of the members that the member asks for.
  */
 static inline bool arm(struct sleeper *s)
 {
+	if (s->members)
+		STORE(&s->member->area->members_wanted, 1);
 	STORE(&s->member->area->state, IVRING_IDLE);
 	if (s->unfenced)
 		dev_fence(s->member->fd);	/* A */
 	else
-		FULL_BARRIER();		/* S */
-	if (!member_pending(s->member) && !(s->more && s->more()) && !(s->mark && s->mark()))
+		FULL_BARRIER();		/* S, M */
+	if (!member_pending(s->member) && !(s->more && s->more()) &&
+	    !(s->members && member_changes_word(s->member) != LOAD(&s->member->area->members_seen)) &&
+	    !(s->mark && s->mark()))
 		return true;
 	STORE(&s->member->area->state, IVRING_BUSY);
 	return false;
