@@ -133,7 +133,7 @@ void on_lane(struct ivr_member *self, struct ivr_peer from, enum ivr_lane_event 
 	printf("lane %u.%u %s\n", from.id, from.generation, what);
 }
 
-/* What the handler of an answer does, after it has printed the answer. */
+/* The action of the handler of an answer, after it has printed the answer. */
 
 static void then_stop(struct ivr_member *self)
 {

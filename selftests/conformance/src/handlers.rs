@@ -71,7 +71,7 @@ fn ask_peer(context: &Context<'_, 'static>, peer: Peer, request: Message, reply:
     failure("request", asked);
 }
 
-/// What the handler of an answer does, after it has printed the answer.
+/// The action of the handler of an answer, after it has printed the answer.
 pub fn after_answer(
     then: &str,
     context: &Context<'_, 'static>,

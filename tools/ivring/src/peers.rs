@@ -17,7 +17,7 @@ use crate::peer::Peer;
 pub(crate) fn generations(region: &RegionArea) -> Vec<u32> {
     let generations = (0..).map_while(|id| Some(region.generation(id)?.load(Ordering::Relaxed)));
     let generations = generations.collect();
-    // What is read of the members hereafter was written by these members, or later.
+    // Later reads of the members find what these members wrote, or something newer.
     fence(Ordering::Acquire);
     generations
 }
@@ -25,7 +25,7 @@ pub(crate) fn generations(region: &RegionArea) -> Vec<u32> {
 /// The member in a slot now.
 pub(crate) fn present(region: &RegionArea, id: u32) -> Option<Peer> {
     let generation = region.generation(id)?.load(Ordering::Relaxed);
-    // What is read of the member hereafter was written by this member, or later.
+    // Later reads of the member find what this member wrote, or something newer.
     fence(Ordering::Acquire);
     (generation % 2 == 1).then_some(Peer { id, generation })
 }
