@@ -209,8 +209,9 @@ mod shared;
 pub use deadline::Deadline;
 pub use dispatch::context::{Context, HandlerResult};
 pub use dispatch::counters::Counts;
-pub use dispatch::dispatcher::{Dispatched, Dispatcher};
+pub use dispatch::dispatcher::Dispatcher;
 pub use dispatch::request::{RequestId, Requester};
+pub use dispatch::run::Dispatched;
 pub use dispatch::stopper::{PORT_RESERVED, Stopper};
 pub use dispatch::threading::{Accepts, Local, Sendable, Threading};
 pub use error::{

@@ -3,35 +3,25 @@
 //! The work dispatcher.
 
 use std::fmt;
-use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::dispatch::context::{Common, Context, HandlerResult};
 use crate::dispatch::counters::Counts;
-use crate::dispatch::handlers::Handlers;
-use crate::dispatch::replies;
 use crate::dispatch::request::{Call, RequestId, Requester, Waiter};
+use crate::dispatch::run::{Dispatched, Run};
 use crate::dispatch::stopper::Stopper;
 use crate::dispatch::threading::{Accepts, Local, Sendable, Threading};
-use crate::error::{CallError, DispatchError, NoReply, ReceiveError};
+use crate::dispatch::turns::Turns;
+use crate::error::{CallError, DispatchError, NoReply};
 use crate::member::{Calls, Member};
 use crate::peer::Peer;
 use crate::polling::Polling;
 use crate::receive::item::ReceivedItem;
-use crate::receive::reader::LaneEvent;
 use crate::send::handle::Handle;
 use crate::send::message::Message;
 use crate::send::unsent::Unsent;
-
-/// The largest number of items of one ring that are handled before the next ring has its turn and
-/// waiting senders are notified.
-const QUANTUM: u32 = 32;
-
-/// The largest number of turns between two looks at the deadlines of requests. Items that are in
-/// the rings at a deadline may be replies, so they are normally handled first.
-const MAX_TURNS: u32 = 64;
 
 /// Passes the items of a member to the handlers of their ports.
 ///
@@ -69,26 +59,7 @@ const MAX_TURNS: u32 = 64;
 /// # }
 /// ```
 pub struct Dispatcher<'h, S = Local> {
-    member: Member,
-    pub(super) handlers: Handlers<'h, S>,
-    common: Common<'h, S>,
-    /// Events of lanes that were not reported yet.
-    events: Vec<LaneEvent>,
-    /// Turns since the last look at the deadlines of requests.
-    turns: u32,
-}
-
-/// The reason why a dispatch returned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "after `More` the caller must dispatch again before it sleeps"]
-pub enum Dispatched {
-    /// The inbox and the lanes are empty, and the member is idle: the next item rings a doorbell.
-    All,
-    /// The budget is used up. There may be more items.
-    More,
-    /// The dispatcher was told to stop. If there may be more items, the member has rung its own
-    /// doorbell.
-    Stopped,
+    pub(super) turns: Turns<'h, S>,
 }
 
 impl Dispatcher<'_> {
@@ -134,25 +105,22 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         if member.handle().shared().is_mapped() {
             member.handle().shared().want_members();
         }
+        let common = Common::new(Stopper::new(member.handle().clone()));
         Self {
-            handlers: Handlers::default(),
-            common: Common::new(Stopper::new(member.handle().clone())),
-            member,
-            events: Vec::new(),
-            turns: 0,
+            turns: Turns::new(member, common),
         }
     }
 
     /// Sets how [`Dispatcher::run`] and [`Dispatcher::call`] poll before they sleep.
     pub fn set_polling(&mut self, polling: Polling) -> &mut Self {
-        self.member.set_polling(polling);
+        self.turns.member.set_polling(polling);
         self
     }
 
     /// Closes the lane from a peer, like [`Member::close_lane`]. Handlers use
     /// [`Context::close_lane`].
     pub fn close_lane(&mut self, peer: Peer) -> bool {
-        self.member.close_lane(peer)
+        self.turns.member.close_lane(peer)
     }
 
     /// Sends a request to a peer's inbox or by a lane. Calls `done` with the
@@ -191,7 +159,7 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         R: HandlerResult,
         S: Accepts<F>,
     {
-        let context = Context::new(self.member.handle(), &self.common);
+        let context = Context::new(self.turns.member.handle(), &self.turns.common);
         context.request(requester, message, room, reply, done)
     }
 
@@ -217,7 +185,7 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
     /// # }
     /// ```
     pub fn cancel(&self, request: RequestId) -> bool {
-        self.common.requests.cancel(request.cookie())
+        self.turns.common.requests.cancel(request.cookie())
     }
 
     /// The earliest reply deadline of the requests that wait for their replies. It is never
@@ -248,7 +216,7 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
     /// # }
     /// ```
     pub fn next_deadline(&self) -> Deadline {
-        self.common.requests.next_deadline()
+        self.turns.common.requests.next_deadline()
     }
 
     /// Sends a request, and dispatches until the reply has come, which is passed to `reply`. A
@@ -275,8 +243,8 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         deadline: Deadline,
         reply: impl FnOnce(&ReceivedItem<'_>) -> R,
     ) -> Result<R, CallError> {
-        let handle = self.member.handle();
-        let requests = &self.common.requests;
+        let handle = self.turns.member.handle();
+        let requests = &self.turns.common.requests;
         let cookie = requests
             .send(handle, requester, message, [deadline; 2], Waiter::Caller)
             .map_err(|unsent| unsent.error)?;
@@ -284,57 +252,40 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         let mut answer = |received: Result<&ReceivedItem<'_>, NoReply>| {
             result = reply.take().map(|reply| received.map(reply));
         };
-        let mut settling = Settling::new(self);
-        settling.call = Some(cookie);
-        settling.run_for(&mut Call::new(&mut answer))?;
+        Run::new(&mut self.turns, Some(cookie)).until_reply(&mut Call::new(&mut answer))?;
         let result = result.expect("a call that is done has a result");
         result.map_err(CallError::from)
     }
 
-    fn run_for(&mut self, call: &mut Call<'_>) -> Result<(), CallError> {
-        loop {
-            self.drain(u32::MAX, Some(call))?;
-            if Call::is_done(&Some(call)) {
-                return Ok(());
-            }
-            if self.common.stopper.is_wanted() {
-                return Err(CallError::Stopped);
-            }
-            // A signal does not end the wait: the request has been sent, so the caller could not make
-            // the call again.
-            self.idle()?;
-        }
-    }
-
     /// A value that stops the dispatcher from another thread or a signal handler.
     pub fn stopper(&self) -> Stopper {
-        self.common.stopper.clone()
+        self.turns.common.stopper.clone()
     }
 
     /// The system calls of dispatching so far.
     pub fn calls(&self) -> Calls {
-        self.member.calls()
+        self.turns.member.calls()
     }
 
     /// The item counts so far.
     pub fn counts(&self) -> Counts {
-        self.common.counters.counts()
+        self.turns.common.counters.counts()
     }
 
     /// The sending side of the member.
     pub fn handle(&self) -> &Handle {
-        self.member.handle()
+        self.turns.member.handle()
     }
 
     /// Returns the member. Requests without a reply are cancelled.
     pub fn into_member(mut self) -> Member {
-        self.member.set_asymmetric(false);
-        self.member.set_polling(Polling::new(Duration::ZERO));
+        self.turns.member.set_asymmetric(false);
+        self.turns.member.set_polling(Polling::new(Duration::ZERO));
         // A child has no mappings.
         if self.handle().shared().is_mapped() {
             self.handle().shared().restore_wake_items();
         }
-        self.member
+        self.turns.member
     }
 
     /// Dispatches until the dispatcher is told to stop, and sleeps while there is no work. The
@@ -346,17 +297,7 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
     /// fails.
     pub fn run(&mut self) -> Result<(), DispatchError> {
         self.handle().shared().check_process()?;
-        Settling::new(self).run_until_stopped()
-    }
-
-    fn run_until_stopped(&mut self) -> Result<(), DispatchError> {
-        loop {
-            self.drain(u32::MAX, None)?;
-            if self.common.stopper.take() {
-                return Ok(());
-            }
-            self.idle()?;
-        }
+        Run::new(&mut self.turns, None).until_stopped()
     }
 
     /// Dispatches up to `budget` items, and does not sleep. For callers with an event loop, which
@@ -381,190 +322,13 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         if budget == 0 {
             return Ok(Dispatched::More);
         }
-        let mut settling = Settling::new(self);
-        let dispatched = settling.dispatch_some(budget)?;
-        // Otherwise the member is armed, or its caller must dispatch again.
-        settling.is_due = dispatched == Dispatched::Stopped;
-        Ok(dispatched)
-    }
-
-    fn dispatch_some(&mut self, budget: u32) -> Result<Dispatched, DispatchError> {
-        let mut left = budget;
-        loop {
-            left = self.drain(left, None)?;
-            if self.common.stopper.take() {
-                return Ok(Dispatched::Stopped);
-            }
-            if left == 0 {
-                return Ok(Dispatched::More);
-            }
-            self.handle().shared().restore_wake_items();
-            // A stop that comes after this check finds the member armed, and wakes it.
-            if self.member.arm_for(true) && !self.common.stopper.is_wanted() {
-                return Ok(Dispatched::All);
-            }
-        }
-    }
-
-    /// Sleeps until there may be work, a signal was handled, or the deadline of a request has
-    /// passed.
-    fn idle(&mut self) -> Result<(), DispatchError> {
-        let deadline = self.next_deadline();
-        let Self { member, common, .. } = self;
-        match member.idle_unless(|| common.stopper.is_wanted(), true, deadline) {
-            Ok(()) | Err(ReceiveError::Interrupted | ReceiveError::TimedOut) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Handles items until there are none, `budget` items were handled, the dispatcher must stop,
-    /// or a call has its reply. Returns the rest of the budget.
-    fn drain(
-        &mut self,
-        budget: u32,
-        mut call: Option<&mut Call<'_>>,
-    ) -> Result<u32, DispatchError> {
-        let mut left = budget;
-        while !self.common.stopper.is_wanted() && !Call::is_done(&call) {
-            let more = if self.member.refresh_members_with(&mut self.events) {
-                self.tell_of_members(call.as_deref_mut());
-                true
-            } else {
-                left > 0 && self.handle_batch(&mut left, call.as_deref_mut())?
-            };
-            self.expire(!more && left > 0, call.as_deref_mut());
-            if self.common.has_ended() && !self.events.is_empty() {
-                // The lanes' events are left to the next dispatch.
-                let (handle, members) = self.member.news();
-                members.refresh_again(handle.shared());
-            }
-            for peer in self.common.closing.take() {
-                self.member.close_lane(peer);
-            }
-            if let Some(failure) = self.common.failure.take() {
-                return Err(DispatchError::Handler(failure));
-            }
-            if !more {
-                break;
-            }
-        }
-        Ok(left)
-    }
-
-    /// Makes the next dispatch call a handler that is registered late for earlier changes.
-    pub(super) fn report_again(&mut self) {
-        self.member.report_again();
-    }
-
-    fn tell_of_members(&mut self, mut call: Option<&mut Call<'_>>) {
-        let (handle, members) = self.member.news();
-        let context = Context::new(handle, &self.common);
-        self.handlers.lanes(&context, &mut self.events);
-        let has_left = |peer| members.has_left(peer);
-        replies::fail(&context, has_left, call.as_deref_mut());
-        let is_done = Call::is_done(&call);
-        if !is_done {
-            self.handlers.members(&context, members);
-        }
-        if is_done || self.common.has_ended() {
-            // The next dispatch reports what this one has left.
-            members.refresh_again(handle.shared());
-        }
-    }
-
-    /// Ends the requests whose deadlines have passed. If the rings may hold items (`is_empty` is
-    /// false), it looks at the clock only after [`MAX_TURNS`] turns.
-    fn expire(&mut self, is_empty: bool, call: Option<&mut Call<'_>>) {
-        if self.next_deadline() == Deadline::NEVER {
-            return;
-        }
-        self.turns += 1;
-        if is_empty || self.turns >= MAX_TURNS {
-            self.turns = 0;
-            replies::expire(&Context::new(self.member.handle(), &self.common), call);
-        }
-    }
-
-    /// Handles up to `left` items of the next ring that has any. False if no ring has any.
-    fn handle_batch(
-        &mut self,
-        left: &mut u32,
-        mut call: Option<&mut Call<'_>>,
-    ) -> Result<bool, DispatchError> {
-        let max = (*left).min(QUANTUM);
-        let mut batch = self.member.receive_with(max, &mut self.events);
-        let context = Context::new(batch.handle(), &self.common);
-        self.handlers.lanes(&context, &mut self.events);
-        if batch.is_empty() {
-            return Ok(false);
-        }
-        batch.limit();
-        while !self.common.is_to_pause() && !Call::is_done(&call) {
-            match batch.take() {
-                Ok(Some(item)) => {
-                    *left -= 1;
-                    self.handlers.item(&context, &item, call.as_deref_mut());
-                }
-                Ok(None) => break,
-                Err(ReceiveError::Lane { peer, fault }) => {
-                    self.events.push(LaneEvent::Failed(peer, fault.into()));
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(true)
-    }
-}
-
-/// A running dispatcher. When this is dropped, also because a handler panics, the caller may sleep
-/// next in any way, and the request of its call no longer waits for a reply.
-struct Settling<'d, 'h, S: Threading> {
-    dispatcher: &'d mut Dispatcher<'h, S>,
-    is_due: bool,
-    /// The cookie of the call's request.
-    call: Option<u64>,
-}
-
-impl<'d, 'h, S: Threading> Settling<'d, 'h, S> {
-    fn new(dispatcher: &'d mut Dispatcher<'h, S>) -> Self {
-        dispatcher.handle().shared().set_handling(true);
-        Self {
-            dispatcher,
-            is_due: true,
-            call: None,
-        }
-    }
-}
-
-impl<'h, S: Threading> Deref for Settling<'_, 'h, S> {
-    type Target = Dispatcher<'h, S>;
-
-    fn deref(&self) -> &Dispatcher<'h, S> {
-        self.dispatcher
-    }
-}
-
-impl<'h, S: Threading> DerefMut for Settling<'_, 'h, S> {
-    fn deref_mut(&mut self) -> &mut Dispatcher<'h, S> {
-        self.dispatcher
-    }
-}
-
-impl<S: Threading> Drop for Settling<'_, '_, S> {
-    fn drop(&mut self) {
-        self.handle().shared().set_handling(false);
-        if let Some(cookie) = self.call {
-            self.common.requests.cancel(cookie);
-        }
-        if self.is_due {
-            self.member.settle(true);
-        }
+        Run::new(&mut self.turns, None).at_most(budget)
     }
 }
 
 impl<S> AsFd for Dispatcher<'_, S> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.member.as_fd()
+        self.turns.member.as_fd()
     }
 }
 
@@ -577,7 +341,7 @@ impl<S> AsRawFd for Dispatcher<'_, S> {
 impl<S> fmt::Debug for Dispatcher<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dispatcher")
-            .field("member", &self.member)
+            .field("member", &self.turns.member)
             .finish_non_exhaustive()
     }
 }

@@ -10,5 +10,7 @@ mod pending;
 mod registration;
 mod replies;
 pub(crate) mod request;
+pub(crate) mod run;
 pub(crate) mod stopper;
 pub(crate) mod threading;
+mod turns;

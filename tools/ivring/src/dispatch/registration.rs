@@ -36,7 +36,7 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
     {
         assert_ne!(port, PORT_RESERVED, "the port is reserved");
         let handler = concluding!(handler, item: &ReceivedItem<'_>);
-        self.handlers.ports.insert(port, handler);
+        self.turns.handlers.ports.insert(port, handler);
         self
     }
 
@@ -53,7 +53,7 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         S: Accepts<F>,
     {
         let handler = concluding!(handler, item: &ReceivedItem<'_>);
-        self.handlers.other = Some(handler);
+        self.turns.handlers.other = Some(handler);
         self
     }
 
@@ -70,8 +70,8 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         S: Accepts<F>,
     {
         let handler = concluding!(handler, event: MemberEvent);
-        self.handlers.member = Some(handler);
-        self.report_again();
+        self.turns.handlers.member = Some(handler);
+        self.turns.member.report_again();
         self
     }
 
@@ -84,8 +84,8 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         S: Accepts<F>,
     {
         let handler = concluding!(handler);
-        self.handlers.members = Some(handler);
-        self.report_again();
+        self.turns.handlers.members = Some(handler);
+        self.turns.member.report_again();
         self
     }
 
@@ -98,7 +98,7 @@ impl<'h, S: Threading> Dispatcher<'h, S> {
         S: Accepts<F>,
     {
         let handler = concluding!(handler, event: LaneEvent);
-        self.handlers.lanes = Some(handler);
+        self.turns.handlers.lanes = Some(handler);
         self
     }
 }
