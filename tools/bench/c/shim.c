@@ -3,6 +3,7 @@
  * The C library's lanes, for the benchmark.
  */
 #include <errno.h>
+#include <unistd.h>
 
 #include <ivring.h>
 
@@ -68,4 +69,44 @@ int bench_push(struct ivring_ring_area *ring, uint32_t entries,
 			ret = ivr_lane_notify(&lane);
 	}
 	return ret;
+}
+
+static void ignore(struct ivr_member *member, const struct ivring_item *item, void *arg)
+{
+	(void)member;
+	(void)item;
+	(void)arg;
+}
+
+/* Makes a region of two members. The receiver has a handler for port 1. */
+int bench_idle_open(struct ivr_member **receiver, struct ivr_member **sender)
+{
+	const struct ivr_region_options options = {
+		.slots = 2,
+		.inbox_entries = 64,
+		.outbox_bytes = 4096,
+	};
+	int region_fd;
+	int ret = ivr_create_region(&options, &region_fd);
+
+	if (ret)
+		return ret;
+	ret = ivr_join_fd(region_fd, 0, receiver);
+	if (!ret)
+		ret = ivr_on(*receiver, 1, ignore, NULL);
+	if (!ret)
+		ret = ivr_join_fd(region_fd, 1, sender);
+	close(region_fd);
+	return ret;
+}
+
+/* Sends an item to the member of slot 0, which was the first one in its slot. */
+int bench_idle_send(struct ivr_member *sender)
+{
+	const struct ivr_peer receiver = { .id = 0, .generation = 1 };
+	const struct ivring_item item = { .port = 1 };
+
+	int sent = ivr_send(sender, receiver, &item, 1, IVRING_DEADLINE_NEVER);
+
+	return sent < 0 ? sent : 0;
 }

@@ -22,7 +22,7 @@ fn items(workload: Workload, kind: Kind) -> Option<(u64, u64)> {
             Some((2 * queues, 8 * queues))
         }
         Workload::Stream | Workload::FanIn(_) => Some((2 * queue, 16 * queue)),
-        Workload::RoundTrip => Some((100, 1000)),
+        Workload::RoundTrip | Workload::ManyLanes(_) => Some((100, 1000)),
         Workload::Request => Some((128, 2048)),
         Workload::Large(payload) if payload > 64 << 10 => Some((0, 32)),
         Workload::Large(_) => Some((0, 512)),

@@ -112,17 +112,20 @@ pub enum Workload {
     Request,
     SlowReceiver,
     Trickle,
+    /// The number of lanes to the receiver that are open and idle.
+    ManyLanes(usize),
     /// The size of the payload, in bytes.
     Large(usize),
 }
 
 impl Workload {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Stream,
         Self::RoundTrip,
         Self::Request,
         Self::SlowReceiver,
         Self::Trickle,
+        Self::ManyLanes(499),
         Self::FanIn(1),
         Self::FanIn(4),
         Self::FanIn(16),
@@ -143,6 +146,7 @@ impl Workload {
             Self::Request => "request",
             Self::SlowReceiver => "slow_receiver",
             Self::Trickle => "trickle",
+            Self::ManyLanes(_) => "many_lanes",
             Self::Large(_) => "large",
         }
     }
@@ -161,6 +165,11 @@ impl Workload {
         }
     }
 
+    /// Whether the workload needs the module.
+    pub fn needs_module(self) -> bool {
+        matches!(self, Self::ManyLanes(_))
+    }
+
     /// Whether this transport is measured with the workload.
     pub fn takes(self, kind: Kind) -> bool {
         if kind == Kind::DirectC {
@@ -171,6 +180,7 @@ impl Workload {
             Self::RoundTrip | Self::Request | Self::SlowReceiver | Self::Trickle => {
                 !kind.sends_batches()
             }
+            Self::ManyLanes(_) => matches!(kind, Kind::Direct | Kind::DirectSleep),
             // Each sender of iceoryx2 takes a second to start.
             Self::FanIn(_) => !kind.sends_batches() && kind != Kind::Iceoryx2,
             Self::Large(payload) => match kind {
@@ -191,8 +201,9 @@ impl Workload {
                 match self {
                     Self::Stream => stream::run::<$transport>(spec, 1),
                     Self::FanIn(senders) => stream::run::<$transport>(spec, senders),
-                    Self::RoundTrip => echo::run::<$transport>(spec, 1),
-                    Self::Request => echo::run::<$transport>(spec, echo::REQUESTS),
+                    Self::RoundTrip => echo::run::<$transport>(spec, 1, 0),
+                    Self::Request => echo::run::<$transport>(spec, echo::REQUESTS, 0),
+                    Self::ManyLanes(idle) => echo::run::<$transport>(spec, 1, idle),
                     Self::SlowReceiver => slow_receiver::run::<$transport>(spec, SERVICE),
                     Self::Trickle => trickle::run::<$transport>(spec),
                     Self::Large(_) => bail!("{kind} carries no payload"),
@@ -241,6 +252,7 @@ impl fmt::Display for Workload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FanIn(senders) => write!(f, "fan_in of {senders}"),
+            Self::ManyLanes(idle) => write!(f, "many_lanes, {} lanes", idle + 1),
             Self::Large(payload) => write!(f, "large, {payload} bytes"),
             _ => f.pad(self.name()),
         }

@@ -31,6 +31,7 @@ use progress::Progress;
 use record::{Mode, Record};
 use reference::Reference;
 use rounds::Effort;
+use workload::idle;
 
 #[derive(Parser)]
 #[command(about, version)]
@@ -92,17 +93,19 @@ struct Choice {
 }
 
 impl Choice {
+    fn wants(&self, workload: &str) -> bool {
+        self.workload.is_empty() || self.workload.iter().any(|name| name == workload)
+    }
+
     fn workloads(&self) -> Vec<Workload> {
-        let chosen = |workload: &Workload| {
-            self.workload.is_empty() || self.workload.iter().any(|name| name == workload.name())
-        };
-        Workload::ALL.into_iter().filter(chosen).collect()
+        let all = Workload::ALL.into_iter();
+        all.filter(|workload| self.wants(workload.name())).collect()
     }
 
     fn kinds(&self, mode: Mode, workload: Workload) -> Vec<Kind> {
         let takes = |kind: &Kind| {
             workload.takes(*kind)
-                && (mode != Mode::Bare || !kind.needs_module())
+                && (mode != Mode::Bare || !kind.needs_module() && !workload.needs_module())
                 && (self.transport.is_empty() || self.transport.contains(kind))
         };
         Kind::value_variants()
@@ -142,6 +145,9 @@ impl Choice {
             )?);
         }
         drop(progress);
+        if mode == Mode::Vm && self.wants("idle") {
+            records.extend(idle()?);
+        }
         print(&records)
     }
 
@@ -150,6 +156,18 @@ impl Choice {
             self.kinds(Mode::Counted, workload)
         })?)
     }
+}
+
+/// Measures an idle member of each library.
+fn idle() -> Result<Vec<Record>> {
+    let record = |transport, cpu| Record {
+        cpu_ns_per_item: Some(cpu),
+        ..Record::new(Mode::Vm, "idle", transport, 64, 1)
+    };
+    Ok(vec![
+        record("direct", idle::rust()?),
+        record("direct-c", idle::c()?),
+    ])
 }
 
 fn print(records: &[Record]) -> Result<()> {

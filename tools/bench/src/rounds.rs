@@ -49,7 +49,9 @@ impl Range {
                 let each = senders as u64 * queue / 4;
                 (each.max(4 * queue), 10_000_000, (each / 4).max(2 * queue))
             }
-            Workload::RoundTrip | Workload::Request => (100, 1_000_000, 50),
+            Workload::RoundTrip | Workload::Request | Workload::ManyLanes(_) => {
+                (100, 1_000_000, 50)
+            }
             Workload::SlowReceiver => (4 * queue, 4 * queue, 0),
             Workload::Trickle => (TRICKLE, TRICKLE, 4),
             Workload::Large(_) => (32, 1_000_000, 0),

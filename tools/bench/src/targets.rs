@@ -103,6 +103,9 @@ const SLEEPERS: &[&str] = &[
 /// This few system calls per item count as none: they are made around the measured items.
 const NONE: f64 = 0.0005;
 
+/// This few milliseconds of CPU time in 10 s count as none, because time(1) prints 0.00 s for them.
+const IDLE: f64 = 5.0;
+
 fn time(record: &Record) -> Option<f64> {
     record.ns_per_item
 }
@@ -197,6 +200,16 @@ pub fn all() -> Vec<Target> {
                 NONE,
             );
         }
+    }
+    let many = which(Mode::Vm, "many_lanes", "direct");
+    let what = "vm: many_lanes, direct / round_trip".to_owned();
+    let round_trip = which(Mode::Vm, "round_trip", "direct");
+    target(what, many, time, Than::One(round_trip), 2.0);
+    for transport in ["direct", "direct-c"] {
+        let what = format!("vm: idle, {transport}, milliseconds of CPU time in 10 s");
+        let idle = which(Mode::Vm, "idle", transport);
+        let ms: Field = |record| record.cpu_ns_per_item.map(|ns| ns / 1e6);
+        target(what, idle, ms, Than::Number, IDLE);
     }
     let what = "vm: stream, direct-c / direct".to_owned();
     let in_c = which(Mode::Vm, "stream", "direct-c");

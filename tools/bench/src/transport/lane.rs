@@ -48,6 +48,12 @@ impl<M: Manner, const BATCH: u32> Transport for Lanes<M, BATCH> {
         member.set_asymmetric(M::UNFENCED);
         Ok(LaneEnd {
             member,
+            idle: match party {
+                1 => self.shape.idle_lanes,
+                _ => 0,
+            },
+            region: self.region.try_clone()?,
+            idle_lanes: Vec::new(),
             lanes: (0..self.shape.parties).map(|_| None).collect(),
             window: self.window,
             payload: self.shape.payload,
@@ -57,6 +63,11 @@ impl<M: Manner, const BATCH: u32> Transport for Lanes<M, BATCH> {
 
 pub struct LaneEnd<const BATCH: u32> {
     member: Member,
+    region: OwnedFd,
+    /// The number of idle lanes that this party has yet to open, and those that it has opened, each
+    /// with the member that writes it.
+    idle: usize,
+    idle_lanes: Vec<(Member, Lane)>,
     /// The lane to each party, and the number of items that were pushed since the last
     /// notification.
     lanes: Vec<Option<(Lane, u32)>>,
@@ -69,6 +80,9 @@ impl<const BATCH: u32> LaneEnd<BATCH> {
     /// first of them sends.
     #[inline]
     fn lane(&mut self, to: usize) -> &mut (Lane, u32) {
+        if self.idle > 0 {
+            self.open_idle_lanes(to as u32);
+        }
         let Self {
             member,
             lanes,
@@ -81,6 +95,17 @@ impl<const BATCH: u32> LaneEnd<BATCH> {
             lane.set_polling(Polling::new(*window));
             (lane, 0)
         })
+    }
+
+    /// Opens the idle lanes to a party. Each needs a member of its own.
+    #[cold]
+    fn open_idle_lanes(&mut self, to: u32) {
+        for _ in 0..std::mem::take(&mut self.idle) {
+            let member = Member::join_fd(&self.region, None).expect("a slot is free");
+            let peer = member.peer(to).expect("it is there");
+            let lane = member.open_lane(peer, CAPACITY as u32).expect("a lane");
+            self.idle_lanes.push((member, lane));
+        }
     }
 }
 

@@ -11,10 +11,11 @@ use ivring::{Deadline, Member, Message, RegionOptions};
 use super::work_item::{PORT, decode};
 use super::{CAPACITY, Counters, Item, STRIDE, Shape};
 
-/// Makes a region with one slot per party. A party becomes the member with its own number.
+/// Makes a region with one slot per party and idle lane. A party becomes the member with its own
+/// number.
 pub fn region(shape: &Shape) -> Result<OwnedFd> {
     let region = RegionOptions::new()
-        .slots(shape.parties as u32)
+        .slots((shape.parties + shape.idle_lanes) as u32)
         .inbox_entries(CAPACITY as u32)
         .outbox_bytes((shape.window() * shape.payload).max(4096) as u64);
     Ok(region.create_only()?)

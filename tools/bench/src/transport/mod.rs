@@ -114,6 +114,8 @@ pub struct Shape {
     pub parties: usize,
     /// Bytes of payload; zero if items have none.
     pub payload: usize,
+    /// Lanes to the hub that are open and carry no items. Only transports with the module have them.
+    pub idle_lanes: usize,
 }
 
 impl Shape {

@@ -12,10 +12,15 @@ use crate::transport::{Endpoint, Item, Shape, Transport};
 /// The number of requests that a client has under way.
 pub const REQUESTS: u64 = 16;
 
-pub fn run<T: Transport<End: Endpoint>>(spec: &Spec, window: u64) -> Result<Run> {
+pub fn run<T: Transport<End: Endpoint>>(
+    spec: &Spec,
+    window: u64,
+    idle_lanes: usize,
+) -> Result<Run> {
     let shape = Shape {
         parties: 2,
         payload: 0,
+        idle_lanes,
     };
     super::run::<T>(
         spec,

@@ -17,6 +17,7 @@ pub fn run<T: Transport<End: Bulk>>(spec: &Spec, payload: usize) -> Result<Run> 
     let shape = Shape {
         parties: 2,
         payload,
+        idle_lanes: 0,
     };
     // Both sides must have touched every place that a payload can have.
     let warm_up = spec.warm_up.max(2 * shape.window() as u64);

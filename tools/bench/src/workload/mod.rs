@@ -6,6 +6,7 @@
 //! filled and predictors are trained. Every item is checked.
 
 pub mod echo;
+pub mod idle;
 pub mod large;
 pub mod push;
 pub mod slow_receiver;

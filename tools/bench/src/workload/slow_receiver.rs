@@ -30,6 +30,7 @@ pub fn run<T: Transport<End: Endpoint>>(spec: &Spec, service: u64) -> Result<Run
     let shape = Shape {
         parties: 2,
         payload: 0,
+        idle_lanes: 0,
     };
     let memory = Shared::new(size_of::<AtomicU64>())?;
     // SAFETY: `memory` outlives all processes that are run here, and they only use atomics there.

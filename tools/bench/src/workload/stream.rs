@@ -15,6 +15,7 @@ pub fn run<T: Transport<End: Endpoint>>(spec: &Spec, senders: usize) -> Result<R
     let shape = Shape {
         parties: senders + 1,
         payload: 0,
+        idle_lanes: 0,
     };
     let each = |items: u64| items.div_ceil(senders as u64);
     let (warm_up, items) = (each(spec.warm_up), each(spec.items));

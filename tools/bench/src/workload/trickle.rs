@@ -17,6 +17,7 @@ pub fn run<T: Transport<End: Endpoint>>(spec: &Spec) -> Result<Run> {
     let shape = Shape {
         parties: 2,
         payload: 0,
+        idle_lanes: 0,
     };
     super::run::<T>(
         spec,
