@@ -67,6 +67,16 @@ static void measure(call_fn call, const struct member *a, const struct member *b
 	*of_b = median(samples[1]);
 }
 
+/*
+ * Expect that @many is at most twice @few, both in nanoseconds. The module that counts which of its
+ * code was reached is slower, and the rest of the kernel is not, so this module has no bound.
+ */
+#define EXPECT_AT_MOST_TWICE(many, few)						\
+do {										\
+	if (access("/sys/module/ivring_coverage", F_OK))			\
+		EXPECT_LE(many, 2 * (few));					\
+} while (0)
+
 /* The first lane of a large region costs as much as the first lane of a small one. */
 TEST(one_lane_in_many_slots)
 {
@@ -84,7 +94,7 @@ TEST(one_lane_in_many_slots)
 		measure(calls[i].call, &b, &a, &none, &one);
 		TH_LOG("%s of %u slots: %llu ns without a lane, %llu ns with one", calls[i].name,
 		       IVRING_MAX_SLOTS, none, one);
-		EXPECT_LE(one, 2 * none);
+		EXPECT_AT_MOST_TWICE(one, none);
 	}
 	lane_unmap(&out, &b);
 	member_close(&b);
@@ -160,7 +170,7 @@ TEST(one_active_of_many_lanes)
 		measure(calls[i].call, &one.to, &many.to, &of_one, &of_many);
 		TH_LOG("%s: %llu ns with one lane, %llu ns with %d", calls[i].name, of_one, of_many,
 		       MANY);
-		EXPECT_LE(of_many, 2 * of_one);
+		EXPECT_AT_MOST_TWICE(of_many, of_one);
 	}
 	drop_many(&many);
 	drop_many(&one);

@@ -378,12 +378,13 @@ static void write_sequence(const struct lane_out *lane, __u32 ahead, __u32 wrong
 static bool is_woken_by_others(struct scene *s, bool lane)
 {
 	struct member *to = &s->to;
+	__u64 waits = member_stats(to).waits;
 	struct ivring_item item;
 	pid_t pid = child_fork();
 
 	if (!pid)
 		_exit(-dev_wait(to->fd, 0, IVRING_DEADLINE_NEVER, NULL));
-	return SOON(member_state(to) == IVRING_IDLE) &&
+	return member_sleeps(to, waits) && member_state(to) == IVRING_IDLE &&
 	       lane_doorbell(&s->from_bad) == 0 && member_state(to) == IVRING_IDLE &&
 	       (lane ? lane_send(&s->from_good, 7) == 1 :
 		       member_send(&s->good, to->id, to->generation, 7) == 0) &&

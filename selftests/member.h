@@ -196,6 +196,15 @@ static inline struct ivring_stats member_stats(const struct member *member)
 	return v.stats;
 }
 
+/*
+ * Wait until a task sleeps in WAIT. It slept @before times. A task that has only stored IDLE may
+ * still find an item itself, and then nobody needs to ring.
+ */
+static inline bool member_sleeps(const struct member *member, __u64 before)
+{
+	return SOON(member_stats(member).waits > before);
+}
+
 /* Send one item with cookie @cookie. */
 static inline int member_send(const struct member *member, __u32 id, __u32 generation,
 			      __u64 cookie)
