@@ -184,10 +184,13 @@ fn check(item: &Item, outbox_bytes: u64) -> Result<(), Fault> {
     if item.flags & !ITEM_FLAGS != 0 {
         return Err(Fault::UnknownFlags);
     }
+    if item.offset == 0 && item.length == 0 {
+        return Ok(());
+    }
     if u64::from(item.offset) + u64::from(item.length) > outbox_bytes {
         return Err(Fault::PayloadRange);
     }
-    if item.length == 0 && item.offset != 0 {
+    if item.length == 0 {
         return Err(Fault::PayloadOffset);
     }
     Ok(())

@@ -7,10 +7,9 @@ use std::fmt;
 use ivring_protocol::Fault;
 use ivring_protocol::receiver::Turn;
 
-use crate::abi::Item;
 use crate::error::ReceiveError;
 use crate::peer::Peer;
-use crate::receive::item::{ReceivedItem, Taken};
+use crate::receive::item::{Origin, ReceivedItem};
 use crate::receive::reader::Reader;
 use crate::send::handle::Handle;
 
@@ -20,8 +19,7 @@ use crate::send::handle::Handle;
 /// reuse the memory. Dropping the batch does the same. Items that were not taken stay in the ring.
 #[must_use = "the items of a batch that is dropped unread stay in the ring"]
 pub struct Batch<'member> {
-    /// The ring, with a copy of the last item taken.
-    last: Taken<'member>,
+    ring: Origin<'member>,
     readable: u32,
     taken: u32,
     /// The sender, if the ring is a lane.
@@ -42,11 +40,10 @@ impl<'member> Batch<'member> {
         let (ring, readable) = turn.map_or((0, 0), |turn| (turn.ring, turn.readable));
         Self {
             from: reader.lane(ring).map(|lane| lane.peer),
-            last: Taken {
+            ring: Origin {
                 handle,
                 reader,
                 ring,
-                item: Item::default(),
             },
             readable: readable.min(max),
             taken: 0,
@@ -55,13 +52,13 @@ impl<'member> Batch<'member> {
     }
 
     pub(crate) fn handle(&self) -> &'member Handle {
-        self.last.handle
+        self.ring.handle
     }
 
     /// Limits the batch to a quarter of the ring, so that the sender of a full ring gets room soon.
     #[inline]
     pub(crate) fn limit(&mut self) {
-        let capacity = self.last.reader.capacity(self.last.ring);
+        let capacity = self.ring.reader.capacity(self.ring.ring);
         self.readable = self.readable.min((capacity / 4).max(1));
     }
 
@@ -92,17 +89,17 @@ impl<'member> Batch<'member> {
         if self.is_empty() {
             return Ok(None);
         }
-        self.last.item = match self.last.reader.item(self.last.ring, self.taken) {
+        let mut item = match self.ring.reader.item(self.ring.ring, self.taken) {
             Ok(item) => item,
             Err(fault) => return Err(self.fail(fault)),
         };
         self.taken += 1;
         if let Some(Peer { id, generation }) = self.from {
             // A slot is less than MAX_SLOTS.
-            self.last.item.from = id as u16;
-            self.last.item.from_gen = generation;
+            item.from = id as u16;
+            item.from_gen = generation;
         }
-        Ok(Some(ReceivedItem::new(&self.last)))
+        Ok(Some(ReceivedItem::new(item, &self.ring)))
     }
 
     /// Releases the items that were taken, and their payload, now.
@@ -123,12 +120,12 @@ impl<'member> Batch<'member> {
 impl Drop for Batch<'_> {
     #[inline]
     fn drop(&mut self) {
-        let shared = self.last.handle.shared();
+        let shared = self.ring.handle.shared();
         if self.taken > 0 {
-            self.last.reader.advance(shared, self.last.ring, self.taken);
+            self.ring.reader.advance(shared, self.ring.ring, self.taken);
         }
         if self.broken {
-            self.last.reader.close(shared, self.last.ring);
+            self.ring.reader.close(shared, self.ring.ring);
         }
     }
 }

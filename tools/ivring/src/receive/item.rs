@@ -23,28 +23,28 @@ use crate::send::unsent::Unsent;
 ///
 /// Invariant: the ring has checked the item.
 pub struct ReceivedItem<'b> {
-    taken: &'b Taken<'b>,
+    item: Item,
+    origin: &'b Origin<'b>,
 }
 
-/// A ring that items are taken from, with a copy of the last one.
-pub(crate) struct Taken<'member> {
+/// The ring that items are taken from.
+pub(crate) struct Origin<'member> {
     pub(crate) handle: &'member Handle,
     pub(crate) reader: &'member mut Reader,
     /// The index of the ring among the rings of `reader`.
     pub(crate) ring: usize,
-    pub(crate) item: Item,
 }
 
 impl<'b> ReceivedItem<'b> {
     /// The ring has checked the item.
     #[inline]
-    pub(crate) fn new(taken: &'b Taken<'b>) -> Self {
-        Self { taken }
+    pub(crate) fn new(item: Item, origin: &'b Origin<'b>) -> Self {
+        Self { item, origin }
     }
 
     #[inline]
     fn item(&self) -> &Item {
-        &self.taken.item
+        &self.item
     }
 
     /// The data in the sender's outbox.
@@ -54,12 +54,12 @@ impl<'b> ReceivedItem<'b> {
     /// [`PeerError::Gone`] or [`PeerError::Stale`] if the sender has left, and its area was not
     /// mapped before. A sender flushes before it leaves, so that its payload can be read.
     pub fn payload(&self) -> Result<Payload<'_>, PeerError> {
-        let Taken { reader, ring, .. } = self.taken;
+        let Origin { reader, ring, .. } = self.origin;
         let Item { offset, length, .. } = *self.item();
         let area = match (length, reader.lane(*ring).and_then(Incoming::sender)) {
             (0, _) => return Ok(Payload::empty()),
             (_, Some(area)) => Area::Lent(area),
-            (_, None) => Area::Owned(self.taken.handle.shared().area_of(self.peer())?),
+            (_, None) => Area::Owned(self.origin.handle.shared().area_of(self.peer())?),
         };
         // The ring has checked that the range lies within an outbox, and the outbox is mapped.
         Ok(Payload::new(area, offset as usize, length as usize))
@@ -81,7 +81,7 @@ impl<'b> ReceivedItem<'b> {
     /// The errors of [`Handle::send`].
     pub fn reply(&self, message: Message, deadline: Deadline) -> Result<Sent, Unsent> {
         let message = message.reply_to(self);
-        self.taken.handle.send(self.peer(), message, deadline)
+        self.origin.handle.send(self.peer(), message, deadline)
     }
 
     /// Tells the sender of this request that its port has no handler: the sender's call ends with
@@ -93,7 +93,7 @@ impl<'b> ReceivedItem<'b> {
     /// The errors of [`Handle::send`].
     pub fn refuse(&self, deadline: Deadline) -> Result<Sent, Unsent> {
         let message = Message::new(self.port()).reply_to(self).refuse();
-        self.taken.handle.send(self.peer(), message, deadline)
+        self.origin.handle.send(self.peer(), message, deadline)
     }
 }
 
