@@ -9,16 +9,18 @@
 
 #include "send/lane.h"
 
-static struct ivring_item item_of(uint64_t sequence, const uint64_t data[4])
+/* Fills in all fields but the sequence. */
+static inline void set_item(struct ivring_item *item, uint64_t sequence, const uint64_t data[4])
 {
-	struct ivring_item item = {
-		.port = 1,
-		.cookie = sequence,
-		.inline_len = IVRING_INLINE_BYTES,
-	};
-
-	__builtin_memcpy(item.data, data, IVRING_INLINE_BYTES);
-	return item;
+	item->port = 1;
+	item->from = 0;
+	item->flags = 0;
+	item->inline_len = IVRING_INLINE_BYTES;
+	item->from_gen = 0;
+	item->offset = 0;
+	item->length = 0;
+	item->cookie = sequence;
+	__builtin_memcpy(item->data, data, IVRING_INLINE_BYTES);
 }
 
 /* Becomes member @id of a region, and opens a lane to the member of slot @to, which is there. */
@@ -36,9 +38,10 @@ int bench_open(int region_fd, uint32_t id, struct ivr_peer to, uint32_t entries,
 
 int bench_send(struct ivr_lane *lane, uint64_t sequence, const uint64_t data[4])
 {
-	const struct ivring_item item = item_of(sequence, data);
+	struct ivring_item item;
 	int ret;
 
+	set_item(&item, sequence, data);
 	while ((ret = ivr_lane_push(lane, &item)) == -EAGAIN) {
 		ret = ivr_lane_wait(lane, IVRING_DEADLINE_NEVER);
 		if (ret)
@@ -56,14 +59,14 @@ uint64_t bench_rung(const struct ivr_lane *lane)
 int bench_push(struct ivring_ring_area *ring, uint32_t entries,
 	       const struct ivring_member_area *receiver, uint32_t count)
 {
-	const uint64_t data[4] = { 0 };
 	struct ivr_lane lane;
 	int ret = 0;
 
 	ivr_lane_init(&lane, ring, entries, receiver, 0);
 	for (uint32_t i = 0; i < count && !ret; i++) {
-		const struct ivring_item item = item_of(i, data);
+		struct ivring_item item;
 
+		set_item(&item, i, (const uint64_t[4]){ i, i, i, i });
 		ret = ivr_lane_push(&lane, &item);
 		if (!ret)
 			ret = ivr_lane_notify(&lane);

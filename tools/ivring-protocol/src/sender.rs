@@ -112,23 +112,17 @@ impl<M: WriterMemory, B: Bell> Sender<M, B> {
     /// - [`SendError::Bell`] if the bell has failed.
     #[inline]
     pub fn push(&mut self, item: &Item) -> Result<(), SendError<B::Error>> {
-        if self.writer.push(item) {
-            Ok(())
-        } else {
-            self.push_anew(item)
+        // The slow part does not take the item. So the compiler can keep the item in registers.
+        while !self.writer.push(item) {
+            self.look_for_room()?;
         }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn push_anew(&mut self, item: &Item) -> Result<(), SendError<B::Error>> {
-        self.look_for_room()?;
-        let pushed = self.writer.push(item);
-        debug_assert!(pushed, "there is room");
         Ok(())
     }
 
-    /// Looks at the reader's index. Returns the number of items that there is room for.
+    /// Looks at the reader's index. Returns the number of items that there is room for, which is at
+    /// least one.
+    #[cold]
+    #[inline(never)]
     fn look_for_room(&mut self) -> Result<u32, SendError<B::Error>> {
         let room = self.writer.refresh()?;
         if room == 0 {

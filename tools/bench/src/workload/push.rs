@@ -4,7 +4,6 @@
 //! writes a lane that has room for all items and no reader.
 
 use std::convert::Infallible;
-use std::hint::black_box;
 use std::mem::offset_of;
 
 use anyhow::Result;
@@ -83,11 +82,15 @@ pub fn rust() -> Result<f64> {
 
 #[inline(always)]
 fn send(sender: &mut Sender<RawWriterMemory, NoBell>, sequence: u32) -> Result<()> {
+    let mut data = [0; 32];
+    for word in data.chunks_exact_mut(8) {
+        word.copy_from_slice(&u64::from(sequence).to_ne_bytes());
+    }
     let item = Item {
         port: PORT,
         cookie: sequence.into(),
         inline_len: 32,
-        data: black_box([0; 32]),
+        data,
         ..Item::default()
     };
     sender.push(&item)?;
