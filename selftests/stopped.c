@@ -31,6 +31,9 @@ FIXTURE_VARIANT_ADD(stopped, awake) { NULL };
 
 static struct lane_in in;
 
+/* The receiver stays a member until this pipe has no writing end. */
+static int stay[2];
+
 static bool more_in_lane(void)
 {
 	return lane_pending(&in);
@@ -66,7 +69,8 @@ static void receive(struct member *member, const struct way *way)
 		if (ret == 0 || (ret < 0 && ret != -EINTR && errno != EINTR))
 			_exit(23);
 	}
-	_exit(0);
+	close(stay[1]);
+	_exit(read(stay[0], &item, sizeof(item)));
 }
 
 FIXTURE_SETUP(stopped)
@@ -79,6 +83,7 @@ FIXTURE_SETUP(stopped)
 		SKIP(return, "io_uring is not available");
 	ASSERT_EQ(0, member_create(&self->member, 4, ENTRIES, 4096));
 	ASSERT_EQ(0, member_join(&self->other, self->member.fd));
+	ASSERT_EQ(0, pipe(stay));
 	self->pid = child_fork();
 	if (!self->pid) {
 		struct member member;
@@ -162,6 +167,7 @@ TEST_F(stopped, sender_goes_on)
 	/* When it continues it finds every item. */
 	ASSERT_EQ(0, kill(self->pid, SIGCONT));
 	EXPECT_EQ(0, dev_flush(self->member.fd, SLOT, 1, position, in_ms(LATE_MS)));
+	close(stay[1]);
 	EXPECT_EQ(0, child_wait(self->pid));
 }
 
