@@ -130,9 +130,9 @@ fn send_all(
     enqueued: &mut Enqueued,
 ) -> Result {
     let mut left = items;
+    caller.check()?;
+    let mut sent = receiver.inbox.push(left)?;
     loop {
-        caller.check()?;
-        let sent = receiver.inbox.push(left)?;
         if sent.done > 0 {
             enqueued.position = sent.position;
         }
@@ -145,9 +145,11 @@ fn send_all(
             return Ok(());
         }
         let deadline = deadline.ok_or(EAGAIN)?;
-        let waited = receiver.inbox.wait_for_room(caller.patience(deadline));
+        let waited = receiver
+            .inbox
+            .push_in_turn(left, caller.patience(deadline));
         caller.check()?;
-        waited?;
+        sent = waited?;
     }
 }
 

@@ -44,7 +44,28 @@ struct Side {
     writer: RingWriter,
     /// The member has left its region.
     closed: bool,
+    /// A waiting sender has had its turn, so the next entry goes to a sender that does not wait,
+    /// even if it is kept.
+    owes: bool,
     counts: Counts,
+}
+
+impl Side {
+    /// The number of free entries that senders which do not wait leave, of `kept` ones.
+    fn kept(&self, kept: u32) -> u32 {
+        kept.saturating_sub(self.owes.into())
+    }
+}
+
+/// The result of writing items.
+#[derive(Clone, Copy, Default)]
+struct Written {
+    /// How many items were written.
+    done: usize,
+    /// The index after the last of them.
+    position: u32,
+    /// How many items the inbox holds now.
+    held: u32,
 }
 
 /// Counters of an inbox.
@@ -85,6 +106,7 @@ impl Inbox {
             side <- new_spinlock!(Side {
                 writer,
                 closed: false,
+                owes: false,
                 counts: Counts::default(),
             }, "ivring_inbox"),
             progress <- Progress::new(*entries),
@@ -100,29 +122,70 @@ impl Inbox {
         Room::of(RingWords(&self.area))
     }
 
-    /// Puts in as many of `items` as there is room for, and rings the member if it is idle.
+    /// Puts in as many of `items` as there is room for, and rings the member if it is idle. Leaves
+    /// the room that is kept for waiting senders.
     ///
     /// `EPIPE` if the member has left, `EPROTO` if it has broken its inbox.
     pub(crate) fn push(&self, items: &[Item]) -> Result<Sent> {
-        let (done, position, held) = self.write(items).inspect_err(|&error| self.report(error))?;
-        Ok(Sent {
+        let written = self.write(items, None);
+        Ok(self.interrupt(written.inspect_err(|&error| self.report(error))?))
+    }
+
+    /// Like [`Inbox::push`], but sleeps until at least one item was put in. The caller has found no
+    /// room before.
+    ///
+    /// Errors as [`Inbox::push`], otherwise the error of the wait.
+    pub(crate) fn push_in_turn(&self, items: &[Item], patience: Patience<'_>) -> Result<Sent> {
+        let mut written = Written::default();
+        self.progress
+            .wait_for_room(
+                patience,
+                self.room(),
+                || self.look(),
+                |turn| {
+                    written = self.write(items, turn)?;
+                    Ok(written.done > 0)
+                },
+            )
+            .inspect_err(|&error| self.report(error))?;
+        Ok(self.interrupt(written))
+    }
+
+    /// Rings the member if it is idle, after items were written.
+    fn interrupt(&self, written: Written) -> Sent {
+        let Written {
+            done,
+            position,
+            held,
+        } = written;
+        Sent {
             done,
             position,
             rung: done > 0 && self.bell.interrupt(self.entries, |count| held >= count),
-        })
+        }
     }
 
-    /// Returns how many items were put in, the index after the last of them, and how many items the
-    /// inbox holds now.
-    fn write(&self, items: &[Item]) -> Result<(usize, u32, u32)> {
+    /// Writes items. If it is the turn of a waiting sender, `turn` is the number of free entries to
+    /// be left for others.
+    fn write(&self, items: &[Item], turn: Option<u32>) -> Result<Written> {
         let mut side = self.side.lock();
         if side.closed {
             return Err(EPIPE);
         }
-        let done = side.writer.push(self.ring(), items)?;
+        let kept = self.progress.kept();
+        let leave = turn.unwrap_or_else(|| side.kept(kept));
+        let done = side.writer.push(self.ring(), items, leave)?;
+        let left = self.entries - side.writer.held();
+        if done > 0 && (turn.is_some() || left < kept) {
+            side.owes = turn.is_some();
+        }
         side.counts.items += done as u64;
         side.counts.full += u64::from(done < items.len());
-        Ok((done, side.writer.position(), side.writer.held()))
+        Ok(Written {
+            done,
+            position: side.writer.position(),
+            held: side.writer.held(),
+        })
     }
 
     /// Called with the error of an inbox operation. For `EPROTO`, which means that the member has
@@ -135,19 +198,10 @@ impl Inbox {
         }
     }
 
-    /// Sleeps until there is room.
-    ///
-    /// `EPIPE` if the member leaves, `EPROTO` if it has broken its inbox, otherwise the error of
-    /// the wait.
-    pub(crate) fn wait_for_room(&self, patience: Patience<'_>) -> Result {
-        self.wait(Wish::Room, patience)
-            .inspect_err(|&error| self.report(error))
-    }
-
     /// Sleeps until the member has read all items before `position`.
     ///
     /// `EINVAL` for a position that no item has reached yet. Other errors as
-    /// [`Inbox::wait_for_room`].
+    /// [`Inbox::push_in_turn`].
     pub(crate) fn wait_until_read(&self, position: u32, patience: Patience<'_>) -> Result {
         let is_read = || {
             let mut side = self.side.lock();
@@ -156,15 +210,14 @@ impl Inbox {
         };
         match is_read() {
             Ok(true) => Ok(()),
-            Ok(false) => self.wait(Wish::Read(position), patience),
+            Ok(false) => {
+                let wish = Wish::Read(position);
+                self.progress
+                    .wait(wish, patience, self.room(), || self.look())
+            }
             Err(error) => Err(error),
         }
         .inspect_err(|&error| self.report(error))
-    }
-
-    fn wait(&self, wish: Wish, patience: Patience<'_>) -> Result {
-        self.progress
-            .wait(wish, patience, self.room(), || self.look())
     }
 
     /// The member's consumer index and the room in the inbox; `EPROTO` if the member has broken its

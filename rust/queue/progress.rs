@@ -6,7 +6,15 @@
 //! most [`Woken::FEW`] tasks, and each woken task wakes a few more before it returns. So the reader
 //! pays for a few wakeups, and the waiting tasks pay for the others.
 
-use kernel::{new_spinlock, prelude::*, rbtree::RBTreeNodeReservation, sync::SpinLock};
+use kernel::{
+    new_spinlock,
+    prelude::*,
+    rbtree::RBTreeNodeReservation,
+    sync::{
+        atomic::{Atomic, Relaxed},
+        SpinLock,
+    },
+};
 
 use crate::{
     os::{allocation, waitqueue::Deadline},
@@ -27,36 +35,38 @@ pub(crate) struct Progress {
     #[pin]
     queue: SpinLock<WaitList>,
     look_at: LookAt,
+    /// [`WaitList::kept`], written under the lock of the queue.
+    kept: Atomic<u32>,
 }
 
 impl Progress {
     /// No task waits yet. `entries` is the ring's capacity in items.
     pub(crate) fn new(entries: u32) -> impl PinInit<Self> {
+        let list = WaitList::new(entries);
         pin_init!(Self {
             entries,
-            queue <- new_spinlock!(WaitList::new(), "ivring_progress"),
+            queue <- new_spinlock!(list, "ivring_progress"),
             look_at: LookAt::new(),
+            kept: Atomic::new(0),
         })
     }
 
-    /// The outcome for a task with this wish; `None` if the task has to continue to wait.
-    fn answer(&self, wish: Wish, seen: Result<Seen>) -> Option<Result> {
-        let seen = match seen {
-            Ok(seen) => seen,
-            Err(error) => return Some(Err(error)),
-        };
+    /// Whether the wish is fulfilled. An error says why the task must not continue to wait.
+    fn holds(&self, wish: Wish, seen: Result<Seen>) -> Result<bool> {
+        let seen = seen?;
         let holds = match wish {
             Wish::Room => seen.room > 0,
             Wish::Read(position) => is_read(position, seen.consumer, self.entries),
             Wish::End => seen.end.is_some(),
         };
-        if holds {
-            return Some(Ok(()));
+        match seen.end {
+            Some(error) if !holds => Err(error),
+            _ => Ok(holds),
         }
-        seen.end.map(Err)
     }
 
-    /// Sleeps until `look` finds that the wish is fulfilled. `room` has the words of the ring.
+    /// Sleeps until `look` finds that the wish, which is not for room, is fulfilled. `room` has the
+    /// words of the ring.
     ///
     /// Errors are those of `look` and of [`Waiter::sleep`], the reason why the reader reads no more
     /// items, and `ENOMEM`, which is returned before the sleep.
@@ -67,56 +77,101 @@ impl Progress {
         room: Room<'_>,
         look: impl Fn() -> Result<Seen>,
     ) -> Result {
-        if let Some(answer) = self.answer(wish, look()) {
-            return answer;
+        if self.holds(wish, look())? {
+            return Ok(());
         }
+        self.sleep(wish, patience, room, &look, |_| self.holds(wish, look()))
+    }
+
+    /// Sleeps until `push` has used room. The caller has found no room before. Errors are those of
+    /// `push`, and as [`Progress::wait`].
+    ///
+    /// `push` is called under the lock of the queue. With `None` it uses only room that is not kept
+    /// for waiting tasks. When it is the turn of this task, it uses all room but the given number
+    /// of entries.
+    pub(crate) fn wait_for_room(
+        &self,
+        patience: Patience<'_>,
+        room: Room<'_>,
+        look: impl Fn() -> Result<Seen>,
+        push: impl FnMut(Option<u32>) -> Result<bool>,
+    ) -> Result {
+        self.sleep(Wish::Room, patience, room, look, push)
+    }
+
+    /// Sleeps until `done` is true.
+    fn sleep(
+        &self,
+        wish: Wish,
+        patience: Patience<'_>,
+        room: Room<'_>,
+        look: impl Fn() -> Result<Seen>,
+        mut done: impl FnMut(Option<u32>) -> Result<bool>,
+    ) -> Result {
         if patience.deadline == Deadline::NOW {
             return Err(ETIMEDOUT);
         }
+        let (mut place, mut slept) = (None, Ok(()));
         loop {
-            let waiter = Waiter::new()?;
-            let node = RBTreeNodeReservation::new(allocation::charged())?;
-            let task = waiter.clone_arc();
+            // Nothing can be allocated under the lock. If this fails, the task still comes back.
+            let prepared = Waiter::new().and_then(|waiter| {
+                let node = RBTreeNodeReservation::new(allocation::charged())?;
+                Ok((waiter, node))
+            });
 
             let mut queue = self.queue.lock();
-            let seen = look();
-            if let Some(answer) = self.answer(wish, seen) {
-                return answer;
+            let taken_out = place.is_some_and(|place| !queue.remove(&place));
+            let in_turn = taken_out && wish == Wish::Room;
+            // If `done` finds that the wish is not fulfilled, its index lies ahead of this one.
+            queue.see(look());
+            let done = done(in_turn.then(|| queue.left_for_others()));
+            if in_turn {
+                queue.come_back();
             }
-            queue.see(seen);
-            let place = queue.add(wish, waiter, node);
-            // `settle` looks at the ring again, so it may take out this task too.
-            let woken = queue.settle(&self.look_at, room, &look);
+            let end = match (done, slept, prepared) {
+                (Ok(true), ..) => Ok(()),
+                (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => Err(error),
+                // Other senders have used the room, or the reader has moved its index back.
+                (Ok(false), Ok(()), Ok((waiter, node))) => {
+                    let task = waiter.clone_arc();
+                    place = Some(queue.add(wish, place, waiter, node));
+                    // `settle` looks at the ring again, so it may take out this task too.
+                    let woken = self.settle(&mut queue, room, &look);
+                    drop(queue);
+                    woken.wake();
+                    slept = task.sleep(patience);
+                    continue;
+                }
+            };
+            let woken = self.settle(&mut queue, room, &look);
             drop(queue);
             woken.wake();
-
-            let slept = task.sleep(patience);
-
-            let mut queue = self.queue.lock();
-            let answer = self.answer(wish, look());
-            let taken_out = queue.tasks.remove(&place).is_none();
-            let was_promised = taken_out && wish == Wish::Room;
-            let uses = answer == Some(Ok(()));
-            // If this task is about to use the room that was promised to it, this room stays
-            // promised until `settle` has looked for other tasks.
-            queue.promised -= u32::from(was_promised && !uses);
-            let woken = queue.settle(&self.look_at, room, &look);
-            queue.promised -= u32::from(was_promised && uses);
-            drop(queue);
-            woken.wake();
-            match (answer, slept) {
-                (Some(answer), _) => return answer,
-                (None, Err(error)) => return Err(error),
-                // Other tasks have used the room, or the reader has moved its index back.
-                (None, Ok(())) => {}
-            }
+            return end;
         }
+    }
+
+    /// Shows how much room is kept, and takes out a few of the tasks that are due.
+    fn settle(
+        &self,
+        queue: &mut WaitList,
+        room: Room<'_>,
+        look: impl Fn() -> Result<Seen>,
+    ) -> Woken {
+        // A sender that has not seen this number has pushed before the next look at the ring.
+        self.kept.store(queue.kept(), Relaxed);
+        queue.settle(&self.look_at, room, look)
+    }
+
+    /// The number of free entries that are kept for tasks that wait for room. The caller holds the
+    /// lock under which `look` looks at the ring.
+    pub(crate) fn kept(&self) -> u32 {
+        self.kept.load(Relaxed)
     }
 
     /// Takes out a few of the tasks that are due. The caller has found that the reader has made
     /// progress or that the ring has ended.
     pub(crate) fn tell(&self, room: Room<'_>, look: impl Fn() -> Result<Seen>) -> Woken {
-        self.queue.lock().settle(&self.look_at, room, look)
+        self.settle(&mut self.queue.lock(), room, look)
     }
 
     /// Whether [`Progress::tell`] has to be called on behalf of a reader whose index is `consumer`.
@@ -177,7 +232,9 @@ mod tests {
             let node = RBTreeNodeReservation::new(GFP_KERNEL)?;
             let mut queue = self.progress.queue.lock();
             queue.see(self.seen.get());
-            Ok(queue.add(wish, waiter, node))
+            let place = queue.add(wish, None, waiter, node);
+            self.progress.kept.store(queue.kept(), Relaxed);
+            Ok(place)
         }
 
         fn words(&self) -> Room<'_> {
@@ -269,9 +326,87 @@ mod tests {
         ring.see(3, 3, None);
         assert_eq!(ring.tell(), 1);
         // One of the tasks comes back and does not use the room.
-        ring.progress.queue.lock().promised -= 1;
+        ring.progress.queue.lock().come_back();
         assert_eq!(ring.tell(), 1);
-        assert_eq!(ring.progress.queue.lock().promised, 3);
+        assert_eq!(ring.progress.queue.lock().left_for_others(), 2);
+        Ok(())
+    }
+
+    /// One entry is kept for each task that waits for room, until it has come back, but never more
+    /// than half of the ring.
+    #[test]
+    fn kept() -> Result {
+        let ring = Ring::new(0)?;
+        let kept = || {
+            ring.tell();
+            ring.progress.kept()
+        };
+        ring.add(Wish::Read(9))?;
+        assert_eq!(kept(), 0);
+        let first = ring.add(Wish::Room)?;
+        ring.add(Wish::Room)?;
+        assert_eq!(kept(), 2);
+        // Both are taken out, and one of them comes back.
+        ring.see(2, 2, None);
+        assert_eq!(kept(), 2);
+        assert!(!ring.progress.queue.lock().remove(&first));
+        ring.progress.queue.lock().come_back();
+        assert_eq!(kept(), 1);
+        ring.see(2, 0, None);
+        let last = ring.add(Wish::Room)?;
+        assert_eq!(kept(), 2);
+        assert!(ring.progress.queue.lock().remove(&last));
+        assert_eq!(kept(), 1);
+        for _ in 0..ENTRIES {
+            ring.add(Wish::Room)?;
+        }
+        assert_eq!(kept(), ENTRIES / 2);
+        Ok(())
+    }
+
+    /// A task that comes back in vain keeps its place before tasks that came after it.
+    #[test]
+    fn keeps_its_place() -> Result {
+        let ring = Ring::new(0)?;
+        let first = ring.add(Wish::Room)?;
+        let second = ring.add(Wish::Room)?;
+        ring.see(1, 1, None);
+        assert_eq!(ring.tell(), 1);
+        ring.see(1, 0, None);
+        let (waiter, node) = (Waiter::new()?, RBTreeNodeReservation::new(GFP_KERNEL)?);
+        let mut queue = ring.progress.queue.lock();
+        assert!(!queue.remove(&first));
+        queue.come_back();
+        assert!(queue.add(Wish::Room, Some(first), waiter, node) == first);
+        drop(queue);
+        ring.see(2, 1, None);
+        assert_eq!(ring.tell(), 1);
+        let mut queue = ring.progress.queue.lock();
+        assert!(!queue.remove(&first) && queue.remove(&second));
+        Ok(())
+    }
+
+    /// Tasks that were woken and do not run hold up the tasks behind them for one round of the ring
+    /// only.
+    #[test]
+    fn late_tasks() -> Result {
+        let ring = Ring::new(0)?;
+        for _ in 0..4 {
+            ring.add(Wish::Room)?;
+        }
+        ring.see(2, 2, None);
+        assert_eq!(ring.tell(), 2);
+        ring.see(ENTRIES + 1, 2, None);
+        assert_eq!(ring.tell(), 0);
+        ring.see(ENTRIES + 2, 2, None);
+        assert_eq!(ring.tell(), 2);
+        assert_eq!(ring.progress.kept(), 4);
+        // All four come back at last.
+        for kept in (0..4).rev() {
+            ring.progress.queue.lock().come_back();
+            ring.tell();
+            assert_eq!(ring.progress.kept(), kept);
+        }
         Ok(())
     }
 
@@ -288,8 +423,7 @@ mod tests {
         ring.see(4, 1, None);
         assert_eq!(ring.tell(), 2);
         let mut queue = ring.progress.queue.lock();
-        assert!(queue.tasks.remove(&first).is_none());
-        assert!(queue.tasks.remove(&second).is_some());
+        assert!(!queue.remove(&first) && queue.remove(&second));
         Ok(())
     }
 
@@ -366,7 +500,13 @@ mod tests {
                 membership: &membership,
             };
             let look = || ring.seen.get();
-            ring.progress.wait(wish, patience, ring.words(), look)
+            let room = ring.words();
+            match wish {
+                Wish::Room => ring.progress.wait_for_room(patience, room, look, |_| {
+                    ring.progress.holds(wish, look())
+                }),
+                _ => ring.progress.wait(wish, patience, room, look),
+            }
         };
         let past = Deadline(1);
         assert_eq!(wait(Wish::Read(5), past), Ok(()));

@@ -42,6 +42,9 @@ pub(crate) struct Seen {
 /// A task is due if the last look at the ring has found its event: the reader has reached its
 /// index, the ring has ended, or there is room that is not promised to other tasks.
 ///
+/// Room is kept for the tasks that wait for it, so that no other sender takes it first: see
+/// [`WaitList::kept`].
+///
 /// # Invariants
 ///
 /// While the lock is not held:
@@ -53,10 +56,18 @@ pub(crate) struct Seen {
 ///   at the ring after it wrote them. So a reader that reaches this index later and passes barrier
 ///   R finds the words.
 ///
-/// `promised` is the number of tasks that were taken out for room and have not come back yet.
+/// `queued` is the number of tasks in the list that wait for room. `away` is the number of tasks
+/// that were taken out for room and have not come back yet; `promised` is the number of those for
+/// which other tasks leave room.
 pub(crate) struct WaitList {
     pub(crate) tasks: RBTree<Place, ListArc<Waiter>>,
-    pub(crate) promised: u32,
+    /// Capacity of the ring.
+    entries: u32,
+    queued: u32,
+    away: u32,
+    promised: u32,
+    /// The value of `reader` when room was promised last.
+    promised_at: u64,
     /// The reader's index at the last look. The upper half counts the wraps of the index, so the
     /// whole number only grows.
     reader: u64,
@@ -88,14 +99,49 @@ fn first_of(position: u64) -> Place {
 }
 
 impl WaitList {
-    pub(crate) fn new() -> Self {
+    /// A list for a ring of this capacity.
+    pub(crate) fn new(entries: u32) -> Self {
         // INVARIANT: No task waits, and no room is promised.
         Self {
             tasks: RBTree::new(),
+            entries,
+            queued: 0,
+            away: 0,
             promised: 0,
+            promised_at: 0,
             reader: 0,
             number: 0,
         }
+    }
+
+    /// The number of free entries that are kept for tasks that wait for room, now or as soon as
+    /// there is room: one for each task, but at most half of the ring. So tasks that were woken and
+    /// do not run never hold more than half of the ring.
+    pub(crate) fn kept(&self) -> u32 {
+        (self.queued + self.away).min(self.entries / 2)
+    }
+
+    /// The number of free entries that a task leaves for other tasks which were woken before. The
+    /// task itself was taken out for room.
+    pub(crate) fn left_for_others(&self) -> u32 {
+        self.promised.saturating_sub(1)
+    }
+
+    /// A task that was taken out for room has come back.
+    pub(crate) fn come_back(&mut self) {
+        self.away -= 1;
+        // The task's own promise may have been dropped. Then this drops the promise of another
+        // task, and one more task may be woken than there is room for.
+        self.promised = self.promised.saturating_sub(1);
+    }
+
+    /// Removes the task of this place. False if it was taken out.
+    pub(crate) fn remove(&mut self, place: &Place) -> bool {
+        let removed = self.tasks.remove(place).is_some();
+        if removed && place.position == ROOM {
+            self.queued -= 1;
+        }
+        removed
     }
 
     /// Extends an index of the ring, assuming that it lies ahead of the reader's.
@@ -115,22 +161,24 @@ impl WaitList {
         }
     }
 
-    /// Queues a task whose event the last look has not found.
+    /// Queues a task whose event the last look has not found. `before` is the place that the task
+    /// had when it was taken out, if so.
     pub(crate) fn add(
         &mut self,
         wish: Wish,
+        before: Option<Place>,
         task: ListArc<Waiter>,
         node: RBTreeNodeReservation<Place, ListArc<Waiter>>,
     ) -> Place {
-        let place = Place {
-            position: match wish {
-                Wish::Room => ROOM,
-                Wish::Read(index) => self.extend(index),
-                Wish::End => END,
-            },
-            number: self.number,
+        let position = match wish {
+            Wish::Room => ROOM,
+            Wish::Read(index) => self.extend(index),
+            Wish::End => END,
         };
-        self.number = self.number.wrapping_add(1);
+        let number = before.map_or(self.number, |place| place.number);
+        let place = Place { position, number };
+        self.number = self.number.wrapping_add(u64::from(before.is_none()));
+        self.queued += u32::from(wish == Wish::Room);
         self.tasks.insert(node.into_node(place, task));
         place
     }
@@ -158,12 +206,20 @@ impl WaitList {
             };
             woken.push(task);
         }
+        if self.reader.wrapping_sub(self.promised_at) >= self.entries.into() {
+            // The tasks that were woken before did not run while the reader has read a whole ring.
+            // The tasks behind them wait no longer for them.
+            self.promised = 0;
+        }
         while !woken.is_few() && self.promised < room {
             let Some(task) = self.take_one(ROOM, ROOM) else {
                 break;
             };
-            // INVARIANT: This task has not come back yet.
+            // INVARIANT: This task is no longer in the list, and has not come back yet.
+            self.queued -= 1;
+            self.away += 1;
             self.promised += 1;
+            self.promised_at = self.reader;
             woken.push(task);
         }
     }

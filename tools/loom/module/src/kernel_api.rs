@@ -58,20 +58,21 @@ pub(crate) mod sync {
         /// A word that only the kernel accesses.
         pub(crate) struct Atomic<T>(loom::sync::atomic::AtomicU64, core::marker::PhantomData<T>);
 
-        impl Atomic<u64> {
-            pub(crate) fn new(value: u64) -> Self {
+        impl<T: Into<u64> + TryFrom<u64>> Atomic<T> {
+            pub(crate) fn new(value: T) -> Self {
                 Self(
-                    loom::sync::atomic::AtomicU64::new(value),
+                    loom::sync::atomic::AtomicU64::new(value.into()),
                     core::marker::PhantomData,
                 )
             }
 
-            pub(crate) fn load<O: Order>(&self, _: O) -> u64 {
-                self.0.load(O::ORDER)
+            pub(crate) fn load<O: Order>(&self, _: O) -> T {
+                let value = self.0.load(O::ORDER);
+                T::try_from(value).ok().expect("a value of this type")
             }
 
-            pub(crate) fn store<O: Order>(&self, value: u64, _: O) {
-                self.0.store(value, O::ORDER);
+            pub(crate) fn store<O: Order>(&self, value: T, _: O) {
+                self.0.store(value.into(), O::ORDER);
             }
         }
 

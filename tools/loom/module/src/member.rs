@@ -76,6 +76,7 @@ pub struct Memory {
 struct Side {
     writer: RingWriter,
     closed: bool,
+    owes: bool,
 }
 
 struct Lane {
@@ -200,6 +201,7 @@ impl Member {
             side: Mutex::new(Side {
                 writer,
                 closed: false,
+                owes: false,
             }),
             lanes,
             progress,
@@ -299,23 +301,53 @@ impl Member {
     /// `ENQUEUE`: `Inbox::push()`. Returns the number of items that were put in.
     pub fn enqueue(self: &Arc<Self>, cookies: &[u64]) -> Result<usize> {
         let _call = machine::system_call();
-        let items: Vec<_> = cookies.iter().map(|cookie| item(*cookie)).collect();
-        let mut side = self.side.lock().unwrap();
-        if side.closed {
-            return Err(EPIPE);
-        }
-        let done = side.writer.push(ring(&self.inbox, &self.area), &items)?;
-        let held = side.writer.held();
-        drop(side);
+        self.rung_for(self.write(cookies, None)?)
+    }
+
+    /// `ENQUEUE` with `IVRING_ENQUEUE_WAIT`, after it has found no room: `Inbox::push_in_turn()`.
+    pub fn enqueue_in_turn(self: &Arc<Self>, cookies: &[u64]) -> Result<usize> {
+        let _call = machine::system_call();
+        let room = Room::of(RingWords(&self.inbox.area));
+        let mut written = (0, 0);
+        self.count_in_vain(|| {
+            self.progress.wait_for_room(
+                Patience::ENDLESS,
+                room,
+                || self.look(),
+                |turn| {
+                    written = self.write(cookies, turn)?;
+                    Ok(written.0 > 0)
+                },
+            )
+        })?;
+        self.rung_for(written)
+    }
+
+    /// `Inbox::interrupt()`.
+    fn rung_for(self: &Arc<Self>, (done, held): (usize, u32)) -> Result<usize> {
         if done > 0 {
             self.interrupt(self.inbox.entries, |count| held >= count);
         }
         Ok(done)
     }
 
-    /// Sleeps until there is room: `Inbox::wait_for_room()`.
-    pub fn wait_for_room(&self) -> Result {
-        self.wait_progress(Wish::Room)
+    /// `Inbox::write()`. Returns how many items were written, and how many the inbox holds now.
+    fn write(&self, cookies: &[u64], turn: Option<u32>) -> Result<(usize, u32)> {
+        let items: Vec<_> = cookies.iter().map(|cookie| item(*cookie)).collect();
+        let mut side = self.side.lock().unwrap();
+        if side.closed {
+            return Err(EPIPE);
+        }
+        let kept = self.progress.kept();
+        let leave = turn.unwrap_or(kept.saturating_sub(side.owes.into()));
+        let done = side
+            .writer
+            .push(ring(&self.inbox, &self.area), &items, leave)?;
+        let left = self.inbox.entries - side.writer.held();
+        if done > 0 && (turn.is_some() || left < kept) {
+            side.owes = turn.is_some();
+        }
+        Ok((done, side.writer.held()))
     }
 
     /// `FLUSH` of the inbox: `Inbox::wait_until_read()`.

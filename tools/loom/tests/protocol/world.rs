@@ -297,11 +297,10 @@ pub fn send(member: &Arc<Member>, slot: usize, items: u64) -> Result<()> {
 /// Sends items one by one to the inbox, and waits for room.
 pub fn enqueue(member: &Arc<Member>, sender: usize, items: u64) -> Result<()> {
     for number in 1..=items {
-        let all = || member.enqueue(&[cookie(sender, number)]);
-        while all().map_err(|_| SendError::Ended(End::Gone))? == 0 {
-            member
-                .wait_for_room()
-                .map_err(|_| SendError::Ended(End::Gone))?;
+        let items = [cookie(sender, number)];
+        let gone = |_| SendError::Ended(End::Gone);
+        if member.enqueue(&items).map_err(gone)? == 0 {
+            member.enqueue_in_turn(&items).map_err(gone)?;
         }
     }
     Ok(())
