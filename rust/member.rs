@@ -20,7 +20,7 @@ use crate::{
         layout::{Geometry, MemberWords},
     },
     os::allocation,
-    queue::patience::Membership,
+    queue::{patience::Membership, watches::Watches},
     uapi::{Stats, MAX_LANE_ENTRIES},
 };
 
@@ -48,6 +48,8 @@ pub(crate) struct Member {
     pub(crate) inbox: Inbox,
     #[pin]
     pub(crate) lanes: Lanes,
+    /// The receivers for whose progress the member waits without a task.
+    pub(crate) watches: Arc<Watches>,
     /// Ends when the member leaves its region. The member's file may stay open longer.
     #[pin]
     pub(crate) membership: Membership,
@@ -80,11 +82,12 @@ impl Member {
         MemberWords(&area)
             .max_lane_entries()
             .store(MAX_LANE_ENTRIES);
+        let watches = Arc::pin_init(Watches::new(doorbell.clone()), allocation::charged())?;
         let bell = Bell::new(area.clone(), doorbell)?;
         let table = LaneTable::new(inbox_area.clone(), geometry.lanes_offset());
         let inbox = Inbox::new(inbox_area, bell.clone(), geometry.inbox_entries);
         let lanes = Lanes::new(geometry.slots, area.clone(), table);
-        Arc::pin_init(
+        let member = Arc::pin_init(
             try_pin_init!(Self {
                 id,
                 owner,
@@ -92,12 +95,16 @@ impl Member {
                 bell,
                 inbox <- inbox,
                 lanes <- lanes,
+                watches,
                 membership <- Membership::new(),
                 batch <- Batch::new(),
                 counters: Counters::default(),
             }),
             allocation::charged(),
-        )
+        )?;
+        // SAFETY: The member is in an `Arc`, and pins its inbox.
+        unsafe { Pin::new_unchecked(&member.inbox) }.prepare()?;
+        Ok(member)
     }
 
     pub(crate) fn words(&self) -> MemberWords<'_> {

@@ -6,6 +6,7 @@ pub(crate) mod allocation;
 pub(crate) mod bits;
 pub(crate) mod cpus;
 pub(crate) mod credentials;
+pub(crate) mod later;
 pub(crate) mod nospec;
 pub(crate) mod process;
 pub(crate) mod store;

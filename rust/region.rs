@@ -105,6 +105,18 @@ impl Region {
         }
     }
 
+    /// Removes the watches of a member that leaves from the inboxes of its receivers. A receiver that
+    /// has left has ended them already. A watch of a lane is freed with the lane.
+    fn remove_watches(&self, member: &Member) {
+        while let Some((target, watch)) = member.watches.close() {
+            if let Ok(receiver) = self.slots.member(target.slot.into(), watch.generation) {
+                if !target.is_lane {
+                    receiver.inbox.remove_watch(&member.watches, watch);
+                }
+            }
+        }
+    }
+
     /// Takes `member` out of the region.
     pub(crate) fn leave(&self, member: &Member) {
         let slot = usize::from(member.id.slot);
@@ -113,6 +125,7 @@ impl Region {
         let occupant = self.slots.set_occupant(slot, Occupant::Nobody);
         // A task that has found the member already gets an error from now on.
         member.close();
+        self.remove_watches(member);
         self.announce(slot);
         drop(occupant);
     }

@@ -18,6 +18,7 @@ pub const FEATURE_INBOX: u64 = 1 << 0;
 pub const FEATURE_EVENTFD: u64 = 1 << 1;
 pub const FEATURE_LANES: u64 = 1 << 2;
 pub const FEATURE_DELAY: u64 = 1 << 3;
+pub const FEATURE_WATCH: u64 = 1 << 4;
 
 pub const MAX_SLOTS: u32 = 1024;
 pub const MIN_INBOX_ENTRIES: u32 = 2;
@@ -231,6 +232,7 @@ pub const CREATE_NO_LANES: u32 = 1 << 2;
 pub const ATTACH_PROCESS: u32 = 1 << 0;
 pub const ATTACH_NO_LANES: u32 = 1 << 1;
 pub const ENQUEUE_WAIT: u32 = 1 << 0;
+pub const ENQUEUE_WATCH: u32 = 1 << 1;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -244,7 +246,7 @@ pub struct Enqueue {
     pub done: u32,
     pub position: u32,
     pub rung: u32,
-    pub reserved: u32,
+    pub watch: u32,
 }
 
 pub const WAIT_MEMBERS: u32 = 1 << 0;
@@ -262,6 +264,7 @@ pub struct Wait {
 }
 
 pub const FLUSH_LANE: u32 = 1 << 0;
+pub const FLUSH_WATCH: u32 = 1 << 1;
 pub const OPEN_LANE_WAIT: u32 = 1 << 0;
 
 #[repr(C)]
@@ -272,6 +275,17 @@ pub struct Flush {
     pub position: u32,
     pub flags: u32,
     pub deadline: u64,
+}
+
+pub const WATCH_LANE: u32 = 1 << 0;
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NextWatch {
+    pub id: u32,
+    pub generation: u32,
+    pub flags: u32,
+    pub reserved: u32,
 }
 
 #[repr(C)]
@@ -327,3 +341,4 @@ pub const NR_OPEN_LANE: u32 = 0x4A;
 pub const NR_CLOSE_LANE: u32 = 0x4B;
 pub const NR_DOORBELL: u32 = 0x4C;
 pub const NR_FENCE: u32 = 0x4D;
+pub const NR_NEXT_WATCH: u32 = 0x4F;

@@ -140,7 +140,7 @@ TEST(arguments)
 	EXPECT_FIELD(32, 4, ivring_enqueue, done);
 	EXPECT_FIELD(36, 4, ivring_enqueue, position);
 	EXPECT_FIELD(40, 4, ivring_enqueue, rung);
-	EXPECT_FIELD(44, 4, ivring_enqueue, reserved);
+	EXPECT_FIELD(44, 4, ivring_enqueue, watch);
 
 	EXPECT_EQ(16, sizeof(struct ivring_wait));
 	EXPECT_FIELD(0, 4, ivring_wait, flags);
@@ -153,6 +153,12 @@ TEST(arguments)
 	EXPECT_FIELD(8, 4, ivring_flush, position);
 	EXPECT_FIELD(12, 4, ivring_flush, flags);
 	EXPECT_FIELD(16, 8, ivring_flush, deadline);
+
+	EXPECT_EQ(16, sizeof(struct ivring_next_watch));
+	EXPECT_FIELD(0, 4, ivring_next_watch, id);
+	EXPECT_FIELD(4, 4, ivring_next_watch, generation);
+	EXPECT_FIELD(8, 4, ivring_next_watch, flags);
+	EXPECT_FIELD(12, 4, ivring_next_watch, reserved);
 
 	EXPECT_EQ(8, sizeof(struct ivring_room));
 	EXPECT_FIELD(0, 4, ivring_room, from);
@@ -194,6 +200,7 @@ TEST(ioctl_numbers)
 	EXPECT_EQ(0x4008be4bU, IVRING_IOC_CLOSE_LANE);
 	EXPECT_EQ(0x4008be4cU, IVRING_IOC_DOORBELL);
 	EXPECT_EQ(0xbe4dU, IVRING_IOC_FENCE);
+	EXPECT_EQ(0x8010be4fU, IVRING_IOC_NEXT_WATCH);
 }
 
 TEST(constants)
@@ -202,6 +209,7 @@ TEST(constants)
 	EXPECT_EQ(2, IVRING_FEATURE_EVENTFD);
 	EXPECT_EQ(4, IVRING_FEATURE_LANES);
 	EXPECT_EQ(8, IVRING_FEATURE_DELAY);
+	EXPECT_EQ(16, IVRING_FEATURE_WATCH);
 	EXPECT_EQ(0U, IVRING_BUSY);
 	EXPECT_EQ(1U, IVRING_IDLE);
 	EXPECT_EQ(2U, IVRING_BUSY_UNFENCED);
@@ -217,11 +225,14 @@ TEST(constants)
 	EXPECT_EQ(1U, IVRING_ATTACH_PROCESS);
 	EXPECT_EQ(2U, IVRING_ATTACH_NO_LANES);
 	EXPECT_EQ(1U, IVRING_ENQUEUE_WAIT);
+	EXPECT_EQ(2U, IVRING_ENQUEUE_WATCH);
 	EXPECT_EQ(1U, IVRING_WAIT_MEMBERS);
 	EXPECT_EQ(2U, IVRING_WAIT_ARMED);
 	EXPECT_EQ(1U, IVRING_EVENT_ITEMS);
 	EXPECT_EQ(2U, IVRING_EVENT_MEMBERS);
 	EXPECT_EQ(1U, IVRING_FLUSH_LANE);
+	EXPECT_EQ(2U, IVRING_FLUSH_WATCH);
+	EXPECT_EQ(1U, IVRING_WATCH_LANE);
 	EXPECT_EQ(1U, IVRING_OPEN_LANE_WAIT);
 	EXPECT_EQ(1000000U, IVRING_MAX_WAKE_DELAY_US);
 	EXPECT_EQ(0xffffffffU, IVRING_ID_ANY);
@@ -268,7 +279,8 @@ TEST_F(device, api)
 	ASSERT_EQ(0, dev_ioctl(self->fd, IVRING_IOC_API, &api));
 	EXPECT_EQ(IVRING_API_VERSION, api.version);
 	EXPECT_EQ(IVRING_FEATURE_INBOX | IVRING_FEATURE_EVENTFD |
-		  IVRING_FEATURE_LANES | IVRING_FEATURE_DELAY, api.features);
+		  IVRING_FEATURE_LANES | IVRING_FEATURE_DELAY | IVRING_FEATURE_WATCH,
+		  api.features);
 	EXPECT_EQ(IVRING_MAX_SLOTS, api.max_slots);
 	EXPECT_EQ(IVRING_MAX_INBOX_ENTRIES, api.max_inbox_entries);
 	EXPECT_EQ(IVRING_MAX_BATCH, api.max_batch);
@@ -287,14 +299,14 @@ TEST_F(device, unknown_ioctl)
 		IVRING_IOC_API, IVRING_IOC_CREATE, IVRING_IOC_ATTACH, IVRING_IOC_INFO,
 		IVRING_IOC_MEMBER_INFO, IVRING_IOC_ENQUEUE, IVRING_IOC_WAIT, IVRING_IOC_EVENTFD,
 		IVRING_IOC_ROOM, IVRING_IOC_FLUSH, IVRING_IOC_OPEN_LANE, IVRING_IOC_CLOSE_LANE,
-		IVRING_IOC_DOORBELL, IVRING_IOC_FENCE,
+		IVRING_IOC_DOORBELL, IVRING_IOC_FENCE, IVRING_IOC_NEXT_WATCH,
 	};
 	__u64 arg[64] = { 0 };
 	unsigned int i;
 
 	/* Try every number that ivring does not use, and numbers of other drivers. */
 	for (i = 0; i < 256; i++) {
-		if (i < 0x40 || i > 0x4d) {
+		if (i < 0x40 || i > 0x4f || i == 0x4e) {
 			EXPECT_EQ(-ENOTTY, dev_ioctl(self->fd, _IOWR(0xbe, i, __u64), arg));
 			EXPECT_EQ(-ENOTTY, dev_ioctl(self->fd, _IO(0xbe, i), arg));
 		}

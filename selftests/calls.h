@@ -157,6 +157,12 @@ static inline int dev_flush(int fd, __u32 id, __u32 generation, __u32 position,
 	return dev_flush_flags(fd, id, generation, position, 0, deadline);
 }
 
+/* Take a watch that is over. */
+static inline int dev_next_watch(int fd, struct ivring_next_watch *watch)
+{
+	return dev_ioctl(fd, IVRING_IOC_NEXT_WATCH, watch);
+}
+
 /* Call ROOM for the lane from slot @from, or for the inbox if @from is IVRING_ID_ANY. */
 static inline int dev_room(int fd, __u32 from)
 {

@@ -86,16 +86,19 @@ TEST_F(enqueue, flags)
 
 	for (bit = 1; bit < 32; bit++) {
 		e.flags = 1U << bit;
-		EXPECT_REFUSED(EINVAL, e);
+		if (e.flags != IVRING_ENQUEUE_WATCH)
+			EXPECT_REFUSED(EINVAL, e);
 		e.flags |= IVRING_ENQUEUE_WAIT;
 		EXPECT_REFUSED(EINVAL, e);
 	}
 	e = self->good;
-	e.reserved = 1;
+	e.watch = 1;
 	EXPECT_REFUSED(EINVAL, e);
 	/* A deadline needs the flag that makes the call wait. */
 	e = self->good;
 	e.deadline = IVRING_DEADLINE_NEVER;
+	EXPECT_REFUSED(EINVAL, e);
+	e.flags = IVRING_ENQUEUE_WATCH;
 	EXPECT_REFUSED(EINVAL, e);
 }
 

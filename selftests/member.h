@@ -227,6 +227,17 @@ static inline int member_send_wait(const struct member *member, __u32 id, __u32 
 	return dev_ioctl(member->fd, IVRING_IOC_ENQUEUE, &e);
 }
 
+/* Send @count equal items, and watch for room if they do not all fit. */
+static inline int member_send_watch(const struct member *member, __u32 id, __u32 generation,
+				    __u32 count, struct ivring_enqueue *e)
+{
+	static struct ivring_item items[IVRING_MAX_BATCH];
+
+	*e = enqueue_args(id, generation, items, count);
+	e->flags = IVRING_ENQUEUE_WATCH;
+	return dev_ioctl(member->fd, IVRING_IOC_ENQUEUE, e);
+}
+
 /* Whether a ring holds the item of @index. */
 static inline bool ring_holds(const struct ivring_ring_area *ring, __u32 entries, __u32 index)
 {

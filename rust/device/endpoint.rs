@@ -13,18 +13,23 @@ use kernel::{
 };
 
 use crate::{
-    member::{doorbell::Doorbell, Member},
+    member::{doorbell::Doorbell, id::MemberId, Member},
     os::{allocation, process::Process, waitqueue::Deadline},
-    queue::patience::Patience,
+    queue::{
+        patience::Patience,
+        watches::{Target, Watcher},
+    },
     region::registry::Hold,
     uapi::{EVENT_ITEMS, EVENT_MEMBERS},
 };
 
 const EPOLLIN: u32 = 0x001;
 const EPOLLPRI: u32 = 0x002;
+const EPOLLOUT: u32 = 0x004;
 const EPOLLERR: u32 = 0x008;
 const EPOLLHUP: u32 = 0x010;
 const EPOLLRDNORM: u32 = 0x040;
+const EPOLLWRNORM: u32 = 0x100;
 
 /// An open file.
 ///
@@ -167,7 +172,8 @@ impl Endpoint {
         self.doorbell.pollers.wake_all();
     }
 
-    /// Registers a poller, arms the doorbell, and returns the pending events.
+    /// Registers a poller, arms the doorbell unless the poller waits only for room, and returns the
+    /// pending events.
     ///
     /// # Safety
     ///
@@ -181,7 +187,8 @@ impl Endpoint {
         // - By this function's requirements.
         // - The endpoint, and with it the doorbell, lives until the file is released.
         unsafe { self.doorbell.pollers.register(file, table) };
-        // Barrier D: the poller is on the queue before this look. Pairs with `attached`.
+        // Barrier D: the poller is on the queue before this look. Pairs with `attached`, and with the
+        // end of a watch.
         let caller = match self.caller() {
             Ok(caller) => caller,
             Err(error) if error == EOWNERDEAD => return EPOLLERR | EPOLLHUP,
@@ -197,6 +204,10 @@ impl Endpoint {
         // caller is interested in EPOLLERR.
         if found & (interest & EPOLLIN | EPOLLERR) != 0 {
             // The caller does not sleep, so the doorbell stays unarmed.
+            return found;
+        }
+        if interest & (EPOLLOUT | EPOLLIN) == EPOLLOUT {
+            // The caller does not wait for items, so no sender needs to ring.
             return found;
         }
         caller.member.go_idle();
@@ -231,6 +242,18 @@ impl Caller<'_> {
         }
     }
 
+    /// What is needed to watch the inbox of the member `to`, or the lane to it.
+    pub(crate) fn watcher(&self, to: MemberId, is_lane: bool) -> Watcher<'_> {
+        Watcher {
+            watches: &self.member.watches,
+            target: Target {
+                slot: to.slot,
+                is_lane,
+            },
+            generation: to.generation,
+        }
+    }
+
     /// The pending events as `EPOLL*` bits.
     fn poll_events(self) -> u32 {
         let events = match self.events(EVENT_ITEMS | EVENT_MEMBERS) {
@@ -240,7 +263,9 @@ impl Caller<'_> {
         };
         let items = (events & EVENT_ITEMS != 0).then_some(EPOLLIN | EPOLLRDNORM);
         let members = (events & EVENT_MEMBERS != 0).then_some(EPOLLPRI);
-        items.unwrap_or(0) | members.unwrap_or(0)
+        let over = self.member.watches.any_over();
+        let room = over.then_some(EPOLLOUT | EPOLLWRNORM);
+        items.unwrap_or(0) | members.unwrap_or(0) | room.unwrap_or(0)
     }
 
     /// Pending events, `IVRING_EVENT_*`, masked by `interest`.

@@ -22,11 +22,20 @@ struct Enqueued {
     done: u32,
     position: u32,
     rung: u32,
-    reserved: u32,
+    watch: u32,
 }
 
 // SAFETY: There is no padding between four integers of one width, so all bytes are initialized.
 unsafe impl AsBytes for Enqueued {}
+
+/// What a call does if not all its items fit.
+#[derive(Clone, Copy)]
+enum Full {
+    Refuse,
+    Wait(Deadline),
+    /// It declares a watch for room.
+    Watch,
+}
 
 /// The largest number of items that are copied to the stack: 512 bytes.
 const ON_STACK: usize = 8;
@@ -44,27 +53,31 @@ fn try_enqueue(caller: Caller<'_>, argument: User<uapi::Enqueue>) -> Result {
         done: enqueue.done,
         position: enqueue.position,
         rung: enqueue.rung,
-        reserved: enqueue.reserved,
+        watch: enqueue.watch,
     });
-    let waits = enqueue.flags & uapi::ENQUEUE_WAIT != 0;
-    require(enqueue.flags & !uapi::ENQUEUE_WAIT == 0 && enqueue.reserved == 0)?;
+    let full = match enqueue.flags {
+        0 => Full::Refuse,
+        uapi::ENQUEUE_WAIT => Full::Wait(Deadline::of_user(enqueue.deadline)),
+        uapi::ENQUEUE_WATCH => Full::Watch,
+        _ => return Err(EINVAL),
+    };
+    require(enqueue.watch == 0)?;
     require((1..=uapi::MAX_BATCH).contains(&enqueue.count))?;
-    require(waits || enqueue.deadline == 0)?;
+    require(matches!(full, Full::Wait(_)) || enqueue.deadline == 0)?;
     let receiver = caller.region.slots.member(enqueue.id, enqueue.generation)?;
     writable?;
 
     let array = User::at(usize::try_from(enqueue.items).map_err(|_| EFAULT)?);
     let count = enqueue.count as usize;
-    let deadline = waits.then_some(Deadline::of_user(enqueue.deadline));
     let enqueued = if count <= ON_STACK {
         let mut place = [MaybeUninit::uninit(); ON_STACK];
         let items = take(caller, array, &mut place[..count])?;
-        send(caller, &receiver, items, deadline)?
+        send(caller, &receiver, items, full)?
     } else {
         let mut memory = caller.member.batch.take()?;
         let place = &mut memory.spare_capacity_mut()[..count];
         let enqueued =
-            take(caller, array, place).and_then(|items| send(caller, &receiver, items, deadline));
+            take(caller, array, place).and_then(|items| send(caller, &receiver, items, full));
         caller.member.batch.keep(memory);
         enqueued?
     };
@@ -111,27 +124,28 @@ fn send(
     caller: Caller<'_>,
     receiver: &Member,
     items: &[Item],
-    deadline: Option<Deadline>,
+    full: Full,
 ) -> Result<Enqueued> {
     let mut enqueued = Enqueued::default();
-    match send_all(caller, receiver, items, deadline, &mut enqueued) {
+    match send_all(caller, receiver, items, full, &mut enqueued) {
         Err(error) if enqueued.done == 0 => Err(error),
         _ => Ok(enqueued),
     }
 }
 
-/// Puts all `items` into the receiver's inbox, and waits for room until `deadline`; with `None` it
-/// does not wait. `enqueued` counts the items that were put in.
+/// Puts all `items` into the receiver's inbox, or as many as fit. `enqueued` counts the items that
+/// were put in.
 fn send_all(
     caller: Caller<'_>,
     receiver: &Member,
     items: &[Item],
-    deadline: Option<Deadline>,
+    full: Full,
     enqueued: &mut Enqueued,
 ) -> Result {
     let mut left = items;
     caller.check()?;
-    let mut sent = receiver.inbox.push(left)?;
+    let waits = matches!(full, Full::Wait(_));
+    let mut sent = receiver.inbox.push(left, waits)?;
     loop {
         if sent.done > 0 {
             enqueued.position = sent.position;
@@ -141,10 +155,21 @@ fn send_all(
         enqueued.rung += u32::from(sent.rung);
         caller.member.counters.items_out.add(sent.done as u64);
         left = &left[sent.done..];
-        if left.is_empty() {
-            return Ok(());
-        }
-        let deadline = deadline.ok_or(EAGAIN)?;
+        let watcher = || caller.watcher(receiver.id, false);
+        let deadline = match full {
+            Full::Watch if left.is_empty() => {
+                receiver.inbox.forget(watcher());
+                return Ok(());
+            }
+            _ if left.is_empty() => return Ok(()),
+            Full::Refuse => return Err(EAGAIN),
+            Full::Wait(deadline) => deadline,
+            Full::Watch => {
+                receiver.inbox.watch_room(watcher())?;
+                enqueued.watch = 1;
+                return Err(EAGAIN);
+            }
+        };
         let waited = receiver
             .inbox
             .push_in_turn(left, caller.patience(deadline));

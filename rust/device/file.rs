@@ -25,7 +25,7 @@ use crate::{
         attach::{attach, create},
         endpoint::{Caller, Endpoint},
         enqueue::enqueue,
-        flush::{flush, room},
+        flush::{flush, next_watch, room},
         info::{api, info, member_info},
         lane::{close_lane, doorbell, open_lane},
         mmap::mmap,
@@ -50,6 +50,7 @@ const IOC_OPEN_LANE: u32 = _IOW::<uapi::OpenLane>(IOC_MAGIC, uapi::NR_OPEN_LANE)
 const IOC_CLOSE_LANE: u32 = _IOW::<uapi::CloseLane>(IOC_MAGIC, uapi::NR_CLOSE_LANE);
 const IOC_DOORBELL: u32 = _IOW::<uapi::Doorbell>(IOC_MAGIC, uapi::NR_DOORBELL);
 const IOC_FENCE: u32 = _IO(IOC_MAGIC, uapi::NR_FENCE);
+const IOC_NEXT_WATCH: u32 = _IOR::<uapi::NextWatch>(IOC_MAGIC, uapi::NR_NEXT_WATCH);
 
 #[vtable]
 impl MiscDevice for Endpoint {
@@ -89,6 +90,7 @@ impl MiscDevice for Endpoint {
                 return Ok(rung.into());
             }
             IOC_FENCE => fence(endpoint.caller()?),
+            IOC_NEXT_WATCH => endpoint.as_member(|caller| next_watch(caller, User::at(address)))?,
             _ => return Err(ENOTTY),
         }
         Ok(0)
@@ -251,5 +253,6 @@ mod tests {
         assert_eq!(IOC_CLOSE_LANE, 0x4008_be4b);
         assert_eq!(IOC_DOORBELL, 0x4008_be4c);
         assert_eq!(IOC_FENCE, 0xbe4d);
+        assert_eq!(IOC_NEXT_WATCH, 0x8010_be4f);
     }
 }

@@ -16,7 +16,10 @@ use crate::{
 
 pub(crate) fn flush(caller: Caller<'_>, argument: User<uapi::Flush>) -> Result {
     let flush = argument.read()?;
-    require(flush.flags & !uapi::FLUSH_LANE == 0)?;
+    require(flush.flags & !(uapi::FLUSH_LANE | uapi::FLUSH_WATCH) == 0)?;
+    if flush.flags & uapi::FLUSH_WATCH != 0 {
+        return watch(caller, flush);
+    }
     let (id, generation) = (flush.id, flush.generation);
     let patience = caller.patience(Deadline::of_user(flush.deadline));
     if flush.flags & uapi::FLUSH_LANE == 0 {
@@ -26,6 +29,41 @@ pub(crate) fn flush(caller: Caller<'_>, argument: User<uapi::Flush>) -> Result {
     with_lane(caller, id, generation, |lane| {
         lane.wait_until_read(flush.position, patience)
     })
+}
+
+/// Declares a watch instead of waiting: `EAGAIN` if it has done so.
+fn watch(caller: Caller<'_>, flush: uapi::Flush) -> Result {
+    require(flush.deadline == 0)?;
+    let (id, generation) = (flush.id, flush.generation);
+    let is_read = if flush.flags & uapi::FLUSH_LANE == 0 {
+        let receiver = caller.region.slots.member(id, generation)?;
+        let watcher = caller.watcher(receiver.id, false);
+        receiver.inbox.watch_until_read(flush.position, watcher)?
+    } else {
+        with_lane(caller, id, generation, |lane| {
+            lane.watch_until_read(flush.position, caller.watcher(lane.to, true))
+        })?
+    };
+    is_read.then_some(()).ok_or(EAGAIN)
+}
+
+/// Takes a watch that is over, and returns it to user space.
+pub(crate) fn next_watch(caller: Caller<'_>, argument: User<uapi::NextWatch>) -> Result {
+    let watches = &caller.member.watches;
+    let over = watches.next().ok_or(EAGAIN)?;
+    let written = argument.write(&uapi::NextWatch {
+        id: over.target.slot.into(),
+        generation: over.entry.generation,
+        flags: match over.target.is_lane {
+            true => uapi::WATCH_LANE,
+            false => 0,
+        },
+        reserved: 0,
+    });
+    if written.is_err() {
+        watches.put_back(over);
+    }
+    written
 }
 
 pub(crate) fn room(caller: Caller<'_>, argument: User<uapi::Room>) -> Result {

@@ -20,7 +20,8 @@ pub(crate) fn api(argument: User<uapi::Api>) -> Result {
         features: uapi::FEATURE_INBOX
             | uapi::FEATURE_EVENTFD
             | uapi::FEATURE_LANES
-            | uapi::FEATURE_DELAY,
+            | uapi::FEATURE_DELAY
+            | uapi::FEATURE_WATCH,
         max_inbox_entries: uapi::MAX_INBOX_ENTRIES,
         max_batch: uapi::MAX_BATCH,
         max_outbox_bytes: uapi::MAX_OUTBOX_BYTES,

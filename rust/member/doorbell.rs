@@ -14,6 +14,9 @@ use kernel::{
 
 use crate::os::waitqueue::WaitQueue;
 
+const EPOLLOUT: usize = 0x004;
+const EPOLLWRNORM: usize = 0x100;
+
 /// A reference to an eventfd.
 ///
 /// # Invariants
@@ -105,6 +108,12 @@ impl Doorbell {
     pub(crate) fn members_changed(&self) {
         self.watchers.wake_all();
         self.pollers.wake_all();
+    }
+
+    /// The member may send again to a receiver that it watches: wakes those who poll for this.
+    /// Pollers for other events are not disturbed, and tasks that sleep for items neither.
+    pub(crate) fn sends_again(&self) {
+        self.pollers.wake_pollers(EPOLLOUT | EPOLLWRNORM);
     }
 
     /// Makes the doorbell signal `eventfd` from now on; with `None`, no eventfd. Sleeps for a grace

@@ -7,18 +7,20 @@
 use kernel::{
     new_spinlock,
     prelude::*,
-    sync::{Arc, SpinLock},
+    sync::{Arc, SetOnce, SpinLock},
 };
 
 use crate::{
     member::bell::Bell,
     memory::{area::Area, layout::RingWords},
+    os::later::Later,
     queue::{
         patience::Patience,
-        progress::Progress,
+        progress::{AwaitedRing, Progress},
         ring::{RingMemory, RingWriter},
         room::Room,
         wait_list::{Seen, Wish},
+        watches::{Entry, Watcher, Watches},
     },
     uapi::Item,
 };
@@ -26,6 +28,9 @@ use crate::{
 /// The inbox of a member.
 #[pin_data]
 pub(crate) struct Inbox {
+    /// Ends watches when there are many. This field comes first, so that the work has been done when
+    /// the others are dropped.
+    later: SetOnce<Later>,
     /// `struct ivring_ring_area`, and `struct ivring_lanes` behind the ring.
     pub(crate) area: Arc<Area>,
     /// Capacity, a power of two.
@@ -50,11 +55,21 @@ struct Side {
     counts: Counts,
 }
 
-impl Side {
-    /// The number of free entries that senders which do not wait leave, of `kept` ones.
-    fn kept(&self, kept: u32) -> u32 {
-        kept.saturating_sub(self.owes.into())
-    }
+/// How many of `room` free entries senders may use which do not wait, if `kept` are kept, and `owed`
+/// of these, one or none, may go to such a sender.
+fn open(room: u32, kept: u32, owed: u32) -> u32 {
+    room.saturating_sub(kept).max(room.min(owed))
+}
+
+/// The free entries that a sender may use.
+#[derive(Clone, Copy)]
+enum Share {
+    /// Those that are not kept for waiting senders, and one that is owed.
+    Open,
+    /// Those that are not kept for waiting senders: the sender is about to wait.
+    Rest,
+    /// All but this number: it is the turn of a waiting sender.
+    Turn(u32),
 }
 
 /// The result of writing items.
@@ -100,6 +115,7 @@ impl Inbox {
     pub(crate) fn new(area: Arc<Area>, bell: Arc<Bell>, entries: u32) -> impl PinInit<Self> {
         let writer = RingWriter::new(ring(&area, &bell, entries));
         pin_init!(Self {
+            later: SetOnce::new(),
             area,
             entries,
             bell,
@@ -113,21 +129,29 @@ impl Inbox {
         })
     }
 
+    /// Makes the work item that ends watches if there are many. Called once, before a sender finds
+    /// the inbox.
+    pub(crate) fn prepare(self: Pin<&Self>) -> Result {
+        let inbox: *const Self = self.get_ref();
+        // SAFETY: The inbox is pinned, and drops the work item before anything else.
+        let later = unsafe { Later::new(tell_more, inbox.cast_mut().cast()) }?;
+        self.later.populate(later);
+        Ok(())
+    }
+
     #[inline]
     fn ring(&self) -> RingMemory<'_> {
         ring(&self.area, &self.bell, self.entries)
     }
 
-    fn room(&self) -> Room<'_> {
-        Room::of(RingWords(&self.area))
-    }
-
     /// Puts in as many of `items` as there is room for, and rings the member if it is idle. Leaves
-    /// the room that is kept for waiting senders.
+    /// the room that is kept for waiting senders. `waits` says whether the sender will wait for
+    /// more room.
     ///
     /// `EPIPE` if the member has left, `EPROTO` if it has broken its inbox.
-    pub(crate) fn push(&self, items: &[Item]) -> Result<Sent> {
-        let written = self.write(items, None);
+    pub(crate) fn push(&self, items: &[Item], waits: bool) -> Result<Sent> {
+        let share = if waits { Share::Rest } else { Share::Open };
+        let written = self.write(items, share);
         Ok(self.interrupt(written.inspect_err(|&error| self.report(error))?))
     }
 
@@ -138,15 +162,10 @@ impl Inbox {
     pub(crate) fn push_in_turn(&self, items: &[Item], patience: Patience<'_>) -> Result<Sent> {
         let mut written = Written::default();
         self.progress
-            .wait_for_room(
-                patience,
-                self.room(),
-                || self.look(),
-                |turn| {
-                    written = self.write(items, turn)?;
-                    Ok(written.done > 0)
-                },
-            )
+            .wait_for_room(self, patience, |turn| {
+                written = self.write(items, turn.map_or(Share::Rest, Share::Turn))?;
+                Ok(written.done > 0)
+            })
             .inspect_err(|&error| self.report(error))?;
         Ok(self.interrupt(written))
     }
@@ -165,19 +184,22 @@ impl Inbox {
         }
     }
 
-    /// Writes items. If it is the turn of a waiting sender, `turn` is the number of free entries to
-    /// be left for others.
-    fn write(&self, items: &[Item], turn: Option<u32>) -> Result<Written> {
+    fn write(&self, items: &[Item], share: Share) -> Result<Written> {
         let mut side = self.side.lock();
         if side.closed {
             return Err(EPIPE);
         }
         let kept = self.progress.kept();
-        let leave = turn.unwrap_or_else(|| side.kept(kept));
-        let done = side.writer.push(self.ring(), items, leave)?;
+        let owes = u32::from(side.owes);
+        let done = side.writer.push(self.ring(), items, |room| match share {
+            Share::Open => open(room, kept, owes),
+            Share::Rest => room.saturating_sub(kept),
+            Share::Turn(leave) => room.saturating_sub(leave),
+        })?;
+        let is_turn = matches!(share, Share::Turn(_));
         let left = self.entries - side.writer.held();
-        if done > 0 && (turn.is_some() || left < kept) {
-            side.owes = turn.is_some();
+        if done > 0 && (is_turn || left < kept) {
+            side.owes = is_turn;
         }
         side.counts.items += done as u64;
         side.counts.full += u64::from(done < items.len());
@@ -198,44 +220,70 @@ impl Inbox {
         }
     }
 
+    /// Declares a watch for room, after [`Inbox::push`] has found too little. Errors as
+    /// [`Inbox::push`], `ENOMEM`, and `EOWNERDEAD` if the sender has left.
+    pub(crate) fn watch_room(&self, watcher: Watcher<'_>) -> Result {
+        self.watch(Wish::OpenRoom, watcher).map(|_| ())
+    }
+
+    /// Declares a watch for the time when the member has read all items before `position`. True if
+    /// it has read them already.
+    ///
+    /// `EINVAL` for a position that no item has reached yet. Other errors as
+    /// [`Inbox::watch_room`].
+    pub(crate) fn watch_until_read(&self, position: u32, watcher: Watcher<'_>) -> Result<bool> {
+        match self.is_read(position)? {
+            true => {
+                self.forget(watcher);
+                Ok(true)
+            }
+            false => self.watch(Wish::Read(position), watcher),
+        }
+    }
+
+    fn watch(&self, wish: Wish, watcher: Watcher<'_>) -> Result<bool> {
+        self.progress
+            .watch(self, wish, watcher)
+            .inspect_err(|&error| self.report(error))
+    }
+
+    /// Forgets the watch of this inbox.
+    pub(crate) fn forget(&self, watcher: Watcher<'_>) {
+        self.progress.forget(self, watcher);
+    }
+
+    /// Removes a watch of a member that has left.
+    pub(crate) fn remove_watch(&self, watches: &Watches, watch: Entry) {
+        self.progress.remove_watch(self, watches, watch);
+    }
+
     /// Sleeps until the member has read all items before `position`.
     ///
     /// `EINVAL` for a position that no item has reached yet. Other errors as
     /// [`Inbox::push_in_turn`].
     pub(crate) fn wait_until_read(&self, position: u32, patience: Patience<'_>) -> Result {
+        if self.is_read(position)? {
+            return Ok(());
+        }
+        self.progress
+            .wait(self, Wish::Read(position), patience)
+            .inspect_err(|&error| self.report(error))
+    }
+
+    fn is_read(&self, position: u32) -> Result<bool> {
         let is_read = || {
             let mut side = self.side.lock();
             side.writer.pending(self.ring())?;
             side.writer.has_read(self.ring(), position)
         };
-        match is_read() {
-            Ok(true) => Ok(()),
-            Ok(false) => {
-                let wish = Wish::Read(position);
-                self.progress
-                    .wait(wish, patience, self.room(), || self.look())
-            }
-            Err(error) => Err(error),
-        }
-        .inspect_err(|&error| self.report(error))
-    }
-
-    /// The member's consumer index and the room in the inbox; `EPROTO` if the member has broken its
-    /// inbox.
-    fn look(&self) -> Result<Seen> {
-        let mut side = self.side.lock();
-        let room = side.writer.room(self.ring())?;
-        Ok(Seen {
-            consumer: side.writer.consumer(),
-            room,
-            end: side.closed.then_some(EPIPE),
-        })
+        is_read().inspect_err(|&error| self.report(error))
     }
 
     /// Wakes a few of the tasks that wait for the member's progress, after the member has read
     /// items, left or broken its inbox. True if a task was woken.
     fn tell(&self) -> bool {
-        self.progress.tell(self.room(), || self.look()).wake()
+        let woken = self.progress.tell(self);
+        self.progress.wake(self, woken)
     }
 
     fn tell_and_count(&self) {
@@ -284,4 +332,42 @@ impl Inbox {
     pub(crate) fn counts(&self) -> Counts {
         self.side.lock().counts
     }
+}
+
+impl AwaitedRing for Inbox {
+    fn room(&self) -> Room<'_> {
+        Room::of(RingWords(&self.area))
+    }
+
+    /// `EPROTO` if the member has broken its inbox.
+    fn look(&self) -> Result<Seen> {
+        let mut side = self.side.lock();
+        let room = side.writer.room(self.ring())?;
+        Ok(Seen {
+            consumer: side.writer.consumer(),
+            room,
+            open: open(room, self.progress.kept(), side.owes.into()),
+            end: side.closed.then_some(EPIPE),
+        })
+    }
+
+    fn tell_later(&self) {
+        if let Some(later) = self.later.as_ref() {
+            later.schedule();
+        }
+    }
+}
+
+/// Ends a few watches. True if there may be more.
+///
+/// # Safety
+///
+/// `inbox` is an [`Inbox`] that outlives this call.
+unsafe extern "C" fn tell_more(inbox: *mut c_void) -> bool {
+    // SAFETY: By this function's requirement.
+    let inbox = unsafe { &*inbox.cast::<Inbox>() };
+    let woken = inbox.progress.tell(inbox);
+    let more = woken.ends_here();
+    woken.wake();
+    more
 }

@@ -23,11 +23,12 @@ use crate::{
     os::allocation,
     queue::{
         patience::Patience,
-        progress::Progress,
+        progress::{AwaitedRing, Progress},
         ring::first_index,
         room::Room,
         wait_list::{Seen, Wish},
         waiter::Woken,
+        watches::Watcher,
     },
 };
 
@@ -110,24 +111,6 @@ impl Lane {
         }
     }
 
-    /// The receiver's index, and whether the lane has ended. There is no error for a broken lane,
-    /// because only its sender could break it.
-    fn look(&self) -> Result<Seen> {
-        let (consumer, end) = match &*self.end.lock() {
-            End::Open(receiver) => {
-                let end = self.receiver_end(receiver.words());
-                (end.consumer().load_acquire(), None)
-            }
-            End::Closed(consumer) => (*consumer, Some(ECONNRESET)),
-            End::Left(consumer) => (*consumer, Some(EPIPE)),
-        };
-        Ok(Seen {
-            consumer,
-            room: 0,
-            end,
-        })
-    }
-
     /// The sender has mapped the lane, and may have written items.
     pub(crate) fn set_mapped(&self) {
         self.mapped.store(true, Relaxed);
@@ -142,28 +125,56 @@ impl Lane {
     /// `EPIPE` or `ECONNRESET` if the receiver will read no more items, otherwise the error of the
     /// wait.
     pub(crate) fn wait_until_read(&self, position: u32, patience: Patience<'_>) -> Result {
-        self.wait(Wish::Read(position), patience)
+        self.progress.wait(self, Wish::Read(position), patience)
+    }
+
+    /// Declares a watch for the time when the receiver has read all items before `position`. True
+    /// if it has read them already.
+    ///
+    /// `EPIPE` or `ECONNRESET` if the receiver will read no more items, `ENOMEM`, and `EOWNERDEAD`
+    /// if the sender has left.
+    pub(crate) fn watch_until_read(&self, position: u32, watcher: Watcher<'_>) -> Result<bool> {
+        self.progress.watch(self, Wish::Read(position), watcher)
     }
 
     /// Sleeps until the receiver has closed the lane or left.
     pub(crate) fn wait_for_end(&self, patience: Patience<'_>) -> Result {
-        self.wait(Wish::End, patience)
-    }
-
-    fn room(&self) -> Room<'_> {
-        Room::of(RingWords(&self.area))
-    }
-
-    fn wait(&self, wish: Wish, patience: Patience<'_>) -> Result {
-        self.progress
-            .wait(wish, patience, self.room(), || self.look())
+        self.progress.wait(self, Wish::End, patience)
     }
 
     /// Takes out a few of the tasks that wait for progress, after the receiver has read items,
     /// closed the lane or left.
     pub(crate) fn tell(&self) -> Woken {
-        self.progress.tell(self.room(), || self.look())
+        self.progress.tell(self)
     }
+}
+
+impl AwaitedRing for Lane {
+    fn room(&self) -> Room<'_> {
+        Room::of(RingWords(&self.area))
+    }
+
+    /// There is no error for a broken lane, because only its sender could break it.
+    fn look(&self) -> Result<Seen> {
+        let (consumer, end) = match &*self.end.lock() {
+            End::Open(receiver) => {
+                let end = self.receiver_end(receiver.words());
+                (end.consumer().load_acquire(), None)
+            }
+            End::Closed(consumer) => (*consumer, Some(ECONNRESET)),
+            End::Left(consumer) => (*consumer, Some(EPIPE)),
+        };
+        Ok(Seen {
+            consumer,
+            room: 0,
+            open: 0,
+            end,
+        })
+    }
+
+    /// A lane has at most one watch, because only its sender declares one. So no call takes out
+    /// several watches and no task.
+    fn tell_later(&self) {}
 }
 
 /// The receiver's end of a lane: the lane, and the words in which its receiver writes its index.

@@ -44,6 +44,15 @@ struct ivring_watch *ivring_watch_current(void (*ended)(void *data), void *data)
 bool ivring_watch_is_ending(const struct ivring_watch *watch);
 void ivring_watch_stop(struct ivring_watch *watch);
 
+/*
+ * os/later.rs: has a work queue call @call with @data, again and again while that returns true.
+ * ivring_later_stop() waits for the calls that were scheduled. After it there are no others.
+ */
+struct ivring_later;
+struct ivring_later *ivring_later_new(bool (*call)(void *data), void *data);
+void ivring_later_schedule(struct ivring_later *later);
+void ivring_later_stop(struct ivring_later *later);
+
 /* os/cpus.rs: sleeps until each CPU has passed a full barrier. */
 void ivring_barrier_on_all_cpus(void);
 

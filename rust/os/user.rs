@@ -26,7 +26,7 @@ macro_rules! plain {
 }
 plain!(
     Api, Create, Attach, Info, MemberInfo, Enqueue, Wait, Eventfd, Flush, Room, OpenLane,
-    CloseLane, Doorbell, Item
+    CloseLane, Doorbell, NextWatch, Item
 );
 
 /// `EINVAL` unless `good`.

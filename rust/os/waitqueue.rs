@@ -93,6 +93,13 @@ impl WaitQueue {
         unsafe { bindings::__wake_up(self.head.get(), TASK_NORMAL, 0, ptr::null_mut()) };
     }
 
+    /// Wakes all pollers that wait for one of these events, `EPOLL*`.
+    pub(crate) fn wake_pollers(&self, events: usize) {
+        let key = ptr::without_provenance_mut(events);
+        // SAFETY: `head` was initialized by `new`. The callee does not dereference the key.
+        unsafe { bindings::__wake_up(self.head.get(), TASK_NORMAL, 0, key) };
+    }
+
     /// Registers a poller, which checks its condition after this. Contains a full barrier.
     ///
     /// # Safety

@@ -107,11 +107,17 @@ impl RingWriter {
         Ok(ring.items.capacity() - self.pending(ring)?)
     }
 
-    /// Writes as many of `items` as fit if `kept` free entries are left, and returns their number.
-    /// The reader can read each item as soon as it is written.
-    pub(crate) fn push(&mut self, ring: RingMemory<'_>, items: &[Item], kept: u32) -> Result<usize> {
-        let room = self.room(ring)?.saturating_sub(kept);
-        let count = items.len().min(room as usize);
+    /// Writes as many of `items` as fit into `share(room)` entries, and returns their number. The
+    /// share is at most the room. The reader can read each item as soon as it is written.
+    #[inline]
+    pub(crate) fn push(
+        &mut self,
+        ring: RingMemory<'_>,
+        items: &[Item],
+        share: impl FnOnce(u32) -> u32,
+    ) -> Result<usize> {
+        let room = self.room(ring)?;
+        let count = items.len().min(share(room).min(room) as usize);
         for item in &items[..count] {
             ring.items.write(self.producer, item);
             // INVARIANT: There was room for `count` items, and the next item is not written yet.
@@ -222,7 +228,7 @@ mod tests {
             let items = [0, 1, 2, 3, 4].map(|i| item(written + i));
             let offered = &items[..round % 6];
             let room = CAPACITY - (written - read);
-            let done = writer.push(ring, offered, 0)? as u32;
+            let done = writer.push(ring, offered, |room| room)? as u32;
             assert_eq!(done, room.min(offered.len() as u32));
             for index in written..written + done {
                 assert_eq!(memory.cookie(START.wrapping_add(index)), index);
@@ -241,19 +247,18 @@ mod tests {
         Ok(())
     }
 
-    /// Entries that are kept are not used.
+    /// No more than the share is used, and no more than the room.
     #[test]
-    fn kept() -> Result {
+    fn share() -> Result {
         let memory = Memory::new()?;
         let ring = memory.ring();
         let mut writer = RingWriter::new(ring);
         let items = [1, 2, 3, 4, 5].map(item);
-        assert_eq!(writer.push(ring, &items, CAPACITY)?, 0);
-        assert_eq!(writer.push(ring, &items, CAPACITY + 1)?, 0);
-        assert_eq!(writer.push(ring, &items, CAPACITY - 2)?, 2);
-        assert_eq!(writer.push(ring, &items, 1)?, 5);
-        assert_eq!(writer.push(ring, &items, 1)?, 0);
-        assert_eq!(writer.push(ring, &items, 0)?, 1);
+        assert_eq!(writer.push(ring, &items, |_| 0)?, 0);
+        assert_eq!(writer.push(ring, &items, |room| room - CAPACITY + 2)?, 2);
+        assert_eq!(writer.push(ring, &items, |_| u32::MAX)?, 5);
+        assert_eq!(writer.push(ring, &items, |_| 5)?, 1);
+        assert_eq!(writer.push(ring, &items, |_| 5)?, 0);
         Ok(())
     }
 
@@ -284,7 +289,7 @@ mod tests {
                 let memory = Memory::new()?;
                 let ring = memory.ring();
                 let mut writer = RingWriter::new(ring);
-                assert_eq!(writer.push(ring, &items[..written], 0)?, written);
+                assert_eq!(writer.push(ring, &items[..written], |room| room)?, written);
                 ring.consumer.store(START.wrapping_add(seen));
                 assert_eq!(writer.pending(ring)?, written as u32 - seen);
                 ring.consumer.store(START.wrapping_add(index));
@@ -298,7 +303,7 @@ mod tests {
                 assert_eq!(writer.check(), Err(EPROTO));
                 assert_eq!(writer.pending(ring), Err(EPROTO));
                 assert_eq!(writer.room(ring), Err(EPROTO));
-                assert_eq!(writer.push(ring, &items, 0), Err(EPROTO));
+                assert_eq!(writer.push(ring, &items, |room| room), Err(EPROTO));
                 assert!(!memory.has(START.wrapping_add(written as u32)));
             }
         }
@@ -332,7 +337,7 @@ mod tests {
         let memory = Memory::new()?;
         let ring = memory.ring();
         let mut writer = RingWriter::new(ring);
-        writer.push(ring, &[1, 2, 3].map(item), 0)?;
+        writer.push(ring, &[1, 2, 3].map(item), |room| room)?;
         ring.consumer.store(START.wrapping_add(1));
         writer.pending(ring)?;
         for (position, read) in [

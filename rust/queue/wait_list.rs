@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The list of tasks that wait for progress of a ring's reader, and the order in which they are
-//! woken.
+//! The list of tasks and watches that wait for progress of a ring's reader, and the order in which
+//! they are woken.
 
 use kernel::{
     list::ListArc,
@@ -11,8 +11,10 @@ use kernel::{
 };
 
 use crate::queue::{
+    place::{first_of, Place, END, FIRST_ROUND, OPEN_ROOM, ROOM},
     room::Room,
     waiter::{Waiter, Woken},
+    watches::Watches,
 };
 
 /// The event that a task waits for.
@@ -20,6 +22,8 @@ use crate::queue::{
 pub(crate) enum Wish {
     /// Room for an item.
     Room,
+    /// Room for an item, beyond the room that is kept for tasks.
+    OpenRoom,
     /// All items before this index have been read.
     Read(u32),
     /// The reader will read no more items.
@@ -33,14 +37,18 @@ pub(crate) struct Seen {
     pub(crate) consumer: u32,
     /// The number of items that still fit; zero in a ring where no task waits for room.
     pub(crate) room: u32,
+    /// The number of items that senders may write which do not wait.
+    pub(crate) open: u32,
     /// The reason why the reader will read no more items, if so.
     pub(crate) end: Option<Error>,
 }
 
-/// The waiting tasks, sorted by the position that they wait for.
+/// The waiting tasks and watches, sorted by the position that they wait for. What is said here of
+/// tasks holds for watches too, unless stated otherwise.
 ///
 /// A task is due if the last look at the ring has found its event: the reader has reached its
-/// index, the ring has ended, or there is room that is not promised to other tasks.
+/// index, the ring has ended, or there is room that is not promised to other tasks. A watch for room
+/// is due if there is room that is not kept for tasks.
 ///
 /// Room is kept for the tasks that wait for it, so that no other sender takes it first: see
 /// [`WaitList::kept`].
@@ -49,8 +57,9 @@ pub(crate) struct Seen {
 ///
 /// While the lock is not held:
 ///
-/// - If a task is due, at least one other task was taken out and has not come back yet. To come
-///   back, it locks the queue and calls [`WaitList::settle`].
+/// - If a task is due, at least one other task was taken out and has not come back yet, or only
+///   watches were taken out, and [`Woken::ends_here`] has told the caller, who has not come back
+///   yet. To come back, a task locks the queue and calls [`WaitList::settle`].
 /// - Otherwise, if tasks wait for an index or for room, the ring's words of room and [`LookAt`]
 ///   have the nearest index that one of them waits for, or an earlier one, and `settle` has looked
 ///   at the ring after it wrote them. So a reader that reaches this index later and passes barrier
@@ -75,29 +84,6 @@ pub(crate) struct WaitList {
     number: u64,
 }
 
-/// The place of a task in the queue.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
-    /// The index that the task waits for, extended like [`WaitList::reader`], or [`ROOM`] or
-    /// [`END`].
-    position: u64,
-    /// The order of places with the same position.
-    number: u64,
-}
-
-/// The position of tasks that wait for room.
-const ROOM: u64 = 0;
-/// The position of tasks that wait for the end.
-const END: u64 = u64::MAX;
-
-/// The first place of a position.
-fn first_of(position: u64) -> Place {
-    Place {
-        position,
-        number: 0,
-    }
-}
-
 impl WaitList {
     /// A list for a ring of this capacity.
     pub(crate) fn new(entries: u32) -> Self {
@@ -109,7 +95,7 @@ impl WaitList {
             away: 0,
             promised: 0,
             promised_at: 0,
-            reader: 0,
+            reader: FIRST_ROUND,
             number: 0,
         }
     }
@@ -161,26 +147,37 @@ impl WaitList {
         }
     }
 
-    /// Queues a task whose event the last look has not found. `before` is the place that the task
-    /// had when it was taken out, if so.
-    pub(crate) fn add(
-        &mut self,
-        wish: Wish,
-        before: Option<Place>,
-        task: ListArc<Waiter>,
-        node: RBTreeNodeReservation<Place, ListArc<Waiter>>,
-    ) -> Place {
+    /// Removes a watch, if it is in the list.
+    pub(crate) fn remove_watch(&mut self, place: &Place, watches: &Watches, number: u64) {
+        // The place may be one of another ring, which had the same slots.
+        let waiter = self.tasks.get(place);
+        if waiter.is_some_and(|waiter| waiter.is_watch(watches, number)) {
+            self.tasks.remove(place);
+        }
+    }
+
+    /// A new place for a task or a watch whose event the last look has not found, or for a watch.
+    pub(crate) fn place(&mut self, wish: Wish) -> Place {
         let position = match wish {
             Wish::Room => ROOM,
+            Wish::OpenRoom => OPEN_ROOM,
             Wish::Read(index) => self.extend(index),
             Wish::End => END,
         };
-        let number = before.map_or(self.number, |place| place.number);
-        let place = Place { position, number };
-        self.number = self.number.wrapping_add(u64::from(before.is_none()));
-        self.queued += u32::from(wish == Wish::Room);
-        self.tasks.insert(node.into_node(place, task));
-        place
+        let number = self.number;
+        self.number = self.number.wrapping_add(1);
+        Place { position, number }
+    }
+
+    /// Queues a task or a watch at a place of this list.
+    pub(crate) fn add(
+        &mut self,
+        place: Place,
+        waiter: ListArc<Waiter>,
+        node: RBTreeNodeReservation<Place, ListArc<Waiter>>,
+    ) {
+        self.queued += u32::from(place.position == ROOM);
+        self.tasks.insert(node.into_node(place, waiter));
     }
 
     /// Takes out the first task whose position is `from` to `to`.
@@ -196,16 +193,11 @@ impl WaitList {
     /// Takes out tasks that are due, until `woken` holds the largest number for one call.
     fn take_due(&mut self, seen: Result<Seen>, woken: &mut Woken) {
         self.see(seen);
-        let (to, room) = match seen {
-            Ok(seen) if seen.end.is_none() => (self.reader, seen.room),
-            _ => (END, u32::MAX),
+        let (to, room, open) = match seen {
+            Ok(seen) if seen.end.is_none() => (self.reader, seen.room, seen.open),
+            _ => (END, u32::MAX, u32::MAX),
         };
-        while !woken.is_few() {
-            let Some(task) = self.take_one(ROOM + 1, to) else {
-                break;
-            };
-            woken.push(task);
-        }
+        self.take(FIRST_ROUND, to, woken);
         if self.reader.wrapping_sub(self.promised_at) >= self.entries.into() {
             // The tasks that were woken before did not run while the reader has read a whole ring.
             // The tasks behind them wait no longer for them.
@@ -222,6 +214,18 @@ impl WaitList {
             self.promised_at = self.reader;
             woken.push(task);
         }
+        if open > 0 {
+            self.take(OPEN_ROOM, OPEN_ROOM, woken);
+        }
+    }
+
+    fn take(&mut self, from: u64, to: u64, woken: &mut Woken) {
+        while !woken.is_few() {
+            let Some(task) = self.take_one(from, to) else {
+                break;
+            };
+            woken.push(task);
+        }
     }
 
     /// The nearest index ahead of the reader that a task waits for.
@@ -229,7 +233,7 @@ impl WaitList {
         let next = self.reader.wrapping_add(1);
         let position = match self.tasks.cursor_front()?.current().0.position {
             // Each item that is read makes room, so these tasks wait for the next index.
-            ROOM => next,
+            ROOM | OPEN_ROOM => next,
             _ => {
                 let cursor = self.tasks.cursor_lower_bound(&first_of(next))?;
                 cursor.current().0.position

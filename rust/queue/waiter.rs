@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A waiting task, which another task wakes.
+//! A waiting task, which another task wakes, or a watch, which it ends.
 
 use core::pin::pin;
 use kernel::{
@@ -15,12 +15,17 @@ use crate::{
         allocation,
         waitqueue::{Sleeper, WaitQueue},
     },
-    queue::patience::Patience,
+    queue::{
+        patience::Patience,
+        watches::{Watch, Watches},
+    },
 };
 
-/// A waiting task.
+/// A waiting task, or a watch.
 #[pin_data]
 pub(crate) struct Waiter {
+    /// The watch. Then no task sleeps here.
+    watch: Option<Watch>,
     /// The task has been woken.
     woken: Atomic<bool>,
     /// The queue on which only this task sleeps. The task sleeps on the queue of its membership at
@@ -41,8 +46,17 @@ impl_list_item! {
 
 impl Waiter {
     pub(crate) fn new() -> Result<ListArc<Self>> {
+        Self::make(None)
+    }
+
+    pub(crate) fn for_watch(watch: Watch) -> Result<ListArc<Self>> {
+        Self::make(Some(watch))
+    }
+
+    fn make(watch: Option<Watch>) -> Result<ListArc<Self>> {
         ListArc::pin_init(
             try_pin_init!(Self {
+                watch,
                 woken: Atomic::new(false),
                 queue <- WaitQueue::new(c"ivring_waiter", kernel::static_lock_class!()),
                 links <- ListLinks::new(),
@@ -75,7 +89,17 @@ impl Waiter {
         }
     }
 
+    /// Whether this is the watch of this number of the member with these watches.
+    pub(crate) fn is_watch(&self, watches: &Watches, number: u64) -> bool {
+        let watch = self.watch.as_ref();
+        watch.is_some_and(|watch| watch.is(watches, number))
+    }
+
     fn wake(&self) {
+        if let Some(watch) = &self.watch {
+            watch.end();
+            return;
+        }
         self.woken.store(true, Relaxed);
         self.queue.wake_all();
     }
@@ -86,6 +110,8 @@ impl Waiter {
 pub(crate) struct Woken {
     waiters: List<Waiter>,
     count: usize,
+    /// How many of them are tasks.
+    tasks: usize,
 }
 
 impl Woken {
@@ -96,6 +122,7 @@ impl Woken {
         Self {
             waiters: List::new(),
             count: 0,
+            tasks: 0,
         }
     }
 
@@ -108,15 +135,22 @@ impl Woken {
         self.count >= Self::FEW
     }
 
+    /// Whether there may be more to wake, and none of these will come back to do that.
+    pub(crate) fn ends_here(&self) -> bool {
+        self.is_few() && self.tasks == 0
+    }
+
     pub(crate) fn push(&mut self, waiter: ListArc<Waiter>) {
-        self.waiters.push_back(waiter);
         self.count += 1;
+        self.tasks += usize::from(waiter.watch.is_none());
+        self.waiters.push_back(waiter);
     }
 
     /// Adds the waiters of `more`.
     pub(crate) fn append(&mut self, mut more: Self) {
         self.waiters.push_all_back(&mut more.waiters);
         self.count += more.count;
+        self.tasks += more.tasks;
     }
 
     /// Wakes the waiters. True if there was at least one.

@@ -22,6 +22,7 @@
 #define IVRING_FEATURE_EVENTFD		(1ULL << 1)	/* the doorbell can signal an eventfd */
 #define IVRING_FEATURE_LANES		(1ULL << 2)	/* rings written by their sender */
 #define IVRING_FEATURE_DELAY		(1ULL << 3)	/* doorbells that wait for more items */
+#define IVRING_FEATURE_WATCH		(1ULL << 4)	/* poll() reports when a member may send again */
 
 /* Limits. They may grow: struct ivring_api reports those of the running module. */
 #define IVRING_MAX_SLOTS		1024u
@@ -443,6 +444,7 @@ struct ivring_member_info {
 
 /* Flags of struct ivring_enqueue. */
 #define IVRING_ENQUEUE_WAIT		(1u << 0)	/* wait for room, until the deadline */
+#define IVRING_ENQUEUE_WATCH		(1u << 1)	/* watch for room; not with IVRING_ENQUEUE_WAIT */
 
 /**
  * struct ivring_enqueue - put items into a member's inbox (IVRING_IOC_ENQUEUE).
@@ -459,11 +461,16 @@ struct ivring_member_info {
  * @position:	out: index after the last item that was written. All items have
  *		been read when the receiver's inbox_consumer has reached it
  * @rung:	out: number of doorbells raised; zero if the receiver was busy
- * @reserved:	zero
+ * @watch:	zero on the way in; out: 1 if the call has declared a watch, otherwise 0
  *
  * All items that can be read are checked before the first item is written. The call
  * returns zero if at least one item was written; otherwise the fields marked out are not
  * valid.
+ *
+ * With IVRING_ENQUEUE_WATCH, a call that finds no room for all its items declares a watch for
+ * room in the receiver's inbox: see struct ivring_next_watch. If no item was written, the
+ * error EAGAIN says that the watch was declared. If all items were written, the call forgets
+ * the caller's watch of this inbox.
  */
 struct ivring_enqueue {
 	__u32	id;
@@ -475,7 +482,7 @@ struct ivring_enqueue {
 	__u32	done;
 	__u32	position;
 	__u32	rung;
-	__u32	reserved;
+	__u32	watch;
 };
 
 /* Flags of struct ivring_wait. */
@@ -505,6 +512,7 @@ struct ivring_wait {
 
 /* Flags of struct ivring_flush. */
 #define IVRING_FLUSH_LANE		(1u << 0)	/* the items are in a lane */
+#define IVRING_FLUSH_WATCH		(1u << 1)	/* watch the position, do not wait */
 
 /**
  * struct ivring_flush - sleep until items have been read (IVRING_IOC_FLUSH).
@@ -514,9 +522,13 @@ struct ivring_wait {
  *		lane, the index after the last item. A position counts as unread
  *		only if it is 1 to capacity items ahead of the receiver's consumer index.
  *		So an old position counts as read until the index has nearly wrapped
- * @flags:	IVRING_FLUSH_LANE, or zero
+ * @flags:	IVRING_FLUSH_*
  * @deadline:	CLOCK_MONOTONIC time in nanoseconds, or IVRING_DEADLINE_NEVER; zero does
- *		not sleep
+ *		not sleep. Zero with IVRING_FLUSH_WATCH
+ *
+ * With IVRING_FLUSH_WATCH, a call that finds the position unread declares a watch for it and
+ * fails with EAGAIN: see struct ivring_next_watch. If the position has been read, the call
+ * succeeds and forgets the caller's watch of this inbox or lane.
  */
 struct ivring_flush {
 	__u32	id;
@@ -524,6 +536,34 @@ struct ivring_flush {
 	__u32	position;
 	__u32	flags;
 	__u64	deadline;
+};
+
+/* Flags of struct ivring_next_watch. */
+#define IVRING_WATCH_LANE		(1u << 0)	/* the watch was of the lane to the receiver */
+
+/**
+ * struct ivring_next_watch - take a watch that is over (IVRING_IOC_NEXT_WATCH).
+ * @id:		slot of the receiver that was watched
+ * @generation:	generation of this receiver
+ * @flags:	IVRING_WATCH_*
+ * @reserved:	zero
+ *
+ * All fields are out. The call fails with EAGAIN if no watch is over.
+ *
+ * A watch lets a member wait for a receiver's progress without a task that sleeps.
+ * IVRING_ENQUEUE_WATCH and IVRING_FLUSH_WATCH declare it. The watch is over once there is
+ * room, or the position has been read, or the receiver has left, has broken its inbox or has
+ * closed the lane. While a watch is over, poll() reports EPOLLOUT, until this call has taken
+ * the watch or a call with one of these flags has replaced or forgotten it. A member has at
+ * most one watch of each inbox and one of each lane, and a newer watch replaces the older
+ * one. No room is kept for a watch: another sender may take it first, and then the member
+ * declares the watch again.
+ */
+struct ivring_next_watch {
+	__u32	id;
+	__u32	generation;
+	__u32	flags;
+	__u32	reserved;
 };
 
 /**
@@ -615,5 +655,6 @@ struct ivring_eventfd {
 #define IVRING_IOC_CLOSE_LANE	_IOW(IVRING_IOC_MAGIC, 0x4B, struct ivring_close_lane)
 #define IVRING_IOC_DOORBELL	_IOW(IVRING_IOC_MAGIC, 0x4C, struct ivring_doorbell)
 #define IVRING_IOC_FENCE	_IO(IVRING_IOC_MAGIC, 0x4D)
+#define IVRING_IOC_NEXT_WATCH	_IOR(IVRING_IOC_MAGIC, 0x4F, struct ivring_next_watch)
 
 #endif /* _UAPI_LINUX_IVRING_H */

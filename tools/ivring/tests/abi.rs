@@ -70,6 +70,7 @@ fn assertions() -> Assertions {
     let mut to = Assertions::default();
 
     constants!(to: API_VERSION FEATURE_INBOX FEATURE_EVENTFD FEATURE_LANES FEATURE_DELAY);
+    constants!(to: FEATURE_WATCH ENQUEUE_WATCH FLUSH_WATCH WATCH_LANE);
     constants!(to: MAX_SLOTS MIN_INBOX_ENTRIES MAX_INBOX_ENTRIES MIN_LANE_ENTRIES);
     constants!(to: MAX_LANE_ENTRIES MIN_OUTBOX_BYTES MAX_OUTBOX_BYTES MAX_BATCH NAME_SIZE);
     constants!(to: INLINE_BYTES MAX_WAKE_DELAY_US ID_ANY DEADLINE_NEVER ITEM_REPLY);
@@ -108,10 +109,11 @@ fn assertions() -> Assertions {
     });
     layout!(to: "ivring_member_info" MemberInfo { id generation uid reserved stats });
     layout!(to: "ivring_enqueue" Enqueue {
-        id generation count flags items deadline done position rung reserved
+        id generation count flags items deadline done position rung watch
     });
     layout!(to: "ivring_wait" Wait { flags events deadline });
     layout!(to: "ivring_flush" Flush { id generation position flags deadline });
+    layout!(to: "ivring_next_watch" NextWatch { id generation flags reserved });
     layout!(to: "ivring_room" Room { from flags });
     layout!(to: "ivring_open_lane" OpenLane { id generation entries flags deadline });
     layout!(to: "ivring_close_lane" CloseLane { from generation });
@@ -120,7 +122,7 @@ fn assertions() -> Assertions {
     constants!(to: MAP_REGION MAP_INBOX);
     constants!(to: IOC_API IOC_CREATE IOC_ATTACH IOC_INFO IOC_MEMBER_INFO IOC_ENQUEUE IOC_WAIT);
     constants!(to: IOC_EVENTFD IOC_ROOM IOC_FLUSH IOC_OPEN_LANE IOC_CLOSE_LANE IOC_DOORBELL);
-    constants!(to: IOC_FENCE);
+    constants!(to: IOC_FENCE IOC_NEXT_WATCH);
 
     let mut function = |name: &str, arguments: &[u32], rust: fn(u32) -> u64| {
         for &argument in arguments {

@@ -14,6 +14,7 @@ pub(crate) mod prelude {
     pub const ECONNRESET: Error = Error("ECONNRESET");
     pub(crate) const EINVAL: Error = Error("EINVAL");
     pub const EPIPE: Error = Error("EPIPE");
+    pub const EOWNERDEAD: Error = Error("EOWNERDEAD");
     pub(crate) const ETIMEDOUT: Error = Error("ETIMEDOUT");
     pub(crate) const EPROTO: Error = Error("EPROTO");
 
@@ -41,6 +42,8 @@ macro_rules! new_spinlock {
 }
 
 pub(crate) mod sync {
+    pub(crate) use std::sync::Arc;
+
     /// A lock of the model.
     pub(crate) struct SpinLock<T>(loom::sync::Mutex<T>);
 
@@ -58,21 +61,58 @@ pub(crate) mod sync {
         /// A word that only the kernel accesses.
         pub(crate) struct Atomic<T>(loom::sync::atomic::AtomicU64, core::marker::PhantomData<T>);
 
-        impl<T: Into<u64> + TryFrom<u64>> Atomic<T> {
+        impl<T: Value> Atomic<T> {
             pub(crate) fn new(value: T) -> Self {
                 Self(
-                    loom::sync::atomic::AtomicU64::new(value.into()),
+                    loom::sync::atomic::AtomicU64::new(value.number()),
                     core::marker::PhantomData,
                 )
             }
 
             pub(crate) fn load<O: Order>(&self, _: O) -> T {
-                let value = self.0.load(O::ORDER);
-                T::try_from(value).ok().expect("a value of this type")
+                T::of(self.0.load(O::ORDER))
             }
 
             pub(crate) fn store<O: Order>(&self, value: T, _: O) {
-                self.0.store(value.into(), O::ORDER);
+                self.0.store(value.number(), O::ORDER);
+            }
+        }
+
+        impl Atomic<u64> {
+            pub(crate) fn fetch_add<O: Order>(&self, value: u64, _: O) -> u64 {
+                self.0.fetch_add(value, O::ORDER)
+            }
+        }
+
+        /// A type that an atomic word may have.
+        pub(crate) trait Value {
+            fn number(self) -> u64;
+            fn of(number: u64) -> Self;
+        }
+
+        impl Value for u64 {
+            fn number(self) -> u64 {
+                self
+            }
+            fn of(number: u64) -> Self {
+                number
+            }
+        }
+        impl Value for u32 {
+            fn number(self) -> u64 {
+                self.into()
+            }
+            fn of(number: u64) -> Self {
+                // CAST: The number was one of this type.
+                number as Self
+            }
+        }
+        impl Value for bool {
+            fn number(self) -> u64 {
+                self.into()
+            }
+            fn of(number: u64) -> Self {
+                number != 0
             }
         }
 

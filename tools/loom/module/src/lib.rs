@@ -22,6 +22,9 @@ mod area;
 #[path = "../../../../rust/memory/layout.rs"]
 #[allow(dead_code)]
 mod layout;
+#[path = "../../../../rust/queue/place.rs"]
+#[allow(dead_code)]
+mod place;
 #[path = "../../../../rust/queue/progress.rs"]
 #[allow(dead_code)]
 mod progress;
@@ -46,6 +49,9 @@ mod uapi;
 #[path = "../../../../rust/queue/wait_list.rs"]
 #[allow(dead_code)]
 mod wait_list;
+#[path = "../../../../rust/queue/watches.rs"]
+#[allow(dead_code)]
+mod watches;
 
 // The same module paths as in the kernel module.
 mod memory {
@@ -55,7 +61,7 @@ mod os {
     pub(crate) use crate::{allocation, bits, cpus, store, waitqueue};
 }
 mod queue {
-    pub(crate) use crate::{patience, ring, room, wait_list, waiter};
+    pub(crate) use crate::{patience, place, ring, room, wait_list, waiter, watches};
 }
 
 mod backing {
@@ -98,6 +104,14 @@ mod list {
     use std::sync::Arc;
 
     pub(crate) struct ListArc<T>(pub(crate) Arc<T>);
+
+    impl<T> core::ops::Deref for ListArc<T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            &self.0
+        }
+    }
 
     impl<T> ListArc<T> {
         pub(crate) fn clone_arc(&self) -> Arc<T> {

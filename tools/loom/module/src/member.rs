@@ -26,7 +26,7 @@ use crate::{
     layout::{lane_bytes, MemberWords, RingWords},
     patience::Patience,
     prelude::*,
-    progress::Progress,
+    progress::{AwaitedRing, Progress},
     quiet::Quiet,
     ring::{first_index, RingMemory, RingWriter},
     room::Room,
@@ -35,7 +35,127 @@ use crate::{
     wait_list::{Seen, Wish},
     waiter::{self, Woken},
     waitqueue::WaitQueue,
+    watches::{Target, Watcher, Watches},
 };
+
+pub(crate) mod doorbell {
+    //! Replaces `rust/member/doorbell.rs`: the queue of pollers.
+
+    use crate::waitqueue::WaitQueue;
+
+    pub(crate) struct Doorbell {
+        pub(crate) pollers: WaitQueue,
+    }
+
+    impl Doorbell {
+        pub(crate) fn sends_again(&self) {
+            self.pollers.wake_all();
+        }
+    }
+}
+
+/// A member that sends, with its watches, and what its pollers sleep on.
+pub struct Watching {
+    watches: Arc<Watches>,
+    doorbell: Arc<doorbell::Doorbell>,
+}
+
+// SAFETY: All threads of a model are one thread of the operating system.
+unsafe impl Send for Watching {}
+// SAFETY: All threads of a model are one thread of the operating system.
+unsafe impl Sync for Watching {}
+
+impl Watching {
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        let doorbell = Arc::new(doorbell::Doorbell {
+            pollers: WaitQueue::new(),
+        });
+        Self {
+            watches: Arc::new(Watches::new(doorbell.clone()).made()),
+            doorbell,
+        }
+    }
+
+    fn watcher(&self, slot: u16, is_lane: bool) -> Watcher<'_> {
+        Watcher {
+            watches: &self.watches,
+            target: Target { slot, is_lane },
+            generation: 1,
+        }
+    }
+
+    /// `Endpoint::poll()` for `EPOLLOUT`, and then `NEXT_WATCH`.
+    pub fn poll_and_take(&self) {
+        let _call = machine::system_call();
+        let pollers = &self.doorbell.pollers;
+        pollers.wait(|| self.watches.any_over().then_some(()));
+        assert!(self.watches.next().is_some());
+    }
+}
+
+/// The inbox of a member: `impl AwaitedRing for Inbox`.
+struct InboxOf<'a>(&'a Member);
+
+impl AwaitedRing for InboxOf<'_> {
+    fn room(&self) -> Room<'_> {
+        Room::of(RingWords(&self.0.inbox.area))
+    }
+
+    fn look(&self) -> Result<Seen> {
+        let member = self.0;
+        let mut side = member.side.lock().unwrap();
+        let room = side.writer.room(ring(&member.inbox, &member.area))?;
+        Ok(Seen {
+            consumer: side.writer.consumer(),
+            room,
+            open: open(room, member.progress.kept(), side.owes.into()),
+            end: side.closed.then_some(EPIPE),
+        })
+    }
+
+    /// The caller does the work.
+    fn tell_later(&self) {
+        loop {
+            let woken = self.0.progress.tell(self);
+            let more = woken.ends_here();
+            woken.wake();
+            if !more {
+                break;
+            }
+        }
+    }
+}
+
+/// A lane to a member: `impl AwaitedRing for Lane`.
+struct LaneOf<'a>(&'a Member, &'a Lane);
+
+impl AwaitedRing for LaneOf<'_> {
+    fn room(&self) -> Room<'_> {
+        Room::of(RingWords(&self.1.ring.area))
+    }
+
+    fn look(&self) -> Result<Seen> {
+        let (consumer, end) = match *self.1.end.lock().unwrap() {
+            End::Open => (self.0.consumer(self.1).load_acquire(), None),
+            End::Closed(consumer) => (consumer, Some(ECONNRESET)),
+            End::Left(consumer) => (consumer, Some(EPIPE)),
+        };
+        Ok(Seen {
+            consumer,
+            room: 0,
+            open: 0,
+            end,
+        })
+    }
+
+    fn tell_later(&self) {}
+}
+
+/// `open()` of `rust/member/inbox.rs`.
+fn open(room: u32, kept: u32, owed: u32) -> u32 {
+    room.saturating_sub(kept).max(room.min(owed))
+}
 
 /// A receiver, with its inbox and its incoming lanes, from the members of slots 0, 1 and so on.
 pub struct Member {
@@ -301,26 +421,47 @@ impl Member {
     /// `ENQUEUE`: `Inbox::push()`. Returns the number of items that were put in.
     pub fn enqueue(self: &Arc<Self>, cookies: &[u64]) -> Result<usize> {
         let _call = machine::system_call();
-        self.rung_for(self.write(cookies, None)?)
+        self.rung_for(self.write(cookies, None, false)?)
     }
 
     /// `ENQUEUE` with `IVRING_ENQUEUE_WAIT`, after it has found no room: `Inbox::push_in_turn()`.
     pub fn enqueue_in_turn(self: &Arc<Self>, cookies: &[u64]) -> Result<usize> {
         let _call = machine::system_call();
-        let room = Room::of(RingWords(&self.inbox.area));
         let mut written = (0, 0);
         self.count_in_vain(|| {
-            self.progress.wait_for_room(
-                Patience::ENDLESS,
-                room,
-                || self.look(),
-                |turn| {
-                    written = self.write(cookies, turn)?;
+            self.progress
+                .wait_for_room(&InboxOf(self), Patience::ENDLESS, |turn| {
+                    written = self.write(cookies, turn, true)?;
                     Ok(written.0 > 0)
-                },
-            )
+                })
         })?;
         self.rung_for(written)
+    }
+
+    /// `ENQUEUE` with `IVRING_ENQUEUE_WATCH` of one item. False if it has declared a watch.
+    pub fn enqueue_or_watch(self: &Arc<Self>, cookie: u64, watching: &Watching) -> Result<bool> {
+        if self.enqueue(&[cookie])? == 1 {
+            return Ok(true);
+        }
+        let _call = machine::system_call();
+        let watcher = watching.watcher(0, false);
+        self.progress
+            .watch(&InboxOf(self), Wish::OpenRoom, watcher)?;
+        Ok(false)
+    }
+
+    /// `FLUSH` of a lane with `IVRING_FLUSH_WATCH`. False if it has declared a watch.
+    pub fn flush_lane_or_watch(
+        &self,
+        slot: usize,
+        position: u32,
+        watching: &Watching,
+    ) -> Result<bool> {
+        let _call = machine::system_call();
+        let lane = &self.lanes[slot];
+        let watcher = watching.watcher(0, true);
+        lane.progress
+            .watch(&LaneOf(self, lane), Wish::Read(position), watcher)
     }
 
     /// `Inbox::interrupt()`.
@@ -332,17 +473,19 @@ impl Member {
     }
 
     /// `Inbox::write()`. Returns how many items were written, and how many the inbox holds now.
-    fn write(&self, cookies: &[u64], turn: Option<u32>) -> Result<(usize, u32)> {
+    fn write(&self, cookies: &[u64], turn: Option<u32>, waits: bool) -> Result<(usize, u32)> {
         let items: Vec<_> = cookies.iter().map(|cookie| item(*cookie)).collect();
         let mut side = self.side.lock().unwrap();
         if side.closed {
             return Err(EPIPE);
         }
         let kept = self.progress.kept();
-        let leave = turn.unwrap_or(kept.saturating_sub(side.owes.into()));
-        let done = side
-            .writer
-            .push(ring(&self.inbox, &self.area), &items, leave)?;
+        let owed = u32::from(side.owes && !waits);
+        let ring = ring(&self.inbox, &self.area);
+        let done = side.writer.push(ring, &items, |room| match turn {
+            Some(leave) => room.saturating_sub(leave),
+            None => open(room, kept, owed),
+        })?;
         let left = self.inbox.entries - side.writer.held();
         if done > 0 && (turn.is_some() || left < kept) {
             side.owes = turn.is_some();
@@ -360,26 +503,14 @@ impl Member {
         self.side.lock().unwrap().writer.position()
     }
 
-    /// `Inbox::wait()`.
+    /// `Progress::wait()` for the inbox.
     fn wait_progress(&self, wish: Wish) -> Result {
         let _call = machine::system_call();
-        let room = Room::of(RingWords(&self.inbox.area));
         let wait = || {
             self.progress
-                .wait(wish, Patience::ENDLESS, room, || self.look())
+                .wait(&InboxOf(self), wish, Patience::ENDLESS)
         };
         self.count_in_vain(wait)
-    }
-
-    /// `Inbox::look()`.
-    fn look(&self) -> Result<Seen> {
-        let mut side = self.side.lock().unwrap();
-        let room = side.writer.room(ring(&self.inbox, &self.area))?;
-        Ok(Seen {
-            consumer: side.writer.consumer(),
-            room,
-            end: side.closed.then_some(EPIPE),
-        })
     }
 
     /// `ROOM` for the inbox: `Inbox::ring_back()`.
@@ -405,14 +536,13 @@ impl Member {
 
     /// `Inbox::tell()`.
     fn tell(&self) {
-        let room = Room::of(RingWords(&self.inbox.area));
-        self.progress.tell(room, || self.look()).wake();
+        let woken = self.progress.tell(&InboxOf(self));
+        self.progress.wake(&InboxOf(self), woken);
     }
 
     /// `Lane::tell()`.
     fn tell_lane(&self, lane: &Lane) -> Woken {
-        let room = Room::of(RingWords(&lane.ring.area));
-        lane.progress.tell(room, || self.look_at_lane(lane))
+        lane.progress.tell(&LaneOf(self, lane))
     }
 
     /// `DOORBELL`: `doorbell()` of `device/lane.rs`. True if this has woken the receiver.
@@ -436,20 +566,6 @@ impl Member {
         }
     }
 
-    /// `Lane::look()`.
-    fn look_at_lane(&self, lane: &Lane) -> Result<Seen> {
-        let (consumer, end) = match *lane.end.lock().unwrap() {
-            End::Open => (self.consumer(lane).load_acquire(), None),
-            End::Closed(consumer) => (consumer, Some(ECONNRESET)),
-            End::Left(consumer) => (consumer, Some(EPIPE)),
-        };
-        Ok(Seen {
-            consumer,
-            room: 0,
-            end,
-        })
-    }
-
     /// `ReceiverEnd::holds()`.
     fn holds(&self, lane: &Lane, count: u32) -> bool {
         let last = count.wrapping_sub(1);
@@ -460,11 +576,10 @@ impl Member {
     pub fn flush_lane(&self, slot: usize, position: u32) -> Result {
         let _call = machine::system_call();
         let lane = &self.lanes[slot];
-        let room = Room::of(RingWords(&lane.ring.area));
         let wish = Wish::Read(position);
         let wait = || {
             lane.progress
-                .wait(wish, Patience::ENDLESS, room, || self.look_at_lane(lane))
+                .wait(&LaneOf(self, lane), wish, Patience::ENDLESS)
         };
         self.count_in_vain(wait)
     }

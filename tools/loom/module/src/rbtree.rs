@@ -45,8 +45,17 @@ impl<K: Ord + Copy, V> RBTree<K, V> {
         self.0.is_empty()
     }
 
-    pub(crate) fn insert(&mut self, node: RBTreeNode<K, V>) {
-        self.0.insert(node.0, node.1);
+    pub(crate) fn insert(&mut self, node: RBTreeNode<K, V>) -> Option<RBTreeNode<K, V>> {
+        let key = node.0;
+        self.0.insert(key, node.1).map(|old| RBTreeNode(key, old))
+    }
+
+    pub(crate) fn get(&self, key: &K) -> Option<&V> {
+        self.0.get(key)
+    }
+
+    pub(crate) fn remove_node(&mut self, key: &K) -> Option<RBTreeNode<K, V>> {
+        self.0.remove_entry(key).map(|(key, value)| RBTreeNode(key, value))
     }
 
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
@@ -68,8 +77,8 @@ impl<K: Ord + Copy, V> RBTree<K, V> {
     }
 }
 
-impl<K, V> Cursor<'_, K, V> {
-    pub(crate) fn current(&self) -> (&K, &V) {
+impl<'a, K, V> Cursor<'a, K, V> {
+    pub(crate) fn current(&self) -> (&'a K, &'a V) {
         (self.0, self.1)
     }
 }

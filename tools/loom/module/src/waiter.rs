@@ -6,7 +6,13 @@ use std::{cell::Cell, sync::Arc};
 
 use loom::sync::Mutex;
 
-use crate::{list::ListArc, patience::Patience, prelude::*, waitqueue::WaitQueue};
+use crate::{
+    list::ListArc,
+    patience::Patience,
+    prelude::*,
+    waitqueue::WaitQueue,
+    watches::{Watch, Watches},
+};
 
 thread_local! {
     static SLEEPS: Cell<u32> = const { Cell::new(0) };
@@ -18,13 +24,28 @@ pub(crate) fn sleeps() -> u32 {
 }
 
 pub(crate) struct Waiter {
+    watch: Option<Watch>,
     woken: Mutex<bool>,
     queue: WaitQueue,
 }
 
 impl Waiter {
     pub(crate) fn new() -> Result<ListArc<Self>> {
+        Self::make(None)
+    }
+
+    pub(crate) fn for_watch(watch: Watch) -> Result<ListArc<Self>> {
+        Self::make(Some(watch))
+    }
+
+    pub(crate) fn is_watch(&self, watches: &Watches, number: u64) -> bool {
+        let watch = self.watch.as_ref();
+        watch.is_some_and(|watch| watch.is(watches, number))
+    }
+
+    fn make(watch: Option<Watch>) -> Result<ListArc<Self>> {
         Ok(ListArc(Arc::new(Self {
+            watch,
             woken: Mutex::new(false),
             queue: WaitQueue::new(),
         })))
@@ -55,6 +76,10 @@ impl Woken {
         self.count() >= Self::FEW
     }
 
+    pub(crate) fn ends_here(&self) -> bool {
+        self.is_few() && self.0.iter().all(|waiter| waiter.0.watch.is_some())
+    }
+
     pub(crate) fn push(&mut self, waiter: ListArc<Waiter>) {
         self.0.push(waiter);
     }
@@ -65,6 +90,10 @@ impl Woken {
 
     pub(crate) fn wake(self) -> bool {
         for ListArc(waiter) in &self.0 {
+            if let Some(watch) = &waiter.watch {
+                watch.end();
+                continue;
+            }
             *waiter.woken.lock().unwrap() = true;
             waiter.queue.wake_all();
         }

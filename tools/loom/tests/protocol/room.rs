@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::world::{Reader, Sleep, cookie, enqueue, item, send, sender, start, start_process};
 use ivring_loom::atomic::AtomicU32;
 use ivring_loom::machine::{Process, add_item_words, allocate, check};
-use ivring_loom_module::member::{self, Member};
+use ivring_loom_module::member::{self, Member, Watching};
 use ivring_loom_protocol::room::has_read;
 use ivring_loom_protocol::{End, SendError};
 
@@ -97,6 +97,99 @@ fn two_senders() {
         for sender in senders {
             sender.join().unwrap();
         }
+    });
+}
+
+/// A sender that watches: it sleeps only in `poll()`.
+fn watched(sleep: Sleep, is_lane: bool, batch: u32) {
+    check(2, move || {
+        let member = Member::new(2, if is_lane { &[2] } else { &[] });
+        let mut reader = Reader::new(&member, is_lane.into(), sleep, false).by(batch);
+        let sender = start_process(Process::default(), {
+            let member = member.clone();
+            move || {
+                let watching = Watching::new();
+                let mut lane = is_lane.then(|| sender(&member, 0));
+                for number in 1..=3 {
+                    match &mut lane {
+                        None => {
+                            let cookie = cookie(0, number);
+                            while !member.enqueue_or_watch(cookie, &watching).unwrap() {
+                                watching.poll_and_take();
+                            }
+                        }
+                        Some(lane) => {
+                            let oldest = start(2).wrapping_add(number as u32).wrapping_sub(2);
+                            while !member.flush_lane_or_watch(0, oldest, &watching).unwrap() {
+                                watching.poll_and_take();
+                            }
+                            lane.push(&item(0, number)).unwrap();
+                            lane.notify().unwrap();
+                        }
+                    }
+                }
+            }
+        });
+        reader.read_all([3, 0]);
+        sender.join().unwrap();
+    });
+}
+
+#[test]
+fn watched_inbox() {
+    watched(Sleep::Armed, false, 2);
+}
+
+#[test]
+fn watched_inbox_of_reader_armed_by_the_kernel() {
+    watched(Sleep::Kernel, false, 2);
+}
+
+#[test]
+fn watched_lane() {
+    watched(Sleep::Armed, true, 2);
+}
+
+/// Two senders watch one inbox. The first one never takes the room that both are told of.
+#[test]
+fn two_that_watch() {
+    check(2, || {
+        let member = Member::new(2, &[]);
+        let mut reader = Reader::new(&member, 0, Sleep::Armed, false).by(2);
+        assert_eq!(member.enqueue(&[cookie(0, 1), cookie(0, 2)]), Ok(2));
+        let idle = Watching::new();
+        assert_eq!(member.enqueue_or_watch(cookie(1, 1), &idle), Ok(false));
+        let sender = start_process(Process::default(), {
+            let member = member.clone();
+            move || {
+                let watching = Watching::new();
+                while !member.enqueue_or_watch(cookie(0, 3), &watching).unwrap() {
+                    watching.poll_and_take();
+                }
+            }
+        });
+        reader.read_all([3, 0]);
+        sender.join().unwrap();
+    });
+}
+
+/// The receiver leaves while it is watched.
+#[test]
+fn watched_receiver_leaves() {
+    check(2, || {
+        let member = Member::new(2, &[]);
+        assert_eq!(member.enqueue(&[cookie(0, 1), cookie(0, 2)]), Ok(2));
+        let sender = start_process(Process::default(), {
+            let member = member.clone();
+            move || {
+                let watching = Watching::new();
+                while member.enqueue_or_watch(cookie(0, 3), &watching) == Ok(false) {
+                    watching.poll_and_take();
+                }
+            }
+        });
+        member.leave();
+        sender.join().unwrap();
     });
 }
 
