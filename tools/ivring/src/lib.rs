@@ -237,3 +237,4 @@ pub use send::lane::Lane;
 pub use send::message::Message;
 pub use send::sent::{Route, Sent};
 pub use send::unsent::Unsent;
+pub use send::watched::Watched;

@@ -38,6 +38,11 @@ const struct ivr_reason ivr_lane_reasons[] = {
 	{ 0 },
 };
 
+static const struct ivr_reason watch_reasons[] = {
+	{ -EAGAIN, "The lane is full. It is watched." },
+	{ 0 },
+};
+
 static int fail(int error)
 {
 	return ivr_fail_as(error, ivr_lane_reasons);
@@ -143,23 +148,32 @@ static int poll_for_room(struct ivr_lane *lane, uint64_t until)
 	return ret;
 }
 
+/* The position that the receiver reaches when it has read half of the full lane. */
+static uint32_t half_of(const struct ivr_lane *lane)
+{
+	return lane->limit - ivr_lane_entries(lane) / 2;
+}
+
+/*
+ * The kernel has seen progress. If there is none here, the receiver has moved its index back.
+ */
+static int refresh_after_progress(struct ivr_lane *lane)
+{
+	int ret = refresh(lane);
+
+	return ret == -EAGAIN ? end_lane(lane, -EPROTO) : ret;
+}
+
 /* Sleeps until half of the full lane has been read. */
 static int sleep_for_room(struct ivr_lane *lane, uint64_t deadline)
 {
 	int ret;
 
 	lane->waits++;
-	ret = ivr_lane_flush(lane, lane->limit - ivr_lane_entries(lane) / 2, deadline);
+	ret = ivr_lane_flush(lane, half_of(lane), deadline);
 	if (ret == -ETIMEDOUT || ret == -EINTR)
 		return fail(ret);
-	if (ret)
-		return end_lane(lane, ret);
-	ret = refresh(lane);
-	/*
-	 * The kernel has seen progress. If there is none here, the receiver has moved its index
-	 * back.
-	 */
-	return ret == -EAGAIN ? end_lane(lane, -EPROTO) : ret;
+	return ret ? end_lane(lane, ret) : refresh_after_progress(lane);
 }
 
 int ivr_lane_wait(struct ivr_lane *lane, uint64_t deadline)
@@ -193,15 +207,37 @@ bool ivr_lane_has_read(const struct ivr_lane *lane, uint32_t position)
 	return ivr_is_read(position, ivr_load_acquire(&lane->end->consumer), ivr_lane_entries(lane));
 }
 
-int ivr_lane_flush(const struct ivr_lane *lane, uint32_t position, uint64_t deadline)
+static int flush(const struct ivr_lane *lane, uint32_t position, uint32_t flags, uint64_t deadline)
 {
 	struct ivring_flush call = {
 		.id = lane->to.id,
 		.generation = lane->to.generation,
 		.position = position,
-		.flags = IVRING_FLUSH_LANE,
+		.flags = IVRING_FLUSH_LANE | flags,
 		.deadline = deadline,
 	};
 
 	return ivr_ioctl(lane->member->fd, IVRING_IOC_FLUSH, &call);
+}
+
+int ivr_lane_flush(const struct ivr_lane *lane, uint32_t position, uint64_t deadline)
+{
+	return flush(lane, position, 0, deadline);
+}
+
+int ivr_lane_watch(struct ivr_lane *lane)
+{
+	int ret;
+
+	if ((uint32_t)lane->producer != lane->limit)
+		return 0;
+	ret = ivr_lane_notify(lane);
+	if (!ret)
+		ret = refresh(lane);
+	if (ret != -EAGAIN)
+		return ret;
+	ret = flush(lane, half_of(lane), IVRING_FLUSH_WATCH, 0);
+	if (ret == -EAGAIN || ret == -ENOMEM)
+		return ivr_fail_as(ret, watch_reasons);
+	return ret ? end_lane(lane, ret) : refresh_after_progress(lane);
 }

@@ -65,6 +65,13 @@ static const struct ivr_reason inbox_reasons[] = {
 	{ 0 },
 };
 
+static const struct ivr_reason watch_reasons[] = {
+	{ -EAGAIN, "The inbox is full. It is watched." },
+	{ -EPROTO, "The receiver has broken its inbox by a bad consumer index." },
+	{ -EINVAL, "The module refused an item, which another thread may have changed." },
+	{ 0 },
+};
+
 static const struct ivr_reason flush_reasons[] = {
 	{ -ETIMEDOUT, "The receiver had not read all items when the deadline passed." },
 	{ -EDEADLK, "The member itself has to read the items that it sent to itself." },
@@ -126,6 +133,27 @@ static int send_to_inbox(struct ivr_member *member, struct ivr_mapped_peer *peer
 	return sent ? (int)sent : ivr_fail_as(ret, inbox_reasons);
 }
 
+/* Sends as many items as fit. If there is no room, watches the inbox. */
+static int send_to_inbox_or_watch(struct ivr_member *member, struct ivr_mapped_peer *peer,
+				  const struct ivring_item *items, unsigned int count)
+{
+	struct ivring_enqueue call = {
+		.id = peer->peer.id,
+		.generation = peer->peer.generation,
+		.count = count < IVRING_MAX_BATCH ? count : IVRING_MAX_BATCH,
+		.flags = IVRING_ENQUEUE_WATCH,
+		.items = (uintptr_t)items,
+	};
+	int ret = ivr_ioctl(member->fd, IVRING_IOC_ENQUEUE, &call);
+
+	if (ret)
+		return ivr_fail_as(ret, watch_reasons);
+	mark_sent(member, peer->peer, 0, items, call.done, call.position);
+	peer->sent = true;
+	peer->position = call.position;
+	return (int)call.done;
+}
+
 /* The caller gets -ECONNRESET once. After that, items go to the inbox. */
 static int after_lane_error(struct ivr_mapped_peer *peer, int ret)
 {
@@ -174,10 +202,10 @@ static int send_by_lane(struct ivr_member *member, struct ivr_mapped_peer *peer,
 	return sent ? (int)sent : after_lane_error(peer, ret);
 }
 
-int ivr_send(struct ivr_member *member, struct ivr_peer to, const struct ivring_item *items,
-	     unsigned int count, uint64_t deadline)
+/* Checks the arguments of a send, and maps the area of the receiver. */
+static int prepare(struct ivr_member *member, struct ivr_peer to, const struct ivring_item *items,
+		   unsigned int count, struct ivr_mapped_peer **peer)
 {
-	struct ivr_mapped_peer *peer;
 	int ret;
 
 	if (!count || count > INT32_MAX)
@@ -192,12 +220,55 @@ int ivr_send(struct ivr_member *member, struct ivr_peer to, const struct ivring_
 	 * The area is mapped now, so that its consumer index can be read even after the peer has
 	 * left.
 	 */
-	ret = ivr_peers_get(member, to, &peer);
+	return ivr_peers_get(member, to, peer);
+}
+
+int ivr_send(struct ivr_member *member, struct ivr_peer to, const struct ivring_item *items,
+	     unsigned int count, uint64_t deadline)
+{
+	struct ivr_mapped_peer *peer;
+	int ret = prepare(member, to, items, count, &peer);
+
 	if (ret)
 		return ret;
 	if (peer->by_lane)
 		return send_by_lane(member, peer, items, count, deadline);
 	return send_to_inbox(member, peer, items, count, deadline);
+}
+
+int ivr_send_or_watch(struct ivr_member *member, struct ivr_peer to, const struct ivring_item *items,
+		      unsigned int count)
+{
+	struct ivr_mapped_peer *peer;
+	int ret = prepare(member, to, items, count, &peer);
+
+	if (ret)
+		return ret;
+	if (!peer->by_lane)
+		return send_to_inbox_or_watch(member, peer, items, count);
+	ret = ivr_lane_watch(&peer->lane);
+	if (ret)
+		return after_lane_error(peer, ret);
+	return send_by_lane(member, peer, items, count, 0);
+}
+
+int ivr_next_watch(struct ivr_member *member, struct ivr_watch *watch)
+{
+	struct ivring_next_watch next;
+	int ret = ivr_refuse_in_child(member);
+
+	if (ret)
+		return ret;
+	ret = ivr_ioctl(member->fd, IVRING_IOC_NEXT_WATCH, &next);
+	if (ret == -EAGAIN)
+		return 0;
+	if (ret)
+		return ivr_fail_as(ret, NULL);
+	*watch = (struct ivr_watch){
+		.peer = { .id = next.id, .generation = next.generation },
+		.by_lane = !!(next.flags & IVRING_WATCH_LANE),
+	};
+	return 1;
 }
 
 static int send_one(struct ivr_member *member, struct ivr_peer to, const struct ivring_item *item,

@@ -65,6 +65,8 @@ int enqueue_items(uint32_t from, struct ivring_enqueue *call)
 	if (ret < 0)
 		return ret;
 	room = geometry.inbox_entries - (uint32_t)ret;
+	if (!room && (call->flags & IVRING_ENQUEUE_WATCH))
+		device.watch = (struct ivring_next_watch){ call->id, call->generation, 0, 0 };
 	if (!room)
 		return -EAGAIN;
 	call->done = call->count < room ? call->count : room;

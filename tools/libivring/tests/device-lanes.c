@@ -177,6 +177,12 @@ int flush_lane(uint32_t from, const struct ivring_flush *call)
 		consumer = ivr_load_acquire(&end_of(from, call->id)->consumer);
 		if (call->position - consumer - 1 >= lane->entries || device.flush_lies)
 			return 0;
+		if (call->flags & IVRING_FLUSH_WATCH) {
+			device.watch = (struct ivring_next_watch){
+				call->id, call->generation, IVRING_WATCH_LANE, call->position
+			};
+			return -EAGAIN;
+		}
 		if (!call->deadline)
 			break;
 		device_lane(from, call->id)->room_at = call->position;

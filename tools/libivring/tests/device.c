@@ -407,6 +407,12 @@ int ivr_ioctl(int fd, unsigned long request, void *arg)
 		if (((struct ivring_flush *)arg)->flags & IVRING_FLUSH_LANE)
 			return flush_lane(id, arg);
 		return flush_items(arg);
+	case IVRING_IOC_NEXT_WATCH:
+		if (!device.watch.generation)
+			return -EAGAIN;
+		*(struct ivring_next_watch *)arg = device.watch;
+		device.watch.generation = 0;
+		return 0;
 	case IVRING_IOC_WAIT:
 		return wait_for_events(id, arg);
 	case IVRING_IOC_ROOM:

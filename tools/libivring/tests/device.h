@@ -50,6 +50,7 @@ struct device {
 	unsigned int kicks;		/* calls of IVRING_IOC_WAIT that turned IDLE into BUSY */
 	unsigned int signals;		/* signals of eventfds */
 	unsigned int fences;
+	struct ivring_next_watch watch;	/* declared last, and at once over; generation 0 if taken */
 };
 
 extern struct device device;

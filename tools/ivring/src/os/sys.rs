@@ -133,15 +133,36 @@ pub(crate) fn enqueue(
     items: &[abi::Item],
     deadline: Deadline,
 ) -> Result<Enqueued, SendError> {
+    let flags = match deadline {
+        Deadline::NOW => 0,
+        _ => abi::ENQUEUE_WAIT,
+    };
+    enqueue_with(fd, peer, items, flags, deadline)
+}
+
+/// Puts as many of `items` into the peer's inbox as there is room for. If the error is
+/// [`SendError::Full`], the inbox is watched.
+pub(crate) fn enqueue_or_watch(
+    fd: BorrowedFd<'_>,
+    peer: Peer,
+    items: &[abi::Item],
+) -> Result<Enqueued, SendError> {
+    enqueue_with(fd, peer, items, abi::ENQUEUE_WATCH, Deadline::NOW)
+}
+
+fn enqueue_with(
+    fd: BorrowedFd<'_>,
+    peer: Peer,
+    items: &[abi::Item],
+    flags: u32,
+    deadline: Deadline,
+) -> Result<Enqueued, SendError> {
     let mut arg = abi::Enqueue {
         id: peer.id,
         generation: peer.generation,
         // A length that exceeds a u32 is refused like the largest u32.
         count: u32::try_from(items.len()).unwrap_or(u32::MAX),
-        flags: match deadline {
-            Deadline::NOW => 0,
-            _ => abi::ENQUEUE_WAIT,
-        },
+        flags,
         items: items.as_ptr().expose_provenance() as u64,
         deadline: deadline.as_nanos(),
         ..Default::default()
@@ -224,27 +245,72 @@ pub(crate) fn flush(
     position: u32,
     deadline: Deadline,
 ) -> Result<(), FlushError> {
+    let flags = if by_lane { abi::FLUSH_LANE } else { 0 };
+    flush_with(fd, peer, flags, position, deadline).map_err(not_read)
+}
+
+/// Whether the peer's consumer index of this member's lane to it has reached `position`. If it has
+/// not, the lane is watched for this.
+pub(crate) fn flush_lane_or_watch(
+    fd: BorrowedFd<'_>,
+    peer: Peer,
+    position: u32,
+) -> Result<bool, FlushError> {
+    let flags = abi::FLUSH_LANE | abi::FLUSH_WATCH;
+    match flush_with(fd, peer, flags, position, Deadline::NOW) {
+        Ok(()) => Ok(true),
+        Err(Errno::AGAIN) => Ok(false),
+        Err(errno) => Err(not_read(errno)),
+    }
+}
+
+fn flush_with(
+    fd: BorrowedFd<'_>,
+    peer: Peer,
+    flags: u32,
+    position: u32,
+    deadline: Deadline,
+) -> Result<(), Errno> {
     let arg = abi::Flush {
         id: peer.id,
         generation: peer.generation,
         position,
-        flags: if by_lane { abi::FLUSH_LANE } else { 0 },
+        flags,
         deadline: deadline.as_nanos(),
     };
     // SAFETY: IVRING_IOC_FLUSH reads a struct ivring_flush and writes nothing.
-    unsafe { ioctl::ioctl(fd, Setter::<{ abi::IOC_FLUSH }, abi::Flush>::new(arg)) }.map_err(
-        |errno| match errno {
-            Errno::TIMEDOUT => FlushError::TimedOut,
-            Errno::INTR => FlushError::Interrupted,
-            Errno::PIPE => FlushError::Gone,
-            Errno::STALE => FlushError::Stale,
-            // Without a lane to the peer, no item of it will be read.
-            Errno::CONNRESET | Errno::NOENT => FlushError::Closed,
-            Errno::PROTO => FlushError::Broken,
-            Errno::INVAL => FlushError::NotSent,
-            errno => SystemError::of("IVRING_IOC_FLUSH", errno).into(),
-        },
-    )
+    unsafe { ioctl::ioctl(fd, Setter::<{ abi::IOC_FLUSH }, abi::Flush>::new(arg)) }
+}
+
+fn not_read(errno: Errno) -> FlushError {
+    match errno {
+        Errno::TIMEDOUT => FlushError::TimedOut,
+        Errno::INTR => FlushError::Interrupted,
+        Errno::PIPE => FlushError::Gone,
+        Errno::STALE => FlushError::Stale,
+        // Without a lane to the peer, no item of it will be read.
+        Errno::CONNRESET | Errno::NOENT => FlushError::Closed,
+        Errno::PROTO => FlushError::Broken,
+        Errno::INVAL => FlushError::NotSent,
+        errno => SystemError::of("IVRING_IOC_FLUSH", errno).into(),
+    }
+}
+
+/// Takes a watch that is over, if there is one.
+pub(crate) fn next_watch(fd: BorrowedFd<'_>) -> Result<Option<abi::NextWatch>, SystemError> {
+    // SAFETY: IVRING_IOC_NEXT_WATCH writes a struct ivring_next_watch, any bytes of which are a
+    // valid `NextWatch`.
+    let next = unsafe {
+        ioctl::ioctl(
+            fd,
+            Getter::<{ abi::IOC_NEXT_WATCH }, abi::NextWatch>::new(),
+        )
+    };
+    match next {
+        Ok(next) => Ok(Some(next)),
+        Err(Errno::AGAIN) => Ok(None),
+        Err(errno) => Err(SystemError::of("IVRING_IOC_NEXT_WATCH", errno)),
+    }
 }
 
 /// Opens a lane to the peer, with a valid capacity. Waits until the deadline for the receiver to

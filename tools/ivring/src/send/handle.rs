@@ -23,6 +23,7 @@ use crate::send::lane::Lane;
 use crate::send::message::Message;
 use crate::send::sent::Sent;
 use crate::send::unsent::Unsent;
+use crate::send::watched::Watched;
 use crate::shared::Shared;
 
 /// The sending side of a member. Clones are the same member, and can be sent to other threads.
@@ -211,6 +212,59 @@ impl Handle {
     /// The errors of [`Handle::send`] with [`Deadline::NOW`].
     pub fn try_send(&self, peer: Peer, message: Message) -> Result<Sent, Unsent> {
         self.send(peer, message, Deadline::NOW)
+    }
+
+    /// Sends a message if there is room in the peer's inbox. If there is none, the inbox is watched:
+    /// the descriptor becomes writable when there is room, and [`Handle::next_watch`] then returns
+    /// the peer. This is for programs that wait in an event loop of their own.
+    ///
+    /// A watch is also over when the peer has left or has broken its inbox. No room is kept for a
+    /// watch, so sending may fail again. A member has one watch for each inbox.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`Handle::send`] with [`Deadline::NOW`]. [`SendError::Full`] says that the
+    /// inbox is watched.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use ivring::{Handle, Message, Peer, SendError};
+    ///
+    /// /// Sends the first message, unless the inbox is full.
+    /// fn send_first(handle: &Handle, peer: Peer, queue: &mut Vec<Message>) -> ivring::Result<()> {
+    ///     let Some(message) = queue.pop() else {
+    ///         return Ok(());
+    ///     };
+    ///     if let Err(unsent) = handle.send_or_watch(peer, message) {
+    ///         if unsent.error != SendError::Full {
+    ///             return Err(unsent.into());
+    ///         }
+    ///         // Sent again when `next_watch()` returns this peer.
+    ///         queue.push(*unsent.message);
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn send_or_watch(&self, peer: Peer, message: Message) -> Result<Sent, Unsent> {
+        carry::one(&self.0, peer, message, |item| {
+            let done = sys::enqueue_or_watch(self.as_fd(), peer, &[item])?;
+            Ok(Sent::by_inbox(peer, done))
+        })
+    }
+
+    /// Takes a watch that is over, of those that [`Handle::send_or_watch`] and
+    /// [`Lane::watch_room`] have declared. `None` if there is none.
+    ///
+    /// The descriptor is writable as long as a watch is over that was not taken. With
+    /// edge-triggered epoll, take watches until this returns `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`SystemError::OwnerDead`], [`SystemError::Forked`].
+    pub fn next_watch(&self) -> Result<Option<Watched>, SystemError> {
+        self.0.check_process()?;
+        Ok(sys::next_watch(self.as_fd())?.map(Watched::from))
     }
 
     /// Sends a message, and waits for room in the peer's inbox for at most `timeout`.

@@ -254,6 +254,48 @@ impl Lane {
         room.map_err(SendError::from)
     }
 
+    /// Returns the number of items that there is room for. If there is none, this notifies the
+    /// receiver, and the lane is watched: the descriptor of the member becomes writable when half
+    /// of the lane has been read, or when the lane has ended, and
+    /// [`Handle::next_watch`](crate::Handle::next_watch) then returns the peer.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] if the lane is watched; and the permanent errors of [`Lane::push`].
+    pub fn watch_room(&mut self) -> Result<u32, SendError> {
+        match self.sender.try_room() {
+            Err(ProtocolError::Full) => {}
+            room => return room.map_err(SendError::from),
+        }
+        let peer = self.peer();
+        let half = self.entries() / 2;
+        let position = self.sender.writer().position().wrapping_sub(half);
+        let read = sys::flush_lane_or_watch(self.shared().fd(), peer, position);
+        if !read.map_err(|error| error.while_sending(peer))? {
+            return Err(SendError::Full);
+        }
+        // The kernel has seen progress. If there is none here, the receiver has moved its index
+        // back.
+        self.sender.try_room().map_err(|error| match error {
+            ProtocolError::Full => SendError::Broken,
+            error => error.into(),
+        })
+    }
+
+    /// Sends a message if there is room. If there is none, the lane is watched as by
+    /// [`Lane::watch_room`].
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`Lane::watch_room`], and [`SendError::ForeignBlock`]. Every error returns the
+    /// message.
+    pub fn send_or_watch(&mut self, message: Message) -> Result<Sent, Unsent> {
+        match self.watch_room() {
+            Ok(_) => self.send(message, Deadline::NOW),
+            Err(error) => Err(Unsent::new(error, message)),
+        }
+    }
+
     /// Sends a message, and waits for room until the deadline.
     ///
     /// # Errors

@@ -9,3 +9,4 @@ pub(crate) mod message;
 mod multicast;
 pub(crate) mod sent;
 pub(crate) mod unsent;
+pub(crate) mod watched;

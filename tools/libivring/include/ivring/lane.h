@@ -196,6 +196,19 @@ IVR_STATIC inline int ivr_lane_notify(struct ivr_lane *lane)
 int ivr_lane_wait(struct ivr_lane *lane, uint64_t deadline);
 
 /**
+ * ivr_lane_watch() - notify the receiver, and watch for room if there is none.
+ * @lane:	the lane
+ *
+ * The function is for programs that wait in an event loop of their own: see
+ * ivr_send_or_watch(). The watch is over when half of the full lane has been read, or when the
+ * lane has ended.
+ *
+ * Return: 0 if there is room; -EAGAIN if the lane is watched; -EPIPE, -ESTALE, -ECONNRESET,
+ * -EPROTO; -ENOMEM.
+ */
+int ivr_lane_watch(struct ivr_lane *lane);
+
+/**
  * ivr_lane_sent() - number of items that went into a lane.
  * @lane:	the lane
  *

@@ -51,6 +51,55 @@ int ivr_send(struct ivr_member *member, struct ivr_peer to, const struct ivring_
 	     unsigned int count, uint64_t deadline);
 
 /**
+ * ivr_send_or_watch() - send items without waiting, and watch for room if there is none.
+ * @member:	the sender
+ * @to:		the receiver; may be the sender itself
+ * @items:	array of items, as for ivr_send()
+ * @count:	number of items, at least 1
+ *
+ * The function is for programs that wait in an event loop of their own. It sends by the same
+ * ring as ivr_send(). If no item goes in because there is no room, the member watches this
+ * ring: poll() reports POLLOUT for ivr_fd() when the watch is over, and ivr_next_watch() then
+ * returns the receiver. If only some of the items go in, call the function again with the
+ * rest, until it returns -EAGAIN.
+ *
+ * A watch of an inbox is over when there is room, and a watch of a lane when half of the lane
+ * has been read. Both are also over when the receiver has left, has broken the ring or has
+ * closed the lane; then the next send returns the error. No room is kept for a watch, so the
+ * next send may return -EAGAIN again.
+ *
+ * Return: the number of items that went in, or an error of ivr_send(). -EAGAIN says that the
+ * ring is watched.
+ */
+int ivr_send_or_watch(struct ivr_member *member, struct ivr_peer to,
+		      const struct ivring_item *items, unsigned int count);
+
+/**
+ * struct ivr_watch - a watch that is over.
+ * @peer:	the receiver, which may have left
+ * @by_lane:	1 if the lane to the receiver was watched, 0 if its inbox was
+ * @reserved:	zero, until later versions of the library say more about the watch there
+ */
+struct ivr_watch {
+	struct ivr_peer peer;
+	uint32_t by_lane;
+	uint32_t reserved;
+};
+
+/**
+ * ivr_next_watch() - take a watch that is over.
+ * @member:	the member
+ * @watch:	out: the watch
+ *
+ * poll() reports POLLOUT for ivr_fd() as long as a watch is over that was not taken. With
+ * edge-triggered epoll, take watches until the function returns 0. A watch is over only once:
+ * call ivr_send_or_watch() again to send, or to watch again.
+ *
+ * Return: 1; 0 if no watch is over; or a negative error.
+ */
+int ivr_next_watch(struct ivr_member *member, struct ivr_watch *watch);
+
+/**
  * ivr_multicast() - send one item to several members.
  * @member:	the sender
  * @to:		array of receivers
