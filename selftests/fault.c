@@ -176,6 +176,14 @@ FIXTURE_VARIANT_ADD(fault, flush_lane) {
 	call_flush_lane, undo_nothing, BAD_ADDRESS
 };
 
+FIXTURE_VARIANT_ADD(fault, watch) {
+	call_watch, undo_watch, BOTH
+};
+
+FIXTURE_VARIANT_ADD(fault, next_watch) {
+	call_next_watch, undo_nothing, 0
+};
+
 FIXTURE_VARIANT_ADD(fault, open_lane) {
 	call_open_lane, undo_open_lane, BOTH
 };

@@ -189,6 +189,30 @@ static int call_flush_lane(struct setting *s)
 	return lane_flush(&s->lane, -s->lane.entries, 0);
 }
 
+/* The item in the lane is not read, so the lane is watched. */
+static int call_watch(struct setting *s)
+{
+	int ret = dev_flush_flags(s->a.fd, s->b.id, s->b.generation, 1 - s->lane.entries,
+				  IVRING_FLUSH_LANE | IVRING_FLUSH_WATCH, 0);
+
+	return ret == -EAGAIN ? 0 : ret;
+}
+
+static void undo_watch(struct setting *s)
+{
+	dev_flush_flags(s->a.fd, s->b.id, s->b.generation, -s->lane.entries,
+			IVRING_FLUSH_LANE | IVRING_FLUSH_WATCH, 0);
+}
+
+/* No watch is over. */
+static int call_next_watch(struct setting *s)
+{
+	struct ivring_next_watch next;
+	int ret = dev_next_watch(s->a.fd, &next);
+
+	return ret == -EAGAIN ? 0 : ret;
+}
+
 static int call_open_lane(struct setting *s)
 {
 	return dev_open_lane(s->b.fd, s->a.id, s->a.generation, 64);

@@ -15,7 +15,7 @@ static const char * const suites[] = {
 	"ivring_enqueue", "ivring_file", "ivring_lane", "ivring_lanes", "ivring_layout",
 	"ivring_mmap", "ivring_name", "ivring_nospec", "ivring_progress",
 	"ivring_quiet", "ivring_region", "ivring_registry", "ivring_ring",
-	"ivring_room", "ivring_state", "ivring_user", "ivring_waitqueue",
+	"ivring_room", "ivring_state", "ivring_user", "ivring_waitqueue", "ivring_watches",
 };
 
 FIXTURE(kunit) {

@@ -291,6 +291,7 @@ static const struct {
 } commands[] = {
 	{ "create", do_create }, { "join", do_join }, { "close", do_close },
 	{ "meet", do_meet }, { "present", do_present }, { "send", do_send }, { "flush", do_flush }, { "multicast", do_multicast },
+	{ "send-or-watch", do_send_or_watch }, { "watches", do_watches },
 	{ "alloc", do_alloc }, { "lane", do_lane }, { "push", do_push },
 	{ "close-lane", do_close_lane }, { "max-lane", do_max_lane }, { "on", do_on },
 	{ "other", do_other }, { "members", do_members }, { "lanes", do_lanes }, { "run", do_run },

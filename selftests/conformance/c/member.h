@@ -56,6 +56,8 @@ unsigned int all_peers(struct ivr_peer *peers);
 
 /* Commands that send. */
 void do_send(const struct command *command);
+void do_send_or_watch(const struct command *command);
+void do_watches(const struct command *command);
 void do_multicast(const struct command *command);
 void do_flush(const struct command *command);
 void do_alloc(const struct command *command);

@@ -4,6 +4,7 @@
  */
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,36 @@ void do_send(const struct command *command)
 	else
 		printf("sent %d\n", ret);
 	free(items);
+}
+
+/* Sends one item, or watches. */
+void do_send_or_watch(const struct command *command)
+{
+	struct ivring_item item;
+	void *block;
+	int ret = make_item(command, &item, &block);
+
+	if (!ret)
+		ret = ivr_send_or_watch(member, peer_of(command), &item, 1);
+	if (ret < 0)
+		print_sent(ret, block);
+	else
+		printf("sent %d\n", ret);
+}
+
+/* Sleeps in poll() until a watch is over, and prints all that are. */
+void do_watches(const struct command *command)
+{
+	struct pollfd pollfd = { .fd = ivr_fd(member), .events = POLLOUT };
+	struct ivr_watch watch;
+	int ret = poll(&pollfd, 1, (int)command_number(command, "ms", 0));
+
+	if (!ret)
+		ret = -ETIMEDOUT;
+	while (ret > 0 && (ret = ivr_next_watch(member, &watch)) > 0)
+		printf("watch %u.%u %s\n", watch.peer.id, watch.peer.generation,
+		       watch.by_lane ? "lane" : "inbox");
+	print_result(ret);
 }
 
 /* Sends one item to this member and to all that it has met. */

@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::io::Write;
 use std::mem;
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -81,6 +82,8 @@ impl Program {
                 println!("{}", if present { "yes" } else { "no" });
             }
             "send" => self.send(command),
+            "send-or-watch" => self.send_or_watch(command),
+            "watches" => print::result(self.watches(command)),
             "multicast" => print::result(self.multicast(command)),
             "flush" => print::result(self.flush(command)),
             "alloc" => print::result(self.alloc(command)),
@@ -246,6 +249,47 @@ impl Program {
             }
             Err(error) => print::result(Err::<(), _>(error)),
         }
+    }
+
+    /// Sends one message, or watches.
+    fn send_or_watch(&mut self, command: &Command) {
+        let peer = self.peer(command);
+        let sent = self.message(command).and_then(|message| {
+            let mut message = Some(message);
+            let by_lane = self.lanes.with(peer, |lane| {
+                lane.send_or_watch(message.take().expect("a message"))
+            });
+            by_lane.unwrap_or_else(|| {
+                let message = message.take().expect("a message");
+                Ok(self.handle().send_or_watch(peer, message)?)
+            })
+        });
+        match sent {
+            Ok(sent) => {
+                println!("sent {}", sent.items);
+                self.sent.push(sent);
+            }
+            Err(error) => print::result(Err::<(), _>(error)),
+        }
+    }
+
+    /// Sleeps in `poll()` until a watch is over, and prints all that are.
+    fn watches(&self, command: &Command) -> Result<(), Error> {
+        let handle = self.handle();
+        let mut fd = libc::pollfd {
+            fd: handle.as_raw_fd(),
+            events: libc::POLLOUT,
+            revents: 0,
+        };
+        // SAFETY: There is one structure.
+        if unsafe { libc::poll(&mut fd, 1, command.number("ms", 0) as i32) } == 0 {
+            return Err(SendError::TimedOut.into());
+        }
+        while let Some(watch) = handle.next_watch()? {
+            let ring = if watch.by_lane { "lane" } else { "inbox" };
+            println!("watch {} {ring}", print::member(watch.peer));
+        }
+        Ok(())
     }
 
     /// Sends one message to this member and to all that it has met, in the order of the slots.

@@ -51,6 +51,7 @@ calls! {
     OpenLane "open-lane" 5 (fd: FILE, to: SLOT, gen: GENERATION, entries: ENTRIES, flags: ENQUEUE_FLAGS, deadline: DEADLINE, at: PLACE);
     CloseLane "close-lane" 4 (fd: FILE, from: SLOT, gen: GENERATION, at: PLACE);
     Doorbell "doorbell" 8 (fd: FILE, to: SLOT, gen: GENERATION, at: PLACE);
+    NextWatch "next-watch" 4 (fd: FILE, at: PLACE);
     /// The ioctl has no argument, but is passed one.
     Fence "fence" 2 (fd: FILE, at: PLACE);
     /// An ioctl that does not exist.

@@ -192,7 +192,7 @@ domain! {
         lastbad = items::LAST_BAD, random = items::RANDOM, sequence = items::SEQUENCE }
     PLACE { own = place::OWN; null = place::NULL, kernel = place::KERNEL, edge = place::EDGE, readonly = place::READONLY,
         odd = place::ODD, map0 = place::MAP, map1 = place::MAP + 1, map2 = place::MAP + 2, map3 = place::MAP + 3 }
-    ENQUEUE_FLAGS (open) { 0, 1; 2, 3, max = MAX }
+    ENQUEUE_FLAGS (open) { 0, 1, 2; 3, 4, max = MAX }
     WAIT_FLAGS (open) { 0, 1, 2, 3; 4, 8, max = MAX }
     DEADLINE { none = deadline::NONE, soon = deadline::SOON; past = deadline::PAST, later = deadline::LATER, never = deadline::NEVER }
     /// The distance from the position that the last ENQUEUE returned.
@@ -214,7 +214,7 @@ domain! {
     STEP (open) { 1, 2, minus1 = MAX; 4, 5, 64, half = 0x8000_0000, minus2 = MAX - 1, minus4 = MAX - 3, 65536 }
     TIMES { 100; 1, 1000, 10000 }
     OTHER { eventfd = other::EVENTFD, null = other::NULL, epoll = other::EPOLL; memfd = other::MEMFD }
-    POLL_EVENTS (open) { 1, 3, 0x43; 0, 2, 4, 8, 0x19, 0xffff }
+    POLL_EVENTS (open) { 1, 3, 4, 5, 0x43; 0, 2, 8, 0x19, 0xffff }
     MS { 0, 1, 2; 5, 20 }
     TRACK { 0, 1, 2; 3 }
     SIGNAL { usr1 = 10, usr2 = 12; stop = 19, cont = 18, kill = 9 }
@@ -222,7 +222,7 @@ domain! {
         dodump = 17, wipeonfork = 18, cold = 20, pageout = 21, populateread = 22, populatewrite = 23, collapse = 25 }
     REMAP { same = 0, shrink = 1, grow = 2, duplicate = 3, move = 4 }
     EPOLL { add = 1, delete = 2, modify = 3 }
-    EPOLL_EVENTS { 1, 0x8000_0001, 0x8000_0003; 0, 0x4000_0001, 0x1000_0001, 0xffff }
+    EPOLL_EVENTS { 1, 4, 0x8000_0001, 0x8000_0003, 0x8000_0004; 0, 0x4000_0001, 0x1000_0001, 0xffff }
     /// Numbers of the module's type that are no ioctls.
     COMMAND { 0xbe4e, 0xbe3f, 0x4008_be4d; 0xbe40, 0x8030_be40, 0xc028_be45, 0xc030_be46, 0xffff_be45 }
     FAIL { 1, 2, 3, 4, 5; 8, 13 }

@@ -171,6 +171,10 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
             };
             call(track, step, fd, abi::IOC_DOORBELL, a3, doorbell, false).0
         }
+        Call::NextWatch => {
+            let next = abi::NextWatch::default();
+            call(track, step, fd, abi::IOC_NEXT_WATCH, a1, next, false).0
+        }
         Call::Fence => call(track, step, fd, abi::IOC_FENCE, a1, [0_u64; 16], false).0,
         _ => call(track, step, fd, a1 as u32, a2, [0_u64; 16], false).0,
     }

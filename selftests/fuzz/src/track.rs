@@ -125,6 +125,7 @@ impl<'a> Track<'a> {
             | Call::OpenLane
             | Call::CloseLane
             | Call::Doorbell
+            | Call::NextWatch
             | Call::Fence
             | Call::Ioctl => ioctls::step(self, step),
             _ => actions::step(self, step),

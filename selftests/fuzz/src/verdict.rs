@@ -26,7 +26,7 @@ pub fn is_documented(call: Call, error: i32, waits: bool) -> bool {
         EFAULT, EINVAL, EISCONN, ENXIO, ENOENT, EACCES, EBADF, EBUSY, EMFILE, ENOSPC, EDQUOT,
         ENOBUFS, ENOMEM, EOWNERDEAD,
     ];
-    const FLUSH: &[i32] = &[EPIPE, ESTALE, ENOENT, ECONNRESET, EPROTO, ENOMEM];
+    const FLUSH: &[i32] = &[EPIPE, ESTALE, ENOENT, ECONNRESET, EPROTO, ENOMEM, EAGAIN];
     const MAP: &[i32] = &[EINVAL, ENXIO, EACCES, EPERM, ENOMEM];
 
     let errors: &[&[i32]] = match call {
@@ -44,6 +44,7 @@ pub fn is_documented(call: Call, error: i32, waits: bool) -> bool {
         Call::OpenLane if waits => &[CALL, OPEN_LANE, WAITING],
         Call::OpenLane => &[CALL, OPEN_LANE],
         Call::Doorbell => &[CALL, &[EPIPE, ESTALE, ENOENT, ECONNRESET]],
+        Call::NextWatch => &[MEMBER, &[EFAULT, EAGAIN]],
         Call::Fence => &[MEMBER],
         Call::Ioctl => &[&[ENOTTY]],
         Call::Map => &[MEMBER, MAP],
