@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::deadline::Deadline;
 use crate::dispatch::context::Context;
 use crate::dispatch::threading::Threading;
-use crate::error::{AllocError, FlushError, OpenLaneError, SendError};
+use crate::error::{AllocError, FlushError, OpenLaneError, SendError, SystemError};
 use crate::member::Member;
 use crate::payload::block::Block;
 use crate::peer::Peer;
@@ -16,6 +16,7 @@ use crate::send::lane::Lane;
 use crate::send::message::Message;
 use crate::send::sent::Sent;
 use crate::send::unsent::Unsent;
+use crate::send::watched::Watched;
 
 macro_rules! forward {
     ($type:ty $(, $param:ident)?) => {
@@ -82,6 +83,26 @@ macro_rules! forward {
                 timeout: Duration,
             ) -> Result<Sent, Unsent> {
                 self.handle().send_timeout(peer, message, timeout)
+            }
+
+            /// Sends a message to a peer's inbox, or watches it, like
+            /// [`Handle::send_or_watch`](crate::Handle::send_or_watch).
+            ///
+            /// # Errors
+            ///
+            /// The errors of [`Handle::send_or_watch`](crate::Handle::send_or_watch).
+            pub fn send_or_watch(&self, peer: Peer, message: Message) -> Result<Sent, Unsent> {
+                self.handle().send_or_watch(peer, message)
+            }
+
+            /// Takes a watch that is over, like
+            /// [`Handle::next_watch`](crate::Handle::next_watch).
+            ///
+            /// # Errors
+            ///
+            /// The errors of [`Handle::next_watch`](crate::Handle::next_watch).
+            pub fn next_watch(&self) -> Result<Option<Watched>, SystemError> {
+                self.handle().next_watch()
             }
 
             /// Sends messages to a peer's inbox, like

@@ -21,6 +21,7 @@ mod sharing;
 mod sleeping;
 mod support;
 mod waking;
+mod watching;
 
 use std::env;
 use std::panic;
@@ -127,6 +128,12 @@ const TESTS: &[(&str, fn())] = tests! {
         an_idle_member_costs_nothing
         who_polls_is_not_rung
         wishes;
+    watching:
+        an_inbox
+        a_message_with_payload
+        a_lane
+        a_receiver_that_leaves
+        itself_and_others;
     failing:
         without_the_device
         without_the_right
