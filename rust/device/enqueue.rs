@@ -120,12 +120,7 @@ fn check_item(item: &Item, outbox_bytes: u64) -> Result {
 }
 
 /// Puts `items` into the receiver's inbox. Succeeds if at least one item was put in.
-fn send(
-    caller: Caller<'_>,
-    receiver: &Member,
-    items: &[Item],
-    full: Full,
-) -> Result<Enqueued> {
+fn send(caller: Caller<'_>, receiver: &Member, items: &[Item], full: Full) -> Result<Enqueued> {
     let mut enqueued = Enqueued::default();
     match send_all(caller, receiver, items, full, &mut enqueued) {
         Err(error) if enqueued.done == 0 => Err(error),
@@ -170,9 +165,7 @@ fn send_all(
                 return Err(EAGAIN);
             }
         };
-        let waited = receiver
-            .inbox
-            .push_in_turn(left, caller.patience(deadline));
+        let waited = receiver.inbox.push_in_turn(left, caller.patience(deadline));
         caller.check()?;
         sent = waited?;
     }

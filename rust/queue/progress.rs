@@ -268,12 +268,12 @@ impl Progress {
     }
 }
 
-/// Allocates what a place in the list needs.
-fn prepare(
-    waiter: impl FnOnce() -> Result<ListArc<Waiter>>,
-) -> Result<(ListArc<Waiter>, RBTreeNodeReservation<Place, ListArc<Waiter>>)> {
-    let waiter = waiter()?;
-    Ok((waiter, RBTreeNodeReservation::new(allocation::charged())?))
+/// A node of the list, before it has its place.
+type Node = RBTreeNodeReservation<Place, ListArc<Waiter>>;
+
+/// Allocates what a task or a watch needs for its place in the list.
+fn prepare(waiter: impl FnOnce() -> Result<ListArc<Waiter>>) -> Result<(ListArc<Waiter>, Node)> {
+    Ok((waiter()?, Node::new(allocation::charged())?))
 }
 
 #[kunit_tests(ivring_progress)]

@@ -152,7 +152,8 @@ impl Watches {
     fn show(&self, table: &Table) {
         let any_over = !table.over.is_empty();
         self.any_over.store(any_over, Relaxed);
-        self.any.store(any_over || !table.waiting.is_empty(), Relaxed);
+        self.any
+            .store(any_over || !table.waiting.is_empty(), Relaxed);
     }
 
     /// Whether a watch is over.
@@ -230,7 +231,10 @@ impl Watches {
         let mut table = self.table.lock();
         table.closed = true;
         let over = core::mem::replace(&mut table.over, RBTree::new());
-        let target = table.waiting.cursor_front().map(|cursor| *cursor.current().0);
+        let target = table
+            .waiting
+            .cursor_front()
+            .map(|cursor| *cursor.current().0);
         let node = target.and_then(|target| table.waiting.remove_node(&target));
         self.show(&table);
         drop(table);

@@ -50,7 +50,9 @@ pub fn a_message_with_payload() {
     for i in 0..8 {
         sender.send_or_watch(to, number(i)).unwrap();
     }
-    let unsent = sender.send_or_watch(to, text(&sender, b"late")).unwrap_err();
+    let unsent = sender
+        .send_or_watch(to, text(&sender, b"late"))
+        .unwrap_err();
     read(&mut receiver);
     assert!(is_writable(&sender, 10_000));
     sender.send_or_watch(to, *unsent.message).unwrap();
@@ -70,7 +72,10 @@ pub fn a_lane() {
     assert_eq!(lane.watch_room(), Err(SendError::Full));
     for writable in [false, true] {
         assert!(receiver.try_receive().unwrap().is_some());
-        assert_eq!(is_writable(&sender, if writable { 10_000 } else { 10 }), writable);
+        assert_eq!(
+            is_writable(&sender, if writable { 10_000 } else { 10 }),
+            writable
+        );
     }
     assert_eq!(next(&sender), Some((to.id, true)));
     assert_eq!(lane.watch_room(), Ok(2));

@@ -300,12 +300,8 @@ fn not_read(errno: Errno) -> FlushError {
 pub(crate) fn next_watch(fd: BorrowedFd<'_>) -> Result<Option<abi::NextWatch>, SystemError> {
     // SAFETY: IVRING_IOC_NEXT_WATCH writes a struct ivring_next_watch, any bytes of which are a
     // valid `NextWatch`.
-    let next = unsafe {
-        ioctl::ioctl(
-            fd,
-            Getter::<{ abi::IOC_NEXT_WATCH }, abi::NextWatch>::new(),
-        )
-    };
+    let next =
+        unsafe { ioctl::ioctl(fd, Getter::<{ abi::IOC_NEXT_WATCH }, abi::NextWatch>::new()) };
     match next {
         Ok(next) => Ok(Some(next)),
         Err(Errno::AGAIN) => Ok(None),

@@ -506,10 +506,7 @@ impl Member {
     /// `Progress::wait()` for the inbox.
     fn wait_progress(&self, wish: Wish) -> Result {
         let _call = machine::system_call();
-        let wait = || {
-            self.progress
-                .wait(&InboxOf(self), wish, Patience::ENDLESS)
-        };
+        let wait = || self.progress.wait(&InboxOf(self), wish, Patience::ENDLESS);
         self.count_in_vain(wait)
     }
 

@@ -55,7 +55,9 @@ impl<K: Ord + Copy, V> RBTree<K, V> {
     }
 
     pub(crate) fn remove_node(&mut self, key: &K) -> Option<RBTreeNode<K, V>> {
-        self.0.remove_entry(key).map(|(key, value)| RBTreeNode(key, value))
+        self.0
+            .remove_entry(key)
+            .map(|(key, value)| RBTreeNode(key, value))
     }
 
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
