@@ -171,6 +171,7 @@ impl Inbox {
     }
 
     /// Rings the member if it is idle, after items were written.
+    #[inline]
     fn interrupt(&self, written: Written) -> Sent {
         let Written {
             done,
@@ -184,6 +185,7 @@ impl Inbox {
         }
     }
 
+    #[inline]
     fn write(&self, items: &[Item], share: Share) -> Result<Written> {
         let mut side = self.side.lock();
         if side.closed {

@@ -127,24 +127,31 @@ impl Progress {
             return Err(ETIMEDOUT);
         }
         let (mut place, mut slept) = (None, Ok(()));
+        // Nothing can be allocated under the lock.
+        let mut spare = Some(prepare(Waiter::new)?);
         loop {
-            // Nothing can be allocated under the lock. If this fails, the task still comes back.
-            let prepared = prepare(Waiter::new);
-
             let mut queue = self.queue.lock();
             let taken_out = place.is_some_and(|place| !queue.remove(&place));
             let in_turn = taken_out && wish == Wish::Room;
             // If `done` finds that the wish is not fulfilled, its index lies ahead of this one.
             queue.see(ring.look());
-            let done = done(in_turn.then(|| queue.left_for_others()));
-            if in_turn {
-                queue.come_back();
-            }
-            let end = match (done, slept, prepared) {
-                (Ok(true), ..) => Ok(()),
-                (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => Err(error),
+            let end = match (done(in_turn.then(|| queue.left_for_others())), slept) {
+                (Ok(true), _) => Ok(()),
+                (Err(error), _) | (_, Err(error)) => Err(error),
                 // Other senders have used the room, or the reader has moved its index back.
-                (Ok(false), Ok(()), Ok((waiter, node))) => {
+                (Ok(false), Ok(())) => {
+                    let Some((waiter, node)) = spare.take() else {
+                        // The task keeps its turn, and tries again with memory or an error.
+                        drop(queue);
+                        match prepare(Waiter::new) {
+                            Ok(new) => spare = Some(new),
+                            Err(error) => slept = Err(error),
+                        }
+                        continue;
+                    };
+                    if in_turn {
+                        queue.come_back();
+                    }
                     let task = waiter.clone_arc();
                     // A task that wants room keeps its place.
                     let new = match place {
@@ -161,6 +168,9 @@ impl Progress {
                     continue;
                 }
             };
+            if in_turn {
+                queue.come_back();
+            }
             let woken = self.settle(ring, &mut queue);
             drop(queue);
             self.wake(ring, woken);
