@@ -185,6 +185,7 @@ impl Inbox {
         }
     }
 
+    /// Writes as many of `items` as fit into the sender's share of the room.
     #[inline]
     fn write(&self, items: &[Item], share: Share) -> Result<Written> {
         let mut side = self.side.lock();

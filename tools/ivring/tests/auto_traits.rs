@@ -56,6 +56,7 @@ fn send_and_sync() {
         SharedBlock: true true,
         Error: true true,
         Unsent: true true,
+        Watched: true true,
         // Errors of each kind of operation.
         AllocError: true true,
         AttachError: true true,
