@@ -103,9 +103,9 @@ impl Progress {
     /// Sleeps until `push` has used room. The caller has found no room before. Errors are those of
     /// `push`, and as [`Progress::wait`].
     ///
-    /// `push` is called under the lock of the queue. With `None` it uses only room that is not kept
-    /// for waiting tasks. When it is the turn of this task, it uses all room but the given number
-    /// of entries.
+    /// `push` is called under the lock of the queue. When it is the turn of this task, it uses all
+    /// room but the given number of entries. With `None`, because the task has woken for another
+    /// reason, it uses only room that is not kept for waiting tasks.
     pub(crate) fn wait_for_room(
         &self,
         ring: &impl AwaitedRing,
@@ -135,7 +135,13 @@ impl Progress {
             let in_turn = taken_out && wish == Wish::Room;
             // If `done` finds that the wish is not fulfilled, its index lies ahead of this one.
             queue.see(ring.look());
-            let end = match (done(in_turn.then(|| queue.left_for_others())), slept) {
+            // A task that has just found no room does not try again before it has a place.
+            let tries = wish != Wish::Room || place.is_some();
+            let done = match tries {
+                true => done(in_turn.then(|| queue.left_for_others())),
+                false => Ok(false),
+            };
+            let end = match (done, slept) {
                 (Ok(true), _) => Ok(()),
                 (Err(error), _) | (_, Err(error)) => Err(error),
                 // Other senders have used the room, or the reader has moved its index back.
