@@ -11,4 +11,5 @@ pub(crate) mod flush;
 pub(crate) mod info;
 pub(crate) mod lane;
 pub(crate) mod mmap;
+pub(crate) mod view;
 pub(crate) mod wait;

@@ -21,7 +21,7 @@ mod region;
 #[allow(dead_code, unreachable_pub)]
 mod uapi;
 
-use kernel::prelude::*;
+use kernel::{error::to_result, prelude::*};
 
 use crate::{
     device::{debugfs, file::Device},
@@ -38,6 +38,8 @@ module! {
 }
 
 extern "C" {
+    /// In `shmem.c`: prepares the files of outboxes.
+    fn ivring_shmem_init() -> c_int;
     /// In `helpers.c`: sets each memory limit that no module parameter has set.
     fn ivring_init_memory_limits();
 }
@@ -58,6 +60,8 @@ impl kernel::InPlaceModule for Ivring {
         // SAFETY: Once, and before the device is registered.
         unsafe { ivring_init_memory_limits() };
         try_pin_init!(Self {
+            // SAFETY: Once, and before the device is registered.
+            _: { to_result(unsafe { ivring_shmem_init() })? },
             _device <- Device::register(),
             _debugfs: debugfs::Directory::create(),
         })

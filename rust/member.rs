@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A member: one participant of a region, with its area, its inbox, its lanes and its bell.
+//! A member: one participant of a region, with its area, its outbox, its inbox, its lanes and its bell.
 
 use kernel::{prelude::*, sync::Arc};
 
@@ -18,6 +18,7 @@ use crate::{
     memory::{
         area::Area,
         layout::{Geometry, MemberWords},
+        outbox::Outbox,
     },
     os::allocation,
     queue::{patience::Membership, watches::Watches},
@@ -43,6 +44,8 @@ pub(crate) struct Member {
     pub(crate) owner: Owner,
     /// `struct ivring_member_area`, which the member writes.
     pub(crate) area: Arc<Area>,
+    /// The payload that the member sends.
+    pub(crate) outbox: Arc<Outbox>,
     pub(crate) bell: Arc<Bell>,
     #[pin]
     pub(crate) inbox: Inbox,
@@ -79,6 +82,7 @@ impl Member {
         let new_area = |bytes| Ok::<_, Error>(Arc::new(Area::new(bytes)?, allocation::charged())?);
         let area = new_area(geometry.member_bytes())?;
         let inbox_area = new_area(geometry.inbox_bytes())?;
+        let outbox = Arc::new(Outbox::new(geometry.outbox_bytes)?, allocation::charged())?;
         MemberWords(&area)
             .max_lane_entries()
             .store(MAX_LANE_ENTRIES);
@@ -92,6 +96,7 @@ impl Member {
                 id,
                 owner,
                 area,
+                outbox,
                 bell,
                 inbox <- inbox,
                 lanes <- lanes,

@@ -59,15 +59,13 @@ pub const MAP_SHIFT: u32 = 30;
 pub const MAP_REGION: u64 = 0;
 pub const MAP_INBOX: u64 = 1 << MAP_SHIFT;
 
-/// Offsets of the areas that exist per slot, and of the end of all areas.
-pub const MAP_MEMBERS: u64 = 2 << MAP_SHIFT;
-pub const MAP_LANES_TO: u64 = MAP_MEMBERS + ((MAX_SLOTS as u64) << MAP_SHIFT);
+pub const MAP_MEMBER: u64 = 2 << MAP_SHIFT;
+pub const MAP_OUTBOX: u64 = 3 << MAP_SHIFT;
+
+/// Offsets of the lanes of slot 0, and of the end of all areas.
+pub const MAP_LANES_TO: u64 = 4 << MAP_SHIFT;
 pub const MAP_LANES_FROM: u64 = MAP_LANES_TO + ((MAX_SLOTS as u64) << MAP_SHIFT);
 pub const MAP_END: u64 = MAP_LANES_FROM + ((MAX_SLOTS as u64) << MAP_SHIFT);
-
-pub const fn map_member(id: u32) -> u64 {
-    MAP_MEMBERS + ((id as u64) << MAP_SHIFT)
-}
 
 pub const fn map_lane_to(id: u32) -> u64 {
     MAP_LANES_TO + ((id as u64) << MAP_SHIFT)
@@ -145,11 +143,6 @@ pub struct MemberArea {
     pub quiet: [u32; MAX_SLOTS as usize / 32],
     pub pad3: [u32; 944],
     pub lane: [LaneEnd; 0],
-}
-
-pub const fn outbox_offset(slots: u32) -> u64 {
-    let ends = slots as u64 * size_of::<LaneEnd>() as u64;
-    size_of::<MemberArea>() as u64 + ends.next_multiple_of(4096)
 }
 
 #[repr(C)]
@@ -326,6 +319,13 @@ pub struct Eventfd {
     pub flags: u32,
 }
 
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OpenMember {
+    pub id: u32,
+    pub generation: u32,
+}
+
 pub const IOC_MAGIC: u32 = 0xBE;
 pub const NR_API: u32 = 0x40;
 pub const NR_CREATE: u32 = 0x41;
@@ -341,4 +341,5 @@ pub const NR_OPEN_LANE: u32 = 0x4A;
 pub const NR_CLOSE_LANE: u32 = 0x4B;
 pub const NR_DOORBELL: u32 = 0x4C;
 pub const NR_FENCE: u32 = 0x4D;
+pub const NR_OPEN_MEMBER: u32 = 0x4E;
 pub const NR_NEXT_WATCH: u32 = 0x4F;

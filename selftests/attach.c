@@ -295,7 +295,7 @@ TEST_F(attach, largest)
 	if (ret == -ENOMEM)
 		SKIP(return, "the machine has too little memory");
 	ASSERT_EQ(0, ret);
-	member_outbox(&member, member.area)[IVRING_MAX_OUTBOX_BYTES - 1] = 1;
+	member.outbox[IVRING_MAX_OUTBOX_BYTES - 1] = 1;
 	EXPECT_EQ(0, member.inbox->item[IVRING_MAX_INBOX_ENTRIES - 1].from);
 	member_close(&member);
 }

@@ -50,12 +50,13 @@ static int attach_by_name(void)
 TEST_F(destroyed, region)
 {
 	const struct ivring_member_area *peer = member_peer(&self->a, self->b.id);
-	__u8 *outbox = member_outbox(&self->b, self->b.area);
+	const __u8 *payload = member_peer_outbox(&self->a, self->b.id);
 	struct member *a = &self->a;
 	size_t i;
 
 	ASSERT_NE(MAP_FAILED, peer);
-	memset(outbox, 0xb5, OUTBOX);
+	ASSERT_NE(MAP_FAILED, payload);
+	memset(self->b.outbox, 0xb5, OUTBOX);
 	member_close(&self->b);
 	close(a->fd);
 	EXPECT_EQ(IVRING_MAGIC, LOAD(&a->region->magic));
@@ -64,24 +65,26 @@ TEST_F(destroyed, region)
 	EXPECT_EQ(0, attach_by_name());
 	munmap((void *)a->region, a->region_size);
 	munmap((void *)a->inbox, a->inbox_size);
-	memset(member_outbox(a, a->area), 0xa5, OUTBOX);
-	EXPECT_EQ(0xa5, member_outbox(a, a->area)[OUTBOX - 1]);
+	memset(a->outbox, 0xa5, OUTBOX);
+	EXPECT_EQ(0xa5, a->outbox[OUTBOX - 1]);
 	EXPECT_EQ(0, attach_by_name());
 	munmap(a->area, a->area_size);
+	EXPECT_EQ(-ENOENT, attach_by_name());
 
-	/* Only memory of a member that left earlier remains of the region. */
-	EXPECT_EQ(0, attach_by_name());
+	/* Only memory of members that have left remains of the region. */
+	EXPECT_EQ(0xa5, a->outbox[OUTBOX - 1]);
 	for (i = 0; i < OUTBOX; i++)
-		ASSERT_EQ(0xb5, member_outbox(a, peer)[i]);
+		ASSERT_EQ(0xb5, payload[i]);
 	EXPECT_EQ(IVRING_GONE, LOAD(&peer->state));
 	munmap((void *)peer, a->area_size);
-	EXPECT_EQ(-ENOENT, attach_by_name());
+	munmap((void *)payload, OUTBOX);
+	munmap(a->outbox, OUTBOX);
 }
 
 /* Pages in a pipe outlive every mapping and the region. */
 TEST_F(destroyed, region_whose_pages_are_in_a_pipe)
 {
-	struct iovec part = { member_outbox(&self->b, self->b.area), 8 * 1024 };
+	struct iovec part = { self->b.outbox, 8 * 1024 };
 	__u8 read_back[8 * 1024];
 	int end[2], other;
 	size_t i;
@@ -96,7 +99,7 @@ TEST_F(destroyed, region_whose_pages_are_in_a_pipe)
 		struct member member;
 
 		ASSERT_EQ(0, member_create(&member, 2, 2, OUTBOX));
-		memset(member_outbox(&member, member.area), 0xff, OUTBOX);
+		memset(member.outbox, 0xff, OUTBOX);
 		member_close(&member);
 	}
 	other = read(end[0], read_back, sizeof(read_back));
@@ -116,7 +119,7 @@ static void come_and_go(const struct member *other)
 
 		if (member_join_slot(&me, other->fd, 2))
 			_exit(1);
-		memset(member_outbox(&me, me.area), me.generation, OUTBOX);
+		memset(me.outbox, me.generation, OUTBOX);
 		STORE(&me.area->members_seen, me.generation);
 		if (!lane_open(&out, &me, other, ENTRIES)) {
 			memset(out.ring->item, me.generation, 64 * ENTRIES);
@@ -156,19 +159,29 @@ TEST_F(destroyed, member_while_it_is_mapped)
 		come_and_go(member);
 	while (now() < end || areas <= 20 || !corpses || lanes <= 20) {
 		const struct ivring_member_area *peer;
+		const __u8 *payload;
+		int view;
 
 		generation = member_generation(member, 2);
-		peer = member_peer(member, 2);
-		if (peer != MAP_FAILED && generation % 2 && member_generation(member, 2) == generation) {
+		view = member_view(member, 2, generation);
+		if (view >= 0) {
+			peer = dev_map(view, member->area_size, PROT_READ, IVRING_MAP_MEMBER);
+			payload = dev_map(view, OUTBOX, PROT_READ, IVRING_MAP_OUTBOX);
+			ASSERT_NE(MAP_FAILED, peer);
+			ASSERT_NE(MAP_FAILED, payload);
+			close(view);
 			spin_random(18);
 			marked = LOAD(&peer->members_seen);
 			ASSERT_TRUE(!marked || marked == generation);
-			ASSERT_TRUE(is_of(member_outbox(member, peer), OUTBOX, generation, marked));
+			ASSERT_TRUE(is_of(payload, OUTBOX, generation, marked));
 			areas++;
 			corpses += member_generation(member, 2) != generation;
-		}
-		if (peer != MAP_FAILED)
 			munmap((void *)peer, member->area_size);
+			munmap((void *)payload, OUTBOX);
+		} else {
+			ASSERT_TRUE(view == -EPIPE || view == -ESTALE ||
+				    (view == -EINVAL && generation % 2 == 0));
+		}
 		if (lane_accept(&in, member, 2))
 			continue;
 		/* Only this process closes the lane, so it is the lane that the table named. */

@@ -212,6 +212,18 @@ FIXTURE_VARIANT_ADD(fault, map_peer) {
 	call_map_peer, undo_map, NO_MEMORY
 };
 
+FIXTURE_VARIANT_ADD(fault, map_outbox) {
+	call_map_outbox, undo_map, NO_MEMORY
+};
+
+FIXTURE_VARIANT_ADD(fault, map_payload) {
+	call_map_payload, undo_map, NO_MEMORY
+};
+
+FIXTURE_VARIANT_ADD(fault, open_member) {
+	call_open_member, undo_open, BOTH
+};
+
 FIXTURE_VARIANT_ADD(fault, map_lane_to) {
 	call_map_lane_to, undo_map, NO_MEMORY
 };
@@ -280,6 +292,8 @@ FIXTURE_SETUP(fault)
 	ASSERT_EQ(0, member_join(&s->b, s->a.fd));
 	ASSERT_EQ(0, lane_open(&s->lane, &s->a, &s->b, 64));
 	ASSERT_EQ(0, lane_send(&s->lane, 1));
+	s->view = member_view(&s->a, s->b.id, s->b.generation);
+	ASSERT_LE(0, s->view);
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
 	ASSERT_LE(0, s->epoll);
 	s->eventfd = eventfd(0, EFD_CLOEXEC);

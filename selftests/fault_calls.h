@@ -21,6 +21,7 @@ struct setting {
 	int debugfs;		/* DEBUGFS_MEMBERS */
 	int epoll;
 	int eventfd;
+	int view;		/* of b */
 	void *map;
 	size_t map_size;
 	struct member a, b;	/* the members of one region */
@@ -267,13 +268,28 @@ static int call_map_inbox(struct setting *s)
 
 static int call_map_member(struct setting *s)
 {
-	return map(s, s->a.fd, s->a.area_size, PROT_READ | PROT_WRITE,
-		   IVRING_MAP_MEMBER(s->a.id));
+	return map(s, s->a.fd, s->a.area_size, PROT_READ | PROT_WRITE, IVRING_MAP_MEMBER);
+}
+
+static int call_map_outbox(struct setting *s)
+{
+	return map(s, s->a.fd, s->a.outbox_size, PROT_READ | PROT_WRITE, IVRING_MAP_OUTBOX);
 }
 
 static int call_map_peer(struct setting *s)
 {
-	return map(s, s->a.fd, s->a.area_size, PROT_READ, IVRING_MAP_MEMBER(s->b.id));
+	return map(s, s->view, s->a.area_size, PROT_READ, IVRING_MAP_MEMBER);
+}
+
+static int call_map_payload(struct setting *s)
+{
+	return map(s, s->view, s->a.outbox_size, PROT_READ, IVRING_MAP_OUTBOX);
+}
+
+static int call_open_member(struct setting *s)
+{
+	s->opened = member_view(&s->a, s->b.id, s->b.generation);
+	return s->opened < 0 ? s->opened : 0;
 }
 
 static int call_map_lane_to(struct setting *s)

@@ -144,7 +144,7 @@ static void send_items(struct member *to, enum barrier by, int count, bool close
 	int i;
 
 	join_as_sender(&me, &lane, to, by != SENDER);
-	outbox = member_outbox(&me, me.area);
+	outbox = me.outbox;
 	for (i = 0; !item.port; i++) {
 		switch (close ? 4 : rng_below(4)) {
 		case 0:

@@ -315,6 +315,7 @@ TEST_F(alive, mapping)
 		munmap(map[i], size[i]);
 	}
 	EXPECT_EQ(-EPIPE, ping(&self->a, &self->b));
+	munmap(self->b.outbox, self->b.outbox_size);
 }
 
 TEST_F(alive, child)

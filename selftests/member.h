@@ -15,10 +15,12 @@ struct member {
 	size_t region_size;
 	size_t inbox_size;
 	size_t area_size;
+	size_t outbox_size;
 	const struct ivring_region_area *region;
 	const struct ivring_ring_area *inbox;
 	const struct ivring_lanes *lanes;	/* the lanes to this member */
 	struct ivring_member_area *area;
+	__u8 *outbox;
 };
 
 static inline size_t page_round(size_t size)
@@ -48,7 +50,9 @@ static inline int member_map(struct member *member, int fd)
 		.region_size = page_round(sizeof(*member->region) + 4 * info.slots),
 		.inbox_size = page_round(IVRING_LANES_OFFSET(info.inbox_entries) +
 					 sizeof(*member->lanes) + 8 * info.slots),
-		.area_size = IVRING_OUTBOX_OFFSET(info.slots) + info.outbox_bytes,
+		.area_size = page_round(sizeof(*member->area) +
+					info.slots * sizeof(*member->area->lane)),
+		.outbox_size = info.outbox_bytes,
 	};
 	p = dev_map(fd, member->region_size, PROT_READ, IVRING_MAP_REGION);
 	if (p == MAP_FAILED)
@@ -59,11 +63,14 @@ static inline int member_map(struct member *member, int fd)
 		return -errno;
 	member->inbox = p;
 	member->lanes = p + IVRING_LANES_OFFSET(member->entries);
-	p = dev_map(fd, member->area_size, PROT_READ | PROT_WRITE,
-		    IVRING_MAP_MEMBER(member->id));
+	p = dev_map(fd, member->area_size, PROT_READ | PROT_WRITE, IVRING_MAP_MEMBER);
 	if (p == MAP_FAILED)
 		return -errno;
 	member->area = p;
+	p = dev_map(fd, member->outbox_size, PROT_READ | PROT_WRITE, IVRING_MAP_OUTBOX);
+	if (p == MAP_FAILED)
+		return -errno;
+	member->outbox = p;
 	return 0;
 }
 
@@ -139,6 +146,7 @@ static inline void member_unmap(struct member *member)
 	munmap((void *)member->region, member->region_size);
 	munmap((void *)member->inbox, member->inbox_size);
 	munmap(member->area, member->area_size);
+	munmap(member->outbox, member->outbox_size);
 }
 
 /* Unmap the areas and leave the region. */
@@ -154,21 +162,58 @@ static inline void member_close_pair(struct member *a, struct member *b)
 	member_close(a);
 }
 
-/* Map the area of slot @id read-only. Return MAP_FAILED on failure. */
-static inline const struct ivring_member_area *member_peer(const struct member *member, __u32 id)
-{
-	return dev_map(member->fd, member->area_size, PROT_READ, IVRING_MAP_MEMBER(id));
-}
-
-/* The outbox in a mapping of any member's area. */
-static inline __u8 *member_outbox(const struct member *member, const struct ivring_member_area *area)
-{
-	return (__u8 *)area + IVRING_OUTBOX_OFFSET(member->slots);
-}
-
 static inline __u32 member_generation(const struct member *member, __u32 id)
 {
 	return LOAD(&member->region->generation[id]);
+}
+
+/* Return a descriptor of the memory of a member, or -errno. */
+static inline int member_view(const struct member *member, __u32 id, __u32 generation)
+{
+	struct ivring_open_member o = { .id = id, .generation = generation };
+
+	return dev_ioctl(member->fd, IVRING_IOC_OPEN_MEMBER, &o);
+}
+
+/* Map @size bytes of the memory of a member. Return MAP_FAILED with errno set on failure. */
+static inline void *member_map_view(const struct member *member, __u32 id, __u32 generation,
+				    size_t size, __u64 offset)
+{
+	int fd = member_view(member, id, generation), error;
+	void *p;
+
+	if (fd < 0) {
+		errno = -fd;
+		return MAP_FAILED;
+	}
+	p = dev_map(fd, size, PROT_READ, offset);
+	error = errno;
+	close(fd);
+	errno = error;
+	return p;
+}
+
+/*
+ * Map the area of the member that is in slot @id now, read-only. Return MAP_FAILED on failure, and
+ * set errno to EPIPE if the slot is free.
+ */
+static inline const struct ivring_member_area *member_peer(const struct member *member, __u32 id)
+{
+	__u32 generation = member_generation(member, id);
+
+	errno = EPIPE;
+	return generation % 2 ? member_map_view(member, id, generation, member->area_size,
+						IVRING_MAP_MEMBER) : MAP_FAILED;
+}
+
+/* The same for the outbox. */
+static inline const __u8 *member_peer_outbox(const struct member *member, __u32 id)
+{
+	__u32 generation = member_generation(member, id);
+
+	errno = EPIPE;
+	return generation % 2 ? member_map_view(member, id, generation, member->outbox_size,
+						IVRING_MAP_OUTBOX) : MAP_FAILED;
 }
 
 static inline __u32 member_changes_word(const struct member *member)

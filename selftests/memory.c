@@ -174,8 +174,8 @@ TEST_F(memory, of_all_users)
 /* Pages that a peer still maps are charged to the user that created them. */
 TEST_F(memory, that_a_peer_maps)
 {
-	const struct ivring_member_area *area;
 	struct member *member = self->member, more;
+	const __u8 *outbox;
 	__u32 id;
 
 	self->region = create(ANOTHER, 2 * MIB);
@@ -184,27 +184,27 @@ TEST_F(memory, that_a_peer_maps)
 	set_limit(USER_LIMIT, 3);
 	ASSERT_EQ(0, join_as(&member[1], ONE, self->region));
 	id = member[1].id;
-	area = member_peer(&member[0], id);
-	ASSERT_NE(MAP_FAILED, area);
+	outbox = member_peer_outbox(&member[0], id);
+	ASSERT_NE(MAP_FAILED, outbox);
 	leave(&member[1]);
 	EXPECT_EQ(-ENOBUFS, join_as(&more, ONE, self->region));
-	/* A part of the area counts as all of it, wherever the mapping was moved. */
-	ASSERT_EQ(0, munmap((char *)area + PAGE, PAGE));
-	area = mremap((void *)area, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
-		      mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-	ASSERT_NE(MAP_FAILED, area);
+	/* A part of the outbox counts as all of it, wherever the mapping was moved. */
+	ASSERT_EQ(0, munmap((char *)outbox + PAGE, PAGE));
+	outbox = mremap((void *)outbox, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	ASSERT_NE(MAP_FAILED, outbox);
 	EXPECT_EQ(-ENOBUFS, join_as(&more, ONE, self->region));
 	/* member[0] still maps the rest. */
 	leave(&member[0]);
-	munmap((void *)area, PAGE);
+	munmap((void *)outbox, PAGE);
 	EXPECT_EQ(-ENOBUFS, join_as(&more, ONE, self->region));
 }
 
 /* The same when every part is unmapped. */
 TEST_F(memory, that_no_peer_maps_any_more)
 {
-	const struct ivring_member_area *area;
 	struct member *member = self->member, more;
+	const __u8 *outbox;
 	pid_t pid;
 	int i;
 
@@ -216,11 +216,15 @@ TEST_F(memory, that_no_peer_maps_any_more)
 		ASSERT_EQ(0, join_as(&member[1], ONE, self->region));
 		pid = child_fork();
 		if (!pid) {
-			area = member_peer(&member[0], member[1].id);
+			/* The region area is not inherited, so the generation is not read there. */
+			outbox = member_map_view(&member[0], member[1].id, member[1].generation,
+						 member[1].outbox_size, IVRING_MAP_OUTBOX);
+			if (outbox == MAP_FAILED)
+				_exit(1);
 			/* The mapping is split in three, of which one part is unmapped. */
-			munmap((char *)area + PAGE, PAGE);
+			munmap((char *)outbox + PAGE, PAGE);
 			close(member[1].fd);
-			_exit(area == MAP_FAILED);
+			_exit(0);
 		}
 		EXPECT_EQ(0, child_wait(pid));
 		EXPECT_EQ(-ENOBUFS, join_as(&more, ONE, self->region));

@@ -92,8 +92,27 @@ TEST_F(module, mapping)
 	munmap((void *)member.region, member.region_size);
 	munmap((void *)member.inbox, member.inbox_size);
 	EXPECT_REFUSED();
-	*member_outbox(&member, member.area) = 1;
+	*member.outbox = 1;
 	munmap(member.area, member.area_size);
+	/* The member has left, but its memory is mapped. */
+	EXPECT_REFUSED();
+	*member.outbox = 2;
+	munmap(member.outbox, member.outbox_size);
+	EXPECT_UNLOADS();
+}
+
+TEST_F(module, view)
+{
+	struct member member;
+	int view;
+
+	ASSERT_EQ(0, member_create(&member, 2, 8, 4096));
+	view = member_view(&member, member.id, member.generation);
+	ASSERT_LE(0, view);
+	member_close(&member);
+	close(self->fd);
+	EXPECT_REFUSED();
+	close(view);
 	EXPECT_UNLOADS();
 }
 

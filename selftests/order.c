@@ -233,22 +233,34 @@ TEST_F(order, closed_and_left)
 	lane_unmap(&lane, &self->a);
 }
 
+TEST_F(order, open_member)
+{
+	struct ivring_open_member o = { self->b.id, self->b.generation };
+
+	EXPECT_EQ(-EFAULT, dev_ioctl(self->a.fd, IVRING_IOC_OPEN_MEMBER, NULL));
+	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_IOC_OPEN_MEMBER, NULL));
+	o.generation += 2;
+	EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_IOC_OPEN_MEMBER, &o));
+}
+
 TEST_F(order, mmap)
 {
-	int rw = PROT_READ | PROT_WRITE;
+	int rw = PROT_READ | PROT_WRITE, view;
 
-	EXPECT_EQ(0, map_refused(EACCES, self->a.fd, PAGE, rw, MAP_SHARED,
-				 IVRING_MAP_MEMBER(self->b.id)));
-	EXPECT_EQ(0, map_refused(EINVAL, self->a.fd, PAGE, rw, MAP_PRIVATE,
-				 IVRING_MAP_MEMBER(self->b.id)));
+	view = member_view(&self->a, self->b.id, self->b.generation);
+	ASSERT_LE(0, view);
+	EXPECT_EQ(0, map_refused(EACCES, self->a.fd, PAGE, rw, MAP_SHARED, IVRING_MAP_REGION));
+	EXPECT_EQ(0, map_refused(EACCES, view, PAGE, rw, MAP_SHARED, IVRING_MAP_MEMBER));
+	EXPECT_EQ(0, map_refused(EINVAL, self->a.fd, PAGE, rw, MAP_PRIVATE, IVRING_MAP_REGION));
 	EXPECT_EQ(0, map_refused(EINVAL, self->a.fd, PAGE, rw, MAP_SHARED,
-				 IVRING_MAP_MEMBER(self->b.id) + (16 << 20)));
+				 IVRING_MAP_REGION + (16 << 20)));
 	EXPECT_EQ(0, map_refused(ENXIO, self->a.fd, PAGE, rw, MAP_PRIVATE,
-				 IVRING_MAP_MEMBER(SLOT) + (16 << 20)));
+				 IVRING_MAP_LANE_TO(SLOT) + (16 << 20)));
 	EXPECT_EQ(0, map_refused(EINVAL, self->a.fd, PAGE, rw, MAP_PRIVATE,
-				 IVRING_MAP_MEMBER(4)));
+				 IVRING_MAP_LANE_TO(4)));
 	EXPECT_EQ(0, map_refused(ENOTCONN, self->fd, PAGE, rw, MAP_PRIVATE,
-				 IVRING_MAP_MEMBER(4)));
+				 IVRING_MAP_LANE_TO(4)));
+	close(view);
 }
 
 TEST_HARNESS_MAIN

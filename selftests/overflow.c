@@ -137,7 +137,7 @@ TEST_F(overflow, slot)
 TEST_F(overflow, mapping)
 {
 	static const __u64 area[] = {
-		IVRING_MAP_REGION, IVRING_MAP_INBOX, IVRING_MAP_MEMBER(0),
+		IVRING_MAP_REGION, IVRING_MAP_INBOX, IVRING_MAP_MEMBER, IVRING_MAP_OUTBOX,
 	};
 	unsigned int i;
 	size_t size;

@@ -58,7 +58,7 @@ static int in_wait(struct shared *shared, int fd)
 
 static struct ivring_member_area *map_area(int fd)
 {
-	return dev_map(fd, PAGE, PROT_READ | PROT_WRITE, IVRING_MAP_MEMBER(SLOT));
+	return dev_map(fd, PAGE, PROT_READ | PROT_WRITE, IVRING_MAP_MEMBER);
 }
 
 static int in_armed_wait(struct shared *shared, int fd)

@@ -15,36 +15,33 @@
 FIXTURE(readonly) {
 	struct member a;	/* may only read */
 	struct member b;
-	char *target;		/* in the area, mapped by a */
+	int fd;			/* of a, or a's view of b */
+	char *target;		/* the area, mapped by fd */
 	size_t size;
-	__u64 offset;
 	char before[PAGE];
 };
 
 FIXTURE_VARIANT(readonly) {
-	int which;
+	int which;		/* an area of a, or of the peer b */
+	__u64 offset;
 };
 
-FIXTURE_VARIANT_ADD(readonly, region) { .which = 0 };
-FIXTURE_VARIANT_ADD(readonly, inbox) { .which = 1 };
-FIXTURE_VARIANT_ADD(readonly, peer) { .which = 2 };
+FIXTURE_VARIANT_ADD(readonly, region) { .which = 0, .offset = IVRING_MAP_REGION };
+FIXTURE_VARIANT_ADD(readonly, inbox) { .which = 1, .offset = IVRING_MAP_INBOX };
+FIXTURE_VARIANT_ADD(readonly, peer) { .which = 2, .offset = IVRING_MAP_MEMBER };
+FIXTURE_VARIANT_ADD(readonly, outbox) { .which = 3, .offset = IVRING_MAP_OUTBOX };
 
 FIXTURE_SETUP(readonly)
 {
 	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, 8, OUTBOX));
 	ASSERT_EQ(0, member_send(&self->b, self->a.id, self->a.generation, 0xabcd));
-	memset(member_outbox(&self->b, self->b.area), 0x3c, OUTBOX);
-	if (variant->which == 0) {
-		self->size = self->a.region_size;
-		self->offset = IVRING_MAP_REGION;
-	} else if (variant->which == 1) {
-		self->size = self->a.inbox_size;
-		self->offset = IVRING_MAP_INBOX;
-	} else {
-		self->size = self->b.area_size;
-		self->offset = IVRING_MAP_MEMBER(self->b.id);
-	}
-	self->target = dev_map(self->a.fd, self->size, PROT_READ, self->offset);
+	memset(self->b.outbox, 0x3c, OUTBOX);
+	self->size = (size_t[]) { self->a.region_size, self->a.inbox_size, self->b.area_size,
+				  self->b.outbox_size }[variant->which];
+	self->fd = variant->which < 2 ? dup(self->a.fd) :
+		   member_view(&self->a, self->b.id, self->b.generation);
+	ASSERT_LE(0, self->fd);
+	self->target = dev_map(self->fd, self->size, PROT_READ, variant->offset);
 	ASSERT_NE(MAP_FAILED, self->target);
 	memcpy(self->before, self->target + self->size - PAGE, PAGE);
 }
@@ -54,18 +51,19 @@ FIXTURE_TEARDOWN(readonly)
 	/* The target is unchanged after everything that the test has tried. */
 	EXPECT_EQ(0, memcmp(self->before, self->target + self->size - PAGE, PAGE));
 	munmap(self->target, self->size);
+	close(self->fd);
 	member_close_pair(&self->a, &self->b);
 }
 
 TEST_F(readonly, mmap)
 {
-	EXPECT_EQ(0, map_refused(EACCES, self->a.fd, PAGE, PROT_READ | PROT_WRITE,
-				 MAP_SHARED, self->offset));
-	EXPECT_EQ(0, map_refused(EACCES, self->a.fd, PAGE, PROT_WRITE,
-				 MAP_SHARED, self->offset));
-	EXPECT_EQ(0, map_refused(EACCES, self->a.fd, self->size,
+	EXPECT_EQ(0, map_refused(EACCES, self->fd, PAGE, PROT_READ | PROT_WRITE,
+				 MAP_SHARED, variant->offset));
+	EXPECT_EQ(0, map_refused(EACCES, self->fd, PAGE, PROT_WRITE,
+				 MAP_SHARED, variant->offset));
+	EXPECT_EQ(0, map_refused(EACCES, self->fd, self->size,
 				 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
-				 self->offset));
+				 variant->offset));
 }
 
 TEST_F(readonly, mprotect)
@@ -92,8 +90,8 @@ TEST_F(readonly, store)
 
 	if (!pid) {
 		/* In a process that has mapped the area itself. */
-		volatile char *p = dev_map(self->a.fd, self->size, PROT_READ,
-					   self->offset);
+		volatile char *p = dev_map(self->fd, self->size, PROT_READ,
+					   variant->offset);
 
 		p[self->size - 1] = 1;
 		_exit(0);
@@ -162,11 +160,16 @@ TEST_F(readonly, fixed_buffer)
 TEST_F(readonly, remap_file_pages)
 {
 	char *own = dev_map(self->a.fd, PAGE, PROT_READ | PROT_WRITE,
-			    IVRING_MAP_MEMBER(self->a.id));
+			    IVRING_MAP_MEMBER);
 
 	ASSERT_NE(MAP_FAILED, own);
-	EXPECT_EQ(-1, remap_file_pages(own, PAGE, 0, self->offset / PAGE, 0));
+	if (variant->which < 2)
+		EXPECT_EQ(-1, remap_file_pages(own, PAGE, 0, variant->offset / PAGE, 0));
 	munmap(own, PAGE);
+	/* A mapping that replaces the target is as read-only as the target. */
+	remap_file_pages(self->target, PAGE, 0, variant->offset / PAGE, 0);
+	EXPECT_EQ(-1, mprotect(self->target, PAGE, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(EACCES, errno);
 }
 
 /* Put pages of the caller's own in place of these. */

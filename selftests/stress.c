@@ -19,9 +19,11 @@ struct body {
 	__u64 checksum;
 };
 
-/* Another member's area and the blocks of payload for it, as one process sees them. */
+/* Another member's memory and the blocks of payload for it, as one process sees them. */
 struct peer {
 	const struct ivring_member_area *area;
+	const __u8 *outbox;
+	__u32 outbox_gen;	/* generation of the member whose outbox is mapped */
 	enum { FREE, TAKEN, SENT } block[BLOCKS];
 	__u32 free_at[BLOCKS];	/* index at which the receiver has read a sent block */
 };
@@ -68,17 +70,37 @@ static bool meet(__u32 id)
 	if (peer->area)
 		munmap((void *)peer->area, me.area_size);
 	t->to_gen = 0;
-	peer->area = member_peer(&me, id);
+	peer->area = member_map_view(&me, id, generation, me.area_size, IVRING_MAP_MEMBER);
 	if (peer->area == MAP_FAILED) {
-		CHECK(errno == ENXIO, "mmap: %m");
+		CHECK(errno == EPIPE || errno == ESTALE, "OPEN_MEMBER: %m");
 		peer->area = NULL;
-	}
-	if (!peer->area || member_generation(&me, id) != generation)
 		return false;
+	}
 	t->to_gen = generation;
 	t->sent = 0;
 	memset(peer->block, FREE, sizeof(peer->block));
 	return true;
+}
+
+/* Map the outbox of the member that has sent an item. Return NULL if it is gone. */
+static const __u8 *outbox_of(const struct ivring_item *item)
+{
+	struct peer *peer = &peers[item->from];
+	const __u8 *outbox;
+
+	if (peer->outbox_gen == item->from_gen)
+		return peer->outbox;
+	outbox = member_map_view(&me, item->from, item->from_gen, me.outbox_size,
+				 IVRING_MAP_OUTBOX);
+	if (outbox == MAP_FAILED) {
+		CHECK(errno == EPIPE || errno == ESTALE, "OPEN_MEMBER: %m");
+		return NULL;
+	}
+	if (peer->outbox)
+		munmap((void *)peer->outbox, me.outbox_size);
+	peer->outbox = outbox;
+	peer->outbox_gen = item->from_gen;
+	return outbox;
 }
 
 /* Return a block of the outbox that member @id has read, or -1. */
@@ -116,7 +138,7 @@ static void make_item(struct ivring_item *item, __u32 id, __u64 sequence, int bl
 	if (block >= 0) {
 		item->offset = (id * BLOCKS + block) * BLOCK;
 		item->length = 1 + rng_below(BLOCK);
-		payload = member_outbox(&me, me.area) + item->offset;
+		payload = me.outbox + item->offset;
 		for (i = 0; i < item->length; i++)
 			payload[i] = sequence + i;
 	}
@@ -173,7 +195,7 @@ static bool receive_one(void)
 {
 	__u32 index = me.area->inbox_consumer;
 	const struct ivring_item *item = &me.inbox->item[index % ENTRIES];
-	const void *payload = NULL;
+	const __u8 *payload = NULL;
 	struct traffic *t;
 	struct body body;
 
@@ -193,10 +215,10 @@ static bool receive_one(void)
 	      body.sequence, item->from, item->from_gen, t->received);
 	t->received++;
 
-	if (item->length && t->to_gen != item->from_gen)
-		meet(item->from);
-	if (item->length && t->to_gen == item->from_gen)
-		payload = member_outbox(&me, peers[item->from].area) + item->offset;
+	if (item->length)
+		payload = outbox_of(item);
+	if (payload)
+		payload += item->offset;
 	if (item->length && !payload)
 		/* Its sender has left, and its payload was never mapped. */
 		count(&counts->orphans, 1);

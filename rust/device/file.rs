@@ -29,8 +29,10 @@ use crate::{
         info::{api, info, member_info},
         lane::{close_lane, doorbell, open_lane},
         mmap::mmap,
+        view::open_member,
         wait::{eventfd, fence, wait},
     },
+    memory::outbox::ivring_shmem_get_unmapped_area,
     os::user::User,
     region::registry::Hold,
     uapi::{self, IOC_MAGIC},
@@ -50,6 +52,7 @@ const IOC_OPEN_LANE: u32 = _IOW::<uapi::OpenLane>(IOC_MAGIC, uapi::NR_OPEN_LANE)
 const IOC_CLOSE_LANE: u32 = _IOW::<uapi::CloseLane>(IOC_MAGIC, uapi::NR_CLOSE_LANE);
 const IOC_DOORBELL: u32 = _IOW::<uapi::Doorbell>(IOC_MAGIC, uapi::NR_DOORBELL);
 const IOC_FENCE: u32 = _IO(IOC_MAGIC, uapi::NR_FENCE);
+const IOC_OPEN_MEMBER: u32 = _IOW::<uapi::OpenMember>(IOC_MAGIC, uapi::NR_OPEN_MEMBER);
 const IOC_NEXT_WATCH: u32 = _IOR::<uapi::NextWatch>(IOC_MAGIC, uapi::NR_NEXT_WATCH);
 
 #[vtable]
@@ -90,6 +93,11 @@ impl MiscDevice for Endpoint {
                 return Ok(rung.into());
             }
             IOC_FENCE => fence(endpoint.caller()?),
+            IOC_OPEN_MEMBER => {
+                let descriptor = open_member(endpoint.caller()?, User::at(address))?;
+                // CAST: A descriptor is not negative.
+                return Ok(descriptor as isize);
+            }
             IOC_NEXT_WATCH => endpoint.as_member(|caller| next_watch(caller, User::at(address)))?,
             _ => return Err(ENOTTY),
         }
@@ -113,6 +121,7 @@ impl MiscDevice for Endpoint {
         seq_print!(seq, "ivring-room:\t{}\n", stats.room);
         seq_print!(seq, "ivring-delayed:\t{}\n", stats.delayed);
         seq_print!(seq, "ivring-pointless:\t{}\n", stats.pointless);
+        seq_print!(seq, "ivring-outbox-bytes:\t{}\n", member.outbox.bytes());
     }
 }
 
@@ -126,6 +135,7 @@ static OPERATIONS: Operations = Operations(bindings::file_operations {
     owner: this_module::<crate::LocalModule>().as_ptr(),
     poll: Some(poll_file),
     flush: Some(flush_file),
+    get_unmapped_area: Some(ivring_shmem_get_unmapped_area),
     // SAFETY: `into_raw` makes `fops` point to a constant.
     ..unsafe { *RAW.fops }
 });
@@ -253,6 +263,7 @@ mod tests {
         assert_eq!(IOC_CLOSE_LANE, 0x4008_be4b);
         assert_eq!(IOC_DOORBELL, 0x4008_be4c);
         assert_eq!(IOC_FENCE, 0xbe4d);
+        assert_eq!(IOC_OPEN_MEMBER, 0x4008_be4e);
         assert_eq!(IOC_NEXT_WATCH, 0x8010_be4f);
     }
 }

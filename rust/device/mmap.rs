@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The `mmap()` of a member: the area at each offset, and the access that the caller gets.
+//! The `mmap()` of a member: the memory at each offset, and the access that the caller gets.
 
 use kernel::{mm::virt::VmaNew, page::PAGE_SHIFT, prelude::*};
 
@@ -20,17 +20,18 @@ fn no_lane(error: Error) -> Error {
     }
 }
 
-/// The area that an offset of `mmap()` selects: `IVRING_MAP_*`.
-enum Mapped {
+/// The memory that an offset of `mmap()` selects: `IVRING_MAP_*`.
+pub(crate) enum Mapped {
     Region,
     Inbox,
-    Member(u32),
+    Member,
+    Outbox,
     LaneTo(u32),
     LaneFrom(u32),
 }
 
 impl Mapped {
-    /// The area with this number; `EINVAL` if there is none.
+    /// The memory with this number; `EINVAL` if there is none.
     fn at(number: u64) -> Result<Self> {
         // CAST: The differences are below `MAX_SLOTS`.
         let slot = |offset: u64, first: u64| ((offset - first) >> uapi::MAP_SHIFT) as u32;
@@ -38,7 +39,8 @@ impl Mapped {
         Ok(match offset {
             uapi::MAP_REGION => Self::Region,
             uapi::MAP_INBOX => Self::Inbox,
-            uapi::MAP_MEMBERS..uapi::MAP_LANES_TO => Self::Member(slot(offset, uapi::MAP_MEMBERS)),
+            uapi::MAP_MEMBER => Self::Member,
+            uapi::MAP_OUTBOX => Self::Outbox,
             uapi::MAP_LANES_TO..uapi::MAP_LANES_FROM => {
                 Self::LaneTo(slot(offset, uapi::MAP_LANES_TO))
             }
@@ -48,33 +50,35 @@ impl Mapped {
             _ => return Err(EINVAL),
         })
     }
+
+    /// The memory that the offset of `vma` selects, and the first of its pages to map.
+    pub(crate) fn of(vma: &VmaNew) -> Result<(Self, usize)> {
+        // SAFETY: The VMA is being set up, so no other task changes it.
+        let page = unsafe { (*vma.as_ptr()).vm_pgoff } as u64;
+        let shift = uapi::MAP_SHIFT - PAGE_SHIFT as u32;
+        let first_page = (page & ((1 << shift) - 1)) as usize;
+        Ok((Self::at(page >> shift)?, first_page))
+    }
 }
 
+/// The `mmap()` of a member's own file.
 pub(crate) fn mmap(caller: Caller<'_>, vma: &VmaNew) -> Result {
     let Caller { region, member } = caller;
-    // SAFETY: The VMA is being set up, so no other task changes it.
-    let page = unsafe { (*vma.as_ptr()).vm_pgoff } as u64;
-    let shift = uapi::MAP_SHIFT - PAGE_SHIFT as u32;
-    let first_page = (page & ((1 << shift) - 1)) as usize;
-    match Mapped::at(page >> shift)? {
-        Mapped::Region => map(&region.slots.area, vma, first_page, Access::Reader),
-        Mapped::Inbox => map(&member.inbox.area, vma, first_page, Access::Reader),
-        Mapped::Member(id) if id == u32::from(member.id.slot) => {
-            map(&member.area, vma, first_page, Access::Writer)
-        }
-        Mapped::Member(id) => {
-            let (_, peer) = region.slots.slot(id)?;
-            map(&peer.ok_or(ENXIO)?.area, vma, first_page, Access::Reader)
-        }
+    let (mapped, page) = Mapped::of(vma)?;
+    match mapped {
+        Mapped::Region => map(&region.slots.area, vma, page, Access::Reader),
+        Mapped::Inbox => map(&member.inbox.area, vma, page, Access::Reader),
+        Mapped::Member => map(&member.area, vma, page, Access::Writer),
+        Mapped::Outbox => member.outbox.map(vma, page, Access::Writer),
         Mapped::LaneTo(id) => {
             let lane = member.lanes.to(id).map_err(no_lane)?;
-            map(&lane.area, vma, first_page, Access::Writer)?;
+            map(&lane.area, vma, page, Access::Writer)?;
             lane.set_mapped();
             Ok(())
         }
         Mapped::LaneFrom(id) => {
             let lane = member.lanes.from(id).map_err(no_lane)?;
-            map(&lane.area, vma, first_page, Access::Reader)
+            map(&lane.area, vma, page, Access::Reader)
         }
     }
 }
@@ -88,13 +92,13 @@ mod tests {
     fn map_offsets() {
         assert!(matches!(Mapped::at(0), Ok(Mapped::Region)));
         assert!(matches!(Mapped::at(1), Ok(Mapped::Inbox)));
-        assert!(matches!(Mapped::at(2), Ok(Mapped::Member(0))));
-        assert!(matches!(Mapped::at(1025), Ok(Mapped::Member(1023))));
-        assert!(matches!(Mapped::at(1026), Ok(Mapped::LaneTo(0))));
-        assert!(matches!(Mapped::at(2049), Ok(Mapped::LaneTo(1023))));
-        assert!(matches!(Mapped::at(2050), Ok(Mapped::LaneFrom(0))));
-        assert!(matches!(Mapped::at(3073), Ok(Mapped::LaneFrom(1023))));
-        for number in [3074, 1 << 22, 1 << 32, (1 << 32) + 2, u64::MAX] {
+        assert!(matches!(Mapped::at(2), Ok(Mapped::Member)));
+        assert!(matches!(Mapped::at(3), Ok(Mapped::Outbox)));
+        assert!(matches!(Mapped::at(4), Ok(Mapped::LaneTo(0))));
+        assert!(matches!(Mapped::at(1027), Ok(Mapped::LaneTo(1023))));
+        assert!(matches!(Mapped::at(1028), Ok(Mapped::LaneFrom(0))));
+        assert!(matches!(Mapped::at(2051), Ok(Mapped::LaneFrom(1023))));
+        for number in [2052, 1 << 22, 1 << 32, (1 << 32) + 2, u64::MAX] {
             assert_eq!(Mapped::at(number).err(), Some(EINVAL));
         }
     }

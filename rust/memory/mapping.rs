@@ -31,13 +31,18 @@ pub(crate) enum Access {
     Reader,
 }
 
-/// Maps `area` into `vma`, without its first `first_page` pages.
+/// Checks that `vma` can map a part of `size` bytes of shared memory, without its first `first_page`
+/// pages, and takes away what no mapping may do.
 ///
-/// A [`Access::Reader`]'s mapping can never become writable. No mapping can become executable,
-/// is inherited by `fork()`, or can be expanded.
-pub(crate) fn map(area: &Area, vma: &VmaNew, first_page: usize, access: Access) -> Result {
-    let backing = area.backing();
-    let pages = backing.size() >> PAGE_SHIFT;
+/// An [`Access::Reader`]'s mapping can never become writable. No mapping can become executable or
+/// is inherited by `fork()`. Returns `first_page` and the number of pages to map.
+pub(super) fn restrict(
+    vma: &VmaNew,
+    size: usize,
+    first_page: usize,
+    access: Access,
+) -> Result<(usize, usize)> {
+    let pages = size >> PAGE_SHIFT;
     let count = (vma.end() - vma.start()) >> PAGE_SHIFT;
     let first_page = nospec::index(first_page, pages).ok_or(EINVAL)?;
     if count > pages - first_page {
@@ -54,8 +59,18 @@ pub(crate) fn map(area: &Area, vma: &VmaNew, first_page: usize, access: Access) 
         vma.try_clear_maywrite().map_err(|_| EACCES)?;
     }
     vma.set_dontcopy();
-    vma.set_dontexpand();
     vma.set_dontdump();
+    Ok((first_page, count))
+}
+
+/// Maps `area` into `vma`, without its first `first_page` pages.
+///
+/// The mapping is restricted as in [`restrict`], and cannot be expanded.
+pub(crate) fn map(area: &Area, vma: &VmaNew, first_page: usize, access: Access) -> Result {
+    let backing = area.backing();
+    let pages = backing.size() >> PAGE_SHIFT;
+    let (first_page, count) = restrict(vma, backing.size(), first_page, access)?;
+    vma.set_dontexpand();
 
     let mixed = vma.set_mixedmap();
     // SAFETY: `first_page` is less than the number of pages.

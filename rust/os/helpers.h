@@ -12,6 +12,8 @@
 #include <linux/types.h>
 #include <linux/uidgid_types.h>
 
+struct file;
+
 /* os/waitqueue.rs: from the current task's time namespace to the time that the kernel counts. */
 ktime_t ivring_timens_ktime_to_host(ktime_t monotonic);
 
@@ -52,6 +54,25 @@ struct ivring_later;
 struct ivring_later *ivring_later_new(bool (*call)(void *data), void *data);
 void ivring_later_schedule(struct ivring_later *later);
 void ivring_later_stop(struct ivring_later *later);
+
+/* ivring.rs: prepares the functions below; called once. */
+int ivring_shmem_init(void);
+
+/*
+ * memory/outbox.rs: a file of shared memory. ivring_shmem_new() returns NULL if there is no memory.
+ * The file calls @drop with @owner when its last reference is gone, that of a mapping included.
+ */
+struct file *ivring_shmem_new(u64 bytes, void *owner, void (*drop)(void *owner));
+/* Makes @vma, which is being set up, a mapping of the file from @first_page on. */
+void ivring_shmem_map(struct file *file, struct vm_area_struct *vma, unsigned long first_page,
+		      bool writes);
+/* Bytes of the pages that exist, in memory or swapped out. */
+u64 ivring_shmem_bytes(struct file *file);
+
+/* device/file.rs, device/view.rs: the operation of files by which outboxes are mapped. */
+unsigned long ivring_shmem_get_unmapped_area(struct file *file, unsigned long address,
+					     unsigned long length, unsigned long pgoff,
+					     unsigned long flags);
 
 /* os/cpus.rs: sleeps until each CPU has passed a full barrier. */
 void ivring_barrier_on_all_cpus(void);

@@ -26,7 +26,7 @@ macro_rules! plain {
 }
 plain!(
     Api, Create, Attach, Info, MemberInfo, Enqueue, Wait, Eventfd, Flush, Room, OpenLane,
-    CloseLane, Doorbell, NextWatch, Item
+    CloseLane, Doorbell, OpenMember, NextWatch, Item
 );
 
 /// `EINVAL` unless `good`.

@@ -38,11 +38,17 @@ static int map_areas(struct ivr_member *member)
 		return ret;
 	member->inbox = memory;
 
-	ret = ivr_map(member->fd, IVRING_MAP_MEMBER(member->self.id), member->area_bytes,
-		      PROT_READ | PROT_WRITE, &memory);
+	ret = ivr_map(member->fd, IVRING_MAP_MEMBER, member->area_bytes, PROT_READ | PROT_WRITE,
+		      &memory);
 	if (ret)
 		return ret;
 	member->area = memory;
+
+	ret = ivr_map(member->fd, IVRING_MAP_OUTBOX, member->outbox_bytes, PROT_READ | PROT_WRITE,
+		      &memory);
+	if (ret)
+		return ret;
+	member->outbox_data = memory;
 	return 0;
 }
 
@@ -85,6 +91,7 @@ static int set_up_peers(struct ivr_member *member)
 	}
 	self->peer = member->self;
 	self->area = member->area;
+	self->outbox = member->outbox_data;
 	member->peers[member->self.id] = self;
 	return 0;
 }
@@ -103,7 +110,8 @@ int ivr_member_set_up(struct ivr_member *member)
 	member->inbox_bytes = IVRING_LANES_OFFSET((size_t)info.inbox_entries) +
 			      sizeof(struct ivring_lanes) +
 			      (size_t)info.slots * sizeof(struct ivring_lane_info);
-	member->area_bytes = IVRING_OUTBOX_OFFSET(info.slots) + info.outbox_bytes;
+	member->area_bytes = sizeof(*member->area) +
+			     (size_t)info.slots * sizeof(struct ivring_lane_end);
 	member->owner = ivr_owner_new();
 	ret = member->owner ? map_areas(member) : -ENOMEM;
 	if (!ret)
@@ -118,7 +126,6 @@ int ivr_member_set_up(struct ivr_member *member)
 	member->receiver.state.word = &member->area->state;
 	member->receiver.state.fd = member->fd;
 	member->outbox.size = info.outbox_bytes;
-	member->outbox_data = (char *)member->area + IVRING_OUTBOX_OFFSET(member->slots);
 	member->members = ivr_load(&member->area->members_seen);
 	member->members_next = member->members;
 	ivr_set_polling(member, ivr_cpus() > 1 ? IVR_POLLING_MAX_NS : 0);
@@ -146,6 +153,8 @@ int ivr_close(struct ivr_member *member)
 		ivr_peers_drop(member);
 	}
 	ivr_incoming_drop(member);
+	if (member->outbox_data)
+		ivr_unmap(member->outbox_data, member->outbox_bytes);
 	if (member->area)
 		ivr_unmap(member->area, member->area_bytes);
 	if (member->inbox)

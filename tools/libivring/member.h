@@ -28,8 +28,8 @@
  * @area:		the area of this member, which the other members read
  * @receiver:		state and ring readers of this member
  * @outbox:		allocator of @outbox_data
- * @outbox_data:	the outbox in @area
- * @peers:		array of one list per slot, of the members whose areas are mapped. This
+ * @outbox_data:	the outbox of this member, which the other members read
+ * @peers:		array of one list per slot, of the members whose memory is mapped. This
  *			member is one of them
  * @lanes_opened:	number of lanes that this member has opened
  * @members:		count of member changes at the last ivr_refresh_members() that returned 1.

@@ -81,21 +81,30 @@ struct ivring_item {
 
 /*
  * Areas. An area is contiguous memory that has exactly one writer. It is mapped by
- * mmap() at the offset given here. All mappings by others than the writer are
- * read-only, and mprotect() cannot make them writable.
+ * mmap() of the descriptor given here, at the offset given here. All mappings by others
+ * than the writer are read-only, and mprotect() cannot make them writable.
  *
  *	area		written by	mapped by
  *	region area	the kernel	every member, read-only
  *	inbox area	the kernel	the inbox's member, read-only
  *	member area	its member	its member read-write, the others read-only
+ *	outbox		its member	its member read-write, the others read-only
  *	lane area	its sender	its sender read-write, its receiver read-only
+ *
+ * A member maps its own areas, and its lanes, by its own file. At IVRING_MAP_MEMBER and
+ * IVRING_MAP_OUTBOX of this file are the member area and the outbox of the caller. It maps
+ * those of another member at the same offsets of a descriptor from IVRING_IOC_OPEN_MEMBER.
+ *
+ * The outbox holds the payload that its member sends. It is outbox_bytes long. Its pages
+ * are zero, and are allocated when they are first touched.
  */
 #define IVRING_MAP_SHIFT		30
 #define IVRING_MAP_REGION		0ULL
 #define IVRING_MAP_INBOX		(1ULL << IVRING_MAP_SHIFT)
-#define IVRING_MAP_MEMBER(id)		((2ULL + (id)) << IVRING_MAP_SHIFT)
-#define IVRING_MAP_LANE_TO(id)		((2ULL + IVRING_MAX_SLOTS + (id)) << IVRING_MAP_SHIFT)
-#define IVRING_MAP_LANE_FROM(id)	((2ULL + 2 * IVRING_MAX_SLOTS + (id)) << IVRING_MAP_SHIFT)
+#define IVRING_MAP_MEMBER		(2ULL << IVRING_MAP_SHIFT)
+#define IVRING_MAP_OUTBOX		(3ULL << IVRING_MAP_SHIFT)
+#define IVRING_MAP_LANE_TO(id)		((4ULL + (id)) << IVRING_MAP_SHIFT)
+#define IVRING_MAP_LANE_FROM(id)	((4ULL + IVRING_MAX_SLOTS + (id)) << IVRING_MAP_SHIFT)
 
 #define IVRING_MAGIC			0x676e7669u	/* "ivng", little-endian */
 
@@ -224,7 +233,7 @@ struct ivring_lane_end {
 };
 
 /**
- * struct ivring_member_area - the words and the outbox that a member itself writes.
+ * struct ivring_member_area - the words that a member itself writes.
  * @state:		IVRING_BUSY, IVRING_IDLE and so on. Before a task sleeps, the
  *			member (or the kernel on its behalf) sets IDLE, passes a full
  *			barrier and looks at the rings once more. A doorbell turns IDLE
@@ -263,10 +272,9 @@ struct ivring_lane_end {
  *			calls. A member may ignore these words if it looks at all its lanes
  * @lane:		one for each slot: the reader's end of the lane from that slot
  *
- * The outbox, which holds the payload that this member sends, begins
- * IVRING_OUTBOX_OFFSET(slots) bytes from the start of the area. It is outbox_bytes long
- * and is the last part of the area. The pad words keep words with different readers on
- * different cache lines; the member may use them as it likes.
+ * The area is sizeof(struct ivring_member_area) + 64 * slots bytes, rounded up to whole
+ * pages. The pad words keep words with different readers on different cache lines; the
+ * member may use them as it likes.
  */
 struct ivring_member_area {
 	__u32	state;
@@ -283,9 +291,6 @@ struct ivring_member_area {
 	__u32	pad3[944];
 	struct ivring_lane_end lane[];
 };
-
-#define IVRING_OUTBOX_OFFSET(slots) \
-	(sizeof(struct ivring_member_area) + (((slots) * sizeof(struct ivring_lane_end) + 4095ULL) & ~4095ULL))
 
 /**
  * struct ivring_api - what the running module offers (IVRING_IOC_API).
@@ -639,6 +644,21 @@ struct ivring_eventfd {
 	__u32	flags;
 };
 
+/**
+ * struct ivring_open_member - get a descriptor of a member's memory (IVRING_IOC_OPEN_MEMBER).
+ * @id:		slot of the member, which may be the caller itself
+ * @generation:	generation of the member
+ *
+ * The call returns a new descriptor, which is closed by exec. mmap() of it maps the memory
+ * of exactly this member, read-only: the member area at IVRING_MAP_MEMBER, and the outbox at
+ * IVRING_MAP_OUTBOX. The descriptor keeps the memory, but not the member. It can be closed
+ * once the memory is mapped.
+ */
+struct ivring_open_member {
+	__u32	id;
+	__u32	generation;
+};
+
 #define IVRING_IOC_MAGIC		0xBE
 
 #define IVRING_IOC_API		_IOR(IVRING_IOC_MAGIC, 0x40, struct ivring_api)
@@ -655,6 +675,7 @@ struct ivring_eventfd {
 #define IVRING_IOC_CLOSE_LANE	_IOW(IVRING_IOC_MAGIC, 0x4B, struct ivring_close_lane)
 #define IVRING_IOC_DOORBELL	_IOW(IVRING_IOC_MAGIC, 0x4C, struct ivring_doorbell)
 #define IVRING_IOC_FENCE	_IO(IVRING_IOC_MAGIC, 0x4D)
+#define IVRING_IOC_OPEN_MEMBER	_IOW(IVRING_IOC_MAGIC, 0x4E, struct ivring_open_member)
 #define IVRING_IOC_NEXT_WATCH	_IOR(IVRING_IOC_MAGIC, 0x4F, struct ivring_next_watch)
 
 #endif /* _UAPI_LINUX_IVRING_H */

@@ -42,6 +42,5 @@ int wreck_lane(struct ivr_peer to, const char *how)
 
 int wreck_inbox(void)
 {
-	return add_to_word(IVRING_MAP_MEMBER(ivr_self(member).id),
-			   offsetof(struct ivring_member_area, inbox_consumer), 1u << 20);
+	return add_to_word(IVRING_MAP_MEMBER, offsetof(struct ivring_member_area, inbox_consumer), 1u << 20);
 }

@@ -50,5 +50,5 @@ pub fn lane(handle: &Handle, peer: Peer, ahead: u32) -> io::Result<()> {
 /// Moves the consumer index of this member's own inbox.
 pub fn inbox(handle: &Handle) -> io::Result<()> {
     let word = offset_of!(MemberArea, inbox_consumer);
-    add_to_word(handle, abi::map_member(handle.own().id), word, 1 << 20)
+    add_to_word(handle, abi::MAP_MEMBER, word, 1 << 20)
 }

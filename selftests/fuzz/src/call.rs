@@ -54,6 +54,8 @@ calls! {
     NextWatch "next-watch" 4 (fd: FILE, at: PLACE);
     /// The ioctl has no argument, but is passed one.
     Fence "fence" 2 (fd: FILE, at: PLACE);
+    /// Puts the descriptor of a member's memory into the table.
+    OpenMember "open-member" 5 (fd: FILE, to: SLOT, gen: GENERATION, view: FILE, at: PLACE);
     /// An ioctl that does not exist.
     Ioctl "ioctl" 1 (fd: FILE, command: COMMAND, at: PLACE);
     Map "map" 8 (map: MAP, fd: FILE, area: AREA, id: SLOT, page: PAGE, pages: PAGES, prot: PROT, flags: MAP_FLAGS);

@@ -147,6 +147,7 @@ pub mod area {
     pub const INBOX: u64 = 2;
     pub const LANE_TO: u64 = 3;
     pub const LANE_FROM: u64 = 4;
+    pub const OUTBOX: u64 = 5;
 }
 
 /// What kind of name is passed. Other numbers are names of their own.
@@ -197,7 +198,8 @@ domain! {
     DEADLINE { none = deadline::NONE, soon = deadline::SOON; past = deadline::PAST, later = deadline::LATER, never = deadline::NEVER }
     /// The distance from the position that the last ENQUEUE returned.
     POSITION (open) { 0, minus1 = u64::MAX, 1; 2, minus4 = u64::MAX - 3, 64, half = 0x8000_0000 }
-    AREA { member = area::MEMBER, inbox = area::INBOX, region = area::REGION, laneto = area::LANE_TO, lanefrom = area::LANE_FROM }
+    AREA { member = area::MEMBER, inbox = area::INBOX, region = area::REGION, laneto = area::LANE_TO, lanefrom = area::LANE_FROM,
+        outbox = area::OUTBOX }
     /// The first page.
     PAGE (open) { 0; 1, 2, 3, 17, 18, far = 0x3ffff }
     /// The number of pages. 0 stands for a number that fits most areas of the program.

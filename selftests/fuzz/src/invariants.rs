@@ -252,11 +252,7 @@ impl Member {
             );
             Ok((address, pages * 4096))
         };
-        let own = map(
-            abi::map_member(self.id),
-            1,
-            libc::PROT_READ | libc::PROT_WRITE,
-        )?;
+        let own = map(abi::MAP_MEMBER, 1, libc::PROT_READ | libc::PROT_WRITE)?;
         let inbox = map(abi::MAP_INBOX, 2, libc::PROT_READ)?;
         let result = self.read_all(own.0.cast(), inbox.0.cast());
         for (address, length) in [own, inbox] {

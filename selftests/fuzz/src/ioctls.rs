@@ -171,6 +171,15 @@ pub fn step(track: &mut Track, step: &Step) -> Outcome {
             };
             call(track, step, fd, abi::IOC_DOORBELL, a3, doorbell, false).0
         }
+        Call::OpenMember => {
+            let open = abi::OpenMember {
+                id: a1 as u32,
+                generation: number(fd, a1, a2),
+            };
+            let outcome = call(track, step, fd, abi::IOC_OPEN_MEMBER, a4, open, false).0;
+            track.process.files.put(a3, outcome.unwrap_or(-1) as i32);
+            outcome.map(|_| 0)
+        }
         Call::NextWatch => {
             let next = abi::NextWatch::default();
             call(track, step, fd, abi::IOC_NEXT_WATCH, a1, next, false).0
@@ -274,6 +283,7 @@ fn call<T: Copy>(
     match outcome {
         Ok(0) => {}
         Ok(1) if step.call == Call::Doorbell => {}
+        Ok(3..) if step.call == Call::OpenMember => {}
         Ok(other) if is_ours(track, fd) => track.find(&format!("{step} returns {other}")),
         Ok(_) => {}
         Err(error) => {
@@ -306,6 +316,13 @@ pub fn is_ours(track: &Track, fd: i32) -> bool {
     // SAFETY: Zeros are a valid structure, and there is room for it.
     let known = unsafe { libc::fstat(fd, &mut stat) } == 0;
     track.process.single && known && stat.st_rdev == track.process.device
+}
+
+/// Whether a descriptor is one of a member's memory, and no other thread can have changed that.
+pub fn is_view(track: &Track, fd: i32) -> bool {
+    let link = std::fs::read_link(format!("/proc/self/fd/{fd}"));
+    let is_view = |link: std::path::PathBuf| link.as_os_str() == "anon_inode:[ivring-member]";
+    track.process.single && link.is_ok_and(is_view)
 }
 
 pub fn no_info() -> abi::Info {

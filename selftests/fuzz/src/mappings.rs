@@ -190,7 +190,11 @@ impl Mappings {
             // SAFETY: May be called with any address; one page has one byte.
             unsafe { libc::mincore(mapping.address as *mut _, PAGE, &mut page) == 0 }
         };
-        let ours = all.iter().flatten().filter(|mapping| mapping.is_ours);
+        // A member may pass the mapping of its own outbox on, by madvise().
+        let kept = |mapping: &&Mapping| {
+            mapping.is_ours && (mapping.area != area::OUTBOX || mapping.is_reader)
+        };
+        let ours = all.iter().flatten().filter(kept);
         ours.filter(is_mapped).count()
     }
 }

@@ -12,7 +12,7 @@ use crate::actions::{NOTHING, outcome};
 use crate::call::Call;
 use crate::domain::{FIT, area};
 use crate::files::errno;
-use crate::ioctls::{info, is_ours};
+use crate::ioctls::{info, is_ours, is_view};
 use crate::mappings::{Mapping, PAGE};
 use crate::program::Step;
 use crate::track::{Outcome, Track, name_of};
@@ -21,27 +21,27 @@ use crate::verdict;
 pub fn map(track: &mut Track, step: &Step) -> Outcome {
     let [place, fd, kind, id, page, pages, prot, flags, _] = step.arguments;
     let fd = track.process.files.get(fd);
-    let ours = is_ours(track, fd);
-    let info = info(fd).filter(|_| ours);
+    let view = is_view(track, fd);
+    let info = info(fd).filter(|_| is_ours(track, fd));
+    let ours = view || is_ours(track, fd);
     let first = match kind {
         area::REGION => abi::MAP_REGION,
         area::INBOX => abi::MAP_INBOX,
         area::LANE_TO => abi::map_lane_to(id as u32),
         area::LANE_FROM => abi::map_lane_from(id as u32),
-        _ => abi::map_member(id as u32),
+        area::OUTBOX => abi::MAP_OUTBOX,
+        _ => abi::MAP_MEMBER,
     };
     let offset = first.wrapping_add(page.wrapping_mul(PAGE as u64)) & (i64::MAX as u64);
     let pages = match (pages, kind) {
-        (0, area::REGION) => 1,
-        (0, area::MEMBER) => 3,
+        (0, area::REGION | area::OUTBOX) => 1,
         (0, _) => 2,
         _ => (pages as usize).min(0x1000_0000),
     };
     let length = pages * PAGE;
     let is_reader = match kind {
         area::REGION | area::INBOX | area::LANE_FROM => ours,
-        area::MEMBER => info.is_some_and(|info| u64::from(info.id) != id),
-        _ => false,
+        _ => view,
     };
     let prot = match prot {
         FIT if is_reader => libc::PROT_READ as u64,
@@ -142,8 +142,11 @@ pub fn remap(track: &Track, place: u64, how: u64) -> Outcome {
         if address == libc::MAP_FAILED {
             return Some(Err(errno()));
         }
-        (map.address, map.length) = (address as usize, new);
-        Some(Ok(i64::from(map.is_ours && new > old)))
+        map.address = address as usize;
+        // The writer may expand the mapping of its outbox, but may not use it behind the end.
+        let expands = map.area == area::OUTBOX && !map.is_reader;
+        map.length = if expands { map.length.min(new) } else { new };
+        Some(Ok(i64::from(map.is_ours && !expands && new > old)))
     });
     match remapped {
         None => NOTHING,

@@ -127,6 +127,7 @@ impl<'a> Track<'a> {
             | Call::Doorbell
             | Call::NextWatch
             | Call::Fence
+            | Call::OpenMember
             | Call::Ioctl => ioctls::step(self, step),
             _ => actions::step(self, step),
         }

@@ -4,8 +4,8 @@
 
 use libc::{
     EACCES, EAGAIN, EBADF, EBUSY, ECONNREFUSED, ECONNRESET, EDQUOT, EEXIST, EFAULT, EINTR, EINVAL,
-    EISCONN, EMFILE, ENOBUFS, ENOENT, ENOMEM, ENOSPC, ENOTCONN, ENOTTY, ENXIO, EOWNERDEAD, EPERM,
-    EPIPE, EPROTO, ESTALE, ETIMEDOUT,
+    EISCONN, EMFILE, ENFILE, ENOBUFS, ENOENT, ENOMEM, ENOSPC, ENOTCONN, ENOTTY, ENXIO, EOWNERDEAD,
+    EPERM, EPIPE, EPROTO, ESTALE, ETIMEDOUT,
 };
 
 use crate::call::Call;
@@ -46,6 +46,7 @@ pub fn is_documented(call: Call, error: i32, waits: bool) -> bool {
         Call::Doorbell => &[CALL, &[EPIPE, ESTALE, ENOENT, ECONNRESET]],
         Call::NextWatch => &[MEMBER, &[EFAULT, EAGAIN]],
         Call::Fence => &[MEMBER],
+        Call::OpenMember => &[CALL, &[EPIPE, ESTALE, EMFILE, ENFILE, ENOMEM]],
         Call::Ioctl => &[&[ENOTTY]],
         Call::Map => &[MEMBER, MAP],
         _ => return true,

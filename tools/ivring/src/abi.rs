@@ -27,4 +27,5 @@ pub const IOC_OPEN_LANE: Opcode = opcode::write::<OpenLane>(MAGIC_BYTE, NR_OPEN_
 pub const IOC_CLOSE_LANE: Opcode = opcode::write::<CloseLane>(MAGIC_BYTE, NR_CLOSE_LANE as u8);
 pub const IOC_DOORBELL: Opcode = opcode::write::<Doorbell>(MAGIC_BYTE, NR_DOORBELL as u8);
 pub const IOC_FENCE: Opcode = opcode::none(MAGIC_BYTE, NR_FENCE as u8);
+pub const IOC_OPEN_MEMBER: Opcode = opcode::write::<OpenMember>(MAGIC_BYTE, NR_OPEN_MEMBER as u8);
 pub const IOC_NEXT_WATCH: Opcode = opcode::read::<NextWatch>(MAGIC_BYTE, NR_NEXT_WATCH as u8);

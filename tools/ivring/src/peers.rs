@@ -3,14 +3,15 @@
 //! The other members of a region.
 
 use std::collections::HashMap;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-use rustix::io::Errno;
+use rustix::io::{self, Errno};
 
 use crate::error::{OpenLaneError, PeerError, SendError, SystemError};
-use crate::os::area::{Geometry, PeerArea, RegionArea};
+use crate::os::area::{Geometry, PeerArea, PeerOutbox, RegionArea};
+use crate::os::sys;
 use crate::peer::Peer;
 
 /// The generations of all slots.
@@ -39,7 +40,7 @@ pub(crate) enum Left {
     Stale,
 }
 
-/// The reason why the area of a peer is not mapped.
+/// The reason why the area or the outbox of a peer is not mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AreaError {
     Left(Left),
@@ -88,11 +89,65 @@ pub(crate) fn check(region: &RegionArea, peer: Peer) -> Result<(), Left> {
     }
 }
 
-/// The areas of peers that this member has mapped: at most two per slot, of the latest member and
-/// of one before it, whose items may be unread yet.
+/// Memory of peers that this member has mapped: at most that of two members per slot, of the latest
+/// one and of one before it, whose items may be unread yet.
+struct Mapped<T>(HashMap<Peer, Arc<T>>);
+
+impl<T> Default for Mapped<T> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<T> Mapped<T> {
+    fn get(&self, peer: Peer) -> Option<Arc<T>> {
+        self.0.get(&peer).cloned()
+    }
+
+    /// The peer's memory. Maps it with `map`, by a descriptor of the peer's memory, if it is not
+    /// mapped yet.
+    fn get_or_map(
+        &mut self,
+        peer: Peer,
+        fd: BorrowedFd<'_>,
+        region: &RegionArea,
+        map: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> Result<Arc<T>, AreaError> {
+        if let Some(memory) = self.get(peer) {
+            return Ok(memory);
+        }
+        let view = sys::open_member(fd, peer).map_err(|errno| match errno {
+            Errno::PIPE => AreaError::Left(Left::Gone),
+            Errno::STALE => AreaError::Left(Left::Stale),
+            // No member had this generation.
+            Errno::INVAL => AreaError::Left(check(region, peer).err().unwrap_or(Left::Gone)),
+            errno => AreaError::System(SystemError::of("IVRING_IOC_OPEN_MEMBER", errno)),
+        })?;
+        let memory = map(view.as_fd()).map_err(|errno| match errno {
+            // Only the outbox is kept of a member that has left.
+            Errno::NXIO => AreaError::Left(check(region, peer).err().unwrap_or(Left::Gone)),
+            errno => AreaError::System(SystemError::of("mmap", errno)),
+        })?;
+        let memory = Arc::new(memory);
+
+        let others = self.0.keys().filter(|other| other.id == peer.id);
+        let latest = others.max().copied();
+        self.0
+            .retain(|other, _| other.id != peer.id || Some(*other) == latest);
+        self.0.insert(peer, Arc::clone(&memory));
+        Ok(memory)
+    }
+
+    fn forget_departed(&mut self, generations: &[u32]) {
+        self.0.retain(|peer, _| !peer.has_left(generations));
+    }
+}
+
+/// The areas and the outboxes of peers that this member has mapped.
 #[derive(Default)]
 pub(crate) struct Peers {
-    areas: HashMap<Peer, Arc<PeerArea>>,
+    areas: Mapped<PeerArea>,
+    outboxes: Mapped<PeerOutbox>,
 }
 
 impl Peers {
@@ -111,36 +166,35 @@ impl Peers {
         region: &RegionArea,
         geometry: &Geometry,
     ) -> Result<Arc<PeerArea>, AreaError> {
-        if let Some(area) = self.mapped(peer) {
-            return Ok(area);
-        }
+        let map = |view: BorrowedFd<'_>| PeerArea::map(view, geometry);
+        self.areas.get_or_map(peer, fd, region, map)
+    }
 
-        // The mapping is known to be this peer's area only if the peer was present before and after
-        // the call.
-        check(region, peer)?;
-        let area = PeerArea::map(fd, peer.id, geometry).map_err(|errno| match errno {
-            // There is no member in the slot.
-            Errno::NXIO => AreaError::Left(Left::Gone),
-            errno => AreaError::System(SystemError::of("mmap", errno)),
-        })?;
-        let area = Arc::new(area);
-        check(region, peer)?;
-
-        let others = self.areas.keys().filter(|other| other.id == peer.id);
-        let previous = others.max().copied();
-        self.areas
-            .retain(|other, _| other.id != peer.id || Some(*other) == previous);
-        self.areas.insert(peer, Arc::clone(&area));
-        Ok(area)
+    /// The peer's outbox. Maps it if it is not mapped yet.
+    ///
+    /// # Errors
+    ///
+    /// [`AreaError::Left`] if the peer has left, and no item of the peer that names payload is
+    /// unread.
+    pub(crate) fn outbox(
+        &mut self,
+        peer: Peer,
+        fd: BorrowedFd<'_>,
+        region: &RegionArea,
+        geometry: &Geometry,
+    ) -> Result<Arc<PeerOutbox>, AreaError> {
+        let map = |view: BorrowedFd<'_>| PeerOutbox::map(view, geometry);
+        self.outboxes.get_or_map(peer, fd, region, map)
     }
 
     /// The peer's area, if it is mapped.
     pub(crate) fn mapped(&self, peer: Peer) -> Option<Arc<PeerArea>> {
-        self.areas.get(&peer).cloned()
+        self.areas.get(peer)
     }
 
-    /// Unmaps the areas of members that had left when the slots had these generations.
+    /// Unmaps the memory of members that had left when the slots had these generations.
     pub(crate) fn forget_departed(&mut self, generations: &[u32]) {
-        self.areas.retain(|peer, _| !peer.has_left(generations));
+        self.areas.forget_departed(generations);
+        self.outboxes.forget_departed(generations);
     }
 }

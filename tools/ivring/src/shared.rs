@@ -13,7 +13,9 @@ use ivring_protocol::room::has_read;
 
 use crate::deadline::Deadline;
 use crate::error::{AllocError, AttachError, FlushError, SystemError};
-use crate::os::area::{Geometry, InboxArea, MemberArea, PeerArea, RegionArea};
+use crate::os::area::{
+    Geometry, InboxArea, MemberArea, OutboxArea, PeerArea, PeerOutbox, RegionArea,
+};
 use crate::os::process::Process;
 use crate::os::sys;
 use crate::payload::outbox::Outbox;
@@ -46,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) geometry: Geometry,
     pub(crate) region: RegionArea,
     pub(crate) area: MemberArea,
+    pub(crate) outbox_area: OutboxArea,
     pub(crate) inbox: InboxArea,
     peers: Mutex<Peers>,
     /// Per slot, the generation whose area was mapped last.
@@ -78,7 +81,8 @@ impl Shared {
             own,
             geometry,
             region: RegionArea::map(fd.as_fd(), &geometry).map_err(unmapped)?,
-            area: MemberArea::map(fd.as_fd(), own.id, &geometry).map_err(unmapped)?,
+            area: MemberArea::map(fd.as_fd(), &geometry).map_err(unmapped)?,
+            outbox_area: OutboxArea::map(fd.as_fd(), &geometry).map_err(unmapped)?,
             inbox: InboxArea::map(fd.as_fd(), &geometry).map_err(unmapped)?,
             peers: Mutex::default(),
             mapped: (0..geometry.slots).map(|_| AtomicU32::new(0)).collect(),
@@ -151,6 +155,12 @@ impl Shared {
         // The kernel has mapped it, so the peer was a member of the region and its slot exists.
         self.mapped[peer.id as usize].store(peer.generation, Ordering::Relaxed);
         Ok(area)
+    }
+
+    /// The outbox of a peer. Maps it if it is not mapped yet.
+    pub(crate) fn outbox_of(&self, peer: Peer) -> Result<Arc<PeerOutbox>, AreaError> {
+        self.peers()
+            .outbox(peer, self.fd(), &self.region, &self.geometry)
     }
 
     /// Maps the area of a peer before the peer can leave, so that its consumer indices can be read

@@ -119,10 +119,11 @@ fn assertions() -> Assertions {
     layout!(to: "ivring_close_lane" CloseLane { from generation });
     layout!(to: "ivring_doorbell" Doorbell { id generation });
     layout!(to: "ivring_eventfd" Eventfd { fd flags });
-    constants!(to: MAP_REGION MAP_INBOX);
+    layout!(to: "ivring_open_member" OpenMember { id generation });
+    constants!(to: MAP_REGION MAP_INBOX MAP_MEMBER MAP_OUTBOX);
     constants!(to: IOC_API IOC_CREATE IOC_ATTACH IOC_INFO IOC_MEMBER_INFO IOC_ENQUEUE IOC_WAIT);
     constants!(to: IOC_EVENTFD IOC_ROOM IOC_FLUSH IOC_OPEN_LANE IOC_CLOSE_LANE IOC_DOORBELL);
-    constants!(to: IOC_FENCE IOC_NEXT_WATCH);
+    constants!(to: IOC_FENCE IOC_OPEN_MEMBER IOC_NEXT_WATCH);
 
     let mut function = |name: &str, arguments: &[u32], rust: fn(u32) -> u64| {
         for &argument in arguments {
@@ -131,11 +132,9 @@ fn assertions() -> Assertions {
         to.names.push(format!("IVRING_{name}"));
     };
     let ids = [0, 1, MAX_SLOTS - 1];
-    function("MAP_MEMBER", &ids, map_member);
     function("MAP_LANE_TO", &ids, map_lane_to);
     function("MAP_LANE_FROM", &ids, map_lane_from);
     function("LANES_OFFSET", &[2, MAX_INBOX_ENTRIES], lanes_offset);
-    function("OUTBOX_OFFSET", &[1, 64, 65, MAX_SLOTS], outbox_offset);
     to
 }
 

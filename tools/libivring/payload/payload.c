@@ -138,9 +138,9 @@ int ivr_payload(struct ivr_member *member, const struct ivring_item *item, const
 		return ret;
 	if (item->offset > member->outbox_bytes || item->length > member->outbox_bytes - item->offset)
 		return ivr_fail(-EPROTO, "The payload of the item lies outside of the sender's outbox.");
-	ret = ivr_peers_get(member, ivr_sender(item), &sender);
+	ret = ivr_peers_get_outbox(member, ivr_sender(item), &sender);
 	if (ret == -EPIPE || ret == -ESTALE)
-		return ivr_fail(ret, "The sender has left, and its outbox is not mapped.");
+		return ivr_fail(ret, "The sender has left, and all its items have been consumed.");
 	if (ret)
 		return ret;
 	/*
@@ -148,7 +148,7 @@ int ivr_payload(struct ivr_member *member, const struct ivring_item *item, const
 	 * the handler returns.
 	 */
 	sender->lent = member->receiver.consumed + (unconsumed ? unconsumed : 1);
-	*data = (const char *)sender->area + IVRING_OUTBOX_OFFSET(member->slots) + item->offset;
+	*data = sender->outbox + item->offset;
 	return 0;
 }
 

@@ -27,32 +27,57 @@ struct ivr_mapped_peer *ivr_peers_find(const struct ivr_member *member, struct i
 
 static const struct ivr_reason map_reasons[] = {
 	{ -EAGAIN, "The process has locked as much memory as its limit allows." },
+	{ -EMFILE, "The process has as many descriptors as its limit allows." },
+	{ -ENFILE, "The system has as many open files as its limit allows." },
 	{ 0 },
 };
 
-/*
- * The generation is checked before and after mmap(). If it is the same, the mapped area is that of
- * this peer.
- */
-static int map_area(struct ivr_member *member, struct ivr_peer peer,
-		    const struct ivring_member_area **area)
+/* Maps memory of the peer. The descriptor that names the peer is needed only for mmap(). */
+static int map_view(struct ivr_member *member, struct ivr_peer peer, uint64_t offset, size_t length,
+		    void **memory)
+{
+	struct ivring_open_member call = { .id = peer.id, .generation = peer.generation };
+	int view, ret;
+
+	view = ivr_ioctl(member->fd, IVRING_IOC_OPEN_MEMBER, &call);
+	if (view == -EINVAL || view == -EPIPE || view == -ESTALE)
+		return ivr_peer_fail(member, peer, view);
+	if (view < 0)
+		return ivr_fail_as(view, map_reasons);
+	ret = ivr_map(view, offset, length, PROT_READ, memory);
+	ivr_device_close(view);
+	if (ret == -ENXIO) {
+		/* Only the outbox is kept of a member that has left. */
+		ret = ivr_peer_check(member, peer);
+		return ivr_peer_fail(member, peer, ret ? ret : -EPIPE);
+	}
+	return ret ? ivr_fail_as(ret, map_reasons) : 0;
+}
+
+static int map_area(struct ivr_member *member, struct ivr_mapped_peer *peer)
 {
 	void *memory;
-	int ret, gone;
+	int ret;
 
-	ret = ivr_peer_check(member, peer);
-	if (ret)
-		return ivr_peer_fail(member, peer, ret);
-	ret = ivr_map(member->fd, IVRING_MAP_MEMBER(peer.id), member->area_bytes, PROT_READ, &memory);
-	gone = ivr_peer_check(member, peer);
-	if (gone && !ret)
-		ivr_unmap(memory, member->area_bytes);
-	if (gone)
-		return ivr_peer_fail(member, peer, gone);
-	if (ret)
-		return ivr_fail_as(ret, map_reasons);
-	*area = memory;
-	return 0;
+	if (peer->area)
+		return 0;
+	ret = map_view(member, peer->peer, IVRING_MAP_MEMBER, member->area_bytes, &memory);
+	if (!ret)
+		peer->area = memory;
+	return ret;
+}
+
+static int map_outbox(struct ivr_member *member, struct ivr_mapped_peer *peer)
+{
+	void *memory;
+	int ret;
+
+	if (peer->outbox)
+		return 0;
+	ret = map_view(member, peer->peer, IVRING_MAP_OUTBOX, member->outbox_bytes, &memory);
+	if (!ret)
+		peer->outbox = memory;
+	return ret;
 }
 
 static bool is_there(const struct ivr_mapped_peer *peer)
@@ -77,7 +102,7 @@ static bool is_useless(const struct ivr_mapped_peer *peer)
 	return peer->left && !is_held(peer);
 }
 
-/* Removes the peer from its list, and unmaps its area and the lane to it. */
+/* Removes the peer from its list, and unmaps its memory and the lane to it. */
 static void drop(struct ivr_member *member, struct ivr_mapped_peer **link)
 {
 	struct ivr_mapped_peer *peer = *link;
@@ -85,8 +110,10 @@ static void drop(struct ivr_member *member, struct ivr_mapped_peer **link)
 	*link = peer->next;
 	if (peer->lane.ring)
 		ivr_unmap(peer->lane.ring, ivr_ring_bytes(peer->lane.mask + 1));
-	if (peer->area != member->area)
+	if (peer->area && peer->area != member->area)
 		ivr_unmap(peer->area, member->area_bytes);
+	if (peer->outbox && peer->outbox != member->outbox_data)
+		ivr_unmap(peer->outbox, member->outbox_bytes);
 	free(peer);
 }
 
@@ -103,14 +130,17 @@ static void drop_where(struct ivr_member *member, bool (*match)(const struct ivr
 				link = &(*link)->next;
 }
 
-/* Drops the members of a slot before the latest two. The latest is first in the list. */
-static void drop_old(struct ivr_member *member, uint32_t id)
+/*
+ * Drops the members of the slot of @used before the latest two, except @used itself and those
+ * whose memory is in use. The latest member of a slot is first in the list.
+ */
+static void drop_old(struct ivr_member *member, const struct ivr_mapped_peer *used)
 {
-	struct ivr_mapped_peer **link = &member->peers[id];
+	struct ivr_mapped_peer **link = &member->peers[used->peer.id];
 	uint32_t kept = 0;
 
 	while (*link) {
-		if (kept < 2 || (*link)->lent > member->receiver.consumed || is_held(*link)) {
+		if (kept < 2 || *link == used || (*link)->lent > member->receiver.consumed || is_held(*link)) {
 			kept++;
 			link = &(*link)->next;
 		} else {
@@ -119,9 +149,11 @@ static void drop_old(struct ivr_member *member, uint32_t id)
 	}
 }
 
-int ivr_peers_get(struct ivr_member *member, struct ivr_peer peer, struct ivr_mapped_peer **out)
+static int get(struct ivr_member *member, struct ivr_peer peer,
+	       int (*map)(struct ivr_member *member, struct ivr_mapped_peer *peer),
+	       struct ivr_mapped_peer **out)
 {
-	struct ivr_mapped_peer *found = ivr_peers_find(member, peer);
+	struct ivr_mapped_peer *found = ivr_peers_find(member, peer), **link;
 	int ret;
 
 	if (!found) {
@@ -137,19 +169,36 @@ int ivr_peers_get(struct ivr_member *member, struct ivr_peer peer, struct ivr_ma
 		found = calloc(1, sizeof(*found));
 		if (!found)
 			return ivr_fail_as(-ENOMEM, NULL);
-		ret = map_area(member, peer, &found->area);
+		found->peer = peer;
+		ret = map(member, found);
 		if (ret) {
 			free(found);
 			return ret;
 		}
-		found->peer = peer;
-		found->next = member->peers[peer.id];
-		member->peers[peer.id] = found;
-		/* This peer is attached, so all earlier members of its slot have left. */
-		drop_old(member, peer.id);
+		link = &member->peers[peer.id];
+		while (*link && (*link)->peer.generation > peer.generation)
+			link = &(*link)->next;
+		found->next = *link;
+		*link = found;
+		drop_old(member, found);
+	} else {
+		ret = map(member, found);
+		if (ret)
+			return ret;
 	}
 	*out = found;
 	return 0;
+}
+
+int ivr_peers_get(struct ivr_member *member, struct ivr_peer peer, struct ivr_mapped_peer **out)
+{
+	return get(member, peer, map_area, out);
+}
+
+int ivr_peers_get_outbox(struct ivr_member *member, struct ivr_peer peer,
+			 struct ivr_mapped_peer **out)
+{
+	return get(member, peer, map_outbox, out);
 }
 
 void ivr_peers_mark_departed(struct ivr_member *member)

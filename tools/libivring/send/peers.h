@@ -8,10 +8,11 @@
 #include "ivring.h"
 
 /**
- * struct ivr_mapped_peer - a member of the region whose area is mapped.
+ * struct ivr_mapped_peer - a member of the region whose area or outbox is mapped.
  * @next:	an earlier member of the same slot, or NULL
  * @peer:	slot and generation of the member
- * @area:	area of this member and of no later one; the member can change it at any time
+ * @area:	area of this member, or NULL; the member can change it at any time
+ * @outbox:	outbox of this member, or NULL; the member can change it at any time
  * @left:	the member is known to have left; its items may still be unread
  * @sent:	whether any item was put into its inbox
  * @position:	index in its inbox after the last item that was put there
@@ -25,6 +26,7 @@ struct ivr_mapped_peer {
 	struct ivr_mapped_peer *next;
 	struct ivr_peer peer;
 	const struct ivring_member_area *area;
+	const char *outbox;
 	bool left;
 	bool sent;
 	uint32_t position;
@@ -34,19 +36,25 @@ struct ivr_mapped_peer {
 	bool by_hand;
 };
 
-/* The peer if its area is mapped, otherwise NULL. */
+/* The peer if its area or its outbox is mapped, otherwise NULL. */
 struct ivr_mapped_peer *ivr_peers_find(const struct ivr_member *member, struct ivr_peer peer);
 
 /*
  * Finds the peer, and maps its area if it is not mapped. Fails like ivr_peer_check(), with -ENOMEM,
- * or like mmap().
+ * or like IVRING_IOC_OPEN_MEMBER or mmap().
  *
- * Two areas of each slot stay mapped: the area of the latest member, and that of the member before
- * it, whose items may be unread. Areas of earlier members stay mapped only while their payload or
- * their lane is in use. So members that come and go cannot make this member keep an unlimited
- * number of areas.
+ * The memory of two or three members of each slot stays mapped, among them the latest. The memory of
+ * other members stays mapped only while their payload or their lane is in use. So members that come
+ * and go cannot make this member keep an unlimited number of mappings.
  */
 int ivr_peers_get(struct ivr_member *member, struct ivr_peer peer, struct ivr_mapped_peer **out);
+
+/*
+ * The same for the outbox of the peer. If the peer has left, this succeeds as long as an item of it
+ * that names payload is unread.
+ */
+int ivr_peers_get_outbox(struct ivr_member *member, struct ivr_peer peer,
+			 struct ivr_mapped_peer **out);
 
 /* Marks the mapped peers that have left. Must not be called while changes are held back. */
 void ivr_peers_mark_departed(struct ivr_member *member);

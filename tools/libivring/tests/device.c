@@ -20,6 +20,23 @@ struct member members[SLOTS];
 static struct memory region;
 static int slot_of_file[FILES];
 static int files;
+
+/* Descriptors of IVRING_IOC_OPEN_MEMBER follow those of the device. */
+#define VIEWS	4
+static struct view {
+	bool open;
+	struct memory area;	/* @at is NULL if the member has left */
+	struct memory outbox;
+} views[VIEWS];
+
+/* Outboxes of members that have left, which the device keeps until it is reset. */
+#define LEFT	64
+static struct left {
+	uint32_t id, generation;
+	struct memory outbox;
+} left[LEFT];
+static unsigned int left_count;
+
 static int region_holder;	/* descriptor that made the region without a member, or -1 */
 
 struct memory new_memory(size_t bytes)
@@ -51,8 +68,11 @@ void device_reset(void)
 	drop_memory(&region);
 	for (id = 0; id < SLOTS; id++) {
 		drop_memory(&members[id].area);
+		drop_memory(&members[id].outbox);
 		drop_memory(&members[id].inbox);
 	}
+	while (left_count)
+		drop_memory(&left[--left_count].outbox);
 	drop_lanes();
 	memset(&device, 0, sizeof(device));
 	device.version = IVRING_API_VERSION;
@@ -181,8 +201,21 @@ int ivr_device_open(void)
 	return files++;
 }
 
+static void close_view(struct view *view)
+{
+	view->open = false;
+	if (view->area.at)
+		close(view->area.fd);
+	close(view->outbox.fd);
+}
+
 void ivr_device_close(int fd)
 {
+	if (fd >= FILES) {
+		close_view(&views[fd - FILES]);
+		device.open_files--;
+		return;
+	}
 	if (slot_of_file[fd] >= 0 && !device.in_child) {
 		leave_lanes((uint32_t)slot_of_file[fd]);
 		ivr_store(&device_area((uint32_t)slot_of_file[fd])->state, IVRING_GONE);
@@ -201,17 +234,15 @@ static int find_memory(uint32_t id, uint64_t offset, bool write, const struct me
 {
 	uint32_t number = (uint32_t)(offset >> IVRING_MAP_SHIFT), other;
 
+	if (offset == IVRING_MAP_MEMBER || offset == IVRING_MAP_OUTBOX) {
+		*found = offset == IVRING_MAP_MEMBER ? &members[id].area : &members[id].outbox;
+		return 0;
+	}
 	if (offset == IVRING_MAP_REGION || offset == IVRING_MAP_INBOX) {
 		*found = offset == IVRING_MAP_REGION ? &region : &members[id].inbox;
 		return write ? -EACCES : 0;
 	}
-	other = (number - 2) % IVRING_MAX_SLOTS;
-	if (offset < IVRING_MAP_LANE_TO(0)) {
-		*found = &members[other].area;
-		if (!(region_table()->generation[other] & 1))
-			return -ENXIO;
-		return write && other != id ? -EACCES : 0;
-	}
+	other = (number - 4) % IVRING_MAX_SLOTS;
 	if (device.lane_map_error) {
 		int ret = device.lane_map_error;
 
@@ -234,7 +265,12 @@ int ivr_map(int fd, uint64_t offset, size_t length, int prot, void **memory)
 	int ret;
 
 	call_once(&device.before_map);
-	ret = find_memory((uint32_t)slot_of_file[fd], offset, prot & PROT_WRITE, &from);
+	if (fd >= FILES) {
+		from = offset == IVRING_MAP_MEMBER ? &views[fd - FILES].area : &views[fd - FILES].outbox;
+		ret = !from->at ? -ENXIO : prot & PROT_WRITE ? -EACCES : 0;
+	} else {
+		ret = find_memory((uint32_t)slot_of_file[fd], offset, prot & PROT_WRITE, &from);
+	}
 	if (ret)
 		return ret;
 	if (length > from->bytes)
@@ -313,9 +349,17 @@ static int attach(int fd, struct ivring_attach *call)
 		return -EBUSY;
 	member = &members[id];
 	drop_memory(&member->area);
+	if (member->outbox.at) {
+		if (left_count == LEFT)
+			abort();
+		left[left_count++] = (struct left){ id, region_table()->generation[id] - 1,
+						    member->outbox };
+	}
 	drop_memory(&member->inbox);
 	*member = (struct member){ .producer = device.first_index, .consumer = device.first_index };
-	member->area = new_memory(IVRING_OUTBOX_OFFSET(geometry.slots) + geometry.outbox_bytes);
+	member->area = new_memory(sizeof(struct ivring_member_area) +
+				  geometry.slots * sizeof(struct ivring_lane_end));
+	member->outbox = new_memory(geometry.outbox_bytes);
 	member->inbox = new_memory(IVRING_LANES_OFFSET(geometry.inbox_entries) +
 				   sizeof(struct ivring_lanes) +
 				   geometry.slots * sizeof(struct ivring_lane_info));
@@ -340,6 +384,54 @@ int check_peer(uint32_t id, uint32_t generation)
 	if (generation == now)
 		return 0;
 	return now & 1 ? -ESTALE : -EPIPE;
+}
+
+/* The outbox of a member that has left, if it is kept for the member @for_id. */
+static struct memory *kept_outbox(uint32_t for_id, uint32_t id, uint32_t generation)
+{
+	const struct ivring_ring_area *inbox = device_inbox(for_id);
+	uint32_t index = device_area(for_id)->inbox_consumer, i;
+	bool kept = lanes_of(for_id)->lane[id].generation == generation;
+
+	for (; !kept && index != device_producer(for_id); index++) {
+		const struct ivring_item *item = &inbox->item[index % geometry.inbox_entries];
+
+		kept = item->from == id && item->from_gen == generation && item->length;
+	}
+	if (!kept)
+		return NULL;
+	if (generation + 1 == region_table()->generation[id])
+		return &members[id].outbox;
+	for (i = 0; i < left_count; i++)
+		if (left[i].id == id && left[i].generation == generation)
+			return &left[i].outbox;
+	return NULL;
+}
+
+static int open_member(uint32_t caller, const struct ivring_open_member *call)
+{
+	int ret = check_peer(call->id, call->generation), i;
+	struct view view = { .open = true };
+	const struct memory *outbox;
+
+	outbox = ret ? NULL : &members[call->id].outbox;
+	if (ret == -EPIPE || ret == -ESTALE)
+		outbox = kept_outbox(caller, call->id, call->generation);
+	if (!outbox)
+		return ret;
+	if (!ret) {
+		view.area = members[call->id].area;
+		view.area.fd = dup(view.area.fd);
+	}
+	view.outbox = *outbox;
+	view.outbox.fd = dup(view.outbox.fd);
+	for (i = 0; i < VIEWS && views[i].open; i++)
+		;
+	if (i == VIEWS)
+		abort();
+	views[i] = view;
+	device.open_files++;
+	return FILES + i;
 }
 
 static int make_fence(void)
@@ -423,6 +515,8 @@ int ivr_ioctl(int fd, unsigned long request, void *arg)
 		return close_lane(id, arg);
 	case IVRING_IOC_DOORBELL:
 		return ring_lane(id, arg);
+	case IVRING_IOC_OPEN_MEMBER:
+		return open_member(id, arg);
 	default:
 		return -ENOTTY;
 	}

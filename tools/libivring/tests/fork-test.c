@@ -24,6 +24,7 @@ static void lose_mappings(void)
 	munmap((void *)member->region, member->region_bytes);
 	munmap((void *)member->inbox, member->inbox_bytes);
 	munmap(member->area, member->area_bytes);
+	munmap(member->outbox_data, member->outbox_bytes);
 }
 
 static void use_in_child(void *block)

@@ -20,6 +20,7 @@ struct memory {
 
 struct member {
 	struct memory area;
+	struct memory outbox;
 	struct memory inbox;
 	uint32_t producer;
 	uint32_t consumer;	/* last valid consumer index */

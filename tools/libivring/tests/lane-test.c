@@ -527,13 +527,13 @@ static void departed_peer_is_kept_until_an_error(void)
 	close_other();
 	/* A new peer is mapped. That drops no peer to which the caller has a lane. */
 	CHECK_EQ(ivr_send(member, ivr_self(third), &item, 1, 0), 1);
-	CHECK_EQ(device.maps, maps - 3 + 1);
+	CHECK_EQ(device.maps, maps - 4 + 1);
 	CHECK_EQ(ivr_lane_push(lane, &item), 0);
 	CHECK_EQ(ivr_lane_notify(lane), -EPIPE);
 	ivr_close(third);
 	join_third();
 	CHECK_EQ(ivr_send(member, ivr_self(third), &item, 1, 0), 1);
-	CHECK_EQ(device.maps, maps - 3 + 1 - 2);
+	CHECK_EQ(device.maps, maps - 4 + 1 - 2);
 	close_all();
 }
 

@@ -15,7 +15,7 @@ static void create_and_join(void)
 	CHECK_EQ(ivr_self(member).id, 0);
 	CHECK_EQ(ivr_self(member).generation, 1);
 	CHECK_EQ(ivr_self(other).id, 1);
-	CHECK_EQ(device.maps, 6);
+	CHECK_EQ(device.maps, 8);
 	peer.id = IVRING_ID_ANY;
 	CHECK(ivr_next_peer(member, &peer));
 	CHECK_EQ(peer.id, 1);
@@ -39,7 +39,7 @@ static void failures_leave_nothing(void)
 	CHECK_EQ(ivr_join("test", 1, 0, &third), -EBUSY);
 	CHECK_EQ(ivr_join("test", 4, 0, &third), -EINVAL);
 	CHECK(!third);
-	CHECK_EQ(device.maps, 6);
+	CHECK_EQ(device.maps, 8);
 	close_all();
 }
 
@@ -163,6 +163,7 @@ static void wait_for_a_peer(void)
 	close_all();
 }
 
+/* The member is replaced between the call that names it and mmap(). */
 static void area_of_the_right_generation(void)
 {
 	struct ivring_item item = { 0 };
@@ -170,13 +171,19 @@ static void area_of_the_right_generation(void)
 
 	set_up();
 	old = ivr_self(other);
+	other->area->pad0[0] = 7;
 	device.before_map = replace_other;
 	CHECK_EQ(ivr_send(member, old, &item, 1, 0), -ESTALE);
-	CHECK(!ivr_peers_find(member, old));
-	CHECK_EQ(device.maps, 6);
+	CHECK_EQ(ivr_peers_find(member, old)->area->pad0[0], 7);
+	CHECK_EQ(device.maps, 8 + 1);
+	CHECK_EQ(device.open_files, 2);
+	/* It is dropped with the next new peer. */
 	device.before_map = close_other;
 	CHECK_EQ(ivr_send(member, ivr_self(other), &item, 1, 0), -EPIPE);
-	CHECK_EQ(device.maps, 3);
+	CHECK_EQ(device.maps, 4 + 1);
+	/* A member that has left before is not mapped. */
+	CHECK_EQ(ivr_send(member, old, &item, 1, 0), -EPIPE);
+	CHECK_EQ(device.open_files, 1);
 	close_all();
 }
 
@@ -204,23 +211,58 @@ static void payload_of_the_departed(void)
 	CHECK_EQ(ivr_consume(member, 2), 0);
 	CHECK_EQ(ivr_refresh_members(member), 0);
 	CHECK_EQ(ivr_consume(member, 1), 0);
-	CHECK_EQ(device.maps, 9);
+	CHECK_EQ(device.maps, 8 + 2 + 1);
 	CHECK_EQ(ivr_refresh_members(member), 1);
-	CHECK_EQ(device.maps, 8);
+	CHECK_EQ(device.maps, 8 + 1 + 1);
 	CHECK_EQ(ivr_copy_payload(member, &items[1], buffer, 10), -ESTALE);
 	close_all();
 }
 
+/* Payload can be read although its sender left before anything of it was mapped. */
 static void payload_that_was_not_mapped(void)
 {
-	struct ivring_item item;
+	struct ivring_item items[2], none = { 0 };
+	struct ivr_peer old;
 	char buffer[10];
 
 	set_up();
-	send_block(other, ivr_self(member), 10);
+	old = ivr_self(other);
+	memset(send_block(other, ivr_self(member), 10), 'x', 10);
 	close_other();
-	CHECK_EQ(ivr_receive(member, &item, 1), 1);
-	CHECK_EQ(ivr_copy_payload(member, &item, buffer, 10), -EPIPE);
+	CHECK_EQ(ivr_receive(member, items, 1), 1);
+	CHECK_EQ(ivr_copy_payload(member, &items[0], buffer, 10), 10);
+	CHECK_EQ(buffer[9], 'x');
+	/* The outbox is all that is there of the sender. */
+	CHECK_EQ(ivr_send(member, old, &none, 1, 0), -EPIPE);
+	CHECK_EQ(ivr_consume(member, 1), 0);
+	CHECK_EQ(ivr_refresh_members(member), 1);
+	CHECK_EQ(device.maps, 4);
+	CHECK_EQ(ivr_copy_payload(member, &items[0], buffer, 10), -EPIPE);
+	close_all();
+}
+
+/* The same after the slot was taken again, and for more members than stay mapped. */
+static void payload_of_earlier_members(void)
+{
+	struct ivring_item items[4];
+	char buffer[10];
+	int i;
+
+	set_up();
+	for (i = 0; i < 4; i++) {
+		memset(send_block(other, ivr_self(member), 10), 'a' + i, 10);
+		replace_other();
+	}
+	CHECK_EQ(ivr_receive(member, items, 4), 4);
+	for (i = 3; i >= 0; i--) {
+		CHECK_EQ(ivr_copy_payload(member, &items[i], buffer, 10), 10);
+		CHECK_EQ(buffer[9], 'a' + i);
+	}
+	for (i = 0; i < 4; i++) {
+		CHECK_EQ(ivr_copy_payload(member, &items[i], buffer, 10), 10);
+		CHECK_EQ(buffer[9], 'a' + i);
+	}
+	CHECK_EQ(ivr_consume(member, 4), 0);
 	close_all();
 }
 
@@ -234,7 +276,7 @@ static void sender_drops_departed_peers(void)
 		CHECK_EQ(ivr_send(member, ivr_self(other), &item, 1, 0), 1);
 		replace_other();
 	}
-	CHECK_EQ(device.maps, 7);
+	CHECK_EQ(device.maps, 8 + 1);
 	close_all();
 }
 
@@ -313,6 +355,7 @@ int main(void)
 	RUN(area_of_the_right_generation);
 	RUN(payload_of_the_departed);
 	RUN(payload_that_was_not_mapped);
+	RUN(payload_of_earlier_members);
 	RUN(sender_drops_departed_peers);
 	RUN(later_items_do_not_delay_an_event);
 	RUN(later_members_are_not_part_of_a_held_back_event);

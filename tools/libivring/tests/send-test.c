@@ -121,7 +121,7 @@ static void payload_out_of_bounds(void)
 		CHECK_EQ(ivr_payload(other, &item, &data), -EPROTO);
 		CHECK(!data);
 	}
-	CHECK_EQ(device.maps, 6);
+	CHECK_EQ(device.maps, 8);
 	item.offset = OUTBOX - 1;
 	item.length = 1;
 	CHECK_EQ(ivr_payload(other, &item, &data), 0);

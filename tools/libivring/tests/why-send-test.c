@@ -159,7 +159,7 @@ static void using_payload(void)
 	join_third();
 	ivr_close(third);
 	third = NULL;
-	FAILS(ivr_payload(other, &item, &found), -EPIPE, "not mapped");
+	FAILS(ivr_payload(other, &item, &found), -EPIPE, "consumed");
 	FAILS(ivr_set_inline(&item, buffer, 33), -EMSGSIZE, "INLINE");
 	forget_why();
 	check_why(__LINE__, "bytes");

@@ -157,7 +157,7 @@ pub fn mappings_do_not_pile_up() {
         assert!(told || mappings() <= before + 2);
     }
     drop(first);
-    assert_eq!(mappings(), before - 3);
+    assert_eq!(mappings(), before - 4);
 }
 
 pub fn a_broken_inbox() {

@@ -115,7 +115,7 @@ impl Words {
 
     /// The member's own area.
     pub fn of(member: &Member) -> Self {
-        Self::map(member, abi::map_member(member.own().id))
+        Self::map(member, abi::MAP_MEMBER)
     }
 
     /// The lane of a member to a peer.
@@ -138,11 +138,16 @@ impl Drop for Words {
     }
 }
 
-/// The number of mappings of the device in this process.
+/// The number of mapped areas of members in this process.
 pub fn mappings() -> usize {
+    let names = [
+        "/dev/ivring",
+        "anon_inode:[ivring-member]",
+        "/ivring-outbox (deleted)",
+    ];
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
-    let lines = maps.lines();
-    lines.filter(|line| line.ends_with("/dev/ivring")).count()
+    let is_area = |line: &&str| names.iter().any(|name| line.ends_with(name));
+    maps.lines().filter(is_area).count()
 }
 
 /// Stops a dispatcher when this is dropped, also by a panic.

@@ -22,9 +22,9 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
-    /// Offset of the outbox in a member area, in bytes.
-    fn outbox(&self) -> usize {
-        abi::outbox_offset(self.slots) as usize
+    /// The size of a member area, in bytes.
+    fn member_len(&self) -> usize {
+        lane_end(self.slots)
     }
 
     /// Offset of the lane table in an inbox area, in bytes.
@@ -148,30 +148,17 @@ fn lane_end(id: u32) -> usize {
     offset_of!(abi::MemberArea, lane) + size_of::<abi::LaneEnd>() * id as usize
 }
 
-fn map_member(
-    fd: BorrowedFd<'_>,
-    id: u32,
-    prot: ProtFlags,
-    geometry: &Geometry,
-) -> io::Result<Mapping> {
-    let len = geometry.outbox() + geometry.outbox_bytes;
-    Mapping::new(fd, abi::map_member(id), len, prot)
-}
-
 /// The member area of this member. It is the only area that this member can write, besides its
-/// outgoing lanes.
+/// outbox and its outgoing lanes.
 pub(crate) struct MemberArea {
     map: Mapping,
-    outbox: usize,
 }
 
 impl MemberArea {
-    pub(crate) fn map(fd: BorrowedFd<'_>, id: u32, geometry: &Geometry) -> io::Result<Self> {
+    pub(crate) fn map(fd: BorrowedFd<'_>, geometry: &Geometry) -> io::Result<Self> {
         let prot = ProtFlags::READ | ProtFlags::WRITE;
-        Ok(Self {
-            map: map_member(fd, id, prot, geometry)?,
-            outbox: geometry.outbox(),
-        })
+        let map = Mapping::new(fd, abi::MAP_MEMBER, geometry.member_len(), prot)?;
+        Ok(Self { map })
     }
 
     pub(crate) fn state(&self) -> &AtomicU32 {
@@ -218,10 +205,23 @@ impl MemberArea {
     pub(crate) fn max_lane_entries(&self) -> &AtomicU32 {
         self.map.word(offset_of!(abi::MemberArea, max_lane_entries))
     }
+}
 
-    /// A block of the outbox: `len` bytes that begin `start` bytes from the outbox's start.
+/// The outbox of this member.
+pub(crate) struct OutboxArea {
+    map: Mapping,
+}
+
+impl OutboxArea {
+    pub(crate) fn map(fd: BorrowedFd<'_>, geometry: &Geometry) -> io::Result<Self> {
+        let prot = ProtFlags::READ | ProtFlags::WRITE;
+        let map = Mapping::new(fd, abi::MAP_OUTBOX, geometry.outbox_bytes, prot)?;
+        Ok(Self { map })
+    }
+
+    /// A block: `len` bytes that begin `start` bytes from the outbox's start.
     ///
-    /// The pointer is valid for `len` bytes while the area is mapped.
+    /// The pointer is valid for `len` bytes while the outbox is mapped.
     ///
     /// A reference to these bytes, mutable or not, is sound while no other code of this process
     /// writes them. Other processes may read them at any time. They cannot change them, so the
@@ -230,8 +230,30 @@ impl MemberArea {
     /// because the place of a block is published only when the block has become an item. From then
     /// on no code writes the block.
     pub(crate) fn block(&self, start: usize, len: usize) -> *mut u8 {
-        let start = start.checked_add(self.outbox);
-        let start = start.expect("no overflow in an outbox");
+        self.map.at(start, len).as_ptr()
+    }
+}
+
+/// The outbox of a peer, mapped read-only. The peer may write any bytes.
+pub(crate) struct PeerOutbox {
+    map: Mapping,
+}
+
+impl PeerOutbox {
+    /// Maps the outbox of the member that `view` was opened for.
+    pub(crate) fn map(view: BorrowedFd<'_>, geometry: &Geometry) -> io::Result<Self> {
+        let len = geometry.outbox_bytes;
+        let map = Mapping::new(view, abi::MAP_OUTBOX, len, ProtFlags::READ)?;
+        Ok(Self { map })
+    }
+
+    /// Copies bytes. The peer may be writing them.
+    pub(crate) fn copy(&self, start: usize, into: &mut [u8]) {
+        self.map.copy(start, into);
+    }
+
+    /// A pointer to bytes. The peer may be writing them.
+    pub(crate) fn bytes(&self, start: usize, len: usize) -> *const u8 {
         self.map.at(start, len).as_ptr()
     }
 }
@@ -239,15 +261,14 @@ impl MemberArea {
 /// The member area of a peer, mapped read-only. The peer may write any values.
 pub(crate) struct PeerArea {
     map: Mapping,
-    outbox: usize,
 }
 
 impl PeerArea {
-    pub(crate) fn map(fd: BorrowedFd<'_>, id: u32, geometry: &Geometry) -> io::Result<Self> {
-        Ok(Self {
-            map: map_member(fd, id, ProtFlags::READ, geometry)?,
-            outbox: geometry.outbox(),
-        })
+    /// Maps the area of the member that `view` was opened for.
+    pub(crate) fn map(view: BorrowedFd<'_>, geometry: &Geometry) -> io::Result<Self> {
+        let len = geometry.member_len();
+        let map = Mapping::new(view, abi::MAP_MEMBER, len, ProtFlags::READ)?;
+        Ok(Self { map })
     }
 
     /// The index up to which the peer has read its inbox.
@@ -274,15 +295,5 @@ impl PeerArea {
 
     pub(crate) fn area(&self) -> NonNull<abi::MemberArea> {
         self.map.at(0, size_of::<abi::MemberArea>())
-    }
-
-    /// Copies bytes of the peer's outbox. The peer may be writing them.
-    pub(crate) fn copy(&self, start: usize, into: &mut [u8]) {
-        self.map.copy(self.outbox + start, into);
-    }
-
-    /// A pointer to bytes of the peer's outbox. The peer may be writing them.
-    pub(crate) fn bytes(&self, start: usize, len: usize) -> *const u8 {
-        self.map.at(self.outbox + start, len).as_ptr()
     }
 }

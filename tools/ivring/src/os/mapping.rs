@@ -4,7 +4,7 @@
 //!
 //! Other processes may write or read nearly every byte of a mapping at any time. So no reference to
 //! the bytes of a mapping is formed, except for blocks of this member's own outbox (see
-//! [`MemberArea::block`](super::area::MemberArea::block)): words are atomics, and bytes of peers
+//! [`OutboxArea::block`](super::area::OutboxArea::block)): words are atomics, and bytes of peers
 //! are copied with atomic loads. Loads of memory that is mapped read-only are relaxed, as Rust
 //! requires, with separate fences.
 
@@ -31,10 +31,10 @@ pub(crate) struct Mapping {
 }
 
 // SAFETY: a mapping belongs to the process, not to a thread. Accesses through a shared reference
-// are atomic, or follow the rules of `MemberArea::block`.
+// are atomic, or follow the rules of `OutboxArea::block`.
 unsafe impl Send for Mapping {}
 // SAFETY: a mapping belongs to the process, not to a thread. Accesses through a shared reference
-// are atomic, or follow the rules of `MemberArea::block`.
+// are atomic, or follow the rules of `OutboxArea::block`.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {

@@ -4,7 +4,7 @@
 
 #![allow(unsafe_code)]
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use ivring_protocol::Fault;
 use rustix::fs::{Mode, OFlags};
@@ -380,6 +380,19 @@ pub(crate) fn fence(fd: BorrowedFd<'_>) -> Result<(), SystemError> {
     // SAFETY: IVRING_IOC_FENCE has no argument.
     unsafe { ioctl::ioctl(fd, NoArg::<{ abi::IOC_FENCE }>::new()) }
         .map_err(|errno| SystemError::of("IVRING_IOC_FENCE", errno))
+}
+
+/// Returns a descriptor by which memory of a peer can be mapped.
+pub(crate) fn open_member(fd: BorrowedFd<'_>, peer: Peer) -> io::Result<OwnedFd> {
+    let arg = abi::OpenMember {
+        id: peer.id,
+        generation: peer.generation,
+    };
+    // SAFETY: IVRING_IOC_OPEN_MEMBER reads a struct ivring_open_member and writes nothing.
+    let view =
+        unsafe { ioctl::ioctl(fd, Asker::<{ abi::IOC_OPEN_MEMBER }, abi::OpenMember>(arg)) }?;
+    // SAFETY: the call has returned a new descriptor, which nothing else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(view) })
 }
 
 /// Converts the error of a call that sends to a peer and has no other invalid argument.

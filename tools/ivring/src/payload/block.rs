@@ -82,21 +82,21 @@ impl Deref for Block {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        let bytes = self.shared.area.block(self.start, self.len);
+        let bytes = self.shared.outbox_area.block(self.start, self.len);
         // SAFETY:
         // - the pointer is valid for `len` bytes while the areas are mapped, and the bytes are
         //   initialised, because new pages are zero;
         // - the outbox does not use the bytes for another block while this one is held, so no code
         //   of this process writes them while `self` is borrowed, and other processes cannot write
         //   them;
-        // - other processes may read them: see `MemberArea::block`.
+        // - other processes may read them: see `OutboxArea::block`.
         unsafe { slice::from_raw_parts(bytes, self.len) }
     }
 }
 
 impl DerefMut for Block {
     fn deref_mut(&mut self) -> &mut [u8] {
-        let bytes = self.shared.area.block(self.start, self.len);
+        let bytes = self.shared.outbox_area.block(self.start, self.len);
         // SAFETY: as in `deref`, the pointer is valid and no other code writes the bytes. `self` is
         // borrowed mutably and the block has not been sent, so no code of this process reads them
         // either.

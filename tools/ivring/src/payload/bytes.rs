@@ -6,31 +6,31 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::os::area::PeerArea;
+use crate::os::area::PeerOutbox;
 
 /// Bytes in a peer's outbox. The peer can change them at any time, so copy them before you use
 /// them.
 pub struct Payload<'item> {
     /// `None` if the payload is empty. Otherwise `len` bytes from `start` are within the outbox,
     /// until the item is released; then the sender may reuse them.
-    area: Option<Area<'item>>,
+    outbox: Option<SenderOutbox<'item>>,
     start: usize,
     len: usize,
 }
 
-/// The area of the peer that has the payload.
-pub(crate) enum Area<'item> {
-    Lent(&'item PeerArea),
-    Owned(Arc<PeerArea>),
+/// The outbox of the peer that has the payload.
+pub(crate) enum SenderOutbox<'item> {
+    Lent(&'item PeerOutbox),
+    Owned(Arc<PeerOutbox>),
 }
 
-impl Deref for Area<'_> {
-    type Target = PeerArea;
+impl Deref for SenderOutbox<'_> {
+    type Target = PeerOutbox;
 
-    fn deref(&self) -> &PeerArea {
+    fn deref(&self) -> &PeerOutbox {
         match self {
-            Self::Lent(area) => area,
-            Self::Owned(area) => area,
+            Self::Lent(outbox) => outbox,
+            Self::Owned(outbox) => outbox,
         }
     }
 }
@@ -39,17 +39,17 @@ impl<'item> Payload<'item> {
     /// Empty payload.
     pub(crate) fn empty() -> Self {
         Self {
-            area: None,
+            outbox: None,
             start: 0,
             len: 0,
         }
     }
 
-    /// A payload of `len` bytes. They are within the outbox of `area` until the item is released
-    /// for which `area` is borrowed.
-    pub(crate) fn new(area: Area<'item>, start: usize, len: usize) -> Self {
+    /// A payload of `len` bytes. They are within the outbox until the item is released for which
+    /// `outbox` is borrowed.
+    pub(crate) fn new(outbox: SenderOutbox<'item>, start: usize, len: usize) -> Self {
         Self {
-            area: Some(area),
+            outbox: Some(outbox),
             start,
             len,
         }
@@ -76,8 +76,8 @@ impl<'item> Payload<'item> {
             end.is_some_and(|end| end <= self.len),
             "past the end of the payload"
         );
-        if let Some(area) = &self.area {
-            area.copy(self.start + at, into);
+        if let Some(outbox) = &self.outbox {
+            outbox.copy(self.start + at, into);
         }
     }
 
@@ -94,8 +94,8 @@ impl<'item> Payload<'item> {
     /// must be read with volatile or atomic loads, or by another program such as the kernel. A
     /// reference to them would be undefined behaviour.
     pub fn as_ptr(&self) -> *const u8 {
-        match &self.area {
-            Some(area) => area.bytes(self.start, self.len),
+        match &self.outbox {
+            Some(outbox) => outbox.bytes(self.start, self.len),
             None => std::ptr::null(),
         }
     }

@@ -7,9 +7,9 @@ use std::fmt;
 use crate::abi::{ITEM_REFUSED, ITEM_REPLY, ITEM_REQUEST, Item};
 use crate::deadline::Deadline;
 use crate::error::PeerError;
-use crate::payload::bytes::{Area, Payload};
+use crate::payload::bytes::{Payload, SenderOutbox};
 use crate::peer::Peer;
-use crate::receive::reader::{Incoming, Reader};
+use crate::receive::reader::Reader;
 use crate::send::handle::Handle;
 use crate::send::message::Message;
 use crate::send::sent::Sent;
@@ -51,18 +51,19 @@ impl<'b> ReceivedItem<'b> {
     ///
     /// # Errors
     ///
-    /// [`PeerError::Gone`] or [`PeerError::Stale`] if the sender has left, and its area was not
-    /// mapped before. A sender flushes before it leaves, so that its payload can be read.
+    /// [`SystemError`](crate::SystemError) if the sender's outbox cannot be mapped. The payload of
+    /// an item that is not released yet can be read although its sender has left.
     pub fn payload(&self) -> Result<Payload<'_>, PeerError> {
         let Origin { reader, ring, .. } = self.origin;
         let Item { offset, length, .. } = *self.item();
-        let area = match (length, reader.lane(*ring).and_then(Incoming::sender)) {
+        let shared = self.origin.handle.shared();
+        let outbox = match (length, reader.lane(*ring)) {
             (0, _) => return Ok(Payload::empty()),
-            (_, Some(area)) => Area::Lent(area),
-            (_, None) => Area::Owned(self.origin.handle.shared().area_of(self.peer())?),
+            (_, Some(lane)) => SenderOutbox::Lent(lane.outbox(shared)?),
+            (_, None) => SenderOutbox::Owned(shared.outbox_of(self.peer())?),
         };
         // The ring has checked that the range lies within an outbox, and the outbox is mapped.
-        Ok(Payload::new(area, offset as usize, length as usize))
+        Ok(Payload::new(outbox, offset as usize, length as usize))
     }
 
     /// Copies the item and its payload, so that they can be kept after the batch.

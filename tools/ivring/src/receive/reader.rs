@@ -5,8 +5,8 @@
 #![allow(unsafe_code)]
 
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
+use std::sync::{Arc, OnceLock};
 
 use ivring_protocol::Fault;
 use ivring_protocol::raw::{RawReaderMemory, RawStateMemory};
@@ -16,9 +16,10 @@ use ivring_protocol::state::State;
 
 use crate::abi;
 use crate::error::LaneFault;
-use crate::os::area::{LaneArea, PeerArea};
+use crate::os::area::{LaneArea, PeerOutbox};
 use crate::os::sys;
 use crate::peer::Peer;
+use crate::peers::AreaError;
 use crate::shared::Shared;
 
 /// An event of an incoming lane.
@@ -44,13 +45,18 @@ pub(crate) enum Source {
 pub(crate) struct Incoming {
     pub(crate) peer: Peer,
     area: LaneArea,
-    sender: Option<Arc<PeerArea>>,
+    /// The sender's outbox, once payload was read.
+    outbox: OnceLock<Arc<PeerOutbox>>,
 }
 
 impl Incoming {
-    /// The sender's area, if it could be mapped.
-    pub(crate) fn sender(&self) -> Option<&PeerArea> {
-        self.sender.as_deref()
+    /// The sender's outbox. Maps it if it is not mapped yet.
+    pub(crate) fn outbox(&self, shared: &Shared) -> Result<&PeerOutbox, AreaError> {
+        if let Some(outbox) = self.outbox.get() {
+            return Ok(outbox);
+        }
+        let outbox = shared.outbox_of(self.peer)?;
+        Ok(self.outbox.get_or_init(|| outbox))
     }
 }
 
@@ -268,9 +274,10 @@ impl Reader {
         // writes it.
         let start = consumer.load(Ordering::Relaxed);
         let ring = RingReader::new(memory, start, shared.geometry.outbox_bytes as u64);
+        let outbox = OnceLock::new();
+        let lane = Incoming { peer, area, outbox };
         // If the sender has left, its payload is out of reach.
-        let sender = shared.area_of(peer).ok();
-        let lane = Incoming { peer, area, sender };
+        let _ = lane.outbox(shared);
         self.receiver.add(ring, Source::Lane(lane));
         self.opened[peer.id as usize] = peer.generation;
         Ok(())
