@@ -31,6 +31,7 @@ pub(crate) mod counter;
 pub(crate) mod doorbell;
 pub(crate) mod id;
 pub(crate) mod inbox;
+pub(crate) mod kept;
 pub(crate) mod lane;
 pub(crate) mod lane_table;
 pub(crate) mod lanes;
@@ -89,7 +90,7 @@ impl Member {
         let watches = Arc::pin_init(Watches::new(doorbell.clone()), allocation::charged())?;
         let bell = Bell::new(area.clone(), doorbell)?;
         let table = LaneTable::new(inbox_area.clone(), geometry.lanes_offset());
-        let inbox = Inbox::new(inbox_area, bell.clone(), geometry.inbox_entries);
+        let inbox = Inbox::new(inbox_area, bell.clone(), geometry);
         let lanes = Lanes::new(geometry.slots, area.clone(), table);
         let member = Arc::pin_init(
             try_pin_init!(Self {
@@ -128,6 +129,22 @@ impl Member {
     pub(crate) fn go_idle(&self) {
         self.bell.go_idle();
         self.lanes.quieten(|| self.bell.is_fenced());
+    }
+
+    /// The outbox of a member that has left, if it is kept for this member: an item that names
+    /// payload in it may be unread.
+    pub(crate) fn kept_outbox(&self, from: MemberId) -> Option<Arc<Outbox>> {
+        self.inbox.kept_outbox(from).or_else(|| {
+            let lane = self.lanes.from(from.slot.into()).ok();
+            lane.filter(|lane| lane.from == from)
+                .map(|lane| lane.outbox.clone())
+        })
+    }
+
+    /// How many outboxes of members that have left are kept for this member. An outbox counts
+    /// twice if both the inbox and a lane keep it.
+    pub(crate) fn kept_outboxes(&self) -> u32 {
+        self.inbox.kept_outboxes() + self.lanes.without_sender()
     }
 
     /// The member has left its region: calls of senders and of waiting tasks return errors from now

@@ -117,10 +117,28 @@ impl Region {
         }
     }
 
-    /// Takes `member` out of the region.
+    /// Lets the receivers of the member's items keep its outbox, as long as they have not read the
+    /// payload. The membership of the member has ended, and its slot is still occupied. So at any
+    /// time a receiver finds either the member or the outbox.
+    fn leave_outbox(&self, member: &Member) {
+        for slot in 0..self.geometry.slots {
+            if let Ok(lane) = member.lanes.to(slot) {
+                lane.set_sender_left();
+            }
+            match self.slots.slot(slot) {
+                Ok((_, Some(receiver))) if receiver.id != member.id => {
+                    receiver.inbox.sender_left(member.id, &member.outbox);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes `member` out of the region, after its membership has ended.
     pub(crate) fn leave(&self, member: &Member) {
         let slot = usize::from(member.id.slot);
         self.wake_receivers(member);
+        self.leave_outbox(member);
         // From here on no task finds the member in its slot.
         let occupant = self.slots.set_occupant(slot, Occupant::Nobody);
         // A task that has found the member already gets an error from now on.

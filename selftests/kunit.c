@@ -12,8 +12,8 @@
 /* One entry per file that has a suite. */
 static const char * const suites[] = {
 	"ivring_account", "ivring_area", "ivring_backing", "ivring_bell",
-	"ivring_enqueue", "ivring_file", "ivring_lane", "ivring_lanes", "ivring_layout",
-	"ivring_mmap", "ivring_name", "ivring_nospec", "ivring_progress",
+	"ivring_enqueue", "ivring_file", "ivring_kept", "ivring_lane", "ivring_lanes", "ivring_layout",
+	"ivring_mmap", "ivring_name", "ivring_nospec", "ivring_outbox", "ivring_progress",
 	"ivring_quiet", "ivring_region", "ivring_registry", "ivring_ring",
 	"ivring_room", "ivring_state", "ivring_user", "ivring_waitqueue", "ivring_watches",
 };

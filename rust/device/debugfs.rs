@@ -86,7 +86,7 @@ unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int
     let seq = unsafe { SeqFile::from_raw(seq) };
     seq_print!(
         seq,
-        "region member uid tgid in out rung suppressed spurious full waits room delayed pointless\n"
+        "region member uid tgid in out rung suppressed spurious full waits room delayed pointless outbox kept\n"
     );
     registry::for_each(|region| {
         for slot in 0..region.geometry.slots {
@@ -96,7 +96,7 @@ unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int
             let stats = member.stats();
             seq_print!(
                 seq,
-                "{} {} {} {} {} {} {} {} {} {} {} {} {} {}\n",
+                "{} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {}\n",
                 region.name,
                 member.id,
                 uid_in_current_ns(member.owner.uid),
@@ -111,6 +111,8 @@ unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int
                 stats.room,
                 stats.delayed,
                 stats.pointless,
+                member.outbox.bytes(),
+                member.kept_outboxes(),
             );
         }
     });

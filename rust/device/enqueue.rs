@@ -140,7 +140,8 @@ fn send_all(
     let mut left = items;
     caller.check()?;
     let waits = matches!(full, Full::Wait(_));
-    let mut sent = receiver.inbox.push(left, waits)?;
+    let (from, membership) = (caller.member.id, &caller.member.membership);
+    let mut sent = receiver.inbox.push(left, from, membership, waits)?;
     loop {
         if sent.done > 0 {
             enqueued.position = sent.position;
@@ -165,7 +166,7 @@ fn send_all(
                 return Err(EAGAIN);
             }
         };
-        let waited = receiver.inbox.push_in_turn(left, caller.patience(deadline));
+        let waited = receiver.inbox.push_in_turn(left, from, caller.patience(deadline));
         caller.check()?;
         sent = waited?;
     }

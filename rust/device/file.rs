@@ -122,6 +122,7 @@ impl MiscDevice for Endpoint {
         seq_print!(seq, "ivring-delayed:\t{}\n", stats.delayed);
         seq_print!(seq, "ivring-pointless:\t{}\n", stats.pointless);
         seq_print!(seq, "ivring-outbox-bytes:\t{}\n", member.outbox.bytes());
+        seq_print!(seq, "ivring-kept-outboxes:\t{}\n", member.kept_outboxes());
     }
 }
 

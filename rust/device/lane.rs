@@ -34,7 +34,8 @@ pub(crate) fn open_lane(caller: Caller<'_>, argument: User<uapi::OpenLane>) -> R
         return Err(ECONNREFUSED);
     }
     let (from, to) = (caller.member.id, receiver.id);
-    let lane = Lane::new(from, to, receiver.bell.clone(), open.entries)?;
+    let outbox = caller.member.outbox.clone();
+    let lane = Lane::new(from, outbox, to, receiver.bell.clone(), open.entries)?;
     // Only one call at a time gets here, so the result of `open_again` stays true until the new
     // lane is listed. Other calls wait for this lock and signals do not end their wait, so
     // everything that takes time is done before.

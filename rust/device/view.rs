@@ -9,6 +9,7 @@ use kernel::{
 
 use crate::{
     device::{endpoint::Caller, mmap::Mapped},
+    member::id::MemberId,
     memory::{
         area::Area,
         mapping::{map, Access},
@@ -33,7 +34,8 @@ extern "C" {
 /// The memory of one member, which the descriptor's holder may read. A view does not keep the
 /// member.
 struct View {
-    area: Arc<Area>,
+    /// `None` if the member had left before.
+    area: Option<Arc<Area>>,
     outbox: Arc<Outbox>,
 }
 
@@ -57,13 +59,27 @@ struct Operations(bindings::file_operations);
 // SAFETY: The table is never written.
 unsafe impl Sync for Operations {}
 
-/// Returns a new descriptor of a view of the member with this slot and generation.
+/// Returns a new descriptor of a view of the member with this slot and generation. If the member
+/// has left, this fails unless its outbox is kept for the caller.
 pub(crate) fn open_member(caller: Caller<'_>, argument: User<uapi::OpenMember>) -> Result<c_int> {
     let open = argument.read()?;
-    let member = caller.region.slots.member(open.id, open.generation)?;
-    let view = View {
-        area: member.area.clone(),
-        outbox: member.outbox.clone(),
+    let view = match caller.region.slots.member(open.id, open.generation) {
+        Ok(member) => View {
+            area: Some(member.area.clone()),
+            outbox: member.outbox.clone(),
+        },
+        Err(error) => View {
+            area: None,
+            outbox: u16::try_from(open.id)
+                .ok()
+                .and_then(|slot| {
+                    caller.member.kept_outbox(MemberId {
+                        slot,
+                        generation: open.generation,
+                    })
+                })
+                .ok_or(error)?,
+        },
     };
     let view = KBox::new(view, allocation::charged())?.into_foreign();
     // CAST: The flags fit.
@@ -82,7 +98,10 @@ pub(crate) fn open_member(caller: Caller<'_>, argument: User<uapi::OpenMember>) 
 impl View {
     fn mmap(&self, vma: &VmaNew) -> Result {
         match Mapped::of(vma)? {
-            (Mapped::Member, page) => map(&self.area, vma, page, Access::Reader),
+            (Mapped::Member, page) => {
+                let area = self.area.as_ref().ok_or(ENXIO)?;
+                map(area, vma, page, Access::Reader)
+            }
             (Mapped::Outbox, page) => self.outbox.map(vma, page, Access::Reader),
             _ => Err(EINVAL),
         }

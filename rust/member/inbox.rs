@@ -11,11 +11,19 @@ use kernel::{
 };
 
 use crate::{
-    member::bell::Bell,
-    memory::{area::Area, layout::RingWords},
+    member::{
+        bell::Bell,
+        id::MemberId,
+        kept::{Found, KeptOutboxes, Sender},
+    },
+    memory::{
+        area::Area,
+        layout::{Geometry, RingWords},
+        outbox::Outbox,
+    },
     os::later::Later,
     queue::{
-        patience::Patience,
+        patience::{Membership, Patience},
         progress::{AwaitedRing, Progress},
         ring::{RingMemory, RingWriter},
         room::Room,
@@ -53,6 +61,18 @@ struct Side {
     /// even if it is kept.
     owes: bool,
     counts: Counts,
+    kept: KeptOutboxes,
+}
+
+impl Side {
+    /// How many of the items that were ever put in the member has read, at its last good index.
+    fn read(&self) -> u64 {
+        self.counts.items - u64::from(self.writer.held())
+    }
+
+    fn is_due(&self) -> bool {
+        self.kept.is_due(self.read())
+    }
 }
 
 /// How many of `room` free entries senders may use which do not wait, if `kept` are kept, and `owed`
@@ -81,6 +101,8 @@ struct Written {
     position: u32,
     /// How many items the inbox holds now.
     held: u32,
+    /// Outboxes can be dropped.
+    is_due: bool,
 }
 
 /// Counters of an inbox.
@@ -112,9 +134,14 @@ fn ring<'a>(area: &'a Area, bell: &'a Bell, entries: u32) -> RingMemory<'a> {
 
 impl Inbox {
     /// Makes the inbox of the member with this bell. `area` is an inbox area for this inbox alone.
-    pub(crate) fn new(area: Arc<Area>, bell: Arc<Bell>, entries: u32) -> impl PinInit<Self> {
+    pub(crate) fn new(
+        area: Arc<Area>,
+        bell: Arc<Bell>,
+        geometry: &Geometry,
+    ) -> impl PinInit<Self, Error> {
+        let (entries, slots) = (geometry.inbox_entries, geometry.slots);
         let writer = RingWriter::new(ring(&area, &bell, entries));
-        pin_init!(Self {
+        try_pin_init!(Self {
             later: SetOnce::new(),
             area,
             entries,
@@ -124,6 +151,7 @@ impl Inbox {
                 closed: false,
                 owes: false,
                 counts: Counts::default(),
+                kept: KeptOutboxes::new(slots)?,
             }, "ivring_inbox"),
             progress <- Progress::new(*entries),
         })
@@ -144,53 +172,83 @@ impl Inbox {
         ring(&self.area, &self.bell, self.entries)
     }
 
-    /// Puts in as many of `items` as there is room for, and rings the member if it is idle. Leaves
-    /// the room that is kept for waiting senders. `waits` says whether the sender will wait for
-    /// more room.
+    /// Puts in as many of the `items` of the sender `from` as there is room for, and rings the
+    /// member if it is idle. Leaves the room that is kept for waiting senders. `membership` is that
+    /// of the sender. `waits` says whether the sender will wait for more room.
     ///
-    /// `EPIPE` if the member has left, `EPROTO` if it has broken its inbox.
-    pub(crate) fn push(&self, items: &[Item], waits: bool) -> Result<Sent> {
+    /// `EPIPE` if the member has left, `EPROTO` if it has broken its inbox, `EOWNERDEAD` if the
+    /// sender has left. `ENOMEM` only if the sender has not put in any payload yet.
+    pub(crate) fn push(
+        &self,
+        items: &[Item],
+        from: MemberId,
+        membership: &Membership,
+        waits: bool,
+    ) -> Result<Sent> {
         let share = if waits { Share::Rest } else { Share::Open };
-        let written = self.write(items, share);
-        Ok(self.interrupt(written.inspect_err(|&error| self.report(error))?))
+        let mut written = self.write(items, from, share);
+        if matches!(written, Err(error) if error == ENOENT) {
+            self.add_sender(from, membership)?;
+            written = self.write(items, from, share);
+        }
+        self.finish(written)
     }
 
-    /// Like [`Inbox::push`], but sleeps until at least one item was put in. The caller has found no
-    /// room before.
+    /// Like [`Inbox::push`], but sleeps until at least one item was put in. The caller has called
+    /// [`Inbox::push`] with the same items before, and has found no room.
     ///
     /// Errors as [`Inbox::push`], otherwise the error of the wait.
-    pub(crate) fn push_in_turn(&self, items: &[Item], patience: Patience<'_>) -> Result<Sent> {
+    pub(crate) fn push_in_turn(
+        &self,
+        items: &[Item],
+        from: MemberId,
+        patience: Patience<'_>,
+    ) -> Result<Sent> {
         let mut written = Written::default();
-        self.progress
-            .wait_for_room(self, patience, |turn| {
-                written = self.write(items, turn.map_or(Share::Rest, Share::Turn))?;
-                Ok(written.done > 0)
-            })
-            .inspect_err(|&error| self.report(error))?;
-        Ok(self.interrupt(written))
+        let waited = self.progress.wait_for_room(self, patience, |turn| {
+            let share = turn.map_or(Share::Rest, Share::Turn);
+            written = self.write(items, from, share)?;
+            Ok(written.done > 0)
+        });
+        self.finish(waited.map(|()| written))
     }
 
-    /// Rings the member if it is idle, after items were written.
+    /// Does what is left to do without a lock after items were written: rings the member if it is
+    /// idle, and drops outboxes.
     #[inline]
-    fn interrupt(&self, written: Written) -> Sent {
+    fn finish(&self, written: Result<Written>) -> Result<Sent> {
         let Written {
             done,
             position,
             held,
-        } = written;
-        Sent {
+            is_due,
+        } = written
+            // A sender that was added is missing only if it has left.
+            .map_err(|error| if error == ENOENT { EOWNERDEAD } else { error })
+            .inspect_err(|&error| self.report(error))?;
+        if is_due {
+            self.drop_kept();
+        }
+        Ok(Sent {
             done,
             position,
             rung: done > 0 && self.bell.interrupt(self.entries, |count| held >= count),
-        }
+        })
     }
 
-    /// Writes as many of `items` as fit into the sender's share of the room.
+    /// Writes as many of `items` as fit into the sender's share of the room. `ENOENT` if there is
+    /// payload, and the sender was not added or has left.
     #[inline]
-    fn write(&self, items: &[Item], share: Share) -> Result<Written> {
-        let mut side = self.side.lock();
+    fn write(&self, items: &[Item], from: MemberId, share: Share) -> Result<Written> {
+        let has_payload = |item: &Item| item.length > 0;
+        let payload = items.iter().any(has_payload);
+        let mut guard = self.side.lock();
+        let side = &mut *guard;
         if side.closed {
             return Err(EPIPE);
+        }
+        if payload && side.kept.sender(from).is_none() {
+            return Err(ENOENT);
         }
         let kept = self.progress.kept();
         let owes = u32::from(side.owes);
@@ -204,13 +262,85 @@ impl Inbox {
         if done > 0 && (is_turn || left < kept) {
             side.owes = is_turn;
         }
+        if payload {
+            let last = items[..done].iter().rposition(has_payload);
+            if let (Some(last), Some(sender)) = (last, side.kept.sender(from)) {
+                sender.sent(side.counts.items + last as u64 + 1);
+            }
+        }
         side.counts.items += done as u64;
         side.counts.full += u64::from(done < items.len());
         Ok(Written {
             done,
             position: side.writer.position(),
             held: side.writer.held(),
+            is_due: side.is_due(),
         })
+    }
+
+    /// Prepares for payload of the sender `from`, which has this membership.
+    ///
+    /// `EOWNERDEAD` if the sender has left, `EPIPE` if the member has left, `ENOMEM` if there is no
+    /// memory.
+    fn add_sender(&self, from: MemberId, membership: &Membership) -> Result {
+        let sender = Sender::new(from)?;
+        let mut side = self.side.lock();
+        if side.closed {
+            return Err(EPIPE);
+        }
+        // A membership ends before `sender_left` takes this lock. So either it has ended here, or
+        // `sender_left` finds the sender.
+        membership.check()?;
+        let unused = side.kept.add(from, sender);
+        drop(side);
+        drop(unused);
+        Ok(())
+    }
+
+    /// The sender `from` leaves, after its membership has ended. If an item that names payload in
+    /// its `outbox` is unread, the outbox is kept until the item was read.
+    pub(crate) fn sender_left(&self, from: MemberId, outbox: &Arc<Outbox>) {
+        let mut guard = self.side.lock();
+        let side = &mut *guard;
+        // If the member has broken the inbox, its last good index counts.
+        let _ = side.writer.pending(self.ring());
+        let read = side.read();
+        let unused = side.kept.leave(from, outbox, read);
+        drop(guard);
+        drop(unused);
+    }
+
+    /// Drops the outboxes whose items have been read.
+    fn drop_kept(&self) {
+        loop {
+            let mut side = self.side.lock();
+            let read = side.read();
+            let node = side.kept.remove_due(read);
+            drop(side);
+            // The outbox is dropped without the lock.
+            if node.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// The outbox of a member that has left, if an item that names payload in it may be unread.
+    pub(crate) fn kept_outbox(&self, from: MemberId) -> Option<Arc<Outbox>> {
+        let _ = self.has_items();
+        let mut position = 0;
+        loop {
+            // The lock is never held for long.
+            match self.side.lock().kept.find(from, position) {
+                Found::Outbox(outbox) => return Some(outbox),
+                Found::Nothing => return None,
+                Found::Continue(next) => position = next,
+            }
+        }
+    }
+
+    /// How many outboxes are kept.
+    pub(crate) fn kept_outboxes(&self) -> u32 {
+        self.side.lock().kept.count()
     }
 
     /// Called with the error of an inbox operation. For `EPROTO`, which means that the member has
@@ -299,6 +429,9 @@ impl Inbox {
     /// woken.
     pub(crate) fn ring_back(&self) {
         self.tell_and_count();
+        if self.side.lock().is_due() {
+            self.drop_kept();
+        }
         if let Err(error) = self.check() {
             self.report(error);
         }
@@ -313,7 +446,11 @@ impl Inbox {
         let mut side = self.side.lock();
         let pending = side.writer.pending(self.ring());
         let consumer = side.writer.consumer();
+        let due = side.is_due();
         drop(side);
+        if due {
+            self.drop_kept();
+        }
         let pending = pending.inspect_err(|&error| self.report(error))?;
         if self.progress.is_due(consumer) {
             self.tell_and_count();
@@ -328,7 +465,11 @@ impl Inbox {
 
     /// The member has left its region. Waiting senders get `EPIPE`.
     pub(crate) fn close(&self) {
-        self.side.lock().closed = true;
+        let mut side = self.side.lock();
+        side.closed = true;
+        let kept = core::mem::replace(&mut side.kept, KeptOutboxes::none());
+        drop(side);
+        drop(kept);
         self.tell();
     }
 

@@ -19,6 +19,7 @@ use crate::{
     memory::{
         area::{Area, Word},
         layout::{lane_bytes, MemberWords, RingWords},
+        outbox::Outbox,
     },
     os::allocation,
     queue::{
@@ -43,6 +44,11 @@ pub(crate) struct Lane {
     pub(crate) area: Arc<Area>,
     /// Capacity, a power of two.
     pub(crate) entries: u32,
+    /// The sender's outbox. It is kept while the receiver has not closed the lane, because items
+    /// in the lane may name payload in it.
+    pub(crate) outbox: Arc<Outbox>,
+    /// The sender has left its region.
+    sender_left: Atomic<bool>,
     /// The sender has mapped the lane.
     mapped: Atomic<bool>,
     /// The receiver's index at the last call of [`ReceiverEnd::stands_still`].
@@ -69,10 +75,12 @@ enum End {
 }
 
 impl Lane {
-    /// Makes a lane to the member `to`, which has this bell. No other task sees the lane yet.
-    /// `entries`, the capacity in items, is a power of two.
+    /// Makes a lane from the member `from`, which has this `outbox`, to the member `to`, which has
+    /// this bell. No other task sees the lane yet. `entries`, the capacity in items, is a power of
+    /// two.
     pub(crate) fn new(
         from: MemberId,
+        outbox: Arc<Outbox>,
         to: MemberId,
         receiver: Arc<Bell>,
         entries: u32,
@@ -84,6 +92,8 @@ impl Lane {
                 to,
                 area,
                 entries,
+                outbox,
+                sender_left: Atomic::new(false),
                 mapped: Atomic::new(false),
                 seen: Atomic::new(first_index(*entries)),
                 end <- new_spinlock!(End::Open(receiver), "ivring_end"),
@@ -109,6 +119,15 @@ impl Lane {
             lane: self,
             receiver,
         }
+    }
+
+    /// The sender has left its region.
+    pub(crate) fn set_sender_left(&self) {
+        self.sender_left.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_without_sender(&self) -> bool {
+        self.sender_left.load(Relaxed)
     }
 
     /// The sender has mapped the lane, and may have written items.
@@ -287,7 +306,7 @@ mod tests {
         let area = Arc::new(Area::new(8192)?, GFP_KERNEL)?;
         let doorbell = Arc::pin_init(Doorbell::new(), GFP_KERNEL)?;
         let bell = Bell::new(area.clone(), doorbell)?;
-        let lane = Lane::new(id(3), id(0), bell, CAPACITY)?;
+        let lane = Lane::new(id(3), Outbox::for_test()?, id(0), bell, CAPACITY)?;
         lane.receiver_end(MemberWords(&area)).set_up();
         Ok((area, lane))
     }

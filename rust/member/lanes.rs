@@ -251,6 +251,14 @@ impl Lanes {
         Ok(())
     }
 
+    /// The number of incoming lanes whose senders have left.
+    pub(crate) fn without_sender(&self) -> u32 {
+        let lists = self.lists.lock();
+        let lanes = lists.incoming.iter().flatten();
+        // CAST: There are at most `MAX_SLOTS` lanes.
+        lanes.filter(|lane| lane.is_without_sender()).count() as u32
+    }
+
     /// Wakes the tasks that wait for progress in the lane from the slot `from`. Errors as
     /// [`Lanes::from`].
     pub(crate) fn ring_back(&self, from: u32) -> Result {
@@ -295,7 +303,10 @@ mod tests {
     use super::*;
     use crate::{
         member::{bell::Bell, doorbell::Doorbell},
-        memory::layout::{Geometry, LanesWords, RingWords},
+        memory::{
+            layout::{Geometry, LanesWords, RingWords},
+            outbox::Outbox,
+        },
         queue::ring::first_index,
         uapi::MAX_SLOTS,
     };
@@ -336,7 +347,8 @@ mod tests {
 
         /// A lane to this receiver, which is not listed yet.
         fn lane(&self, from: MemberId, entries: u32) -> Result<Arc<Lane>> {
-            Lane::new(from, id(0, 1), self.bell.clone(), entries)
+            let outbox = Outbox::for_test()?;
+            Lane::new(from, outbox, id(0, 1), self.bell.clone(), entries)
         }
 
         fn add(&self, from: MemberId, entries: u32) -> Result<Arc<Lane>> {
@@ -480,7 +492,8 @@ mod tests {
     fn written() -> Result {
         let receiver = Receiver::new(SLOTS)?;
         let lanes = &receiver.lanes;
-        let lane = || Lane::new(id(0, 1), id(2, 1), receiver.bell.clone(), 8);
+        let outbox = Outbox::for_test()?;
+        let lane = || Lane::new(id(0, 1), outbox.clone(), id(2, 1), receiver.bell.clone(), 8);
         let (old, new) = (lane()?, lane()?);
         lanes.set_to(&old, &mut lanes.opening.lock())?;
         assert!(Arc::ptr_eq(&lanes.to(2)?, &old));

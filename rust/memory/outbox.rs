@@ -129,6 +129,14 @@ unsafe extern "C" fn drop_charge(charge: *mut c_void) {
     drop(unsafe { <Arc<Charge> as ForeignOwnable>::from_foreign(charge) });
 }
 
+#[cfg(CONFIG_KUNIT = "y")]
+impl Outbox {
+    /// A small outbox for tests.
+    pub(crate) fn for_test() -> Result<Arc<Self>> {
+        Ok(Arc::new(Self::new(1)?, GFP_KERNEL)?)
+    }
+}
+
 #[kunit_tests(ivring_outbox)]
 mod tests {
     use super::*;

@@ -653,6 +653,11 @@ struct ivring_eventfd {
  * of exactly this member, read-only: the member area at IVRING_MAP_MEMBER, and the outbox at
  * IVRING_MAP_OUTBOX. The descriptor keeps the memory, but not the member. It can be closed
  * once the memory is mapped.
+ *
+ * If the member has left, the call fails, unless the outbox is kept for the caller. It is
+ * kept as long as the caller has not read an item of the member that names payload: while
+ * the inbox of the caller holds such an item, and until the caller closes the lane from the
+ * member. The member area is not kept, so mmap() at IVRING_MAP_MEMBER then fails with ENXIO.
  */
 struct ivring_open_member {
 	__u32	id;

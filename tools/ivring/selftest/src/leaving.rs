@@ -83,18 +83,30 @@ pub fn flush_knows_what_was_read() {
 pub fn payload_of_the_departed() {
     let (mut first, second) = pair();
     let id = second.own().id;
-    // The sender's area was never mapped, so its payload is out of reach.
+    // The receiver has mapped nothing of the sender.
     second
-        .send(first.own(), text(&second, b"lost"), Deadline::NOW)
+        .send(first.own(), text(&second, b"kept"), Deadline::NOW)
         .unwrap();
     drop(second);
     let mut batch = first.receive(1);
     let item = batch.take().unwrap().unwrap();
-    assert!(matches!(item.payload(), Err(PeerError::Gone)));
+    assert_eq!(item.payload().unwrap().to_vec(), b"kept");
     drop(batch);
 
-    // The sender's area was mapped before. Its payload can be read until all of its items have been
-    // read, even if another member has the slot.
+    // The same by a lane, after another member has taken the slot.
+    let second = Member::join_fd(&first, Some(id)).unwrap();
+    let mut lane = second.open_lane(first.own(), 8).unwrap();
+    lane.send(text(&second, b"lane"), Deadline::NOW).unwrap();
+    drop((lane, second));
+    let second = Member::join_fd(&first, Some(id)).unwrap();
+    let mut batch = first.receive(8);
+    let item = batch.take().unwrap().unwrap();
+    assert_eq!(item.payload().unwrap().to_vec(), b"lane");
+    drop(batch);
+    drop(second);
+
+    // Payload can be read until all items of its sender have been read, even if another member has
+    // the slot.
     let second = Member::join_fd(&first, Some(id)).unwrap();
     let old = second.own();
     for word in [b"one", b"two"] {

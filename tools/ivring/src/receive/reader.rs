@@ -276,8 +276,6 @@ impl Reader {
         let ring = RingReader::new(memory, start, shared.geometry.outbox_bytes as u64);
         let outbox = OnceLock::new();
         let lane = Incoming { peer, area, outbox };
-        // If the sender has left, its payload is out of reach.
-        let _ = lane.outbox(shared);
         self.receiver.add(ring, Source::Lane(lane));
         self.opened[peer.id as usize] = peer.generation;
         Ok(())

@@ -62,10 +62,11 @@ int ivr_set_payload(struct ivr_member *member, struct ivring_item *item, const v
  *		Valid until the item is consumed or its handler returns. The sender can change
  *		the payload at any time, so copy data before you check it
  *
+ * The payload of an item that is not consumed yet can be found although the sender has left.
+ *
  * Return: 0; -EPROTO if the item points outside of the outbox; -EPIPE if the sender has left
- * and its outbox was not mapped before; -ESTALE if another member has had its slot since, and the
- * outbox was not mapped before or two later members of the slot have been mapped since; or an
- * error of mmap().
+ * and all its items were consumed; -ESTALE if another member has had its slot since; or an error
+ * of mmap().
  */
 int ivr_payload(struct ivr_member *member, const struct ivring_item *item, const void **data);
 
