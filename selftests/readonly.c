@@ -33,11 +33,16 @@ FIXTURE_VARIANT_ADD(readonly, outbox) { .which = 3, .offset = IVRING_MAP_OUTBOX 
 
 FIXTURE_SETUP(readonly)
 {
+	size_t sizes[4];
+
 	ASSERT_EQ(0, member_create_pair(&self->a, &self->b, 8, OUTBOX));
 	ASSERT_EQ(0, member_send(&self->b, self->a.id, self->a.generation, 0xabcd));
 	memset(self->b.outbox, 0x3c, OUTBOX);
-	self->size = (size_t[]) { self->a.region_size, self->a.inbox_size, self->b.area_size,
-				  self->b.outbox_size }[variant->which];
+	sizes[0] = self->a.region_size;
+	sizes[1] = self->a.inbox_size;
+	sizes[2] = self->b.area_size;
+	sizes[3] = self->b.outbox_size;
+	self->size = sizes[variant->which];
 	self->fd = variant->which < 2 ? dup(self->a.fd) :
 		   member_view(&self->a, self->b.id, self->b.generation);
 	ASSERT_LE(0, self->fd);

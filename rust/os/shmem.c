@@ -25,9 +25,9 @@ struct ivring_shmem {
 	void (*drop)(void *owner);
 };
 
-static const struct file_operations *shmem_operations __ro_after_init;
-static struct file_operations file_operations __ro_after_init;
-static struct vm_operations_struct writer_operations __ro_after_init;
+/* The operations of shmem, which are not exported. */
+static const struct file_operations *shmem_fops __ro_after_init;
+static const struct vm_operations_struct *shmem_vm_ops __ro_after_init;
 
 static int release(struct inode *inode, struct file *file)
 {
@@ -47,10 +47,53 @@ unsigned long ivring_shmem_get_unmapped_area(struct file *file, unsigned long ad
 					     unsigned long length, unsigned long pgoff,
 					     unsigned long flags)
 {
-	return shmem_operations->get_unmapped_area(NULL, address, length, pgoff, flags);
+	return shmem_fops->get_unmapped_area(NULL, address, length, pgoff, flags);
 }
 
-/* The operations of shmem are not exported, so they are taken from a file. */
+static long fallocate(struct file *file, int mode, loff_t offset, loff_t length)
+{
+	return shmem_fops->fallocate ? shmem_fops->fallocate(file, mode, offset, length) : -EOPNOTSUPP;
+}
+
+/*
+ * There is no mmap operation: remap_file_pages() would give a reader a mapping by it that can be
+ * made writable. There is no read and no write operation either.
+ */
+static const struct file_operations operations = {
+	.owner = THIS_MODULE,
+	.release = release,
+	.get_unmapped_area = ivring_shmem_get_unmapped_area,
+	.fallocate = fallocate,		/* for madvise(MADV_REMOVE) */
+	.fsync = noop_fsync,
+};
+
+static vm_fault_t writer_fault(struct vm_fault *vmf)
+{
+	return shmem_vm_ops->fault(vmf);
+}
+
+#ifdef CONFIG_NUMA
+static int set_policy(struct vm_area_struct *vma, struct mempolicy *policy)
+{
+	return shmem_vm_ops->set_policy(vma, policy);
+}
+
+static struct mempolicy *get_policy(struct vm_area_struct *vma, unsigned long address, pgoff_t *ilx)
+{
+	return shmem_vm_ops->get_policy(vma, address, ilx);
+}
+#endif
+
+/* userfaultfd is left out: readers would have to wait for a page that the writer provides. */
+static const struct vm_operations_struct writer_operations = {
+	.fault = writer_fault,
+	.map_pages = filemap_map_pages,
+#ifdef CONFIG_NUMA
+	.set_policy = set_policy,
+	.get_policy = get_policy,
+#endif
+};
+
 int ivring_shmem_init(void)
 {
 	struct file *file = shmem_kernel_file_setup("ivring", PAGE_SIZE, EMPTY_VMA_FLAGS);
@@ -59,27 +102,10 @@ int ivring_shmem_init(void)
 
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	shmem_operations = file->f_op;
-	if (shmem_operations->mmap_prepare && shmem_operations->get_unmapped_area)
+	shmem_fops = file->f_op;
+	if (shmem_fops->mmap_prepare && shmem_fops->get_unmapped_area)
 		error = vfs_mmap_prepare(file, &desc);
-	if (!error) {
-		/*
-		 * There is no mmap operation: remap_file_pages() would give a reader a mapping by
-		 * it that can be made writable. There is no read and no write operation either.
-		 */
-		file_operations = (struct file_operations) {
-			.owner = THIS_MODULE,
-			.release = release,
-			.get_unmapped_area = ivring_shmem_get_unmapped_area,
-			.fallocate = shmem_operations->fallocate,
-			.fsync = shmem_operations->fsync,
-		};
-		writer_operations = *desc.vm_ops;
-#ifdef CONFIG_USERFAULTFD
-		/* Readers would not notice that a page is to come from user space. */
-		writer_operations.uffd_ops = NULL;
-#endif
-	}
+	shmem_vm_ops = desc.vm_ops;
 	fput(file);
 	return error;
 }
@@ -163,7 +189,7 @@ struct file *ivring_shmem_new(u64 bytes, void *owner, void (*drop)(void *owner))
 	file_inode(file)->i_mode = S_IFREG;
 	/* The caller's own file keeps the module loaded until this reference does. */
 	__module_get(THIS_MODULE);
-	file->f_op = &file_operations;
+	file->f_op = &operations;
 	return file;
 }
 
