@@ -388,9 +388,9 @@ pub(crate) fn open_member(fd: BorrowedFd<'_>, peer: Peer) -> io::Result<OwnedFd>
         id: peer.id,
         generation: peer.generation,
     };
+    let call = Asker::<{ abi::IOC_OPEN_MEMBER }, abi::OpenMember>(arg);
     // SAFETY: IVRING_IOC_OPEN_MEMBER reads a struct ivring_open_member and writes nothing.
-    let view =
-        unsafe { ioctl::ioctl(fd, Asker::<{ abi::IOC_OPEN_MEMBER }, abi::OpenMember>(arg)) }?;
+    let view = unsafe { ioctl::ioctl(fd, call) }?;
     // SAFETY: the call has returned a new descriptor, which nothing else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(view) })
 }
