@@ -11,6 +11,7 @@
 //! - [`sender`] has a ring writer that rings its reader and waits for room. [`receiver`] has the
 //!   reader of many rings, which sleeps when all are empty. Before they sleep, both look again for
 //!   a while, as [`polling`] describes.
+//! - [`outbox`] allocates memory for payload, and knows which of it readers are done with.
 //!
 //! This crate makes no system calls. The program passes in the calls that need the kernel: a
 //! [`Bell`](sender::Bell), a [heavy fence](memory::StateMemory::heavy_fence), a
@@ -47,6 +48,7 @@ extern crate alloc;
 pub mod abi;
 pub mod error;
 pub mod memory;
+pub mod outbox;
 pub mod polling;
 pub mod raw;
 pub mod receiver;

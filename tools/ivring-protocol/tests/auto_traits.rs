@@ -8,6 +8,7 @@ mod probe;
 
 use std::cell::Cell;
 
+use ivring_protocol::outbox::{Key, Outbox, Place, RingUsage, Unread};
 use ivring_protocol::polling::{Clock, Polling};
 use ivring_protocol::raw::{RawReaderMemory, RawStateMemory, RawWriterMemory};
 use ivring_protocol::receiver::{Receiver, Turn};
@@ -33,13 +34,19 @@ fn send_and_sync() {
         Sender<RawWriterMemory, *const u32>: false false,
         Receiver<RawReaderMemory, RawStateMemory>: true true,
         Receiver<RawReaderMemory, RawStateMemory, Cell<u32>>: true false,
+        Outbox<u32, ()>: true true,
+        Outbox<u32, Cell<u32>>: true false,
         // Plain values.
         Clock: true true,
         End: true true,
         Fault: true true,
+        Key: true true,
         LaneStats: true true,
+        Place: true true,
         Polling: true true,
+        RingUsage: true true,
         SendError<()>: true true,
         Turn: true true,
+        Unread<u32>: true true,
     }
 }

@@ -225,6 +225,7 @@ pub use join::JoinOptions;
 pub use member::{Calls, Events, Member};
 pub use payload::block::{Block, SharedBlock};
 pub use payload::bytes::Payload;
+pub use payload::usage::{OutboxUsage, ReceiverUsage};
 pub use peer::Peer;
 pub use polling::Polling;
 pub use receive::batch::Batch;

@@ -18,7 +18,7 @@ use crate::os::area::{
 };
 use crate::os::process::Process;
 use crate::os::sys;
-use crate::payload::outbox::Outbox;
+use crate::payload::outbox::{End, Outbox, Ring};
 use crate::peer::Peer;
 use crate::peers::{self, AreaError, Peers};
 use crate::send::sent::{Route, Sent};
@@ -262,34 +262,29 @@ impl Shared {
         Ok(outbox)
     }
 
-    /// Whether the block that was sent with `sent` can be written again.
-    pub(crate) fn has_read(&self, sent: &Sent) -> bool {
+    /// Whether no item before `position` of a ring will be read any more.
+    pub(crate) fn is_done(&self, ring: &Ring, end: &End, position: u32) -> bool {
+        let (consumer, capacity) = self.consumer(&end.area, end.route);
         // A member that has left reads nothing, because its own mappings would have kept it from
-        // leaving. The area was mapped when the block was sent, and only the area of a member that
-        // has left can no longer be mapped.
-        peers::check(&self.region, sent.peer).is_err()
-            || self.has_closed(sent)
-            || self.has_consumed(sent).unwrap_or(true)
+        // leaving.
+        has_read(position, consumer, capacity)
+            || ring.by_lane && end.area.lane_closed(self.own.id).load(Ordering::Relaxed) != 0
+            || peers::check(&self.region, ring.peer).is_err()
     }
 
-    /// Whether the receiver has closed the lane that was used for `sent`.
-    fn has_closed(&self, sent: &Sent) -> bool {
-        let closed = |area: Arc<PeerArea>| area.lane_closed(self.own.id).load(Ordering::Relaxed);
-        sent.route != Route::Inbox
-            && self
-                .peers()
-                .mapped(sent.peer)
-                .is_some_and(|area| closed(area) != 0)
+    /// The index of the receiver in a ring that this member writes, and the capacity of the ring.
+    fn consumer<'a>(&self, area: &'a PeerArea, route: Route) -> (&'a AtomicU32, u32) {
+        match route {
+            Route::Inbox => (area.consumer(), self.geometry.inbox_entries),
+            Route::Lane { entries } => (area.lane_consumer(self.own.id), entries),
+        }
     }
 
     /// Whether the receiver's consumer index has reached what was sent. `None` if this is unknown,
     /// because the receiver's area is not mapped.
     pub(crate) fn has_consumed(&self, sent: &Sent) -> Option<bool> {
         let area = self.peers().mapped(sent.peer)?;
-        let (consumer, capacity) = match sent.route {
-            Route::Inbox => (area.consumer(), self.geometry.inbox_entries),
-            Route::Lane { entries } => (area.lane_consumer(self.own.id), entries),
-        };
+        let (consumer, capacity) = self.consumer(&area, sent.route);
         Some(has_read(sent.position, consumer, capacity))
     }
 

@@ -13,6 +13,7 @@ mod forking;
 mod lanes;
 mod leaving;
 mod looping;
+mod outbox;
 mod quiet;
 mod receiving;
 mod requests;
@@ -87,6 +88,11 @@ const TESTS: &[(&str, fn())] = tests! {
     sharing:
         the_last_reader_frees_it
         what_a_lane_held_goes_with_it;
+    outbox:
+        beside_a_stopped_inbox
+        beside_a_stopped_lane
+        waiting_beside_a_stopped_receiver
+        usage;
     dispatching:
         ports
         stop_from_a_handler

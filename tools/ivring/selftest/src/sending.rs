@@ -228,7 +228,7 @@ pub fn alloc_waits_for_the_reader() {
     thread::scope(|scope| {
         scope.spawn(move || {
             for n in 0..500u64 {
-                // Blocks of all sizes, so that the circle closes at all positions.
+                // Blocks of all sizes, at many places.
                 let len = 8 + n as usize * 37 % 2000;
                 let mut block = sender.alloc(len, soon()).unwrap();
                 block.fill(n as u8);

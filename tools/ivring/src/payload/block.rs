@@ -63,8 +63,9 @@ impl Block {
     /// Passes the block to the receiver.
     pub(crate) fn hand_over(mut self, sent: Sent) {
         self.held = false;
+        let area = || self.shared.peers().mapped(sent.peer);
         self.shared.release(|outbox| {
-            outbox.sent(self.key, sent);
+            outbox.sent(self.key, sent, area);
             outbox.release(self.key);
         });
     }
@@ -141,7 +142,9 @@ impl SharedBlock {
 
     /// Passes the block to one more receiver.
     pub(crate) fn hand_over(self, sent: Sent) {
-        self.0.shared.outbox().sent(self.0.key, sent);
+        let shared = &self.0.shared;
+        let area = || shared.peers().mapped(sent.peer);
+        shared.outbox().sent(self.0.key, sent, area);
     }
 }
 

@@ -1,172 +1,124 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The allocator of an outbox.
+//! The outbox of this member: its blocks, and what its receivers have not read.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+pub(crate) use ivring_protocol::outbox::{Key, Place, Unread};
+
+use crate::os::area::PeerArea;
+use crate::payload::usage::{OutboxUsage, ReceiverUsage};
 use crate::peer::Peer;
 use crate::send::sent::{Route, Sent};
 
-/// The alignment of blocks in bytes, so that they do not share cache lines.
-pub(crate) const ALIGN: usize = 64;
-
-/// Identifies a block while it is held.
-pub(crate) type Key = u64;
-
-/// A place that was found for a block.
-pub(crate) struct Place {
-    pub(crate) key: Key,
-    /// Offset from the start of the outbox, in bytes.
-    pub(crate) start: usize,
+/// The ring of a receiver that this member's items go into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ring {
+    pub(crate) peer: Peer,
+    pub(crate) by_lane: bool,
 }
 
-/// The allocator of an outbox: blocks in a circle, freed in the order in which they were taken.
-///
-/// Invariants:
-/// - blocks do not overlap, and begin and end at multiples of [`ALIGN`] within the outbox;
-/// - in the circle, beginning with the first, they are in the order of their keys, and the only gap
-///   is the one before the place where the circle continues at the start;
-/// - the key of `blocks[i]` is `first + i`.
-///
-/// So the bytes behind a block that is still being read cannot be used, even if they are free: a
-/// peer that does not read holds up the sender's outbox. The sender can choose whether it waits.
-#[derive(Debug)]
+/// The receiver's end of a ring.
+pub(crate) struct End {
+    pub(crate) area: Arc<PeerArea>,
+    pub(crate) route: Route,
+}
+
+/// The allocator of an outbox.
 pub(crate) struct Outbox {
-    size: usize,
-    first: Key,
-    blocks: VecDeque<Block>,
+    blocks: ivring_protocol::outbox::Outbox<Ring, End>,
     /// The number of threads that wait for a held block to be released.
     pub(crate) waiting: u32,
 }
 
-#[derive(Debug)]
-struct Block {
-    start: usize,
-    end: usize,
-    /// The block may be sent again.
-    held: bool,
-    readers: Readers,
-}
-
-/// The items with which a block was sent and that have not been read yet. Usually there is one.
-#[derive(Debug, Default)]
-struct Readers {
-    /// `None` only if there are no items.
-    first: Option<Sent>,
-    rest: Vec<Sent>,
-}
-
-impl Readers {
-    fn add(&mut self, sent: Sent) {
-        match self.first {
-            None => self.first = Some(sent),
-            Some(_) => self.rest.push(sent),
-        }
-    }
-
-    fn remove(&mut self, mut is_done: impl FnMut(&Sent) -> bool) {
-        self.rest.retain(|sent| !is_done(sent));
-        if self.first.as_ref().is_some_and(is_done) {
-            self.first = self.rest.pop();
-        }
-    }
-}
-
-impl Block {
-    fn is_free(&self) -> bool {
-        !self.held && self.readers.first.is_none()
-    }
-}
-
 impl Outbox {
-    /// `size` is in bytes, a multiple of [`ALIGN`].
+    /// `size` is in bytes, as in the geometry of a region.
     pub(crate) fn new(size: usize) -> Self {
-        assert!(size % ALIGN == 0);
         Self {
-            size,
-            first: 0,
-            blocks: VecDeque::new(),
+            blocks: ivring_protocol::outbox::Outbox::new(size),
             waiting: 0,
         }
     }
 
-    /// Takes a block of at least `len` bytes, if there is room.
-    pub(crate) fn take(&mut self, len: usize) -> Option<Place> {
-        let len = len.max(1).checked_next_multiple_of(ALIGN)?;
-        let start = self.room(len)?;
-        let key = self.first + self.blocks.len() as Key;
-        self.blocks.push_back(Block {
-            start,
-            end: start + len,
-            held: true,
-            readers: Readers::default(),
-        });
-        Some(Place { key, start })
+    /// Takes a block of at least `len` bytes. Frees blocks before that which have been read, as
+    /// `read` says of a ring, its end and a position: a few first, and all if there is no room.
+    pub(crate) fn take(
+        &mut self,
+        len: usize,
+        read: impl Fn(&Ring, &End, u32) -> bool,
+    ) -> Option<Place> {
+        self.blocks.reclaim_some(&read);
+        self.blocks.take(len).or_else(|| {
+            self.blocks.reclaim_all(&read);
+            self.blocks.take(len)
+        })
     }
 
-    /// The offset of `len` contiguous free bytes.
-    fn room(&self, len: usize) -> Option<usize> {
-        let (Some(oldest), Some(newest)) = (self.blocks.front(), self.blocks.back()) else {
-            return (len <= self.size).then_some(0);
-        };
-        let (tail, head) = (oldest.start, newest.end);
-        if head > tail {
-            // The bytes from tail to head are in use.
-            if len <= self.size - head {
-                return Some(head);
-            }
-            return (len <= tail).then_some(0);
-        }
-        // The bytes from tail to the end or close to it, and from the start to head, are in use.
-        (len <= tail - head).then_some(head)
-    }
-
-    /// Records that a held block has been sent.
-    pub(crate) fn sent(&mut self, key: Key, sent: Sent) {
-        self.held(key).readers.add(sent);
+    /// Records that a held block has been sent. `area` is the area of the receiver, which is mapped
+    /// unless the receiver has left.
+    pub(crate) fn sent(
+        &mut self,
+        key: Key,
+        sent: Sent,
+        area: impl FnOnce() -> Option<Arc<PeerArea>>,
+    ) {
+        let Sent { peer, route, .. } = sent;
+        let by_lane = route != Route::Inbox;
+        let end = || area().map(|area| End { area, route });
+        self.blocks
+            .sent(key, Ring { peer, by_lane }, sent.position, end);
     }
 
     /// Records that a block is no longer held. It is free when all receivers have read it.
     pub(crate) fn release(&mut self, key: Key) {
-        self.held(key).held = false;
-        while self.blocks.back().is_some_and(Block::is_free) {
-            self.blocks.pop_back();
+        self.blocks.release(key);
+    }
+
+    /// Records that everything that was sent by the ring before this position has been read.
+    pub(crate) fn passed(&mut self, Unread { ring, position }: Unread<Ring>) {
+        self.blocks.passed(ring, position);
+    }
+
+    /// Records that nothing that was sent by the ring will be read any more.
+    pub(crate) fn forget(&mut self, ring: Ring) {
+        self.blocks.forget(ring);
+    }
+
+    /// The item to wait for when there is no room, of the peers that are `eligible`.
+    pub(crate) fn holder(&self, eligible: impl Fn(Peer) -> bool) -> Option<Unread<Ring>> {
+        self.blocks.holder(|ring| eligible(ring.peer))
+    }
+
+    /// Records that waiting for this ring was in vain.
+    pub(crate) fn stalled(&mut self, ring: Ring) {
+        self.blocks.stalled(ring);
+    }
+
+    /// The number of rings that keep blocks, and one more if blocks are held.
+    pub(crate) fn holders(&self) -> usize {
+        self.blocks.unread().count() + usize::from(self.blocks.held() > 0)
+    }
+
+    /// What is in use, after blocks that have been `read` are freed.
+    pub(crate) fn usage(&mut self, read: impl Fn(&Ring, &End, u32) -> bool) -> OutboxUsage {
+        self.blocks.reclaim_all(read);
+        let mut receivers: BTreeMap<Peer, ReceiverUsage> = BTreeMap::new();
+        for (ring, unread) in self.blocks.unread() {
+            let none = ReceiverUsage {
+                peer: ring.peer,
+                bytes: 0,
+                blocks: 0,
+            };
+            let receiver = receivers.entry(ring.peer).or_insert(none);
+            receiver.bytes += unread.bytes;
+            receiver.blocks += unread.blocks;
         }
-    }
-
-    fn held(&mut self, key: Key) -> &mut Block {
-        let block = &mut self.blocks[(key - self.first) as usize];
-        debug_assert!(block.held);
-        block
-    }
-
-    /// Frees the oldest blocks that are not held and whose items have been `read`.
-    pub(crate) fn reclaim(&mut self, mut read: impl FnMut(&Sent) -> bool) {
-        while let Some(block) = self.blocks.front_mut() {
-            block.readers.remove(&mut read);
-            if !block.is_free() {
-                break;
-            }
-            self.blocks.pop_front();
-            self.first += 1;
+        OutboxUsage {
+            size: self.blocks.size(),
+            used: self.blocks.used(),
+            held: self.blocks.held(),
+            receivers: receivers.into_values().collect(),
         }
-    }
-
-    /// Removes all items that were sent by a lane to a peer, because this lane has ended.
-    pub(crate) fn forget_lane(&mut self, to: Peer) {
-        for block in &mut self.blocks {
-            let by_lane = |sent: &Sent| sent.peer == to && sent.route != Route::Inbox;
-            block.readers.remove(by_lane);
-        }
-    }
-
-    /// One of the items of the oldest block; `None` if this block is still held.
-    pub(crate) fn oldest(&self) -> Option<Sent> {
-        let block = self.blocks.front()?;
-        block.readers.first.filter(|_| !block.held)
     }
 }
-
-#[cfg(test)]
-#[path = "outbox_tests.rs"]
-mod tests;

@@ -15,7 +15,9 @@ use crate::error::{
     SystemError,
 };
 use crate::os::sys::{self, Enqueued};
+use crate::payload::alloc;
 use crate::payload::block::Block;
+use crate::payload::usage::OutboxUsage;
 use crate::peer::Peer;
 use crate::peers::present;
 use crate::send::carry;
@@ -123,8 +125,14 @@ impl Handle {
 
     /// Takes a block of `len` bytes in this member's outbox, and waits for room until the deadline.
     ///
-    /// Blocks become free in the order in which they were taken, after their receivers have read
-    /// them: a peer that does not read holds up all later blocks.
+    /// A block is free when it has been dropped, or sent and read by its receivers. A receiver that
+    /// has left, or has closed the lane, counts as one that has read. A peer that does not read
+    /// keeps the blocks that it has not read, and no others. Of the free blocks that fit, the one
+    /// that was freed last is taken, because its memory is most likely to be in the cache.
+    ///
+    /// If several receivers keep memory, the call waits for the one that keeps most, in slices of
+    /// 10 ms, and looks after each slice whether there is room. Receivers that have not read
+    /// anything during a slice come after the others.
     ///
     /// The bytes have their old content, and every member of the region can read them.
     ///
@@ -146,40 +154,32 @@ impl Handle {
             return Err(AllocError::TooLong { length: len, max });
         }
         self.0.check_process()?;
-        // The ring of which the kernel has said that no more items will be read.
-        let mut dead = None;
-        let mut outbox = self.0.outbox();
-        loop {
-            outbox.reclaim(|sent| dead == Some((sent.peer, sent.route)) || self.0.has_read(sent));
-            if let Some(place) = outbox.take(len) {
-                return Ok(Block::new(Arc::clone(&self.0), place, len));
-            }
-            let Some(oldest) = outbox.oldest() else {
-                outbox = self.0.wait_for_release(outbox, deadline)?;
-                continue;
-            };
-            drop(outbox);
-            match self.0.flush(&oldest, deadline) {
-                Ok(()) => {}
-                // The kernel decides whether there is room, even if the receiver's words say
-                // something else.
-                Err(FlushError::TimedOut) if deadline == Deadline::NOW => {
-                    return Err(AllocError::Full);
-                }
-                Err(FlushError::TimedOut) => return Err(AllocError::TimedOut),
-                Err(FlushError::Interrupted) => return Err(AllocError::Interrupted),
-                Err(FlushError::WaitsForItself) => return Err(AllocError::WaitsForItself),
-                Err(FlushError::System(error)) => return Err(error.into()),
-                Err(
-                    FlushError::Gone
-                    | FlushError::Stale
-                    | FlushError::Closed
-                    | FlushError::Broken
-                    | FlushError::NotSent,
-                ) => dead = Some((oldest.peer, oldest.route)),
-            }
-            outbox = self.0.outbox();
-        }
+        let place = alloc::alloc(&self.0, len, deadline)?;
+        Ok(Block::new(Arc::clone(&self.0), place, len))
+    }
+
+    /// What is in use of this member's outbox, and which receivers keep it.
+    ///
+    /// ```no_run
+    /// # use ivring::{Deadline, Member};
+    /// # fn main() -> ivring::Result<()> {
+    /// # let member = Member::join("name", None, Deadline::NOW)?;
+    /// let usage = member.handle().outbox_usage()?;
+    /// println!("{} of {} bytes are in use", usage.used, usage.size);
+    /// for receiver in usage.receivers {
+    ///     println!("{:?} has not read {} bytes", receiver.peer, receiver.bytes);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SystemError::Forked`] in a [child](crate::Member#children).
+    pub fn outbox_usage(&self) -> Result<OutboxUsage, SystemError> {
+        self.0.check_process()?;
+        let is_done = |ring: &_, end: &_, position| self.0.is_done(ring, end, position);
+        Ok(self.0.outbox().usage(is_done))
     }
 
     /// Sends a message, and waits for room in the peer's inbox until the deadline.

@@ -20,6 +20,7 @@ use crate::deadline::Deadline;
 use crate::error::{OpenLaneError, SendError, SystemError};
 use crate::os::area::{LaneArea, PeerArea};
 use crate::os::sys;
+use crate::payload::outbox::Ring;
 use crate::peer::Peer;
 use crate::peers;
 use crate::polling::Polling;
@@ -450,7 +451,8 @@ fn map(
         None => {
             sys::open_lane(shared.fd(), peer, entries, deadline)?;
             // Items of an earlier lane will not be read any more.
-            shared.outbox().forget_lane(peer);
+            let by_lane = true;
+            shared.outbox().forget(Ring { peer, by_lane });
             if let Some(lane) = shared.lanes().get_mut(&peer) {
                 lane.entries = entries;
             }

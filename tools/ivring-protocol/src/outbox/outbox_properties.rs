@@ -1,27 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Tests of the allocator: bytes that a correct receiver can still read are never reused, for any
-//! values that other receivers write, any index, and any member that leaves.
+//! Tests of the allocator: bytes that a correct reader can still read are never reused, for any
+//! values that other readers write, any index, and any ring that ends. All other bytes can be had.
 
-use std::ops::Range;
+use alloc::vec::Vec;
+use core::ops::Range;
 
-use ivring_protocol::room::is_read;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::payload::outbox::{ALIGN, Key, Outbox, Place};
-use crate::peer::Peer;
-use crate::send::sent::{Route, Sent};
+use crate::outbox::{ALIGN, Key, Outbox, Place, Unread};
+use crate::room::is_read;
 
 const SIZE: usize = 16 * ALIGN;
 const CAPACITY: u32 = 8;
-const LANE: Route = Route::Lane { entries: CAPACITY };
 
-/// A ring of a receiver. The model numbers its items from zero.
+/// A ring. The model numbers its items from zero.
 #[derive(Debug)]
 struct Ring {
-    peer: Peer,
-    route: Route,
+    name: u32,
     start: u32,
     published: u64,
     read: u64,
@@ -30,10 +27,9 @@ struct Ring {
 }
 
 impl Ring {
-    fn new(id: u32, route: Route, start: u32) -> Self {
+    fn new(name: u32, start: u32) -> Self {
         Self {
-            peer: Peer { id, generation: 1 },
-            route,
+            name,
             start,
             published: 0,
             read: 0,
@@ -50,11 +46,10 @@ impl Ring {
     }
 }
 
-/// The same condition as `Shared::has_read`.
-fn has_read(rings: &[Ring], sent: &Sent) -> bool {
-    let of_it = |ring: &&Ring| ring.peer == sent.peer && ring.route == sent.route;
-    let ring = rings.iter().find(of_it);
-    ring.is_none_or(|ring| is_read(sent.position, ring.consumer(), CAPACITY))
+/// Whether the ring has ended, or its reader has read past the position.
+fn has_read(rings: &[Ring], name: u32, position: u32) -> bool {
+    let ring = rings.iter().find(|ring| ring.name == name);
+    ring.is_none_or(|ring| is_read(position, ring.consumer(), CAPACITY))
 }
 
 /// A block of the model.
@@ -76,10 +71,10 @@ enum Step {
     Read(Index, u64),
     /// From now on the reader of a ring writes this consumer index.
     Lie(Index, u32),
-    /// The lane ends, and a new one is opened.
-    Reopen(Index),
-    /// The peer leaves, and another member takes its slot.
-    Replace(Index),
+    /// The ring ends. Another ring with this name replaces it, or one with another name.
+    Replace(Index, bool),
+    /// Waits for the ring that should be waited for.
+    Wait,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -92,29 +87,36 @@ fn step() -> impl Strategy<Value = Step> {
         2 => index().prop_map(Step::Release),
         6 => (index(), 1..6u64).prop_map(|(ring, count)| Step::Read(ring, count)),
         1 => (index(), any::<u32>()).prop_map(|(ring, lie)| Step::Lie(ring, lie)),
-        1 => index().prop_map(Step::Reopen),
-        1 => index().prop_map(Step::Replace),
+        1 => (index(), any::<bool>()).prop_map(|(ring, same)| Step::Replace(ring, same)),
+        1 => Just(Step::Wait),
     ]
 }
 
 struct Model {
-    outbox: Outbox,
+    outbox: Outbox<u32, ()>,
     rings: Vec<Ring>,
+    /// The number of rings that there have been.
+    names: u32,
     /// The blocks that are held or can still be read.
     blocks: Vec<Block>,
 }
 
 impl Model {
     fn new(start: u32) -> Self {
-        let rings = [
-            Ring::new(0, Route::Inbox, start),
-            Ring::new(0, LANE, CAPACITY.wrapping_neg()),
-            Ring::new(1, Route::Inbox, start.wrapping_neg()),
-            Ring::new(2, LANE, start),
+        let starts = [
+            start,
+            CAPACITY.wrapping_neg(),
+            start.wrapping_neg(),
+            start,
+            0,
         ];
+        let rings = (0..)
+            .zip(starts)
+            .map(|(name, start)| Ring::new(name, start));
         Self {
             outbox: Outbox::new(SIZE),
-            rings: rings.into(),
+            rings: rings.collect(),
+            names: starts.len() as u32,
             blocks: Vec::new(),
         }
     }
@@ -125,14 +127,36 @@ impl Model {
         (!held.is_empty()).then(|| *index.get(&held))
     }
 
+    /// The length of the longest range of bytes that are in no block of the model.
+    fn longest(&self) -> usize {
+        let is_free = |unit: &usize| {
+            let unit = unit * ALIGN;
+            !self.blocks.iter().any(|block| block.bytes.contains(&unit))
+        };
+        let mut free = [0; SIZE / ALIGN];
+        for unit in (0..SIZE / ALIGN).filter(is_free) {
+            free[unit] = 1 + if unit > 0 { free[unit - 1] } else { 0 };
+        }
+        ALIGN * free.into_iter().max().unwrap_or(0)
+    }
+
     fn take(&mut self, len: usize) -> Result<(), TestCaseError> {
         let rings = &self.rings;
-        self.outbox.reclaim(|sent| has_read(rings, sent));
-        let Some(Place { key, start }) = self.outbox.take(len) else {
-            prop_assert!(len > SIZE || !self.blocks.is_empty(), "there is room");
+        self.outbox
+            .reclaim_some(|&ring, (), position| has_read(rings, ring, position));
+        let mut place = self.outbox.take(len);
+        if place.is_none() {
+            self.outbox
+                .reclaim_all(|&ring, (), position| has_read(rings, ring, position));
+            place = self.outbox.take(len);
+        }
+        let Some(Place { key, start }) = place else {
+            // A reader that writes invalid indices may keep blocks.
+            let lie = self.rings.iter().any(|ring| ring.lie.is_some());
+            prop_assert!(lie || len.max(1) > self.longest(), "there is room");
             return Ok(());
         };
-        let bytes = start..start + len.max(1);
+        let bytes = start..start + len.max(1).next_multiple_of(ALIGN);
         prop_assert!(start % ALIGN == 0 && bytes.end <= SIZE);
         for Block { bytes: other, .. } in &self.blocks {
             prop_assert!(bytes.end <= other.start || other.end <= start);
@@ -154,14 +178,35 @@ impl Model {
         }
         ring.published += 1;
         block.readers.push((by, ring.published));
-        let sent = Sent {
-            peer: ring.peer,
-            route: ring.route,
-            items: 1,
-            position: ring.index(ring.published),
-            rung: 0,
+        let position = ring.index(ring.published);
+        self.outbox
+            .sent(block.key, ring.name, position, || Some(()));
+    }
+
+    /// Waits for the ring that keeps most.
+    fn wait(&mut self) -> Result<(), TestCaseError> {
+        let rings = &self.rings;
+        self.outbox
+            .reclaim_all(|&ring, (), position| has_read(rings, ring, position));
+        let Some(Unread { ring, position }) = self.outbox.holder(|_| true) else {
+            prop_assert!(self.blocks.iter().all(|block| block.readers.is_empty()));
+            return Ok(());
         };
-        self.outbox.sent(block.key, sent);
+        let of_it = self.rings.iter().position(|other| other.name == ring);
+        let Some(ring) = of_it else {
+            return Err(TestCaseError::fail("the ring has ended"));
+        };
+        let ring = &mut self.rings[ring];
+        if ring.lie.is_some() {
+            // The kernel finds that the ring is broken.
+            self.outbox.forget(ring.name);
+            return Ok(());
+        }
+        prop_assert!(ring.read < ring.published);
+        ring.read += u64::from(position.wrapping_sub(ring.index(ring.read)));
+        prop_assert!(ring.read <= ring.published);
+        self.outbox.passed(ring.name, position);
+        Ok(())
     }
 
     fn release(&mut self, block: usize) {
@@ -171,14 +216,15 @@ impl Model {
     }
 
     /// A new ring replaces this one, and its indices start again.
-    fn renew(&mut self, ring: usize) {
-        let Ring {
-            published,
-            read,
-            lie,
-            ..
-        } = &mut self.rings[ring];
-        (*published, *read, *lie) = (0, 0, None);
+    fn replace(&mut self, ring: usize, same: bool) {
+        let before = &mut self.rings[ring];
+        if same {
+            self.outbox.forget(before.name);
+        } else {
+            before.name = self.names;
+            self.names += 1;
+        }
+        (before.published, before.read, before.lie) = (0, 0, None);
         self.done(ring, u64::MAX);
     }
 
@@ -214,22 +260,8 @@ impl Model {
                 ring.read = ring.published.min(ring.read + items);
             }
             Step::Lie(ring, consumer) => self.rings[ring.index(count)].lie = Some(consumer),
-            Step::Reopen(ring) => {
-                let ring = ring.index(count);
-                if self.rings[ring].route == LANE {
-                    self.outbox.forget_lane(self.rings[ring].peer);
-                    self.renew(ring);
-                }
-            }
-            Step::Replace(ring) => {
-                let id = self.rings[ring.index(count)].peer.id;
-                for ring in 0..count {
-                    if self.rings[ring].peer.id == id {
-                        self.rings[ring].peer.generation += 2;
-                        self.renew(ring);
-                    }
-                }
-            }
+            Step::Replace(ring, same) => self.replace(ring.index(count), same),
+            Step::Wait => return self.wait(),
         }
         Ok(())
     }

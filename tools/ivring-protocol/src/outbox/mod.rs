@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The allocator of an outbox: memory for payload, which readers release by reading the items that
+//! name it.
+//!
+//! Blocks are independent of each other. A block is free when it is not held, and when the reader
+//! of each ring that it was sent by has read past it. A reader that stops keeps the blocks that it
+//! has not read, and no others.
+//!
+//! Everything that the allocator knows is outside of the outbox, which others can read and which
+//! the allocator never touches.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use extents::Extents;
+
+mod extents;
+
+/// The alignment of blocks in bytes, so that they do not share cache lines. The length of a block
+/// is rounded up to a multiple of it.
+pub const ALIGN: usize = 64;
+
+/// The number of rings that [`Outbox::reclaim_some`] looks at.
+const LOOKS: usize = 4;
+
+/// Identifies a block while it is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key(u32);
+
+/// A place that was found for a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The block at this place.
+    pub key: Key,
+    /// Offset from the start of the outbox, in bytes.
+    pub start: usize,
+}
+
+/// An item with a block that was sent by a ring, and not read yet as far as is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unread<R> {
+    /// The ring.
+    pub ring: R,
+    /// The index in the ring after the item.
+    pub position: u32,
+}
+
+/// What the reader of a ring has not read, as far as is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingUsage {
+    /// The bytes of the blocks. A block counts for each item that names it.
+    pub bytes: usize,
+    /// The number of items with blocks.
+    pub blocks: usize,
+}
+
+/// The allocator of an outbox.
+///
+/// `R` names a ring, and `E` is what the caller needs to see how far its reader has come.
+///
+/// Invariants:
+/// - `blocks[i]` is valid while extent `i` is taken. Its `unread` is the number of entries of all
+///   rings that name it, and it is held or `unread` is not zero;
+/// - `active` has the rings with entries, each once.
+///
+/// The entries of a ring are in the order of their positions, except that sends of several threads
+/// may be recorded in another order than they were made. A position that was recorded too early
+/// only delays the ones behind it until it has been read itself.
+#[derive(Debug)]
+pub struct Outbox<R, E> {
+    extents: Extents,
+    blocks: Vec<Block>,
+    rings: BTreeMap<R, Ring<E>>,
+    active: VecDeque<R>,
+    /// The size of the outbox, in units of [`ALIGN`] bytes.
+    units: u32,
+    /// The units in blocks.
+    used: u32,
+    /// The number of blocks that are held.
+    held: u32,
+    /// The number of calls of [`Outbox::stalled`].
+    stalls: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Block {
+    /// The block may be sent again.
+    held: bool,
+    unread: u32,
+}
+
+#[derive(Debug)]
+struct Ring<E> {
+    /// `None` if there are no entries.
+    end: Option<E>,
+    /// The items with blocks: the position after each, and its block.
+    entries: VecDeque<(u32, u32)>,
+    /// The sum of the lengths of these blocks, in units.
+    units: u64,
+    /// The number of the last stall since an entry was removed; zero if there was none.
+    stall: u64,
+}
+
+impl<R: Ord + Copy, E> Outbox<R, E> {
+    /// `size` is in bytes, a multiple of [`ALIGN`], at least one unit and less than 2^32 units.
+    ///
+    /// # Panics
+    ///
+    /// If the size is something else.
+    pub fn new(size: usize) -> Self {
+        let units = u32::try_from(size / ALIGN).ok();
+        let units = units.filter(|&units| units > 0 && size % ALIGN == 0);
+        let units = units.expect("the size of an outbox");
+        Self {
+            extents: Extents::new(units),
+            blocks: Vec::new(),
+            rings: BTreeMap::new(),
+            active: VecDeque::new(),
+            units,
+            used: 0,
+            held: 0,
+            stalls: 0,
+        }
+    }
+
+    /// Takes a block of at least `len` bytes. `None` only if there are not as many contiguous free
+    /// bytes. The block is held.
+    pub fn take(&mut self, len: usize) -> Option<Place> {
+        let units = u32::try_from(len.max(1).div_ceil(ALIGN)).ok()?;
+        let key = self.extents.take(units)?;
+        if self.blocks.len() <= key as usize {
+            self.blocks.resize(key as usize + 1, Block::default());
+        }
+        self.blocks[key as usize].held = true;
+        self.held += 1;
+        self.used += units;
+        Some(Place {
+            key: Key(key),
+            start: self.extents.start(key) as usize * ALIGN,
+        })
+    }
+
+    /// Records that a held block was sent by `ring`. `position` is the index after the item. `end`
+    /// is called if there is no entry of the ring; `None` means that nothing in the ring will be
+    /// read any more.
+    pub fn sent(&mut self, key: Key, ring: R, position: u32, end: impl FnOnce() -> Option<E>) {
+        debug_assert!(self.blocks[key.0 as usize].held);
+        if !self.rings.contains_key(&ring) && self.rings.len() > 2 * self.active.len() + 16 {
+            // Most rings have no entries, and some of them may never be used again.
+            self.rings.retain(|_, ring| !ring.entries.is_empty());
+        }
+        let state = self.rings.entry(ring).or_insert_with(|| Ring {
+            end: None,
+            entries: VecDeque::new(),
+            units: 0,
+            stall: 0,
+        });
+        if state.entries.is_empty() {
+            state.end = end();
+            if state.end.is_none() {
+                return;
+            }
+            self.active.push_back(ring);
+        }
+        state.entries.push_back((position, key.0));
+        state.units += u64::from(self.extents.len(key.0));
+        self.blocks[key.0 as usize].unread += 1;
+    }
+
+    /// Records that a block is no longer held. It is free when all readers have read it.
+    pub fn release(&mut self, key: Key) {
+        let block = &mut self.blocks[key.0 as usize];
+        debug_assert!(block.held);
+        block.held = false;
+        self.held -= 1;
+        self.free_unused(key.0);
+    }
+
+    fn free_unused(&mut self, key: u32) {
+        let block = self.blocks[key as usize];
+        if !block.held && block.unread == 0 {
+            self.used -= self.extents.len(key);
+            self.extents.free(key);
+        }
+    }
+
+    /// Frees blocks whose items were `read`, given the ring, its end and the position. Looks at a
+    /// few rings only, at others in each call, and only at the first unread item of each.
+    pub fn reclaim_some(&mut self, read: impl FnMut(&R, &E, u32) -> bool) {
+        self.reclaim(self.active.len().min(LOOKS), read);
+    }
+
+    /// Frees all blocks whose items were `read`, like [`Outbox::reclaim_some`].
+    pub fn reclaim_all(&mut self, read: impl FnMut(&R, &E, u32) -> bool) {
+        self.reclaim(self.active.len(), read);
+    }
+
+    fn reclaim(&mut self, rings: usize, mut read: impl FnMut(&R, &E, u32) -> bool) {
+        for _ in 0..rings {
+            let Some(ring) = self.active.pop_front() else {
+                return;
+            };
+            if !self.remove_while(ring, |end, position| read(&ring, end, position)) {
+                self.active.push_back(ring);
+            }
+        }
+    }
+
+    /// Removes entries from the front of a ring while `read` is true. Returns whether the ring has
+    /// none any more.
+    fn remove_while(&mut self, ring: R, mut read: impl FnMut(&E, u32) -> bool) -> bool {
+        while let Some(state) = self.rings.get_mut(&ring) {
+            let (Some(end), Some(&(position, key))) = (&state.end, state.entries.front()) else {
+                state.end = None;
+                break;
+            };
+            if !read(end, position) {
+                return false;
+            }
+            state.entries.pop_front();
+            state.units -= u64::from(self.extents.len(key));
+            state.stall = 0;
+            self.blocks[key as usize].unread -= 1;
+            self.free_unused(key);
+        }
+        true
+    }
+
+    /// Records that the reader of `ring` was seen to have read everything before `position`,
+    /// whatever its index says later.
+    pub fn passed(&mut self, ring: R, position: u32) {
+        // Positions of one ring are near each other.
+        let passed = |_: &E, at: u32| position.wrapping_sub(at) < 1 << 31;
+        if self.remove_while(ring, passed) {
+            self.active.retain(|active| *active != ring);
+        }
+    }
+
+    /// Records that nothing that was sent by `ring` will be read any more.
+    pub fn forget(&mut self, ring: R) {
+        self.remove_while(ring, |_, _| true);
+        self.active.retain(|active| *active != ring);
+        self.rings.remove(&ring);
+    }
+
+    /// The item to wait for when there is no room, of the rings that are `eligible`: the first
+    /// unread item of the ring that keeps the most bytes. Rings for which waiting was in vain are
+    /// chosen after all others, in turn.
+    pub fn holder(&self, eligible: impl Fn(&R) -> bool) -> Option<Unread<R>> {
+        let rings = self.active.iter().filter(|ring| eligible(ring));
+        let ring = rings.min_by_key(|ring| {
+            let ring = &self.rings[ring];
+            (ring.stall, u64::MAX - ring.units)
+        })?;
+        let (position, _) = *self.rings[ring].entries.front()?;
+        Some(Unread {
+            ring: *ring,
+            position,
+        })
+    }
+
+    /// Records that waiting for the reader of `ring` was in vain.
+    pub fn stalled(&mut self, ring: R) {
+        self.stalls += 1;
+        if let Some(ring) = self.rings.get_mut(&ring) {
+            ring.stall = self.stalls;
+        }
+    }
+
+    /// The size of the outbox in bytes.
+    pub fn size(&self) -> usize {
+        self.units as usize * ALIGN
+    }
+
+    /// The bytes in blocks, which are held or were not read by all readers, as far as is known.
+    pub fn used(&self) -> usize {
+        self.used as usize * ALIGN
+    }
+
+    /// The number of blocks that are held.
+    pub fn held(&self) -> usize {
+        self.held as usize
+    }
+
+    /// The rings with items that name blocks and were not read, as far as is known.
+    pub fn unread(&self) -> impl Iterator<Item = (R, RingUsage)> {
+        self.active.iter().map(|ring| {
+            let state = &self.rings[ring];
+            let usage = RingUsage {
+                bytes: state.units as usize * ALIGN,
+                blocks: state.entries.len(),
+            };
+            (*ring, usage)
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "outbox_tests.rs"]
+mod tests;
+
+// Slow under Miri, which finds nothing here, because these tests use no unsafe code.
+#[cfg(all(test, not(miri)))]
+mod outbox_properties;

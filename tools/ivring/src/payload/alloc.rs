@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Taking a block of the outbox, and waiting for room.
+
+use std::sync::MutexGuard;
+use std::time::Duration;
+
+use crate::deadline::Deadline;
+use crate::error::{AllocError, FlushError};
+use crate::payload::outbox::{Outbox, Place};
+use crate::shared::Shared;
+
+/// How long to wait for one receiver while others keep memory too.
+const SLICE: Duration = Duration::from_millis(10);
+
+/// Takes a block of at least `len` bytes.
+pub(crate) fn alloc(shared: &Shared, len: usize, deadline: Deadline) -> Result<Place, AllocError> {
+    let mut outbox = shared.outbox();
+    loop {
+        let place = outbox.take(len, |ring, end, position| {
+            shared.is_done(ring, end, position)
+        });
+        if let Some(place) = place {
+            return Ok(place);
+        }
+        outbox = wait(shared, outbox, deadline)?;
+    }
+}
+
+/// Waits until memory may have become free.
+///
+/// One receiver is waited for at a time: the one that keeps most, and those for which waiting was
+/// in vain after the others. If there is anybody else who could make room, this waits for at most
+/// a [`SLICE`]; so a receiver that has stopped does not delay what others make free by more.
+fn wait<'a>(
+    shared: &'a Shared,
+    outbox: MutexGuard<'a, Outbox>,
+    deadline: Deadline,
+) -> Result<MutexGuard<'a, Outbox>, AllocError> {
+    let Some(unread) = outbox.holder(|peer| !shared.would_wait_for_itself(peer)) else {
+        if deadline != Deadline::NOW && outbox.holder(|_| true).is_some() {
+            return Err(AllocError::WaitsForItself);
+        }
+        return shared.wait_for_release(outbox, deadline);
+    };
+    let until = match outbox.holders() {
+        1 => deadline,
+        _ => deadline.min(Deadline::after(SLICE)),
+    };
+    drop(outbox);
+    let ring = unread.ring;
+    let read = shared.wait_until_read(ring.peer, ring.by_lane, unread.position, until);
+    let mut outbox = shared.outbox();
+    match read {
+        // The kernel decides, even if the receiver's words say something else.
+        Ok(()) => outbox.passed(unread),
+        Err(FlushError::TimedOut) => {
+            outbox.stalled(ring);
+            if deadline == Deadline::NOW {
+                return Err(AllocError::Full);
+            }
+            if until == deadline {
+                return Err(AllocError::TimedOut);
+            }
+        }
+        Err(FlushError::Interrupted) => return Err(AllocError::Interrupted),
+        Err(FlushError::WaitsForItself) => return Err(AllocError::WaitsForItself),
+        Err(FlushError::System(error)) => return Err(error.into()),
+        Err(
+            FlushError::Gone
+            | FlushError::Stale
+            | FlushError::Closed
+            | FlushError::Broken
+            | FlushError::NotSent,
+        ) => outbox.forget(ring),
+    }
+    Ok(outbox)
+}
