@@ -6,94 +6,132 @@
 #include <stdint.h>
 
 #include "ivring.h"
+#include "payload/extents.h"
 
-enum ivr_block_state {
-	IVR_BLOCK_HELD,		/* of the caller, not sent yet */
-	IVR_BLOCK_SENT,		/* of the receivers, until all of them have released it */
-	IVR_BLOCK_FREE,		/* free, but older blocks are still in use */
-};
+/* Number of rings that are looked at for each block that is allocated. */
+#define IVR_OUTBOX_LOOKS	4u
 
 /**
- * struct ivr_delivery - one receiver of a block.
- * @to:		the receiver
- * @lane:	number of the lane that carried the block, or 0 for the inbox
- * @position:	index in that ring after the last item that carries the block
+ * struct ivr_unread - the items with blocks that were sent by one ring, and not read yet as far as
+ * is known.
+ * @next:	next ring that has entries. The rings form a circle
+ * @previous:	previous ring that has entries
+ * @by_lane:	the ring is a lane. The caller sets this
+ * @entries:	circular array of entries, oldest first
+ * @capacity:	size of the array, zero or a power of two
+ * @first:	index of the oldest entry
+ * @count:	number of entries
+ * @units:	sum of the lengths of their blocks, in units of IVR_BLOCK_ALIGN
+ * @stall:	number of the last stall since an entry was removed; zero if there was none
+ *
+ * All fields are zero at first.
  */
-struct ivr_delivery {
-	struct ivr_peer to;
-	uint32_t lane;
-	uint32_t position;
-};
-
-/**
- * struct ivr_block - a block of the outbox that has been allocated.
- * @start:	free-running position. The offset of the block is @start modulo the outbox size
- * @length:	size in bytes, a multiple of IVR_BLOCK_ALIGN
- * @state:	who uses the block
- * @count:	number of deliveries, zero until the block has been sent
- * @capacity:	number of deliveries that the array has room for
- * @deliveries:	array of the deliveries
- */
-struct ivr_block {
-	uint64_t start;
-	uint64_t length;
-	enum ivr_block_state state;
-	uint32_t count;
+struct ivr_unread {
+	struct ivr_unread *next;
+	struct ivr_unread *previous;
+	bool by_lane;
+	struct ivr_unread_entry *entries;
 	uint32_t capacity;
-	struct ivr_delivery *deliveries;
+	uint32_t first;
+	uint32_t count;
+	uint64_t units;
+	uint64_t stall;
 };
 
 /**
- * struct ivr_outbox - a first-in first-out allocator.
- * @size:	size in bytes, a power of two and a multiple of IVR_BLOCK_ALIGN
- * @blocks:	circular array of blocks in order of allocation. Neither the oldest nor the newest
- *		block is free. No block crosses the end of the outbox. From the start of the oldest
- *		to the end of the newest block there are at most @size bytes
- * @capacity:	size of the array, zero or a power of two. Unused entries keep the memory of their
- *		deliveries
- * @first:	index of the oldest block
- * @count:	number of blocks in use
+ * struct ivr_unread_entry - an item with a block.
+ * @position:	index in the ring after the item
+ * @block:	the block
+ */
+struct ivr_unread_entry {
+	uint32_t position;
+	uint32_t block;
+};
+
+/**
+ * struct ivr_outbox - the allocator of an outbox.
+ * @size:	size in bytes, a multiple of IVR_BLOCK_ALIGN. The caller sets it
+ * @extents:	the blocks and what is free. The @unread field of a block is the number of entries of
+ *		all rings that name it. A block that was not sent is held by the caller
+ * @at:		for each unit, an extent; zero-filled at first, and NULL before the first block. For
+ *		the first unit of a block, and for those of its units that are multiples of
+ *		IVR_OUTBOX_MARK, this is the block
+ * @active:	one of the rings that have entries, which is looked at next; or NULL
+ * @done:	first block of the list of blocks that have been sent and that had no entries left
+ *		at some time. They are free at the next allocation if they have none then
+ * @used:	number of units in blocks that are held or have entries
+ * @held:	number of blocks that are held
+ * @stalls:	number of calls of ivr_outbox_stalled()
  *
  * The allocator handles offsets only. It accesses neither the memory nor the receivers.
  */
 struct ivr_outbox {
 	uint64_t size;
-	struct ivr_block *blocks;
-	uint32_t capacity;
-	uint32_t first;
-	uint32_t count;
+	struct ivr_extents extents;
+	uint32_t *at;
+	struct ivr_unread *active;
+	uint32_t done;
+	uint32_t used;
+	uint32_t held;
+	uint64_t stalls;
 };
+
+#define IVR_OUTBOX_MARK		64u
 
 /* The reason to give when ivr_outbox_find() does not find the payload. */
 extern const char *const ivr_not_in_a_block;
 
-/* Whether a receiver has released its delivery. */
-typedef bool (*ivr_released_fn)(void *arg, const struct ivr_delivery *delivery);
-
-/* Allocates a block. Returns 0, -EINVAL, -EMSGSIZE or -ENOMEM; -EAGAIN if there is no room. */
-int ivr_outbox_alloc(struct ivr_outbox *outbox, uint64_t length, uint64_t *offset);
-
-/* The block in use that contains these bytes, or NULL. Valid until the next call. */
-struct ivr_block *ivr_outbox_find(struct ivr_outbox *outbox, uint64_t offset, uint64_t length);
-
-/* Reserves room for one more delivery of the block. Returns 0 or -ENOMEM. */
-int ivr_block_reserve(struct ivr_block *block);
-
-/* Adds a delivery, for which room has been reserved. */
-void ivr_block_sent(struct ivr_block *block, const struct ivr_delivery *delivery);
-
-/* Frees a block. */
-void ivr_outbox_free(struct ivr_outbox *outbox, struct ivr_block *block);
+/* Whether no item before @position of the ring will be read any more. */
+typedef bool (*ivr_is_done_fn)(void *arg, struct ivr_unread *ring, uint32_t position);
 
 /*
- * Frees sent blocks that all their receivers have released, from the oldest up to the first that
- * cannot be freed. Returns the delivery that this block waits for; NULL if the block has not been
- * sent, or if there is no block.
+ * Allocates a block, which is held. Returns 0, -EINVAL, -EMSGSIZE or -ENOMEM; -EAGAIN only if there
+ * are not as many contiguous free bytes.
  */
-struct ivr_delivery *ivr_outbox_reclaim(struct ivr_outbox *outbox, ivr_released_fn released,
-					void *arg);
+int ivr_outbox_alloc(struct ivr_outbox *outbox, uint64_t length, uint64_t *offset);
 
-/* Frees all memory of the allocator. */
+/* The block in use that contains these bytes, or NULL. Valid until the next allocation. */
+struct ivr_extent *ivr_outbox_find(struct ivr_outbox *outbox, uint64_t offset, uint64_t length);
+
+/* Offset of a block. */
+uint64_t ivr_block_offset(const struct ivr_extent *block);
+
+/* Frees a block that was not sent. */
+void ivr_outbox_free(struct ivr_outbox *outbox, struct ivr_extent *block);
+
+/* Reserves room for @count more entries. Returns 0 or -ENOMEM. */
+int ivr_unread_reserve(struct ivr_unread *ring, uint32_t count);
+
+/* Adds an entry, for which room has been reserved. */
+void ivr_outbox_sent(struct ivr_outbox *outbox, struct ivr_extent *block, struct ivr_unread *ring,
+		     uint32_t position);
+
+/*
+ * Removes the entries of items that are done. Looks at up to @rings rings, at others in each call,
+ * and in each only at the oldest entry that is left.
+ */
+void ivr_outbox_reclaim(struct ivr_outbox *outbox, uint32_t rings, ivr_is_done_fn is_done, void *arg);
+
+/*
+ * The ring to wait for when there is no room, or NULL: the one with most bytes, but rings for which
+ * waiting was in vain come after all others, in turn. @skip, which may be NULL, is passed over.
+ */
+struct ivr_unread *ivr_outbox_holder(struct ivr_outbox *outbox, const struct ivr_unread *skip,
+				     const struct ivr_unread *skip_too);
+
+/* The oldest position of a ring that has entries. */
+uint32_t ivr_unread_position(const struct ivr_unread *ring);
+
+/* Waiting for this ring was in vain. */
+void ivr_outbox_stalled(struct ivr_outbox *outbox, struct ivr_unread *ring);
+
+/* The ring has been read up to @position, whatever the index of its reader says later. */
+void ivr_outbox_passed(struct ivr_outbox *outbox, struct ivr_unread *ring, uint32_t position);
+
+/* Nothing of this ring will be read any more. Frees the memory of @ring. */
+void ivr_outbox_forget(struct ivr_outbox *outbox, struct ivr_unread *ring);
+
+/* Frees all memory of the allocator. The rings have been forgotten. */
 void ivr_outbox_drop(struct ivr_outbox *outbox);
 
 #endif /* IVR_OUTBOX_H */

@@ -4,10 +4,13 @@
  */
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "member.h"
 #include "os/barrier.h"
+#include "os/sys.h"
+#include "peer.h"
 #include "refuse.h"
 #include "send/inbox.h"
 #include "send/lane.h"
@@ -24,71 +27,158 @@ static const struct ivr_reason alloc_reasons[] = {
 	{ 0 },
 };
 
-static bool has_released(void *arg, const struct ivr_delivery *delivery)
-{
-	struct ivr_member *member = arg;
-	struct ivr_mapped_peer *peer = ivr_peers_find(member, delivery->to);
+#define SLICE_NS	10000000ull	/* for one receiver, while others keep memory too */
 
-	if (!peer)
-		return true;
-	if (!delivery->lane)
-		return ivr_inbox_has_read(member, peer, delivery->position);
-	/* A later lane to the same peer has another number. */
-	return delivery->lane != peer->lane.number || peer->lane.error ||
-	       ivr_lane_has_read(&peer->lane, delivery->position);
+static struct ivr_mapped_peer *peer_of(struct ivr_unread *ring)
+{
+	char *at = (char *)ring;
+
+	if (ring->by_lane)
+		return (void *)(at - offsetof(struct ivr_mapped_peer, lane_unread));
+	return (void *)(at - offsetof(struct ivr_mapped_peer, inbox_unread));
 }
 
-/* Sleeps until a receiver has released its delivery of the oldest block. */
-static int wait_for(struct ivr_member *member, struct ivr_delivery *delivery, uint64_t deadline)
+static bool is_done(void *arg, struct ivr_unread *ring, uint32_t position)
 {
+	const struct ivr_mapped_peer *peer = peer_of(ring);
+	const struct ivr_member *member = arg;
+	bool read;
+
+	if (ring->by_lane)
+		read = ivr_lane_has_read(&peer->lane, position) || peer->lane.error ||
+		       ivr_load(&peer->lane.end->closed);
+	else
+		read = ivr_inbox_has_read(member, peer, position);
+	return read || ivr_peer_check(member, peer->peer);
+}
+
+/* The deadline for waiting for this ring. */
+static uint64_t end_of_slice(const struct ivr_outbox *outbox, const struct ivr_unread *ring,
+			     uint64_t deadline)
+{
+	bool alone = ring->next == ring && !outbox->held;
+	uint64_t end;
+
+	if (!deadline || alone)
+		return deadline;
+	end = ivr_now() + SLICE_NS;
+	return end < deadline ? end : deadline;
+}
+
+/*
+ * Waits until memory may have become free. One receiver is waited for at a time: the one that keeps
+ * most, and those for which waiting was in vain after the others. If another receiver keeps memory
+ * too, this waits for at most a slice. So a receiver that has stopped does not delay what the others
+ * make free by more than a slice.
+ */
+static int wait_for_memory(struct ivr_member *member, uint64_t deadline)
+{
+	struct ivr_outbox *outbox = &member->outbox;
+	struct ivr_mapped_peer *self = ivr_peers_find(member, member->self);
+	struct ivr_unread *ring = ivr_outbox_holder(outbox, &self->inbox_unread, &self->lane_unread);
+	uint64_t until;
+	uint32_t position;
 	int ret;
 
-	if (deadline && delivery->to.id == member->self.id)
-		return -EDEADLK;
-	if (delivery->lane)
-		ret = ivr_lane_flush(&ivr_peers_find(member, delivery->to)->lane, delivery->position,
-				     deadline);
+	/* What this member has not read itself is freed by nobody else. */
+	if (!ring)
+		return deadline ? -EDEADLK : -EAGAIN;
+	position = ivr_unread_position(ring);
+	until = end_of_slice(outbox, ring, deadline);
+	if (ring->by_lane)
+		ret = ivr_lane_flush(&peer_of(ring)->lane, position, until);
 	else
-		ret = ivr_inbox_flush(member, delivery->to, delivery->position, deadline);
+		ret = ivr_inbox_flush(member, peer_of(ring)->peer, position, until);
 	switch (ret) {
 	case 0:
+		/* The kernel decides, even if the receiver's words say something else. */
+		ivr_outbox_passed(outbox, ring, position);
+		return 0;
 	case -EPIPE:
 	case -ESTALE:
 	case -ECONNRESET:
 	case -EPROTO:	/* the receiver broke the ring, and will never read from it again */
-		/* Nobody uses this delivery any more. */
-		delivery->to.id = IVRING_ID_ANY;
+	case -EINVAL:	/* the ring is another one by now */
+		ivr_outbox_forget(outbox, ring);
 		return 0;
 	case -ETIMEDOUT:
+		ivr_outbox_stalled(outbox, ring);
+		if (until != deadline)
+			return 0;
 		return deadline ? -ETIMEDOUT : -EAGAIN;
 	default:
 		return ret;
 	}
 }
 
+/* Allocates a block. Frees what has been read: of a few rings first, of all if there is no room. */
+static int take(struct ivr_member *member, size_t length, uint64_t *offset)
+{
+	int ret;
+
+	ivr_outbox_reclaim(&member->outbox, IVR_OUTBOX_LOOKS, is_done, member);
+	ret = ivr_outbox_alloc(&member->outbox, length, offset);
+	if (ret != -EAGAIN)
+		return ret;
+	ivr_outbox_reclaim(&member->outbox, UINT32_MAX, is_done, member);
+	return ivr_outbox_alloc(&member->outbox, length, offset);
+}
+
 int ivr_alloc(struct ivr_member *member, size_t length, uint64_t deadline, void **data)
 {
-	struct ivr_delivery *waits_for;
 	uint64_t offset;
 	int ret = ivr_refuse_in_child(member);
 
 	if (ret)
 		return ret;
-	for (;;) {
-		waits_for = ivr_outbox_reclaim(&member->outbox, has_released, member);
-		ret = ivr_outbox_alloc(&member->outbox, length, &offset);
+	do {
+		ret = take(member, length, &offset);
 		if (ret != -EAGAIN)
 			break;
-		if (!waits_for)
-			return ivr_fail_as(deadline ? -EDEADLK : -EAGAIN, alloc_reasons);
-		ret = wait_for(member, waits_for, deadline);
-		if (ret)
-			break;
-	}
+		ret = wait_for_memory(member, deadline);
+	} while (!ret);
 	if (ret)
 		return ivr_fail_as(ret, alloc_reasons);
 	*data = member->outbox_data + offset;
 	return 0;
+}
+
+static struct ivr_receiver_usage usage_of(const struct ivr_mapped_peer *peer)
+{
+	const struct ivr_unread *inbox = &peer->inbox_unread, *lane = &peer->lane_unread;
+
+	return (struct ivr_receiver_usage){
+		.peer = peer->peer,
+		.bytes = (inbox->units + lane->units) * IVR_BLOCK_ALIGN,
+		.blocks = (uint64_t)inbox->count + lane->count,
+	};
+}
+
+int ivr_outbox_usage(struct ivr_member *member, struct ivr_outbox_usage *usage,
+		     struct ivr_receiver_usage *receivers, unsigned int count)
+{
+	const struct ivr_mapped_peer *peer;
+	int ret = ivr_refuse_in_child(member);
+	unsigned int found = 0;
+	uint32_t id;
+
+	if (ret)
+		return ret;
+	ivr_outbox_reclaim(&member->outbox, UINT32_MAX, is_done, member);
+	*usage = (struct ivr_outbox_usage){
+		.size = member->outbox.size,
+		.used = (uint64_t)member->outbox.used * IVR_BLOCK_ALIGN,
+		.held = member->outbox.held,
+	};
+	for (id = 0; id < member->slots; id++)
+		for (peer = member->peers[id]; peer; peer = peer->next) {
+			if (!peer->inbox_unread.count && !peer->lane_unread.count)
+				continue;
+			if (found < count)
+				receivers[found] = usage_of(peer);
+			found++;
+		}
+	return (int)found;
 }
 
 /* Offset in the outbox. It is member->outbox_bytes or more if @data is not in the outbox. */
@@ -100,13 +190,13 @@ static uint64_t offset_of(const struct ivr_member *member, const void *data)
 int ivr_free(struct ivr_member *member, void *data)
 {
 	uint64_t offset = offset_of(member, data);
-	struct ivr_block *block = ivr_outbox_find(&member->outbox, offset, 0);
+	struct ivr_extent *block = ivr_outbox_find(&member->outbox, offset, 0);
 
 	if (ivr_refuse_in_child(member))
 		return -EPERM;
-	if (!block || offset != (block->start & (member->outbox_bytes - 1)))
+	if (!block || offset != ivr_block_offset(block))
 		return ivr_fail(-EINVAL, "No block in use begins at that address.");
-	if (block->state != IVR_BLOCK_HELD)
+	if (block->sent)
 		return ivr_fail(-EINVAL, "The block has been sent.");
 	ivr_outbox_free(&member->outbox, block);
 	return 0;

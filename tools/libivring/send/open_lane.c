@@ -24,6 +24,8 @@ static int map_lane(struct ivr_member *member, struct ivr_mapped_peer *peer, uin
 		      PROT_READ | PROT_WRITE, &memory);
 	if (ret)
 		return ivr_fail_as(ret, ivr_lane_reasons);
+	/* Items of an earlier lane will not be read any more. */
+	ivr_outbox_forget(&member->outbox, &peer->lane_unread);
 	if (peer->lane.ring)
 		ivr_unmap(peer->lane.ring, ivr_ring_bytes(ivr_lane_entries(&peer->lane)));
 	ivr_lane_init(&peer->lane, memory, entries, peer->area, member->self.id);

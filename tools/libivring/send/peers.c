@@ -108,6 +108,9 @@ static void drop(struct ivr_member *member, struct ivr_mapped_peer **link)
 	struct ivr_mapped_peer *peer = *link;
 
 	*link = peer->next;
+	/* It has left, or this member does, so it reads no more payload. */
+	ivr_outbox_forget(&member->outbox, &peer->inbox_unread);
+	ivr_outbox_forget(&member->outbox, &peer->lane_unread);
 	if (peer->lane.ring)
 		ivr_unmap(peer->lane.ring, ivr_ring_bytes(peer->lane.mask + 1));
 	if (peer->area && peer->area != member->area)

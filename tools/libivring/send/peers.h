@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "ivring.h"
+#include "payload/outbox.h"
 
 /**
  * struct ivr_mapped_peer - a member of the region whose area or outbox is mapped.
@@ -18,6 +19,8 @@
  * @position:	index in its inbox after the last item that was put there
  * @lent:	payload of the member is in use until member->receiver.consumed has this value
  * @lane:	the sender's end of the lane to the member; @lane.ring is NULL if no lane was opened
+ * @inbox_unread:	items with blocks in its inbox that it has not read
+ * @lane_unread:	items with blocks in the lane that it has not read
  * @by_lane:	ivr_send() uses the lane
  * @by_hand:	the caller has a pointer to @lane, which stays valid until the caller has got an
  *		error of the lane
@@ -32,6 +35,8 @@ struct ivr_mapped_peer {
 	uint32_t position;
 	uint64_t lent;
 	struct ivr_lane lane;
+	struct ivr_unread inbox_unread;
+	struct ivr_unread lane_unread;
 	bool by_lane;
 	bool by_hand;
 };

@@ -12,7 +12,7 @@
 #include "why.h"
 
 /* The block that holds an item's payload, or NULL. */
-static struct ivr_block *block_of(struct ivr_member *member, const struct ivring_item *item)
+static struct ivr_extent *block_of(struct ivr_member *member, const struct ivring_item *item)
 {
 	return ivr_outbox_find(&member->outbox, item->offset, item->length);
 }
@@ -33,25 +33,24 @@ static const char *fault_of(const struct ivring_item *item)
 
 /*
  * Checks that the receiver would not close a lane because of any of the items, and that the payload
- * of each lies in one block. Reserves room in each block for one more delivery.
+ * of each lies in one block. Counts the items with payload.
  */
-static int check_items(struct ivr_member *member, const struct ivring_item *items, unsigned int count)
+static int check_items(struct ivr_member *member, const struct ivring_item *items,
+		       unsigned int count, uint32_t *payloads)
 {
 	unsigned int i;
 
+	*payloads = 0;
 	for (i = 0; i < count; i++) {
 		const char *fault = fault_of(&items[i]);
-		struct ivr_block *block;
 
 		if (fault)
 			return ivr_fail(-EINVAL, fault);
 		if (!items[i].length)
 			continue;
-		block = block_of(member, &items[i]);
-		if (!block)
+		if (!block_of(member, &items[i]))
 			return ivr_fail(-EINVAL, ivr_not_in_a_block);
-		if (ivr_block_reserve(block))
-			return ivr_fail_as(-ENOMEM, NULL);
+		++*payloads;
 	}
 	return 0;
 }
@@ -81,22 +80,25 @@ static const struct ivr_reason flush_reasons[] = {
 	{ 0 },
 };
 
-/* Notes that the items went into a ring of @to. @position is the index after the last item. */
-static void mark_sent(struct ivr_member *member, struct ivr_peer to, uint32_t lane,
+/* What the peer has not read of the ring that ivr_send() uses. */
+static struct ivr_unread *unread_of(struct ivr_mapped_peer *peer)
+{
+	if (!peer->by_lane)
+		return &peer->inbox_unread;
+	peer->lane_unread.by_lane = true;
+	return &peer->lane_unread;
+}
+
+/* Notes that the items went into a ring. @position is the index after the last item. */
+static void mark_sent(struct ivr_member *member, struct ivr_unread *ring,
 		      const struct ivring_item *items, unsigned int count, uint32_t position)
 {
 	unsigned int i;
 
-	for (i = 0; i < count; i++) {
-		struct ivr_delivery delivery = {
-			.to = to,
-			.lane = lane,
-			.position = position - (count - 1 - i),
-		};
-
+	for (i = 0; i < count; i++)
 		if (items[i].length)
-			ivr_block_sent(block_of(member, &items[i]), &delivery);
-	}
+			ivr_outbox_sent(&member->outbox, block_of(member, &items[i]), ring,
+					position - (count - 1 - i));
 }
 
 static int send_to_inbox(struct ivr_member *member, struct ivr_mapped_peer *peer,
@@ -121,7 +123,7 @@ static int send_to_inbox(struct ivr_member *member, struct ivr_mapped_peer *peer
 		ret = ivr_ioctl(member->fd, IVRING_IOC_ENQUEUE, &call);
 		if (ret)
 			break;
-		mark_sent(member, peer->peer, 0, &items[sent], call.done, call.position);
+		mark_sent(member, &peer->inbox_unread, &items[sent], call.done, call.position);
 		peer->sent = true;
 		peer->position = call.position;
 		sent += call.done;
@@ -148,7 +150,7 @@ static int send_to_inbox_or_watch(struct ivr_member *member, struct ivr_mapped_p
 
 	if (ret)
 		return ivr_fail_as(ret, watch_reasons);
-	mark_sent(member, peer->peer, 0, items, call.done, call.position);
+	mark_sent(member, &peer->inbox_unread, items, call.done, call.position);
 	peer->sent = true;
 	peer->position = call.position;
 	return (int)call.done;
@@ -183,7 +185,7 @@ static int send_some_by_lane(struct ivr_member *member, struct ivr_mapped_peer *
 	ret = ivr_lane_notify(lane);
 	if (ret)
 		return ret;
-	mark_sent(member, peer->peer, lane->number, items, sent, (uint32_t)lane->producer);
+	mark_sent(member, &peer->lane_unread, items, sent, (uint32_t)lane->producer);
 	return (int)sent;
 }
 
@@ -202,10 +204,11 @@ static int send_by_lane(struct ivr_member *member, struct ivr_mapped_peer *peer,
 	return sent ? (int)sent : after_lane_error(peer, ret);
 }
 
-/* Checks the arguments of a send, and maps the area of the receiver. */
+/* Checks the arguments of a send, maps the area of the receiver, and allocates memory for it. */
 static int prepare(struct ivr_member *member, struct ivr_peer to, const struct ivring_item *items,
 		   unsigned int count, struct ivr_mapped_peer **peer)
 {
+	uint32_t payloads;
 	int ret;
 
 	if (!count || count > INT32_MAX)
@@ -213,14 +216,19 @@ static int prepare(struct ivr_member *member, struct ivr_peer to, const struct i
 	ret = ivr_refuse_in_child(member);
 	if (ret)
 		return ret;
-	ret = check_items(member, items, count);
+	ret = check_items(member, items, count, &payloads);
 	if (ret)
 		return ret;
 	/*
 	 * The area is mapped now, so that its consumer index can be read even after the peer has
 	 * left.
 	 */
-	return ivr_peers_get(member, to, peer);
+	ret = ivr_peers_get(member, to, peer);
+	if (ret)
+		return ret;
+	if (payloads && ivr_unread_reserve(unread_of(*peer), payloads))
+		return ivr_fail_as(-ENOMEM, NULL);
+	return 0;
 }
 
 int ivr_send(struct ivr_member *member, struct ivr_peer to, const struct ivring_item *items,

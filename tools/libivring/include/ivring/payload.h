@@ -22,14 +22,20 @@ extern "C" {
  * @data:	out: the block, aligned to IVR_BLOCK_ALIGN. It still has its previous
  *		content, and every member can read it
  *
- * Blocks become free in the order in which they were allocated. A block that was sent is free
- * when its receivers have read the item or have left. A block that was not sent is freed by
- * ivr_free().
+ * A block that was sent is free when its receivers have read the item, have left, or have closed
+ * the lane. A block that was not sent is freed by ivr_free(). A receiver that does not read keeps
+ * the blocks that it has not read, and no others: see ivr_outbox_usage(). Of the free blocks that
+ * fit, the function takes the one that was freed last, because its memory is most likely to be in
+ * the cache.
+ *
+ * If several receivers keep memory, the function waits for the one that keeps most, in slices of
+ * 10 ms, and looks after each slice whether there is room. Receivers that have not read anything
+ * during a slice come after the others.
  *
  * Return: 0; -EINVAL if @length is zero, -EMSGSIZE if @length is more than the outbox holds;
- * -EAGAIN if there is no room and no deadline; -EDEADLK if waiting would never end, because the
- * oldest block has not been sent, or because this member itself has to read its item; -ENOMEM,
- * -ETIMEDOUT, -EINTR.
+ * -EAGAIN if there is no room and no deadline; -EDEADLK if waiting would never end, because all
+ * blocks that are in use were not sent yet, or wait for this member itself to read their items;
+ * -ENOMEM, -ETIMEDOUT, -EINTR.
  */
 int ivr_alloc(struct ivr_member *member, size_t length, uint64_t deadline, void **data);
 
@@ -41,6 +47,44 @@ int ivr_alloc(struct ivr_member *member, size_t length, uint64_t deadline, void 
  * Return: 0; -EINVAL if @data is not such a block, or if the block was sent.
  */
 int ivr_free(struct ivr_member *member, void *data);
+
+/**
+ * struct ivr_outbox_usage - what is in use of an outbox.
+ * @size:	size of the outbox in bytes
+ * @used:	bytes in blocks that were not sent, or not read by all their receivers. A block takes
+ *		a multiple of IVR_BLOCK_ALIGN bytes
+ * @held:	number of blocks that were not sent
+ */
+struct ivr_outbox_usage {
+	uint64_t size;
+	uint64_t used;
+	uint64_t held;
+};
+
+/**
+ * struct ivr_receiver_usage - the payload that a receiver has not read.
+ * @peer:	the receiver
+ * @bytes:	bytes of the blocks that it has not read. A block counts for each item that carries
+ *		it, so the sum for all receivers can be more than @used of the outbox
+ * @blocks:	number of items with payload that it has not read
+ */
+struct ivr_receiver_usage {
+	struct ivr_peer peer;
+	uint64_t bytes;
+	uint64_t blocks;
+};
+
+/**
+ * ivr_outbox_usage() - what is in use of this member's outbox, and which receivers keep it.
+ * @member:	the member
+ * @usage:	out: what is in use
+ * @receivers:	out: the receivers that have not read all payload, by slot; at most @count of them
+ * @count:	size of the array @receivers
+ *
+ * Return: the number of these receivers, which may be more than @count; or -EPERM in a child.
+ */
+int ivr_outbox_usage(struct ivr_member *member, struct ivr_outbox_usage *usage,
+		     struct ivr_receiver_usage *receivers, unsigned int count);
 
 /**
  * ivr_set_payload() - let an item carry a block, or a part of one.
