@@ -292,7 +292,7 @@ static const struct {
 	{ "create", do_create }, { "join", do_join }, { "close", do_close },
 	{ "meet", do_meet }, { "present", do_present }, { "send", do_send }, { "flush", do_flush }, { "multicast", do_multicast },
 	{ "send-or-watch", do_send_or_watch }, { "watches", do_watches },
-	{ "alloc", do_alloc }, { "lane", do_lane }, { "push", do_push },
+	{ "alloc", do_alloc }, { "usage", do_usage }, { "lane", do_lane }, { "push", do_push },
 	{ "close-lane", do_close_lane }, { "max-lane", do_max_lane }, { "on", do_on },
 	{ "other", do_other }, { "members", do_members }, { "lanes", do_lanes }, { "run", do_run },
 	{ "dispatch", do_dispatch }, { "stop", do_stop }, { "call", do_call },

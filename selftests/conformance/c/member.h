@@ -61,6 +61,7 @@ void do_watches(const struct command *command);
 void do_multicast(const struct command *command);
 void do_flush(const struct command *command);
 void do_alloc(const struct command *command);
+void do_usage(const struct command *command);
 void do_lane(const struct command *command);
 void do_push(const struct command *command);
 void do_call(const struct command *command);

@@ -4,6 +4,7 @@
  */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,6 +120,23 @@ void do_alloc(const struct command *command)
 	void *block;
 
 	print_result(ivr_alloc(member, command_word(command, 1), command_deadline(command), &block));
+}
+
+/* What is in use of the outbox, and what each receiver keeps of it. */
+void do_usage(const struct command *command)
+{
+	struct ivr_receiver_usage receivers[PEERS];
+	struct ivr_outbox_usage usage;
+	int ret = ivr_outbox_usage(member, &usage, receivers, PEERS), i;
+
+	(void)command;
+	if (ret >= 0)
+		printf("used=%" PRIu64 " held=%" PRIu64 "\n", usage.used, usage.held);
+	for (i = 0; i < ret; i++)
+		printf("%" PRIu32 ".%" PRIu32 " bytes=%" PRIu64 " blocks=%" PRIu64 "\n",
+		       receivers[i].peer.id, receivers[i].peer.generation, receivers[i].bytes,
+		       receivers[i].blocks);
+	print_result(ret < 0 ? ret : 0);
 }
 
 void do_lane(const struct command *command)

@@ -87,6 +87,7 @@ impl Program {
             "multicast" => print::result(self.multicast(command)),
             "flush" => print::result(self.flush(command)),
             "alloc" => print::result(self.alloc(command)),
+            "usage" => print::result(self.usage()),
             "lane" => print::result(self.open_lane(command)),
             "push" => print::result(self.push(command)),
             "close-lane" => self.close_lane(command),
@@ -322,6 +323,17 @@ impl Program {
         let length = command.word_number(1) as usize;
         let block = self.handle().alloc(length, command.deadline())?;
         self.held.push(block);
+        Ok(())
+    }
+
+    /// What is in use of the outbox, and what each receiver keeps of it.
+    fn usage(&mut self) -> Result<(), Error> {
+        let usage = self.handle().outbox_usage()?;
+        println!("used={} held={}", usage.used, usage.held);
+        for receiver in usage.receivers {
+            let (Peer { id, generation }, bytes) = (receiver.peer, receiver.bytes);
+            println!("{id}.{generation} bytes={bytes} blocks={}", receiver.blocks);
+        }
         Ok(())
     }
 
