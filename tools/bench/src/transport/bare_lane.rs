@@ -14,6 +14,7 @@ use anyhow::Result;
 use ivring::Polling;
 use ivring_protocol::SendError;
 use ivring_protocol::abi::{self, LaneEnd, MemberArea, RingArea};
+use ivring_protocol::outbox::{self, Outbox};
 use ivring_protocol::raw::{RawReaderMemory, RawStateMemory, RawWriterMemory};
 use ivring_protocol::receiver::{Receiver, Turn};
 use ivring_protocol::ring::{RingReader, RingWriter, first_index};
@@ -69,6 +70,11 @@ impl Layout {
     fn payload(&self) -> usize {
         self.lane_number(2 * (self.parties - 1))
     }
+}
+
+/// The size of a window of payloads, whose blocks have multiples of a unit. Not zero.
+fn outbox_bytes(payload: usize, entries: u32) -> usize {
+    payload.next_multiple_of(outbox::ALIGN).max(outbox::ALIGN) * entries as usize
 }
 
 /// A lane from each spoke to the hub, and back. The sender notifies the receiver once per `BATCH`
@@ -145,7 +151,7 @@ impl<M: Manner, const BATCH: u32> Transport for BareLanes<M, BATCH> {
                 _ => shape.window() as u32,
             },
         };
-        let payload = shape.window() * shape.payload;
+        let payload = outbox_bytes(shape.payload, layout.entries);
         let shared = Shared::new(layout.payload() + payload)?;
         for (from, to) in (1..shape.parties).flat_map(|spoke| [(spoke, 0), (0, spoke)]) {
             let consumer = shared.at::<u32>(layout.consumer(from, to), 1);
@@ -189,10 +195,10 @@ impl<M: Manner, const BATCH: u32> Transport for BareLanes<M, BATCH> {
             senders: peers.map(sender).collect(),
             payloads: self.shared.at(
                 self.layout.payload(),
-                self.payload * self.layout.entries as usize,
+                outbox_bytes(self.payload, self.layout.entries),
             ),
             payload: self.payload,
-            entries: self.layout.entries,
+            outbox: Outbox::new(outbox_bytes(self.payload, self.layout.entries)),
             _shared: Rc::clone(&self.shared),
             syscalls,
         })
@@ -206,10 +212,11 @@ pub struct BareLaneEnd<const BATCH: u32> {
     first_peer: usize,
     /// Each sender, and the number of items that it has pushed since its last notification.
     senders: Vec<(Sender<RawWriterMemory, FutexBell>, u32)>,
-    /// A window of payloads, valid as long as `_shared`.
+    /// The memory of a window of payloads, valid as long as `_shared`.
     payloads: NonNull<u8>,
     payload: usize,
-    entries: u32,
+    /// The allocator of `payloads`, if this is spoke 1.
+    outbox: Outbox<usize, ()>,
     _shared: Rc<Shared>,
     syscalls: Rc<Cell<u64>>,
 }
@@ -258,13 +265,6 @@ impl<const BATCH: u32> BareLaneEnd<BATCH> {
             self.receiver.rings()[ring].1.1.room();
         }
     }
-
-    /// The place of the payload whose item has this index. The pointer is valid for one payload.
-    fn place(&self, index: u32) -> *mut u8 {
-        let number = (index % self.entries) as usize;
-        // SAFETY: there are as many payloads as a lane has items.
-        unsafe { self.payloads.add(number * self.payload).as_ptr() }
-    }
 }
 
 impl<const BATCH: u32> End for BareLaneEnd<BATCH> {
@@ -311,17 +311,29 @@ impl<const BATCH: u32> Bulk for BareLaneEnd<BATCH> {
     fn send_payload(&mut self, sequence: u64, fill: impl Fn(*mut u8, usize)) {
         let (sender, _) = &mut self.senders[0];
         sender.wait_room(()).expect("room");
-        // There is room for the item, so the payload that was there has been read.
-        let index = sender.writer().position();
-        fill(self.place(index), self.payload);
+        let bell = sender.bell();
+        self.outbox
+            .reclaim_some(|_, (), position| bell.has_read(position));
+        let place = self.outbox.take(self.payload).unwrap_or_else(|| {
+            self.outbox
+                .reclaim_all(|_, (), position| bell.has_read(position));
+            // The outbox holds as many payloads as the lane has items.
+            self.outbox.take(self.payload).expect("a block")
+        });
+        // SAFETY: the block is within the payloads.
+        let block = unsafe { self.payloads.add(place.start) };
+        fill(block.as_ptr(), self.payload);
         let item = abi::Item {
             port: PORT,
             cookie: sequence,
             length: self.payload as u32,
-            offset: index % self.entries * self.payload as u32,
+            offset: place.start as u32,
             ..abi::Item::default()
         };
         let peer = self.push(0, &item);
+        let position = self.senders[peer].0.writer().position();
+        self.outbox.sent(place.key, peer, position, || Some(()));
+        self.outbox.release(place.key);
         self.notify(peer);
     }
 
@@ -329,7 +341,7 @@ impl<const BATCH: u32> Bulk for BareLaneEnd<BATCH> {
         let Turn { ring, .. } = self.turn(1);
         let item = self.receiver.item(ring, 0).expect("the item is good");
         let (offset, len) = (item.offset as usize, item.length as usize);
-        assert!(offset + len <= self.payload * self.entries as usize);
+        assert!(offset + len <= self.outbox.size());
         // SAFETY: the range is within the payloads.
         read(unsafe { self.payloads.add(offset).as_ptr() }, len);
         self.advance(ring, 1);

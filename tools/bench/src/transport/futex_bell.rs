@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use ivring_protocol::SendError;
 use ivring_protocol::abi::{BUSY, IDLE, RingArea};
-use ivring_protocol::room::is_read;
+use ivring_protocol::room::{has_read, is_read};
 use ivring_protocol::sender::Bell;
 
 use super::futex;
@@ -34,6 +34,11 @@ impl FutexBell {
     fn word(&self, offset: usize) -> &AtomicU32 {
         // SAFETY: the word is within the mapping, aligned, and used only by atomics.
         unsafe { AtomicU32::from_ptr(self.shared.at(offset, 1).as_ptr()) }
+    }
+
+    /// Whether the reader is done with the payload of the items before this position.
+    pub fn has_read(&self, position: u32) -> bool {
+        has_read(position, self.word(self.consumer), self.entries)
     }
 
     fn room_wanted(&self) -> &AtomicU32 {
