@@ -76,6 +76,7 @@ int ivr_outbox_alloc(struct ivr_outbox *outbox, uint64_t length, uint64_t *offse
 	extent->listed = false;
 	outbox->used += units;
 	outbox->held++;
+	outbox->since += units;
 	outbox->at[extent->start] = block;
 	mark = (extent->start / IVR_OUTBOX_MARK + 1) * IVR_OUTBOX_MARK;
 	for (; mark < extent->start + units; mark += IVR_OUTBOX_MARK)

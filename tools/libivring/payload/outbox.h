@@ -8,8 +8,14 @@
 #include "ivring.h"
 #include "payload/extents.h"
 
-/* Number of rings that are looked at for each block that is allocated. */
+/*
+ * While there is room, this number of rings is looked at, each time that this number of units has
+ * been allocated, which are 4 MiB. A look costs a cache miss. And a block that the reader has only
+ * just read is in the private cache of its CPU, where it is slower to write than in a cache that the
+ * CPUs share.
+ */
 #define IVR_OUTBOX_LOOKS	4u
+#define IVR_OUTBOX_INTERVAL	((4u << 20) / IVR_BLOCK_ALIGN)
 
 /**
  * struct ivr_unread - the items with blocks that were sent by one ring, and not read yet as far as
@@ -61,6 +67,7 @@ struct ivr_unread_entry {
  *		at some time. They are free at the next allocation if they have none then
  * @used:	number of units in blocks that are held or have entries
  * @held:	number of blocks that are held
+ * @since:	number of units that were allocated since rings were looked at. The caller resets it
  * @stalls:	number of calls of ivr_outbox_stalled()
  *
  * The allocator handles offsets only. It accesses neither the memory nor the receivers.
@@ -73,6 +80,7 @@ struct ivr_outbox {
 	uint32_t done;
 	uint32_t used;
 	uint32_t held;
+	uint64_t since;
 	uint64_t stalls;
 };
 

@@ -11,6 +11,7 @@
 #include "os/barrier.h"
 #include "os/sys.h"
 #include "peer.h"
+#include "protocol/polling.h"
 #include "refuse.h"
 #include "send/inbox.h"
 #include "send/lane.h"
@@ -65,6 +66,43 @@ static uint64_t end_of_slice(const struct ivr_outbox *outbox, const struct ivr_u
 	return end < deadline ? end : deadline;
 }
 
+/* Polls for progress before a sleep until @until. */
+static bool poll_for(struct ivr_member *member, struct ivr_unread *ring, uint32_t position,
+		     uint64_t until)
+{
+	unsigned int i;
+
+	do {
+		for (i = 0; i < IVR_POLLING_LOOKS; i++) {
+			if (is_done(member, ring, position))
+				return true;
+			ivr_pause();
+		}
+	} while (ivr_now() < until);
+	return false;
+}
+
+/* Sleeps until an item has been read, but polls for a while first. */
+static int wait_for(struct ivr_member *member, struct ivr_unread *ring, uint32_t position,
+		    uint64_t until)
+{
+	struct ivr_polling *polling = &member->room_polling;
+	struct ivr_mapped_peer *peer = peer_of(ring);
+	uint64_t start = ivr_now();
+	int ret;
+
+	if (until && polling->window &&
+	    poll_for(member, ring, position, ivr_polling_end(polling, start, until)))
+		return 0;
+	if (ring->by_lane)
+		ret = ivr_lane_flush(&peer->lane, position, until);
+	else
+		ret = ivr_inbox_flush(member, peer->peer, position, until);
+	if (until)
+		ivr_polling_learn(polling, ivr_now() - start);
+	return ret;
+}
+
 /*
  * Waits until memory may have become free. One receiver is waited for at a time: the one that keeps
  * most, and those for which waiting was in vain after the others. If another receiver keeps memory
@@ -85,13 +123,10 @@ static int wait_for_memory(struct ivr_member *member, uint64_t deadline)
 		return deadline ? -EDEADLK : -EAGAIN;
 	position = ivr_unread_position(ring);
 	until = end_of_slice(outbox, ring, deadline);
-	if (ring->by_lane)
-		ret = ivr_lane_flush(&peer_of(ring)->lane, position, until);
-	else
-		ret = ivr_inbox_flush(member, peer_of(ring)->peer, position, until);
+	ret = wait_for(member, ring, position, until);
 	switch (ret) {
 	case 0:
-		/* The kernel decides, even if the receiver's words say something else. */
+		/* What was seen counts, even if the receiver's words say something else later. */
 		ivr_outbox_passed(outbox, ring, position);
 		return 0;
 	case -EPIPE:
@@ -111,12 +146,15 @@ static int wait_for_memory(struct ivr_member *member, uint64_t deadline)
 	}
 }
 
-/* Allocates a block. Frees what has been read: of a few rings first, of all if there is no room. */
+/* Allocates a block. Frees what has been read: of a few rings now and then, of all if there is no room. */
 static int take(struct ivr_member *member, size_t length, uint64_t *offset)
 {
 	int ret;
 
-	ivr_outbox_reclaim(&member->outbox, IVR_OUTBOX_LOOKS, is_done, member);
+	if (member->outbox.since >= IVR_OUTBOX_INTERVAL) {
+		member->outbox.since = 0;
+		ivr_outbox_reclaim(&member->outbox, IVR_OUTBOX_LOOKS, is_done, member);
+	}
 	ret = ivr_outbox_alloc(&member->outbox, length, offset);
 	if (ret != -EAGAIN)
 		return ret;

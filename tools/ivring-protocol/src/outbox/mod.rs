@@ -24,6 +24,14 @@ pub const ALIGN: usize = 64;
 /// The number of rings that [`Outbox::reclaim_some`] looks at.
 const LOOKS: usize = 4;
 
+/// [`Outbox::reclaim_some`] looks once per this number of units that were taken, which are 4 MiB.
+///
+/// A look costs a cache miss. And a block that the reader has only just read is in the private cache
+/// of its CPU, where it is slower to write than in a cache that the CPUs share. Before a block is
+/// used again, as many bytes have usually been taken, so the private caches have dropped it. On the
+/// other hand, a stream does not walk through more memory than a shared cache holds.
+const INTERVAL: u32 = (4 << 20) / ALIGN as u32;
+
 /// Identifies a block while it is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key(u32);
@@ -79,6 +87,8 @@ pub struct Outbox<R, E> {
     used: u32,
     /// The number of blocks that are held.
     held: u32,
+    /// The units that were taken since [`Outbox::reclaim_some`] has looked.
+    since: u32,
     /// The number of calls of [`Outbox::stalled`].
     stalls: u64,
 }
@@ -120,6 +130,7 @@ impl<R: Ord + Copy, E> Outbox<R, E> {
             units,
             used: 0,
             held: 0,
+            since: 0,
             stalls: 0,
         }
     }
@@ -135,6 +146,7 @@ impl<R: Ord + Copy, E> Outbox<R, E> {
         self.blocks[key as usize].held = true;
         self.held += 1;
         self.used += units;
+        self.since = self.since.saturating_add(units);
         Some(Place {
             key: Key(key),
             start: self.extents.start(key) as usize * ALIGN,
@@ -146,7 +158,7 @@ impl<R: Ord + Copy, E> Outbox<R, E> {
     /// read any more.
     pub fn sent(&mut self, key: Key, ring: R, position: u32, end: impl FnOnce() -> Option<E>) {
         debug_assert!(self.blocks[key.0 as usize].held);
-        if !self.rings.contains_key(&ring) && self.rings.len() > 2 * self.active.len() + 16 {
+        if self.rings.len() > 2 * self.active.len() + 128 {
             // Most rings have no entries, and some of them may never be used again.
             self.rings.retain(|_, ring| !ring.entries.is_empty());
         }
@@ -174,24 +186,25 @@ impl<R: Ord + Copy, E> Outbox<R, E> {
         debug_assert!(block.held);
         block.held = false;
         self.held -= 1;
-        self.free_unused(key.0);
-    }
-
-    fn free_unused(&mut self, key: u32) {
-        let block = self.blocks[key as usize];
-        if !block.held && block.unread == 0 {
-            self.used -= self.extents.len(key);
-            self.extents.free(key);
+        if block.unread == 0 {
+            self.used -= self.extents.len(key.0);
+            self.extents.free(key.0);
         }
     }
 
-    /// Frees blocks whose items were `read`, given the ring, its end and the position. Looks at a
-    /// few rings only, at others in each call, and only at the first unread item of each.
+    /// Frees blocks whose items were `read`, given the ring, its end and the position. The caller
+    /// takes a block next. Looks once per 4 MiB that were taken, at a few rings only, at others each
+    /// time, and only at the first unread item of each.
     pub fn reclaim_some(&mut self, read: impl FnMut(&R, &E, u32) -> bool) {
+        if self.since < INTERVAL {
+            return;
+        }
+        self.since = 0;
         self.reclaim(self.active.len().min(LOOKS), read);
     }
 
-    /// Frees all blocks whose items were `read`, like [`Outbox::reclaim_some`].
+    /// Frees all blocks whose items were `read`, like [`Outbox::reclaim_some`]. The caller has found
+    /// no room.
     pub fn reclaim_all(&mut self, read: impl FnMut(&R, &E, u32) -> bool) {
         self.reclaim(self.active.len(), read);
     }
@@ -210,20 +223,24 @@ impl<R: Ord + Copy, E> Outbox<R, E> {
     /// Removes entries from the front of a ring while `read` is true. Returns whether the ring has
     /// none any more.
     fn remove_while(&mut self, ring: R, mut read: impl FnMut(&E, u32) -> bool) -> bool {
-        while let Some(state) = self.rings.get_mut(&ring) {
-            let (Some(end), Some(&(position, key))) = (&state.end, state.entries.front()) else {
-                state.end = None;
-                break;
-            };
+        let Some(state) = self.rings.get_mut(&ring) else {
+            return true;
+        };
+        while let (Some(end), Some(&(position, key))) = (&state.end, state.entries.front()) {
             if !read(end, position) {
                 return false;
             }
             state.entries.pop_front();
-            state.units -= u64::from(self.extents.len(key));
+            let (len, block) = (self.extents.len(key), &mut self.blocks[key as usize]);
+            state.units -= u64::from(len);
             state.stall = 0;
-            self.blocks[key as usize].unread -= 1;
-            self.free_unused(key);
+            block.unread -= 1;
+            if !block.held && block.unread == 0 {
+                self.used -= len;
+                self.extents.free(key);
+            }
         }
+        state.end = None;
         true
     }
 
@@ -244,20 +261,22 @@ impl<R: Ord + Copy, E> Outbox<R, E> {
         self.rings.remove(&ring);
     }
 
-    /// The item to wait for when there is no room, of the rings that are `eligible`: the first
-    /// unread item of the ring that keeps the most bytes. Rings for which waiting was in vain are
-    /// chosen after all others, in turn.
-    pub fn holder(&self, eligible: impl Fn(&R) -> bool) -> Option<Unread<R>> {
+    /// The item to wait for when there is no room, of the rings that are `eligible`, and the end of
+    /// its ring: the first unread item of the ring that keeps the most bytes. Rings for which
+    /// waiting was in vain are chosen after all others, in turn.
+    pub fn holder(&self, eligible: impl Fn(&R) -> bool) -> Option<(Unread<R>, &E)> {
         let rings = self.active.iter().filter(|ring| eligible(ring));
         let ring = rings.min_by_key(|ring| {
             let ring = &self.rings[ring];
             (ring.stall, u64::MAX - ring.units)
         })?;
-        let (position, _) = *self.rings[ring].entries.front()?;
-        Some(Unread {
+        let Ring { end, entries, .. } = &self.rings[ring];
+        let (position, _) = *entries.front()?;
+        let unread = Unread {
             ring: *ring,
             position,
-        })
+        };
+        Some((unread, end.as_ref()?))
     }
 
     /// Records that waiting for the reader of `ring` was in vain.

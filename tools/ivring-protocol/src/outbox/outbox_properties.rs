@@ -188,7 +188,7 @@ impl Model {
         let rings = &self.rings;
         self.outbox
             .reclaim_all(|&ring, (), position| has_read(rings, ring, position));
-        let Some(Unread { ring, position }) = self.outbox.holder(|_| true) else {
+        let Some((Unread { ring, position }, ())) = self.outbox.holder(|_| true) else {
             prop_assert!(self.blocks.iter().all(|block| block.readers.is_empty()));
             return Ok(());
         };

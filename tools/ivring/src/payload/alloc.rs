@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::error::{AllocError, FlushError};
-use crate::payload::outbox::{Outbox, Place};
+use crate::payload::outbox::{Outbox, Place, Unread};
 use crate::shared::Shared;
 
 /// How long to wait for one receiver while others keep memory too.
@@ -27,17 +27,17 @@ pub(crate) fn alloc(shared: &Shared, len: usize, deadline: Deadline) -> Result<P
     }
 }
 
-/// Waits until memory may have become free.
+/// Waits until memory may have become free. Polls for a while before it sleeps.
 ///
 /// One receiver is waited for at a time: the one that keeps most, and those for which waiting was
 /// in vain after the others. If there is anybody else who could make room, this waits for at most
 /// a [`SLICE`]; so a receiver that has stopped does not delay what others make free by more.
 fn wait<'a>(
     shared: &'a Shared,
-    outbox: MutexGuard<'a, Outbox>,
+    mut outbox: MutexGuard<'a, Outbox>,
     deadline: Deadline,
 ) -> Result<MutexGuard<'a, Outbox>, AllocError> {
-    let Some(unread) = outbox.holder(|peer| !shared.would_wait_for_itself(peer)) else {
+    let Some((unread, end)) = outbox.holder(|peer| !shared.would_wait_for_itself(peer)) else {
         if deadline != Deadline::NOW && outbox.holder(|_| true).is_some() {
             return Err(AllocError::WaitsForItself);
         }
@@ -47,12 +47,26 @@ fn wait<'a>(
         1 => deadline,
         _ => deadline.min(Deadline::after(SLICE)),
     };
+    let end = end.clone();
+    let mut polling = outbox.polling.take_if(|_| deadline != Deadline::NOW);
     drop(outbox);
-    let ring = unread.ring;
-    let read = shared.wait_until_read(ring.peer, ring.by_lane, unread.position, until);
+    let Unread { ring, position } = unread;
+    let is_done = || shared.is_done(&ring, &end, position);
+    let read = if polling
+        .as_mut()
+        .is_some_and(|polling| polling.spin(is_done))
+    {
+        Ok(())
+    } else {
+        shared.wait_until_read(ring.peer, ring.by_lane, position, until)
+    };
+    if let Some(polling) = &mut polling {
+        polling.woken();
+    }
     let mut outbox = shared.outbox();
+    outbox.polling = polling.or(outbox.polling.take());
     match read {
-        // The kernel decides, even if the receiver's words say something else.
+        // What was seen counts, even if the receiver's words say something else later.
         Ok(()) => outbox.passed(unread),
         Err(FlushError::TimedOut) => {
             outbox.stalled(ring);

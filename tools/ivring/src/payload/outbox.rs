@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(crate) use ivring_protocol::outbox::{Key, Place, Unread};
+use ivring_protocol::polling::Polling;
 
 use crate::os::area::PeerArea;
 use crate::payload::usage::{OutboxUsage, ReceiverUsage};
 use crate::peer::Peer;
+use crate::polling;
 use crate::send::sent::{Route, Sent};
 
 /// The ring of a receiver that this member's items go into.
@@ -20,6 +22,7 @@ pub(crate) struct Ring {
 }
 
 /// The receiver's end of a ring.
+#[derive(Clone)]
 pub(crate) struct End {
     pub(crate) area: Arc<PeerArea>,
     pub(crate) route: Route,
@@ -30,6 +33,8 @@ pub(crate) struct Outbox {
     blocks: ivring_protocol::outbox::Outbox<Ring, End>,
     /// The number of threads that wait for a held block to be released.
     pub(crate) waiting: u32,
+    /// How a thread polls before it sleeps for a receiver. `None` while a thread does so.
+    pub(crate) polling: Option<Polling>,
 }
 
 impl Outbox {
@@ -38,11 +43,13 @@ impl Outbox {
         Self {
             blocks: ivring_protocol::outbox::Outbox::new(size),
             waiting: 0,
+            polling: Some(polling::Polling::by_cpus().into()),
         }
     }
 
     /// Takes a block of at least `len` bytes. Frees blocks before that which have been read, as
-    /// `read` says of a ring, its end and a position: a few first, and all if there is no room.
+    /// `read` says of a ring, its end and a position: a few now and then, and all if there is no
+    /// room.
     pub(crate) fn take(
         &mut self,
         len: usize,
@@ -85,8 +92,9 @@ impl Outbox {
         self.blocks.forget(ring);
     }
 
-    /// The item to wait for when there is no room, of the peers that are `eligible`.
-    pub(crate) fn holder(&self, eligible: impl Fn(Peer) -> bool) -> Option<Unread<Ring>> {
+    /// The item to wait for when there is no room, of the peers that are `eligible`, and the end of
+    /// its ring.
+    pub(crate) fn holder(&self, eligible: impl Fn(Peer) -> bool) -> Option<(Unread<Ring>, &End)> {
         self.blocks.holder(|ring| eligible(ring.peer))
     }
 

@@ -25,8 +25,9 @@ extern "C" {
  * A block that was sent is free when its receivers have read the item, have left, or have closed
  * the lane. A block that was not sent is freed by ivr_free(). A receiver that does not read keeps
  * the blocks that it has not read, and no others: see ivr_outbox_usage(). Of the free blocks that
- * fit, the function takes the one that was freed last, because its memory is most likely to be in
- * the cache.
+ * fit, the function takes the one that was freed last. It looks for blocks that have been read when
+ * there is no room, and once per 4 MiB: so a stream uses the same few megabytes again and again,
+ * which a cache holds.
  *
  * If several receivers keep memory, the function waits for the one that keeps most, in slices of
  * 10 ms, and looks after each slice whether there is room. Receivers that have not read anything
