@@ -178,7 +178,7 @@ TEST_F(flush, errors)
 	int fd;
 
 	EXPECT_EQ(0, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
-	for (i = 1; i < 32; i++) {
+	for (i = 2; i < 32; i++) {
 		f.flags = 1U << i;
 		EXPECT_EQ(-EINVAL, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
 	}

@@ -88,6 +88,8 @@ enum Share {
     Open,
     /// Those that are not kept for waiting senders: the sender is about to wait.
     Rest,
+    /// The same, for a sender that has waited and must not wait any longer.
+    Late,
     /// All but this number: it is the turn of a waiting sender.
     Turn(u32),
 }
@@ -206,7 +208,7 @@ impl Inbox {
     ) -> Result<Sent> {
         let mut written = Written::default();
         let waited = self.progress.wait_for_room(self, patience, |turn| {
-            let share = turn.map_or(Share::Rest, Share::Turn);
+            let share = turn.map_or(Share::Late, Share::Turn);
             written = self.write(items, from, share)?;
             Ok(written.done > 0)
         });
@@ -254,7 +256,7 @@ impl Inbox {
         let owes = u32::from(side.owes);
         let done = side.writer.push(self.ring(), items, |room| match share {
             Share::Open => open(room, kept, owes),
-            Share::Rest => room.saturating_sub(kept),
+            Share::Rest | Share::Late => room.saturating_sub(kept),
             Share::Turn(leave) => room.saturating_sub(leave),
         })?;
         let is_turn = matches!(share, Share::Turn(_));
@@ -269,7 +271,8 @@ impl Inbox {
             }
         }
         side.counts.items += done as u64;
-        side.counts.full += u64::from(done < items.len());
+        let is_full = done < items.len() && !matches!(share, Share::Late);
+        side.counts.full += u64::from(is_full);
         Ok(Written {
             done,
             position: side.writer.position(),
