@@ -149,7 +149,7 @@ TEST_F(order, others)
 		      dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
 	f.id = SLOT;
 	EXPECT_BEFORE(EPIPE, f.generation = 1, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
-	EXPECT_BEFORE(EINVAL, f.flags = 2, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
+	EXPECT_BEFORE(EINVAL, f.flags = 4, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
 	EXPECT_EQ(-ENOTCONN, dev_ioctl(self->fd, IVRING_IOC_FLUSH, &f));
 
 	EXPECT_EQ(-EPROTO, dev_wait(self->b.fd, 0, 0, NULL));
@@ -181,7 +181,7 @@ TEST_F(order, lanes)
 	EXPECT_EQ(-ETIMEDOUT, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
 	EXPECT_EQ(-ECONNRESET, (dev_close_lane(self->b.fd, self->a.id, self->a.generation),
 				dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f)));
-	EXPECT_BEFORE(EINVAL, f.flags |= 2, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
+	EXPECT_BEFORE(EINVAL, f.flags |= 4, dev_ioctl(self->a.fd, IVRING_IOC_FLUSH, &f));
 
 	STORE(&self->b.area->max_lane_entries, 0);
 	EXPECT_EQ(-ECONNREFUSED, dev_ioctl(self->a.fd, IVRING_IOC_OPEN_LANE, &o));

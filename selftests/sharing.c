@@ -99,7 +99,9 @@ static int wait_though_not_armed(int fd)
 static int other_task(const struct member *a, const struct member *b, bool delay,
 		      int (*const others[])(int fd), __u64 *sent)
 {
-	const struct ivring_member_area *area = member_peer(a, b->id);
+	/* A child has no mappings. */
+	const struct ivring_member_area *area =
+		member_map_view(a, b->id, b->generation, a->area_size, IVRING_MAP_MEMBER);
 	int i;
 
 	if (area == MAP_FAILED || !SOON(LOAD(&area->state) == IVRING_IDLE))
