@@ -19,7 +19,7 @@
  * @position:	index in its inbox after the last item that was put there
  * @lent:	payload of the member is in use until member->receiver.consumed has this value
  * @lane:	the sender's end of the lane to the member; @lane.ring is NULL if no lane was opened
- * @inbox_unread:	items with blocks in its inbox that it has not read
+ * @inbox_unread:	items with blocks in its inbox that it has not read; none if @area is NULL
  * @lane_unread:	items with blocks in the lane that it has not read
  * @by_lane:	ivr_send() uses the lane
  * @by_hand:	the caller has a pointer to @lane, which stays valid until the caller has got an

@@ -147,6 +147,48 @@ static void lane_pointer_is_valid_until_an_error(void)
 	close_all();
 }
 
+/*
+ * A member that has left before it has read a block is forgotten, and is mapped again for its
+ * payload. Nothing is known of its own progress then.
+ */
+static void block_of_a_forgotten_receiver_is_free(bool by_lane)
+{
+	struct ivring_item none = { .port = 2 };
+	struct ivr_outbox_usage usage;
+	struct ivr_peer first;
+	unsigned int i;
+	void *block;
+
+	set_up();
+	first = ivr_self(other);
+	if (by_lane)
+		CHECK_EQ(ivr_open_lane(member, first, 4, 0), 0);
+	send_block(member, first, OUTBOX);
+	*send_block(other, ivr_self(member), 64) = 7;
+	for (i = 0; i < 2; i++) {
+		replace_other();
+		CHECK_EQ(ivr_send(member, ivr_self(other), &none, 1, 0), 1);
+	}
+	CHECK(!ivr_peers_find(member, first));
+	CHECK_EQ(*receive_one(0), 7);
+	CHECK(!ivr_peers_find(member, first)->area);
+	CHECK_EQ(ivr_outbox_usage(member, &usage, NULL, 0), 0);
+	CHECK_EQ(ivr_alloc(member, OUTBOX, 0, &block), 0);
+	CHECK_EQ(ivr_flush(member, first, SOON), -ESTALE);
+	CHECK_EQ(ivr_consume(member, 1), 0);
+	close_all();
+}
+
+static void block_in_an_inbox_of_a_forgotten_receiver(void)
+{
+	block_of_a_forgotten_receiver_is_free(false);
+}
+
+static void block_in_a_lane_of_a_forgotten_receiver(void)
+{
+	block_of_a_forgotten_receiver_is_free(true);
+}
+
 int main(void)
 {
 	RUN(areas_of_the_departed_are_dropped);
@@ -155,5 +197,7 @@ int main(void)
 	RUN(payload_stays_while_its_handler_runs);
 	RUN(lanes_to_the_departed_are_dropped);
 	RUN(lane_pointer_is_valid_until_an_error);
+	RUN(block_in_an_inbox_of_a_forgotten_receiver);
+	RUN(block_in_a_lane_of_a_forgotten_receiver);
 	return tap_end();
 }
