@@ -324,6 +324,54 @@ TEST(huge_pages)
 	member_close(&member);
 }
 
+#define REMOVED	(4 * MIB)
+
+/* Remove pages that are mapped often, so that this takes long. Set @state to 1 before, 2 after it. */
+static int remove_slowly(const struct member *member, __u32 *state)
+{
+	char *own = NULL;
+	int i;
+
+	for (i = 0; i < 1000; i++) {
+		own = dev_map(member->fd, REMOVED, PROT_READ | PROT_WRITE, IVRING_MAP_OUTBOX);
+		if (own == MAP_FAILED || madvise(own, REMOVED, MADV_POPULATE_READ))
+			return 1;
+	}
+	STORE(state, 1);
+	if (madvise(own, REMOVED, MADV_REMOVE))
+		return 2;
+	STORE(state, 2);
+	return 0;
+}
+
+/* A reader does not wait until the writer has removed pages: the writer may do so for ever. */
+TEST(read_during_a_removal)
+{
+	struct member member;
+	const __u8 *seen;
+	__u32 *state;
+	pid_t pid;
+
+	state = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)state);
+	ASSERT_EQ(0, member_create(&member, 2, 8, 2 * REMOVED));
+	seen = member_map_view(&member, member.id, member.generation, REMOVED + PAGE,
+			       IVRING_MAP_OUTBOX);
+	ASSERT_NE(MAP_FAILED, (void *)seen);
+	memset(member.outbox, 1, REMOVED);
+	pid = child_fork();
+	if (!pid)
+		_exit(remove_slowly(&member, state));
+	ASSERT_TRUE(SOON(LOAD(state)));
+	usleep(1000);
+	EXPECT_EQ(0, LOAD(&seen[REMOVED]));
+	EXPECT_EQ(1, LOAD(state));
+	EXPECT_EQ(0, child_wait(pid));
+	munmap((void *)seen, REMOVED + PAGE);
+	munmap(state, PAGE);
+	member_close(&member);
+}
+
 /* Attaching takes less than a millisecond, whatever the size of the outbox. */
 TEST(time_to_attach)
 {

@@ -138,12 +138,11 @@ static vm_fault_t reader_fault(struct vm_fault *vmf)
 
 	/*
 	 * The writer discards pages. If readers brought them back at once, they could keep the
-	 * writer from ever finishing, so shmem lets faults wait. Its way to wait is private.
+	 * writer from ever finishing, so shmem lets faults wait. Its way to wait is private. This
+	 * wait is short, because a writer may discard pages all the time.
 	 */
-	if (READ_ONCE(file_inode(file)->i_private)) {
-		schedule_timeout_uninterruptible(1);
-		return VM_FAULT_NOPAGE;
-	}
+	if (READ_ONCE(file_inode(file)->i_private))
+		schedule_timeout_killable(1);
 	folio = read_folio(file, vmf->pgoff);
 	if (IS_ERR(folio))
 		return vmf_error(PTR_ERR(folio));
