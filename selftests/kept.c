@@ -306,6 +306,38 @@ TEST_F(kept_inbox, dropped_at_the_next_call)
 	}
 }
 
+/* A sender drops one outbox in each call, however many are no longer needed. */
+TEST_F(kept_inbox, a_sender_drops_one)
+{
+	struct ivring_item item;
+	struct member c;
+	__u32 i;
+
+	for (i = 0; i < 64; i++) {
+		ASSERT_EQ(0, member_join_slot(&c, self->a.fd, SENDER));
+		ASSERT_EQ(0, send_payload(&c, &self->a, i));
+		member_close(&c);
+	}
+	for (i = 0; i < 64; i++)
+		ASSERT_TRUE(member_take(&self->a, &item));
+	for (i = 64; i--; ) {
+		ASSERT_EQ(0, by_enqueue(&self->a, &self->b));
+		ASSERT_EQ(i, kept(&self->a));
+		ASSERT_TRUE(member_take(&self->a, &item));
+	}
+	/* Nor does an inbox whose member makes no calls keep more outboxes than it has entries. */
+	for (i = 0; i < 200; i++) {
+		ASSERT_EQ(0, member_join_slot(&c, self->a.fd, SENDER));
+		ASSERT_EQ(0, send_payload(&c, &self->a, i));
+		member_close(&c);
+		if (i >= 60)
+			ASSERT_TRUE(member_take(&self->a, &item));
+		ASSERT_GE(64, kept(&self->a));
+	}
+	EXPECT_EQ(0, by_room(&self->a, &self->b));
+	EXPECT_EQ(60, kept(&self->a));
+}
+
 /* As many members of one slot as the inbox has room for leave, one after another. */
 TEST_F(kept_inbox, many_generations)
 {

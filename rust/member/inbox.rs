@@ -103,8 +103,6 @@ struct Written {
     position: u32,
     /// How many items the inbox holds now.
     held: u32,
-    /// Outboxes can be dropped.
-    is_due: bool,
 }
 
 /// Counters of an inbox.
@@ -215,22 +213,17 @@ impl Inbox {
         self.finish(waited.map(|()| written))
     }
 
-    /// Does what is left to do without a lock after items were written: rings the member if it is
-    /// idle, and drops outboxes.
+    /// Rings the member if it is idle, after items were written.
     #[inline]
     fn finish(&self, written: Result<Written>) -> Result<Sent> {
         let Written {
             done,
             position,
             held,
-            is_due,
         } = written
             // A sender that was added is missing only if it has left.
             .map_err(|error| if error == ENOENT { EOWNERDEAD } else { error })
             .inspect_err(|&error| self.report(error))?;
-        if is_due {
-            self.drop_kept();
-        }
         Ok(Sent {
             done,
             position,
@@ -240,6 +233,9 @@ impl Inbox {
 
     /// Writes as many of `items` as fit into the sender's share of the room. `ENOENT` if there is
     /// payload, and the sender was not added or has left.
+    ///
+    /// Drops at most one outbox, because the sender pays for this. The member's calls drop the
+    /// others.
     #[inline]
     fn write(&self, items: &[Item], from: MemberId, share: Share) -> Result<Written> {
         let has_payload = |item: &Item| item.length > 0;
@@ -273,12 +269,16 @@ impl Inbox {
         side.counts.items += done as u64;
         let is_full = done < items.len() && !matches!(share, Share::Late);
         side.counts.full += u64::from(is_full);
-        Ok(Written {
+        let written = Written {
             done,
             position: side.writer.position(),
             held: side.writer.held(),
-            is_due: side.is_due(),
-        })
+        };
+        let read = side.read();
+        let node = side.kept.remove_due(read);
+        drop(guard);
+        drop(node);
+        Ok(written)
     }
 
     /// Prepares for payload of the sender `from`, which has this membership.
