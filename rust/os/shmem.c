@@ -113,7 +113,8 @@ int ivring_shmem_init(void)
 /*
  * A page that a reader touches before the writer has written it is charged to the memory cgroup of
  * the file. Neither may this kill a process there, nor may a reader get SIGBUS. So if the cgroup is
- * full, the page is charged to the reader.
+ * full, the page is charged to the reader. A page that was swapped out is always charged to the
+ * cgroup that it was charged to before, so the second attempt must not kill a process either.
  */
 static struct folio *read_folio(struct file *file, pgoff_t index)
 {
@@ -126,8 +127,11 @@ static struct folio *read_folio(struct file *file, pgoff_t index)
 	old = set_active_memcg(shmem->memcg);
 	folio = shmem_read_folio_gfp(mapping, index, gfp | __GFP_NORETRY | __GFP_NOWARN);
 	set_active_memcg(old);
-	if (folio == ERR_PTR(-ENOMEM))
+	if (folio == ERR_PTR(-ENOMEM)) {
+		if (xa_is_value(xa_load(&mapping->i_pages, index)))
+			gfp |= __GFP_RETRY_MAYFAIL;
 		folio = shmem_read_folio_gfp(mapping, index, gfp);
+	}
 	return folio;
 }
 
@@ -144,8 +148,12 @@ static vm_fault_t reader_fault(struct vm_fault *vmf)
 	if (READ_ONCE(file_inode(file)->i_private))
 		schedule_timeout_killable(1);
 	folio = read_folio(file, vmf->pgoff);
-	if (IS_ERR(folio))
+	if (IS_ERR(folio)) {
+		/* The access is tried again until there is memory, but not without a pause. */
+		if (folio == ERR_PTR(-ENOMEM))
+			schedule_timeout_killable(1);
 		return vmf_error(PTR_ERR(folio));
+	}
 	folio_lock(folio);
 	if (folio->mapping != file->f_mapping) {
 		/* The page was discarded or swapped out, so the access is tried again. */
