@@ -18,6 +18,11 @@
 
 #include "helpers.h"
 
+/* Without it, the kernel has files of another kind, which lack most of what is used here. */
+#ifndef CONFIG_SHMEM
+#error "ivring needs a kernel with CONFIG_SHMEM"
+#endif
+
 /* What belongs to a file, beside its pages. */
 struct ivring_shmem {
 	struct mem_cgroup *memcg;	/* of the task that has made the file; NULL without memcg */
@@ -210,9 +215,5 @@ void ivring_shmem_map(struct file *file, struct vm_area_struct *vma, unsigned lo
 
 u64 ivring_shmem_bytes(struct file *file)
 {
-#ifdef CONFIG_SHMEM
 	return (u64)READ_ONCE(SHMEM_I(file_inode(file))->alloced) << PAGE_SHIFT;
-#else
-	return i_size_read(file_inode(file));
-#endif
 }
