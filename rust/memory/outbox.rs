@@ -4,7 +4,8 @@
 
 use core::ptr::NonNull;
 use kernel::{
-    bindings, mm::virt::VmaNew, page::page_align, prelude::*, sync::Arc, types::ForeignOwnable,
+    bindings, error::from_err_ptr, mm::virt::VmaNew, page::page_align, prelude::*, sync::Arc,
+    types::ForeignOwnable,
 };
 
 use crate::{
@@ -18,8 +19,8 @@ use crate::{
 // Without lockdep `struct file` has a member without fields, which C code never accesses.
 #[allow(improper_ctypes)]
 extern "C" {
-    /// In `shmem.c`: a new file, which calls `drop` with `owner` when its last reference is gone.
-    /// Null if there is no memory.
+    /// In `shmem.c`: a new file, which calls `drop` with `owner` when its last reference is gone,
+    /// or an error pointer.
     fn ivring_shmem_new(
         bytes: u64,
         owner: *mut c_void,
@@ -71,7 +72,7 @@ impl Outbox {
     /// Makes an outbox of at least `bytes` bytes.
     ///
     /// `ENOBUFS` if this would exceed the memory that an administrator allows the current task's
-    /// user.
+    /// user, `ENFILE` if the system has too many files.
     pub(crate) fn new(bytes: u64) -> Result<Self> {
         if bytes > MAX_OUTBOX_BYTES {
             return Err(EINVAL);
@@ -80,12 +81,12 @@ impl Outbox {
         let size = page_align(bytes as usize).ok_or(EINVAL)?;
         let charge = Charge::new(size)?.into_foreign();
         // SAFETY: `drop_charge` may be called once with this charge, by any thread.
-        let file = unsafe { ivring_shmem_new(size as u64, charge, drop_charge) };
-        let Some(file) = NonNull::new(file) else {
-            // SAFETY: No file has taken over the charge.
-            unsafe { drop_charge(charge) };
-            return Err(ENOMEM);
-        };
+        let file = from_err_ptr(unsafe { ivring_shmem_new(size as u64, charge, drop_charge) })
+            .inspect_err(|_| {
+                // SAFETY: No file has taken over the charge.
+                unsafe { drop_charge(charge) };
+            })?;
+        let file = NonNull::new(file).ok_or(ENOMEM)?;
         // INVARIANT: The reference to the file is this value's.
         Ok(Self { file, size })
     }

@@ -59,8 +59,8 @@ void ivring_later_stop(struct ivring_later *later);
 int ivring_shmem_init(void);
 
 /*
- * memory/outbox.rs: a file of shared memory. ivring_shmem_new() returns NULL if there is no memory.
- * The file calls @drop with @owner when its last reference is gone, that of a mapping included.
+ * memory/outbox.rs: a file of shared memory, or an error pointer. The file calls @drop with @owner
+ * when its last reference is gone, that of a mapping included.
  */
 struct file *ivring_shmem_new(u64 bytes, void *owner, void (*drop)(void *owner));
 /* Makes @vma, which is being set up, a mapping of the file from @first_page on. */

@@ -182,12 +182,12 @@ struct file *ivring_shmem_new(u64 bytes, void *owner, void (*drop)(void *owner))
 	struct file *file;
 
 	if (!shmem)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	/* Without VM_NORESERVE: with strict overcommit this fails, and not an access later. */
 	file = shmem_kernel_file_setup("ivring-outbox", bytes, EMPTY_VMA_FLAGS);
 	if (IS_ERR(file)) {
 		kfree(shmem);
-		return NULL;
+		return file;
 	}
 	shmem->memcg = get_mem_cgroup_from_mm(current->mm);
 	shmem->owner = owner;

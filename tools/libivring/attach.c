@@ -21,6 +21,7 @@ static const struct ivr_reason attach_reasons[] = {
 	{ -EACCES, "The mode of the region does not let this user join it by its name." },
 	{ -EMFILE, "The user has reached the limit of regions for a user." },
 	{ -EBUSY, "Another member has that slot." },
+	{ -ENFILE, "The system has as many open files as its limit allows." },
 	{ -ENOSPC, "All slots of the region are taken." },
 	{ -EDQUOT, "The user has half of the slots of another user's region, and cannot have more." },
 	{ -EBADF, "The descriptor of the region is not open." },

@@ -79,6 +79,7 @@ pub(crate) fn attach(
         Errno::NOENT => AttachError::NoRegion,
         Errno::ACCESS => AttachError::RegionDenied,
         Errno::MFILE => AttachError::TooManyRegions,
+        Errno::NFILE => AttachError::TooManyFiles,
         Errno::BUSY => AttachError::SlotTaken(id),
         Errno::NOSPC => AttachError::RegionFull,
         Errno::DQUOT => AttachError::TooManySlots,
