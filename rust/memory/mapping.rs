@@ -34,8 +34,9 @@ pub(crate) enum Access {
 /// Checks that `vma` can map a part of `size` bytes of shared memory, without its first `first_page`
 /// pages, and takes away what no mapping may do.
 ///
-/// An [`Access::Reader`]'s mapping can never become writable. No mapping can become executable or
-/// is inherited by `fork()`. Returns `first_page` and the number of pages to map.
+/// An [`Access::Reader`]'s mapping can never become writable. No mapping can become executable. None
+/// is inherited by `fork()` either, unless its process asks for this, which the kernel refuses if
+/// the mapping cannot be expanded. Returns `first_page` and the number of pages to map.
 pub(super) fn restrict(
     vma: &VmaNew,
     size: usize,

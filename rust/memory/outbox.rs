@@ -94,7 +94,7 @@ impl Outbox {
     /// Maps the outbox into `vma`, without its first `first_page` pages.
     ///
     /// The rules are those of [`mapping::map`](super::mapping::map), except that the writer may
-    /// expand its mapping, lock it in memory, and ask for huge pages.
+    /// expand its mapping, let `fork()` copy it, lock it in memory, and ask for huge pages.
     pub(crate) fn map(&self, vma: &VmaNew, first_page: usize, access: Access) -> Result {
         let (first_page, _) = restrict(vma, self.size, first_page, access)?;
         let writes = access == Access::Writer;

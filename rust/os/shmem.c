@@ -170,7 +170,7 @@ static vm_fault_t reader_fault(struct vm_fault *vmf)
 	return VM_FAULT_LOCKED;
 }
 
-/* A reader cannot set the NUMA policy of the writer's pages, so there is no set_policy. */
+/* A reader cannot set the NUMA policy of the writer's file, so there is no set_policy. */
 static const struct vm_operations_struct reader_operations = {
 	.fault = reader_fault,
 	.map_pages = filemap_map_pages,

@@ -32,7 +32,10 @@ static const struct ivr_reason map_reasons[] = {
 	{ 0 },
 };
 
-/* Maps memory of the peer. The descriptor that names the peer is needed only for mmap(). */
+/*
+ * Maps memory of the peer. The descriptor that names the peer is needed only for mmap(). If another
+ * thread forks meanwhile, the child keeps the descriptor, and with it the memory, until it executes.
+ */
 static int map_view(struct ivr_member *member, struct ivr_peer peer, uint64_t offset, size_t length,
 		    void **memory)
 {
