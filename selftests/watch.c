@@ -105,15 +105,41 @@ TEST_F(watch, forgetful_reader)
 	}
 }
 
-/* poll() for POLLOUT alone leaves the doorbell unarmed. */
+/* poll() that does not wait for items leaves the doorbell unarmed. */
 TEST_F(watch, does_not_arm)
 {
-	EXPECT_EQ(0, POLL());
-	EXPECT_EQ(IVRING_BUSY, member_state(&self->a));
-	EXPECT_EQ(0, dev_poll(self->a.fd, POLLOUT | POLLPRI));
-	EXPECT_EQ(IVRING_BUSY, member_state(&self->a));
-	EXPECT_EQ(0, dev_poll(self->a.fd, POLLOUT | POLLIN));
-	EXPECT_EQ(IVRING_IDLE, member_state(&self->a));
+	static const short events[] = {
+		POLLOUT, POLLWRNORM, POLLOUT | POLLWRNORM, POLLOUT | POLLPRI, POLLWRNORM | POLLPRI,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(events); i++) {
+		EXPECT_EQ(0, dev_poll(self->a.fd, events[i]));
+		EXPECT_EQ(IVRING_BUSY, member_state(&self->a)) TH_LOG("events %#x", events[i]);
+	}
+}
+
+/* poll() that waits for items arms the doorbell, and reports items, under both of their names. */
+TEST_F(watch, arms)
+{
+	static const short events[] = {
+		POLLIN, POLLRDNORM, POLLIN | POLLOUT, POLLRDNORM | POLLOUT, POLLRDNORM | POLLWRNORM,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(events); i++) {
+		short in = events[i] & (POLLIN | POLLRDNORM);
+
+		STORE(&self->a.area->state, IVRING_BUSY);
+		EXPECT_EQ(0, dev_poll(self->a.fd, events[i]));
+		EXPECT_EQ(IVRING_IDLE, member_state(&self->a)) TH_LOG("events %#x", events[i]);
+		/* A poll() that finds an item need not arm. */
+		ASSERT_EQ(0, member_send(&self->b, self->a.id, self->a.generation, 1));
+		STORE(&self->a.area->state, IVRING_BUSY);
+		EXPECT_EQ(in, dev_poll(self->a.fd, events[i]));
+		EXPECT_EQ(IVRING_BUSY, member_state(&self->a)) TH_LOG("events %#x", events[i]);
+		read_some(&self->a, 1);
+	}
 }
 
 /* A send that succeeds, or a newer watch, ends the older one. */

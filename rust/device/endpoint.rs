@@ -31,6 +31,11 @@ const EPOLLHUP: u32 = 0x010;
 const EPOLLRDNORM: u32 = 0x040;
 const EPOLLWRNORM: u32 = 0x100;
 
+/// The events of a file that has items.
+const IN: u32 = EPOLLIN | EPOLLRDNORM;
+/// The events of a file with a watch that is over.
+const OUT: u32 = EPOLLOUT | EPOLLWRNORM;
+
 /// An open file.
 ///
 /// # Invariants
@@ -202,11 +207,11 @@ impl Endpoint {
         let found = caller.poll_events();
         // EPOLLPRI is left out, because select() always adds it to its caller's interest. Every
         // caller is interested in EPOLLERR.
-        if found & (interest & EPOLLIN | EPOLLERR) != 0 {
+        if found & (interest & IN | EPOLLERR) != 0 {
             // The caller does not sleep, so the doorbell stays unarmed.
             return found;
         }
-        if interest & (EPOLLOUT | EPOLLIN) == EPOLLOUT {
+        if interest & IN == 0 && interest & OUT != 0 {
             // The caller does not wait for items, so no sender needs to ring.
             return found;
         }
@@ -261,10 +266,10 @@ impl Caller<'_> {
             Err(error) if error == EOWNERDEAD => return EPOLLERR | EPOLLHUP,
             Err(_) => return EPOLLERR,
         };
-        let items = (events & EVENT_ITEMS != 0).then_some(EPOLLIN | EPOLLRDNORM);
+        let items = (events & EVENT_ITEMS != 0).then_some(IN);
         let members = (events & EVENT_MEMBERS != 0).then_some(EPOLLPRI);
         let over = self.member.watches.any_over();
-        let room = over.then_some(EPOLLOUT | EPOLLWRNORM);
+        let room = over.then_some(OUT);
         items.unwrap_or(0) | members.unwrap_or(0) | room.unwrap_or(0)
     }
 
