@@ -101,6 +101,7 @@ TEST_F(watch, forgetful_reader)
 			dev_wait(self->b.fd, 0, 0, NULL);
 		EXPECT_EQ(POLLOUT, POLL());
 		ASSERT_EQ(0, SEND(1));
+		EXPECT_EQ(0, NEXT());
 		EXPECT_EQ(0, POLL());
 	}
 }
@@ -142,28 +143,50 @@ TEST_F(watch, arms)
 	}
 }
 
-/* A send that succeeds, or a newer watch, ends the older one. */
-TEST_F(watch, forgotten_and_replaced)
+/*
+ * A call that succeeds leaves a watch as it is, because another thread of the member may have
+ * declared it.
+ */
+TEST_F(watch, of_another_thread)
+{
+	__u32 start = self->b.start;
+
+	/* A send that succeeds finds a watch that is over, and one that waits. */
+	ASSERT_EQ(0, SEND(ENTRIES));
+	ASSERT_EQ(-EAGAIN, SEND(1));
+	read_some(&self->b, 2);
+	ASSERT_EQ(0, SEND(1));
+	EXPECT_EQ(POLLOUT, POLL());
+	ASSERT_EQ(0, NEXT());
+	EXPECT_EQ(self->b.id, self->next.id);
+	ASSERT_EQ(-EAGAIN, FLUSH(start + 5, 0));
+	ASSERT_EQ(0, SEND(1));
+	EXPECT_EQ(0, POLL());
+	read_some(&self->b, 3);
+	EXPECT_EQ(POLLOUT, POLL());
+	/* A position that has been read, in both cases too. */
+	ASSERT_EQ(0, FLUSH(start + 2, 0));
+	EXPECT_EQ(POLLOUT, POLL());
+	ASSERT_EQ(0, NEXT());
+	ASSERT_EQ(-EAGAIN, FLUSH(start + 6, 0));
+	ASSERT_EQ(0, FLUSH(start + 2, 0));
+	EXPECT_TRUE(LOAD(&self->b.inbox->room_wanted));
+	EXPECT_EQ(0, POLL());
+	read_some(&self->b, 1);
+	EXPECT_EQ(POLLOUT, POLL());
+	ASSERT_EQ(0, NEXT());
+	EXPECT_EQ(-EAGAIN, NEXT());
+}
+
+/* A newer watch replaces the older one, be it for room or for a position. */
+TEST_F(watch, replaced)
 {
 	__u32 start = self->b.start;
 
 	ASSERT_EQ(0, SEND(ENTRIES));
-	ASSERT_EQ(-EAGAIN, SEND(1));
-	read_some(&self->b, 2);
-	EXPECT_EQ(POLLOUT, POLL());
-	ASSERT_EQ(0, SEND(1));
-	EXPECT_EQ(0, POLL());
-	EXPECT_EQ(-EAGAIN, NEXT());
-
-	/* A watch that waits is forgotten. */
-	ASSERT_EQ(-EAGAIN, FLUSH(start + 4, 0));
-	ASSERT_EQ(0, FLUSH(start + 2, 0));
-	EXPECT_FALSE(LOAD(&self->b.inbox->room_wanted));
-	read_some(&self->b, 2);
-	EXPECT_EQ(0, POLL());
-
+	read_some(&self->b, ENTRIES);
 	/* The newer position counts, be it nearer or farther. */
-	ASSERT_EQ(0, SEND(3));
+	ASSERT_EQ(0, SEND(ENTRIES));
 	ASSERT_EQ(-EAGAIN, FLUSH(start + 6, 0));
 	ASSERT_EQ(-EAGAIN, FLUSH(start + 8, 0));
 	EXPECT_EQ(start + 8, LOAD(&self->b.inbox->room_at));
@@ -174,13 +197,21 @@ TEST_F(watch, forgotten_and_replaced)
 	EXPECT_EQ(POLLOUT, POLL());
 	/* A new watch replaces one that is over. */
 	ASSERT_EQ(0, SEND(ENTRIES));
-	EXPECT_EQ(0, POLL());
 	ASSERT_EQ(-EAGAIN, SEND(1));
+	EXPECT_EQ(0, POLL());
 	read_some(&self->b, 1);
 	EXPECT_EQ(POLLOUT, POLL());
 	ASSERT_EQ(-EAGAIN, FLUSH(start + 12, 0));
 	EXPECT_EQ(0, POLL());
 	EXPECT_EQ(-EAGAIN, NEXT());
+	/* A watch for room replaces one for a position. */
+	ASSERT_EQ(0, SEND(1));
+	ASSERT_EQ(-EAGAIN, SEND(1));
+	read_some(&self->b, 1);
+	ASSERT_EQ(0, NEXT());
+	EXPECT_EQ(-EAGAIN, NEXT());
+	read_some(&self->b, 3);
+	EXPECT_EQ(0, POLL());
 }
 
 /* A watch of a lane, beside one of the inbox. */

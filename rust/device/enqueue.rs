@@ -151,17 +151,14 @@ fn send_all(
         enqueued.rung += u32::from(sent.rung);
         caller.member.counters.items_out.add(sent.done as u64);
         left = &left[sent.done..];
-        let watcher = || caller.watcher(receiver.id, false);
         let deadline = match full {
-            Full::Watch if left.is_empty() => {
-                receiver.inbox.forget(watcher());
-                return Ok(());
-            }
             _ if left.is_empty() => return Ok(()),
             Full::Refuse => return Err(EAGAIN),
             Full::Wait(deadline) => deadline,
             Full::Watch => {
-                receiver.inbox.watch_room(watcher())?;
+                receiver
+                    .inbox
+                    .watch_room(caller.watcher(receiver.id, false))?;
                 enqueued.watch = 1;
                 return Err(EAGAIN);
             }

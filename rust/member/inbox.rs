@@ -368,24 +368,13 @@ impl Inbox {
     /// `EINVAL` for a position that no item has reached yet. Other errors as
     /// [`Inbox::watch_room`].
     pub(crate) fn watch_until_read(&self, position: u32, watcher: Watcher<'_>) -> Result<bool> {
-        match self.is_read(position)? {
-            true => {
-                self.forget(watcher);
-                Ok(true)
-            }
-            false => self.watch(Wish::Read(position), watcher),
-        }
+        Ok(self.is_read(position)? || self.watch(Wish::Read(position), watcher)?)
     }
 
     fn watch(&self, wish: Wish, watcher: Watcher<'_>) -> Result<bool> {
         self.progress
             .watch(self, wish, watcher)
             .inspect_err(|&error| self.report(error))
-    }
-
-    /// Forgets the watch of this inbox.
-    pub(crate) fn forget(&self, watcher: Watcher<'_>) {
-        self.progress.forget(self, watcher);
     }
 
     /// Removes a watch of a member that has left.

@@ -185,7 +185,8 @@ impl Progress {
     }
 
     /// Declares a watch for the wish, or returns true if it, not being for room, is fulfilled
-    /// already; then the target is not watched any more.
+    /// already. Then an older watch of the target stays, because another task of the member may
+    /// have declared it.
     ///
     /// Errors are those of a look at the ring, the reason why the reader reads no more items,
     /// `ENOMEM`, and `EOWNERDEAD` if the member with these watches has left.
@@ -209,9 +210,7 @@ impl Progress {
         let seen = ring.look();
         queue.see(seen);
         let holds = self.holds(wish, seen)? && wish != Wish::OpenRoom;
-        let old = if holds {
-            watches.forget(target)
-        } else {
+        if !holds {
             let place = queue.place(wish);
             let new = Entry {
                 generation,
@@ -220,10 +219,9 @@ impl Progress {
             };
             let old = watches.enter(target, new, entry)?;
             queue.add(place, waiter, node);
-            old
-        };
-        if let Some(old) = old {
-            queue.remove_watch(&old.place, watches, old.number);
+            if let Some(old) = old {
+                queue.remove_watch(&old.place, watches, old.number);
+            }
         }
         // `settle` looks at the ring again, so it may take out this watch too.
         let woken = self.settle(ring, &mut queue);
@@ -232,14 +230,7 @@ impl Progress {
         Ok(holds)
     }
 
-    /// Forgets a member's watch of this ring.
-    pub(crate) fn forget(&self, ring: &impl AwaitedRing, watcher: Watcher<'_>) {
-        if let Some(old) = watcher.watches.forget(watcher.target) {
-            self.remove_watch(ring, watcher.watches, old);
-        }
-    }
-
-    /// Removes a watch that its member has forgotten, if it is in the list.
+    /// Removes a watch of a member that leaves, if it is in the list.
     pub(crate) fn remove_watch(&self, ring: &impl AwaitedRing, watches: &Watches, old: Entry) {
         let mut queue = self.queue.lock();
         queue.remove_watch(&old.place, watches, old.number);
@@ -496,7 +487,7 @@ mod tests {
         Ok(())
     }
 
-    /// A watch that is replaced, forgotten or refused is not in the list.
+    /// A watch that is replaced or refused is not in the list. One that is neither stays.
     #[test]
     fn watch_removed() -> Result {
         let ring = Ring::new(0)?;
@@ -506,7 +497,7 @@ mod tests {
         assert_eq!(ring.said(), (Some(3), Some(3)));
         // A position that has been read.
         assert_eq!(ring.watch(Wish::Read(0), &watches), Ok(true));
-        assert!(ring.is_empty() && ring.said() == (None, None));
+        assert_eq!(ring.said(), (Some(3), Some(3)));
         // A watch that is due already is over at once.
         ring.see(1, 1, None);
         assert_eq!(ring.watch(Wish::OpenRoom, &watches), Ok(false));

@@ -55,8 +55,6 @@ pub(crate) struct Watches {
     number: Atomic<u64>,
     /// Whether a watch is over; written under the lock.
     any_over: Atomic<bool>,
-    /// Whether there are watches; written under the lock.
-    any: Atomic<bool>,
     #[pin]
     table: SpinLock<Table>,
 }
@@ -107,7 +105,7 @@ impl Watch {
         }
     }
 
-    /// The event of the watch has come: the watch is over, unless it was forgotten or replaced.
+    /// The event of the watch has come: the watch is over, unless it was replaced.
     pub(crate) fn end(&self) {
         let watches = &*self.watches;
         let mut table = watches.table.lock();
@@ -138,7 +136,6 @@ impl Watches {
             doorbell,
             number: Atomic::new(0),
             any_over: Atomic::new(false),
-            any: Atomic::new(false),
             // INVARIANT: Both trees are empty.
             table <- new_spinlock!(Table {
                 waiting: RBTree::new(),
@@ -150,10 +147,7 @@ impl Watches {
     }
 
     fn show(&self, table: &Table) {
-        let any_over = !table.over.is_empty();
-        self.any_over.store(any_over, Relaxed);
-        self.any
-            .store(any_over || !table.waiting.is_empty(), Relaxed);
+        self.any_over.store(!table.over.is_empty(), Relaxed);
     }
 
     /// Whether a watch is over.
@@ -177,19 +171,8 @@ impl Watches {
         let old = table.remove(target);
         table.waiting.insert(node.into_node(target, entry));
         self.show(&table);
-        Ok(waiting(old))
-    }
-
-    /// Forgets the watch of a target, and returns it if it waits.
-    pub(crate) fn forget(&self, target: Target) -> Option<Entry> {
-        if !self.any.load(Relaxed) {
-            return None;
-        }
-        let mut table = self.table.lock();
-        let old = table.remove(target);
-        self.show(&table);
-        drop(table);
-        waiting(old)
+        let waiting = old.filter(|(_, waits)| *waits);
+        Ok(waiting.map(|(node, _)| node.to_key_value().1))
     }
 
     /// Takes a watch that is over.
@@ -241,11 +224,6 @@ impl Watches {
         drop(over);
         node.map(RBTreeNode::to_key_value)
     }
-}
-
-fn waiting(old: Option<(Node, bool)>) -> Option<Entry> {
-    let (node, waits) = old?;
-    waits.then(|| node.to_key_value().1)
 }
 
 #[kunit_tests(ivring_watches)]

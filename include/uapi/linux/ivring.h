@@ -474,8 +474,8 @@ struct ivring_member_info {
  *
  * With IVRING_ENQUEUE_WATCH, a call that finds no room for all its items declares a watch for
  * room in the receiver's inbox: see struct ivring_next_watch. If no item was written, the
- * error EAGAIN says that the watch was declared. If all items were written, the call forgets
- * the caller's watch of this inbox.
+ * error EAGAIN says that the watch was declared. If all items were written, the member's watch
+ * of this inbox, if any, stays as it is, because another thread may have declared it.
  */
 struct ivring_enqueue {
 	__u32	id;
@@ -533,7 +533,7 @@ struct ivring_wait {
  *
  * With IVRING_FLUSH_WATCH, a call that finds the position unread declares a watch for it and
  * fails with EAGAIN: see struct ivring_next_watch. If the position has been read, the call
- * succeeds and forgets the caller's watch of this inbox or lane.
+ * succeeds, and the member's watch of this inbox or lane, if any, stays as it is.
  */
 struct ivring_flush {
 	__u32	id;
@@ -559,10 +559,11 @@ struct ivring_flush {
  * IVRING_ENQUEUE_WATCH and IVRING_FLUSH_WATCH declare it. The watch is over once there is
  * room, or the position has been read, or the receiver has left, has broken its inbox or has
  * closed the lane. While a watch is over, poll() reports EPOLLOUT, until this call has taken
- * the watch or a call with one of these flags has replaced or forgotten it. A member has at
- * most one watch of each inbox and one of each lane, and a newer watch replaces the older
- * one. No room is kept for a watch: another sender may take it first, and then the member
- * declares the watch again.
+ * the watch or a newer watch has replaced it. A member has at most one watch of each inbox and
+ * one of each lane. A newer watch replaces the older one, also if another thread has declared
+ * it, and also if one is for room in an inbox and the other for a position of it. A watch that
+ * is no longer needed may be over later; take it and ignore it. No room is kept for a watch:
+ * another sender may take it first, and then the member declares the watch again.
  */
 struct ivring_next_watch {
 	__u32	id;

@@ -66,10 +66,12 @@ int ivr_send(struct ivr_member *member, struct ivr_peer to, const struct ivring_
  * A watch of an inbox is over when there is room, and a watch of a lane when half of the lane
  * has been read. Both are also over when the receiver has left, has broken the ring or has
  * closed the lane; then the next send returns the error. No room is kept for a watch, so the
- * next send may return -EAGAIN again.
+ * next send may return -EAGAIN again. A send that succeeds does not end an older watch of the
+ * ring, so ivr_next_watch() may return a receiver to which there is nothing left to send.
  *
  * Return: the number of items that went in, or an error of ivr_send(). -EAGAIN says that the
- * ring is watched.
+ * ring is watched. -ENOMEM says that it is not watched, because the kernel has no memory for
+ * this.
  */
 int ivr_send_or_watch(struct ivr_member *member, struct ivr_peer to,
 		      const struct ivring_item *items, unsigned int count);
