@@ -105,14 +105,18 @@ impl Region {
         }
     }
 
-    /// Removes the watches of a member that leaves from the inboxes of its receivers. A receiver that
-    /// has left has ended them already. A watch of a lane is freed with the lane.
+    /// Removes the watches of a member that leaves from the inboxes of its receivers and from its
+    /// lanes, which the receivers may keep. So no ring refers to the member's doorbell after this. A
+    /// receiver that has left has ended the watches already.
     fn remove_watches(&self, member: &Member) {
         while let Some((target, watch)) = member.watches.close() {
-            if let Ok(receiver) = self.slots.member(target.slot.into(), watch.generation) {
-                if !target.is_lane {
-                    receiver.inbox.remove_watch(&member.watches, watch);
+            let slot = target.slot.into();
+            if target.is_lane {
+                if let Ok(lane) = member.lanes.to(slot) {
+                    lane.remove_watch(&member.watches, watch);
                 }
+            } else if let Ok(receiver) = self.slots.member(slot, watch.generation) {
+                receiver.inbox.remove_watch(&member.watches, watch);
             }
         }
     }
@@ -141,9 +145,10 @@ impl Region {
         self.leave_outbox(member);
         // From here on no task finds the member in its slot.
         let occupant = self.slots.set_occupant(slot, Occupant::Nobody);
+        // This needs the member's lanes, which `close` releases.
+        self.remove_watches(member);
         // A task that has found the member already gets an error from now on.
         member.close();
-        self.remove_watches(member);
         self.announce(slot);
         drop(occupant);
     }

@@ -346,6 +346,25 @@ TEST_F(watch, sender_leaves)
 	ASSERT_EQ(0, SEND(ENTRIES));
 }
 
+/* The sender of a lane leaves, and its receiver keeps the lane. */
+TEST_F(watch, sender_of_lane_leaves)
+{
+	struct lane_out out;
+	struct lane_in in;
+	struct member c;
+
+	ASSERT_EQ(0, member_join(&c, self->a.fd));
+	ASSERT_EQ(0, lane_connect(&out, &in, &c, &self->b, ENTRIES));
+	ASSERT_LE(0, lane_send(&out, 1));
+	ASSERT_EQ(-EAGAIN, dev_flush_flags(c.fd, self->b.id, self->b.generation, out.next,
+					   IVRING_FLUSH_LANE | IVRING_FLUSH_WATCH, 0));
+	EXPECT_TRUE(LOAD(&in.ring->room_wanted));
+	lane_unmap(&out, &c);
+	member_close(&c);
+	EXPECT_FALSE(LOAD(&in.ring->room_wanted));
+	ASSERT_EQ(0, lane_close(&in));
+}
+
 /* There is one edge when a watch is over. Who polls only for items is not disturbed. */
 TEST_F(watch, epoll_edge)
 {

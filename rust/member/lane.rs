@@ -29,7 +29,7 @@ use crate::{
         room::Room,
         wait_list::{Seen, Wish},
         waiter::Woken,
-        watches::Watcher,
+        watches::{Entry, Watcher, Watches},
     },
 };
 
@@ -154,6 +154,11 @@ impl Lane {
     /// if the sender has left.
     pub(crate) fn watch_until_read(&self, position: u32, watcher: Watcher<'_>) -> Result<bool> {
         self.progress.watch(self, Wish::Read(position), watcher)
+    }
+
+    /// Removes a watch of a sender that leaves, unless it was of an older lane.
+    pub(crate) fn remove_watch(&self, watches: &Watches, watch: Entry) {
+        self.progress.remove_watch(self, watches, watch);
     }
 
     /// Sleeps until the receiver has closed the lane or left.
