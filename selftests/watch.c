@@ -365,6 +365,24 @@ TEST_F(watch, sender_of_lane_leaves)
 	ASSERT_EQ(0, lane_close(&in));
 }
 
+/* A NEXT_WATCH that fails wakes pollers, which may have found no watch in the meantime. */
+TEST_F(watch, put_back_wakes)
+{
+	struct epoll_event event = { .events = EPOLLOUT | EPOLLET };
+	int epfd = epoll_create1(0);
+
+	ASSERT_EQ(0, SEND(ENTRIES));
+	ASSERT_EQ(-EAGAIN, SEND(1));
+	read_some(&self->b, 1);
+	ASSERT_EQ(0, epoll_ctl(epfd, EPOLL_CTL_ADD, self->a.fd, &event));
+	ASSERT_EQ(1, epoll_wait(epfd, &event, 1, 0));
+	ASSERT_EQ(0, epoll_wait(epfd, &event, 1, 0));
+	/* The watch is gone and comes back, which is another edge. */
+	EXPECT_EQ(-EFAULT, dev_next_watch(self->a.fd, KERNEL_ADDRESS));
+	EXPECT_EQ(1, epoll_wait(epfd, &event, 1, 0));
+	close(epfd);
+}
+
 /* There is one edge when a watch is over. Who polls only for items is not disturbed. */
 TEST_F(watch, epoll_edge)
 {

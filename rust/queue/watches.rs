@@ -206,6 +206,11 @@ impl Watches {
             None => table.over.insert(over.node),
         };
         self.show(&table);
+        drop(table);
+        // A poller may have looked while the watch was taken. Barrier D: see `Watch::end`.
+        if self.any_over() {
+            self.doorbell.sends_again();
+        }
     }
 
     /// The member leaves: there are no more watches after this. Returns one that waits, until all
