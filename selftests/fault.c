@@ -180,6 +180,10 @@ FIXTURE_VARIANT_ADD(fault, watch) {
 	call_watch, undo_watch, BOTH
 };
 
+FIXTURE_VARIANT_ADD(fault, enqueue_watch) {
+	call_enqueue_watch, undo_enqueue_watch, BAD_ADDRESS, .result_last = true
+};
+
 FIXTURE_VARIANT_ADD(fault, next_watch) {
 	call_next_watch, undo_nothing, 0
 };

@@ -199,10 +199,34 @@ static int call_watch(struct setting *s)
 	return ret == -EAGAIN ? 0 : ret;
 }
 
+/* The receiver seems to read the item, and the watch is taken. */
 static void undo_watch(struct setting *s)
 {
-	dev_flush_flags(s->a.fd, s->b.id, s->b.generation, -s->lane.entries,
-			IVRING_FLUSH_LANE | IVRING_FLUSH_WATCH, 0);
+	struct ivring_next_watch next;
+	__u32 *consumer = &s->b.area->lane[s->a.id].consumer;
+
+	STORE(consumer, 1 - s->lane.entries);
+	dev_room(s->b.fd, s->a.id);
+	STORE(consumer, -s->lane.entries);
+	dev_next_watch(s->a.fd, &next);
+}
+
+/* More items than fit. If there is no memory for the watch, the call reports what it has sent. */
+static int call_enqueue_watch(struct setting *s)
+{
+	struct ivring_enqueue e;
+	int ret = member_send_watch(&s->a, s->b.id, s->b.generation, s->b.entries + 1, &e);
+
+	return !ret && e.done != s->b.entries ? -EIO : ret;
+}
+
+static void undo_enqueue_watch(struct setting *s)
+{
+	struct ivring_next_watch next;
+
+	undo_enqueue(s);
+	dev_room(s->b.fd, IVRING_ID_ANY);
+	dev_next_watch(s->a.fd, &next);
 }
 
 /* No watch is over. */
