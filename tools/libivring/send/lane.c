@@ -40,6 +40,7 @@ const struct ivr_reason ivr_lane_reasons[] = {
 
 static const struct ivr_reason watch_reasons[] = {
 	{ -EAGAIN, "The lane is full. It is watched." },
+	{ -ENOMEM, "The lane is full, and the kernel has no memory to watch it." },
 	{ 0 },
 };
 

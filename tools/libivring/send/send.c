@@ -66,6 +66,7 @@ static const struct ivr_reason inbox_reasons[] = {
 
 static const struct ivr_reason watch_reasons[] = {
 	{ -EAGAIN, "The inbox is full. It is watched." },
+	{ -ENOMEM, "The kernel has no memory to watch the inbox, or for the sender's payload." },
 	{ -EPROTO, "The receiver has broken its inbox by a bad consumer index." },
 	{ -EINVAL, "The module refused an item, which another thread may have changed." },
 	{ 0 },

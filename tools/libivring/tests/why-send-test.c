@@ -43,6 +43,10 @@ static void sending(void)
 	FAILS(ivr_flush(member, ivr_self(member), SOON), -EDEADLK, "itself has to read");
 	send_items(member, other, 0, ENTRIES);
 	FAILS(send_to(1, 1), -EAGAIN, "inbox is full");
+	FAILS(ivr_send_or_watch(member, old, &(struct ivring_item){ 0 }, 1), -EAGAIN, "watched");
+	fail_next(IVRING_IOC_ENQUEUE, -ENOMEM);
+	FAILS(ivr_send_or_watch(member, old, &(struct ivring_item){ 0 }, 1), -ENOMEM,
+	      "watch the inbox");
 	FAILS(ivr_flush(member, old, 0), -ETIMEDOUT, "read");
 	FAILS(ivr_send(member, old, &(struct ivring_item){ 0 }, 1, SOON), -ETIMEDOUT, "inbox was full");
 	fail_next(IVRING_IOC_FLUSH, -EPROTO);
