@@ -4,6 +4,7 @@
  * the other way round. Tasks that wait hold at most half of the inbox.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <sys/resource.h>
 
 #include "ivring_test.h"
@@ -46,17 +47,26 @@ static int flood(struct member from[FLOODERS], const struct member *to)
 	return sent;
 }
 
-/* Start a child that sends @count items and waits for room, or endlessly if @count is -1. */
-static pid_t start_waiter(const struct member *from, const struct member *to, int count)
+/*
+ * Start a child that sends @count items with this cookie and waits for room, or endlessly if
+ * @count is -1.
+ */
+static pid_t start_waiter_as(const struct member *from, const struct member *to, int count,
+			     int cookie)
 {
 	pid_t pid = child_fork();
 
 	if (pid)
 		return pid;
 	while (count < 0 || count--)
-		if (member_send_wait(from, to->id, to->generation, WAITER, IVRING_DEADLINE_NEVER))
+		if (member_send_wait(from, to->id, to->generation, cookie, IVRING_DEADLINE_NEVER))
 			_exit(1);
 	_exit(0);
+}
+
+static pid_t start_waiter(const struct member *from, const struct member *to, int count)
+{
+	return start_waiter_as(from, to, count, WAITER);
 }
 
 static bool somebody_waits(const struct member *to)
@@ -166,7 +176,7 @@ TEST_F_TIMEOUT(fair, under_flood, 100)
 {
 	enum { ITEMS = 100 };
 	struct flooder f[FLOODERS];
-	int i, seen = 0, others = 0, most = 0;
+	int i, seen = 0, others = 0, all_others = 0, most = 0;
 	struct ivring_item item;
 	struct rusage usage;
 	bool stop = false;
@@ -186,6 +196,7 @@ TEST_F_TIMEOUT(fair, under_flood, 100)
 		ASSERT_EQ(0, member_ring_back(&self->to));
 		if (item.cookie != WAITER) {
 			others++;
+			all_others++;
 			continue;
 		}
 		if (seen++ && others > most)
@@ -199,32 +210,144 @@ TEST_F_TIMEOUT(fair, under_flood, 100)
 	EXPECT_EQ(0, status);
 	TH_LOG("%ld sleeps for %d items; at most %d items of others between two of them",
 	       usage.ru_nvcsw, ITEMS, most);
+	/*
+	 * The task does not wait while it returns from one call and makes the next, so only the
+	 * sum has a bound: for each item of the task one that is owed, and one inbox of others.
+	 */
+	EXPECT_LE(all_others, ITEMS * (1 + ENTRIES));
 	/* The child may have slept a few times before it waited. */
 	EXPECT_LE(usage.ru_nvcsw, 2 * ITEMS + 20);
 }
 
-/* Senders that wait do not keep those that do not wait from sending. */
+FIXTURE(fair_turns) {
+	struct member to;
+	struct member from;
+	pid_t pid[FLOODERS];
+};
+
+FIXTURE_VARIANT(fair_turns) {
+	int waiters;
+	int tries;	/* of the sender that does not wait, in each round */
+	bool reverse;	/* of tasks that are woken together, the last one runs first */
+};
+
+FIXTURE_VARIANT_ADD(fair_turns, two) { 2, 1, false };
+FIXTURE_VARIANT_ADD(fair_turns, two_in_reverse) { 2, 1, true };
+FIXTURE_VARIANT_ADD(fair_turns, two_beside_flood) { 2, 3, false };
+FIXTURE_VARIANT_ADD(fair_turns, two_in_reverse_beside_flood) { 2, 3, true };
+FIXTURE_VARIANT_ADD(fair_turns, eight) { 8, 1, false };
+FIXTURE_VARIANT_ADD(fair_turns, eight_in_reverse) { 8, 1, true };
+FIXTURE_VARIANT_ADD(fair_turns, eight_beside_flood) { 8, 3, false };
+
+FIXTURE_SETUP(fair_turns)
+{
+	ASSERT_EQ(0, member_create(&self->to, 2, ENTRIES, 4096));
+	ASSERT_EQ(0, member_join(&self->from, self->to.fd));
+}
+
+FIXTURE_TEARDOWN(fair_turns)
+{
+	int i;
+
+	for (i = 0; i < variant->waiters; i++) {
+		if (!self->pid[i])
+			continue;
+		kill(self->pid[i], SIGKILL);
+		child_wait(self->pid[i]);
+	}
+	member_close(&self->from);
+	member_close(&self->to);
+}
+
+/*
+ * Several senders wait, and one sends without waiting before they run. All have turns in the
+ * order in which they came, and the other sender has one item per turn.
+ */
+TEST_F_TIMEOUT(fair_turns, in_order, 200)
+{
+	enum { READ = 2 };	/* items that are read in each round */
+	struct sched_param param = { .sched_priority = 50 };
+	int rounds = 16 * variant->waiters, turns[FLOODERS] = { 0 };
+	int round, i, others = 0, all = 0;
+	struct ivring_item item;
+	cpu_set_t cpu;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(0, &cpu);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(cpu), &cpu));
+	for (i = 0; i < ENTRIES; i++)
+		ASSERT_EQ(0, member_send(&self->from, self->to.id, self->to.generation, FLOODERS));
+	for (i = 0; i < variant->waiters; i++) {
+		self->pid[i] = start_waiter_as(&self->from, &self->to, -1, i);
+		ASSERT_TRUE(somebody_waits(&self->to) && child_sleeps(self->pid[i]));
+	}
+	/* From here on the children run only while this task sleeps. */
+	if (sched_setscheduler(0, SCHED_FIFO, &param))
+		SKIP(return, "real-time priority is not allowed");
+	for (i = 0; i < variant->waiters; i++) {
+		param.sched_priority = 20 + (variant->reverse ? i : -i);
+		ASSERT_EQ(0, sched_setscheduler(self->pid[i], SCHED_FIFO, &param));
+	}
+	for (round = 0; round < rounds; round++) {
+		for (i = 0; i < READ; i++) {
+			ASSERT_TRUE(member_take(&self->to, &item));
+			if (item.cookie < FLOODERS) {
+				turns[item.cookie]++;
+				all++;
+			} else if (all) {
+				others++;
+			}
+		}
+		ASSERT_EQ(0, member_ring_back(&self->to));
+		for (i = 0; i < variant->tries; i++)
+			member_send(&self->from, self->to.id, self->to.generation, FLOODERS);
+		ASSERT_TRUE(SOON(member_pending(&self->to) >= ENTRIES - 1 &&
+				 LOAD(&self->to.inbox->room_wanted)));
+		for (i = 0; i < variant->waiters; i++)
+			ASSERT_TRUE(child_sleeps(self->pid[i]));
+	}
+	for (i = 0; i < variant->waiters; i++) {
+		TH_LOG("sender %d: %d of %d turns", i, turns[i], all);
+		EXPECT_LE(all / variant->waiters - 1, turns[i]);
+	}
+	TH_LOG("%d items of the other sender", others);
+	EXPECT_LE(others, all + 1);
+	/* Of the items of a few rounds all may go to those that wait. */
+	EXPECT_GE(others, all * 3 / 4);
+}
+
+/*
+ * Senders that wait do not keep those that do not wait from sending, be it before or after the
+ * notification of those that wait.
+ */
 TEST_F_TIMEOUT(fair, waiting_flood, 100)
 {
 	enum { ITEMS = 20 };
 	struct ivring_item item;
 	pid_t pid[FLOODERS - 1];
+	int i, late, sent;
 	__u64 end;
-	int i, sent = 0;
 
 	ASSERT_EQ(ENTRIES, flood(self->from, &self->to));
 	for (i = 0; i < FLOODERS - 1; i++)
 		pid[i] = start_waiter(&self->from[i], &self->to, -1);
 	ASSERT_TRUE(somebody_waits(&self->to));
-	end = in_ms(20000 * slowness);
-	while (sent < ITEMS && now() < end) {
-		/* There is never more room than for one item. */
-		if (member_pending(&self->to) == ENTRIES)
-			member_take(&self->to, &item);
-		sent += !member_send(&self->from[FLOODERS - 1], self->to.id, self->to.generation, 1);
-		ASSERT_EQ(0, member_ring_back(&self->to));
+	for (late = 0; late < 2; late++) {
+		end = in_ms(20000 * slowness);
+		for (sent = 0; sent < ITEMS && now() < end;) {
+			/* There is never more room than for two items. */
+			if (member_pending(&self->to) >= ENTRIES - 1)
+				member_take(&self->to, &item);
+			if (late) {
+				ASSERT_EQ(0, member_ring_back(&self->to));
+				usleep(1000);
+			}
+			sent += !member_send(&self->from[FLOODERS - 1], self->to.id,
+					     self->to.generation, 1);
+			ASSERT_EQ(0, member_ring_back(&self->to));
+		}
+		EXPECT_EQ(ITEMS, sent) TH_LOG("%s the notification", late ? "after" : "before");
 	}
-	EXPECT_EQ(ITEMS, sent);
 	for (i = 0; i < FLOODERS - 1; i++) {
 		kill(pid[i], SIGKILL);
 		child_wait(pid[i]);

@@ -163,7 +163,8 @@ fn send_all(
                 return Err(EAGAIN);
             }
         };
-        let waited = receiver.inbox.push_in_turn(left, from, caller.patience(deadline));
+        let patience = caller.patience(deadline);
+        let waited = receiver.inbox.push_in_turn(left, from, patience);
         caller.check()?;
         sent = waited?;
     }

@@ -60,6 +60,9 @@ struct Side {
     /// A waiting sender has had its turn, so the next entry goes to a sender that does not wait,
     /// even if it is kept.
     owes: bool,
+    /// The value of `counts.items` after the last call of a sender that does not wait and that
+    /// did not leave enough room for those that wait, or found too little room for itself.
+    competed: Option<u64>,
     counts: Counts,
     kept: KeptOutboxes,
 }
@@ -73,12 +76,28 @@ impl Side {
     fn is_due(&self) -> bool {
         self.kept.is_due(self.read())
     }
+
+    /// The number of free entries, one or none, that waiting senders leave because it is owed to a
+    /// sender that does not wait. If no such sender has competed for room while `entries` items
+    /// were put in, nothing is left for it.
+    fn reserved(&self, entries: u32) -> u32 {
+        let lately = |at| self.counts.items - at < u64::from(entries);
+        u32::from(self.owes && self.competed.is_some_and(lately))
+    }
 }
 
-/// How many of `room` free entries senders may use which do not wait, if `kept` are kept, and `owed`
-/// of these, one or none, may go to such a sender.
-fn open(room: u32, kept: u32, owed: u32) -> u32 {
-    room.saturating_sub(kept).max(room.min(owed))
+/// How many of `room` free entries senders may use which do not wait, if `kept` are kept,
+/// `promised` of these are promised to senders that were woken, and `owed` of the others, one or
+/// none, may go to such a sender.
+fn open(room: u32, kept: u32, promised: u32, owed: u32) -> u32 {
+    let owed = room.saturating_sub(promised).min(owed);
+    room.saturating_sub(kept).max(owed)
+}
+
+/// How many of `room` free entries a waiting sender may use in its turn, if it leaves `leave`. One
+/// entry is its own, because it was promised to this sender.
+fn turn(room: u32, leave: u32) -> u32 {
+    room.saturating_sub(leave).max(room.min(1))
 }
 
 /// The free entries that a sender may use.
@@ -86,11 +105,12 @@ fn open(room: u32, kept: u32, owed: u32) -> u32 {
 enum Share {
     /// Those that are not kept for waiting senders, and one that is owed.
     Open,
-    /// Those that are not kept for waiting senders: the sender is about to wait.
+    /// Those that are neither kept nor owed: the sender is about to wait.
     Rest,
     /// The same, for a sender that has waited and must not wait any longer.
     Late,
-    /// All but this number: it is the turn of a waiting sender.
+    /// Those that are not owed, except this number of them, which are promised to others, but at
+    /// least one: it is the turn of a waiting sender.
     Turn(u32),
 }
 
@@ -150,6 +170,7 @@ impl Inbox {
                 writer,
                 closed: false,
                 owes: false,
+                competed: None,
                 counts: Counts::default(),
                 kept: KeptOutboxes::new(slots)?,
             }, "ivring_inbox"),
@@ -248,15 +269,17 @@ impl Inbox {
         if payload && side.kept.sender(from).is_none() {
             return Err(ENOENT);
         }
-        let kept = self.progress.kept();
+        let (kept, promised) = (self.progress.kept(), self.progress.promised());
         let owes = u32::from(side.owes);
+        let reserved = side.reserved(self.entries);
         let done = side.writer.push(self.ring(), items, |room| match share {
-            Share::Open => open(room, kept, owes),
-            Share::Rest | Share::Late => room.saturating_sub(kept),
-            Share::Turn(leave) => room.saturating_sub(leave),
+            Share::Open => open(room, kept, promised, owes),
+            Share::Rest | Share::Late => room.saturating_sub(kept + reserved),
+            Share::Turn(leave) => turn(room, leave + reserved),
         })?;
         let is_turn = matches!(share, Share::Turn(_));
         let left = self.entries - side.writer.held();
+        let competes = left < kept || done < items.len();
         if done > 0 && (is_turn || left < kept) {
             side.owes = is_turn;
         }
@@ -267,6 +290,11 @@ impl Inbox {
             }
         }
         side.counts.items += done as u64;
+        // This, like all that makes `reserved` smaller, comes with at least one item. So there is
+        // no more room for waiting senders after it, and nobody has to be woken.
+        if competes && matches!(share, Share::Open) {
+            side.competed = Some(side.counts.items);
+        }
         let is_full = done < items.len() && !matches!(share, Share::Late);
         side.counts.full += u64::from(is_full);
         let written = Written {
@@ -481,8 +509,13 @@ impl AwaitedRing for Inbox {
         let room = side.writer.room(self.ring())?;
         Ok(Seen {
             consumer: side.writer.consumer(),
-            room,
-            open: open(room, self.progress.kept(), side.owes.into()),
+            room: room.saturating_sub(side.reserved(self.entries)),
+            open: open(
+                room,
+                self.progress.kept(),
+                self.progress.promised(),
+                side.owes.into(),
+            ),
             end: side.closed.then_some(EPIPE),
         })
     }

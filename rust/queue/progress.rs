@@ -55,6 +55,8 @@ pub(crate) struct Progress {
     look_at: LookAt,
     /// [`WaitList::kept`], written under the lock of the queue.
     kept: Atomic<u32>,
+    /// [`WaitList::promised`], written under the lock of the queue.
+    promised: Atomic<u32>,
 }
 
 impl Progress {
@@ -66,6 +68,7 @@ impl Progress {
             queue <- new_spinlock!(list, "ivring_progress"),
             look_at: LookAt::new(),
             kept: Atomic::new(0),
+            promised: Atomic::new(0),
         })
     }
 
@@ -239,11 +242,18 @@ impl Progress {
         self.wake(ring, woken);
     }
 
-    /// Shows how much room is kept, and takes out a few of the tasks that are due.
+    /// Shows how much room is kept and promised, and takes out a few of the tasks that are due.
     fn settle(&self, ring: &impl AwaitedRing, queue: &mut WaitList) -> Woken {
-        // A sender that has not seen this number has pushed before the next look at the ring.
+        // A sender that has not seen these numbers has pushed before the next look at the ring.
         self.kept.store(queue.kept(), Relaxed);
-        queue.settle(&self.look_at, ring.room(), || ring.look())
+        self.promised.store(queue.promised(), Relaxed);
+        let woken = queue.settle(&self.look_at, ring.room(), || ring.look());
+        // A sender that has not seen this number may have used an entry that was just promised,
+        // but only one that was owed. Then a task is woken in vain. If promises to tasks that do
+        // not run were dropped, a watch may be due for the entry that is owed. It is found when the
+        // reader reads the next item; there is one, because half of an empty ring is not kept.
+        self.promised.store(queue.promised(), Relaxed);
+        woken
     }
 
     /// Wakes tasks, and ends watches, that were taken out. True if there was at least one.
@@ -260,6 +270,12 @@ impl Progress {
     /// lock under which `look` looks at the ring.
     pub(crate) fn kept(&self) -> u32 {
         self.kept.load(Relaxed)
+    }
+
+    /// The number of free entries that are promised to tasks which were woken. For the caller, what
+    /// [`Progress::kept`] says.
+    pub(crate) fn promised(&self) -> u32 {
+        self.promised.load(Relaxed)
     }
 
     /// Takes out a few of the tasks that are due. The caller has found that the reader has made

@@ -35,7 +35,8 @@ pub(crate) enum Wish {
 pub(crate) struct Seen {
     /// The reader's index.
     pub(crate) consumer: u32,
-    /// The number of items that still fit; zero in a ring where no task waits for room.
+    /// The number of items that tasks may write which wait for room; zero in a ring where no task
+    /// does.
     pub(crate) room: u32,
     /// The number of items that senders may write which do not wait.
     pub(crate) open: u32,
@@ -102,13 +103,21 @@ impl WaitList {
 
     /// The number of free entries that are kept for tasks that wait for room, now or as soon as
     /// there is room: one for each task, but at most half of the ring. So tasks that were woken and
-    /// do not run never hold more than half of the ring.
+    /// do not run never keep senders that do not wait from more than half of the ring. The promises
+    /// to tasks have no such bound; they end when the reader has read a whole ring, which it does
+    /// only if items are sent.
     pub(crate) fn kept(&self) -> u32 {
         (self.queued + self.away).min(self.entries / 2)
     }
 
-    /// The number of free entries that a task leaves for other tasks which were woken before. The
-    /// task itself was taken out for room.
+    /// The number of free entries that are promised to tasks which were taken out for room and have
+    /// not come back yet.
+    pub(crate) fn promised(&self) -> u32 {
+        self.promised
+    }
+
+    /// The number of free entries that a task leaves for other tasks which were woken. The task
+    /// itself was taken out for room.
     pub(crate) fn left_for_others(&self) -> u32 {
         self.promised.saturating_sub(1)
     }

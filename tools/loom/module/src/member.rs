@@ -109,7 +109,12 @@ impl AwaitedRing for InboxOf<'_> {
         Ok(Seen {
             consumer: side.writer.consumer(),
             room,
-            open: open(room, member.progress.kept(), side.owes.into()),
+            open: open(
+                room,
+                member.progress.kept(),
+                member.progress.promised(),
+                side.owes.into(),
+            ),
             end: side.closed.then_some(EPIPE),
         })
     }
@@ -153,8 +158,9 @@ impl AwaitedRing for LaneOf<'_> {
 }
 
 /// `open()` of `rust/member/inbox.rs`.
-fn open(room: u32, kept: u32, owed: u32) -> u32 {
-    room.saturating_sub(kept).max(room.min(owed))
+fn open(room: u32, kept: u32, promised: u32, owed: u32) -> u32 {
+    let owed = room.saturating_sub(promised).min(owed);
+    room.saturating_sub(kept).max(owed)
 }
 
 /// A receiver, with its inbox and its incoming lanes, from the members of slots 0, 1 and so on.
@@ -479,12 +485,12 @@ impl Member {
         if side.closed {
             return Err(EPIPE);
         }
-        let kept = self.progress.kept();
+        let (kept, promised) = (self.progress.kept(), self.progress.promised());
         let owed = u32::from(side.owes && !waits);
         let ring = ring(&self.inbox, &self.area);
         let done = side.writer.push(ring, &items, |room| match turn {
-            Some(leave) => room.saturating_sub(leave),
-            None => open(room, kept, owed),
+            Some(leave) => room.saturating_sub(leave).max(room.min(1)),
+            None => open(room, kept, promised, owed),
         })?;
         let left = self.inbox.entries - side.writer.held();
         if done > 0 && (turn.is_some() || left < kept) {
