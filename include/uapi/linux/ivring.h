@@ -22,7 +22,7 @@
 #define IVRING_FEATURE_EVENTFD		(1ULL << 1)	/* the doorbell can signal an eventfd */
 #define IVRING_FEATURE_LANES		(1ULL << 2)	/* rings written by their sender */
 #define IVRING_FEATURE_DELAY		(1ULL << 3)	/* doorbells that wait for more items */
-#define IVRING_FEATURE_WATCH		(1ULL << 4)	/* poll() reports when a member may send again */
+#define IVRING_FEATURE_WATCH		(1ULL << 4)	/* the *_WATCH flags work, and poll() reports EPOLLOUT */
 
 /* Limits. They may grow: struct ivring_api reports those of the running module. */
 #define IVRING_MAX_SLOTS		1024u
@@ -81,8 +81,8 @@ struct ivring_item {
 
 /*
  * Areas. An area is contiguous memory that has exactly one writer. It is mapped by
- * mmap() of the descriptor given here, at the offset given here. All mappings by others
- * than the writer are read-only, and mprotect() cannot make them writable.
+ * mmap() of the descriptor given here, at the offset given here. Only the writer can map an
+ * area writable. All other mappings are read-only, and mprotect() cannot change that.
  *
  *	area		written by	mapped by
  *	region area	the kernel	every member, read-only
@@ -91,12 +91,12 @@ struct ivring_item {
  *	outbox		its member	its member read-write, the others read-only
  *	lane area	its sender	its sender read-write, its receiver read-only
  *
- * A member maps its own areas, and its lanes, by its own file. At IVRING_MAP_MEMBER and
- * IVRING_MAP_OUTBOX of this file are the member area and the outbox of the caller. It maps
- * those of another member at the same offsets of a descriptor from IVRING_IOC_OPEN_MEMBER.
+ * A member maps its own areas and its lanes by its own file. At IVRING_MAP_MEMBER and
+ * IVRING_MAP_OUTBOX, this file has the member area and the outbox of the caller. A descriptor
+ * from IVRING_IOC_OPEN_MEMBER has those of another member, at the same offsets.
  *
  * The outbox holds the payload that its member sends. It is outbox_bytes long. Its pages
- * are zero, and are allocated when they are first touched.
+ * are allocated when they are first touched, and are then zero.
  */
 #define IVRING_MAP_SHIFT		30
 #define IVRING_MAP_REGION		0ULL
@@ -466,7 +466,7 @@ struct ivring_member_info {
  * @position:	out: index after the last item that was written. All items have
  *		been read when the receiver's inbox_consumer has reached it
  * @rung:	out: number of doorbells raised; zero if the receiver was busy
- * @watch:	zero on the way in; out: 1 if the call has declared a watch, otherwise 0
+ * @watch:	in: zero; out: 1 if the call has declared a watch, otherwise 0
  *
  * All items that can be read are checked before the first item is written. The call
  * returns zero if at least one item was written; otherwise the fields marked out are not
@@ -527,9 +527,9 @@ struct ivring_wait {
  *		lane, the index after the last item. A position counts as unread
  *		only if it is 1 to capacity items ahead of the receiver's consumer index.
  *		So an old position counts as read until the index has nearly wrapped
- * @flags:	IVRING_FLUSH_*
+ * @flags:	any of IVRING_FLUSH_*, or zero
  * @deadline:	CLOCK_MONOTONIC time in nanoseconds, or IVRING_DEADLINE_NEVER; zero does
- *		not sleep. Zero with IVRING_FLUSH_WATCH
+ *		not sleep. It must be zero with IVRING_FLUSH_WATCH
  *
  * With IVRING_FLUSH_WATCH, a call that finds the position unread declares a watch for it and
  * fails with EAGAIN: see struct ivring_next_watch. If the position has been read, the call
@@ -544,18 +544,19 @@ struct ivring_flush {
 };
 
 /* Flags of struct ivring_next_watch. */
-#define IVRING_WATCH_LANE		(1u << 0)	/* the watch was of the lane to the receiver */
+#define IVRING_WATCH_LANE		(1u << 0)	/* the caller's lane to the receiver was watched */
 
 /**
  * struct ivring_next_watch - take a watch that is over (IVRING_IOC_NEXT_WATCH).
  * @id:		slot of the receiver that was watched
  * @generation:	generation of this receiver
- * @flags:	IVRING_WATCH_*
+ * @flags:	IVRING_WATCH_LANE if the caller's lane to the receiver was watched, or zero if the
+ *		receiver's inbox was watched
  * @reserved:	zero
  *
- * All fields are out. The call fails with EAGAIN if no watch is over.
+ * The kernel writes all fields. The call fails with EAGAIN if no watch is over.
  *
- * A watch lets a member wait for a receiver's progress without a task that sleeps.
+ * A watch lets a member wait for a receiver's progress in poll(), instead of a call that sleeps.
  * IVRING_ENQUEUE_WATCH and IVRING_FLUSH_WATCH declare it. The watch is over once there is
  * room, or the position has been read, or the receiver has left, has broken its inbox or has
  * closed the lane. While a watch is over, poll() reports EPOLLOUT, until this call has taken
@@ -652,13 +653,14 @@ struct ivring_eventfd {
  *
  * The call returns a new descriptor, which is closed by exec. mmap() of it maps the memory
  * of exactly this member, read-only: the member area at IVRING_MAP_MEMBER, and the outbox at
- * IVRING_MAP_OUTBOX. The descriptor keeps the memory, but not the member. It can be closed
- * once the memory is mapped.
+ * IVRING_MAP_OUTBOX. The descriptor keeps the memory allocated, but it does not keep the member
+ * attached. The descriptor can be closed once the memory is mapped.
  *
- * If the member has left, the call fails, unless the outbox is kept for the caller. It is
- * kept as long as the caller has not read an item of the member that names payload: while
- * the inbox of the caller holds such an item, and until the caller closes the lane from the
- * member. The member area is not kept, so mmap() at IVRING_MAP_MEMBER then fails with ENXIO.
+ * If the member has left, the call fails, unless the outbox is kept for the caller. The outbox
+ * is kept while the caller's inbox holds an unread item of the member that names payload. If
+ * there is a lane from the member to the caller, the outbox is also kept until the caller
+ * closes the lane. The member area is not kept: if the member had left before this call,
+ * mmap() at IVRING_MAP_MEMBER fails with ENXIO.
  */
 struct ivring_open_member {
 	__u32	id;

@@ -199,7 +199,7 @@ int ivr_lane_wait(struct ivr_lane *lane, uint64_t deadline);
  * ivr_lane_watch() - notify the receiver, and watch for room if there is none.
  * @lane:	the lane
  *
- * The function is for programs that wait in an event loop of their own: see
+ * The function is for programs that wait in their own event loop: see
  * ivr_send_or_watch(). The watch is over when half of the full lane has been read, or when the
  * lane has ended.
  *

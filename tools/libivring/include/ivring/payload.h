@@ -24,18 +24,19 @@ extern "C" {
  *
  * A block that was sent is free when its receivers have read the item, have left, or have closed
  * the lane. A block that was not sent is freed by ivr_free(). A receiver that does not read keeps
- * the blocks that it has not read, and no others: see ivr_outbox_usage(). Of the free blocks that
- * fit, the function takes the one that was freed last. It looks for blocks that have been read when
- * there is no room, and once per 4 MiB: so a stream uses the same few megabytes again and again,
- * which a cache holds.
+ * the blocks that it has not read, and no others: see ivr_outbox_usage().
  *
- * If several receivers keep memory, the function waits for the one that keeps most, in slices of
- * 10 ms, and looks after each slice whether there is room. Receivers that have not read anything
- * during a slice come after the others.
+ * The function prefers memory that was freed last. It checks which blocks have been read once per
+ * 4 MiB of allocations, and whenever there is no room. So a stream reuses the same few megabytes,
+ * which fit into a cache.
+ *
+ * If several receivers keep memory, the function waits for the receiver that keeps the most bytes.
+ * It does so in slices of 10 ms, and checks after each slice whether there is room. Receivers that
+ * have read nothing during a slice are waited for after all others.
  *
  * Return: 0; -EINVAL if @length is zero, -EMSGSIZE if @length is more than the outbox holds;
- * -EAGAIN if there is no room and no deadline; -EDEADLK if waiting would never end, because all
- * blocks that are in use were not sent yet, or wait for this member itself to read their items;
+ * -EAGAIN if there is no room and no deadline; -EDEADLK if waiting would never end, because each
+ * block in use either has not been sent, or is named by an item that only this member can read;
  * -ENOMEM, -ETIMEDOUT, -EINTR.
  */
 int ivr_alloc(struct ivr_member *member, size_t length, uint64_t deadline, void **data);
@@ -50,10 +51,10 @@ int ivr_alloc(struct ivr_member *member, size_t length, uint64_t deadline, void 
 int ivr_free(struct ivr_member *member, void *data);
 
 /**
- * struct ivr_outbox_usage - what is in use of an outbox.
+ * struct ivr_outbox_usage - the memory of an outbox that is in use.
  * @size:	size of the outbox in bytes
- * @used:	bytes in blocks that were not sent, or not read by all their receivers. A block takes
- *		a multiple of IVR_BLOCK_ALIGN bytes
+ * @used:	number of bytes in blocks that were not sent, or that a receiver has not read. The size
+ *		of each block is rounded up to a multiple of IVR_BLOCK_ALIGN bytes
  * @held:	number of blocks that were not sent
  */
 struct ivr_outbox_usage {
@@ -65,9 +66,10 @@ struct ivr_outbox_usage {
 /**
  * struct ivr_receiver_usage - the payload that a receiver has not read.
  * @peer:	the receiver
- * @bytes:	bytes of the blocks that it has not read. A block counts for each item that carries
- *		it, so the sum for all receivers can be more than @used of the outbox
- * @blocks:	number of items with payload that it has not read
+ * @bytes:	number of bytes in the blocks that the receiver has not read. A block counts once for
+ *		each unread item that names it, so the sum for all receivers can be more than
+ *		@used of struct ivr_outbox_usage
+ * @blocks:	number of items with payload that the receiver has not read
  */
 struct ivr_receiver_usage {
 	struct ivr_peer peer;
@@ -76,13 +78,14 @@ struct ivr_receiver_usage {
 };
 
 /**
- * ivr_outbox_usage() - what is in use of this member's outbox, and which receivers keep it.
+ * ivr_outbox_usage() - get the usage of this member's outbox, in total and by receiver.
  * @member:	the member
- * @usage:	out: what is in use
- * @receivers:	out: the receivers that have not read all payload, by slot; at most @count of them
- * @count:	size of the array @receivers
+ * @usage:	out: the usage of the whole outbox
+ * @receivers:	out: the receivers that have unread payload, sorted by slot; at most @count of them
+ * @count:	number of elements of the array @receivers
  *
- * Return: the number of these receivers, which may be more than @count; or -EPERM in a child.
+ * Return: the number of receivers that have unread payload, which may be more than @count; or
+ * -EPERM in a child.
  */
 int ivr_outbox_usage(struct ivr_member *member, struct ivr_outbox_usage *usage,
 		     struct ivr_receiver_usage *receivers, unsigned int count);
@@ -107,7 +110,7 @@ int ivr_set_payload(struct ivr_member *member, struct ivring_item *item, const v
  *		Valid until the item is consumed or its handler returns. The sender can change
  *		the payload at any time, so copy data before you check it
  *
- * The payload of an item that is not consumed yet can be found although the sender has left.
+ * If the sender has left, the function still succeeds until the item has been consumed.
  *
  * Return: 0; -EPROTO if the item points outside of the outbox; -EPIPE if the sender has left
  * and all its items were consumed; -ESTALE if another member has had its slot since; or an error

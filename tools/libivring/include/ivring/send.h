@@ -57,11 +57,11 @@ int ivr_send(struct ivr_member *member, struct ivr_peer to, const struct ivring_
  * @items:	array of items, as for ivr_send()
  * @count:	number of items, at least 1
  *
- * The function is for programs that wait in an event loop of their own. It sends by the same
- * ring as ivr_send(). If no item goes in because there is no room, the member watches this
+ * The function is for programs that wait in their own event loop. It sends by the same
+ * ring as ivr_send(). If there is no room for the first item, the member watches this
  * ring: poll() reports POLLOUT for ivr_fd() when the watch is over, and ivr_next_watch() then
- * returns the receiver. If only some of the items go in, call the function again with the
- * rest, until it returns -EAGAIN.
+ * returns the receiver. If only some of the items are sent, call the function again with the
+ * rest, until all items are sent or the function returns -EAGAIN.
  *
  * A watch of an inbox is over when there is room, and a watch of a lane when half of the lane
  * has been read. Both are also over when the receiver has left, has broken the ring or has
@@ -79,8 +79,8 @@ int ivr_send_or_watch(struct ivr_member *member, struct ivr_peer to,
 /**
  * struct ivr_watch - a watch that is over.
  * @peer:	the receiver, which may have left
- * @by_lane:	1 if the lane to the receiver was watched, 0 if its inbox was
- * @reserved:	zero, until later versions of the library say more about the watch there
+ * @by_lane:	1 if the lane to the receiver was watched, 0 if the receiver's inbox was watched
+ * @reserved:	zero; later versions of the library may store other values here
  */
 struct ivr_watch {
 	struct ivr_peer peer;
@@ -93,11 +93,11 @@ struct ivr_watch {
  * @member:	the member
  * @watch:	out: the watch
  *
- * poll() reports POLLOUT for ivr_fd() as long as a watch is over that was not taken. With
- * edge-triggered epoll, take watches until the function returns 0. A watch is over only once:
- * call ivr_send_or_watch() again to send, or to watch again.
+ * poll() reports POLLOUT for ivr_fd() until every watch that is over has been taken. With
+ * edge-triggered epoll, take watches until the function returns 0. Each watch is returned once.
+ * After that, call ivr_send_or_watch() to send, and to watch again if there is no room.
  *
- * Return: 1; 0 if no watch is over; or a negative error.
+ * Return: 1 if a watch was taken; 0 if no watch is over; or a negative error.
  */
 int ivr_next_watch(struct ivr_member *member, struct ivr_watch *watch);
 
