@@ -60,7 +60,7 @@ impl kernel::InPlaceModule for Ivring {
         // SAFETY: Once, and before the device is registered.
         unsafe { ivring_init_memory_limits() };
         try_pin_init!(Self {
-            // SAFETY: Once, and before the device is registered.
+            // SAFETY: This is called once, before the device is registered.
             _: { to_result(unsafe { ivring_shmem_init() })? },
             _device <- Device::register(),
             _debugfs: debugfs::Directory::create(),

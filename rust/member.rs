@@ -52,7 +52,7 @@ pub(crate) struct Member {
     pub(crate) inbox: Inbox,
     #[pin]
     pub(crate) lanes: Lanes,
-    /// The receivers for whose progress the member waits without a task.
+    /// The watches that this member has declared.
     pub(crate) watches: Arc<Watches>,
     /// Ends when the member leaves its region. The member's file may stay open longer.
     #[pin]
@@ -141,8 +141,8 @@ impl Member {
         })
     }
 
-    /// How many outboxes of members that have left are kept for this member. An outbox counts
-    /// twice if both the inbox and a lane keep it.
+    /// The number of outboxes of members that have left and that are kept for this member. An
+    /// outbox counts twice if both the inbox and a lane keep it.
     pub(crate) fn kept_outboxes(&self) -> u32 {
         self.inbox.kept_outboxes() + self.lanes.without_sender()
     }

@@ -121,9 +121,9 @@ impl Region {
         }
     }
 
-    /// Lets the receivers of the member's items keep its outbox, as long as they have not read the
-    /// payload. The membership of the member has ended, and its slot is still occupied. So at any
-    /// time a receiver finds either the member or the outbox.
+    /// Lets the receivers of the member's items keep its outbox until they have read the payload.
+    /// The membership of the member has ended, and its slot is still occupied. So at any time a
+    /// receiver finds either the member or the outbox.
     fn leave_outbox(&self, member: &Member) {
         for slot in 0..self.geometry.slots {
             if let Ok(lane) = member.lanes.to(slot) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Senders that wait for room get turns, whatever the number of senders that do not wait; and
- * the other way round. Tasks that wait hold at most half of the inbox.
+ * Senders that wait for room get turns, whatever the number of senders that do not wait. Senders
+ * that do not wait get room, whatever the number of senders that wait. Waiting tasks hold at most
+ * half of the inbox.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -36,7 +37,10 @@ FIXTURE_TEARDOWN(fair)
 	member_close(&self->to);
 }
 
-/* Each of the members tries to send as often as the inbox has entries. Return the successes. */
+/*
+ * Let each of the members try to send as many items as the inbox has entries. Return the number of
+ * items that were sent.
+ */
 static int flood(struct member from[FLOODERS], const struct member *to)
 {
 	int sent = 0, i, j;
@@ -105,7 +109,7 @@ TEST_F(fair, room_is_kept)
 	EXPECT_EQ(TURNS - 1, others);
 }
 
-/* Tasks that wait hold at most half of the inbox, also if the reader does not notify them. */
+/* Waiting tasks hold at most half of the inbox, even if the reader does not notify them. */
 TEST_F(fair, half_of_the_inbox)
 {
 	struct ivring_item item;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What was sent stays readable: a receiver can map and read the payload of a member that has left,
- * by inbox or lane, although it had mapped nothing of this member before.
+ * Payload outlives its sender: a receiver can map and read the payload of a member that has left,
+ * for items in an inbox or a lane, even if the receiver had not mapped this member's memory before.
  */
 #include "ivring_test.h"
 #include "lane.h"
@@ -227,7 +227,7 @@ FIXTURE_TEARDOWN(kept_inbox)
 	member_close_pair(&self->a, &self->b);
 }
 
-/* An outbox is not kept if there is no payload, or if it has been read. */
+/* An outbox is not kept if the member has sent no payload, or if all its payload has been read. */
 TEST_F(kept_inbox, only_if_needed)
 {
 	struct ivring_item item;
@@ -264,7 +264,7 @@ TEST_F(kept_inbox, until_the_last_payload)
 	EXPECT_EQ(1, member_pending(&self->a));
 }
 
-/* Each of these calls drops what was read. */
+/* Each of these calls drops an outbox whose payload has been read. */
 static int by_wait(const struct member *a, const struct member *b)
 {
 	return dev_wait(a->fd, 0, 0, NULL) == -ETIMEDOUT ? 0 : 1;
@@ -365,7 +365,7 @@ TEST_F(kept_inbox, many_generations)
 	}
 }
 
-/* A broken inbox keeps what it holds until its member leaves. */
+/* A broken inbox keeps the outboxes that it refers to until its member leaves. */
 TEST_F(kept_inbox, broken)
 {
 	struct ivring_item item = { .from = SENDER, .from_gen = 1, .offset = OUTBOX - 1 };
@@ -469,7 +469,7 @@ TEST_F(kept_inbox, killed_at_any_moment)
 	TH_LOG("seed %#llx: %u items of %u senders", self->seed, items, senders);
 }
 
-/* What is kept counts for the sender's user, and only until it was read. */
+/* A kept outbox is charged to the sender's user, until its payload has been read. */
 TEST(account)
 {
 	struct member receiver, sender, more;

@@ -68,8 +68,8 @@ static void measure(call_fn call, const struct member *a, const struct member *b
 }
 
 /*
- * Expect that @many is at most twice @few, both in nanoseconds. The module that counts which of its
- * code was reached is slower, and the rest of the kernel is not, so this module has no bound.
+ * Expect that @many is at most twice @few, both in nanoseconds. Nothing is expected of a module
+ * that is built for coverage, because its code is slower and the rest of the kernel is not.
  */
 #define EXPECT_AT_MOST_TWICE(many, few)						\
 do {										\

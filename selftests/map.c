@@ -55,7 +55,7 @@ static void areas_of(const struct member *a, int view, struct area area[AREAS])
 }
 
 /*
- * Every mapping of an area shows what its writer writes, also a mapping that is made later.
+ * Every mapping of an area shows the data that its writer writes, also if it was made later.
  */
 TEST_F(map, shared_by_all)
 {
@@ -173,7 +173,7 @@ TEST_F(map, parts)
 	}
 }
 
-/* Parts of an outbox are the parts that their offsets say. */
+/* A mapping of a part of an outbox shows the part at its offset. */
 TEST_F(map, part_of_an_outbox)
 {
 	const __u8 *part;
@@ -355,7 +355,7 @@ TEST_F(map, fork)
 	const void *payload = member_peer_outbox(&self->a, self->b.id);
 	pid_t pid;
 
-	/* No mapping is inherited by a child. Only that of the own outbox can be, by madvise(). */
+	/* A child inherits no mapping, unless the writer of an outbox asks for it by madvise(). */
 	madvise(self->a.area, self->a.area_size, MADV_DOFORK);
 	madvise((void *)peer, self->b.area_size, MADV_DOFORK);
 	madvise((void *)payload, OUTBOX, MADV_DOFORK);
@@ -380,7 +380,7 @@ TEST_F(map, fork)
 	munmap((void *)payload, OUTBOX);
 }
 
-/* The memory stays in its mappings. */
+/* Mappings stay valid after the file was closed. */
 TEST_F(map, after_close)
 {
 	const __u8 *peer = member_peer_outbox(&self->a, self->b.id);
@@ -393,7 +393,7 @@ TEST_F(map, after_close)
 	/* The mappings keep the member too. */
 	EXPECT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, 1));
 	EXPECT_EQ(1, member_pending(&self->b));
-	/* Only that of the outbox does not. */
+	/* Only the mapping of the outbox does not keep the member. */
 	munmap((void *)self->b.region, self->b.region_size);
 	munmap((void *)self->b.inbox, self->b.inbox_size);
 	EXPECT_EQ(0, member_send(&self->a, self->b.id, self->b.generation, 1));

@@ -206,7 +206,10 @@ static inline const struct ivring_member_area *member_peer(const struct member *
 						IVRING_MAP_MEMBER) : MAP_FAILED;
 }
 
-/* The same for the outbox. */
+/*
+ * Map the outbox of the member that is in slot @id now, read-only. Failures are those of
+ * member_peer().
+ */
 static inline const __u8 *member_peer_outbox(const struct member *member, __u32 id)
 {
 	__u32 generation = member_generation(member, id);
@@ -242,8 +245,9 @@ static inline struct ivring_stats member_stats(const struct member *member)
 }
 
 /*
- * Wait until a task sleeps in WAIT. It slept @before times. A task that has only stored IDLE may
- * still find an item itself, and then nobody needs to ring.
+ * Wait until a task sleeps in WAIT. Tasks of this member have slept @before times earlier. It is
+ * not enough that the task has stored IDLE, because it may still find an item itself, and then no
+ * sender rings.
  */
 static inline bool member_sleeps(const struct member *member, __u64 before)
 {

@@ -298,7 +298,7 @@ TEST_F(memcg, attach_with_a_large_outbox)
 	member_close(&other);
 }
 
-/* The outbox of slot 1 as the member @other maps it. */
+/* Map the outbox of the member in slot 1 as the member @other. */
 static const __u8 *outbox_of_the_group(__u64 size)
 {
 	return member_map_view(&other, 1, member_generation(&other, 1), size, IVRING_MAP_OUTBOX);
@@ -336,7 +336,7 @@ TEST_F(memcg, touched_by_a_reader)
 	file = -1;
 }
 
-/* If there is no memory in the member's cgroup, the reader pays. No process is killed. */
+/* If the member's cgroup has no memory left, the reader's is charged. No process is killed. */
 TEST_F(memcg, touched_by_a_reader_at_limit)
 {
 	const __u8 *outbox;

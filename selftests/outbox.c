@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Outboxes: memory that comes when it is touched, what a reader cannot do to the writer of an
- * outbox, and what the writer cannot do to a reader.
+ * Outboxes: their pages are allocated when they are touched, and neither a reader nor the writer of
+ * an outbox can harm the other by its mapping.
  */
 #include <linux/mempolicy.h>
 #include <linux/userfaultfd.h>
@@ -114,7 +114,7 @@ TEST_F(outbox, remap_by_a_reader)
 	EXPECT_EQ(-1, remap_file_pages(self->own, PAGE, 0, 1, 0));
 }
 
-/* The same for a file that is open for reading and writing. */
+/* A member that maps its own outbox by a view cannot make this mapping writable either. */
 TEST_F(outbox, remap_by_a_member_that_reads_itself)
 {
 	int view = member_view(&self->b, self->b.id, self->b.generation);
@@ -230,7 +230,7 @@ TEST_F(outbox, userfaultfd_of_the_writer)
 	close(fd);
 }
 
-/* The writer gives pages back: readers find zeroes there, and no signal. */
+/* The writer removes pages: readers then read zeroes there, and get no signal. */
 TEST_F(outbox, removed_by_the_writer)
 {
 	memset(self->own, 0x3c, OUTBOX);
@@ -277,7 +277,7 @@ TEST_F(outbox, removed_while_it_is_read)
 	TH_LOG("%u times", removed);
 }
 
-/* The file ends where the outbox ends, and nobody can change that: only the own accesses fail. */
+/* The writer cannot grow its outbox: only its own accesses beyond the end fail. */
 TEST_F(outbox, grown_by_the_writer)
 {
 	volatile char *grown;
@@ -441,7 +441,7 @@ static int talk_to_all(int region, __u32 id)
 	return 0;
 }
 
-/* Sixteen members with 64 MiB each send one byte to each other: none has 8 MiB of RSS. */
+/* Sixteen members with 64 MiB each send one byte to each other: each has less than 8 MiB of RSS. */
 TEST(resident_memory)
 {
 	struct ivring_create c = create_args(MEMBERS, 64, 64 * MIB);

@@ -327,7 +327,7 @@ TEST_F(watch, receiver_killed)
 	child_wait(pid);
 }
 
-/* The sender leaves: nothing is left of its watches. */
+/* All watches of a sender are removed when it leaves. */
 TEST_F(watch, sender_leaves)
 {
 	struct ivring_enqueue e;

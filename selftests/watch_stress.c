@@ -17,7 +17,7 @@ struct side {
 	int lane[RECEIVERS];
 };
 
-/* Send what fits to one receiver, and watch for the rest. Return 0, or -errno. */
+/* Send as many items as fit to one receiver; watch it if items are left. Return 0 or -errno. */
 static int send_on(struct member *from, struct side *s, struct member *to, int i)
 {
 	struct ivring_enqueue e;

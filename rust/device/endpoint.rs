@@ -192,8 +192,8 @@ impl Endpoint {
         // - By this function's requirements.
         // - The endpoint, and with it the doorbell, lives until the file is released.
         unsafe { self.doorbell.pollers.register(file, table) };
-        // Barrier D: the poller is on the queue before this look. Pairs with `attached`, and with the
-        // end of a watch.
+        // Barrier D: the poller is on the queue before this look. Pairs with the store of
+        // `attached`, and with the end of a watch.
         let caller = match self.caller() {
             Ok(caller) => caller,
             Err(error) if error == EOWNERDEAD => return EPOLLERR | EPOLLHUP,
@@ -247,7 +247,7 @@ impl Caller<'_> {
         }
     }
 
-    /// What is needed to watch the inbox of the member `to`, or the lane to it.
+    /// The arguments for a watch of the inbox of the member `to`, or of this member's lane to it.
     pub(crate) fn watcher(&self, to: MemberId, is_lane: bool) -> Watcher<'_> {
         Watcher {
             watches: &self.member.watches,

@@ -28,12 +28,12 @@ struct Enqueued {
 // SAFETY: There is no padding between four integers of one width, so all bytes are initialized.
 unsafe impl AsBytes for Enqueued {}
 
-/// What a call does if not all its items fit.
+/// The action of a call whose items do not all fit.
 #[derive(Clone, Copy)]
 enum Full {
     Refuse,
     Wait(Deadline),
-    /// It declares a watch for room.
+    /// Declares a watch for room.
     Watch,
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn flush(caller: Caller<'_>, argument: User<uapi::Flush>) -> Result {
     })
 }
 
-/// Declares a watch instead of waiting: `EAGAIN` if it has done so.
+/// Declares a watch for the position instead of waiting. `EAGAIN` if the watch was declared.
 fn watch(caller: Caller<'_>, flush: uapi::Flush) -> Result {
     require(flush.deadline == 0)?;
     let (id, generation) = (flush.id, flush.generation);

@@ -19,7 +19,7 @@ use crate::{
     uapi,
 };
 
-// Without lockdep `struct file` has a member without fields, which C code never accesses.
+// Without lockdep, `struct file` contains an empty struct, which C code never accesses.
 #[allow(improper_ctypes)]
 extern "C" {
     /// A new descriptor of a new file whose `private_data` is `private`, or an error.
@@ -31,10 +31,10 @@ extern "C" {
     ) -> c_int;
 }
 
-/// The memory of one member, which the descriptor's holder may read. A view does not keep the
-/// member.
+/// The memory of one member, which the holder of the descriptor may read. A view keeps the memory
+/// allocated, but has no reference to the member.
 struct View {
-    /// `None` if the member had left before.
+    /// `None` if the member had left before the view was opened.
     area: Option<Arc<Area>>,
     outbox: Arc<Outbox>,
 }
@@ -82,7 +82,7 @@ pub(crate) fn open_member(caller: Caller<'_>, argument: User<uapi::OpenMember>) 
         },
     };
     let view = KBox::new(view, allocation::charged())?.into_foreign();
-    // CAST: The flags fit.
+    // CAST: The flags fit in a `c_int`.
     let flags = (bindings::O_RDONLY | bindings::O_CLOEXEC) as c_int;
     // SAFETY: The name and the operations are static.
     let descriptor =

@@ -110,8 +110,8 @@ impl Doorbell {
         self.pollers.wake_all();
     }
 
-    /// The member may send again to a receiver that it watches: wakes those who poll for this.
-    /// Pollers for other events are not disturbed, and tasks that sleep for items neither.
+    /// Wakes the tasks that poll for `EPOLLOUT`, because a watch of the member is over. Does not
+    /// wake tasks that poll only for other events, or tasks that sleep until there are items.
     pub(crate) fn sends_again(&self) {
         self.pollers.wake_pollers(EPOLLOUT | EPOLLWRNORM);
     }

@@ -36,8 +36,8 @@ use crate::{
 /// The inbox of a member.
 #[pin_data]
 pub(crate) struct Inbox {
-    /// Ends watches when there are many. This field comes first, so that the work has been done when
-    /// the others are dropped.
+    /// The work item that ends the remaining watches if there are many. This field is dropped
+    /// first, so its work has ended when the other fields are dropped.
     later: SetOnce<Later>,
     /// `struct ivring_ring_area`, and `struct ivring_lanes` behind the ring.
     pub(crate) area: Arc<Area>,
@@ -68,7 +68,7 @@ struct Side {
 }
 
 impl Side {
-    /// How many of the items that were ever put in the member has read, at its last good index.
+    /// The number of items that the member has read since it attached, up to its last valid index.
     fn read(&self) -> u64 {
         self.counts.items - u64::from(self.writer.held())
     }
@@ -103,11 +103,11 @@ fn turn(room: u32, leave: u32) -> u32 {
 /// The free entries that a sender may use.
 #[derive(Clone, Copy)]
 enum Share {
-    /// Those that are not kept for waiting senders, and one that is owed.
+    /// The entries that are not kept for waiting senders, and the entry that is owed.
     Open,
     /// Those that are neither kept nor owed: the sender is about to wait.
     Rest,
-    /// The same, for a sender that has waited and must not wait any longer.
+    /// The same entries as [`Share::Rest`], for a sender that has waited and waits no longer.
     Late,
     /// Those that are not owed, except this number of them, which are promised to others, but at
     /// least one: it is the turn of a waiting sender.
@@ -117,11 +117,11 @@ enum Share {
 /// The result of writing items.
 #[derive(Clone, Copy, Default)]
 struct Written {
-    /// How many items were written.
+    /// The number of items that were written.
     done: usize,
     /// The index after the last of them.
     position: u32,
-    /// How many items the inbox holds now.
+    /// The number of items that the inbox holds now.
     held: u32,
 }
 
@@ -194,8 +194,8 @@ impl Inbox {
     }
 
     /// Puts in as many of the `items` of the sender `from` as there is room for, and rings the
-    /// member if it is idle. Leaves the room that is kept for waiting senders. `membership` is that
-    /// of the sender. `waits` says whether the sender will wait for more room.
+    /// member if it is idle. Does not use the room that is kept for waiting senders. `membership`
+    /// is the sender's. `waits` says whether the sender will wait for more room.
     ///
     /// `EPIPE` if the member has left, `EPROTO` if it has broken its inbox, `EOWNERDEAD` if the
     /// sender has left. `ENOMEM` only if the sender has not put in any payload yet.
@@ -218,7 +218,7 @@ impl Inbox {
     /// Like [`Inbox::push`], but sleeps until at least one item was put in. The caller has called
     /// [`Inbox::push`] with the same items before, and has found no room.
     ///
-    /// Errors as [`Inbox::push`], otherwise the error of the wait.
+    /// The errors are those of [`Inbox::push`] and those of the wait.
     pub(crate) fn push_in_turn(
         &self,
         items: &[Item],
@@ -309,7 +309,7 @@ impl Inbox {
         Ok(written)
     }
 
-    /// Prepares for payload of the sender `from`, which has this membership.
+    /// Adds the sender `from`, which has this membership, so that it can put in items with payload.
     ///
     /// `EOWNERDEAD` if the sender has left, `EPIPE` if the member has left, `ENOMEM` if there is no
     /// memory.
@@ -328,8 +328,8 @@ impl Inbox {
         Ok(())
     }
 
-    /// The sender `from` leaves, after its membership has ended. If an item that names payload in
-    /// its `outbox` is unread, the outbox is kept until the item was read.
+    /// Called when the sender `from` leaves, after its membership has ended. If an unread item
+    /// names payload in its `outbox`, the inbox keeps the outbox until the item has been read.
     pub(crate) fn sender_left(&self, from: MemberId, outbox: &Arc<Outbox>) {
         let mut guard = self.side.lock();
         let side = &mut *guard;
@@ -369,7 +369,7 @@ impl Inbox {
         }
     }
 
-    /// How many outboxes are kept.
+    /// The number of outboxes that are kept.
     pub(crate) fn kept_outboxes(&self) -> u32 {
         self.side.lock().kept.count()
     }
@@ -384,16 +384,16 @@ impl Inbox {
         }
     }
 
-    /// Declares a watch for room, after [`Inbox::push`] has found too little. Errors as
-    /// [`Inbox::push`], `ENOMEM`, and `EOWNERDEAD` if the sender has left.
+    /// Declares a watch for room, after [`Inbox::push`] has found too little room. The errors are
+    /// those of [`Inbox::push`], `ENOMEM`, and `EOWNERDEAD` if the sender has left.
     pub(crate) fn watch_room(&self, watcher: Watcher<'_>) -> Result {
         self.watch(Wish::OpenRoom, watcher).map(|_| ())
     }
 
-    /// Declares a watch for the time when the member has read all items before `position`. True if
-    /// it has read them already.
+    /// Declares a watch that is over when the member has read all items before `position`. If the
+    /// member has read them already, cancels the watch of this inbox instead and returns true.
     ///
-    /// `EINVAL` for a position that no item has reached yet. Other errors as
+    /// `EINVAL` for a position that no item has reached yet. The other errors are those of
     /// [`Inbox::watch_room`].
     pub(crate) fn watch_until_read(&self, position: u32, watcher: Watcher<'_>) -> Result<bool> {
         Ok(self.is_read(position)? || self.watch(Wish::Read(position), watcher)?)
@@ -527,7 +527,7 @@ impl AwaitedRing for Inbox {
     }
 }
 
-/// Ends a few watches. True if there may be more.
+/// Ends a few watches. Returns true if it must be called again, because there may be more.
 ///
 /// # Safety
 ///

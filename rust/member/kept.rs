@@ -23,10 +23,10 @@ use crate::{
 ///
 /// `count` is the number of `outboxes`.
 pub(crate) struct KeptOutboxes {
-    /// By slot: the member there, if it has put in an item with payload.
+    /// For each slot, the member in the slot if it has put in an item with payload.
     senders: KVec<Option<KBox<Sender>>>,
-    /// By the position after the last item that names payload in it. No two outboxes have the same
-    /// position, because each item has one sender.
+    /// The kept outboxes. The key is the position after the last item that names payload in the
+    /// outbox. No two outboxes have the same position, because each item has one sender.
     outboxes: RBTree<u64, Kept>,
     count: u32,
 }
@@ -70,7 +70,7 @@ impl Sender {
 }
 
 impl KeptOutboxes {
-    /// No outboxes yet, for a region of `slots` slots.
+    /// A value without outboxes, for a region of `slots` slots.
     pub(crate) fn new(slots: u32) -> Result<Self> {
         let mut senders = KVec::with_capacity(slots as usize, allocation::charged())?;
         for _ in 0..slots {
@@ -84,7 +84,7 @@ impl KeptOutboxes {
         })
     }
 
-    /// No outboxes, and no senders either.
+    /// A value without outboxes, to which no sender can be added.
     pub(crate) fn none() -> Self {
         // INVARIANT: There is no outbox.
         Self {
@@ -104,7 +104,8 @@ impl KeptOutboxes {
         (sender.generation == from.generation).then_some(sender)
     }
 
-    /// Adds the sender `from`, unless it was added before. Returns memory that is to be dropped.
+    /// Adds the sender `from`, unless it was added before. Returns unused memory, which the caller
+    /// drops without a lock.
     pub(crate) fn add(&mut self, from: MemberId, sender: KBox<Sender>) -> Option<KBox<Sender>> {
         if self.sender(from).is_some() {
             return Some(sender);
@@ -115,8 +116,9 @@ impl KeptOutboxes {
         }
     }
 
-    /// The sender `from` leaves. Keeps its outbox if one of its items with payload comes after the
-    /// position `read`. Otherwise returns memory that is to be dropped.
+    /// Called when the sender `from` leaves. Keeps its outbox if one of its items with payload
+    /// comes after the position `read`. Otherwise returns memory, which the caller drops without a
+    /// lock.
     pub(crate) fn leave(
         &mut self,
         from: MemberId,
@@ -223,7 +225,7 @@ mod tests {
         assert!(kept.leave(id(1, 1), &first, 6).is_none());
         // All its items were read.
         assert!(kept.leave(id(2, 3), &second, 6).is_some());
-        // It has sent no payload, or has left already.
+        // The member has sent no payload, or has left already.
         assert!(kept.leave(id(3, 1), &second, 0).is_none());
         assert!(kept.leave(id(1, 1), &first, 0).is_none());
         assert_eq!(kept.count(), 1);
@@ -238,7 +240,7 @@ mod tests {
         Ok(())
     }
 
-    /// A slot is taken again and again, and each of its members leaves with unread payload.
+    /// Many members take the same slot, one after another, and each leaves unread payload.
     #[test]
     fn many_of_a_slot() -> Result {
         const MANY: u32 = 3 * SEARCHED as u32;

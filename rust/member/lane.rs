@@ -147,8 +147,8 @@ impl Lane {
         self.progress.wait(self, Wish::Read(position), patience)
     }
 
-    /// Declares a watch for the time when the receiver has read all items before `position`. True
-    /// if it has read them already.
+    /// Declares a watch that is over when the receiver has read all items before `position`. If the
+    /// receiver has read them already, cancels the watch of this lane instead and returns true.
     ///
     /// `EPIPE` or `ECONNRESET` if the receiver will read no more items, `ENOMEM`, and `EOWNERDEAD`
     /// if the sender has left.

@@ -16,7 +16,7 @@ use crate::{
     uapi::MAX_OUTBOX_BYTES,
 };
 
-// Without lockdep `struct file` has a member without fields, which C code never accesses.
+// Without lockdep, `struct file` contains an empty struct, which C code never accesses.
 #[allow(improper_ctypes)]
 extern "C" {
     /// In `shmem.c`: a new file, which calls `drop` with `owner` when its last reference is gone,
@@ -47,10 +47,11 @@ extern "C" {
 
 /// The outbox of a member.
 ///
-/// Its pages are charged to the memory cgroup of the process that touches them: this is the member,
-/// or for a page that only others have touched, the task that made the outbox. The account of this
-/// task's user is charged with the whole size from the start, so that limits hold whatever is
-/// touched.
+/// A page is charged to a memory cgroup when it is first touched. If the member touches it, this is
+/// the cgroup of the process that does so. If a peer touches it, this is the cgroup of the task
+/// that made the outbox, or the peer's own cgroup if the former has no memory left. The account of
+/// that task's user is charged with the whole size from the start, so the limits hold whichever
+/// pages are touched.
 ///
 /// The pages live until this value and all mappings are gone. So does the charge, because each
 /// mapping holds a reference to the file. A mapping holds nothing of the member.
@@ -106,7 +107,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// The bytes of the pages that exist, in memory or swapped out.
+    /// The number of bytes in pages that are allocated, in memory or swapped out.
     pub(crate) fn bytes(&self) -> u64 {
         // SAFETY: By the type invariant.
         unsafe { ivring_shmem_bytes(self.file.as_ptr()) }
@@ -120,7 +121,7 @@ impl Drop for Outbox {
     }
 }
 
-/// The last reference to the file of an outbox is gone.
+/// Drops the charge of an outbox. Called when the last reference to the outbox's file is gone.
 ///
 /// # Safety
 ///

@@ -47,8 +47,8 @@ bool ivring_watch_is_ending(const struct ivring_watch *watch);
 void ivring_watch_stop(struct ivring_watch *watch);
 
 /*
- * os/later.rs: has a work queue call @call with @data, again and again while that returns true.
- * ivring_later_stop() waits for the calls that were scheduled. After it there are no others.
+ * os/later.rs: lets a work queue call @call with @data, repeatedly as long as @call returns true.
+ * ivring_later_stop() waits for the scheduled calls. No call begins after it has returned.
  */
 struct ivring_later;
 struct ivring_later *ivring_later_new(bool (*call)(void *data), void *data);
@@ -66,7 +66,7 @@ struct file *ivring_shmem_new(u64 bytes, void *owner, void (*drop)(void *owner))
 /* Makes @vma, which is being set up, a mapping of the file from @first_page on. */
 void ivring_shmem_map(struct file *file, struct vm_area_struct *vma, unsigned long first_page,
 		      bool writes);
-/* Bytes of the pages that exist, in memory or swapped out. */
+/* Returns the number of bytes in pages that are allocated, in memory or swapped out. */
 u64 ivring_shmem_bytes(struct file *file);
 
 /* device/file.rs, device/view.rs: the operation of files by which outboxes are mapped. */

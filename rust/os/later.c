@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Work that the current task has found, and that a work queue does later.
+ * Work items that a task schedules and that a work queue executes later.
  */
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -42,7 +42,7 @@ void ivring_later_schedule(struct ivring_later *later)
 
 void ivring_later_stop(struct ivring_later *later)
 {
-	/* Work that was scheduled is done, not cancelled. */
+	/* This waits for scheduled work to be executed, and does not cancel it. */
 	flush_work(&later->work);
 	kfree(later);
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Work that a task has found, and that a work queue does later.
+//! Work items that a task schedules and that a work queue executes later.
 
 use core::ptr::NonNull;
 use kernel::prelude::*;
 
 extern "C" {
-    /// In `later.c`: memory for a work item that calls `call` with `data` while that returns true.
-    /// Null if there is no memory.
+    /// In `later.c`: allocates a work item that calls `call` with `data` until `call` returns
+    /// false. Null if there is no memory.
     fn ivring_later_new(
         call: unsafe extern "C" fn(*mut c_void) -> bool,
         data: *mut c_void,
@@ -19,7 +19,7 @@ extern "C" {
     fn ivring_later_stop(later: *mut c_void);
 }
 
-/// A work item, until this is dropped.
+/// A work item. Dropping it executes the work that was scheduled, and frees the work item.
 ///
 /// # Invariants
 ///
@@ -32,7 +32,7 @@ unsafe impl Send for Later {}
 unsafe impl Sync for Later {}
 
 impl Later {
-    /// Makes a work item that calls `call` with `data`, again and again while that returns true.
+    /// Makes a work item that calls `call` with `data` until `call` returns false.
     ///
     /// # Safety
     ///
@@ -47,7 +47,8 @@ impl Later {
         NonNull::new(later).map(Self).ok_or(ENOMEM)
     }
 
-    /// Has a work queue do the work soon. A call that begins after this sees what the caller did.
+    /// Schedules the work item. A call of its function that begins after this sees everything that
+    /// the caller has written before.
     pub(crate) fn schedule(&self) {
         // SAFETY: By the type invariant.
         unsafe { ivring_later_schedule(self.0.as_ptr()) };

@@ -195,8 +195,8 @@ struct file *ivring_shmem_new(u64 bytes, void *owner, void (*drop)(void *owner))
 	file->private_data = shmem;
 	/*
 	 * Opening the file by /proc/PID/map_files gives the operations of shmem. This needs
-	 * CAP_CHECKPOINT_RESTORE, and without any mode bits CAP_DAC_OVERRIDE too. Nor do processes
-	 * of other users learn which pages are in memory, or reclaim them.
+	 * CAP_CHECKPOINT_RESTORE, and CAP_DAC_OVERRIDE too if there are no mode bits. Without mode
+	 * bits, processes of other users also cannot learn which pages are in memory, or reclaim them.
 	 */
 	file_inode(file)->i_mode = S_IFREG;
 	/* The caller's own file keeps the module loaded until this reference does. */

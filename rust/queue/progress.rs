@@ -6,8 +6,8 @@
 //! most [`Woken::FEW`] tasks, and each woken task wakes a few more before it returns. So the reader
 //! pays for a few wakeups, and the waiting tasks pay for the others.
 //!
-//! A watch waits like a task, but nobody comes back when it was taken out. If a call has taken out
-//! only watches, and there may be more, a work item goes on.
+//! A watch waits like a task, but no task comes back to the list after the watch was taken out. So
+//! if a call has taken out only watches, and more may be due, a work item takes them out.
 
 use kernel::{
     list::ListArc,
@@ -41,7 +41,8 @@ pub(crate) trait AwaitedRing {
     /// The reader's index and so on. An error is a reason to wait no longer.
     fn look(&self) -> Result<Seen>;
 
-    /// Has another task call [`Progress::tell`] soon, and again as long as [`Woken::ends_here`].
+    /// Schedules a call of [`Progress::tell`] by a work item, which repeats it as long as
+    /// [`Woken::ends_here`].
     fn tell_later(&self);
 }
 

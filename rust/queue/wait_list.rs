@@ -38,7 +38,7 @@ pub(crate) struct Seen {
     /// The number of items that tasks may write which wait for room; zero in a ring where no task
     /// does.
     pub(crate) room: u32,
-    /// The number of items that senders may write which do not wait.
+    /// The number of items that a sender may write if it does not wait.
     pub(crate) open: u32,
     /// The reason why the reader will read no more items, if so.
     pub(crate) end: Option<Error>,

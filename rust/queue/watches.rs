@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The watches of a member: it is told by `poll()` when it may send again.
+//! The watches of a member. `poll()` reports when one of them is over.
 //!
 //! A watch waits in the list of a ring like a task. No task sleeps for it, so nothing comes back to
 //! the list when it is taken out.
@@ -22,7 +22,7 @@ use crate::{member::doorbell::Doorbell, queue::place::Place};
 pub(crate) struct Target {
     /// The receiver's slot.
     pub(crate) slot: u16,
-    /// The member's lane to the receiver, not the receiver's inbox.
+    /// Whether the ring is the member's lane to the receiver, or else the receiver's inbox.
     pub(crate) is_lane: bool,
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct Entry {
     pub(crate) generation: u32,
     /// The number of the [`Watch`].
     pub(crate) number: u64,
-    /// Where the watch waits, or has waited.
+    /// The place of the watch in the list of its ring, which it may have left.
     pub(crate) place: Place,
 }
 
@@ -65,7 +65,7 @@ pub(crate) struct Watches {
 struct Table {
     waiting: RBTree<Target, Entry>,
     over: RBTree<Target, Entry>,
-    /// Where [`Watches::next`] begins to search, so that it takes the targets in turn.
+    /// The target at which [`Watches::next`] begins to search, so that it takes targets in turn.
     next: Target,
     /// The member has left its region.
     closed: bool,
@@ -79,7 +79,7 @@ impl Table {
     }
 }
 
-/// What is needed to declare a watch.
+/// The arguments with which a watch is declared.
 #[derive(Clone, Copy)]
 pub(crate) struct Watcher<'a> {
     /// The watches of the member.
@@ -213,8 +213,9 @@ impl Watches {
         }
     }
 
-    /// The member leaves: there are no more watches after this. Returns one that waits, until all
-    /// are gone. The caller removes it from the list of its ring.
+    /// Called when the member leaves: no watch can be declared after this. Each call removes and
+    /// returns one waiting watch, until there are none. The caller removes the watch from the list
+    /// of its ring.
     pub(crate) fn close(&self) -> Option<(Target, Entry)> {
         let mut table = self.table.lock();
         table.closed = true;

@@ -61,7 +61,7 @@ static struct ivr_peer start_receiver(struct ivr_member *member, uint32_t id)
 	return peer;
 }
 
-/* Sends what there is room for. If items are left, the receiver is watched. */
+/* Sends as many items as fit. If items are left, the receiver is watched. */
 static void send_some(struct ivr_member *member, struct out *out)
 {
 	struct ivring_item item = { .port = 1 };
@@ -126,7 +126,7 @@ int main(void)
 	for (i = 0; i < RECEIVERS; i++)
 		if (wait(&status) < 0 || status)
 			errx(EXIT_FAILURE, "a receiver has failed");
-	/* The receivers have left, and with them their counters. */
+	/* The receivers have left, so their counters can no longer be read. */
 	print_line(RECEIVERS * ITEMS, 0, 0, 0, now() - start);
 	printf(", %" PRIu64 " watches\n", watches);
 	ivr_close(member);

@@ -122,7 +122,7 @@ void do_alloc(const struct command *command)
 	print_result(ivr_alloc(member, command_word(command, 1), command_deadline(command), &block));
 }
 
-/* What is in use of the outbox, and what each receiver keeps of it. */
+/* Prints the usage of the outbox, in total and by receiver. */
 void do_usage(const struct command *command)
 {
 	struct ivr_receiver_usage receivers[PEERS];

@@ -11,7 +11,7 @@
 //! - [`sender`] has a ring writer that rings its reader and waits for room. [`receiver`] has the
 //!   reader of many rings, which sleeps when all are empty. Before they sleep, both look again for
 //!   a while, as [`polling`] describes.
-//! - [`outbox`] allocates memory for payload, and knows which of it readers are done with.
+//! - [`outbox`] allocates blocks for payload, and frees blocks that all their readers have read.
 //!
 //! This crate makes no system calls. The program passes in the calls that need the kernel: a
 //! [`Bell`](sender::Bell), a [heavy fence](memory::StateMemory::heavy_fence), a

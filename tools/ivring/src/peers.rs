@@ -89,8 +89,8 @@ pub(crate) fn check(region: &RegionArea, peer: Peer) -> Result<(), Left> {
     }
 }
 
-/// Memory of peers that this member has mapped: at most that of two members per slot, of the latest
-/// one and of one before it, whose items may be unread yet.
+/// Memory of peers that this member has mapped. There are at most two peers per slot: the latest
+/// member of the slot, and an earlier member whose items may still be unread.
 struct Mapped<T>(HashMap<Peer, Arc<T>>);
 
 impl<T> Default for Mapped<T> {
@@ -124,7 +124,7 @@ impl<T> Mapped<T> {
             errno => AreaError::System(SystemError::of("IVRING_IOC_OPEN_MEMBER", errno)),
         })?;
         let memory = map(view.as_fd()).map_err(|errno| match errno {
-            // Only the outbox is kept of a member that has left.
+            // The member has left, and only its outbox is kept.
             Errno::NXIO => AreaError::Left(check(region, peer).err().unwrap_or(Left::Gone)),
             errno => AreaError::System(SystemError::of("mmap", errno)),
         })?;

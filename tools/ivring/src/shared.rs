@@ -262,7 +262,7 @@ impl Shared {
         Ok(outbox)
     }
 
-    /// Whether no item before `position` of a ring will be read any more.
+    /// Whether the receiver has read all items before `position` of a ring, or will not read them.
     pub(crate) fn is_done(&self, ring: &Ring, end: &End, position: u32) -> bool {
         let (consumer, capacity) = self.consumer(&end.area, end.route);
         // A member that has left reads nothing, because its own mappings would have kept it from

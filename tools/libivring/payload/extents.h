@@ -23,12 +23,12 @@
  * @before:	the neighbour below, or IVR_NO_EXTENT
  * @after:	the neighbour above, or IVR_NO_EXTENT
  * @previous:	previous free extent of the class, or IVR_NO_EXTENT
- * @next:	next free extent of the class, or IVR_NO_EXTENT. Of an unused entry, the next unused
- *		entry. Of a taken extent, anything that the caller stores here
- * @unread:	of a taken extent, anything that the caller stores here
+ * @next:	in a free extent, the next free extent of the class, or IVR_NO_EXTENT; in an unused
+ *		entry, the next unused entry; in a taken extent, a value of the caller
+ * @unread:	in a taken extent, a value of the caller
  * @free:	the extent is not taken, or the entry is unused
- * @sent:	of a taken extent, anything that the caller stores here
- * @listed:	of a taken extent, anything that the caller stores here
+ * @sent:	in a taken extent, a value of the caller
+ * @listed:	in a taken extent, a value of the caller
  */
 struct ivr_extent {
 	uint32_t start;
@@ -66,7 +66,7 @@ struct ivr_extents {
 	uint32_t first[IVR_POWERS][IVR_CLASSES];
 };
 
-/* Begins with @length units, at least one, which are free. Returns 0 or -ENOMEM. */
+/* Initializes an allocator of @length free units, at least one. Returns 0 or -ENOMEM. */
 int ivr_extents_init(struct ivr_extents *extents, uint32_t length);
 
 /*

@@ -15,8 +15,7 @@ static size_t at_bytes(const struct ivr_outbox *outbox)
 }
 
 /*
- * The pages of @at are allocated when they are touched, which would not be certain of memory from
- * malloc().
+ * The pages of @at must be allocated only when they are touched. malloc() does not guarantee this.
  */
 static int set_up(struct ivr_outbox *outbox)
 {
@@ -96,7 +95,7 @@ struct ivr_extent *ivr_outbox_find(struct ivr_outbox *outbox, uint64_t offset, u
 	for (at = unit; ; at--) {
 		struct ivr_extent *block = &outbox->extents.table[outbox->at[at]];
 
-		/* What is noted may be out of date. Nothing else of the entry counts then. */
+		/* The noted extent may be out of date, so it must be in use and contain the unit. */
 		if (!block->free && unit - block->start < block->length) {
 			uint64_t left = (uint64_t)block->length * UNIT -
 					(offset - ivr_block_offset(block));

@@ -9,17 +9,17 @@
 #include "payload/extents.h"
 
 /*
- * While there is room, this number of rings is looked at, each time that this number of units has
- * been allocated, which are 4 MiB. A look costs a cache miss. And a block that the reader has only
- * just read is in the private cache of its CPU, where it is slower to write than in a cache that the
- * CPUs share.
+ * While there is room, the allocator looks at the first number of rings each time that the second
+ * number of units, 4 MiB, has been allocated. Each look costs a cache miss. A block that its reader
+ * has only just read is also in the private cache of the reader's CPU, so it is slower to write
+ * than a block in a shared cache.
  */
 #define IVR_OUTBOX_LOOKS	4u
 #define IVR_OUTBOX_INTERVAL	((4u << 20) / IVR_BLOCK_ALIGN)
 
 /**
- * struct ivr_unread - the items with blocks that were sent by one ring, and not read yet as far as
- * is known.
+ * struct ivr_unread - the items of one ring that name blocks, and that the ring's reader is not
+ * known to have read.
  * @next:	next ring that has entries. The rings form a circle
  * @previous:	previous ring that has entries
  * @by_lane:	the ring is a lane. The caller sets this
@@ -28,7 +28,8 @@
  * @first:	index of the oldest entry
  * @count:	number of entries
  * @units:	sum of the lengths of their blocks, in units of IVR_BLOCK_ALIGN
- * @stall:	number of the last stall since an entry was removed; zero if there was none
+ * @stall:	value of @stalls of the outbox at the last stall of this ring; zero if an entry has
+ *		been removed since
  *
  * All fields are zero at first.
  */
@@ -57,17 +58,17 @@ struct ivr_unread_entry {
 /**
  * struct ivr_outbox - the allocator of an outbox.
  * @size:	size in bytes, a multiple of IVR_BLOCK_ALIGN. The caller sets it
- * @extents:	the blocks and what is free. The @unread field of a block is the number of entries of
- *		all rings that name it. A block that was not sent is held by the caller
+ * @extents:	the blocks and the free ranges. The @unread field of a block is the number of entries,
+ *		of all rings, that name it. The caller holds each block that was not sent
  * @at:		for each unit, an extent; zero-filled at first, and NULL before the first block. For
  *		the first unit of a block, and for those of its units that are multiples of
  *		IVR_OUTBOX_MARK, this is the block
- * @active:	one of the rings that have entries, which is looked at next; or NULL
- * @done:	first block of the list of blocks that have been sent and that had no entries left
- *		at some time. They are free at the next allocation if they have none then
+ * @active:	the ring to look at next, of those that have entries; NULL if no ring has entries
+ * @done:	first block of the list of blocks that were sent and whose entries were all removed.
+ *		The next allocation frees those of them that were not sent again
  * @used:	number of units in blocks that are held or have entries
  * @held:	number of blocks that are held
- * @since:	number of units that were allocated since rings were looked at. The caller resets it
+ * @since:	number of units that were allocated since the last look at rings. The caller resets it
  * @stalls:	number of calls of ivr_outbox_stalled()
  *
  * The allocator handles offsets only. It accesses neither the memory nor the receivers.
@@ -89,12 +90,12 @@ struct ivr_outbox {
 /* The reason to give when ivr_outbox_find() does not find the payload. */
 extern const char *const ivr_not_in_a_block;
 
-/* Whether no item before @position of the ring will be read any more. */
+/* Whether the reader has read all items before @position of the ring, or will not read them. */
 typedef bool (*ivr_is_done_fn)(void *arg, struct ivr_unread *ring, uint32_t position);
 
 /*
- * Allocates a block, which is held. Returns 0, -EINVAL, -EMSGSIZE or -ENOMEM; -EAGAIN only if there
- * are not as many contiguous free bytes.
+ * Allocates a block, which is held. Returns 0, -EINVAL, -EMSGSIZE or -ENOMEM; -EAGAIN only if no
+ * @length contiguous bytes are free.
  */
 int ivr_outbox_alloc(struct ivr_outbox *outbox, uint64_t length, uint64_t *offset);
 
@@ -115,14 +116,16 @@ void ivr_outbox_sent(struct ivr_outbox *outbox, struct ivr_extent *block, struct
 		     uint32_t position);
 
 /*
- * Removes the entries of items that are done. Looks at up to @rings rings, at others in each call,
- * and in each only at the oldest entry that is left.
+ * Removes the entries of items for which @is_done returns true. Looks at up to @rings rings, and
+ * the next call goes on with the next rings. In each ring, begins with the oldest entry and stops
+ * at the first item for which @is_done returns false.
  */
 void ivr_outbox_reclaim(struct ivr_outbox *outbox, uint32_t rings, ivr_is_done_fn is_done, void *arg);
 
 /*
- * The ring to wait for when there is no room, or NULL: the one with most bytes, but rings for which
- * waiting was in vain come after all others, in turn. @skip, which may be NULL, is passed over.
+ * Returns the ring to wait for when there is no room, or NULL: the ring with the most bytes. Rings
+ * for which waiting was in vain come after all others, in turn. @skip and @skip_too, which may be
+ * NULL, are not returned.
  */
 struct ivr_unread *ivr_outbox_holder(struct ivr_outbox *outbox, const struct ivr_unread *skip,
 				     const struct ivr_unread *skip_too);
@@ -130,16 +133,16 @@ struct ivr_unread *ivr_outbox_holder(struct ivr_outbox *outbox, const struct ivr
 /* The oldest position of a ring that has entries. */
 uint32_t ivr_unread_position(const struct ivr_unread *ring);
 
-/* Waiting for this ring was in vain. */
+/* Records that waiting for the reader of this ring was in vain. */
 void ivr_outbox_stalled(struct ivr_outbox *outbox, struct ivr_unread *ring);
 
-/* The ring has been read up to @position, whatever the index of its reader says later. */
+/* Records that the ring has been read up to @position, whatever its reader's index says later. */
 void ivr_outbox_passed(struct ivr_outbox *outbox, struct ivr_unread *ring, uint32_t position);
 
-/* Nothing of this ring will be read any more. Frees the memory of @ring. */
+/* Records that no more items of this ring will be read. Frees the memory of @ring. */
 void ivr_outbox_forget(struct ivr_outbox *outbox, struct ivr_unread *ring);
 
-/* Frees all memory of the allocator. The rings have been forgotten. */
+/* Frees all memory of the allocator. The caller has called ivr_outbox_forget() for all rings. */
 void ivr_outbox_drop(struct ivr_outbox *outbox);
 
 #endif /* IVR_OUTBOX_H */

@@ -104,10 +104,10 @@ static int wait_for(struct ivr_member *member, struct ivr_unread *ring, uint32_t
 }
 
 /*
- * Waits until memory may have become free. One receiver is waited for at a time: the one that keeps
- * most, and those for which waiting was in vain after the others. If another receiver keeps memory
- * too, this waits for at most a slice. So a receiver that has stopped does not delay what the others
- * make free by more than a slice.
+ * Waits until memory may have become free. This waits for one receiver at a time: for the receiver
+ * that keeps the most bytes, and for receivers for which waiting was in vain after all others. If
+ * another receiver keeps memory too, this waits for at most a slice. So a receiver that has stopped
+ * delays the use of memory that others free by at most a slice.
  */
 static int wait_for_memory(struct ivr_member *member, uint64_t deadline)
 {
@@ -118,7 +118,7 @@ static int wait_for_memory(struct ivr_member *member, uint64_t deadline)
 	uint32_t position;
 	int ret;
 
-	/* What this member has not read itself is freed by nobody else. */
+	/* Only this member itself can read the items in its own inbox and its lane to itself. */
 	if (!ring)
 		return deadline ? -EDEADLK : -EAGAIN;
 	position = ivr_unread_position(ring);
@@ -126,7 +126,7 @@ static int wait_for_memory(struct ivr_member *member, uint64_t deadline)
 	ret = wait_for(member, ring, position, until);
 	switch (ret) {
 	case 0:
-		/* What was seen counts, even if the receiver's words say something else later. */
+		/* The progress that was seen counts, even if the receiver changes its words later. */
 		ivr_outbox_passed(outbox, ring, position);
 		return 0;
 	case -EPIPE:
@@ -146,7 +146,7 @@ static int wait_for_memory(struct ivr_member *member, uint64_t deadline)
 	}
 }
 
-/* Allocates a block. Frees what has been read: of a few rings now and then, of all if there is no room. */
+/* Allocates a block. Frees some blocks that have been read, or all of them if there is no room. */
 static int take(struct ivr_member *member, size_t length, uint64_t *offset)
 {
 	int ret;

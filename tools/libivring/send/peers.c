@@ -50,7 +50,7 @@ static int map_view(struct ivr_member *member, struct ivr_peer peer, uint64_t of
 	ret = ivr_map(view, offset, length, PROT_READ, memory);
 	ivr_device_close(view);
 	if (ret == -ENXIO) {
-		/* Only the outbox is kept of a member that has left. */
+		/* The member has left, and only its outbox is kept. */
 		ret = ivr_peer_check(member, peer);
 		return ivr_peer_fail(member, peer, ret ? ret : -EPIPE);
 	}
@@ -111,7 +111,7 @@ static void drop(struct ivr_member *member, struct ivr_mapped_peer **link)
 	struct ivr_mapped_peer *peer = *link;
 
 	*link = peer->next;
-	/* It has left, or this member does, so it reads no more payload. */
+	/* The peer has left, or this member leaves, so the peer reads no more payload. */
 	ivr_outbox_forget(&member->outbox, &peer->inbox_unread);
 	ivr_outbox_forget(&member->outbox, &peer->lane_unread);
 	if (peer->lane.ring)

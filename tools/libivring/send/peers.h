@@ -55,8 +55,8 @@ struct ivr_mapped_peer *ivr_peers_find(const struct ivr_member *member, struct i
 int ivr_peers_get(struct ivr_member *member, struct ivr_peer peer, struct ivr_mapped_peer **out);
 
 /*
- * The same for the outbox of the peer. If the peer has left, this succeeds as long as an item of it
- * that names payload is unread.
+ * Maps the outbox of the peer in the same way. If the peer has left, this succeeds as long as an
+ * item of the peer that names payload is unread.
  */
 int ivr_peers_get_outbox(struct ivr_member *member, struct ivr_peer peer,
 			 struct ivr_mapped_peer **out);

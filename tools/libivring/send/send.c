@@ -81,7 +81,7 @@ static const struct ivr_reason flush_reasons[] = {
 	{ 0 },
 };
 
-/* What the peer has not read of the ring that ivr_send() uses. */
+/* The unread items with blocks in the ring to the peer that ivr_send() uses. */
 static struct ivr_unread *unread_of(struct ivr_mapped_peer *peer)
 {
 	if (!peer->by_lane)

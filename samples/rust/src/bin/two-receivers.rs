@@ -49,7 +49,7 @@ fn run() -> Result<String> {
         }
         Ok(watches)
     })?;
-    // The receivers have left, and with them their counters.
+    // The receivers have left, so their counters can no longer be read.
     let time = start.elapsed().as_secs_f64();
     let items = 2 * ITEMS;
     Ok(format!(
@@ -65,7 +65,7 @@ struct Out {
 }
 
 impl Out {
-    /// Sends what there is room for. If items are left, the receiver is watched.
+    /// Sends as many items as fit. If items are left, the receiver is watched.
     fn send_some(&mut self, sender: &Member) -> Result<()> {
         while self.next < ITEMS {
             let message = Message::new(1).cookie(self.next);

@@ -3,8 +3,8 @@
 //! An allocator of ranges of units, which does not touch the memory that it hands out.
 //!
 //! Free ranges are kept by size class (*two-level segregated fit*), and neighbours that are free
-//! are merged at once. Taking and freeing take a bounded number of steps, except that a search
-//! that would fail goes through the ranges of one class first.
+//! are merged at once. To take or free a range takes a bounded number of steps, with one exception:
+//! before a search fails, it goes through all ranges of one class.
 
 use alloc::vec::Vec;
 
@@ -63,7 +63,7 @@ fn class_above(len: u32) -> Option<(usize, usize)> {
 }
 
 impl Extents {
-    /// `len` units, at least one, which are free.
+    /// An allocator of `len` free units, at least one.
     pub(super) fn new(len: u32) -> Self {
         let mut extents = Self {
             table: Vec::new(),

@@ -7,8 +7,8 @@
 //! of each ring that it was sent by has read past it. A reader that stops keeps the blocks that it
 //! has not read, and no others.
 //!
-//! Everything that the allocator knows is outside of the outbox, which others can read and which
-//! the allocator never touches.
+//! The allocator keeps its data outside of the outbox, because other members can read the outbox.
+//! It never accesses the memory of the outbox.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -24,12 +24,12 @@ pub const ALIGN: usize = 64;
 /// The number of rings that [`Outbox::reclaim_some`] looks at.
 const LOOKS: usize = 4;
 
-/// [`Outbox::reclaim_some`] looks once per this number of units that were taken, which are 4 MiB.
+/// [`Outbox::reclaim_some`] looks each time that this number of units has been taken: 4 MiB.
 ///
-/// A look costs a cache miss. And a block that the reader has only just read is in the private cache
-/// of its CPU, where it is slower to write than in a cache that the CPUs share. Before a block is
-/// used again, as many bytes have usually been taken, so the private caches have dropped it. On the
-/// other hand, a stream does not walk through more memory than a shared cache holds.
+/// Each look costs a cache miss. A block that its reader has only just read is also in the private
+/// cache of the reader's CPU, so it is slower to write than a block in a shared cache. After 4 MiB
+/// of other blocks, the private caches have usually dropped it. With a much longer interval, a
+/// stream would use more memory than a shared cache holds.
 const INTERVAL: u32 = (4 << 20) / ALIGN as u32;
 
 /// Identifies a block while it is held.
@@ -45,7 +45,7 @@ pub struct Place {
     pub start: usize,
 }
 
-/// An item with a block that was sent by a ring, and not read yet as far as is known.
+/// An item that names a block, and that its reader is not known to have read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unread<R> {
     /// The ring.
@@ -54,10 +54,10 @@ pub struct Unread<R> {
     pub position: u32,
 }
 
-/// What the reader of a ring has not read, as far as is known.
+/// The payload that the reader of a ring is not known to have read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RingUsage {
-    /// The bytes of the blocks. A block counts for each item that names it.
+    /// The number of bytes in the blocks. A block counts once for each item that names it.
     pub bytes: usize,
     /// The number of items with blocks.
     pub blocks: usize,
@@ -74,7 +74,7 @@ pub struct RingUsage {
 ///
 /// The entries of a ring are in the order of their positions, except that sends of several threads
 /// may be recorded in another order than they were made. A position that was recorded too early
-/// only delays the ones behind it until it has been read itself.
+/// delays the positions behind it until its own item has been read, and has no other effect.
 #[derive(Debug)]
 pub struct Outbox<R, E> {
     extents: Extents,
@@ -87,7 +87,7 @@ pub struct Outbox<R, E> {
     used: u32,
     /// The number of blocks that are held.
     held: u32,
-    /// The units that were taken since [`Outbox::reclaim_some`] has looked.
+    /// The number of units that were taken since [`Outbox::reclaim_some`] looked last.
     since: u32,
     /// The number of calls of [`Outbox::stalled`].
     stalls: u64,
@@ -95,7 +95,7 @@ pub struct Outbox<R, E> {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Block {
-    /// The block may be sent again.
+    /// Whether the owner still holds the block, and so may send it again.
     held: bool,
     unread: u32,
 }
@@ -108,7 +108,8 @@ struct Ring<E> {
     entries: VecDeque<(u32, u32)>,
     /// The sum of the lengths of these blocks, in units.
     units: u64,
-    /// The number of the last stall since an entry was removed; zero if there was none.
+    /// The value of `stalls` at the last stall of this ring; zero if an entry has been removed
+    /// since.
     stall: u64,
 }
 
@@ -117,7 +118,7 @@ impl<R: Ord + Copy, E> Outbox<R, E> {
     ///
     /// # Panics
     ///
-    /// If the size is something else.
+    /// If the size does not meet these conditions.
     pub fn new(size: usize) -> Self {
         let units = u32::try_from(size / ALIGN).ok();
         let units = units.filter(|&units| units > 0 && size % ALIGN == 0);
@@ -135,8 +136,8 @@ impl<R: Ord + Copy, E> Outbox<R, E> {
         }
     }
 
-    /// Takes a block of at least `len` bytes. `None` only if there are not as many contiguous free
-    /// bytes. The block is held.
+    /// Takes a block of at least `len` bytes, which is held. `None` only if no `len` contiguous
+    /// bytes are free.
     pub fn take(&mut self, len: usize) -> Option<Place> {
         let units = u32::try_from(len.max(1).div_ceil(ALIGN)).ok()?;
         let key = self.extents.take(units)?;
@@ -192,9 +193,11 @@ impl<R: Ord + Copy, E> Outbox<R, E> {
         }
     }
 
-    /// Frees blocks whose items were `read`, given the ring, its end and the position. The caller
-    /// takes a block next. Looks once per 4 MiB that were taken, at a few rings only, at others each
-    /// time, and only at the first unread item of each.
+    /// Frees blocks whose items have been read, before the caller takes a block. `read` gets a
+    /// ring, its end and the position after an item, and returns whether the item has been read.
+    ///
+    /// Only one call per 4 MiB that were taken looks at any ring. It looks at the next few rings in
+    /// turn, and in each ring removes the entries up to the first unread item.
     pub fn reclaim_some(&mut self, read: impl FnMut(&R, &E, u32) -> bool) {
         if self.since < INTERVAL {
             return;
@@ -203,8 +206,8 @@ impl<R: Ord + Copy, E> Outbox<R, E> {
         self.reclaim(self.active.len().min(LOOKS), read);
     }
 
-    /// Frees all blocks whose items were `read`, like [`Outbox::reclaim_some`]. The caller has found
-    /// no room.
+    /// Frees all blocks whose items have been read, because the caller has found no room. `read` is
+    /// that of [`Outbox::reclaim_some`].
     pub fn reclaim_all(&mut self, read: impl FnMut(&R, &E, u32) -> bool) {
         self.reclaim(self.active.len(), read);
     }
@@ -220,8 +223,8 @@ impl<R: Ord + Copy, E> Outbox<R, E> {
         }
     }
 
-    /// Removes entries from the front of a ring while `read` is true. Returns whether the ring has
-    /// none any more.
+    /// Removes entries from the front of a ring while `read` returns true. Returns whether the ring
+    /// has no more entries.
     fn remove_while(&mut self, ring: R, mut read: impl FnMut(&E, u32) -> bool) -> bool {
         let Some(state) = self.rings.get_mut(&ring) else {
             return true;
@@ -244,8 +247,8 @@ impl<R: Ord + Copy, E> Outbox<R, E> {
         true
     }
 
-    /// Records that the reader of `ring` was seen to have read everything before `position`,
-    /// whatever its index says later.
+    /// Records that the reader of `ring` has read everything before `position`. A later value of
+    /// the reader's index cannot undo this.
     pub fn passed(&mut self, ring: R, position: u32) {
         // Positions of one ring are near each other.
         let passed = |_: &E, at: u32| position.wrapping_sub(at) < 1 << 31;
@@ -261,9 +264,9 @@ impl<R: Ord + Copy, E> Outbox<R, E> {
         self.rings.remove(&ring);
     }
 
-    /// The item to wait for when there is no room, of the rings that are `eligible`, and the end of
-    /// its ring: the first unread item of the ring that keeps the most bytes. Rings for which
-    /// waiting was in vain are chosen after all others, in turn.
+    /// When there is no room, returns the item to wait for, and the end of its ring. This is the
+    /// first unread item of the `eligible` ring that keeps the most bytes. Rings for which waiting
+    /// was in vain are chosen after all others, in turn.
     pub fn holder(&self, eligible: impl Fn(&R) -> bool) -> Option<(Unread<R>, &E)> {
         let rings = self.active.iter().filter(|ring| eligible(ring));
         let ring = rings.min_by_key(|ring| {
@@ -292,7 +295,7 @@ impl<R: Ord + Copy, E> Outbox<R, E> {
         self.units as usize * ALIGN
     }
 
-    /// The bytes in blocks, which are held or were not read by all readers, as far as is known.
+    /// The number of bytes in blocks that are held or that some reader is not known to have read.
     pub fn used(&self) -> usize {
         self.used as usize * ALIGN
     }
@@ -302,7 +305,7 @@ impl<R: Ord + Copy, E> Outbox<R, E> {
         self.held as usize
     }
 
-    /// The rings with items that name blocks and were not read, as far as is known.
+    /// The rings whose readers are not known to have read all items that name blocks.
     pub fn unread(&self) -> impl Iterator<Item = (R, RingUsage)> {
         self.active.iter().map(|ring| {
             let state = &self.rings[ring];

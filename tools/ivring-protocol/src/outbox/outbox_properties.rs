@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Tests of the allocator: bytes that a correct reader can still read are never reused, for any
-//! values that other readers write, any index, and any ring that ends. All other bytes can be had.
+//! Tests of the allocator: bytes that a correct reader can still read are never reused, whatever
+//! indices other readers write and whichever rings end. All other bytes can be allocated.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -57,7 +57,7 @@ struct Block {
     key: Key,
     bytes: Range<usize>,
     held: bool,
-    /// The rings, and the items in them, with which it can still be read.
+    /// The items by which the block can still be read, with their rings.
     readers: Vec<(usize, u64)>,
 }
 
@@ -95,7 +95,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Model {
     outbox: Outbox<u32, ()>,
     rings: Vec<Ring>,
-    /// The number of rings that there have been.
+    /// The number of rings that were made so far.
     names: u32,
     /// The blocks that are held or can still be read.
     blocks: Vec<Block>,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Tests of the allocator of an outbox: which blocks a reader keeps, and whom to wait for.
+//! Tests of the allocator of an outbox: the blocks that a reader keeps, and the ring to wait for.
 
 use alloc::vec::Vec;
 
@@ -112,7 +112,7 @@ fn looks_are_few() {
         highest = highest.max(block.start);
         send(&mut outbox, block, &[(0, position)]);
     }
-    // One for each block, and none for those that are not read.
+    // There is one call for each block that was read, and one for the first unread item of a ring.
     assert!(looks <= 10_000);
     // The stream uses the same memory again and again.
     assert_eq!(highest, (4 << 20) - (64 << 10));

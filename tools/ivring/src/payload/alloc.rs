@@ -10,7 +10,7 @@ use crate::error::{AllocError, FlushError};
 use crate::payload::outbox::{Outbox, Place, Unread};
 use crate::shared::Shared;
 
-/// How long to wait for one receiver while others keep memory too.
+/// The longest time to wait for one receiver while others keep memory too.
 const SLICE: Duration = Duration::from_millis(10);
 
 /// Takes a block of at least `len` bytes.
@@ -29,9 +29,10 @@ pub(crate) fn alloc(shared: &Shared, len: usize, deadline: Deadline) -> Result<P
 
 /// Waits until memory may have become free. Polls for a while before it sleeps.
 ///
-/// One receiver is waited for at a time: the one that keeps most, and those for which waiting was
-/// in vain after the others. If there is anybody else who could make room, this waits for at most
-/// a [`SLICE`]; so a receiver that has stopped does not delay what others make free by more.
+/// This waits for one receiver at a time: for the receiver that keeps the most bytes, and for
+/// receivers for which waiting was in vain after all others. If another receiver, or a thread that
+/// holds a block, could make room too, this waits for at most a [`SLICE`]. So a receiver that has
+/// stopped delays the use of memory that others free by at most a slice.
 fn wait<'a>(
     shared: &'a Shared,
     mut outbox: MutexGuard<'a, Outbox>,
@@ -66,7 +67,7 @@ fn wait<'a>(
     let mut outbox = shared.outbox();
     outbox.polling = polling.or(outbox.polling.take());
     match read {
-        // What was seen counts, even if the receiver's words say something else later.
+        // The progress that was seen counts, even if the receiver changes its words later.
         Ok(()) => outbox.passed(unread),
         Err(FlushError::TimedOut) => {
             outbox.stalled(ring);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The outbox of this member: its blocks, and what its receivers have not read.
+//! The outbox of this member: its blocks, and the payload that its receivers have not read.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,9 +47,9 @@ impl Outbox {
         }
     }
 
-    /// Takes a block of at least `len` bytes. Frees blocks before that which have been read, as
-    /// `read` says of a ring, its end and a position: a few now and then, and all if there is no
-    /// room.
+    /// Takes a block of at least `len` bytes. Before that, frees some blocks that have been read,
+    /// or all of them if there is no room. `read` gets a ring, its end and the position after an
+    /// item, and returns whether the item has been read.
     pub(crate) fn take(
         &mut self,
         len: usize,
@@ -92,8 +92,8 @@ impl Outbox {
         self.blocks.forget(ring);
     }
 
-    /// The item to wait for when there is no room, of the peers that are `eligible`, and the end of
-    /// its ring.
+    /// When there is no room, returns the item to wait for and the end of its ring. Considers only
+    /// `eligible` peers.
     pub(crate) fn holder(&self, eligible: impl Fn(Peer) -> bool) -> Option<(Unread<Ring>, &End)> {
         self.blocks.holder(|ring| eligible(ring.peer))
     }
@@ -108,7 +108,7 @@ impl Outbox {
         self.blocks.unread().count() + usize::from(self.blocks.held() > 0)
     }
 
-    /// What is in use, after blocks that have been `read` are freed.
+    /// Frees the blocks that have been `read`, and returns the usage of the outbox after that.
     pub(crate) fn usage(&mut self, read: impl Fn(&Ring, &End, u32) -> bool) -> OutboxUsage {
         self.blocks.reclaim_all(read);
         let mut receivers: BTreeMap<Peer, ReceiverUsage> = BTreeMap::new();

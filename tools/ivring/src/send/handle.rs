@@ -127,14 +127,15 @@ impl Handle {
     ///
     /// A block is free when it has been dropped, or sent and read by its receivers. A receiver that
     /// has left, or has closed the lane, counts as one that has read. A peer that does not read
-    /// keeps the blocks that it has not read, and no others. Of the free blocks that fit, the one
-    /// that was freed last is taken. The call looks for blocks that have been read when there is no
-    /// room, and once per 4 MiB: so a stream uses the same few megabytes again and again, which a
-    /// cache holds.
+    /// keeps the blocks that it has not read, and no others.
     ///
-    /// If several receivers keep memory, the call waits for the one that keeps most, in slices of
-    /// 10 ms, and looks after each slice whether there is room. Receivers that have not read
-    /// anything during a slice come after the others.
+    /// The call prefers memory that was freed last. It checks which blocks have been read once per
+    /// 4 MiB of allocations, and whenever there is no room. So a stream reuses the same few
+    /// megabytes, which fit into a cache.
+    ///
+    /// If several receivers keep memory, the call waits for the receiver that keeps the most bytes.
+    /// It does so in slices of 10 ms, and checks after each slice whether there is room. Receivers
+    /// that have read nothing during a slice are waited for after all others.
     ///
     /// The bytes have their old content, and every member of the region can read them.
     ///
@@ -160,7 +161,7 @@ impl Handle {
         Ok(Block::new(Arc::clone(&self.0), place, len))
     }
 
-    /// What is in use of this member's outbox, and which receivers keep it.
+    /// Returns the usage of this member's outbox, in total and by receiver.
     ///
     /// ```no_run
     /// # use ivring::{Deadline, Member};
@@ -218,14 +219,14 @@ impl Handle {
 
     /// Sends a message if there is room in the peer's inbox. If there is none, the inbox is watched:
     /// the descriptor becomes writable when there is room, and [`Handle::next_watch`] then returns
-    /// the peer. This is for programs that wait in an event loop of their own.
+    /// the peer. This is for programs that wait in their own event loop.
     ///
     /// A watch is also over when the peer has left or has broken its inbox. No room is kept for a
-    /// watch, so sending may fail again. A member has one watch for each inbox.
+    /// watch, so sending may fail again. A member has at most one watch of each inbox.
     ///
     /// # Errors
     ///
-    /// The errors of [`Handle::send`] with [`Deadline::NOW`]. [`SendError::Full`] says that the
+    /// The errors of [`Handle::send`] with [`Deadline::NOW`]. [`SendError::Full`] means that the
     /// inbox is watched.
     ///
     /// # Examples
@@ -255,10 +256,10 @@ impl Handle {
         })
     }
 
-    /// Takes a watch that is over, of those that [`Handle::send_or_watch`] and
-    /// [`Lane::watch_room`] have declared. `None` if there is none.
+    /// Takes one of the watches that are over. [`Handle::send_or_watch`] and [`Lane::watch_room`]
+    /// declare watches. Returns `None` if no watch is over.
     ///
-    /// The descriptor is writable as long as a watch is over that was not taken. With
+    /// The descriptor is writable until all watches that are over have been taken. With
     /// edge-triggered epoll, take watches until this returns `None`.
     ///
     /// # Errors
