@@ -58,9 +58,9 @@ pub(crate) struct Seen {
 ///
 /// While the lock is not held:
 ///
-/// - If a task is due, at least one other task was taken out and has not come back yet, or only
-///   watches were taken out, and [`Woken::ends_here`] has told the caller, who has not come back
-///   yet. To come back, a task locks the queue and calls [`WaitList::settle`].
+/// - If a task is due, at least one other task was taken out and has not come back yet. If only
+///   watches were taken out, [`Woken::ends_here`] has told this to the caller, and the caller has
+///   not come back yet. To come back, a task locks the queue and calls [`WaitList::settle`].
 /// - Otherwise, if tasks wait for an index or for room, the ring's words of room and [`LookAt`]
 ///   have the nearest index that one of them waits for, or an earlier one, and `settle` has looked
 ///   at the ring after it wrote them. So a reader that reaches this index later and passes barrier
@@ -209,7 +209,7 @@ impl WaitList {
         self.take(FIRST_ROUND, to, woken);
         if self.reader.wrapping_sub(self.promised_at) >= self.entries.into() {
             // The tasks that were woken before did not run while the reader has read a whole ring.
-            // The tasks behind them wait no longer for them.
+            // The tasks behind them no longer wait for their turns.
             self.promised = 0;
         }
         while !woken.is_few() && self.promised < room {

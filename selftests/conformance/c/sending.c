@@ -62,7 +62,7 @@ void do_send(const struct command *command)
 	free(items);
 }
 
-/* Sends one item, or watches. */
+/* Sends one item, or watches the receiver if there is no room. */
 void do_send_or_watch(const struct command *command)
 {
 	struct ivring_item item;

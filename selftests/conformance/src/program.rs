@@ -326,7 +326,7 @@ impl Program {
         Ok(())
     }
 
-    /// What is in use of the outbox, and what each receiver keeps of it.
+    /// Prints the usage of the outbox, in total and by receiver.
     fn usage(&mut self) -> Result<(), Error> {
         let usage = self.handle().outbox_usage()?;
         println!("used={} held={}", usage.used, usage.held);

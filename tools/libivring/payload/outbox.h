@@ -46,9 +46,9 @@ struct ivr_unread {
 };
 
 /**
- * struct ivr_unread_entry - an item with a block.
+ * struct ivr_unread_entry - an unread item that names a block.
  * @position:	index in the ring after the item
- * @block:	the block
+ * @block:	index of the block in the table of extents
  */
 struct ivr_unread_entry {
 	uint32_t position;

@@ -289,7 +289,7 @@ fn not_read(errno: Errno) -> FlushError {
         Errno::INTR => FlushError::Interrupted,
         Errno::PIPE => FlushError::Gone,
         Errno::STALE => FlushError::Stale,
-        // Without a lane to the peer, no item of it will be read.
+        // There is no lane to the peer any more, so the peer will read no more items of it.
         Errno::CONNRESET | Errno::NOENT => FlushError::Closed,
         Errno::PROTO => FlushError::Broken,
         Errno::INVAL => FlushError::NotSent,
@@ -404,7 +404,7 @@ fn not_sent(call: &'static str, peer: Peer, errno: Errno) -> SendError {
         Errno::INTR => SendError::Interrupted,
         Errno::PIPE => SendError::Gone,
         Errno::STALE => SendError::Stale,
-        // Without a lane to the peer, no item of it will be read.
+        // There is no lane to the peer any more, so the peer will read no more items of it.
         Errno::CONNRESET | Errno::NOENT => SendError::Closed,
         Errno::PROTO => SendError::Broken,
         Errno::INVAL => SendError::NoSuchPeer(peer),

@@ -52,7 +52,7 @@ impl<'b> ReceivedItem<'b> {
     /// # Errors
     ///
     /// [`SystemError`](crate::SystemError) if the sender's outbox cannot be mapped. The payload of
-    /// an item that is not released yet can be read although its sender has left.
+    /// an item can be read until the item is released, even if its sender has left.
     pub fn payload(&self) -> Result<Payload<'_>, PeerError> {
         let Origin { reader, ring, .. } = self.origin;
         let Item { offset, length, .. } = *self.item();

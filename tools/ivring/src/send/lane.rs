@@ -262,7 +262,7 @@ impl Lane {
     ///
     /// # Errors
     ///
-    /// [`SendError::Full`] if the lane is watched; and the permanent errors of [`Lane::push`].
+    /// [`SendError::Full`] if the lane is watched, and the permanent errors of [`Lane::push`].
     pub fn watch_room(&mut self) -> Result<u32, SendError> {
         match self.sender.try_room() {
             Err(ProtocolError::Full) => {}
@@ -275,8 +275,8 @@ impl Lane {
         if !read.map_err(|error| error.while_sending(peer))? {
             return Err(SendError::Full);
         }
-        // The kernel has seen progress. If there is none here, the receiver has moved its index
-        // back.
+        // The kernel has seen progress. If this look finds no room, the receiver has moved its
+        // index back.
         self.sender.try_room().map_err(|error| match error {
             ProtocolError::Full => SendError::Broken,
             error => error.into(),
