@@ -391,7 +391,7 @@ impl Inbox {
     }
 
     /// Declares a watch that is over when the member has read all items before `position`. If the
-    /// member has read them already, cancels the watch of this inbox instead and returns true.
+    /// member has read them already, returns true and declares nothing.
     ///
     /// `EINVAL` for a position that no item has reached yet. The other errors are those of
     /// [`Inbox::watch_room`].

@@ -148,7 +148,7 @@ impl Lane {
     }
 
     /// Declares a watch that is over when the receiver has read all items before `position`. If the
-    /// receiver has read them already, cancels the watch of this lane instead and returns true.
+    /// receiver has read them already, returns true and declares nothing.
     ///
     /// `EPIPE` or `ECONNRESET` if the receiver will read no more items, `ENOMEM`, and `EOWNERDEAD`
     /// if the sender has left.
