@@ -64,9 +64,10 @@ int bench_push(struct ivring_ring_area *ring, uint32_t entries,
 
 	ivr_lane_init(&lane, ring, entries, receiver, 0);
 	for (uint32_t i = 0; i < count && !ret; i++) {
+		const uint64_t data[4] = { i, i, i, i };
 		struct ivring_item item;
 
-		set_item(&item, i, (const uint64_t[4]){ i, i, i, i });
+		set_item(&item, i, data);
 		ret = ivr_lane_push(&lane, &item);
 		if (!ret)
 			ret = ivr_lane_notify(&lane);
