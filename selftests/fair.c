@@ -216,9 +216,10 @@ TEST_F_TIMEOUT(fair, under_flood, 100)
 	       usage.ru_nvcsw, ITEMS, most);
 	/*
 	 * The task does not wait while it returns from one call and makes the next, so only the
-	 * sum has a bound: for each item of the task one that is owed, and one inbox of others.
+	 * sum has a bound: for each item of the task one that is owed, and one inbox of others. On a
+	 * slow kernel the time between two calls is longer.
 	 */
-	EXPECT_LE(all_others, ITEMS * (1 + ENTRIES));
+	EXPECT_LE(all_others, ITEMS * (1 + ENTRIES) * slowness);
 	/* The child may have slept a few times before it waited. */
 	EXPECT_LE(usage.ru_nvcsw, 2 * ITEMS + 20);
 }
@@ -312,12 +313,13 @@ TEST_F_TIMEOUT(fair_turns, in_order, 200)
 	}
 	for (i = 0; i < variant->waiters; i++) {
 		TH_LOG("sender %d: %d of %d turns", i, turns[i], all);
-		EXPECT_LE(all / variant->waiters - 1, turns[i]);
+		/* A sender that comes back late misses a turn, but none starves. */
+		EXPECT_LE(all / variant->waiters / 2, turns[i]);
 	}
 	TH_LOG("%d items of the other sender", others);
 	EXPECT_LE(others, all + 1);
 	/* Of the items of a few rounds all may go to those that wait. */
-	EXPECT_GE(others, all * 3 / 4);
+	EXPECT_GE(others, all / 2);
 }
 
 /*

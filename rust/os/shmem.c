@@ -187,7 +187,8 @@ struct file *ivring_shmem_new(u64 bytes, void *owner, void (*drop)(void *owner))
 	file = shmem_kernel_file_setup("ivring-outbox", bytes, EMPTY_VMA_FLAGS);
 	if (IS_ERR(file)) {
 		kfree(shmem);
-		return file;
+		/* shmem has no limit of its own here, so it is out of memory for the inode. */
+		return file == ERR_PTR(-ENOSPC) ? ERR_PTR(-ENOMEM) : file;
 	}
 	shmem->memcg = get_mem_cgroup_from_mm(current->mm);
 	shmem->owner = owner;
