@@ -212,14 +212,13 @@ TEST_F_TIMEOUT(fair, under_flood, 100)
 		pthread_join(f[i].thread, NULL);
 	ASSERT_EQ(pid, wait4(pid, &status, 0, &usage));
 	EXPECT_EQ(0, status);
-	TH_LOG("%ld sleeps for %d items; at most %d items of others between two of them",
-	       usage.ru_nvcsw, ITEMS, most);
 	/*
-	 * The task does not wait while it returns from one call and makes the next, so only the
-	 * sum has a bound: for each item of the task one that is owed, and one inbox of others. On a
-	 * slow kernel the time between two calls is longer.
+	 * The task does not wait while it returns from one call and makes the next, and the scheduler
+	 * decides how long that takes. So the number of others' items has no bound here; fair_turns
+	 * has bounds for tasks that wait.
 	 */
-	EXPECT_LE(all_others, ITEMS * (1 + ENTRIES) * slowness);
+	TH_LOG("%ld sleeps for %d items; at most %d items of others between two of them, %d in all",
+	       usage.ru_nvcsw, ITEMS, most, all_others);
 	/* The child may have slept a few times before it waited. */
 	EXPECT_LE(usage.ru_nvcsw, 2 * ITEMS + 20);
 }
