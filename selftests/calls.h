@@ -189,16 +189,22 @@ static inline int dev_poll(int fd, short events)
 	return poll(&p, 1, 0) < 0 ? -errno : p.revents;
 }
 
-/* Tell RCU not to expedite grace periods, or allow it again. Return 0 or -errno. */
-static inline int set_rcu_normal(bool normal)
+/* Write @text to an existing file, such as one of sysfs. Return 0 or -errno. */
+static inline int write_text(const char *path, const char *text)
 {
-	int fd = open("/sys/kernel/rcu_normal", O_WRONLY | O_CLOEXEC), ret;
+	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;
 
 	if (fd < 0)
 		return -errno;
-	ret = write(fd, normal ? "1" : "0", 1) == 1 ? 0 : -errno;
+	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
 	close(fd);
 	return ret;
+}
+
+/* Tell RCU not to expedite grace periods, or allow it again. Return 0 or -errno. */
+static inline int set_rcu_normal(bool normal)
+{
+	return write_text("/sys/kernel/rcu_normal", normal ? "1" : "0");
 }
 
 /* Addresses that no call may read or write. */

@@ -13,17 +13,6 @@
 #define GROUP	"/sys/fs/cgroup/ivring-freezer"
 #define LATE_MS	5000
 
-static int put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY), ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
 static bool contains(const char *path, const char *word)
 {
 	char text[256];
@@ -40,7 +29,7 @@ static bool contains(const char *path, const char *word)
 
 static int freeze(bool frozen)
 {
-	int ret = put(GROUP "/cgroup.freeze", frozen ? "1" : "0");
+	int ret = write_text(GROUP "/cgroup.freeze", frozen ? "1" : "0");
 
 	if (ret)
 		return ret;
@@ -53,7 +42,7 @@ static pid_t fork_into_group(void)
 {
 	pid_t pid = child_fork();
 
-	if (!pid && put(GROUP "/cgroup.procs", "0"))
+	if (!pid && write_text(GROUP "/cgroup.procs", "0"))
 		_exit(100);
 	return pid;
 }
@@ -123,7 +112,7 @@ TEST_F(freezer, item_is_found)
 		SKIP(return, "io_uring is not available");
 	if (mkdir(GROUP, 0755) && errno != EEXIST)
 		SKIP(return, "control groups are not available");
-	if (put(GROUP "/cgroup.freeze", "0"))
+	if (write_text(GROUP "/cgroup.freeze", "0"))
 		SKIP(return, "control groups have no freezer");
 	pid = receiver(&self->other, variant->way, fork_into_group);
 	ASSERT_TRUE(SOON(member_state(&self->other) == IVRING_IDLE));
@@ -175,7 +164,7 @@ TEST_F(frozen_sender, goes_on)
 
 	if (mkdir(GROUP, 0755) && errno != EEXIST)
 		SKIP(return, "control groups are not available");
-	if (put(GROUP "/cgroup.freeze", "0"))
+	if (write_text(GROUP "/cgroup.freeze", "0"))
 		SKIP(return, "control groups have no freezer");
 	ASSERT_EQ(0, send(member, other, 1));
 	ASSERT_EQ(0, send(member, other, 2));
@@ -258,12 +247,12 @@ TEST_F(frozen_crowd, holds_up_nobody)
 	for (i = 0; i < 4; i++) {
 		frozen[i] = child_fork();
 		if (!frozen[i])
-			_exit(put(procs, "0") ? 100 :
+			_exit(write_text(procs, "0") ? 100 :
 			      -wait_for_reader(member, other, variant->flush, IVRING_DEADLINE_NEVER));
 	}
 	ASSERT_TRUE(SOON(LOAD(&other->inbox->room_wanted)));
 	usleep(50000);
-	ASSERT_EQ(0, put(state, "FROZEN"));
+	ASSERT_EQ(0, write_text(state, "FROZEN"));
 	ASSERT_TRUE(SOON(contains(state, "FROZEN")));
 
 	/* Another sender queues up behind the first ones. */
@@ -283,7 +272,7 @@ TEST_F(frozen_crowd, holds_up_nobody)
 	/* The senders continue where they were. */
 	for (i = 0; i < 4; i++)
 		EXPECT_EQ(0, waitpid(frozen[i], NULL, WNOHANG));
-	ASSERT_EQ(0, put(state, "THAWED"));
+	ASSERT_EQ(0, write_text(state, "THAWED"));
 	for (i = 0; !variant->flush && i < 5; i++) {
 		EXPECT_TRUE(SOON(member_take(other, &item)));
 		EXPECT_EQ(0, dev_room(other->fd, IVRING_ID_ANY));
@@ -330,9 +319,9 @@ TEST_F(suspend, item_is_found_afterwards)
 	__u64 start, asleep;
 	pid_t pid;
 
-	if (put("/sys/power/pm_test", "freezer"))
+	if (write_text("/sys/power/pm_test", "freezer"))
 		SKIP(return, "needs a kernel with CONFIG_PM_DEBUG");
-	ASSERT_EQ(0, put(TEST_DELAY, "1"));
+	ASSERT_EQ(0, write_text(TEST_DELAY, "1"));
 	STORE(&other->area->wake_items, 2);
 	STORE(&other->area->wake_delay_us, 500000);
 	pid = receiver(other, variant->way, child_fork);
@@ -341,9 +330,9 @@ TEST_F(suspend, item_is_found_afterwards)
 	EXPECT_EQ(0, send(&self->member, other, 7));
 	EXPECT_EQ(IVRING_DELAYED, member_state(other));
 	start = now();
-	EXPECT_EQ(0, put("/sys/power/state", "freeze"));
+	EXPECT_EQ(0, write_text("/sys/power/state", "freeze"));
 	asleep = now() - start;
-	EXPECT_EQ(0, put("/sys/power/pm_test", "none"));
+	EXPECT_EQ(0, write_text("/sys/power/pm_test", "none"));
 	/* All tasks were frozen for a second, and the delay ended meanwhile. */
 	EXPECT_LT(900 * MSEC, asleep);
 	EXPECT_EQ(7, child_wait(pid));

@@ -310,14 +310,10 @@ TEST_F(kept_inbox, dropped_at_the_next_call)
 TEST_F(kept_inbox, a_sender_drops_one)
 {
 	struct ivring_item item;
-	struct member c;
 	__u32 i;
 
-	for (i = 0; i < 64; i++) {
-		ASSERT_EQ(0, member_join_slot(&c, self->a.fd, SENDER));
-		ASSERT_EQ(0, send_payload(&c, &self->a, i));
-		member_close(&c);
-	}
+	for (i = 0; i < 64; i++)
+		ASSERT_EQ(0, come_send_and_end(&self->a, false, CLOSES, i));
 	for (i = 0; i < 64; i++)
 		ASSERT_TRUE(member_take(&self->a, &item));
 	for (i = 64; i--; ) {
@@ -327,9 +323,7 @@ TEST_F(kept_inbox, a_sender_drops_one)
 	}
 	/* Nor does an inbox whose member makes no calls keep more outboxes than it has entries. */
 	for (i = 0; i < 200; i++) {
-		ASSERT_EQ(0, member_join_slot(&c, self->a.fd, SENDER));
-		ASSERT_EQ(0, send_payload(&c, &self->a, i));
-		member_close(&c);
+		ASSERT_EQ(0, come_send_and_end(&self->a, false, CLOSES, i));
 		if (i >= 60)
 			ASSERT_TRUE(member_take(&self->a, &item));
 		ASSERT_GE(64, kept(&self->a));
@@ -342,14 +336,10 @@ TEST_F(kept_inbox, a_sender_drops_one)
 TEST_F(kept_inbox, many_generations)
 {
 	struct ivring_item item;
-	struct member c;
 	__u32 i;
 
-	for (i = 0; i < 64; i++) {
-		ASSERT_EQ(0, member_join_slot(&c, self->a.fd, SENDER));
-		ASSERT_EQ(0, send_payload(&c, &self->a, i));
-		member_close(&c);
-	}
+	for (i = 0; i < 64; i++)
+		ASSERT_EQ(0, come_send_and_end(&self->a, false, CLOSES, i));
 	EXPECT_EQ(64, kept(&self->a));
 	for (i = 64; i--; ) {
 		item = (struct ivring_item) { .from = SENDER, .from_gen = 2 * i + 1,

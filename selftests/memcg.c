@@ -24,15 +24,9 @@ FIXTURE(memcg) {
 static int write_file(const char *dir, const char *file, const char *text)
 {
 	char path[128];
-	int fd, ret;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, file);
-	fd = open(path, O_WRONLY);
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
+	return write_text(path, text);
 }
 
 /* Return the number in a file of the group, or on its line for @key; -1 if there is none. */

@@ -296,31 +296,19 @@ TEST_F(outbox, grown_by_the_writer)
 	EXPECT_EQ(0x3c, self->seen[0]);
 }
 
-/* Set a line of text in a file. Return 0 or -errno. */
-static int set_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY), ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
 TEST(huge_pages)
 {
 	static const char enabled[] = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
 	struct member member;
 
-	if (set_text(enabled, "advise"))
+	if (write_text(enabled, "advise"))
 		SKIP(return, "the kernel has no huge pages of shared memory");
 	ASSERT_EQ(0, member_create(&member, 2, 8, 8 * MIB));
 	EXPECT_EQ(0, (uintptr_t)member.outbox % (2 * MIB));
 	EXPECT_EQ(0, madvise(member.outbox, 8 * MIB, MADV_HUGEPAGE));
 	*member.outbox = 1;
 	EXPECT_EQ(2 * (long long)MIB, outbox_bytes(&member));
-	set_text(enabled, "never");
+	write_text(enabled, "never");
 	member_close(&member);
 }
 
