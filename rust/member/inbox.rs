@@ -449,9 +449,7 @@ impl Inbox {
     /// woken.
     pub(crate) fn ring_back(&self) {
         self.tell_and_count();
-        if self.side.lock().is_due() {
-            self.drop_kept();
-        }
+        self.drop_kept();
         if let Err(error) = self.check() {
             self.report(error);
         }
