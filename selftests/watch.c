@@ -383,7 +383,7 @@ TEST_F(watch, put_back_wakes)
 	close(epfd);
 }
 
-/* There is one edge when a watch is over. Who polls only for items is not disturbed. */
+/* There is one edge when a watch is over. A task that polls only for items is not woken. */
 TEST_F(watch, epoll_edge)
 {
 	struct epoll_event out = { .events = EPOLLOUT | EPOLLET }, event;

@@ -23,7 +23,7 @@
 #error "ivring needs a kernel with CONFIG_SHMEM"
 #endif
 
-/* What belongs to a file, beside its pages. */
+/* The data of a file that are not in its pages. */
 struct ivring_shmem {
 	struct mem_cgroup *memcg;	/* of the task that has made the file; NULL without memcg */
 	void *owner;			/* passed to @drop */

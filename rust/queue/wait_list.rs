@@ -44,8 +44,8 @@ pub(crate) struct Seen {
     pub(crate) end: Option<Error>,
 }
 
-/// The waiting tasks and watches, sorted by the position that they wait for. What is said here of
-/// tasks holds for watches too, unless stated otherwise.
+/// The waiting tasks and watches, sorted by the position that they wait for. In this text, "task"
+/// includes watches, unless stated otherwise.
 ///
 /// A task is due if the last look at the ring has found its event: the reader has reached its
 /// index, the ring has ended, or there is room that is not promised to other tasks. A watch for room

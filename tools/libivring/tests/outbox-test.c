@@ -71,7 +71,7 @@ static void reclaim_all(struct ivr_outbox *outbox)
 		model_reclaim(ring);
 }
 
-/* What the next allocation frees. */
+/* Frees the blocks that the next allocation would free. */
 static void model_free(void)
 {
 	uint32_t i;

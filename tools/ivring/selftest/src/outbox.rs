@@ -98,7 +98,7 @@ pub fn waiting_beside_a_stopped_receiver() {
     });
     assert!(start.elapsed() < pause + PATIENCE / 4);
 
-    // What another thread releases is seen too.
+    // The call also finds memory that another thread releases.
     let held = sender.alloc(OUTBOX / 4, Deadline::NOW).unwrap();
     thread::scope(|scope| {
         scope.spawn(|| {
